@@ -1,0 +1,64 @@
+# Everything runs with Go, git and make; nothing has to be installed by hand.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BIN := $(CURDIR)/bin
+GO ?= go
+export CGO_ENABLED := 0
+
+# The race detector needs a C compiler; without one the tests run without it,
+# and say so.
+RACE := $(if $(shell command -v cc || command -v gcc),-race)
+TEST := CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -count=1
+
+.PHONY: help build ztplan ztlab lab test test-main test-lab bench check gen fmt vet fuzz clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ztplan ztlab ## build both binaries into bin/
+
+ztplan:
+	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ztplan ./cmd/ztplan
+
+ztlab:
+	cd cmd/ztlab && $(GO) run ./charts/gen
+	cd cmd/ztlab && $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ztlab .
+
+lab: build ## run plans/lab.yaml on the embedded lab, show the proof, stop the lab
+	$(BIN)/ztplan run plans/lab.yaml --lab
+
+test: build test-main test-lab ## run all tests
+
+# One lab serves every test of the main module; each test keeps to a namespace
+# and a mount of its own.
+test-main:
+	dir=$$(mktemp -d); \
+	trap 'status=$$?; $(BIN)/ztlab down --lab-dir $$dir || status=1; rm -rf $$dir; exit $$status' EXIT; \
+	$(BIN)/ztlab up --lab-dir $$dir; \
+	$(if $(RACE),,echo "no C compiler: testing without the race detector";) \
+	ZTPLAN_LAB_DIR=$$dir ZTPLAN_BIN=$(BIN) $(TEST) ./...
+
+test-lab:
+	cd cmd/ztlab && ZTPLAN_BIN=$(BIN) $(GO) test -count=1 ./...
+
+bench: build ## measure speed and memory
+	ZTPLAN_BIN=$(BIN) $(GO) test -run '^$$' -bench . -benchmem ./engine/... ./cmd/...
+
+gen: ## write the generated files: schema, reference
+	$(GO) run ./schemas/gen
+
+fmt:
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	cd cmd/ztlab && $(GO) vet ./...
+
+check: fmt vet test ## format, vet, generated files and all tests
+
+clean: ## remove what build made
+	rm -rf $(BIN)

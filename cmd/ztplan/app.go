@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/steps"
+)
+
+// app is one invocation: its streams and the flags that hold everywhere.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	kill           context.Context // ends with the second interrupt
+	now            func() time.Time
+
+	lab        bool
+	labDir     string
+	charts     string
+	keep       bool
+	kubeconfig string
+	context    string
+	vars       []string
+	varFiles   []string
+	mirrors    []string
+	only, skip []string
+	parallel   int
+	output     string
+	report     string
+	noColor    bool
+	verbose    bool
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ztplan",
+		Short: "Run a zero-trust certificate set-up as one plan, and prove that it works",
+		Long: `ztplan runs a zero-trust certificate set-up as one declarative plan and proves
+that it works. A plan is a YAML file of typed steps. ztplan works out the order,
+compares every step with the world, shows the difference, removes it, and checks
+again.`,
+		Example: `  ztplan run plans/lab.yaml --lab        the whole set-up on the embedded lab
+  ztplan run plans/lab.yaml --dry-run    what would change on the current cluster
+  ztplan status plans/lab.yaml           has anything drifted?
+  ztplan explain pkiRoot                 the reference of a kind`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noUnknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetIn(a.stdin)
+	f := root.PersistentFlags()
+	f.BoolVar(&a.lab, "lab", false, "use the embedded lab: the one that is up, or one started for this command")
+	f.StringVar(&a.labDir, "lab-dir", "", "state directory of the lab; separates labs (default ~/.local/state/ztplan/lab)")
+	f.StringVar(&a.kubeconfig, "kubeconfig", "", "path of the kubeconfig (default $KUBECONFIG, then ~/.kube/config)")
+	f.StringVar(&a.context, "context", "", "kubeconfig context (default the current one)")
+	f.StringArrayVar(&a.vars, "var", nil, "set a plan variable, `name=value`; repeatable")
+	f.StringArrayVar(&a.varFiles, "var-file", nil, "read plan variables from a YAML or JSON `file`; repeatable")
+	f.StringArrayVar(&a.mirrors, "mirror", nil, "fetch what is below one address from another, `URL=URL`; repeatable")
+	f.StringSliceVar(&a.only, "only", nil, "run only these step `ids` and what they need")
+	f.StringSliceVar(&a.skip, "skip", nil, "leave out these step `ids`")
+	f.IntVar(&a.parallel, "parallel", 10, "steps that run at once")
+	f.StringVarP(&a.output, "output", "o", "text", "text, json or github")
+	f.BoolVar(&a.noColor, "no-color", false, "no colour and no live view (also NO_COLOR)")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "show details: edits as they are applied, requests, transcripts")
+	root.AddCommand(
+		a.runCommand(), a.statusCommand(), a.validateCommand(), a.graphCommand(),
+		a.explainCommand(), a.schemaCommand(), a.labCommand(), a.versionCommand(),
+	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &exitError{code: exitInvalid, text: err.Error(), hint: "see " + cmd.CommandPath() + " --help"}
+	})
+	return root
+}
+
+func noUnknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	e := &exitError{code: exitInvalid, text: fmt.Sprintf("unknown command %q", args[0]), hint: "see ztplan --help"}
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		e.hint = fmt.Sprintf("did you mean %q?", "ztplan "+s[0])
+	}
+	return e
+}
+
+// onePlan is the argument rule of commands that take a plan.
+func onePlan(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one plan, not %d arguments", cmd.CommandPath(), len(args)),
+		hint: "for example: " + cmd.CommandPath() + " plans/lab.yaml"}
+}
+
+// load reads and checks the plan. Every problem is printed; nothing is
+// contacted.
+func (a *app) load(file string) (*plan.Plan, *plan.Selection, error) {
+	switch a.output {
+	case "text", "json", "github":
+	default:
+		return nil, nil, &exitError{code: exitInvalid, text: fmt.Sprintf("--output %s: there is text, json and github", a.output)}
+	}
+	vars := make(map[string]string, len(a.vars))
+	for _, v := range a.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok {
+			return nil, nil, &exitError{code: exitInvalid, text: fmt.Sprintf("--var %s: there is no value", v), hint: "write --var name=value"}
+		}
+		vars[name] = value
+	}
+	p, err := plan.Load(plan.Input{File: file, Kinds: steps.All(), Vars: vars, VarFiles: a.varFiles, Env: os.LookupEnv})
+	var chosen *plan.Selection
+	if err == nil {
+		chosen, err = p.Select(a.only, a.skip)
+	}
+	if err != nil {
+		a.problems(err)
+		return nil, nil, &exitError{code: exitInvalid}
+	}
+	return p, chosen, nil
+}
+
+func (a *app) mirrorList() ([]engine.Mirror, error) {
+	var out []engine.Mirror
+	for _, m := range a.mirrors {
+		from, to, ok := strings.Cut(m, "=")
+		if !ok || from == "" || to == "" {
+			return nil, &exitError{code: exitInvalid, text: fmt.Sprintf("--mirror %s: there are not two addresses", m), hint: "write --mirror https://charts.example.org=http://127.0.0.1:8080"}
+		}
+		out = append(out, engine.Mirror{From: from, To: to})
+	}
+	return out, nil
+}
+
+// cacheDir is where charts are kept, private to the user.
+func cacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache directory: %w; set XDG_CACHE_HOME or HOME", err)
+	}
+	return filepath.Join(dir, "ztplan"), nil
+}
+
+// terminal returns the file behind w if it is a terminal.
+func terminal(w io.Writer) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (a *app) style(w io.Writer) ui.Style {
+	_, tty := terminal(w)
+	return ui.NewStyle(tty, a.noColor)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// policy is who may import whom, a statement of architecture: when the test
+// fails, fix the import, not the table. A package may import the standard
+// library and what its line names; a name ending in /... stands for all below.
+//
+// In words: the vocabulary at the bottom; steps and engine beside each other
+// and ignorant of each other; heavy libraries only in the kits; cmd on top.
+const policy = `
+engine
+engine/dag
+engine/hints
+engine/diff              engine github.com/google/go-cmp
+engine/plan              engine engine/dag gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
+engine/run               engine engine/dag engine/hints github.com/hashicorp/go-multierror
+engine/enginetest        engine github.com/google/go-cmp
+steps/internal/...       engine engine/hints engine/enginetest steps/internal/... !steps !engine/run !engine/plan
+steps/...                engine engine/hints engine/diff steps/internal/... gopkg.in/yaml.v3 sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
+steps                    engine steps/...
+schemas
+schemas/gen              engine schemas steps
+plans
+cmd/ztplan/ui            engine engine/diff
+cmd/ztplan/ztlab
+cmd/ztplan               engine engine/... steps schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term
+`
+
+const module = "github.com/ztplan/ztplan/"
+
+func TestDependencyPolicy(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	rules := parsePolicy(t)
+	checked := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed, ok := rules.find(name)
+		if !ok {
+			t.Errorf("%s has no line in the policy", name)
+			continue
+		}
+		checked++
+		for _, imp := range p.Imports {
+			if !permitted(name, strings.TrimPrefix(imp, module), allowed) {
+				t.Errorf("%s imports %s, which the policy does not allow", name, imp)
+			}
+		}
+	}
+	if checked < 10 {
+		t.Errorf("only %d packages were checked", checked)
+	}
+}
+
+type rule struct {
+	pattern string
+	allowed []string
+}
+
+type ruleset []rule
+
+func parsePolicy(t *testing.T) ruleset {
+	var rs ruleset
+	for line := range strings.Lines(policy) {
+		if f := strings.Fields(line); len(f) > 0 {
+			rs = append(rs, rule{f[0], f[1:]})
+		}
+	}
+	return rs
+}
+
+// find returns the most specific rule: an exact name before a pattern, the
+// first pattern before later ones.
+func (rs ruleset) find(name string) ([]string, bool) {
+	for _, r := range rs {
+		if r.pattern == name {
+			return r.allowed, true
+		}
+	}
+	for _, r := range rs {
+		if matches(r.pattern, name) {
+			return r.allowed, true
+		}
+	}
+	return nil, false
+}
+
+func matches(pattern, name string) bool {
+	base, all := strings.CutSuffix(pattern, "/...")
+	return name == pattern || all && (name == base || strings.HasPrefix(name, base+"/"))
+}
+
+func permitted(from, imp string, allowed []string) bool {
+	standard := !strings.Contains(strings.SplitN(imp, "/", 2)[0], ".")
+	ours := strings.HasPrefix(imp, "engine") || strings.HasPrefix(imp, "steps") || strings.HasPrefix(imp, "schemas") ||
+		strings.HasPrefix(imp, "plans") || strings.HasPrefix(imp, "cmd/ztplan") || strings.HasPrefix(imp, "cmd/ztlab")
+	if standard && !ours {
+		return true
+	}
+	for _, a := range allowed {
+		if no, ok := strings.CutPrefix(a, "!"); ok && matches(no, imp) {
+			return false
+		}
+	}
+	// A kit may use any library: keeping it in is what it is for.
+	if strings.HasPrefix(from, "steps/internal/") && !ours {
+		return true
+	}
+	for _, a := range allowed {
+		if matches(a, imp) || matches(a+"/...", imp) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/engine/plan"
+)
+
+func (a *app) graphCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "graph PLAN",
+		Short: "Print the graph as text, DOT, Mermaid or SVG",
+		Args:  onePlan,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, _, err := a.load(args[0])
+			if err != nil {
+				return err
+			}
+			switch format {
+			case "text":
+				return graphText(a.stdout, p)
+			case "dot":
+				return graphDOT(a.stdout, p)
+			case "mermaid":
+				return graphMermaid(a.stdout, p)
+			case "svg":
+				return graphSVG(a.stdout, p)
+			}
+			return &exitError{code: exitInvalid, text: fmt.Sprintf("--format %s: there is text, dot, mermaid and svg", format)}
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "text", "text, dot, mermaid or svg")
+	return cmd
+}
+
+func graphText(w io.Writer, p *plan.Plan) error {
+	width, kinds := 0, 0
+	for _, s := range p.Steps {
+		width, kinds = max(width, len(s.ID)), max(kinds, len(s.Kind.Name))
+	}
+	level := p.Graph().Levels()
+	deepest := 0
+	for _, l := range level {
+		deepest = max(deepest, l)
+	}
+	for l := 0; l <= deepest; l++ {
+		for _, s := range p.Steps {
+			if level[s.Index] != l {
+				continue
+			}
+			line := fmt.Sprintf("%2d  %-*s  %-*s", l, width, s.ID, kinds, s.Kind.Name)
+			if len(s.Needs) > 0 {
+				line += "  ← " + strings.Join(s.Needs, ", ")
+			}
+			if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func graphDOT(w io.Writer, p *plan.Plan) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "digraph %q {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n", p.Name)
+	for _, s := range p.Steps {
+		shape := ""
+		if s.Kind.Proof {
+			shape = ", peripheries=2"
+		}
+		fmt.Fprintf(&b, "  %q [label=%q%s];\n", s.ID, s.ID+"\n"+s.Kind.Name, shape)
+	}
+	for _, s := range p.Steps {
+		for _, n := range s.Needs {
+			fmt.Fprintf(&b, "  %q -> %q;\n", n, s.ID)
+		}
+	}
+	b.WriteString("}\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func graphMermaid(w io.Writer, p *plan.Plan) error {
+	var b strings.Builder
+	b.WriteString("flowchart LR\n")
+	name := make(map[string]string, len(p.Steps))
+	for i, s := range p.Steps {
+		name[s.ID] = fmt.Sprintf("s%d", i)
+		open, closing := "[", "]"
+		if s.Kind.Proof {
+			open, closing = "([", "])"
+		}
+		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, s.ID, s.Kind.Name, closing)
+	}
+	for _, s := range p.Steps {
+		for _, n := range s.Needs {
+			fmt.Fprintf(&b, "  %s --> %s\n", name[n], name[s.ID])
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

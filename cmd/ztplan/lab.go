@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
+)
+
+func (a *app) labCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lab up|down|status|restart|kill",
+		Short: "Drive the embedded lab",
+		Long: `Lab hands its arguments to ztlab, the embedded lab: a Kubernetes control plane,
+Vault, cert-manager and a gateway in one program, without a container engine,
+root rights or the internet.`,
+		Example: `  ztplan lab up                          start a lab, print its kubeconfig
+  ztplan lab status --output json        what runs, where
+  ztplan lab restart vault               it comes back sealed
+  ztplan lab kill gateway                SIGKILL
+  ztplan lab down`,
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			path, err := ztlab.Find()
+			if err != nil {
+				return &exitError{code: exitFailed, text: err.Error(), hint: ztlab.NotFoundHint}
+			}
+			lab := exec.CommandContext(cmd.Context(), path, args...)
+			lab.Stdin, lab.Stdout, lab.Stderr = a.stdin, a.stdout, a.stderr
+			lab.Cancel = func() error { return lab.Process.Signal(os.Interrupt) }
+			err = lab.Run()
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && exit.ExitCode() > 0 {
+				return &exitError{code: exit.ExitCode()}
+			}
+			return err
+		},
+	}
+	return cmd
+}
+
+// A labWorld is the lab that a run happens in.
+type labWorld struct {
+	ztlab.Status
+	sinks string       // where secrets of this lab go
+	Leave func() error // ends the lab if the run started it
+}
+
+// enterLab uses the lab that is up, or starts one.
+func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
+	path, err := ztlab.Find()
+	if err != nil {
+		return nil, &exitError{code: exitFailed, text: err.Error(), hint: ztlab.NotFoundHint}
+	}
+	b := ztlab.Binary{Path: path, Dir: a.labDir}
+	s, err := b.Status(ctx)
+	if err != nil {
+		return nil, &exitError{code: exitFailed, text: err.Error()}
+	}
+	nothing := func() error { return nil }
+	if s.Ready {
+		fmt.Fprintf(a.stderr, "lab: using the one that is up, %s\n", s.Kubeconfig)
+		return a.labWorld(s, nothing)
+	}
+	if s.PID != 0 {
+		return nil, &exitError{code: exitFailed, text: "the lab is up and not ready: " + s.Message, hint: "see what is wrong with: ztplan lab status"}
+	}
+	var charts []string
+	if a.charts != "" {
+		charts = []string{"--charts", a.charts}
+	}
+	if a.keep {
+		if s, err = b.Up(ctx, charts...); err != nil {
+			return nil, &exitError{code: exitFailed, text: err.Error()}
+		}
+		fmt.Fprintf(a.stderr, "lab: up and kept; KUBECONFIG=%s\n", s.Kubeconfig)
+		return a.labWorld(s, nothing)
+	}
+	temporary := ""
+	if b.Dir == "" {
+		if temporary, err = os.MkdirTemp("", "ztplan-lab-"); err != nil {
+			return nil, &exitError{code: exitFailed, text: "lab: " + err.Error()}
+		}
+		b.Dir = temporary
+	}
+	remove := func() error {
+		if temporary == "" {
+			return nil
+		}
+		return os.RemoveAll(temporary)
+	}
+	began := a.now()
+	args := charts
+	if temporary != "" {
+		args = append(args, "--ephemeral") // gone with the lab even if this program is killed
+	}
+	owned, err := b.Start(ctx, args...)
+	if err != nil {
+		return nil, &exitError{code: exitFailed, text: errors.Join(err, remove()).Error()}
+	}
+	fmt.Fprintf(a.stderr, "lab: up in %s; it stops with this run (--keep leaves it)\n", ui.Seconds(a.now().Sub(began).Seconds()))
+	return a.labWorld(owned.Status, func() error { return errors.Join(owned.Stop(), remove()) })
+}
+
+func (a *app) labWorld(s ztlab.Status, leave func() error) (*labWorld, error) {
+	if len(s.Problems) > 0 {
+		fmt.Fprintln(a.stderr, "lab: "+strings.Join(s.Problems, "\nlab: "))
+	}
+	sinks := filepath.Join(s.Dir, "secrets")
+	if err := os.MkdirAll(sinks, 0o700); err != nil {
+		return nil, &exitError{code: exitFailed, text: errors.Join(fmt.Errorf("lab: %w", err), leave()).Error()}
+	}
+	return &labWorld{Status: s, sinks: sinks, Leave: leave}, nil
+}

@@ -1,0 +1,92 @@
+// Command ztplan runs a zero-trust certificate set-up as one declarative plan
+// and proves that it works.
+//
+// This package only composes: commands and flags, the plan made into nodes,
+// the run, and the readers of its events. Behaviour is in engine and steps.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// The exit codes, a contract with scripts.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // a step failed, or the command could not be carried out
+	exitDiffers     = 2   // dry run or status: there are differences
+	exitInvalid     = 3   // the plan is invalid: nothing was contacted
+	exitInterrupted = 130 // interrupted: the next run goes on
+)
+
+// An exitError ends the program with a code. Its text is printed unless it is
+// empty: then everything was said already.
+type exitError struct {
+	code int
+	text string
+	hint string
+}
+
+func (e *exitError) Error() string { return e.text }
+
+func main() {
+	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, kill, stop := interrupts(stderr)
+	defer stop()
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, kill: kill, now: time.Now}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		if exit.text != "" {
+			fmt.Fprintln(stderr, "ztplan: "+exit.text)
+		}
+		if exit.hint != "" {
+			fmt.Fprintln(stderr, "hint: "+exit.hint)
+		}
+		return exit.code
+	default:
+		fmt.Fprintln(stderr, "ztplan: "+err.Error())
+		return exitFailed
+	}
+}
+
+// interrupts returns a context that ends with the first SIGINT or SIGTERM and
+// one that ends with the second. A third ends the program as if nothing
+// listened.
+func interrupts(stderr io.Writer) (ctx, kill context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	kill, cancelKill := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-signals; !ok {
+			return
+		}
+		cancel()
+		fmt.Fprintln(stderr, "ztplan: interrupted: finishing the running edit; interrupt again to cut it off")
+		if _, ok := <-signals; !ok {
+			return
+		}
+		cancelKill()
+		signal.Stop(signals)
+	}()
+	return ctx, kill, func() {
+		signal.Stop(signals)
+		cancel()
+		cancelKill()
+	}
+}

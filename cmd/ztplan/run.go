@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/run"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "run PLAN",
+		Short: "Converge, then prove",
+		Long: `Run looks at every step of the plan, removes what differs, looks again, and then
+runs the proofs. A second run writes nothing; a killed run is continued by
+running it again.
+
+Exit status: 0 converged and proved, 1 a step failed, 2 (with --dry-run) there
+are differences, 3 the plan is invalid and nothing was contacted, 130
+interrupted.`,
+		Args: onePlan,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			mode := run.Apply
+			if dryRun {
+				mode = run.DryRun
+			}
+			return a.run(cmd.Context(), args[0], mode)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the differences; write nothing anywhere")
+	cmd.Flags().BoolVar(&a.keep, "keep", false, "with --lab: leave a lab that this run started up")
+	cmd.Flags().StringVar(&a.charts, "charts", "", "with --lab: serve the packaged charts in this `directory` instead of the lab's own")
+	return cmd
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status PLAN",
+		Short: "Has anything drifted?",
+		Long: `Status looks at every step and shows what differs from the plan. It writes
+nothing and runs no proof.
+
+Exit status: 0 nothing differs, 2 there are differences, 1 a step could not be
+looked at, 3 the plan is invalid.`,
+		Args: onePlan,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.run(cmd.Context(), args[0], run.DryRun)
+		},
+	}
+}
+
+// run loads the plan, finds the world it is about, and drives the engine.
+func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
+	p, chosen, err := a.load(file)
+	if err != nil {
+		return err
+	}
+	env, done, err := a.environment(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := done(); cerr != nil && err == nil {
+			err = cerr
+		}
+	}()
+	sink, closeSink := a.sink(mode)
+	res, rerr := run.Run(ctx, nodes(p, chosen), run.Options{
+		Mode: mode, Parallel: a.parallel, Env: *env, Sink: sink, Kill: a.kill,
+		Secrets: p.Secrets(),
+	})
+	closeSink()
+	if cerr := env.Session.Close(); cerr != nil && a.verbose {
+		fmt.Fprintln(a.stderr, "closing connections:", cerr)
+	}
+	switch {
+	case res == nil:
+		return rerr
+	case res.Interrupted:
+		return &exitError{code: exitInterrupted, text: "interrupted", hint: "run the same command again: it looks at what is there and goes on"}
+	case rerr != nil:
+		return &exitError{code: exitFailed}
+	case mode == run.DryRun && res.Differs():
+		return &exitError{code: exitDiffers}
+	}
+	return nil
+}
+
+// environment says what world the plan meets: the lab, or a cluster.
+func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, done func() error, err error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	mirrors, err := a.mirrorList()
+	if err != nil {
+		return nil, nil, err
+	}
+	env = &engine.Env{
+		Plan: p.Name, Dir: p.Dir, CacheDir: cache, Mirrors: mirrors, Session: new(engine.Session),
+		Cluster: engine.Cluster{
+			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
+			Context:    first(a.context, p.Connections.Kubernetes.Context),
+		},
+	}
+	if !a.lab {
+		return env, func() error { return nil }, nil
+	}
+	if a.kubeconfig != "" || a.context != "" {
+		return nil, nil, &exitError{code: exitInvalid, text: "--lab and --kubeconfig or --context contradict each other",
+			hint: "leave one out: the lab brings its own kubeconfig"}
+	}
+	world, err := a.enterLab(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	env.Cluster = engine.Cluster{Kubeconfig: world.Kubeconfig}
+	env.SinkDir = world.sinks
+	for from, to := range world.Mirrors {
+		env.Mirrors = append(env.Mirrors, engine.Mirror{From: from, To: to})
+	}
+	return env, world.Leave, nil
+}
+
+// nodes hands the plan's steps to the engine.
+func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {
+	out := make([]run.Node, len(p.Steps))
+	for i, s := range p.Steps {
+		out[i] = run.Node{
+			ID: s.ID, Kind: s.Kind, Policy: s.Policy, Position: s.Position.String(),
+			Needs: s.Needs, Refs: s.DataNeeds(), Skip: chosen.Left[s.ID],
+			Spec:    func(o run.Outputs) (any, error) { return s.Spec(o) },
+			Preview: func() any { spec, _ := s.Draft(); return spec },
+			Literal: func() any { return s.Literal() },
+		}
+		if s.When != nil {
+			out[i].When = func(o run.Outputs) (bool, error) { return s.When.Eval(o) }
+		}
+	}
+	return out
+}
+
+// sink returns the reader of the run's events that the flags ask for.
+func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
+	dry, none := mode == run.DryRun, func() {}
+	switch a.output {
+	case "json":
+		records, people := ui.NewJSON(a.stdout), ui.NewText(a.stderr, a.style(a.stderr), a.verbose, dry)
+		return func(e engine.Event) { records.Event(e); people.Event(e) }, none
+	case "github":
+		return ui.NewGitHub(a.stdout, a.verbose, dry).Event, none
+	}
+	if f, tty := terminal(a.stdout); tty && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
+		live := ui.NewLive(f, a.style(f), a.verbose, dry, func() (int, int) {
+			w, h, err := term.GetSize(int(f.Fd()))
+			if err != nil {
+				return 80, 24
+			}
+			return w, h
+		})
+		return live.Event, func() { _ = live.Close() }
+	}
+	return ui.NewText(a.stdout, a.style(a.stdout), a.verbose, dry).Event, none
+}
+
+// problems prints what is wrong with a plan, in the form that the output flag
+// asks for.
+func (a *app) problems(err error) {
+	var ps *plan.Problems
+	if !errors.As(err, &ps) {
+		fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+		return
+	}
+	if a.output == "github" {
+		ui.Problems(a.stdout, githubProblems(ps))
+	}
+	for i, p := range ps.List() {
+		if i > 0 {
+			fmt.Fprintln(a.stderr)
+		}
+		_, _ = io.WriteString(a.stderr, p.Text()+"\n")
+	}
+	n := len(ps.List())
+	word := "problems"
+	if n == 1 {
+		word = "problem"
+	}
+	fmt.Fprintf(a.stderr, "\n%d %s; nothing was contacted\n", n, word)
+}
+
+func githubProblems(ps *plan.Problems) []ui.Problem {
+	var out []ui.Problem
+	for _, p := range ps.List() {
+		text := p.Summary
+		for _, more := range []string{p.Detail, p.Hint} {
+			if more != "" {
+				text += "\n" + more
+			}
+		}
+		out = append(out, ui.Problem{Position: p.Position().String(), Text: text})
+	}
+	return out
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,11 @@
+// Package ui shows a run to people and programs. Every reader gets the same
+// stream of events, already redacted, and adds nothing that is not in it.
+//
+// # Voice
+//
+// What a step says begins with its id. Past participles for what was done
+// (changed, unchanged, proved, skipped, failed). Lower case, no full stop.
+// Errors come with a line that starts "hint:" and says what to do next.
+// Colour marks, never carries, meaning. Output that another program may read
+// goes to standard output and everything else to standard error.
+package ui

@@ -1,0 +1,119 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// GitHub writes a run for the log of a GitHub Actions job: a collapsible group
+// a step, and workflow commands that annotate the plan's lines.
+// Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+//
+// Steps run side by side while groups cannot nest, so a step's lines are kept
+// until it ends.
+type GitHub struct {
+	w       io.Writer
+	verbose bool
+	dryRun  bool
+	steps   map[string]*githubStep
+	order   []string // of first sight
+}
+
+type githubStep struct {
+	text     *Text
+	lines    strings.Builder
+	kind     string
+	position string
+}
+
+// NewGitHub returns a GitHub that writes to w.
+func NewGitHub(w io.Writer, verbose, dryRun bool) *GitHub {
+	return &GitHub{w: w, verbose: verbose, dryRun: dryRun, steps: make(map[string]*githubStep)}
+}
+
+// Event writes or keeps e.
+func (g *GitHub) Event(e engine.Event) {
+	if e.Action == engine.ActionEnd {
+		for _, id := range g.order {
+			if s := g.steps[id]; s.lines.Len() > 0 {
+				g.close(id, "would prove", s) // nothing ends a proof of a dry run
+			}
+		}
+		NewText(g.w, Style{}, g.verbose, g.dryRun).Event(e)
+		return
+	}
+	s := g.steps[e.Step]
+	if s == nil {
+		s = &githubStep{kind: e.Kind, position: e.Position}
+		s.text = NewText(&s.lines, Style{}, g.verbose, g.dryRun)
+		g.steps[e.Step] = s
+		g.order = append(g.order, e.Step)
+	}
+	s.text.Event(e)
+	switch e.Action {
+	case engine.ActionWarn:
+		g.command("warning", s.position, e.Step+" ("+s.kind+")", e.Message)
+	case engine.ActionFail:
+		g.close(e.Step, "failed", s)
+		text := e.Error
+		if e.Hint != "" {
+			text += "\nhint: " + e.Hint
+		}
+		g.command("error", s.position, e.Step+" ("+s.kind+")", text)
+	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
+		engine.ActionAfter, engine.ActionSkip:
+		g.close(e.Step, string(e.Action), s)
+	}
+}
+
+func (g *GitHub) close(step, state string, s *githubStep) {
+	fmt.Fprintf(g.w, "::group::%s (%s): %s\n%s::endgroup::\n", step, s.kind, state, s.lines.String())
+	s.lines.Reset()
+}
+
+func (g *GitHub) command(level, position, title, text string) {
+	file, line, col := splitPosition(position)
+	properties := "title=" + escapeProperty(title)
+	if file != "" {
+		properties = "file=" + escapeProperty(file) + ",line=" + line + ",col=" + col + "," + properties
+	}
+	fmt.Fprintf(g.w, "::%s %s::%s\n", level, properties, escapeData(text))
+}
+
+// splitPosition splits "file:line:col".
+func splitPosition(p string) (file, line, col string) {
+	i := strings.LastIndexByte(p, ':')
+	if i < 0 {
+		return "", "", ""
+	}
+	j := strings.LastIndexByte(p[:i], ':')
+	if j < 0 {
+		return "", "", ""
+	}
+	return p[:j], p[j+1 : i], p[i+1:]
+}
+
+func escapeData(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+}
+
+func escapeProperty(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
+}
+
+// A Problem is something wrong with a plan.
+type Problem struct {
+	Position string // file:line:col
+	Text     string
+}
+
+// Problems annotates the plan's lines with what is wrong with them.
+func Problems(w io.Writer, problems []Problem) {
+	g := GitHub{w: w}
+	for _, p := range problems {
+		g.command("error", p.Position, "invalid plan", p.Text)
+	}
+}

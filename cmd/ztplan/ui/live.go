@@ -1,0 +1,230 @@
+package ui
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Live is Text for a terminal: below the lines it keeps a view of the graph,
+// redrawn in place: what runs, for how long, doing or waiting for what, and
+// how much is left.
+type Live struct {
+	text  *Text
+	lines bytes.Buffer // what text wrote and is not on the screen yet
+
+	mu      sync.Mutex
+	w       io.Writer
+	style   Style
+	size    func() (width, height int)
+	now     func() time.Time
+	began   time.Time
+	total   int
+	done    int
+	running []*active
+	needs   map[string][]string
+	ended   map[string]bool
+	drawn   int // lines of the view on the screen
+	over    bool
+
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+type active struct {
+	step  string
+	since time.Time
+	doing string
+}
+
+// NewLive returns a Live that draws on w; size gives the terminal's size in
+// cells. Close must be called to leave the screen in order.
+func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width, height int)) *Live {
+	l := &Live{
+		w: w, style: style, size: size, now: time.Now, began: time.Now(),
+		needs: make(map[string][]string), ended: make(map[string]bool),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	l.text = NewText(&l.lines, style, verbose, dryRun)
+	go l.tick()
+	return l
+}
+
+func (l *Live) tick() {
+	defer close(l.stopped)
+	t := time.NewTicker(120 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			l.mu.Lock()
+			l.draw()
+			l.mu.Unlock()
+		case <-l.stop:
+			return
+		}
+	}
+}
+
+// Event shows e.
+func (l *Live) Event(e engine.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch e.Action {
+	case engine.ActionPlan:
+		l.total++
+		l.needs[e.Step] = e.Needs
+	case engine.ActionStart:
+		l.running = append(l.running, &active{step: e.Step, since: l.now(), doing: "looking"})
+	case engine.ActionApply:
+		l.doing(e.Step, "applying "+e.Path)
+	case engine.ActionApplied:
+		l.doing(e.Step, "applied "+e.Path)
+	case engine.ActionStatus:
+		l.doing(e.Step, e.Message)
+	case engine.ActionWait:
+		// The view shows it; a line for each change would only scroll.
+		l.doing(e.Step, "waiting for "+e.Message)
+		if !l.text.verbose {
+			return
+		}
+	case engine.ActionRetry:
+		l.doing(e.Step, "trying again: "+e.Error)
+	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
+		engine.ActionAfter, engine.ActionWould, engine.ActionSkip, engine.ActionFail:
+		if !l.ended[e.Step] { // a proof of a dry run has a line for each intent
+			l.done++
+		}
+		l.ended[e.Step] = true
+		for i, a := range l.running {
+			if a.step == e.Step {
+				l.running = append(l.running[:i], l.running[i+1:]...)
+				break
+			}
+		}
+	case engine.ActionEnd:
+		l.over = true
+	}
+	l.text.Event(e)
+	if l.lines.Len() > 0 {
+		l.draw()
+	}
+}
+
+func (l *Live) doing(step, what string) {
+	for _, a := range l.running {
+		if a.step == step {
+			a.doing = what
+		}
+	}
+}
+
+// Close draws for the last time and stops redrawing.
+func (l *Live) Close() error {
+	close(l.stop)
+	<-l.stopped
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	l.draw()
+	return nil
+}
+
+// draw replaces the view on the screen by new lines and a new view, in one
+// write so that nothing flickers.
+func (l *Live) draw() {
+	var out bytes.Buffer
+	if l.drawn > 0 {
+		fmt.Fprintf(&out, "\x1b[%dA\x1b[J", l.drawn)
+	}
+	out.Write(l.lines.Bytes())
+	l.lines.Reset()
+	l.drawn = 0
+	if !l.over && l.total > 0 {
+		width, height := l.size()
+		for _, line := range l.view(max(height-2, 3)) {
+			out.WriteString(cut(line, width-1) + "\x1b[0m\n")
+			l.drawn++
+		}
+	}
+	_, _ = l.w.Write(out.Bytes())
+}
+
+func (l *Live) view(most int) []string {
+	now := l.now()
+	spin := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+	mark := string(spin[int(now.Sub(l.began)/(120*time.Millisecond))%len(spin)])
+	var out []string
+	for i, a := range l.running {
+		if len(out) == most-1 && len(l.running) > most {
+			out = append(out, l.style.dim(fmt.Sprintf("  and %d more", len(l.running)-i)))
+			break
+		}
+		out = append(out, fmt.Sprintf("%s %s %s %s", l.style.cyan(mark), l.style.bold(pad(a.step, l.text.width)),
+			l.style.dim(fmt.Sprintf("%6s", Seconds(now.Sub(a.since).Seconds()))), a.doing))
+	}
+	return append(out, l.bar(now)+l.next())
+}
+
+func (l *Live) bar(now time.Time) string {
+	const cells = 20
+	full := cells * l.done / max(l.total, 1)
+	return fmt.Sprintf("  %s%s %d of %d steps, %s", l.style.green(strings.Repeat("━", full)),
+		l.style.dim(strings.Repeat("─", cells-full)), l.done, l.total, Seconds(now.Sub(l.began).Seconds()))
+}
+
+// next names what starts when the running steps are done.
+func (l *Live) next() string {
+	running := make(map[string]bool, len(l.running))
+	for _, a := range l.running {
+		running[a.step] = true
+	}
+	var ids []string
+	for id, needs := range l.needs {
+		if l.ended[id] || running[id] {
+			continue
+		}
+		ready := len(needs) > 0
+		for _, n := range needs {
+			ready = ready && (l.ended[n] || running[n])
+		}
+		if ready {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	slices.Sort(ids)
+	return l.style.dim("; next: " + strings.Join(ids, ", "))
+}
+
+// cut shortens a line to width cells, not counting escape sequences.
+func cut(s string, width int) string {
+	if width <= 0 {
+		return s
+	}
+	cells := 0
+	for i := 0; i < len(s); {
+		if s[i] == 0x1b {
+			if end := strings.IndexByte(s[i:], 'm'); end >= 0 {
+				i += end + 1
+				continue
+			}
+		}
+		if cells == width-1 && utf8.RuneCountInString(s[i:]) > 1 {
+			return s[:i] + "…"
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		i += n
+		cells++
+	}
+	return s
+}

@@ -1,0 +1,44 @@
+package ui
+
+import "os"
+
+// A Style colours text, or does not.
+type Style struct{ on bool }
+
+// NewStyle returns a Style for a writer. Colour is on when the writer is a
+// terminal, noColor is false and NO_COLOR is unset (https://no-color.org).
+func NewStyle(terminal, noColor bool) Style {
+	return Style{terminal && !noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+func (s Style) paint(code, text string) string {
+	if !s.on || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (s Style) bold(t string) string   { return s.paint("1", t) }
+func (s Style) dim(t string) string    { return s.paint("2", t) }
+func (s Style) red(t string) string    { return s.paint("31", t) }
+func (s Style) green(t string) string  { return s.paint("32", t) }
+func (s Style) yellow(t string) string { return s.paint("33", t) }
+func (s Style) cyan(t string) string   { return s.paint("36", t) }
+
+// diffLine colours a line of a diff by its first sign.
+func (s Style) diffLine(l string) string {
+	for i := range len(l) {
+		switch l[i] {
+		case ' ':
+			continue
+		case '+':
+			return s.green(l)
+		case '-':
+			return s.red(l)
+		case '~':
+			return s.yellow(l)
+		}
+		break
+	}
+	return l
+}

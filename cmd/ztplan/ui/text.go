@@ -1,0 +1,210 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/diff"
+)
+
+// Text writes a run as lines for people: one block a step when it ends,
+// differences before that, and a summary.
+type Text struct {
+	w       io.Writer
+	style   Style
+	verbose bool
+	dryRun  bool
+	width   int // of the longest step id
+
+	proofs map[string][]engine.Event // findings of a proof, shown when it ends
+}
+
+// NewText returns a Text that writes to w. In a dry run, differences are shown
+// in full; in a run only with verbose.
+func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
+	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8, proofs: make(map[string][]engine.Event)}
+}
+
+// Event shows e.
+func (t *Text) Event(e engine.Event) {
+	switch e.Action {
+	case engine.ActionPlan:
+		t.width = min(max(t.width, len(e.Step)), 24)
+	case engine.ActionDiffers:
+		t.differs(e)
+	case engine.ActionApply:
+		if t.verbose {
+			t.line("…", e, "applying "+e.Path)
+		}
+	case engine.ActionApplied:
+		t.line(t.style.green("+"), e, fmt.Sprintf("%s %s", e.Path, t.style.dim("("+Seconds(e.Seconds)+")")))
+	case engine.ActionUnknown:
+		t.line(t.style.yellow("?"), e, fmt.Sprintf("%s: cut off, whether it took effect is not known: %s", e.Path, e.Error))
+	case engine.ActionWait:
+		t.line(t.style.dim("…"), e, t.style.dim("waiting for "+e.Message))
+	case engine.ActionRetry:
+		text := e.Error
+		if e.Path != "" {
+			text = e.Path + ": " + text
+		}
+		t.line(t.style.yellow("↻"), e, "trying again: "+text)
+		t.hint(e.Hint)
+	case engine.ActionWarn:
+		t.line(t.style.yellow("!"), e, "warning: "+e.Message)
+	case engine.ActionLog, engine.ActionStatus:
+		if t.verbose {
+			t.line(t.style.dim("·"), e, t.style.dim(e.Message))
+		}
+	case engine.ActionFinding, engine.ActionViolated:
+		t.proofs[e.Step] = append(t.proofs[e.Step], e)
+	case engine.ActionUnchanged, engine.ActionChanged:
+		mark := t.style.dim("=")
+		if e.Action == engine.ActionChanged {
+			mark = t.style.green("✓")
+		}
+		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(Seconds(e.Seconds))))
+	case engine.ActionProved:
+		t.line(t.style.green("✓"), e, fmt.Sprintf("%s %s", t.style.bold("proved"), t.style.dim(Seconds(e.Seconds))))
+		t.findings(e.Step)
+	case engine.ActionPending:
+	case engine.ActionAfter:
+		t.line(t.style.cyan("»"), e, "known after "+strings.Join(e.Needs, ", "))
+		t.lines(diff.Lines(nil, e.Want))
+	case engine.ActionWould:
+		t.line(t.style.dim("»"), e, "would "+e.Message)
+	case engine.ActionSkip:
+		t.line(t.style.dim("-"), e, t.style.dim("skipped: "+e.Message))
+	case engine.ActionFail:
+		t.fail(e)
+	case engine.ActionEnd:
+		t.end(e)
+	}
+}
+
+func (t *Text) differs(e engine.Event) {
+	if !t.dryRun && !t.verbose {
+		return
+	}
+	text := e.Path
+	if e.Message != "" {
+		text += t.style.dim("  " + e.Message)
+	}
+	t.line(t.style.yellow("~"), e, text)
+	t.lines(diff.Lines(e.Have, e.Want))
+}
+
+func (t *Text) fail(e engine.Event) {
+	t.line(t.style.red("✗"), e, fmt.Sprintf("%s %s", t.style.red("failed"), t.style.dim(Seconds(e.Seconds))))
+	t.findings(e.Step)
+	for i, l := range strings.Split(strings.TrimRight(e.Error, "\n"), "\n") {
+		if i == 0 && e.Position != "" {
+			l = e.Position + ": " + l
+		}
+		fmt.Fprintf(t.w, "    %s\n", l)
+	}
+	t.hint(e.Hint)
+}
+
+func (t *Text) findings(step string) {
+	for _, f := range t.proofs[step] {
+		mark := t.style.green("✓")
+		if f.Action == engine.ActionViolated {
+			mark = t.style.red("✗")
+		}
+		text := f.Path
+		if saw := value(f.Have); saw != "" {
+			text += t.style.dim(": " + saw)
+		}
+		fmt.Fprintf(t.w, "      %s %s\n", mark, text)
+		if f.Message != "" && (f.Action == engine.ActionViolated || t.verbose) {
+			for l := range strings.SplitSeq(strings.TrimRight(f.Message, "\n"), "\n") {
+				fmt.Fprintf(t.w, "          %s\n", t.style.dim(l))
+			}
+		}
+	}
+	delete(t.proofs, step)
+}
+
+func (t *Text) end(e engine.Event) {
+	s := e.Summary
+	if s == nil {
+		return
+	}
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		word string
+	}{
+		{s.Changed, "changed"}, {s.Pending, "to change"}, {s.Unchanged, "unchanged"},
+		{s.Proved, "proved"}, {s.Skipped, "skipped"}, {s.Failed, "failed"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	fmt.Fprintf(t.w, "\n%s", t.style.bold(strings.Join(parts, ", ")))
+	if !t.dryRun {
+		fmt.Fprintf(t.w, "; %s, %s", count(s.Edits, "edit"), countIrregular(s.Retries, "retry", "retries"))
+	}
+	fmt.Fprintf(t.w, " in %s\n", Seconds(s.WallSeconds))
+	if len(s.CriticalPath) > 1 && s.WallSeconds > 0 && !t.dryRun {
+		fmt.Fprintf(t.w, "%s\n", t.style.dim(fmt.Sprintf("critical path %s (%.0f %%): %s",
+			Seconds(s.CriticalSeconds), 100*s.CriticalSeconds/s.WallSeconds, strings.Join(s.CriticalPath, " → "))))
+	}
+}
+
+func (t *Text) line(mark string, e engine.Event, text string) {
+	fmt.Fprintf(t.w, "%s %s %s\n", mark, t.style.bold(pad(e.Step, t.width)), text)
+}
+
+func (t *Text) lines(lines []string) {
+	for _, l := range lines {
+		fmt.Fprintf(t.w, "      %s\n", t.style.diffLine(l))
+	}
+}
+
+func (t *Text) hint(hint string) {
+	if hint != "" {
+		fmt.Fprintf(t.w, "    %s %s\n", t.style.cyan("hint:"), strings.ReplaceAll(hint, "\n", "\n          "))
+	}
+}
+
+func pad(s string, n int) string {
+	if len(s) >= n {
+		return s
+	}
+	return s + strings.Repeat(" ", n-len(s))
+}
+
+func value(v any) string {
+	if v == nil {
+		return ""
+	}
+	lines := diff.Lines(nil, v)
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(l, "+ ")
+	}
+	return strings.Join(lines, ", ")
+}
+
+func count(n int, word string) string { return countIrregular(n, word, word+"s") }
+
+func countIrregular(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// Seconds formats a duration in seconds for people: "0.04s", "12.3s", "2m05s".
+func Seconds(s float64) string {
+	switch {
+	case s < 1:
+		return fmt.Sprintf("%.2fs", s)
+	case s < 60:
+		return fmt.Sprintf("%.1fs", s)
+	}
+	return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
+}

@@ -1,0 +1,149 @@
+package ui_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+	"github.com/ztplan/ztplan/engine"
+)
+
+var update = flag.Bool("update", false, "write golden files")
+
+// story is a run in which everything happens.
+var story = []engine.Event{
+	{Action: engine.ActionPlan, Step: "vault", Kind: "helmInstall", Position: "plan.yaml:9:5"},
+	{Action: engine.ActionPlan, Step: "init", Kind: "vaultInit", Position: "plan.yaml:14:5", Needs: []string{"vault"}},
+	{Action: engine.ActionPlan, Step: "site", Kind: "curlTLS", Position: "plan.yaml:20:5"},
+	{Action: engine.ActionPlan, Step: "late", Kind: "curlTLS", Position: "plan.yaml:25:5", Needs: []string{"init"}},
+	{Action: engine.ActionStart, Step: "vault", Kind: "helmInstall"},
+	{Action: engine.ActionStart, Step: "site", Kind: "curlTLS"},
+	{Action: engine.ActionDiffers, Step: "vault", Path: "release/vault/vault", Have: map[string]any{"version": "0.30.0"}, Want: map[string]any{"version": "0.31.0"}, Message: "upgrade"},
+	{Action: engine.ActionWarn, Step: "vault", Kind: "helmInstall", Message: "values: gateway.type is unknown: 100% ignored"},
+	{Action: engine.ActionApply, Step: "vault", Path: "release/vault/vault"},
+	{Action: engine.ActionApplied, Step: "vault", Path: "release/vault/vault", Seconds: 1.25},
+	{Action: engine.ActionStatus, Step: "vault", Message: "looking at 3 workloads"},
+	{Action: engine.ActionWait, Step: "vault", Message: "StatefulSet/vault/vault (0 of 1 pods run)"},
+	{Action: engine.ActionChanged, Step: "vault", Kind: "helmInstall", Seconds: 2.5},
+	{Action: engine.ActionFinding, Step: "site", Path: "status is 200", Have: 200.0, Message: "GET /\n200 OK"},
+	{Action: engine.ActionProved, Step: "site", Kind: "curlTLS", Seconds: 0.04},
+	{Action: engine.ActionStart, Step: "init", Kind: "vaultInit"},
+	{Action: engine.ActionRetry, Step: "init", Error: "connection refused", Hint: "it is starting"},
+	{Action: engine.ActionFail, Step: "init", Kind: "vaultInit", Seconds: 61, Position: "plan.yaml:14:5", Error: "keys are lost\nVault is initialised", Hint: "restore the file"},
+	{Action: engine.ActionSkip, Step: "late", Kind: "curlTLS", Message: "needs init, which failed", Needs: []string{"init"}},
+	{Action: engine.ActionEnd, Summary: &engine.Summary{Changed: 1, Proved: 1, Skipped: 1, Failed: 1, Edits: 1, Retries: 1, WallSeconds: 63.5, CriticalSeconds: 63.5, CriticalPath: []string{"vault", "init"}}},
+}
+
+var preview = []engine.Event{
+	{Action: engine.ActionPlan, Step: "vault", Kind: "helmInstall"},
+	{Action: engine.ActionDiffers, Step: "vault", Path: "release/vault/vault", Want: map[string]any{"version": "0.31.0", "token": engine.NewSecret("x")}, Message: "install"},
+	{Action: engine.ActionPending, Step: "vault"},
+	{Action: engine.ActionAfter, Step: "root", Needs: []string{"vault"}, Want: map[string]any{"mount": "pki", "ttl": "87600h"}},
+	{Action: engine.ActionWould, Step: "site", Message: "dial hello.example.local"},
+	{Action: engine.ActionEnd, Summary: &engine.Summary{Pending: 2, WallSeconds: 0.2}},
+}
+
+func TestGolden(t *testing.T) {
+	for name, show := range map[string]func(*bytes.Buffer){
+		"text":           func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, false, false).Event) },
+		"text-verbose":   func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, true, false).Event) },
+		"github":         func(b *bytes.Buffer) { each(story, ui.NewGitHub(b, false, false).Event) },
+		"preview":        func(b *bytes.Buffer) { each(preview, ui.NewText(b, ui.Style{}, false, true).Event) },
+		"preview-github": func(b *bytes.Buffer) { each(preview, ui.NewGitHub(b, false, true).Event) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got bytes.Buffer
+			show(&got)
+			file := filepath.Join("testdata", name+".txt")
+			if *update {
+				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), got.String()); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func each(events []engine.Event, show func(engine.Event)) {
+	for _, e := range events {
+		show(e)
+	}
+}
+
+func TestJSONIsOneEventALine(t *testing.T) {
+	var b bytes.Buffer
+	each(story, ui.NewJSON(&b).Event)
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	if len(lines) != len(story) {
+		t.Fatalf("%d lines for %d events", len(lines), len(story))
+	}
+	for i, l := range lines {
+		var e engine.Event
+		if err := json.Unmarshal([]byte(l), &e); err != nil {
+			t.Fatalf("line %d: %v", i+1, err)
+		}
+		if e.Action != story[i].Action || e.Step != story[i].Step {
+			t.Errorf("line %d: %s %s, want %s %s", i+1, e.Action, e.Step, story[i].Action, story[i].Step)
+		}
+	}
+}
+
+// The live view leaves the same lines behind as the plain text, and no view.
+func TestLiveLeavesTheLinesBehind(t *testing.T) {
+	var screen bytes.Buffer
+	l := ui.NewLive(&screen, ui.Style{}, false, false, func() (int, int) { return 80, 24 })
+	each(story, l.Event)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var plain bytes.Buffer
+	text := ui.NewText(&plain, ui.Style{}, false, false)
+	for _, e := range story {
+		if e.Action != engine.ActionWait { // the view shows it
+			text.Event(e)
+		}
+	}
+	if d := cmp.Diff(plain.String(), render(screen.String())); d != "" {
+		t.Errorf("(-plain +screen):\n%s", d)
+	}
+}
+
+// render plays the escape sequences that Live uses: up n lines, clear to the
+// end, reset.
+func render(s string) string {
+	var lines []string
+	cur := ""
+	for len(s) > 0 {
+		switch {
+		case strings.HasPrefix(s, "\x1b["):
+			end := strings.IndexAny(s, "AJm")
+			if s[end] == 'A' {
+				n := 0
+				for _, c := range s[2:end] {
+					n = n*10 + int(c-'0')
+				}
+				lines = lines[:len(lines)-n]
+			}
+			s = s[end+1:]
+		case s[0] == '\n':
+			lines, cur, s = append(lines, cur), "", s[1:]
+		default:
+			cur, s = cur+s[:1], s[1:]
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}

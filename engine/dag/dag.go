@@ -1,0 +1,254 @@
+// Package dag is the pure graph behind a plan: which node waits for which, in
+// what order they may run, and which chain of them decides how long that takes.
+//
+// Nodes are the integers from 0 to n-1, in plan order. That keeps every
+// operation an array walk: everything here is O(V+E) in time and memory, does
+// not recurse, and gives the same answer for the same input, always. Callers
+// map their own names to indices.
+//
+// A [Graph] does not change after [New] and may be read from many goroutines.
+// A [Schedule] belongs to one.
+package dag
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Graph says for every node which nodes it needs. It has no cycles.
+type Graph struct {
+	needs      lists // node -> what it needs
+	dependents lists // node -> what needs it
+	order      []int
+}
+
+// lists holds one list of nodes per node in two arrays.
+type lists struct {
+	start []int32 // len n+1
+	nodes []int32
+}
+
+func (l lists) of(i int) []int32 { return l.nodes[l.start[i]:l.start[i+1]] }
+
+// A CycleError reports nodes that need each other.
+type CycleError struct {
+	// Cycles holds at least one cycle. Each lists its nodes so that every node
+	// needs the next one, and the last needs the first; it begins with its
+	// lowest node. No node is listed twice: of cycles that share a node only
+	// one is named.
+	Cycles [][]int
+}
+
+// Error names the first cycle by node numbers: "cycle: 3 -> 1 -> 3".
+func (e *CycleError) Error() string {
+	var b strings.Builder
+	b.WriteString("cycle: ")
+	for _, n := range e.Cycles[0] {
+		fmt.Fprintf(&b, "%d -> ", n)
+	}
+	fmt.Fprintf(&b, "%d", e.Cycles[0][0])
+	return b.String()
+}
+
+// New builds the graph of len(needs) nodes, where needs[i] lists the nodes
+// that i waits for. Listing a node twice is the same as listing it once.
+//
+// It fails with a *CycleError if nodes need each other or themselves. It
+// panics if a node is out of range: that is a mistake of the caller, not of
+// the plan.
+func New(needs [][]int) (*Graph, error) {
+	g := &Graph{needs: forward(needs)}
+	order, cycles := walk(g.needs)
+	if cycles != nil {
+		return nil, &CycleError{cycles}
+	}
+	g.order = order
+	g.dependents = reverse(g.needs)
+	return g, nil
+}
+
+func forward(needs [][]int) lists {
+	n, edges := len(needs), 0
+	for _, ns := range needs {
+		edges += len(ns)
+	}
+	l := lists{start: make([]int32, n+1), nodes: make([]int32, 0, edges)}
+	seen := make([]int32, n) // seen[k] == i+1: i already lists k
+	for i, ns := range needs {
+		for _, k := range ns {
+			if k < 0 || k >= n {
+				panic(fmt.Sprintf("dag: node %d needs node %d, but nodes go from 0 to %d", i, k, n-1))
+			}
+			if seen[k] == int32(i+1) {
+				continue
+			}
+			seen[k] = int32(i + 1)
+			l.nodes = append(l.nodes, int32(k))
+		}
+		l.start[i+1] = int32(len(l.nodes))
+	}
+	return l
+}
+
+func reverse(l lists) lists {
+	n := len(l.start) - 1
+	r := lists{start: make([]int32, n+1), nodes: make([]int32, len(l.nodes))}
+	for _, k := range l.nodes {
+		r.start[k+1]++
+	}
+	for i := range n {
+		r.start[i+1] += r.start[i]
+	}
+	next := slices.Clone(r.start[:n])
+	for i := range n {
+		for _, k := range l.of(i) {
+			r.nodes[next[k]] = int32(i)
+			next[k]++
+		}
+	}
+	return r
+}
+
+// walk visits what a node needs before the node itself, starting from the
+// nodes in plan order. Leaving a node gives the order; meeting one that has
+// been entered and not left closes a cycle.
+func walk(needs lists) (order []int, cycles [][]int) {
+	n := len(needs.start) - 1
+	const (
+		untouched = iota
+		entered
+		left
+	)
+	state := make([]uint8, n)
+	next := slices.Clone(needs.start[:n]) // the edge to follow next
+	order = make([]int, 0, n)
+	var stack []int32
+	var inCycle []bool // allocated with the first cycle
+	for root := range n {
+		if state[root] != untouched {
+			continue
+		}
+		state[root] = entered
+		stack = append(stack, int32(root))
+		for len(stack) > 0 {
+			i := stack[len(stack)-1]
+			if next[i] == needs.start[i+1] {
+				state[i] = left
+				order = append(order, int(i))
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			k := needs.nodes[next[i]]
+			next[i]++
+			switch state[k] {
+			case untouched:
+				state[k] = entered
+				stack = append(stack, k)
+			case entered:
+				if inCycle == nil {
+					inCycle = make([]bool, n)
+				}
+				if c := cycleFrom(stack, k, inCycle); c != nil {
+					cycles = append(cycles, c)
+				}
+			}
+		}
+	}
+	return order, cycles
+}
+
+// cycleFrom cuts the cycle that returns to k out of the path being walked,
+// unless one of its nodes is in a cycle that has already been found.
+func cycleFrom(stack []int32, k int32, inCycle []bool) []int {
+	at := len(stack) - 1
+	for ; stack[at] != k; at-- {
+		if inCycle[stack[at]] {
+			return nil
+		}
+	}
+	if inCycle[k] {
+		return nil
+	}
+	cycle := make([]int, 0, len(stack)-at)
+	low := 0
+	for _, i := range stack[at:] {
+		inCycle[i] = true
+		cycle = append(cycle, int(i))
+		if int(i) < cycle[low] {
+			low = len(cycle) - 1
+		}
+	}
+	return append(cycle[low:len(cycle):len(cycle)], cycle[:low]...)
+}
+
+// Len returns the number of nodes.
+func (g *Graph) Len() int { return len(g.order) }
+
+// Needs returns the nodes that i waits for, in the order given to New.
+func (g *Graph) Needs(i int) []int { return ints(g.needs.of(i)) }
+
+// Dependents returns the nodes that wait for i, ascending.
+func (g *Graph) Dependents(i int) []int { return ints(g.dependents.of(i)) }
+
+func ints(s []int32) []int {
+	out := make([]int, len(s))
+	for i, n := range s {
+		out[i] = int(n)
+	}
+	return out
+}
+
+// Order returns all nodes so that each comes after what it needs. A plan that
+// is already written in such an order keeps it; otherwise a node that comes
+// too late is moved to just before the first one that needs it.
+func (g *Graph) Order() []int { return slices.Clone(g.order) }
+
+// Ancestors returns the given nodes and everything that they need, directly or
+// not, ascending.
+func (g *Graph) Ancestors(of ...int) []int { return reach(g.needs, of) }
+
+// Descendants returns the given nodes and everything that needs them, directly
+// or not, ascending.
+func (g *Graph) Descendants(of ...int) []int { return reach(g.dependents, of) }
+
+func reach(l lists, from []int) []int {
+	seen := make([]bool, len(l.start)-1)
+	var stack []int32
+	add := func(i int32) {
+		if !seen[i] {
+			seen[i] = true
+			stack = append(stack, i)
+		}
+	}
+	for _, i := range from {
+		add(int32(i))
+	}
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for _, k := range l.of(int(i)) {
+			add(k)
+		}
+	}
+	var out []int
+	for i, ok := range seen {
+		if ok {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// Levels returns for every node the number of nodes on the longest chain below
+// it: 0 for a node that needs nothing. It is for drawing; scheduling has no
+// levels.
+func (g *Graph) Levels() []int {
+	level := make([]int, g.Len())
+	for _, i := range g.order {
+		for _, k := range g.needs.of(i) {
+			level[i] = max(level[i], level[k]+1)
+		}
+	}
+	return level
+}

@@ -1,0 +1,35 @@
+// Package engine is the vocabulary that plans, steps and runs share: what a
+// step is, what a difference is, what a secret is, what happens.
+//
+// It imports the standard library and nothing else. Steps know this package
+// and their kits; the loop that drives them (engine/run) and the reader of
+// plans (engine/plan) know this package and never a step. The composition is
+// in cmd/ztplan.
+//
+// # Design
+//
+// A step has one method, [Step.Inspect]: it compares the world with the plan
+// and returns one [Edit] per difference, each carrying the function that
+// removes it. The dry run prints the edits, the run applies the same values,
+// the second look proves that they are gone. Two methods that decide twice
+// what differs would drift apart sooner or later; one value cannot.
+//
+// The price: an edit holds a closure, so edits cannot be saved and applied by
+// another process. A digest over what they say covers the need behind that.
+//
+// A [Proof] is a step that configures nothing: it measures. It runs every
+// time, and a dry run only says what it would do.
+//
+// # Looking never writes
+//
+// The rule is enforced below the steps, not asked of them: the kits refuse a
+// mutating request unless [WritesAllowed] says that the context belongs to an
+// edit being applied or a proof being run. A step that writes while it looks
+// fails on its first try, on every machine.
+//
+// # Errors
+//
+// An error that another look cannot cure wraps [ErrPermanent]. Everything else
+// is tried again until the step's timeout. [WithHint] attaches what to do
+// next; it travels with the error and is printed apart from it.
+package engine

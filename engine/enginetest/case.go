@@ -1,0 +1,109 @@
+package enginetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Case is one step of a kind and the world that it is about.
+type Case struct {
+	Kind *engine.Kind
+
+	// Spec returns a fresh spec, as decoded from a plan; every call means the
+	// same part of the world. It starts from Kind.New for the defaults.
+	Spec func() any
+
+	// Env is the environment of the step.
+	Env *engine.Env
+
+	// Reset, optional, brings the world back to where it was before the step.
+	// Run calls it first, and again before the run that stops after every
+	// edit; its context allows writes. Without it that run comes first and
+	// leaves nothing for the run in one go.
+	Reset func(ctx context.Context) error
+
+	// Settle, optional, is called after edits were applied and before the next
+	// look; its context allows writes. It stands for the part of the world
+	// that other steps would bring about.
+	Settle func(ctx context.Context) error
+
+	// Writes, optional, counts the mutating requests that the world has seen.
+	Writes func() int
+
+	// Secrets are texts that must not show anywhere, beyond the secrets in the
+	// spec and in the outputs.
+	Secrets []string
+
+	// Converged says that the first look finds nothing to do, which is
+	// otherwise a failure: a contract that applies nothing proves nothing.
+	Converged bool
+
+	// Rounds bounds how often edits may be applied until none are left; 1 if
+	// zero. A kind that needs more cannot show its whole difference at once.
+	Rounds int
+
+	// Timeout bounds each part; a minute if zero.
+	Timeout time.Duration
+}
+
+// Run checks the contract, each part as a subtest, and stops at the first part
+// that fails.
+func Run(t *testing.T, c Case) {
+	t.Helper()
+	if c.Kind.Proof {
+		runParts(t, c, []part{
+			{"intent", (*checker).intent},
+			{"cancelled", (*checker).cancelledProof},
+			{"prove", (*checker).prove},
+		})
+		return
+	}
+	if c.Reset == nil {
+		runParts(t, c, []part{
+			{"look", (*checker).look},
+			{"cancelled", (*checker).cancelledLook},
+			{"killed", (*checker).editByEdit},
+			{"again", (*checker).again},
+		})
+		return
+	}
+	runParts(t, c, []part{
+		{"reset", (*checker).reset},
+		{"look", (*checker).look},
+		{"cancelled", (*checker).cancelledLook},
+		{"apply", (*checker).inOneGo},
+		{"again", (*checker).again},
+		{"reset again", (*checker).reset},
+		{"killed", (*checker).editByEdit},
+		{"again after killed", (*checker).again},
+	})
+}
+
+// A part of the contract; its error says how it is broken.
+type part struct {
+	name  string
+	check func(*checker, context.Context) error
+}
+
+func runParts(t *testing.T, c Case, parts []part) {
+	t.Helper()
+	k := newChecker(c)
+	for _, p := range parts {
+		ok := t.Run(p.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), k.Timeout)
+			defer cancel()
+			if err := p.check(k, ctx); err != nil {
+				t.Errorf("%s: %v", c.Kind.Name, k.redact(err.Error()))
+			}
+			if err := k.leaks(); err != nil {
+				t.Errorf("%s: %v", c.Kind.Name, err)
+			}
+		})
+		if !ok {
+			return
+		}
+	}
+}

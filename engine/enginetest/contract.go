@@ -1,0 +1,306 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+const (
+	// promptly is how long a cancelled call may take to return.
+	promptly = 5 * time.Second
+	// nap is the pause before looking again at what says nothing of its own.
+	nap = 50 * time.Millisecond
+	// maxEdits ends a step that finds a new difference after every edit.
+	maxEdits = 1000
+)
+
+type checker struct {
+	Case
+	env     *engine.Env
+	record  *record
+	outputs any // of the converged step
+}
+
+func newChecker(c Case) *checker {
+	if c.Rounds == 0 {
+		c.Rounds = 1
+	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
+	k := &checker{Case: c, record: &record{}}
+	k.record.plant(c.Secrets...)
+	k.env = k.record.listen(c.Env)
+	return k
+}
+
+// inspect looks with a fresh spec and records everything that it says.
+func (k *checker) inspect(ctx context.Context) (any, []engine.Edit, error) {
+	spec := k.Spec()
+	k.record.plant(secretsIn(spec)...)
+	out, edits, err := k.Kind.Inspect(ctx, spec, k.env)
+	k.record.plant(secretsIn(out)...)
+	k.record.edits(edits)
+	k.record.err(err)
+	return out, edits, err
+}
+
+func (k *checker) reset(ctx context.Context) error {
+	return k.Reset(engine.AllowWrites(ctx))
+}
+
+func (k *checker) look(ctx context.Context) error {
+	before := k.writes()
+	_, first, err := k.inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("the first look: %w", err)
+	}
+	_, second, err := k.inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("the second look: %w", err)
+	}
+	if n := k.writes() - before; n != 0 {
+		return fmt.Errorf("looking wrote %d times", n)
+	}
+	if k.Converged != (len(first) == 0) {
+		return fmt.Errorf("the first look found %d differences: %v", len(first), paths(first))
+	}
+	if d := difference(first, second); d != "" {
+		return fmt.Errorf("looking twice does not find the same: %s", d)
+	}
+	return wellFormed(first)
+}
+
+// wellFormed checks what every list of edits keeps.
+func wellFormed(edits []engine.Edit) error {
+	seen := make(map[string]bool)
+	for i, e := range edits {
+		switch {
+		case e.Path == "":
+			return fmt.Errorf("edit %d has no path", i)
+		case seen[e.Path]:
+			return fmt.Errorf("two edits have the path %s", e.Path)
+		case reflect.DeepEqual(e.Have, e.Want):
+			return fmt.Errorf("edit %s shows no difference: both are %v", e.Path, e.Have)
+		case e.Apply != nil && e.Await != nil:
+			return fmt.Errorf("edit %s has both Apply and Await: Await is never called", e.Path)
+		}
+		seen[e.Path] = true
+		for _, v := range []any{e.Have, e.Want} {
+			if err := plain(reflect.ValueOf(v)); err != nil {
+				return fmt.Errorf("edit %s: %w", e.Path, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (k *checker) cancelledLook(ctx context.Context) error {
+	return k.cancelled(ctx, func(ctx context.Context) error {
+		_, _, err := k.inspect(ctx)
+		return err
+	})
+}
+
+func (k *checker) cancelledProof(ctx context.Context) error {
+	return k.cancelled(engine.AllowWrites(ctx), func(ctx context.Context) error {
+		_, _, err := k.proveOnce(ctx)
+		return err
+	})
+}
+
+// cancelled requires that call returns soon when its context is cancelled
+// before it begins. Whether it succeeds does not matter: what is known without
+// asking anybody may be said.
+func (k *checker) cancelled(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	done := make(chan error, 1)
+	go func() { done <- call(ctx) }()
+	select {
+	case err := <-done:
+		if errors.Is(err, engine.ErrPermanent) {
+			return fmt.Errorf("a cancelled call is said to be beyond hope: %w", err)
+		}
+		return nil
+	case <-time.After(promptly):
+		return fmt.Errorf("a cancelled call does not return within %v", promptly)
+	}
+}
+
+// inOneGo applies all edits of a look before the next one.
+func (k *checker) inOneGo(ctx context.Context) error {
+	return k.converge(ctx, k.Rounds, func(edits []engine.Edit) []engine.Edit { return edits })
+}
+
+// editByEdit looks again after every edit. It passes through every state that
+// a killed run can leave between two edits, and ends converged.
+func (k *checker) editByEdit(ctx context.Context) error {
+	return k.converge(ctx, maxEdits, func(edits []engine.Edit) []engine.Edit {
+		for i, e := range edits {
+			if e.Apply != nil {
+				return edits[i : i+1]
+			}
+		}
+		return nil
+	})
+}
+
+// converge looks and applies until nothing differs. choose says which edits of
+// a look to apply.
+func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine.Edit) []engine.Edit) error {
+	for round := 0; ; {
+		out, edits, err := k.inspect(ctx)
+		if err != nil {
+			if errors.Is(err, engine.ErrPermanent) || ctx.Err() != nil {
+				return fmt.Errorf("looking: %w", err)
+			}
+			if err := k.pause(ctx, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(edits) == 0 {
+			k.outputs = out
+			return nil
+		}
+		if err := wellFormed(edits); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(edits, func(e engine.Edit) bool { return e.Apply != nil }) {
+			if err := k.pause(ctx, edits); err != nil {
+				return err
+			}
+			continue
+		}
+		if round == rounds {
+			return fmt.Errorf("after %d rounds of applying these still differ: %v", round, describe(edits))
+		}
+		round++
+		for _, e := range choose(edits) {
+			if e.Apply == nil {
+				continue
+			}
+			err := e.Apply(engine.AllowWrites(ctx))
+			k.record.err(err)
+			if err != nil {
+				return fmt.Errorf("applying %s: %w", e.Path, err)
+			}
+		}
+		if k.Settle != nil {
+			if err := k.Settle(engine.AllowWrites(ctx)); err != nil {
+				return fmt.Errorf("settling: %w", err)
+			}
+		}
+	}
+}
+
+// pause waits until another look is worthwhile, as a run does.
+func (k *checker) pause(ctx context.Context, waiting []engine.Edit) error {
+	wait, cancel := context.WithCancel(ctx)
+	defer cancel()
+	awaited := false
+	woken := make(chan struct{}, len(waiting))
+	for _, e := range waiting {
+		if e.Await != nil {
+			awaited = true
+			go func() {
+				k.record.err(e.Await(wait))
+				woken <- struct{}{}
+			}()
+		}
+	}
+	if !awaited {
+		timer := time.NewTimer(nap)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+		}
+	} else {
+		select {
+		case <-woken:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return fmt.Errorf("%w; still waiting for: %v", context.Cause(ctx), describe(waiting))
+}
+
+func (k *checker) again(ctx context.Context) error {
+	before := k.writes()
+	out, edits, err := k.inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("looking at what has converged: %w", err)
+	}
+	if len(edits) > 0 {
+		return fmt.Errorf("what has converged differs again: %v", describe(edits))
+	}
+	if n := k.writes() - before; n != 0 {
+		return fmt.Errorf("looking wrote %d times", n)
+	}
+	if !reflect.DeepEqual(reveal(out), reveal(k.outputs)) {
+		return fmt.Errorf("outputs of what has converged change from look to look: %v, then %v", k.outputs, out)
+	}
+	return nil
+}
+
+func (k *checker) intent(context.Context) error {
+	spec := k.Spec()
+	k.record.plant(secretsIn(spec)...)
+	lines := k.Kind.Intent(spec)
+	for _, l := range lines {
+		k.record.say("intent", l)
+	}
+	if len(lines) == 0 {
+		return errors.New("the proof does not say what it would do")
+	}
+	return nil
+}
+
+func (k *checker) prove(ctx context.Context) error {
+	_, findings, err := k.proveOnce(engine.AllowWrites(ctx))
+	if err != nil {
+		return err
+	}
+	if len(findings) == 0 {
+		return errors.New("a proof without findings proves nothing")
+	}
+	seen := make(map[string]bool)
+	for _, f := range findings {
+		switch {
+		case f.Rule == "":
+			return errors.New("a finding has no rule")
+		case seen[f.Rule]:
+			return fmt.Errorf("two findings have the rule %q", f.Rule)
+		case !f.Holds:
+			return fmt.Errorf("%q does not hold: have %v, want %v: %s", f.Rule, f.Have, f.Want, f.Detail)
+		}
+		seen[f.Rule] = true
+	}
+	return nil
+}
+
+func (k *checker) proveOnce(ctx context.Context) (any, []engine.Finding, error) {
+	spec := k.Spec()
+	k.record.plant(secretsIn(spec)...)
+	out, findings, err := k.Kind.Prove(ctx, spec, k.env)
+	k.record.plant(secretsIn(out)...)
+	k.record.findings(findings)
+	k.record.err(err)
+	return out, findings, err
+}
+
+func (k *checker) writes() int {
+	if k.Writes == nil {
+		return 0
+	}
+	return k.Writes()
+}

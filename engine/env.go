@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// An Env is everything that a step may use besides its own fields. It does not
+// say whether the run is a dry run: a step must not know.
+type Env struct {
+	Plan string // the plan's metadata.name
+	Step string // the step's id
+	Dir  string // absolute directory of the plan; relative files resolve here
+
+	// SinkDir, if not empty, is where relative secret sinks go instead of Dir.
+	// The lab sets it to its own state, so that the keys of a throw-away Vault
+	// live and die with it and never land in a working tree.
+	SinkDir string
+
+	// CacheDir is a private directory outside the plan's for what can be
+	// fetched again (charts); it is created on first use.
+	CacheDir string
+
+	Cluster Cluster
+	Mirrors []Mirror
+
+	// Session holds connections that steps share.
+	Session *Session
+
+	// Now is the clock of the run.
+	Now func() time.Time
+
+	// Logf records a line of detail, shown with -v. Statusf says what the step
+	// is doing or waiting for right now; only the newest counts, and it is
+	// what a live view shows. Warnf is shown always and does not fail the step.
+	Logf    func(format string, args ...any)
+	Statusf func(format string, args ...any)
+	Warnf   func(format string, args ...any)
+
+	// Conceal registers secrets that the step learned, beyond those in its
+	// inputs and outputs, so that no output of the run can show them.
+	Conceal func(...Secret)
+}
+
+// A Cluster says which Kubernetes cluster the plan is about, in kubectl's terms.
+type Cluster struct {
+	Kubeconfig string // path; empty means KUBECONFIG, then ~/.kube/config
+	Context    string // empty means the current context
+	Position   string // where the plan or the command line says so, for messages
+}
+
+// A Mirror says where what an address names is really fetched from: the lab's
+// chart repositories, or those of an air-gapped site.
+type Mirror struct {
+	From string // an address prefix as plans write it: "https://charts.jetstack.io"
+	To   string // the address used instead
+}
+
+// Sink returns the absolute path of a file that secrets are written to.
+func (e *Env) Sink(f File) string {
+	if e.SinkDir != "" && !filepath.IsAbs(f.Name) {
+		return filepath.Join(e.SinkDir, f.Name)
+	}
+	return f.Path
+}
+
+// Mirrored returns where address is fetched from: the longest matching mirror
+// decides, and an address without a mirror is returned as it is.
+func (e *Env) Mirrored(address string) string {
+	return mirrored(e.Mirrors, address)
+}

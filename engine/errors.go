@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"errors"
+)
+
+// ErrPermanent marks an error that trying again cannot cure.
+var ErrPermanent = errors.New("permanent")
+
+// Permanent returns err, marked with ErrPermanent; nil stays nil. The text of
+// err does not change.
+func Permanent(err error) error {
+	if err == nil || errors.Is(err, ErrPermanent) {
+		return err
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string        { return e.err.Error() }
+func (e *permanentError) Unwrap() error        { return e.err }
+func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
+
+// WithHint attaches what to do next to err; nil stays nil. The text of err
+// does not change: HintOf gives the hint to whoever prints it.
+func WithHint(err error, hint string) error {
+	if err == nil {
+		return nil
+	}
+	return &hintedError{err, hint}
+}
+
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+func (e *hintedError) Unwrap() error { return e.err }
+
+// HintOf returns the outermost hint attached to err, or "".
+func HintOf(err error) string {
+	var h *hintedError
+	if errors.As(err, &h) {
+		return h.hint
+	}
+	return ""
+}

@@ -1,0 +1,83 @@
+package engine
+
+import "time"
+
+// An Event is one thing that happened in a run. A run is one stream of events;
+// text, JSON lines, GitHub annotations and the live view only read it.
+//
+// The record is flat: fields that do not apply are left out. Values are
+// already redacted.
+type Event struct {
+	Time   time.Time `json:"time"`
+	Action Action    `json:"action"`
+	Plan   string    `json:"plan,omitempty"`
+	Step   string    `json:"step,omitempty"`
+	Kind   string    `json:"kind,omitempty"`
+
+	Attempt int    `json:"attempt,omitempty"` // round of writing or proving, from 1
+	Path    string `json:"path,omitempty"`    // the edit's path, or the finding's rule
+	Have    any    `json:"have,omitempty"`
+	Want    any    `json:"want,omitempty"`
+	Message string `json:"message,omitempty"`
+
+	Error    string `json:"error,omitempty"`
+	Hint     string `json:"hint,omitempty"`
+	Position string `json:"position,omitempty"` // file:line:col of the step in the plan
+
+	// Seconds is how long what ends with this event took.
+	Seconds float64 `json:"seconds,omitempty"`
+
+	// Needs lists the steps that this one depends on (action plan), or the
+	// steps whose failure or difference keeps it from running (skip, after).
+	Needs []string `json:"needs,omitempty"`
+
+	Outputs map[string]any `json:"outputs,omitempty"` // redacted, on converged and proved
+	Summary *Summary       `json:"summary,omitempty"` // on end
+}
+
+// An Action says what an Event is about.
+type Action string
+
+// The actions, in the order in which a step sees them.
+const (
+	ActionPlan      Action = "plan"      // a step of the run, once each before any start
+	ActionStart     Action = "start"     // the step begins to look
+	ActionDiffers   Action = "differs"   // one edit that was found
+	ActionApply     Action = "apply"     // the edit is about to be applied
+	ActionApplied   Action = "applied"   // the edit was applied
+	ActionUnknown   Action = "unknown"   // an edit was cut off: whether it took effect is not known
+	ActionWait      Action = "wait"      // only others can remove what still differs
+	ActionRetry     Action = "retry"     // another attempt follows
+	ActionStatus    Action = "status"    // what the step is doing right now
+	ActionLog       Action = "log"       // detail
+	ActionWarn      Action = "warn"      // a warning
+	ActionFinding   Action = "finding"   // one rule of a proof that held
+	ActionViolated  Action = "violated"  // one rule of a proof that did not hold
+	ActionUnchanged Action = "unchanged" // converged, nothing was written
+	ActionChanged   Action = "changed"   // converged, after writing
+	ActionProved    Action = "proved"    // every rule of the proof held
+	ActionPending   Action = "pending"   // dry run: differences found
+	ActionAfter     Action = "after"     // dry run: known after other steps
+	ActionWould     Action = "would"     // dry run: what a proof would do
+	ActionSkip      Action = "skip"      // not run: when, --skip, or a failed need
+	ActionFail      Action = "fail"      // the step failed
+	ActionEnd       Action = "end"       // the run is over
+)
+
+// A Summary closes a run.
+type Summary struct {
+	Unchanged int `json:"unchanged"`
+	Changed   int `json:"changed"`
+	Proved    int `json:"proved"`
+	Pending   int `json:"pending,omitempty"`
+	Skipped   int `json:"skipped"`
+	Failed    int `json:"failed"`
+	Edits     int `json:"edits"`
+	Retries   int `json:"retries"`
+
+	// WallSeconds is the run's duration. CriticalPath is the chain of steps
+	// that determined it, and CriticalSeconds what they took together.
+	WallSeconds     float64  `json:"wallSeconds"`
+	CriticalSeconds float64  `json:"criticalSeconds"`
+	CriticalPath    []string `json:"criticalPath"`
+}

@@ -1,0 +1,58 @@
+// Package hints knows what to do about error messages of Kubernetes, Helm,
+// Vault, cert-manager, Apache APISIX and the network.
+//
+// A message is matched as text, because it usually arrives as text: in a
+// condition of a resource, in the body of an answer, in a log. A step that
+// knows more about its own failure attaches a better hint with
+// [engine.WithHint]; this package serves whoever prints an error without one.
+package hints
+
+import "strings"
+
+// For returns what to do about message, followed by the public threads where
+// the same error was discussed; "" if the message is not known. The first
+// entry of the table that matches decides: special cases stand before general
+// ones.
+func For(message string) string {
+	text := strings.ToLower(message)
+	for _, h := range table() {
+		if h.matches(text) {
+			return h.String()
+		}
+	}
+	return ""
+}
+
+// A hint belongs to every message that contains all parts of one of its
+// patterns, in any order and in any case.
+type hint struct {
+	patterns [][]string
+	text     string   // one or two sentences without a final full stop
+	threads  []string // owner/repository#number
+}
+
+func (h hint) matches(lower string) bool {
+	for _, parts := range h.patterns {
+		if containsAll(lower, parts) {
+			return true
+		}
+	}
+	return false
+}
+
+func containsAll(lower string, parts []string) bool {
+	for _, part := range parts {
+		if !strings.Contains(lower, strings.ToLower(part)) {
+			return false
+		}
+	}
+	return true
+}
+
+// String returns the text and the threads in one line.
+func (h hint) String() string {
+	if len(h.threads) == 0 {
+		return h.text
+	}
+	return h.text + " (see " + strings.Join(h.threads, ", ") + ")"
+}

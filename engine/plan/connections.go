@@ -1,0 +1,255 @@
+package plan
+
+import (
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Connections say what a plan is about.
+type Connections struct {
+	// Kubernetes is the cluster; its zero value means the user's current one.
+	// Kubeconfig is absolute. What the command line says comes before it.
+	Kubernetes engine.Cluster
+}
+
+// readConnections reads connections. What it says about Vault stays YAML: it
+// becomes part of the inputs of every step that has an input called vault.
+func (l *loader) readConnections(n *yaml.Node) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		l.problem(n, "", "connections: want a mapping, have %s", describe(n))
+		return
+	}
+	l.plan.connected = make(map[*yaml.Node]bool)
+	l.connect(n)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		switch key.Value {
+		case "kubernetes":
+			l.kubernetes(val)
+		case "vault":
+			if !isNull(val) {
+				l.vault = val
+			}
+		default:
+			known := []string{"kubernetes", "vault"}
+			l.problem(key, suggestion(key.Value, known, "the connections are "), "connections: unknown key %q", key.Value)
+		}
+	}
+}
+
+// connect notes that a node belongs to the connections.
+func (l *loader) connect(n *yaml.Node) {
+	if l.plan.connected[n] {
+		return
+	}
+	l.plan.connected[n] = true
+	for _, c := range n.Content {
+		l.connect(c)
+	}
+}
+
+func (l *loader) kubernetes(n *yaml.Node) {
+	if isNull(n) {
+		return
+	}
+	var in struct {
+		Kubeconfig string `yaml:"kubeconfig"`
+		Context    string `yaml:"context"`
+	}
+	d := l.decoder(nil, "")
+	d.noSteps = "the cluster is known before any step runs"
+	d.path = []elem{{"kubernetes", -1}}
+	d.value(n, reflect.ValueOf(&in).Elem(), false)
+	if in.Kubeconfig != "" {
+		in.Kubeconfig = l.userPath(in.Kubeconfig)
+	}
+	l.plan.Connections.Kubernetes = engine.Cluster{
+		Kubeconfig: in.Kubeconfig,
+		Context:    in.Context,
+		Position:   l.plan.position(n).String(),
+	}
+}
+
+// userPath resolves a path outside the plan's directory: ~ is the home.
+func (l *loader) userPath(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok && l.in.Env != nil {
+		if home, ok := l.in.Env("HOME"); ok && home != "" {
+			return filepath.Join(home, rest)
+		}
+	}
+	return newFile(l.plan.Dir, path).Path
+}
+
+// checkVault checks connections.vault against every kind that has an input
+// called vault: what no step of the plan uses must be right, too.
+func (l *loader) checkVault() {
+	if l.vault == nil {
+		return
+	}
+	var types []reflect.Type
+	for _, k := range l.in.Kinds {
+		if t := l.plan.types.vaultInput(k); t != nil && !slices.Contains(types, t) {
+			types = append(types, t)
+		}
+	}
+	if l.vault.Kind != yaml.MappingNode {
+		l.problem(l.vault, "", "connections.vault: want a mapping, have %s", describe(l.vault))
+		l.vault = nil
+		return
+	}
+	l.checkVaultKeys(l.vault, types, "connections.vault")
+	for _, t := range types {
+		if n := l.merge(nil, l.vault, t); n != nil {
+			d := l.decoder(nil, "")
+			d.partial, d.path = true, []elem{{"vault", -1}}
+			d.value(n, reflect.New(t).Elem(), false)
+		}
+	}
+}
+
+// vaultInput returns the struct type of a kind's input vault, or nil.
+func (c *typeCache) vaultInput(k *engine.Kind) reflect.Type {
+	st := c.of(k.Spec)
+	i, ok := st.byName["vault"]
+	if !ok {
+		return nil
+	}
+	if t := indirect(st.fields[i].typ); t.Kind() == reflect.Struct {
+		return t
+	}
+	return nil
+}
+
+// checkVaultKeys reports keys that none of the types knows.
+func (l *loader) checkVaultKeys(n *yaml.Node, types []reflect.Type, path string) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		var below []reflect.Type
+		known := make(map[string]bool)
+		found := false
+		for _, t := range types {
+			st := l.plan.types.of(t)
+			for _, name := range st.names {
+				known[name] = true
+			}
+			if fi, ok := st.byName[key.Value]; ok {
+				found = true
+				if ft := indirect(st.fields[fi].typ); ft.Kind() == reflect.Struct && !slices.Contains(below, ft) {
+					below = append(below, ft)
+				}
+			}
+		}
+		if !found {
+			hint := suggestion(key.Value, slices.Sorted(maps.Keys(known)), "the keys here are ")
+			l.problem(key, hint, "%s: unknown key %q", path, key.Value)
+			continue
+		}
+		if len(below) > 0 && val.Kind == yaml.MappingNode {
+			l.checkVaultKeys(val, below, path+"."+key.Value)
+		}
+	}
+}
+
+// withConnections returns a step's inputs with what they leave out of the
+// connections; with itself does not change.
+func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
+	if l.vault == nil || with != nil && with.Kind != yaml.MappingNode {
+		return with
+	}
+	t := l.plan.types.vaultInput(step.Kind)
+	if t == nil {
+		return with
+	}
+	key, own := lookup(with, "vault")
+	if isNull(own) {
+		own = nil
+	}
+	merged := l.merge(own, l.vault, t)
+	if merged == nil || merged == own {
+		return with
+	}
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: step.Position.Line, Column: step.Position.Column}
+	if with != nil {
+		*out = *with
+		out.Content = make([]*yaml.Node, 0, len(with.Content)+2)
+		for i := 0; i+1 < len(with.Content); i += 2 {
+			if with.Content[i] != key {
+				out.Content = append(out.Content, with.Content[i], with.Content[i+1])
+			}
+		}
+	}
+	if key == nil {
+		key = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "vault", Line: l.vault.Line, Column: l.vault.Column}
+	}
+	out.Content = append(out.Content, key, merged)
+	return out
+}
+
+// merge returns own with the keys that it leaves out and type t knows, taken
+// from the connections; own itself if there are none. Keys of a struct inside
+// are merged one by one, too.
+func (l *loader) merge(own, from *yaml.Node, t reflect.Type) *yaml.Node {
+	if own != nil && (own.Kind != yaml.MappingNode || from.Kind != yaml.MappingNode) {
+		return own
+	}
+	if from.Kind != yaml.MappingNode {
+		return from
+	}
+	st := l.plan.types.of(t)
+	var content []*yaml.Node
+	if own != nil {
+		content = own.Content
+	}
+	changed := false
+	for i := 0; i+1 < len(from.Content); i += 2 {
+		key, val := from.Content[i], from.Content[i+1]
+		fi, ok := st.byName[key.Value]
+		if !ok || isNull(val) {
+			continue
+		}
+		at := -1
+		for j := 0; own != nil && j+1 < len(own.Content); j += 2 {
+			if own.Content[j].Value == key.Value {
+				at = j + 1
+			}
+		}
+		ft := indirect(st.fields[fi].typ)
+		inside := ft.Kind() == reflect.Struct && ft != secretType && ft != fileType && val.Kind == yaml.MappingNode
+		switch {
+		case at < 0 && inside:
+			if val = l.merge(nil, val, ft); val == nil {
+				continue
+			}
+			fallthrough
+		case at < 0:
+			content = append(slices.Clip(content), key, val)
+			changed = true
+		case inside:
+			if merged := l.merge(own.Content[at], val, ft); merged != own.Content[at] {
+				content = slices.Clone(content)
+				content[at] = merged
+				changed = true
+			}
+		}
+	}
+	if !changed {
+		return own
+	}
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: from.Line, Column: from.Column, Content: content}
+	if own != nil {
+		out.Line, out.Column = own.Line, own.Column
+	} else {
+		l.plan.connected[out] = true
+	}
+	return out
+}

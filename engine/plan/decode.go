@@ -1,0 +1,669 @@
+package plan
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A decoder fills a spec from YAML. The same code runs while a plan is read,
+// when references to outputs have a type and no value, and right before a step
+// starts, when they have one.
+type decoder struct {
+	p       *Plan
+	step    *Step // whose inputs these are; nil for what belongs to no step
+	subject string
+	report  func(*Problem)
+
+	// outputs returns what a step learned; nil while the plan is read.
+	outputs func(id string) (any, bool)
+	// noSteps says why outputs cannot be referred to here; "" if they can.
+	noSteps string
+	// refer is told every reference to an output, while the plan is read.
+	refer func(n *yaml.Node, ref *reference, to *Step, t reflect.Type)
+	// keep is told every secret that the plan itself holds, while it is read.
+	keep func(string)
+	// partial is set for values of which only a part is here: nothing is missing.
+	partial bool
+
+	path []elem     // of the input being decoded
+	at   *yaml.Node // where a variable is used whose value is being decoded
+	via  string     // that reference, as written
+
+	size int // nodes that substitute has made
+
+	pending []string // paths of inputs that only a run can fill
+	bad     []string // paths of inputs with problems
+}
+
+// An outcome says what became of an input.
+type outcome int
+
+const (
+	set     outcome = iota // it has its value
+	unset                  // null: as if it had not been written
+	pending                // its value comes from an output and is not known yet
+	failed                 // it is wrong; the problem has been reported
+)
+
+func (d *decoder) push(e elem) { d.path = append(d.path, e) }
+func (d *decoder) pop()        { d.path = d.path[:len(d.path)-1] }
+
+// problem reports something wrong with the input being decoded.
+func (d *decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
+	if d.at != nil {
+		n = d.at
+	}
+	d.problemAt(n, n.Line, n.Column, hint, format, args...)
+	return failed
+}
+
+// problemAt reports something wrong with the input being decoded, at a place
+// of its own.
+func (d *decoder) problemAt(n *yaml.Node, line, column int, hint, format string, args ...any) {
+	path := pathString(d.path)
+	d.bad = append(d.bad, path)
+	d.report(&Problem{
+		File: d.p.File, Line: line, Column: column,
+		Summary: d.about(n, path) + fmt.Sprintf(format, args...),
+		Hint:    hint,
+	})
+}
+
+// about is how a problem's summary begins: whose input it is about. What comes
+// from the plan's connections is the same for all steps.
+func (d *decoder) about(n *yaml.Node, path string) string {
+	subject := d.subject
+	if d.p.connected[n] {
+		subject = "connections"
+		if path != "" {
+			path = "." + path
+		}
+	} else if subject != "" && path != "" {
+		subject += ": "
+	}
+	if s := subject + path; s != "" {
+		return s + ": "
+	}
+	return ""
+}
+
+// wait marks the input being decoded as one that only a run can fill.
+func (d *decoder) wait(v reflect.Value) outcome {
+	v.SetZero()
+	d.pending = append(d.pending, pathString(d.path))
+	return pending
+}
+
+func isTemplate(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${") && n.Tag == "!!str"
+}
+
+// value fills v from n. Inside a literal, ${ means nothing.
+func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
+	if !literal && isTemplate(n) {
+		return d.template(n, v)
+	}
+	if isNull(n) && v.Kind() != reflect.Interface {
+		return unset
+	}
+	t := v.Type()
+	switch t {
+	case secretType:
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" && d.via == "" {
+			return d.mismatch(n, t)
+		}
+		if d.keep != nil {
+			d.keep(n.Value)
+		}
+		v.Set(reflect.ValueOf(engine.NewSecret(n.Value)))
+		return set
+	case fileType:
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+			return d.mismatch(n, t)
+		}
+		v.Set(reflect.ValueOf(newFile(d.p.Dir, n.Value)))
+		return set
+	}
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
+		if n.Kind != yaml.ScalarNode || !textTag(n.Tag) {
+			return d.mismatch(n, t)
+		}
+		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
+			return d.problem(n, "", "%v", err)
+		}
+		return set
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		e := v
+		if v.IsNil() {
+			e = reflect.New(t.Elem())
+		}
+		out := d.value(n, e.Elem(), literal)
+		if out == set || out == failed && e.Elem().Kind() == reflect.Struct {
+			v.Set(e)
+		}
+		return out
+	case reflect.Interface:
+		x, out := d.any(n, literal)
+		if x == nil {
+			v.SetZero()
+		} else {
+			v.Set(reflect.ValueOf(x))
+		}
+		return out
+	case reflect.Struct:
+		return d.structure(n, v, literal)
+	case reflect.Map:
+		return d.mapping(n, v, literal)
+	case reflect.Slice:
+		return d.list(n, v, literal)
+	}
+	return d.scalar(n, v)
+}
+
+// textTag reports whether a scalar of this tag is text: a date looks like
+// something else to YAML only.
+func textTag(tag string) bool { return tag == "!!str" || tag == "!!timestamp" }
+
+func (d *decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
+	t := v.Type()
+	if n.Kind != yaml.ScalarNode {
+		return d.mismatch(n, t)
+	}
+	switch {
+	case t.Kind() == reflect.String:
+		// A variable's number has no quotes to put it in.
+		if !textTag(n.Tag) && d.via == "" {
+			return d.mismatch(n, t)
+		}
+		v.SetString(n.Value)
+	case t.Kind() == reflect.Bool:
+		if n.Tag != "!!bool" {
+			return d.mismatch(n, t)
+		}
+		v.SetBool(strings.EqualFold(n.Value, "true"))
+	case isInt(t):
+		if n.Tag != "!!int" {
+			return d.mismatch(n, t)
+		}
+		i, err := strconv.ParseInt(n.Value, 0, 64)
+		if err != nil || v.OverflowInt(i) {
+			return d.problem(n, "", "%s is not a whole number, or too large", n.Value)
+		}
+		v.SetInt(i)
+	case isUint(t):
+		if n.Tag != "!!int" {
+			return d.mismatch(n, t)
+		}
+		u, err := strconv.ParseUint(n.Value, 0, 64)
+		if err != nil || v.OverflowUint(u) {
+			return d.problem(n, "", "%s is not a whole number from 0, or too large", n.Value)
+		}
+		v.SetUint(u)
+	case isFloat(t):
+		var f float64
+		if n.Tag != "!!float" && n.Tag != "!!int" {
+			return d.mismatch(n, t)
+		}
+		if err := n.Decode(&f); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return d.problem(n, "", "%s is not a number", n.Value)
+		}
+		v.SetFloat(f)
+	default:
+		return d.problem(n, "", "inputs of type %v are not supported", t)
+	}
+	return set
+}
+
+func (d *decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome {
+	t := v.Type()
+	if n.Kind != yaml.MappingNode {
+		return d.mismatch(n, t)
+	}
+	st := d.p.types.of(t)
+	var buf [32]outcome
+	var outcomes []outcome // shifted by one: 0 means that the key is not there
+	if len(st.fields) <= len(buf) {
+		outcomes = buf[:len(st.fields)]
+	} else {
+		outcomes = make([]outcome, len(st.fields))
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		fi, ok := st.byName[key.Value]
+		if !ok {
+			// The key that was meant is not missing, too.
+			if best := d.unknownKey(n, key, st); best >= 0 && outcomes[best] == 0 {
+				outcomes[best] = failed + 1
+			}
+			continue
+		}
+		f := &st.fields[fi]
+		d.push(elem{f.name, -1})
+		fv := v.FieldByIndex(f.index)
+		out := d.value(val, fv, literal)
+		if out == set {
+			out = d.check(f, val, fv)
+		}
+		outcomes[fi] = out + 1
+		d.pop()
+	}
+	if d.partial {
+		return set
+	}
+	for i := range st.fields {
+		f := &st.fields[i]
+		if f.required && (outcomes[i] == 0 || outcomes[i] == unset+1) && v.FieldByIndex(f.index).IsZero() {
+			d.push(elem{f.name, -1})
+			path := pathString(d.path)
+			d.bad = append(d.bad, path)
+			d.pop()
+			at := n
+			if d.at != nil {
+				at = d.at
+			}
+			d.report(&Problem{
+				File: d.p.File, Line: at.Line, Column: at.Column,
+				Summary: d.about(at, "") + fmt.Sprintf("%s is missing", path),
+				Hint:    fmt.Sprintf("add %s: %s", f.name, typeName(f.typ)),
+			})
+		}
+	}
+	return set
+}
+
+// unknownKey reports a key that a struct does not have and returns the index
+// of the field that was probably meant, or -1.
+func (d *decoder) unknownKey(n, key *yaml.Node, st *structType) int {
+	at := key
+	if d.at != nil {
+		at = d.at
+	}
+	d.report(&Problem{
+		File: d.p.File, Line: at.Line, Column: at.Column,
+		Summary: d.about(key, pathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
+		Hint:    suggestion(key.Value, st.names, "the keys here are "),
+	})
+	best := closest(key.Value, st.names)
+	if _, there := lookup(n, best); best == "" || there != nil {
+		return -1
+	}
+	d.push(elem{best, -1})
+	d.bad = append(d.bad, pathString(d.path))
+	d.pop()
+	return st.byName[best]
+}
+
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
+	t := v.Type()
+	if n.Kind != yaml.MappingNode {
+		return d.mismatch(n, t)
+	}
+	m := reflect.MakeMapWithSize(t, len(n.Content)/2)
+	e := reflect.New(t.Elem()).Elem()
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		d.push(elem{key.Value, -1})
+		if !literal {
+			d.plainKey(key)
+		}
+		e.SetZero()
+		if d.value(val, e, literal) == unset && e.Kind() != reflect.Pointer && e.Kind() != reflect.Slice && e.Kind() != reflect.Map {
+			d.problem(val, `write "" for empty text`, "has no value")
+		}
+		m.SetMapIndex(reflect.ValueOf(key.Value).Convert(t.Key()), e)
+		d.pop()
+	}
+	v.Set(m)
+	return set
+}
+
+func (d *decoder) plainKey(key *yaml.Node) {
+	if isTemplate(key) && strings.Contains(strings.ReplaceAll(key.Value, "$${", ""), "${") {
+		d.problem(key, "", "references are for values: the key %q cannot hold one", key.Value)
+	}
+}
+
+func (d *decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
+	t := v.Type()
+	if n.Kind != yaml.SequenceNode {
+		return d.mismatch(n, t)
+	}
+	s := reflect.MakeSlice(t, len(n.Content), len(n.Content))
+	for i, item := range n.Content {
+		d.push(elem{"", i})
+		if d.value(item, s.Index(i), literal) == unset && t.Elem().Kind() != reflect.Interface {
+			d.problem(item, "remove the item, or give it a value", "has no value")
+		}
+		d.pop()
+	}
+	v.Set(s)
+	return set
+}
+
+// any returns inline YAML as plain data: nil, bool, int, float64, string,
+// []any and map[string]any.
+func (d *decoder) any(n *yaml.Node, literal bool) (any, outcome) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		m := make(map[string]any, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			d.push(elem{n.Content[i].Value, -1})
+			if !literal {
+				d.plainKey(n.Content[i])
+			}
+			m[n.Content[i].Value], _ = d.any(n.Content[i+1], literal)
+			d.pop()
+		}
+		return m, set
+	case yaml.SequenceNode:
+		s := make([]any, len(n.Content))
+		for i, item := range n.Content {
+			d.push(elem{"", i})
+			s[i], _ = d.any(item, literal)
+			d.pop()
+		}
+		return s, set
+	}
+	if !literal && isTemplate(n) {
+		var x any
+		out := d.template(n, reflect.ValueOf(&x).Elem())
+		return x, out
+	}
+	x, err := plainScalar(n)
+	if err != nil {
+		return nil, d.problem(n, "", "%v", err)
+	}
+	return x, set
+}
+
+func plainScalar(n *yaml.Node) (any, error) {
+	switch n.Tag {
+	case "!!null":
+		return nil, nil
+	case "!!bool":
+		return strings.EqualFold(n.Value, "true"), nil
+	case "!!int":
+		if i, err := strconv.Atoi(n.Value); err == nil {
+			return i, nil
+		}
+		var x any
+		if err := n.Decode(&x); err != nil {
+			return nil, fmt.Errorf("%s is not a number", n.Value)
+		}
+		return x, nil
+	case "!!float":
+		var f float64
+		if err := n.Decode(&f); err != nil {
+			return nil, fmt.Errorf("%s is not a number", n.Value)
+		}
+		return f, nil
+	}
+	return n.Value, nil
+}
+
+// mismatch reports that n is of another type than t.
+func (d *decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
+	var hint string
+	text := n.Kind == yaml.ScalarNode && n.Tag == "!!str"
+	number := n.Kind == yaml.ScalarNode && (n.Tag == "!!int" || n.Tag == "!!float")
+	switch {
+	case t == durationType && number:
+		hint = fmt.Sprintf("add a unit: %ss, %sm, %sh or %sd", n.Value, n.Value, n.Value, n.Value)
+	case t == secretType:
+		if n.Kind == yaml.ScalarNode {
+			hint = "write the value in quotes"
+		}
+	case d.via != "":
+	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && !isNull(n):
+		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
+	case t.Kind() == reflect.Bool && text:
+		hint = "write true or false, without quotes"
+	case (isInt(t) || isUint(t) || isFloat(t)) && text:
+		if _, err := strconv.ParseFloat(n.Value, 64); err == nil {
+			hint = "write " + n.Value + ", without quotes"
+		}
+	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && (t.Elem() == secretType || scalar(t.Elem())):
+		hint = fmt.Sprintf("write [%s]", abbreviate(n.Value))
+	}
+	have := describe(n)
+	if t == secretType {
+		have = kindOf(n) // not the value: it may be one
+	}
+	if d.via != "" {
+		return d.problem(n, hint, "want %s, and %s is %s", typeName(t), d.via, have)
+	}
+	return d.problem(n, hint, "want %s, have %s", typeName(t), have)
+}
+
+// describe names a value: its sort, and the value itself if it is short.
+func describe(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || isNull(n) {
+		return kindOf(n)
+	}
+	switch varType(n) {
+	case "number":
+		return "the number " + abbreviate(n.Value)
+	case "bool":
+		return abbreviate(n.Value)
+	}
+	return fmt.Sprintf("the text %q", abbreviate(n.Value))
+}
+
+// kindOf names the sort of a value.
+
+func kindOf(n *yaml.Node) string {
+	switch {
+	case isNull(n):
+		return "nothing"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	}
+	switch varType(n) {
+	case "number":
+		return "a number"
+	case "bool":
+		return "true or false"
+	}
+	return "text"
+}
+
+func abbreviate(s string) string {
+	const most = 40
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// check applies the check tag of a field to its value.
+func (d *decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
+	if f.min == nil && f.max == nil && f.oneof == nil && !f.required && !f.nonempty && !f.exists {
+		return set
+	}
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return set
+		}
+		v = v.Elem()
+	}
+	if (f.required || f.nonempty) && empty(v) {
+		return d.problem(n, "", "must not be empty")
+	}
+	out := set
+	if f.min != nil || f.max != nil {
+		out = max(out, d.checkBounds(f, n, v))
+	}
+	if f.oneof != nil {
+		out = max(out, d.checkEach(n, v, func(n *yaml.Node, v reflect.Value) outcome {
+			if s := v.String(); !slices.Contains(f.oneof, s) {
+				return d.problem(n, didYouMean(s, f.oneof), "%q is not one of %s", abbreviate(s), strings.Join(f.oneof, ", "))
+			}
+			return set
+		}))
+	}
+	if f.exists {
+		out = max(out, d.checkEach(n, v, func(n *yaml.Node, v reflect.Value) outcome {
+			return d.checkExists(n, v.Interface().(engine.File))
+		}))
+	}
+	return out
+}
+
+// checkEach applies a check to a value, or to the items of a list that have one.
+func (d *decoder) checkEach(n *yaml.Node, v reflect.Value, check func(*yaml.Node, reflect.Value) outcome) outcome {
+	if v.Kind() != reflect.Slice {
+		return check(n, v)
+	}
+	out := set
+	for i := range v.Len() {
+		d.push(elem{"", i})
+		if path := pathString(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
+			at := n
+			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
+				at = n.Content[i]
+			}
+			out = max(out, check(at, v.Index(i)))
+		}
+		d.pop()
+	}
+	return out
+}
+
+func empty(v reflect.Value) bool {
+	switch v.Type() {
+	case secretType:
+		return v.Interface().(engine.Secret).IsZero()
+	case fileType:
+		return v.Interface().(engine.File).IsZero()
+	}
+	switch v.Kind() {
+	case reflect.String, reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return false
+}
+
+func (d *decoder) checkBounds(f *field, n *yaml.Node, v reflect.Value) outcome {
+	t, shown, what := v.Type(), "", ""
+	var have float64
+	switch {
+	case t == durationType:
+		have, shown = float64(v.Int()), v.Interface().(engine.Duration).String()
+	case isInt(t):
+		have, shown = float64(v.Int()), strconv.FormatInt(v.Int(), 10)
+	case isUint(t):
+		have, shown = float64(v.Uint()), strconv.FormatUint(v.Uint(), 10)
+	case isFloat(t):
+		have, shown = v.Float(), strconv.FormatFloat(v.Float(), 'g', -1, 64)
+	case t == secretType:
+		have, what = float64(len(v.Interface().(engine.Secret).Reveal())), "characters"
+	case t.Kind() == reflect.String:
+		have, what = float64(utf8.RuneCountInString(v.String())), "characters"
+	case t.Kind() == reflect.Slice:
+		have, what = float64(v.Len()), "items"
+	case t.Kind() == reflect.Map:
+		have, what = float64(v.Len()), "keys"
+	default:
+		return set
+	}
+	if shown == "" {
+		shown = fmt.Sprintf("has %g %s, which", have, what)
+	}
+	switch {
+	case f.min != nil && have < f.min.value:
+		return d.problem(n, "", "%s is less than the minimum %s", shown, f.min.text)
+	case f.max != nil && have > f.max.value:
+		return d.problem(n, "", "%s is more than the maximum %s", shown, f.max.text)
+	}
+	return set
+}
+
+func (d *decoder) checkExists(n *yaml.Node, f engine.File) outcome {
+	if f.IsZero() {
+		return set
+	}
+	err := d.p.stat(f.Path)
+	if err == nil {
+		return set
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		hint := "paths are relative to the directory of the plan"
+		if filepath.IsAbs(f.Name) {
+			hint = ""
+		} else if best := closest(filepath.Base(f.Path), siblings(f.Path)); best != "" {
+			hint = fmt.Sprintf("did you mean %q?", filepath.ToSlash(filepath.Join(filepath.Dir(f.Name), best)))
+		}
+		return d.problem(n, hint, "file %q does not exist", f.Name)
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return d.problem(n, "", "file %q: %v", f.Name, err)
+}
+
+func siblings(path string) []string {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// newFile resolves a path that a plan names. An empty name is no file.
+func newFile(dir, name string) engine.File {
+	f := engine.File{Name: name, Path: name}
+	if name != "" && !filepath.IsAbs(name) {
+		f.Path = filepath.Join(dir, name)
+	}
+	return f
+}
+
+// resolveFiles completes files that a kind's defaults name.
+func (p *Plan) resolveFiles(v reflect.Value) {
+	if !p.types.hasFile(v.Type()) {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			p.resolveFiles(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			p.resolveFiles(v.Index(i))
+		}
+	case reflect.Struct:
+		if v.Type() == fileType {
+			if f := v.Interface().(engine.File); f.Name != "" && f.Path == "" {
+				v.Set(reflect.ValueOf(newFile(p.Dir, f.Name)))
+			}
+			return
+		}
+		for _, f := range p.types.of(v.Type()).fields {
+			p.resolveFiles(v.FieldByIndex(f.index))
+		}
+	}
+}

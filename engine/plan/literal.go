@@ -1,0 +1,116 @@
+package plan
+
+import (
+	"reflect"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Literal returns the inputs that the plan gives the step, as plain data to be
+// shown: secrets are replaced by [engine.Redacted], and what another step has
+// to find out first by "(known after ID)". Defaults of the kind are not in it.
+func (s *Step) Literal() map[string]any {
+	if isNull(s.with) {
+		return map[string]any{}
+	}
+	d := s.decoder(func(*Problem) {})
+	m, _ := d.literal(s.with, s.Kind.Spec).(map[string]any)
+	return m
+}
+
+// literal shows n, which fills a value of type t; t is nil below inline YAML.
+func (d *decoder) literal(n *yaml.Node, t reflect.Type) any {
+	if t != nil {
+		t = indirect(t)
+	}
+	if t == secretType && !isNull(n) {
+		if after := d.after(n); after != "" {
+			return after
+		}
+		return engine.Redacted
+	}
+	below := func(string) reflect.Type { return nil }
+	if t != nil {
+		switch t.Kind() {
+		case reflect.Struct:
+			st := d.p.types.of(t)
+			below = func(key string) reflect.Type {
+				if fi, ok := st.byName[key]; ok {
+					return st.fields[fi].typ
+				}
+				return nil
+			}
+		case reflect.Map, reflect.Slice:
+			below = func(string) reflect.Type { return t.Elem() }
+		}
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		m := make(map[string]any, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			m[n.Content[i].Value] = d.literal(n.Content[i+1], below(n.Content[i].Value))
+		}
+		return m
+	case yaml.SequenceNode:
+		list := make([]any, len(n.Content))
+		for i, item := range n.Content {
+			list[i] = d.literal(item, below(""))
+		}
+		return list
+	}
+	if !isTemplate(n) {
+		x, _ := plainScalar(n)
+		return x
+	}
+	return d.literalTemplate(n, t)
+}
+
+func (d *decoder) literalTemplate(n *yaml.Node, t reflect.Type) any {
+	parts, bad := parseTemplate(n.Value)
+	if bad != nil {
+		return n.Value
+	}
+	var text strings.Builder
+	for _, p := range parts {
+		if p.ref == nil {
+			text.WriteString(p.text)
+			continue
+		}
+		if p.ref.root == "steps" {
+			text.WriteString(knownAfter(p.ref))
+			continue
+		}
+		r, ok := d.resolve(n, p.ref)
+		switch {
+		case !ok:
+			text.WriteString(p.ref.raw)
+		case r.secret:
+			text.WriteString(engine.Redacted)
+		case len(parts) == 1:
+			x, _ := d.any(r.node, true)
+			return x
+		default:
+			text.WriteString(r.node.Value)
+		}
+	}
+	return text.String()
+}
+
+// after returns which step has to run before a secret is known, in words.
+func (d *decoder) after(n *yaml.Node) string {
+	if !isTemplate(n) {
+		return ""
+	}
+	parts, _ := parseTemplate(n.Value)
+	for _, p := range parts {
+		if p.ref != nil && p.ref.root == "steps" {
+			return knownAfter(p.ref)
+		}
+	}
+	return ""
+}
+
+func knownAfter(ref *reference) string { return "(known after " + ref.path[0].name + ")" }

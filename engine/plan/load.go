@@ -1,0 +1,570 @@
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/dag"
+)
+
+// APIVersion and DocumentKind are what every plan begins with.
+const (
+	APIVersion   = "ztplan.dev/v1"
+	DocumentKind = "Plan"
+)
+
+// An Input says what to read.
+type Input struct {
+	// File is the plan's path, as the user named it: messages name it so.
+	File string
+	// Data is the plan's text; if nil, File is read.
+	Data []byte
+	// Kinds are the kinds of steps that a plan may use.
+	Kinds []*engine.Kind
+	// Vars are values of variables from the command line.
+	Vars map[string]string
+	// VarFiles are YAML or JSON files of variables; later ones come before
+	// earlier ones, and Vars come before all.
+	VarFiles []string
+	// Env looks up environment variables: those that the plan's variables name,
+	// and HOME for paths that begin with ~/. Nil means that there are none.
+	Env func(name string) (string, bool)
+}
+
+// Load reads a plan, with everything that can be known without contacting
+// anything. The error is a *[Problems] that holds every problem of the plan;
+// then the plan is nil. Only files are read: the plan, the variable files, and
+// what inputs of steps name.
+//
+// It panics if the types of a kind are wrong; see [CheckKind].
+func Load(in Input) (*Plan, error) {
+	l := &loader{in: in}
+	l.plan = &Plan{
+		File: in.File, byID: make(map[string]*Step), vars: make(map[string]*variable),
+		types: new(typeCache), loading: l,
+	}
+	l.collector.sources = make(map[string]*source)
+	if err := l.open(); err != nil {
+		return nil, problemsOf(err)
+	}
+	if root := parse(l.plan.src, "a plan", l.report); root != nil {
+		l.document(root)
+	} else if len(l.list) == 0 {
+		l.report(&Problem{File: in.File, Line: 1, Column: 1, Summary: "the plan is empty",
+			Hint: "a plan begins with apiVersion: " + APIVersion})
+	}
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	l.plan.loading = nil
+	l.plan.secrets = l.secrets
+	return l.plan, nil
+}
+
+// A loader is what reading a plan takes and the plan itself does not keep.
+type loader struct {
+	collector
+	in        Input
+	plan      *Plan
+	varNames  []string // in the order of the file
+	resolving []string // variables whose values are being found
+	kinds     map[string]*engine.Kind
+	kindNames []string
+	vault     *yaml.Node // connections.vault
+	stats     map[string]error
+	envelopes []envelope // one per step
+	reached   []int      // by step: the step that has an edge to it, plus one
+}
+
+// An envelope is a step as written.
+type envelope struct{ id, uses, needs, with, retry, timeout, when *yaml.Node }
+
+var (
+	planKeys     = []string{"apiVersion", "kind", "metadata", "vars", "connections", "steps"}
+	metadataKeys = []string{"name", "description"}
+	stepKeys     = []string{"id", "uses", "needs", "when", "timeout", "retry", "with"}
+)
+
+func (l *loader) open() *Problem {
+	p := l.plan
+	data := l.in.Data
+	if data == nil {
+		var err error
+		if data, err = os.ReadFile(p.File); err != nil {
+			var pe *fs.PathError
+			if errors.As(err, &pe) {
+				err = pe.Err
+			}
+			problem := &Problem{File: p.File, Summary: err.Error()}
+			if best := closest(filepath.Base(p.File), siblings(p.File)); best != "" && errors.Is(err, fs.ErrNotExist) {
+				problem.Hint = fmt.Sprintf("did you mean %q?", filepath.Join(filepath.Dir(p.File), best))
+			}
+			return problem
+		}
+	}
+	data = []byte(strings.TrimPrefix(string(data), "\uFEFF"))
+	abs, err := filepath.Abs(p.File)
+	if err != nil {
+		return &Problem{File: p.File, Summary: err.Error()}
+	}
+	p.Dir = filepath.Dir(abs)
+	p.src = newSource(p.File, data)
+	l.dir, l.shown, l.first = p.Dir, filepath.Dir(p.File), p.File
+	l.sources[p.File] = p.src
+	return nil
+}
+
+func (l *loader) report(p *Problem) { l.add(p) }
+
+// problem reports something wrong with the plan at a node.
+func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
+	l.report(&Problem{File: l.plan.File, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// text returns a scalar of the envelope that must be text.
+func (l *loader) text(n *yaml.Node, subject string) string {
+	if n.Kind != yaml.ScalarNode || !textTag(n.Tag) {
+		hint := ""
+		if n.Kind == yaml.ScalarNode && !isNull(n) {
+			hint = fmt.Sprintf("write it in quotes: %q", n.Value)
+		}
+		l.problem(n, hint, "%s: want text, have %s", subject, describe(n))
+		return ""
+	}
+	return n.Value
+}
+
+func (l *loader) truth(n *yaml.Node, subject string) bool {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
+		l.problem(n, "", "%s: want true or false, have %s", subject, describe(n))
+		return false
+	}
+	return strings.EqualFold(n.Value, "true")
+}
+
+// identifier reports whether s may name a plan or a step.
+func identifier(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+const identifierHint = "use lower-case letters, digits and hyphens, beginning with a letter"
+
+func (l *loader) document(root *yaml.Node) {
+	if root.Kind != yaml.MappingNode {
+		l.problem(root, "a plan begins with apiVersion: "+APIVersion, "want a plan, have %s", kindOf(root))
+		return
+	}
+	parts := make(map[string]*yaml.Node)
+	var unknown []*yaml.Node
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key := root.Content[i]
+		parts[key.Value] = root.Content[i+1]
+		if !slices.Contains(planKeys, key.Value) {
+			unknown = append(unknown, key)
+		}
+	}
+	version, kind := l.constant(root, parts, "apiVersion", APIVersion), l.constant(root, parts, "kind", DocumentKind)
+	if !version && !kind && parts["steps"] == nil {
+		return // some other document; what else is wrong with it does not matter
+	}
+	for _, key := range unknown {
+		l.problem(key, suggestion(key.Value, planKeys, "a plan has "), "unknown key %q", key.Value)
+	}
+	l.metadata(root, parts["metadata"])
+	for _, k := range l.in.Kinds {
+		if l.kinds == nil {
+			l.kinds = make(map[string]*engine.Kind, len(l.in.Kinds))
+		}
+		l.kinds[k.Name] = k
+		l.kindNames = append(l.kindNames, k.Name)
+	}
+	if n := parts["vars"]; n != nil {
+		l.readVars(n)
+	}
+	l.giveVars(l.in)
+	l.resolveVars()
+	l.readSteps(root, parts["steps"])
+	if n := parts["connections"]; n != nil {
+		l.readConnections(n)
+		l.checkVault()
+	}
+	for i, s := range l.plan.Steps {
+		l.step(s, &l.envelopes[i])
+	}
+	l.graph()
+}
+
+// constant checks a key that must have one value.
+func (l *loader) constant(root *yaml.Node, parts map[string]*yaml.Node, key, want string) bool {
+	n := parts[key]
+	switch {
+	case n == nil:
+		l.problem(root, fmt.Sprintf("add %s: %s", key, want), "%s is missing", key)
+	case n.Kind != yaml.ScalarNode || n.Value != want:
+		hint := fmt.Sprintf("write %s: %s", key, want)
+		if key == "apiVersion" && n.Kind == yaml.ScalarNode && strings.HasPrefix(n.Value, "ztplan.dev/") {
+			hint = fmt.Sprintf("this ztplan reads %s; another release may read %s", want, n.Value)
+		}
+		l.problem(n, hint, "%s: want %s, have %s", key, want, describe(n))
+	default:
+		return true
+	}
+	return false
+}
+
+func (l *loader) metadata(root, n *yaml.Node) {
+	switch {
+	case isNull(n):
+		l.problem(cmp.Or(n, root), "add metadata: {name: …}", "metadata is missing: a plan has a name")
+		return
+	case n.Kind != yaml.MappingNode:
+		l.problem(n, "write metadata: {name: …}", "metadata: want a mapping, have %s", describe(n))
+		return
+	}
+	named := false
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		switch key.Value {
+		case "name":
+			named = true
+			l.plan.Name = l.text(val, "metadata.name")
+			if s := l.plan.Name; s != "" && !identifier(s) || s == "" && val.Value == "" {
+				l.problem(val, identifierHint, "metadata.name: %q is not a name", s)
+			}
+		case "description":
+			l.plan.Description = l.text(val, "metadata.description")
+		default:
+			l.problem(key, suggestion(key.Value, metadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
+		}
+	}
+	if !named {
+		l.problem(n, "add name: …", "metadata.name is missing")
+	}
+}
+
+// readSteps reads the envelopes, so that every id is known before any
+// reference is looked at.
+func (l *loader) readSteps(root, n *yaml.Node) {
+	switch {
+	case isNull(n):
+		l.problem(cmp.Or(n, root), "add steps: [{id: …, uses: …}]", "steps are missing: a plan has at least one")
+		return
+	case n.Kind != yaml.SequenceNode:
+		l.problem(n, "write every step with a hyphen: - id: …", "steps: want a list, have %s", describe(n))
+		return
+	case len(n.Content) == 0:
+		l.problem(n, "add steps: [{id: …, uses: …}]", "steps: the list is empty: a plan has at least one")
+		return
+	}
+	l.plan.Steps = make([]*Step, 0, len(n.Content))
+	l.envelopes = make([]envelope, 0, len(n.Content))
+	for i, item := range n.Content {
+		if item.Kind != yaml.MappingNode {
+			l.problem(item, "write id: …, uses: …", "steps[%d]: want a step, have %s", i, describe(item))
+			continue
+		}
+		l.readStep(i, item)
+	}
+}
+
+func (l *loader) readStep(i int, n *yaml.Node) {
+	var e envelope
+	s := &Step{plan: l.plan, Node: n, Index: len(l.plan.Steps), Position: l.plan.position(n)}
+	var unknown []*yaml.Node
+	for j := 0; j+1 < len(n.Content); j += 2 {
+		key, val := n.Content[j], n.Content[j+1]
+		switch key.Value {
+		case "id":
+			e.id = val
+		case "uses":
+			e.uses = val
+		case "needs":
+			e.needs = val
+		case "when":
+			e.when = val
+		case "timeout":
+			e.timeout = val
+		case "retry":
+			e.retry = val
+		case "with":
+			e.with = val
+		default:
+			unknown = append(unknown, key)
+		}
+	}
+	subject := fmt.Sprintf("steps[%d]", i)
+	if e.id == nil {
+		l.problem(n, "add id: …", "%s: id is missing", subject)
+	} else if id := l.text(e.id, subject+".id"); id != "" || textTag(e.id.Tag) {
+		first := l.plan.byID[id]
+		switch {
+		case !identifier(id):
+			l.problem(e.id, identifierHint, "%s: %q is not an id", subject, id)
+		case first != nil:
+			l.problem(e.id, "give one of them another id", "step %s: another step has this id, in line %d", id, first.Position.Line)
+		default:
+			l.plan.byID[id] = s
+			l.plan.ids = append(l.plan.ids, id)
+		}
+		s.ID = id
+	}
+	if s.ID != "" {
+		subject = "step " + s.ID
+	}
+	if e.uses == nil {
+		l.problem(n, "the kinds are "+listed(l.kindNames), "%s: uses is missing", subject)
+	} else if kind := l.text(e.uses, subject+": uses"); kind != "" || textTag(e.uses.Tag) {
+		if s.Kind = l.kinds[kind]; s.Kind == nil {
+			l.problem(e.uses, suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
+		}
+	}
+	for _, key := range unknown {
+		hint := suggestion(key.Value, stepKeys, "a step has ")
+		if s.Kind != nil {
+			if best := closest(key.Value, l.plan.types.of(s.Kind.Spec).names); strings.EqualFold(best, key.Value) {
+				hint = fmt.Sprintf("%s is an input: write it below with", best)
+			}
+		}
+		l.problem(key, hint, "%s: unknown key %q", subject, key.Value)
+	}
+	l.plan.Steps = append(l.plan.Steps, s)
+	l.envelopes = append(l.envelopes, e)
+}
+
+// decoder returns a decoder for what belongs to a step, or to none.
+func (l *loader) decoder(s *Step, subject string) *decoder {
+	return &decoder{p: l.plan, step: s, subject: subject, report: l.report, keep: l.keepSecret}
+}
+
+// step reads everything of a step but its id and its kind.
+func (l *loader) step(s *Step, e *envelope) {
+	subject := s.subject()
+	if subject == "" {
+		subject = fmt.Sprintf("steps[%d]", s.Index)
+	}
+	l.needs(s, e.needs, subject)
+	d := l.decoder(s, subject)
+	d.refer = func(n *yaml.Node, ref *reference, to *Step, t reflect.Type) { l.refer(s, d, n, ref, to, t) }
+	if e.when != nil {
+		s.When = d.condition(e.when)
+		d.path, d.bad = d.path[:0], nil
+	}
+	if s.Kind == nil {
+		if e.with != nil {
+			d.scan(e.with)
+		}
+		return
+	}
+	l.policy(s, e, subject)
+	s.with = l.withConnections(s, e.with)
+	s.decode(d)
+}
+
+// scan looks at the references in inputs whose types are not known.
+func (d *decoder) scan(n *yaml.Node) {
+	for _, c := range n.Content {
+		d.scan(c)
+	}
+	if !isTemplate(n) {
+		return
+	}
+	parts, bad := parseTemplate(n.Value)
+	if bad != nil {
+		d.badTemplate(n, bad)
+	}
+	for _, p := range parts {
+		if p.ref != nil {
+			d.resolve(n, p.ref)
+		}
+	}
+}
+
+func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
+	if isNull(n) {
+		return
+	}
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = n.Content
+	}
+	for _, item := range items {
+		id := l.text(item, subject+": needs")
+		to := l.plan.byID[id]
+		switch {
+		case id == "" && !textTag(item.Tag):
+		case to == nil:
+			l.problem(item, suggestion(id, l.plan.ids, "the steps are "), "%s: needs: there is no step %q", subject, id)
+		case to == s:
+			l.problem(item, "", "%s: needs: a step cannot need itself", subject)
+		default:
+			if l.edge(s, to, Edge{Position: l.plan.position(item)}) {
+				s.Explicit = append(s.Explicit, id)
+			}
+		}
+	}
+}
+
+// refer records that a step refers to an output of another.
+func (l *loader) refer(s *Step, d *decoder, n *yaml.Node, ref *reference, to *Step, t reflect.Type) {
+	r := Ref{
+		Step: to.ID, Output: pathString(ref.path[1:]), Input: pathString(d.path), Text: ref.raw,
+		Secret: t != nil && l.plan.types.hasSecret(t),
+	}
+	line, column := l.plan.src.within(n, ref.offset, ref.raw)
+	r.Position = Position{l.plan.File, line, column}
+	s.Refs = append(s.Refs, r)
+	l.edge(s, to, Edge{Position: r.Position, Ref: ref.raw})
+}
+
+// edge adds an edge unless there is one, and reports whether it did. All edges
+// of a step are added before those of the next.
+func (l *loader) edge(s, to *Step, e Edge) bool {
+	if l.reached == nil {
+		l.reached = make([]int, len(l.plan.Steps))
+	}
+	if l.reached[to.Index] == s.Index+1 {
+		return false
+	}
+	l.reached[to.Index] = s.Index + 1
+	e.From, e.To, e.to = s.ID, to.ID, to
+	s.edges = append(s.edges, e)
+	return true
+}
+
+// policy is the kind's, as far as the step does not say otherwise.
+func (l *loader) policy(s *Step, e *envelope, subject string) {
+	s.Policy = s.Kind.Policy
+	if s.Policy == (engine.Policy{}) {
+		s.Policy = engine.DefaultPolicy()
+	}
+	if e.timeout == nil && e.retry == nil {
+		return
+	}
+	var in struct {
+		Timeout *engine.Duration `yaml:"timeout" check:"min=1ms"`
+		Retry   struct {
+			Attempts *int             `yaml:"attempts" check:"min=0"`
+			Delay    *engine.Duration `yaml:"delay" check:"min=0s"`
+			Backoff  *float64         `yaml:"backoff" check:"min=1"`
+			MaxDelay *engine.Duration `yaml:"maxDelay" check:"min=0s"`
+			Jitter   *float64         `yaml:"jitter" check:"min=0,max=1"`
+		} `yaml:"retry"`
+	}
+	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	add := func(key string, val *yaml.Node) {
+		if val != nil {
+			n.Content = append(n.Content, textNode(key), val)
+		}
+	}
+	add("timeout", e.timeout)
+	add("retry", e.retry)
+	d := l.decoder(s, subject)
+	d.noSteps = "how a step is tried is known before any step runs"
+	d.value(n, reflect.ValueOf(&in).Elem(), false)
+	p := &s.Policy
+	if in.Timeout != nil {
+		p.Timeout = in.Timeout.Std()
+	}
+	r := in.Retry
+	if r.Attempts != nil {
+		p.Attempts = *r.Attempts
+	}
+	if r.Backoff != nil {
+		p.Backoff = *r.Backoff
+	}
+	if r.Jitter != nil {
+		p.Jitter = *r.Jitter
+	}
+	if r.MaxDelay != nil {
+		p.MaxDelay = r.MaxDelay.Std()
+	}
+	if r.Delay != nil {
+		p.Delay = r.Delay.Std()
+		if p.Delay > p.MaxDelay && r.MaxDelay == nil {
+			p.MaxDelay = p.Delay
+		} else if p.Delay > p.MaxDelay {
+			_, at := lookup(e.retry, "maxDelay")
+			l.problem(cmp.Or(at, e.retry), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *r.MaxDelay, *r.Delay)
+		}
+	}
+}
+
+// graph builds the graph and reports cycles.
+func (l *loader) graph() {
+	needs := make([][]int, len(l.plan.Steps))
+	for i, s := range l.plan.Steps {
+		for _, e := range s.edges {
+			needs[i] = append(needs[i], e.to.Index)
+		}
+		s.Needs = make([]string, len(s.edges))
+		for j, e := range s.edges {
+			s.Needs[j] = e.to.ID
+		}
+	}
+	g, err := dag.New(needs)
+	var circle *dag.CycleError
+	if errors.As(err, &circle) {
+		for _, c := range circle.Cycles {
+			l.cycle(c)
+		}
+		return
+	}
+	l.plan.graph = g
+}
+
+func (l *loader) cycle(nodes []int) {
+	steps := l.plan.Steps
+	var names, why []string
+	for i, n := range nodes {
+		s, to := steps[n], steps[nodes[(i+1)%len(nodes)]]
+		names = append(names, s.ID)
+		e := s.edges[s.edgeTo(to)]
+		by := "needs"
+		if e.Ref != "" {
+			by = e.Ref
+		}
+		why = append(why, fmt.Sprintf("%s needs %s: %s, %s", s.ID, to.ID, e.Position, by))
+	}
+	names = append(names, names[0])
+	at := steps[nodes[0]].edges[steps[nodes[0]].edgeTo(steps[nodes[1%len(nodes)]])].Position
+	l.report(&Problem{
+		File: at.File, Line: at.Line, Column: at.Column,
+		Summary: "steps need each other in a circle: " + strings.Join(names, " -> "),
+		Detail:  strings.Join(why, "\n"),
+		Hint:    "remove one of these",
+	})
+}
+
+// stat asks once for every file while a plan is read.
+func (p *Plan) stat(path string) error {
+	if p.loading == nil {
+		_, err := os.Stat(path)
+		return err
+	}
+	l := p.loading
+	err, ok := l.stats[path]
+	if !ok {
+		if l.stats == nil {
+			l.stats = make(map[string]error)
+		}
+		_, err = os.Stat(path)
+		l.stats[path] = err
+	}
+	return err
+}

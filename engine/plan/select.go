@@ -1,0 +1,85 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Selection says which steps of a plan are to run.
+type Selection struct {
+	// Steps are those that run, in the order of the plan.
+	Steps []*Step
+	// Left holds a reason for every step that does not run, by id. It still
+	// has its place in the graph: what needs it waits for what it needs.
+	Left map[string]string
+}
+
+// Includes reports whether a step runs.
+func (s *Selection) Includes(id string) bool {
+	_, left := s.Left[id]
+	return !left
+}
+
+// Select chooses steps by id. If only is not empty, those steps and everything
+// that they need run; steps in skip do not. A step that refers to an output of
+// a step that does not run cannot run either; a step that only needs it, can.
+// The same holds for steps whose when is known to be false.
+//
+// The error is a *[Problems] that names ids that do not exist.
+func (p *Plan) Select(only, skip []string) (*Selection, error) {
+	var problems []*Problem
+	check := func(flag string, ids []string) (nodes []int) {
+		for _, id := range ids {
+			s := p.byID[id]
+			if s == nil {
+				problems = append(problems, &Problem{
+					Summary: fmt.Sprintf("%s %s: the plan has no such step", flag, id),
+					Hint:    suggestion(id, p.ids, "its steps are "),
+				})
+				continue
+			}
+			nodes = append(nodes, s.Index)
+		}
+		return nodes
+	}
+	onlyNodes, skipNodes := check("--only", only), check("--skip", skip)
+	if err := problemsOf(problems...); err != nil {
+		return nil, err
+	}
+	sel := &Selection{Left: make(map[string]string)}
+	if len(only) > 0 {
+		wanted := make([]bool, len(p.Steps))
+		for _, i := range p.graph.Ancestors(onlyNodes...) {
+			wanted[i] = true
+		}
+		for i, s := range p.Steps {
+			if !wanted[i] {
+				sel.Left[s.ID] = "not among --only and what that needs"
+			}
+		}
+	}
+	for _, i := range skipNodes {
+		sel.Left[p.Steps[i].ID] = "--skip"
+	}
+	for _, i := range p.graph.Order() {
+		s := p.Steps[i]
+		if sel.Left[s.ID] != "" {
+			continue
+		}
+		if r := slices.IndexFunc(s.Refs, func(r Ref) bool { return sel.Left[r.Step] != "" }); r >= 0 {
+			sel.Left[s.ID] = fmt.Sprintf("refers to %s, and %s is left out", s.Refs[r].Text, s.Refs[r].Step)
+			continue
+		}
+		if s.When != nil {
+			if v, ok := s.When.Known(); ok && !v {
+				sel.Left[s.ID] = "when: " + s.When.Source
+			}
+		}
+	}
+	for _, s := range p.Steps {
+		if sel.Includes(s.ID) {
+			sel.Steps = append(sel.Steps, s)
+		}
+	}
+	return sel, nil
+}

@@ -1,0 +1,107 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// didYouMean returns `did you mean "x"?` for the candidate that is closest to
+// what was written, or "" if none is close. Of equally close ones the first
+// counts.
+func didYouMean(written string, candidates []string) string {
+	if best := closest(written, candidates); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return ""
+}
+
+func closest(written string, candidates []string) string {
+	if written == "" || len(written) > 64 {
+		return ""
+	}
+	low := strings.ToLower(written)
+	best, bestDistance := "", max(1, len(written)/3)+1
+	for _, c := range candidates {
+		l := strings.ToLower(c)
+		if l == low {
+			return c
+		}
+		if d := distance(low, l, bestDistance); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	if best != "" {
+		return best
+	}
+	// A word cut short, or with something added: "cert" for "certificate".
+	for _, c := range candidates {
+		l := strings.ToLower(c)
+		if len(low) >= 3 && strings.HasPrefix(l, low) || len(l) >= 3 && strings.HasPrefix(low, l) {
+			return c
+		}
+	}
+	return ""
+}
+
+// distance counts the letters to insert, delete, replace or swap with their
+// neighbour that turn a into b. It stops counting at limit.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	before, last, this := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		this[0] = i
+		low := i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d := min(last[j]+1, this[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, before[j-2]+1)
+			}
+			this[j] = d
+			low = min(low, d)
+		}
+		if low >= limit {
+			return limit
+		}
+		before, last, this = last, this, before
+	}
+	return min(last[len(b)], limit)
+}
+
+// listed returns names for a hint, sorted: "a, b and c", the first few if
+// there are many.
+func listed(names []string) string {
+	const most = 12
+	names = slices.Clone(names)
+	slices.Sort(names)
+	switch n := len(names); {
+	case n == 0:
+		return "none"
+	case n == 1:
+		return names[0]
+	case n > most:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+}
+
+// suggestion returns didYouMean, or else what there is to choose from.
+func suggestion(written string, candidates []string, intro string) string {
+	if s := didYouMean(written, candidates); s != "" {
+		return s
+	}
+	if len(candidates) == 0 {
+		return ""
+	}
+	return intro + listed(candidates)
+}

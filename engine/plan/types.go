@@ -1,0 +1,300 @@
+package plan
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+var (
+	durationType = reflect.TypeFor[engine.Duration]()
+	secretType   = reflect.TypeFor[engine.Secret]()
+	fileType     = reflect.TypeFor[engine.File]()
+	stringType   = reflect.TypeFor[string]()
+	boolType     = reflect.TypeFor[bool]()
+	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
+	marshalType  = reflect.TypeFor[encoding.TextMarshaler]()
+)
+
+// A structType is what decoding has to know about a struct, found out once.
+type structType struct {
+	fields []field
+	byName map[string]int
+	names  []string // in the order of the source
+
+	// What is in it at any depth.
+	hasFile, hasSecret bool
+}
+
+// A field is one key of a struct, embedded structs flattened.
+type field struct {
+	name  string
+	index []int
+	typ   reflect.Type
+
+	required, exists, nonempty bool
+	min, max                   *bound
+	oneof                      []string
+}
+
+// A bound is a limit as the tag writes it. It limits numbers by value,
+// durations by length, and text, lists and mappings by size.
+type bound struct {
+	text  string
+	value float64 // nanoseconds for durations
+}
+
+// A typeCache holds what is known about struct types. It is safe for
+// concurrent use: steps are decoded while the run goes on.
+type typeCache struct{ structs sync.Map } // reflect.Type -> *structType
+
+// of returns what is known about struct type t. A type with a wrong tag is a
+// mistake in a kind, not in a plan: [CheckKind] finds it, of panics.
+func (c *typeCache) of(t reflect.Type) *structType {
+	if s, ok := c.structs.Load(t); ok {
+		return s.(*structType)
+	}
+	s, err := newStructType(t)
+	if err != nil {
+		panic(err)
+	}
+	s.hasFile, s.hasSecret = contains(t, fileType, nil), contains(t, secretType, nil)
+	actual, _ := c.structs.LoadOrStore(t, s)
+	return actual.(*structType)
+}
+
+func newStructType(t reflect.Type) (*structType, error) {
+	s := &structType{byName: make(map[string]int)}
+	if err := s.collect(t, nil); err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
+	}
+	return s, nil
+}
+
+func (s *structType) collect(t reflect.Type, index []int) error {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		at := append(slices.Clone(index), i)
+		if f.Type.Kind() == reflect.Struct && tag == "" && (f.Anonymous || options == "inline") {
+			if err := s.collect(f.Type, at); err != nil {
+				return err
+			}
+			continue
+		}
+		if !f.IsExported() || tag == "-" {
+			continue
+		}
+		if tag == "" {
+			tag = strings.ToLower(f.Name[:1]) + f.Name[1:]
+		}
+		fd := field{name: tag, index: at, typ: f.Type}
+		if err := fd.checks(f.Tag.Get("check")); err != nil {
+			return fmt.Errorf("field %s: %w", f.Name, err)
+		}
+		if _, ok := s.byName[tag]; ok {
+			return fmt.Errorf("field %s: a second field is called %q", f.Name, tag)
+		}
+		s.byName[tag] = len(s.fields)
+		s.fields = append(s.fields, fd)
+		s.names = append(s.names, tag)
+	}
+	return nil
+}
+
+func (f *field) checks(tag string) error {
+	if tag == "" {
+		return nil
+	}
+	leaf := f.typ
+	for leaf.Kind() == reflect.Pointer || leaf.Kind() == reflect.Slice {
+		leaf = leaf.Elem()
+	}
+	for word := range strings.SplitSeq(tag, ",") {
+		key, value, hasValue := strings.Cut(strings.TrimSpace(word), "=")
+		if hasValue != (key == "min" || key == "max" || key == "oneof") {
+			return fmt.Errorf("check %q: a value is missing, or one too many", word)
+		}
+		switch key {
+		case "required":
+			f.required = true
+		case "nonempty":
+			f.nonempty = true
+		case "exists":
+			if leaf != fileType {
+				return fmt.Errorf("check %q is for engine.File", word)
+			}
+			f.exists = true
+		case "oneof":
+			if leaf.Kind() != reflect.String {
+				return fmt.Errorf("check %q is for text", word)
+			}
+			f.oneof = strings.Split(value, "|")
+		case "min", "max":
+			b, err := newBound(value, leaf == durationType)
+			if err != nil {
+				return fmt.Errorf("check %q: %w", word, err)
+			}
+			if key == "min" {
+				f.min = b
+			} else {
+				f.max = b
+			}
+		default:
+			return fmt.Errorf("unknown check %q", word)
+		}
+	}
+	return nil
+}
+
+func newBound(s string, duration bool) (*bound, error) {
+	if duration {
+		d, err := engine.ParseDuration(s)
+		return &bound{s, float64(d)}, err
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	return &bound{s, v}, err
+}
+
+// contains reports whether a value of type t can hold one of type leaf.
+func contains(t, leaf reflect.Type, above []reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return contains(t.Elem(), leaf, above)
+	case reflect.Struct:
+		if t == leaf {
+			return true
+		}
+		if t == fileType || t == secretType || slices.Contains(above, t) {
+			return false
+		}
+		above = append(above, t)
+		for i := range t.NumField() {
+			if contains(t.Field(i).Type, leaf, above) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hasSecret reports whether a value of type t can hold a secret.
+func (c *typeCache) hasSecret(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return c.hasSecret(t.Elem())
+	case reflect.Struct:
+		return t == secretType || t != fileType && c.of(t).hasSecret
+	}
+	return false
+}
+
+// hasFile reports whether a value of type t can hold a file name.
+func (c *typeCache) hasFile(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return c.hasFile(t.Elem())
+	case reflect.Struct:
+		return t == fileType || t != secretType && c.of(t).hasFile
+	}
+	return false
+}
+
+// CheckKind reports the first mistake in the types of a kind: a field whose
+// check tag makes no sense, two fields of one name, a type that no plan can
+// fill or no reference can read, a constructor that does not make what the
+// kind says. A test over all kinds calls it; Load relies on it.
+func CheckKind(k *engine.Kind) error {
+	made := reflect.TypeOf(k.New())
+	if made == nil || made.Kind() != reflect.Pointer || made.Elem() != k.Spec {
+		return fmt.Errorf("kind %s: New makes %v, want a pointer to %v", k.Name, made, k.Spec)
+	}
+	if err := checkType(k.Spec, true, nil); err != nil {
+		return fmt.Errorf("kind %s: inputs: %w", k.Name, err)
+	}
+	if k.Outputs.Kind() != reflect.Struct {
+		return fmt.Errorf("kind %s: outputs are %v, want a struct", k.Name, k.Outputs)
+	}
+	if err := checkType(k.Outputs, false, nil); err != nil {
+		return fmt.Errorf("kind %s: outputs: %w", k.Name, err)
+	}
+	return nil
+}
+
+func checkType(t reflect.Type, input bool, above []reflect.Type) error {
+	if t == secretType || t == durationType || t == fileType || reflect.PointerTo(t).Implements(textType) {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Float32, reflect.Float64,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return nil
+	case reflect.Interface:
+		if t.NumMethod() > 0 || !input {
+			return fmt.Errorf("type %v is not supported", t)
+		}
+		return nil
+	case reflect.Pointer, reflect.Slice:
+		return checkType(t.Elem(), input, above)
+	case reflect.Map:
+		if t.Key().Kind() != reflect.String {
+			return fmt.Errorf("type %v: keys must be strings", t)
+		}
+		return checkType(t.Elem(), input, above)
+	case reflect.Struct:
+		if slices.Contains(above, t) {
+			return nil
+		}
+		s, err := newStructType(t)
+		if err != nil {
+			return err
+		}
+		for _, f := range s.fields {
+			if err := checkType(f.typ, input, append(above, t)); err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("type %v is not supported", t)
+}
+
+// typeName says in a plan's words what a type takes.
+func typeName(t reflect.Type) string {
+	switch t {
+	case durationType:
+		return "a duration"
+	case secretType:
+		return "a secret"
+	case fileType:
+		return "a file name"
+	}
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
+		return "text"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number"
+	case reflect.Pointer:
+		return typeName(t.Elem())
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "a mapping"
+	}
+	return "a value"
+}

@@ -1,0 +1,475 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A variable is one entry of vars.
+type variable struct {
+	name    string
+	key     *yaml.Node // where it is declared
+	typ     string     // string, number, bool, list, map; "" for any
+	def     *yaml.Node // default as written, or nil
+	secret  bool
+	fromEnv string // environment variable that may hold the value
+	given   *yaml.Node
+	givenBy string // "--var", "$NAME" or the name of a variable file
+	state   varState
+	value   *yaml.Node // without references
+	size    int        // nodes in value
+	tainted bool       // secret, or made from a secret
+}
+
+// What variables made of variables may grow to.
+const (
+	maxVarNodes = 1_000_000
+	maxText     = 4 << 20
+)
+
+type varState int
+
+const (
+	varUntouched varState = iota
+	varResolving
+	varResolved
+	varFailed
+)
+
+// declarationKeys make a mapping in vars a declaration.
+var declarationKeys = []string{"default", "description", "env", "required", "secret", "type"}
+
+var varTypes = []string{"string", "number", "bool", "list", "map"}
+
+// readVars reads the declarations below vars.
+func (l *loader) readVars(n *yaml.Node) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		l.problem(n, "write vars: {name: value}", "vars: want a mapping, have %s", describe(n))
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		v := &variable{name: key.Value, key: key}
+		if id, rest := name(key.Value); id == "" || rest != "" {
+			l.problem(key, "use letters, digits, _ and -, beginning with a letter", "vars: %q is not a name for a variable", key.Value)
+			continue
+		}
+		l.plan.vars[v.name] = v
+		l.varNames = append(l.varNames, v.name)
+		if isDeclaration(val) {
+			l.declaration(v, val)
+		} else if !isNull(val) {
+			v.def = val
+		}
+	}
+}
+
+func isDeclaration(n *yaml.Node) bool {
+	if n.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		if slices.Contains(declarationKeys, n.Content[i].Value) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loader) declaration(v *variable, n *yaml.Node) {
+	required, before := false, len(l.list)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		subject := "vars." + v.name + "." + key.Value
+		switch key.Value {
+		case "default":
+			if !isNull(val) {
+				v.def = val
+			}
+		case "description":
+			l.text(val, subject)
+		case "secret":
+			v.secret = l.truth(val, subject)
+		case "required":
+			required = l.truth(val, subject)
+		case "env":
+			v.fromEnv = l.text(val, subject)
+		case "type":
+			if v.typ = l.text(val, subject); v.typ != "" && !slices.Contains(varTypes, v.typ) {
+				l.problem(val, didYouMean(v.typ, varTypes), "%s: %q is not one of %s", subject, v.typ, strings.Join(varTypes, ", "))
+				v.typ = ""
+			}
+		default:
+			hint := didYouMean(key.Value, declarationKeys)
+			if hint == "" {
+				hint = "a mapping with any of " + listed(declarationKeys) + " declares a variable; write a value that is such a mapping below default"
+			}
+			l.problem(key, hint, "vars.%s: unknown key %q", v.name, key.Value)
+		}
+	}
+	if required && v.def != nil {
+		l.problem(v.key, "keep one of the two", "vars.%s: is required and has a default", v.name)
+	}
+	if len(l.list) > before {
+		v.state = varFailed // what else is wrong with it may follow from that
+	}
+	if v.secret && v.def != nil && v.def.Kind == yaml.ScalarNode {
+		l.keepSecret(v.def.Value)
+	}
+}
+
+// giveVars takes values from the environment, variable files and flags; each
+// comes before the ones named earlier.
+func (l *loader) giveVars(in Input) {
+	for _, n := range l.varNames {
+		v := l.plan.vars[n]
+		if v.fromEnv == "" || in.Env == nil {
+			continue
+		}
+		if text, ok := in.Env(v.fromEnv); ok {
+			v.given, v.givenBy = textNode(text), "$"+v.fromEnv
+		}
+	}
+	for _, file := range in.VarFiles {
+		l.varFile(file)
+	}
+	for _, n := range slices.Sorted(maps.Keys(in.Vars)) {
+		v := l.plan.vars[n]
+		if v == nil {
+			l.report(&Problem{Summary: fmt.Sprintf("--var %s: the plan has no such variable", n),
+				Hint: suggestion(n, l.varNames, "its variables are ")})
+			continue
+		}
+		if v.secret {
+			l.keepSecret(in.Vars[n])
+			l.report(&Problem{Summary: fmt.Sprintf("--var %s: a secret on the command line is there for every process to see", n),
+				Hint: fmt.Sprintf("put it into a file that only you can read, and give that: --var-file %s.yaml", n)})
+			v.state = varFailed
+			continue
+		}
+		v.given, v.givenBy = textNode(in.Vars[n]), "--var"
+	}
+}
+
+func textNode(s string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+}
+
+// varFile reads one file of variables: a YAML or JSON mapping of values, which
+// are taken as they are.
+func (l *loader) varFile(name string) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		l.report(&Problem{Summary: fmt.Sprintf("--var-file %s: %v", name, err)})
+		return
+	}
+	src := newSource(filepath.Clean(name), data)
+	l.sources[src.name] = src
+	root := parse(src, "a file of variables", l.report)
+	if isNull(root) {
+		return
+	}
+	problem := func(n *yaml.Node, hint, format string, args ...any) {
+		l.report(&Problem{File: src.name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	if root.Kind != yaml.MappingNode {
+		problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", kindOf(root))
+		return
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, val := root.Content[i], root.Content[i+1]
+		v := l.plan.vars[key.Value]
+		if v == nil {
+			problem(key, suggestion(key.Value, l.varNames, "its variables are "), "the plan has no variable %q", key.Value)
+			continue
+		}
+		if isNull(val) {
+			continue // as if it had not been written
+		}
+		if v.secret && val.Kind == yaml.ScalarNode {
+			l.keepSecret(val.Value)
+		}
+		v.given, v.givenBy = val, src.name
+	}
+}
+
+// resolveVars gives every variable its value.
+func (l *loader) resolveVars() {
+	for _, n := range l.varNames {
+		l.resolveVar(l.plan.vars[n])
+	}
+	l.plan.Vars = make(map[string]any, len(l.varNames))
+	for _, n := range l.varNames {
+		v := l.plan.vars[n]
+		if v.state != varResolved {
+			continue
+		}
+		if v.tainted {
+			var text string
+			if v.value.Kind == yaml.ScalarNode {
+				text = v.value.Value
+				l.keepSecret(text)
+			}
+			l.plan.Vars[n] = engine.NewSecret(text)
+			continue
+		}
+		d := decoder{p: l.plan, report: func(*Problem) {}}
+		l.plan.Vars[n], _ = d.any(v.value, true)
+	}
+}
+
+func (l *loader) resolveVar(v *variable) {
+	switch v.state {
+	case varResolved, varFailed:
+		return
+	case varResolving:
+		return // the reference that closes the circle reports it
+	}
+	v.state = varResolving
+	l.resolving = append(l.resolving, v.name)
+	v.value, v.state = l.evaluate(v)
+	l.resolving = l.resolving[:len(l.resolving)-1]
+}
+
+func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
+	v.tainted = v.secret
+	typ := v.typ
+	if v.def != nil {
+		d := l.varDecoder("vars." + v.name)
+		value, secret, ok := d.substitute(v.def)
+		if !ok {
+			return nil, varFailed
+		}
+		if v.size = d.size; v.size > maxVarNodes {
+			l.problem(v.def, "", "vars.%s: has more than %d values", v.name, maxVarNodes)
+			return nil, varFailed
+		}
+		if typ != "" && varType(value) != typ {
+			l.problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, varWant[typ], kindOf(value))
+			return nil, varFailed
+		}
+		if typ == "" {
+			typ = varType(value)
+		}
+		if v.given == nil {
+			v.tainted = v.tainted || secret
+			return value, varResolved
+		}
+	}
+	if v.given == nil {
+		hint := fmt.Sprintf("give it with --var %s=…, or in a file with --var-file", v.name)
+		switch {
+		case v.secret && v.fromEnv != "":
+			hint = fmt.Sprintf("set %s, or put it into a file that only you can read and give that with --var-file", v.fromEnv)
+		case v.secret:
+			hint = "put it into a file that only you can read, and give that with --var-file"
+		case v.fromEnv != "":
+			hint = fmt.Sprintf("give it with --var %s=…, in a file with --var-file, or set %s", v.name, v.fromEnv)
+		}
+		l.problem(v.key, hint, "variable %q has no value", v.name)
+		return nil, varFailed
+	}
+	value := v.given
+	if v.givenBy == "--var" || strings.HasPrefix(v.givenBy, "$") {
+		value = readAs(v.given.Value, typ)
+	}
+	if typ != "" && varType(value) != typ {
+		have := describe(v.given)
+		if v.secret {
+			have = kindOf(v.given)
+		}
+		p := &Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, varWant[typ], have)}
+		switch {
+		case v.given.Line > 0:
+			p.File, p.Line, p.Column = v.givenBy, v.given.Line, v.given.Column
+			if typ == "string" && v.given.Kind == yaml.ScalarNode {
+				p.Hint = "write it in quotes"
+			}
+		case v.givenBy == "--var":
+			p.Summary = "--var " + v.name + ": " + strings.TrimPrefix(p.Summary, fmt.Sprintf("variable %q: ", v.name))
+		default:
+			p.Summary += ", from " + v.givenBy
+		}
+		l.report(p)
+		return nil, varFailed
+	}
+	return value, varResolved
+}
+
+var varWant = map[string]string{
+	"string": "text", "number": "a number", "bool": "true or false", "list": "a list", "map": "a mapping",
+}
+
+// varType returns which of varTypes a value is; "" for null.
+func varType(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "map"
+	case n.Kind == yaml.SequenceNode:
+		return "list"
+	case textTag(n.Tag):
+		return "string"
+	case n.Tag == "!!int" || n.Tag == "!!float":
+		return "number"
+	case n.Tag == "!!bool":
+		return "bool"
+	}
+	return ""
+}
+
+// readAs reads text from outside the plan as a value of the given type. Text
+// that is none stays text.
+func readAs(text, typ string) *yaml.Node {
+	if typ == "" || typ == "string" {
+		return textNode(text)
+	}
+	src := newSource("", []byte(text))
+	if n := parse(src, "a value", func(*Problem) {}); n != nil && varType(n) == typ {
+		return n
+	}
+	return textNode(text)
+}
+
+func (l *loader) varDecoder(subject string) *decoder {
+	return &decoder{p: l.plan, subject: subject, report: l.report,
+		noSteps: "variables have their values before any step runs"}
+}
+
+// substitute returns n with its references replaced, and whether a secret went
+// into it. n itself does not change.
+func (d *decoder) substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
+	d.size = min(d.size+1, maxVarNodes+1)
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		out := *n
+		out.Content = slices.Clone(n.Content)
+		ok = true
+		for i := range out.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 0 {
+				d.plainKey(n.Content[i])
+				continue
+			}
+			v, s, good := d.substitute(n.Content[i])
+			if good {
+				out.Content[i] = v
+			}
+			secret, ok = secret || s, ok && good
+		}
+		return &out, secret, ok
+	case !isTemplate(n):
+		return n, false, true
+	}
+	parts, bad := parseTemplate(n.Value)
+	if bad != nil {
+		d.badTemplate(n, bad)
+		return nil, false, false
+	}
+	var text strings.Builder
+	for _, p := range parts {
+		if p.ref == nil {
+			text.WriteString(p.text)
+			continue
+		}
+		r, ok := d.resolve(n, p.ref)
+		if !ok {
+			return nil, false, false
+		}
+		secret = secret || r.secret
+		if len(parts) == 1 {
+			if p.ref.root == "vars" {
+				d.size = min(d.size+d.p.vars[p.ref.path[0].name].size, maxVarNodes+1)
+			}
+			return r.node, secret, true
+		}
+		if r.node.Kind != yaml.ScalarNode || isNull(r.node) {
+			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.raw, kindOf(r.node))
+			return nil, false, false
+		}
+		text.WriteString(r.node.Value)
+		if text.Len() > maxText {
+			d.problem(n, "", "the text is longer than %d bytes", maxText)
+			return nil, false, false
+		}
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text.String(), Line: n.Line, Column: n.Column}, secret, true
+}
+
+// resolveVar finds the variable that a reference names.
+func (d *decoder) resolveVar(n *yaml.Node, ref *reference) (resolved, bool) {
+	id := ref.path[0].name
+	v := d.p.vars[id]
+	if v == nil {
+		var names []string
+		for _, v := range d.p.vars {
+			names = append(names, v.name)
+		}
+		slices.Sort(names)
+		hint := suggestion(id, names, "the variables are ")
+		if len(names) == 0 {
+			hint = fmt.Sprintf("declare it: vars: {%s: value}", id)
+		}
+		d.refProblem(n, ref, hint, "%s: there is no variable %q", ref.raw, id)
+		return resolved{}, false
+	}
+	if d.p.loading != nil {
+		l := d.p.loading
+		if v.state == varResolving {
+			at := slices.Index(l.resolving, id)
+			circle := append(slices.Clone(l.resolving[at:]), id)
+			d.refProblem(n, ref, "", "variables refer to each other in a circle: %s", strings.Join(circle, " -> "))
+			return resolved{}, false
+		}
+		l.resolveVar(v)
+	}
+	if v.state != varResolved {
+		return resolved{}, false // reported where it is declared
+	}
+	value := v.value
+	for i, e := range ref.path[1:] {
+		so := "vars." + pathString(ref.path[:i+1])
+		var next *yaml.Node
+		switch {
+		case e.index >= 0 && value.Kind == yaml.SequenceNode:
+			if e.index >= len(value.Content) {
+				d.refProblem(n, ref, "", "%s: %s has %d items, so no [%d]", ref.raw, so, len(value.Content), e.index)
+				return resolved{}, false
+			}
+			next = value.Content[e.index]
+		case e.index < 0 && value.Kind == yaml.MappingNode:
+			if _, next = lookup(value, e.name); next == nil {
+				d.refProblem(n, ref, suggestion(e.name, keysOf(value), "it has "), "%s: %s has no key %q", ref.raw, so, e.name)
+				return resolved{}, false
+			}
+		default:
+			d.refProblem(n, ref, "", "%s: %s is %s and has no %s", ref.raw, so, kindOf(value), pathString([]elem{e}))
+			return resolved{}, false
+		}
+		value = next
+	}
+	return resolved{node: value, secret: v.tainted}, true
+}
+
+func keysOf(n *yaml.Node) []string {
+	var keys []string
+	for i := 0; i < len(n.Content); i += 2 {
+		keys = append(keys, n.Content[i].Value)
+	}
+	return keys
+}

@@ -1,0 +1,344 @@
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxExpanded bounds what anchors may blow up to: nodes that aliases repeat.
+const maxExpanded = 1_000_000
+
+// parse reads the one document of a file into a tree without aliases and merge
+// keys, in which keys are scalars and unique within their mapping. It returns
+// nil for a file without content, and nil with problems reported for one that
+// is no YAML.
+func parse(src *source, what string, report func(*Problem)) *yaml.Node {
+	if at := invalidUTF8(src.data); at >= 0 {
+		line, column := src.at(at)
+		report(&Problem{File: src.name, Line: line, Column: column,
+			Summary: "not UTF-8 text", Hint: "save the file as UTF-8"})
+		return nil
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(src.data))
+	doc, err := nextDocument(dec)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		report(syntaxProblem(src, err))
+		return nil
+	}
+	if second, err := nextDocument(dec); err == nil && !isNull(second.Content[0]) {
+		report(&Problem{File: src.name, Line: second.Content[0].Line, Column: second.Content[0].Column,
+			Summary: "a second YAML document: " + what + " is one document",
+			Hint:    "put it into a file of its own, or remove the --- before it"})
+	} else if err != nil && !errors.Is(err, io.EOF) {
+		report(syntaxProblem(src, err))
+		return nil
+	}
+	x := expander{src: src, report: report}
+	root := doc.Content[0]
+	x.expand(&root)
+	if x.failed {
+		return nil
+	}
+	return root
+}
+
+func invalidUTF8(data []byte) int {
+	if utf8.Valid(data) {
+		return -1
+	}
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// nextDocument turns a panic of the parser into an error: a plan is input, and
+// no input may end the process.
+func nextDocument(dec *yaml.Decoder) (doc *yaml.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("yaml: the parser gave up: %v", r)
+		}
+	}()
+	doc = new(yaml.Node)
+	if err := dec.Decode(doc); err != nil {
+		return nil, err
+	}
+	if len(doc.Content) == 0 {
+		return nil, io.EOF
+	}
+	return doc, nil
+}
+
+var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
+
+func syntaxProblem(src *source, err error) *Problem {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	p := &Problem{File: src.name, Line: 1}
+	if m := yamlErrorLine.FindStringSubmatch(text); m != nil {
+		p.Line, _ = strconv.Atoi(m[1])
+		text = text[len(m[0]):]
+	}
+	// The parser names the line in which something began, and counts it from 0
+	// if the grammar is at fault rather than a character. That is of use for
+	// what is not closed; otherwise the place is the line that it could not go
+	// on from.
+	switch last := lastLineRead(src); {
+	case strings.Contains(text, "unexpected end of stream"), strings.Contains(text, "could not find expected ':'"):
+	case strings.HasPrefix(text, "did not find expected ',' or"):
+		if p.Line = min(p.Line+1, last); p.Line < last {
+			p.Detail = fmt.Sprintf("what begins in this line is not closed before line %d", last)
+		}
+	default:
+		p.Line = last
+	}
+	p.Line, _ = src.clamp(p.Line, 0)
+	p.Summary = "not valid YAML: " + text
+	line := src.line(p.Line)
+	p.Column = len(line) - len(strings.TrimLeft(line, " ")) + 1
+	switch {
+	case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
+		p.Hint = "indent with spaces: YAML does not take tabs"
+	case strings.Contains(line, "${") && strings.Contains(text, "flow mapping"),
+		strings.Contains(line, "${") && strings.Contains(text, "did not find expected"):
+		p.Hint = `inside { } and [ ] a reference needs quotes: {trust: "${steps.root.certificate}"}`
+	case strings.Contains(text, "mapping values are not allowed"):
+		p.Hint = `a value that contains ": " needs quotes; otherwise look at the indentation`
+	case strings.Contains(text, "control characters"):
+		p.Hint = "remove the control character, or write it as an escape in double quotes"
+	}
+	return p
+}
+
+// lastLineRead returns the number of the last line that the parser takes in
+// before it gives up.
+func lastLineRead(src *source) int {
+	r := &lineReader{src: src}
+	dec := yaml.NewDecoder(r)
+	for {
+		if _, err := nextDocument(dec); err != nil {
+			return r.line
+		}
+	}
+}
+
+// A lineReader hands out a file line by line and counts. Lines that are only a
+// comment become empty: the parser would read on beyond them.
+type lineReader struct {
+	src  *source
+	line int // handed out, perhaps in part
+	rest []byte
+}
+
+func (r *lineReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		if r.line == len(r.src.starts) {
+			return 0, io.EOF
+		}
+		end := len(r.src.data)
+		if r.line+1 < len(r.src.starts) {
+			end = r.src.starts[r.line+1]
+		}
+		r.rest = r.src.data[r.src.starts[r.line]:end]
+		r.line++
+		if strings.HasPrefix(strings.TrimLeft(r.src.line(r.line), " \t"), "#") {
+			r.rest = []byte("\n")
+		}
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func isNull(n *yaml.Node) bool {
+	return n == nil || n.Kind == 0 || n.Kind == yaml.ScalarNode && n.Tag == "!!null"
+}
+
+type expander struct {
+	src      *source
+	report   func(*Problem)
+	active   map[*yaml.Node]bool // anchored nodes being expanded
+	size     map[*yaml.Node]int  // anchored nodes, expanded
+	repeated int                 // nodes that aliases repeat, so far
+	failed   bool
+}
+
+func (x *expander) problem(n *yaml.Node, hint, format string, args ...any) {
+	x.report(&Problem{File: x.src.name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// expand replaces aliases below *p and *p itself and returns how many nodes
+// the tree now has.
+func (x *expander) expand(p **yaml.Node) (size int) {
+	n := *p
+	if n.Kind == yaml.AliasNode {
+		target := n.Alias
+		if x.active[target] {
+			x.problem(n, "", "anchor %q contains itself", n.Value)
+			*p = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line, Column: n.Column}
+			return 1
+		}
+		x.repeated += x.size[target]
+		if x.repeated > maxExpanded && !x.failed {
+			x.problem(n, "write fewer aliases of aliases", "aliases repeat more than %d values", maxExpanded)
+			x.failed = true
+		}
+		*p = target
+		return x.size[target]
+	}
+	if n.Anchor != "" {
+		if x.active == nil {
+			x.active, x.size = make(map[*yaml.Node]bool), make(map[*yaml.Node]int)
+		}
+		x.active[n] = true
+		defer func() {
+			delete(x.active, n)
+			x.size[n] = size
+		}()
+	}
+	x.checkTag(n)
+	size = 1
+	for i := range n.Content {
+		if x.failed {
+			return size
+		}
+		size = min(size+x.expand(&n.Content[i]), maxExpanded+1)
+	}
+	if n.Kind == yaml.MappingNode {
+		x.mapping(n)
+	}
+	return size
+}
+
+func (x *expander) checkTag(n *yaml.Node) {
+	switch n.Tag {
+	case "", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!map", "!!seq", "!!merge":
+		return
+	}
+	x.problem(n, "leave the tag out, or quote the value", "tag %q has no meaning here", n.Tag)
+	switch n.Kind {
+	case yaml.ScalarNode:
+		n.Tag = "!!str"
+	case yaml.MappingNode:
+		n.Tag = "!!map"
+	default:
+		n.Tag = "!!seq"
+	}
+}
+
+// mapping checks the keys of n and replaces its merge keys.
+func (x *expander) mapping(n *yaml.Node) {
+	var merges []*yaml.Node
+	out := n.Content[:0:0]
+	changed := false
+	seen := newKeySet(len(n.Content) / 2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			x.problem(key, "", "a key is a mapping or a list: keys are plain text")
+		case key.Tag == "!!merge":
+			merges = append(merges, value)
+		default:
+			if first := seen.add(key); first != nil {
+				x.problem(key, "keep one of the two", "key %q is given twice; first in line %d", key.Value, first.Line)
+				break
+			}
+			if changed {
+				out = append(out, key, value)
+			}
+			continue
+		}
+		if !changed { // the first pair that is left out
+			changed = true
+			out = append(out, n.Content[:i]...)
+		}
+	}
+	for _, m := range merges {
+		for _, from := range mergeSources(m) {
+			if from.Kind != yaml.MappingNode {
+				x.problem(from, "write <<: *anchor, where the anchor is on a mapping", "only mappings can be merged")
+				continue
+			}
+			for i := 0; i+1 < len(from.Content); i += 2 {
+				if from.Content[i].Kind == yaml.ScalarNode && seen.add(from.Content[i]) == nil {
+					out = append(out, from.Content[i], from.Content[i+1])
+				}
+			}
+		}
+	}
+	if changed {
+		n.Content = out
+	}
+}
+
+func mergeSources(n *yaml.Node) []*yaml.Node {
+	if n.Kind == yaml.SequenceNode {
+		return n.Content
+	}
+	return []*yaml.Node{n}
+}
+
+// A keySet finds repeated keys. Most mappings are short: for them comparing
+// is faster than hashing.
+type keySet struct {
+	few  []*yaml.Node
+	many map[string]*yaml.Node
+	buf  [12]*yaml.Node
+}
+
+func newKeySet(n int) *keySet {
+	s := new(keySet)
+	if n > len(s.buf) {
+		s.many = make(map[string]*yaml.Node, n)
+	} else {
+		s.few = s.buf[:0]
+	}
+	return s
+}
+
+// add returns the earlier key of the same name, or nil after adding this one.
+func (s *keySet) add(key *yaml.Node) *yaml.Node {
+	if s.many != nil {
+		if first, ok := s.many[key.Value]; ok {
+			return first
+		}
+		s.many[key.Value] = key
+		return nil
+	}
+	for _, k := range s.few {
+		if k.Value == key.Value {
+			return k
+		}
+	}
+	s.few = append(s.few, key)
+	return nil
+}
+
+// lookup returns the key and value of a mapping's entry, or nils.
+func lookup(n *yaml.Node, key string) (k, v *yaml.Node) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i], n.Content[i+1]
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,25 @@
+// Package run drives a graph of steps: look, write what differs, look again.
+//
+// # Ownership
+//
+// One goroutine, the one that calls [Run], owns everything that changes: which
+// steps are ready, what each did, the critical path, and the order of events.
+// Steps run in goroutines of their own and only send messages to the owner.
+// There is no lock in this package but the one in the redactor, whose secrets
+// arrive from every step.
+//
+// A step starts the moment its last need is done; there are no levels.
+//
+// # What a round is
+//
+// Looking is free and bounded by the step's timeout. Writing is counted: a
+// round that failed, or that left a difference it was meant to remove, uses up
+// an attempt. A retry never writes from memory: it looks first.
+//
+// # Interruption
+//
+// When the context of Run ends, no step starts another edit and nothing else is
+// looked at. An edit that is being applied gets [Options.Grace] to finish; if
+// it does not, or fails because it was cut off, the run records it as unknown.
+// The next run looks and finds out.
+package run

@@ -1,0 +1,142 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Node is a step made ready to run.
+type Node struct {
+	ID       string
+	Kind     *engine.Kind
+	Policy   engine.Policy
+	Position string // file:line:col of the step
+
+	// Needs are the ids of all steps that must be done first. Refs is the part
+	// of them whose outputs this step uses: if one of those is skipped, so is
+	// this step, while a skipped need that only gives the order is no obstacle.
+	Needs []string
+	Refs  []string
+
+	// Skip, if not empty, is why the step is not run at all.
+	Skip string
+
+	// When decides at run time whether the step runs; nil means always.
+	When func(Outputs) (bool, error)
+
+	// Spec decodes the inputs with the outputs of other steps filled in.
+	Spec func(Outputs) (any, error)
+
+	// Preview returns the spec with its literal inputs only, for a proof's
+	// intent. Literal returns the same as plain, redacted data with a remark
+	// where a value is not known yet. Both serve the dry run and may be nil.
+	Preview func() any
+	Literal func() any
+}
+
+// Outputs gives the outputs of a step that is done.
+type Outputs func(id string) (outputs any, ok bool)
+
+// A Mode says what the run does with the edits it finds.
+type Mode int
+
+// The modes.
+const (
+	Apply  Mode = iota // apply the edits, then prove
+	DryRun             // print the edits and what the proofs would do
+)
+
+// Options say how to run.
+type Options struct {
+	Mode     Mode
+	Parallel int // steps at once; less than 1 means 10
+
+	// Env is what each step gets, completed by its id and its log functions.
+	Env engine.Env
+
+	// Secrets are known before any step runs: those of the plan itself.
+	Secrets []engine.Secret
+
+	// Sink receives every event, redacted, in order, from one goroutine.
+	Sink func(engine.Event)
+
+	// Grace is how long an edit that is being applied may go on after the
+	// context has ended; 0 means 30 s.
+	Grace time.Duration
+
+	// Kill, if it is not nil, ends the grace: a second interrupt.
+	Kill context.Context
+}
+
+// A State is how a step ended.
+type State string
+
+// The states.
+const (
+	Unchanged State = "unchanged"
+	Changed   State = "changed"
+	Proved    State = "proved"
+	Pending   State = "pending" // dry run: it differs
+	After     State = "after"   // dry run: known after another step
+	Would     State = "would"   // dry run: a proof
+	Skipped   State = "skipped"
+	Failed    State = "failed"
+)
+
+// A StepResult is what became of one step.
+type StepResult struct {
+	ID      string
+	State   State
+	Started time.Time // zero if it never started
+	Ended   time.Time
+	Edits   int // applied, or in a dry run found
+	Retries int
+	Outputs any
+	Err     error
+}
+
+// A Result is what became of the run.
+type Result struct {
+	Steps       []StepResult // in plan order
+	Summary     engine.Summary
+	Interrupted bool
+}
+
+// Differs reports whether a dry run found differences. Proofs do not count.
+func (r *Result) Differs() bool {
+	for _, s := range r.Steps {
+		if s.State == Pending || s.State == After {
+			return true
+		}
+	}
+	return false
+}
+
+// A StepError is a step's failure.
+type StepError struct {
+	ID       string
+	Kind     string
+	Position string
+	Path     string // of the edit that could not be applied; optional
+	Err      error
+
+	text string // Err's text, redacted
+}
+
+// Error is "plan.yaml:14:7: step root (pkiRoot): pki/root: …". Secrets that the
+// run knew are replaced in it; Unwrap gives the cause as it was.
+func (e *StepError) Error() string {
+	s := "step " + e.ID + " (" + e.Kind + "): "
+	if e.Position != "" {
+		s = e.Position + ": " + s
+	}
+	if e.Path != "" {
+		s += e.Path + ": "
+	}
+	return s + e.text
+}
+
+// Unwrap returns the cause.
+func (e *StepError) Unwrap() error { return e.Err }

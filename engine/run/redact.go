@@ -1,0 +1,141 @@
+package run
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// shortest is the length below which a secret is too common a text to be
+// searched for: redaction by type still holds for it.
+const shortest = 6
+
+// A Redactor replaces every secret it knows in whatever leaves a run. It is
+// the second line of defence: the first is that a Secret does not print.
+//
+// It is safe for use by several goroutines.
+type Redactor struct {
+	mu       sync.Mutex
+	known    map[string]bool
+	replacer *strings.Replacer // nil when stale or without secrets
+}
+
+// Add registers secrets, as they are and in base64.
+func (r *Redactor) Add(secrets ...engine.Secret) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range secrets {
+		text := s.Reveal()
+		if len(text) < shortest || r.known[text] {
+			continue
+		}
+		if r.known == nil {
+			r.known = make(map[string]bool)
+		}
+		r.known[text] = true
+		r.known[base64.StdEncoding.EncodeToString([]byte(text))] = true
+		r.known[strings.TrimRight(base64.URLEncoding.EncodeToString([]byte(text)), "=")] = true
+		if q, err := json.Marshal(text); err == nil {
+			r.known[strings.Trim(string(q), `"`)] = true
+		}
+		r.replacer = nil
+	}
+}
+
+// AddFrom registers every Secret inside v: structs, maps, slices, pointers.
+func (r *Redactor) AddFrom(v any) {
+	if v == nil || !holdsSecrets(reflect.TypeOf(v), nil) {
+		return
+	}
+	collect(reflect.ValueOf(v), func(s engine.Secret) { r.Add(s) })
+}
+
+// Text returns s with every known secret replaced.
+func (r *Redactor) Text(s string) string {
+	if s == "" {
+		return s
+	}
+	rep := r.current()
+	if rep == nil {
+		return s
+	}
+	return rep.Replace(s)
+}
+
+// Value returns v as plain data with every secret replaced.
+func (r *Redactor) Value(v any) any {
+	switch v := v.(type) {
+	case nil, bool, int, int64, float64:
+		return v
+	case string:
+		return r.Text(v)
+	case engine.Secret:
+		return engine.Redacted
+	case []string:
+		out := make([]any, len(v))
+		for i, s := range v {
+			out[i] = r.Text(s)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = r.Value(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[r.Text(k)] = r.Value(e)
+		}
+		return out
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return r.Text(fmt.Sprint(v))
+	}
+	var plain any
+	if err := json.Unmarshal(b, &plain); err != nil {
+		return r.Text(fmt.Sprint(v))
+	}
+	return r.Value(plain)
+}
+
+// Event returns e with every secret replaced.
+func (r *Redactor) Event(e engine.Event) engine.Event {
+	e.Path = r.Text(e.Path)
+	e.Message = r.Text(e.Message)
+	e.Error = r.Text(e.Error)
+	e.Hint = r.Text(e.Hint)
+	if e.Have != nil {
+		e.Have = r.Value(e.Have)
+	}
+	if e.Want != nil {
+		e.Want = r.Value(e.Want)
+	}
+	if e.Outputs != nil {
+		e.Outputs, _ = r.Value(e.Outputs).(map[string]any)
+	}
+	return e
+}
+
+func (r *Redactor) current() *strings.Replacer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.known) == 0 {
+		return nil
+	}
+	if r.replacer == nil {
+		pairs := make([]string, 0, 2*len(r.known))
+		for _, s := range longestFirst(r.known) {
+			pairs = append(pairs, s, engine.Redacted)
+		}
+		r.replacer = strings.NewReplacer(pairs...)
+	}
+	return r.replacer
+}

@@ -1,0 +1,291 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/dag"
+	"github.com/ztplan/ztplan/engine/hints"
+)
+
+// Run runs the nodes, which must be acyclic and refer only to each other: a
+// *dag.CycleError says that they are not.
+//
+// The error is nil when every step converged and every proof held; else it is
+// a *multierror.Error of one *StepError per failed step, in plan order. What
+// was skipped because of them is not in it. An interrupted run reports so in
+// the Result; its error holds the steps that were cut off.
+func Run(ctx context.Context, nodes []Node, opts Options) (*Result, error) {
+	r, err := newRunner(nodes, opts)
+	if err != nil {
+		return nil, err
+	}
+	return r.run(ctx)
+}
+
+// message is what a step's goroutine tells the owner: an event, or that the
+// step is done.
+type message struct {
+	index int
+	event *engine.Event
+	done  *outcome
+}
+
+type outcome struct {
+	state   State
+	outputs any
+	edits   int
+	retries int
+	err     error
+	needs   []string // for skip and after: because of whom
+	reason  string
+}
+
+// runner is owned by the goroutine that calls run.
+type runner struct {
+	nodes    []Node
+	opts     Options
+	redactor *Redactor
+
+	index    map[string]int
+	graph    *dag.Graph
+	schedule *dag.Schedule
+	ready    []int // queue of nodes that may start, in order
+	head     int
+
+	results  []StepResult
+	messages chan message
+	running  int
+
+	wall time.Time
+}
+
+func newRunner(nodes []Node, opts Options) (*runner, error) {
+	if opts.Parallel < 1 {
+		opts.Parallel = 10
+	}
+	if opts.Grace <= 0 {
+		opts.Grace = 30 * time.Second
+	}
+	if opts.Env.Now == nil {
+		opts.Env.Now = time.Now
+	}
+	if opts.Env.Session == nil {
+		opts.Env.Session = new(engine.Session)
+	}
+	if opts.Sink == nil {
+		opts.Sink = func(engine.Event) {}
+	}
+	r := &runner{
+		nodes:    nodes,
+		opts:     opts,
+		redactor: new(Redactor),
+		index:    make(map[string]int, len(nodes)),
+		results:  make([]StepResult, len(nodes)),
+		messages: make(chan message, 64),
+	}
+	r.redactor.Add(opts.Secrets...)
+	for i, n := range nodes {
+		if _, ok := r.index[n.ID]; ok {
+			return nil, fmt.Errorf("step %s is given twice", n.ID)
+		}
+		r.index[n.ID] = i
+		r.results[i].ID = n.ID
+	}
+	needs := make([][]int, len(nodes))
+	for i, n := range nodes {
+		needs[i] = make([]int, len(n.Needs))
+		for k, need := range n.Needs {
+			j, ok := r.index[need]
+			if !ok {
+				return nil, fmt.Errorf("step %s needs %s, which is not a step", n.ID, need)
+			}
+			needs[i][k] = j
+		}
+	}
+	var err error
+	if r.graph, err = dag.New(needs); err != nil {
+		return nil, err
+	}
+	r.schedule = r.graph.Schedule()
+	r.ready = r.schedule.Start()
+	return r, nil
+}
+
+func (r *runner) run(ctx context.Context) (*Result, error) {
+	r.wall = r.opts.Env.Now()
+	for i := range r.nodes {
+		n := &r.nodes[i]
+		r.send(engine.Event{Action: engine.ActionPlan, Step: n.ID, Kind: n.Kind.Name, Position: n.Position, Needs: n.Needs})
+	}
+	for {
+		r.start(ctx)
+		if r.running == 0 {
+			break
+		}
+		m := <-r.messages
+		if m.event != nil {
+			r.send(*m.event)
+		}
+		if m.done != nil {
+			r.running--
+			r.finish(m.index, *m.done)
+		}
+	}
+	res := &Result{Steps: r.results, Interrupted: ctx.Err() != nil}
+	for i := range r.results {
+		if r.results[i].State == "" {
+			r.results[i].State = Skipped
+		}
+	}
+	res.Summary = r.summary()
+	r.send(engine.Event{Action: engine.ActionEnd, Seconds: res.Summary.WallSeconds, Summary: &res.Summary})
+	var errs *multierror.Error
+	for i := range r.results {
+		if err := r.results[i].Err; err != nil {
+			errs = multierror.Append(errs, err)
+		}
+	}
+	return res, errs.ErrorOrNil()
+}
+
+// start starts what is ready, as far as the bound on parallel steps allows.
+// After an interrupt nothing starts any more.
+func (r *runner) start(ctx context.Context) {
+	for r.head < len(r.ready) && r.running < r.opts.Parallel && ctx.Err() == nil {
+		i := r.ready[r.head]
+		r.head++
+		if out, settled := r.settle(i); settled {
+			r.finish(i, out)
+			continue
+		}
+		r.running++
+		r.results[i].Started = r.opts.Env.Now()
+		n := &r.nodes[i]
+		r.send(engine.Event{Action: engine.ActionStart, Step: n.ID, Kind: n.Kind.Name})
+		outputs := r.outputsFor(n)
+		go func() {
+			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, messages: r.messages}
+			out := s.run(ctx, outputs)
+			r.messages <- message{index: i, done: &out}
+		}()
+	}
+}
+
+// settle decides what can be decided about a step without running it.
+func (r *runner) settle(i int) (outcome, bool) {
+	n := &r.nodes[i]
+	if n.Skip != "" {
+		return outcome{state: Skipped, reason: n.Skip}, true
+	}
+	var failed, unsettled []string
+	for _, need := range n.Needs {
+		switch res := &r.results[r.index[need]]; res.State {
+		case Failed:
+			failed = append(failed, need)
+		case Skipped:
+			if res.Err == nil && !contains(n.Refs, need) && !r.blocked(need) {
+				continue
+			}
+			failed = append(failed, need)
+		case Pending, After:
+			unsettled = append(unsettled, need)
+		case Would:
+			if contains(n.Refs, need) {
+				unsettled = append(unsettled, need)
+			}
+		}
+	}
+	if len(failed) > 0 {
+		return outcome{state: Skipped, needs: failed, reason: "needs " + join(failed) + r.why(failed)}, true
+	}
+	if len(unsettled) > 0 && r.opts.Mode == DryRun && !n.Kind.Proof {
+		return outcome{state: After, needs: unsettled}, true
+	}
+	if n.Kind.Proof && r.opts.Mode == DryRun {
+		return outcome{state: Would}, true
+	}
+	return outcome{}, false
+}
+
+// blocked reports whether a skipped step was skipped because something failed,
+// so that what only comes after it in order must not run either.
+func (r *runner) blocked(id string) bool {
+	i := r.index[id]
+	return r.nodes[i].Skip == "" && r.results[i].Started.IsZero()
+}
+
+func (r *runner) why(ids []string) string {
+	for _, id := range ids {
+		if r.results[r.index[id]].State == Failed {
+			return ", which failed"
+		}
+	}
+	return ", which was skipped"
+}
+
+// outputsFor captures what n may see, so that its goroutine shares nothing
+// with the owner.
+func (r *runner) outputsFor(n *Node) Outputs {
+	if len(n.Needs) == 0 {
+		return func(string) (any, bool) { return nil, false }
+	}
+	seen := make(map[string]any, len(n.Needs))
+	for _, need := range n.Needs {
+		if res := &r.results[r.index[need]]; res.Outputs != nil {
+			seen[need] = res.Outputs
+		}
+	}
+	return func(id string) (any, bool) { v, ok := seen[id]; return v, ok }
+}
+
+func (r *runner) finish(i int, out outcome) {
+	n, res := &r.nodes[i], &r.results[i]
+	res.State, res.Outputs, res.Edits, res.Retries, res.Err = out.state, out.outputs, out.edits, out.retries, out.err
+	ev := engine.Event{Step: n.ID, Kind: n.Kind.Name, Needs: out.needs, Message: out.reason}
+	if !res.Started.IsZero() {
+		res.Ended = r.opts.Env.Now()
+		ev.Seconds = res.Ended.Sub(res.Started).Seconds()
+	}
+	switch out.state {
+	case Unchanged:
+		ev.Action, ev.Outputs = engine.ActionUnchanged, plainOutputs(out.outputs)
+	case Changed:
+		ev.Action, ev.Outputs = engine.ActionChanged, plainOutputs(out.outputs)
+	case Proved:
+		ev.Action, ev.Outputs = engine.ActionProved, plainOutputs(out.outputs)
+	case Pending:
+		ev.Action = engine.ActionPending
+	case After:
+		ev.Action = engine.ActionAfter
+		if n.Literal != nil {
+			ev.Want = n.Literal()
+		}
+	case Would:
+		for _, line := range n.Kind.Intent(n.Preview()) {
+			r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})
+		}
+	case Skipped:
+		ev.Action = engine.ActionSkip
+	case Failed:
+		ev.Action, ev.Position = engine.ActionFail, n.Position
+		ev.Error, ev.Hint = textOf(out.err), engine.HintOf(out.err)
+		if ev.Hint == "" {
+			ev.Hint = hints.For(ev.Error)
+		}
+	}
+	if ev.Action != "" {
+		r.send(ev)
+	}
+	r.ready = append(r.ready, r.schedule.Done(i)...)
+}
+
+func (r *runner) send(ev engine.Event) {
+	ev.Time = r.opts.Env.Now()
+	ev.Plan = r.opts.Env.Plan
+	r.opts.Sink(r.redactor.Event(ev))
+}

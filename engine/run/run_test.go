@@ -1,0 +1,479 @@
+package run_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/run"
+)
+
+// world is a fake of nothing: it is the thing that test steps look at.
+type world struct {
+	inspect func(context.Context, *engine.Env) (facts, []engine.Edit, error)
+	prove   func(context.Context, *engine.Env) (facts, []engine.Finding, error)
+}
+
+type facts struct {
+	Name  string        `yaml:"name"`
+	Token engine.Secret `yaml:"token"`
+}
+
+func (w *world) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edit, error) {
+	return w.inspect(ctx, env)
+}
+
+type proof world
+
+func (p *proof) Intent() []string { return []string{"would look"} }
+func (p *proof) Prove(ctx context.Context, env *engine.Env) (facts, []engine.Finding, error) {
+	return p.prove(ctx, env)
+}
+
+var (
+	worldKind = engine.NewKind("world", engine.DefaultPolicy(), func() *world { return new(world) })
+	proofKind = engine.NewProof("proof", engine.DefaultPolicy(), func() *proof { return new(proof) })
+)
+
+func node(id string, needs []string, inspect func(context.Context, *engine.Env) (facts, []engine.Edit, error)) run.Node {
+	return run.Node{
+		ID: id, Kind: worldKind, Needs: needs, Policy: engine.DefaultPolicy(), Position: "plan.yaml:1:1",
+		Spec: func(run.Outputs) (any, error) { return &world{inspect: inspect}, nil },
+	}
+}
+
+func same(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+	return facts{Name: "x"}, nil, nil
+}
+
+func proving(id string, prove func(context.Context, *engine.Env) (facts, []engine.Finding, error)) run.Node {
+	return run.Node{
+		ID: id, Kind: proofKind, Policy: engine.DefaultPolicy(), Position: "plan.yaml:1:1", Preview: func() any { return &proof{} },
+		Spec: func(run.Outputs) (any, error) { return &proof{prove: prove}, nil },
+	}
+}
+
+// toggle is a world with one difference that applying removes.
+func toggle(path string, done *atomic.Bool, apply func(context.Context) error) func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+	return func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+		if done.Load() {
+			return facts{Name: path}, nil, nil
+		}
+		return facts{}, []engine.Edit{{Path: path, Want: "on", Apply: func(ctx context.Context) error {
+			if apply != nil {
+				if err := apply(ctx); err != nil {
+					return err
+				}
+			}
+			done.Store(true)
+			return nil
+		}}}, nil
+	}
+}
+
+type recorder struct{ events []engine.Event }
+
+func (r *recorder) sink(e engine.Event) { r.events = append(r.events, e) }
+
+// log is the run as "action step path" lines, without what every run has.
+func (r *recorder) log() []string {
+	var out []string
+	for _, e := range r.events {
+		switch e.Action {
+		case engine.ActionPlan, engine.ActionEnd:
+			continue
+		}
+		line := string(e.Action) + " " + e.Step
+		if e.Path != "" {
+			line += " " + e.Path
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (r *recorder) find(a engine.Action) (engine.Event, bool) {
+	for _, e := range r.events {
+		if e.Action == a {
+			return e, true
+		}
+	}
+	return engine.Event{}, false
+}
+
+func TestLooksWritesAndLooksAgain(t *testing.T) {
+	var rec recorder
+	var done atomic.Bool
+	writes := 0
+	nodes := []run.Node{node("a", nil, toggle("a/x", &done, func(ctx context.Context) error {
+		if !engine.WritesAllowed(ctx) {
+			t.Error("apply: writes are not allowed")
+		}
+		writes++
+		return nil
+	}))}
+	res, err := run.Run(t.Context(), nodes, run.Options{Sink: rec.sink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"start a", "differs a a/x", "apply a a/x", "applied a a/x", "changed a"}
+	if d := cmp.Diff(want, rec.log()); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+	if writes != 1 || res.Steps[0].State != run.Changed || res.Summary.Edits != 1 {
+		t.Errorf("writes %d, state %s, edits %d", writes, res.Steps[0].State, res.Summary.Edits)
+	}
+	rec = recorder{}
+	if _, err := run.Run(t.Context(), nodes, run.Options{Sink: rec.sink}); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"start a", "unchanged a"}, rec.log()); d != "" {
+		t.Errorf("second run (-want +got):\n%s", d)
+	}
+}
+
+func TestDryRunWritesNothing(t *testing.T) {
+	var rec recorder
+	var done atomic.Bool
+	after := node("b", []string{"a"}, same)
+	after.Literal = func() any { return map[string]any{"ttl": "1h"} }
+	nodes := []run.Node{
+		node("a", nil, toggle("a/x", &done, func(context.Context) error { t.Error("applied"); return nil })),
+		after,
+		node("c", nil, func(ctx context.Context, _ *engine.Env) (facts, []engine.Edit, error) {
+			if engine.WritesAllowed(ctx) {
+				t.Error("writes are allowed while looking")
+			}
+			return facts{}, nil, nil
+		}),
+		proving("p", nil),
+	}
+	res, err := run.Run(t.Context(), nodes, run.Options{Mode: run.DryRun, Sink: rec.sink, Parallel: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"start a", "differs a a/x", "pending a", "start c", "unchanged c", "would p", "after b"}
+	got := rec.log()
+	if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+	if !res.Differs() {
+		t.Error("differs = false")
+	}
+	if e, _ := rec.find(engine.ActionAfter); !cmp.Equal(e.Needs, []string{"a"}) || !cmp.Equal(e.Want, any(map[string]any{"ttl": "1h"})) {
+		t.Errorf("after: %+v", e)
+	}
+}
+
+func TestProofAloneIsNoDifference(t *testing.T) {
+	res, err := run.Run(t.Context(), []run.Node{proving("p", nil)}, run.Options{Mode: run.DryRun})
+	if err != nil || res.Differs() {
+		t.Fatalf("differs %v, err %v", res.Differs(), err)
+	}
+}
+
+func TestStartsTheMomentItsNeedsAreDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		took := func(d time.Duration) func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return func(ctx context.Context, _ *engine.Env) (facts, []engine.Edit, error) {
+				time.Sleep(d)
+				return facts{}, nil, nil
+			}
+		}
+		// With level barriers, d would wait for slow: 10 s + 1 s.
+		nodes := []run.Node{
+			node("slow", nil, took(10*time.Second)),
+			node("quick", nil, took(time.Second)),
+			node("d", []string{"quick"}, took(8*time.Second)),
+		}
+		res, err := run.Run(t.Context(), nodes, run.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Summary.WallSeconds; got != 10 {
+			t.Errorf("wall = %v s, want 10", got)
+		}
+		if d := cmp.Diff([]string{"slow"}, res.Summary.CriticalPath); d != "" {
+			t.Errorf("critical path (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestParallelIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		busy := func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			n := now.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			time.Sleep(time.Second)
+			now.Add(-1)
+			return facts{}, nil, nil
+		}
+		var nodes []run.Node
+		for i := range 20 {
+			nodes = append(nodes, node(fmt.Sprint("n", i), nil, busy))
+		}
+		if _, err := run.Run(t.Context(), nodes, run.Options{Parallel: 3}); err != nil {
+			t.Fatal(err)
+		}
+		if most.Load() != 3 {
+			t.Errorf("at once: %d, want 3", most.Load())
+		}
+	})
+}
+
+func TestRetryLooksBeforeItWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		present, writes := false, 0
+		inspect := func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			if present {
+				return facts{}, nil, nil
+			}
+			return facts{}, []engine.Edit{{Path: "x", Apply: func(context.Context) error {
+				writes++
+				present = true // it took effect, but the answer was lost
+				return errors.New("connection reset")
+			}}}, nil
+		}
+		if _, err := run.Run(t.Context(), []run.Node{node("a", nil, inspect)}, run.Options{Sink: rec.sink}); err != nil {
+			t.Fatal(err)
+		}
+		if writes != 1 {
+			t.Errorf("written %d times, want once", writes)
+		}
+	})
+}
+
+func TestAttemptsAndBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		writes := 0
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, []engine.Edit{{Path: "x", Apply: func(context.Context) error { writes++; return errors.New("503") }}}, nil
+		})
+		n.Policy = engine.Policy{Timeout: time.Hour, Attempts: 4, Delay: time.Second, Backoff: 3, MaxDelay: 5 * time.Second}
+		began := time.Now()
+		_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
+		if err == nil || !strings.Contains(err.Error(), "plan.yaml:1:1: step a (world): x: 503") {
+			t.Errorf("err = %v", err)
+		}
+		if took := time.Since(began); writes != 4 || took != (1+3+5)*time.Second {
+			t.Errorf("%d writes in %s, want 4 in 9s", writes, took)
+		}
+	})
+}
+
+func TestPermanentErrorStopsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, looks := time.Now(), 0
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			looks++
+			return facts{}, nil, engine.WithHint(engine.Permanent(errors.New("keys are lost")), "restore the key file")
+		})
+		var rec recorder
+		_, err := run.Run(t.Context(), []run.Node{n}, run.Options{Sink: rec.sink})
+		if err == nil || looks != 1 || time.Since(began) != 0 {
+			t.Errorf("err %v, %d looks, took %s", err, looks, time.Since(began))
+		}
+		if e, ok := rec.find(engine.ActionFail); !ok || e.Hint != "restore the key file" || e.Error != "keys are lost" {
+			t.Errorf("fail event: %+v", e)
+		}
+	})
+}
+
+func TestFailureSkipsDependentsOnly(t *testing.T) {
+	var rec recorder
+	fails := func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+		return facts{}, nil, engine.Permanent(errors.New("no"))
+	}
+	nodes := []run.Node{
+		node("bad", nil, fails), node("bad2", nil, fails),
+		node("child", []string{"bad"}, same), node("grandchild", []string{"child"}, same),
+		node("other", nil, same), node("othertoo", []string{"other"}, same),
+	}
+	res, err := run.Run(t.Context(), nodes, run.Options{Sink: rec.sink})
+	var got []string
+	for _, s := range res.Steps {
+		got = append(got, s.ID+" "+string(s.State))
+	}
+	want := []string{"bad failed", "bad2 failed", "child skipped", "grandchild skipped", "other unchanged", "othertoo unchanged"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if err == nil || !strings.Contains(err.Error(), "step bad (") || !strings.Contains(err.Error(), "step bad2 (") || strings.Contains(err.Error(), "child") {
+		t.Errorf("err = %v", err)
+	}
+	if e, _ := rec.find(engine.ActionSkip); e.Message != "needs bad, which failed" {
+		t.Errorf("skip: %q", e.Message)
+	}
+}
+
+func TestSkippedNeedIsNoObstacleUnlessItsOutputsAreUsed(t *testing.T) {
+	skipped := node("s", nil, same)
+	skipped.Skip = "--skip"
+	user := node("user", []string{"s"}, same)
+	user.Refs = []string{"s"}
+	res, err := run.Run(t.Context(), []run.Node{skipped, node("order", []string{"s"}, same), user}, run.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := []run.State{res.Steps[1].State, res.Steps[2].State}; !cmp.Equal(got, []run.State{run.Unchanged, run.Skipped}) {
+		t.Errorf("states %v", got)
+	}
+}
+
+func TestWaitsForOthersUntilTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, []engine.Edit{{Path: "Deployment/default/web", Have: "0 of 1 available"}}, nil
+		})
+		n.Policy.Timeout = time.Minute
+		began := time.Now()
+		_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
+		if err == nil || !strings.Contains(err.Error(), "not done after 1m: still waiting for Deployment/default/web (0 of 1 available)") {
+			t.Errorf("err = %v", err)
+		}
+		if took := time.Since(began); took != time.Minute {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+func TestAwaitWakesTheStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ready atomic.Bool
+		change := make(chan struct{})
+		go func() { time.Sleep(3 * time.Second); ready.Store(true); close(change) }()
+		looks := 0
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			if looks++; ready.Load() {
+				return facts{}, nil, nil
+			}
+			return facts{}, []engine.Edit{{Path: "x", Await: func(ctx context.Context) error {
+				select {
+				case <-change:
+				case <-ctx.Done():
+				}
+				return nil
+			}}}, nil
+		})
+		began := time.Now()
+		if _, err := run.Run(t.Context(), []run.Node{n}, run.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 3*time.Second || looks != 2 {
+			t.Errorf("took %s and %d looks, want 3s and 2", took, looks)
+		}
+	})
+}
+
+func TestInterruptFinishesTheRunningEdit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var rec recorder
+		second := false
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, []engine.Edit{
+				{Path: "one", Apply: func(ctx context.Context) error { cancel(); time.Sleep(5 * time.Second); return ctx.Err() }},
+				{Path: "two", Apply: func(context.Context) error { second = true; return nil }},
+			}, nil
+		})
+		res, err := run.Run(ctx, []run.Node{n, node("b", []string{"a"}, same)}, run.Options{Sink: rec.sink})
+		if err == nil || !res.Interrupted || second {
+			t.Errorf("err %v, interrupted %v, second edit applied: %v", err, res.Interrupted, second)
+		}
+		if _, ok := rec.find(engine.ActionApplied); !ok {
+			t.Error("the running edit was not finished")
+		}
+	})
+}
+
+func TestInterruptRecordsAnUnfinishedEditAsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var rec recorder
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, []engine.Edit{{Path: "one", Apply: func(ctx context.Context) error { cancel(); <-ctx.Done(); return ctx.Err() }}}, nil
+		})
+		began := time.Now()
+		if _, err := run.Run(ctx, []run.Node{n}, run.Options{Sink: rec.sink, Grace: 7 * time.Second}); err == nil {
+			t.Error("no error")
+		}
+		if _, ok := rec.find(engine.ActionUnknown); !ok || time.Since(began) != 7*time.Second {
+			t.Errorf("unknown recorded: %v, after %s", ok, time.Since(began))
+		}
+	})
+}
+
+func TestPanicIsAPermanentError(t *testing.T) {
+	looks := 0
+	n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) { looks++; panic("boom") })
+	_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
+	if err == nil || !strings.Contains(err.Error(), "panic: boom") || looks != 1 {
+		t.Errorf("err %v after %d looks", err, looks)
+	}
+}
+
+func TestProofRunsUntilItHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		tries := 0
+		p := proving("p", func(context.Context, *engine.Env) (facts, []engine.Finding, error) {
+			tries++
+			return facts{}, []engine.Finding{{Rule: "status is 200", Holds: tries == 3, Have: 404}}, nil
+		})
+		if _, err := run.Run(t.Context(), []run.Node{p}, run.Options{Sink: rec.sink}); err != nil {
+			t.Fatal(err)
+		}
+		if tries != 3 {
+			t.Errorf("tries = %d", tries)
+		}
+		tries = -100
+		_, err := run.Run(t.Context(), []run.Node{p}, run.Options{Sink: rec.sink})
+		if err == nil || !strings.Contains(err.Error(), "does not hold: status is 200: saw 404") {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
+
+func TestSecretsNeverLeave(t *testing.T) {
+	const canary = "hvs.CANARY-0123456789"
+	var rec recorder
+	n := node("a", nil, func(_ context.Context, env *engine.Env) (facts, []engine.Edit, error) {
+		env.Logf("first")
+		return facts{Token: engine.NewSecret(canary)}, nil, nil
+	})
+	user := node("b", []string{"a"}, func(_ context.Context, env *engine.Env) (facts, []engine.Edit, error) {
+		env.Logf("token is %s", canary)
+		env.Warnf("aHZzLkNBTkFSWS0wMTIzNDU2Nzg5 in base64")
+		return facts{}, []engine.Edit{{Path: "p/" + canary, Have: map[string]any{"x": []any{canary}}, Want: engine.NewSecret(canary)}},
+			nil
+	})
+	user.Policy.Timeout = 30 * time.Millisecond
+	_, err := run.Run(t.Context(), []run.Node{n, user}, run.Options{Sink: rec.sink})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, e := range rec.events {
+		if text := fmt.Sprintf("%+v", e); strings.Contains(text, "CANARY") || strings.Contains(text, "aHZzLkNBTkFSWS0") {
+			t.Errorf("the secret shows in %s", text)
+		}
+	}
+}
+
+func sorted(s []string) map[string]int {
+	m := make(map[string]int)
+	for _, e := range s {
+		m[e]++
+	}
+	return m
+}

@@ -1,0 +1,346 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// stepRun is one step while it runs, in a goroutine of its own.
+type stepRun struct {
+	node     *Node
+	index    int
+	opts     *Options
+	redactor *Redactor
+	messages chan<- message
+
+	env     engine.Env
+	applied int
+	retries int
+	shown   map[string]bool // paths of edits that were announced
+	waited  string          // what the last wait event said
+}
+
+func (s *stepRun) emit(ev engine.Event) {
+	ev.Step, ev.Kind = s.node.ID, s.node.Kind.Name
+	s.messages <- message{index: s.index, event: &ev}
+}
+
+// run never panics: a panic in a step is that step's permanent error.
+func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.emit(engine.Event{Action: engine.ActionLog, Message: string(debug.Stack())})
+			out = s.failed("", engine.WithHint(engine.Permanent(fmt.Errorf("panic: %v", p)),
+				"this is a defect in ztplan: please report it with the output of the same command and -v"))
+		}
+		out.edits, out.retries = s.applied, s.retries
+	}()
+	if s.node.When != nil {
+		yes, err := s.node.When(outputs)
+		if err != nil {
+			return s.failed("", err)
+		}
+		if !yes {
+			return outcome{state: Skipped, reason: "its condition (when) is false"}
+		}
+	}
+	spec, err := s.node.Spec(outputs)
+	if err != nil {
+		return s.failed("", err)
+	}
+	s.redactor.AddFrom(spec)
+	s.env = s.opts.Env
+	s.env.Step = s.node.ID
+	s.env.Conceal = s.redactor.Add
+	s.env.Logf = s.says(engine.ActionLog)
+	s.env.Statusf = s.says(engine.ActionStatus)
+	s.env.Warnf = s.says(engine.ActionWarn)
+
+	ctx, cancel := context.WithTimeoutCause(ctx, s.node.Policy.Timeout, errTimeout)
+	defer cancel()
+	switch {
+	case s.opts.Mode == DryRun:
+		return s.look(ctx, spec)
+	case s.node.Kind.Proof:
+		return s.prove(ctx, spec)
+	default:
+		return s.converge(ctx, spec)
+	}
+}
+
+var errTimeout = errors.New("the step's timeout is over")
+
+func (s *stepRun) says(action engine.Action) func(string, ...any) {
+	return func(format string, args ...any) {
+		s.emit(engine.Event{Action: action, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (s *stepRun) failed(path string, err error) outcome {
+	return outcome{state: Failed, err: &StepError{
+		ID: s.node.ID, Kind: s.node.Kind.Name, Position: s.node.Position, Path: path, Err: err,
+		text: s.redactor.Text(err.Error()),
+	}}
+}
+
+// stopped explains a step that ran out of time or was interrupted; last is the
+// newest reason why it was not done, if there is one.
+func (s *stepRun) stopped(ctx context.Context, last error, waitingFor string) outcome {
+	if !errors.Is(context.Cause(ctx), errTimeout) {
+		return s.failed("", engine.WithHint(fmt.Errorf("interrupted: %w", context.Canceled),
+			"run the same command again: it looks at what is there and goes on"))
+	}
+	after := engine.Duration(s.node.Policy.Timeout)
+	switch {
+	case last != nil && waitingFor == "":
+		err := fmt.Errorf("not done after %s: %w", after, last)
+		if engine.HintOf(err) == "" {
+			err = engine.WithHint(err, "raise the step's timeout if the cause goes away by itself")
+		}
+		return s.failed("", err)
+	case waitingFor != "":
+		return s.failed("", engine.WithHint(fmt.Errorf("not done after %s: still waiting for %s", after, waitingFor),
+			"look at the objects named here; raise the step's timeout if they only need longer"))
+	}
+	return s.failed("", fmt.Errorf("not done after %s", after))
+}
+
+// look is the dry run of a step that configures.
+func (s *stepRun) look(ctx context.Context, spec any) outcome {
+	p := s.pauses()
+	for {
+		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
+		s.redactor.AddFrom(out)
+		switch {
+		case err == nil && len(edits) == 0:
+			return outcome{state: Unchanged, outputs: out}
+		case err == nil:
+			for _, e := range edits {
+				s.announce(e)
+			}
+			s.applied = len(edits)
+			return outcome{state: Pending, outputs: out}
+		case ctx.Err() != nil:
+			return s.stopped(ctx, err, "")
+		case errors.Is(err, engine.ErrPermanent), s.retries+1 >= max(s.node.Policy.Attempts, 1):
+			return s.failed("", err)
+		}
+		s.retry(err)
+		if !p.pause(ctx) {
+			return s.stopped(ctx, err, "")
+		}
+	}
+}
+
+// converge looks and writes until there is nothing left to write or to wait
+// for.
+func (s *stepRun) converge(ctx context.Context, spec any) outcome {
+	policy := s.node.Policy
+	writes, looks := s.pauses(), lookPauses()
+	rounds := 0
+	var last error
+	var left map[string]bool // paths that the last round meant to remove
+	for {
+		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
+		s.redactor.AddFrom(out)
+		if err != nil {
+			if ctx.Err() != nil {
+				if last == nil || !isContext(err) {
+					last = err
+				}
+				return s.stopped(ctx, last, "")
+			}
+			if errors.Is(err, engine.ErrPermanent) {
+				return s.failed("", err)
+			}
+			if last == nil || last.Error() != err.Error() {
+				s.retry(err)
+			}
+			last = err
+			if !looks.pause(ctx) {
+				return s.stopped(ctx, last, "")
+			}
+			continue
+		}
+		if len(edits) == 0 {
+			state := Unchanged
+			if s.applied > 0 {
+				state = Changed
+			}
+			return outcome{state: state, outputs: out}
+		}
+		for _, e := range edits {
+			s.announce(e)
+		}
+		writable := writableOf(edits)
+		if len(writable) == 0 {
+			s.wait(edits)
+			if !await(ctx, edits, looks) {
+				return s.stopped(ctx, last, paths(edits))
+			}
+			continue
+		}
+		if stuck := stillThere(writable, left); stuck != "" {
+			if rounds++; policy.Attempts > 0 && rounds >= policy.Attempts {
+				if last != nil {
+					return s.failed(stuck, last)
+				}
+				return s.failed(stuck, engine.WithHint(fmt.Errorf("still differs after %d attempts", rounds),
+					"something changes it back, or the server stores it differently: compare what differs above"))
+			}
+			s.retries++
+			if !writes.pause(ctx) {
+				return s.stopped(ctx, last, "")
+			}
+			left = nil // the pause is over: look, then write
+			continue
+		}
+		left, last = make(map[string]bool, len(writable)), nil
+		for _, e := range writable {
+			left[e.Path] = true
+			if ctx.Err() != nil {
+				return s.stopped(ctx, last, "")
+			}
+			if err := s.apply(ctx, e, rounds+1); err != nil {
+				if errors.Is(err, engine.ErrPermanent) {
+					return s.failed(e.Path, err)
+				}
+				if ctx.Err() != nil {
+					return s.stopped(ctx, err, "")
+				}
+				last = err
+				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: engine.HintOf(err)})
+				break
+			}
+		}
+	}
+}
+
+// apply applies one edit. It outlives an interrupt by the grace, so that an
+// edit is not cut in half by the first Ctrl-C.
+func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
+	s.emit(engine.Event{Action: engine.ActionApply, Attempt: attempt, Path: e.Path, Message: e.Note})
+	began := time.Now()
+	actx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), errTimeout) {
+			cancel(errTimeout)
+			return
+		}
+		graced, done := context.WithTimeout(s.killed(), s.opts.Grace)
+		defer done()
+		select {
+		case <-graced.Done():
+			cancel(context.Canceled)
+		case <-actx.Done():
+		}
+	})
+	defer stop()
+	err := e.Apply(engine.AllowWrites(actx))
+	if err != nil && actx.Err() != nil {
+		s.emit(engine.Event{Action: engine.ActionUnknown, Attempt: attempt, Path: e.Path, Error: err.Error(), Seconds: time.Since(began).Seconds()})
+		return err
+	}
+	if err == nil {
+		s.applied++
+		s.emit(engine.Event{Action: engine.ActionApplied, Attempt: attempt, Path: e.Path, Seconds: time.Since(began).Seconds()})
+	}
+	return err
+}
+
+func (s *stepRun) killed() context.Context {
+	if s.opts.Kill != nil {
+		return s.opts.Kill
+	}
+	return context.Background()
+}
+
+// prove measures until every rule holds or the attempts are used up.
+func (s *stepRun) prove(ctx context.Context, spec any) outcome {
+	p := s.pauses()
+	for attempt := 1; ; attempt++ {
+		out, findings, err := s.node.Kind.Prove(engine.AllowWrites(ctx), spec, &s.env)
+		s.redactor.AddFrom(out)
+		if err == nil {
+			err = violated(findings)
+			if err == nil {
+				s.report(findings, attempt)
+				return outcome{state: Proved, outputs: out}
+			}
+		}
+		last := s.node.Policy.Attempts > 0 && attempt >= s.node.Policy.Attempts
+		if errors.Is(err, engine.ErrPermanent) || last || ctx.Err() != nil {
+			s.report(findings, attempt)
+			if ctx.Err() != nil {
+				return s.stopped(ctx, err, "")
+			}
+			return s.failed("", err)
+		}
+		s.retry(err)
+		if !p.pause(ctx) {
+			s.report(findings, attempt)
+			return s.stopped(ctx, err, "")
+		}
+	}
+}
+
+func (s *stepRun) report(findings []engine.Finding, attempt int) {
+	for _, f := range findings {
+		ev := engine.Event{Action: engine.ActionFinding, Attempt: attempt, Path: f.Rule, Have: f.Have, Want: f.Want, Message: f.Detail}
+		if !f.Holds {
+			ev.Action = engine.ActionViolated
+		}
+		s.emit(ev)
+	}
+}
+
+// announce shows an edit the first time it is seen.
+func (s *stepRun) announce(e engine.Edit) {
+	if s.shown[e.Path] {
+		return
+	}
+	if s.shown == nil {
+		s.shown = make(map[string]bool)
+	}
+	s.shown[e.Path] = true
+	ev := engine.Event{Action: engine.ActionDiffers, Path: e.Path, Have: e.Have, Want: e.Want, Message: e.Note}
+	if e.Apply == nil {
+		if s.opts.Mode == Apply {
+			return // wait says it
+		}
+		ev.Message = strings.TrimSpace("waits for others " + e.Note)
+	}
+	s.emit(ev)
+}
+
+func (s *stepRun) retry(err error) {
+	s.retries++
+	s.emit(engine.Event{Action: engine.ActionRetry, Error: err.Error(), Hint: engine.HintOf(err)})
+}
+
+// wait says what the step waits for, each time that changes.
+func (s *stepRun) wait(edits []engine.Edit) {
+	var b strings.Builder
+	for i, e := range edits {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(e.Path)
+		if text, ok := e.Have.(string); ok && text != "" {
+			b.WriteString(" (" + text + ")")
+		} else if e.Note != "" {
+			b.WriteString(" (" + e.Note + ")")
+		}
+	}
+	if text := b.String(); text != s.waited {
+		s.waited = text
+		s.emit(engine.Event{Action: engine.ActionWait, Message: text})
+	}
+}

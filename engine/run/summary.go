@@ -1,0 +1,42 @@
+package run
+
+import (
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+func (r *runner) summary() engine.Summary {
+	s := engine.Summary{WallSeconds: r.opts.Env.Now().Sub(r.wall).Seconds()}
+	took := make([]time.Duration, len(r.results))
+	for i := range r.results {
+		res := &r.results[i]
+		switch res.State {
+		case Unchanged:
+			s.Unchanged++
+		case Changed:
+			s.Changed++
+		case Proved:
+			s.Proved++
+		case Pending, After:
+			s.Pending++
+		case Skipped:
+			s.Skipped++
+		case Failed:
+			s.Failed++
+		}
+		s.Edits += res.Edits
+		s.Retries += res.Retries
+		if !res.Started.IsZero() {
+			took[i] = res.Ended.Sub(res.Started)
+		}
+	}
+	path, total := r.graph.CriticalPath(took)
+	s.CriticalSeconds = total.Seconds()
+	for _, i := range path {
+		if took[i] > 0 {
+			s.CriticalPath = append(s.CriticalPath, r.results[i].ID)
+		}
+	}
+	return s
+}

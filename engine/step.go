@@ -1,0 +1,91 @@
+package engine
+
+import "context"
+
+// A Step brings one part of the world to the state that a plan asks for.
+// O is the struct of facts that later steps may refer to.
+//
+// A Step is a decoded spec: a pointer to a struct whose fields are the inputs.
+type Step[O any] interface {
+	// Inspect compares the world with the step and must not change anything.
+	//
+	// It returns the facts that it learned and one Edit per difference, in the
+	// order in which they are to be removed. No edits means that the step has
+	// converged. An error means that Inspect could not tell: it will be asked
+	// again unless the error wraps ErrPermanent.
+	//
+	// Outputs come from what is there, so a run that finds everything done has
+	// the same outputs as the run that did it.
+	Inspect(ctx context.Context, env *Env) (out O, edits []Edit, err error)
+}
+
+// An Edit is one difference between the plan and the world, together with the
+// function that removes it.
+type Edit struct {
+	// Path says where, slash-separated and the same from run to run:
+	// "pki/roles/web/max_ttl", "Deployment/default/hello-app/spec/replicas".
+	Path string
+
+	// Have is what is there, nil if nothing; Want is what the plan asks for,
+	// nil if nothing. Plain data (strings, numbers, bools, slices, maps) or
+	// Secret; they are shown, compared and recorded, never interpreted.
+	Have any
+	Want any
+
+	// Note is an optional remark for the reader, one line.
+	Note string
+
+	// Apply makes the change. If Apply is nil, the step can only wait for
+	// somebody else to make it: this is how readiness is said.
+	Apply func(context.Context) error
+
+	// Await, used only when Apply is nil, returns when another look is
+	// worthwhile: a watch that saw a change. Its error is not a verdict, only
+	// a reason to look again. Without it the run looks again after a short,
+	// growing delay.
+	Await func(context.Context) error
+}
+
+// A Proof measures something that must hold and configures nothing. It runs
+// every time; a dry run prints its intent and does not count it.
+type Proof[O any] interface {
+	// Intent says, a line each, what Prove would do. It contacts nothing.
+	Intent() []string
+
+	// Prove measures. It returns the facts and a Finding for every rule,
+	// whether it held or not. An error means that the measurement could not be
+	// made. With a violated rule and attempts left in the step's retry policy,
+	// the proof is asked again.
+	Prove(ctx context.Context, env *Env) (out O, findings []Finding, err error)
+}
+
+// A Finding is the verdict on one rule of a proof.
+type Finding struct {
+	Rule   string // what was asserted, in words: "status is 200"
+	Holds  bool
+	Have   any    // what was seen
+	Want   any    // what the rule asks for
+	Detail string // what was tried, how often, and why it fails; optional
+}
+
+// A Validator is a spec that checks itself beyond what its types and tags say.
+// It is asked once when a plan is read, before anything is contacted, and must
+// contact nothing but files beside the plan.
+type Validator interface {
+	Validate(p *Problems)
+}
+
+type writesKey struct{}
+
+// AllowWrites marks ctx as belonging to an edit being applied or a proof being
+// run. Only the run loop and tests call it.
+func AllowWrites(ctx context.Context) context.Context {
+	return context.WithValue(ctx, writesKey{}, true)
+}
+
+// WritesAllowed reports whether ctx may change the world. The kits ask it
+// before every mutating request.
+func WritesAllowed(ctx context.Context) bool {
+	ok, _ := ctx.Value(writesKey{}).(bool)
+	return ok
+}

@@ -1,0 +1,20 @@
+// Command gen writes what is generated from the kinds: schemas/plan.schema.json,
+// schemas/kinds.json and steps/README.md. The specs, their tags and their
+// comments are the source; nothing is kept by hand beside them.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	stale, err := Generate(".", true)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+	for _, f := range stale {
+		fmt.Println("wrote", f)
+	}
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"encoding"
+	"fmt"
+	"go/ast"
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/schemas"
+)
+
+const module = "github.com/ztplan/ztplan/"
+
+// kindDoc is the reference of a kind together with what only the generator
+// needs.
+type kindDoc struct {
+	Name    string          `json:"name"`
+	Doc     string          `json:"doc"`
+	Proof   bool            `json:"proof,omitempty"`
+	Policy  schemas.Policy  `json:"policy"`
+	Inputs  []schemas.Field `json:"inputs"`
+	Outputs []schemas.Field `json:"outputs"`
+	Example string          `json:"example"`
+}
+
+// source reads comments from the source tree.
+type source struct {
+	root     string
+	packages map[string]*packageDoc
+}
+
+type packageDoc struct {
+	doc     string
+	structs map[string]map[string]string // struct, field: comment
+	types   map[string]string            // type: comment
+}
+
+func (s *source) load(path string) (*packageDoc, error) {
+	if p, ok := s.packages[path]; ok {
+		return p, nil
+	}
+	dir := filepath.Join(s.root, strings.TrimPrefix(path, module))
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	p := &packageDoc{structs: make(map[string]map[string]string), types: make(map[string]string)}
+	fset := token.NewFileSet()
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(fset, f, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		if file.Doc != nil && p.doc == "" {
+			p.doc = file.Doc.Text()
+		}
+		for _, d := range file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.TYPE {
+				continue
+			}
+			for _, spec := range g.Specs {
+				t := spec.(*ast.TypeSpec)
+				text := t.Doc.Text()
+				if text == "" {
+					text = g.Doc.Text()
+				}
+				p.types[t.Name.Name] = text
+				if st, ok := t.Type.(*ast.StructType); ok {
+					p.structs[t.Name.Name] = fieldComments(st)
+				}
+			}
+		}
+	}
+	s.packages[path] = p
+	return p, nil
+}
+
+func fieldComments(st *ast.StructType) map[string]string {
+	out := make(map[string]string)
+	for _, f := range st.Fields.List {
+		text := f.Doc.Text()
+		if text == "" {
+			text = f.Comment.Text()
+		}
+		for _, n := range f.Names {
+			out[n.Name] = text
+		}
+	}
+	return out
+}
+
+func (s *source) kind(k *engine.Kind) (kindDoc, error) {
+	p, err := s.load(k.Spec.PkgPath())
+	if err != nil {
+		return kindDoc{}, err
+	}
+	if p.doc == "" {
+		return kindDoc{}, fmt.Errorf("package %s has no doc", k.Spec.PkgPath())
+	}
+	example, err := os.ReadFile(filepath.Join(s.root, strings.TrimPrefix(k.Spec.PkgPath(), module), "example.yaml"))
+	if err != nil {
+		return kindDoc{}, err
+	}
+	out := kindDoc{
+		Name: k.Name, Doc: plainDoc(p.doc), Proof: k.Proof, Example: string(example),
+		Policy: schemas.Policy{
+			Timeout: engine.Duration(k.Policy.Timeout).String(), Attempts: k.Policy.Attempts,
+			Delay: engine.Duration(k.Policy.Delay).String(), Backoff: k.Policy.Backoff,
+			MaxDelay: engine.Duration(k.Policy.MaxDelay).String(), Jitter: k.Policy.Jitter,
+		},
+	}
+	if out.Inputs, err = s.fields(k.Spec, reflect.ValueOf(k.New()).Elem()); err != nil {
+		return kindDoc{}, err
+	}
+	out.Outputs, err = s.fields(k.Outputs, reflect.Value{})
+	return out, err
+}
+
+// fields describes the fields of a struct; defaults come from v if it is valid.
+func (s *source) fields(t reflect.Type, v reflect.Value) ([]schemas.Field, error) {
+	p, err := s.load(t.PkgPath())
+	if err != nil {
+		return nil, err
+	}
+	var out []schemas.Field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if !f.IsExported() || name == "-" {
+			continue
+		}
+		var fv reflect.Value
+		if v.IsValid() {
+			fv = v.Field(i)
+		}
+		if name == "" && (f.Anonymous || strings.Contains(options, "inline")) {
+			ft := f.Type
+			if ft.Kind() == reflect.Pointer {
+				ft, fv = ft.Elem(), reflect.Value{}
+			}
+			inner, err := s.fields(ft, fv)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, inner...)
+			continue
+		}
+		text := strings.TrimSpace(p.structs[t.Name()][f.Name])
+		if text == "" {
+			return nil, fmt.Errorf("%s.%s has no comment", t, f.Name)
+		}
+		field := schemas.Field{Name: name, Doc: plainDoc(text)}
+		for _, rule := range strings.Split(f.Tag.Get("check"), ",") {
+			key, value, _ := strings.Cut(rule, "=")
+			switch key {
+			case "required":
+				field.Required = true
+			case "oneof":
+				field.OneOf = strings.Split(value, "|")
+			case "min":
+				field.Min = value
+			case "max":
+				field.Max = value
+			}
+		}
+		if err := s.describe(&field, f.Type, fv); err != nil {
+			return nil, err
+		}
+		out = append(out, field)
+	}
+	return out, nil
+}
+
+func (s *source) describe(field *schemas.Field, t reflect.Type, v reflect.Value) error {
+	if t.Kind() == reflect.Pointer {
+		if v.IsValid() && v.IsNil() {
+			v = reflect.Value{}
+		} else if v.IsValid() {
+			v = v.Elem()
+		}
+		t = t.Elem()
+	}
+	name, inner := typeName(t)
+	field.Type = name
+	if v.IsValid() && !v.IsZero() && inner == nil {
+		field.Default = plainDefault(v)
+	}
+	if inner == nil {
+		return nil
+	}
+	if inner != t {
+		v = reflect.Value{}
+	}
+	var err error
+	field.Fields, err = s.fields(inner, v)
+	return err
+}
+
+// typeName names a type in a plan's words; inner is the struct whose fields
+// are to be described, if there is one.
+func typeName(t reflect.Type) (name string, inner reflect.Type) {
+	switch t {
+	case reflect.TypeFor[engine.Duration](), reflect.TypeFor[time.Duration]():
+		return "duration", nil
+	case reflect.TypeFor[engine.Secret]():
+		return "secret", nil
+	case reflect.TypeFor[engine.File]():
+		return "file", nil
+	}
+	if t.Kind() == reflect.Pointer {
+		return typeName(t.Elem())
+	}
+	if t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return "object", t
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "boolean", nil
+	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64:
+		return "integer", nil
+	case reflect.Float64, reflect.Float32:
+		return "number", nil
+	case reflect.Slice:
+		name, inner = typeName(t.Elem())
+		return "list of " + name, inner
+	case reflect.Map:
+		name, inner = typeName(t.Elem())
+		return "map of " + name, inner
+	case reflect.Interface:
+		return "any", nil
+	}
+	return "string", nil
+}
+
+func plainDefault(v reflect.Value) any {
+	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+		if b, err := m.MarshalText(); err == nil {
+			return string(b)
+		}
+	}
+	return v.Interface()
+}
+
+// plainDoc turns a Go comment into plain text without doc links.
+func plainDoc(text string) string {
+	var p comment.Parser
+	pr := &comment.Printer{TextWidth: -1}
+	return strings.TrimSpace(string(pr.Text(p.Parse(text))))
+}
