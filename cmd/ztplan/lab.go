@@ -100,6 +100,7 @@ func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
 		}
 		return os.RemoveAll(temporary)
 	}
+	fmt.Fprintln(a.stderr, "lab: starting")
 	began := a.now()
 	args := charts
 	if temporary != "" {

@@ -64,14 +64,14 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 }
 
-// interrupts returns a context that ends with the first SIGINT or SIGTERM and
+// interrupts returns a context that ends with the first SIGINT, SIGTERM or SIGHUP and
 // one that ends with the second. A third ends the program as if nothing
 // listened.
 func interrupts(stderr io.Writer) (ctx, kill context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	kill, cancelKill := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		if _, ok := <-signals; !ok {
 			return

@@ -83,6 +83,7 @@ type loader struct {
 	vault     *yaml.Node // connections.vault
 	stats     map[string]error
 	envelopes []envelope // one per step
+	compared  int        // ids of steps, for suggestions
 	reached   []int      // by step: the step that has an edge to it, plus one
 }
 
@@ -322,7 +323,9 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 			l.plan.byID[id] = s
 			l.plan.ids = append(l.plan.ids, id)
 		}
-		s.ID = id
+		if identifier(id) {
+			s.ID = id
+		}
 	}
 	if s.ID != "" {
 		subject = "step " + s.ID
@@ -409,7 +412,7 @@ func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
 		switch {
 		case id == "" && !textTag(item.Tag):
 		case to == nil:
-			l.problem(item, suggestion(id, l.plan.ids, "the steps are "), "%s: needs: there is no step %q", subject, id)
+			l.problem(item, l.plan.suggestStep(id), "%s: needs: there is no step %q", subject, id)
 		case to == s:
 			l.problem(item, "", "%s: needs: a step cannot need itself", subject)
 		default:

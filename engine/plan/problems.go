@@ -143,8 +143,17 @@ func (c *collector) err() error {
 			cmp.Compare(a.Column, b.Column),
 		)
 	})
-	list := slices.CompactFunc(c.list, func(a, b *Problem) bool {
-		return a.Position() == b.Position() && a.Summary == b.Summary && a.Detail == b.Detail
+	// What is wrong with the connections is found again with every step.
+	type fact struct {
+		at      Position
+		summary string
+	}
+	seen := make(map[fact]bool, len(c.list))
+	list := slices.DeleteFunc(c.list, func(p *Problem) bool {
+		f := fact{p.Position(), p.Summary}
+		again := seen[f]
+		seen[f] = true
+		return again
 	})
 	for _, p := range list {
 		if src := c.source(p.File); src != nil {

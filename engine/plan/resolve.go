@@ -154,7 +154,7 @@ func (d *decoder) resolve(n *yaml.Node, ref *reference) (resolved, bool) {
 	to := d.p.byID[id]
 	switch {
 	case to == nil:
-		d.refProblem(n, ref, suggestion(id, d.p.ids, "the steps are "), "%s: there is no step %q", ref.raw, id)
+		d.refProblem(n, ref, d.p.suggestStep(id), "%s: there is no step %q", ref.raw, id)
 		return resolved{}, false
 	case to == d.step:
 		hint := ""

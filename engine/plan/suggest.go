@@ -16,8 +16,11 @@ func didYouMean(written string, candidates []string) string {
 	return ""
 }
 
+// maxSuggested is how long a word may be to be compared with others.
+const maxSuggested = 64
+
 func closest(written string, candidates []string) string {
-	if written == "" || len(written) > 64 {
+	if written == "" || len(written) > maxSuggested {
 		return ""
 	}
 	low := strings.ToLower(written)
@@ -47,10 +50,11 @@ func closest(written string, candidates []string) string {
 // distance counts the letters to insert, delete, replace or swap with their
 // neighbour that turn a into b. It stops counting at limit.
 func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(b) > maxSuggested {
 		return limit
 	}
-	before, last, this := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	var buf [3][maxSuggested + 1]int
+	before, last, this := buf[0][:len(b)+1], buf[1][:len(b)+1], buf[2][:len(b)+1]
 	for j := range last {
 		last[j] = j
 	}
@@ -93,6 +97,19 @@ func listed(names []string) string {
 	default:
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	}
+}
+
+// suggestStep is suggestion for the ids of steps. A plan of thousands of steps
+// with thousands of mistakes gets a suggestion for the first of them only:
+// comparing each with each would take longer than reading it.
+func (p *Plan) suggestStep(written string) string {
+	const most = 1_000_000
+	if l := p.loading; l != nil {
+		if l.compared += len(p.ids); l.compared > most+len(p.ids) {
+			return ""
+		}
+	}
+	return suggestion(written, p.ids, "the steps are ")
 }
 
 // suggestion returns didYouMean, or else what there is to choose from.

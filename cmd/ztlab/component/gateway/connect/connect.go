@@ -1,0 +1,110 @@
+// Package connect reaches other pods from inside a built-in component: pod and
+// service addresses of the lab are labels that nothing listens on, and an HTTP
+// CONNECT proxy (RFC 9110, section 9.3.6) knows what each of them stands for.
+package connect
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// handshake bounds the proxy's answer, so that a hung proxy is an error and
+// not a hung component.
+const handshake = 10 * time.Second
+
+// A Dialer connects through one proxy. A Dialer without a proxy connects
+// directly.
+type Dialer struct {
+	proxy string // host:port, "" for none
+}
+
+// NewDialer returns the Dialer for a proxy's URL (http://host:port). An empty
+// URL is a Dialer that connects directly.
+func NewDialer(proxy string) (Dialer, error) {
+	if proxy == "" {
+		return Dialer{}, nil
+	}
+	parsed, err := url.Parse(proxy)
+	if err != nil {
+		return Dialer{}, fmt.Errorf("proxy %q: %w", proxy, err)
+	}
+	if parsed.Scheme != "http" || parsed.Port() == "" {
+		return Dialer{}, fmt.Errorf("proxy %q: want http://host:port", proxy)
+	}
+	return Dialer{proxy: parsed.Host}, nil
+}
+
+// DialContext connects to address (host:port). A refusal by the proxy is a
+// [*net.OpError] with Op "dial", as a refused direct connection is.
+func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	var direct net.Dialer
+	if d.proxy == "" {
+		return direct.DialContext(ctx, network, address)
+	}
+	conn, err := direct.DialContext(ctx, "tcp", d.proxy)
+	if err != nil {
+		return nil, err
+	}
+	tunnel, err := d.open(ctx, conn, address)
+	if err != nil {
+		conn.Close()
+		return nil, &net.OpError{Op: "dial", Net: network, Err: fmt.Errorf("%s by way of the lab's network: %w", address, err)}
+	}
+	return tunnel, nil
+}
+
+// open asks the proxy on conn for a tunnel to address.
+func (d Dialer) open(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	deadline := time.Now().Add(handshake)
+	if given, ok := ctx.Deadline(); ok && given.Before(deadline) {
+		deadline = given
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	request := &http.Request{
+		Method: http.MethodConnect,
+		URL:    &url.URL{Opaque: address},
+		Host:   address,
+		Header: http.Header{},
+	}
+	if err := request.Write(conn); err != nil {
+		return nil, err
+	}
+	reader := bufio.NewReader(conn)
+	response, err := http.ReadResponse(reader, request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("CONNECT answered %s", response.Status)
+	}
+	if !stop() {
+		return nil, context.Cause(ctx)
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	return tunnel{Conn: conn, reader: reader}, nil
+}
+
+// A tunnel reads what the proxy sent together with its answer first.
+type tunnel struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (t tunnel) Read(p []byte) (int, error) {
+	if t.reader.Buffered() > 0 {
+		return t.reader.Read(p)
+	}
+	return t.Conn.Read(p)
+}

@@ -1,0 +1,53 @@
+package controller
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// A Config is what the stand-in takes from the controller's config.yaml.
+type Config struct {
+	ControllerName string        // IngressClasses with this controller are ours
+	SyncPeriod     time.Duration // everything is written again this often
+	WebhookPort    int           // container port of the webhook; 0 when it is off
+	WebhookDir     string        // directory of tls.crt and tls.key
+}
+
+// ParseConfig reads config.yaml. What it leaves out has the controller's own
+// default.
+func ParseConfig(text []byte) (Config, error) {
+	var file struct {
+		ControllerName string `json:"controller_name"`
+		Provider       struct {
+			Type       string `json:"type"`
+			SyncPeriod string `json:"sync_period"`
+		} `json:"provider"`
+		Webhook struct {
+			Enable bool   `json:"enable"`
+			Port   int    `json:"port"`
+			Dir    string `json:"tls_cert_dir"`
+		} `json:"webhook"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		return Config{}, fmt.Errorf("config.yaml: %w", err)
+	}
+	if kind := cmp.Or(file.Provider.Type, "apisix"); kind != "apisix" {
+		return Config{}, fmt.Errorf("config.yaml: provider.type %q: the lab's stand-in has apisix only", kind)
+	}
+	period, err := time.ParseDuration(cmp.Or(file.Provider.SyncPeriod, "1h"))
+	if err != nil || period <= 0 {
+		return Config{}, fmt.Errorf("config.yaml: provider.sync_period %q is not a positive duration", file.Provider.SyncPeriod)
+	}
+	config := Config{
+		ControllerName: cmp.Or(file.ControllerName, "apisix.apache.org/apisix-ingress-controller"),
+		SyncPeriod:     period,
+	}
+	if file.Webhook.Enable {
+		config.WebhookPort = cmp.Or(file.Webhook.Port, 9443)
+		config.WebhookDir = cmp.Or(file.Webhook.Dir, "/certs")
+	}
+	return config, nil
+}

@@ -1,0 +1,258 @@
+// Package controller is the lab's stand-in for the APISIX ingress controller:
+// it watches what the real one watches, with the rights that its chart gives
+// it, and writes certificates and routes to the Admin API of the gateways
+// behind a GatewayProxy.
+//
+// It is modelled on the 2.x controller, its habits included: a status says
+// Accepted before anything has been written, and says so too when the
+// IngressClass leads to no GatewayProxy and nothing ever will be; an object
+// whose IngressClass is not ours is passed over in silence; a Secret that is
+// missing is InvalidSpec; writing is asynchronous, with a timer as fall-back;
+// the controller is the only source of truth, so that objects made by hand
+// disappear.
+//
+// What differs: it writes to every gateway of the Admin API's Service, for each
+// keeps its own store in the place of etcd; there is no leader election and no
+// ADC process; Gateway API, Ingress, plugins and upstream objects are not
+// acted on.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	discoverylisters "k8s.io/client-go/listers/discovery/v1"
+	networkinglisters "k8s.io/client-go/listers/networking/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
+)
+
+// Options say how to run the controller.
+type Options struct {
+	Config
+	// Kubernetes reaches the API server with the pod's own identity.
+	Kubernetes *rest.Config
+	// Dial reaches the gateways.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Bugs are shown whatever a GatewayProxy says.
+	Bugs adminapi.Bugs
+	// Log receives what the controller has to say.
+	Log *slog.Logger
+	// Listening is called once, with the loopback address of each container
+	// port. Ready is called when the controller has seen the whole cluster, and
+	// before that with the reason why it has not.
+	Listening func(map[int]string)
+	Ready     func(ready bool, why string)
+}
+
+// Run controls until ctx ends, and returns nil then.
+func Run(ctx context.Context, options Options) error {
+	typed, err := kubernetes.NewForConfig(options.Kubernetes)
+	if err != nil {
+		return err
+	}
+	untyped, err := dynamic.NewForConfig(options.Kubernetes)
+	if err != nil {
+		return err
+	}
+	c := newController(options, typed, untyped)
+	if err := c.watch(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	defer c.queue.ShutDown()
+
+	failed := make(chan error, 1)
+	if err := c.serve(ctx, &group, failed); err != nil {
+		return err
+	}
+	options.Ready(false, "the caches are being filled")
+	for _, factory := range c.factories {
+		factory.Start(ctx.Done())
+	}
+	group.Go(func() {
+		if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
+			return
+		}
+		c.first(ctx)
+		options.Ready(true, "")
+		group.Go(func() { c.syncLoop(ctx) })
+		for c.next(ctx) {
+		}
+	})
+	group.Go(func() {
+		<-ctx.Done()
+		c.queue.ShutDown()
+	})
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// A controller holds the caches, the queue of objects to look at, and what is
+// to be written to the gateways.
+type controller struct {
+	Options
+	typed   kubernetes.Interface
+	untyped dynamic.Interface
+
+	factories []interface{ Start(<-chan struct{}) }
+	synced    []cache.InformerSynced
+	tls       cache.GenericLister
+	routes    cache.GenericLister
+	proxies   cache.GenericLister
+	classes   networkinglisters.IngressClassLister
+	secrets   corelisters.SecretLister
+	services  corelisters.ServiceLister
+	endpoints discoverylisters.EndpointSliceLister
+
+	queue workqueue.TypedRateLimitingInterface[object]
+	wake  chan struct{} // holds one token when a sync is due
+	http  *http.Client
+
+	mu      sync.Mutex
+	wanted  map[object]wanted               // what each object asks for
+	due     map[types.NamespacedName]bool   // GatewayProxies to write to
+	refused map[types.NamespacedName]string // why writing to one failed last
+}
+
+// An object is a key of the queue.
+type object struct {
+	kind string
+	types.NamespacedName
+}
+
+// wanted is what one object asks the gateways behind a GatewayProxy to serve.
+type wanted struct {
+	proxy  types.NamespacedName
+	ssls   []adminapi.SSL
+	routes []adminapi.Route
+}
+
+func newController(options Options, typed kubernetes.Interface, untyped dynamic.Interface) *controller {
+	return &controller{
+		Options: options,
+		typed:   typed,
+		untyped: untyped,
+		queue: workqueue.NewTypedRateLimitingQueue(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[object](50*time.Millisecond, 30*time.Second)),
+		wake:    make(chan struct{}, 1),
+		http:    &http.Client{Transport: &http.Transport{DialContext: options.Dial, IdleConnTimeout: 30 * time.Second}},
+		wanted:  map[object]wanted{},
+		due:     map[types.NamespacedName]bool{},
+		refused: map[types.NamespacedName]string{},
+	}
+}
+
+// watch prepares the caches and says what each event is followed by.
+func (c *controller) watch() error {
+	factory := informers.NewSharedInformerFactory(c.typed, 0)
+	custom := dynamicinformer.NewDynamicSharedInformerFactory(c.untyped, 0)
+	c.factories = append(c.factories, factory, custom)
+	c.classes = factory.Networking().V1().IngressClasses().Lister()
+	c.secrets = factory.Core().V1().Secrets().Lister()
+	c.services = factory.Core().V1().Services().Lister()
+	c.endpoints = factory.Discovery().V1().EndpointSlices().Lister()
+	c.tls = custom.ForResource(tlsResource).Lister()
+	c.routes = custom.ForResource(routeResource).Lister()
+	c.proxies = custom.ForResource(proxyResource).Lister()
+
+	var failed error
+	on := func(informer cache.SharedIndexInformer, follow func(name types.NamespacedName, event any)) {
+		handle := func(event any) {
+			if gone, ok := event.(cache.DeletedFinalStateUnknown); ok {
+				event = gone.Obj
+			}
+			key, err := cache.ObjectToName(event)
+			if err != nil {
+				return // not an object of the API
+			}
+			follow(types.NamespacedName{Namespace: key.Namespace, Name: key.Name}, event)
+		}
+		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    handle,
+			UpdateFunc: func(_, now any) { handle(now) },
+			DeleteFunc: handle,
+		})
+		failed = errors.Join(failed, err)
+		c.synced = append(c.synced, informer.HasSynced)
+	}
+	own := func(kind string) func(types.NamespacedName, any) {
+		return func(name types.NamespacedName, _ any) { c.queue.Add(object{kind, name}) }
+	}
+	on(custom.ForResource(tlsResource).Informer(), own(kindTLS))
+	on(custom.ForResource(routeResource).Informer(), own(kindRoute))
+	on(custom.ForResource(proxyResource).Informer(), func(name types.NamespacedName, _ any) {
+		c.everything()
+		c.schedule(name)
+	})
+	on(factory.Networking().V1().IngressClasses().Informer(), func(types.NamespacedName, any) { c.everything() })
+	on(factory.Core().V1().Secrets().Informer(), func(name types.NamespacedName, _ any) { c.secretChanged(name) })
+	on(factory.Core().V1().Services().Informer(), func(name types.NamespacedName, _ any) { c.serviceChanged(name) })
+	on(factory.Discovery().V1().EndpointSlices().Informer(), func(name types.NamespacedName, event any) {
+		if slice, ok := event.(*discoveryv1.EndpointSlice); ok {
+			name.Name = slice.Labels[discoveryv1.LabelServiceName]
+			c.serviceChanged(name)
+		}
+	})
+	return failed
+}
+
+// first looks at every object once before anything is written: a gateway would
+// lose what has not been looked at yet.
+func (c *controller) first(ctx context.Context) {
+	look := func(key object) {
+		if err := c.reconcile(ctx, key); err != nil {
+			c.queue.AddRateLimited(key)
+		}
+	}
+	for _, o := range list[apisixTLS](c.tls) {
+		look(object{kindTLS, named(o.Namespace, o.Name)})
+	}
+	for _, o := range list[apisixRoute](c.routes) {
+		look(object{kindRoute, named(o.Namespace, o.Name)})
+	}
+}
+
+// next takes one object from the queue; false when there will be none.
+func (c *controller) next(ctx context.Context) bool {
+	key, quit := c.queue.Get()
+	if quit {
+		return false
+	}
+	defer c.queue.Done(key)
+	if err := c.reconcile(ctx, key); err != nil {
+		if ctx.Err() == nil {
+			c.Log.Error("object will be looked at again", "kind", key.kind, "object", key.String(), "error", err)
+		}
+		c.queue.AddRateLimited(key)
+		return true
+	}
+	c.queue.Forget(key)
+	return true
+}
+
+// String names the object as kubectl does.
+func (o object) String() string { return fmt.Sprintf("%s/%s", o.Namespace, o.Name) }

@@ -1,0 +1,218 @@
+package dataplane_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
+)
+
+// With the bug one worker in three serves the old certificate for good; without
+// it, it catches up.
+func TestOneWorkerStale(t *testing.T) {
+	ca := newAuthority(t)
+	gateway := start(t, t.TempDir())
+	before := ca.issue(t, "*.example.local")
+	gateway.put(t, adminapi.KindSSL, "wild", before)
+	gateway.served(t, "hello.example.local", serialOf(t, before), ca.pool())
+	gateway.show(t, "one-worker-stale")
+	after := ca.issue(t, "*.example.local")
+	gateway.put(t, adminapi.KindSSL, "wild", after)
+	eventually(t, "two workers of three with the new certificate", func() bool {
+		return gateway.serials(t, 3, "hello.example.local", ca.pool())[serialOf(t, after)] == 2
+	})
+	seen := gateway.serials(t, 30, "hello.example.local", ca.pool())
+	if seen[serialOf(t, before)] != 10 || seen[serialOf(t, after)] != 20 {
+		t.Errorf("certificates seen = %v, want the old one 10 times and the new one 20 times", seen)
+	}
+	gateway.show(t, "")
+	gateway.served(t, "hello.example.local", serialOf(t, after), ca.pool())
+}
+
+// A restart cures the stale worker, as it does upstream.
+func TestStaleWorkerIsCuredByRestart(t *testing.T) {
+	ca := newAuthority(t)
+	dir := t.TempDir()
+	gateway := start(t, dir)
+	before := ca.issue(t, "*.example.local")
+	gateway.put(t, adminapi.KindSSL, "wild", before)
+	gateway.served(t, "hello.example.local", serialOf(t, before), ca.pool())
+	gateway.show(t, "one-worker-stale")
+	after := ca.issue(t, "*.example.local")
+	gateway.put(t, adminapi.KindSSL, "wild", after)
+	gateway.stop()
+	gateway = start(t, dir)
+	gateway.served(t, "hello.example.local", serialOf(t, after), ca.pool())
+}
+
+// hold makes a connection that stays open, and returns a request on it.
+func hold(t *testing.T, gateway *lab, ca *authority) func() error {
+	client := gateway.client(ca.pool(), false)
+	client.Transport.(*http.Transport).MaxConnsPerHost = 1
+	t.Cleanup(client.CloseIdleConnections)
+	return func() error {
+		// A body that cannot be sent twice keeps the client from trying again
+		// on another connection.
+		request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, "https://hello.example.local/", http.NoBody)
+		if err != nil {
+			return err
+		}
+		request.GetBody = nil
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		return errors.Join(err, response.Body.Close())
+	}
+}
+
+// slow answers when it is told to, so that a request is under way meanwhile.
+type slow struct{ entered, leave chan struct{} }
+
+func (s slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.entered <- struct{}{}
+	select {
+	case <-s.leave:
+		io.WriteString(w, "late")
+	case <-r.Context().Done():
+	}
+}
+
+func TestDropConnections(t *testing.T) {
+	for _, c := range []struct {
+		bugs    string
+		dropped bool
+	}{{"", false}, {"drop-connections-on-reload", true}} {
+		t.Run("bugs="+c.bugs, func(t *testing.T) {
+			ca := newAuthority(t)
+			gateway := start(t, t.TempDir())
+			server := slow{make(chan struct{}), make(chan struct{})}
+			gateway.put(t, adminapi.KindRoute, "slow", adminapi.Route{URIs: []string{"/*"}, Upstream: upstream(backend(t, server))})
+			before := ca.issue(t, "*.example.local")
+			gateway.put(t, adminapi.KindSSL, "wild", before)
+			gateway.served(t, "hello.example.local", serialOf(t, before), ca.pool())
+			gateway.show(t, c.bugs)
+
+			request := hold(t, gateway, ca)
+			result := make(chan error, 1)
+			go func() { result <- request() }()
+			<-server.entered
+			after := ca.issue(t, "*.example.local")
+			gateway.put(t, adminapi.KindSSL, "wild", after)
+			gateway.served(t, "hello.example.local", serialOf(t, after), ca.pool())
+			close(server.leave)
+			err := <-result
+			if c.dropped && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("error = %v, want a connection that was broken off", err)
+			}
+			if !c.dropped && err != nil {
+				t.Errorf("the request under way failed: %v", err)
+			}
+		})
+	}
+}
+
+// Without the bug a restarted gateway serves from its first moment; with it, it
+// is ready, refuses handshakes and answers 404, for the given time.
+func TestRestart(t *testing.T) {
+	for _, c := range []struct {
+		bugs   string
+		window bool
+	}{{"", false}, {"404-window-after-restart=300ms", true}} {
+		t.Run("bugs="+c.bugs, func(t *testing.T) {
+			ca := newAuthority(t)
+			dir := t.TempDir()
+			gateway := start(t, dir)
+			ssl := ca.issue(t, "*.example.local")
+			gateway.put(t, adminapi.KindRoute, "hello", adminapi.Route{URIs: []string{"/*"}, Upstream: upstream(backend(t, says("hello")))})
+			gateway.put(t, adminapi.KindSSL, "wild", ssl)
+			gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
+			gateway.show(t, c.bugs)
+			gateway.stop()
+
+			began := time.Now()
+			gateway = start(t, dir)
+			<-gateway.ready
+			response, _ := gateway.plain(t, http.MethodGet, "hello.example.local", "/")
+			_, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool())
+			if c.window {
+				if response.StatusCode != http.StatusNotFound {
+					t.Errorf("status = %d, want 404", response.StatusCode)
+				}
+				if alert(err) != internalError {
+					t.Errorf("handshake: %v, want alert %q", err, internalError)
+				}
+			} else {
+				if response.StatusCode != http.StatusOK {
+					t.Errorf("status = %d, want 200", response.StatusCode)
+				}
+				if err != nil {
+					t.Errorf("handshake: %v", err)
+				}
+			}
+			gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
+			if c.window && time.Since(began) < 300*time.Millisecond {
+				t.Error("the window was shorter than asked for")
+			}
+		})
+	}
+}
+
+// A gateway that has no store yet is ready when the control plane has written
+// everything, and not before.
+func TestReadyAfterFirstSync(t *testing.T) {
+	gateway := start(t, t.TempDir())
+	select {
+	case <-gateway.ready:
+		t.Fatal("ready before the control plane has spoken")
+	default:
+	}
+	ca := newAuthority(t)
+	ssl := ca.issue(t, "*.example.local")
+	gateway.put(t, adminapi.KindSSL, "wild", ssl)
+	gateway.show(t, "")
+	<-gateway.ready
+	for range 6 {
+		if _, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Without a control plane a gateway gets ready all the same, with nothing.
+func TestReadyWithoutControlPlane(t *testing.T) {
+	t.Parallel() // it waits for two seconds, on nothing
+	gateway := start(t, t.TempDir())
+	select {
+	case <-gateway.ready:
+	case <-time.After(20 * time.Second):
+		t.Fatal("not ready")
+	}
+}
+
+// The window can be asked for with the first word to a new gateway, as after a
+// pod's replacement.
+func TestWindowOfANewGateway(t *testing.T) {
+	gateway := start(t, t.TempDir())
+	ca := newAuthority(t)
+	bugs, err := adminapi.ParseBugs("404-window-after-restart=300ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gateway.admin.Tell(t.Context(), adminapi.State{Bugs: bugs}); err != nil {
+		t.Fatal(err)
+	}
+	ssl := ca.issue(t, "*.example.local")
+	gateway.put(t, adminapi.KindSSL, "wild", ssl)
+	<-gateway.ready
+	if _, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool()); alert(err) != internalError {
+		t.Errorf("handshake: %v, want alert %q", err, internalError)
+	}
+	gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
+}

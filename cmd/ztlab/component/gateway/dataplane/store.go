@@ -1,0 +1,205 @@
+package dataplane
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
+)
+
+// A store holds the objects that the Admin API was given, and stands in for
+// etcd: what has been acknowledged is in a file and is there after a restart.
+// The file holds private keys and is readable by its owner alone.
+type store struct {
+	file    string
+	compile func(adminapi.Route) (*route, error)
+	changed func() // called after each change, without the lock
+
+	mu       sync.Mutex
+	revision int64
+	ssls     map[string]stored[adminapi.SSL, *site]
+	routes   map[string]stored[adminapi.Route, *route]
+	showing  adminapi.Bugs
+	hold     time.Time // workers take no update before
+	snapshot *snapshot
+	fresh    bool // there was no file when the store was opened
+}
+
+// stored is an object and what was made of it.
+type stored[T, C any] struct {
+	Item     adminapi.Item[T]
+	compiled C
+}
+
+// contents is the file.
+type contents struct {
+	Revision int64                           `json:"revision"`
+	Bugs     adminapi.Bugs                   `json:"bugs"`
+	SSLs     []adminapi.Item[adminapi.SSL]   `json:"ssls"`
+	Routes   []adminapi.Item[adminapi.Route] `json:"routes"`
+}
+
+// openStore reads the store in dir, or begins one.
+func openStore(dir string, compile func(adminapi.Route) (*route, error), changed func()) (*store, error) {
+	s := &store{
+		file:    filepath.Join(dir, "config.json"),
+		compile: compile,
+		changed: changed,
+		ssls:    map[string]stored[adminapi.SSL, *site]{},
+		routes:  map[string]stored[adminapi.Route, *route]{},
+	}
+	text, err := os.ReadFile(s.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.fresh = true
+	case err != nil:
+		return nil, err
+	default:
+		if err := s.load(text); err != nil {
+			return nil, fmt.Errorf("%s: %w: remove the file to begin anew", s.file, err)
+		}
+	}
+	s.rebuild()
+	return s, nil
+}
+
+func (s *store) load(text []byte) error {
+	var c contents
+	if err := json.Unmarshal(text, &c); err != nil {
+		return err
+	}
+	s.revision, s.showing = c.Revision, c.Bugs
+	for _, item := range c.SSLs {
+		compiled, err := newSite(item.Value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", item.Key, err)
+		}
+		s.ssls[item.Value.ID] = stored[adminapi.SSL, *site]{item, compiled}
+	}
+	for _, item := range c.Routes {
+		compiled, err := s.compile(item.Value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", item.Key, err)
+		}
+		s.routes[item.Value.ID] = stored[adminapi.Route, *route]{item, compiled}
+	}
+	return nil
+}
+
+// current is the configuration as it is now.
+func (s *store) current() *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.snapshot
+}
+
+// bugs are the bugs to show.
+func (s *store) bugs() adminapi.Bugs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.showing
+}
+
+// heldUntil is the time before which workers take no update.
+func (s *store) heldUntil() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hold
+}
+
+// holdFor keeps workers from updates for a while.
+func (s *store) holdFor(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hold = time.Now().Add(d)
+}
+
+// show sets the bugs to show. Workers look again, so that one that was stale
+// is not when the bug has ended.
+func (s *store) show(bugs adminapi.Bugs) error {
+	s.mu.Lock()
+	if s.showing.Equal(bugs) && !s.fresh {
+		s.mu.Unlock()
+		return nil
+	}
+	before := s.showing
+	s.showing = bugs
+	err := s.save()
+	if err != nil {
+		s.showing = before
+	}
+	s.mu.Unlock()
+	s.changed()
+	return err
+}
+
+// change makes a change and saves it; what cannot be saved is not done.
+func (s *store) change(do func() (undo func())) error {
+	s.mu.Lock()
+	s.revision++
+	undo := do()
+	if err := s.save(); err != nil {
+		undo()
+		s.revision--
+		s.mu.Unlock()
+		return err
+	}
+	s.rebuild()
+	s.mu.Unlock()
+	s.changed()
+	return nil
+}
+
+// save writes the file so that a crash leaves the old or the new one.
+func (s *store) save() error {
+	c := contents{Revision: s.revision, Bugs: s.showing}
+	for _, id := range slices.Sorted(maps.Keys(s.ssls)) {
+		c.SSLs = append(c.SSLs, s.ssls[id].Item)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.routes)) {
+		c.Routes = append(c.Routes, s.routes[id].Item)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(s.file), ".config-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name())
+	_, err = temporary.Write(text)
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary.Name(), s.file); err != nil {
+		return err
+	}
+	s.fresh = false
+	return nil
+}
+
+// rebuild makes the snapshot of what is stored. Of two certificates for one
+// name the one that was written last is served.
+func (s *store) rebuild() {
+	next := &snapshot{revision: s.revision, exact: map[string]*site{}, wildcard: map[string]*site{}}
+	byAge := slices.SortedFunc(maps.Values(s.ssls), func(a, b stored[adminapi.SSL, *site]) int {
+		return int(a.Item.ModifiedIndex - b.Item.ModifiedIndex)
+	})
+	for _, ssl := range byAge {
+		next.add(ssl.Item.Value.SNIs, ssl.compiled)
+	}
+	for _, r := range s.routes {
+		next.routes = append(next.routes, r.compiled)
+	}
+	sortRoutes(next.routes)
+	s.snapshot = next
+}

@@ -1,0 +1,236 @@
+// Package vault runs the real HashiCorp Vault server, in this process, where
+// the container "hashicorp/vault" would run.
+//
+// Nothing of Vault is imitated: the core, its HTTP API, the pki secrets engine
+// and the kubernetes auth method are the published modules. What the package
+// adds is what an image adds: it reads the configuration that the chart mounts,
+// gives paths of the container their directories on the host, listens on a
+// loopback port that the system chose, and tells the node agent whether Vault is
+// unsealed. Only the plugins of [plugins] exist; mounting another one is answered
+// by Vault's own error.
+//
+// The server starts sealed, always: a restart of the container needs an unseal,
+// as it does on a cluster.
+package vault
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/audit"
+	vaulthttp "github.com/hashicorp/vault/http"
+	"github.com/hashicorp/vault/internalshared/configutil"
+	"github.com/hashicorp/vault/sdk/physical"
+	"github.com/hashicorp/vault/sdk/physical/file"
+	"github.com/hashicorp/vault/sdk/physical/inmem"
+	"github.com/hashicorp/vault/vault"
+	"github.com/hashicorp/vault/version"
+	"github.com/ztplan/ztplan/cmd/ztlab/container"
+)
+
+// shutdownGrace bounds how long requests in flight may take when the container
+// stops; the chart's own preStop hook gives them five seconds.
+const shutdownGrace = 2 * time.Second
+
+// Version is the version of the Vault server that is linked in. It is what
+// sys/seal-status answers, whatever tag the pod's image has.
+func Version() string { return version.GetVersion().VersionNumber() }
+
+// Run serves Vault for the pod in spec until ctx ends, and then returns nil.
+// Readiness is what the chart's probe ("vault status") would find: true when
+// unsealed. An error means that the server could not start, or that its listener
+// broke.
+func Run(ctx context.Context, spec container.Spec, report func(container.Report)) error {
+	if err := useProxy(spec.Proxy); err != nil {
+		return err
+	}
+	conf, err := readConfig(spec)
+	if err != nil {
+		return err
+	}
+	level := hclog.LevelFromString(conf.server.LogLevel)
+	if level == hclog.NoLevel {
+		level = hclog.Info
+	}
+	logger := hclog.New(&hclog.LoggerOptions{Level: level, Output: os.Stderr, JSONFormat: conf.server.LogFormat == "json"})
+
+	store, err := newStorage(conf, logger.Named("storage"))
+	if err != nil {
+		return err
+	}
+	credential, logical := plugins(pod{tokenFile: spec.TokenFile, caFile: spec.CAFile})
+	state := &sealState{report: report}
+	core, err := vault.NewCore(&vault.CoreConfig{
+		RawConfig:           conf.server,
+		Physical:            store,
+		StorageType:         conf.storageType,
+		Logger:              logger,
+		LogLevel:            level.String(),
+		DisableMlock:        true, // needs a capability that an ordinary user lacks
+		EnableUI:            conf.server.EnableUI,
+		EnableRaw:           conf.server.EnableRawEndpoint,
+		ClusterName:         conf.server.ClusterName,
+		DefaultLeaseTTL:     conf.server.DefaultLeaseTTL,
+		MaxLeaseTTL:         conf.server.MaxLeaseTTL,
+		LogicalBackends:     logical,
+		CredentialBackends:  credential,
+		AuditBackends:       auditDevices(conf),
+		BuiltinRegistry:     registry{credential: credential, logical: logical},
+		ServiceRegistration: state,
+	})
+	if err != nil {
+		return fmt.Errorf("vault core: %w", err)
+	}
+	defer func() {
+		if err := core.Shutdown(); err != nil {
+			logger.Error("shutdown", "error", err)
+		}
+	}()
+
+	listening, err := listen(conf, core, logger)
+	if err != nil {
+		return err
+	}
+	defer listening.close()
+	initialized, err := core.InitializedLocally(ctx)
+	if err != nil {
+		return fmt.Errorf("vault storage: %w", err)
+	}
+	state.start(initialized, listening.ports)
+	logger.Info("vault server started, sealed", "version", Version(), "storage", conf.storageType, "listen", listening.ports)
+
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-listening.failed:
+		return err
+	}
+}
+
+// useProxy makes the process reach the cluster's names through the lab's proxy.
+// The kubernetes auth method takes its proxy from the environment and from
+// nowhere else; a component is a process of its own, so that this is its own
+// environment.
+func useProxy(proxy string) error {
+	if proxy == "" {
+		return nil
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
+		if err := os.Setenv(name, proxy); err != nil {
+			return fmt.Errorf("proxy for vault: %w", err)
+		}
+	}
+	return nil
+}
+
+// newStorage opens the storage of the configuration. Only what keeps its data
+// in one process is possible here.
+func newStorage(conf *config, logger hclog.Logger) (physical.Backend, error) {
+	switch conf.storageType {
+	case "file":
+		return file.NewFileBackend(map[string]string{"path": conf.storagePath}, logger)
+	case "inmem":
+		return inmem.NewInmem(nil, logger)
+	default:
+		return nil, fmt.Errorf(`vault storage %q: the lab has "file" and "inmem" only; set server.standalone.enabled=true and server.ha.enabled=false in the chart's values`, conf.storageType)
+	}
+}
+
+// auditDevices returns the audit devices that can be enabled. A file_path is a
+// path of the container; it is given its place on the host.
+func auditDevices(conf *config) map[string]audit.Factory {
+	return map[string]audit.Factory{
+		"file": func(c *audit.BackendConfig, headers audit.HeaderFormatter) (audit.Backend, error) {
+			if c != nil {
+				mapped := *c
+				mapped.Config = conf.hostAuditPath(c.Config)
+				c = &mapped
+			}
+			return audit.NewFileBackend(c, headers)
+		},
+		"socket": audit.NewSocketBackend,
+	}
+}
+
+// A listeners is the set of open listeners of one server.
+type listeners struct {
+	ports  map[int]string // container port to loopback address
+	failed chan error     // the first listener that broke
+	close  func()
+}
+
+// listen opens a loopback port for every tcp listener of the configuration.
+func listen(conf *config, core *vault.Core, logger hclog.Logger) (*listeners, error) {
+	l := &listeners{ports: map[int]string{}, failed: make(chan error, 1)}
+	var servers []*http.Server
+	l.close = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		defer cancel()
+		for _, s := range servers {
+			if s.Shutdown(ctx) != nil {
+				s.Close() //nolint:errcheck // the process ends next
+			}
+		}
+	}
+	for _, lc := range conf.listeners {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			l.close()
+			return nil, fmt.Errorf("vault listener %s: %w", lc.Address, err)
+		}
+		address := ln.Addr().String()
+		if ln, err = secure(ln, conf, lc); err != nil {
+			l.close()
+			return nil, err
+		}
+		// The same limits as the vault command sets.
+		s := &http.Server{
+			Handler:           vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core, ListenerConfig: lc.Listener, DisablePrintableCheck: conf.server.DisablePrintableCheck}),
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       30 * time.Second,
+			IdleTimeout:       5 * time.Minute,
+			ErrorLog:          logger.StandardLogger(nil),
+		}
+		servers = append(servers, s)
+		l.ports[lc.port] = address
+		go func() {
+			if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				select {
+				case l.failed <- fmt.Errorf("vault listener %s: %w", address, err):
+				default:
+				}
+			}
+		}()
+	}
+	return l, nil
+}
+
+// secure wraps ln in TLS when the listener's configuration asks for it.
+func secure(ln net.Listener, conf *config, lc listener) (net.Listener, error) {
+	if lc.TLSDisable {
+		return ln, nil
+	}
+	pair, err := tls.LoadX509KeyPair(conf.hostPath(lc.TLSCertFile), conf.hostPath(lc.TLSKeyFile))
+	if err != nil {
+		ln.Close() //nolint:errcheck // the error that matters is the pair's
+		return nil, fmt.Errorf("vault listener %s: %w", lc.Address, err)
+	}
+	return tls.NewListener(ln, &tls.Config{
+		Certificates: []tls.Certificate{pair},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"h2", "http/1.1"},
+	}), nil
+}
+
+// A listener is a tcp listener of the configuration with its container port.
+type listener struct {
+	*configutil.Listener
+	port int
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
+	"github.com/ztplan/ztplan/cmd/ztlab/supervisor"
+)
+
+func downCommand(lab *labFlag) *cobra.Command {
+	var purge bool
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "Stop the lab",
+		Long: `Stop the lab and wait until all of it is gone. What it knows stays in its
+directory for the next start, unless --purge is given. It is no error when no
+lab is up.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, dir, err := lab.client()
+			if err != nil {
+				return err
+			}
+			err = client.Down(cmd.Context())
+			if err != nil && !errors.Is(err, supervisor.ErrDown) {
+				return err
+			}
+			unlock, err := waitLock(cmd.Context(), dir)
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			if purge {
+				return dir.Purge()
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&purge, "purge", false, "forget the lab: its cluster, keys, volumes and logs")
+	return cmd
+}
+
+// waitLock returns when the supervisor has let go of the directory, which is
+// the last thing it does.
+func waitLock(ctx context.Context, dir labstate.Dir) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownLimit+5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		unlock, err := dir.Lock()
+		if !errors.Is(err, labstate.ErrLocked) {
+			return unlock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w; it does not end: see %s", err, dir.Log("supervisor"))
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
+)
+
+var vaultRelease = release{
+	repo: "https://helm.releases.hashicorp.com", chart: "vault", version: "0.31.0",
+	name: "vault", namespace: "vault",
+	values: `server: {dev: {enabled: false}, ha: {enabled: false}, standalone: {enabled: true}, dataStorage: {enabled: true, size: 1Gi}}`,
+}
+
+// forward opens a port-forward through the API server, as ztplan does.
+func (l *lab) forward(t *testing.T, namespace, pod string, port int) string {
+	t.Helper()
+	request := l.api.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward")
+	transport, upgrader, err := spdy.RoundTripperFor(l.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, request.URL())
+	stop, ready := make(chan struct{}), make(chan struct{})
+	f, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- f.ForwardPorts() }()
+	select {
+	case <-ready:
+	case err := <-failed:
+		t.Fatalf("port-forward to %s/%s: %v", namespace, pod, err)
+	}
+	t.Cleanup(func() { close(stop) })
+	ports, err := f.GetPorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", ports[0].Local)
+}
+
+// vaultAPI calls Vault and decodes its answer.
+func vaultAPI(t *testing.T, method, url string, body any) map[string]any {
+	t.Helper()
+	data, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer := map[string]any{}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatalf("%s %s: %s: %v", method, url, resp.Status, err)
+	}
+	return answer
+}
+
+// podPhase returns a pod's phase and whether it is Ready.
+func (l *lab) podPhase(t *testing.T, namespace, name string) (corev1.PodPhase, bool) {
+	t.Helper()
+	pod, err := l.api.CoreV1().Pods(namespace).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		return "", false
+	}
+	ready := slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+	return pod.Status.Phase, ready
+}
+
+func unseal(t *testing.T, url string, keys []any) {
+	t.Helper()
+	for _, key := range keys[:3] {
+		vaultAPI(t, http.MethodPut, url+"/v1/sys/unseal", map[string]any{"key": key})
+	}
+}
+
+func TestVaultIsSealedAfterARestart(t *testing.T) {
+	l := up(t)
+	l.install(t, vaultRelease)
+	waitFor(t, "vault-0 runs", func() bool {
+		phase, _ := l.podPhase(t, "vault", "vault-0")
+		return phase == corev1.PodRunning && l.component(t, "vault").Address != ""
+	})
+	if _, ready := l.podPhase(t, "vault", "vault-0"); ready {
+		t.Error("vault-0 is Ready before Vault is initialised")
+	}
+	if c := l.component(t, "vault"); c.State != labstate.StateNotReady || c.StandIn || c.PID == 0 {
+		t.Errorf("status of an uninitialised Vault: %+v, want the real one, not ready", c)
+	}
+	if s := l.status(t); !s.Ready {
+		t.Errorf("a sealed Vault makes the lab not ready: %s", s.Message)
+	}
+
+	url := l.forward(t, "vault", "vault-0", 8200)
+	init := vaultAPI(t, http.MethodPut, url+"/v1/sys/init", map[string]any{"secret_shares": 5, "secret_threshold": 3})
+	keys, ok := init["keys_base64"].([]any)
+	if !ok || len(keys) != 5 {
+		t.Fatalf("init answered %v, want five keys", slices.Sorted(maps.Keys(init)))
+	}
+	unseal(t, url, keys)
+	waitFor(t, "vault-0 is Ready", func() bool { _, ready := l.podPhase(t, "vault", "vault-0"); return ready })
+
+	before := l.component(t, "vault").PID
+	if _, err := ztlab(t, "restart", "vault", "--lab-dir", l.dir); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "another Vault answers", func() bool {
+		c := l.component(t, "vault")
+		return c.Address != "" && c.PID != before
+	})
+	url = l.forward(t, "vault", "vault-0", 8200)
+	status := vaultAPI(t, http.MethodGet, url+"/v1/sys/seal-status", nil)
+	if status["initialized"] != true || status["sealed"] != true {
+		t.Errorf("after a restart: initialized %v, sealed %v, want both true", status["initialized"], status["sealed"])
+	}
+	waitFor(t, "vault-0 is not Ready", func() bool { _, ready := l.podPhase(t, "vault", "vault-0"); return !ready })
+	unseal(t, url, keys)
+	waitFor(t, "the old keys unseal it", func() bool { _, ready := l.podPhase(t, "vault", "vault-0"); return ready })
+
+	logs, err := l.api.CoreV1().Pods("vault").GetLogs("vault-0", &corev1.PodLogOptions{}).DoRaw(t.Context())
+	if err != nil || !strings.Contains(string(logs), "vault is unsealed") {
+		t.Errorf("logs of vault-0: %v, %d bytes, want what Vault says", err, len(logs))
+	}
+
+	// The data is still there when the whole lab was away.
+	if _, err := ztlab(t, "down", "--lab-dir", l.dir); err != nil {
+		t.Fatal(err)
+	}
+	l.start(t)
+	waitFor(t, "vault-0 runs again", func() bool {
+		return l.component(t, "vault").Address != ""
+	})
+	url = l.forward(t, "vault", "vault-0", 8200)
+	status = vaultAPI(t, http.MethodGet, url+"/v1/sys/seal-status", nil)
+	if status["initialized"] != true || status["sealed"] != true {
+		t.Errorf("after a restart of the lab: initialized %v, sealed %v, want both true", status["initialized"], status["sealed"])
+	}
+}
+
+var certManagerRelease = release{
+	repo: "https://charts.jetstack.io", chart: "cert-manager", version: "v1.21.2",
+	name: "cert-manager", namespace: "cert-manager", values: `{crds: {enabled: true}}`,
+}
+
+const selfSigned = `
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: self}
+spec: {selfSigned: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: leaf}
+spec: {secretName: leaf-tls, dnsNames: [leaf.example.local], issuerRef: {name: self}}
+`
+
+func TestCertManagersOwnChart(t *testing.T) {
+	l := up(t)
+	l.install(t, certManagerRelease)
+	waitFor(t, "the start-up check's Job completes", func() bool {
+		job, err := l.api.BatchV1().Jobs("cert-manager").Get(t.Context(), "cert-manager-startupapicheck", metav1.GetOptions{})
+		return err == nil && job.Status.Succeeded > 0
+	})
+	l.apply(t, "default", selfSigned) // through the webhook
+	waitFor(t, "the certificate is issued", func() bool {
+		secret, err := l.api.CoreV1().Secrets("default").Get(t.Context(), "leaf-tls", metav1.GetOptions{})
+		return err == nil && len(secret.Data["tls.crt"]) > 0
+	})
+	// The real webhook refuses what the real one refuses.
+	client, err := dynamic.NewForConfig(l.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificates := client.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}).Namespace("default")
+	leaf, err := certificates.Get(t.Context(), "leaf", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf.Object["spec"].(map[string]any)["duration"] = "30m"
+	if _, err := certificates.Update(t.Context(), leaf, metav1.UpdateOptions{}); err == nil || !strings.Contains(err.Error(), "must be greater than") {
+		t.Errorf("a certificate for 30 minutes: %v, want the webhook's refusal", err)
+	}
+	for _, name := range []string{"cert-manager", "webhook", "cainjector"} {
+		if c := l.component(t, name); c.State != labstate.StateReady || c.StandIn {
+			t.Errorf("%s = %+v, want the real one, ready", name, c)
+		}
+		before := l.component(t, name).PID
+		if _, err := ztlab(t, "kill", name, "--lab-dir", l.dir); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, name+" comes back after SIGKILL", func() bool {
+			c := l.component(t, name)
+			return c.State == labstate.StateReady && c.PID != before
+		})
+	}
+}
+
+var apisixRelease = release{
+	repo: "https://apache.github.io/apisix-helm-chart", chart: "apisix", version: "2.14.0",
+	name: "apisix", namespace: "ingress-apisix",
+	values: `
+apisix: {ssl: {enabled: true}}
+service: {type: NodePort, tls: {nodePort: 30443}}
+ingress-controller: {enabled: true, gatewayProxy: {createDefault: true}}
+`,
+}
+
+func TestGatewayIsAStandInThatSaysSo(t *testing.T) {
+	l := up(t)
+	l.install(t, apisixRelease)
+	waitFor(t, "the gateway is ready", func() bool { return l.component(t, "gateway").State == labstate.StateReady })
+	for _, name := range []string{"gateway", "ingress-controller"} {
+		if !l.component(t, name).StandIn {
+			t.Errorf("status does not call %s a stand-in", name)
+		}
+	}
+	waitFor(t, "the node port is open", func() bool { return l.accepts(t, "30443") })
+	before := l.component(t, "gateway").PID
+	if _, err := ztlab(t, "kill", "gateway", "--lab-dir", l.dir); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the gateway comes back", func() bool {
+		c := l.component(t, "gateway")
+		return c.State == labstate.StateReady && c.PID != before
+	})
+}

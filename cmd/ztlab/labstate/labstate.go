@@ -1,0 +1,152 @@
+// Package labstate owns the layout of a lab's state directory, the lock that
+// keeps a second supervisor out of it, and the shape of a lab's status.
+//
+// Everything a lab writes is below that directory, except its Unix sockets
+// when the directory's path is too long for a socket address; see
+// [Dir.Sockets].
+package labstate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// A Dir is the absolute path of a lab's state directory.
+type Dir string
+
+// Default is $XDG_STATE_HOME/ztplan/lab, or ~/.local/state/ztplan/lab (XDG
+// Base Directory Specification 0.8).
+func Default() (Dir, error) {
+	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return Dir(filepath.Join(state, "ztplan", "lab")), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("lab directory: %w; give one with --lab-dir", err)
+	}
+	return Dir(filepath.Join(home, ".local", "state", "ztplan", "lab")), nil
+}
+
+// Open makes path absolute and creates the directory, readable by its owner
+// only: it holds keys.
+func Open(path string) (Dir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("lab directory %s: %w", path, err)
+	}
+	if err := os.MkdirAll(abs, 0o700); err != nil {
+		return "", fmt.Errorf("lab directory: %w", err)
+	}
+	if err := os.Chmod(abs, 0o700); err != nil {
+		return "", fmt.Errorf("lab directory: %w; it must belong to you", err)
+	}
+	return Dir(abs), nil
+}
+
+// Path joins names to the directory.
+func (d Dir) Path(names ...string) string {
+	return filepath.Join(append([]string{string(d)}, names...)...)
+}
+
+// The parts of the directory.
+func (d Dir) Kubeconfig() string        { return d.Path("kubeconfig") }
+func (d Dir) PKI() string               { return d.Path("pki") }
+func (d Dir) Logs() string              { return d.Path("log") }
+func (d Dir) Log(name string) string    { return d.Path("log", name+".log") }
+func (d Dir) Etcd() string              { return d.Path("etcd") }
+func (d Dir) Volumes() string           { return d.Path("volumes") }
+func (d Dir) Node() string              { return d.Path("node") }
+func (d Dir) ControlPlane() string      { return d.Path("controlplane") }
+func (d Dir) Audit() string             { return d.Path("audit", "audit.log") }
+func (d Dir) addressFile() string       { return d.Path("address") }
+func (d Dir) lockFile() string          { return d.Path("lock") }
+func (d Dir) Socket(name string) string { return filepath.Join(d.Sockets(), name) }
+
+// longestSocket is the longest path that every supported system takes as a
+// socket address: 104 bytes with the final NUL on macOS, 108 on Linux.
+const longestSocket = 103
+
+// Sockets is the directory of the lab's Unix sockets, mode 0700. It is "run"
+// in the state directory unless that path is too long for a socket address;
+// then it is a directory below [os.TempDir] whose name is a hash of the path,
+// so that every command finds it again.
+func (d Dir) Sockets() string {
+	run := d.Path("run")
+	if len(filepath.Join(run, "control.sock")) <= longestSocket {
+		return run
+	}
+	sum := sha256.Sum256([]byte(d))
+	return filepath.Join(os.TempDir(), fmt.Sprintf("ztlab-%d-%s", os.Getuid(), hex.EncodeToString(sum[:6])))
+}
+
+// Prepare creates the parts of the directory that must exist before anything
+// starts. A socket directory that belongs to another user is an error.
+func (d Dir) Prepare() error {
+	for _, dir := range []string{d.PKI(), d.Logs(), d.Volumes(), d.Node(), d.ControlPlane(), filepath.Dir(d.Audit())} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("lab directory: %w", err)
+		}
+	}
+	return d.prepareSockets()
+}
+
+func (d Dir) prepareSockets() error {
+	dir := d.Sockets()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("socket directory: %w", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("socket directory: %w", err)
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(owner.Uid) != os.Getuid() {
+		return fmt.Errorf("socket directory %s belongs to somebody else; choose a shorter --lab-dir", dir)
+	}
+	return os.Chmod(dir, 0o700)
+}
+
+// ErrLocked means that a supervisor already runs in the directory.
+var ErrLocked = errors.New("a lab already runs in this directory")
+
+// Lock takes the directory for this process until the process ends or unlock
+// is called. It fails with [ErrLocked] when another supervisor has it.
+func (d Dir) Lock() (unlock func(), err error) {
+	f, err := os.OpenFile(d.lockFile(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lab lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s: %w", d, ErrLocked)
+		}
+		return nil, fmt.Errorf("lab lock %s: %w", d.lockFile(), err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// owned are the entries that a lab makes in its directory: Purge removes
+// nothing else, whatever directory it was pointed at.
+func (d Dir) owned() []string {
+	return []string{
+		d.Kubeconfig(), d.PKI(), d.Logs(), d.Etcd(), d.Volumes(), d.Node(), d.ControlPlane(),
+		filepath.Dir(d.Audit()), d.addressFile(), d.Sockets(),
+	}
+}
+
+// Purge forgets the lab: its cluster, its keys, its volumes, its logs. The
+// caller holds the lock, which stays, as does everything that a lab did not
+// make.
+func (d Dir) Purge() error {
+	var errs []error
+	for _, path := range d.owned() {
+		errs = append(errs, os.RemoveAll(path))
+	}
+	return errors.Join(errs...)
+}

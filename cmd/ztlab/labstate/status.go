@@ -1,0 +1,55 @@
+package labstate
+
+// A Status is what "ztlab status --output json" prints. Other programs read
+// it: fields are added, never renamed.
+type Status struct {
+	// Ready is true when every component answers and every NodePort is open.
+	Ready bool `json:"ready"`
+	// Message says why it is not ready.
+	Message string `json:"message,omitempty"`
+	// Dir is the state directory; PID is the supervisor's process id.
+	Dir string `json:"dir"`
+	PID int    `json:"pid,omitempty"`
+	// Kubeconfig is the path of the administrator's kubeconfig.
+	Kubeconfig string `json:"kubeconfig"`
+	// Address is the loopback address that stands for the node: NodePorts are
+	// open on it.
+	Address string `json:"address,omitempty"`
+	// Mirrors maps a chart repository's public URL to where the lab serves it.
+	Mirrors map[string]string `json:"mirrors"`
+	// Components are the control plane first, then the containers that run.
+	Components []Component `json:"components"`
+	// Simulated are the images that the lab does not know: their containers
+	// are inert and reported Ready.
+	Simulated []string `json:"simulated"`
+	// Versions maps a part to the version of the code that is linked in.
+	Versions map[string]string `json:"versions"`
+	// Audit is the path of the API server's audit log, empty without --audit.
+	Audit string `json:"audit"`
+	// Problems are conditions a user should act on, such as a NodePort that
+	// another program holds.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// A Component is one part of a running lab.
+type Component struct {
+	Name    string `json:"name"`
+	PID     int    `json:"pid,omitempty"`
+	Version string `json:"version,omitempty"`
+	Address string `json:"address,omitempty"`
+	// State is one of the State constants.
+	State string `json:"state"`
+	// Message says why it is not ready, where the part said so.
+	Message string `json:"message,omitempty"`
+	// StandIn is true for a part that only stands for the real one.
+	StandIn bool `json:"standIn"`
+	// Pod is "namespace/name/container" for a container.
+	Pod string `json:"pod,omitempty"`
+}
+
+// The states of a component.
+const (
+	StateReady    = "ready"
+	StateNotReady = "not ready" // it runs and does not answer, or answers that it is not ready
+	StateStopped  = "stopped"   // no process; it is about to be started again unless held down
+)

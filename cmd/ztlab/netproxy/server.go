@@ -1,0 +1,103 @@
+package netproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"time"
+)
+
+// connectTimeout bounds one attempt to reach a target; everything is on
+// loopback.
+const connectTimeout = 10 * time.Second
+
+// NewServer returns a forward proxy: it answers CONNECT with a tunnel, and
+// requests for absolute URLs with the target's answer (RFC 9110, sections
+// 3.7 and 9.3.6). The reason phrase of a refusal says why, because that is the
+// only part of it that Go's clients show.
+func NewServer(d *Directory, logger *log.Logger) *http.Server {
+	plain := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetXForwarded(); r.Out.Host = r.In.Host },
+		Transport: &http.Transport{
+			DialContext: d.Dial, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
+		},
+		FlushInterval: -1,
+		ErrorLog:      logger,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			logger.Printf("proxy: %s %s: %v", r.Method, r.URL.Redacted(), err)
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+	}
+	return &http.Server{
+		ErrorLog:          logger,
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodConnect:
+				connect(d, logger, w, r)
+			case r.URL.IsAbs():
+				plain.ServeHTTP(w, r)
+			default:
+				http.Error(w, "this is the lab's forward proxy: ask for an absolute URL or CONNECT", http.StatusBadRequest)
+			}
+		}),
+	}
+}
+
+func connect(d *Directory, logger *log.Logger, w http.ResponseWriter, r *http.Request) {
+	addr := r.URL.Host
+	if addr == "" {
+		addr = r.Host
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), connectTimeout)
+	target, dialErr := d.Dial(ctx, "tcp", addr)
+	cancel()
+	client, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		if target != nil {
+			target.Close()
+		}
+		http.Error(w, "CONNECT needs HTTP/1.1", http.StatusHTTPVersionNotSupported)
+		return
+	}
+	if dialErr != nil {
+		logger.Printf("proxy: CONNECT %s: %v", addr, dialErr)
+		fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+			refusalStatus(dialErr), strings.NewReplacer("\r", " ", "\n", " ").Replace(dialErr.Error()))
+		client.Close()
+		return
+	}
+	if _, err := fmt.Fprint(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		client.Close()
+		target.Close()
+		return
+	}
+	Splice(client, target)
+}
+
+func refusalStatus(err error) int {
+	if errors.Is(err, errUnknownName) {
+		return http.StatusNotFound
+	}
+	return http.StatusBadGateway
+}
+
+// Listen opens the proxy's two doors: for containers on a free port of addr,
+// for the API server on a Unix socket.
+func Listen(addr, socket string) (containers, apiServer net.Listener, err error) {
+	containers, err = net.Listen("tcp", net.JoinHostPort(addr, "0"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("lab proxy: %w", err)
+	}
+	apiServer, err = listenUnix(socket)
+	if err != nil {
+		containers.Close()
+		return nil, nil, fmt.Errorf("lab proxy: %w", err)
+	}
+	return containers, apiServer, nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
+	"github.com/ztplan/ztplan/cmd/ztlab/supervisor"
+)
+
+// serveFlags are the flags of a lab that is about to start.
+type serveFlags struct {
+	charts           string
+	audit            bool
+	fresh, ephemeral bool
+}
+
+func (f *serveFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.charts, "charts", "", "serve the packaged charts (*.tgz) in this directory instead of the lab's own")
+	cmd.Flags().BoolVar(&f.audit, "audit", false, "record API requests to audit/audit.log in the lab directory")
+	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "forget the lab that was in the directory")
+	cmd.Flags().BoolVar(&f.ephemeral, "ephemeral", false, "forget the lab when it stops")
+}
+
+// args gives the flags back as arguments, for a supervisor that is started.
+func (f *serveFlags) args() []string {
+	return []string{
+		"--charts=" + f.charts,
+		fmt.Sprintf("--audit=%t", f.audit),
+		fmt.Sprintf("--fresh=%t", f.fresh),
+		fmt.Sprintf("--ephemeral=%t", f.ephemeral),
+	}
+}
+
+// shutdownLimit ends a supervisor that does not end by itself; the parts end
+// with it.
+const shutdownLimit = 20 * time.Second
+
+func serveCommand(lab *labFlag) *cobra.Command {
+	var flags serveFlags
+	var parentPipe, detached bool
+	var output outputFlag
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a lab in the foreground until it is interrupted",
+		Long: `Run a lab in the foreground until it is interrupted.
+
+One line goes to standard output when every part answers: the kubeconfig's path
+or, with --output json, the status. The log goes to standard error.
+
+With --parent-pipe the lab also ends when its standard input does: a program
+that starts a lab holds the other end of a pipe, and the lab cannot outlive it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := lab.open()
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			if parentPipe {
+				ctx = untilEnd(ctx, os.Stdin)
+			}
+			context.AfterFunc(ctx, func() {
+				time.AfterFunc(shutdownLimit, func() { os.Exit(1) })
+			})
+			return serve(ctx, cmd.OutOrStdout(), dir, flags, output, detached)
+		},
+	}
+	flags.add(cmd)
+	output.add(cmd)
+	cmd.Flags().BoolVar(&parentPipe, "parent-pipe", false, "end when standard input ends")
+	cmd.Flags().BoolVar(&detached, "detached", false, "log to log/supervisor.log in the lab directory")
+	_ = cmd.Flags().MarkHidden("detached")
+	return cmd
+}
+
+// untilEnd returns a context that ends with ctx or with held.
+func untilEnd(ctx context.Context, held io.Reader) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, held)
+		cancel()
+	}()
+	return ctx
+}
+
+// serve runs the lab. A detached one tells its failure on standard output too,
+// where "ztlab up" reads it.
+func serve(ctx context.Context, out io.Writer, dir labstate.Dir, flags serveFlags, output outputFlag, detached bool) error {
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("own executable: %w", err)
+	}
+	openLog := func(labstate.Dir) (io.WriteCloser, error) { return stderr{os.Stderr}, nil }
+	if detached {
+		openLog = detachedLog
+	}
+	signal.Ignore(syscall.SIGPIPE) // the reader of the one line may be gone
+	err = supervisor.Run(ctx, supervisor.Options{
+		Dir: dir, Executable: executable, ChartsDir: flags.charts,
+		Audit: flags.audit, Fresh: flags.fresh, Ephemeral: flags.ephemeral,
+		OpenLog: openLog, Composition: composition(),
+		Ready: func(s labstate.Status) {
+			if output.json {
+				_ = json.NewEncoder(out).Encode(s)
+			} else {
+				fmt.Fprintln(out, s.Kubeconfig)
+			}
+		},
+	})
+	if err != nil && detached {
+		_ = json.NewEncoder(out).Encode(labstate.Status{Dir: string(dir), Message: err.Error()})
+	}
+	return err
+}
+
+// A stderr is standard error, which stays open.
+type stderr struct{ io.Writer }
+
+func (stderr) Close() error { return nil }
+
+// detachedLog opens the supervisor's log, and sends a crash there as well.
+func detachedLog(dir labstate.Dir) (io.WriteCloser, error) {
+	file, err := os.OpenFile(dir.Log("supervisor"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lab log: %w", err)
+	}
+	if err := debug.SetCrashOutput(file, debug.CrashOptions{}); err != nil {
+		return nil, fmt.Errorf("lab log: %w", err)
+	}
+	return file, nil
+}

@@ -1,0 +1,351 @@
+// Package supervisor runs one lab: the control plane, the node with its
+// containers, the proxies that are their network, NodePorts, storage and
+// chart repositories. It is the parent of every process of the lab and answers
+// for it on a Unix socket.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/controlplane"
+	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
+	"github.com/ztplan/ztplan/cmd/ztlab/netproxy"
+	"github.com/ztplan/ztplan/cmd/ztlab/nodeport"
+	"github.com/ztplan/ztplan/cmd/ztlab/process"
+	"github.com/ztplan/ztplan/cmd/ztlab/storage"
+)
+
+// NodeName is the name of the lab's one node; kind's for a cluster "ztlab".
+const NodeName = "ztlab-control-plane"
+
+// startTimeout bounds a start on a slow, busy machine.
+const startTimeout = 2 * time.Minute
+
+// nodeGrace is how long the containers may take to end.
+const nodeGrace = 8 * time.Second
+
+// Options say which lab to run.
+type Options struct {
+	Dir labstate.Dir
+	// Executable is this program: parts are started from it.
+	Executable string
+	// ChartsDir holds packaged charts to serve instead of the lab's own.
+	ChartsDir string
+	// Audit records API requests to a file.
+	Audit bool
+	// Fresh forgets the lab that was in the directory; Ephemeral forgets this
+	// one when it ends.
+	Fresh, Ephemeral bool
+	// OpenLog returns where the supervisor's log goes. It is called once, when
+	// the state directory is prepared; Run closes what it returns.
+	OpenLog func(labstate.Dir) (io.WriteCloser, error)
+	// Ready is called once, when every part answers.
+	Ready func(labstate.Status)
+	Composition
+}
+
+// A Lab is a running lab.
+type Lab struct {
+	options Options
+	log     *log.Logger
+	dir     labstate.Dir
+	address string
+	group   *process.Group
+	plane   *controlplane.Plane
+	client  *rest.Config
+	api     kubernetes.Interface
+	proxy   net.Listener
+	stop    context.CancelFunc
+
+	mu    sync.Mutex
+	node  Node
+	ports *nodeport.Forwarder
+	chart Charts
+	ready bool
+}
+
+// Run runs a lab until ctx ends or somebody asks it to stop on its socket.
+// When it returns, no process of the lab is left.
+func Run(ctx context.Context, o Options) (err error) {
+	unlock, err := o.Dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if o.Fresh {
+		if err := o.Dir.Purge(); err != nil {
+			return fmt.Errorf("forget the last lab: %w", err)
+		}
+	}
+	if err := o.Dir.Prepare(); err != nil {
+		return err
+	}
+	if o.Ephemeral {
+		defer func() { err = errors.Join(err, o.Dir.Purge()) }()
+	}
+	out, err := o.OpenLog(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	logger := log.New(out, "ztlab: ", log.LstdFlags|log.Lmicroseconds)
+	defer func() {
+		if err != nil {
+			logger.Print(err)
+		}
+	}()
+	address, release, err := o.Dir.ClaimAddress()
+	if err != nil {
+		return err
+	}
+	defer release()
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	l := &Lab{options: o, log: logger, dir: o.Dir, address: address, group: process.NewGroup(), stop: stop}
+	defer l.group.Close()
+	return l.run(ctx)
+}
+
+func (l *Lab) run(ctx context.Context) error {
+	if err := l.newPlane(); err != nil {
+		return err
+	}
+	containers, apiServer, err := netproxy.Listen(l.address, l.dir.Socket("egress.sock"))
+	if err != nil {
+		return err
+	}
+	defer containers.Close()
+	defer apiServer.Close()
+	l.proxy = containers
+	control, err := l.serveControl()
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+
+	// The plane outlives the node: containers say goodbye to the API server.
+	planeCtx, stopPlane := context.WithCancel(context.WithoutCancel(ctx))
+	var plane sync.WaitGroup
+	plane.Go(func() { l.plane.Run(planeCtx) })
+	defer func() { stopPlane(); plane.Wait() }()
+
+	if err := l.startCharts(ctx); err != nil {
+		return err
+	}
+	defer l.closeCharts()
+	return l.runNode(ctx, containers, apiServer)
+}
+
+func (l *Lab) newPlane() error {
+	var audit string
+	if l.options.Audit {
+		audit = l.dir.Audit()
+	}
+	var err error
+	l.plane, err = controlplane.New(controlplane.Config{
+		Group: l.group, Executable: l.options.Executable, Address: l.address,
+		PKIDir: l.dir.PKI(), EtcdDir: l.dir.Etcd(), WorkDir: l.dir.ControlPlane(),
+		Log: l.dir.Log, Kubeconfig: l.dir.Kubeconfig(), EgressSocket: l.dir.Socket("egress.sock"),
+		AuditLog: audit, Logf: l.log.Printf,
+	})
+	if err != nil {
+		return err
+	}
+	file, err := l.plane.ClientConfig("lab")
+	if err != nil {
+		return err
+	}
+	if l.client, err = clientcmd.BuildConfigFromFlags("", file); err != nil {
+		return fmt.Errorf("lab client: %w", err)
+	}
+	l.client.QPS, l.client.Burst = 300, 600
+	l.client.UserAgent = "ztlab"
+	if l.api, err = kubernetes.NewForConfig(l.client); err != nil {
+		return fmt.Errorf("lab client: %w", err)
+	}
+	return nil
+}
+
+func (l *Lab) startCharts(ctx context.Context) error {
+	if l.options.NewCharts == nil {
+		return nil
+	}
+	charts, err := l.options.NewCharts(ctx, l.options.ChartsDir, l.log.Printf)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.chart = charts
+	return nil
+}
+
+func (l *Lab) closeCharts() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.chart != nil {
+		_ = l.chart.Close()
+	}
+}
+
+// runNode starts what needs the API server, in the order in which the parts
+// need each other, and returns when the lab has ended.
+func (l *Lab) runNode(ctx context.Context, containers, apiServer net.Listener) error {
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := l.plane.WaitPart(starting, controlplane.APIServer); err != nil {
+		return stopped(ctx, err)
+	}
+	node, err := l.newNode(containers.Addr().String())
+	if err != nil {
+		return err
+	}
+	directory, err := l.newDirectory(node)
+	if err != nil {
+		return err
+	}
+	factory := informers.NewSharedInformerFactory(l.api, 0)
+	if err := directory.Watch(factory); err != nil {
+		return err
+	}
+	ports, err := nodeport.New(l.address, directory, factory, l.log.Printf)
+	if err != nil {
+		return err
+	}
+	volumes, err := storage.New(l.api, factory, l.dir.Volumes(), l.log.Printf)
+	if err != nil {
+		return err
+	}
+	l.set(node, ports)
+
+	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRunning()
+	factory.Start(running.Done())
+	proxy := netproxy.NewServer(directory, l.log)
+	defer proxy.Close()
+	for _, listener := range []net.Listener{containers, apiServer} {
+		go func() {
+			if err := proxy.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				l.log.Printf("proxy: %v", err)
+			}
+		}()
+	}
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stopRunning()
+	parts.Go(func() { ports.Run(running) })
+	parts.Go(func() { volumes.Run(running) })
+
+	nodeDone := l.startNode(running, node)
+	if err := l.waitReady(starting, directory); err != nil {
+		return stopped(ctx, err)
+	}
+	l.announce(ctx)
+	select {
+	case err := <-nodeDone:
+		return fmt.Errorf("node: %w", err)
+	case <-ctx.Done():
+	}
+	stopRunning()
+	select {
+	case <-nodeDone:
+	case <-time.After(nodeGrace):
+		l.log.Printf("node: containers did not end within %v; killing them", nodeGrace)
+	}
+	return nil
+}
+
+// stopped turns an error that only says that the lab was asked to end into nil.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (l *Lab) newNode(proxy string) (Node, error) {
+	if l.options.NewNode == nil {
+		return nil, nil
+	}
+	node, err := l.options.NewNode(NodeConfig{
+		Client: l.client, Name: NodeName, Address: l.address,
+		StateDir: l.dir.Node(), Executable: l.options.Executable,
+		ProxyURL: "http://" + proxy, APIServer: l.plane.Server(), CAFile: l.plane.CAFile(),
+		Logf: l.log.Printf,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	return node, nil
+}
+
+func (l *Lab) newDirectory(node Node) (*netproxy.Directory, error) {
+	d := &netproxy.Directory{
+		APIServer: l.plane.Address(), AdvertiseAddress: controlplane.AdvertiseAddress, NodeAddress: l.address,
+	}
+	if node == nil {
+		return d, nil
+	}
+	d.Pods, d.Kubelet = node, node.KubeletAddress()
+	_, port, err := net.SplitHostPort(d.Kubelet)
+	if err != nil {
+		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
+	}
+	if d.KubeletPort, err = strconv.Atoi(port); err != nil {
+		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
+	}
+	return d, nil
+}
+
+// startNode returns a channel that says how the node ended.
+func (l *Lab) startNode(ctx context.Context, node Node) <-chan error {
+	done := make(chan error, 1)
+	if node == nil {
+		context.AfterFunc(ctx, func() { done <- nil })
+		return done
+	}
+	go func() {
+		err := node.Run(ctx)
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("ended by itself")
+		}
+		done <- err
+	}()
+	return done
+}
+
+func (l *Lab) set(node Node, ports *nodeport.Forwarder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.node, l.ports = node, ports
+}
+
+// announce says that the lab is ready, once.
+func (l *Lab) announce(ctx context.Context) {
+	l.mu.Lock()
+	l.ready = true
+	l.mu.Unlock()
+	l.log.Printf("lab ready on %s; kubeconfig %s", l.address, l.dir.Kubeconfig())
+	if l.options.Ready != nil {
+		l.options.Ready(l.Status(ctx))
+	}
+}
+
+// self is the supervisor's process id.
+func self() int { return os.Getpid() }

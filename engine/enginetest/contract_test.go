@@ -1,0 +1,213 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// toy is a step over a map, with one field per way to break the contract.
+type toy struct {
+	Keys     []string
+	Password engine.Secret
+
+	world *world
+	sin   string
+}
+
+type world struct {
+	values map[string]string
+	writes int
+	looks  int
+}
+
+type facts struct{ Count int }
+
+func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edit, error) {
+	s.world.looks++
+	switch s.sin {
+	case "writes while looking":
+		s.world.writes++
+	case "ignores cancellation":
+		if ctx.Err() != nil {
+			time.Sleep(2 * promptly) // nothing wakes it
+		}
+	case "logs a secret":
+		env.Logf("logging in with %s", s.Password.Reveal())
+	case "secret in an error":
+		return facts{}, nil, engine.Permanent(fmt.Errorf("password %s is wrong", s.Password.Reveal()))
+	case "cancelled is permanent":
+		if ctx.Err() != nil {
+			return facts{}, nil, engine.Permanent(ctx.Err())
+		}
+	}
+	var edits []engine.Edit
+	for _, key := range s.Keys {
+		if s.world.values[key] != "" && s.sin != "never converges" {
+			continue
+		}
+		e := engine.Edit{Path: key, Want: "set", Apply: func(ctx context.Context) error {
+			if !engine.WritesAllowed(ctx) {
+				return errors.New("writing is not allowed")
+			}
+			if s.sin == "depends on the edit before" && key == "b" && s.world.looks > 2 {
+				return errors.New("a was set by another process")
+			}
+			s.world.writes++
+			s.world.values[key] = "set"
+			return nil
+		}}
+		switch s.sin {
+		case "secret in an edit":
+			e.Want = map[string]any{"password": s.Password.Reveal()}
+		case "edits change from look to look":
+			e.Want = s.world.looks
+		case "no plain data":
+			e.Want = struct{ A int }{1}
+		case "no difference":
+			e.Have = e.Want
+		case "same path":
+			e.Path = "x"
+		}
+		edits = append(edits, e)
+	}
+	if s.sin == "second edit unasked" && len(edits) == 0 && s.world.values["late"] == "" {
+		edits = append(edits, engine.Edit{Path: "late", Want: "set", Apply: func(context.Context) error {
+			s.world.values["late"] = "set"
+			return nil
+		}})
+	}
+	out := facts{Count: len(s.world.values)}
+	if s.sin == "outputs change" {
+		out.Count = s.world.looks
+	}
+	return out, edits, nil
+}
+
+const password = "canary-in-the-mine"
+
+func toyCase(sin string) Case {
+	w := &world{values: make(map[string]string)}
+	return Case{
+		Kind: engine.NewKind("toy", engine.DefaultPolicy(), func() *toy { return &toy{} }),
+		Spec: func() any {
+			return &toy{Keys: []string{"a", "b"}, Password: engine.NewSecret(password), world: w, sin: sin}
+		},
+		Env:    &engine.Env{Session: &engine.Session{}},
+		Reset:  func(context.Context) error { clear(w.values); return nil },
+		Writes: func() int { return w.writes },
+	}
+}
+
+func TestRunAcceptsAStepThatKeepsTheContract(t *testing.T) {
+	Run(t, toyCase(""))
+
+	in := toyCase("")
+	in.Reset = nil
+	Run(t, in)
+}
+
+// TestPartsFindSins breaks the contract in every way and expects the part that
+// is about it to say so, without the secret.
+func TestPartsFindSins(t *testing.T) {
+	for sin, test := range map[string]struct {
+		check func(*checker, context.Context) error
+		want  string
+	}{
+		"writes while looking":           {(*checker).look, "looking wrote 2 times"},
+		"edits change from look to look": {(*checker).look, "looking twice does not find the same"},
+		"no plain data":                  {(*checker).look, "is not plain data"},
+		"no difference":                  {(*checker).look, "shows no difference"},
+		"same path":                      {(*checker).look, "two edits have the path x"},
+		"cancelled is permanent":         {(*checker).cancelledLook, "beyond hope"},
+		"never converges":                {(*checker).inOneGo, "after 1 rounds of applying these still differ"},
+		"second edit unasked":            {(*checker).inOneGo, "late"},
+		"outputs change":                 {func(k *checker, ctx context.Context) error { return errors.Join(k.inOneGo(ctx), k.again(ctx)) }, "outputs of what has converged change"},
+		"depends on the edit before":     {func(k *checker, ctx context.Context) error { return errors.Join(k.look(ctx), k.editByEdit(ctx)) }, "set by another process"},
+		"logs a secret":                  {(*checker).look, "secret 1 of 18 characters shows in log"},
+		"secret in an edit":              {(*checker).look, "secret 1 of 18 characters shows in edit a"},
+		"secret in an error":             {(*checker).look, "secret 1 of 18 characters shows in error"},
+	} {
+		t.Run(sin, func(t *testing.T) {
+			k := newChecker(toyCase(sin))
+			err := errors.Join(test.check(k, t.Context()), k.leaks())
+			if err == nil {
+				t.Fatal("nothing is found")
+			}
+			if got := k.redact(err.Error()); !strings.Contains(got, test.want) || strings.Contains(got, password) {
+				t.Errorf("got %s, want it to contain %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAwaits(t *testing.T) {
+	arrived := make(chan struct{})
+	spec := &waiting{arrived: arrived}
+	k := newChecker(Case{
+		Kind: engine.NewKind("waiting", engine.DefaultPolicy(), func() *waiting { return &waiting{} }),
+		Spec: func() any { return spec },
+		Env:  &engine.Env{},
+	})
+	if err := k.inOneGo(t.Context()); err != nil {
+		t.Error(err)
+	}
+	never := &waiting{arrived: make(chan struct{}), lost: true}
+	k.Spec = func() any { return never }
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := k.inOneGo(ctx); err == nil || !strings.Contains(err.Error(), "still waiting for: guest: have absent, want here") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// waiting is a step that waits for a guest, who comes when he is awaited.
+type waiting struct {
+	arrived chan struct{}
+	lost    bool
+}
+
+func (s *waiting) Inspect(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+	select {
+	case <-s.arrived:
+		return facts{}, nil, nil
+	default:
+	}
+	return facts{}, []engine.Edit{{Path: "guest", Have: "absent", Want: "here", Await: func(ctx context.Context) error {
+		if s.lost {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		close(s.arrived)
+		return nil
+	}}}, nil
+}
+
+func TestRunAcceptsAProof(t *testing.T) {
+	Run(t, Case{
+		Kind: engine.NewProof("claim", engine.DefaultPolicy(), func() *claim { return &claim{} }),
+		Spec: func() any { return &claim{holds: true} },
+		Env:  &engine.Env{},
+	})
+	k := newChecker(Case{
+		Kind: engine.NewProof("claim", engine.DefaultPolicy(), func() *claim { return &claim{} }),
+		Spec: func() any { return &claim{} },
+		Env:  &engine.Env{},
+	})
+	if err := k.prove(t.Context()); err == nil || !strings.Contains(err.Error(), `"it is so" does not hold`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type claim struct{ holds bool }
+
+func (c *claim) Intent() []string { return []string{"look whether it is so"} }
+
+func (c *claim) Prove(context.Context, *engine.Env) (facts, []engine.Finding, error) {
+	return facts{}, []engine.Finding{{Rule: "it is so", Holds: c.holds}}, nil
+}

@@ -1,0 +1,159 @@
+package plan_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
+)
+
+// FuzzLoad: whatever a plan says, reading it ends with a plan or with problems
+// whose positions are in the file, and what can be done with a plan that was
+// read does not panic.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join(plans, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds(), Vars: map[string]string{"domain": "x", "port": "1"}})
+		if err != nil {
+			checkProblems(t, err, text)
+			return
+		}
+		for _, s := range p.Steps {
+			s.Literal()
+			s.Draft()
+			s.DataNeeds()
+			s.PositionOf("roles[0].name")
+			spec, err := s.Spec(func(id string) (any, bool) { return zeroOutputs(p.Step(id)), true })
+			if err == nil && spec == nil {
+				t.Fatal("neither a spec nor an error")
+			}
+			if err != nil {
+				checkProblems(t, err, text)
+			}
+			if s.When != nil {
+				s.When.Eval(func(id string) (any, bool) { return zeroOutputs(p.Step(id)), true })
+			}
+		}
+		if _, err := p.Select([]string{p.Steps[0].ID}, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func zeroOutputs(s *plan.Step) any {
+	switch s.Kind.Name {
+	case "pkiRoot":
+		return rootOutputs{}
+	case "vaultInit":
+		return initOutputs{RootToken: engine.NewSecret("x")}
+	case "helmInstall":
+		return &chartOutputs{}
+	}
+	return probeOutputs{}
+}
+
+func checkProblems(t *testing.T, err error, text string) {
+	t.Helper()
+	var problems *plan.Problems
+	if !errors.As(err, &problems) || len(problems.List()) == 0 {
+		t.Fatalf("got %T %v, want problems", err, err)
+	}
+	count := 1
+	for _, r := range strings.ReplaceAll(text, "\r\n", "\n") {
+		if strings.ContainsRune("\n\r\u0085\u2028\u2029", r) {
+			count++
+		}
+	}
+	for _, p := range problems.List() {
+		if p.Summary == "" || strings.Contains(p.Summary, "\n") {
+			t.Errorf("summary %q", p.Summary)
+		}
+		if p.File != "plan.yaml" {
+			continue
+		}
+		if p.Line < 1 || p.Line > count {
+			t.Errorf("%v: the file has %d lines", p, count)
+		}
+		if p.Column > utf8.RuneCountInString(text)+1 {
+			t.Errorf("%v: column outside", p)
+		}
+		if !utf8.ValidString(p.Text()) && utf8.ValidString(text) {
+			t.Errorf("%q is not UTF-8", p.Text())
+		}
+	}
+}
+
+// FuzzReference: any text may stand in an input.
+func FuzzReference(f *testing.F) {
+	for _, s := range []string{
+		"", "$", "$$", "${", "}", "${}", "${vars.x}", "a${vars.x}b", "$${vars.x}", "${vars.list[0]}", "${vars.list[9]}", `${vars.map["a b"]}`,
+		"${steps.root.certificate}", "${steps.root.labels.app}", "${steps.root.serials[0]}", "${steps.root.names.alt[1]}", "${steps.root}",
+		"${plan.name}", "${plan}", "${ vars.x }", "${vars.x", "${vars..x}", "${vars.x[}", `${vars.x["}`, "${vars.x\n}", "${steps.init.rootToken}",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			t.Skip("a plan is UTF-8")
+		}
+		const before = head + `
+vars: {x: hello, list: [a, b], map: {"a b": c}}
+steps:
+  - {id: init, uses: vaultInit}
+  - {id: root, uses: pkiRoot, with: {commonName: x}}
+  - {id: site, uses: curlTLS, with: {url: x, trust: `
+		data := before + quote(text) + "}}\n"
+		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(data), Kinds: kinds()})
+		if err != nil {
+			checkProblems(t, err, data)
+			return
+		}
+		spec, err := p.Step("site").Spec(func(id string) (any, bool) { return zeroOutputs(p.Step(id)), true })
+		if err != nil {
+			checkProblems(t, err, data)
+			return
+		}
+		// A text without references is what was written.
+		if got := spec.(*probe).Trust; !strings.Contains(text, "${") && got != text {
+			t.Errorf("got %q, want %q", got, text)
+		}
+	})
+}
+
+// quote writes a YAML scalar in double quotes.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || r >= 0x7F && r <= 0xA0 || r == 0x2028 || r == 0x2029 || r == 0xFEFF || r >= 0xFFFE && r <= 0xFFFF:
+			const hex = "0123456789ABCDEF"
+			b.WriteString(`\u`)
+			for shift := 12; shift >= 0; shift -= 4 {
+				b.WriteByte(hex[r>>shift&15])
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

@@ -1,0 +1,94 @@
+package applymanifest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+const (
+	// kindPatience is how long an object waits for its kind to be served when
+	// no CustomResourceDefinition of the step explains why it is not.
+	kindPatience = 30 * time.Second
+
+	firstPause = 100 * time.Millisecond
+	longPause  = 2 * time.Second
+)
+
+// apply applies one object. What is a matter of moments is waited for here,
+// because it needs no new look and must not use up the step's attempts: the
+// kind of a CustomResourceDefinition that has just been applied, and an
+// admission webhook that does not answer yet.
+func (r *run) apply(ctx context.Context, o *object) error {
+	ctx = warnOnce(ctx, r.env)
+	patience := time.Now().Add(kindPatience)
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := r.applyOnce(ctx, o)
+		if err == nil {
+			return nil
+		}
+		switch {
+		case webhookDown(err):
+			r.env.Statusf("%s waits for an admission webhook: %s", o.ref, statusOf(err).Message)
+		case unserved(err):
+			crd := r.crdOf(o.gvk())
+			if crd == nil && time.Now().After(patience) {
+				return engine.WithHint(fmt.Errorf("%s (%s): kind %s of %s is not served by the cluster", o.ref, o.source, o.gvk().Kind, o.gvk().GroupVersion()),
+					"the CustomResourceDefinition is missing or not Established: install it in an earlier step")
+			}
+			if crd != nil {
+				if err := r.crdFailed(ctx, crd); err != nil {
+					return err
+				}
+			}
+			r.env.Statusf("%s waits for the kind %s to be served", o.ref, o.gvk().Kind)
+		case beingDeleted(err):
+			r.env.Statusf("%s waits until namespace %s is deleted", o.ref, o.ref.Namespace)
+		default:
+			return r.explain(o, err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return r.explain(o, fmt.Errorf("%w; %w", context.Cause(ctx), err))
+		}
+	}
+}
+
+func (r *run) applyOnce(ctx context.Context, o *object) error {
+	if _, err := r.resolve(o); err != nil {
+		return err
+	}
+	resource, err := r.resource(o)
+	if err != nil {
+		return err
+	}
+	_, err = r.patch(ctx, resource, o)
+	return err
+}
+
+// unserved reports whether the API server does not know the kind (yet): it is
+// not in discovery, or it is and its handler is still on the way.
+func unserved(err error) bool {
+	return kubekit.IsNoKind(err) || apierrors.IsNotFound(err) && !namespaceMissing(err)
+}
+
+// crdFailed returns an error if the CustomResourceDefinition will never be
+// Established.
+func (r *run) crdFailed(ctx context.Context, crd *object) error {
+	statuses, err := r.cluster.Status(ctx, crd.ref)
+	if err != nil {
+		return nil // asked again
+	}
+	if st := statuses[0]; st.Failed {
+		return engine.Permanent(fmt.Errorf("%s (%s): %s", crd.ref, crd.source, st.Message))
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+// Package applymanifest is the kind applyManifest: it brings Kubernetes objects
+// to the state that manifests ask for, by server-side apply, and waits until
+// they are as their specs ask.
+//
+// # What it looks at
+//
+// The API server is asked to apply every object without keeping it (dryRun=All)
+// and the answer is compared with the object that is there. So defaults,
+// conversions and admission webhooks have their say, fields that the manifest
+// does not mention are left to others, and a mistake in a manifest is found
+// before anything is written: unknown fields are refused.
+//
+// # Which edits it makes
+//
+// One edit per object that differs, named "Kind/namespace/name", with the
+// fields that differ. An object that does not exist yet is shown as the
+// manifest writes it. Values in Secrets are never shown. The order is:
+// namespaces, CustomResourceDefinitions, RBAC, configuration, workloads, custom
+// resources. An object whose kind comes from a CustomResourceDefinition of the
+// same step is applied when that is Established; one that an admission webhook
+// has to see is tried until the webhook answers.
+//
+// Objects that are there but not ready are edits that can only be awaited. What
+// ready means is up to the kind: a Deployment is available, a Job has
+// completed, a Certificate has Ready=True. Named conditions can be added.
+//
+// # What it refuses
+//
+// Fields that somebody else manages are not taken over unless force says so:
+// the error names the owner and the field. What the API server rejects for good
+// (an unknown field, an immutable field, a denial by a webhook) stops the step
+// at once, and so does a Certificate whose issuance has failed, because
+// cert-manager tries again only an hour later.
+//
+// Objects that are no longer in the manifests are not deleted.
+package applymanifest
+
+import (
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Kind is the kind applyManifest.
+var Kind = engine.NewKind("applyManifest", engine.Policy{
+	Timeout:  5 * time.Minute,
+	Attempts: 3,
+	Delay:    500 * time.Millisecond,
+	Backoff:  2,
+	MaxDelay: 10 * time.Second,
+	Jitter:   0.2,
+}, func() *Spec {
+	return &Spec{
+		FieldManager: "ztplan",
+		Wait:         Wait{For: waitCurrent},
+	}
+})
+
+// What to wait for.
+const (
+	waitCurrent = "current"
+	waitNone    = "none"
+)
+
+// Spec holds the inputs.
+type Spec struct {
+	// Files are manifests in YAML or JSON, each with one document or several.
+	Files []engine.File `yaml:"files" check:"exists"`
+
+	// Manifests are written in the plan itself: one object, a list of objects,
+	// or a text with one YAML document or several. They come after those in
+	// files.
+	Manifests any `yaml:"manifests"`
+
+	// Namespace is given to objects that need a namespace and name none; by
+	// default it is default, as with kubectl.
+	Namespace string `yaml:"namespace"`
+
+	// CreateNamespace makes the namespace if it does not exist.
+	CreateNamespace bool `yaml:"createNamespace"`
+
+	// FieldManager is the name under which the API server records who manages
+	// the fields in the manifests.
+	FieldManager string `yaml:"fieldManager" check:"nonempty"`
+
+	// Force takes over fields that somebody else manages. Without it they are
+	// reported and nothing is changed.
+	Force bool `yaml:"force"`
+
+	// Wait says when the step is done.
+	Wait Wait `yaml:"wait"`
+}
+
+// Wait says when the step is done.
+type Wait struct {
+	// For is current, to wait until every object is as its spec asks, or none.
+	For string `yaml:"for" check:"oneof=current|none"`
+
+	// Conditions must hold besides. They are for kinds whose readiness only
+	// their own conditions tell.
+	Conditions []Condition `yaml:"conditions"`
+}
+
+// A Condition of an object's status.
+type Condition struct {
+	// APIVersion of the object, such as cert-manager.io/v1. It may be left out
+	// for objects of this step.
+	APIVersion string `yaml:"apiVersion"`
+
+	// Kind of the object, such as ClusterIssuer.
+	Kind string `yaml:"kind" check:"required"`
+
+	// Namespace of the object; by default the one of the step's object with
+	// this kind and name, or the step's namespace.
+	Namespace string `yaml:"namespace"`
+
+	// Name of the object.
+	Name string `yaml:"name" check:"required"`
+
+	// Type of the condition, such as Ready.
+	Type string `yaml:"type" check:"required"`
+
+	// Status that the condition must have; by default True.
+	Status string `yaml:"status" check:"oneof=True|False|Unknown"`
+}
+
+// Outputs holds the facts that the step learned.
+type Outputs struct {
+	// Objects are the names of the objects, in the order of the manifests:
+	// Kind/namespace/name, or Kind/name without a namespace.
+	Objects []string `yaml:"objects"`
+
+	// UIDs maps the names of the objects that exist to their UIDs, which a
+	// deleted and re-made object changes.
+	UIDs map[string]string `yaml:"uids"`
+}
+
+func (c Condition) want() string {
+	if c.Status == "" {
+		return "True"
+	}
+	return c.Status
+}

@@ -1,0 +1,224 @@
+package applymanifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// maxParallel bounds how many objects are looked at at once.
+const maxParallel = 16
+
+// A run is one look of the step at the cluster.
+type run struct {
+	spec    *Spec
+	env     *engine.Env
+	cluster *kubekit.Cluster
+	objects []*object // in the order of the manifests
+}
+
+// An object is one manifest and what the cluster says about it.
+type object struct {
+	manifest
+	ref        kubekit.Ref
+	namespaced bool
+
+	live   *unstructured.Unstructured // nil if it does not exist
+	merged *unstructured.Unstructured // what applying would give; nil if it could not be asked
+	note   string                     // why it could not be asked
+}
+
+func (o *object) gvk() schema.GroupVersionKind { return o.obj.GroupVersionKind() }
+
+// Inspect compares the manifests with the cluster.
+func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
+	manifests, problems := s.read()
+	if err := problemsError(problems); err != nil {
+		return Outputs{}, nil, err
+	}
+	cluster, err := kubekit.Connect(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	ctx = warnOnce(ctx, env)
+	r := &run{spec: s, env: env, cluster: cluster}
+	for _, m := range r.withNamespace(manifests) {
+		conceal(env, m.obj)
+		r.objects = append(r.objects, &object{manifest: m})
+	}
+	err = r.each(ctx, func(o *object) error { return r.look(ctx, o) })
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	out := r.outputs()
+	edits, settled := r.contentEdits()
+	waits, err := r.readiness(ctx, settled)
+	if err != nil {
+		return out, nil, err
+	}
+	return out, append(edits, waits...), nil
+}
+
+// problemsError returns what is wrong with manifests that were only known when
+// the step began.
+func problemsError(problems []engine.Problem) error {
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		at := p.Field
+		if p.File != "" {
+			at = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+		}
+		errs[i] = fmt.Errorf("%s: %s", at, p.Message)
+	}
+	return engine.Permanent(errors.Join(errs...))
+}
+
+// withNamespace puts the namespace that the step is to create first.
+func (r *run) withNamespace(manifests []manifest) []manifest {
+	if !r.spec.CreateNamespace || r.spec.Namespace == "" {
+		return manifests
+	}
+	for _, m := range manifests {
+		if m.obj.GetAPIVersion() == "v1" && m.obj.GetKind() == "Namespace" && m.obj.GetName() == r.spec.Namespace {
+			return manifests
+		}
+	}
+	ns := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1",
+		"kind":       "Namespace",
+		"metadata":   map[string]any{"name": r.spec.Namespace},
+	}}
+	return append([]manifest{{obj: ns, source: source{field: "createNamespace"}}}, manifests...)
+}
+
+// each calls f for every object, some at once, and returns all errors.
+func (r *run) each(ctx context.Context, f func(*object) error) error {
+	errs := make([]error, len(r.objects))
+	slots := make(chan struct{}, maxParallel)
+	var wg sync.WaitGroup
+	for i, o := range r.objects {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			wg.Wait()
+			return context.Cause(ctx)
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(o)
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return errors.Join(errs...)
+}
+
+func (r *run) outputs() Outputs {
+	out := Outputs{UIDs: make(map[string]string)}
+	for _, o := range r.objects {
+		out.Objects = append(out.Objects, o.ref.String())
+		if o.live != nil {
+			out.UIDs[o.ref.String()] = string(o.live.GetUID())
+		}
+	}
+	return out
+}
+
+// contentEdits returns an edit for every object that differs, and the objects
+// that do not.
+func (r *run) contentEdits() (edits []engine.Edit, settled []*object) {
+	for _, o := range sorted(r.objects) {
+		e, differs := r.contentEdit(o)
+		if differs {
+			edits = append(edits, e)
+		} else {
+			settled = append(settled, o)
+		}
+	}
+	return edits, settled
+}
+
+func (r *run) contentEdit(o *object) (engine.Edit, bool) {
+	gk := o.gvk().GroupKind()
+	edit := engine.Edit{
+		Path:  r.path(o),
+		Note:  o.note,
+		Apply: func(ctx context.Context) error { return r.apply(ctx, o) },
+	}
+	switch {
+	case o.live == nil:
+		edit.Want = hide(gk, leaves(o.obj.Object))
+		return edit, true
+	case o.live.GetDeletionTimestamp() != nil:
+		return engine.Edit{
+			Path:  r.path(o),
+			Have:  "being deleted",
+			Want:  "present",
+			Await: func(ctx context.Context) error { return r.awaitObject(ctx, o) },
+		}, true
+	}
+	have, want := r.compare(o)
+	if len(have) == 0 && len(want) == 0 {
+		return engine.Edit{}, false
+	}
+	edit.Have, edit.Want = hide(gk, have), hide(gk, want)
+	return edit, true
+}
+
+// compare returns the fields in which the live object differs from what
+// applying would give. If that could not be asked, the fields in the manifest
+// decide.
+func (r *run) compare(o *object) (have, want map[string]any) {
+	live := leaves(o.live.Object)
+	if o.merged != nil {
+		return differing(live, leaves(o.merged.Object))
+	}
+	written := leaves(o.obj.Object)
+	for path := range live {
+		if _, ok := written[path]; !ok {
+			delete(live, path)
+		}
+	}
+	return differing(live, written)
+}
+
+func (r *run) awaitObject(ctx context.Context, o *object) error {
+	return r.cluster.AwaitChange(ctx, kubekit.Watch{Ref: o.ref, ResourceVersion: o.live.GetResourceVersion()})
+}
+
+// path names the object; with its API group if two objects of the step would
+// have the same name.
+func (r *run) path(o *object) string {
+	for _, other := range r.objects {
+		if other != o && other.ref.String() == o.ref.String() {
+			ref := o.ref
+			ref.Kind += "." + o.gvk().Group
+			return ref.String()
+		}
+	}
+	return o.ref.String()
+}
+
+// warnOnce hands the API server's warnings to the user, each once per step and
+// run however often the step looks.
+func warnOnce(ctx context.Context, env *engine.Env) context.Context {
+	said, err := engine.Share(ctx, env.Session, "applyManifest warnings "+env.Step,
+		func(context.Context) (*sync.Map, error) { return new(sync.Map), nil })
+	if err != nil {
+		return ctx
+	}
+	return kubekit.WithWarnings(ctx, func(text string) {
+		if _, known := said.LoadOrStore(text, true); !known {
+			env.Warnf("%s", text)
+		}
+	})
+}

@@ -1,0 +1,123 @@
+package applymanifest
+
+import (
+	"fmt"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// leaves flattens an object to the paths and values of its fields, leaving out
+// what names the object, what only servers write, and the status. Elements of
+// lists are named, "containers[nginx]/image", where each has a name of its own,
+// else counted; lists of plain values are one leaf.
+func leaves(content map[string]any) map[string]any {
+	flat := make(map[string]any)
+	for key, v := range content {
+		switch key {
+		case "apiVersion", "kind", "status":
+		case "metadata":
+			meta, _ := v.(map[string]any)
+			for key, v := range meta {
+				if !serverOnly[key] {
+					flatten("metadata/"+key, v, flat)
+				}
+			}
+		default:
+			flatten(key, v, flat)
+		}
+	}
+	return flat
+}
+
+var serverOnly = map[string]bool{
+	"name": true, "namespace": true, "uid": true, "resourceVersion": true, "generation": true,
+	"creationTimestamp": true, "managedFields": true, "selfLink": true,
+	"deletionTimestamp": true, "deletionGracePeriodSeconds": true,
+}
+
+func flatten(path string, v any, flat map[string]any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 0 {
+			flat[path] = v
+		}
+		for key, e := range v {
+			flatten(path+"/"+key, e, flat)
+		}
+	case []any:
+		names := namesOf(v)
+		if names == nil {
+			flat[path] = v
+			return
+		}
+		for i, e := range v {
+			flatten(path+"["+names[i]+"]", e, flat)
+		}
+	default:
+		flat[path] = v
+	}
+}
+
+// namesOf returns a name for each element of a list of objects; nil for lists
+// of plain values, which are compared as a whole.
+func namesOf(list []any) []string {
+	names := make([]string, len(list))
+	seen := make(map[string]bool)
+	named := true
+	for i, e := range list {
+		m, ok := e.(map[string]any)
+		if !ok {
+			return nil
+		}
+		name, _ := m["name"].(string)
+		named = named && name != "" && !seen[name]
+		seen[name] = true
+		names[i] = name
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	if !named {
+		for i := range names {
+			names[i] = fmt.Sprint(i)
+		}
+	}
+	return names
+}
+
+// differing returns the leaves in which two objects differ.
+func differing(live, want map[string]any) (have, wanted map[string]any) {
+	have, wanted = make(map[string]any), make(map[string]any)
+	for path, v := range want {
+		old, ok := live[path]
+		if ok && reflect.DeepEqual(old, v) {
+			continue
+		}
+		if ok {
+			have[path] = old
+		}
+		wanted[path] = v
+	}
+	for path, v := range live {
+		if _, ok := want[path]; !ok {
+			have[path] = v
+		}
+	}
+	return have, wanted
+}
+
+// hide replaces what is secret in leaves of an object of the kind.
+func hide(gk schema.GroupKind, flat map[string]any) map[string]any {
+	if gk != (schema.GroupKind{Kind: "Secret"}) {
+		return flat
+	}
+	for path, v := range flat {
+		if text, ok := v.(string); ok && secretPath(path) {
+			flat[path] = engine.NewSecret(text)
+		}
+	}
+	return flat
+}

@@ -1,0 +1,187 @@
+package applymanifest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+const noKind = "its kind is not served by the cluster yet"
+
+// look reads the object and asks what applying the manifest would give, both
+// at once.
+func (r *run) look(ctx context.Context, o *object) error {
+	served, err := r.resolve(o)
+	if err != nil {
+		return r.explain(o, err)
+	}
+	if !served {
+		return nil
+	}
+	resource, err := r.resource(o)
+	if err != nil {
+		return r.explain(o, err)
+	}
+	var (
+		getErr, dryErr error
+		wg             sync.WaitGroup
+	)
+	wg.Go(func() {
+		o.live, getErr = resource.Get(ctx, o.ref.Name, metav1.GetOptions{})
+	})
+	wg.Go(func() {
+		o.merged, dryErr = r.patch(ctx, resource, o, metav1.DryRunAll)
+	})
+	wg.Wait()
+	if apierrors.IsNotFound(getErr) {
+		o.live, getErr = nil, nil
+	}
+	if getErr != nil {
+		return r.explain(o, getErr)
+	}
+	switch {
+	case dryErr == nil:
+		return nil
+	case namespaceMissing(dryErr):
+		o.merged, o.note = nil, fmt.Sprintf("namespace %s does not exist yet", o.ref.Namespace)
+		return nil
+	case unserved(dryErr):
+		// Discovery knew it: its CustomResourceDefinition has been removed, or
+		// its handler is still on the way.
+		r.cluster.Mapper().Reset()
+		o.live, o.merged, o.note = nil, nil, noKind
+		return nil
+	case withoutDryRun(dryErr):
+		o.merged, o.note = nil, "an admission webhook cannot be asked in a dry run: only the fields in the manifest are compared"
+		return nil
+	}
+	return r.explain(o, dryErr)
+}
+
+// resolve finds out what the cluster calls the object. It is false for a kind
+// that is not served yet, which is no error if a CustomResourceDefinition may
+// still bring it.
+func (r *run) resolve(o *object) (bool, error) {
+	gvk := o.gvk()
+	mapping, err := r.cluster.Mapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	switch {
+	case kubekit.IsNoKind(err):
+		if r.crdOf(gvk) == nil {
+			if err := r.misspelt(gvk); err != nil {
+				return false, err
+			}
+		}
+		o.note = noKind
+		o.namespaced = r.namespacedKind(o)
+	case err != nil:
+		return false, err
+	default:
+		o.namespaced = mapping.Scope.Name() == meta.RESTScopeNameNamespace
+	}
+	o.ref = kubekit.RefOf(o.obj)
+	switch {
+	case o.namespaced && o.ref.Namespace == "":
+		o.ref.Namespace = r.namespace()
+	case !o.namespaced && o.ref.Namespace != "":
+		return false, engine.Permanent(engine.WithHint(
+			fmt.Errorf("metadata.namespace: kind %s has no namespaces", gvk.Kind), "remove metadata.namespace from the manifest"))
+	}
+	return err == nil, nil
+}
+
+func (r *run) namespace() string {
+	if r.spec.Namespace == "" {
+		return metav1.NamespaceDefault
+	}
+	return r.spec.Namespace
+}
+
+// crdOf returns the step's CustomResourceDefinition of a kind, nil if it has
+// none.
+func (r *run) crdOf(gvk schema.GroupVersionKind) *object {
+	for _, o := range r.objects {
+		if o.gvk().GroupKind() != (schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}) {
+			continue
+		}
+		group, _, _ := unstructured.NestedString(o.obj.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(o.obj.Object, "spec", "names", "kind")
+		if group == gvk.Group && kind == gvk.Kind {
+			return o
+		}
+	}
+	return nil
+}
+
+// namespacedKind says whether a kind that is not served has namespaces: as its
+// CustomResourceDefinition says, else by custom.
+func (r *run) namespacedKind(o *object) bool {
+	if crd := r.crdOf(o.gvk()); crd != nil {
+		scope, _, _ := unstructured.NestedString(crd.obj.Object, "spec", "scope")
+		return scope != "Cluster"
+	}
+	return o.obj.GetNamespace() != "" || !strings.HasPrefix(o.gvk().Kind, "Cluster")
+}
+
+// misspelt returns an error if the API server serves the version but not the
+// kind, and a CustomResourceDefinition that is still to come is not a likely
+// reason.
+func (r *run) misspelt(gvk schema.GroupVersionKind) error {
+	builtin := !strings.Contains(gvk.Group, ".")
+	list, err := r.cluster.Client().Discovery().ServerResourcesForGroupVersion(gvk.GroupVersion().String())
+	if apierrors.IsNotFound(err) && builtin {
+		return engine.Permanent(engine.WithHint(fmt.Errorf("apiVersion %s is not served by the cluster", gvk.GroupVersion()),
+			"kubectl api-versions lists those that are"))
+	}
+	if err != nil {
+		return nil
+	}
+	var kinds []string
+	for _, res := range list.APIResources {
+		if !strings.Contains(res.Name, "/") {
+			kinds = append(kinds, res.Kind)
+		}
+	}
+	near := kubekit.Nearest(gvk.Kind, kinds)
+	if near == "" && !builtin {
+		return nil
+	}
+	hint := fmt.Sprintf("kubectl api-resources --api-group=%q lists those that it has", gvk.Group)
+	if near != "" {
+		hint = fmt.Sprintf("did you mean %s? %s", near, hint)
+	}
+	return engine.Permanent(engine.WithHint(fmt.Errorf("%s has no kind %s", gvk.GroupVersion(), gvk.Kind), hint))
+}
+
+func (r *run) resource(o *object) (dynamic.ResourceInterface, error) {
+	return r.cluster.Resource(o.gvk(), o.ref.Namespace)
+}
+
+// patch applies the manifest, or with dryRun All asks what that would give.
+func (r *run) patch(ctx context.Context, resource dynamic.ResourceInterface, o *object, dryRun ...string) (*unstructured.Unstructured, error) {
+	body := o.obj.DeepCopy()
+	body.SetNamespace(o.ref.Namespace)
+	data, err := json.Marshal(body.Object)
+	if err != nil {
+		return nil, err
+	}
+	force := r.spec.Force
+	return resource.Patch(ctx, o.ref.Name, types.ApplyPatchType, data, metav1.PatchOptions{
+		DryRun:          dryRun,
+		Force:           &force,
+		FieldManager:    r.spec.FieldManager,
+		FieldValidation: metav1.FieldValidationStrict,
+	})
+}

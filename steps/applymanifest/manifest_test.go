@@ -1,0 +1,291 @@
+package applymanifest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+func withFile(t *testing.T, text string) *Spec {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "m.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec := Kind.New().(*Spec)
+	spec.Files = []engine.File{{Name: "m.yaml", Path: path}}
+	return spec
+}
+
+func TestValidate(t *testing.T) {
+	configMap := map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "a"}}
+	file := func(text string) func(*testing.T) *Spec {
+		return func(t *testing.T) *Spec { return withFile(t, text) }
+	}
+	inline := func(v any) func(*testing.T) *Spec {
+		return func(*testing.T) *Spec {
+			spec := Kind.New().(*Spec)
+			spec.Manifests = v
+			return spec
+		}
+	}
+	for name, test := range map[string]struct {
+		spec func(*testing.T) *Spec
+		want []string // "field line:column message"
+	}{
+		"nothing": {inline(nil), []string{"manifests 0:0 there is nothing to apply"}},
+		"good":    {inline([]any{configMap}), nil},
+		"good text of several documents": {
+			inline("# first\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"), nil,
+		},
+		"good list object": {
+			file("apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n"), nil,
+		},
+		"bad YAML": {
+			file("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n bad: x\n"),
+			[]string{"files[0] 4:1 not valid YAML: did not find expected key"},
+		},
+		"key twice": {
+			file("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata: {}\ndata: {}\n"),
+			[]string{`files[0] 6:1 not valid YAML: mapping key "data" already defined at line 5`},
+		},
+		"empty file": {file(""), []string{"files[0] 1:1 there is no object in it"}},
+		"no mapping": {file("- a\n"), []string{"files[0] 1:1 a manifest is a mapping with apiVersion, kind and metadata, not a list"}},
+		"second document incomplete": {
+			file("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nkind: ConfigMap\nmetadata:\n  labels: {}\n"),
+			[]string{"files[0] 5:1 apiVersion is missing", "files[0] 7:3 metadata.name is missing"},
+		},
+		"kind of the wrong type": {
+			file("apiVersion: v1\nkind: 3\nmetadata: {name: a}\n"), []string{"files[0] 2:7 kind must be a text"},
+		},
+		"bad version":    {file("apiVersion: a/b/c\nkind: X\nmetadata: {name: a}\n"), []string{`files[0] 1:13 apiVersion "a/b/c" must be version or group/version`}},
+		"generated name": {file("apiVersion: v1\nkind: X\nmetadata: {generateName: a-}\n"), []string{"files[0] 3:26 metadata.generateName makes a new object every time: give a name"}},
+		"values that are no texts": {
+			file("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  n: 1\n  t: one\n  y: true\n"),
+			[]string{`files[0] 5:6 data.n must be a text: write "1"`, `files[0] 7:6 data.y must be a text: write "true"`},
+		},
+		"text in the plan": {
+			inline("apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n"), []string{"manifests 0:0 line 3 of the text: metadata.name is missing"},
+		},
+		"twice": {
+			func(t *testing.T) *Spec {
+				spec := withFile(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+				spec.Manifests = []any{configMap}
+				return spec
+			},
+			[]string{"manifests[0] 0:0 ConfigMap a is written twice: first in m.yaml:1:1"},
+		},
+		"namespace without a name": {
+			func(t *testing.T) *Spec {
+				spec := inline(configMap)(t)
+				spec.CreateNamespace = true
+				return spec
+			},
+			[]string{"createNamespace 0:0 there is no namespace to create: give namespace too"},
+		},
+		"condition of nothing": {
+			func(t *testing.T) *Spec {
+				spec := inline(configMap)(t)
+				spec.Wait.Conditions = []Condition{
+					{Kind: "ConfigMap", Name: "a", Type: "Ready"},
+					{Kind: "ConfigMap", Name: "b", Type: "Ready"},
+					{APIVersion: "v1", Kind: "ConfigMap", Name: "c", Type: "Ready"},
+				}
+				return spec
+			},
+			[]string{"wait.conditions[1].name 0:0 this step has no ConfigMap with the name b"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p engine.Problems
+			test.spec(t).Validate(&p)
+			var got []string
+			for _, pr := range p.List() {
+				got = append(got, fmt.Sprintf("%s %d:%d %s", pr.Field, pr.Line, pr.Column, pr.Message))
+			}
+			if d := cmp.Diff(test.want, got); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+}
+
+func TestReadKeepsWhatKubernetesReads(t *testing.T) {
+	spec := withFile(t, `
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  uid: gone
+  annotations: {since: 2026-01-02}
+data: &data {x: y}
+binaryData: *data
+mode: 0644
+big: 9007199254740993
+status: {gone: true}
+`)
+	found, problems := spec.read()
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	want := map[string]any{
+		"apiVersion": "v1",
+		"kind":       "ConfigMap",
+		"metadata":   map[string]any{"name": "a", "annotations": map[string]any{"since": "2026-01-02"}},
+		"data":       map[string]any{"x": "y"},
+		"binaryData": map[string]any{"x": "y"},
+		"mode":       int64(0o644),
+		"big":        int64(9007199254740993),
+	}
+	if d := cmp.Diff(want, found[0].obj.Object); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestSecretTextsAreEncoded(t *testing.T) {
+	spec := withFile(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: eA==, b: eQ==}\nstringData: {b: new}\n")
+	found, problems := spec.read()
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	got := found[0].obj.Object
+	delete(got, "metadata")
+	want := map[string]any{"apiVersion": "v1", "kind": "Secret", "data": map[string]any{"a": "eA==", "b": "bmV3"}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestLeaves(t *testing.T) {
+	object := map[string]any{
+		"apiVersion": "v1", "kind": "Pod", "status": map[string]any{"phase": "Running"},
+		"metadata": map[string]any{"name": "p", "uid": "u", "labels": map[string]any{"app.kubernetes.io/name": "p"}},
+		"spec": map[string]any{
+			"containers": []any{map[string]any{"name": "nginx", "image": "nginx:1", "args": []any{"-v"}}},
+			"rules":      []any{map[string]any{"verbs": []any{"get"}}, map[string]any{"verbs": []any{"list"}}},
+			"volumes":    []any{map[string]any{"name": "tmp", "emptyDir": map[string]any{}}},
+		},
+	}
+	want := map[string]any{
+		"metadata/labels/app.kubernetes.io/name": "p",
+		"spec/containers[nginx]/name":            "nginx",
+		"spec/containers[nginx]/image":           "nginx:1",
+		"spec/containers[nginx]/args":            []any{"-v"},
+		"spec/rules[0]/verbs":                    []any{"get"},
+		"spec/rules[1]/verbs":                    []any{"list"},
+		"spec/volumes[tmp]/name":                 "tmp",
+		"spec/volumes[tmp]/emptyDir":             map[string]any{},
+	}
+	if d := cmp.Diff(want, leaves(object)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestDiffering(t *testing.T) {
+	have, want := differing(
+		map[string]any{"same": "1", "changed": int64(1), "removed": true},
+		map[string]any{"same": "1", "changed": int64(2), "added": "x"},
+	)
+	if d := cmp.Diff(map[string]any{"changed": int64(1), "removed": true}, have); d != "" {
+		t.Errorf("have: -want +got:\n%s", d)
+	}
+	if d := cmp.Diff(map[string]any{"changed": int64(2), "added": "x"}, want); d != "" {
+		t.Errorf("want: -want +got:\n%s", d)
+	}
+}
+
+func TestHide(t *testing.T) {
+	flat := func() map[string]any {
+		return map[string]any{
+			"data/password": "aHVudGVyMg==",
+			"type":          "Opaque",
+			"metadata/annotations/kubectl.kubernetes.io/last-applied-configuration": "hunter2",
+		}
+	}
+	got := fmt.Sprint(hide(schema.GroupKind{Kind: "Secret"}, flat()))
+	if strings.Contains(got, "aHVudGVyMg") || strings.Contains(got, "hunter2") || !strings.Contains(got, "Opaque") {
+		t.Errorf("got %s", got)
+	}
+	if d := cmp.Diff(flat(), hide(schema.GroupKind{Kind: "ConfigMap"}, flat())); d != "" {
+		t.Errorf("a ConfigMap is hidden: %s", d)
+	}
+}
+
+func TestSorted(t *testing.T) {
+	var objects []*object
+	for _, s := range []string{
+		"admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration", "cert-manager.io/v1 Certificate",
+		"apps/v1 Deployment", "v1 ConfigMap", "rbac.authorization.k8s.io/v1 Role", "cert-manager.io/v1 ClusterIssuer",
+		"apiextensions.k8s.io/v1 CustomResourceDefinition", "v1 Namespace", "v1 ServiceAccount",
+	} {
+		version, kind, _ := strings.Cut(s, " ")
+		objects = append(objects, &object{manifest: manifest{obj: &unstructured.Unstructured{
+			Object: map[string]any{"apiVersion": version, "kind": kind},
+		}}})
+	}
+	var got []string
+	for _, o := range sorted(objects) {
+		got = append(got, o.obj.GetKind())
+	}
+	want := []string{
+		"Namespace", "CustomResourceDefinition", "ServiceAccount", "Role", "ConfigMap", "Deployment",
+		"Certificate", "ClusterIssuer", "ValidatingWebhookConfiguration",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestFailedIssuance(t *testing.T) {
+	certificate := func(generation, observed int64, issuing string) *object {
+		return &object{
+			ref: kubekit.Ref{Kind: "Certificate", Namespace: "web", Name: "hello"},
+			manifest: manifest{
+				obj:    &unstructured.Unstructured{Object: map[string]any{"apiVersion": "cert-manager.io/v1", "kind": "Certificate"}},
+				source: source{file: "c.yaml", line: 3, column: 1},
+			},
+			live: &unstructured.Unstructured{Object: map[string]any{
+				"metadata": map[string]any{"generation": generation},
+				"status": map[string]any{
+					"lastFailureTime":        "2026-01-18T16:00:00Z",
+					"failedIssuanceAttempts": int64(2),
+					"conditions": []any{map[string]any{
+						"type": "Issuing", "status": issuing, "reason": "Failed",
+						"message": "Vault failed to sign certificate: 403", "observedGeneration": observed,
+					}},
+				},
+			}},
+		}
+	}
+	err := failedIssuance(certificate(1, 1, "False"))
+	if want := "Certificate/web/hello (c.yaml:3:1): issuance failed: Vault failed to sign certificate: 403"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if hint := engine.HintOf(err); !strings.Contains(hint, "cmctl renew hello -n web") || !strings.Contains(hint, "2026-01-18T18:00:00Z") {
+		t.Errorf("got hint %s", hint)
+	}
+	if err := failedIssuance(certificate(2, 1, "False")); err != nil {
+		t.Errorf("a failure before the last change counts: %v", err)
+	}
+	if err := failedIssuance(certificate(1, 1, "True")); err != nil {
+		t.Errorf("an issuance that is on its way counts: %v", err)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for attempts, want := range map[int64]time.Duration{0: time.Hour, 1: time.Hour, 2: 2 * time.Hour, 5: 16 * time.Hour, 6: 32 * time.Hour, 60: 32 * time.Hour} {
+		if got := backoff(attempts); got != want {
+			t.Errorf("after %d attempts: got %v, want %v", attempts, got, want)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package applymanifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// readiness returns an edit for everything that the step waits for and that is
+// not there yet. Objects with differences are left out: applying them comes
+// first.
+func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, error) {
+	var edits []engine.Edit
+	var errs []error
+	if r.spec.Wait.For != waitNone {
+		for _, o := range settled {
+			st, err := r.cluster.Judge(ctx, o.live)
+			if err != nil {
+				errs = append(errs, r.explain(o, err))
+				continue
+			}
+			if st.Done {
+				continue
+			}
+			if err := hopeless(o, st); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			edits = append(edits, r.wait(r.path(o)+"/ready", st.Message, "ready", st.Watch))
+		}
+	}
+	for _, c := range r.spec.Wait.Conditions {
+		edit, met, err := r.condition(ctx, c, settled)
+		if err != nil {
+			errs = append(errs, err)
+		} else if !met {
+			edits = append(edits, edit)
+		}
+	}
+	return edits, errors.Join(errs...)
+}
+
+func (r *run) wait(path string, have, want any, watches []kubekit.Watch) engine.Edit {
+	return engine.Edit{
+		Path: path,
+		Have: have,
+		Want: want,
+		Await: func(ctx context.Context) error {
+			return r.cluster.AwaitChange(ctx, watches...)
+		},
+	}
+}
+
+// hopeless returns a permanent error if waiting for the object is of no use.
+func hopeless(o *object, st kubekit.Status) error {
+	if st.Failed {
+		return engine.Permanent(engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.source, st.Message),
+			"its controller has given up: see kubectl describe, remove the cause, and run again"))
+	}
+	return failedIssuance(o)
+}
+
+// condition looks at one named condition. An object of this step that is still
+// to be applied counts as met: its own edit comes first.
+func (r *run) condition(ctx context.Context, c Condition, settled []*object) (engine.Edit, bool, error) {
+	o, ref := r.subject(c)
+	path := fmt.Sprintf("%s/conditions/%s", ref, c.Type)
+	if o != nil {
+		if !slices.Contains(settled, o) {
+			return engine.Edit{}, true, nil
+		}
+	}
+	status, err := r.conditionStatus(ctx, o, ref)
+	if err != nil {
+		return engine.Edit{}, false, err
+	}
+	if status.Object == nil {
+		return r.wait(path, status.Message, c.want(), status.Watch), false, nil
+	}
+	have, ok := kubekit.Condition(status.Object, c.Type)
+	current := have.ObservedGeneration == 0 || have.ObservedGeneration >= status.Object.GetGeneration()
+	switch {
+	case ok && current && string(have.Status) == c.want():
+		return engine.Edit{}, true, nil
+	case !ok:
+		return r.wait(path, "no such condition yet", c.want(), status.Watch), false, nil
+	case !current:
+		return r.wait(path, "not judged since the last change", c.want(), status.Watch), false, nil
+	}
+	if o != nil {
+		if err := failedIssuance(o); err != nil {
+			return engine.Edit{}, false, err
+		}
+	}
+	return r.wait(path, describe(have), c.want(), status.Watch), false, nil
+}
+
+func describe(c metav1.Condition) string {
+	text := string(c.Status)
+	if c.Reason != "" {
+		text += ", " + c.Reason
+	}
+	if c.Message != "" {
+		text += ": " + c.Message
+	}
+	return text
+}
+
+// subject returns the object that a condition is about: one of the step's, or
+// nil and its name.
+func (r *run) subject(c Condition) (*object, kubekit.Ref) {
+	for _, o := range r.objects {
+		if o.ref.Kind == c.Kind && o.ref.Name == c.Name &&
+			(c.APIVersion == "" || o.ref.APIVersion == c.APIVersion) &&
+			(c.Namespace == "" || o.ref.Namespace == c.Namespace) {
+			return o, o.ref
+		}
+	}
+	ref := kubekit.Ref{APIVersion: c.APIVersion, Kind: c.Kind, Namespace: c.Namespace, Name: c.Name}
+	namespaced := !strings.HasPrefix(c.Kind, "Cluster")
+	gvk := ref.GVK()
+	if m, err := r.cluster.Mapper().RESTMapping(gvk.GroupKind(), gvk.Version); err == nil {
+		namespaced = m.Scope.Name() == meta.RESTScopeNameNamespace
+	}
+	switch {
+	case !namespaced:
+		ref.Namespace = ""
+	case ref.Namespace == "":
+		ref.Namespace = r.namespace()
+	}
+	return nil, ref
+}
+
+func (r *run) conditionStatus(ctx context.Context, o *object, ref kubekit.Ref) (kubekit.Status, error) {
+	if o != nil {
+		return r.cluster.Judge(ctx, o.live)
+	}
+	statuses, err := r.cluster.Status(ctx, ref)
+	if err != nil {
+		return kubekit.Status{}, err
+	}
+	return statuses[0], nil
+}

@@ -1,0 +1,266 @@
+// Package assertrotation is the kind assertRotation: it has a certificate
+// renewed while the clients go on, and checks that the new one was issued as
+// planned, reached the wire, and that nobody noticed.
+//
+// It reads the cert-manager Certificate and its Secret, and opens a new
+// verified TLS connection with one request to every address at a fixed rate,
+// never waiting for earlier ones and never resuming a session. Once the wire
+// shows what the Secret holds, it asks for the renewal as `cmctl renew` does,
+// or waits for one, and watches Certificate, CertificateRequests and Secret.
+// It ends when every address has shown only the new certificate for a number
+// of handshakes in a row, when the issuance fails, or when the switch takes
+// too long.
+//
+// The one thing that it writes is the Issuing condition in the Certificate's
+// status (trigger renew): that needs get and update on certificates/status, and
+// get, list and watch on certificates, certificaterequests and the Secret.
+// Deleting the Secret would re-issue too, and would be an outage.
+//
+// It refuses to begin when the wire does not show the Secret's certificate:
+// then a rotation would prove nothing. It does not take the word of
+// conditions: Ready and Accepted are written before a gateway has taken a
+// certificate over.
+package assertrotation
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"k8s.io/client-go/dynamic"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// Kind is the kind assertRotation.
+var Kind = engine.NewProof("assertRotation", engine.Policy{
+	Timeout:  10 * time.Minute,
+	Attempts: 1,
+	Delay:    time.Second,
+	Backoff:  2,
+	MaxDelay: 30 * time.Second,
+}, func() *Spec {
+	return &Spec{
+		Target:    tlskit.Target{Endpoints: tlskit.EndpointsAll},
+		Trigger:   triggerRenew,
+		Rotations: 1,
+		Settle:    engine.Duration(time.Minute),
+		MaxSwitch: engine.Duration(30 * time.Second),
+		Probe: Probe{
+			Rate:           20,
+			ConsecutiveNew: 12,
+			HTTP:           "auto",
+			Timeout:        engine.Duration(5 * time.Second),
+		},
+	}
+})
+
+// The values of Spec.Trigger.
+const (
+	triggerRenew = "renew"
+	triggerWait  = "wait"
+)
+
+// Spec holds the inputs.
+type Spec struct {
+	// Certificate is the cert-manager Certificate that is renewed.
+	Certificate Ref `yaml:"certificate" check:"required"`
+
+	// URL is what the probes ask for, such as https://hello.example.local/.
+	// Its host is the server name (SNI), the Host header and the name that the
+	// certificate must have.
+	URL string `yaml:"url" check:"required"`
+
+	tlskit.Target     `yaml:",inline"`
+	tlskit.TrustInput `yaml:",inline"`
+
+	// Trigger says what begins a rotation: renew asks cert-manager for it as
+	// `cmctl renew` does; wait waits until cert-manager renews by itself,
+	// which the step's timeout must allow for.
+	Trigger string `yaml:"trigger" check:"oneof=renew|wait"`
+
+	// Rotations is how many rotations are asserted, one after another. A
+	// second one finds watchers that die at the first.
+	Rotations int `yaml:"rotations" check:"min=1,max=1000"`
+
+	// NewKey says whether the private key must change. By default it must if
+	// the Certificate's privateKey.rotationPolicy is Always or not set (the
+	// default since cert-manager v1.18), and must not if it is Never.
+	NewKey *bool `yaml:"newKey"`
+
+	// Settle is how long, before the renewal, the wire may take to show the
+	// certificate of the Secret at every address.
+	Settle engine.Duration `yaml:"settle" check:"min=1ms"`
+
+	// MaxSwitch is how long the gateway may take from the moment the Secret is
+	// written until every address shows only the new certificate.
+	MaxSwitch engine.Duration `yaml:"maxSwitch" check:"min=1ms"`
+
+	// MaxFailures is how many probes may fail while a rotation is measured.
+	MaxFailures int `yaml:"maxFailures" check:"min=0"`
+
+	// MaxGap is the longest time that an address may be without a successful
+	// probe. It is not checked unless given.
+	MaxGap engine.Duration `yaml:"maxGap" check:"min=0s"`
+
+	// Probe says how the wire is measured.
+	Probe Probe `yaml:"probe"`
+}
+
+// A Ref names an object in a namespace.
+type Ref struct {
+	// Namespace is the object's namespace.
+	Namespace string `yaml:"namespace" check:"required"`
+
+	// Name is the object's name.
+	Name string `yaml:"name" check:"required"`
+}
+
+func (r Ref) String() string { return r.Namespace + "/" + r.Name }
+
+// Probe says how the wire is measured.
+type Probe struct {
+	// Rate is how many connections are opened per second to each address.
+	Rate int `yaml:"rate" check:"min=1,max=1000"`
+
+	// ConsecutiveNew is how many handshakes in a row must show the new
+	// certificate at each address. Workers and replicas of a gateway switch
+	// one after another; take at least three times their number.
+	ConsecutiveNew int `yaml:"consecutiveNew" check:"min=1"`
+
+	// HTTP is the version to speak: "1.1", "2", or auto, which takes what the
+	// server prefers.
+	HTTP string `yaml:"http" check:"oneof=1.1|2|auto"`
+
+	// Status is the status code that every answer must have. Without it any
+	// status below 400 is right.
+	Status int `yaml:"status" check:"min=0,max=599"`
+
+	// Timeout is how long one probe may take, from the dialling to the end of
+	// the answer. A slower one has failed.
+	Timeout engine.Duration `yaml:"timeout" check:"min=1ms"`
+}
+
+// Outputs holds what was measured, from before the first rotation to after the
+// last.
+type Outputs struct {
+	// OldSerial and NewSerial are serial numbers as Vault writes them:
+	// lower-case hexadecimal with colons.
+	OldSerial string `yaml:"oldSerial"`
+	// NewSerial is the serial number of the certificate after the rotation.
+	NewSerial string `yaml:"newSerial"`
+
+	// OldFingerprint is the SHA-256 of the certificate before, in lower-case
+	// hexadecimal.
+	OldFingerprint string `yaml:"oldFingerprint"`
+	// NewFingerprint is the SHA-256 of the certificate after.
+	NewFingerprint string `yaml:"newFingerprint"`
+
+	// OldKey is the SHA-256 of the public key before (SubjectPublicKeyInfo),
+	// in lower-case hexadecimal.
+	OldKey string `yaml:"oldKey"`
+	// NewKey is the SHA-256 of the public key after.
+	NewKey string `yaml:"newKey"`
+
+	// NotBefore is from when the new certificate is valid, as
+	// 2026-01-18T16:59:40Z.
+	NotBefore string `yaml:"notBefore"`
+	// NotAfter is when the new certificate expires.
+	NotAfter string `yaml:"notAfter"`
+
+	// Certificate is the new certificate in PEM.
+	Certificate string `yaml:"certificate"`
+
+	// Revision is the Certificate's status.revision after the rotation.
+	Revision int `yaml:"revision"`
+
+	// Rotations is how many rotations were completed.
+	Rotations int `yaml:"rotations"`
+
+	// Attempts is how many probes ended while rotations were measured.
+	Attempts int `yaml:"attempts"`
+
+	// Failures is how many of them failed.
+	Failures int `yaml:"failures"`
+
+	// SwitchMilliseconds is the longest time from the Secret being written
+	// until every address showed only the new certificate.
+	SwitchMilliseconds int `yaml:"switchMilliseconds"`
+
+	// LongestGapMilliseconds is the longest time that an address was without a
+	// successful probe.
+	LongestGapMilliseconds int `yaml:"longestGapMilliseconds"`
+
+	// Timeline lists when each hop of the rotations was reached, counted from
+	// the request for the renewal.
+	Timeline []string `yaml:"timeline"`
+}
+
+// Validate checks what the types cannot say.
+func (s *Spec) Validate(p *engine.Problems) {
+	if s.URL != "" {
+		if _, err := tlskit.ParseURL(s.URL); err != nil {
+			p.Add("url", "url %q: %v", s.URL, err)
+		}
+	}
+	s.Target.Validate(p)
+	s.TrustInput.Validate(p)
+	if s.Probe.Status != 0 && s.Probe.Status < 100 {
+		p.Add("probe.status", "status %d is not a status code", s.Probe.Status)
+	}
+}
+
+// Intent says what Prove would do.
+func (s *Spec) Intent() []string {
+	name := s.URL
+	if u, err := tlskit.ParseURL(s.URL); err == nil {
+		name = u.String()
+	}
+	lines := []string{
+		fmt.Sprintf("ask for %s with %d new verified TLS connections a second to %s", name, s.Probe.Rate, s.Where()),
+	}
+	times := ""
+	if s.Rotations > 1 {
+		times = fmt.Sprintf(", %d times", s.Rotations)
+	}
+	if s.Trigger == triggerWait {
+		lines = append(lines, fmt.Sprintf("wait until cert-manager renews certificate %s%s", s.Certificate, times))
+	} else {
+		lines = append(lines, fmt.Sprintf("ask cert-manager to renew certificate %s (status condition Issuing)%s", s.Certificate, times))
+	}
+	return append(lines,
+		fmt.Sprintf("assert that the new certificate is on the wire within %s, at every address, %d times in a row", s.MaxSwitch, s.Probe.ConsecutiveNew),
+		fmt.Sprintf("assert that at most %d probes fail", s.MaxFailures),
+		"assert a new serial, a later notBefore, the key as the rotation policy says, a higher revision, and names, issuer and lifetime as planned",
+	)
+}
+
+// Prove has the certificate renewed and measures.
+func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Finding, error) {
+	u, err := tlskit.ParseURL(s.URL)
+	if err != nil {
+		return Outputs{}, nil, engine.Permanent(fmt.Errorf("url %q: %w", s.URL, err))
+	}
+	trust, err := s.TrustInput.Load()
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	cluster, err := kubekit.Connect(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	endpoints, err := s.Target.Resolve(ctx, env, u)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	return s.proveAt(ctx, env, u, trust, cluster.Dynamic(), endpoints)
+}
+
+// proveAt is Prove once it is known where the connections go.
+func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *tlskit.Trust, client dynamic.Interface, endpoints []tlskit.Endpoint) (Outputs, []engine.Finding, error) {
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client}
+	return p.run(ctx)
+}

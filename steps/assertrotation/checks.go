@@ -1,0 +1,307 @@
+package assertrotation
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// skew is how much longer a certificate may live than its Certificate says:
+// issuers date notBefore back (Vault by not_before_duration, 30 s by default)
+// so that clocks may differ.
+const skew = 30 * time.Second
+
+// A check is one rule about a rotation. It is a pure function of what was
+// gathered and never looks at the world.
+type check func(r *rotation) engine.Finding
+
+// judge applies every check that can be applied to what was measured.
+func (r *rotation) judge() []engine.Finding {
+	chain := []check{checkIssued}
+	if r.target != nil {
+		chain = append(chain,
+			checkSerial,
+			checkNotBefore,
+			checkKeyChange,
+			checkRevision,
+			checkKeyMatches,
+			checkTrust,
+			checkNames,
+			checkIssuer,
+			checkLifetime,
+			checkServed,
+			checkSwitch,
+		)
+	}
+	chain = append(chain, checkSeen, checkFailures)
+	if r.proof.spec.MaxGap > 0 {
+		chain = append(chain, checkGap)
+	}
+	findings := make([]engine.Finding, len(chain))
+	for i, c := range chain {
+		findings[i] = c(r)
+	}
+	return findings
+}
+
+// checkIssued: cert-manager issued a new certificate and wrote it to the
+// Secret.
+func checkIssued(r *rotation) engine.Finding {
+	f := engine.Finding{Rule: fmt.Sprintf("certificate %s is issued anew", r.proof.spec.Certificate), Want: "a new certificate in the Secret"}
+	if r.target != nil {
+		f.Holds, f.Have = true, "serial "+tlskit.Serial(r.target)
+		if asked, ok := r.line.when(hopAsked); ok {
+			if written, ok := r.line.when(hopSecret); ok {
+				f.Detail = fmt.Sprintf("%s after it was asked for", written.Sub(asked).Round(time.Millisecond))
+			}
+		}
+		return f
+	}
+	f.Have = "the old certificate, serial " + tlskit.Serial(r.before.secret.leaf())
+	var parts []string
+	if r.end == endFailed {
+		parts = append(parts, "the issuance failed")
+	} else {
+		reached := r.line.last()
+		if reached == "" {
+			reached = "nothing"
+		}
+		parts = append(parts, fmt.Sprintf("reached after %s: %s", r.ended.Sub(r.line.start).Round(time.Second), reached))
+	}
+	if text := r.excuse(); text != "" {
+		parts = append(parts, text)
+	}
+	if r.end == endFailed {
+		if text := explainBackoff(r.after.cert, r.before.secret.leaf().NotAfter, r.ended); text != "" {
+			parts = append(parts, text)
+		}
+	}
+	f.Detail = strings.Join(parts, "; ")
+	return f
+}
+
+// excuse returns what cert-manager says about an issuance that is not done. The
+// watches of request and Certificate are not in step, so the newest message may
+// be in either.
+func (r *rotation) excuse() string {
+	said := r.after.cert.Status.Conditions.get("Issuing").Message
+	if r.request == nil {
+		if said == "" {
+			return ""
+		}
+		return "the Certificate says: " + said
+	}
+	text := r.request.message()
+	if r.end == endFailed && !strings.Contains(said, text) {
+		text = said
+	}
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, text)
+}
+
+// checkSerial: no certificate is served under the number of the old one.
+func checkSerial(r *rotation) engine.Finding {
+	before, after := tlskit.Serial(r.before.secret.leaf()), tlskit.Serial(r.target)
+	return engine.Finding{Rule: "the serial number is new", Holds: before != after, Have: after, Want: "another than " + before}
+}
+
+// checkNotBefore: the certificate was made later than the old one.
+func checkNotBefore(r *rotation) engine.Finding {
+	before, after := r.before.secret.leaf().NotBefore, r.target.NotBefore
+	return engine.Finding{Rule: "notBefore is later", Holds: after.After(before), Have: stamp(after), Want: "later than " + stamp(before)}
+}
+
+// checkKeyChange: the private key changed, or stayed, as the plan or the
+// Certificate's rotation policy says.
+func checkKeyChange(r *rotation) engine.Finding {
+	before, after := tlskit.KeyDigest(r.before.secret.leaf()), tlskit.KeyDigest(r.target)
+	policy := r.after.cert.Spec.PrivateKey.RotationPolicy
+	want, why := policy != "Never", "rotationPolicy is "+policy
+	if policy == "" {
+		why = "rotationPolicy is not set: Always is the default since cert-manager v1.18, Never before; set it"
+	}
+	if r.proof.spec.NewKey != nil {
+		want, why = *r.proof.spec.NewKey, "the plan says so (newKey)"
+	}
+	f := engine.Finding{Rule: "the private key is new", Holds: before != after, Have: "public key " + after, Want: "another than " + before, Detail: why}
+	if !want {
+		f.Rule, f.Holds, f.Want = "the private key is kept", before == after, before
+	}
+	return f
+}
+
+// checkRevision: the Certificate counts the issuance.
+func checkRevision(r *rotation) engine.Finding {
+	before, after := r.before.cert.Status.Revision, r.after.cert.Status.Revision
+	return engine.Finding{Rule: "the revision is higher", Holds: after > before, Have: after, Want: fmt.Sprintf("more than %d", before)}
+}
+
+// checkKeyMatches: the Secret holds the private key of its certificate.
+func checkKeyMatches(r *rotation) engine.Finding {
+	f := engine.Finding{Rule: "the private key in the Secret belongs to the certificate", Holds: true}
+	if p := r.after.secret.keyProblem; p != "" {
+		f.Holds, f.Detail = false, p
+	}
+	return f
+}
+
+// checkTrust: what the Secret holds leads to the plan's root.
+func checkTrust(r *rotation) engine.Finding {
+	f := engine.Finding{Rule: "the certificate in the Secret leads to " + r.proof.trust.String(), Want: r.proof.trust.String()}
+	at := r.ended
+	chain, err := r.proof.trust.Verify(r.after.secret.chain, r.proof.url.Hostname(), func() time.Time { return at })
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	f.Holds, f.Have = true, tlskit.Subject(chain[len(chain)-1])
+	f.Detail = fmt.Sprintf("%d certificates in the chain", len(chain))
+	return f
+}
+
+// checkNames: the certificate has the names of the Certificate, no fewer and no
+// more.
+func checkNames(r *rotation) engine.Finding {
+	spec := r.after.cert.Spec
+	want := slices.Concat(spec.DNSNames, spec.IPAddresses, spec.EmailAddresses, spec.URIs)
+	have := tlskit.Names(r.target)
+	f := engine.Finding{Rule: "the names are those of the Certificate", Have: sorted(have), Want: sorted(want)}
+	f.Holds = slices.Equal(sorted(have), sorted(want))
+	if cn := r.target.Subject.CommonName; spec.CommonName != "" && cn != spec.CommonName {
+		f.Holds, f.Detail = false, fmt.Sprintf("the common name is %q instead of %q", cn, spec.CommonName)
+	}
+	return f
+}
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// checkIssuer: the issuer that the Certificate names signed it.
+func checkIssuer(r *rotation) engine.Finding {
+	ref := r.after.cert.Spec.IssuerRef
+	kind := ref.Kind
+	if kind == "" {
+		kind = "Issuer"
+	}
+	a := r.after.secret.annotations
+	signer := a[annotationIssuerKind]
+	if signer == "" {
+		signer = "Issuer"
+	}
+	have, want := signer+" "+a[annotationIssuerName], kind+" "+ref.Name
+	return engine.Finding{Rule: "the issuer is the one of the Certificate", Holds: have == want, Have: have, Want: want,
+		Detail: "signed by " + r.target.Issuer.String()}
+}
+
+// checkLifetime: the certificate does not live longer than planned.
+func checkLifetime(r *rotation) engine.Finding {
+	planned, have := r.after.cert.duration(), r.target.NotAfter.Sub(r.target.NotBefore)
+	f := engine.Finding{
+		Rule: "the lifetime is at most the planned one", Holds: have <= planned+skew,
+		Have: engine.Duration(have).String(), Want: engine.Duration(planned).String(),
+	}
+	if have < planned-skew {
+		f.Detail = "shorter than planned: the issuer's role or mount limits it, and renewBefore counts from its end"
+	}
+	return f
+}
+
+// checkServed: every address shows exactly the Secret's certificate.
+func checkServed(r *rotation) engine.Finding {
+	n := r.proof.spec.Probe.ConsecutiveNew
+	held := r.after.secret.leaf()
+	f := engine.Finding{
+		Rule:  "every address serves the certificate of the Secret",
+		Holds: r.rec.settled(held, n),
+		Have:  r.rec.onTheWire(), Want: tlskit.Serial(held),
+		Detail: fmt.Sprintf("%d handshakes in a row at %s", n, addresses(len(r.rec.series))),
+	}
+	if !f.Holds {
+		f.Detail = r.rec.whyNot(held, n)
+	}
+	return f
+}
+
+// checkSwitch: the gateway took the certificate over in time.
+func checkSwitch(r *rotation) engine.Finding {
+	limit := r.proof.spec.MaxSwitch
+	f := engine.Finding{Rule: fmt.Sprintf("the switch takes at most %s", limit), Want: limit.String()}
+	if _, ok := r.line.when(hopLastServed); ok {
+		lag := r.lag().Round(time.Millisecond)
+		f.Have, f.Holds = lag.String(), lag <= limit.Std()
+		f.Detail = "from the Secret being written until no address shows the old certificate"
+		return f
+	}
+	written, _ := r.line.when(hopSecret)
+	f.Have = "more than " + r.ended.Sub(written).Round(time.Millisecond).String()
+	switch at, where := r.rec.firstSight(r.target); {
+	case r.end == endCut:
+		f.Detail = "the step's timeout was over before"
+	case at.IsZero():
+		f.Detail = "the new certificate never reached the wire: stuck between the Secret and the gateway"
+	default:
+		f.Detail = fmt.Sprintf("first seen at %s after %s", where, at.Sub(written).Round(time.Millisecond))
+	}
+	if !r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew) {
+		return f
+	}
+	f.Detail = "every address serves the new certificate, but the Certificate's revision or its condition Issuing was not updated"
+	return f
+}
+
+// checkSeen: clients met the old or the new certificate and no third one.
+func checkSeen(r *rotation) engine.Finding {
+	known := append([]*x509.Certificate{r.before.secret.leaf()}, r.written...)
+	counts := make([]int, len(known))
+	f := engine.Finding{Rule: "clients see only the old and the new certificate", Holds: true}
+	for _, s := range r.rec.series {
+		for print, g := range s.seen {
+			i := slices.IndexFunc(known, g.cert.Equal)
+			if i < 0 {
+				f.Holds = false
+				f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s, which the Secret never held", s.name, tlskit.Serial(g.cert), g.cert.Issuer)
+				continue
+			}
+			counts[i] += s.shown[print]
+		}
+	}
+	var parts []string
+	for i, c := range known {
+		parts = append(parts, fmt.Sprintf("%d × %s", counts[i], tlskit.Serial(c)))
+	}
+	f.Have = strings.Join(parts, ", ")
+	return f
+}
+
+// checkFailures: nobody was turned away.
+func checkFailures(r *rotation) engine.Finding {
+	most := r.proof.spec.MaxFailures
+	failed := r.rec.failed()
+	f := engine.Finding{Rule: "no probe fails", Holds: failed <= most, Want: most, Have: fmt.Sprintf("%d of %d", failed, r.rec.attempts)}
+	if most > 0 {
+		f.Rule = fmt.Sprintf("at most %d probes fail", most)
+	}
+	if failed > 0 {
+		f.Detail = r.rec.failureClasses()
+	}
+	return f
+}
+
+// checkGap: no address was gone for long.
+func checkGap(r *rotation) engine.Finding {
+	limit := r.proof.spec.MaxGap
+	return engine.Finding{
+		Rule:  fmt.Sprintf("no address is without a successful probe for more than %s", limit),
+		Holds: r.gap <= limit.Std(), Have: r.gap.Round(time.Millisecond).String(), Want: limit.String(), Detail: r.gapAt,
+	}
+}

@@ -1,0 +1,325 @@
+package assertrotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// A proof is one measurement. The goroutine of run owns all of it; watch and
+// prober only send to its channels.
+type proof struct {
+	spec      *Spec
+	env       *engine.Env
+	url       *url.URL
+	trust     *tlskit.Trust
+	endpoints []tlskit.Endpoint
+	client    dynamic.Interface
+
+	changes <-chan change
+	samples chan sample
+	prober  *prober
+
+	// The newest known states; nil until the watch has told.
+	cert     *certificate
+	secret   *bundle
+	requests map[types.UID]*request
+
+	rec    *record
+	issued time.Time      // when the present certificate was there at the latest
+	wg     sync.WaitGroup // of everything that run started
+}
+
+// A state is what there was before or after a rotation.
+type state struct {
+	cert   *certificate
+	secret *bundle
+}
+
+// apart is the least time between two issuances: certificates count whole
+// seconds, so that notBefore cannot tell closer ones apart.
+const apart = time.Second
+
+// beat is how often the status is told anew while nothing else happens.
+const beat = time.Second
+
+func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
+	secretName, err := p.look(ctx)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	defer p.wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.issued = p.env.Now()
+	p.changes = watch(ctx, &p.wg, p.client, p.spec.Certificate, secretName)
+	p.samples = make(chan sample) // unbuffered: see prober.begin
+	p.requests = make(map[types.UID]*request)
+	p.rec = newRecord(p.endpoints)
+	p.prober = &prober{
+		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...),
+		endpoints: p.endpoints,
+		url:       p.url,
+		status:    p.spec.Probe.Status,
+		interval:  time.Second / time.Duration(p.spec.Probe.Rate),
+		limit:     p.spec.Probe.Timeout.Std(),
+		now:       p.env.Now,
+		samples:   p.samples,
+	}
+	p.wg.Go(func() { p.prober.run(ctx) })
+
+	var out Outputs
+	finding, err := p.settle(ctx, secretName)
+	findings := []engine.Finding{finding}
+	if err != nil || !finding.Holds {
+		return out, findings, err
+	}
+	for i := range p.spec.Rotations {
+		r, err := p.rotate(ctx, i)
+		if err != nil {
+			return out, findings, err
+		}
+		p.report(&out, r)
+		verdict := r.judge()
+		if p.spec.Rotations > 1 {
+			for j := range verdict {
+				verdict[j].Rule = fmt.Sprintf("rotation %d: %s", i+1, verdict[j].Rule)
+			}
+		}
+		findings = append(findings, verdict...)
+		if !allHold(verdict) {
+			break
+		}
+		out.Rotations++
+	}
+	return out, findings, nil
+}
+
+func allHold(findings []engine.Finding) bool {
+	for _, f := range findings {
+		if !f.Holds {
+			return false
+		}
+	}
+	return true
+}
+
+func protocols(http string) []string {
+	switch http {
+	case "1.1":
+		return []string{tlskit.HTTP1}
+	case "2":
+		return []string{tlskit.HTTP2}
+	default:
+		return []string{tlskit.HTTP2, tlskit.HTTP1}
+	}
+}
+
+// look reads the Certificate once, so that what is missing or forbidden is said
+// at once, and returns the name of its Secret.
+func (p *proof) look(ctx context.Context) (secretName string, err error) {
+	ref := p.spec.Certificate
+	u, err := p.client.Resource(certificates).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return "", engine.Permanent(engine.WithHint(fmt.Errorf("certificate %s: %w", ref, err),
+			"let this step need the one that applies the Certificate, and look at its name and namespace"))
+	case err != nil:
+		return "", fmt.Errorf("certificate %s: %w", ref, kubekit.Classify(err))
+	}
+	c, err := decode[certificate](u)
+	if err != nil {
+		return "", engine.Permanent(err)
+	}
+	return c.Spec.SecretName, nil
+}
+
+// take takes a change of the world in.
+func (p *proof) take(c change) error {
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.certificate != nil:
+		p.cert = c.certificate
+	case c.secret != nil:
+		p.secret = c.secret
+	case c.request != nil:
+		p.requests[c.request.Metadata.UID] = c.request
+	}
+	return nil
+}
+
+// settle waits until the wire shows what the Secret holds, at every address and
+// in as many handshakes in a row as count at the end.
+func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, error) {
+	finding := engine.Finding{Rule: fmt.Sprintf("the wire shows the certificate of secret %s/%s", p.spec.Certificate.Namespace, secretName)}
+	limit := time.NewTimer(p.spec.Settle.Std())
+	defer limit.Stop()
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	p.env.Statusf("looking at certificate %s and at the wire", p.spec.Certificate)
+	for {
+		select {
+		case c := <-p.changes:
+			if err := p.take(c); err != nil {
+				return finding, err
+			}
+		case s := <-p.samples:
+			p.rec.add(s)
+		case <-ticker.C:
+			p.env.Statusf("before the renewal: %s", p.unsettled(secretName))
+		case <-limit.C:
+			finding.Detail = fmt.Sprintf("not within %s: %s", p.spec.Settle, p.unsettled(secretName))
+			finding.Have, finding.Want = p.rec.onTheWire(), tlskit.Serial(p.secret.leaf())
+			return finding, nil
+		case <-ctx.Done():
+			finding.Detail = p.unsettled(secretName)
+			return finding, nil
+		}
+		if p.cert != nil && p.secret != nil && p.rec.settled(p.secret.leaf(), p.spec.Probe.ConsecutiveNew) {
+			serial := tlskit.Serial(p.secret.leaf())
+			finding.Holds, finding.Have, finding.Want = true, serial, serial
+			finding.Detail = fmt.Sprintf("%d handshakes in a row at %s", p.spec.Probe.ConsecutiveNew, addresses(len(p.endpoints)))
+			return finding, nil
+		}
+	}
+}
+
+// unsettled says why the wire does not show what the Secret holds.
+func (p *proof) unsettled(secretName string) string {
+	switch {
+	case p.cert == nil:
+		return fmt.Sprintf("certificate %s cannot be watched", p.spec.Certificate)
+	case p.secret == nil:
+		text := fmt.Sprintf("secret %s/%s holds no certificate yet", p.spec.Certificate.Namespace, secretName)
+		if ready := p.cert.Status.Conditions.get("Ready"); ready.Status != "True" && ready.Message != "" {
+			text += "; the Certificate says: " + ready.Message
+		}
+		return text
+	}
+	return p.rec.whyNot(p.secret.leaf(), p.spec.Probe.ConsecutiveNew)
+}
+
+// rotate has the certificate renewed once and follows it to the wire. Whether
+// that went as it should is told by the rotation's judge.
+func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
+	p.rec = p.rec.restart()
+	r := newRotation(p, index)
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	late := time.NewTimer(time.Hour)
+	late.Stop()
+	defer late.Stop()
+
+	asked := make(chan requested, 1)
+	if p.spec.Trigger == triggerRenew {
+		earliest := p.issued.Add(apart)
+		p.wg.Go(func() { asked <- p.ask(ctx, earliest) })
+	}
+	p.env.Statusf("%s", r.status())
+	for !r.over() {
+		target, last := r.target, r.line.last()
+		select {
+		case a := <-asked:
+			switch {
+			case ctx.Err() != nil:
+				r.end = endCut
+			case a.err != nil:
+				return nil, a.err
+			default:
+				r.line.start = a.at
+				r.line.mark(hopAsked, a.at, "")
+			}
+		case c := <-p.changes:
+			if err := p.take(c); err != nil {
+				return nil, err
+			}
+			r.observe(c, p.env.Now())
+		case s := <-p.samples:
+			p.rec.add(s)
+			r.see(s)
+		case <-ticker.C:
+			p.env.Statusf("%s", r.status())
+		case <-late.C:
+			r.overdue = true
+		case <-ctx.Done():
+			r.end = endCut
+		}
+		if r.target != target {
+			r.overdue = false
+			late.Reset(p.spec.MaxSwitch.Std())
+		}
+		if r.line.last() != last && !r.over() {
+			p.env.Statusf("%s", r.status())
+		}
+	}
+	r.finish(p.env.Now())
+	if written, ok := r.line.when(hopSecret); ok {
+		p.issued = written
+	}
+	for _, line := range r.lines() {
+		p.env.Logf("%s", line)
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, fmt.Errorf("the measurement was interrupted: %w", context.Canceled)
+	}
+	return r, nil
+}
+
+// requested tells when cert-manager was asked for a renewal.
+type requested struct {
+	at  time.Time
+	err error
+}
+
+// ask asks for the renewal, not before earliest.
+func (p *proof) ask(ctx context.Context, earliest time.Time) requested {
+	timer := time.NewTimer(earliest.Sub(p.env.Now()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return requested{err: ctx.Err()}
+	}
+	at := p.env.Now()
+	return requested{at, renew(ctx, p.client, p.spec.Certificate, p.env.Now)}
+}
+
+// report adds a rotation to the outputs.
+func (p *proof) report(out *Outputs, r *rotation) {
+	out.Attempts += r.rec.attempts
+	out.Failures += r.rec.failed()
+	out.LongestGapMilliseconds = max(out.LongestGapMilliseconds, int(r.gap.Milliseconds()))
+	out.Timeline = append(out.Timeline, r.lines()...)
+	if r.target == nil {
+		return
+	}
+	before, after := r.before.secret.leaf(), r.after.secret.leaf()
+	if out.OldSerial == "" {
+		out.OldSerial, out.OldFingerprint, out.OldKey = tlskit.Serial(before), tlskit.Fingerprint(before), tlskit.KeyDigest(before)
+	}
+	out.NewSerial, out.NewFingerprint, out.NewKey = tlskit.Serial(after), tlskit.Fingerprint(after), tlskit.KeyDigest(after)
+	out.NotBefore, out.NotAfter = stamp(after.NotBefore), stamp(after.NotAfter)
+	out.Certificate = tlskit.EncodePEM(after)
+	out.Revision = r.after.cert.Status.Revision
+	out.SwitchMilliseconds = max(out.SwitchMilliseconds, int(r.lag().Milliseconds()))
+}
+
+func addresses(n int) string {
+	if n == 1 {
+		return "one address"
+	}
+	return fmt.Sprintf("each of %d addresses", n)
+}

@@ -1,0 +1,207 @@
+package assertrotation
+
+import (
+	"crypto/x509"
+	"time"
+
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// A record sums up the samples of one rotation. It belongs to one goroutine.
+type record struct {
+	attempts int
+	failures map[tlskit.Class]int
+	first    map[tlskit.Class]*tlskit.Failure // one example per class
+	series   []*series                        // per endpoint
+}
+
+// A series is what one address showed.
+type series struct {
+	name     string
+	attempts int
+	failures int
+
+	// shown counts the handshakes by fingerprint; seen has the certificates.
+	shown map[string]int
+	seen  map[string]*sighting
+
+	// The newest handshakes in a row that showed the same certificate.
+	current  *x509.Certificate
+	run      int
+	runStart time.Time // when the first of them had shown it
+
+	lastGood time.Time     // start of the newest successful probe
+	began    time.Time     // start of the first probe
+	gap      time.Duration // the longest time without a successful probe
+}
+
+// A sighting is a certificate on the wire.
+type sighting struct {
+	cert        *x509.Certificate
+	first, last time.Time
+}
+
+func newRecord(endpoints []tlskit.Endpoint) *record {
+	r := &record{
+		failures: make(map[tlskit.Class]int),
+		first:    make(map[tlskit.Class]*tlskit.Failure),
+		series:   make([]*series, len(endpoints)),
+	}
+	for i, e := range endpoints {
+		r.series[i] = &series{name: e.String(), shown: make(map[string]int), seen: make(map[string]*sighting)}
+	}
+	return r
+}
+
+// restart returns an empty record that goes on where this one ends: what each
+// address shows at present stays known, everything else is counted anew.
+func (r *record) restart() *record {
+	next := &record{
+		failures: make(map[tlskit.Class]int),
+		first:    make(map[tlskit.Class]*tlskit.Failure),
+		series:   make([]*series, len(r.series)),
+	}
+	for i, s := range r.series {
+		next.series[i] = &series{
+			name: s.name, shown: make(map[string]int), seen: make(map[string]*sighting),
+			current: s.current, run: s.run, runStart: s.runStart,
+			lastGood: s.lastGood, began: s.lastGood,
+		}
+	}
+	return next
+}
+
+// add takes a sample in. Samples of one address arrive as they end, so that a
+// slow probe with the old certificate interrupts a row of new ones: rightly,
+// because its client did see the old one.
+func (r *record) add(s sample) {
+	r.attempts++
+	one := r.series[s.endpoint]
+	one.attempts++
+	if one.began.IsZero() {
+		one.began = s.start
+	}
+	if s.leaf != nil {
+		one.show(s.leaf, s.shown())
+	}
+	if s.failure != nil {
+		r.failures[s.failure.Class]++
+		if r.first[s.failure.Class] == nil {
+			r.first[s.failure.Class] = s.failure
+		}
+		one.failures++
+		one.run = 0
+		return
+	}
+	since := one.lastGood
+	if since.IsZero() {
+		since = one.began
+	}
+	if s.start.After(since) {
+		one.gap = max(one.gap, s.start.Sub(since))
+		one.lastGood = s.start
+	}
+	if one.lastGood.IsZero() {
+		one.lastGood = s.start
+	}
+}
+
+func (s *series) show(leaf *x509.Certificate, at time.Time) {
+	f := tlskit.Fingerprint(leaf)
+	s.shown[f]++
+	if s.seen[f] == nil {
+		s.seen[f] = &sighting{cert: leaf, first: at, last: at}
+	}
+	if at.After(s.seen[f].last) {
+		s.seen[f].last = at
+	}
+	if s.current == nil || s.run == 0 || !s.current.Equal(leaf) {
+		s.current, s.run, s.runStart = leaf, 0, at
+	}
+	s.run++
+}
+
+// onTheWire returns the serials that the addresses show at present, nil if
+// there is none.
+func (r *record) onTheWire() any {
+	var list []string
+	for _, s := range r.series {
+		if s.current != nil {
+			list = append(list, tlskit.Serial(s.current))
+		}
+	}
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return list
+}
+
+// failed returns how many probes failed.
+func (r *record) failed() int {
+	n := 0
+	for _, c := range r.failures {
+		n += c
+	}
+	return n
+}
+
+// longestGap returns the longest time that any address was without a
+// successful probe, up to now.
+func (r *record) longestGap(now time.Time) (time.Duration, string) {
+	var (
+		most time.Duration
+		name string
+	)
+	for _, s := range r.series {
+		gap := s.gap
+		if since := s.lastGood; !since.IsZero() {
+			gap = max(gap, now.Sub(since))
+		} else if !s.began.IsZero() {
+			gap = max(gap, now.Sub(s.began))
+		}
+		if gap > most {
+			most, name = gap, s.name
+		}
+	}
+	return most, name
+}
+
+// settled reports whether every address has shown cert, and nothing else, in
+// its newest n handshakes, all of them successful.
+func (r *record) settled(cert *x509.Certificate, n int) bool {
+	return cert != nil && len(r.stragglers(cert, n)) == 0
+}
+
+// stragglers lists the addresses that have not shown cert n times in a row.
+func (r *record) stragglers(cert *x509.Certificate, n int) []*series {
+	var list []*series
+	for _, s := range r.series {
+		if s.current == nil || !s.current.Equal(cert) || s.run < n {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// firstSight returns when cert was first on the wire, and lastSwitch since when
+// every address shows only cert. Both are zero if that is not so.
+func (r *record) firstSight(cert *x509.Certificate) (at time.Time, name string) {
+	for _, s := range r.series {
+		if g := s.seen[tlskit.Fingerprint(cert)]; g != nil && (at.IsZero() || g.first.Before(at)) {
+			at, name = g.first, s.name
+		}
+	}
+	return at, name
+}
+
+func (r *record) lastSwitch() (at time.Time, name string) {
+	for _, s := range r.series {
+		if s.runStart.After(at) {
+			at, name = s.runStart, s.name
+		}
+	}
+	return at, name
+}

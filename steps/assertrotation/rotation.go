@@ -1,0 +1,288 @@
+package assertrotation
+
+import (
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// An ending says how the measurement of a rotation ended.
+type ending string
+
+const (
+	endComplete ending = "complete" // every address shows the new certificate
+	endFailed   ending = "failed"   // the issuance failed
+	endLate     ending = "late"     // the switch took too long
+	endCut      ending = "cut off"  // the step's time was over
+)
+
+// A rotation is one renewal on its way from the request to the wire. It is only
+// told what happens and never looks itself.
+type rotation struct {
+	proof   *proof
+	index   int
+	before  state
+	after   state
+	rec     *record
+	line    timeline
+	end     ending
+	ended   time.Time
+	since   time.Time     // since when everything is as it should be; zero if it is not
+	overdue bool          // the switch should be over
+	gap     time.Duration // the longest without a successful probe
+	gapAt   string        // and where
+
+	old     map[types.UID]bool  // requests that were there before
+	request *request            // the newest request of this rotation
+	target  *x509.Certificate   // what the Secret holds since this rotation
+	written []*x509.Certificate // everything that the Secret held since
+}
+
+func newRotation(p *proof, index int) *rotation {
+	r := &rotation{
+		proof: p, index: index, rec: p.rec,
+		before: state{p.cert, p.secret},
+		after:  state{p.cert, p.secret},
+		line:   timeline{start: p.env.Now()},
+		old:    make(map[types.UID]bool),
+	}
+	if !p.cert.issuing() {
+		for uid := range p.requests {
+			r.old[uid] = true
+		}
+	}
+	if p.spec.Trigger == triggerWait && p.cert.failed() {
+		// Waiting would take as long as cert-manager's pause.
+		r.end = endFailed
+		for _, q := range p.requests {
+			if q.Status.Conditions.get("Ready").Reason == "Failed" {
+				r.request = q
+			}
+		}
+	}
+	return r
+}
+
+// over reports whether the measurement has ended. It has not as long as a probe
+// is under way that was started before everything was as it should be: the
+// clients that a switch keeps waiting are the last to be heard of.
+func (r *rotation) over() bool {
+	switch {
+	case r.end != "":
+	case !r.switched():
+		r.since = time.Time{}
+		if r.overdue {
+			r.end = endLate
+		}
+	case r.since.IsZero():
+		r.since = r.proof.env.Now()
+		fallthrough
+	default:
+		if oldest, ok := r.proof.prober.oldest(); !ok || oldest.After(r.since) {
+			r.end = endComplete
+		}
+	}
+	return r.end != ""
+}
+
+// switched reports whether cert-manager is done and every address shows the new
+// certificate.
+func (r *rotation) switched() bool {
+	return r.target != nil && !r.after.cert.issuing() &&
+		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
+		r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew)
+}
+
+// observe takes in what the watch told.
+func (r *rotation) observe(c change, at time.Time) {
+	switch {
+	case c.certificate != nil:
+		r.after.cert = c.certificate
+		r.observeCertificate(c.certificate, at)
+	case c.request != nil:
+		r.observeRequest(c.request, at)
+	case c.secret != nil:
+		r.after.secret = c.secret
+		if leaf := c.secret.leaf(); !leaf.Equal(r.before.secret.leaf()) && !leaf.Equal(r.target) {
+			r.target = leaf
+			r.written = append(r.written, leaf)
+			r.mark(hopSecret, at, "serial "+tlskit.Serial(leaf))
+			if len(r.written) > 1 { // renewed again while the switch was under way
+				r.line.move(hopSecret, at, "serial "+tlskit.Serial(leaf))
+			}
+		}
+	}
+}
+
+func (r *rotation) observeCertificate(c *certificate, at time.Time) {
+	issuing := c.Status.Conditions.get("Issuing")
+	if issuing.Status == "True" {
+		r.mark(hopIssuing, at, issuing.Reason)
+	}
+	if c.Status.Revision > r.before.cert.Status.Revision {
+		r.mark(hopRevision, at, strconv.Itoa(c.Status.Revision))
+	}
+	if r.target == nil && c.failed() && r.failedAnew(c) {
+		r.end = endFailed
+	}
+}
+
+// failedAnew reports whether a failure in the status is one of this rotation,
+// not one that an earlier attempt left there.
+func (r *rotation) failedAnew(c *certificate) bool {
+	then := r.before.cert.Status
+	return then.LastFailureTime == nil ||
+		c.Status.FailedAttempts != then.FailedAttempts ||
+		!c.Status.LastFailureTime.Equal(then.LastFailureTime)
+}
+
+func (r *rotation) observeRequest(q *request, at time.Time) {
+	if r.old[q.Metadata.UID] {
+		return
+	}
+	if revision, err := strconv.Atoi(q.Metadata.Annotations[annotationRevision]); err == nil && revision <= r.before.cert.Status.Revision {
+		return
+	}
+	r.request = q
+	r.mark(hopCreated, at, q.Metadata.Name)
+	if q.Status.Conditions.isTrue("Approved") {
+		r.mark(hopApproved, at, "")
+	}
+	if q.Status.Conditions.isTrue("Ready") {
+		r.mark(hopSigned, at, "")
+	}
+}
+
+// see takes in what a probe saw.
+func (r *rotation) see(s sample) {
+	if s.leaf != nil && !s.leaf.Equal(r.before.secret.leaf()) {
+		r.mark(hopFirstServed, s.shown(), r.proof.endpoints[s.endpoint].String())
+	}
+}
+
+// mark records a hop. A rotation that was only waited for begins with its first
+// hop.
+func (r *rotation) mark(h hop, at time.Time, note string) {
+	if r.proof.spec.Trigger == triggerWait && len(r.line.entries) == 0 {
+		r.line.start = at
+	}
+	r.line.mark(h, at, note)
+}
+
+// finish closes the record.
+func (r *rotation) finish(at time.Time) {
+	r.ended = at
+	r.gap, r.gapAt = r.rec.longestGap(at)
+	if r.end == endComplete {
+		when, where := r.rec.lastSwitch()
+		r.line.mark(hopLastServed, when, where)
+	}
+}
+
+// lag returns the time from the Secret being written until every address showed
+// only its certificate; 0 if that did not happen.
+func (r *rotation) lag() time.Duration {
+	written, ok := r.line.when(hopSecret)
+	served, ok2 := r.line.when(hopLastServed)
+	if !ok || !ok2 {
+		return 0
+	}
+	return max(served.Sub(written), 0)
+}
+
+// lines renders the timeline.
+func (r *rotation) lines() []string {
+	lines := r.line.lines()
+	if r.proof.spec.Rotations > 1 {
+		for i := range lines {
+			lines[i] = fmt.Sprintf("rotation %d: %s", r.index+1, lines[i])
+		}
+	}
+	return lines
+}
+
+// status says where the rotation is, in one line.
+func (r *rotation) status() string {
+	var b strings.Builder
+	if n := r.proof.spec.Rotations; n > 1 {
+		fmt.Fprintf(&b, "rotation %d of %d: ", r.index+1, n)
+	}
+	now := r.proof.env.Now()
+	switch last := r.line.last(); {
+	case last == "" && r.proof.spec.Trigger == triggerWait && r.before.cert.Status.RenewalTime != nil:
+		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", stamp(r.before.cert.Status.RenewalTime.Time),
+			r.before.cert.Status.RenewalTime.Sub(now).Round(time.Second))
+	case last == "":
+		b.WriteString("waiting for the renewal")
+	default:
+		b.WriteString(string(last))
+	}
+	if r.request != nil && r.target == nil {
+		if ready := r.request.Status.Conditions.get("Ready"); ready.Status == "False" && ready.Message != "" {
+			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, ready.Message)
+		}
+	}
+	fmt.Fprintf(&b, "; %d probes, %d failed", r.rec.attempts, r.rec.failed())
+	if r.target != nil {
+		n := r.proof.spec.Probe.ConsecutiveNew
+		left := len(r.rec.stragglers(r.target, n))
+		fmt.Fprintf(&b, "; %d of %d addresses switched", len(r.rec.series)-left, len(r.rec.series))
+		if written, ok := r.line.when(hopSecret); ok {
+			fmt.Fprintf(&b, ", %s left", max(r.proof.spec.MaxSwitch.Std()-now.Sub(written), 0).Round(time.Second))
+		}
+	}
+	return b.String()
+}
+
+// failureClasses renders the failed probes by class: "2 dial, 1 tls".
+func (r *record) failureClasses() string {
+	var parts []string
+	for _, c := range slices.Sorted(maps.Keys(r.failures)) {
+		parts = append(parts, fmt.Sprintf("%d %s (%s)", r.failures[c], c, r.first[c].Error()))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// whyNot says which addresses have not shown cert n times in a row, and what
+// they showed instead.
+func (r *record) whyNot(cert *x509.Certificate, n int) string {
+	var parts []string
+	for _, s := range r.stragglers(cert, n) {
+		parts = append(parts, s.whyNot(cert, n))
+	}
+	if len(parts) == 0 {
+		return "every address shows it"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (s *series) whyNot(cert *x509.Certificate, n int) string {
+	total := 0
+	for _, c := range s.shown {
+		total += c
+	}
+	shown := s.shown[tlskit.Fingerprint(cert)]
+	switch {
+	case s.attempts == 0:
+		return s.name + " has not been probed yet"
+	case s.current == nil:
+		return fmt.Sprintf("%s: none of %d probes got a verified certificate", s.name, s.attempts)
+	case s.current.Equal(cert) && s.run == 0:
+		return fmt.Sprintf("%s: the newest of %d probes failed", s.name, s.attempts)
+	case s.current.Equal(cert):
+		return fmt.Sprintf("%s showed it in %d of %d handshakes, the newest %d in a row instead of %d", s.name, shown, total, s.run, n)
+	case shown > 0:
+		return fmt.Sprintf("%s showed it in %d of %d handshakes and still shows serial %s: one of its workers or replicas was left behind",
+			s.name, shown, total, tlskit.Serial(s.current))
+	default:
+		return fmt.Sprintf("%s never showed it in %d handshakes and shows serial %s: the gateway has not taken the Secret over", s.name, total, tlskit.Serial(s.current))
+	}
+}

@@ -1,0 +1,404 @@
+package assertrotation_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
+)
+
+const (
+	host      = "hello.example.local"
+	namespace = "ingress-apisix"
+)
+
+var (
+	certificates = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
+	requests     = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificaterequests"}
+	secrets      = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+)
+
+// A world is a cluster with cert-manager and a gateway, as far as a rotation
+// shows: it plays cert-manager's part in the order and with the fields that
+// cert-manager uses, and real TLS servers play the gateway.
+type world struct {
+	t         *testing.T
+	root, sub *tlstest.CA
+	client    *dynamicfake.FakeDynamicClient
+	replicas  []*replica
+	leaf      tlstest.Leaf
+
+	mu       sync.Mutex
+	pair     *tlstest.Pair
+	revision int
+	asked    int // how often a renewal was asked for
+
+	// What goes wrong.
+	issue    func(n int) *tlstest.Pair              // makes the nth certificate; nil for the default
+	keyOf    func(p *tlstest.Pair) []byte           // the key written to the Secret
+	issuer   string                                 // the issuer's name in the Secret's annotations
+	fail     string                                 // the request fails with this message
+	pending  string                                 // the request stays pending with this message
+	noPush   func(n, replica int) bool              // the nth Secret never reaches the replica
+	lag      func(replica int) time.Duration        // from the Secret to the replica
+	noCount  bool                                   // the revision is not counted
+	rotating func(n int, replica *replica, on bool) // told before (on) and after each switch
+	done     context.CancelFunc
+	wg       sync.WaitGroup
+}
+
+// A replica is one server behind the gateway's address.
+type replica struct {
+	server *tlstest.Server
+	dial   func(context.Context) (net.Conn, error)
+
+	refuse  atomic.Bool                  // connections are refused
+	hang    atomic.Bool                  // connections are accepted and not served
+	missing atomic.Bool                  // 404
+	stale   atomic.Pointer[tlstest.Pair] // one of two workers shows this
+	turn    atomic.Int64
+}
+
+func newWorld(t *testing.T, replicas int) *world {
+	t.Helper()
+	w := &world{t: t, root: tlstest.NewCA(t, "Root CA Lab"), issuer: "vault-issuer", revision: 1}
+	w.sub = w.root.Intermediate(t, "Intermediate CA Lab")
+	w.leaf = tlstest.Leaf{CommonName: "*.example.local", Names: []string{"*.example.local", "example.local"}}
+	w.pair = w.make()
+	ctx, cancel := context.WithCancel(context.Background())
+	w.done = cancel
+	scheme := runtime.NewScheme()
+	w.client = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme, map[schema.GroupVersionResource]string{
+		certificates: "CertificateList", requests: "CertificateRequestList", secrets: "SecretList",
+	}, w.certificate(), w.secret(), w.request(1, "True", "Issued", "Certificate fetched from issuer successfully"))
+	w.client.PrependReactor("update", "certificates", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		update := action.(clienttesting.UpdateAction)
+		if update.GetSubresource() == "status" && conditionOf(update.GetObject().(*unstructured.Unstructured), "Issuing")["reason"] == "ManuallyTriggered" {
+			w.mu.Lock()
+			w.asked++
+			w.mu.Unlock()
+			w.wg.Go(func() { w.renew(ctx) })
+		}
+		return false, nil, nil
+	})
+	for range replicas {
+		w.replicas = append(w.replicas, newReplica(t, w.pair))
+	}
+	return w
+}
+
+// close ends what the world started; inside a synctest bubble nothing may
+// outlive the test.
+func (w *world) close() {
+	w.done()
+	w.wg.Wait()
+	for _, r := range w.replicas {
+		r.server.Close()
+	}
+}
+
+func (w *world) make() *tlstest.Pair {
+	l := w.leaf
+	l.NotBefore = time.Now().Add(-30 * time.Second).Truncate(time.Second)
+	return w.sub.Issue(w.t, l)
+}
+
+func newReplica(t *testing.T, pair *tlstest.Pair) *replica {
+	r := &replica{}
+	r.server = tlstest.NewServer(t, pair, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if r.missing.Load() {
+			http.Error(rw, "404 Route Not Found", http.StatusNotFound)
+			return
+		}
+		_, _ = io.WriteString(rw, "hello")
+	}))
+	r.server.Hello = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if old := r.stale.Load(); old != nil && r.turn.Add(1)%2 == 0 {
+			return old.TLS, nil
+		}
+		return r.server.Pair().TLS, nil
+	}
+	r.dial = r.server.ServePipe()
+	return r
+}
+
+func (w *world) endpoints() []tlskit.Endpoint {
+	var list []tlskit.Endpoint
+	for i, r := range w.replicas {
+		list = append(list, tlskit.NewEndpoint(fmt.Sprintf("10.0.0.%d:30443", i+1), func(ctx context.Context) (net.Conn, error) {
+			if r.refuse.Load() {
+				return nil, errors.New("refused")
+			}
+			if r.hang.Load() {
+				conn, _ := net.Pipe()
+				return conn, nil
+			}
+			return r.dial(ctx)
+		}))
+	}
+	return list
+}
+
+// renew plays cert-manager from Issuing=True on.
+func (w *world) renew(ctx context.Context) {
+	w.mu.Lock()
+	next, old := w.revision+1, w.pair
+	w.mu.Unlock()
+	sleep := func(d time.Duration) bool {
+		select {
+		case <-time.After(d):
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if !sleep(20 * time.Millisecond) {
+		return
+	}
+	w.put(requests, w.request(next, "", "", ""))
+	sleep(10 * time.Millisecond)
+	switch {
+	case w.pending != "":
+		w.put(requests, w.request(next, "False", "Pending", w.pending))
+		return
+	case w.fail != "":
+		w.put(requests, w.request(next, "False", "Failed", w.fail))
+		sleep(5 * time.Millisecond)
+		w.update(func(u *unstructured.Unstructured) {
+			setCondition(u, "Issuing", "False", "Failed", "The certificate request has failed to complete and will be retried: "+w.fail)
+			_ = unstructured.SetNestedField(u.Object, time.Now().UTC().Format(time.RFC3339), "status", "lastFailureTime")
+			_ = unstructured.SetNestedField(u.Object, int64(1), "status", "failedIssuanceAttempts")
+		})
+		return
+	}
+	pair := old
+	if w.issue != nil {
+		pair = w.issue(next)
+	} else {
+		pair = w.make()
+	}
+	sleep(50 * time.Millisecond)
+	w.put(requests, w.request(next, "True", "Issued", "Certificate fetched from issuer successfully"))
+	sleep(10 * time.Millisecond)
+	w.mu.Lock()
+	w.pair, w.revision = pair, next
+	w.mu.Unlock()
+	w.put(secrets, w.secret())
+	for i, r := range w.replicas {
+		if w.noPush != nil && w.noPush(next-1, i) {
+			continue
+		}
+		w.wg.Go(func() {
+			lag := 300 * time.Millisecond
+			if w.lag != nil {
+				lag = w.lag(i)
+			}
+			if !sleep(lag) {
+				return
+			}
+			if w.rotating != nil {
+				w.rotating(next-1, r, true)
+			}
+			r.server.Use(pair)
+			if w.rotating != nil {
+				sleep(500 * time.Millisecond)
+				w.rotating(next-1, r, false)
+			}
+		})
+	}
+	sleep(5 * time.Millisecond)
+	if w.noCount {
+		return
+	}
+	w.update(func(u *unstructured.Unstructured) {
+		_ = unstructured.SetNestedField(u.Object, int64(next), "status", "revision")
+		setCondition(u, "Issuing", "", "", "")
+	})
+}
+
+func (w *world) put(resource schema.GroupVersionResource, u *unstructured.Unstructured) {
+	client := w.client.Resource(resource).Namespace(namespace)
+	_, err := client.Update(context.Background(), u, metav1.UpdateOptions{})
+	if err != nil {
+		_, err = client.Create(context.Background(), u, metav1.CreateOptions{})
+	}
+	if err != nil {
+		w.t.Errorf("%s: %v", u.GetName(), err)
+	}
+}
+
+func (w *world) update(change func(*unstructured.Unstructured)) {
+	client := w.client.Resource(certificates).Namespace(namespace)
+	u, err := client.Get(context.Background(), "hello-cert", metav1.GetOptions{})
+	if err == nil {
+		change(u)
+		_, err = client.Update(context.Background(), u, metav1.UpdateOptions{})
+	}
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *world) certificate() *unstructured.Unstructured {
+	return object("cert-manager.io/v1", "Certificate", "hello-cert", map[string]any{
+		"spec": map[string]any{
+			"secretName": "hello-tls", "duration": "1h0m0s", "renewBefore": "55m0s", "commonName": "*.example.local",
+			"dnsNames":   []any{"*.example.local", "example.local"},
+			"issuerRef":  map[string]any{"name": "vault-issuer", "kind": "ClusterIssuer"},
+			"privateKey": map[string]any{"rotationPolicy": "Always"},
+		},
+		"status": map[string]any{
+			"revision":   int64(1),
+			"conditions": []any{map[string]any{"type": "Ready", "status": "True", "reason": "Ready", "message": "Certificate is up to date and has not expired"}},
+		},
+	})
+}
+
+func (w *world) secret() *unstructured.Unstructured {
+	key := w.pair.KeyPEM
+	if w.keyOf != nil {
+		key = w.keyOf(w.pair)
+	}
+	u := object("v1", "Secret", "hello-tls", map[string]any{
+		"type": "kubernetes.io/tls",
+		"data": map[string]any{
+			"tls.crt": base64.StdEncoding.EncodeToString(w.pair.CertPEM),
+			"tls.key": base64.StdEncoding.EncodeToString(key),
+		},
+	})
+	u.SetAnnotations(map[string]string{
+		"cert-manager.io/certificate-name": "hello-cert",
+		"cert-manager.io/issuer-name":      w.issuer,
+		"cert-manager.io/issuer-kind":      "ClusterIssuer",
+	})
+	return u
+}
+
+func (w *world) request(revision int, ready, reason, message string) *unstructured.Unstructured {
+	u := object("cert-manager.io/v1", "CertificateRequest", fmt.Sprintf("hello-cert-%d", revision), map[string]any{})
+	u.SetAnnotations(map[string]string{
+		"cert-manager.io/certificate-name":     "hello-cert",
+		"cert-manager.io/certificate-revision": fmt.Sprint(revision),
+	})
+	if ready != "" {
+		setCondition(u, "Approved", "True", "cert-manager.io", "Certificate request has been approved by cert-manager.io")
+		setCondition(u, "Ready", ready, reason, message)
+	}
+	return u
+}
+
+func object(apiVersion, kind, name string, content map[string]any) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: content}
+	u.SetAPIVersion(apiVersion)
+	u.SetKind(kind)
+	u.SetNamespace(namespace)
+	u.SetName(name)
+	u.SetUID(types.UID("uid-of-" + name))
+	return u
+}
+
+func conditionOf(u *unstructured.Unstructured, kind string) map[string]any {
+	list, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	for _, c := range list {
+		if m := c.(map[string]any); m["type"] == kind {
+			return m
+		}
+	}
+	return nil
+}
+
+// setCondition sets a condition, or removes it if status is "".
+func setCondition(u *unstructured.Unstructured, kind, status, reason, message string) {
+	list, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	var kept []any
+	for _, c := range list {
+		if c.(map[string]any)["type"] != kind {
+			kept = append(kept, c)
+		}
+	}
+	if status != "" {
+		kept = append(kept, map[string]any{"type": kind, "status": status, "reason": reason, "message": message})
+	}
+	_ = unstructured.SetNestedSlice(u.Object, kept, "status", "conditions")
+}
+
+// newSpec returns the kind's defaults for the world.
+func (w *world) newSpec() *assertrotation.Spec {
+	s := assertrotation.Kind.New().(*assertrotation.Spec)
+	s.Certificate = assertrotation.Ref{Namespace: namespace, Name: "hello-cert"}
+	s.URL, s.Trust = "https://"+host, w.root.PEM()
+	s.MaxSwitch, s.Settle = engine.Duration(5*time.Second), engine.Duration(5*time.Second)
+	s.Probe.HTTP = "1.1" // cheaper
+	return s
+}
+
+// prove runs the proof for at most limit.
+func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, error) {
+	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), limit)
+	defer cancel()
+	r := &result{}
+	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log)}
+	began := time.Now()
+	out, findings, err := s.ProveAt(ctx, env, w.client, w.endpoints()...)
+	r.out, r.findings, r.took = out, findings, time.Since(began)
+	return r, err
+}
+
+// A result is what a proof returned.
+type result struct {
+	out      assertrotation.Outputs
+	findings []engine.Finding
+	took     time.Duration
+
+	mu          sync.Mutex
+	log, status []string
+}
+
+func (r *result) add(to *[]string) func(string, ...any) {
+	return func(format string, args ...any) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		*to = append(*to, fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *result) violated() []string {
+	var rules []string
+	for _, f := range r.findings {
+		if !f.Holds {
+			rules = append(rules, f.Rule)
+		}
+	}
+	return rules
+}
+
+func (r *result) find(rule string) engine.Finding {
+	for _, f := range r.findings {
+		if strings.HasPrefix(f.Rule, rule) {
+			return f
+		}
+	}
+	return engine.Finding{Rule: "no such finding: " + rule}
+}

@@ -1,0 +1,91 @@
+package assertrotation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A hop is a station of a new certificate on its way to the wire.
+type hop string
+
+// The hops, in the order in which they are usually reached.
+const (
+	hopAsked       hop = "asked"
+	hopIssuing     hop = "issuing"
+	hopCreated     hop = "request created"
+	hopApproved    hop = "request approved"
+	hopSigned      hop = "request ready"
+	hopSecret      hop = "secret written"
+	hopRevision    hop = "revision counted"
+	hopFirstServed hop = "first on the wire"
+	hopLastServed  hop = "all on the wire"
+)
+
+// A timeline records when the hops of one rotation were first reached.
+type timeline struct {
+	start   time.Time
+	entries []entry
+}
+
+type entry struct {
+	hop  hop
+	at   time.Time
+	note string
+}
+
+// mark records a hop, unless it was reached before, and reports whether it was
+// new.
+func (t *timeline) mark(h hop, at time.Time, note string) bool {
+	if _, ok := t.when(h); ok {
+		return false
+	}
+	t.entries = append(t.entries, entry{h, at, note})
+	return true
+}
+
+// move records a hop anew: it was reached later than it seemed.
+func (t *timeline) move(h hop, at time.Time, note string) {
+	for i := range t.entries {
+		if t.entries[i].hop == h {
+			t.entries[i] = entry{h, at, note}
+			return
+		}
+	}
+	t.mark(h, at, note)
+}
+
+func (t *timeline) when(h hop) (time.Time, bool) {
+	for _, e := range t.entries {
+		if e.hop == h {
+			return e.at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// last returns the hop that was reached last in time.
+func (t *timeline) last() hop {
+	var newest entry
+	for _, e := range t.entries {
+		if newest.hop == "" || !e.at.Before(newest.at) {
+			newest = e
+		}
+	}
+	return newest.hop
+}
+
+// lines renders the timeline, a line per hop, in the order of time: the wire
+// can be ahead of the watch.
+func (t *timeline) lines() []string {
+	sorted := slices.Clone(t.entries)
+	slices.SortStableFunc(sorted, func(a, b entry) int { return a.at.Compare(b.at) })
+	lines := make([]string, len(sorted))
+	for i, e := range sorted {
+		lines[i] = fmt.Sprintf("%+.3fs %s", e.at.Sub(t.start).Seconds(), e.hop)
+		if e.note != "" {
+			lines[i] += " (" + e.note + ")"
+		}
+	}
+	return lines
+}

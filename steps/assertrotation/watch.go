@@ -1,0 +1,80 @@
+package assertrotation
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// A change is the new state of one of the watched objects, or an error.
+type change struct {
+	certificate *certificate
+	request     *request
+	secret      *bundle
+	err         error // the watch cannot go on
+}
+
+// watch follows a Certificate, its CertificateRequests and its Secret until ctx
+// ends. The first changes are the present states. Lost connections are taken
+// up again; what may not be read at all is reported as an error. The goroutines
+// count in wg.
+func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, ref Ref, secretName string) <-chan change {
+	changes := make(chan change)
+	send := func(c change) {
+		select {
+		case changes <- c:
+		case <-ctx.Done():
+		}
+	}
+	follow := func(resource schema.GroupVersionResource, name string, handle func(*unstructured.Unstructured) (change, bool)) {
+		informer := dynamicinformer.NewFilteredDynamicInformer(client, resource, ref.Namespace, 0, nil, func(o *metav1.ListOptions) {
+			if name != "" {
+				o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+			}
+		}).Informer()
+		seen := func(obj any) {
+			u, ok := obj.(*unstructured.Unstructured)
+			if !ok || name != "" && u.GetName() != name {
+				return
+			}
+			if c, ok := handle(u); ok {
+				send(c)
+			}
+		}
+		// Neither call fails before the informer runs.
+		_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    seen,
+			UpdateFunc: func(_, obj any) { seen(obj) },
+		})
+		_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+			if err = kubekit.Classify(err); isPermanent(err) {
+				send(change{err: fmt.Errorf("watching %s in namespace %s: %w", resource.Resource, ref.Namespace, err)})
+			}
+		})
+		wg.Go(func() { informer.RunWithContext(ctx) })
+	}
+	follow(certificates, ref.Name, func(u *unstructured.Unstructured) (change, bool) {
+		c, err := decode[certificate](u)
+		return change{certificate: c, err: engine.Permanent(err)}, true
+	})
+	follow(secrets, secretName, func(u *unstructured.Unstructured) (change, bool) {
+		b, err := decodeBundle(u)
+		return change{secret: b}, err == nil // else it is not filled yet
+	})
+	follow(requests, "", func(u *unstructured.Unstructured) (change, bool) {
+		r, err := decode[request](u)
+		return change{request: r, err: engine.Permanent(err)}, u.GetAnnotations()[annotationCertificate] == ref.Name
+	})
+	return changes
+}

@@ -1,0 +1,203 @@
+package curltls
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// A visit is one connection with its request, as far as it came.
+type visit struct {
+	name     string // of the endpoint
+	at       time.Time
+	conn     *tlskit.Conn     // nil if there was no verified connection
+	response *tlskit.Response // nil if there was no answer
+	failure  *tlskit.Failure  // why the visit ended early
+
+	secret        *x509.Certificate // what the Secret of equalsSecret begins with
+	secretProblem string            // why there is none
+
+	transcript []string
+}
+
+func (v *visit) protocol() string {
+	if p := v.conn.State.NegotiatedProtocol; p != "" {
+		return p
+	}
+	return tlskit.HTTP1 // without negotiation there is nothing else
+}
+
+// excerpt returns the beginning of the body, for messages.
+func (v *visit) excerpt() string {
+	const most = 120
+	text := strings.Join(strings.Fields(string(v.response.Body)), " ")
+	if text == "" {
+		return "the body is empty"
+	}
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + "…"
+	}
+	return "the body begins with " + text
+}
+
+func (v *visit) outputs() Outputs {
+	var out Outputs
+	if v.conn != nil {
+		leaf := v.conn.Leaf()
+		out = Outputs{
+			Protocol:        v.protocol(),
+			TLSVersion:      tls.VersionName(v.conn.State.Version),
+			RemoteAddress:   v.conn.Remote,
+			PeerSerial:      tlskit.Serial(leaf),
+			PeerFingerprint: tlskit.Fingerprint(leaf),
+			PeerKey:         tlskit.KeyDigest(leaf),
+			PeerCertificate: tlskit.EncodePEM(leaf),
+			Issuer:          leaf.Issuer.String(),
+			NotAfter:        leaf.NotAfter.UTC().Format(time.RFC3339),
+		}
+	}
+	if v.response != nil {
+		out.Status = v.response.Code
+	}
+	return out
+}
+
+// A visitor makes the visits of one attempt.
+type visitor struct {
+	spec   *Spec
+	url    *url.URL
+	env    *engine.Env
+	client *tlskit.Client
+}
+
+// visitAll visits every endpoint at once, or the first that can be reached.
+// There is always at least one visit.
+func (vr *visitor) visitAll(ctx context.Context, endpoints []tlskit.Endpoint) []*visit {
+	if vr.spec.Endpoints != tlskit.EndpointsAll {
+		return []*visit{vr.visit(ctx, endpoints)}
+	}
+	visits := make([]*visit, len(endpoints))
+	var wg sync.WaitGroup
+	for i := range endpoints {
+		wg.Go(func() { visits[i] = vr.visit(ctx, endpoints[i:i+1]) })
+	}
+	wg.Wait()
+	return visits
+}
+
+func (vr *visitor) visit(ctx context.Context, endpoints []tlskit.Endpoint) *visit {
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
+	v := &visit{at: vr.env.Now()}
+	v.say("%s: dialling %s", vr.url.Hostname(), list(endpoints))
+	conn, err := vr.client.ConnectFirst(ctx, endpoints)
+	if err != nil {
+		v.name = list(endpoints)
+		v.fail(err)
+		return v
+	}
+	defer conn.Close()
+	v.conn, v.name = conn, conn.Endpoint.String()
+	v.transcript = append(v.transcript, conn.Describe(v.at)...)
+
+	req, err := vr.request(ctx)
+	if err != nil {
+		v.fail(err)
+		return v
+	}
+	proto := "HTTP/1.1"
+	if v.protocol() == tlskit.HTTP2 {
+		proto = "HTTP/2.0"
+	}
+	v.transcript = append(v.transcript, tlskit.DescribeRequest(req, proto)...)
+	if v.response, err = conn.Do(ctx, req); err != nil {
+		v.fail(err)
+		return v
+	}
+	v.transcript = append(v.transcript, v.response.Describe()...)
+	return v
+}
+
+func (vr *visitor) request(ctx context.Context) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, vr.spec.Method, vr.url.String(), strings.NewReader(vr.spec.Body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", "ztplan")
+	for name, value := range vr.spec.Headers {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+func (v *visit) say(format string, args ...any) {
+	v.transcript = append(v.transcript, fmt.Sprintf(format, args...))
+}
+
+// fail records why the visit ended early.
+func (v *visit) fail(err error) {
+	var f *tlskit.Failure
+	if !errors.As(err, &f) {
+		f = &tlskit.Failure{Class: tlskit.ClassDial, Endpoint: v.name, Reason: err.Error()}
+	} else if joined := err.Error(); joined != f.Error() {
+		f = &tlskit.Failure{Class: f.Class, Reason: strings.ReplaceAll(joined, "\n", "; "), Hint: f.Hint}
+	}
+	v.failure = f
+	v.say("%s", f.Error())
+	if len(f.Chain) > 0 {
+		v.transcript = append(v.transcript, tlskit.DescribeChain(f.Chain, v.at)...)
+	}
+}
+
+func list(endpoints []tlskit.Endpoint) string {
+	names := make([]string, len(endpoints))
+	for i, e := range endpoints {
+		names[i] = e.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// readSecret reads the Secret of equalsSecret for all visits.
+func (vr *visitor) readSecret(ctx context.Context, visits []*visit) error {
+	ref := vr.spec.Expect.Certificate.EqualsSecret
+	cluster, err := kubekit.Connect(ctx, vr.env)
+	if err != nil {
+		return err
+	}
+	secret, err := cluster.Client().CoreV1().Secrets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	var (
+		leaf    *x509.Certificate
+		problem string
+	)
+	switch {
+	case apierrors.IsNotFound(err):
+		problem = "the Secret does not exist: has its Certificate been issued?"
+	case err != nil:
+		return fmt.Errorf("secret %s: %w", ref, kubekit.Classify(err))
+	default:
+		chain, err := tlskit.ParseChain(secret.Data["tls.crt"])
+		if err != nil {
+			problem = fmt.Sprintf("tls.crt of the Secret: %v", err)
+		} else {
+			leaf = chain[0]
+		}
+	}
+	for _, v := range visits {
+		v.secret, v.secretProblem = leaf, problem
+	}
+	return nil
+}

@@ -1,0 +1,315 @@
+// Package helminstall installs a Helm chart and keeps it at the version and
+// values that the plan says.
+//
+// # What it looks at
+//
+// The chart, from its repository, registry or path, and the newest revision of
+// the release, which is stored as the helm command stores it. Both may come
+// from anywhere: a release that somebody else installed is taken over as it is
+// if it agrees with the plan.
+//
+// # Which edits it makes
+//
+//   - The namespace, if it is absent and createNamespace is true.
+//   - CustomResourceDefinitions in the chart's crds folder that the cluster
+//     lacks. Helm installs them with the first install only; here they are also
+//     restored. Those that exist are never changed: like Helm, but with a
+//     warning when they lack a version that the chart brings.
+//   - The release: one edit that installs or upgrades, and shows versions and
+//     the changed values. It is left out if chart, version, content and the
+//     values in effect are those of the deployed release. That matters, because
+//     helm upgrade is never idle: it runs hooks again, and charts make new
+//     random secrets.
+//   - Objects of the release that are missing from the cluster: they are created
+//     as the stored manifest has them, without an upgrade.
+//   - Readiness, unless wait is false: edits that can only be waited for.
+//     Deployments must be available, Jobs complete, CustomResourceDefinitions
+//     established. Of a StatefulSet with the update strategy OnDelete, such as
+//     Vault's, the pods must run and need not be ready, because Vault's become
+//     ready only when they are unsealed. A webhook with the failure policy Fail
+//     needs its CA bundle and a ready pod, or the API server would refuse what
+//     the next step applies.
+//
+// Hooks run as part of the release's edit. Nothing is ever rolled back or
+// uninstalled: both could take a volume's data or a workload's state with them.
+//
+// # A release that was cut off
+//
+// A run that is interrupted records its release as failed. One that is killed
+// leaves it pending, which makes Helm refuse everything (helm/helm#8987). When
+// whoever made it is gone, the step goes on: a release that was never deployed
+// is installed again over what is there, so that its install hooks run; any
+// other is upgraded. While its maker may be alive, the step waits: until the
+// process is gone, if it ran on this machine; else until its own time limit is
+// over; for other tools until ten minutes have passed in silence.
+//
+// # What it refuses
+//
+// Versions that are not exact; a release of another chart under the same name;
+// a release that somebody else brought to a newer version; values that the
+// chart's schema forbids; charts that do not support the cluster's version.
+// Values that nothing in the chart reads, which Helm drops in silence, are
+// warned about, and refused if strict is true.
+package helminstall
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// Kind is helmInstall. Its timeout is that of slow images and of etcd, whose
+// first readiness check comes after a minute.
+var Kind = engine.NewKind("helmInstall", policy(), func() *Spec {
+	return &Spec{Namespace: "default", CreateNamespace: true, Wait: true, MaxHistory: 10}
+})
+
+func policy() engine.Policy {
+	p := engine.DefaultPolicy()
+	p.Timeout = 10 * time.Minute
+	return p
+}
+
+// Spec is what a plan says about a release.
+type Spec struct {
+	// Repo is the address of the chart repository: https://…, or oci://… for a
+	// registry, either of the folder that holds the chart or of the chart
+	// itself. Leave it out for a chart beside the plan. --mirror says where an
+	// address is really fetched from.
+	Repo string `yaml:"repo"`
+
+	// Chart is the chart's name in repo. Without repo it is an oci:// address or
+	// the path of a chart directory or .tgz, relative to the plan. It may be
+	// left out if repo is the oci:// address of the chart.
+	Chart string `yaml:"chart"`
+
+	// Version is the chart's version, exact, such as 1.2.3 or v1.2.3. Ranges
+	// are refused, because two runs of one plan could install different
+	// software. It may be left out for a path only.
+	Version string `yaml:"version"`
+
+	// Release is the name of the release. Default: the chart's name.
+	Release string `yaml:"release"`
+
+	// Namespace is where the release is stored and installed. Default: default.
+	Namespace string `yaml:"namespace" check:"nonempty"`
+
+	// CreateNamespace creates the namespace if it is absent. Default: true.
+	CreateNamespace bool `yaml:"createNamespace"`
+
+	// Values are the chart's values, inline, on top of those in valuesFiles.
+	// null removes a default of the chart.
+	Values map[string]any `yaml:"values"`
+
+	// ValuesFiles are YAML files with values; of maps the later file wins key
+	// by key, of everything else as a whole.
+	ValuesFiles []engine.File `yaml:"valuesFiles" check:"exists"`
+
+	// Strict refuses values that nothing in the chart reads, instead of warning.
+	// Default: false.
+	Strict bool `yaml:"strict"`
+
+	// SkipCRDs leaves the chart's crds folder alone. It has no influence on
+	// CustomResourceDefinitions among the chart's templates. Default: false.
+	SkipCRDs bool `yaml:"skipCRDs"`
+
+	// Wait waits until the release is at work: workloads available, Jobs
+	// complete, webhooks able to answer. The step's timeout bounds it. Default:
+	// true.
+	Wait bool `yaml:"wait"`
+
+	// MaxHistory is how many revisions of the release are kept; 0 keeps all.
+	// Default: 10, as in Helm.
+	MaxHistory int `yaml:"maxHistory" check:"min=0"`
+
+	// TakeOwnership lets the release adopt objects that exist and belong to no
+	// release, or to another. Without it they are an error. Default: false.
+	TakeOwnership bool `yaml:"takeOwnership"`
+
+	// Username is sent to the repository, and nowhere else.
+	Username string `yaml:"username"`
+
+	// Password goes with username.
+	Password engine.Secret `yaml:"password"`
+
+	// CAFile holds PEM certificates that the repository's certificate may chain
+	// to, in addition to the system's.
+	CAFile engine.File `yaml:"caFile" check:"exists"`
+}
+
+// Outputs are the facts about the release.
+type Outputs struct {
+	// Release is the name of the release.
+	Release string `yaml:"release"`
+	// Namespace is the namespace of the release.
+	Namespace string `yaml:"namespace"`
+	// Revision counts installs and upgrades, from 1.
+	Revision int `yaml:"revision"`
+	// Chart is the chart's name.
+	Chart string `yaml:"chart"`
+	// Version is the chart's version.
+	Version string `yaml:"version"`
+	// AppVersion is the version of the software in the chart, as the chart
+	// says; values may select another image.
+	AppVersion string `yaml:"appVersion"`
+	// ManifestDigest is the SHA-256, in hex, of the manifest of the release.
+	ManifestDigest string `yaml:"manifestDigest"`
+}
+
+func (s *Spec) source() helmkit.Source {
+	return helmkit.Source{
+		Repo: s.Repo, Chart: s.Chart, Version: s.Version,
+		Username: s.Username, Password: s.Password, CAFile: s.CAFile,
+	}
+}
+
+// Inspect implements engine.Step.
+func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
+	w, err := s.gather(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	out := w.outputs()
+	if err := helmkit.Refuse(w.release, w.chart); err != nil {
+		return out, nil, err
+	}
+	if err := s.remarks(ctx, env, w); err != nil {
+		return out, nil, err
+	}
+	edits, err := w.edits(ctx, env)
+	return out, edits, err
+}
+
+// world is what Inspect looks at.
+type world struct {
+	spec    *Spec
+	values  helmkit.Values
+	chart   *helmkit.Chart
+	cluster *kubekit.Cluster
+	name    string
+	release *helmkit.Release // nil if there is none
+
+	namespace []engine.Edit
+	missing   []*helmkit.CRD
+	older     []string // remarks about CRDs
+}
+
+// gather asks the repository and the cluster at the same time, as far as the
+// name of the release is known without the chart.
+func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
+	w := &world{spec: s, name: s.Release}
+	var err error
+	if w.values, err = helmkit.ReadValues(s.ValuesFiles, s.Values); err != nil {
+		return nil, err
+	}
+	if w.name == "" {
+		w.name = s.source().Name()
+	}
+	var (
+		wg       sync.WaitGroup
+		chartErr error
+	)
+	fetch := func() {
+		if w.chart, chartErr = helmkit.Fetch(ctx, env, s.source()); chartErr == nil && w.name == "" {
+			w.name = w.chart.Name
+		}
+	}
+	if w.name == "" {
+		fetch()
+		if chartErr != nil {
+			return nil, chartErr
+		}
+	} else {
+		wg.Go(fetch)
+	}
+	clusterErr := w.ask(ctx, env)
+	wg.Wait()
+	if clusterErr != nil {
+		return nil, clusterErr
+	}
+	if chartErr != nil {
+		return nil, chartErr
+	}
+	if s.SkipCRDs {
+		return w, nil
+	}
+	crds, err := w.chart.CRDs(w.values)
+	if err != nil {
+		return nil, engine.Permanent(err)
+	}
+	w.missing, w.older, err = helmkit.MissingCRDs(ctx, w.cluster, crds)
+	return w, err
+}
+
+// ask asks the cluster for the namespace and the release.
+func (w *world) ask(ctx context.Context, env *engine.Env) error {
+	var err error
+	if w.cluster, err = kubekit.Connect(ctx, env); err != nil {
+		return err
+	}
+	var (
+		wg    sync.WaitGroup
+		nsErr error
+	)
+	wg.Go(func() { w.namespace, nsErr = helmkit.Namespace(ctx, env, w.cluster, w.spec.Namespace) })
+	w.release, err = helmkit.Read(ctx, w.cluster, w.spec.Namespace, w.name)
+	wg.Wait()
+	if err != nil {
+		return err
+	}
+	return nsErr
+}
+
+func (w *world) outputs() Outputs {
+	out := Outputs{
+		Release: w.name, Namespace: w.spec.Namespace,
+		Chart: w.chart.Name, Version: w.chart.Version, AppVersion: w.chart.AppVersion,
+	}
+	if r := w.release; r != nil {
+		out.Revision, out.ManifestDigest = r.Revision, r.ManifestDigest()
+		out.Chart, out.Version, out.AppVersion = r.Chart, r.Version, r.AppVersion
+	}
+	return out
+}
+
+// remarks warns, once in a run, about what is probably not meant.
+func (s *Spec) remarks(ctx context.Context, env *engine.Env, w *world) error {
+	unknown := w.chart.UnknownValues(w.values)
+	if s.Strict && len(unknown) > 0 {
+		return engine.WithHint(
+			engine.Permanent(fmt.Errorf("chart %s %s does not know these values: %s", w.chart.Name, w.chart.Version, join(unknown))),
+			"correct or remove them; strict: false only warns")
+	}
+	key := strings.Join([]string{"helmInstall remarks", env.Step, w.chart.Name, w.chart.Version}, " ")
+	_, err := engine.Share(ctx, env.Session, key, func(context.Context) (bool, error) {
+		if w.chart.Deprecated() {
+			env.Warnf("chart %s %s is deprecated by its authors", w.chart.Name, w.chart.Version)
+		}
+		for _, u := range unknown {
+			advice := ""
+			if u.Advice != "" {
+				advice = ": " + u.Advice
+			}
+			env.Warnf("values: chart %s %s does not know %s and ignores it%s", w.chart.Name, w.chart.Version, u.Path, advice)
+		}
+		for _, r := range w.older {
+			env.Warnf("%s", r)
+		}
+		return true, nil
+	})
+	return err
+}
+
+func join(unknown []helmkit.UnknownValue) string {
+	parts := make([]string, len(unknown))
+	for i, u := range unknown {
+		parts[i] = u.String()
+	}
+	return strings.Join(parts, ", ")
+}

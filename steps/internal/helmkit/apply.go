@@ -1,0 +1,186 @@
+package helmkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/release"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// An Operation installs or upgrades a release.
+type Operation struct {
+	Chart     *Chart
+	Values    Values
+	Name      string
+	Namespace string
+	// Previous is the release as it was looked at, nil if there is none.
+	Previous *Release
+	// MaxHistory is how many revisions are kept; 0 means all.
+	MaxHistory int
+	// TakeOwnership lets the release adopt objects that belong to no release
+	// or to another.
+	TakeOwnership bool
+	// Until is when the operation has ended in any case; others go by it if
+	// this process dies on another machine.
+	Until time.Time
+}
+
+// maxHookWait is what Helm gets as its own time limit. The edit's context ends
+// sooner, and what waits here waits with that.
+const maxHookWait = 24 * time.Hour
+
+// Apply installs or upgrades. It returns when the hooks have run; it does not
+// wait for workloads, and it creates nothing from the chart's crds folder.
+//
+// What was left behind is completed, and nothing is deleted for it:
+//
+//   - If no revision was ever deployed, the objects that exist are adopted and
+//     brought up to date, and the install hooks run (again), as with helm
+//     install --replace. A plain upgrade would skip them.
+//   - Otherwise the newest revision is recorded as failed and an upgrade
+//     follows, which compares with the last revision that was deployed.
+//
+// When ctx ends first, what is waited for is given up and the release recorded
+// as failed.
+func (o *Operation) Apply(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster) error {
+	claim := cacheOf(env).claim()
+	err := o.apply(ctx, env, cluster, claim.id)
+	claim.end(err == nil)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("release %s/%s: %w", o.Namespace, o.Name, err)
+	if ctx.Err() != nil {
+		return engine.WithHint(&cutOff{err, context.Cause(ctx)}, "the release is recorded as failed; the next run goes on from there")
+	}
+	return explain(err)
+}
+
+// cutOff is an error of Helm, which drops causes, with the cause.
+type cutOff struct{ err, cause error }
+
+func (c *cutOff) Error() string   { return c.err.Error() }
+func (c *cutOff) Unwrap() []error { return []error{c.err, c.cause} }
+
+func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, claim string) error {
+	cfg, err := configuration(ctx, env, cluster, o.Namespace)
+	if err != nil {
+		return err
+	}
+	chart, err := o.Chart.load()
+	if err != nil {
+		return err
+	}
+	revision := 1
+	if o.Previous != nil {
+		revision = o.Previous.Revision + 1
+		if err := o.settle(cfg, o.Previous); err != nil {
+			return err
+		}
+	}
+	labels := labelsFor(revision, o.Chart.Digest, claim, o.Until)
+	cfg.Releases.MaxHistory = o.MaxHistory
+	// Helm is not told that ctx ended: it would go on in the background. Its
+	// requests and waits end, and it records what became of the release.
+	hctx := context.WithoutCancel(ctx)
+	if o.Previous == nil || !o.Previous.EverDeployed || o.Previous.Status == release.StatusUninstalled.String() {
+		env.Statusf("installing chart %s %s", o.Chart.Name, o.Chart.Version)
+		in := action.NewInstall(cfg)
+		in.ReleaseName, in.Namespace = o.Name, o.Namespace
+		in.Replace = o.Previous != nil
+		in.SkipCRDs = true
+		in.Timeout = maxHookWait
+		in.TakeOwnership = o.TakeOwnership
+		in.Labels = labels
+		_, err = in.RunWithContext(hctx, chart, o.Values.copied())
+		return err
+	}
+	env.Statusf("upgrading to chart %s %s", o.Chart.Name, o.Chart.Version)
+	up := action.NewUpgrade(cfg)
+	up.Namespace = o.Namespace
+	up.SkipCRDs = true
+	up.Timeout = maxHookWait
+	up.TakeOwnership = o.TakeOwnership
+	up.ResetValues = true // never the values of the revision before
+	up.MaxHistory = o.MaxHistory
+	up.Labels = labels
+	_, err = up.RunWithContext(hctx, o.Name, chart, o.Values.copied())
+	return err
+}
+
+// settle records a revision that was cut off as failed, which lets Helm go on.
+func (o *Operation) settle(cfg *action.Configuration, r *Release) error {
+	if !r.pending() {
+		return nil
+	}
+	last, err := cfg.Releases.Get(r.Name, r.Revision)
+	if err != nil {
+		return err
+	}
+	if last.Info.Status != release.Status(r.Status) {
+		return fmt.Errorf("revision %d was %s and is now %s: somebody else works on the release", r.Revision, r.Status, last.Info.Status)
+	}
+	last.SetStatus(release.StatusFailed, fmt.Sprintf("cut off while %s; continued by ztplan", r.Status))
+	return cfg.Releases.Update(last)
+}
+
+func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, namespace string) (*action.Configuration, error) {
+	g, err := newGetter(ctx, cluster, namespace)
+	if err != nil {
+		return nil, err
+	}
+	clientset, err := kubernetes.NewForConfig(g.config)
+	if err != nil {
+		return nil, err
+	}
+	logf := func(format string, args ...any) { env.Logf("helm: "+format, args...) }
+	kc := kube.New(g)
+	kc.Namespace, kc.Log = namespace, logf
+	// Helm's own context would end the recording of a failed release too.
+	records := storageIn(context.WithoutCancel(ctx), clientset.CoreV1().Secrets(namespace))
+	return &action.Configuration{
+		RESTClientGetter: g,
+		KubeClient:       &client{Client: kc, ctx: ctx, env: env, cluster: cluster},
+		Releases:         records,
+		Log:              logf,
+		HookOutputFunc:   func(_, _, _ string) io.Writer { return io.Discard },
+	}, nil
+}
+
+// explain marks errors of Helm that another try cannot cure, and says what to
+// do about the known ones. Helm has no types for them.
+func explain(err error) error {
+	said := err.Error()
+	permanent := []struct{ part, hint string }{
+		{"cannot be imported into the current release", "the object was made by something else: remove it, or set takeOwnership: true to let this release have it"},
+		{"values don't meet the specifications of the schema", "correct the values; helm show values prints what the chart knows"},
+		{"chart requires kubeVersion", "choose a version of the chart that supports the cluster"},
+		{"execution error at", "the chart refuses these values: correct them"},
+		{"parse error at", "the chart cannot be rendered with these values"},
+		{"error calling include", "the chart cannot be rendered with these values"},
+		{"updates to statefulset spec", "a field that cannot be changed differs, such as the size of a volume claim: put it back, or delete the StatefulSet with --cascade=orphan first"},
+		{"field is immutable", "a field that cannot be changed differs: put it back, or delete the object first"},
+	}
+	for _, p := range permanent {
+		if strings.Contains(said, p.part) {
+			return engine.WithHint(engine.Permanent(err), p.hint)
+		}
+	}
+	if strings.Contains(said, "no matches for kind") {
+		return engine.WithHint(err, "a CustomResourceDefinition is missing: the chart has none for it (look for a value that installs them), or an earlier step must install it")
+	}
+	if errors.Is(err, kubekit.ErrReadOnly) {
+		return engine.Permanent(err)
+	}
+	return kubekit.Classify(err)
+}

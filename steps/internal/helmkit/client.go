@@ -1,0 +1,154 @@
+package helmkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v3/pkg/kube"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// client is Helm's client of the cluster, with waits that end with the edit,
+// watch instead of polling, and say what they wait for.
+type client struct {
+	*kube.Client
+	ctx     context.Context
+	env     *engine.Env
+	cluster *kubekit.Cluster
+}
+
+// WatchUntilReady waits for a hook: a Job until it has completed, a Pod until
+// it has succeeded, anything else not at all. The time limit is the edit's.
+func (c *client) WatchUntilReady(resources kube.ResourceList, _ time.Duration) error {
+	for _, info := range resources {
+		kind := info.Mapping.GroupVersionKind.Kind
+		if kind != "Job" && kind != "Pod" {
+			continue
+		}
+		c.env.Statusf("waiting for hook %s %s/%s", kind, info.Namespace, info.Name)
+		if err := c.completed(info); err != nil {
+			return fmt.Errorf("%s %s/%s: %w%s", kind, info.Namespace, info.Name, err, c.lastWords(kind, info))
+		}
+	}
+	return nil
+}
+
+// completed waits until the Job or Pod has run to its end. One that is gone by
+// then deleted itself after its completion.
+func (c *client) completed(info *resource.Info) error {
+	ref := refOf(info)
+	for {
+		have, err := c.cluster.Status(c.ctx, ref)
+		if err != nil {
+			return err
+		}
+		if have[0].Object == nil {
+			return nil
+		}
+		if done, err := ended(have[0].Object); done {
+			return err
+		}
+		if err := c.cluster.AwaitChange(c.ctx, have[0].Watch...); c.ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func refOf(info *resource.Info) kubekit.Ref {
+	version, kind := info.Mapping.GroupVersionKind.ToAPIVersionAndKind()
+	return kubekit.Ref{APIVersion: version, Kind: kind, Namespace: info.Namespace, Name: info.Name}
+}
+
+// ended reports whether a Job or Pod has run to its end, and how.
+func ended(obj *unstructured.Unstructured) (bool, error) {
+	if obj.GetKind() == "Pod" {
+		switch phase, _, _ := unstructured.NestedString(obj.Object, "status", "phase"); phase {
+		case "Succeeded":
+			return true, nil
+		case "Failed":
+			return true, errors.New("the pod failed")
+		}
+		return false, nil
+	}
+	conditions, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
+	for _, item := range conditions {
+		m, _ := item.(map[string]any)
+		if m["status"] != "True" {
+			continue
+		}
+		switch m["type"] {
+		case "Complete":
+			return true, nil
+		case "Failed":
+			return true, fmt.Errorf("the job failed: %s: %s", text(m["reason"]), text(m["message"]))
+		}
+	}
+	return false, nil
+}
+
+// lastWords returns the end of what the failed hook's newest pod wrote, ready
+// to be appended to an error, or "".
+func (c *client) lastWords(kind string, info *resource.Info) string {
+	if c.ctx.Err() != nil {
+		return ""
+	}
+	selector := metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + info.Name}
+	if kind == "Pod" {
+		selector = metav1.ListOptions{FieldSelector: "metadata.name=" + info.Name}
+	}
+	pods, err := c.cluster.Client().CoreV1().Pods(info.Namespace).List(c.ctx, selector)
+	if err != nil || len(pods.Items) == 0 {
+		return ""
+	}
+	newest := pods.Items[0]
+	for _, p := range pods.Items[1:] {
+		if p.CreationTimestamp.After(newest.CreationTimestamp.Time) {
+			newest = p
+		}
+	}
+	lines, limit := int64(5), int64(4<<10)
+	r, err := c.cluster.Client().CoreV1().Pods(info.Namespace).GetLogs(newest.Name,
+		&corev1.PodLogOptions{TailLines: &lines, LimitBytes: &limit}).Stream(c.ctx)
+	if err != nil {
+		return ""
+	}
+	defer r.Close()
+	b, _ := io.ReadAll(io.LimitReader(r, limit))
+	said := strings.Join(strings.Fields(string(b)), " ")
+	if said == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (the last words of pod %s: %s)", newest.Name, said)
+}
+
+// WaitForDelete waits until the objects are gone, for instance a hook's old Job
+// before the new one is made.
+func (c *client) WaitForDelete(resources kube.ResourceList, _ time.Duration) error {
+	for _, info := range resources {
+		ref := refOf(info)
+		for {
+			have, err := c.cluster.Status(c.ctx, ref)
+			if err != nil {
+				return err
+			}
+			if have[0].Object == nil {
+				break
+			}
+			c.env.Statusf("waiting for the deletion of %s", ref)
+			if err := c.cluster.AwaitChange(c.ctx, have[0].Watch...); c.ctx.Err() != nil {
+				return fmt.Errorf("%s: waiting for its deletion: %w", ref, err)
+			}
+		}
+	}
+	return nil
+}

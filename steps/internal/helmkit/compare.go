@@ -1,0 +1,152 @@
+package helmkit
+
+import (
+	"context"
+	"fmt"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// A Difference is what keeps a release from being what the plan asks for, as
+// an edit shows it. Values have dotted paths; those that look like secrets are
+// engine.Secrets.
+type Difference struct {
+	Have map[string]any // nil if there is no release
+	Want map[string]any
+	Note string
+}
+
+// Compare compares a release (nil if there is none) with a chart and values.
+// It returns nil if they agree: same chart, same content, same values in
+// effect, and the last operation succeeded. Values that repeat a default of the
+// chart make no difference.
+func Compare(r *Release, c *Chart, v Values) (*Difference, error) {
+	if r == nil {
+		d := &Difference{Want: map[string]any{"chart": c.Name, "version": c.Version}}
+		put(d.Want, "appVersion", c.AppVersion)
+		_, values := changedLeaves(nil, v)
+		put(d.Want, "values", values)
+		return d, nil
+	}
+	d := &Difference{Have: map[string]any{}, Want: map[string]any{}}
+	if r.Status != release.StatusDeployed.String() {
+		d.Have["status"], d.Want["status"] = r.Status, release.StatusDeployed.String()
+		d.Note = repairs(r)
+	}
+	have, want := r.Values, v
+	if sameVersion(r.Version, c.Version) {
+		if r.ChartChanged(c) {
+			d.Have["content"], d.Want["content"] = "another archive of the same version", "sha256 "+c.Digest
+		}
+		var err error
+		if have, err = effective(c.parsed, have); err != nil {
+			return nil, err
+		}
+		if want, err = effective(c.parsed, want); err != nil {
+			return nil, engine.Permanent(fmt.Errorf("chart %s %s: values: %w", c.Name, c.Version, err))
+		}
+	} else {
+		d.Have["version"], d.Want["version"] = r.Version, c.Version
+		if r.AppVersion != c.AppVersion {
+			d.Have["appVersion"], d.Want["appVersion"] = r.AppVersion, c.AppVersion
+		}
+		if newerVersion(r.Version, c.Version) {
+			d.Note = "a downgrade"
+		}
+	}
+	haveValues, wantValues := changedLeaves(have, want)
+	put(d.Have, "values", haveValues)
+	put(d.Want, "values", wantValues)
+	if len(d.Have) == 0 && len(d.Want) == 0 {
+		return nil, nil
+	}
+	return d, nil
+}
+
+func put(m map[string]any, key string, v any) {
+	switch v := v.(type) {
+	case string:
+		if v == "" {
+			return
+		}
+	case map[string]any:
+		if len(v) == 0 {
+			return
+		}
+	}
+	m[key] = v
+}
+
+// repairs says what will be done about a release that is not deployed.
+func repairs(r *Release) string {
+	what := "an upgrade completes it"
+	if !r.EverDeployed {
+		what = "it is installed again over what is there; nothing is deleted"
+	}
+	if r.pending() {
+		return "an earlier operation was cut off: " + what
+	}
+	if r.Description != "" {
+		return r.Description + ": " + what
+	}
+	return what
+}
+
+// Refuse returns why the plan's chart must not be put over a release, or nil.
+// The error is permanent and its hint says the way out.
+func Refuse(r *Release, c *Chart) error {
+	if r == nil || r.Status == release.StatusUninstalled.String() {
+		return nil
+	}
+	if r.Chart != c.Name {
+		return engine.WithHint(
+			engine.Permanent(fmt.Errorf("release %s/%s is of chart %s %s, and the plan asks for chart %s", r.Namespace, r.Name, r.Chart, r.Version, c.Name)),
+			fmt.Sprintf("give this step another release name, or remove the other release: helm uninstall %s -n %s", r.Name, r.Namespace))
+	}
+	if !r.Ours() && newerVersion(r.Version, c.Version) {
+		return engine.WithHint(
+			engine.Permanent(fmt.Errorf("release %s/%s has chart %s %s, which is newer than the plan's %s and was not installed by ztplan", r.Namespace, r.Name, r.Chart, r.Version, c.Version)),
+			fmt.Sprintf("set version to %s, or go back first: helm rollback %s -n %s", r.Version, r.Name, r.Namespace))
+	}
+	return nil
+}
+
+// Check tells whether the chart takes the values and the cluster, as far as its
+// schema and metadata say. Helm asks the same when it installs; this is for the
+// dry run.
+func (c *Chart) Check(ctx context.Context, cluster *kubekit.Cluster, v Values) error {
+	if want := c.parsed.Metadata.KubeVersion; want != "" {
+		have, err := cluster.Client().Discovery().ServerVersion()
+		if err != nil {
+			return kubekit.Classify(err)
+		}
+		if !chartutil.IsCompatibleRange(want, have.GitVersion) {
+			return engine.WithHint(
+				engine.Permanent(fmt.Errorf("chart %s %s supports Kubernetes %s, and the cluster has %s", c.Name, c.Version, want, have.GitVersion)),
+				"choose a version of the chart that supports the cluster")
+		}
+	}
+	chart, err := c.load()
+	if err != nil {
+		return err
+	}
+	values := v.copied()
+	if err := chartutil.ProcessDependenciesWithMerge(chart, values); err != nil {
+		return engine.Permanent(fmt.Errorf("chart %s %s: %w", c.Name, c.Version, err))
+	}
+	all, err := chartutil.CoalesceValues(chart, values)
+	if err != nil {
+		return engine.Permanent(fmt.Errorf("chart %s %s: values: %w", c.Name, c.Version, err))
+	}
+	if err := chartutil.ValidateAgainstSchema(chart, all); err != nil {
+		return explain(fmt.Errorf("chart %s %s: values don't meet the specifications of the schema: %w", c.Name, c.Version, err))
+	}
+	return nil
+}
+
+// CheckReleaseName says why Helm would not take the name, or returns nil.
+func CheckReleaseName(name string) error { return chartutil.ValidateReleaseName(name) }

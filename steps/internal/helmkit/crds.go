@@ -1,0 +1,171 @@
+package helmkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// A CRD is a CustomResourceDefinition as a chart has it.
+type CRD = unstructured.Unstructured
+
+// CRDs returns the CustomResourceDefinitions in the chart's crds folder, and
+// in those of the subcharts that the values switch on. Helm installs them once
+// and then never looks at them again.
+func (c *Chart) CRDs(v Values) ([]*CRD, error) {
+	if len(c.parsed.CRDObjects()) == 0 {
+		return nil, nil
+	}
+	chart, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	if err := chartutil.ProcessDependenciesWithMerge(chart, v.copied()); err != nil {
+		return nil, fmt.Errorf("chart %s: %w", c.Name, err)
+	}
+	var crds []*CRD
+	seen := map[string]bool{}
+	for _, f := range chart.CRDObjects() {
+		objects, err := Objects(string(f.File.Data))
+		if err != nil {
+			return nil, fmt.Errorf("chart %s: %s: %w", c.Name, f.Filename, err)
+		}
+		for _, o := range objects {
+			if o.GetKind() == "CustomResourceDefinition" && !seen[o.GetName()] {
+				seen[o.GetName()] = true
+				crds = append(crds, o)
+			}
+		}
+	}
+	return crds, nil
+}
+
+// MissingCRDs returns those of crds that the cluster lacks, and a remark for
+// each that it has in an older form: without a version that the chart brings.
+func MissingCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) (missing []*CRD, remarks []string, err error) {
+	refs := make([]kubekit.Ref, len(crds))
+	for i, o := range crds {
+		refs[i] = kubekit.RefOf(o)
+	}
+	have, err := cluster.Status(ctx, refs...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, st := range have {
+		if st.Object == nil {
+			missing = append(missing, crds[i])
+			continue
+		}
+		served := versionsOf(st.Object)
+		for _, v := range versionsOf(crds[i]) {
+			if !slices.Contains(served, v) {
+				remarks = append(remarks, fmt.Sprintf("CustomResourceDefinition %s in the cluster lacks version %s, which the chart brings: Helm never upgrades what is in a chart's crds folder; apply it yourself if it is needed", st.Ref.Name, v))
+			}
+		}
+	}
+	return missing, remarks, nil
+}
+
+func versionsOf(crd *unstructured.Unstructured) []string {
+	list, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	var names []string
+	for _, item := range list {
+		if m, ok := item.(map[string]any); ok && text(m["name"]) != "" {
+			names = append(names, text(m["name"]))
+		}
+	}
+	return names
+}
+
+// CreateCRDs creates CustomResourceDefinitions, all at once, and returns when
+// they are established.
+func CreateCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) error {
+	errs := make([]error, len(crds))
+	var wg sync.WaitGroup
+	for i, o := range crds {
+		wg.Go(func() { errs[i] = create(ctx, cluster, o, "") })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	refs := make([]kubekit.Ref, len(crds))
+	for i, o := range crds {
+		refs[i] = kubekit.RefOf(o)
+	}
+	for {
+		have, err := cluster.Status(ctx, refs...)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(have, func(st kubekit.Status) bool { return !st.Done })
+		if i < 0 {
+			break
+		}
+		if have[i].Failed {
+			return fmt.Errorf("%s: %s", have[i].Ref, have[i].Message)
+		}
+		if err := cluster.AwaitChange(ctx, have[i].Watch...); err != nil {
+			return fmt.Errorf("%s: %s: %w", have[i].Ref, have[i].Message, err)
+		}
+	}
+	cluster.Mapper().Reset()
+	warm(ctx, cluster, crds)
+	return nil
+}
+
+// warm makes the API server set up its storage for new kinds, and does not wait
+// for it. Otherwise whoever asks for the first object of a kind gets "storage
+// is (re)initializing, try again in a second".
+func warm(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	var wg sync.WaitGroup
+	for _, crd := range crds {
+		group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+		for _, v := range versionsOf(crd) {
+			wg.Go(func() {
+				resource, err := cluster.Resource(schema.GroupVersionKind{Group: group, Version: v, Kind: kind}, "")
+				if err == nil {
+					_, _ = resource.List(ctx, metav1.ListOptions{Limit: 1})
+				}
+			})
+		}
+	}
+	go func() { wg.Wait(); cancel() }()
+}
+
+// create creates one object; that it exists by now is fine.
+func create(ctx context.Context, cluster *kubekit.Cluster, o *unstructured.Unstructured, namespace string) error {
+	resource, err := cluster.Resource(o.GroupVersionKind(), namespace)
+	if err != nil {
+		return fmt.Errorf("%s: %w", kubekit.RefOf(o), err)
+	}
+	_, err = resource.Create(ctx, o.DeepCopy(), metav1.CreateOptions{FieldManager: "ztplan"})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("%s: %w", kubekit.RefOf(o), kubekit.Classify(err))
+	}
+	return nil
+}
+
+// NamesOf lists names, sorted.
+func NamesOf(objects []*CRD) []string {
+	names := make([]string, len(objects))
+	for i, o := range objects {
+		names[i] = o.GetName()
+	}
+	slices.SortFunc(names, strings.Compare)
+	return names
+}

@@ -1,0 +1,26 @@
+// Package helmkit is what steps use to work with Helm: charts fetched from
+// repositories, registries and directories; releases read from the cluster;
+// install and upgrade; values compared and checked.
+//
+// # Nothing of the user's Helm
+//
+// The kit reads and writes no Helm configuration: no repositories.yaml, no
+// registry logins, no plugins, no cache of the helm command. A chart comes from
+// where the plan says, or from the mirror of that address (engine.Mirror), and
+// is kept in engine.Env.CacheDir under its SHA-256. What a repository's index
+// gives as digest is checked each time the file is read.
+//
+// Releases are stored as the helm command stores them by default, in Secrets,
+// so that helm list, helm get and helm rollback see what ztplan installed and
+// the other way round.
+//
+// # Looking never writes
+//
+// Helm's SDK does not pass contexts on. The kit hands it a configuration whose
+// requests run in the context of the edit that is being applied: they may write
+// exactly as long as the edit may, and end with it. When the edit is cut off,
+// one kind of request still passes for a short while: the one that records the
+// release as failed. So a run that is interrupted leaves no release in a
+// pending state; a run that is killed does, and [Release.Busy] tells whether
+// somebody is still at work.
+package helmkit

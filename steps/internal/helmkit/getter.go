@@ -1,0 +1,52 @@
+package helmkit
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// getter gives Helm and kubectl's builders the cluster of an edit. It reads no
+// kubeconfig: kubekit did.
+type getter struct {
+	config    *rest.Config
+	discovery discovery.CachedDiscoveryInterface
+	mapper    meta.ResettableRESTMapper
+	namespace string
+}
+
+func newGetter(ctx context.Context, cluster *kubekit.Cluster, namespace string) (*getter, error) {
+	config := configFor(ctx, cluster)
+	d, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return &getter{
+		config:    config,
+		discovery: memory.NewMemCacheClient(d),
+		mapper:    cluster.Mapper(),
+		namespace: namespace,
+	}, nil
+}
+
+func (g *getter) ToRESTConfig() (*rest.Config, error) { return rest.CopyConfig(g.config), nil }
+
+func (g *getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
+	return g.discovery, nil
+}
+
+func (g *getter) ToRESTMapper() (meta.RESTMapper, error) { return g.mapper, nil }
+
+// ToRawKubeConfigLoader only serves to tell the namespace.
+func (g *getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
+	return clientcmd.NewDefaultClientConfig(clientcmdapi.Config{}, &clientcmd.ConfigOverrides{
+		Context: clientcmdapi.Context{Namespace: g.namespace},
+	})
+}

@@ -1,0 +1,91 @@
+package kubekit
+
+import (
+	"context"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// blindDelay is how long AwaitChange waits for what it cannot watch.
+const blindDelay = time.Second
+
+// A Watch says what to await a change of: one object, or with a Selector all
+// objects of the kind that it matches.
+type Watch struct {
+	Ref      Ref    // Name is ignored when Selector is set; "" means all
+	Selector string // label selector
+
+	// ResourceVersion is that of the object or list that was looked at: any
+	// later change counts. Empty means that nothing was there: it counts that
+	// something is.
+	ResourceVersion string
+}
+
+// AwaitChange returns when one of the watched objects has changed since it was
+// looked at, when that can no longer be told (nil, look again), or when ctx
+// ends (its cause). Without anything to watch it returns at once. A watch
+// that cannot be opened returns its error.
+func (c *Cluster) AwaitChange(ctx context.Context, watches ...Watch) error {
+	if len(watches) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changed := make(chan error, len(watches))
+	for _, w := range watches {
+		go func() { changed <- c.awaitOne(ctx, w) }()
+	}
+	select {
+	case err := <-changed:
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Cluster) awaitOne(ctx context.Context, w Watch) error {
+	resource, err := c.Resource(w.Ref.GVK(), w.Ref.Namespace)
+	if IsNoKind(err) {
+		return pause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	options := metav1.ListOptions{ResourceVersion: w.ResourceVersion, LabelSelector: w.Selector}
+	if w.Selector == "" && w.Ref.Name != "" {
+		options.FieldSelector = "metadata.name=" + w.Ref.Name
+	}
+	events, err := resource.Watch(ctx, options)
+	if err != nil {
+		pause(ctx) // a watch that is refused must not become a busy loop
+		return Classify(err)
+	}
+	defer events.Stop()
+	for {
+		select {
+		case e, ok := <-events.ResultChan():
+			if ok && e.Type == watch.Bookmark {
+				continue
+			}
+			return nil // changed, ended, or too old to tell
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(blindDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,176 @@
+package kubekit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // kubeconfigs that name the oidc provider
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// contactTimeout bounds the first contact with the API server.
+const contactTimeout = 15 * time.Second
+
+// Connect returns the cluster that env.Cluster names. Steps of one run share
+// it through env.Session, which also closes it.
+//
+// The first caller contacts the API server. What keeps that from working is
+// permanent and carries a hint: no kubeconfig, a context that it does not
+// have, credentials that are refused, a server that does not answer.
+func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
+	key := "kubekit " + env.Cluster.Kubeconfig + " " + env.Cluster.Context
+	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*Cluster, error) {
+		config, name, err := load(env.Cluster)
+		if err != nil {
+			return nil, engine.Permanent(err)
+		}
+		c, err := newCluster(config, name)
+		if err != nil {
+			return nil, engine.Permanent(err)
+		}
+		if err := c.contact(ctx); err != nil {
+			c.Close()
+			return nil, err
+		}
+		return c, nil
+	})
+}
+
+func newCluster(config *rest.Config, name string) (*Cluster, error) {
+	config.UserAgent = "ztplan"
+	config.QPS = -1 // the API server's own fairness is enough
+	config.WarningHandlerWithContext = warnings{}
+	guarded := rest.CopyConfig(config)
+	guarded.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &guard{next: rt} })
+
+	hc, err := rest.HTTPClientFor(guarded)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
+	}
+	client, err := kubernetes.NewForConfigAndClient(guarded, hc)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
+	}
+	dyn, err := dynamic.NewForConfigAndClient(guarded, hc)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
+	}
+	disc, err := discovery.NewDiscoveryClientForConfigAndClient(guarded, hc)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
+	}
+	return &Cluster{
+		name:    name,
+		plain:   config,
+		config:  guarded,
+		http:    hc,
+		client:  client,
+		dynamic: dyn,
+		mapper:  &mapper{discovery: disc},
+		tunnels: newTunnels(guarded, client.CoreV1().RESTClient()),
+	}, nil
+}
+
+// contact asks the API server for its version: small, and allowed to everybody
+// who may log in.
+func (c *Cluster) contact(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, contactTimeout,
+		fmt.Errorf("no answer within %v", contactTimeout))
+	defer cancel()
+	_, err := c.client.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(context.Cause(ctx), context.Canceled):
+		return context.Cause(ctx)
+	}
+	return engine.Permanent(explainContact(ctx, c.name, c.Host(), err))
+}
+
+// load reads the kubeconfig in kubectl's order: the file that is named, then
+// KUBECONFIG, then ~/.kube/config, then the ServiceAccount of the pod that
+// ztplan runs in. It returns the client's configuration and a name for it.
+func load(cl engine.Cluster) (*rest.Config, string, error) {
+	from := ""
+	if cl.Position != "" {
+		from = " (" + cl.Position + ")"
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.WarnIfAllMissing = false
+	if cl.Kubeconfig != "" {
+		rules.ExplicitPath = cl.Kubeconfig
+		if _, err := os.Stat(cl.Kubeconfig); errors.Is(err, fs.ErrNotExist) {
+			return nil, "", engine.WithHint(
+				fmt.Errorf("kubeconfig %s%s: no such file", cl.Kubeconfig, from),
+				"write the path of an existing kubeconfig, leave it out to use kubectl's, or use the embedded lab with --lab")
+		}
+	}
+	paths := slices.DeleteFunc(rules.GetLoadingPrecedence(), func(p string) bool { return p == "" })
+	name := strings.Join(paths, string(filepath.ListSeparator))
+
+	raw, err := rules.Load()
+	if err != nil {
+		return nil, "", engine.WithHint(fmt.Errorf("kubeconfig %s%s: %w", name, from, err),
+			"check the file with kubectl config view")
+	}
+	if len(raw.Contexts) == 0 && len(raw.Clusters) == 0 {
+		if config, err := rest.InClusterConfig(); err == nil && cl.Kubeconfig == "" && cl.Context == "" {
+			return config, "of this pod's ServiceAccount", nil
+		}
+		return nil, "", engine.WithHint(
+			fmt.Errorf("kubeconfig %s%s: no cluster is configured there", name, from),
+			"name a kubeconfig with --kubeconfig or KUBECONFIG, or use the embedded lab with --lab")
+	}
+	if err := checkContext(raw, cl.Context, name, from); err != nil {
+		return nil, "", err
+	}
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: cl.Context}
+	config, err := clientcmd.NewNonInteractiveClientConfig(*raw, cl.Context, overrides, rules).ClientConfig()
+	if err != nil {
+		return nil, "", engine.WithHint(fmt.Errorf("kubeconfig %s%s: %w", name, from, err),
+			"check the file with kubectl config view")
+	}
+	return config, name, nil
+}
+
+func checkContext(raw *clientcmdapi.Config, context, name, from string) error {
+	names := make([]string, 0, len(raw.Contexts))
+	for n := range raw.Contexts {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	known := "the kubeconfig has no contexts"
+	if len(names) > 0 {
+		known = "the kubeconfig has: " + strings.Join(names, ", ")
+	}
+	wanted := context
+	if wanted == "" {
+		wanted = raw.CurrentContext
+	}
+	if _, ok := raw.Contexts[wanted]; ok {
+		return nil
+	}
+	if wanted == "" {
+		return engine.WithHint(fmt.Errorf("kubeconfig %s%s: no current context is set", name, from),
+			"choose one with --context; "+known)
+	}
+	if near := Nearest(wanted, names); near != "" {
+		known = fmt.Sprintf("did you mean %q? %s", near, known)
+	}
+	return engine.WithHint(fmt.Errorf("kubeconfig %s%s: context %q does not exist", name, from, wanted), known)
+}

@@ -1,0 +1,25 @@
+// Package kubekit is what steps use to reach a Kubernetes cluster: one
+// connection per run, tunnels to pods, readiness, and waits that watch.
+//
+// # Looking never writes
+//
+// Every request passes a guard. A request that could change the cluster is
+// refused with [ErrReadOnly] unless its context belongs to an edit being
+// applied or a proof being run (engine.WritesAllowed). Reading, server-side dry
+// runs, access reviews and port-forwards pass always.
+//
+// # Tunnels
+//
+// [Cluster.DialService] and [Cluster.DialPod] open streams through the API
+// server, as kubectl port-forward does, but without a local listener: nobody
+// else on the machine can use them, and there is no port to collide. All
+// streams to one pod share one connection, which is opened again when it
+// breaks.
+//
+// # Errors
+//
+// Errors that another try cannot cure are permanent (engine.ErrPermanent):
+// every answer of the API server from 400 to 499 except 408, 409, 410 and 429.
+// Network errors and answers from 500 on are worth another try. Errors carry a
+// hint where there is something to do about them (engine.HintOf).
+package kubekit

@@ -1,0 +1,60 @@
+package kubekit
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Classify marks err as permanent if another try cannot cure it, and attaches
+// a hint where one is known. Answers of the API server from 400 to 499 are
+// permanent except 408 (timeout), 409 (conflict), 410 (expired) and 429 (busy);
+// everything else is worth another try. nil stays nil, and an error that is
+// permanent or has a hint keeps them.
+//
+// A 404 is permanent too: a step that looks for an object asks
+// apierrors.IsNotFound first, because there absence is an answer.
+func Classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return err
+	}
+	st := status.Status()
+	if hint := hintFor(err, st.Message); hint != "" && engine.HintOf(err) == "" {
+		err = engine.WithHint(err, hint)
+	}
+	if permanentCode(int(st.Code)) {
+		err = engine.Permanent(err)
+	}
+	return err
+}
+
+func permanentCode(code int) bool {
+	switch code {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusGone, http.StatusTooManyRequests:
+		return false
+	}
+	return code >= 400 && code < 500
+}
+
+func hintFor(err error, message string) string {
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return "the API server refuses the credentials: log in again, or choose another --context"
+	case apierrors.IsForbidden(err) && strings.Contains(message, "cannot "):
+		return "the user in the kubeconfig lacks this permission: see kubectl auth can-i --list"
+	}
+	return ""
+}
+
+// IsNoKind reports whether err says that the API server does not serve a kind:
+// its CustomResourceDefinition is missing or not Established yet.
+func IsNoKind(err error) bool { return meta.IsNoMatchError(err) }

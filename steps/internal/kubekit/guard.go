@@ -1,0 +1,72 @@
+package kubekit
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// ErrReadOnly is why a request that could change the cluster was refused: its
+// context belongs to no edit and to no proof. It is permanent, because it is a
+// mistake of the step.
+var ErrReadOnly = engine.Permanent(readOnlyError{})
+
+type readOnlyError struct{}
+
+func (readOnlyError) Error() string {
+	return "a step that only looks must not change the cluster"
+}
+
+// guard refuses requests that could change the cluster unless writes are
+// allowed. Requests whose own context says nothing are judged by outer, which
+// serves libraries that do not pass contexts on; outer may be nil.
+type guard struct {
+	next  http.RoundTripper
+	outer context.Context
+}
+
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if g.outer != nil && req.Context().Done() == nil {
+		req = req.WithContext(g.outer)
+	}
+	if !readOnly(req) && !engine.WritesAllowed(req.Context()) && (g.outer == nil || !engine.WritesAllowed(g.outer)) {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, ErrReadOnly)
+	}
+	return g.next.RoundTrip(req)
+}
+
+// WrappedRoundTripper lets client-go find the transport below.
+func (g *guard) WrappedRoundTripper() http.RoundTripper { return g.next }
+
+// readOnly reports whether the request leaves the cluster as it is.
+func readOnly(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		// A GET that upgrades opens a stream: fine for port-forward and attach
+		// to logs, but exec and attach run or steer something in a container.
+		path := req.URL.Path
+		return !(strings.Contains(path, "/pods/") && (strings.HasSuffix(path, "/exec") || strings.HasSuffix(path, "/attach")))
+	}
+	if dry := req.URL.Query()["dryRun"]; len(dry) == 1 && dry[0] == "All" {
+		return true
+	}
+	if req.Method != http.MethodPost {
+		return false
+	}
+	last := req.URL.Path[strings.LastIndexByte(req.URL.Path, '/')+1:]
+	switch {
+	case strings.HasPrefix(req.URL.Path, "/apis/authorization.k8s.io/"):
+		return strings.HasSuffix(last, "accessreviews") || last == "selfsubjectrulesreviews"
+	case strings.HasPrefix(req.URL.Path, "/apis/authentication.k8s.io/"):
+		return last == "selfsubjectreviews"
+	case strings.HasPrefix(req.URL.Path, "/api/v1/namespaces/"):
+		return last == "portforward"
+	}
+	return false
+}

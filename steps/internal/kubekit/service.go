@@ -1,0 +1,269 @@
+package kubekit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// DialPod opens a connection to a port of a pod through the API server. ctx
+// bounds the dialling; the connection lives until it is closed or the session
+// ends. That nothing listens on the port is the first Read's error.
+func (c *Cluster) DialPod(ctx context.Context, namespace, pod string, port int) (net.Conn, error) {
+	return c.tunnels.dial(ctx, podKey{namespace: namespace, name: pod}, port)
+}
+
+// DialService opens a connection to a port of a Service: to a running pod
+// behind it, a ready one if there is any. A pod that runs and is not ready, as
+// a sealed Vault, is reached too. The other rules are those of DialPod.
+func (c *Cluster) DialService(ctx context.Context, namespace, service string, port int) (net.Conn, error) {
+	backends, err := c.backends(ctx, namespace, service, port)
+	if err != nil {
+		return nil, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
+	}
+	var errs []error
+	for _, b := range backends {
+		conn, err := c.tunnels.dial(ctx, b.pod, b.port)
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, errors.Join(errs...))
+}
+
+// backend is one pod and port behind a Service's port.
+type backend struct {
+	pod   podKey
+	port  int
+	ready bool
+}
+
+// backends lists what is behind a Service's port, the ready ones first. It
+// asks for the Service and its EndpointSlices at once: one round trip.
+func (c *Cluster) backends(ctx context.Context, namespace, service string, port int) ([]backend, error) {
+	var (
+		svc              *corev1.Service
+		sliced           *discoveryv1.EndpointSliceList
+		svcErr, sliceErr error
+		wg               sync.WaitGroup
+	)
+	wg.Go(func() {
+		svc, svcErr = c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
+	})
+	wg.Go(func() {
+		sliced, sliceErr = c.client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{
+			LabelSelector: discoveryv1.LabelServiceName + "=" + service,
+		})
+	})
+	wg.Wait()
+	if apierrors.IsNotFound(svcErr) {
+		return nil, engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs")
+	}
+	if err := cmp.Or(svcErr, sliceErr); err != nil {
+		return nil, Classify(err)
+	}
+	sp, err := servicePort(svc, port)
+	if err != nil {
+		return nil, err
+	}
+	found := fromSlices(sliced.Items, namespace, sp)
+	var seen []string
+	if len(found) == 0 && len(svc.Spec.Selector) > 0 {
+		// The controller of EndpointSlices may lag behind a pod that has just
+		// started, so ask for the pods themselves.
+		pods, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
+			LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String(),
+		})
+		if err != nil {
+			return nil, Classify(err)
+		}
+		found, seen = fromPods(pods.Items, sp)
+	}
+	if len(found) == 0 {
+		if len(seen) == 0 {
+			return nil, errors.New("there is no pod behind it")
+		}
+		return nil, fmt.Errorf("no pod behind it is running: %s", strings.Join(seen, "; "))
+	}
+	slices.SortStableFunc(found, func(a, b backend) int {
+		switch {
+		case a.ready == b.ready:
+			return 0
+		case a.ready:
+			return -1
+		}
+		return 1
+	})
+	return found, nil
+}
+
+func servicePort(svc *corev1.Service, port int) (corev1.ServicePort, error) {
+	var known []string
+	for _, p := range svc.Spec.Ports {
+		if int(p.Port) == port {
+			return p, nil
+		}
+		known = append(known, strconv.Itoa(int(p.Port)))
+	}
+	return corev1.ServicePort{}, engine.Permanent(engine.WithHint(errors.New("the Service has no such port"),
+		"its ports are "+strings.Join(known, ", ")))
+}
+
+func fromSlices(list []discoveryv1.EndpointSlice, namespace string, sp corev1.ServicePort) []backend {
+	var found []backend
+	for _, s := range list {
+		port := 0
+		for _, p := range s.Ports {
+			if p.Port != nil && (p.Name == nil && sp.Name == "" || p.Name != nil && *p.Name == sp.Name) {
+				port = int(*p.Port)
+			}
+		}
+		if port == 0 {
+			continue
+		}
+		for _, e := range s.Endpoints {
+			if e.TargetRef == nil || e.TargetRef.Kind != "Pod" || isTrue(e.Conditions.Terminating) {
+				continue
+			}
+			found = append(found, backend{
+				pod:   podKey{namespace, e.TargetRef.Name, string(e.TargetRef.UID)},
+				port:  port,
+				ready: e.Conditions.Ready == nil || *e.Conditions.Ready,
+			})
+		}
+	}
+	return found
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+// fromPods lists the running pods, and says of the others what they are.
+func fromPods(pods []corev1.Pod, sp corev1.ServicePort) (found []backend, others []string) {
+	for _, p := range pods {
+		if running, why := podRuns(&p); !running {
+			others = append(others, "pod "+p.Name+" "+why)
+			continue
+		}
+		port := targetPort(&p, sp)
+		if port == 0 {
+			others = append(others, fmt.Sprintf("pod %s has no port named %s", p.Name, sp.TargetPort.StrVal))
+			continue
+		}
+		found = append(found, backend{
+			pod:   podKey{p.Namespace, p.Name, string(p.UID)},
+			port:  port,
+			ready: podReady(&p),
+		})
+	}
+	return found, others
+}
+
+func targetPort(p *corev1.Pod, sp corev1.ServicePort) int {
+	switch {
+	case sp.TargetPort.Type == intstr.Int && sp.TargetPort.IntVal != 0:
+		return int(sp.TargetPort.IntVal)
+	case sp.TargetPort.Type == intstr.Int:
+		return int(sp.Port)
+	}
+	for _, ct := range p.Spec.Containers {
+		for _, cp := range ct.Ports {
+			if cp.Name == sp.TargetPort.StrVal {
+				return int(cp.ContainerPort)
+			}
+		}
+	}
+	return 0
+}
+
+// NodePort returns "host:port" for every node of the cluster, where port is the
+// node port of the Service's port: internal addresses, or external ones of
+// nodes that have no internal one. Ready nodes come first.
+func (c *Cluster) NodePort(ctx context.Context, namespace, service string, port int) ([]string, error) {
+	var (
+		svc             *corev1.Service
+		nodes           *corev1.NodeList
+		svcErr, nodeErr error
+		wg              sync.WaitGroup
+	)
+	wg.Go(func() {
+		svc, svcErr = c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
+	})
+	wg.Go(func() {
+		nodes, nodeErr = c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	})
+	wg.Wait()
+	wrap := func(err error) error {
+		return fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
+	}
+	if apierrors.IsNotFound(svcErr) {
+		return nil, wrap(engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs"))
+	}
+	if err := cmp.Or(svcErr, nodeErr); err != nil {
+		return nil, wrap(Classify(err))
+	}
+	sp, err := servicePort(svc, port)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	if sp.NodePort == 0 {
+		return nil, wrap(engine.Permanent(engine.WithHint(
+			fmt.Errorf("it has no node port, being of type %s", svc.Spec.Type),
+			"make the Service's type NodePort, or reach it through the API server")))
+	}
+	var ready, others []string
+	for _, n := range nodes.Items {
+		host := nodeAddress(&n)
+		if host == "" {
+			continue
+		}
+		address := net.JoinHostPort(host, strconv.Itoa(int(sp.NodePort)))
+		if nodeReady(&n) {
+			ready = append(ready, address)
+		} else {
+			others = append(others, address)
+		}
+	}
+	if len(ready)+len(others) == 0 {
+		return nil, wrap(errors.New("no node of the cluster has an address"))
+	}
+	return append(ready, others...), nil
+}
+
+func nodeAddress(n *corev1.Node) string {
+	for _, kind := range []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP} {
+		for _, a := range n.Status.Addresses {
+			if a.Type == kind {
+				return a.Address
+			}
+		}
+	}
+	return ""
+}
+
+func nodeReady(n *corev1.Node) bool {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}

@@ -1,0 +1,127 @@
+package tlskit
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+)
+
+// The protocols of application-layer protocol negotiation (RFC 7301).
+const (
+	HTTP1 = "http/1.1"
+	HTTP2 = "h2"
+)
+
+// A Client opens verified TLS connections to one server name. It may be used
+// by several goroutines.
+type Client struct {
+	name      string
+	trust     *Trust
+	protocols []string
+	clock     Clock
+	config    *tls.Config
+}
+
+// NewClient returns a client that asks for serverName (SNI), accepts only a
+// certificate for that name that leads to trust at the time of clock, and
+// offers the given protocols, best first.
+func NewClient(serverName string, trust *Trust, clock Clock, protocols ...string) *Client {
+	return &Client{
+		name: serverName, trust: trust, protocols: protocols, clock: clock,
+		config: &tls.Config{
+			ServerName: serverName,
+			RootCAs:    trust.pool,
+			NextProtos: protocols,
+			MinVersion: tls.VersionTLS12,
+			Time:       clock.now,
+
+			// A resumed session shows the certificate of the first one.
+			ClientSessionCache:     nil,
+			SessionTicketsDisabled: true,
+		},
+	}
+}
+
+// ServerName returns the name that the client asks for.
+func (c *Client) ServerName() string { return c.name }
+
+// Connect opens a new connection to e and verifies the server. Its error is a
+// [Failure], unless ctx was cancelled.
+func (c *Client) Connect(ctx context.Context, e Endpoint) (*Conn, error) {
+	start := time.Now()
+	raw, err := e.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.handshake(ctx, raw, e, time.Since(start))
+}
+
+// ConnectFirst does the same with the first endpoint that can be reached.
+func (c *Client) ConnectFirst(ctx context.Context, endpoints []Endpoint) (*Conn, error) {
+	start := time.Now()
+	raw, e, err := DialFirst(ctx, endpoints)
+	if err != nil {
+		return nil, err
+	}
+	return c.handshake(ctx, raw, e, time.Since(start))
+}
+
+func (c *Client) handshake(ctx context.Context, raw net.Conn, e Endpoint, dialled time.Duration) (*Conn, error) {
+	start := time.Now()
+	conn := tls.Client(raw, c.config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return nil, context.Cause(ctx)
+		}
+		return nil, newHandshakeFailure(e.name, err, c.name, c.trust, c.clock.now())
+	}
+	state := conn.ConnectionState()
+	if len(c.protocols) > 0 && state.NegotiatedProtocol == "" && !slices.Contains(c.protocols, HTTP1) {
+		_ = conn.Close()
+		return nil, &Failure{
+			Class: ClassTLS, Endpoint: e.name,
+			Reason: fmt.Sprintf("the server does not negotiate %s", c.protocols[0]),
+			Hint:   "the server speaks HTTP/1.1 only: ask for that",
+		}
+	}
+	return &Conn{
+		Endpoint:  e,
+		Remote:    remoteOf(raw),
+		State:     state,
+		Verified:  state.VerifiedChains[0],
+		Dialled:   dialled,
+		Handshake: time.Since(start),
+		conn:      conn,
+	}, nil
+}
+
+func remoteOf(conn net.Conn) string {
+	if a := conn.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// A Conn is a verified connection.
+type Conn struct {
+	Endpoint  Endpoint
+	Remote    string // the peer's address
+	State     tls.ConnectionState
+	Verified  []*x509.Certificate // from the server's certificate to the trusted anchor
+	Dialled   time.Duration       // how long the TCP connection took
+	Handshake time.Duration       // how long the TLS handshake took
+
+	conn *tls.Conn
+}
+
+// Leaf returns the server's certificate.
+func (c *Conn) Leaf() *x509.Certificate { return c.State.PeerCertificates[0] }
+
+// Close closes the connection.
+func (c *Conn) Close() error { return c.conn.Close() }

@@ -1,0 +1,68 @@
+package tlskit
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+)
+
+// MaxBody bounds how much of an answer is kept for looking at. The rest is
+// read and counted, up to 64 times as much.
+const MaxBody = 1 << 20
+
+// A Response is the answer to one request.
+type Response struct {
+	Proto  string // "HTTP/2.0"
+	Code   int
+	Status string // "200 OK"
+	Header http.Header
+	Body   []byte // the first MaxBody bytes
+	Size   int64  // bytes of the whole body
+}
+
+// Do sends one request over the connection and reads the whole answer.
+// Redirections are not followed and nothing is decompressed. Its error is a
+// [Failure] of class http, unless ctx was cancelled. A Conn serves one request.
+func (c *Conn) Do(ctx context.Context, req *http.Request) (*Response, error) {
+	r, err := c.do(req.WithContext(ctx))
+	if err == nil {
+		return r, nil
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, context.Cause(ctx)
+	}
+	return nil, newHTTPFailure(c.Endpoint.name, err)
+}
+
+func (c *Conn) do(req *http.Request) (*Response, error) {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	transport := &http.Transport{
+		DialTLSContext:     func(context.Context, string, string) (net.Conn, error) { return c.conn, nil },
+		Protocols:          protocols,
+		DisableCompression: true,
+	}
+	client, err := transport.NewClientConn(req.Context(), "https", net.JoinHostPort(req.URL.Hostname(), "443"))
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	resp, err := client.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	r := &Response{Proto: resp.Proto, Code: resp.StatusCode, Status: resp.Status, Header: resp.Header}
+	if r.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxBody)); err != nil {
+		return nil, err
+	}
+	more, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 64*MaxBody))
+	if err != nil {
+		return nil, err
+	}
+	r.Size = int64(len(r.Body)) + more
+	return r, nil
+}

@@ -1,0 +1,236 @@
+package tlskit
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Class says at which stage a connection failed.
+type Class string
+
+// The classes, in the order of the stages.
+const (
+	ClassDial   Class = "dial"   // no TCP connection
+	ClassTLS    Class = "tls"    // no handshake: an alert, no TLS at all, a broken connection
+	ClassVerify Class = "verify" // the certificate is not trusted, not valid now, or of another name
+	ClassHTTP   Class = "http"   // no answer, or not the expected one
+)
+
+// A Failure is a connection that did not come about, explained.
+type Failure struct {
+	Class    Class
+	Endpoint string // where it went
+	Reason   string // what happened and what it means, one line
+	Hint     string // what to do next; may be empty
+
+	// Chain is what the server showed when its certificate was refused.
+	Chain []*x509.Certificate
+
+	err error
+}
+
+// Error returns the endpoint and the reason.
+func (f *Failure) Error() string {
+	if f.Endpoint == "" {
+		return f.Reason
+	}
+	return f.Endpoint + ": " + f.Reason
+}
+
+// Unwrap returns the error of the network, of crypto/tls or of crypto/x509.
+func (f *Failure) Unwrap() error { return f.err }
+
+// ClassOf returns the class of a Failure in err's tree, or "".
+func ClassOf(err error) Class {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f.Class
+	}
+	return ""
+}
+
+func newDialFailure(endpoint string, err error) *Failure {
+	f := &Failure{Class: ClassDial, Endpoint: endpoint, Reason: "connect: " + trimNet(err), err: err}
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && !dns.IsTimeout:
+		f.Reason = fmt.Sprintf("the name %s cannot be resolved", dns.Name)
+		f.Hint = "give the address to dial, or the service whose node port is to be used: no entry in /etc/hosts is needed"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		f.Reason = "connection refused: nothing listens there"
+		f.Hint = "is the gateway's pod ready, and does its Service have this node port?"
+	case isTimeout(err):
+		f.Reason = "no answer to the connection attempt"
+		f.Hint = "on macOS and Windows the address of a kind node cannot be reached from the host: map the node port with extraPortMappings " +
+			"and give 127.0.0.1 as the address; else look for a firewall"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		f.Reason = "no route to this address"
+		f.Hint = "the node's address is not reachable from here: give an address that is"
+	}
+	return f
+}
+
+func newHandshakeFailure(endpoint string, err error, serverName string, trust *Trust, now time.Time) *Failure {
+	var refused *tls.CertificateVerificationError
+	if errors.As(err, &refused) {
+		f := newVerifyFailure(refused.Err, refused.UnverifiedCertificates, serverName, trust, now)
+		f.Endpoint, f.err = endpoint, err
+		return f
+	}
+	f := &Failure{Class: ClassTLS, Endpoint: endpoint, Reason: "TLS handshake: " + trimNet(err), err: err}
+	var (
+		op     *net.OpError
+		record tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &op) && op.Op == "remote error":
+		f.Reason = fmt.Sprintf("the server ended the handshake with the alert %q", strings.TrimPrefix(op.Err.Error(), "tls: "))
+		f.Hint = alertHint(op.Err.Error(), serverName)
+	case errors.As(err, &record):
+		f.Reason = "the server does not speak TLS at this port"
+		if strings.HasPrefix(string(record.RecordHeader[:]), "HTTP/") {
+			f.Reason = "the server speaks plain HTTP at this port"
+		}
+		f.Hint = "dial the gateway's TLS port (443 behind the Service, not 80)"
+	case isTimeout(err):
+		f.Reason = "connected, but the TLS handshake was not answered in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		f.Reason = "the connection was closed during the TLS handshake"
+		f.Hint = "something accepts connections there without a TLS server behind it: a node port or tunnel without a ready pod, or a gateway that is restarting"
+	}
+	return f
+}
+
+// alertHint explains the alerts that servers really send (RFC 8446 section
+// 6.2). APISIX answers a server name without certificate with internal_error,
+// other servers with unrecognized_name or handshake_failure.
+func alertHint(alert, serverName string) string {
+	switch {
+	case strings.Contains(alert, "internal error"), strings.Contains(alert, "unrecognized name"), strings.Contains(alert, "handshake failure"):
+		return fmt.Sprintf("the server probably has no certificate for the name %s: look at the hosts of the ApisixTls "+
+			"(a wildcard covers exactly one label), or wait until the gateway has taken it over", serverName)
+	case strings.Contains(alert, "certificate required"), strings.Contains(alert, "bad certificate"), strings.Contains(alert, "unknown certificate"):
+		return "the server wants a client certificate"
+	case strings.Contains(alert, "protocol version"):
+		return "client and server have no TLS version in common"
+	case strings.Contains(alert, "no application protocol"):
+		return "the server does not offer the HTTP version that the plan asks for"
+	}
+	return ""
+}
+
+// newVerifyFailure explains an error of crypto/x509 about the chain that a
+// server showed.
+func newVerifyFailure(err error, chain []*x509.Certificate, name string, trust *Trust, now time.Time) *Failure {
+	f := &Failure{Class: ClassVerify, Chain: chain, Reason: "certificate: " + strings.TrimPrefix(err.Error(), "x509: "), err: err}
+	var (
+		unknown x509.UnknownAuthorityError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &unknown):
+		f.Reason, f.Hint = explainAuthority(chain, trust)
+	case errors.As(err, &host):
+		names := strings.Join(Names(host.Certificate), ", ")
+		if names == "" {
+			names = "no name at all"
+		}
+		f.Reason = fmt.Sprintf("the certificate is for %s, not for %s", names, name)
+		f.Hint = "add the name to the Certificate's dnsNames (a wildcard covers exactly one label), or ask for a name that it has"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		f.Reason, f.Hint = explainDates(invalid.Cert, now)
+	}
+	return f
+}
+
+func explainAuthority(chain []*x509.Certificate, trust *Trust) (reason, hint string) {
+	if len(chain) == 0 {
+		return "the certificate leads to no trusted authority; trusted is " + trust.String(), ""
+	}
+	top := topOf(chain)
+	for _, a := range trust.anchors {
+		if string(a.RawSubject) == string(top.RawIssuer) {
+			return fmt.Sprintf("the certificate leads to an authority called %s, but not to the trusted one: same name, another key", a.Subject),
+				"the authority was made anew since the certificate was issued: renew the certificate, or trust the authority that is in use"
+		}
+	}
+	switch {
+	case string(top.RawIssuer) == string(top.RawSubject) && len(chain) == 1:
+		return fmt.Sprintf("the certificate of %s is self-signed; trusted is %s", Subject(top), trust),
+			"the gateway serves a default certificate, or one that another authority made"
+	case string(top.RawIssuer) == string(top.RawSubject):
+		return fmt.Sprintf("the certificate leads to %s; trusted is %s", top.Subject, trust), "trust the root that issued it, or have it issued by the trusted one"
+	case len(chain) == 1:
+		return fmt.Sprintf("the certificate is issued by %s, and the server sends no intermediate that leads to the trusted %s", top.Issuer, trust),
+			"tls.crt must hold the certificate and its intermediates: import the intermediate as a bundle with its root"
+	default:
+		return fmt.Sprintf("the chain of %d certificates ends at one issued by %s; trusted is %s", len(chain), top.Issuer, trust),
+			"trust the root that issued it, or have it issued by the trusted one"
+	}
+}
+
+// topOf follows the issuers inside a chain as far as they are there.
+func topOf(chain []*x509.Certificate) *x509.Certificate {
+	top := chain[0]
+	for range chain {
+		next := top
+		for _, c := range chain {
+			if c != top && string(c.RawSubject) == string(top.RawIssuer) {
+				next = c
+				break
+			}
+		}
+		if next == top {
+			break
+		}
+		top = next
+	}
+	return top
+}
+
+func explainDates(c *x509.Certificate, now time.Time) (reason, hint string) {
+	if now.Before(c.NotBefore) {
+		return fmt.Sprintf("the certificate of %s is valid from %s on, which is in %s", Subject(c), stamp(c.NotBefore), c.NotBefore.Sub(now).Round(time.Second)),
+			"compare the clocks of this machine and of the issuer"
+	}
+	return fmt.Sprintf("the certificate of %s expired at %s, %s ago", Subject(c), stamp(c.NotAfter), now.Sub(c.NotAfter).Round(time.Second)),
+		"look at the Certificate's status and the last CertificateRequest: the renewal failed, or the gateway did not take the new certificate over"
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func newHTTPFailure(endpoint string, err error) *Failure {
+	f := &Failure{Class: ClassHTTP, Endpoint: endpoint, Reason: "HTTP: " + trimNet(err), err: err}
+	switch {
+	case isTimeout(err):
+		f.Reason = "the TLS handshake succeeded, but the request was not answered in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		f.Reason = "the connection was closed before the answer was complete"
+	}
+	return f
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}
+
+// trimNet leaves out the addresses that package net puts before an error; the
+// endpoint already says where.
+func trimNet(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return err.Error()
+}

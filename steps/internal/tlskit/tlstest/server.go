@@ -1,0 +1,143 @@
+package tlstest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// A Server is an HTTPS server whose behaviour can be changed while it runs.
+type Server struct {
+	// Hello, if not nil, chooses the certificate of a handshake instead of the
+	// pair that was set. Set it before the first connection.
+	Hello func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
+	// Protocols are the protocols that the server negotiates: h2 and http/1.1
+	// by default. Set it before the first connection.
+	Protocols []string
+
+	handler http.Handler
+	pair    atomic.Pointer[Pair]
+	once    sync.Once
+	server  *http.Server
+	pipes   *pipeListener
+	t       testing.TB
+}
+
+// NewServer returns a server that answers with handler, or "hello" if it is
+// nil, and shows pair. It ends with the test.
+func NewServer(t testing.TB, pair *Pair, handler http.Handler) *Server {
+	if handler == nil {
+		handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	}
+	s := &Server{t: t, handler: handler, pipes: &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}}
+	s.pair.Store(pair)
+	return s
+}
+
+// Use makes the server show pair from the next handshake on.
+func (s *Server) Use(pair *Pair) { s.pair.Store(pair) }
+
+// Pair returns the pair that the server shows.
+func (s *Server) Pair() *Pair { return s.pair.Load() }
+
+// Close ends the server and its connections before the test ends.
+func (s *Server) Close() {
+	s.start()
+	_ = s.server.Close()
+	_ = s.pipes.Close()
+}
+
+func (s *Server) start() {
+	s.once.Do(func() {
+		config := &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if s.Hello != nil {
+					return s.Hello(h)
+				}
+				return s.pair.Load().TLS, nil
+			},
+		}
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		if s.Protocols == nil {
+			protocols.SetHTTP2(true)
+		}
+		for _, p := range s.Protocols {
+			if p == "h2" {
+				protocols.SetHTTP2(true)
+			}
+		}
+		s.server = &http.Server{
+			Handler: s.handler, TLSConfig: config, Protocols: protocols,
+			ErrorLog: log.New(io.Discard, "", 0), // refused handshakes are the subject of the tests
+		}
+		s.t.Cleanup(s.Close)
+	})
+}
+
+// Listen serves on a loopback port and returns its address.
+func (s *Server) Listen() string {
+	s.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.start()
+	s.t.Cleanup(func() { _ = l.Close() })
+	go func() { _ = s.server.ServeTLS(l, "", "") }()
+	return l.Addr().String()
+}
+
+// ServePipe serves connections inside the process and returns what dials them.
+// No network is involved, so it works with the clock of testing/synctest.
+func (s *Server) ServePipe() (dial func(context.Context) (net.Conn, error)) {
+	s.start()
+	go func() { _ = s.server.ServeTLS(s.pipes, "", "") }()
+	return s.pipes.dial
+}
+
+type pipeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
+	client, server := pipe()
+	var err error
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.done:
+		err = errors.New("closed")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	_, _ = client.Close(), server.Close()
+	return nil, err
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }

@@ -1,0 +1,147 @@
+package tlskit
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// SystemRoots is the value of [TrustInput.Trust] that stands for the operating
+// system's roots.
+const SystemRoots = "system"
+
+// A TrustInput is the part of a spec that says whom a proof trusts.
+type TrustInput struct {
+	// Trust holds the only certificate authorities that are trusted: one or
+	// more CA certificates in PEM, usually "${steps.root.certificate}".
+	// "system" stands for the roots of the operating system.
+	// Either trust or trustFile is required.
+	Trust string `yaml:"trust"`
+
+	// TrustFile is a PEM file with the trusted CA certificates, instead of trust.
+	TrustFile engine.File `yaml:"trustFile" check:"exists"`
+}
+
+// Validate reports what is wrong with the input.
+func (t TrustInput) Validate(p *engine.Problems) {
+	switch {
+	case t.Trust == "" && t.TrustFile.IsZero():
+		p.AddProblem(engine.Problem{
+			Field:   "trust",
+			Message: "trust is missing: nothing is trusted unless the plan says so",
+			Hint:    "give the root's certificate, such as ${steps.root.certificate}, or a trustFile",
+		})
+	case t.Trust != "" && !t.TrustFile.IsZero():
+		p.Add("trustFile", "trust and trustFile exclude each other")
+	case t.Trust != "":
+		if _, err := ParseTrust(t.Trust); err != nil {
+			p.Add("trust", "trust: %v", err)
+		}
+	default:
+		if _, err := readTrust(t.TrustFile); err != nil {
+			p.Add("trustFile", "%v", err)
+		}
+	}
+}
+
+// Load returns the trust that the input describes. Its errors are permanent.
+func (t TrustInput) Load() (*Trust, error) {
+	if t.TrustFile.IsZero() {
+		trust, err := ParseTrust(t.Trust)
+		if err != nil {
+			return nil, engine.Permanent(fmt.Errorf("trust: %w", err))
+		}
+		return trust, nil
+	}
+	trust, err := readTrust(t.TrustFile)
+	return trust, engine.Permanent(err)
+}
+
+func readTrust(f engine.File) (*Trust, error) {
+	text, err := os.ReadFile(f.Path)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := parseAnchors(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return trust, nil
+}
+
+// A Trust is the set of certificate authorities that a connection is verified
+// against. There is no Trust that trusts everything.
+type Trust struct {
+	anchors []*x509.Certificate
+	pool    *x509.CertPool // nil for the system's roots
+}
+
+// ParseTrust reads CA certificates in PEM, or "system".
+func ParseTrust(text string) (*Trust, error) {
+	if strings.TrimSpace(text) == SystemRoots {
+		return &Trust{}, nil
+	}
+	return parseAnchors([]byte(text))
+}
+
+func parseAnchors(text []byte) (*Trust, error) {
+	anchors, err := ParseChain(text)
+	if err != nil {
+		return nil, err
+	}
+	return NewTrust(anchors...)
+}
+
+// NewTrust trusts the given certificate authorities and nobody else.
+func NewTrust(anchors ...*x509.Certificate) (*Trust, error) {
+	if len(anchors) == 0 {
+		return nil, errors.New("no certificate to trust")
+	}
+	t := &Trust{anchors: anchors, pool: x509.NewCertPool()}
+	for _, c := range anchors {
+		if !c.IsCA {
+			return nil, fmt.Errorf("%s is not a CA certificate: trust the root that issued it instead", Subject(c))
+		}
+		t.pool.AddCert(c)
+	}
+	return t, nil
+}
+
+// String names the trusted subjects.
+func (t *Trust) String() string {
+	if t.pool == nil {
+		return "the system's roots"
+	}
+	names := make([]string, len(t.anchors))
+	for i, c := range t.anchors {
+		names[i] = Subject(c)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Verify checks that a chain, leaf first, leads to the trust at the given time
+// for a server called name, and returns the verified chain up to its anchor.
+func (t *Trust) Verify(chain []*x509.Certificate, name string, at Clock) ([]*x509.Certificate, error) {
+	if len(chain) == 0 {
+		return nil, errors.New("no certificate to verify")
+	}
+	intermediates := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		intermediates.AddCert(c)
+	}
+	now := at.now()
+	verified, err := chain[0].Verify(x509.VerifyOptions{
+		Roots:         t.pool,
+		Intermediates: intermediates,
+		DNSName:       name,
+		CurrentTime:   now,
+	})
+	if err != nil {
+		return nil, newVerifyFailure(err, chain, name, t, now)
+	}
+	return verified[0], nil
+}

@@ -1,0 +1,171 @@
+package vaultkit
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Errors that callers may ask for with errors.Is.
+var (
+	ErrSealed         = errors.New("vault is sealed")
+	ErrNotInitialized = errors.New("vault is not initialised")
+)
+
+// An Error is a refusal by Vault.
+type Error struct {
+	Verb     string // read, write, patch or delete
+	Path     string // below /v1/
+	Status   int    // HTTP status
+	Messages []string
+}
+
+// Error quotes Vault's messages on one line.
+func (e *Error) Error() string {
+	text := strings.Join(e.Messages, "; ")
+	if text == "" {
+		text = http.StatusText(e.Status)
+	}
+	return fmt.Sprintf("%s %s: vault answered %d: %s", e.Verb, e.Path, e.Status, text)
+}
+
+// Contains reports whether one of Vault's messages contains text.
+func (e *Error) Contains(text string) bool {
+	return slices.ContainsFunc(e.Messages, func(m string) bool { return strings.Contains(m, text) })
+}
+
+// Refused reports whether err is a refusal by Vault that contains text.
+func Refused(err error, text string) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Contains(text)
+}
+
+// explain turns what the API client returned into an error that says what, why
+// and what to do, and that is permanent when another try cannot help.
+func (c *Client) explain(ctx context.Context, verb, path string, err error) error {
+	if errors.Is(err, ErrReadOnly) || context.Cause(ctx) != nil {
+		return err
+	}
+	var re *api.ResponseError
+	if !errors.As(err, &re) {
+		return c.explainNetwork(verb, path, err)
+	}
+	e := &Error{Verb: verb, Path: path, Status: re.StatusCode, Messages: oneLine(re.Errors)}
+	if re.StatusCode == http.StatusServiceUnavailable && e.Contains("Vault is sealed") {
+		return c.explainSealed(ctx, e)
+	}
+	hint := hintFor(e.Error())
+	switch {
+	case re.StatusCode == http.StatusForbidden && hint == "":
+		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
+	case re.StatusCode == http.StatusPreconditionFailed, re.StatusCode == http.StatusTooManyRequests, re.StatusCode >= 500:
+		return withHint(e, hint)
+	}
+	return withHint(engine.Permanent(e), hint)
+}
+
+// explainSealed tells a sealed Vault from one that was never initialised: both
+// answer 503.
+func (c *Client) explainSealed(ctx context.Context, e *Error) error {
+	if s, err := c.SealStatus(ctx); err == nil && !s.Initialized {
+		return engine.WithHint(engine.Permanent(fmt.Errorf("%s %s: %w", e.Verb, e.Path, ErrNotInitialized)),
+			"let this step come after a vaultInit and a vaultUnseal step")
+	}
+	return engine.WithHint(engine.Permanent(fmt.Errorf("%s %s: %w", e.Verb, e.Path, ErrSealed)),
+		"Vault seals itself whenever its pod restarts: let this step come after a vaultUnseal step, or run the plan again to unseal it")
+}
+
+func (c *Client) explainNetwork(verb, path string, err error) error {
+	wrapped := fmt.Errorf("%s %s at %s: %w", verb, path, c.where, unwrapURL(err))
+	if engine.HintOf(err) != "" || errors.Is(err, engine.ErrPermanent) {
+		return wrapped
+	}
+	var (
+		unknownAuthority x509.UnknownAuthorityError
+		hostname         x509.HostnameError
+		invalid          x509.CertificateInvalidError
+		record           tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &unknownAuthority):
+		return engine.WithHint(engine.Permanent(wrapped), "set vault.caFile to the authority that signed Vault's own certificate")
+	case errors.As(err, &hostname):
+		return engine.WithHint(engine.Permanent(wrapped), "set vault.serverName to a name in Vault's own certificate")
+	case errors.As(err, &invalid):
+		return engine.WithHint(engine.Permanent(wrapped), "Vault's own certificate is not valid: renew it, or check this machine's clock")
+	case errors.As(err, &record), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks plain HTTP here: use http:// in vault.address, or leave vault.service.tls off")
+	case strings.Contains(err.Error(), "HTTP request to an HTTPS server"):
+		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks TLS here: use https:// in vault.address, or set vault.service.tls")
+	}
+	return engine.WithHint(wrapped, "is Vault's pod running? kubectl get pods -A -l app.kubernetes.io/name=vault; kubectl describe shows why not")
+}
+
+// unwrapURL drops the address that package net/http puts before its errors: it
+// is the tunnel's, and says nothing to the reader.
+func unwrapURL(err error) error {
+	type timeout interface{ Timeout() bool }
+	for {
+		inner := errors.Unwrap(err)
+		if _, ok := err.(timeout); !ok || inner == nil || !strings.Contains(err.Error(), "/v1/") {
+			return err
+		}
+		err = inner
+	}
+}
+
+func withHint(err error, hint string) error {
+	if hint == "" {
+		return err
+	}
+	return engine.WithHint(err, hint)
+}
+
+// oneLine strips Vault's list markup ("1 error occurred:\n\t* permission denied\n\n").
+func oneLine(messages []string) []string {
+	var out []string
+	for _, m := range messages {
+		_, list, isList := strings.Cut(m, "occurred:")
+		if !isList {
+			list = m
+		}
+		for line := range strings.Lines(list) {
+			if line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "* ")); line != "" {
+				out = append(out, line)
+			}
+		}
+	}
+	return out
+}
+
+// hints are what to do about words in an answer; the first match counts. The
+// threads behind them are in the documentation of the kinds.
+var hints = []struct{ match, hint string }{
+	{"no handler for route", "nothing is mounted there: check the mount's name, and that the step that mounts it comes first"},
+	{"invalid token", "the token is wrong, expired or revoked: check connections.vault.token"},
+	{"longer than permitted maxTTL", "raise maxLeaseTTL of the mount, or shorten the ttl"},
+	{"notAfter was truncated", "the parent expires before that: shorten ttl, or renew the parent first"},
+	{"beyond the expiration of the CA certificate", "the issuer expires before that: shorten the ttl, or renew the issuer"},
+	{"ignored these unrecognized parameters", "this version of Vault does not know the parameter: check its spelling"},
+	{"issuer name already in use", "another issuer of the mount has this name: give the step another issuerName"},
+	{"key name already in use", "another key of the mount has this name: give the step another issuerName"},
+	{"specifying an audience", "set the role's audience"},
+	{"serviceaccount/ca.crt: no such file or directory", "this Vault does not run in a pod: set config.kubernetesCACert and config.disableLocalCAJWT"},
+}
+
+func hintFor(text string) string {
+	for _, h := range hints {
+		if strings.Contains(text, h.match) {
+			return h.hint
+		}
+	}
+	return ""
+}

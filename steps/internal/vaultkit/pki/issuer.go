@@ -1,0 +1,188 @@
+package pki
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+// An Issuer is a certificate in a mount that can sign, or that belongs to the
+// chain of one that can.
+type Issuer struct {
+	ID      string
+	Name    string // empty when it has none
+	KeyID   string // empty when its key is not in the mount
+	Default bool   // the mount's default issuer
+	Revoked bool
+
+	PEM         string
+	Certificate *x509.Certificate
+	// Chain is what Vault hands out with certificates that the issuer signs,
+	// the issuer first.
+	Chain []*x509.Certificate
+}
+
+// Ref is how to address the issuer to a reader: its name, or its id.
+func (i *Issuer) Ref() string {
+	if i.Name != "" {
+		return i.Name
+	}
+	return i.ID
+}
+
+// Label tells one issuer from another in a message.
+func (i *Issuer) Label() string {
+	name := i.Name
+	if name == "" {
+		name = "without a name"
+	}
+	return fmt.Sprintf("%s (%s, id %s)", name, i.Certificate.Subject.CommonName, i.ID)
+}
+
+// SelfSigned reports whether the issuer is a root.
+func (i *Issuer) SelfSigned() bool { return SelfSigned(i.Certificate) }
+
+// SelfSigned reports whether c is signed by its own key.
+func SelfSigned(c *x509.Certificate) bool {
+	return string(c.RawIssuer) == string(c.RawSubject) && c.CheckSignatureFrom(c) == nil
+}
+
+// Issuers returns the issuers of a mount, in Vault's order.
+func Issuers(ctx context.Context, c *vaultkit.Client, mount string) ([]*Issuer, error) {
+	ids, info, err := c.List(ctx, mount+"/issuers")
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	issuers := make([]*Issuer, len(ids))
+	errs := make([]error, len(ids))
+	var wg sync.WaitGroup
+	for i, id := range ids {
+		wg.Go(func() { issuers[i], errs[i] = ReadIssuer(ctx, c, mount, id) })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+		if issuers[i] != nil {
+			issuers[i].Default = vaultkit.Truth(info[ids[i]]["is_default"])
+		}
+	}
+	// One that was deleted since it was listed is nil.
+	return slices.DeleteFunc(issuers, func(i *Issuer) bool { return i == nil }), nil
+}
+
+// ReadIssuer returns the issuer that ref (an id, a name or "default") means, or
+// nil if there is none. Its Default is not filled in.
+func ReadIssuer(ctx context.Context, c *vaultkit.Client, mount, ref string) (*Issuer, error) {
+	path := mount + "/issuer/" + ref
+	data, err := c.Read(ctx, path)
+	switch {
+	case vaultkit.Refused(err, "no default issuer currently configured"), vaultkit.Refused(err, "unable to find PKI issuer for reference"):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case data == nil:
+		return nil, nil
+	}
+	i := &Issuer{
+		ID:      vaultkit.Text(data["issuer_id"]),
+		Name:    vaultkit.Text(data["issuer_name"]),
+		KeyID:   vaultkit.Text(data["key_id"]),
+		Revoked: vaultkit.Truth(data["revoked"]),
+		PEM:     strings.TrimSpace(vaultkit.Text(data["certificate"])) + "\n",
+	}
+	if i.Certificate, err = ParseOne(i.PEM); err != nil {
+		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
+	}
+	for _, text := range vaultkit.Strings(data["ca_chain"]) {
+		link, err := ParseOne(text)
+		if err != nil {
+			return nil, engine.Permanent(fmt.Errorf("%s: ca_chain: %w", path, err))
+		}
+		i.Chain = append(i.Chain, link)
+	}
+	return i, nil
+}
+
+// A Key is a private key in a mount.
+type Key struct {
+	ID   string
+	Name string
+}
+
+// Keys returns the keys of a mount, in Vault's order.
+func Keys(ctx context.Context, c *vaultkit.Client, mount string) ([]Key, error) {
+	ids, info, err := c.List(ctx, mount+"/keys")
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, len(ids))
+	for i, id := range ids {
+		keys[i] = Key{ID: id, Name: vaultkit.Text(info[id]["key_name"])}
+	}
+	return keys, nil
+}
+
+// Orphans returns the keys that no issuer uses.
+func Orphans(keys []Key, issuers []*Issuer) []Key {
+	var out []Key
+	for _, k := range keys {
+		if !slices.ContainsFunc(issuers, func(i *Issuer) bool { return i.KeyID == k.ID }) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// Parse returns the certificates in a PEM text.
+func Parse(text string) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
+	rest := []byte(text)
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("PEM block is %q, not a certificate", block.Type)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no certificate in PEM form")
+	}
+	return out, nil
+}
+
+// ParseOne returns the only certificate in a PEM text.
+func ParseOne(text string) (*x509.Certificate, error) {
+	all, err := Parse(text)
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("%d certificates where one is expected", len(all))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// Encode returns the certificates as one PEM text.
+func Encode(certs ...*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range certs {
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a Builder does not fail
+	}
+	return b.String()
+}

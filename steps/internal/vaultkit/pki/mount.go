@@ -1,0 +1,125 @@
+package pki
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+// URLs are the addresses that Vault writes into the certificates that a mount
+// signs, so that others find its certificate and revocation lists (RFC 5280,
+// sections 4.2.1.13 and 4.2.2.1). An empty list leaves what Vault has.
+type URLs struct {
+	// IssuingCertificates are where the signer's certificate can be fetched:
+	// "http://vault.vault.svc.cluster.local:8200/v1/pki/ca".
+	IssuingCertificates []string `yaml:"issuingCertificates"`
+	// CRLDistributionPoints are where the revocation list can be fetched:
+	// "http://vault.vault.svc.cluster.local:8200/v1/pki/crl".
+	CRLDistributionPoints []string `yaml:"crlDistributionPoints"`
+	// OCSPServers answer about single certificates (RFC 6960):
+	// "http://vault.vault.svc.cluster.local:8200/v1/pki/ocsp".
+	OCSPServers []string `yaml:"ocspServers"`
+}
+
+// IsZero reports whether no address is given.
+func (u URLs) IsZero() bool {
+	return len(u.IssuingCertificates)+len(u.CRLDistributionPoints)+len(u.OCSPServers) == 0
+}
+
+// Validate reports what is not a URL; field is the path of the input.
+func (u URLs) Validate(p *engine.Problems, field string) {
+	for _, list := range []part{
+		{"issuingCertificates", u.IssuingCertificates},
+		{"crlDistributionPoints", u.CRLDistributionPoints},
+		{"ocspServers", u.OCSPServers},
+	} {
+		for i, one := range list.values {
+			if x, err := url.Parse(one); err != nil || x.Scheme == "" || x.Host == "" {
+				p.Add(fmt.Sprintf("%s.%s[%d]", field, list.name, i), "%q is not a URL", one)
+			}
+		}
+	}
+}
+
+func (u URLs) fields() []vaultkit.Field {
+	var out []vaultkit.Field
+	for _, f := range []vaultkit.Field{
+		{Name: "issuing_certificates", Want: u.IssuingCertificates},
+		{Name: "crl_distribution_points", Want: u.CRLDistributionPoints},
+		{Name: "ocsp_servers", Want: u.OCSPServers},
+	} {
+		if len(f.Want.([]string)) > 0 {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// NoAddresses is the warning of generating an authority in a mount without URLs.
+// It is expected when a plan gives none.
+const NoAddresses vaultkit.Allow = "hasn't configured any authority information access"
+
+// Inspect compares the addresses of a mount; mounted says whether it is there.
+func (u URLs) Inspect(ctx context.Context, c *vaultkit.Client, mount string, mounted bool) ([]engine.Edit, error) {
+	if u.IsZero() {
+		return nil, nil
+	}
+	path := mount + "/config/urls"
+	var have map[string]any
+	if mounted {
+		var err error
+		if have, err = c.Read(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	fields := u.fields()
+	// The write merges: what the plan does not name stays.
+	return vaultkit.Object(path, have, fields, func(ctx context.Context) error {
+		_, err := c.Write(ctx, path, vaultkit.Data(fields))
+		return err
+	}), nil
+}
+
+// DefaultOf returns the default issuer among the issuers of a mount, or nil.
+func DefaultOf(issuers []*Issuer) *Issuer {
+	for _, i := range issuers {
+		if i.Default {
+			return i
+		}
+	}
+	return nil
+}
+
+// SetDefault returns the edit that makes the issuer with the given name the
+// default of its mount; have is the one that is, nil for none.
+func SetDefault(c *vaultkit.Client, mount string, have any, name string) engine.Edit {
+	path := mount + "/config/issuers"
+	return engine.Edit{
+		Path: path + "/default",
+		Have: have,
+		Want: name,
+		Apply: func(ctx context.Context) error {
+			_, err := c.Write(ctx, path, map[string]any{"default": name})
+			return err
+		},
+	}
+}
+
+// Rename returns the edit that gives an issuer a name. The other settings of the
+// issuer stay as they are.
+func Rename(c *vaultkit.Client, mount string, i *Issuer, to, note string) engine.Edit {
+	path := mount + "/issuer/" + i.ID
+	return engine.Edit{
+		Path: path + "/issuer_name",
+		Have: i.Name,
+		Want: to,
+		Note: note,
+		Apply: func(ctx context.Context) error {
+			_, err := c.Patch(ctx, path, map[string]any{"issuer_name": to})
+			return err
+		},
+	}
+}

@@ -1,0 +1,133 @@
+package vaultkit
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Server says where Vault's API is.
+type Server struct {
+	// Service is the Kubernetes Service in front of Vault. Requests travel
+	// through the Kubernetes API server to a pod behind it, sealed or not, so
+	// that Vault needs no address outside the cluster. Not used when address is
+	// set.
+	Service Service `yaml:"service"`
+	// Address is the base URL of Vault when it is reached directly:
+	// "https://vault.example.com:8200". It takes precedence over service.
+	Address string `yaml:"address"`
+	// CAFile is a PEM file with the authorities that sign Vault's own
+	// certificate. Without it the system's are trusted. Certificates are always
+	// verified.
+	CAFile engine.File `yaml:"caFile" check:"exists"`
+	// ServerName is the name that Vault's own certificate must carry. The
+	// default is the host of the address, or "NAME.NAMESPACE.svc" of the service.
+	ServerName string `yaml:"serverName"`
+	// Namespace is the Vault Enterprise namespace of every request; empty means
+	// the root namespace. It has nothing to do with Kubernetes namespaces.
+	Namespace string `yaml:"namespace"`
+}
+
+// A Service names a Kubernetes Service and how Vault listens behind it.
+type Service struct {
+	// Namespace of the Service.
+	Namespace string `yaml:"namespace"`
+	// Name of the Service. The Vault chart's is the name of its release.
+	Name string `yaml:"name"`
+	// Port of the Service for Vault's API.
+	Port int `yaml:"port" check:"min=1,max=65535"`
+	// TLS says that Vault speaks TLS behind the Service. The chart's default is
+	// plain HTTP, which this way never leaves the cluster: the way to the API
+	// server is encrypted.
+	TLS bool `yaml:"tls"`
+}
+
+// A Connection is a Server and the token to use it with.
+type Connection struct {
+	Server `yaml:",inline"`
+	// Token authenticates the requests. It comes from another step's output,
+	// such as "${steps.init.rootToken}", or from a variable; never from the
+	// environment.
+	Token engine.Secret `yaml:"token"`
+}
+
+// DefaultServer returns the Service that a release named vault makes in a
+// namespace named vault.
+func DefaultServer() Server {
+	return Server{Service: Service{Namespace: "vault", Name: "vault", Port: 8200}}
+}
+
+// DefaultConnection returns DefaultServer without a token.
+func DefaultConnection() Connection { return Connection{Server: DefaultServer()} }
+
+// Validate reports what is wrong with s; field is the path of the input.
+func (s Server) Validate(p *engine.Problems, field string) {
+	if s.Address == "" {
+		if s.Service.Namespace == "" || s.Service.Name == "" {
+			p.Add(field+".service", "needs a namespace and a name, unless address is set")
+		}
+		return
+	}
+	u, err := url.Parse(s.Address)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		p.AddProblem(engine.Problem{
+			Field:   field + ".address",
+			Message: fmt.Sprintf("%q is not the URL of a server", s.Address),
+			Hint:    "write scheme, host and port, such as https://vault.example.com:8200",
+		})
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		p.Add(field+".address", "must hold scheme, host and port only: credentials belong into token")
+	case u.Path != "" && u.Path != "/":
+		p.AddProblem(engine.Problem{
+			Field:   field + ".address",
+			Message: fmt.Sprintf("has the path %q", u.Path),
+			Hint:    "leave the path away: requests go to /v1/ below the address",
+		})
+	case u.Scheme == "http" && !s.CAFile.IsZero():
+		p.Add(field+".caFile", "has no use with the address %s, which is not https", s.Address)
+	}
+}
+
+// baseURL is the URL that requests are made for. With a service its host is a
+// name inside the cluster; the transport dials the tunnel instead.
+func (s Server) baseURL() string {
+	if s.Address != "" {
+		return strings.TrimSuffix(s.Address, "/")
+	}
+	scheme := "http"
+	if s.Service.TLS {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(s.Service.host(), strconv.Itoa(s.Service.Port))
+}
+
+func (s Service) host() string { return s.Name + "." + s.Namespace + ".svc" }
+
+// where names the server in messages.
+func (s Server) where() string {
+	if s.Address != "" {
+		return s.baseURL()
+	}
+	return fmt.Sprintf("service %s/%s", s.Service.Namespace, s.Service.Name)
+}
+
+// sharedKey identifies connections to s within a run.
+func (s Server) sharedKey() string {
+	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.ServerName}, "|")
+}
+
+// plainText reports whether requests to s cross a network unencrypted.
+func (s Server) plainText() bool {
+	u, err := url.Parse(s.Address)
+	if s.Address == "" || err != nil || u.Scheme != "http" {
+		return false
+	}
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	return host != "localhost" && (ip == nil || !ip.IsLoopback())
+}

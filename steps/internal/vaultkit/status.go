@@ -1,0 +1,86 @@
+package vaultkit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A SealStatus is what Vault tells anybody about itself, sealed or not.
+type SealStatus = api.SealStatusResponse
+
+// Shamir is the type of a seal that is opened with key shares. Any other seal
+// opens itself, and its keys only serve recovery.
+const Shamir = "shamir"
+
+// SealStatus asks for the seal's status. Vault answers it in every state, so an
+// error means that Vault could not be reached.
+func (c *Client) SealStatus(ctx context.Context) (*SealStatus, error) {
+	s, err := c.api.Sys().SealStatusWithContext(ctx)
+	if err != nil {
+		return nil, c.explain(ctx, "read", "sys/seal-status", err)
+	}
+	return s, nil
+}
+
+// An InitAnswer is what Vault says once and never again.
+type InitAnswer = api.InitResponse
+
+// Init initialises Vault. With a seal that is not [Shamir], shares and threshold
+// are those of the recovery key.
+//
+// The answer cannot be asked for again. When it is lost on its way, the error
+// says whether Vault is initialised now: then it is permanent.
+func (c *Client) Init(ctx context.Context, sealType string, shares, threshold int) (*InitAnswer, error) {
+	req := &api.InitRequest{SecretShares: shares, SecretThreshold: threshold}
+	if sealType != Shamir {
+		req = &api.InitRequest{RecoveryShares: shares, RecoveryThreshold: threshold}
+	}
+	answer, err := c.api.Sys().InitWithContext(ctx, req)
+	if err == nil {
+		return answer, nil
+	}
+	err = c.explain(ctx, "write", "sys/init", err)
+	if s, statusErr := c.SealStatus(context.WithoutCancel(ctx)); statusErr == nil && s.Initialized && !Refused(err, "already initialized") {
+		return nil, engine.WithHint(
+			engine.Permanent(fmt.Errorf("vault initialised itself, but its answer with the keys was lost: %w", err)),
+			"nobody has the keys of this Vault, and nothing is stored in it yet: delete its data (the PersistentVolumeClaim data-vault-0 and the pod), and run again")
+	}
+	return nil, err
+}
+
+// Unseal submits one key share, hexadecimal or base64.
+func (c *Client) Unseal(ctx context.Context, share engine.Secret) (*SealStatus, error) {
+	s, err := c.api.Sys().UnsealWithContext(ctx, share.Reveal())
+	if err != nil {
+		return nil, c.explain(ctx, "write", "sys/unseal", err)
+	}
+	return s, nil
+}
+
+// Serving reports whether requests are answered: the server is active, or it is
+// a standby of a cluster that has an active one. why says what is missing.
+func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
+	h, err := c.api.Sys().HealthWithContext(ctx)
+	if err != nil {
+		return false, "", c.explain(ctx, "read", "sys/health", err)
+	}
+	switch {
+	case !h.Initialized:
+		return false, "not initialised", nil
+	case h.Sealed:
+		return false, "sealed", nil
+	case !h.Standby:
+		return true, "", nil
+	}
+	leader, err := c.api.Sys().LeaderWithContext(ctx)
+	if err != nil {
+		return false, "", c.explain(ctx, "read", "sys/leader", err)
+	}
+	if leader.HAEnabled && leader.LeaderAddress == "" {
+		return false, "standby, and no node is active yet", nil
+	}
+	return true, "", nil
+}

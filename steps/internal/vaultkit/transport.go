@@ -1,0 +1,118 @@
+package vaultkit
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// ErrReadOnly is returned for a request that would change something while a
+// step only looks.
+var ErrReadOnly = errors.New("refused: looking must not write")
+
+// A wire is a connection pool to one Vault server, shared by the steps of a run.
+type wire struct{ *http.Transport }
+
+// Close closes the idle connections; the session calls it.
+func (w wire) Close() error {
+	w.CloseIdleConnections()
+	return nil
+}
+
+func (s Server) wire(ctx context.Context, env *engine.Env) (wire, error) {
+	return engine.Share(ctx, env.Session, s.sharedKey(), func(ctx context.Context) (wire, error) {
+		tlsConfig, err := s.tlsConfig()
+		if err != nil {
+			return wire{}, err
+		}
+		if s.plainText() {
+			env.Warnf("%s is not https: tokens and keys cross the network unencrypted", s.Address)
+		}
+		dial, err := s.dialer(ctx, env)
+		if err != nil {
+			return wire{}, err
+		}
+		t := &http.Transport{
+			DialContext:         dial,
+			TLSClientConfig:     tlsConfig,
+			TLSHandshakeTimeout: 10 * time.Second,
+			ForceAttemptHTTP2:   true,
+			// A few requests at once; each connection to a service is a stream
+			// of its own through the API server.
+			MaxConnsPerHost:     4,
+			MaxIdleConnsPerHost: 4,
+			IdleConnTimeout:     30 * time.Second,
+		}
+		if s.Address != "" {
+			t.Proxy = http.ProxyFromEnvironment
+		}
+		return wire{t}, nil
+	})
+}
+
+func (s Server) tlsConfig() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName}
+	if s.CAFile.IsZero() {
+		return c, nil
+	}
+	pem, err := os.ReadFile(s.CAFile.Path)
+	if err != nil {
+		return nil, engine.Permanent(err)
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, engine.Permanent(fmt.Errorf("%s: holds no PEM certificate", s.CAFile))
+	}
+	return c, nil
+}
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialer returns how connections are made: to the address as usual, or to a pod
+// behind the service whatever the address says.
+func (s Server) dialer(ctx context.Context, env *engine.Env) (dialFunc, error) {
+	if s.Address != "" {
+		return (&net.Dialer{Timeout: 10 * time.Second}).DialContext, nil
+	}
+	cluster, err := kubekit.Connect(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return cluster.DialService(ctx, s.Service.Namespace, s.Service.Name, s.Service.Port)
+	}, nil
+}
+
+// A guard lets reads pass, and writes of contexts that allow them.
+type guard struct{ next http.RoundTripper }
+
+// RoundTrip refuses with ErrReadOnly before anything is sent. An answer that
+// points elsewhere is an error: following it would hand the token to another
+// host.
+func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, "LIST":
+	default:
+		if !engine.WritesAllowed(r.Context()) {
+			return nil, engine.Permanent(fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, ErrReadOnly))
+		}
+	}
+	resp, err := g.next.RoundTrip(r)
+	if err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		to := resp.Header.Get("Location")
+		_ = resp.Body.Close()
+		return nil, engine.WithHint(
+			fmt.Errorf("%s answered %d, which leads to %s", r.URL.Path, resp.StatusCode, to),
+			"a standby of a Vault cluster cannot reach the active node: give the address of the active node, or its service (vault-active)")
+	}
+	return resp, err
+}

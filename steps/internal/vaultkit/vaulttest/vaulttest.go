@@ -1,0 +1,263 @@
+// Package vaulttest gives the tests of steps a real Vault.
+//
+// The server is the lab's, alone: "ztlab vault --data DIR" runs it without a
+// cluster until its standard input is closed, so that no server outlives its
+// test, even one that is killed. Tests of what can happen to a Vault once
+// ([Start]) have one of their own; the others share one ([Shared]) and keep
+// apart by mounts of their own.
+package vaulttest
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/ztplan/ztplan/engine"
+)
+
+// binaryVariable names the ztlab binary; without it, bin/ztlab of the module
+// that is tested.
+const binaryVariable = "ZTPLAN_ZTLAB"
+
+// A Server is a running Vault.
+type Server struct {
+	Address string // base URL
+	Token   string // the root token; empty before it is initialised
+	Shares  []string
+
+	dir   string
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+// Start runs a Vault that was never initialised; it ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	s, err := start(binary(t), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+var (
+	shared     *Server
+	sharedErr  error
+	sharedOnce sync.Once
+)
+
+// Shared returns an initialised and unsealed Vault that the tests of a package
+// share. The package's TestMain must be [Main].
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	path := binary(t)
+	sharedOnce.Do(func() {
+		var dir string
+		if dir, sharedErr = os.MkdirTemp("", "vaulttest"); sharedErr != nil {
+			return
+		}
+		if shared, sharedErr = start(path, dir); sharedErr == nil {
+			sharedErr = shared.Init()
+		}
+	})
+	if sharedErr != nil {
+		t.Fatal(sharedErr)
+	}
+	return shared
+}
+
+// Main runs the tests and ends the shared Vault.
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared != nil {
+		shared.stop()
+		_ = os.RemoveAll(shared.dir)
+	}
+	os.Exit(code)
+}
+
+// binary returns the path of ztlab. Under -short the test is skipped.
+func binary(t testing.TB) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a Vault server; skipped under -short")
+	}
+	if path := os.Getenv(binaryVariable); path != "" {
+		return path
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if path := filepath.Join(dir, "bin", "ztlab"); fileExists(path) {
+			return path
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			t.Fatal("bin/ztlab is not built: run make build; -short skips the tests that need it")
+		}
+		dir = parent
+	}
+}
+
+func fileExists(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func start(path, dir string) (*Server, error) {
+	s := &Server{dir: dir, cmd: exec.Command(path, "vault", "--data", dir)}
+	var stderr strings.Builder
+	s.cmd.Stderr = &stderr
+	stdin, err := s.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.stdin = stdin
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	var hello struct {
+		Address string `json:"address"`
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &hello)
+	}
+	if err != nil || hello.Address == "" {
+		s.stop()
+		return nil, fmt.Errorf("%s vault --data %s: no address (%v): %s", path, dir, err, stderr.String())
+	}
+	s.Address = hello.Address
+	return s, nil
+}
+
+// stop ends the server at once: its data survive that, as they must.
+func (s *Server) stop() {
+	_ = s.stdin.Close()
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// Restart ends the server and starts another on the same data: it is sealed, as
+// after a restart of its pod, and has another address.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	// Closing its input lets it end by itself, so that nothing of it is left to
+	// write to the data when the next one starts.
+	_ = s.stdin.Close()
+	_ = s.cmd.Wait()
+	next, err := start(s.cmd.Path, s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Address, s.cmd, s.stdin = next.Address, next.cmd, next.stdin
+}
+
+// Init initialises and unseals the server with one share.
+func (s *Server) Init() error {
+	c, err := s.API()
+	if err != nil {
+		return err
+	}
+	answer, err := c.Sys().Init(&api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+	if err != nil {
+		return err
+	}
+	s.Token, s.Shares = answer.RootToken, answer.Keys
+	return s.Unseal()
+}
+
+// Unseal submits the shares that Init made.
+func (s *Server) Unseal() error {
+	c, err := s.API()
+	if err != nil {
+		return err
+	}
+	for _, share := range s.Shares {
+		status, err := c.Sys().Unseal(share)
+		if err != nil {
+			return err
+		}
+		if !status.Sealed {
+			return nil
+		}
+	}
+	return errors.New("still sealed")
+}
+
+// API returns Vault's own client with the root token, for what tests do by hand.
+func (s *Server) API() (*api.Client, error) {
+	config := api.DefaultConfig()
+	config.Address = s.Address
+	c, err := api.NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	c.SetToken(s.Token)
+	return c, nil
+}
+
+// Client returns what API does, and fails the test if it cannot.
+func (s *Server) Client(t testing.TB) *api.Client {
+	t.Helper()
+	c, err := s.API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Mount returns the path of a mount for the test alone, which is unmounted when
+// the test ends. Nothing is mounted there yet.
+func (s *Server) Mount(t testing.TB, suffix string) string {
+	t.Helper()
+	path := "test" + strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))) + suffix
+	t.Cleanup(func() {
+		if c, err := s.API(); err == nil {
+			_ = c.Sys().Unmount(path)
+		}
+	})
+	return path
+}
+
+// Env returns an environment for a step of a plan named lab. What the step
+// reports goes to the test's log.
+func Env(t testing.TB) *engine.Env {
+	t.Helper()
+	session := &engine.Session{}
+	t.Cleanup(func() { _ = session.Close() })
+	logf := func(prefix string) func(string, ...any) {
+		return func(format string, args ...any) {
+			t.Helper()
+			t.Logf(prefix+format, args...)
+		}
+	}
+	return &engine.Env{
+		Plan: "lab", Step: "step", Dir: t.TempDir(), CacheDir: t.TempDir(),
+		Session: session, Now: time.Now,
+		Logf: logf("log: "), Statusf: logf("status: "), Warnf: logf("warning: "),
+		Conceal: func(...engine.Secret) {},
+	}
+}

@@ -1,0 +1,395 @@
+// Package k8sauth lets Kubernetes ServiceAccounts log in to Vault: the auth
+// method with its configuration, policies and roles, and on the Kubernetes side
+// the ServiceAccount, and the permission to request tokens for it.
+//
+// # What it looks at and changes, in this order
+//
+//   - the auth mount;
+//   - its configuration, written whole: host, and nothing else unless the plan
+//     asks for it;
+//   - the policies, compared as text;
+//   - the roles, compared field by field. A role belongs to the plan: what the
+//     plan does not mention is set to the defaults;
+//   - the ServiceAccount, and a Role and RoleBinding by which another
+//     ServiceAccount may request tokens for it (server-side apply).
+//
+// # No reviewer token
+//
+// A reviewer token in the configuration (token_reviewer_jwt) is bound to the pod
+// that it was taken from: after the next restart of Vault every login fails with
+// 403 and certificates are not renewed any more. Without one, Vault (1.9.3 and
+// later) uses the token of the pod that it runs in, and reads it anew. So the
+// step writes none, and one that it finds is a difference.
+//
+// # Token requests
+//
+// cert-manager logs in with a token that it requests for the ServiceAccount of
+// its issuer. Since v1.21.0 its chart does not allow that any more, not even for
+// its own ServiceAccount, so the step always creates the permission
+// (cert-manager's documentation, "Vault", option 1).
+//
+// # What it refuses
+//
+// Something other than this auth method at the path; a Role or RoleBinding of
+// the same name that somebody else made and that says something else.
+package k8sauth
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+// Kind is k8sAuth.
+var Kind = engine.NewKind("k8sAuth", engine.DefaultPolicy(), func() *Spec {
+	return &Spec{
+		Vault:  vaultkit.DefaultConnection(),
+		Mount:  "kubernetes",
+		Config: Config{KubernetesHost: "https://kubernetes.default.svc:443"},
+	}
+})
+
+// Spec is who may log in, and what they may do then.
+type Spec struct {
+	// Vault is where Vault is, and the token to use. Usually given once, in the
+	// plan's connections.
+	Vault vaultkit.Connection `yaml:"vault"`
+	// Mount is the path of the auth method, without "auth/" before it.
+	Mount string `yaml:"mount" check:"required"`
+	// Description of the mount. Without it, any will do.
+	Description string `yaml:"description"`
+	// Config says how Vault reaches the Kubernetes API.
+	Config Config `yaml:"config"`
+	// Policies that the roles refer to. Policies in Vault that are not listed
+	// are left alone.
+	Policies []Policy `yaml:"policies"`
+	// Roles say which ServiceAccounts get which policies. Roles in Vault that
+	// are not listed are left alone.
+	Roles []Role `yaml:"roles"`
+	// ServiceAccount is the identity that logs in. Without it, the step leaves
+	// the cluster alone.
+	ServiceAccount *ServiceAccount `yaml:"serviceAccount"`
+	// TokenRequest lets another ServiceAccount request tokens for
+	// serviceAccount.
+	TokenRequest *TokenRequest `yaml:"tokenRequest"`
+	// AllowWarnings lists parts of warnings of Vault that are expected. Any
+	// other warning fails the step.
+	AllowWarnings []string `yaml:"allowWarnings"`
+}
+
+// Config is how Vault reaches the Kubernetes API that checks the tokens.
+type Config struct {
+	// KubernetesHost is the URL of the API server as Vault sees it.
+	KubernetesHost string `yaml:"kubernetesHost" check:"required"`
+	// KubernetesCACert is the authority of the API server in PEM form. Without
+	// it, Vault uses that of the pod that it runs in.
+	KubernetesCACert string `yaml:"kubernetesCACert"`
+	// DisableLocalCAJWT keeps Vault from using the token and authority of its
+	// pod; needed when it runs outside a cluster. The token that logs in must
+	// then be allowed to review itself (system:auth-delegator).
+	DisableLocalCAJWT bool `yaml:"disableLocalCAJWT"`
+}
+
+// A Policy says what a token may do. It has either rules or paths.
+type Policy struct {
+	// Name of the policy, in lower case.
+	Name string `yaml:"name" check:"required"`
+	// Rules in Vault's own language (HCL).
+	Rules string `yaml:"rules"`
+	// Paths maps paths to what may be done there: create, read, update, patch,
+	// delete, list, sudo, deny. For cert-manager, "MOUNT/sign/ROLE: [update]" is
+	// all that is needed.
+	Paths map[string][]string `yaml:"paths"`
+}
+
+// A Role binds ServiceAccounts to policies.
+type Role struct {
+	// Name of the role; cert-manager names it in
+	// spec.vault.auth.kubernetes.role.
+	Name string `yaml:"name" check:"required"`
+	// ServiceAccounts are the names that may log in. The default is the step's
+	// serviceAccount.
+	ServiceAccounts []string `yaml:"serviceAccounts"`
+	// Namespaces of those ServiceAccounts. The default is that of the step's
+	// serviceAccount.
+	Namespaces []string `yaml:"namespaces"`
+	// Policies of the tokens that the role gives out.
+	Policies []string `yaml:"policies" check:"nonempty"`
+	// Audience that a ServiceAccount's token must be made for. cert-manager asks
+	// for "vault://NAME" for a ClusterIssuer and for "vault://NAMESPACE/NAME" for
+	// an Issuer.
+	Audience string `yaml:"audience" check:"required"`
+	// TokenTTL is the lifetime of the tokens that the role gives out. cert-manager
+	// logs in anew for every signature and never revokes a token, so short is
+	// right. The default is 5m.
+	TokenTTL engine.Duration `yaml:"tokenTTL"`
+	// TokenMaxTTL is how long a token can be renewed. The default is tokenTTL:
+	// not at all.
+	TokenMaxTTL engine.Duration `yaml:"tokenMaxTTL"`
+}
+
+// A ServiceAccount is the identity that logs in to Vault.
+type ServiceAccount struct {
+	// Namespace of the ServiceAccount. It must exist. For a ClusterIssuer it is
+	// cert-manager's own.
+	Namespace string `yaml:"namespace" check:"required"`
+	// Name of the ServiceAccount.
+	Name string `yaml:"name" check:"required"`
+	// Create makes the ServiceAccount if it is missing. The default is true;
+	// with false the step waits for it.
+	Create *bool `yaml:"create"`
+}
+
+// A TokenRequest is the permission to request tokens.
+type TokenRequest struct {
+	// GrantTo is the ServiceAccount that gets the permission: cert-manager's
+	// controller.
+	GrantTo Grantee `yaml:"grantTo"`
+}
+
+// A Grantee is a ServiceAccount that gets a permission.
+type Grantee struct {
+	// Namespace of the ServiceAccount.
+	Namespace string `yaml:"namespace" check:"required"`
+	// ServiceAccount is its name.
+	ServiceAccount string `yaml:"serviceAccount" check:"required"`
+}
+
+// Outputs are what an issuer's manifest refers to.
+type Outputs struct {
+	// Mount is the path of the auth method: "kubernetes".
+	Mount string `yaml:"mount"`
+	// MountPath is the path that cert-manager wants in
+	// spec.vault.auth.kubernetes.mountPath: "/v1/auth/kubernetes".
+	MountPath string `yaml:"mountPath"`
+	// Role is the name of the first role.
+	Role string `yaml:"role"`
+	// Roles are the names of all roles.
+	Roles []string `yaml:"roles"`
+	// ServiceAccount is the name of the identity that logs in.
+	ServiceAccount string `yaml:"serviceAccount"`
+	// Namespace of that ServiceAccount.
+	Namespace string `yaml:"namespace"`
+}
+
+const defaultTokenTTL = engine.Duration(5 * time.Minute)
+
+// Validate checks what types and tags cannot say.
+func (s *Spec) Validate(p *engine.Problems) {
+	s.Vault.Validate(p, "vault")
+	vaultkit.ValidatePath(p, "mount", s.Mount)
+	if u, err := url.Parse(s.Config.KubernetesHost); s.Config.KubernetesHost != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+		p.Add("config.kubernetesHost", "%q is not an https URL", s.Config.KubernetesHost)
+	}
+	if s.Config.DisableLocalCAJWT && s.Config.KubernetesCACert == "" {
+		p.Add("config.kubernetesCACert", "is needed with disableLocalCAJWT: Vault would have no authority to check the API server with")
+	}
+	names := make(map[string]bool)
+	for i, one := range s.Policies {
+		field := fmt.Sprintf("policies[%d]", i)
+		one.validate(p, field)
+		if names[one.Name] && one.Name != "" {
+			p.Add(field+".name", "%q is the name of another policy of the step", one.Name)
+		}
+		names[one.Name] = true
+	}
+	clear(names)
+	for i, r := range s.Roles {
+		field := fmt.Sprintf("roles[%d]", i)
+		s.validateRole(p, r, field)
+		if names[r.Name] && r.Name != "" {
+			p.Add(field+".name", "%q is the name of another role of the step", r.Name)
+		}
+		names[r.Name] = true
+	}
+	if s.TokenRequest != nil && s.ServiceAccount == nil {
+		p.AddProblem(engine.Problem{Field: "tokenRequest", Message: "needs serviceAccount: tokens for whom?", Hint: "name the ServiceAccount that logs in"})
+	}
+}
+
+func (s *Spec) validateRole(p *engine.Problems, r Role, field string) {
+	vaultkit.ValidateName(p, field+".name", "a role", r.Name)
+	for _, l := range []struct {
+		name string
+		list []string
+	}{{"serviceAccounts", r.ServiceAccounts}, {"namespaces", r.Namespaces}} {
+		switch {
+		case len(l.list) == 0 && s.ServiceAccount == nil:
+			p.Add(field+"."+l.name, "is empty, and the step has no serviceAccount to take it from")
+		case slices.Contains(l.list, "*") && len(l.list) > 1:
+			p.Add(field+"."+l.name, `"*" stands alone`)
+		}
+	}
+	if slices.Contains(r.ServiceAccounts, "*") && slices.Contains(r.Namespaces, "*") {
+		p.AddProblem(engine.Problem{Field: field, Message: "lets every ServiceAccount of the cluster log in", Hint: "name the ServiceAccounts or the namespaces"})
+	}
+	if ttl, most := r.lifetimes(); ttl > most {
+		p.Add(field+".tokenTTL", "%s is longer than tokenMaxTTL, %s", ttl, most)
+	}
+	for i, policy := range r.Policies {
+		if policy == "root" {
+			p.Add(fmt.Sprintf("%s.policies[%d]", field, i), "gives everything away")
+		}
+	}
+}
+
+// lifetimes returns the lifetimes of the role's tokens with the defaults filled
+// in.
+func (r Role) lifetimes() (ttl, most engine.Duration) {
+	ttl, most = r.TokenTTL, r.TokenMaxTTL
+	if ttl == 0 {
+		ttl = defaultTokenTTL
+		if most != 0 {
+			ttl = min(ttl, most)
+		}
+	}
+	if most == 0 {
+		most = ttl
+	}
+	return ttl, most
+}
+
+// Inspect compares Vault and the cluster with s.
+func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
+	out := Outputs{Mount: s.Mount, MountPath: "/v1/auth/" + s.Mount, Roles: []string{}}
+	for _, r := range s.Roles {
+		out.Roles = append(out.Roles, r.Name)
+	}
+	if len(out.Roles) > 0 {
+		out.Role = out.Roles[0]
+	}
+	if s.ServiceAccount != nil {
+		out.ServiceAccount, out.Namespace = s.ServiceAccount.Name, s.ServiceAccount.Namespace
+	}
+	c, err := vaultkit.Connect(ctx, env, s.Vault)
+	if err != nil {
+		return out, nil, err
+	}
+	mount := vaultkit.Mount{Table: vaultkit.Auth, Path: s.Mount, Type: "kubernetes", Description: s.Description}
+	mounted, edits, err := mount.Inspect(ctx, c)
+	if err != nil {
+		return out, nil, err
+	}
+	for _, look := range []func() ([]engine.Edit, error){
+		func() ([]engine.Edit, error) { return s.inspectConfig(ctx, c, mounted) },
+		func() ([]engine.Edit, error) { return s.inspectPolicies(ctx, c) },
+		func() ([]engine.Edit, error) { return s.inspectRoles(ctx, c, mounted) },
+		func() ([]engine.Edit, error) { return s.inspectCluster(ctx, env) },
+	} {
+		more, err := look()
+		if err != nil {
+			return out, nil, err
+		}
+		edits = append(edits, more...)
+	}
+	return out, edits, nil
+}
+
+func (s *Spec) inspectConfig(ctx context.Context, c *vaultkit.Client, mounted bool) ([]engine.Edit, error) {
+	path := "auth/" + s.Mount + "/config"
+	var have map[string]any
+	if mounted {
+		var err error
+		if have, err = c.Read(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	if ca, ok := have["kubernetes_ca_cert"].(string); ok {
+		have["kubernetes_ca_cert"] = strings.TrimSpace(ca)
+	}
+	fields := []vaultkit.Field{
+		{Name: "disable_local_ca_jwt", Want: s.Config.DisableLocalCAJWT, Quiet: !s.Config.DisableLocalCAJWT},
+		{Name: "kubernetes_ca_cert", Want: strings.TrimSpace(s.Config.KubernetesCACert), Quiet: s.Config.KubernetesCACert == ""},
+		{Name: "kubernetes_host", Want: s.Config.KubernetesHost},
+	}
+	// A write replaces the whole configuration: what it leaves out is cleared,
+	// the reviewer token too.
+	body := vaultkit.Data(fields)
+	for _, f := range []vaultkit.Field{
+		{Name: "disable_iss_validation", Want: true, Quiet: true},
+		{Name: "issuer", Want: "", Quiet: true},
+		{Name: "pem_keys", Want: []string(nil), Quiet: true},
+		{Name: "token_reviewer_jwt_set", Want: false, Quiet: true},
+		{Name: "use_annotations_as_alias_metadata", Want: false, Quiet: true},
+	} {
+		if _, reported := have[f.Name]; reported {
+			fields = append(fields, f)
+		}
+	}
+	edits := vaultkit.Object(path, have, fields, func(ctx context.Context) error {
+		_, err := c.Write(ctx, path, body, vaultkit.AllowAll(s.AllowWarnings)...)
+		return err
+	})
+	for i := range edits {
+		if strings.HasSuffix(edits[i].Path, "/token_reviewer_jwt_set") {
+			edits[i].Note = "it is bound to a pod that ends: after the next restart of Vault every login would fail"
+		}
+	}
+	return edits, nil
+}
+
+func (s *Spec) inspectRoles(ctx context.Context, c *vaultkit.Client, mounted bool) ([]engine.Edit, error) {
+	var edits []engine.Edit
+	for _, r := range s.Roles {
+		path := "auth/" + s.Mount + "/role/" + r.Name
+		var have map[string]any
+		if mounted {
+			var err error
+			if have, err = c.Read(ctx, path); err != nil {
+				return nil, err
+			}
+		}
+		fields := s.roleFields(r, have)
+		edits = append(edits, vaultkit.Object(path, have, fields, func(ctx context.Context) error {
+			// Unlike the configuration, a role is merged with what is there: so
+			// the defaults are written as well, as far as the server knows them.
+			_, err := c.Write(ctx, path, vaultkit.Data(fields), vaultkit.AllowAll(s.AllowWarnings)...)
+			return err
+		})...)
+	}
+	return edits, nil
+}
+
+// roleFields are what the role is compared by. The defaults
+// (hashicorp/vault:sdk/helper/tokenutil) count where the server reports them.
+func (s *Spec) roleFields(r Role, have map[string]any) []vaultkit.Field {
+	names, namespaces := r.ServiceAccounts, r.Namespaces
+	if s.ServiceAccount != nil {
+		if len(names) == 0 {
+			names = []string{s.ServiceAccount.Name}
+		}
+		if len(namespaces) == 0 {
+			namespaces = []string{s.ServiceAccount.Namespace}
+		}
+	}
+	ttl, most := r.lifetimes()
+	fields := []vaultkit.Field{
+		{Name: "audience", Want: r.Audience},
+		{Name: "bound_service_account_names", Want: names},
+		{Name: "bound_service_account_namespaces", Want: namespaces},
+		{Name: "token_max_ttl", Want: most},
+		{Name: "token_policies", Want: r.Policies},
+		{Name: "token_ttl", Want: ttl},
+	}
+	for _, f := range []vaultkit.Field{
+		{Name: "alias_name_source", Want: "serviceaccount_uid", Quiet: true},
+		{Name: "bound_service_account_namespace_selector", Want: "", Quiet: true},
+		{Name: "token_bound_cidrs", Want: []string{}, Quiet: true},
+		{Name: "token_explicit_max_ttl", Want: engine.Duration(0), Quiet: true},
+		{Name: "token_no_default_policy", Want: false, Quiet: true},
+		{Name: "token_num_uses", Want: 0, Quiet: true},
+		{Name: "token_period", Want: engine.Duration(0), Quiet: true},
+		{Name: "token_type", Want: "default", Quiet: true},
+	} {
+		if _, reported := have[f.Name]; reported {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}

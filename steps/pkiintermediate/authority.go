@@ -1,0 +1,259 @@
+package pkiintermediate
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
+)
+
+// An authority is what was seen of the intermediate and its parent in one look.
+type authority struct {
+	*Spec
+	client *vaultkit.Client
+	name   string
+	now    time.Time
+
+	parent  *pki.Issuer // nil if it does not exist yet
+	issuers []*pki.Issuer
+	keys    []pki.Key
+	named   *pki.Issuer // has the name, whether it serves or not
+	current *pki.Issuer // serves; nil if one must be made
+}
+
+// look reads the parent and the mount, and finds the intermediate that serves.
+func (a *authority) look(ctx context.Context, mounted bool) error {
+	var err error
+	if a.parent, err = a.lookParent(ctx); err != nil || !mounted {
+		return err
+	}
+	if a.issuers, err = pki.Issuers(ctx, a.client, a.Mount); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(a.issuers, func(i *pki.Issuer) bool { return i.Name == a.name }); i >= 0 {
+		a.named = a.issuers[i]
+	}
+	if a.parent == nil {
+		if a.named != nil {
+			return a.noParent()
+		}
+		return nil
+	}
+	if a.current, err = a.find(); err != nil || a.current != nil {
+		return err
+	}
+	a.keys, err = pki.Keys(ctx, a.client, a.Mount)
+	return err
+}
+
+func (a *authority) noParent() error {
+	return engine.WithHint(
+		engine.Permanent(fmt.Errorf("%s: the parent %s/issuer/%s does not exist", a.Mount, a.Parent.Mount, a.Parent.Issuer)),
+		"let this step come after the pkiRoot step that makes it, for example by parent.certificate: ${steps.root.certificate}")
+}
+
+// lookParent returns the parent, or nil if it does not exist. One that cannot
+// sign for the plan is a permanent error.
+func (a *authority) lookParent(ctx context.Context) (*pki.Issuer, error) {
+	parent, err := pki.ReadIssuer(ctx, a.client, a.Parent.Mount, a.Parent.Issuer)
+	if vaultkit.Refused(err, "no handler for route") {
+		return nil, nil
+	}
+	if err != nil || parent == nil {
+		return nil, err
+	}
+	refuse := func(hint, format string, args ...any) error {
+		return engine.WithHint(engine.Permanent(fmt.Errorf("parent %s/issuer/%s, %s: %s",
+			a.Parent.Mount, a.Parent.Issuer, parent.Label(), fmt.Sprintf(format, args...))), hint)
+	}
+	if a.Parent.Certificate != "" {
+		pinned, err := pki.ParseOne(a.Parent.Certificate)
+		if err != nil {
+			return nil, engine.Permanent(fmt.Errorf("parent.certificate: %w", err))
+		}
+		if !pinned.Equal(parent.Certificate) {
+			return nil, refuse("set parent.issuer to the issuer that the plan means, or make it the mount's default",
+				"is not parent.certificate (%s, SHA-256 %s)", pinned.Subject.CommonName, pki.Fingerprint(pinned))
+		}
+	}
+	switch c := parent.Certificate; {
+	case parent.KeyID == "":
+		return nil, refuse("sign with an issuer whose key is in Vault", "has no key in Vault and cannot sign")
+	case parent.Revoked:
+		return nil, refuse("sign with another parent", "is revoked")
+	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
+		return nil, refuse("sign with an authority", "may not sign certificates")
+	case !a.now.Before(c.NotAfter):
+		return nil, refuse("make a new root first", "expired at %s", c.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return parent, nil
+}
+
+// find returns the issuer that serves: the one with the name, or else one
+// without a name or one that was retired, the longest-lived first. It is nil if
+// none serves. One that would serve but has a name of its own is refused: making
+// another beside it is what nobody wants.
+func (a *authority) find() (*pki.Issuer, error) {
+	if a.named != nil && len(a.failings(a.named)) == 0 {
+		return a.named, nil
+	}
+	var best *pki.Issuer
+	for _, i := range a.issuers {
+		if len(a.failings(i)) > 0 {
+			continue
+		}
+		if i.Name != "" && !a.retired(i.Name) {
+			return nil, engine.WithHint(
+				engine.Permanent(fmt.Errorf("%s: the intermediate is there under the name %s, and the plan calls it %s", a.Mount, i.Name, a.name)),
+				"set issuerName: "+i.Name+" to use it, or another commonName to make a second one")
+		}
+		if best == nil || i.Certificate.NotAfter.After(best.Certificate.NotAfter) {
+			best = i
+		}
+	}
+	return best, nil
+}
+
+// failings says why an issuer does not serve, as differences from what the plan
+// asks for.
+func (a *authority) failings(i *pki.Issuer) []pki.Difference {
+	c := i.Certificate
+	out := a.authority().Compare(c, a.parent.Certificate.NotAfter)
+	if i.KeyID == "" {
+		out = append(out, pki.Difference{Field: "key_id", Have: "", Want: "a key in this mount"})
+	}
+	if i.Revoked {
+		out = append(out, pki.Difference{Field: "revoked", Have: true, Want: false})
+	}
+	if c.CheckSignatureFrom(a.parent.Certificate) != nil {
+		out = append(out, pki.Difference{Field: "signed_by", Have: c.Issuer.CommonName + ", not the parent as it is now", Want: signer(a.parent)})
+	}
+	if n := a.MaxPathLength; n != nil {
+		if have := pathLength(c); have != any(*n) {
+			out = append(out, pki.Difference{Field: "max_path_length", Have: have, Want: *n})
+		}
+	}
+	if c.NotAfter.Sub(a.now) <= a.RenewBefore.Std() {
+		out = append(out, pki.Difference{Field: "not_after", Have: c.NotAfter.UTC().Format(time.RFC3339), Want: "more than " + a.RenewBefore.String() + " ahead"})
+	}
+	return out
+}
+
+func signer(i *pki.Issuer) string {
+	return i.Certificate.Subject.CommonName + ", SHA-256 " + pki.Fingerprint(i.Certificate)
+}
+
+// pathLength is an authority's limit on authorities below it, nil for none.
+func pathLength(c *x509.Certificate) any {
+	if c.MaxPathLen > 0 || c.MaxPathLen == 0 && c.MaxPathLenZero {
+		return c.MaxPathLen
+	}
+	return nil
+}
+
+// retiredName is the name that an intermediate gets when a new one takes its
+// own.
+func (a *authority) retiredName(i *pki.Issuer) string {
+	return a.name + "-" + strings.ReplaceAll(pki.Serial(i.Certificate), ":", "")[:8]
+}
+
+var serialPart = regexp.MustCompile(`^-[0-9a-f]{8}$`)
+
+func (a *authority) retired(name string) bool {
+	rest, ok := strings.CutPrefix(name, a.name)
+	return ok && serialPart.MatchString(rest)
+}
+
+// edits are the differences between the mount's issuers and the plan.
+func (a *authority) edits() []engine.Edit {
+	path := a.Mount + "/issuer/" + a.name
+	var edits []engine.Edit
+	switch {
+	case a.current == nil && a.named == nil:
+		want := a.authority().Want()
+		want["signed_by"] = a.Parent.Mount + "/" + a.Parent.Issuer
+		if a.parent != nil {
+			want["signed_by"] = signer(a.parent)
+		}
+		edits = append(edits, engine.Edit{Path: path, Want: want, Apply: a.issue})
+	case a.current == nil:
+		replace := vaultkit.Once(a.issue)
+		for _, d := range a.failings(a.named) {
+			edits = append(edits, engine.Edit{
+				Path: path + "/" + d.Field, Have: d.Have, Want: d.Want,
+				Note:  "by a new intermediate with a new key; this one keeps its certificate as " + a.retiredName(a.named),
+				Apply: replace,
+			})
+		}
+	case a.current.Name != a.name:
+		if a.named != nil {
+			edits = append(edits, pki.Rename(a.client, a.Mount, a.named, a.retiredName(a.named), "a newer intermediate takes its name"))
+		}
+		edits = append(edits, pki.Rename(a.client, a.Mount, a.current, a.name, "adopts the intermediate that is there"))
+	}
+	if a.current != nil {
+		edits = append(edits, a.completeChain()...)
+	}
+	return append(edits, a.setDefault()...)
+}
+
+// setDefault makes the intermediate the default issuer, if another one is. Vault
+// takes the first issuer with a key by itself, and stays with it.
+func (a *authority) setDefault() []engine.Edit {
+	d := pki.DefaultOf(a.issuers)
+	switch {
+	case d == nil && a.current == nil:
+		return nil
+	case d == nil:
+		return []engine.Edit{pki.SetDefault(a.client, a.Mount, nil, a.name)}
+	case a.current != nil && d.ID == a.current.ID:
+		return nil
+	}
+	have := d.Ref()
+	if d == a.named {
+		have = a.retiredName(d) // as it is called by then
+	}
+	return []engine.Edit{pki.SetDefault(a.client, a.Mount, have, a.name)}
+}
+
+// completeChain imports what is above the intermediate if the mount lacks it.
+func (a *authority) completeChain() []engine.Edit {
+	above := a.above()
+	missing := slices.ContainsFunc(above, func(c *x509.Certificate) bool { return !slices.ContainsFunc(a.current.Chain, c.Equal) })
+	if !missing {
+		return nil
+	}
+	return []engine.Edit{{
+		Path: a.Mount + "/issuer/" + a.name + "/ca_chain",
+		Have: names(a.current.Chain),
+		Want: names(append([]*x509.Certificate{a.current.Certificate}, above...)),
+		Apply: func(ctx context.Context) error {
+			_, err := a.client.Write(ctx, a.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": pki.Encode(above...)}, vaultkit.AllowAll(a.AllowWarnings)...)
+			return err
+		},
+	}}
+}
+
+// above is the chain over the intermediate: the parent, and what Vault knows
+// over it.
+func (a *authority) above() []*x509.Certificate {
+	if len(a.parent.Chain) > 0 {
+		return a.parent.Chain
+	}
+	return []*x509.Certificate{a.parent.Certificate}
+}
+
+func names(chain []*x509.Certificate) []string {
+	out := make([]string, len(chain))
+	for i, c := range chain {
+		out[i] = c.Subject.CommonName
+	}
+	return out
+}

@@ -1,0 +1,269 @@
+// Package pkiintermediate makes an intermediate certificate authority in Vault,
+// signed by another mount's authority, and the roles that sign under it.
+//
+// # What it looks at
+//
+// The PKI mount with its tuning and URLs, its issuers, its keys without a
+// certificate, the parent, and the roles. The intermediate is the issuer that
+// has the plan's issuer name, has its key in the mount, is what the plan asks
+// for, is signed by the parent as it is now, and does not expire within
+// renewBefore.
+//
+// # What it changes, in this order
+//
+//   - mounts the engine, with lease times long enough;
+//   - sets the URLs, before the first leaf is signed;
+//   - makes the intermediate: a key inside Vault, a request for it, the parent's
+//     signature, the import of certificate and chain. Every part is found again
+//     after an interruption: a key without a certificate is used, not joined by
+//     another, and an imported certificate only gets its name;
+//   - when the old one no longer serves, lets it keep its certificate and gives
+//     its name to the new one; what it signed stays valid to its end;
+//   - makes the intermediate the mount's default issuer, which importing a
+//     second one does not;
+//   - writes the roles. A role belongs to the plan: it is compared and written
+//     whole, and what the plan does not mention is set to Vault's default.
+//
+// The chain is imported with the certificate. Without it Vault would hand out
+// the intermediate alone, and cert-manager would take it for the root
+// (cert-manager writes the topmost certificate that it gets as ca.crt).
+//
+// # What it refuses
+//
+// Something other than a PKI engine at the path; a parent that is missing, that
+// is not the certificate that the plan names, or that cannot sign; warnings of
+// Vault, such as a lifetime that it cut, unless allowWarnings lists them.
+package pkiintermediate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
+)
+
+// Kind is pkiIntermediate.
+var Kind = engine.NewKind("pkiIntermediate", engine.DefaultPolicy(), func() *Spec {
+	return &Spec{
+		Vault:       vaultkit.DefaultConnection(),
+		Mount:       "pki_int",
+		Parent:      Parent{Mount: "pki", Issuer: "default"},
+		TTL:         engine.Duration(43800 * time.Hour),
+		RenewBefore: engine.Duration(720 * time.Hour),
+		KeyType:     "rsa",
+	}
+})
+
+// Spec is the intermediate that a plan wants.
+type Spec struct {
+	// Vault is where Vault is, and the token to use. Usually given once, in the
+	// plan's connections.
+	Vault vaultkit.Connection `yaml:"vault"`
+	// Mount is the path of the PKI engine, without slashes around it.
+	Mount string `yaml:"mount" check:"required"`
+	// Description of the mount. Without it, any will do.
+	Description string `yaml:"description"`
+	// MaxLeaseTTL is the longest lifetime that the mount gives to certificates.
+	// The default is the intermediate's ttl; a mount that allows more is left
+	// alone then.
+	MaxLeaseTTL engine.Duration `yaml:"maxLeaseTTL"`
+	// DefaultLeaseTTL is the lifetime of certificates that are asked for
+	// without one. Without it, the mount keeps what it has (768h in a new one).
+	DefaultLeaseTTL engine.Duration `yaml:"defaultLeaseTTL"`
+	// URLs where the intermediate's certificate and revocation list can be
+	// fetched. They are written into what it signs from then on.
+	URLs pki.URLs `yaml:"urls"`
+	// Parent is the authority that signs the intermediate.
+	Parent Parent `yaml:"parent"`
+	// CommonName (CN) of the intermediate: "Intermediate CA Lab".
+	CommonName string `yaml:"commonName" check:"required"`
+	// Subject holds further parts of the intermediate's name.
+	Subject pki.Subject `yaml:"subject"`
+	// TTL is the lifetime of the intermediate. It must not reach beyond the end
+	// of its parent's.
+	TTL engine.Duration `yaml:"ttl"`
+	// RenewBefore is how long before its end the intermediate is replaced by a
+	// new one with a new key. It must be longer than the longest certificate
+	// that the roles sign.
+	RenewBefore engine.Duration `yaml:"renewBefore"`
+	// MaxPathLength is how many authorities may follow below the intermediate
+	// (RFC 5280, section 4.2.1.9); 0 lets it sign leaf certificates only.
+	// Without it, nothing is said about it.
+	MaxPathLength *int `yaml:"maxPathLength"`
+	// KeyType is the algorithm of the intermediate's key.
+	KeyType string `yaml:"keyType" check:"oneof=rsa|ec|ed25519"`
+	// KeyBits is the size of the key: 2048, 3072, 4096 or 8192 for rsa, 224,
+	// 256, 384 or 521 for ec. The default is Vault's: 2048 for rsa, 256 for ec.
+	KeyBits int `yaml:"keyBits"`
+	// IssuerName is the name of the intermediate in Vault and of its key. It
+	// identifies the intermediate from one run to the next. The default is
+	// intermediate-PLAN, with the plan's name.
+	IssuerName string `yaml:"issuerName"`
+	// Roles say what may be signed under the intermediate. Roles in Vault that
+	// are not listed are left alone.
+	Roles []Role `yaml:"roles"`
+	// AllowWarnings lists parts of warnings of Vault that are expected. Any
+	// other warning fails the step.
+	AllowWarnings []string `yaml:"allowWarnings"`
+}
+
+// A Parent is the authority that signs an intermediate. It is in the same Vault.
+type Parent struct {
+	// Mount is the path of the parent's PKI engine.
+	Mount string `yaml:"mount" check:"required"`
+	// Issuer is the name or id of the parent in its mount.
+	Issuer string `yaml:"issuer" check:"required"`
+	// Certificate, in PEM form, is what the parent must be: usually
+	// "${steps.root.certificate}". Without it, the parent is taken as it is.
+	Certificate string `yaml:"certificate"`
+}
+
+// Outputs describe the intermediate. They are public.
+type Outputs struct {
+	// Certificate of the intermediate in PEM form.
+	Certificate string `yaml:"certificate"`
+	// Chain in PEM form: the intermediate, then what is above it, the root last.
+	Chain string `yaml:"chain"`
+	// IssuerID is Vault's id of the intermediate.
+	IssuerID string `yaml:"issuerId"`
+	// IssuerName is the intermediate's name in Vault.
+	IssuerName string `yaml:"issuerName"`
+	// Serial number in hexadecimal, as Vault writes it: "4a:e7:…".
+	Serial string `yaml:"serial"`
+	// NotAfter is the end of the intermediate's life (RFC 3339).
+	NotAfter string `yaml:"notAfter"`
+	// Fingerprint is the SHA-256 of the certificate in hexadecimal.
+	Fingerprint string `yaml:"fingerprint"`
+	// Mount is the path of the PKI engine.
+	Mount string `yaml:"mount"`
+	// Roles are the names of the plan's roles.
+	Roles []string `yaml:"roles"`
+}
+
+// Validate checks what types and tags cannot say.
+func (s *Spec) Validate(p *engine.Problems) {
+	s.Vault.Validate(p, "vault")
+	vaultkit.ValidatePath(p, "mount", s.Mount)
+	vaultkit.ValidatePath(p, "parent.mount", s.Parent.Mount)
+	vaultkit.ValidateName(p, "parent.issuer", "an issuer", s.Parent.Issuer)
+	vaultkit.ValidateName(p, "issuerName", "an issuer", s.IssuerName)
+	s.URLs.Validate(p, "urls")
+	s.authority().Validate(p, "keyBits")
+	if s.Parent.Certificate != "" {
+		if _, err := pki.ParseOne(s.Parent.Certificate); err != nil {
+			p.Add("parent.certificate", "%v", err)
+		}
+	}
+	if s.Mount == s.Parent.Mount {
+		p.AddProblem(engine.Problem{
+			Field:   "mount",
+			Message: "is the parent's mount as well",
+			Hint:    "give the intermediate a mount of its own, such as pki_int: access is granted by mount",
+		})
+	}
+	if s.MaxLeaseTTL != 0 && s.MaxLeaseTTL < s.TTL {
+		p.Add("maxLeaseTTL", "%s is shorter than the intermediate's ttl of %s", s.MaxLeaseTTL, s.TTL)
+	}
+	if s.MaxPathLength != nil && *s.MaxPathLength < 0 {
+		p.Add("maxPathLength", "%d is negative", *s.MaxPathLength)
+	}
+	if s.RenewBefore >= s.TTL {
+		p.Add("renewBefore", "%s is not shorter than the ttl of %s: the intermediate would be replaced in every run", s.RenewBefore, s.TTL)
+	}
+	seen := make(map[string]int)
+	for i, r := range s.Roles {
+		field := fmt.Sprintf("roles[%d]", i)
+		r.validate(p, field)
+		if first, again := seen[r.Name]; again && r.Name != "" {
+			p.Add(field+".name", "%q is already the name of roles[%d]", r.Name, first)
+		}
+		seen[r.Name] = i
+		if r.MaxTTL > s.RenewBefore {
+			p.AddProblem(engine.Problem{
+				Field:   field + ".maxTTL",
+				Message: fmt.Sprintf("%s is longer than renewBefore, %s: near its end the intermediate could not sign that", r.MaxTTL, s.RenewBefore),
+				Hint:    "raise renewBefore, or lower maxTTL",
+			})
+		}
+	}
+}
+
+func (s *Spec) authority() pki.Authority {
+	return pki.Authority{CommonName: s.CommonName, Subject: s.Subject, TTL: s.TTL, KeyType: s.KeyType, KeyBits: s.KeyBits}
+}
+
+// issuerName is the intermediate's identity in its mount.
+func (s *Spec) issuerName(env *engine.Env) string {
+	if s.IssuerName != "" {
+		return s.IssuerName
+	}
+	return "intermediate-" + env.Plan
+}
+
+// Inspect compares Vault with s.
+func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
+	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env), Roles: []string{}}
+	for _, r := range s.Roles {
+		out.Roles = append(out.Roles, r.Name)
+	}
+	c, err := vaultkit.Connect(ctx, env, s.Vault)
+	if err != nil {
+		return out, nil, err
+	}
+	mounted, edits, err := s.mount().Inspect(ctx, c)
+	if err != nil {
+		return out, nil, err
+	}
+	urls, err := s.URLs.Inspect(ctx, c, s.Mount, mounted)
+	if err != nil {
+		return out, nil, err
+	}
+	a := &authority{Spec: s, client: c, name: s.issuerName(env), now: env.Now()}
+	if err := a.look(ctx, mounted); err != nil {
+		return out, nil, err
+	}
+	roles, err := s.inspectRoles(ctx, c, mounted)
+	if err != nil {
+		return out, nil, err
+	}
+	if a.current != nil {
+		out.describe(a.current)
+	}
+	return out, concat(edits, urls, a.edits(), roles), nil
+}
+
+func concat(lists ...[]engine.Edit) []engine.Edit {
+	var all []engine.Edit
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+func (s *Spec) mount() vaultkit.Mount {
+	m := vaultkit.Mount{
+		Table: vaultkit.Secrets, Path: s.Mount, Type: "pki", Description: s.Description,
+		MaxLeaseTTL: s.MaxLeaseTTL, DefaultLeaseTTL: s.DefaultLeaseTTL,
+	}
+	if m.MaxLeaseTTL == 0 {
+		m.MaxLeaseTTL, m.AtLeast = s.TTL, true
+	}
+	return m
+}
+
+func (o *Outputs) describe(i *pki.Issuer) {
+	var chain strings.Builder
+	for _, c := range i.Chain {
+		chain.WriteString(pki.Encode(c))
+	}
+	o.Certificate = i.PEM
+	o.Chain = chain.String()
+	o.IssuerID = i.ID
+	o.Serial = pki.Serial(i.Certificate)
+	o.NotAfter = i.Certificate.NotAfter.UTC().Format(time.RFC3339)
+	o.Fingerprint = pki.Fingerprint(i.Certificate)
+}

@@ -1,0 +1,106 @@
+package vaultunseal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+)
+
+// shares returns the distinct shares for a sealed Vault, or says what keeps them
+// from being of use.
+func (s *Spec) shares(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) ([]engine.Secret, error) {
+	switch {
+	case !status.Initialized:
+		return nil, engine.WithHint(engine.Permanent(vaultkit.ErrNotInitialized), "let this step come after a vaultInit step")
+	case status.Migration:
+		return nil, engine.WithHint(engine.Permanent(errors.New("vault's seal is being migrated")),
+			"finish the migration by hand: vault operator unseal -migrate")
+	}
+	answer, _, err := s.Keys.Look(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if answer == nil {
+		return nil, engine.WithHint(
+			engine.Permanent(fmt.Errorf("vault is sealed, and %s holds no keys", s.Keys)),
+			"put the shares there, in the form of vault operator init -format=json, or unseal by hand: vault operator unseal")
+	}
+	shares := answer.Distinct()
+	switch {
+	case answer.Recovery:
+		return nil, engine.WithHint(
+			engine.Permanent(fmt.Errorf("%s holds recovery keys, which cannot unseal", s.Keys)),
+			"these are the keys of a Vault with auto-unseal, and this one has none")
+	case len(shares) < status.T:
+		return nil, engine.WithHint(
+			engine.Permanent(fmt.Errorf("%s holds %d distinct shares, and %d are needed", s.Keys, len(shares), status.T)),
+			"the shares of other custodians are missing: add them, or let them unseal by hand")
+	}
+	return shares, nil
+}
+
+func note(status *vaultkit.SealStatus, keys custody.Keys) string {
+	text := fmt.Sprintf("with %d of %d shares from %s", status.T, status.N, keys)
+	if status.Progress > 0 {
+		text += fmt.Sprintf("; somebody has submitted %d already", status.Progress)
+	}
+	return text
+}
+
+// unseal submits shares until Vault is unsealed. If that fails with shares in
+// the play that others had submitted, it begins once more with ours alone.
+func unseal(ctx context.Context, c *vaultkit.Client, shares []engine.Secret, keys custody.Keys) error {
+	status, err := c.SealStatus(ctx)
+	if err != nil || !status.Sealed {
+		return err
+	}
+	foreign := status.Progress > 0
+	err = submit(ctx, c, status, shares)
+	if foreign && rejected(err) {
+		if status, err = c.SealStatus(ctx); err != nil || !status.Sealed {
+			return err
+		}
+		err = submit(ctx, c, status, shares)
+	}
+	if rejected(err) {
+		return engine.WithHint(
+			engine.Permanent(fmt.Errorf("the shares in %s do not open this Vault: %w", keys, err)),
+			"they belong to another Vault: find those of this one; or, if its data may go, remove the release, "+
+				"delete the PersistentVolumeClaim data-vault-0, move the keys away, and run again")
+	}
+	return err
+}
+
+// errStillSealed is the end of the shares before Vault opened. Somebody may be
+// submitting at the same time; another look tells.
+var errStillSealed = errors.New("vault is still sealed after every share was submitted: somebody else may be unsealing or resetting at the same time")
+
+func submit(ctx context.Context, c *vaultkit.Client, status *vaultkit.SealStatus, shares []engine.Secret) error {
+	begun := status.Progress
+	for _, share := range shares {
+		next, err := c.Unseal(ctx, share)
+		if err != nil {
+			return err
+		}
+		if !next.Sealed {
+			return nil
+		}
+		if next.Progress < begun {
+			return fmt.Errorf("the progress of unsealing went from %d to %d: %w", begun, next.Progress, errStillSealed)
+		}
+		begun = next.Progress
+	}
+	return errStillSealed
+}
+
+// rejected reports whether Vault refused the shares themselves. It then has
+// forgotten all of them.
+func rejected(err error) bool {
+	var e *vaultkit.Error
+	return errors.As(err, &e) && (e.Status == http.StatusBadRequest || e.Contains("invalid key") || e.Contains("cipher: message authentication failed"))
+}

@@ -1,0 +1,103 @@
+// Package vaultunseal unseals Vault with the shares that vaultInit kept.
+//
+// # What it looks at
+//
+// The seal's status, and whether requests are answered. Keys are read only when
+// Vault is sealed.
+//
+// # What it changes
+//
+// Submits distinct shares until Vault opens. A Vault that was sealed again, as
+// it is whenever its pod restarts, is an ordinary difference. Then it waits
+// until the node, or the active node of its cluster, answers.
+//
+// # Somebody else unsealing
+//
+// Shares that others have submitted already count: ours complete them. If they
+// turn out wrong, Vault discards them all, and ours are submitted once more from
+// the start. Nobody's progress is reset on purpose.
+//
+// # What it refuses
+//
+// A Vault that is not initialised; no keys, or fewer distinct ones than needed;
+// shares that Vault rejects, which means that they are another Vault's, such as
+// an earlier one's under the same name; a seal that is being migrated. It does
+// not try again then: with a wrong share there is nothing to gain.
+//
+// A Vault with auto-unseal is only waited for.
+//
+// # Clusters
+//
+// The step unseals the node that the service or address leads to. In a Vault
+// cluster (HA) every node is unsealed by itself: give one step to each, with
+// the address or the service of each pod.
+package vaultunseal
+
+import (
+	"context"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+)
+
+// Kind is vaultUnseal.
+var Kind = engine.NewKind("vaultUnseal", engine.DefaultPolicy(), func() *Spec {
+	return &Spec{Vault: vaultkit.DefaultServer()}
+})
+
+// Spec is which Vault to unseal, and with what.
+type Spec struct {
+	// Vault is where Vault is. Usually given once, in the plan's connections.
+	Vault vaultkit.Server `yaml:"vault"`
+	// Keys says where the shares are: the same as in the vaultInit step.
+	Keys custody.Keys `yaml:"keys"`
+}
+
+// Outputs describe the unsealed Vault.
+type Outputs struct {
+	// Version of Vault: "1.20.4".
+	Version string `yaml:"version"`
+	// ClusterID is made when Vault is initialised and never changes.
+	ClusterID string `yaml:"clusterId"`
+	// ClusterName is the name of the cluster, generated unless it was configured.
+	ClusterName string `yaml:"clusterName"`
+}
+
+// Validate checks what types and tags cannot say.
+func (s *Spec) Validate(p *engine.Problems) {
+	s.Vault.Validate(p, "vault")
+	s.Keys.Validate(p, "keys")
+}
+
+// Inspect compares Vault with s.
+func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
+	c, err := vaultkit.ConnectServer(ctx, env, s.Vault)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	status, err := c.SealStatus(ctx)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	out := Outputs{Version: status.Version, ClusterID: status.ClusterID, ClusterName: status.ClusterName}
+	if !status.Sealed {
+		ok, why, err := c.Serving(ctx)
+		if err != nil || ok {
+			return out, nil, err
+		}
+		return out, []engine.Edit{{Path: "sys/health", Have: why, Want: "active"}}, nil
+	}
+	edit := engine.Edit{Path: "sys/seal", Have: "sealed", Want: "unsealed"}
+	if status.Type != vaultkit.Shamir && status.Initialized {
+		edit.Note = "Vault unseals itself with its " + status.Type + " seal"
+		return out, []engine.Edit{edit}, nil
+	}
+	shares, err := s.shares(ctx, env, status)
+	if err != nil {
+		return out, nil, err
+	}
+	edit.Note = note(status, s.Keys)
+	edit.Apply = func(ctx context.Context) error { return unseal(ctx, c, shares, s.Keys) }
+	return out, []engine.Edit{edit}, nil
+}
