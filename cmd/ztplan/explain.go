@@ -58,7 +58,7 @@ func (a *app) explainAll(kinds []schemas.Kind) error {
 	}
 	for _, k := range kinds {
 		text, _, _ := strings.Cut(strings.ReplaceAll(k.Doc, "\n", " "), ". ")
-		text = strings.TrimPrefix(text, "Package "+strings.ToLower(k.Name)+" ")
+		text = strings.TrimPrefix(text, k.Name+" ")
 		if _, err := fmt.Fprintf(a.stdout, "%-16s %s\n", k.Name, strings.TrimSuffix(text, ".")); err != nil {
 			return err
 		}

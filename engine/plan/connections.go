@@ -174,7 +174,7 @@ func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
 	if isNull(own) {
 		own = nil
 	}
-	merged := l.merge(own, l.vault, t)
+	merged := l.merge(own, l.elsewhere(own), t)
 	if merged == nil || merged == own {
 		return with
 	}
@@ -193,6 +193,27 @@ func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
 	}
 	out.Content = append(out.Content, key, merged)
 	return out
+}
+
+// elsewhere returns what a step with these inputs takes from the connections.
+// An address and a service are two ways to say where Vault is: a step that says
+// it one way does not get the other.
+func (l *loader) elsewhere(own *yaml.Node) *yaml.Node {
+	without := ""
+	if _, n := lookup(own, "service"); !isNull(n) {
+		without = "address"
+	}
+	if _, n := lookup(own, "address"); !isNull(n) {
+		without = "service"
+	}
+	key, _ := lookup(l.vault, without)
+	if key == nil {
+		return l.vault
+	}
+	out := *l.vault
+	at := slices.Index(out.Content, key)
+	out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
+	return &out
 }
 
 // merge returns own with the keys that it leaves out and type t knows, taken

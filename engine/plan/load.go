@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -25,7 +26,8 @@ const (
 
 // An Input says what to read.
 type Input struct {
-	// File is the plan's path, as the user named it: messages name it so.
+	// File is the plan's path, as the user named it: messages name it so, and
+	// relative files are beside it. It may be missing if Data is given.
 	File string
 	// Data is the plan's text; if nil, File is read.
 	Data []byte
@@ -48,6 +50,9 @@ type Input struct {
 //
 // It panics if the types of a kind are wrong; see [CheckKind].
 func Load(in Input) (*Plan, error) {
+	if in.File == "" {
+		in.File = "plan.yaml"
+	}
 	l := &loader{in: in}
 	l.plan = &Plan{
 		File: in.File, byID: make(map[string]*Step), vars: make(map[string]*variable),
@@ -113,7 +118,7 @@ func (l *loader) open() *Problem {
 			return problem
 		}
 	}
-	data = []byte(strings.TrimPrefix(string(data), "\uFEFF"))
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	abs, err := filepath.Abs(p.File)
 	if err != nil {
 		return &Problem{File: p.File, Summary: err.Error()}
@@ -364,7 +369,7 @@ func (l *loader) step(s *Step, e *envelope) {
 	l.needs(s, e.needs, subject)
 	d := l.decoder(s, subject)
 	d.refer = func(n *yaml.Node, ref *reference, to *Step, t reflect.Type) { l.refer(s, d, n, ref, to, t) }
-	if e.when != nil {
+	if !isNull(e.when) {
 		s.When = d.condition(e.when)
 		d.path, d.bad = d.path[:0], nil
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -345,6 +346,26 @@ steps:
 	}
 }
 
+// TestConnectionsElsewhere: who says where Vault is in one way does not get the
+// other way from the connections.
+func TestConnectionsElsewhere(t *testing.T) {
+	for _, tt := range []struct{ connections, own, want string }{
+		{"{address: http://shared}", "{service: {name: own}}", "{Address: Service:{Namespace: Name:own Port:0}"},
+		{"{service: {name: shared}}", "{address: http://own}", "{Address:http://own Service:{Namespace: Name: Port:0}"},
+		{"{service: {name: shared}}", "{service: {port: 1}}", "{Address: Service:{Namespace: Name:shared Port:1}"},
+		{"{address: http://shared}", "{serverName: x}", "{Address:http://shared Service:{Namespace: Name: Port:0}"},
+	} {
+		p := load(t, "connections: {vault: "+tt.connections+"}\nsteps: [{id: a, uses: vaultInit, with: {vault: "+tt.own+"}}]")
+		spec, err := p.Step("a").Spec(outputs(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%+v", spec.(*initialise).Vault); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s and %s: got %s, want %s", tt.connections, tt.own, got, tt.want)
+		}
+	}
+}
+
 func TestHome(t *testing.T) {
 	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + `
 connections: {kubernetes: {kubeconfig: ~/.kube/lab}}
@@ -668,4 +689,185 @@ func TestCheckKind(t *testing.T) {
 			t.Errorf("got %v, want %s", err, name)
 		}
 	}
+}
+
+// TestSource: what a file may look like, and where problems in it are.
+func TestSource(t *testing.T) {
+	const step = "steps: [{id: a, uses: vaultInit, with: {shares: 0}}]\n"
+	long := head + "steps: [{id: a, uses: curlTLS, with: {trust: \"" + strings.Repeat("x", 300) + "\", url: 5, token: \"" + strings.Repeat("y", 300) + "\"}}]\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"byte order mark", "\uFEFF" + head + step, "plan.yaml:4:49: step a (vaultInit): shares: 0 is less than the minimum 1"},
+		{"line breaks of Windows", strings.ReplaceAll(head+step, "\n", "\r\n"), "plan.yaml:4:49: "},
+		{"line breaks of old", strings.ReplaceAll(head+step, "\n", "\r"), "plan.yaml:4:49: "},
+		{"characters, not bytes", head + "steps: [{id: a, uses: curlTLS, with: {url: \"äöü€\", trust: 5}}]", "plan.yaml:4:59: "},
+		{"a later line break of Unicode", head + "# \u2028\nsteps: 5\n", "plan.yaml:6:8: "},
+		{"not UTF-8", head + "steps: \"\xff\"\n", "plan.yaml:4:9: not UTF-8 text"},
+		{"a control character", head + "steps: \x1b[31m\n", "plan.yaml:4:1: not valid YAML: control characters are not allowed\n    3 | metadata: {name: test}\n  > 4 | steps: \uFFFD[31m\n"},
+		{"empty", "", "plan.yaml:1:1: the plan is empty"},
+		{"a list", "- a\n", "plan.yaml:1:1: want a plan, have a list"},
+		{"a null document at the end", head + step + "---\n", "plan.yaml:4:49: "},
+		{"a long line", long, "plan.yaml:4:355: step a (curlTLS): url: want text, have the number 5\n    3 | metadata: {name: test}\n  > 4 | …" +
+			strings.Repeat("x", 67) + `", url: 5, token: "(secret)"}}]` + "\n      | " + strings.Repeat(" ", 76) + "^\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := plan.Load(plan.Input{Data: []byte(tt.text), Kinds: kinds()})
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got\n%v\nwant\n%s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestExplosions: a small plan cannot make a large one in memory.
+func TestExplosions(t *testing.T) {
+	double := func(format string) string {
+		var b strings.Builder
+		for i := 1; i < 40; i++ {
+			fmt.Fprintf(&b, "  "+format+"\n", i, i-1, i-1)
+		}
+		return b.String()
+	}
+	const step = "steps: [{id: a, uses: vaultInit}]\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"aliases", "vars:\n  v0: &v0 [x, x]\n" + double("v%[1]d: &v%[1]d [*v%[2]d, *v%[2]d]"), "aliases repeat more than"},
+		{"lists of variables", "vars:\n  v0: [x, x]\n" + double(`v%[1]d: ["${vars.v%[2]d}", "${vars.v%[2]d}"]`), "more than 1000000 values"},
+		{"texts of variables", "vars:\n  v0: xx\n" + double(`v%[1]d: "${vars.v%[2]d}${vars.v%[2]d}"`), "the text is longer than"},
+		{"nested lists", "vars:\n  v: " + strings.Repeat("[", 20000) + "\n", "not valid YAML"},
+		{"nested conditions", "steps: [{id: a, uses: vaultInit, when: \"" + strings.Repeat("(", 20000) + "\"}]\n", "too many parentheses"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text := tt.text
+			if !strings.HasPrefix(text, "steps") {
+				text += step
+			}
+			_, err := plan.Load(plan.Input{Data: []byte(head + text), Kinds: kinds()})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %.300v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestDataNeeds(t *testing.T) {
+	p := guide(t)
+	if d := cmp.Diff([]string{"root"}, p.Step("site").DataNeeds()); d != "" {
+		t.Error(d)
+	}
+	if got := p.Step("init").DataNeeds(); got != nil {
+		t.Errorf("init only comes after vault, but refers to %v", got)
+	}
+}
+
+// TestConversionOfOutputs: every pair of types that fits converts, and the
+// others are problems before anything runs.
+func TestConversionOfOutputs(t *testing.T) {
+	type in struct {
+		Int     int8              `yaml:"int"`
+		Uint    uint16            `yaml:"uint"`
+		Float   float64           `yaml:"float"`
+		Text    string            `yaml:"text"`
+		Pointer *string           `yaml:"pointer"`
+		Bool    *bool             `yaml:"bool"`
+		Wait    engine.Duration   `yaml:"wait"`
+		File    engine.File       `yaml:"file"`
+		Secret  engine.Secret     `yaml:"secret"`
+		List    []string          `yaml:"list"`
+		Map     map[string]string `yaml:"map"`
+		Maps    map[string]any    `yaml:"maps"`
+		Any     any               `yaml:"any"`
+		Secrets []engine.Secret   `yaml:"secrets"`
+	}
+	kinds := append(kinds(), badKind[in]())
+	text := "text"
+	yes := true
+	out := map[string]any{
+		"root": rootOutputs{Port: 100, Certificate: "text", Ready: true, Serials: []string{"a"}, Labels: map[string]string{"k": "v"},
+			Names: names{Common: "c", Alt: []string{"d"}}},
+		"init": &initOutputs{RootToken: engine.NewSecret("hvs"), Lease: 60e9, Shares: []engine.Secret{engine.NewSecret("s")}, Version: "90s", Count: -1},
+	}
+	load := func(field, ref string) (*plan.Plan, error) {
+		return plan.Load(plan.Input{Kinds: kinds, Data: fmt.Appendf(nil, "%ssteps: [{id: root, uses: pkiRoot, with: {commonName: x}}, {id: init, uses: vaultInit}, {id: b, uses: bad, with: {%s: \"${steps.%s}\"}}]", head, field, ref)})
+	}
+	for _, tt := range []struct {
+		field, ref string
+		want       any // a value, or the error as text
+	}{
+		{"int", "root.port", in{Int: 100}},
+		{"int", "root.certificate", "want a whole number, and ${steps.root.certificate} is text"},
+		{"int", "init.lease", "want a whole number, and ${steps.init.lease} is a duration"},
+		{"uint", "root.port", in{Uint: 100}},
+		{"uint", "init.count", "run: ${steps.init.count}: -1 is out of range"},
+		{"float", "init.count", in{Float: -1}},
+		{"text", "init.lease", in{Text: "1m"}},
+		{"text", "root.ready", in{Text: "true"}},
+		{"pointer", "root.certificate", in{Pointer: &text}},
+		{"bool", "root.ready", in{Bool: &yes}},
+		{"wait", "init.version", in{Wait: 90e9}},
+		{"wait", "init.lease", in{Wait: 60e9}},
+		{"file", "root.certificate", in{File: engine.File{Name: "text", Path: "text"}}},
+		{"secret", "init.rootToken", in{Secret: engine.NewSecret("hvs")}},
+		{"secret", "root.certificate", in{Secret: engine.NewSecret("text")}},
+		{"secret", "root.serials", "want a secret, and ${steps.root.serials} is a list"},
+		{"list", "root.serials", in{List: []string{"a"}}},
+		{"list", "init.shares", "is a secret, and this input is not"},
+		{"secrets", "init.shares", in{Secrets: []engine.Secret{engine.NewSecret("s")}}},
+		{"map", "root.labels", in{Map: map[string]string{"k": "v"}}},
+		{"map", "root.names", "want a mapping, and ${steps.root.names} is a mapping of other values"},
+		{"maps", "root.labels", in{Maps: map[string]any{"k": "v"}}},
+		{"maps", "root.names", in{Maps: map[string]any{"common": "c", "alt": []any{"d"}}}},
+		{"any", "root.names", in{Any: map[string]any{"common": "c", "alt": []any{"d"}}}},
+		{"any", "init.rootToken", "is a secret, and this input is not"},
+	} {
+		t.Run(tt.field+" from "+tt.ref, func(t *testing.T) {
+			p, err := load(tt.field, tt.ref)
+			want, wrong := tt.want.(string)
+			if rest, ok := strings.CutPrefix(want, "run: "); ok && err == nil {
+				want = rest
+				_, err = p.Step("b").Spec(outputs(out))
+			}
+			if wrong {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %s", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec, err := p.Step("b").Spec(outputs(out))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := spec.(*bad[in]).In
+			if got.File.Path != "" {
+				got.File.Path = filepath.Base(got.File.Path)
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// TestConcurrentUse is for the race detector: steps are decoded while others run.
+func TestConcurrentUse(t *testing.T) {
+	p := guide(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for _, s := range p.Steps {
+				if _, err := s.Spec(outputs(guideOutputs())); err != nil {
+					t.Error(err)
+				}
+				s.Literal()
+				s.Draft()
+				if s.When != nil {
+					if ok, err := s.When.Eval(outputs(guideOutputs())); !ok || err != nil {
+						t.Error(ok, err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -15,17 +15,17 @@ import (
 // A Problem is one thing wrong with a plan, a variable file or the choice of
 // steps, with its place and what to do about it.
 type Problem struct {
-	File   string // as the user named it; "" for the command line
-	Line   int    // from 1; 0 when the problem is not in a file
-	Column int    // from 1, in characters; 0 when only the line is known
+	File   string `json:"file,omitempty"`   // as the user named it; "" for the command line
+	Line   int    `json:"line,omitempty"`   // from 1; 0 when the problem is not in a file
+	Column int    `json:"column,omitempty"` // from 1, in characters; 0 when only the line is known
 
-	Summary string // one line: what is wrong
-	Detail  string // more of it, lines; optional
-	Hint    string // what to do: `did you mean "commonName"?`; optional
+	Summary string `json:"summary"`          // one line: what is wrong
+	Detail  string `json:"detail,omitempty"` // more of it, lines; optional
+	Hint    string `json:"hint,omitempty"`   // what to do: `did you mean "commonName"?`; optional
 
 	// Snippet is the line with its neighbours and a caret; lines that each end
 	// with a newline. Secrets that are known are taken out.
-	Snippet string
+	Snippet string `json:"snippet,omitempty"`
 }
 
 // Position returns where the problem is.

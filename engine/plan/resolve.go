@@ -98,7 +98,11 @@ func (d *decoder) whole(n *yaml.Node, ref *reference, v reflect.Value) outcome {
 		}
 		return d.value(r.node, v, true)
 	case !d.p.types.fits(r.typeOf(), t):
-		return d.refProblem(n, ref, "", "want %s, and %s is %s", typeName(t), ref.raw, typeName(r.typeOf()))
+		want, have := typeName(t), typeName(r.typeOf())
+		if want == have {
+			have += " of other values"
+		}
+		return d.refProblem(n, ref, "", "want %s, and %s is %s", want, ref.raw, have)
 	case r.typ != nil:
 		return d.wait(v)
 	}

@@ -206,9 +206,9 @@ func (d *decoder) eval(n *yaml.Node, e *expr) (any, bool) {
 			if err != nil {
 				return nil, false
 			}
-			return comparable(reflect.ValueOf(x)), true
+			return comparand(reflect.ValueOf(x)), true
 		}
-		return comparable(reflect.Indirect(r.val)), true
+		return comparand(reflect.Indirect(r.val)), true
 	case "!":
 		v, ok := d.eval(n, e.l)
 		b, _ := v.(bool)
@@ -225,7 +225,7 @@ func (d *decoder) eval(n *yaml.Node, e *expr) (any, bool) {
 	return (l == r) == (e.op == "=="), okL && okR
 }
 
-func comparable(v reflect.Value) any {
+func comparand(v reflect.Value) any {
 	t := v.Type()
 	switch {
 	case t.Implements(marshalType):

@@ -175,6 +175,7 @@ type expander struct {
 	active   map[*yaml.Node]bool // anchored nodes being expanded
 	size     map[*yaml.Node]int  // anchored nodes, expanded
 	repeated int                 // nodes that aliases repeat, so far
+	keys     keySet
 	failed   bool
 }
 
@@ -246,7 +247,8 @@ func (x *expander) mapping(n *yaml.Node) {
 	var merges []*yaml.Node
 	out := n.Content[:0:0]
 	changed := false
-	seen := newKeySet(len(n.Content) / 2)
+	seen := &x.keys // the children are done: nobody else uses it now
+	seen.reset(len(n.Content) / 2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		switch {
@@ -299,17 +301,14 @@ func mergeSources(n *yaml.Node) []*yaml.Node {
 type keySet struct {
 	few  []*yaml.Node
 	many map[string]*yaml.Node
-	buf  [12]*yaml.Node
 }
 
-func newKeySet(n int) *keySet {
-	s := new(keySet)
-	if n > len(s.buf) {
+// reset empties the set for a mapping of n keys.
+func (s *keySet) reset(n int) {
+	s.few, s.many = s.few[:0], nil
+	if n > 12 {
 		s.many = make(map[string]*yaml.Node, n)
-	} else {
-		s.few = s.buf[:0]
 	}
-	return s
 }
 
 // add returns the earlier key of the same name, or nil after adding this one.

@@ -16,7 +16,7 @@ func markdown(kinds []kindDoc) string {
 		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", k.Name, strings.ToLower(k.Name), strings.ReplaceAll(sentence(k.Doc), "|", `\|`))
 	}
 	for _, k := range kinds {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```yaml\n%s```\n\n", k.Name, k.Doc, k.Example)
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```yaml\n%s```\n\n", k.Name, strings.ReplaceAll(k.Doc, "\n# ", "\n### "), k.Example)
 		p := k.Policy
 		attempts := fmt.Sprint(p.Attempts)
 		if p.Attempts == 0 {
@@ -60,16 +60,12 @@ func rows(b *strings.Builder, prefix string, fields []schemas.Field, inputs bool
 	}
 }
 
-// sentence is the first sentence of a package doc, without "Package x".
+// sentence is the first sentence of a kind's doc, without its name.
 func sentence(doc string) string {
 	p := firstParagraph(doc)
 	if _, rest, ok := strings.Cut(p, ". "); ok {
-		p = strings.TrimSuffix(p, ". "+rest) + "."
+		p = strings.TrimSuffix(p, " "+rest)
 	}
-	if rest, ok := strings.CutPrefix(p, "Package "); ok {
-		if _, after, ok := strings.Cut(rest, " "); ok {
-			p = after
-		}
-	}
+	_, p, _ = strings.Cut(p, " ")
 	return p
 }

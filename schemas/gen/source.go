@@ -114,7 +114,7 @@ func (s *source) kind(k *engine.Kind) (kindDoc, error) {
 		return kindDoc{}, err
 	}
 	out := kindDoc{
-		Name: k.Name, Doc: plainDoc(p.doc), Proof: k.Proof, Example: string(example),
+		Name: k.Name, Doc: k.Name + strings.TrimPrefix(plainDoc(p.doc), "Package "+strings.ToLower(k.Name)), Proof: k.Proof, Example: string(example),
 		Policy: schemas.Policy{
 			Timeout: engine.Duration(k.Policy.Timeout).String(), Attempts: k.Policy.Attempts,
 			Delay: engine.Duration(k.Policy.Delay).String(), Backoff: k.Policy.Backoff,

@@ -1,4 +1,4 @@
-// Package applymanifest is the kind applyManifest: it brings Kubernetes objects
+// Package applymanifest brings Kubernetes objects
 // to the state that manifests ask for, by server-side apply, and waits until
 // they are as their specs ask.
 //

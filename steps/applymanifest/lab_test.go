@@ -89,9 +89,8 @@ func (w *world) apply(spec *applymanifest.Spec) []engine.Edit {
 	return edits
 }
 
-// converge applies and waits until nothing differs. It returns what was waited
-// for.
-func (w *world) converge(spec *applymanifest.Spec) (waited []string) {
+// converge applies and waits until nothing differs.
+func (w *world) converge(spec *applymanifest.Spec) {
 	w.Helper()
 	w.apply(spec)
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
@@ -99,14 +98,13 @@ func (w *world) converge(spec *applymanifest.Spec) (waited []string) {
 	for {
 		edits := w.look(spec)
 		if len(edits) == 0 {
-			return waited
+			return
 		}
 		if edits[0].Await == nil {
 			w.Fatalf("still differs: %v", edits[0])
 		}
-		waited = append(waited, fmt.Sprintf("%s: %v, want %v", edits[0].Path, edits[0].Have, edits[0].Want))
 		if err := edits[0].Await(ctx); err != nil {
-			w.Fatalf("%v: %v", waited, err)
+			w.Fatalf("%s: have %v: %v", edits[0].Path, edits[0].Have, err)
 		}
 	}
 }
@@ -253,6 +251,10 @@ func TestSecretsAreNotShown(t *testing.T) {
 	if len(edits) != 1 {
 		t.Fatalf("got %v", edits)
 	}
+	removed := w.look(w.step("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"))
+	if len(removed) != 1 || fmt.Sprint(removed[0].Have) != "map[data/password:(secret)]" {
+		t.Errorf("a key that the manifest no longer has: %+v", removed)
+	}
 	want := map[string]any{"data/password": engine.NewSecret("Y2FuYXJ5LXR3bw==")}
 	if d := cmp.Diff(want, edits[0].Want); d != "" {
 		t.Errorf("-want +got:\n%s", d)
@@ -265,9 +267,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	}
 }
 
-func TestWaitsForWorkloads(t *testing.T) {
-	w := newWorld(t)
-	const text = `
+const deploymentText = `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -275,21 +275,39 @@ spec:
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
-    spec: {containers: [{name: nginx, image: "nginx:stable"}]}
+    spec:
+      containers: [{name: nginx, image: "nginx:stable"}]
 `
-	waited := w.converge(w.step(text))
-	if len(waited) == 0 || !strings.HasPrefix(waited[0], "Deployment/"+w.namespace+"/web/ready: ") {
-		t.Errorf("waited for %q", waited)
-	}
+
+func TestWaitsForWorkloads(t *testing.T) {
+	w := newWorld(t)
+	w.converge(w.step(deploymentText))
 	d, err := w.cluster.Client().AppsV1().Deployments(w.namespace).Get(t.Context(), "web", metav1.GetOptions{})
 	if err != nil || d.Status.AvailableReplicas != 1 {
 		t.Errorf("done with %d available replicas, %v", d.Status.AvailableReplicas, err)
 	}
+}
 
-	none := w.step(strings.Replace(text, "name: web", "name: web2", 1) + "  replicas: 1\n")
-	none.Wait.For = "none"
-	w.apply(none)
-	if edits := w.look(none); len(edits) != 0 {
+func TestSaysWhatItWaitsFor(t *testing.T) {
+	w := newWorld(t)
+	spec := w.step(deploymentText + "      nodeSelector: {no: such-node}\n")
+	w.apply(spec)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		edits := w.look(spec)
+		if len(edits) != 1 || edits[0].Path != "Deployment/"+w.namespace+"/web/ready" || edits[0].Apply != nil || edits[0].Want != "ready" {
+			t.Fatalf("got %+v", edits)
+		}
+		if strings.Contains(fmt.Sprint(edits[0].Have), " is not scheduled: ") {
+			break
+		}
+		if err := edits[0].Await(ctx); err != nil {
+			t.Fatalf("%v: have %v", err, edits[0].Have)
+		}
+	}
+	spec.Wait.For = "none"
+	if edits := w.look(spec); len(edits) != 0 {
 		t.Errorf("wait.for none waits for %v", edits)
 	}
 }

@@ -3,6 +3,7 @@ package applymanifest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,6 +19,10 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
+
+// maxAsk bounds how often an object that keeps changing is asked about in one
+// look.
+const maxAsk = 10
 
 const noKind = "its kind is not served by the cluster yet"
 
@@ -35,22 +40,9 @@ func (r *run) look(ctx context.Context, o *object) error {
 	if err != nil {
 		return r.explain(o, err)
 	}
-	var (
-		getErr, dryErr error
-		wg             sync.WaitGroup
-	)
-	wg.Go(func() {
-		o.live, getErr = resource.Get(ctx, o.ref.Name, metav1.GetOptions{})
-	})
-	wg.Go(func() {
-		o.merged, dryErr = r.patch(ctx, resource, o, metav1.DryRunAll)
-	})
-	wg.Wait()
-	if apierrors.IsNotFound(getErr) {
-		o.live, getErr = nil, nil
-	}
-	if getErr != nil {
-		return r.explain(o, getErr)
+	dryErr, err := r.ask(ctx, resource, o)
+	if err != nil {
+		return r.explain(o, err)
 	}
 	switch {
 	case dryErr == nil:
@@ -69,6 +61,25 @@ func (r *run) look(ctx context.Context, o *object) error {
 		return nil
 	}
 	return r.explain(o, dryErr)
+}
+
+// ask reads the object and asks what applying would give, until both answers
+// are about the same state of it: controllers write to a new object all the
+// time, and what they wrote in between must not pass for a difference.
+func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *object) (dryErr, err error) {
+	for range maxAsk {
+		var wg sync.WaitGroup
+		wg.Go(func() { o.live, err = resource.Get(ctx, o.ref.Name, metav1.GetOptions{}) })
+		wg.Go(func() { o.merged, dryErr = r.patch(ctx, resource, o, metav1.DryRunAll) })
+		wg.Wait()
+		if apierrors.IsNotFound(err) {
+			o.live, err = nil, nil
+		}
+		if err != nil || dryErr != nil || o.live == nil || o.live.GetResourceVersion() == o.merged.GetResourceVersion() {
+			return dryErr, err
+		}
+	}
+	return nil, errors.New("it changes faster than it can be read")
 }
 
 // resolve finds out what the cluster calls the object. It is false for a kind

@@ -242,9 +242,10 @@ func (r *reader) texts(src source, n *yaml.Node, content map[string]any) {
 	}
 }
 
-// encode moves the stringData of a Secret to data, as the API server does. Done
-// here, a key that is removed from the manifest is removed from the Secret:
-// the API server forgets who owned it (kubernetes/kubernetes#70281).
+// encode moves the stringData of a Secret to data, as the API server does. There
+// it happens after ownership is recorded, so that a key which is removed from
+// the manifest would stay in the Secret, or stay empty
+// (kubernetes/kubernetes#89938).
 func encode(content map[string]any) {
 	if content["apiVersion"] != "v1" || content["kind"] != "Secret" {
 		return

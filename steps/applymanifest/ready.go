@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,10 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
+
+// settleTime is how long changes of an object are watched before the step looks
+// at all its objects again.
+const settleTime = time.Second
 
 // readiness returns an edit for everything that the step waits for and that is
 // not there yet. Objects with differences are left out: applying them comes
@@ -34,7 +39,12 @@ func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, 
 				errs = append(errs, err)
 				continue
 			}
-			edits = append(edits, r.wait(r.path(o)+"/ready", st.Message, "ready", st.Watch))
+			edits = append(edits, engine.Edit{
+				Path:  r.path(o) + "/ready",
+				Have:  st.Message,
+				Want:  "ready",
+				Await: func(ctx context.Context) error { return r.settled(ctx, st) },
+			})
 		}
 	}
 	for _, c := range r.spec.Wait.Conditions {
@@ -57,6 +67,42 @@ func (r *run) wait(path string, have, want any, watches []kubekit.Watch) engine.
 			return r.cluster.AwaitChange(ctx, watches...)
 		},
 	}
+}
+
+// settled returns when the object is ready or will not get ready, or when what
+// is known of it has changed and settleTime is over: a Deployment changes a
+// dozen times in the second in which it starts, and not every time is worth a
+// look at all objects.
+func (r *run) settled(ctx context.Context, known kubekit.Status) error {
+	limit := time.Now().Add(settleTime)
+	for st := known; ; {
+		err := r.changed(ctx, st, st.Message != known.Message, limit)
+		if err != nil || st.Message != known.Message && !time.Now().Before(limit) {
+			return err
+		}
+		statuses, err := r.cluster.Status(ctx, st.Ref)
+		if err != nil {
+			return err
+		}
+		if st = statuses[0]; st.Done || st.Failed || st.Object == nil {
+			return nil
+		}
+		r.env.Statusf("%s: %s", st.Ref, st.Message)
+	}
+}
+
+// changed awaits a change of the object, if limited only until limit.
+func (r *run) changed(ctx context.Context, st kubekit.Status, limited bool, limit time.Time) error {
+	wait, cancel := ctx, context.CancelFunc(func() {})
+	if limited {
+		wait, cancel = context.WithDeadline(ctx, limit)
+	}
+	defer cancel()
+	err := r.cluster.AwaitChange(wait, st.Watch...)
+	if wait.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
 }
 
 // hopeless returns a permanent error if waiting for the object is of no use.

@@ -1,4 +1,4 @@
-// Package assertrotation is the kind assertRotation: it has a certificate
+// Package assertrotation has a certificate
 // renewed while the clients go on, and checks that the new one was issued as
 // planned, reached the wire, and that nobody noticed.
 //

@@ -97,28 +97,33 @@ func TestWhatGoesWrong(t *testing.T) {
 		limit    time.Duration
 		violated []string // prefixes of the rules
 		detail   string   // of the first
+		hint     string   // part of the hint; "" if there is none
 	}{
 		{
 			name:     "the gateway never takes the Secret over",
 			break_:   func(w *world) { w.noPush = func(int, int) bool { return true } },
+			hint:     "apache/apisix-ingress-controller#2673",
 			violated: []string{"every address serves", "the switch takes at most 5s"},
 			detail:   "the gateway has not taken the Secret over",
 		},
 		{
 			name: "one address is left behind", replicas: 3,
 			break_:   func(w *world) { w.noPush = func(_, replica int) bool { return replica == 1 } },
+			hint:     "apache/apisix#13067",
 			violated: []string{"every address serves", "the switch takes at most 5s"},
 			detail:   "10.0.0.2:30443 never showed it",
 		},
 		{
 			name:     "one worker is left behind",
 			break_:   func(w *world) { old := w.pair; w.rotating = func(_ int, r *replica, _ bool) { r.stale.Store(old) } },
+			hint:     "apache/apisix#13067",
 			violated: []string{"every address serves", "the switch takes at most 5s"},
 			detail:   "10.0.0.1:30443 showed it in",
 		},
 		{
 			name:     "the switch is slow",
 			break_:   func(w *world) { w.lag = func(int) time.Duration { return 10 * time.Second } },
+			hint:     "apache/apisix-ingress-controller#2673",
 			violated: []string{"every address serves", "the switch takes at most 5s"},
 			detail:   "never showed it",
 		},
@@ -161,6 +166,7 @@ func TestWhatGoesWrong(t *testing.T) {
 			name:   "a self-signed certificate while it switches",
 			break_: func(w *world) { breakTrust(w, tlstest.NewCA(w.t, "Fake")) },
 			// Verification fails, so that no client sees the certificate.
+			hint:     "tls.crt must hold the certificate and its intermediates",
 			violated: []string{"no probe fails"},
 			detail:   "verify (10.0.0.1:30443: the certificate is issued by CN=Fake",
 		},
@@ -170,6 +176,7 @@ func TestWhatGoesWrong(t *testing.T) {
 				key := w.pair.Key
 				w.issue = func(int) *tlstest.Pair { w.leaf.Key = key; return w.make() }
 			},
+			hint:     "privateKey.rotationPolicy",
 			violated: []string{"the private key is new"},
 			detail:   "rotationPolicy is Always",
 		},
@@ -234,25 +241,31 @@ func TestWhatGoesWrong(t *testing.T) {
 		{
 			name:     "another root",
 			break_:   func(w *world) { breakIssuer(w, tlstest.NewCA(w.t, "Another Root").Intermediate(w.t, "Sub")) },
+			hint:     "trust the root",
 			violated: []string{"the certificate in the Secret leads to CN=Root CA Lab", "every address serves", "the switch takes at most", "no probe fails"},
 			detail:   "issued by CN=Another Root",
 		},
 		{
-			name:     "the issuance fails",
-			break_:   func(w *world) { w.fail = "Vault failed to sign certificate: permission denied" },
+			name: "the issuance fails",
+			break_: func(w *world) {
+				w.fail = "Vault failed to sign certificate: URL: POST /v1/pki_int/sign/x\nCode: 403.\n* permission denied"
+			},
+			hint:     "spec.vault.path",
 			violated: []string{"certificate ingress-apisix/hello-cert is issued anew"},
-			detail:   "the issuance failed; certificaterequest hello-cert-2: Vault failed to sign certificate: permission denied; cert-manager tries again by itself at 2000-01-01T01:00:01Z",
+			detail:   "the issuance failed; certificaterequest hello-cert-2: Vault failed to sign certificate: URL: POST /v1/pki_int/sign/x Code: 403. * permission denied; cert-manager tries again by itself at 2000-01-01T01:00:01Z",
 		},
 		{
 			name:     "the issuance hangs",
 			break_:   func(w *world) { w.pending = "Vault is sealed" },
 			limit:    5 * time.Second,
+			hint:     "unseal step",
 			violated: []string{"certificate ingress-apisix/hello-cert is issued anew"},
 			detail:   "certificaterequest hello-cert-2: Vault is sealed",
 		},
 		{
 			name:     "the wire shows another certificate from the beginning",
 			break_:   func(w *world) { w.replicas[0].server.Use(w.make()) },
+			hint:     "apache/apisix-ingress-controller#2673",
 			violated: []string{"the wire shows the certificate of secret ingress-apisix/hello-tls"},
 			detail:   "not within 5s: 10.0.0.1:30443 never showed it",
 		},
@@ -280,8 +293,8 @@ func TestWhatGoesWrong(t *testing.T) {
 					limit = 5 * time.Minute
 				}
 				r, err := w.prove(s, limit)
-				if err != nil {
-					t.Fatal(err)
+				if hint := engine.HintOf(err); (err != nil) != (tt.hint != "") || !strings.Contains(hint, tt.hint) {
+					t.Errorf("error %v with the hint %q, want the hint %q", err, hint, tt.hint)
 				}
 				got := r.violated()
 				matches := slices.EqualFunc(got, tt.violated, strings.HasPrefix)
@@ -351,8 +364,8 @@ func TestSecondRotation(t *testing.T) {
 			s.Rotations = 3
 			first := tlskit.Serial(w.pair.Leaf())
 			r, err := w.prove(s, 5*time.Minute)
-			if err != nil {
-				t.Fatal(err)
+			if (err != nil) != dead {
+				t.Errorf("error = %v", err)
 			}
 			if dead {
 				if got := r.violated(); len(got) != 2 || !strings.HasPrefix(got[0], "rotation 2: every address serves") || r.out.Rotations != 1 {
@@ -614,8 +627,8 @@ func TestTimeout(t *testing.T) {
 		s := w.newSpec()
 		s.Trigger = "wait"
 		r, err := w.prove(s, 5*time.Second)
-		if err != nil {
-			t.Fatal(err)
+		if !strings.Contains(engine.HintOf(err), "timeout") {
+			t.Errorf("error %v with the hint %q", err, engine.HintOf(err))
 		}
 		f := r.find("certificate ingress-apisix/hello-cert is issued anew")
 		if f.Holds || !strings.HasPrefix(f.Detail, "reached after ") || !strings.HasSuffix(f.Detail, ": nothing") {

@@ -94,7 +94,7 @@ func (r *rotation) excuse() string {
 		if said == "" {
 			return ""
 		}
-		return "the Certificate says: " + said
+		return "the Certificate says: " + oneLine(said)
 	}
 	text := r.request.message()
 	if r.end == endFailed && !strings.Contains(said, text) {
@@ -103,8 +103,11 @@ func (r *rotation) excuse() string {
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, text)
+	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, oneLine(text))
 }
+
+// oneLine joins the lines of a message; Vault's have several.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // checkSerial: no certificate is served under the number of the old one.
 func checkSerial(r *rotation) engine.Finding {

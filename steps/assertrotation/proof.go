@@ -83,8 +83,11 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	var out Outputs
 	finding, err := p.settle(ctx, secretName)
 	findings := []engine.Finding{finding}
-	if err != nil || !finding.Holds {
+	switch {
+	case err != nil:
 		return out, findings, err
+	case !finding.Holds:
+		return out, findings, verdict(findings, p.settleAdvice())
 	}
 	for i := range p.spec.Rotations {
 		r, err := p.rotate(ctx, i)
@@ -92,28 +95,19 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 			return out, findings, err
 		}
 		p.report(&out, r)
-		verdict := r.judge()
+		judged := r.judge()
 		if p.spec.Rotations > 1 {
-			for j := range verdict {
-				verdict[j].Rule = fmt.Sprintf("rotation %d: %s", i+1, verdict[j].Rule)
+			for j := range judged {
+				judged[j].Rule = fmt.Sprintf("rotation %d: %s", i+1, judged[j].Rule)
 			}
 		}
-		findings = append(findings, verdict...)
-		if !allHold(verdict) {
-			break
+		findings = append(findings, judged...)
+		if !allHold(judged) {
+			return out, findings, verdict(findings, r.advice())
 		}
 		out.Rotations++
 	}
 	return out, findings, nil
-}
-
-func allHold(findings []engine.Finding) bool {
-	for _, f := range findings {
-		if !f.Holds {
-			return false
-		}
-	}
-	return true
 }
 
 func protocols(http string) []string {

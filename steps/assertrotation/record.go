@@ -25,10 +25,11 @@ type series struct {
 	shown map[string]int
 	seen  map[string]*sighting
 
-	// The newest handshakes in a row that showed the same certificate.
-	current  *x509.Certificate
-	run      int
-	runStart time.Time // when the first of them had shown it
+	// current is what the newest handshake showed, since when no other one was
+	// shown, and run how often that was seen in a row without a failed probe.
+	current *x509.Certificate
+	since   time.Time
+	run     int
 
 	lastGood time.Time     // start of the newest successful probe
 	began    time.Time     // start of the first probe
@@ -64,7 +65,7 @@ func (r *record) restart() *record {
 	for i, s := range r.series {
 		next.series[i] = &series{
 			name: s.name, shown: make(map[string]int), seen: make(map[string]*sighting),
-			current: s.current, run: s.run, runStart: s.runStart,
+			current: s.current, run: s.run, since: s.since,
 			lastGood: s.lastGood, began: s.lastGood,
 		}
 	}
@@ -115,8 +116,8 @@ func (s *series) show(leaf *x509.Certificate, at time.Time) {
 	if at.After(s.seen[f].last) {
 		s.seen[f].last = at
 	}
-	if s.current == nil || s.run == 0 || !s.current.Equal(leaf) {
-		s.current, s.run, s.runStart = leaf, 0, at
+	if s.current == nil || !s.current.Equal(leaf) {
+		s.current, s.run, s.since = leaf, 0, at
 	}
 	s.run++
 }
@@ -186,8 +187,8 @@ func (r *record) stragglers(cert *x509.Certificate, n int) []*series {
 	return list
 }
 
-// firstSight returns when cert was first on the wire, and lastSwitch since when
-// every address shows only cert. Both are zero if that is not so.
+// firstSight returns when and where cert was first on the wire; zero if it never
+// was.
 func (r *record) firstSight(cert *x509.Certificate) (at time.Time, name string) {
 	for _, s := range r.series {
 		if g := s.seen[tlskit.Fingerprint(cert)]; g != nil && (at.IsZero() || g.first.Before(at)) {
@@ -197,10 +198,12 @@ func (r *record) firstSight(cert *x509.Certificate) (at time.Time, name string) 
 	return at, name
 }
 
+// lastSwitch returns since when every address shows nothing but what it shows
+// at present, and which address was the last to change.
 func (r *record) lastSwitch() (at time.Time, name string) {
 	for _, s := range r.series {
-		if s.runStart.After(at) {
-			at, name = s.runStart, s.name
+		if s.since.After(at) {
+			at, name = s.since, s.name
 		}
 	}
 	return at, name

@@ -227,7 +227,7 @@ func (r *rotation) status() string {
 	}
 	if r.request != nil && r.target == nil {
 		if ready := r.request.Status.Conditions.get("Ready"); ready.Status == "False" && ready.Message != "" {
-			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, ready.Message)
+			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, oneLine(ready.Message))
 		}
 	}
 	fmt.Fprintf(&b, "; %d probes, %d failed", r.rec.attempts, r.rec.failed())

@@ -1,4 +1,4 @@
-// Package curltls is the kind curlTLS: it asks for one URL over a new, verified
+// Package curltls asks for one URL over a new, verified
 // TLS connection and checks what it sees.
 //
 // It opens a TCP connection to an address, to a node port of a Kubernetes

@@ -180,7 +180,7 @@ spec: {secretName: leaf-tls, dnsNames: [leaf.example.local], issuerRef: {name: s
 `
 
 func TestCertManagersOwnChart(t *testing.T) {
-	l := up(t)
+	l := shared(t)
 	l.install(t, certManagerRelease)
 	waitFor(t, "the start-up check's Job completes", func() bool {
 		job, err := l.api.BatchV1().Jobs("cert-manager").Get(t.Context(), "cert-manager-startupapicheck", metav1.GetOptions{})
@@ -231,7 +231,7 @@ ingress-controller: {enabled: true, gatewayProxy: {createDefault: true}}
 }
 
 func TestGatewayIsAStandInThatSaysSo(t *testing.T) {
-	l := up(t)
+	l := shared(t)
 	l.install(t, apisixRelease)
 	waitFor(t, "the gateway is ready", func() bool { return l.component(t, "gateway").State == labstate.StateReady })
 	for _, name := range []string{"gateway", "ingress-controller"} {

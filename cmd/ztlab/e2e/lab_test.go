@@ -39,6 +39,18 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if sharedDir != "" {
+		// A plain test function cannot do this: the lab outlives every test.
+		path, err := binary()
+		if err == nil {
+			err = exec.Command(path, "down", "--purge", "--lab-dir", sharedDir).Run()
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "shared lab: %v\n", err)
+			code = 1
+		}
+		os.RemoveAll(filepath.Dir(sharedDir))
+	}
 	if path, err := binary(); err == nil && os.Getenv("ZTLAB") == "" {
 		os.Remove(path)
 	}
@@ -66,6 +78,31 @@ type lab struct {
 	dir    string
 	config *rest.Config
 	api    kubernetes.Interface
+}
+
+// sharedDir is the directory of the lab that tests share; they run one after
+// another.
+var sharedDir string
+
+// shared returns a lab for tests that leave it as they found it but for their
+// own objects. It is started by the first of them.
+func shared(t *testing.T) *lab {
+	t.Helper()
+	if sharedDir == "" {
+		parent, err := os.MkdirTemp("", "ztlab-e2e-shared-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sharedDir = filepath.Join(parent, "lab")
+	}
+	l := &lab{dir: sharedDir}
+	l.start(t, "--audit")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the supervisor's log:\n%s", l.log("supervisor"))
+		}
+	})
+	return l
 }
 
 // up starts a lab that is stopped and forgotten when the test ends.

@@ -22,7 +22,7 @@ import (
 var controlPlane = []string{"kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler"}
 
 func TestUpIsReady(t *testing.T) {
-	l := up(t)
+	l := shared(t)
 	s := l.status(t)
 	if !s.Ready {
 		t.Fatalf("not ready after up: %s", s.Message)
@@ -67,7 +67,7 @@ func TestUpIsReady(t *testing.T) {
 }
 
 func TestFilesArePrivate(t *testing.T) {
-	l := up(t)
+	l := shared(t)
 	err := filepath.WalkDir(l.dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.Type()&os.ModeSymlink != 0 {
 			return nil // it vanished meanwhile
@@ -147,17 +147,17 @@ func TestStateSurvivesDown(t *testing.T) {
 }
 
 func TestTwoLabsSideBySide(t *testing.T) {
-	a, b := up(t), up(t)
+	a, b := shared(t), up(t)
 	sa, sb := a.status(t), b.status(t)
 	if sa.Address == sb.Address {
 		t.Skipf("both labs have %s: this system has one loopback address", sa.Address)
 	}
 	// The same NodePort is open in both.
 	for _, l := range []*lab{a, b} {
-		nodePort(t, l, 30443)
+		nodePort(t, l, 30777)
 	}
 	for _, l := range []*lab{a, b} {
-		waitFor(t, "the node port is open", func() bool { return l.accepts(t, "30443") })
+		waitFor(t, "the node port is open", func() bool { return l.accepts(t, "30777") })
 		if s := l.status(t); !s.Ready || len(s.Problems) > 0 {
 			t.Errorf("status with the same node port in another lab: ready %t, problems %v", s.Ready, s.Problems)
 		}
@@ -257,7 +257,7 @@ func TestServeEndsOnSignals(t *testing.T) {
 }
 
 func TestASecondSupervisorIsRefused(t *testing.T) {
-	l := up(t)
+	l := shared(t)
 	_, err := ztlab(t, "serve", "--lab-dir", l.dir)
 	if err == nil || !strings.Contains(err.Error(), "already runs") {
 		t.Errorf("a second supervisor: %v, want that one already runs", err)
@@ -265,7 +265,7 @@ func TestASecondSupervisorIsRefused(t *testing.T) {
 }
 
 func TestAuditRecordsWrites(t *testing.T) {
-	l := up(t, "--audit")
+	l := shared(t)
 	_, err := l.api.CoreV1().Secrets("default").Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "watched"}, StringData: map[string]string{"password": "canary-4711"},
 	}, metav1.CreateOptions{})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -30,6 +31,7 @@ type Chart struct {
 
 	files  []*loader.BufferedFile
 	parsed *chart.Chart // read only: Helm changes charts, so it gets another
+	known  func() scope // what it knows of values, found out once
 }
 
 // newChart parses the chart's files.
@@ -39,6 +41,7 @@ func newChart(files []*loader.BufferedFile, from string) (*Chart, error) {
 	if c.parsed, err = c.load(); err != nil {
 		return nil, engine.Permanent(fmt.Errorf("chart %s: %w", from, err))
 	}
+	c.known = sync.OnceValue(func() scope { return scopeOf(c.parsed) })
 	c.Name, c.Version, c.AppVersion = c.parsed.Name(), c.parsed.Metadata.Version, c.parsed.AppVersion()
 	if t := c.parsed.Metadata.Type; t != "" && t != "application" {
 		return nil, engine.Permanent(fmt.Errorf("chart %s %s: it is a %s chart, which cannot be installed", c.Name, c.Version, t))

@@ -7,13 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
@@ -122,29 +120,7 @@ func CreateCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) erro
 		}
 	}
 	cluster.Mapper().Reset()
-	warm(ctx, cluster, crds)
 	return nil
-}
-
-// warm makes the API server set up its storage for new kinds, and does not wait
-// for it. Otherwise whoever asks for the first object of a kind gets "storage
-// is (re)initializing, try again in a second".
-func warm(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	var wg sync.WaitGroup
-	for _, crd := range crds {
-		group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
-		kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
-		for _, v := range versionsOf(crd) {
-			wg.Go(func() {
-				resource, err := cluster.Resource(schema.GroupVersionKind{Group: group, Version: v, Kind: kind}, "")
-				if err == nil {
-					_, _ = resource.List(ctx, metav1.ListOptions{Limit: 1})
-				}
-			})
-		}
-	}
-	go func() { wg.Wait(); cancel() }()
 }
 
 // create creates one object; that it exists by now is fine.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -33,7 +32,7 @@ func (u UnknownValue) String() string {
 // them went.
 func (c *Chart) UnknownValues(v Values) []UnknownValue {
 	var found []string
-	lint(scopeOf(c.parsed), v, "", &found)
+	lint(c.known(), v, "", &found)
 	slices.Sort(found)
 	known := replacements[c.Name]
 	all := map[string]any{}
@@ -224,68 +223,6 @@ func defaultsOf(c *chart.Chart) map[string]any {
 		out[dep.Name()] = overlay(defaultsOf(dep), own)
 	}
 	return out
-}
-
-// A usage holds the values that the templates of a chart name.
-type usage struct {
-	paths map[string]bool // ".Values.a.b" gives "a.b"
-	alone map[string]bool // those that are used as a whole, whatever they hold
-}
-
-var (
-	actions   = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
-	valuePath = regexp.MustCompile(`\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)`)
-	indexed   = regexp.MustCompile(`index\s+\$?\.Values((?:\s+"[^"]+")+)`)
-	wholesale = regexp.MustCompile(`\b(toYaml|toJson|toPrettyJson|toToml|range|tpl|include|merge|mergeOverwrite|dict|deepCopy|omit|pick|with)\b|:=`)
-)
-
-func usageOf(c *chart.Chart) *usage {
-	u := &usage{paths: map[string]bool{}, alone: map[string]bool{}}
-	for _, t := range c.Templates {
-		for _, a := range actions.FindAllString(string(t.Data), -1) {
-			whole := wholesale.MatchString(a)
-			add := func(path string) {
-				u.paths[path] = true
-				u.alone[path] = u.alone[path] || whole
-			}
-			for _, m := range valuePath.FindAllStringSubmatch(a, -1) {
-				add(m[1][1:])
-			}
-			for _, m := range indexed.FindAllStringSubmatch(a, -1) {
-				add(strings.Join(strings.Split(strings.Trim(strings.TrimSpace(m[1]), `"`), `" "`), "."))
-			}
-		}
-	}
-	return u
-}
-
-// names reports whether the templates name the path, or take a whole map that
-// it is in.
-func (u *usage) names(path string) bool { return u.paths[path] || u.whole(path) }
-
-// whole reports whether the templates take the map at path, or one around it,
-// without naming keys in it.
-func (u *usage) whole(path string) bool {
-	for p := path; ; {
-		if u.alone[p] {
-			return true
-		}
-		i := strings.LastIndexByte(p, '.')
-		if i < 0 {
-			return false
-		}
-		p = p[:i]
-	}
-}
-
-// below reports whether the templates name something inside the path.
-func (u *usage) below(path string) bool {
-	for p := range u.paths {
-		if strings.HasPrefix(p, path+".") {
-			return true
-		}
-	}
-	return false
 }
 
 // spread returns the leaves of an unknown branch if the replacements know one

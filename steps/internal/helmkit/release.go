@@ -255,7 +255,19 @@ func (r *Release) pending() bool {
 
 // storageIn is Helm's store of releases, working in ctx.
 func storageIn(ctx context.Context, secrets typedcorev1.SecretInterface) *storage.Storage {
-	return storage.Init(driver.NewSecrets(secretsIn(ctx, secrets)))
+	return storage.Init(outcomes{driver.NewSecrets(secretsIn(ctx, secrets))})
+}
+
+// outcomes stores how operations begin and end. In between, Helm stores the
+// whole release again before each hook, only to note the time: a quarter of a
+// second each for a chart with large CRDs. The end has the times as well.
+type outcomes struct{ driver.Driver }
+
+func (o outcomes) Update(key string, r *release.Release) error {
+	if r.Info.Status.IsPending() {
+		return nil
+	}
+	return o.Driver.Update(key, r)
 }
 
 // secretsIn gives Helm's storage driver, which uses contexts of its own, ctx.

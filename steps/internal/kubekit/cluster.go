@@ -18,7 +18,6 @@ import (
 // concurrent use.
 type Cluster struct {
 	name    string
-	plain   *rest.Config // without the guard
 	config  *rest.Config
 	http    *http.Client
 	client  kubernetes.Interface
@@ -36,8 +35,8 @@ func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.config) }
 // without a context of its own runs in ctx, which decides whether it may write
 // and when it is cancelled.
 func (c *Cluster) ConfigFor(ctx context.Context) *rest.Config {
-	config := rest.CopyConfig(c.plain)
-	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &guard{next: rt, outer: ctx} })
+	config := c.Config()
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &adopt{next: rt, ctx: ctx} })
 	return config
 }
 

@@ -55,34 +55,32 @@ func newCluster(config *rest.Config, name string) (*Cluster, error) {
 	config.UserAgent = "ztplan"
 	config.QPS = -1 // the API server's own fairness is enough
 	config.WarningHandlerWithContext = warnings{}
-	guarded := rest.CopyConfig(config)
-	guarded.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &guard{next: rt} })
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &guard{next: rt} })
 
-	hc, err := rest.HTTPClientFor(guarded)
+	hc, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
 	}
-	client, err := kubernetes.NewForConfigAndClient(guarded, hc)
+	client, err := kubernetes.NewForConfigAndClient(config, hc)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
 	}
-	dyn, err := dynamic.NewForConfigAndClient(guarded, hc)
+	dyn, err := dynamic.NewForConfigAndClient(config, hc)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
 	}
-	disc, err := discovery.NewDiscoveryClientForConfigAndClient(guarded, hc)
+	disc, err := discovery.NewDiscoveryClientForConfigAndClient(config, hc)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", name, err)
 	}
 	return &Cluster{
 		name:    name,
-		plain:   config,
-		config:  guarded,
+		config:  config,
 		http:    hc,
 		client:  client,
 		dynamic: dyn,
 		mapper:  &mapper{discovery: disc},
-		tunnels: newTunnels(guarded, client.CoreV1().RESTClient()),
+		tunnels: newTunnels(config, client.CoreV1().RESTClient()),
 	}, nil
 }
 

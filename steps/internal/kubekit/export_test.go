@@ -1,9 +1,24 @@
 package kubekit
 
+import (
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
 // CountTunnels counts the connections to pods that are open for new
 // streams.
 func CountTunnels(c *Cluster) int {
 	c.tunnels.mu.Lock()
 	defer c.tunnels.mu.Unlock()
 	return len(c.tunnels.pods)
+}
+
+// DialSPDY opens a connection to a pod the old way.
+func DialSPDY(c *Cluster, namespace, pod string) (httpstream.Connection, error) {
+	dialer, err := c.tunnels.spdy(c.tunnels.url(podKey{namespace: namespace, name: pod}))
+	if err != nil {
+		return nil, err
+	}
+	conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+	return conn, err
 }

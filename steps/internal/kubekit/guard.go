@@ -20,19 +20,28 @@ func (readOnlyError) Error() string {
 	return "a step that only looks must not change the cluster"
 }
 
-// guard refuses requests that could change the cluster unless writes are
-// allowed. Requests whose own context says nothing are judged by outer, which
-// serves libraries that do not pass contexts on; outer may be nil.
-type guard struct {
-	next  http.RoundTripper
-	outer context.Context
+// guard refuses requests that could change the cluster unless their context
+// allows writes.
+type guard struct{ next http.RoundTripper }
+
+// adopt runs requests that have no context of their own in ctx.
+type adopt struct {
+	next http.RoundTripper
+	ctx  context.Context
 }
 
-func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if g.outer != nil && req.Context().Done() == nil {
-		req = req.WithContext(g.outer)
+func (a *adopt) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Context().Done() == nil {
+		req = req.WithContext(a.ctx)
 	}
-	if !readOnly(req) && !engine.WritesAllowed(req.Context()) && (g.outer == nil || !engine.WritesAllowed(g.outer)) {
+	return a.next.RoundTrip(req)
+}
+
+// WrappedRoundTripper lets client-go find the transport below.
+func (a *adopt) WrappedRoundTripper() http.RoundTripper { return a.next }
+
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !readOnly(req) && !engine.WritesAllowed(req.Context()) {
 		if req.Body != nil {
 			req.Body.Close()
 		}

@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -192,6 +193,18 @@ func TestTunnel(t *testing.T) {
 		}
 	})
 
+	t.Run("API servers without websockets", func(t *testing.T) {
+		pods, err := c.Client().CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(pods.Items) != 1 {
+			t.Fatalf("got %v, %v", pods, err)
+		}
+		conn, err := kubekit.DialSPDY(c, ns, pods.Items[0].Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	})
+
 	t.Run("wrong names", func(t *testing.T) {
 		_, err := c.DialService(t.Context(), ns, "wbe", 8080)
 		if err == nil || errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "no such Service") {
@@ -295,6 +308,22 @@ func TestReadOnly(t *testing.T) {
 	}
 	if _, err := configMaps.Create(engine.AllowWrites(t.Context()), cm, metav1.CreateOptions{}); err != nil {
 		t.Errorf("create in an edit: %v", err)
+	}
+
+	// Libraries that pass no context on.
+	for _, allowed := range []bool{false, true} {
+		ctx := t.Context()
+		if allowed {
+			ctx = engine.AllowWrites(ctx)
+		}
+		client, err := kubernetes.NewForConfig(c.ConfigFor(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = client.CoreV1().ConfigMaps(ns).Delete(context.Background(), "x", metav1.DeleteOptions{})
+		if errors.Is(err, kubekit.ErrReadOnly) == allowed {
+			t.Errorf("delete without a context, allowed %v: got %v", allowed, err)
+		}
 	}
 }
 

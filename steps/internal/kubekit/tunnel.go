@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -180,16 +181,15 @@ func (t *tunnels) connect(pod podKey, tunnel *podTunnel) {
 // upgrade opens the connection: by websocket, which passes through more
 // proxies, else by SPDY, which API servers before 1.30 want.
 func (t *tunnels) upgrade(pod podKey) (httpstream.Connection, error) {
-	url := t.core.Post().Namespace(pod.namespace).Resource("pods").Name(pod.name).SubResource("portforward").URL()
+	url := t.url(pod)
 	websocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, t.config)
 	if err != nil {
 		return nil, err
 	}
-	transport, upgrader, err := spdy.RoundTripperFor(t.config)
+	fallback, err := t.spdy(url)
 	if err != nil {
 		return nil, err
 	}
-	fallback := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
 	dialer := portforward.NewFallbackDialerForStreaming(websocket, fallback, func(err error) bool {
 		cause := upgradeCause(err)
 		return (httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)) &&
@@ -200,6 +200,18 @@ func (t *tunnels) upgrade(pod podKey) (httpstream.Connection, error) {
 		return nil, explainUpgrade(upgradeCause(err))
 	}
 	return conn, nil
+}
+
+func (t *tunnels) spdy(url *url.URL) (httpstream.Dialer, error) {
+	transport, upgrader, err := spdy.RoundTripperFor(t.config)
+	if err != nil {
+		return nil, err
+	}
+	return spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url), nil
+}
+
+func (t *tunnels) url(pod podKey) *url.URL {
+	return t.core.Post().Namespace(pod.namespace).Resource("pods").Name(pod.name).SubResource("portforward").URL()
 }
 
 // upgradeCause returns what is inside a failed upgrade, which does not unwrap.

@@ -59,7 +59,7 @@ func ClassOf(err error) Class {
 }
 
 func newDialFailure(endpoint string, err error) *Failure {
-	f := &Failure{Class: ClassDial, Endpoint: endpoint, Reason: "connect: " + trimNet(err), err: err}
+	f := &Failure{Class: ClassDial, Endpoint: endpoint, Reason: "connect: " + strings.TrimPrefix(trimNet(err), "connect: "), err: err}
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns) && !dns.IsTimeout:

@@ -75,11 +75,11 @@ func (b *podAuth) HandleRequest(ctx context.Context, req *logical.Request) (*log
 }
 
 // suppliesCA reports whether a write of the configuration leaves the CA to the
-// pod.
+// pod, and the pod has one; if not, the method's own error is right.
 func (p pod) suppliesCA(data map[string]any) bool {
 	ca, _ := data["kubernetes_ca_cert"].(string)
 	disabled, err := parseutil.ParseBool(data["disable_local_ca_jwt"])
-	return ca == "" && (err != nil || !disabled)
+	return p.caFile != "" && ca == "" && (err != nil || !disabled)
 }
 
 // A podStorage is the method's storage with the pod's token and CA in the
@@ -108,7 +108,7 @@ func (s *podStorage) Get(ctx context.Context, key string) (*logical.StorageEntry
 		if disabled, _ := c[storedDisabled].(bool); disabled {
 			return nil
 		}
-		if c[storedCA] == "" {
+		if c[storedCA] == "" && s.pod.caFile != "" {
 			ca, err := os.ReadFile(s.pod.caFile)
 			if err != nil {
 				return fmt.Errorf("the pod's CA: %w", err)

@@ -51,7 +51,7 @@ func TestStaleWorkerIsCuredByRestart(t *testing.T) {
 }
 
 // hold makes a connection that stays open, and returns a request on it.
-func hold(t *testing.T, gateway *lab, ca *authority) func() error {
+func hold(t *testing.T, gateway *lab, ca authority) func() error {
 	client := gateway.client(ca.pool(), false)
 	client.Transport.(*http.Transport).MaxConnsPerHost = 1
 	t.Cleanup(client.CloseIdleConnections)

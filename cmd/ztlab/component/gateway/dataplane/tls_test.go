@@ -262,7 +262,7 @@ func TestClientCertificates(t *testing.T) {
 	ca, clients := newAuthority(t), newAuthority(t)
 	gateway := start(t, t.TempDir())
 	ssl := ca.issue(t, "*.example.local")
-	ssl.Client = &adminapi.Client{CA: clients.pem()}
+	ssl.Client = &adminapi.Client{CA: clients.PEM()}
 	gateway.put(t, adminapi.KindSSL, "wild", ssl)
 	pair := func(ssl adminapi.SSL) []tls.Certificate {
 		made, err := tls.X509KeyPair([]byte(ssl.Cert), []byte(ssl.Key))

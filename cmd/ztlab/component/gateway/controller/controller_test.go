@@ -1,0 +1,569 @@
+package controller_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/controller"
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/gatewaytest"
+)
+
+const site = "hello.example.local"
+
+// The guide's objects reach the gateway, and a rotation does.
+func TestRotation(t *testing.T) {
+	w := newWorld(t)
+	w.app(t)
+	g := w.gateway(t)
+	w.control(t)
+	serial := w.secret(t, "hello-tls", "*.example.local")
+	w.tls(t, "hello-tls", w.name, "*.example.local")
+	w.route(t, "hello-route", site)
+	g.serves(t, site, serial)
+
+	var direct net.Dialer
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return direct.DialContext(ctx, network, g.addresses[tlsPort])
+		},
+		TLSClientConfig: &tls.Config{RootCAs: w.authority.Pool()},
+	}}
+	defer client.CloseIdleConnections()
+	gatewaytest.Eventually(t, "the app behind the gateway", func() bool {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+site+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return err == nil && response.StatusCode == http.StatusOK && string(body) == "hello"
+	})
+	for _, c := range []struct {
+		name    string
+		got     metav1.Condition
+		message string
+	}{
+		{"ApisixTls", w.condition(t, tlses, "hello-tls", metav1.ConditionTrue, "Accepted"), "The apisix tls has been accepted and synced to APISIX"},
+		{"ApisixRoute", w.condition(t, routes, "hello-route", metav1.ConditionTrue, "Accepted"), "The apisix route has been accepted and synced to APISIX"},
+	} {
+		if c.got.Message != c.message || c.got.ObservedGeneration != 1 {
+			t.Errorf("%s: message %q, generation %d", c.name, c.got.Message, c.got.ObservedGeneration)
+		}
+	}
+
+	began := time.Now()
+	serial = w.secret(t, "hello-tls", "*.example.local")
+	g.serves(t, site, serial)
+	took := time.Since(began)
+	t.Logf("Secret written to last worker: %v", took)
+	if took > 2*time.Second {
+		t.Errorf("the rotation took %v", took)
+	}
+
+	listed, err := g.admin().SSLs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(listed) != 1 {
+		t.Fatalf("%d certificates, want 1", len(listed))
+	}
+	if got := (gatewaytest.Pair{Cert: listed[0].Cert}).Serial(t); got != serial {
+		t.Errorf("the Admin API has certificate %s, want %s", got, serial)
+	}
+	want := map[string]string{
+		"k8s/kind": "ApisixTls", "k8s/namespace": w.name, "k8s/name": "hello-tls",
+		"k8s/controller-name": w.controllerName(), "manager-by": "apisix-ingress-controller",
+	}
+	if diff := cmp.Diff(want, listed[0].Labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}
+
+// A missing Secret is an invalid spec, and heals when the Secret comes.
+func TestMissingSecret(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.control(t)
+	w.tls(t, "late", w.name, site)
+	condition := w.condition(t, tlses, "late", metav1.ConditionFalse, "InvalidSpec")
+	if want := fmt.Sprintf(`invalid apisix tls secret: failed to get secret %s/late: secret "late" not found`, w.name); condition.Message != want {
+		t.Errorf("message = %q, want %q", condition.Message, want)
+	}
+	serial := w.secret(t, "late", site)
+	g.serves(t, site, serial)
+	w.condition(t, tlses, "late", metav1.ConditionTrue, "Accepted")
+}
+
+// The statuses that say nothing, or lie.
+func TestStatuses(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.class(t, w.name+"-nowhere", "")
+	w.class(t, w.name+"-lost", "no-such-proxy")
+	t.Cleanup(func() {
+		for _, class := range []string{w.name + "-nowhere", w.name + "-lost"} {
+			w.typed.NetworkingV1().IngressClasses().Delete(context.WithoutCancel(t.Context()), class, metav1.DeleteOptions{})
+		}
+	})
+	w.control(t)
+	w.secret(t, "foreign", "foreign.test")
+	w.tls(t, "foreign", "another-class", "foreign.test")
+	w.secret(t, "nowhere", "nowhere.test")
+	w.tls(t, "nowhere", w.name+"-nowhere", "nowhere.test")
+	w.secret(t, "lost", "lost.test")
+	w.tls(t, "lost", w.name+"-lost", "lost.test")
+	w.apply(t, routes, "ApisixRoute", "twice", map[string]any{"ingressClassName": w.name, "http": []any{rule("same", "a.test"), rule("same", "b.test")}})
+	w.route(t, "no-service", "no-service.test")
+	serial := w.secret(t, "last", "last.test")
+	w.tls(t, "last", w.name, "last.test")
+
+	// The last object has arrived: so has everything before it.
+	g.serves(t, "last.test", serial)
+	w.condition(t, tlses, "last", metav1.ConditionTrue, "Accepted")
+
+	// Nothing pushed, Accepted all the same: the IngressClass leads nowhere.
+	w.condition(t, tlses, "nowhere", metav1.ConditionTrue, "Accepted")
+	if _, err := g.serial(t.Context(), "nowhere.test"); err == nil {
+		t.Error("nowhere.test is served")
+	}
+	lost := w.condition(t, tlses, "lost", metav1.ConditionFalse, "InvalidSpec")
+	if !strings.Contains(lost.Message, "no-such-proxy not found") {
+		t.Errorf("message = %q", lost.Message)
+	}
+	twice := w.condition(t, routes, "twice", metav1.ConditionFalse, "InvalidSpec")
+	if twice.Message != "duplicate route rule name" {
+		t.Errorf("message = %q", twice.Message)
+	}
+	w.condition(t, routes, "no-service", metav1.ConditionTrue, "Accepted")
+	if got := w.conditions(t, tlses, "foreign"); len(got) != 0 {
+		t.Errorf("an object of another class has conditions: %v", got)
+	}
+}
+
+// A wrong admin key is a failed sync, told in the status once it is known, and
+// cured by the right key.
+func TestWrongAdminKey(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	key := func(value string) {
+		w.apply(t, proxies, "GatewayProxy", "apisix-config", map[string]any{"provider": map[string]any{
+			"controlPlane": map[string]any{"auth": map[string]any{"adminKey": map[string]any{"value": value}}},
+		}})
+	}
+	key("wrong")
+	w.control(t)
+	serial := w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	condition := w.condition(t, tlses, "hello-tls", metav1.ConditionFalse, "SyncFailed")
+	if !strings.Contains(condition.Message, "401") || !strings.Contains(condition.Message, "failed to check token (wrong apikey)") {
+		t.Errorf("message = %q", condition.Message)
+	}
+	key(adminKey)
+	g.serves(t, site, serial)
+	w.condition(t, tlses, "hello-tls", metav1.ConditionTrue, "Accepted")
+}
+
+// The admin key may be in a Secret.
+func TestAdminKeyFromSecret(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "admin"}, StringData: map[string]string{"key": "wrong"}}
+	if _, err := w.typed.CoreV1().Secrets(w.name).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(t, proxies, "GatewayProxy", "apisix-config", map[string]any{"provider": map[string]any{
+		"controlPlane": map[string]any{"auth": map[string]any{"adminKey": map[string]any{
+			"value": nil, "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "admin", "key": "key"}},
+		}}},
+	}})
+	w.control(t)
+	serial := w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	w.condition(t, tlses, "hello-tls", metav1.ConditionFalse, "SyncFailed")
+	secret.StringData["key"] = adminKey
+	if _, err := w.typed.CoreV1().Secrets(w.name).Update(t.Context(), secret, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	g.serves(t, site, serial)
+}
+
+// The controller is the only source of truth: what was made by hand goes, and
+// so does what an object that is gone asked for.
+func TestOnlySourceOfTruth(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.control(t)
+	pair := w.authority.Issue(t, "by-hand.test")
+	if err := g.admin().Put(t.Context(), adminapi.KindSSL, "by-hand", adminapi.SSL{SNIs: []string{"by-hand.test"}, Cert: pair.Cert, Key: pair.Key}); err != nil {
+		t.Fatal(err)
+	}
+	serial := w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	g.serves(t, site, serial)
+	ids := func() []string {
+		listed, err := g.admin().SSLs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, ssl := range listed {
+			ids = append(ids, ssl.Labels["k8s/name"])
+		}
+		return ids
+	}
+	gatewaytest.Eventually(t, "only hello-tls in the Admin API", func() bool { return cmp.Equal(ids(), []string{"hello-tls"}) })
+	if err := w.untyped.Resource(tlses).Namespace(w.name).Delete(t.Context(), "hello-tls", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	gatewaytest.Eventually(t, "nothing in the Admin API", func() bool { return len(ids()) == 0 })
+}
+
+// What was made by hand goes at the latest when the sync period is over.
+func TestSyncPeriod(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.control(t, func(o *controller.Options) { o.SyncPeriod = 100 * time.Millisecond })
+	gatewaytest.Eventually(t, "the first sync", func() bool {
+		select {
+		case <-g.ready:
+			return true
+		default:
+			return false
+		}
+	})
+	pair := w.authority.Issue(t, "by-hand.test")
+	if err := g.admin().Put(t.Context(), adminapi.KindSSL, "by-hand", adminapi.SSL{SNIs: []string{"by-hand.test"}, Cert: pair.Cert, Key: pair.Key}); err != nil {
+		t.Fatal(err)
+	}
+	gatewaytest.Eventually(t, "nothing in the Admin API", func() bool {
+		listed, err := g.admin().SSLs(t.Context())
+		return err == nil && len(listed) == 0
+	})
+}
+
+// The bug of the release candidates, by annotation and by version: the Secret
+// changes, every status is content, other changes are pushed, and the old
+// certificate is served.
+func TestSecretNeverPushed(t *testing.T) {
+	for _, c := range []struct {
+		name, annotation string
+		version          adminapi.Bugs
+	}{
+		{"annotation", "secret-update-never-pushed", adminapi.Bugs{}},
+		{"version", "", adminapi.Bugs{}.With(adminapi.SecretNeverPushed)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.app(t)
+			g := w.gateway(t)
+			running := w.control(t, func(o *controller.Options) { o.Bugs = c.version })
+			before := w.secret(t, "hello-tls", site)
+			w.tls(t, "hello-tls", w.name, site)
+			g.serves(t, site, before)
+			if c.annotation != "" {
+				w.bugs(t, c.annotation)
+				gatewaytest.Eventually(t, "the annotation being heard", func() bool { return w.heard(t, running) })
+			}
+			after := w.secret(t, "hello-tls", site)
+			// Another object is pushed after the Secret has changed.
+			w.route(t, "hello-route", site)
+			gatewaytest.Eventually(t, "the route in the Admin API", func() bool {
+				listed, err := g.admin().Routes(t.Context())
+				return err == nil && len(listed) == 1
+			})
+			if got, err := g.serial(t.Context(), site); err != nil || got != before {
+				t.Errorf("certificate %s, %v; want the old one, %s", got, err, before)
+			}
+			w.condition(t, tlses, "hello-tls", metav1.ConditionTrue, "Accepted")
+			if c.annotation != "" {
+				w.bugs(t, "")
+				g.serves(t, site, after)
+			}
+		})
+	}
+}
+
+// heard says whether the controller has looked at the GatewayProxy again: a new
+// object of the world has been accepted since.
+func (w *world) heard(t *testing.T, _ *running) bool {
+	t.Helper()
+	w.route(t, "marker", fmt.Sprintf("m%d.test", time.Now().UnixNano()))
+	o, err := w.untyped.Resource(routes).Namespace(w.name).Get(t.Context(), "marker", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	generation := o.GetGeneration()
+	gatewaytest.Eventually(t, "the marker accepted", func() bool {
+		conditions := w.conditions(t, routes, "marker")
+		return len(conditions) == 1 && conditions[0].ObservedGeneration == generation
+	})
+	if err := w.untyped.Resource(routes).Namespace(w.name).Delete(t.Context(), "marker", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+// The annotation reaches the gateways, and an unknown bug does no harm.
+func TestBugsReachGateways(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.control(t)
+	before := w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	g.serves(t, site, before)
+	w.bugs(t, "one-worker-stale")
+	seen := func() map[string]int {
+		found := map[string]int{}
+		for range 9 {
+			serial, err := g.serial(t.Context(), site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[serial]++
+		}
+		return found
+	}
+	// The bug shows with one of the next rotations: when it has arrived.
+	var after string
+	gatewaytest.Eventually(t, "one worker of three with an old certificate, for good", func() bool {
+		after = w.secret(t, "hello-tls", site)
+		gatewaytest.Eventually(t, "the new certificate", func() bool { return seen()[after] >= 6 })
+		found := seen()
+		return found[after] == 6 && len(found) == 2
+	})
+	w.bugs(t, "no-such-bug")
+	g.serves(t, site, after)
+}
+
+// A controller that starts writes nothing before it has seen everything: what
+// is served stays served.
+func TestControllerRestart(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	running := w.control(t)
+	serial := w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	g.serves(t, site, serial)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var group sync.WaitGroup
+	var handshakes atomic.Int64
+	group.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := g.serial(context.WithoutCancel(ctx), site); err != nil {
+				t.Errorf("handshake: %v", err)
+				return
+			}
+			handshakes.Add(1)
+		}
+	})
+	running.stop()
+	serial = w.secret(t, "hello-tls", site)
+	w.control(t)
+	g.serves(t, site, serial)
+	cancel()
+	group.Wait()
+	t.Logf("%d handshakes", handshakes.Load())
+}
+
+// A gateway that appears later gets everything, before it is ready.
+func TestSecondGateway(t *testing.T) {
+	w := newWorld(t)
+	first := w.gateway(t)
+	w.control(t)
+	serial := w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	first.serves(t, site, serial)
+	second := w.gateway(t)
+	<-second.ready
+	if got, err := second.serial(t.Context(), site); err != nil || got != serial {
+		t.Errorf("a ready gateway serves %q, %v; want %s", got, err, serial)
+	}
+	serial = w.secret(t, "hello-tls", site)
+	first.serves(t, site, serial)
+	second.serves(t, site, serial)
+}
+
+// The webhook denies a second ApisixTls for a served name with another Secret,
+// warns of a missing Secret, and lets everything else through.
+func TestWebhook(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	dir := t.TempDir()
+	pair := w.authority.Issue(t, "webhook.test")
+	for name, text := range map[string]string{"tls.crt": pair.Cert, "tls.key": pair.Key} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	running := w.control(t, func(o *controller.Options) { o.WebhookPort, o.WebhookDir = 9443, dir })
+	serial := w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	g.serves(t, site, serial)
+
+	review := func(resource, name, class, secret, host string) *admissionv1.AdmissionResponse {
+		t.Helper()
+		o := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apisix.apache.org/v2", "kind": "ApisixTls",
+			"metadata": map[string]any{"name": name, "namespace": w.name},
+			"spec":     map[string]any{"ingressClassName": class, "hosts": []any{host}, "secret": map[string]any{"name": secret, "namespace": w.name}},
+		}}
+		raw, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := admissionv1.AdmissionReview{Request: &admissionv1.AdmissionRequest{
+			UID:      types.UID("u-" + name),
+			Resource: metav1.GroupVersionResource{Group: "apisix.apache.org", Version: "v2", Resource: resource},
+			Object:   runtime.RawExtension{Raw: raw},
+		}}
+		request.APIVersion, request.Kind = "admission.k8s.io/v1", "AdmissionReview"
+		body, err := json.Marshal(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return send(t, running.addresses[9443], w.authority.Pool(), body)
+	}
+	for _, c := range []struct {
+		name                          string
+		resource, object, class, host string
+		secret                        string
+		allowed                       bool
+		says                          string
+	}{
+		{"conflict", "apisixtlses", "other", w.name, site, "other-tls", false, `host "hello.example.local" is served by ApisixTls`},
+		{"same secret", "apisixtlses", "other", w.name, site, "hello-tls", true, ""},
+		{"itself", "apisixtlses", "hello-tls", w.name, site, "other-tls", true, "not found"},
+		{"another host", "apisixtlses", "other", w.name, "x.test", "other-tls", true, "Referenced Secret"},
+		{"another class", "apisixtlses", "other", "nginx", site, "other-tls", true, ""},
+		{"another kind", "apisixroutes", "other", w.name, site, "other-tls", true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := review(c.resource, c.object, c.class, c.secret, c.host)
+			said := strings.Join(got.Warnings, " ")
+			if got.Result != nil {
+				said += got.Result.Message
+			}
+			if got.Allowed != c.allowed || !strings.Contains(said, c.says) || (c.says == "" && said != "") {
+				t.Errorf("allowed %v, says %q; want %v, %q", got.Allowed, said, c.allowed, c.says)
+			}
+			if got.UID != types.UID("u-"+c.object) {
+				t.Errorf("uid = %s", got.UID)
+			}
+		})
+	}
+}
+
+func send(t *testing.T, address string, roots *x509.CertPool, body []byte) *admissionv1.AdmissionResponse {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "webhook.test"}}}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+address+"/validate-apisix-apache-org-v2-apisixtls", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var review admissionv1.AdmissionReview
+	if err := json.NewDecoder(response.Body).Decode(&review); err != nil {
+		t.Fatal(err)
+	}
+	return review.Response
+}
+
+// The schema refuses what upstream's does.
+func TestSchema(t *testing.T) {
+	w := newWorld(t)
+	create := func(resource string, kind string, spec map[string]any) error {
+		o := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+		gvr := tlses
+		if resource == "gatewayproxies" {
+			gvr = proxies
+		}
+		o.SetAPIVersion(gvr.GroupVersion().String())
+		o.SetKind(kind)
+		o.SetName("bad")
+		_, err := w.untyped.Resource(gvr).Namespace(w.name).Create(t.Context(), o, metav1.CreateOptions{})
+		return err
+	}
+	secret := map[string]any{"name": "a", "namespace": "b"}
+	for _, c := range []struct {
+		name, resource, kind string
+		spec                 map[string]any
+		want                 string
+	}{
+		{"bad host", "apisixtlses", "ApisixTls", map[string]any{"hosts": []any{"a b"}, "secret": secret}, `^\*?[0-9a-zA-Z-.]+$`},
+		{"no hosts", "apisixtlses", "ApisixTls", map[string]any{"hosts": []any{}, "secret": secret}, "at least 1"},
+		{"no namespace", "apisixtlses", "ApisixTls", map[string]any{"hosts": []any{"a"}, "secret": map[string]any{"name": "a"}}, "spec.secret.namespace"},
+		{"no key", "gatewayproxies", "GatewayProxy", map[string]any{"provider": map[string]any{"type": "ControlPlane", "controlPlane": map[string]any{
+			"endpoints": []any{"http://a"}, "auth": map[string]any{"type": "AdminKey"}}}}, "adminKey must be given"},
+		{"endpoints and service", "gatewayproxies", "GatewayProxy", map[string]any{"provider": map[string]any{"type": "ControlPlane", "controlPlane": map[string]any{
+			"endpoints": []any{"http://a"}, "service": map[string]any{"name": "s"}, "auth": map[string]any{"type": "AdminKey", "adminKey": map[string]any{"value": "k"}}}}}, "one of endpoints and service"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := create(c.resource, c.kind, c.spec)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error = %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestParseConfig(t *testing.T) {
+	got, err := controller.ParseConfig([]byte(`
+controller_name: a/b
+provider: {type: apisix, sync_period: 1m}
+webhook: {enable: true, port: 9443, tls_cert_dir: /certs}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := controller.Config{ControllerName: "a/b", SyncPeriod: time.Minute, WebhookPort: 9443, WebhookDir: "/certs"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+	defaults, err := controller.ParseConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = controller.Config{ControllerName: "apisix.apache.org/apisix-ingress-controller", SyncPeriod: time.Hour}
+	if diff := cmp.Diff(want, defaults); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+	for _, text := range []string{"provider: {type: apisix-standalone}", "provider: {sync_period: soon}", "provider: {sync_period: 0s}", "a: ["} {
+		if _, err := controller.ParseConfig([]byte(text)); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// check applies the check tag of a field to its value.
+func (d *decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
+	if f.min == nil && f.max == nil && f.oneof == nil && !f.required && !f.nonempty && !f.exists {
+		return set
+	}
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return set
+		}
+		v = v.Elem()
+	}
+	if (f.required || f.nonempty) && empty(v) {
+		return d.problem(n, "", "must not be empty")
+	}
+	out := set
+	if f.min != nil || f.max != nil {
+		out = max(out, d.checkBounds(f, n, v))
+	}
+	if f.oneof != nil {
+		out = max(out, d.checkEach(n, v, func(n *yaml.Node, v reflect.Value) outcome {
+			if s := v.String(); !slices.Contains(f.oneof, s) {
+				return d.problem(n, didYouMean(s, f.oneof), "%q is not one of %s", abbreviate(s), strings.Join(f.oneof, ", "))
+			}
+			return set
+		}))
+	}
+	if f.exists {
+		out = max(out, d.checkEach(n, v, func(n *yaml.Node, v reflect.Value) outcome {
+			return d.checkExists(n, v.Interface().(engine.File))
+		}))
+	}
+	return out
+}
+
+// checkEach applies a check to a value, or to the items of a list that have one.
+func (d *decoder) checkEach(n *yaml.Node, v reflect.Value, check func(*yaml.Node, reflect.Value) outcome) outcome {
+	if v.Kind() != reflect.Slice {
+		return check(n, v)
+	}
+	out := set
+	for i := range v.Len() {
+		d.push(elem{"", i})
+		if path := pathString(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
+			at := n
+			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
+				at = n.Content[i]
+			}
+			out = max(out, check(at, v.Index(i)))
+		}
+		d.pop()
+	}
+	return out
+}
+
+func empty(v reflect.Value) bool {
+	switch v.Type() {
+	case secretType:
+		return v.Interface().(engine.Secret).IsZero()
+	case fileType:
+		return v.Interface().(engine.File).IsZero()
+	}
+	switch v.Kind() {
+	case reflect.String, reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return false
+}
+
+func (d *decoder) checkBounds(f *field, n *yaml.Node, v reflect.Value) outcome {
+	t, shown, what := v.Type(), "", ""
+	var have float64
+	switch {
+	case t == durationType:
+		have, shown = float64(v.Int()), v.Interface().(engine.Duration).String()
+	case isInt(t):
+		have, shown = float64(v.Int()), strconv.FormatInt(v.Int(), 10)
+	case isUint(t):
+		have, shown = float64(v.Uint()), strconv.FormatUint(v.Uint(), 10)
+	case isFloat(t):
+		have, shown = v.Float(), strconv.FormatFloat(v.Float(), 'g', -1, 64)
+	case t == secretType:
+		have, what = float64(len(v.Interface().(engine.Secret).Reveal())), "characters"
+	case t.Kind() == reflect.String:
+		have, what = float64(utf8.RuneCountInString(v.String())), "characters"
+	case t.Kind() == reflect.Slice:
+		have, what = float64(v.Len()), "items"
+	case t.Kind() == reflect.Map:
+		have, what = float64(v.Len()), "keys"
+	default:
+		return set
+	}
+	if shown == "" {
+		shown = fmt.Sprintf("has %g %s, which", have, what)
+	}
+	switch {
+	case f.min != nil && have < f.min.value:
+		return d.problem(n, "", "%s is less than the minimum %s", shown, f.min.text)
+	case f.max != nil && have > f.max.value:
+		return d.problem(n, "", "%s is more than the maximum %s", shown, f.max.text)
+	}
+	return set
+}
+
+func (d *decoder) checkExists(n *yaml.Node, f engine.File) outcome {
+	if f.IsZero() {
+		return set
+	}
+	err := d.p.stat(f.Path)
+	if err == nil {
+		return set
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		hint := "paths are relative to the directory of the plan"
+		if filepath.IsAbs(f.Name) {
+			hint = ""
+		} else if best := closest(filepath.Base(f.Path), siblings(f.Path)); best != "" {
+			hint = fmt.Sprintf("did you mean %q?", filepath.ToSlash(filepath.Join(filepath.Dir(f.Name), best)))
+		}
+		return d.problem(n, hint, "file %q does not exist", f.Name)
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return d.problem(n, "", "file %q: %v", f.Name, err)
+}

@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// mismatch reports that n is of another type than t.
+func (d *decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
+	var hint string
+	text := n.Kind == yaml.ScalarNode && n.Tag == "!!str"
+	number := n.Kind == yaml.ScalarNode && (n.Tag == "!!int" || n.Tag == "!!float")
+	switch {
+	case t == durationType && number:
+		hint = fmt.Sprintf("add a unit: %ss, %sm, %sh or %sd", n.Value, n.Value, n.Value, n.Value)
+	case t == secretType:
+		if n.Kind == yaml.ScalarNode {
+			hint = "write the value in quotes"
+		}
+	case d.via != "":
+	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && !isNull(n):
+		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
+	case t.Kind() == reflect.Bool && text:
+		hint = "write true or false, without quotes"
+	case (isInt(t) || isUint(t) || isFloat(t)) && text:
+		if _, err := strconv.ParseFloat(n.Value, 64); err == nil {
+			hint = "write " + n.Value + ", without quotes"
+		}
+	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && (t.Elem() == secretType || scalar(t.Elem())):
+		hint = fmt.Sprintf("write [%s]", abbreviate(n.Value))
+	}
+	have := describe(n)
+	if t == secretType {
+		have = kindOf(n) // not the value: it may be one
+	}
+	if d.via != "" {
+		return d.problem(n, hint, "want %s, and %s is %s", typeName(t), d.via, have)
+	}
+	return d.problem(n, hint, "want %s, have %s", typeName(t), have)
+}
+
+// describe names a value: its sort, and the value itself if it is short.
+func describe(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || isNull(n) {
+		return kindOf(n)
+	}
+	switch varType(n) {
+	case "number":
+		return "the number " + abbreviate(n.Value)
+	case "bool":
+		return abbreviate(n.Value)
+	}
+	return fmt.Sprintf("the text %q", abbreviate(n.Value))
+}
+
+// kindOf names the sort of a value.
+
+func kindOf(n *yaml.Node) string {
+	switch {
+	case isNull(n):
+		return "nothing"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	}
+	switch varType(n) {
+	case "number":
+		return "a number"
+	case "bool":
+		return "true or false"
+	}
+	return "text"
+}
+
+func abbreviate(s string) string {
+	const most = 40
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}

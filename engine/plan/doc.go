@@ -1,0 +1,77 @@
+// Package plan reads plans: YAML in, a [Plan] of typed steps out, or every
+// problem at once, each with its place.
+//
+// Nothing is contacted. What can be known from the plan, its variables and the
+// files beside it is checked by [Load]: keys, types, ranges, references, the
+// graph, and what each kind checks itself. What needs the outputs of another
+// step is checked by the same code with real values, in [Step.Spec].
+//
+// # Variables
+//
+// Every entry of vars declares a variable. The value is its default. A mapping
+// with any of the keys default, description, env, required, secret and type is
+// a declaration instead, and then has no other keys; a variable whose default
+// is such a mapping writes it below default. A variable without a default, or
+// with null, must be given.
+//
+//	vars:
+//	  domain: example.local
+//	  size: {type: number, description: how many}
+//	  token: {secret: true, env: VAULT_TOKEN}
+//
+// Values come from, last one first: --var, variable files, the environment
+// variable that env names, the default. They have the type of the declaration
+// (string, number, bool, list, map), or else of the default; text from --var
+// and the environment is read as that type. Values from outside are taken as
+// they are: a ${ in them means nothing. A default may refer to other variables.
+//
+// A secret variable, and one made from it, can only be used in inputs that take
+// secrets. It cannot be given with --var, where every process could read it.
+//
+// # References
+//
+// Inputs, connections, when, timeout and retry may hold references:
+//
+//	${vars.NAME}            a variable; ${vars.list[0].key["a/b"]} a part of it
+//	${steps.ID.OUTPUT}      what another step learned, or a part of it
+//	${plan.name}            the plan's name
+//	$${                     the text ${
+//
+// They stand in values, not in keys. A value that is one reference and nothing
+// else keeps its type, except that a number, true or false may fill an input
+// that takes text. As part of a text, references to text, numbers, true and
+// false are formatted. Outputs can be used in inputs, in when and in
+// connections.vault. A reference to an output is a dependency; needs adds those
+// that no reference shows.
+//
+// # When
+//
+// A step whose when is false does not run. It is an expression of true, false,
+// numbers, text in quotes, references, ==, !=, !, &&, || and parentheses. Both
+// sides of a comparison have the same type. A step that does not run, be it for
+// its when, for --skip or for --only, has no outputs: steps that refer to its
+// outputs do not run either, and steps that only need it do.
+//
+// # Connections
+//
+// connections.kubernetes names the cluster. connections.vault is merged into
+// the input vault of every step that has one: keys that the step leaves out are
+// filled in, nested ones too, as far as the input has such a key. A key with
+// the value null is not left out. A step that gives an address gets no service
+// from the connections, and the other way round.
+//
+// # YAML
+//
+// A plan is one document in UTF-8. Repeated keys, tags of one's own and keys
+// that are not scalars are problems; anchors, aliases and merge keys work. A
+// null stands for a key that is not there.
+//
+// # Design
+//
+// The tree that the YAML parser makes stays: inputs are decoded from it, so
+// that every problem, also one that shows hours later in a run, has its place.
+// References are resolved while decoding, not before: so the target's type is
+// known where a reference is met, and that a secret goes only where secrets
+// belong is decided in one place. While a plan is read, an output has a type
+// and no value; the same decoder checks the type and leaves the input zero.
+package plan

@@ -1,0 +1,96 @@
+package assertrotation
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/hints"
+)
+
+const (
+	adviceNotPushed = "the Secret's certificate does not reach the gateway: look at the ApisixTls and at the log of the ingress controller; " +
+		"its versions 2.0.0-rc1 to rc5 never push a changed Secret (see apache/apisix-ingress-controller#2673)"
+	adviceLeftBehind = "some workers or replicas do not take the change: APISIX 3.14.0 to 3.17.0 can lose configuration events for good " +
+		"(see apache/apisix#13067), 3.18.0 does not; restarting the gateway's pods brings the certificate"
+	adviceTooSoon = "give the step a timeout beyond the next renewal, or use trigger: renew"
+	adviceKey     = "set privateKey.rotationPolicy to Always in the Certificate"
+)
+
+// verdict returns an error with the hint if a finding does not hold; nil
+// without a hint, because then the findings say it all.
+func verdict(findings []engine.Finding, hint string) error {
+	if hint == "" || allHold(findings) {
+		return nil
+	}
+	var parts []string
+	for _, f := range findings {
+		if f.Holds {
+			continue
+		}
+		text := f.Rule
+		if f.Have != nil {
+			text += fmt.Sprintf(": saw %v", f.Have)
+		}
+		if f.Detail != "" {
+			text += " (" + f.Detail + ")"
+		}
+		parts = append(parts, text)
+	}
+	return engine.WithHint(errors.New("does not hold: "+strings.Join(parts, "; ")), hint)
+}
+
+func allHold(findings []engine.Finding) bool {
+	return !slices.ContainsFunc(findings, func(f engine.Finding) bool { return !f.Holds })
+}
+
+// settleAdvice says what to do when the wire does not show the Secret's
+// certificate before the renewal.
+func (p *proof) settleAdvice() string {
+	if p.secret == nil {
+		if p.cert != nil {
+			return hints.For(p.cert.Status.Conditions.get("Ready").Message)
+		}
+		return ""
+	}
+	return p.rec.advice(p)
+}
+
+// advice says what to do about a rotation that went wrong.
+func (r *rotation) advice() string {
+	switch {
+	case r.target == nil && r.end == endCut && r.proof.spec.Trigger == triggerWait && r.request == nil:
+		return adviceTooSoon
+	case r.target == nil:
+		return hints.For(r.excuse())
+	}
+	if a := r.rec.advice(r.proof); a != "" {
+		return a
+	}
+	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
+		return adviceKey
+	}
+	return ""
+}
+
+// advice says what to do about what was seen on the wire: addresses that do not
+// show the Secret's certificate, or failed probes.
+func (r *record) advice(p *proof) string {
+	held := p.secret.leaf()
+	for _, class := range slices.Sorted(maps.Keys(r.first)) {
+		if h := r.first[class].Hint; h != "" {
+			return h
+		}
+	}
+	left := r.stragglers(held, p.spec.Probe.ConsecutiveNew)
+	if len(left) == 0 || r.failed() > 0 {
+		return ""
+	}
+	if at, _ := r.firstSight(held); at.IsZero() {
+		return adviceNotPushed
+	}
+	return adviceLeftBehind
+}

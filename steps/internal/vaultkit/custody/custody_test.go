@@ -1,0 +1,218 @@
+package custody_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/vault/api"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/labtest"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
+)
+
+var said = &api.InitResponse{
+	Keys:      []string{"00ff10", "01ff11", "02ff12"},
+	KeysB64:   []string{"AP8Q", "Af8R", "Av8S"},
+	RootToken: "hvs.planted-root",
+}
+
+// The form of "vault operator init -format=json", which people and scripts know.
+func TestEncode(t *testing.T) {
+	const want = `{
+  "unseal_keys_b64": [
+    "AP8Q",
+    "Af8R",
+    "Av8S"
+  ],
+  "unseal_keys_hex": [
+    "00ff10",
+    "01ff11",
+    "02ff12"
+  ],
+  "unseal_shares": 3,
+  "unseal_threshold": 2,
+  "recovery_keys_b64": [],
+  "recovery_keys_hex": [],
+  "recovery_keys_shares": 0,
+  "recovery_keys_threshold": 0,
+  "root_token": "hvs.planted-root"
+}
+`
+	if diff := cmp.Diff(want, string(custody.NewAnswer(said, 3, 2).Encode())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDecode(t *testing.T) {
+	apiShape, err := json.Marshal(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recovery := custody.NewAnswer(&api.InitResponse{RecoveryKeys: said.Keys, RootToken: said.RootToken}, 3, 2)
+	for name, c := range map[string]struct {
+		text         string
+		recovery     bool
+		n, threshold int
+	}{
+		"command line":      {string(custody.NewAnswer(said, 3, 2).Encode()), false, 3, 2},
+		"api":               {string(apiShape), false, 0, 0},
+		"base64 only":       {`{"unseal_keys_b64":["AP8Q","Af8R","Av8S"],"unseal_shares":3,"unseal_threshold":2,"root_token":"hvs.planted-root"}`, false, 3, 2},
+		"auto-unseal":       {string(recovery.Encode()), true, 3, 2},
+		"with unknown keys": {`{"keys":["00ff10","01ff11","02ff12"],"root_token":"hvs.planted-root","note":"mine"}`, false, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := custody.Decode([]byte(c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.RootToken.Reveal() != said.RootToken || len(a.Shares) != 3 || a.Recovery != c.recovery || a.N != c.n || a.Threshold != c.threshold {
+				t.Errorf("%d shares, %+v", len(a.Shares), a)
+			}
+		})
+	}
+	for name, text := range map[string]string{"empty": "", "cut": `{"keys":["00ff`, "other": `{"a":1}`, "list": `[]`} {
+		t.Run(name, func(t *testing.T) {
+			_, err := custody.Decode([]byte(text))
+			if err == nil || strings.Contains(err.Error(), "00ff") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestDistinct(t *testing.T) {
+	a, err := custody.Decode([]byte(`{"keys":["00ff10","AP8Q","00FF10","01ff11"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Distinct(); len(got) != 2 {
+		t.Errorf("%d distinct shares, want 2", len(got))
+	}
+}
+
+func file(path string) custody.Keys {
+	return custody.Keys{File: engine.File{Name: filepath.Base(path), Path: path}}
+}
+
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	sink := file(path).Sinks(vaulttest.Env(t))[0]
+	if a, err := sink.Load(t.Context()); a != nil || err != nil {
+		t.Fatalf("%v, %v", a, err)
+	}
+	if err := sink.Prove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
+		t.Errorf("proving leaves %v", left)
+	}
+	want := custody.NewAnswer(said, 3, 2)
+	if err := sink.Store(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	a, err := sink.Load(t.Context())
+	if err != nil || string(a.Encode()) != string(want.Encode()) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	// Keys are never overwritten.
+	vaulttest.WantPermanent(t, sink.Store(t.Context(), want), "is there already", "move the file away")
+	vaulttest.WantPermanent(t, sink.Prove(t.Context()), "is there already", "move the file away")
+}
+
+// A link that leads nowhere is in the way as well.
+func TestDanglingLink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.Symlink("nowhere", path); err != nil {
+		t.Fatal(err)
+	}
+	sink := file(path).Sinks(vaulttest.Env(t))[0]
+	vaulttest.WantPermanent(t, sink.Prove(t.Context()), "is there already", "")
+}
+
+func TestSinksOfTwoVaults(t *testing.T) {
+	env := labtest.Env(t)
+	keys := file(filepath.Join(t.TempDir(), "keys.json"))
+	keys.Secret = &custody.Secret{Namespace: labtest.Namespace(t, env), Name: "keys"}
+	ctx := engine.AllowWrites(t.Context())
+	sinks := keys.Sinks(env)
+	other := *said
+	other.Keys = []string{"aa", "bb"}
+	if err := errors.Join(sinks[0].Store(ctx, custody.NewAnswer(said, 3, 2)), sinks[1].Store(ctx, custody.NewAnswer(&other, 2, 2))); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := keys.Look(ctx, env)
+	vaulttest.WantPermanent(t, err, "file keys.json and secret "+keys.Secret.Namespace+"/keys hold the keys of two different Vaults", "move the one away")
+}
+
+func TestSecret(t *testing.T) {
+	env := labtest.Env(t)
+	keys := custody.Keys{Secret: &custody.Secret{Namespace: labtest.Namespace(t, env), Name: "keys"}}
+	sink := keys.Sinks(env)[0]
+	if a, err := sink.Load(t.Context()); a != nil || err != nil {
+		t.Fatalf("%v, %v", a, err)
+	}
+	// Proving writes nothing: it is allowed while looking.
+	if err := sink.Prove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := custody.NewAnswer(said, 3, 2)
+	if err := sink.Store(t.Context(), want); err == nil {
+		t.Error("stored while looking")
+	}
+	ctx := engine.AllowWrites(t.Context())
+	for range 2 { // the second time as after a lost answer
+		if err := sink.Store(ctx, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, err := sink.Load(ctx); err != nil || string(a.Encode()) != string(want.Encode()) {
+		t.Errorf("%v", err)
+	}
+	if err := sink.Store(ctx, custody.NewAnswer(said, 3, 3)); err == nil {
+		t.Error("overwritten")
+	}
+	cluster, err := kubekit.Connect(ctx, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := cluster.Client().CoreV1().Secrets(keys.Secret.Namespace).Get(ctx, "keys", metav1.GetOptions{})
+	if err != nil || len(have.Data["vault-cluster-keys.json"]) == 0 {
+		t.Errorf("data: %d keys, %v", len(have.Data), err)
+	}
+
+	t.Run("no namespace", func(t *testing.T) {
+		keys := custody.Keys{Secret: &custody.Secret{Namespace: "no-such-namespace", Name: "keys"}}
+		vaulttest.WantPermanent(t, keys.Sinks(env)[0].Prove(ctx), "cannot be written", "create the namespace")
+	})
+	t.Run("somebody else's", func(t *testing.T) {
+		keys := custody.Keys{Secret: &custody.Secret{Namespace: keys.Secret.Namespace, Name: "keys", Key: "other"}}
+		_, err := keys.Sinks(env)[0].Load(ctx)
+		vaulttest.WantPermanent(t, err, "is there without the key other", "another Secret")
+	})
+}
+
+// Nothing in a formatted answer or in an error shows a key.
+func TestNothingShows(t *testing.T) {
+	a := custody.NewAnswer(said, 3, 2)
+	text, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range a.Secrets() {
+		if strings.Contains(string(text), s.Reveal()) {
+			t.Error("JSON shows a key")
+		}
+	}
+	if n := len(a.Secrets()); n != 7 {
+		t.Errorf("%d secrets, want the token and two forms of three shares", n)
+	}
+}
