@@ -44,8 +44,8 @@ test-main:
 test-lab:
 	cd cmd/ztlab && ZTPLAN_BIN=$(BIN) $(GO) test -count=1 ./...
 
-bench: build ## measure speed and memory
-	ZTPLAN_BIN=$(BIN) $(GO) test -run '^$$' -bench . -benchmem ./engine/... ./cmd/...
+bench: build ## measure speed and memory, with the ratio to a peer or a limit
+	ZTPLAN_BIN=$(BIN) $(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./engine/... ./steps/... ./cmd/...
 
 gen: ## write the generated files: schema, reference
 	$(GO) run ./schemas/gen

@@ -36,7 +36,7 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 			if err != nil {
 				return err
 			}
-			status, err := client.Status(cmd.Context())
+			status, err := client.WaitStarted(cmd.Context())
 			switch {
 			case err == nil && !flags.fresh:
 				return output.printUp(cmd.OutOrStdout(), status)
@@ -51,7 +51,11 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 				return serve(ctx, cmd.OutOrStdout(), dir, flags, output, false)
 			}
 			if status, err = startDetached(cmd.Context(), dir, flags); err != nil {
-				return err
+				// Another "ztlab up" may have been a moment faster.
+				var other error
+				if status, other = client.WaitStarted(cmd.Context()); other != nil {
+					return err
+				}
 			}
 			return output.printUp(cmd.OutOrStdout(), status)
 		},

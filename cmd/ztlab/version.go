@@ -19,7 +19,7 @@ const licence = `
 ztlab links HashiCorp Vault, which since version 1.15 is under the Business
 Source License 1.1 (BUSL-1.1). The lab is a development and test tool; do not
 offer it to third parties as a service. Kubernetes, etcd and cert-manager are
-under the Apache License 2.0. ztplan itself links none of them.
+under the Apache License 2.0. ztplan itself links none of these servers.
 `
 
 func versionCommand() *cobra.Command {

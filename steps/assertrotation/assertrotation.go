@@ -53,6 +53,7 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 			Rate:           20,
 			ConsecutiveNew: 12,
 			HTTP:           "auto",
+			LongLived:      true,
 			Timeout:        engine.Duration(5 * time.Second),
 		},
 	}
@@ -138,6 +139,11 @@ type Probe struct {
 	// Status is the status code that every answer must have. Without it any
 	// status below 400 is right.
 	Status int `yaml:"status" check:"min=0,max=599"`
+
+	// LongLived says whether connections that were opened before must keep
+	// answering, too: one of each HTTP version to each address. A gateway that
+	// changes certificates by starting new workers may close them.
+	LongLived bool `yaml:"longLived"`
 
 	// Timeout is how long one probe may take, from the dialling to the end of
 	// the answer. A slower one has failed.
@@ -231,9 +237,13 @@ func (s *Spec) Intent() []string {
 	} else {
 		lines = append(lines, fmt.Sprintf("ask cert-manager to renew certificate %s (status condition Issuing)%s", s.Certificate, times))
 	}
+	failures := fmt.Sprintf("assert that at most %d probes fail", s.MaxFailures)
+	if s.Probe.LongLived {
+		failures += ", and that connections opened before keep answering"
+	}
 	return append(lines,
 		fmt.Sprintf("assert that the new certificate is on the wire within %s, at every address, %d times in a row", s.MaxSwitch, s.Probe.ConsecutiveNew),
-		fmt.Sprintf("assert that at most %d probes fail", s.MaxFailures),
+		failures,
 		"assert a new serial, a later notBefore, the key as the rotation policy says, a higher revision, and names, issuer and lifetime as planned",
 	)
 }

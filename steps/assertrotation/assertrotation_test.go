@@ -140,6 +140,19 @@ func TestWhatGoesWrong(t *testing.T) {
 			detail:   "http (10.0.0.1:30443: status 404 Not Found instead of below 400)",
 		},
 		{
+			name:     "connections are dropped when it switches",
+			break_:   func(w *world) { w.rotating = func(_ int, r *replica, on bool) { r.server.Drop() } },
+			violated: []string{"connections opened before keep answering"},
+			detail:   "the http/1.1 connection to 10.0.0.1:30443 that was opened",
+		},
+		{
+			name:     "connections of HTTP/2 are dropped when it switches",
+			break_:   func(w *world) { w.rotating = func(_ int, r *replica, on bool) { r.server.Drop() } },
+			spec:     func(s *assertrotation.Spec) { s.Probe.HTTP = "2" },
+			violated: []string{"connections opened before keep answering"},
+			detail:   "the h2 connection to 10.0.0.1:30443 that was opened",
+		},
+		{
 			name:   "an allowed number of failures, but too long a gap",
 			break_: func(w *world) { w.rotating = func(_ int, r *replica, on bool) { r.refuse.Store(on) } },
 			spec: func(s *assertrotation.Spec) {

@@ -39,6 +39,9 @@ func (r *rotation) judge() []engine.Finding {
 		)
 	}
 	chain = append(chain, checkSeen, checkFailures)
+	if r.proof.spec.Probe.LongLived {
+		chain = append(chain, checkHeld)
+	}
 	if r.proof.spec.MaxGap > 0 {
 		chain = append(chain, checkGap)
 	}
@@ -230,7 +233,7 @@ func checkServed(r *rotation) engine.Finding {
 		Detail: fmt.Sprintf("%d handshakes in a row at %s", n, addresses(len(r.rec.series))),
 	}
 	if !f.Holds {
-		f.Detail = r.rec.whyNot(held, n)
+		f.Have, f.Detail = r.rec.counts(held, n), r.rec.whyNot(held, n)
 	}
 	return f
 }
@@ -298,6 +301,21 @@ func checkFailures(r *rotation) engine.Finding {
 		f.Detail = r.rec.failureClasses()
 	}
 	return f
+}
+
+// checkHeld: who was connected stayed connected.
+func checkHeld(r *rotation) engine.Finding {
+	const most = 4
+	failures := r.held.failures
+	if n := len(failures) - most; n > 0 {
+		failures = append(slices.Clone(failures[:most]), fmt.Sprintf("and %d more", n))
+	}
+	return engine.Finding{
+		Rule:   "connections opened before keep answering",
+		Holds:  len(failures) == 0,
+		Have:   fmt.Sprintf("%d answers, %d lost connections", r.held.answered, len(r.held.failures)),
+		Detail: strings.Join(failures, "; "),
+	}
 }
 
 // checkGap: no address was gone for long.

@@ -147,12 +147,29 @@ func (p *prober) measure(ctx context.Context, s *sample) error {
 	}
 	defer conn.Close()
 	s.handshake, s.leaf, s.protocol = p.now().Sub(s.start), conn.Leaf(), conn.State.NegotiatedProtocol
+	return p.get(ctx, conn)
+}
+
+// open opens a connection within the time of one probe.
+func (p *prober) open(ctx context.Context, client *tlskit.Client, endpoint int) (*tlskit.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	return client.Connect(ctx, p.endpoints[endpoint])
+}
+
+// ask sends the probe's request.
+func (p *prober) ask(ctx context.Context, conn *tlskit.Conn) (*tlskit.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url.String(), nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("User-Agent", "ztplan")
-	resp, err := conn.Do(ctx, req)
+	return conn.Do(ctx, req)
+}
+
+// get sends the probe's request and checks the answer.
+func (p *prober) get(ctx context.Context, conn *tlskit.Conn) error {
+	resp, err := p.ask(ctx, conn)
 	if err != nil {
 		return err
 	}
@@ -162,7 +179,7 @@ func (p *prober) measure(ctx context.Context, s *sample) error {
 			want = fmt.Sprint(p.status)
 		}
 		return &tlskit.Failure{
-			Class: tlskit.ClassHTTP, Endpoint: p.endpoints[s.endpoint].String(),
+			Class: tlskit.ClassHTTP, Endpoint: conn.Endpoint.String(),
 			Reason: fmt.Sprintf("status %s instead of %s", resp.Status, want),
 		}
 	}

@@ -30,6 +30,7 @@ type proof struct {
 
 	changes <-chan change
 	samples chan sample
+	answers chan answer
 	prober  *prober
 
 	// The newest known states; nil until the watch has told.
@@ -79,6 +80,12 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		samples:   p.samples,
 	}
 	p.wg.Go(func() { p.prober.run(ctx) })
+	p.answers = make(chan answer)
+	if p.spec.Probe.LongLived {
+		start(ctx, &p.wg, p.prober.holders(func(protocol string) *tlskit.Client {
+			return tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocol)
+		}, protocols(p.spec.Probe.HTTP), p.answers))
+	}
 
 	var out Outputs
 	finding, err := p.settle(ctx, secretName)
@@ -172,6 +179,7 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 			}
 		case s := <-p.samples:
 			p.rec.add(s)
+		case <-p.answers:
 		case <-ticker.C:
 			p.env.Statusf("before the renewal: %s", p.unsettled(secretName))
 		case <-limit.C:
@@ -244,6 +252,8 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		case s := <-p.samples:
 			p.rec.add(s)
 			r.see(s)
+		case a := <-p.answers:
+			r.held.add(a, p.endpoints[a.endpoint].String())
 		case <-ticker.C:
 			p.env.Statusf("%s", r.status())
 		case <-late.C:

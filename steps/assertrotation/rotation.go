@@ -32,6 +32,7 @@ type rotation struct {
 	before  state
 	after   state
 	rec     *record
+	held    *tally
 	line    timeline
 	end     ending
 	ended   time.Time
@@ -48,7 +49,7 @@ type rotation struct {
 
 func newRotation(p *proof, index int) *rotation {
 	r := &rotation{
-		proof: p, index: index, rec: p.rec,
+		proof: p, index: index, rec: p.rec, held: newTally(),
 		before: state{p.cert, p.secret},
 		after:  state{p.cert, p.secret},
 		line:   timeline{start: p.env.Now()},
@@ -73,7 +74,8 @@ func newRotation(p *proof, index int) *rotation {
 
 // over reports whether the measurement has ended. It has not as long as a probe
 // is under way that was started before everything was as it should be: the
-// clients that a switch keeps waiting are the last to be heard of.
+// clients that a switch keeps waiting are the last to be heard of. Connections
+// that are held must have answered since.
 func (r *rotation) over() bool {
 	switch {
 	case r.end != "":
@@ -86,7 +88,8 @@ func (r *rotation) over() bool {
 		r.since = r.proof.env.Now()
 		fallthrough
 	default:
-		if oldest, ok := r.proof.prober.oldest(); !ok || oldest.After(r.since) {
+		changed, _ := r.rec.lastSwitch()
+		if oldest, ok := r.proof.prober.oldest(); (!ok || oldest.After(r.since)) && r.held.answeredSince(changed) {
 			r.end = endComplete
 		}
 	}
@@ -247,6 +250,21 @@ func (r *record) failureClasses() string {
 	var parts []string
 	for _, c := range slices.Sorted(maps.Keys(r.failures)) {
 		parts = append(parts, fmt.Sprintf("%d %s (%s)", r.failures[c], c, r.first[c].Error()))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// counts renders what the addresses showed that have not shown cert n times in
+// a row.
+func (r *record) counts(cert *x509.Certificate, n int) string {
+	var parts []string
+	for _, s := range r.stragglers(cert, n) {
+		for _, g := range slices.SortedFunc(maps.Values(s.seen), func(a, b *sighting) int { return a.first.Compare(b.first) }) {
+			parts = append(parts, fmt.Sprintf("%d × %s", s.shown[tlskit.Fingerprint(g.cert)], tlskit.Serial(g.cert)))
+		}
+	}
+	if len(parts) == 0 {
+		return "no certificate"
 	}
 	return strings.Join(parts, ", ")
 }

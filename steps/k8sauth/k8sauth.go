@@ -25,8 +25,9 @@
 //
 // cert-manager logs in with a token that it requests for the ServiceAccount of
 // its issuer. Since v1.21.0 its chart does not allow that any more, not even for
-// its own ServiceAccount, so the step always creates the permission
-// (cert-manager's documentation, "Vault", option 1).
+// its own ServiceAccount. With tokenRequest the step gives that permission, for
+// this one ServiceAccount, and it does so on every version (cert-manager's
+// documentation, "Vault", option 1).
 //
 // # What it refuses
 //

@@ -283,3 +283,23 @@ func TestAuditRecordsWrites(t *testing.T) {
 		t.Error("the audit log holds a Secret's data")
 	}
 }
+
+func TestTwoUpsAtOnce(t *testing.T) {
+	l := &lab{dir: filepath.Join(t.TempDir(), "lab")}
+	t.Cleanup(func() { l.down(t) })
+	results := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := ztlab(t, "up", "--lab-dir", l.dir)
+			results <- err
+		}()
+	}
+	for range 2 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if s := l.status(t); !s.Ready {
+		t.Errorf("after two ups at once: %s", s.Message)
+	}
+}

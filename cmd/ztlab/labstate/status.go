@@ -5,6 +5,8 @@ package labstate
 type Status struct {
 	// Ready is true when every component answers and every NodePort is open.
 	Ready bool `json:"ready"`
+	// Starting is true until it was ready once.
+	Starting bool `json:"starting,omitempty"`
 	// Message says why it is not ready.
 	Message string `json:"message,omitempty"`
 	// Dir is the state directory; PID is the supervisor's process id.

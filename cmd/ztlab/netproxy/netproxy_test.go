@@ -282,6 +282,23 @@ func TestConnectSaysWhy(t *testing.T) {
 	}
 }
 
+func TestRefusalIsLoggedOnce(t *testing.T) {
+	var out bytes.Buffer
+	server := httptest.NewServer(netproxy.NewServer(newDirectory(t, nil), log.New(&out, "", 0)).Handler)
+	defer server.Close()
+	proxy, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		dialConnect(t, proxy, "10.96.0.66:443")
+	}
+	server.Close()
+	if got := strings.Count(out.String(), "10.96.0.66:443 cannot be reached"); got != 1 {
+		t.Errorf("three refusals were logged %d times, want once:\n%s", got, out.String())
+	}
+}
+
 func TestProxyIsNoWebServer(t *testing.T) {
 	proxy, _ := world(t, http.NotFoundHandler())
 	resp, err := http.Get(proxy.String() + "/index.html")

@@ -21,6 +21,7 @@ const connectTimeout = 10 * time.Second
 // 3.7 and 9.3.6). The reason phrase of a refusal says why, because that is the
 // only part of it that Go's clients show.
 func NewServer(d *Directory, logger *log.Logger) *http.Server {
+	refusals := &refusalLog{logger: logger, last: make(map[string]string)}
 	plain := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetXForwarded(); r.Out.Host = r.In.Host },
 		Transport: &http.Transport{
@@ -29,7 +30,7 @@ func NewServer(d *Directory, logger *log.Logger) *http.Server {
 		FlushInterval: -1,
 		ErrorLog:      logger,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			logger.Printf("proxy: %s %s: %v", r.Method, r.URL.Redacted(), err)
+			refusals.note(r.URL.Host, err)
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
 	}
@@ -39,7 +40,7 @@ func NewServer(d *Directory, logger *log.Logger) *http.Server {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.Method == http.MethodConnect:
-				connect(d, logger, w, r)
+				connect(d, refusals, w, r)
 			case r.URL.IsAbs():
 				plain.ServeHTTP(w, r)
 			default:
@@ -49,7 +50,7 @@ func NewServer(d *Directory, logger *log.Logger) *http.Server {
 	}
 }
 
-func connect(d *Directory, logger *log.Logger, w http.ResponseWriter, r *http.Request) {
+func connect(d *Directory, refusals *refusalLog, w http.ResponseWriter, r *http.Request) {
 	addr := r.URL.Host
 	if addr == "" {
 		addr = r.Host
@@ -66,12 +67,13 @@ func connect(d *Directory, logger *log.Logger, w http.ResponseWriter, r *http.Re
 		return
 	}
 	if dialErr != nil {
-		logger.Printf("proxy: CONNECT %s: %v", addr, dialErr)
+		refusals.note(addr, dialErr)
 		fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 			refusalStatus(dialErr), strings.NewReplacer("\r", " ", "\n", " ").Replace(dialErr.Error()))
 		client.Close()
 		return
 	}
+	refusals.forget(addr)
 	if _, err := fmt.Fprint(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		client.Close()
 		target.Close()

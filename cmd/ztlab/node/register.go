@@ -170,7 +170,9 @@ func (a *Agent) persist(ctx context.Context, what string, do func() error) error
 		if err == nil {
 			return nil
 		}
-		a.conf.Logf("%s: %v", what, err)
+		if ctx.Err() == nil {
+			a.conf.Logf("%s: %v", what, err)
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w", what, err)

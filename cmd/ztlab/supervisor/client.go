@@ -49,6 +49,26 @@ func (c *Client) Status(ctx context.Context) (labstate.Status, error) {
 	return s, nil
 }
 
+// askAgain is the time between two questions to a lab that starts.
+const askAgain = 50 * time.Millisecond
+
+// WaitStarted is Status, but waits while the lab is starting.
+func (c *Client) WaitStarted(ctx context.Context) (labstate.Status, error) {
+	tick := time.NewTicker(askAgain)
+	defer tick.Stop()
+	for {
+		s, err := c.Status(ctx)
+		if err != nil || !s.Starting {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			return s, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
 // Restart stops the named part and starts it again.
 func (c *Client) Restart(ctx context.Context, name string) error {
 	_, err := c.do(ctx, http.MethodPost, "/restart", url.Values{"name": {name}})

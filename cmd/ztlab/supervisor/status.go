@@ -26,7 +26,7 @@ func (l *Lab) Status(ctx context.Context) labstate.Status {
 		s.Audit = l.dir.Audit()
 	}
 	if !ready {
-		s.Message = "the lab is starting"
+		s.Starting, s.Message = true, "the lab is starting"
 	}
 	if l.plane != nil {
 		s.Components = l.plane.Status(ctx)

@@ -41,7 +41,7 @@ func newChart(files []*loader.BufferedFile, from string) (*Chart, error) {
 	if c.parsed, err = c.load(); err != nil {
 		return nil, engine.Permanent(fmt.Errorf("chart %s: %w", from, err))
 	}
-	c.known = sync.OnceValue(func() scope { return scopeOf(c.parsed) })
+	c.known = sync.OnceValue(func() scope { return scopeOf(c.parsed, parseTemplates(c.parsed)) })
 	c.Name, c.Version, c.AppVersion = c.parsed.Name(), c.parsed.Metadata.Version, c.parsed.AppVersion()
 	if t := c.parsed.Metadata.Type; t != "" && t != "application" {
 		return nil, engine.Permanent(fmt.Errorf("chart %s %s: it is a %s chart, which cannot be installed", c.Name, c.Version, t))

@@ -56,8 +56,8 @@ type scope struct {
 	extra    []string         // dotted paths that count as known
 }
 
-func scopeOf(c *chart.Chart) scope {
-	s := scope{defaults: c.Values, used: usageOf(c), sub: map[string]scope{}}
+func scopeOf(c *chart.Chart, templates *templateSet) scope {
+	s := scope{defaults: c.Values, used: usageOf(c, templates), sub: map[string]scope{}}
 	if len(c.Schema) > 0 {
 		_ = json.Unmarshal(c.Schema, &s.schema) // Helm itself reports a broken schema
 	}
@@ -81,12 +81,12 @@ func scopeOf(c *chart.Chart) scope {
 			if name == "" {
 				name = d.Name
 			}
-			s.sub[name] = scopeOf(dep)
+			s.sub[name] = scopeOf(dep, templates)
 		}
 	}
 	for _, dep := range c.Dependencies() { // vendored without being declared
 		if _, ok := s.sub[dep.Name()]; !ok {
-			s.sub[dep.Name()] = scopeOf(dep)
+			s.sub[dep.Name()] = scopeOf(dep, templates)
 		}
 	}
 	return s

@@ -1,6 +1,7 @@
 package helmkit
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"text/template/parse"
@@ -9,6 +10,7 @@ import (
 )
 
 // A usage holds the values that the templates of a chart read, as dotted paths.
+// "*" stands for a key that is only known when the template runs.
 type usage struct {
 	paths map[string]bool
 	// alone are the maps that are taken whole, by toYaml or range for instance:
@@ -16,41 +18,77 @@ type usage struct {
 	alone map[string]bool
 }
 
-// usageOf reads the templates. It follows with, range, if and variables; where
-// it cannot follow, it takes the map as used whole, so that it never calls a
-// key unknown that might be read.
-func usageOf(c *chart.Chart) *usage {
-	u := &usage{paths: map[string]bool{}, alone: map[string]bool{}}
+// templateSet holds the parsed templates of a chart and its subcharts, which
+// may call each other's.
+type templateSet struct {
+	trees  map[string]*parse.Tree
+	of     map[*chart.Chart][]string // names, by the chart that defines them
+	broken map[*chart.Chart]bool     // has one that cannot be parsed
+}
+
+func parseTemplates(root *chart.Chart) *templateSet {
+	set := &templateSet{map[string]*parse.Tree{}, map[*chart.Chart][]string{}, map[*chart.Chart]bool{}}
+	set.add(root)
+	return set
+}
+
+func (s *templateSet) add(c *chart.Chart) {
 	for _, t := range c.Templates {
 		if strings.HasSuffix(t.Name, ".txt") {
 			continue // notes for people have no effect
 		}
-		tree := parse.New(t.Name)
+		tree := parse.New(c.ChartFullPath() + "/" + t.Name)
 		tree.Mode = parse.SkipFuncCheck
-		trees := map[string]*parse.Tree{}
-		if _, err := tree.Parse(string(t.Data), "", "", trees); err != nil {
-			u.alone[""] = true
-			continue
+		own := map[string]*parse.Tree{}
+		if _, err := tree.Parse(string(t.Data), "", "", own); err != nil {
+			s.broken[c] = true
 		}
-		for _, tr := range trees {
-			if tr.Root != nil {
-				r := &reader{usage: u, vars: map[string]ref{"$": {kind: refRoot}}, dot: ref{kind: refRoot}}
-				r.node(tr.Root)
-			}
+		for name, tr := range own {
+			s.trees[name] = tr
+			s.of[c] = append(s.of[c], name)
 		}
+	}
+	for _, dep := range c.Dependencies() {
+		s.add(dep)
+	}
+}
+
+// usageOf reads a chart's templates. It follows with, range, if, include and
+// variables; where it cannot follow, it takes the map as used whole, so that
+// it does not call a key unknown that might be read.
+func usageOf(c *chart.Chart, set *templateSet) *usage {
+	u := &usage{paths: map[string]bool{}, alone: map[string]bool{}}
+	if set.broken[c] {
+		u.alone[""] = true
+	}
+	done := map[string]bool{}
+	for _, name := range set.of[c] {
+		walk(u, set.trees, done, name, ref{kind: refRoot})
 	}
 	return u
 }
 
+// walk reads a template whose dot is given, once for each dot.
+func walk(u *usage, trees map[string]*parse.Tree, done map[string]bool, name string, dot ref) {
+	key := fmt.Sprint(name, "\x00", dot)
+	if t := trees[name]; t != nil && t.Root != nil && !done[key] {
+		done[key] = true
+		r := &reader{usage: u, trees: trees, done: done, vars: map[string]ref{"$": dot}, dot: dot}
+		r.node(t.Root)
+	}
+}
+
 // names reports whether the templates read the path, or take a map whole that
 // it is in.
-func (u *usage) names(path string) bool { return u.paths[path] || u.whole(path) }
+func (u *usage) names(path string) bool {
+	return matches(u.paths, path, false) || u.whole(path)
+}
 
 // whole reports whether the templates take the map at path whole, or one
 // around it.
 func (u *usage) whole(path string) bool {
 	for p := path; ; {
-		if u.alone[p] {
+		if matches(u.alone, p, false) {
 			return true
 		}
 		if p == "" {
@@ -61,9 +99,23 @@ func (u *usage) whole(path string) bool {
 }
 
 // below reports whether the templates read something inside the path.
-func (u *usage) below(path string) bool {
-	for p := range u.paths {
-		if strings.HasPrefix(p, path+".") {
+func (u *usage) below(path string) bool { return matches(u.paths, path, true) }
+
+// matches reports whether one of the paths is path, or is inside it.
+func matches(paths map[string]bool, path string, inside bool) bool {
+	if !inside && paths[path] {
+		return true
+	}
+	want := strings.Split(path, ".")
+	for p := range paths {
+		if !inside && !strings.Contains(p, "*") {
+			continue
+		}
+		have := strings.Split(p, ".")
+		if inside && len(have) <= len(want) || !inside && len(have) != len(want) {
+			continue
+		}
+		if slices.EqualFunc(have[:len(want)], want, func(h, w string) bool { return h == w || h == "*" }) {
 			return true
 		}
 	}
@@ -103,6 +155,8 @@ func (r ref) field(names ...string) ref {
 // reader walks one template.
 type reader struct {
 	usage *usage
+	trees map[string]*parse.Tree // all templates of the chart, by name
+	done  map[string]bool
 	vars  map[string]ref
 	dot   ref
 }
@@ -119,7 +173,7 @@ func (r *reader) node(n parse.Node) {
 		r.pipe(n.Pipe, false)
 	case *parse.TemplateNode:
 		if n.Pipe != nil {
-			r.pass(r.pipe(n.Pipe, true))
+			r.pass(n.Name, r.pipe(n.Pipe, true))
 		}
 	case *parse.IfNode:
 		r.pipe(n.Pipe, false)
@@ -149,8 +203,10 @@ func (r *reader) inside(dot ref, list *parse.ListNode) {
 func (r *reader) pipe(p *parse.PipeNode, kept bool) ref {
 	kept = kept || len(p.Decl) > 0
 	var result ref
-	if len(p.Cmds) == 1 && len(p.Cmds[0].Args) == 1 {
-		result = r.arg(p.Cmds[0].Args[0])
+	if first := p.Cmds[0]; len(p.Cmds) == 1 && len(first.Args) == 1 {
+		result = r.arg(first.Args[0])
+	} else if id, ok := first.Args[0].(*parse.IdentifierNode); ok && id.Ident == "index" && len(first.Args) > 1 && len(p.Cmds) == 1 {
+		result = r.index(first.Args[1:])
 	} else {
 		for i, c := range p.Cmds {
 			r.command(c, kept, i < len(p.Cmds)-1 && wholesale(p.Cmds[i+1:]))
@@ -187,30 +243,27 @@ func (r *reader) command(c *parse.CommandNode, kept, flowsOn bool) {
 		return
 	}
 	args := c.Args[1:]
-	r.keys(id.Ident, args)
-	if id.Ident == "index" && literal(args[min(1, len(args)):]) {
+	if id.Ident == "include" && len(args) == 2 {
+		r.pass(literal(args[0]), r.arg(args[1]))
 		return
 	}
+	r.keys(id.Ident, args)
 	hands := kept || !slices.Contains(asking, id.Ident)
 	for _, a := range args {
-		got := r.arg(a)
-		switch {
-		case id.Ident == "include" || id.Ident == "tpl":
-			r.pass(got)
-		case hands:
+		if got := r.arg(a); hands {
 			r.take(got)
 		}
 	}
 }
 
-// keys notes the keys that index, get, hasKey and dig name as text.
+// keys notes the keys that hasKey, get and dig name as text.
 func (r *reader) keys(function string, args []parse.Node) {
 	if len(args) < 2 {
 		return
 	}
 	from, names := args[0], args[1:]
 	switch function {
-	case "index", "get", "hasKey":
+	case "get", "hasKey":
 	case "dig": // dig "a" "b" DEFAULT MAP
 		from, names = args[len(args)-1], args[:max(len(args)-2, 0)]
 	default:
@@ -218,17 +271,28 @@ func (r *reader) keys(function string, args []parse.Node) {
 	}
 	at := r.arg(from)
 	for _, n := range names {
-		s, ok := n.(*parse.StringNode)
-		if !ok {
-			return
-		}
-		at = at.field(s.Text)
+		at = at.field(literal(n))
 	}
 	r.see(at)
 }
 
-func literal(args []parse.Node) bool {
-	return len(args) > 0 && !slices.ContainsFunc(args, func(n parse.Node) bool { return n.Type() != parse.NodeString })
+// literal returns the text of a string, and "*" for anything else.
+func literal(n parse.Node) string {
+	if s, ok := n.(*parse.StringNode); ok {
+		return s.Text
+	}
+	return "*"
+}
+
+// index evaluates "index MAP KEY…".
+func (r *reader) index(args []parse.Node) ref {
+	at := r.arg(args[0])
+	for _, n := range args[1:] {
+		r.arg(n)
+		at = at.field(literal(n))
+	}
+	r.see(at)
+	return at
 }
 
 // arg evaluates one operand and notes what it reads.
@@ -266,6 +330,11 @@ func (r *reader) take(v ref) {
 	}
 }
 
-// pass notes that a value is handed to another template as its dot. The root
-// is what templates expect; anything else cannot be followed there.
-func (r *reader) pass(v ref) { r.take(v) }
+// pass follows a value that is handed to another template as its dot.
+func (r *reader) pass(name string, v ref) {
+	if r.trees[name] == nil {
+		r.take(v) // somebody else's template, or a name that is put together
+		return
+	}
+	walk(r.usage, r.trees, r.done, name, v)
+}

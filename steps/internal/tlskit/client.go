@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -117,11 +118,17 @@ type Conn struct {
 	Dialled   time.Duration       // how long the TCP connection took
 	Handshake time.Duration       // how long the TLS handshake took
 
-	conn *tls.Conn
+	conn   *tls.Conn
+	client *http.ClientConn // from the first request on
 }
 
 // Leaf returns the server's certificate.
 func (c *Conn) Leaf() *x509.Certificate { return c.State.PeerCertificates[0] }
 
 // Close closes the connection.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error {
+	if c.client != nil {
+		return c.client.Close()
+	}
+	return c.conn.Close()
+}

@@ -22,9 +22,10 @@ type Response struct {
 	Size   int64  // bytes of the whole body
 }
 
-// Do sends one request over the connection and reads the whole answer.
+// Do sends a request over the connection and reads the whole answer, which must
+// not be larger than 65 times MaxBody if another request is to follow.
 // Redirections are not followed and nothing is decompressed. Its error is a
-// [Failure] of class http, unless ctx was cancelled. A Conn serves one request.
+// [Failure] of class http, unless ctx was cancelled. Requests must not overlap.
 func (c *Conn) Do(ctx context.Context, req *http.Request) (*Response, error) {
 	r, err := c.do(req.WithContext(ctx))
 	if err == nil {
@@ -37,20 +38,22 @@ func (c *Conn) Do(ctx context.Context, req *http.Request) (*Response, error) {
 }
 
 func (c *Conn) do(req *http.Request) (*Response, error) {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	transport := &http.Transport{
-		DialTLSContext:     func(context.Context, string, string) (net.Conn, error) { return c.conn, nil },
-		Protocols:          protocols,
-		DisableCompression: true,
+	if c.client == nil {
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		protocols.SetHTTP2(true)
+		transport := &http.Transport{
+			DialTLSContext:     func(context.Context, string, string) (net.Conn, error) { return c.conn, nil },
+			Protocols:          protocols,
+			DisableCompression: true,
+		}
+		client, err := transport.NewClientConn(req.Context(), "https", net.JoinHostPort(req.URL.Hostname(), "443"))
+		if err != nil {
+			return nil, err
+		}
+		c.client = client
 	}
-	client, err := transport.NewClientConn(req.Context(), "https", net.JoinHostPort(req.URL.Hostname(), "443"))
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	resp, err := client.RoundTrip(req)
+	resp, err := c.client.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -110,16 +111,13 @@ func (c *Client) explainNetwork(verb, path string, err error) error {
 }
 
 // unwrapURL drops the address that package net/http puts before its errors: it
-// is the tunnel's, and says nothing to the reader.
+// may be the tunnel's, and the message names the server already.
 func unwrapURL(err error) error {
-	type timeout interface{ Timeout() bool }
-	for {
-		inner := errors.Unwrap(err)
-		if _, ok := err.(timeout); !ok || inner == nil || !strings.Contains(err.Error(), "/v1/") {
-			return err
-		}
-		err = inner
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
 	}
+	return err
 }
 
 func withHint(err error, hint string) error {

@@ -51,8 +51,10 @@ func TestThroughTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, err := c.SealStatus(ctx)
+	// Until the container runs there is nobody to connect to. Each try is a
+	// question to the API server, so it does not spin.
 	for err != nil && !errors.Is(err, engine.ErrPermanent) && t.Context().Err() == nil {
-		status, err = c.SealStatus(ctx) // until the container runs
+		status, err = c.SealStatus(ctx)
 	}
 	if err != nil || status.Initialized {
 		t.Fatalf("status: %+v, %v", status, err)

@@ -29,6 +29,9 @@ type Server struct {
 	server  *http.Server
 	pipes   *pipeListener
 	t       testing.TB
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
 }
 
 // NewServer returns a server that answers with handler, or "hello" if it is
@@ -48,11 +51,33 @@ func (s *Server) Use(pair *Pair) { s.pair.Store(pair) }
 // Pair returns the pair that the server shows.
 func (s *Server) Pair() *Pair { return s.pair.Load() }
 
+// Drop closes every connection that is open.
+func (s *Server) Drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+}
+
 // Close ends the server and its connections before the test ends.
 func (s *Server) Close() {
 	s.start()
 	_ = s.server.Close()
 	_ = s.pipes.Close()
+}
+
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == http.StateClosed {
+		delete(s.conns, c)
+		return
+	}
+	if s.conns == nil {
+		s.conns = make(map[net.Conn]bool)
+	}
+	s.conns[c] = true
 }
 
 func (s *Server) start() {
@@ -77,7 +102,7 @@ func (s *Server) start() {
 			}
 		}
 		s.server = &http.Server{
-			Handler: s.handler, TLSConfig: config, Protocols: protocols,
+			Handler: s.handler, TLSConfig: config, Protocols: protocols, ConnState: s.track,
 			ErrorLog: log.New(io.Discard, "", 0), // refused handshakes are the subject of the tests
 		}
 		s.t.Cleanup(s.Close)

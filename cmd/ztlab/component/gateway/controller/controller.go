@@ -223,6 +223,7 @@ func (c *controller) watch() error {
 // first looks at every object once before anything is written: a gateway would
 // lose what has not been looked at yet.
 func (c *controller) first(ctx context.Context) {
+	c.Log.Warn("DEBUG first", "tls", len(list[apisixTLS](c.tls)), "classes", func() int { l, _ := c.classes.List(labelsEverything()); return len(l) }())
 	look := func(key object) {
 		if err := c.reconcile(ctx, key); err != nil {
 			c.queue.AddRateLimited(key)

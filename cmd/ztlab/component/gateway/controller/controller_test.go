@@ -173,9 +173,9 @@ func TestWrongAdminKey(t *testing.T) {
 	w := newWorld(t)
 	g := w.gateway(t)
 	key := func(value string) {
-		w.apply(t, proxies, "GatewayProxy", "apisix-config", map[string]any{"provider": map[string]any{
+		w.merge(t, proxies, "apisix-config", map[string]any{"spec": map[string]any{"provider": map[string]any{
 			"controlPlane": map[string]any{"auth": map[string]any{"adminKey": map[string]any{"value": value}}},
-		}})
+		}}})
 	}
 	key("wrong")
 	w.control(t)
@@ -198,11 +198,11 @@ func TestAdminKeyFromSecret(t *testing.T) {
 	if _, err := w.typed.CoreV1().Secrets(w.name).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	w.apply(t, proxies, "GatewayProxy", "apisix-config", map[string]any{"provider": map[string]any{
+	w.merge(t, proxies, "apisix-config", map[string]any{"spec": map[string]any{"provider": map[string]any{
 		"controlPlane": map[string]any{"auth": map[string]any{"adminKey": map[string]any{
 			"value": nil, "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "admin", "key": "key"}},
 		}}},
-	}})
+	}}})
 	w.control(t)
 	serial := w.secret(t, "hello-tls", site)
 	w.tls(t, "hello-tls", w.name, site)

@@ -243,13 +243,22 @@ func (w *world) apply(t *testing.T, resource schema.GroupVersionResource, kind, 
 	o.SetName(name)
 	_, err := client.Create(t.Context(), o, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		patch, marshal := json.Marshal(map[string]any{"spec": spec})
-		if marshal != nil {
-			t.Fatal(marshal)
-		}
-		_, err = client.Patch(t.Context(), name, types.MergePatchType, patch, metav1.PatchOptions{})
+		w.merge(t, resource, name, map[string]any{"spec": spec})
+		return
 	}
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// merge patches an object in the world's namespace.
+func (w *world) merge(t *testing.T, resource schema.GroupVersionResource, name string, change map[string]any) {
+	t.Helper()
+	patch, err := json.Marshal(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.untyped.Resource(resource).Namespace(w.name).Patch(t.Context(), name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -302,13 +311,7 @@ func (w *world) secret(t *testing.T, name string, hosts ...string) string {
 // bugs sets the annotation on the GatewayProxy.
 func (w *world) bugs(t *testing.T, text string) {
 	t.Helper()
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{adminapi.BugsAnnotation: text}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.untyped.Resource(proxies).Namespace(w.name).Patch(t.Context(), "apisix-config", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	w.merge(t, proxies, "apisix-config", map[string]any{"metadata": map[string]any{"annotations": map[string]any{adminapi.BugsAnnotation: text}}})
 }
 
 // conditions are those of an object, nil when it has none.
