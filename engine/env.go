@@ -37,6 +37,10 @@ type Env struct {
 	Statusf func(format string, args ...any)
 	Warnf   func(format string, args ...any)
 
+	// Record puts a measurement on record, for the evidence of the run: name
+	// says what it is, and the form of data is in package engine/evidence.
+	Record func(name string, data any)
+
 	// Conceal registers secrets that the step learned, beyond those in its
 	// inputs and outputs, so that no output of the run can show them.
 	Conceal func(...Secret)

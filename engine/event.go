@@ -31,6 +31,11 @@ type Event struct {
 	// steps whose failure or difference keeps it from running (skip, after).
 	Needs []string `json:"needs,omitempty"`
 
+	// Name and Data are what a step put on record (action evidence): plain data
+	// whose form is in package engine/evidence.
+	Name string `json:"name,omitempty"`
+	Data any    `json:"data,omitempty"`
+
 	Outputs map[string]any `json:"outputs,omitempty"` // redacted, on converged and proved
 	Summary *Summary       `json:"summary,omitempty"` // on end
 }
@@ -51,6 +56,7 @@ const (
 	ActionStatus    Action = "status"    // what the step is doing right now
 	ActionLog       Action = "log"       // detail
 	ActionWarn      Action = "warn"      // a warning
+	ActionEvidence  Action = "evidence"  // what a step put on record
 	ActionFinding   Action = "finding"   // one rule of a proof that held
 	ActionViolated  Action = "violated"  // one rule of a proof that did not hold
 	ActionUnchanged Action = "unchanged" // converged, nothing was written

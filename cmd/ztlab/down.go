@@ -45,8 +45,8 @@ lab is up.`,
 	return cmd
 }
 
-// waitLock returns when the supervisor has let go of the directory, which is
-// the last thing it does.
+// waitLock returns when the supervisor is gone: it holds the lock until its
+// process ends.
 func waitLock(ctx context.Context, dir labstate.Dir) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownLimit+5*time.Second)
 	defer cancel()

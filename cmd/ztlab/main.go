@@ -51,7 +51,7 @@ func newCommand() *cobra.Command {
 		"state directory of the lab (default $XDG_STATE_HOME/ztplan/lab or ~/.local/state/ztplan/lab)")
 	root.AddCommand(
 		upCommand(&lab), downCommand(&lab), statusCommand(&lab),
-		restartCommand(&lab), killCommand(&lab), serveCommand(&lab), versionCommand(),
+		restartCommand(&lab), killCommand(&lab), serveCommand(&lab), vaultCommand(), versionCommand(),
 	)
 	return root
 }

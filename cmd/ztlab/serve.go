@@ -70,9 +70,6 @@ that starts a lab holds the other end of a pipe, and the lab cannot outlive it.`
 			if parentPipe {
 				ctx = untilEnd(ctx, os.Stdin)
 			}
-			context.AfterFunc(ctx, func() {
-				time.AfterFunc(shutdownLimit, func() { os.Exit(1) })
-			})
 			return serve(ctx, cmd.OutOrStdout(), dir, flags, output, detached)
 		},
 	}
@@ -110,6 +107,9 @@ func serve(ctx context.Context, out io.Writer, dir labstate.Dir, flags serveFlag
 		Dir: dir, Executable: executable, ChartsDir: flags.charts,
 		Audit: flags.audit, Fresh: flags.fresh, Ephemeral: flags.ephemeral,
 		OpenLog: openLog, Composition: composition(),
+		Stopping: func() {
+			time.AfterFunc(shutdownLimit, func() { os.Exit(1) })
+		},
 		Ready: func(s labstate.Status) {
 			if output.json {
 				_ = json.NewEncoder(out).Encode(s)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +54,7 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 			if status, err = startDetached(cmd.Context(), dir, flags); err != nil {
 				// Another "ztlab up" may have been a moment faster.
 				var other error
-				if status, other = client.WaitStarted(cmd.Context()); other != nil {
+				if status, other = waitOther(cmd.Context(), client, dir); other != nil {
 					return err
 				}
 			}
@@ -106,4 +107,27 @@ func startDetached(ctx context.Context, dir labstate.Dir, flags serveFlags) (lab
 		return status, errors.New(status.Message)
 	}
 	return status, nil
+}
+
+// waitOther returns the status of a lab that another process has begun to
+// start, when it is ready, or an error when nobody holds the directory.
+func waitOther(ctx context.Context, client *supervisor.Client, dir labstate.Dir) (labstate.Status, error) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		status, err := client.WaitStarted(ctx)
+		if !errors.Is(err, supervisor.ErrDown) {
+			return status, err
+		}
+		unlock, lockErr := dir.Lock()
+		if lockErr == nil {
+			unlock()
+			return status, err
+		}
+		select {
+		case <-ctx.Done():
+			return status, ctx.Err()
+		case <-tick.C:
+		}
+	}
 }

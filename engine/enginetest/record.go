@@ -54,6 +54,12 @@ func (r *record) listen(env *engine.Env) *engine.Env {
 	heard.Logf = tap("log", env.Logf)
 	heard.Statusf = tap("status", env.Statusf)
 	heard.Warnf = tap("warning", env.Warnf)
+	heard.Record = func(name string, data any) {
+		r.data("record "+name, data)
+		if env.Record != nil {
+			env.Record(name, data)
+		}
+	}
 	if env.Conceal == nil {
 		heard.Conceal = func(...engine.Secret) {}
 	}

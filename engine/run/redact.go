@@ -118,6 +118,9 @@ func (r *Redactor) Event(e engine.Event) engine.Event {
 	if e.Want != nil {
 		e.Want = r.Value(e.Want)
 	}
+	if e.Data != nil {
+		e.Data = r.Value(e.Data)
+	}
 	if e.Outputs != nil {
 		e.Outputs, _ = r.Value(e.Outputs).(map[string]any)
 	}

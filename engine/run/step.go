@@ -58,6 +58,9 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	s.env = s.opts.Env
 	s.env.Step = s.node.ID
 	s.env.Conceal = s.redactor.Add
+	s.env.Record = func(name string, data any) {
+		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
+	}
 	s.env.Logf = s.says(engine.ActionLog)
 	s.env.Statusf = s.says(engine.ActionStatus)
 	s.env.Warnf = s.says(engine.ActionWarn)

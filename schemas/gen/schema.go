@@ -41,7 +41,7 @@ func planSchema(kinds []kindDoc) object {
 		"properties": object{
 			"id":      object{"type": "string", "pattern": "^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", "description": "Name of the step: other steps refer to it, events carry it."},
 			"uses":    object{"type": "string", "enum": names, "description": "Kind of the step."},
-			"needs":   object{"type": "array", "items": object{"type": "string"}, "uniqueItems": true, "description": "Steps that must be done first. A reference to an output is a dependency without being listed."},
+			"needs":   object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}, "uniqueItems": true}}, "description": "Steps that must be done first. A reference to an output is a dependency without being listed."},
 			"with":    object{"type": "object", "description": "Inputs of the kind."},
 			"when":    object{"type": "string", "description": "Condition: the step is skipped when it is false."},
 			"timeout": withDescription(duration, "Bounds everything the step does: looking, writing, waiting."),

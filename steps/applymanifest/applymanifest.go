@@ -72,8 +72,9 @@ type Spec struct {
 	// files.
 	Manifests any `yaml:"manifests"`
 
-	// Namespace is given to objects that need a namespace and name none; by
-	// default it is default, as with kubectl.
+	// Namespace is given to objects that need a namespace and name none. By
+	// default it is the namespace called default: the one in the kubeconfig's
+	// context does not count.
 	Namespace string `yaml:"namespace"`
 
 	// CreateNamespace makes the namespace if it does not exist.

@@ -156,7 +156,7 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	}
 	switch {
 	case o.live == nil:
-		edit.Want = hide(gk, leaves(o.obj.Object))
+		edit.Want = hide(gk, condense(gk, leaves(o.obj.Object)))
 		return edit, true
 	case o.live.GetDeletionTimestamp() != nil:
 		return engine.Edit{

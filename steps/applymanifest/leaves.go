@@ -1,8 +1,13 @@
 package applymanifest
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -107,6 +112,31 @@ func differing(live, want map[string]any) (have, wanted map[string]any) {
 		}
 	}
 	return have, wanted
+}
+
+// schemaPattern matches the fields of a schema in a CustomResourceDefinition.
+var schemaPattern = regexp.MustCompile(`^(.*/openAPIV3Schema)/`)
+
+// condense replaces the schemas of a new CustomResourceDefinition, thousands of
+// fields that nobody reads in a diff, by their number and digest.
+func condense(gk schema.GroupKind, flat map[string]any) map[string]any {
+	if gk != crdKind {
+		return flat
+	}
+	fields := make(map[string][]string) // path of the schema to its fields
+	for path, v := range flat {
+		if m := schemaPattern.FindStringSubmatch(path); m != nil {
+			value, _ := json.Marshal(v)
+			fields[m[1]] = append(fields[m[1]], path+"="+string(value))
+			delete(flat, path)
+		}
+	}
+	for path, lines := range fields {
+		slices.Sort(lines)
+		sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+		flat[path] = fmt.Sprintf("%d fields, sha256:%x", len(lines), sum[:8])
+	}
+	return flat
 }
 
 // hide replaces what is secret in leaves of an object of the kind.

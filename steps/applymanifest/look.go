@@ -124,7 +124,7 @@ func (r *run) namespace() string {
 // none.
 func (r *run) crdOf(gvk schema.GroupVersionKind) *object {
 	for _, o := range r.objects {
-		if o.gvk().GroupKind() != (schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}) {
+		if o.gvk().GroupKind() != crdKind {
 			continue
 		}
 		group, _, _ := unstructured.NestedString(o.obj.Object, "spec", "group")

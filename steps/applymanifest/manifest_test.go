@@ -191,6 +191,24 @@ func TestLeaves(t *testing.T) {
 	}
 }
 
+func TestCondense(t *testing.T) {
+	flat := func(size string) map[string]any {
+		return map[string]any{
+			"spec/scope": "Cluster",
+			"spec/versions[v1]/schema/openAPIV3Schema/type":                 "object",
+			"spec/versions[v1]/schema/openAPIV3Schema/properties/size/type": size,
+		}
+	}
+	got := condense(crdKind, flat("integer"))
+	text, _ := got["spec/versions[v1]/schema/openAPIV3Schema"].(string)
+	if len(got) != 2 || got["spec/scope"] != "Cluster" || !strings.HasPrefix(text, "2 fields, sha256:") {
+		t.Errorf("got %v", got)
+	}
+	if other := condense(crdKind, flat("string")); cmp.Equal(got, other) {
+		t.Error("another schema has the same digest")
+	}
+}
+
 func TestDiffering(t *testing.T) {
 	have, want := differing(
 		map[string]any{"same": "1", "changed": int64(1), "removed": true},

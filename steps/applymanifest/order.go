@@ -6,13 +6,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
+var crdKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+
 // order lists kinds in the order in which they are applied. Kinds that are not
 // in it are custom resources: they come after the workloads, which include
 // their controllers, and before the webhooks that would reject everything while
 // those are not up.
 var order = []schema.GroupKind{
 	{Kind: "Namespace"},
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
+	crdKind,
 	{Group: "scheduling.k8s.io", Kind: "PriorityClass"},
 	{Group: "storage.k8s.io", Kind: "StorageClass"},
 	{Group: "networking.k8s.io", Kind: "IngressClass"},

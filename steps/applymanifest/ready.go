@@ -21,24 +21,32 @@ const settleTime = time.Second
 
 // readiness returns an edit for everything that the step waits for and that is
 // not there yet. Objects with differences are left out: applying them comes
-// first.
+// first. An object with a named condition that does not hold is waited for by
+// that condition alone.
 func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, error) {
-	var edits []engine.Edit
+	var named []engine.Edit
 	var errs []error
-	if r.spec.Wait.For != waitNone {
-		for _, o := range settled {
-			st, err := r.cluster.Judge(ctx, o.live)
-			if err != nil {
-				errs = append(errs, r.explain(o, err))
-				continue
-			}
-			if st.Done {
-				continue
-			}
-			if err := hopeless(o, st); err != nil {
-				errs = append(errs, err)
-				continue
-			}
+	unmet := make(map[kubekit.Ref]bool)
+	for _, c := range r.spec.Wait.Conditions {
+		ref, edit, met, err := r.condition(ctx, c, settled)
+		if err != nil {
+			errs = append(errs, err)
+		} else if !met {
+			named = append(named, edit)
+			unmet[ref] = true
+		}
+	}
+	var edits []engine.Edit
+	for _, o := range settled {
+		if r.spec.Wait.For == waitNone || unmet[o.ref] {
+			continue
+		}
+		st, err := r.cluster.Judge(ctx, o.live)
+		if err != nil {
+			errs = append(errs, r.explain(o, err))
+		} else if err := hopeless(o, st); err != nil {
+			errs = append(errs, err)
+		} else if !st.Done {
 			edits = append(edits, engine.Edit{
 				Path:  r.path(o) + "/ready",
 				Have:  st.Message,
@@ -47,26 +55,7 @@ func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, 
 			})
 		}
 	}
-	for _, c := range r.spec.Wait.Conditions {
-		edit, met, err := r.condition(ctx, c, settled)
-		if err != nil {
-			errs = append(errs, err)
-		} else if !met {
-			edits = append(edits, edit)
-		}
-	}
-	return edits, errors.Join(errs...)
-}
-
-func (r *run) wait(path string, have, want any, watches []kubekit.Watch) engine.Edit {
-	return engine.Edit{
-		Path: path,
-		Have: have,
-		Want: want,
-		Await: func(ctx context.Context) error {
-			return r.cluster.AwaitChange(ctx, watches...)
-		},
-	}
+	return append(edits, named...), errors.Join(errs...)
 }
 
 // settled returns when the object is ready or will not get ready, or when what
@@ -107,6 +96,9 @@ func (r *run) changed(ctx context.Context, st kubekit.Status, limited bool, limi
 
 // hopeless returns a permanent error if waiting for the object is of no use.
 func hopeless(o *object, st kubekit.Status) error {
+	if st.Done {
+		return nil
+	}
 	if st.Failed {
 		return engine.Permanent(engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.source, st.Message),
 			"its controller has given up: see kubectl describe, remove the cause, and run again"))
@@ -116,37 +108,47 @@ func hopeless(o *object, st kubekit.Status) error {
 
 // condition looks at one named condition. An object of this step that is still
 // to be applied counts as met: its own edit comes first.
-func (r *run) condition(ctx context.Context, c Condition, settled []*object) (engine.Edit, bool, error) {
+func (r *run) condition(ctx context.Context, c Condition, settled []*object) (ref kubekit.Ref, wait engine.Edit, met bool, err error) {
 	o, ref := r.subject(c)
-	path := fmt.Sprintf("%s/conditions/%s", ref, c.Type)
-	if o != nil {
-		if !slices.Contains(settled, o) {
-			return engine.Edit{}, true, nil
-		}
+	if o != nil && !slices.Contains(settled, o) {
+		return ref, engine.Edit{}, true, nil
 	}
 	status, err := r.conditionStatus(ctx, o, ref)
 	if err != nil {
-		return engine.Edit{}, false, err
+		return ref, engine.Edit{}, false, err
 	}
-	if status.Object == nil {
-		return r.wait(path, status.Message, c.want(), status.Watch), false, nil
-	}
-	have, ok := kubekit.Condition(status.Object, c.Type)
-	current := have.ObservedGeneration == 0 || have.ObservedGeneration >= status.Object.GetGeneration()
-	switch {
-	case ok && current && string(have.Status) == c.want():
-		return engine.Edit{}, true, nil
-	case !ok:
-		return r.wait(path, "no such condition yet", c.want(), status.Watch), false, nil
-	case !current:
-		return r.wait(path, "not judged since the last change", c.want(), status.Watch), false, nil
+	have, met := judge(status, c)
+	if met {
+		return ref, engine.Edit{}, true, nil
 	}
 	if o != nil {
 		if err := failedIssuance(o); err != nil {
-			return engine.Edit{}, false, err
+			return ref, engine.Edit{}, false, err
 		}
 	}
-	return r.wait(path, describe(have), c.want(), status.Watch), false, nil
+	return ref, engine.Edit{
+		Path: fmt.Sprintf("%s/conditions/%s", ref, c.Type),
+		Have: have,
+		Want: c.want(),
+		Await: func(ctx context.Context) error {
+			return r.cluster.AwaitChange(ctx, status.Watch...)
+		},
+	}, false, nil
+}
+
+// judge says what the condition is and whether that is what c asks for.
+func judge(status kubekit.Status, c Condition) (have string, met bool) {
+	if status.Object == nil {
+		return status.Message, false
+	}
+	is, ok := kubekit.Condition(status.Object, c.Type)
+	switch {
+	case !ok:
+		return "no such condition yet", false
+	case is.ObservedGeneration != 0 && is.ObservedGeneration < status.Object.GetGeneration():
+		return "not judged since the last change", false
+	}
+	return describe(is), string(is.Status) == c.want()
 }
 
 func describe(c metav1.Condition) string {

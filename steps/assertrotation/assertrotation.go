@@ -12,8 +12,8 @@
 // too long.
 //
 // The one thing that it writes is the Issuing condition in the Certificate's
-// status (trigger renew): that needs get and update on certificates/status, and
-// get, list and watch on certificates, certificaterequests and the Secret.
+// status (trigger renew): that needs update on certificates/status, besides get,
+// list and watch on certificates, certificaterequests and the Secret.
 // Deleting the Secret would re-issue too, and would be an outage.
 //
 // It refuses to begin when the wire does not show the Secret's certificate:
@@ -64,6 +64,10 @@ const (
 	triggerRenew = "renew"
 	triggerWait  = "wait"
 )
+
+// mostOpen bounds the connections to one address that can be open at once, so
+// that a server that hangs does not use up the files of this process.
+const mostOpen = 2000
 
 // Spec holds the inputs.
 type Spec struct {
@@ -214,6 +218,13 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 	s.Target.Validate(p)
 	s.TrustInput.Validate(p)
+	if open := float64(s.Probe.Rate) * s.Probe.Timeout.Std().Seconds(); open > mostOpen {
+		p.AddProblem(engine.Problem{
+			Field:   "probe.rate",
+			Message: fmt.Sprintf("%d probes a second that may take %s each can mean %.0f open connections; the limit is %d", s.Probe.Rate, s.Probe.Timeout, open, mostOpen),
+			Hint:    "lower probe.timeout or probe.rate",
+		})
+	}
 	if s.Probe.Status != 0 && s.Probe.Status < 100 {
 		p.Add("probe.status", "status %d is not a status code", s.Probe.Status)
 	}

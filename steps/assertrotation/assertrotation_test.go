@@ -32,7 +32,7 @@ func TestRotation(t *testing.T) {
 		w.lag = func(replica int) time.Duration { return time.Duration(1+replica*4) * 300 * time.Millisecond }
 		before := w.pair.Leaf()
 		s := w.newSpec()
-		s.Probe.HTTP = "auto"
+		s.Probe.Rate, s.Probe.ConsecutiveNew, s.Probe.HTTP = 20, 12, "auto"
 		r, err := w.prove(s, time.Minute)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +67,7 @@ func TestRotation(t *testing.T) {
 		if d := cmp.Diff(wantHops, hopsOf(got.Timeline)); d != "" {
 			t.Errorf("timeline: -want +got:\n%s", d)
 		}
-		for _, part := range []string{"asked", "secret written; ", "1 of 2 addresses switched"} {
+		for _, part := range []string{"issuing; ", "secret written; ", "1 of 2 addresses switched"} {
 			if !strings.Contains(strings.Join(r.status, "\n"), part) {
 				t.Errorf("the status never said %q: %q", part, r.status)
 			}
@@ -410,7 +410,7 @@ func TestTriggerWait(t *testing.T) {
 		if v := r.violated(); v != nil || w.asked != 0 {
 			t.Errorf("asked %d times, violated: %q", w.asked, v)
 		}
-		if r.out.Attempts < 9*20 {
+		if r.out.Attempts < 9*10 {
 			t.Errorf("%d probes in ten seconds", r.out.Attempts)
 		}
 		if got := r.out.Timeline[0]; got != "+0.000s request created (hello-cert-2)" {
@@ -493,6 +493,29 @@ func TestNothingIsAskedWhileIssuing(t *testing.T) {
 	})
 }
 
+// cert-manager may renew by itself just before it is asked to: the proof must
+// not end before the renewal that it asked for has.
+func TestRenewalOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.lag = func(int) time.Duration { return time.Millisecond }
+		s := w.newSpec()
+		s.Probe.Rate, s.Probe.ConsecutiveNew = 100, 3
+		w.wg.Go(func() {
+			time.Sleep(200 * time.Millisecond) // settled after 30 ms, asked after 1 s
+			w.renew(context.Background())
+		})
+		r, err := w.prove(s, time.Minute)
+		if err != nil || r.violated() != nil {
+			t.Errorf("error %v, violated %q", err, r.violated())
+		}
+		if w.asked != 1 || r.out.Revision != 3 || r.out.NewSerial != tlskit.Serial(w.pair.Leaf()) {
+			t.Errorf("asked %d times, revision %d, serial %s; want 1, 3, %s", w.asked, r.out.Revision, r.out.NewSerial, tlskit.Serial(w.pair.Leaf()))
+		}
+	})
+}
+
 func TestErrors(t *testing.T) {
 	forbidden := func(resource string) func(*world) {
 		return func(w *world) {
@@ -543,7 +566,7 @@ func TestProbesAreOpenLoop(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
 		s := w.newSpec()
-		s.Probe.Timeout = engine.Duration(2 * time.Second)
+		s.Probe.Rate, s.Probe.Timeout = 20, engine.Duration(2*time.Second)
 		s.MaxFailures = 1000
 		w.rotating = func(_ int, r *replica, on bool) { r.hang.Store(on) }
 		r, err := w.prove(s, time.Minute)
@@ -581,6 +604,7 @@ func TestValidate(t *testing.T) {
 		{"trust", func(s *assertrotation.Spec) { s.Trust = "" }, "trust"},
 		{"address", func(s *assertrotation.Spec) { s.Address = "x" }, "address"},
 		{"status", func(s *assertrotation.Spec) { s.Probe.Status = 9 }, "probe.status"},
+		{"rate", func(s *assertrotation.Spec) { s.Probe.Rate = 401 }, "probe.rate"},
 	}
 	for _, tt := range tests {
 		s := assertrotation.Kind.New().(*assertrotation.Spec)
@@ -599,27 +623,31 @@ func TestValidate(t *testing.T) {
 }
 
 func TestExample(t *testing.T) {
-	f, err := os.Open("example.yaml")
+	text, err := os.ReadFile("example.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	step := struct {
+	type step struct {
 		ID, Uses, Timeout string
 		Needs             []string
 		With              *assertrotation.Spec
-	}{With: assertrotation.Kind.New().(*assertrotation.Spec)}
+	}
+	list := []step{{With: assertrotation.Kind.New().(*assertrotation.Spec)}}
 	d := yaml.NewDecoder(f)
 	d.KnownFields(true)
-	if err := d.Decode(&step); err != nil {
+	if err := d.Decode(&list); err != nil {
 		t.Fatal(err)
 	}
-	if step.Uses != assertrotation.Kind.Name {
-		t.Errorf("uses %q, want %q", step.Uses, assertrotation.Kind.Name)
+	if len(list) != 1 {
+		t.Fatalf("%d steps, want one", len(list))
 	}
-	step.With.Trust = tlstest.NewCA(t, "Root CA Lab").PEM() // a reference in the example
+	example := list[0]
+	if example.Uses != assertrotation.Kind.Name {
+		t.Errorf("uses %q, want %q", example.Uses, assertrotation.Kind.Name)
+	}
+	example.With.Trust = tlstest.NewCA(t, "Root CA Lab").PEM() // a reference in the example
 	var p engine.Problems
-	step.With.Validate(&p)
+	example.With.Validate(&p)
 	for _, problem := range p.List() {
 		t.Errorf("%s: %s", problem.Field, problem.Message)
 	}
@@ -627,7 +655,7 @@ func TestExample(t *testing.T) {
 		"ask for https://hello.example.local/ with 20 new verified TLS connections a second to the node port of service ingress-apisix/apisix-gateway, every address",
 		"ask cert-manager to renew certificate ingress-apisix/hello-cert (status condition Issuing)",
 	}
-	if d := cmp.Diff(want, assertrotation.Kind.Intent(step.With)[:2]); d != "" {
+	if d := cmp.Diff(want, assertrotation.Kind.Intent(example.With)[:2]); d != "" {
 		t.Errorf("intent: -want +got:\n%s", d)
 	}
 }

@@ -176,10 +176,10 @@ func checkTrust(r *rotation) engine.Finding {
 // more.
 func checkNames(r *rotation) engine.Finding {
 	spec := r.after.cert.Spec
-	want := slices.Concat(spec.DNSNames, spec.IPAddresses, spec.EmailAddresses, spec.URIs)
-	have := tlskit.Names(r.target)
-	f := engine.Finding{Rule: "the names are those of the Certificate", Have: sorted(have), Want: sorted(want)}
-	f.Holds = slices.Equal(sorted(have), sorted(want))
+	want := sorted(slices.Concat(spec.DNSNames, spec.IPAddresses, spec.EmailAddresses, spec.URIs))
+	have := sorted(tlskit.Names(r.target))
+	f := engine.Finding{Rule: "the names are those of the Certificate", Have: strings.Join(have, ", "), Want: strings.Join(want, ", ")}
+	f.Holds = slices.Equal(have, want)
 	if cn := r.target.Subject.CommonName; spec.CommonName != "" && cn != spec.CommonName {
 		f.Holds, f.Detail = false, fmt.Sprintf("the common name is %q instead of %q", cn, spec.CommonName)
 	}
@@ -187,7 +187,6 @@ func checkNames(r *rotation) engine.Finding {
 }
 
 func sorted(list []string) []string {
-	list = slices.Clone(list)
 	slices.Sort(list)
 	return slices.Compact(list)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,6 +82,18 @@ type certificate struct {
 		FailedAttempts  int          `json:"failedIssuanceAttempts"`
 		RenewalTime     *metav1.Time `json:"renewalTime"`
 	} `json:"status"`
+}
+
+// olderThan reports whether c is a state before that of o. Resource versions of
+// one resource are numbers that grow; of servers where they are not, nothing is
+// known.
+func (c *certificate) olderThan(o *certificate) bool {
+	mine, err := strconv.ParseUint(c.Metadata.ResourceVersion, 10, 64)
+	if err != nil {
+		return false
+	}
+	theirs, err := strconv.ParseUint(o.Metadata.ResourceVersion, 10, 64)
+	return err == nil && c.Metadata.UID == o.Metadata.UID && mine < theirs
 }
 
 func (c *certificate) issuing() bool { return c.Status.Conditions.isTrue("Issuing") }

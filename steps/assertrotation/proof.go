@@ -147,19 +147,21 @@ func (p *proof) look(ctx context.Context) (secretName string, err error) {
 	return c.Spec.SecretName, nil
 }
 
-// take takes a change of the world in.
-func (p *proof) take(c change) error {
+// take takes a change of the world in; it reports false if it is older than what
+// is known.
+func (p *proof) take(c change) bool {
 	switch {
-	case c.err != nil:
-		return c.err
 	case c.certificate != nil:
+		if p.cert != nil && c.certificate.olderThan(p.cert) {
+			return false
+		}
 		p.cert = c.certificate
 	case c.secret != nil:
 		p.secret = c.secret
 	case c.request != nil:
 		p.requests[c.request.Metadata.UID] = c.request
 	}
-	return nil
+	return true
 }
 
 // settle waits until the wire shows what the Secret holds, at every address and
@@ -174,9 +176,10 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 	for {
 		select {
 		case c := <-p.changes:
-			if err := p.take(c); err != nil {
-				return finding, err
+			if c.err != nil {
+				return finding, c.err
 			}
+			p.take(c)
 		case s := <-p.samples:
 			p.rec.add(s)
 		case <-p.answers:
@@ -241,14 +244,22 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			case a.err != nil:
 				return nil, a.err
 			default:
+				r.asking = false
 				r.line.start = a.at
 				r.line.mark(hopAsked, a.at, "")
+				// The watch may be behind, and the rotation must not end before
+				// what was asked for has begun.
+				if c := (change{certificate: a.cert}); p.take(c) {
+					r.observe(c, p.env.Now())
+				}
 			}
 		case c := <-p.changes:
-			if err := p.take(c); err != nil {
-				return nil, err
+			if c.err != nil {
+				return nil, c.err
 			}
-			r.observe(c, p.env.Now())
+			if p.take(c) {
+				r.observe(c, p.env.Now())
+			}
 		case s := <-p.samples:
 			p.rec.add(s)
 			r.see(s)
@@ -284,8 +295,9 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 
 // requested tells when cert-manager was asked for a renewal.
 type requested struct {
-	at  time.Time
-	err error
+	at   time.Time
+	cert *certificate // as it was then
+	err  error
 }
 
 // ask asks for the renewal, not before earliest.
@@ -298,7 +310,8 @@ func (p *proof) ask(ctx context.Context, earliest time.Time) requested {
 		return requested{err: ctx.Err()}
 	}
 	at := p.env.Now()
-	return requested{at, renew(ctx, p.client, p.spec.Certificate, p.env.Now)}
+	cert, err := renew(ctx, p.client, p.spec.Certificate, p.env.Now)
+	return requested{at, cert, err}
 }
 
 // report adds a rotation to the outputs.

@@ -2,6 +2,8 @@ package assertrotation
 
 import (
 	"crypto/x509"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -122,22 +124,19 @@ func (s *series) show(leaf *x509.Certificate, at time.Time) {
 	s.run++
 }
 
-// onTheWire returns the serials that the addresses show at present, nil if
-// there is none.
+// onTheWire returns the serials that the addresses show at present, each once;
+// nil if there is none.
 func (r *record) onTheWire() any {
 	var list []string
 	for _, s := range r.series {
-		if s.current != nil {
+		if s.current != nil && !slices.Contains(list, tlskit.Serial(s.current)) {
 			list = append(list, tlskit.Serial(s.current))
 		}
 	}
-	switch len(list) {
-	case 0:
+	if len(list) == 0 {
 		return nil
-	case 1:
-		return list[0]
 	}
-	return list
+	return strings.Join(list, ", ")
 }
 
 // failed returns how many probes failed.

@@ -36,6 +36,7 @@ type rotation struct {
 	line    timeline
 	end     ending
 	ended   time.Time
+	asking  bool          // the renewal has not been asked for yet
 	since   time.Time     // since when everything is as it should be; zero if it is not
 	overdue bool          // the switch should be over
 	gap     time.Duration // the longest without a successful probe
@@ -54,6 +55,7 @@ func newRotation(p *proof, index int) *rotation {
 		after:  state{p.cert, p.secret},
 		line:   timeline{start: p.env.Now()},
 		old:    make(map[types.UID]bool),
+		asking: p.spec.Trigger == triggerRenew,
 	}
 	if !p.cert.issuing() {
 		for uid := range p.requests {
@@ -99,7 +101,7 @@ func (r *rotation) over() bool {
 // switched reports whether cert-manager is done and every address shows the new
 // certificate.
 func (r *rotation) switched() bool {
-	return r.target != nil && !r.after.cert.issuing() &&
+	return r.target != nil && !r.asking && !r.after.cert.issuing() &&
 		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
 		r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew)
 }

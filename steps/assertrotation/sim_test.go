@@ -350,7 +350,7 @@ func (w *world) newSpec() *assertrotation.Spec {
 	s.Certificate = assertrotation.Ref{Namespace: namespace, Name: "hello-cert"}
 	s.URL, s.Trust = "https://"+host, w.root.PEM()
 	s.MaxSwitch, s.Settle = engine.Duration(5*time.Second), engine.Duration(5*time.Second)
-	s.Probe.HTTP = "1.1" // cheaper
+	s.Probe.Rate, s.Probe.ConsecutiveNew, s.Probe.HTTP = 10, 6, "1.1" // cheaper than the defaults
 	return s
 }
 

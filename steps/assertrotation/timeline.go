@@ -1,6 +1,7 @@
 package assertrotation
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -9,7 +10,8 @@ import (
 // A hop is a station of a new certificate on its way to the wire.
 type hop string
 
-// The hops, in the order in which they are usually reached.
+// The hops, in the order in which they are reached, except that the wire can be
+// ahead of what the watch tells.
 const (
 	hopAsked       hop = "asked"
 	hopIssuing     hop = "issuing"
@@ -21,6 +23,13 @@ const (
 	hopFirstServed hop = "first on the wire"
 	hopLastServed  hop = "all on the wire"
 )
+
+// rank orders the hops that were reached at the same moment.
+func (h hop) rank() int {
+	return slices.Index([]hop{
+		hopAsked, hopIssuing, hopCreated, hopApproved, hopSigned, hopSecret, hopRevision, hopFirstServed, hopLastServed,
+	}, h)
+}
 
 // A timeline records when the hops of one rotation were first reached.
 type timeline struct {
@@ -79,7 +88,9 @@ func (t *timeline) last() hop {
 // can be ahead of the watch.
 func (t *timeline) lines() []string {
 	sorted := slices.Clone(t.entries)
-	slices.SortStableFunc(sorted, func(a, b entry) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(sorted, func(a, b entry) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.hop.rank(), b.hop.rank()))
+	})
 	lines := make([]string, len(sorted))
 	for i, e := range sorted {
 		lines[i] = fmt.Sprintf("%+.3fs %s", e.at.Sub(t.start).Seconds(), e.hop)

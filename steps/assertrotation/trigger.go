@@ -17,24 +17,27 @@ import (
 
 // renew asks cert-manager to issue the certificate anew, as `cmctl renew` does:
 // it sets the condition Issuing in the status. This bypasses the pause after
-// failed issuances. It does nothing if an issuance is going on.
-func renew(ctx context.Context, client dynamic.Interface, ref Ref, now func() time.Time) error {
+// failed issuances. It does nothing if an issuance is going on. It returns the
+// Certificate as it is then.
+func renew(ctx context.Context, client dynamic.Interface, ref Ref, now func() time.Time) (*certificate, error) {
 	resource := client.Resource(certificates).Namespace(ref.Namespace)
+	var after *unstructured.Unstructured
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		u, err := resource.Get(ctx, ref.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		if !setIssuing(u, now()) {
-			return nil
+		after = u
+		if setIssuing(u, now()) {
+			after, err = resource.UpdateStatus(ctx, u, metav1.UpdateOptions{})
 		}
-		_, err = resource.UpdateStatus(ctx, u, metav1.UpdateOptions{})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("certificate %s: asking for the renewal: %w", ref, kubekit.Classify(err))
+		return nil, fmt.Errorf("certificate %s: asking for the renewal: %w", ref, kubekit.Classify(err))
 	}
-	return nil
+	c, err := decode[certificate](after)
+	return c, engine.Permanent(err)
 }
 
 // setIssuing sets the condition and reports whether that changed anything.

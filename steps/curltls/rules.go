@@ -99,13 +99,14 @@ func (c Certificate) rules() []rule {
 		})
 	}
 	if len(c.DNSNames) > 0 {
-		add("has the names "+strings.Join(c.DNSNames, ", "), c.DNSNames, func(v *visit) (any, bool, string) {
+		want := strings.Join(c.DNSNames, ", ")
+		add("has the names "+want, want, func(v *visit) (any, bool, string) {
 			have := v.conn.Leaf().DNSNames
 			missing := slices.DeleteFunc(slices.Clone(c.DNSNames), func(n string) bool { return slices.Contains(have, n) })
 			if len(missing) > 0 {
-				return have, false, "missing: " + strings.Join(missing, ", ")
+				return strings.Join(have, ", "), false, "missing: " + strings.Join(missing, ", ")
 			}
-			return have, true, ""
+			return strings.Join(have, ", "), true, ""
 		})
 	}
 	if c.Issuer != "" {

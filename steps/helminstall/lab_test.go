@@ -365,7 +365,7 @@ spec:
 	if err := w.apply(only(t, w.edits(s))); err != nil {
 		t.Fatal(err)
 	}
-	gate, service := "ValidatingWebhookConfiguration/"+w.namespace, "Service/"+w.namespace+"/hook"
+	gate, service := "ValidatingWebhookConfiguration/"+w.namespace+"/caBundle", "Service/"+w.namespace+"/hook/endpoints"
 	edits := w.awaitEdits(s, func(edits []engine.Edit) bool { return len(edits) == 2 })
 	if d := cmp.Diff([]string{service, gate}, paths(edits)); d != "" {
 		t.Fatalf("waits (-want +got):\n%s", d)

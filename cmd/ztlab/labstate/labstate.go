@@ -117,26 +117,32 @@ var ErrLocked = errors.New("a lab already runs in this directory")
 // Lock takes the directory for this process until the process ends or unlock
 // is called. It fails with [ErrLocked] when another supervisor has it.
 func (d Dir) Lock() (unlock func(), err error) {
-	f, err := os.OpenFile(d.lockFile(), os.O_CREATE|os.O_RDWR, 0o600)
+	// A plain descriptor: an *os.File that nobody refers to any more would be
+	// closed by the garbage collector, and the lock would go with it.
+	fd, err := syscall.Open(d.lockFile(), syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lab lock: %w", err)
+		return nil, fmt.Errorf("lab lock %s: %w", d.lockFile(), err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		syscall.Close(fd)
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%s: %w", d, ErrLocked)
 		}
 		return nil, fmt.Errorf("lab lock %s: %w", d.lockFile(), err)
 	}
-	return func() { f.Close() }, nil
+	return func() { syscall.Close(fd) }, nil
 }
+
+// Secrets is the directory where ztplan keeps the keys of this lab's Vault:
+// they are of no use without the lab, and go with it.
+func (d Dir) Secrets() string { return filepath.Join(string(d), "secrets") }
 
 // owned are the entries that a lab makes in its directory: Purge removes
 // nothing else, whatever directory it was pointed at.
 func (d Dir) owned() []string {
 	return []string{
 		d.Kubeconfig(), d.PKI(), d.Logs(), d.Etcd(), d.Volumes(), d.Node(), d.ControlPlane(),
-		filepath.Dir(d.Audit()), d.addressFile(), d.Sockets(),
+		filepath.Dir(d.Audit()), d.addressFile(), d.Sockets(), d.Secrets(),
 	}
 }
 

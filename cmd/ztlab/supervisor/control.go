@@ -67,18 +67,6 @@ func (l *Lab) answer(f func(*http.Request) error) http.HandlerFunc {
 	}
 }
 
-func (l *Lab) restart(ctx context.Context, name string) error {
-	node, err := l.running()
-	if err != nil {
-		return err
-	}
-	err = l.plane.Restart(ctx, name)
-	if errors.Is(err, controlplane.ErrUnknownPart) && node != nil {
-		return node.Restart(ctx, name)
-	}
-	return err
-}
-
 // errHold explains why a container cannot be held down.
 var errHold = errors.New("only parts of the control plane can be held down: the node starts a container again as a kubelet does")
 

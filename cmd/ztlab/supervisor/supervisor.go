@@ -11,13 +11,10 @@ import (
 	"io"
 	"log"
 	"net"
-	"net/http"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -27,7 +24,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/netproxy"
 	"github.com/ztplan/ztplan/cmd/ztlab/nodeport"
 	"github.com/ztplan/ztplan/cmd/ztlab/process"
-	"github.com/ztplan/ztplan/cmd/ztlab/storage"
 )
 
 // NodeName is the name of the lab's one node; kind's for a cluster "ztlab".
@@ -54,8 +50,10 @@ type Options struct {
 	// OpenLog returns where the supervisor's log goes. It is called once, when
 	// the state directory is prepared; Run closes what it returns.
 	OpenLog func(labstate.Dir) (io.WriteCloser, error)
-	// Ready is called once, when every part answers.
-	Ready func(labstate.Status)
+	// Ready is called once, when every part answers; Stopping when the lab
+	// begins to end. Both may be nil.
+	Ready    func(labstate.Status)
+	Stopping func()
 	Composition
 }
 
@@ -80,13 +78,14 @@ type Lab struct {
 }
 
 // Run runs a lab until ctx ends or somebody asks it to stop on its socket.
-// When it returns, no process of the lab is left.
+// When it returns, no process of the lab is left but this one, which keeps the
+// lock of the directory for the rest of its life: a process runs one lab.
 func Run(ctx context.Context, o Options) (err error) {
-	unlock, err := o.Dir.Lock()
-	if err != nil {
+	// Held until the process ends: who gets the lock next knows that this
+	// process is gone.
+	if _, err := o.Dir.Lock(); err != nil {
 		return err
 	}
-	defer unlock()
 	if o.Fresh {
 		if err := o.Dir.Purge(); err != nil {
 			return fmt.Errorf("forget the last lab: %w", err)
@@ -117,6 +116,9 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if o.Stopping != nil {
+		context.AfterFunc(ctx, o.Stopping)
+	}
 	l := &Lab{options: o, log: logger, dir: o.Dir, address: address, group: process.NewGroup(), stop: stop}
 	defer l.group.Close()
 	return l.run(ctx)
@@ -202,132 +204,6 @@ func (l *Lab) closeCharts() {
 	if l.chart != nil {
 		_ = l.chart.Close()
 	}
-}
-
-// runNode starts what needs the API server, in the order in which the parts
-// need each other, and returns when the lab has ended.
-func (l *Lab) runNode(ctx context.Context, containers, apiServer net.Listener) error {
-	starting, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := l.plane.WaitPart(starting, controlplane.APIServer); err != nil {
-		return stopped(ctx, err)
-	}
-	node, err := l.newNode(containers.Addr().String())
-	if err != nil {
-		return err
-	}
-	directory, err := l.newDirectory(node)
-	if err != nil {
-		return err
-	}
-	factory := informers.NewSharedInformerFactory(l.api, 0)
-	if err := directory.Watch(factory); err != nil {
-		return err
-	}
-	ports, err := nodeport.New(l.address, directory, factory, l.log.Printf)
-	if err != nil {
-		return err
-	}
-	volumes, err := storage.New(l.api, factory, l.dir.Volumes(), l.log.Printf)
-	if err != nil {
-		return err
-	}
-	l.set(node, ports)
-
-	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopRunning()
-	factory.Start(running.Done())
-	proxy := netproxy.NewServer(directory, l.log)
-	defer proxy.Close()
-	for _, listener := range []net.Listener{containers, apiServer} {
-		go func() {
-			if err := proxy.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				l.log.Printf("proxy: %v", err)
-			}
-		}()
-	}
-	var parts sync.WaitGroup
-	defer parts.Wait()
-	defer stopRunning()
-	parts.Go(func() { ports.Run(running) })
-	parts.Go(func() { volumes.Run(running) })
-
-	nodeDone := l.startNode(running, node)
-	if err := l.waitReady(starting, directory); err != nil {
-		return stopped(ctx, err)
-	}
-	l.announce(ctx)
-	select {
-	case err := <-nodeDone:
-		return fmt.Errorf("node: %w", err)
-	case <-ctx.Done():
-	}
-	stopRunning()
-	select {
-	case <-nodeDone:
-	case <-time.After(nodeGrace):
-		l.log.Printf("node: containers did not end within %v; killing them", nodeGrace)
-	}
-	return nil
-}
-
-// stopped turns an error that only says that the lab was asked to end into nil.
-func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-func (l *Lab) newNode(proxy string) (Node, error) {
-	if l.options.NewNode == nil {
-		return nil, nil
-	}
-	node, err := l.options.NewNode(NodeConfig{
-		Client: l.client, Name: NodeName, Address: l.address,
-		StateDir: l.dir.Node(), Executable: l.options.Executable,
-		ProxyURL: "http://" + proxy, APIServer: l.plane.Server(), CAFile: l.plane.CAFile(),
-		Logf: l.log.Printf,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
-	}
-	return node, nil
-}
-
-func (l *Lab) newDirectory(node Node) (*netproxy.Directory, error) {
-	d := &netproxy.Directory{
-		APIServer: l.plane.Address(), AdvertiseAddress: controlplane.AdvertiseAddress, NodeAddress: l.address,
-	}
-	if node == nil {
-		return d, nil
-	}
-	d.Pods, d.Kubelet = node, node.KubeletAddress()
-	_, port, err := net.SplitHostPort(d.Kubelet)
-	if err != nil {
-		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
-	}
-	if d.KubeletPort, err = strconv.Atoi(port); err != nil {
-		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
-	}
-	return d, nil
-}
-
-// startNode returns a channel that says how the node ended.
-func (l *Lab) startNode(ctx context.Context, node Node) <-chan error {
-	done := make(chan error, 1)
-	if node == nil {
-		context.AfterFunc(ctx, func() { done <- nil })
-		return done
-	}
-	go func() {
-		err := node.Run(ctx)
-		if err == nil && ctx.Err() == nil {
-			err = errors.New("ended by itself")
-		}
-		done <- err
-	}()
-	return done
 }
 
 func (l *Lab) set(node Node, ports *nodeport.Forwarder) {

@@ -135,7 +135,7 @@ func (o *Operation) settle(cfg *action.Configuration, r *Release) error {
 }
 
 func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, namespace string) (*action.Configuration, error) {
-	g, err := newGetter(ctx, cluster, namespace)
+	g, err := newGetter(ctx, env, cluster, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluste
 	if err != nil {
 		return nil, err
 	}
-	logf := func(format string, args ...any) { env.Logf("helm: "+format, args...) }
+	logf := func(format string, args ...any) { env.Logf("helm: %s", strings.TrimSpace(fmt.Sprintf(format, args...))) }
 	kc := kube.New(g)
 	kc.Namespace, kc.Log = namespace, logf
 	// Helm's own context would end the recording of a failed release too.

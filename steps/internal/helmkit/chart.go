@@ -61,10 +61,6 @@ func (c *Chart) load() (*chart.Chart, error) { return loader.LoadFiles(c.files) 
 // Deprecated reports whether the chart's authors gave it up.
 func (c *Chart) Deprecated() bool { return c.parsed.Metadata.Deprecated }
 
-// KubeVersion is the range of Kubernetes versions that the chart supports, as
-// the chart writes it; empty means all.
-func (c *Chart) KubeVersion() string { return c.parsed.Metadata.KubeVersion }
-
 // templates is the digest of what a stored release keeps of the chart's text:
 // templates, files and schema, but neither subcharts nor unchanged defaults.
 func templates(c *chart.Chart) string {

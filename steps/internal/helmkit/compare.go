@@ -84,7 +84,10 @@ func put(m map[string]any, key string, v any) {
 // repairs says what will be done about a release that is not deployed.
 func repairs(r *Release) string {
 	what := "an upgrade completes it"
-	if !r.EverDeployed {
+	switch {
+	case r.Status == release.StatusUninstalled.String():
+		return "its history was kept when it was uninstalled"
+	case !r.EverDeployed:
 		what = "it is installed again over what is there; nothing is deleted"
 	}
 	if r.pending() {

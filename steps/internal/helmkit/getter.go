@@ -2,6 +2,7 @@ package helmkit
 
 import (
 	"context"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/discovery"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -22,8 +24,9 @@ type getter struct {
 	namespace string
 }
 
-func newGetter(ctx context.Context, cluster *kubekit.Cluster, namespace string) (*getter, error) {
+func newGetter(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, namespace string) (*getter, error) {
 	config := configFor(ctx, cluster)
+	config.WarningHandlerWithContext = &warnings{env: env}
 	d, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, err
@@ -49,4 +52,20 @@ func (g *getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
 	return clientcmd.NewDefaultClientConfig(clientcmdapi.Config{}, &clientcmd.ConfigOverrides{
 		Context: clientcmdapi.Context{Namespace: g.namespace},
 	})
+}
+
+// warnings shows what the API server remarks on a chart's objects, once.
+type warnings struct {
+	env  *engine.Env
+	seen sync.Map
+}
+
+// HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
+func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, code int, _ string, text string) {
+	if code != 299 || text == "" {
+		return
+	}
+	if _, again := w.seen.LoadOrStore(text, true); !again {
+		w.env.Warnf("the API server says: %s", text)
+	}
 }

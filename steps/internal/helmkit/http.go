@@ -96,7 +96,7 @@ func (f *fetcher) get(ctx context.Context, address, etag, modified string, limit
 	case resp.StatusCode == http.StatusNotModified && (etag != "" || modified != ""):
 		return reply{unchanged: true}, nil
 	case resp.StatusCode != http.StatusOK:
-		return reply{}, refused(u, resp, f.username != "")
+		return reply{}, refused(u, resp.StatusCode, f.username != "")
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
@@ -146,8 +146,7 @@ func (r refusal) Unwrap() error        { return r.error }
 func (r refusal) Is(target error) bool { return target == errRefused }
 
 // refused explains an answer other than 200.
-func refused(u *url.URL, resp *http.Response, hadCredentials bool) error {
-	code := resp.StatusCode
+func refused(u *url.URL, code int, hadCredentials bool) error {
 	err := error(refusal{fmt.Errorf("%s: %d %s", u.Redacted(), code, strings.ToLower(http.StatusText(code)))})
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:

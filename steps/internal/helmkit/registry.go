@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -203,8 +202,7 @@ func registryError(ctx context.Context, named, address string, s Source, err err
 	var resp *errcode.ErrorResponse
 	switch {
 	case errors.As(err, &resp):
-		u := *resp.URL
-		return fmt.Errorf("chart %s: %w", named, refused(&u, &http.Response{StatusCode: resp.StatusCode, Body: io.NopCloser(nil)}, s.Username != ""))
+		return fmt.Errorf("chart %s: %w", named, refused(resp.URL, resp.StatusCode, s.Username != ""))
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return engine.WithHint(engine.Permanent(refusal{fmt.Errorf("chart %s: the registry wants credentials", named)}), "set username and password")
 	case errors.Is(err, engine.ErrPermanent):

@@ -123,10 +123,11 @@ func (s *State) NotReady(ctx context.Context) ([]engine.Edit, error) {
 	return append(edits, gates...), err
 }
 
-// settled waits until the object is ready or cannot get ready. On the way it
-// looks at nothing else: a Deployment changes a dozen times while it starts.
+// settled waits until the object is ready, gone or given up by its controller.
+// On the way it looks at nothing else: a Deployment changes a dozen times while
+// it starts.
 func (s *State) settled(ctx context.Context, st kubekit.Status) error {
-	for !st.Done && !st.Failed && st.Object != nil {
+	for {
 		if err := s.cluster.AwaitChange(ctx, st.Watch...); err != nil {
 			return err
 		}
@@ -134,9 +135,10 @@ func (s *State) settled(ctx context.Context, st kubekit.Status) error {
 		if err != nil {
 			return err
 		}
-		st = have[0]
+		if st = have[0]; st.Done || st.Failed || st.Object == nil {
+			return nil
+		}
 	}
-	return nil
 }
 
 func (s *State) await(path, have, want string, watches []kubekit.Watch) engine.Edit {
@@ -175,7 +177,7 @@ func (s *State) webhooks(ctx context.Context) ([]engine.Edit, error) {
 			}
 		}
 		if len(waiting) > 0 {
-			edits = append(edits, s.await(st.Ref.String(), "no caBundle yet for "+strings.Join(waiting, ", "), "caBundle", st.Watch))
+			edits = append(edits, s.await(st.Ref.String()+"/caBundle", "none yet for "+strings.Join(waiting, ", "), "set", st.Watch))
 		}
 	}
 	for ref := range services {
@@ -213,7 +215,7 @@ func (s *State) endpoints(ctx context.Context, service kubekit.Ref) (engine.Edit
 			}
 		}
 	}
-	return s.await(service.String(), "no ready endpoint for its webhooks", "ready endpoint", []kubekit.Watch{
+	return s.await(service.String()+"/endpoints", "none is ready to answer for webhooks", "ready", []kubekit.Watch{
 		{Ref: slice, Selector: selector, ResourceVersion: list.GetResourceVersion()},
 	}), false, nil
 }

@@ -148,6 +148,7 @@ func Env(t testing.TB) *engine.Env {
 		Logf:     logf("log: "),
 		Statusf:  logf("status: "),
 		Warnf:    logf("warning: "),
+		Record:   func(name string, data any) { t.Logf("record: %s: %v", name, data) },
 		Conceal:  func(...engine.Secret) {},
 	}
 }

@@ -216,8 +216,18 @@ func newHTTPFailure(endpoint string, err error) *Failure {
 		f.Reason = "the TLS handshake succeeded, but the request was not answered in time"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		f.Reason = "the connection was closed before the answer was complete"
+	case closedIdle(err):
+		f.Reason = "the server has closed the connection since the last answer"
 	}
 	return f
+}
+
+// closedIdle recognises what package net/http says about a connection that
+// ended while no request was under way; it exports no errors for that.
+func closedIdle(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "server closed idle connection") || strings.Contains(text, "client conn not usable") ||
+		strings.Contains(text, "client conn is closed")
 }
 
 func isTimeout(err error) bool {

@@ -60,8 +60,10 @@ func CAInjector(ctx context.Context, spec container.Spec, report func(container.
 	if err != nil {
 		return err
 	}
-	if err := awaitResources(ctx, rest); err != nil {
-		return err
+	if *config.EnableDataSourceConfig.Certificates {
+		if err := awaitResources(ctx, rest, "certificates"); err != nil {
+			return err
+		}
 	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{kubescheme.AddToScheme, apiext.AddToScheme, apireg.AddToScheme, cmapi.AddToScheme} {

@@ -151,7 +151,10 @@ func TestEveryNeededControllerIsLinked(t *testing.T) {
 func TestKubeconfigNamesTheTokenFile(t *testing.T) {
 	spec := container.Spec{
 		Namespace: "cert-manager", Pod: "p", Dir: t.TempDir(),
-		APIServer: "https://127.0.0.1:6443", TokenFile: "/pod/token", CAFile: filepath.Join(t.TempDir(), "ca.crt"),
+		APIServer: "https://127.0.0.1:6443", TokenFile: filepath.Join(t.TempDir(), "token"), CAFile: filepath.Join(t.TempDir(), "ca.crt"),
+	}
+	if err := os.WriteFile(spec.TokenFile, []byte("first"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
@@ -167,7 +170,7 @@ func TestKubeconfigNamesTheTokenFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Host != spec.APIServer || config.BearerTokenFile != spec.TokenFile || config.BearerToken != "" || config.CAFile != spec.CAFile || config.Insecure {
+	if config.Host != spec.APIServer || config.BearerTokenFile != spec.TokenFile || config.CAFile != spec.CAFile || config.Insecure {
 		t.Errorf("configuration %+v", config)
 	}
 	spec.TokenFile = ""

@@ -77,7 +77,7 @@ func Controller(ctx context.Context, spec container.Spec, report func(container.
 	if err != nil {
 		return err
 	}
-	if err := awaitResources(ctx, root.RESTConfig); err != nil {
+	if err := awaitResources(ctx, root.RESTConfig, "certificates", "certificaterequests", "issuers", "clusterissuers"); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -13,8 +13,8 @@ const (
 // Paths of the Admin API. An object is at Prefix + kind + "/" + id.
 const (
 	Prefix = "/apisix/admin/"
-	// StatePath is the stand-in's own: the control plane PUTs a [State] there.
-	// Upstream has nothing like it.
+	// StatePath is the stand-in's own: the control plane PUTs a [State] there,
+	// and GET says which was the last. Upstream has nothing like it.
 	StatePath = "/ztlab/state"
 )
 

@@ -16,6 +16,8 @@ import (
 //	  ztlab.ztplan.dev/upstream-bugs=one-worker-stale,drop-connections-on-reload
 //
 // Removing it ends the bugs. A bug that takes a time is written name=duration.
+// The bugs are in effect once GET [StatePath] of the gateway's Admin API names
+// them.
 const BugsAnnotation = "ztlab.ztplan.dev/upstream-bugs"
 
 // A Bug is a known fault of the real components that the stand-ins can show.
@@ -23,7 +25,8 @@ type Bug string
 
 // The bugs.
 const (
-	// SecretNeverPushed: a changed Secret does not reach the gateway
+	// SecretNeverPushed: a changed Secret does not reach the gateway until its
+	// ApisixTls changes or the controller is restarted
 	// (apache/apisix-ingress-controller#2673, in 2.0.0-rc1 to rc5).
 	SecretNeverPushed Bug = "secret-update-never-pushed"
 	// OneWorkerStale: the first worker takes no update any more, until it is

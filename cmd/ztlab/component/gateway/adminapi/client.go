@@ -71,6 +71,13 @@ func (e Endpoint) Tell(ctx context.Context, state State) error {
 	return e.do(ctx, http.MethodPut, StatePath, state, nil)
 }
 
+// State reads what the gateway was told last.
+func (e Endpoint) State(ctx context.Context) (State, error) {
+	var state State
+	err := e.do(ctx, http.MethodGet, StatePath, nil, &state)
+	return state, err
+}
+
 func (e Endpoint) do(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

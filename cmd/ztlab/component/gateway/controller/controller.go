@@ -28,6 +28,7 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
@@ -146,9 +147,10 @@ type object struct {
 
 // wanted is what one object asks the gateways behind a GatewayProxy to serve.
 type wanted struct {
-	proxy  types.NamespacedName
-	ssls   []adminapi.SSL
-	routes []adminapi.Route
+	proxy      types.NamespacedName
+	generation int64 // of the object
+	ssls       []adminapi.SSL
+	routes     []adminapi.Route
 }
 
 func newController(options Options, typed kubernetes.Interface, untyped dynamic.Interface) *controller {
@@ -208,7 +210,14 @@ func (c *controller) watch() error {
 		c.everything()
 		c.schedule(name)
 	})
-	on(factory.Networking().V1().IngressClasses().Informer(), func(types.NamespacedName, any) { c.everything() })
+	on(factory.Networking().V1().IngressClasses().Informer(), func(_ types.NamespacedName, event any) {
+		c.everything()
+		if class, ok := event.(*networkingv1.IngressClass); ok {
+			if proxy, leads := parameters(class); leads {
+				c.schedule(proxy)
+			}
+		}
+	})
 	on(factory.Core().V1().Secrets().Informer(), func(name types.NamespacedName, _ any) { c.secretChanged(name) })
 	on(factory.Core().V1().Services().Informer(), func(name types.NamespacedName, _ any) { c.serviceChanged(name) })
 	on(factory.Discovery().V1().EndpointSlices().Informer(), func(name types.NamespacedName, event any) {
@@ -223,7 +232,6 @@ func (c *controller) watch() error {
 // first looks at every object once before anything is written: a gateway would
 // lose what has not been looked at yet.
 func (c *controller) first(ctx context.Context) {
-	c.Log.Warn("DEBUG first", "tls", len(list[apisixTLS](c.tls)), "classes", func() int { l, _ := c.classes.List(labelsEverything()); return len(l) }())
 	look := func(key object) {
 		if err := c.reconcile(ctx, key); err != nil {
 			c.queue.AddRateLimited(key)

@@ -283,13 +283,13 @@ func TestSecretNeverPushed(t *testing.T) {
 			w := newWorld(t)
 			w.app(t)
 			g := w.gateway(t)
-			running := w.control(t, func(o *controller.Options) { o.Bugs = c.version })
+			w.control(t, func(o *controller.Options) { o.Bugs = c.version })
 			before := w.secret(t, "hello-tls", site)
 			w.tls(t, "hello-tls", w.name, site)
 			g.serves(t, site, before)
 			if c.annotation != "" {
 				w.bugs(t, c.annotation)
-				gatewaytest.Eventually(t, "the annotation being heard", func() bool { return w.heard(t, running) })
+				g.shows(t, c.annotation)
 			}
 			after := w.secret(t, "hello-tls", site)
 			// Another object is pushed after the Secret has changed.
@@ -308,26 +308,6 @@ func TestSecretNeverPushed(t *testing.T) {
 			}
 		})
 	}
-}
-
-// heard says whether the controller has looked at the GatewayProxy again: a new
-// object of the world has been accepted since.
-func (w *world) heard(t *testing.T, _ *running) bool {
-	t.Helper()
-	w.route(t, "marker", fmt.Sprintf("m%d.test", time.Now().UnixNano()))
-	o, err := w.untyped.Resource(routes).Namespace(w.name).Get(t.Context(), "marker", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	generation := o.GetGeneration()
-	gatewaytest.Eventually(t, "the marker accepted", func() bool {
-		conditions := w.conditions(t, routes, "marker")
-		return len(conditions) == 1 && conditions[0].ObservedGeneration == generation
-	})
-	if err := w.untyped.Resource(routes).Namespace(w.name).Delete(t.Context(), "marker", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	return true
 }
 
 // The annotation reaches the gateways, and an unknown bug does no harm.
@@ -350,14 +330,12 @@ func TestBugsReachGateways(t *testing.T) {
 		}
 		return found
 	}
-	// The bug shows with one of the next rotations: when it has arrived.
-	var after string
-	gatewaytest.Eventually(t, "one worker of three with an old certificate, for good", func() bool {
-		after = w.secret(t, "hello-tls", site)
-		gatewaytest.Eventually(t, "the new certificate", func() bool { return seen()[after] >= 6 })
-		found := seen()
-		return found[after] == 6 && len(found) == 2
-	})
+	g.shows(t, "one-worker-stale")
+	after := w.secret(t, "hello-tls", site)
+	gatewaytest.Eventually(t, "the new certificate on two workers", func() bool { return seen()[after] == 6 })
+	if diff := cmp.Diff(map[string]int{before: 3, after: 6}, seen()); diff != "" {
+		t.Errorf("certificates seen (-want +got):\n%s", diff)
+	}
 	w.bugs(t, "no-such-bug")
 	g.serves(t, site, after)
 }

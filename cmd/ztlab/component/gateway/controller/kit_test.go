@@ -191,9 +191,13 @@ const (
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := lab(t)
-	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
+	prefix := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
+	namespace, err := c.typed.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := namespace.Name
 	w := &world{cluster: c, name: name, authority: gatewaytest.NewAuthority(t), addresses: map[string]string{}}
-	c.namespace(t, name)
 	t.Cleanup(func() {
 		c.typed.NetworkingV1().IngressClasses().Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{})
 	})
@@ -477,6 +481,15 @@ func (g *gateway) serves(t *testing.T, name, serial string) {
 
 func (g *gateway) admin() adminapi.Endpoint {
 	return adminapi.Endpoint{Base: "http://" + g.addresses[adminPort], Key: adminKey, HTTP: http.DefaultClient}
+}
+
+// shows waits until the bugs are in effect.
+func (g *gateway) shows(t *testing.T, bugs string) {
+	t.Helper()
+	gatewaytest.Eventually(t, "the gateway showing "+bugs, func() bool {
+		state, err := g.admin().State(t.Context())
+		return err == nil && state.Bugs.String() == bugs
+	})
 }
 
 // A running is a controller under test.

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -82,4 +83,17 @@ func (c *controller) proxy(name types.NamespacedName) (*gatewayProxy, error) {
 		return nil, fmt.Errorf("gateway proxy %s not found", name)
 	}
 	return found, nil
+}
+
+// ours says whether an IngressClass of ours leads to a GatewayProxy. Another
+// controller's gateways are not written to.
+func (c *controller) ours(proxy types.NamespacedName) (bool, error) {
+	all, err := c.classes.List(labels.Everything())
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(class *networkingv1.IngressClass) bool {
+		name, leads := parameters(class)
+		return leads && name == proxy && class.Spec.Controller == c.ControllerName
+	}), nil
 }

@@ -40,6 +40,9 @@ func (c *controller) reconcile(ctx context.Context, key object) error {
 			return nil
 		}
 		return c.accept(ctx, key, o.Spec.IngressClassName, o.ObjectMeta, o.Status, "The apisix tls has been accepted and synced to APISIX", func() (wanted, error) {
+			if before, ok := c.deaf(key, o); ok {
+				return before, nil
+			}
 			ssl, err := c.translateTLS(o)
 			return wanted{ssls: []adminapi.SSL{ssl}}, err
 		})
@@ -102,7 +105,7 @@ func (c *controller) accept(ctx context.Context, key object, class string, meta 
 	// the gateways wait for.
 	err = c.setStatus(ctx, key, meta, have, condition)
 	if leads {
-		want.proxy = proxy
+		want.proxy, want.generation = proxy, meta.Generation
 		c.want(key, want)
 	}
 	return err
@@ -129,6 +132,18 @@ func (c *controller) forget(key object) {
 	if ok {
 		c.schedule(before.proxy)
 	}
+}
+
+// deaf returns what an ApisixTls asked for before, when its Secret is not to be
+// looked at again because of the bug.
+func (c *controller) deaf(key object, o *apisixTLS) (wanted, bool) {
+	if !c.bugsOf(o.Spec.IngressClassName).Has(adminapi.SecretNeverPushed) {
+		return wanted{}, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, ok := c.wanted[key]
+	return before, ok && before.generation == o.Generation
 }
 
 // translateTLS makes the certificate object of an ApisixTls.

@@ -100,6 +100,9 @@ func (c *controller) note(proxy types.NamespacedName, err error) {
 // again says that some gateway could not be written to; the error is that of
 // all of them.
 func (c *controller) sync(ctx context.Context, name types.NamespacedName) (again bool, err error) {
+	if ours, err := c.ours(name); err != nil || !ours {
+		return false, err
+	}
 	proxy, err := get[gatewayProxy](c.proxies, name)
 	if err != nil || proxy == nil {
 		return false, err

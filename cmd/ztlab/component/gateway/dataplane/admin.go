@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
@@ -24,6 +25,8 @@ type admin struct {
 	keys  []Key
 	told  func(adminapi.State) // called when the control plane has spoken
 	log   *slog.Logger
+
+	synced atomic.Bool // the control plane's last word
 }
 
 // newAdmin returns the Admin API's handler.
@@ -53,6 +56,9 @@ func newAdmin(a *admin) http.Handler {
 		public:  func(r adminapi.Route) adminapi.Route { return r },
 	})
 	mux.HandleFunc("PUT "+adminapi.StatePath, a.state)
+	mux.HandleFunc("GET "+adminapi.StatePath, func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, adminapi.State{Bugs: a.store.bugs(), Synced: a.synced.Load()})
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, fmt.Sprintf("the stand-in's Admin API has no %s %s: it keeps ssls and routes", r.Method, r.URL.Path))
 	})
@@ -108,6 +114,7 @@ func (a *admin) state(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusInternalServerError, err.Error())
 		return
 	}
+	a.synced.Store(state.Synced)
 	a.told(state)
 	reply(w, http.StatusOK, state)
 }

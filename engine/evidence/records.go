@@ -1,0 +1,114 @@
+package evidence
+
+import "time"
+
+// A Certificate is a public certificate that was seen.
+type Certificate struct {
+	PEM         string    `json:"pem"`         // the leaf alone
+	Chain       []string  `json:"chain"`       // what came with it, PEM, in order
+	Serial      string    `json:"serial"`      // colon-separated lower-case hex
+	Fingerprint string    `json:"fingerprint"` // SHA-256 of the DER, lower-case hex
+	PublicKey   string    `json:"publicKey"`   // SHA-256 of the SubjectPublicKeyInfo, lower-case hex
+	NotBefore   time.Time `json:"notBefore"`
+	NotAfter    time.Time `json:"notAfter"`
+}
+
+// A Rule is one line of a proof's pass rule, with what was measured: both in
+// the same unit, so that the verdict can be computed again: Verdict says how the
+// name decides what is compared. Neither Limit nor Saw may be nil. Where a
+// rotation's records hold what was measured, Saw must be what they add up to:
+// maxFailures the failures of all endpoints, maxGap the longest gap of all, and
+// maxSwitch the time from hop "secret" to hop "last-on-wire".
+type Rule struct {
+	Name  string `json:"name"` // "maxFailures", "maxGap", "maxSwitch", "newKey", …
+	Limit any    `json:"limit"`
+	Saw   any    `json:"saw"`
+	Holds bool   `json:"holds"`
+}
+
+// Record names, the first argument of Env.Record.
+const (
+	RecordRotation  = "rotation"  // a Rotation
+	RecordHandshake = "handshake" // a Handshake
+	RecordDenial    = "denial"    // a Denial
+	RecordChart     = "chart"     // a Chart
+)
+
+// A Rotation is what assertRotation measured: one record for each rotation.
+type Rotation struct {
+	Namespace string        `json:"namespace"`
+	Name      string        `json:"name"` // of the cert-manager Certificate
+	Number    int           `json:"number"`
+	Trigger   string        `json:"trigger"`
+	KeyPolicy string        `json:"keyPolicy"`    // rotationPolicy: Always or Never
+	Trust     []string      `json:"trust"`        // PEM of the roots that verification used
+	Server    string        `json:"server"`       // the name that was asked for and verified
+	Certs     []Certificate `json:"certificates"` // [0] old, [1] new, others that were seen after
+	Hops      []Hop         `json:"hops"`
+	Endpoints []Endpoint    `json:"endpoints"`
+	Rules     []Rule        `json:"rules"`
+	Began     time.Time     `json:"began"`
+	Ended     time.Time     `json:"ended"`
+}
+
+// A Hop is one point that the renewed certificate passed.
+type Hop struct {
+	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, gateway, first-on-wire, last-on-wire
+	At   time.Time `json:"at"`
+}
+
+// An Endpoint is what the clients of one address saw.
+type Endpoint struct {
+	Address  string         `json:"address"`
+	Attempts int            `json:"attempts"`
+	Failures map[string]int `json:"failures,omitempty"` // by class: dial, alert, verify, http, timeout
+	// Samples are the handshakes in order of their start. Cert is the index in
+	// the rotation's certificates, -1 when it failed.
+	Samples []Sample `json:"samples"`
+	// LongestGapSeconds is the longest time between two successful handshakes.
+	LongestGapSeconds float64 `json:"longestGapSeconds"`
+	// Latency holds percentiles in seconds, "p50", "p90", "p99", "max", for the
+	// phases before, during and after the switch.
+	Latency map[string]map[string]float64 `json:"latency,omitempty"`
+}
+
+// A Sample is one handshake, or a run of equal ones when there are thousands.
+type Sample struct {
+	At      float64 `json:"at"`              // seconds after the rotation began
+	Seconds float64 `json:"seconds"`         // what the handshake took; the mean of a run
+	Cert    int     `json:"cert"`            // index of the certificate, -1 for a failure
+	Class   string  `json:"class,omitempty"` // of a failure
+	Count   int     `json:"count,omitempty"` // handshakes in this run; 0 means 1
+}
+
+// A Handshake is what curlTLS saw.
+type Handshake struct {
+	URL         string      `json:"url"`
+	Address     string      `json:"address"`
+	TLS         string      `json:"tls"` // "TLS 1.3"
+	Cipher      string      `json:"cipher"`
+	Protocol    string      `json:"protocol"`
+	Status      int         `json:"status"`
+	Trust       []string    `json:"trust"`
+	Certificate Certificate `json:"certificate"`
+	Rules       []Rule      `json:"rules,omitempty"`
+	At          time.Time   `json:"at"`
+}
+
+// A Denial is something that had to be refused.
+type Denial struct {
+	What    string    `json:"what"`
+	Refused bool      `json:"refused"`
+	By      string    `json:"by"`     // who answered
+	Answer  string    `json:"answer"` // the refusal, word for word, redacted
+	At      time.Time `json:"at"`
+}
+
+// A Chart is what helmInstall installed.
+type Chart struct {
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	AppVersion string `json:"appVersion,omitempty"`
+	Repository string `json:"repository,omitempty"`
+	Digest     string `json:"digest"` // SHA-256 of the packaged chart, lower-case hex
+}
