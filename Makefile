@@ -6,12 +6,11 @@ SHELL := bash
 
 BIN := $(CURDIR)/bin
 GO ?= go
-export CGO_ENABLED := 0
 
 # The race detector needs a C compiler; without one the tests run without it,
 # and say so.
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
-TEST := CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -count=1
+TEST := $(GO) test $(RACE) -count=1
 
 .PHONY: help build ztplan ztlab lab test test-main test-lab bench check gen fmt vet fuzz clean
 
@@ -21,11 +20,11 @@ help: ## show this list
 build: ztplan ztlab ## build both binaries into bin/
 
 ztplan:
-	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ztplan ./cmd/ztplan
+	$(GO) build -ldflags '-s -w' -o $(BIN)/ztplan ./cmd/ztplan
 
 ztlab:
 	cd cmd/ztlab && $(GO) run ./charts/gen
-	cd cmd/ztlab && $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ztlab .
+	cd cmd/ztlab && $(GO) build -ldflags '-s -w' -o $(BIN)/ztlab .
 
 lab: build ## run plans/lab.yaml on the embedded lab, show the proof, stop the lab
 	$(BIN)/ztplan run plans/lab.yaml --lab

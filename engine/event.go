@@ -8,6 +8,10 @@ import "time"
 // The record is flat: fields that do not apply are left out. Values are
 // already redacted.
 type Event struct {
+	// Schema is EventSchema on the first event of a stream, and left out on the
+	// others.
+	Schema string `json:"schema,omitempty"`
+
 	Time   time.Time `json:"time"`
 	Action Action    `json:"action"`
 	Plan   string    `json:"plan,omitempty"`
@@ -39,6 +43,11 @@ type Event struct {
 	Outputs map[string]any `json:"outputs,omitempty"` // redacted, on converged and proved
 	Summary *Summary       `json:"summary,omitempty"` // on end
 }
+
+// EventSchema names the form of the events. A field or an action may be added
+// under the same name; when one changes its meaning or goes, the name changes.
+// The form is in schemas/event.schema.json.
+const EventSchema = "ztplan.dev/events/v1"
 
 // An Action says what an Event is about.
 type Action string
@@ -86,4 +95,12 @@ type Summary struct {
 	WallSeconds     float64  `json:"wallSeconds"`
 	CriticalSeconds float64  `json:"criticalSeconds"`
 	CriticalPath    []string `json:"criticalPath"`
+
+	// Digest stands for all edits that a dry run found: step, path, have, want,
+	// and for what is known after other steps the inputs and the files they
+	// name. Secrets count as redacted. Equal edits have equal digests, whatever
+	// the order in which steps were done. It is left out when a step could not
+	// be looked at. Digests holds the same for each step with edits.
+	Digest  string            `json:"digest,omitempty"`
+	Digests map[string]string `json:"digests,omitempty"`
 }

@@ -40,6 +40,8 @@ type app struct {
 	report     string
 	noColor    bool
 	verbose    bool
+
+	safety safety // of a run that writes
 }
 
 func (a *app) rootCommand() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -25,6 +26,13 @@ func (a *app) runCommand() *cobra.Command {
 runs the proofs. A second run writes nothing; a killed run is continued by
 running it again.
 
+With --expect it first looks at everything and refuses, before any write, if the
+edits are no longer those that were reviewed in a dry run. A Lease in the cluster
+keeps two runs of one plan from writing at the same time: it is taken before the
+first write and frees itself within 30 s when its run is killed. What a run did
+is in its journal, below $XDG_STATE_HOME/ztplan/runs, with --lab in the lab's
+directory.
+
 Exit status: 0 converged and proved, 1 a step failed, 2 (with --dry-run) there
 are differences, 3 the plan is invalid and nothing was contacted, 130
 interrupted.`,
@@ -34,11 +42,16 @@ interrupted.`,
 			if dryRun {
 				mode = run.DryRun
 			}
+			if dryRun && a.safety.expect != "" {
+				return &exitError{code: exitInvalid, text: "--expect and --dry-run contradict each other",
+					hint: "a dry run prints the digest; give it to a run without --dry-run"}
+			}
 			return a.run(cmd.Context(), args[0], mode)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the differences; write nothing anywhere")
 	cmd.Flags().BoolVar(&a.keep, "keep", false, "with --lab: leave a lab that this run started up")
+	a.safety.flags(cmd)
 	cmd.Flags().StringVar(&a.charts, "charts", "", "with --lab: serve the packaged charts in this `directory` instead of the lab's own")
 	return cmd
 }
@@ -74,18 +87,29 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 			err = cerr
 		}
 	}()
-	sink, closeSink := a.sink(mode)
-	res, rerr := run.Run(ctx, nodes(p, chosen), run.Options{
-		Mode: mode, Parallel: a.parallel, Env: *env, Sink: sink, Kill: a.kill,
+	opts := run.Options{
+		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.kill,
 		Secrets: p.Secrets(),
-	})
+	}
+	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
+	if mode == run.Apply {
+		if ctx, finish, err = a.guarded(ctx, p, list, &opts); err != nil {
+			return errors.Join(err, env.Session.Close())
+		}
+	}
+	sink, closeSink := a.sink(mode)
+	opts.Sink = sink
+	res, rerr := run.Run(ctx, list, opts)
 	closeSink()
+	lost := finish(res)
 	if cerr := env.Session.Close(); cerr != nil && a.verbose {
 		fmt.Fprintln(a.stderr, "closing connections:", cerr)
 	}
 	switch {
 	case res == nil:
 		return rerr
+	case lost != nil:
+		return lost
 	case res.Interrupted:
 		return &exitError{code: exitInterrupted, text: "interrupted", hint: "run the same command again: it looks at what is there and goes on"}
 	case rerr != nil:
@@ -126,6 +150,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	}
 	env.Cluster = engine.Cluster{Kubeconfig: world.Kubeconfig}
 	env.SinkDir = world.sinks
+	a.safety.runs = filepath.Join(world.Dir, "runs")
 	for from, to := range world.Mirrors {
 		env.Mirrors = append(env.Mirrors, engine.Mirror{From: from, To: to})
 	}

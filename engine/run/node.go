@@ -68,6 +68,17 @@ type Options struct {
 
 	// Kill, if it is not nil, ends the grace: a second interrupt.
 	Kill context.Context
+
+	// BeforeFirstWrite, if it is not nil, is called before the first edit is
+	// applied, by one step while others that want to write wait. Its error is
+	// the step's: a permanent one fails every step that wants to write, after
+	// another it is called again. A run that has nothing to write, and a dry
+	// run, never call it.
+	BeforeFirstWrite func(context.Context) error
+
+	// Journal, if it is not nil, is told about every edit. Proofs and what they
+	// trigger are not in it.
+	Journal Journal
 }
 
 // A State is how a step ended.
@@ -101,7 +112,7 @@ type StepResult struct {
 type Result struct {
 	Steps       []StepResult // in plan order
 	Summary     engine.Summary
-	Interrupted bool
+	Interrupted bool // the context was cancelled without a cause of its own
 }
 
 // Differs reports whether a dry run found differences. Proofs do not count.

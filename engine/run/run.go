@@ -43,6 +43,7 @@ type outcome struct {
 	err     error
 	needs   []string // for skip and after: because of whom
 	reason  string
+	found   []engine.Edit // by a dry run
 }
 
 // runner is owned by the goroutine that calls run.
@@ -58,6 +59,8 @@ type runner struct {
 	head     int
 
 	results  []StepResult
+	found    []finding // of a dry run
+	gate     *gate
 	messages chan message
 	running  int
 
@@ -86,6 +89,8 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 		redactor: new(Redactor),
 		index:    make(map[string]int, len(nodes)),
 		results:  make([]StepResult, len(nodes)),
+		found:    make([]finding, len(nodes)),
+		gate:     newGate(),
 		messages: make(chan message, 64),
 	}
 	r.redactor.Add(opts.Secrets...)
@@ -120,7 +125,11 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	r.wall = r.opts.Env.Now()
 	for i := range r.nodes {
 		n := &r.nodes[i]
-		r.send(engine.Event{Action: engine.ActionPlan, Step: n.ID, Kind: n.Kind.Name, Position: n.Position, Needs: n.Needs})
+		ev := engine.Event{Action: engine.ActionPlan, Step: n.ID, Kind: n.Kind.Name, Position: n.Position, Needs: n.Needs}
+		if i == 0 {
+			ev.Schema = engine.EventSchema
+		}
+		r.send(ev)
 	}
 	for {
 		r.start(ctx)
@@ -136,13 +145,16 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 			r.finish(m.index, *m.done)
 		}
 	}
-	res := &Result{Steps: r.results, Interrupted: ctx.Err() != nil}
+	res := &Result{Steps: r.results, Interrupted: ctx.Err() != nil && isContext(context.Cause(ctx))}
 	for i := range r.results {
 		if r.results[i].State == "" {
 			r.results[i].State = Skipped
 		}
 	}
 	res.Summary = r.summary()
+	if r.opts.Mode == DryRun && ctx.Err() == nil {
+		res.Summary.Digest, res.Summary.Digests = r.digest()
+	}
 	r.send(engine.Event{Action: engine.ActionEnd, Seconds: res.Summary.WallSeconds, Summary: &res.Summary})
 	var errs *multierror.Error
 	for i := range r.results {
@@ -169,7 +181,7 @@ func (r *runner) start(ctx context.Context) {
 		r.send(engine.Event{Action: engine.ActionStart, Step: n.ID, Kind: n.Kind.Name})
 		outputs := r.outputsFor(n)
 		go func() {
-			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, messages: r.messages}
+			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, messages: r.messages}
 			out := s.run(ctx, outputs)
 			r.messages <- message{index: i, done: &out}
 		}()
@@ -260,11 +272,13 @@ func (r *runner) finish(i int, out outcome) {
 		ev.Action, ev.Outputs = engine.ActionProved, plainOutputs(out.outputs)
 	case Pending:
 		ev.Action = engine.ActionPending
+		r.found[i].edits = out.found
 	case After:
 		ev.Action = engine.ActionAfter
 		if n.Literal != nil {
 			ev.Want = n.Literal()
 		}
+		r.found[i].after = afterOf(n, out.needs, ev.Want)
 	case Would:
 		for _, line := range n.Kind.Intent(n.Preview()) {
 			r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})

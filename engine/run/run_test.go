@@ -477,3 +477,23 @@ func sorted(s []string) map[string]int {
 	}
 	return m
 }
+
+// A proof that is cut off by its timeout says why the attempts before failed,
+// not that it was cut off.
+func TestProofKeepsTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		p := proving("p", func(ctx context.Context, _ *engine.Env) (facts, []engine.Finding, error) {
+			if tries++; tries == 1 {
+				return facts{}, nil, errors.New("unknown authority")
+			}
+			<-ctx.Done()
+			return facts{}, nil, ctx.Err()
+		})
+		p.Policy.Timeout = time.Minute
+		_, err := run.Run(t.Context(), []run.Node{p}, run.Options{})
+		if err == nil || !strings.Contains(err.Error(), "not done after 1m: unknown authority") {
+			t.Errorf("err = %v", err)
+		}
+	})
+}

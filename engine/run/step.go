@@ -17,6 +17,7 @@ type stepRun struct {
 	index    int
 	opts     *Options
 	redactor *Redactor
+	gate     *gate
 	messages chan<- message
 
 	env     engine.Env
@@ -95,7 +96,10 @@ func (s *stepRun) failed(path string, err error) outcome {
 // stopped explains a step that ran out of time or was interrupted; last is the
 // newest reason why it was not done, if there is one.
 func (s *stepRun) stopped(ctx context.Context, last error, waitingFor string) outcome {
-	if !errors.Is(context.Cause(ctx), errTimeout) {
+	if cause := context.Cause(ctx); !errors.Is(cause, errTimeout) {
+		if !isContext(cause) {
+			return s.failed("", cause) // whoever ended the run says why
+		}
 		return s.failed("", engine.WithHint(fmt.Errorf("interrupted: %w", context.Canceled),
 			"run the same command again: it looks at what is there and goes on"))
 	}
@@ -128,7 +132,7 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 				s.announce(e)
 			}
 			s.applied = len(edits)
-			return outcome{state: Pending, outputs: out}
+			return outcome{state: Pending, outputs: out, found: edits}
 		case ctx.Err() != nil:
 			return s.stopped(ctx, err, "")
 		case errors.Is(err, engine.ErrPermanent), s.retries+1 >= max(s.node.Policy.Attempts, 1):
@@ -228,6 +232,9 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 // apply applies one edit. It outlives an interrupt by the grace, so that an
 // edit is not cut in half by the first Ctrl-C.
 func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
+	if err := s.intend(ctx, e.Path, attempt); err != nil {
+		return err
+	}
 	s.emit(engine.Event{Action: engine.ActionApply, Attempt: attempt, Path: e.Path, Message: e.Note})
 	began := time.Now()
 	actx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -248,14 +255,21 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 	defer stop()
 	err := e.Apply(engine.AllowWrites(actx))
 	if err != nil && actx.Err() != nil {
-		s.emit(engine.Event{Action: engine.ActionUnknown, Attempt: attempt, Path: e.Path, Error: err.Error(), Seconds: time.Since(began).Seconds()})
+		ev := engine.Event{Action: engine.ActionUnknown, Attempt: attempt, Path: e.Path, Error: err.Error(), Seconds: time.Since(began).Seconds()}
+		_ = s.journal(ev)
+		s.emit(ev)
 		return err
 	}
-	if err == nil {
-		s.applied++
-		s.emit(engine.Event{Action: engine.ActionApplied, Attempt: attempt, Path: e.Path, Seconds: time.Since(began).Seconds()})
+	ev := engine.Event{Action: engine.ActionApplied, Attempt: attempt, Path: e.Path, Seconds: time.Since(began).Seconds()}
+	if err != nil {
+		ev.Action, ev.Error = engine.ActionFail, err.Error()
+		_ = s.journal(ev)
+		return err
 	}
-	return err
+	_ = s.journal(ev)
+	s.applied++
+	s.emit(ev)
+	return nil
 }
 
 func (s *stepRun) killed() context.Context {
@@ -268,6 +282,7 @@ func (s *stepRun) killed() context.Context {
 // prove measures until every rule holds or the attempts are used up.
 func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 	p := s.pauses()
+	var reason error
 	for attempt := 1; ; attempt++ {
 		out, findings, err := s.node.Kind.Prove(engine.AllowWrites(ctx), spec, &s.env)
 		s.redactor.AddFrom(out)
@@ -282,10 +297,14 @@ func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 		if errors.Is(err, engine.ErrPermanent) || last || ctx.Err() != nil {
 			s.report(findings, attempt)
 			if ctx.Err() != nil {
+				if isContext(err) && reason != nil {
+					err = reason // why the attempts before this one failed
+				}
 				return s.stopped(ctx, err, "")
 			}
 			return s.failed("", err)
 		}
+		reason = err
 		s.retry(err)
 		if !p.pause(ctx) {
 			s.report(findings, attempt)
@@ -313,7 +332,7 @@ func (s *stepRun) announce(e engine.Edit) {
 		s.shown = make(map[string]bool)
 	}
 	s.shown[e.Path] = true
-	ev := engine.Event{Action: engine.ActionDiffers, Path: e.Path, Have: e.Have, Want: e.Want, Message: e.Note}
+	ev := engine.Event{Action: engine.ActionDiffers, Path: e.Path, Have: e.Have, Want: marked(e.Have, e.Want), Message: e.Note}
 	if e.Apply == nil {
 		if s.opts.Mode == Apply {
 			return // wait says it

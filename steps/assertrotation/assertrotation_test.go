@@ -1,6 +1,7 @@
 package assertrotation_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -627,27 +628,29 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type step struct {
-		ID, Uses, Timeout string
-		Needs             []string
-		With              *assertrotation.Spec
+	var list []struct {
+		Uses string
+		With yaml.Node
 	}
-	list := []step{{With: assertrotation.Kind.New().(*assertrotation.Spec)}}
-	d := yaml.NewDecoder(f)
-	d.KnownFields(true)
-	if err := d.Decode(&list); err != nil {
+	if err := yaml.Unmarshal(text, &list); err != nil || len(list) != 1 {
+		t.Fatalf("%d steps, error %v; want one step", len(list), err)
+	}
+	if list[0].Uses != assertrotation.Kind.Name {
+		t.Errorf("uses %q, want %q", list[0].Uses, assertrotation.Kind.Name)
+	}
+	with, err := yaml.Marshal(&list[0].With)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 1 {
-		t.Fatalf("%d steps, want one", len(list))
+	spec := assertrotation.Kind.New().(*assertrotation.Spec)
+	d := yaml.NewDecoder(bytes.NewReader(with))
+	d.KnownFields(true)
+	if err := d.Decode(spec); err != nil {
+		t.Fatal(err)
 	}
-	example := list[0]
-	if example.Uses != assertrotation.Kind.Name {
-		t.Errorf("uses %q, want %q", example.Uses, assertrotation.Kind.Name)
-	}
-	example.With.Trust = tlstest.NewCA(t, "Root CA Lab").PEM() // a reference in the example
+	spec.Trust = tlstest.NewCA(t, "Root CA Lab").PEM() // a reference in the example
 	var p engine.Problems
-	example.With.Validate(&p)
+	spec.Validate(&p)
 	for _, problem := range p.List() {
 		t.Errorf("%s: %s", problem.Field, problem.Message)
 	}
@@ -655,7 +658,7 @@ func TestExample(t *testing.T) {
 		"ask for https://hello.example.local/ with 20 new verified TLS connections a second to the node port of service ingress-apisix/apisix-gateway, every address",
 		"ask cert-manager to renew certificate ingress-apisix/hello-cert (status condition Issuing)",
 	}
-	if d := cmp.Diff(want, assertrotation.Kind.Intent(example.With)[:2]); d != "" {
+	if d := cmp.Diff(want, assertrotation.Kind.Intent(spec)[:2]); d != "" {
 		t.Errorf("intent: -want +got:\n%s", d)
 	}
 }

@@ -1,6 +1,7 @@
 package curltls_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -360,27 +361,29 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type step struct {
-		ID, Uses, Timeout string
-		Needs             []string
-		With              *curltls.Spec
+	var list []struct {
+		Uses string
+		With yaml.Node
 	}
-	list := []step{{With: curltls.Kind.New().(*curltls.Spec)}}
-	d := yaml.NewDecoder(f)
-	d.KnownFields(true)
-	if err := d.Decode(&list); err != nil {
+	if err := yaml.Unmarshal(text, &list); err != nil || len(list) != 1 {
+		t.Fatalf("%d steps, error %v; want one step", len(list), err)
+	}
+	if list[0].Uses != curltls.Kind.Name {
+		t.Errorf("uses %q, want %q", list[0].Uses, curltls.Kind.Name)
+	}
+	with, err := yaml.Marshal(&list[0].With)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 1 {
-		t.Fatalf("%d steps, want one", len(list))
+	spec := curltls.Kind.New().(*curltls.Spec)
+	d := yaml.NewDecoder(bytes.NewReader(with))
+	d.KnownFields(true)
+	if err := d.Decode(spec); err != nil {
+		t.Fatal(err)
 	}
-	example := list[0]
-	if example.Uses != curltls.Kind.Name {
-		t.Errorf("uses %q, want %q", example.Uses, curltls.Kind.Name)
-	}
-	example.With.Trust = tlstest.NewCA(t, "Root CA Lab").PEM() // a reference in the example
+	spec.Trust = tlstest.NewCA(t, "Root CA Lab").PEM() // a reference in the example
 	var p engine.Problems
-	example.With.Validate(&p)
+	spec.Validate(&p)
 	for _, problem := range p.List() {
 		t.Errorf("%s: %s", problem.Field, problem.Message)
 	}

@@ -58,6 +58,9 @@ func runEtcd(ctx context.Context, args []string) error {
 	cfg.ClientTLSInfo.TrustedCAFile, cfg.ClientTLSInfo.ClientCertAuth = s.clientsCA, true
 	cfg.EnableGRPCGateway = false
 	cfg.LogLevel = "warn"
+	// Without these every single request is logged as a slow one.
+	cfg.WarningApplyDuration = embed.DefaultWarningApplyDuration
+	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = embed.CompactorModePeriodic, "5m"
 	// A lab must survive the death of its processes, not of the machine.
 	cfg.UnsafeNoFsync = true

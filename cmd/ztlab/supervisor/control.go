@@ -35,9 +35,15 @@ func (l *Lab) serveControl() (*http.Server, error) {
 		_ = json.NewEncoder(w).Encode(l.Status(r.Context()))
 	})
 	mux.HandleFunc("POST /restart", l.answer(func(r *http.Request) error {
+		if r.FormValue("name") == "" {
+			return errNoName
+		}
 		return l.restart(r.Context(), r.FormValue("name"))
 	}))
 	mux.HandleFunc("POST /kill", l.answer(func(r *http.Request) error {
+		if r.FormValue("name") == "" {
+			return errNoName
+		}
 		down, err := time.ParseDuration(r.FormValue("for"))
 		if err != nil {
 			return err
@@ -56,6 +62,9 @@ func (l *Lab) serveControl() (*http.Server, error) {
 	}()
 	return server, nil
 }
+
+// errNoName keeps an empty name from selecting everything that has none.
+var errNoName = errors.New("name a part; ztlab status lists them")
 
 // answer turns an error into a response that a [Client] gives back as an error.
 func (l *Lab) answer(f func(*http.Request) error) http.HandlerFunc {

@@ -149,6 +149,9 @@ func (t *Text) end(e engine.Event) {
 		fmt.Fprintf(t.w, "; %s, %s", count(s.Edits, "edit"), countIrregular(s.Retries, "retry", "retries"))
 	}
 	fmt.Fprintf(t.w, " in %s\n", Seconds(s.WallSeconds))
+	if s.Digest != "" {
+		fmt.Fprintf(t.w, "%s %s\n", t.style.dim("digest"), s.Digest)
+	}
 	if len(s.CriticalPath) > 1 && s.WallSeconds > 0 && !t.dryRun {
 		fmt.Fprintf(t.w, "%s\n", t.style.dim(fmt.Sprintf("critical path %s (%.0f %%): %s",
 			Seconds(s.CriticalSeconds), 100*s.CriticalSeconds/s.WallSeconds, strings.Join(s.CriticalPath, " → "))))

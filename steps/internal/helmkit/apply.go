@@ -143,7 +143,9 @@ func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluste
 	if err != nil {
 		return nil, err
 	}
-	logf := func(format string, args ...any) { env.Logf("helm: %s", strings.TrimSpace(fmt.Sprintf(format, args...))) }
+	logf := func(format string, args ...any) {
+		env.Logf("helm: %s", strings.TrimSpace(fmt.Sprintf(format, args...)))
+	}
 	kc := kube.New(g)
 	kc.Namespace, kc.Log = namespace, logf
 	// Helm's own context would end the recording of a failed release too.

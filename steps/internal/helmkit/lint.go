@@ -274,7 +274,7 @@ func nearestKey(path string, defaults map[string]any) string {
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {
 		parent, last = path[:i+1], path[i+1:]
 	}
-	best, limit := "", max(1, len(last)/3)+1
+	best, limit := "", len(last)/3+1
 	var elsewhere []string
 	for _, c := range slices.Sorted(maps.Keys(candidates)) {
 		if rest, ok := strings.CutPrefix(c, parent); ok && !strings.Contains(rest, ".") {

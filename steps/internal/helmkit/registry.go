@@ -182,7 +182,8 @@ func missingTag(ctx context.Context, repo *remote.Repository, named, address, ve
 	if named != address {
 		where = fmt.Sprintf("%s (fetched from its mirror %s)", named, address)
 	}
-	if errors.Is(err, errdef.ErrNotFound) {
+	var resp *errcode.ErrorResponse
+	if errors.As(err, &resp) && resp.StatusCode == http.StatusNotFound {
 		return engine.WithHint(engine.Permanent(fmt.Errorf("chart %s does not exist", where)), "check the address of the chart")
 	}
 	near := nearestVersions(version, versions)

@@ -247,7 +247,9 @@ func (r *reader) command(c *parse.CommandNode, kept, flowsOn bool) {
 		r.pass(literal(args[0]), r.arg(args[1]))
 		return
 	}
-	r.keys(id.Ident, args)
+	if r.keys(id.Ident, args) {
+		return
+	}
 	hands := kept || !slices.Contains(asking, id.Ident)
 	for _, a := range args {
 		if got := r.arg(a); hands {
@@ -256,24 +258,29 @@ func (r *reader) command(c *parse.CommandNode, kept, flowsOn bool) {
 	}
 }
 
-// keys notes the keys that hasKey, get and dig name as text.
-func (r *reader) keys(function string, args []parse.Node) {
+// keys evaluates hasKey, get and dig, which name keys as text, and reports
+// whether the function is one of them.
+func (r *reader) keys(function string, args []parse.Node) bool {
 	if len(args) < 2 {
-		return
+		return false
 	}
 	from, names := args[0], args[1:]
 	switch function {
 	case "get", "hasKey":
 	case "dig": // dig "a" "b" DEFAULT MAP
-		from, names = args[len(args)-1], args[:max(len(args)-2, 0)]
+		from, names = args[len(args)-1], args[:len(args)-2]
 	default:
-		return
+		return false
 	}
 	at := r.arg(from)
 	for _, n := range names {
 		at = at.field(literal(n))
 	}
 	r.see(at)
+	if function != "hasKey" {
+		r.take(at) // what becomes of it is not followed
+	}
+	return true
 }
 
 // literal returns the text of a string, and "*" for anything else.

@@ -86,7 +86,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := c.serve(ctx, &group, failed); err != nil {
 		return err
 	}
-	options.Ready(false, "the caches are being filled")
+	c.report(false, "the caches are being filled")
 	for _, factory := range c.factories {
 		factory.Start(ctx.Done())
 	}
@@ -95,7 +95,7 @@ func Run(ctx context.Context, options Options) error {
 			return
 		}
 		c.first(ctx)
-		options.Ready(true, "")
+		c.report(true, "")
 		group.Go(func() { c.syncLoop(ctx) })
 		for c.next(ctx) {
 		}
@@ -134,6 +134,7 @@ type controller struct {
 	http  *http.Client
 
 	mu      sync.Mutex
+	ready   bool
 	wanted  map[object]wanted               // what each object asks for
 	due     map[types.NamespacedName]bool   // GatewayProxies to write to
 	refused map[types.NamespacedName]string // why writing to one failed last
@@ -198,7 +199,7 @@ func (c *controller) watch() error {
 			UpdateFunc: func(_, now any) { handle(now) },
 			DeleteFunc: handle,
 		})
-		failed = errors.Join(failed, err)
+		failed = errors.Join(failed, err, informer.SetWatchErrorHandlerWithContext(c.watchFailed))
 		c.synced = append(c.synced, informer.HasSynced)
 	}
 	own := func(kind string) func(types.NamespacedName, any) {
@@ -227,6 +228,27 @@ func (c *controller) watch() error {
 		}
 	})
 	return failed
+}
+
+// watchFailed hears of watches that fail: a CRD is missing, a right is, or the
+// API server is away. Before the controller is ready that is why it is not.
+func (c *controller) watchFailed(ctx context.Context, r *cache.Reflector, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.Log.Warn("watch failed", "of", r.TypeDescription(), "error", err)
+	c.report(false, fmt.Sprintf("watch of %s: %v", r.TypeDescription(), err))
+}
+
+// report reports readiness. Once ready, the controller stays it.
+func (c *controller) report(ready bool, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ready {
+		return
+	}
+	c.ready = ready
+	c.Ready(ready, why)
 }
 
 // first looks at every object once before anything is written: a gateway would

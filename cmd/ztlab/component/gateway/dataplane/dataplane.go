@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -56,18 +55,15 @@ const (
 	contact = 2 * time.Second
 	// sessions is nginx's ssl_session_timeout in APISIX.
 	sessions = 10 * time.Minute
-	// drain is how long requests under way may take when the gateway ends.
-	drain = 2 * time.Second
-	// header bounds a request's header, and with it a handshake.
-	header = 60 * time.Second
 )
 
 // Run serves until ctx ends, and returns nil then.
 func Run(ctx context.Context, options Options) error {
-	g := &gateway{Options: options, fleet: newFleet(options.Workers), ready: sync.OnceFunc(options.Ready)}
 	transport := newTransport(options.Dial)
 	defer transport.CloseIdleConnections()
-	store, err := openStore(options.Dir, func(r adminapi.Route) (*route, error) {
+	g := &gateway{Options: options, fleet: newFleet(options.Workers), ready: sync.OnceFunc(options.Ready)}
+	var err error
+	g.store, err = openStore(options.Dir, func(r adminapi.Route) (*route, error) {
 		if r.Upstream == nil {
 			return newRoute(r, nil)
 		}
@@ -76,93 +72,60 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	g.store = store
 	g.begin()
 
-	var servers []*http.Server
-	var listeners []net.Listener
-	failed := make(chan error, 3)
-	addresses := map[int]string{}
-	defer func() {
-		for _, l := range listeners {
-			l.Close()
-		}
-	}()
-	serve := func(port int, server *http.Server, over func(*http.Server, net.Listener) error) error {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return fmt.Errorf("container port %d: %w", port, err)
-		}
-		listeners, servers = append(listeners, l), append(servers, server)
-		addresses[port] = l.Addr().String()
-		server.ReadHeaderTimeout = header
-		server.ErrorLog = slog.NewLogLogger(options.Log.Handler(), slog.LevelWarn)
-		go func() {
-			if err := over(server, l); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("container port %d: %w", port, err)
-			}
-		}()
-		return nil
-	}
-	plain := func(s *http.Server, l net.Listener) error { return s.Serve(g.fleet.listen(l)) }
-	secure := func(s *http.Server, l net.Listener) error { return s.ServeTLS(g.fleet.listen(l), "", "") }
-	direct := func(s *http.Server, l net.Listener) error { return s.Serve(l) }
-	traffic := func() *http.Server {
-		return &http.Server{Handler: g, ConnContext: withWorker, IdleTimeout: time.Minute}
-	}
-	if err := serve(options.HTTPPort, traffic(), plain); err != nil {
+	p := &ports{log: options.Log, addresses: map[int]string{}, failed: make(chan error, 3)}
+	defer p.shutdown()
+	if err := g.open(ctx, p); err != nil {
 		return err
 	}
-	if options.TLSPort != 0 {
-		server := traffic()
-		server.TLSConfig = g.tlsConfig()
-		server.Protocols = new(http.Protocols)
-		server.Protocols.SetHTTP1(true)
-		server.Protocols.SetHTTP2(options.HTTP2)
-		if err := serve(options.TLSPort, server, secure); err != nil {
-			return err
-		}
-	}
-	if options.AdminPort != 0 {
-		api := newAdmin(&admin{store: store, keys: options.Keys, told: g.told, log: options.Log})
-		server := &http.Server{Handler: g.named(api)}
-		if err := serve(options.AdminPort, server, direct); err != nil {
-			return err
-		}
-	}
-
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer cancel()
 	for _, w := range g.fleet.workers {
-		workers.Go(func() { w.run(ctx, store, options.Log) })
+		workers.Go(func() { w.run(ctx, g.store, options.Log) })
 	}
-	options.Listening(maps.Clone(addresses))
+	options.Listening(p.addresses)
 	workers.Go(func() { g.await(ctx) })
 
 	select {
 	case <-ctx.Done():
-		return shutdown(servers)
-	case err := <-failed:
-		return errors.Join(err, shutdown(servers))
+		return nil
+	case err := <-p.failed:
+		return err
 	}
 }
 
-// shutdown ends servers: requests under way have a moment.
-func shutdown(servers []*http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
-	defer cancel()
-	var group sync.WaitGroup
-	for _, server := range servers {
-		group.Go(func() {
-			if server.Shutdown(ctx) != nil {
-				server.Close()
-			}
-		})
+// open starts a server for each container port.
+func (g *gateway) open(ctx context.Context, p *ports) error {
+	traffic := func() *http.Server {
+		return &http.Server{Handler: g, ConnContext: withWorker, IdleTimeout: time.Minute}
 	}
-	group.Wait()
-	return nil
+	if err := p.serve(ctx, g.HTTPPort, traffic(), func(s *http.Server, l net.Listener) error {
+		return s.Serve(g.fleet.listen(l))
+	}); err != nil {
+		return err
+	}
+	if g.TLSPort != 0 {
+		server := traffic()
+		server.TLSConfig = g.tlsConfig()
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetHTTP1(true)
+		server.Protocols.SetHTTP2(g.HTTP2)
+		if err := p.serve(ctx, g.TLSPort, server, func(s *http.Server, l net.Listener) error {
+			return s.ServeTLS(g.fleet.listen(l), "", "")
+		}); err != nil {
+			return err
+		}
+	}
+	if g.AdminPort == 0 {
+		return nil
+	}
+	api := newAdmin(&admin{store: g.store, keys: g.Keys, told: g.told, log: g.Log})
+	return p.serve(ctx, g.AdminPort, &http.Server{Handler: g.named(api)}, func(s *http.Server, l net.Listener) error {
+		return s.Serve(l)
+	})
 }
 
 // A gateway is a running data plane.

@@ -60,32 +60,30 @@ type lab struct {
 
 // start runs a gateway with the store in dir, until the test ends or stop is
 // called.
-func start(t *testing.T, dir string, change ...func(*dataplane.Config)) *lab {
+func start(t *testing.T, dir string, change ...func(*dataplane.Options)) *lab {
 	t.Helper()
-	config := dataplane.Config{
-		HTTPPort: httpPort, TLSPort: tlsPort, AdminPort: adminPort,
-		HTTP2: true, Workers: 3,
-		Keys: []dataplane.Key{{Value: adminKey}, {Value: viewerKey, ReadOnly: true}},
-	}
-	for _, do := range change {
-		do(&config)
-	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	listening := make(chan map[int]string, 1)
 	ready := make(chan struct{})
 	ended := make(chan error, 1)
 	var direct net.Dialer
-	go func() {
-		ended <- dataplane.Run(ctx, dataplane.Options{
-			Config:    config,
-			Dir:       dir,
-			Server:    "test-stand-in",
-			Dial:      direct.DialContext,
-			Log:       slog.New(slog.NewTextHandler(io.Discard, nil)),
-			Listening: func(addresses map[int]string) { listening <- addresses },
-			Ready:     func() { close(ready) },
-		})
-	}()
+	options := dataplane.Options{
+		Config: dataplane.Config{
+			HTTPPort: httpPort, TLSPort: tlsPort, AdminPort: adminPort,
+			HTTP2: true, Workers: 3,
+			Keys: []dataplane.Key{{Value: adminKey}, {Value: viewerKey, ReadOnly: true}},
+		},
+		Dir:       dir,
+		Server:    "test-stand-in",
+		Dial:      direct.DialContext,
+		Log:       slog.New(slog.DiscardHandler),
+		Listening: func(addresses map[int]string) { listening <- addresses },
+		Ready:     func() { close(ready) },
+	}
+	for _, do := range change {
+		do(&options)
+	}
+	go func() { ended <- dataplane.Run(ctx, options) }()
 	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

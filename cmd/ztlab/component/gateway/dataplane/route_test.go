@@ -16,7 +16,7 @@ import (
 )
 
 // oneWorker makes an update visible to every request as soon as it is to one.
-func oneWorker(c *dataplane.Config) { c.Workers = 1 }
+func oneWorker(o *dataplane.Options) { o.Workers = 1 }
 
 func TestRouting(t *testing.T) {
 	gateway := start(t, t.TempDir(), oneWorker)

@@ -1,0 +1,166 @@
+package attest_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+func write(t *testing.T, kind string, der []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// keys returns the files of a private key and of its public key.
+func keys(t *testing.T, private crypto.Signer) (string, string) {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "PRIVATE KEY", der), write(t, "PUBLIC KEY", public)
+}
+
+func ed(t *testing.T) crypto.Signer {
+	_, k, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func ec(t *testing.T, c elliptic.Curve) crypto.Signer {
+	k, err := ecdsa.GenerateKey(c, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func golden(t *testing.T, name string) (*evidence.Document, []byte) {
+	t.Helper()
+	data, err := os.ReadFile("../../../engine/evidence/testdata/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := evidence.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, data
+}
+
+func signed(t *testing.T, name string, private crypto.Signer) (*evidence.Document, []byte, []byte, *attest.Key) {
+	t.Helper()
+	d, data := golden(t, name)
+	priv, pub := keys(t, private)
+	k, err := attest.ReadPrivate(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	envelope, err := attest.Sign(t.Context(), d, data, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := attest.ReadPublic(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, data, envelope, p
+}
+
+func TestSignAndVerify(t *testing.T) {
+	for name, private := range map[string]crypto.Signer{"ed25519": ed(t), "p256": ec(t, elliptic.P256())} {
+		t.Run(name, func(t *testing.T) {
+			d, data, envelope, public := signed(t, "passed", private)
+			if _, err := attest.Verify(t.Context(), d, data, envelope, public); err != nil {
+				t.Error(err)
+			}
+			if _, err := attest.Verify(t.Context(), d, data, envelope, nil); err != nil {
+				t.Errorf("without a key: %v", err)
+			}
+			_, _, _, other := signed(t, "passed", ed(t))
+			if _, err := attest.Verify(t.Context(), d, data, envelope, other); err == nil {
+				t.Error("another key verifies it")
+			}
+			if _, err := attest.Verify(t.Context(), d, append(data, '\n'), envelope, nil); err == nil || !strings.Contains(err.Error(), "SHA-256") {
+				t.Errorf("other evidence: %v", err)
+			}
+		})
+	}
+}
+
+// Whatever byte of the envelope is changed, it no longer verifies.
+func TestEveryByteCounts(t *testing.T) {
+	d, data, envelope, public := signed(t, "failed", ed(t))
+	for i := range envelope {
+		bad := bytes.Clone(envelope)
+		bad[i] ^= 1
+		if _, err := attest.Verify(t.Context(), d, data, bad, public); err == nil {
+			t.Errorf("byte %d, %q, can be changed", i, envelope[max(0, i-10):min(len(envelope), i+10)])
+		}
+	}
+}
+
+// The statement has the form that in-toto tools read.
+func TestStatement(t *testing.T) {
+	_, data, envelope, _ := signed(t, "failed", ed(t))
+	var e struct{ PayloadType, Payload string }
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		t.Fatal(err)
+	}
+	payload, err := base64.StdEncoding.DecodeString(e.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s attest.Statement
+	if err := json.Unmarshal(payload, &s); err != nil {
+		t.Fatal(err)
+	}
+	if e.PayloadType != "application/vnd.in-toto+json" || s.Type != "https://in-toto.io/Statement/v1" ||
+		s.PredicateType != "https://in-toto.io/attestation/test-result/v0.1" || s.Subject[0].Digest["sha256"] != evidence.Digest(data) ||
+		s.Predicate.Result != "FAILED" || len(s.Predicate.Configuration) != 3 {
+		t.Errorf("statement = %+v", s)
+	}
+	if got := strings.Join(s.Predicate.FailedTests, "; "); got != "rotation; rotation: no probe fails" {
+		t.Errorf("failed tests: %s", got)
+	}
+}
+
+func TestWrongKeys(t *testing.T) {
+	private, public := keys(t, ed(t))
+	big, _ := keys(t, ec(t, elliptic.P384()))
+	for name, read := range map[string]func() (*attest.Key, error){
+		"a public key to sign":    func() (*attest.Key, error) { return attest.ReadPrivate(public) },
+		"a private key to verify": func() (*attest.Key, error) { return attest.ReadPublic(private) },
+		"another curve":           func() (*attest.Key, error) { return attest.ReadPrivate(big) },
+		"no file":                 func() (*attest.Key, error) { return attest.ReadPrivate(private + "x") },
+		"garbage":                 func() (*attest.Key, error) { return attest.ReadPublic(write(t, "PUBLIC KEY", []byte("x"))) },
+	} {
+		if _, err := read(); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package attest
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+// A Key signs, or only verifies if it was read from a public key. It is a
+// signer and verifier for package dsse.
+type Key struct {
+	id      string
+	public  crypto.PublicKey
+	private crypto.Signer // nil for a public key
+}
+
+// ReadPrivate reads a private key to sign with.
+func ReadPrivate(file string) (*Key, error) {
+	return read(file, "PRIVATE KEY", func(der []byte) (*Key, error) {
+		parsed, err := x509.ParsePKCS8PrivateKey(der)
+		if err != nil {
+			return nil, err
+		}
+		signer, ok := parsed.(crypto.Signer)
+		if !ok {
+			return nil, fmt.Errorf("a %T cannot sign", parsed)
+		}
+		k, err := newKey(signer.Public())
+		if err != nil {
+			return nil, err
+		}
+		k.private = signer
+		return k, nil
+	})
+}
+
+// ReadPublic reads a public key to verify with.
+func ReadPublic(file string) (*Key, error) {
+	return read(file, "PUBLIC KEY", func(der []byte) (*Key, error) {
+		parsed, err := x509.ParsePKIXPublicKey(der)
+		if err != nil {
+			return nil, err
+		}
+		return newKey(parsed)
+	})
+}
+
+// read never puts the content of the file into an error.
+func read(file, kind string, parse func(der []byte) (*Key, error)) (*Key, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("%s: there is no PEM block", file)
+	}
+	if block.Type != kind {
+		return nil, fmt.Errorf("%s: the PEM block is %q instead of %q", file, block.Type, kind)
+	}
+	k, err := parse(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return k, nil
+}
+
+func newKey(public crypto.PublicKey) (*Key, error) {
+	switch p := public.(type) {
+	case ed25519.PublicKey:
+	case *ecdsa.PublicKey:
+		if p.Curve != elliptic.P256() {
+			return nil, fmt.Errorf("the curve is %s instead of P-256", p.Curve.Params().Name)
+		}
+	default:
+		return nil, fmt.Errorf("a %T is neither Ed25519 nor ECDSA", public)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{id: evidence.Digest(der), public: public}, nil
+}
+
+// KeyID returns the SHA-256 of the SubjectPublicKeyInfo, lower-case hex.
+func (k *Key) KeyID() (string, error) { return k.id, nil }
+
+// Public returns the public key.
+func (k *Key) Public() crypto.PublicKey { return k.public }
+
+// Sign signs data.
+func (k *Key) Sign(_ context.Context, data []byte) ([]byte, error) {
+	if k.private == nil {
+		return nil, errors.New("a public key cannot sign")
+	}
+	if _, ok := k.public.(ed25519.PublicKey); ok {
+		return k.private.Sign(rand.Reader, data, crypto.Hash(0))
+	}
+	sum := sha256.Sum256(data)
+	return k.private.Sign(rand.Reader, sum[:], crypto.SHA256)
+}
+
+// Verify checks a signature of data.
+func (k *Key) Verify(_ context.Context, data, sig []byte) error {
+	ok := false
+	switch p := k.public.(type) {
+	case ed25519.PublicKey:
+		ok = ed25519.Verify(p, data, sig)
+	case *ecdsa.PublicKey:
+		sum := sha256.Sum256(data)
+		ok = ecdsa.VerifyASN1(p, sum[:], sig)
+	}
+	if !ok {
+		return errors.New("the signature is wrong")
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/run"
+)
+
+// A review is what --expect names: the edits that somebody has looked at.
+type review struct {
+	digest string
+	steps  map[string]string // digests of single steps; nil if only the digest is known
+}
+
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// readReview reads the argument of --expect: a digest, or a file with the JSON
+// lines of a dry run.
+func readReview(arg string) (review, error) {
+	if digestForm.MatchString(arg) {
+		return review{digest: arg}, nil
+	}
+	invalid := func(format string, args ...any) (review, error) {
+		return review{}, &exitError{code: exitInvalid, text: "--expect " + arg + ": " + fmt.Sprintf(format, args...),
+			hint: "give the digest that ends a dry run, sha256:…, or a file with what --dry-run --output json printed"}
+	}
+	f, err := os.Open(arg)
+	if errors.Is(err, fs.ErrNotExist) {
+		return invalid("neither a digest nor a file")
+	}
+	if err != nil {
+		return invalid("%v", err)
+	}
+	defer f.Close()
+	var last engine.Event
+	for dec := json.NewDecoder(bufio.NewReader(f)); ; {
+		var e engine.Event
+		if err := dec.Decode(&e); err == io.EOF {
+			break
+		} else if err != nil {
+			return invalid("not the events of a run: %v", err)
+		}
+		last = e
+	}
+	if last.Action != engine.ActionEnd || last.Summary == nil || !digestForm.MatchString(last.Summary.Digest) {
+		return invalid("its last event has no digest: a dry run that could not look at every step has none")
+	}
+	return review{digest: last.Summary.Digest, steps: last.Summary.Digests}, nil
+}
+
+// expected looks at the whole plan and refuses to go on if what differs is not
+// what was reviewed. Nothing is written.
+func (a *app) expected(ctx context.Context, file string, want review, nodes []run.Node, opts run.Options) error {
+	opts.Mode, opts.Sink = run.DryRun, nil
+	res, err := run.Run(ctx, nodes, opts)
+	switch {
+	case res == nil:
+		return err
+	case res.Interrupted:
+		return &exitError{code: exitInterrupted, text: "interrupted while looking; nothing was written"}
+	case err != nil:
+		return &exitError{code: exitFailed, text: "--expect: the edits are not known, because a step could not be looked at; nothing was written\n" + err.Error(),
+			hint: "see ztplan run " + file + " --dry-run"}
+	case res.Summary.Digest == want.digest:
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "the edits are no longer those that were reviewed; nothing was written\n  expected %s\n  found    %s\n", want.digest, res.Summary.Digest)
+	b.WriteString("  " + want.compare(res.Summary.Digests))
+	return &exitError{code: exitFailed, text: b.String(),
+		hint: "review them again: ztplan run " + file + " --dry-run; then give its digest to --expect"}
+}
+
+// compare says which steps' edits are others than those reviewed, as far as the
+// review tells.
+func (r review) compare(have map[string]string) string {
+	if r.steps == nil {
+		if len(have) == 0 {
+			return "nothing differs any more"
+		}
+		return "steps that differ now: " + strings.Join(slices.Sorted(maps.Keys(have)), ", ")
+	}
+	ids := make(map[string]string)
+	for id, sum := range r.steps {
+		switch now, ok := have[id]; {
+		case !ok:
+			ids[id] = " (nothing to do any more)"
+		case now != sum:
+			ids[id] = " (other edits)"
+		}
+	}
+	for id := range have {
+		if _, ok := r.steps[id]; !ok {
+			ids[id] = " (was not to be changed)"
+		}
+	}
+	var parts []string
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		parts = append(parts, id+ids[id])
+	}
+	return "steps whose edits are others: " + cmp.Or(strings.Join(parts, ", "), "none, by the file: was it changed?")
+}

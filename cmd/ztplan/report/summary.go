@@ -1,0 +1,84 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+// mostRows bounds the tables of summary.md: GitHub shows one mebibyte at most.
+const mostRows = 500
+
+// Summary returns summary.md, GitHub-flavoured Markdown.
+func Summary(d *evidence.Document) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s %s: %s\n\n", resultMark(d.Run.Result), md(d.Plan.Name), d.Run.Result)
+	fmt.Fprintf(&b, "%s in %s, %s", counts(d), duration(d.Summary.WallSeconds), d.Run.Began.Format("2006-01-02 15:04:05 UTC"))
+	if d.Run.Mode == evidence.ModeDryRun {
+		b.WriteString(", dry run: nothing was written")
+	}
+	b.WriteString(".\n")
+	if d.Run.Remark != "" {
+		fmt.Fprintf(&b, "\n> %s\n", md(d.Run.Remark))
+	}
+	for _, s := range d.Steps {
+		if s.Error == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "\n### ✗ %s (%s)\n\n`%s`\n", md(s.ID), md(s.Kind), strings.ReplaceAll(s.Position, "`", ""))
+		fmt.Fprintf(&b, "\n```text\n%s\n```\n", strings.ReplaceAll(s.Error, "```", "'''"))
+		if s.Hint != "" {
+			fmt.Fprintf(&b, "\n**Hint:** %s\n", md(s.Hint))
+		}
+	}
+	for _, r := range d.Rotations {
+		rotationTable(&b, d, r)
+	}
+	b.WriteString("\n| | step | kind | state | time | |\n|---|---|---|---|--:|---|\n")
+	for i, s := range d.Steps {
+		if i == mostRows {
+			fmt.Fprintf(&b, "\n… and %d more\n", len(d.Steps)-i)
+			break
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", stateMark(s.State), md(s.ID), md(s.Kind), s.State, duration(s.Seconds), md(remark(s)))
+	}
+	if len(d.Summary.CriticalPath) > 1 {
+		fmt.Fprintf(&b, "\nCritical path, %s: %s\n", duration(d.Summary.CriticalSeconds), md(strings.Join(d.Summary.CriticalPath, " → ")))
+	}
+	fmt.Fprintf(&b, "\nEvidence `%s`, plan `%s`, ztplan %s\n", d.Digests.Overall, d.Plan.Digest, md(d.Run.Version))
+	return []byte(b.String())
+}
+
+func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.RotationRecord) {
+	fmt.Fprintf(b, "\n### Rotation %d of %s/%s\n\n", r.Number, md(r.Namespace), md(r.Name))
+	if len(r.Certs) > 1 {
+		fmt.Fprintf(b, "`%s` → `%s`\n\n", serialOf(d, r.Certs[0]), serialOf(d, r.Certs[1]))
+	}
+	b.WriteString("| | rule | limit | seen |\n|---|---|--:|--:|\n")
+	for _, rule := range r.Rules {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", holdsMark(rule.Holds), md(rule.Name), md(plain(rule.Limit)), md(plain(rule.Saw)))
+	}
+	b.WriteString("\n| endpoint | handshakes | failures | longest gap |\n|---|--:|--:|--:|\n")
+	for _, e := range r.Endpoints {
+		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", md(e.Address), e.Attempts, md(failures(e)), duration(e.LongestGapSeconds))
+	}
+	if len(r.Hops) > 0 {
+		b.WriteString("\n")
+		for i, h := range r.Hops {
+			if i > 0 {
+				b.WriteString(" → ")
+			}
+			fmt.Fprintf(b, "%s +%s", md(h.Name), offset(h.At.Sub(r.Hops[0].At)))
+		}
+		b.WriteString("\n")
+	}
+}
+
+func offset(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
+
+// md escapes what Markdown would interpret.
+func md(s string) string {
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "\r", "", "<", "&lt;", ">", "&gt;", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "@", "&#64;").Replace(s)
+}

@@ -1,0 +1,175 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+// plain shows a value in one line.
+func plain(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return v
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// duration formats seconds for people: "0.04s", "12.3s", "2m05s".
+func duration(s float64) string {
+	switch {
+	case s < 1:
+		return fmt.Sprintf("%.2fs", s)
+	case s < 60:
+		return fmt.Sprintf("%.1fs", s)
+	}
+	return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
+}
+
+func count(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// counts is the line below the result: "2 changed, 3 proved; 3 edits".
+func counts(d *evidence.Document) string {
+	s := d.Summary
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		word string
+	}{
+		{s.Changed, "changed"}, {s.Pending, "to change"}, {s.Unchanged, "unchanged"},
+		{s.Proved, "proved"}, {s.Skipped, "skipped"}, {s.Failed, "failed"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing ran"}
+	}
+	return strings.Join(parts, ", ") + "; " + count(s.Edits, "edit")
+}
+
+// position splits "file:line:column".
+func position(p string) (file, line, column string) {
+	parts := strings.Split(p, ":")
+	if n := len(parts); n >= 3 {
+		return strings.Join(parts[:n-2], ":"), parts[n-2], parts[n-1]
+	}
+	return p, "", ""
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func editMark(e evidence.Edit) string {
+	switch {
+	case e.Unknown:
+		return "?"
+	case e.Applied > 0:
+		return "+"
+	}
+	return "~"
+}
+
+func holdsMark(holds bool) string {
+	if holds {
+		return "✓"
+	}
+	return "✗"
+}
+
+func stateMark(state string) string {
+	switch state {
+	case "changed", "proved":
+		return "✓"
+	case "unchanged":
+		return "="
+	case "failed":
+		return "✗"
+	case "pending":
+		return "~"
+	case "after", "would":
+		return "»"
+	}
+	return "-"
+}
+
+func resultMark(result string) string {
+	switch result {
+	case evidence.Passed:
+		return "✓"
+	case evidence.Differs:
+		return "~"
+	}
+	return "✗"
+}
+
+// remark says in a few words what a step did.
+func remark(s evidence.Step) string {
+	var parts []string
+	if s.Reason != "" {
+		parts = append(parts, s.Reason)
+	}
+	if len(s.Edits) > 0 {
+		parts = append(parts, count(len(s.Edits), "edit"))
+	}
+	if n := len(s.Findings); n > 0 {
+		held := 0
+		for _, f := range s.Findings {
+			if f.Holds {
+				held++
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%d of %d rules hold", held, n))
+	}
+	if s.Retries > 0 {
+		parts = append(parts, fmt.Sprintf("tried again %d×", s.Retries))
+	}
+	return strings.Join(append(parts, s.Warnings...), "; ")
+}
+
+func failures(e evidence.Endpoint) string {
+	classes := make([]string, 0, len(e.Failures))
+	n := 0
+	for class, c := range e.Failures {
+		classes = append(classes, fmt.Sprintf("%d %s", c, class))
+		n += c
+	}
+	slices.Sort(classes)
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%s)", n, strings.Join(classes, ", "))
+}
+
+func certificate(d *evidence.Document, fingerprint string) *evidence.CertificateRecord {
+	for i := range d.Certificates {
+		if d.Certificates[i].Fingerprint == fingerprint {
+			return &d.Certificates[i]
+		}
+	}
+	return nil
+}
+
+func serialOf(d *evidence.Document, ref evidence.CertificateRef) string {
+	if c := certificate(d, ref.Fingerprint); c != nil {
+		return c.Serial
+	}
+	return ref.Fingerprint
+}

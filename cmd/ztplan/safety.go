@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/journal"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/lease"
+)
+
+// safety is what surrounds a run that writes: what was reviewed, the journal,
+// the lock.
+type safety struct {
+	expect        string
+	lockNamespace string
+	noLock        bool
+	runs          string // folder of journals; empty means the user's state directory
+}
+
+func (s *safety) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.expect, "expect", "", "refuse, before any write, unless the edits are those of this `digest`, which a dry run prints, or of this file, which --dry-run --output json printed")
+	cmd.Flags().StringVar(&s.lockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
+	cmd.Flags().BoolVar(&s.noLock, "no-lock", false, "take no lock: nothing keeps a second run of the plan from writing at the same time")
+}
+
+// guarded does what has to be done before a run that writes and completes its
+// options. The run uses the context that is returned; finish is called when it
+// is over and returns why it was stopped, if the lock was the reason.
+func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts *run.Options) (_ context.Context, finish func(*run.Result) error, _ error) {
+	if a.safety.expect != "" {
+		want, err := readReview(a.safety.expect)
+		if err == nil {
+			err = a.expected(ctx, p.File, want, nodes, *opts)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	j, where, err := a.journal(p)
+	if err != nil {
+		return nil, nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+	}
+	opts.Journal = j
+	ctx, stop := context.WithCancelCause(ctx)
+	var lock *lease.Lock
+	if !a.safety.noLock && writesToCluster(p, nodes) {
+		env := opts.Env
+		opts.BeforeFirstWrite = func(ctx context.Context) (err error) {
+			lock, err = lease.Acquire(ctx, &env, lease.Request{
+				Namespace: a.safety.lockNamespace, Plan: p.Name, Holder: lease.Self(j.Run()),
+				Dead: func(run string) bool { return journal.Dead(where, run) },
+				Lost: stop,
+			})
+			return err
+		}
+	}
+	return ctx, func(res *run.Result) (lost error) {
+		defer stop(nil)
+		var summary engine.Summary
+		if res != nil {
+			summary = res.Summary
+		}
+		if lock != nil {
+			if err := lock.Release(context.Background()); err != nil && a.verbose {
+				fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+			}
+			if err := lock.Err(); err != nil {
+				lost = &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+			}
+		}
+		if err := j.Close(summary); err != nil {
+			fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+		}
+		return lost
+	}, nil
+}
+
+// journal says how the last run ended, if it was cut off, and begins the
+// journal of this one.
+func (a *app) journal(p *plan.Plan) (*journal.Journal, journal.Plan, error) {
+	base := a.safety.runs
+	if base == "" {
+		state, err := stateDir()
+		if err != nil {
+			return nil, journal.Plan{}, err
+		}
+		base = filepath.Join(state, "runs")
+	}
+	where := journal.Plan{Base: base, Name: p.Name, File: filepath.Join(p.Dir, filepath.Base(p.File))}
+	last, err := journal.Last(where, "")
+	if err != nil {
+		fmt.Fprintln(a.stderr, "ztplan: the last run is not known: "+err.Error())
+	} else if text := lastRun(last); text != "" {
+		fmt.Fprintln(a.stderr, "ztplan: "+text)
+	}
+	j, err := journal.Open(where, a.now)
+	return j, where, err
+}
+
+// lastRun says what is worth knowing about the last run, or "".
+func lastRun(r *journal.Report) string {
+	if r == nil || r.Alive || r.Ended && len(r.Unfinished) == 0 {
+		return ""
+	}
+	var edits []string
+	for _, e := range r.Unfinished {
+		edits = append(edits, e.Path+" (step "+e.Step+")")
+	}
+	what := strings.Join(edits, ", ")
+	began := r.Run.Time.Local().Format("2006-01-02 15:04:05")
+	switch {
+	case r.Ended:
+		return fmt.Sprintf("the last run, of %s, could not tell whether this took effect: %s: looking again", began, what)
+	case what == "":
+		return fmt.Sprintf("the last run, of %s, was cut off while it applied nothing: looking again", began)
+	}
+	return fmt.Sprintf("the last run, of %s, was cut off while applying %s: looking again", began, what)
+}
+
+// stateDir is where ztplan keeps what is worth keeping and cannot be made
+// again: $XDG_STATE_HOME/ztplan, else ~/.local/state/ztplan.
+func stateDir() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "ztplan"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", engine.WithHint(fmt.Errorf("no place for the journal: %w", err), "set XDG_STATE_HOME or HOME")
+	}
+	if home == "" {
+		return "", engine.WithHint(errors.New("no place for the journal"), "set XDG_STATE_HOME or HOME")
+	}
+	return filepath.Join(home, ".local", "state", "ztplan"), nil
+}
+
+// writesToCluster reports whether a step of the run may write to the cluster,
+// or through it. Steps that write do, unless they reach Vault by its address
+// and have nothing in the cluster. Proofs do not count: there is no edit in them.
+func writesToCluster(p *plan.Plan, nodes []run.Node) bool {
+	for _, n := range nodes {
+		if n.Skip != "" || n.Kind.Proof {
+			continue
+		}
+		with := p.Step(n.ID).Literal()
+		vault, _ := with["vault"].(map[string]any)
+		keys, _ := with["keys"].(map[string]any)
+		if vault["address"] == nil || with["serviceAccount"] != nil || keys["secret"] != nil {
+			return true
+		}
+	}
+	return false
+}

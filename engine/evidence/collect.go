@@ -1,0 +1,325 @@
+package evidence
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Collector makes a Document from the events of one run. It is used from one
+// goroutine, as a run's sink is.
+type Collector struct {
+	doc   Document
+	steps map[string]*Step
+	order []string
+	seen  map[string]bool // fingerprints
+}
+
+// NewCollector returns a Collector for a run of plan. What is known of run
+// before it begins is given; Began, Ended and Result are found out.
+func NewCollector(plan Plan, run Run) *Collector {
+	if plan.Files == nil {
+		plan.Files = []FileDigest{}
+	}
+	if run.Versions == nil {
+		run.Versions = map[string]string{}
+	}
+	return &Collector{
+		doc: Document{
+			Schema: Schema, Plan: plan, Run: run,
+			Charts: []ChartRecord{}, Steps: []Step{}, Timeline: []Moment{}, Rotations: []RotationRecord{},
+			Handshakes: []HandshakeRecord{}, Denials: []DenialRecord{}, Records: []OtherRecord{}, Certificates: []CertificateRecord{},
+		},
+		steps: make(map[string]*Step), seen: make(map[string]bool),
+	}
+}
+
+// Event takes e in.
+func (c *Collector) Event(e engine.Event) {
+	e.Time = e.Time.UTC()
+	if c.doc.Run.Began.IsZero() {
+		c.doc.Run.Began = e.Time
+	}
+	c.doc.Run.Ended = e.Time
+	switch e.Action {
+	case engine.ActionPlan:
+		c.steps[e.Step] = &Step{
+			ID: e.Step, Kind: e.Kind, Position: e.Position, Needs: append([]string{}, e.Needs...),
+			Edits: []Edit{}, Findings: []Finding{},
+		}
+		c.order = append(c.order, e.Step)
+		return
+	case engine.ActionEnd:
+		if e.Summary != nil {
+			c.doc.Summary = *e.Summary
+			c.doc.Summary.CriticalPath = append([]string{}, e.Summary.CriticalPath...)
+		}
+	case engine.ActionEvidence:
+		c.record(e)
+		return
+	case engine.ActionLog, engine.ActionStatus:
+		return
+	default:
+		if s := c.steps[e.Step]; s != nil {
+			s.event(e)
+		}
+	}
+	switch e.Action {
+	case engine.ActionDiffers, engine.ActionFinding, engine.ActionViolated, engine.ActionWould:
+		return // they are with the step
+	}
+	c.doc.Timeline = append(c.doc.Timeline, Moment{
+		Time: e.Time, Step: e.Step, Action: e.Action, Path: e.Path, Attempt: e.Attempt,
+		Message: e.Message, Error: e.Error, Seconds: e.Seconds,
+	})
+}
+
+func (s *Step) event(e engine.Event) {
+	switch e.Action {
+	case engine.ActionStart:
+		s.Began = e.Time
+	case engine.ActionDiffers:
+		d := s.edit(e.Path)
+		d.Have, d.Want, d.Note = e.Have, e.Want, e.Message
+	case engine.ActionApplied:
+		d := s.edit(e.Path)
+		d.Applied++
+		d.Seconds += e.Seconds
+	case engine.ActionUnknown:
+		s.edit(e.Path).Unknown = true
+	case engine.ActionRetry:
+		s.Retries++
+	case engine.ActionWarn:
+		s.Warnings = append(s.Warnings, e.Message)
+	case engine.ActionFinding, engine.ActionViolated:
+		s.Findings = append(s.Findings, Finding{
+			Rule: e.Path, Holds: e.Action == engine.ActionFinding, Have: e.Have, Want: e.Want, Detail: e.Message,
+		})
+	case engine.ActionWould:
+		s.Would, s.State = append(s.Would, e.Message), "would"
+	default:
+		state, ok := stateOf(e.Action)
+		if !ok {
+			return
+		}
+		s.State, s.Seconds, s.Error, s.Hint, s.Reason = state, e.Seconds, e.Error, e.Hint, e.Message
+		if s.Reason == "" && len(e.Needs) > 0 {
+			s.Reason = "known after " + strings.Join(e.Needs, ", ")
+		}
+	}
+}
+
+// stateOf returns the state that an action means, if it ends a step.
+func stateOf(a engine.Action) (string, bool) {
+	switch a {
+	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending, engine.ActionAfter:
+		return string(a), true
+	case engine.ActionSkip:
+		return "skipped", true
+	case engine.ActionFail:
+		return "failed", true
+	}
+	return "", false
+}
+
+func (s *Step) edit(path string) *Edit {
+	for i := range s.Edits {
+		if s.Edits[i].Path == path {
+			return &s.Edits[i]
+		}
+	}
+	s.Edits = append(s.Edits, Edit{Path: path})
+	return &s.Edits[len(s.Edits)-1]
+}
+
+// record takes in what a step put on record. What is not in the form that it
+// should have is kept as it is.
+func (c *Collector) record(e engine.Event) {
+	var err error
+	switch e.Name {
+	case RecordRotation:
+		var r Rotation
+		if err = convert(e.Data, &r); err == nil {
+			err = c.rotation(e.Step, r)
+		}
+	case RecordHandshake:
+		var h Handshake
+		if err = convert(e.Data, &h); err == nil {
+			err = c.handshake(e.Step, h)
+		}
+	case RecordDenial:
+		var d Denial
+		if err = convert(e.Data, &d); err == nil {
+			d.At = d.At.UTC()
+			c.doc.Denials = append(c.doc.Denials, DenialRecord{e.Step, d})
+		}
+	case RecordChart:
+		var ch Chart
+		if err = convert(e.Data, &ch); err == nil {
+			c.doc.Charts = append(c.doc.Charts, ChartRecord{e.Step, ch})
+		}
+	default:
+		err = errors.ErrUnsupported
+	}
+	if err != nil {
+		c.doc.Records = append(c.doc.Records, OtherRecord{e.Step, e.Name, e.Time, e.Data})
+	}
+}
+
+func convert(from, to any) error {
+	b, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, to)
+}
+
+func (c *Collector) rotation(step string, r Rotation) error {
+	out := RotationRecord{Step: step, Rotation: r, Certs: []CertificateRef{}}
+	var err error
+	if out.Trust, err = c.certificates(r.Trust); err != nil {
+		return err
+	}
+	for _, cert := range r.Certs {
+		ref, err := c.presented(cert)
+		if err != nil {
+			return err
+		}
+		out.Certs = append(out.Certs, ref)
+	}
+	out.Rotation.Trust, out.Rotation.Certs = nil, nil
+	out.Began, out.Ended = r.Began.UTC(), r.Ended.UTC()
+	out.Hops = slices.Clone(r.Hops)
+	for i := range out.Hops {
+		out.Hops[i].At = out.Hops[i].At.UTC()
+	}
+	c.doc.Rotations = append(c.doc.Rotations, out)
+	return nil
+}
+
+func (c *Collector) handshake(step string, h Handshake) error {
+	out := HandshakeRecord{Step: step, Handshake: h}
+	var err error
+	if out.Trust, err = c.certificates(h.Trust); err != nil {
+		return err
+	}
+	if out.Certificate, err = c.presented(h.Certificate); err != nil {
+		return err
+	}
+	out.Handshake.Trust, out.Handshake.Certificate = nil, Certificate{}
+	out.At = h.At.UTC()
+	c.doc.Handshakes = append(c.doc.Handshakes, out)
+	return nil
+}
+
+// presented returns a reference to a certificate; the fields beside its PEM
+// are not taken on trust but computed.
+func (c *Collector) presented(cert Certificate) (CertificateRef, error) {
+	leaf, err := c.certificates([]string{cert.PEM})
+	if err != nil {
+		return CertificateRef{}, err
+	}
+	chain, err := c.certificates(cert.Chain)
+	if err != nil {
+		return CertificateRef{}, err
+	}
+	all := slices.DeleteFunc(append(leaf[1:], chain...), func(f string) bool { return f == leaf[0] })
+	return CertificateRef{Fingerprint: leaf[0], Chain: append([]string{}, all...)}, nil
+}
+
+// certificates notes every certificate in the texts and returns fingerprints.
+func (c *Collector) certificates(texts []string) ([]string, error) {
+	out := []string{}
+	for _, text := range texts {
+		certs, err := parsePEM(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, cert := range certs {
+			r := describe(cert)
+			out = append(out, r.Fingerprint)
+			if !c.seen[r.Fingerprint] {
+				c.seen[r.Fingerprint] = true
+				c.doc.Certificates = append(c.doc.Certificates, r)
+			}
+		}
+	}
+	return out, nil
+}
+
+// Document returns the sealed evidence of what was taken in. It may be called
+// when a run was cut off: steps that did not end count as skipped.
+func (c *Collector) Document(interrupted bool) (*Document, error) {
+	d := c.doc
+	d.Steps = make([]Step, 0, len(c.order))
+	for _, id := range c.order {
+		s := *c.steps[id]
+		if s.State == "" {
+			s.State, s.Reason = "skipped", "the run ended before its turn"
+		}
+		d.Steps = append(d.Steps, s)
+	}
+	d.Run.Result = result(d.Run.Mode, d.Steps, interrupted)
+	d.Run.Began, d.Run.Ended = d.Run.Began.Round(time.Nanosecond), d.Run.Ended.Round(time.Nanosecond)
+	fill(reflect.ValueOf(&d).Elem())
+	if err := d.Seal(); err != nil {
+		return nil, err
+	}
+	// What leaves is what a reader of the file would get.
+	b, err := d.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return Decode(b)
+}
+
+// fill makes lists and mappings that are nil empty: readers need not know null.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		if v.Type().Elem().Kind() == reflect.Struct {
+			for i := range v.Len() {
+				fill(v.Index(i))
+			}
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+	}
+}
+
+// result computes the result of a run from the states of its steps.
+func result(mode string, steps []Step, interrupted bool) string {
+	if interrupted {
+		return Interrupted
+	}
+	differs := false
+	for _, s := range steps {
+		switch s.State {
+		case "failed":
+			return Failed
+		case "pending", "after":
+			differs = true
+		}
+	}
+	if mode == ModeDryRun && differs {
+		return Differs
+	}
+	return Passed
+}

@@ -1,0 +1,188 @@
+package evidence
+
+import (
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Schema is the value of Document.Schema that this package writes and reads.
+const Schema = "ztplan.dev/evidence/v1"
+
+// The values of Run.Result.
+const (
+	Passed      = "passed"      // every step converged and every proof held
+	Failed      = "failed"      // a step failed
+	Interrupted = "interrupted" // the run was interrupted
+	Differs     = "differs"     // a dry run found differences
+)
+
+// The values of Run.Mode.
+const (
+	ModeApply  = "apply"
+	ModeDryRun = "dry-run"
+)
+
+// A Document is the evidence of one run.
+type Document struct {
+	Schema       string              `json:"schema"`
+	Plan         Plan                `json:"plan"`
+	Run          Run                 `json:"run"`
+	Charts       []ChartRecord       `json:"charts"`
+	Steps        []Step              `json:"steps"`
+	Timeline     []Moment            `json:"timeline"`
+	Rotations    []RotationRecord    `json:"rotations"`
+	Handshakes   []HandshakeRecord   `json:"handshakes"`
+	Denials      []DenialRecord      `json:"denials"`
+	Records      []OtherRecord       `json:"records"`
+	Certificates []CertificateRecord `json:"certificates"`
+	Summary      engine.Summary      `json:"summary"`
+	Digests      Digests             `json:"digests"`
+}
+
+// A Plan says which plan was run.
+type Plan struct {
+	Name   string       `json:"name"`
+	File   string       `json:"file"`   // as the user named it
+	Digest string       `json:"digest"` // of the plan file
+	Files  []FileDigest `json:"files"`  // what the plan reads besides, sorted by name
+}
+
+// A FileDigest is a file and what was in it.
+type FileDigest struct {
+	Name   string `json:"name"` // as the plan writes it
+	Digest string `json:"digest"`
+}
+
+// A Run says how the plan was run.
+type Run struct {
+	Began    time.Time         `json:"began"`
+	Ended    time.Time         `json:"ended"`
+	Mode     string            `json:"mode"`   // apply or dry-run
+	Result   string            `json:"result"` // passed, failed, interrupted or differs
+	Remark   string            `json:"remark"` // what the reader must know: that parts were stand-ins
+	Version  string            `json:"version"`
+	Platform string            `json:"platform"` // "linux/amd64"
+	Versions map[string]string `json:"versions"` // of what the run met, where it is known
+}
+
+// A Step is what became of one step.
+type Step struct {
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind"`
+	Position string    `json:"position"` // file:line:column
+	Needs    []string  `json:"needs"`
+	State    string    `json:"state"`           // unchanged, changed, proved, pending, after, would, skipped, failed
+	Began    time.Time `json:"began,omitzero"`  // absent if it never started
+	Seconds  float64   `json:"seconds"`         // what it took
+	Retries  int       `json:"retries"`         // how often it tried again
+	Edits    []Edit    `json:"edits"`           // differences that were found
+	Findings []Finding `json:"findings"`        // rules of a proof
+	Would    []string  `json:"would,omitempty"` // dry run: what a proof would do
+	Warnings []string  `json:"warnings,omitempty"`
+	Reason   string    `json:"reason,omitempty"` // why it was skipped, or what it waits for
+	Error    string    `json:"error,omitempty"`
+	Hint     string    `json:"hint,omitempty"`
+}
+
+// An Edit is a difference that was found, and whether it was removed.
+type Edit struct {
+	Path    string  `json:"path"`
+	Have    any     `json:"have"`
+	Want    any     `json:"want"`
+	Note    string  `json:"note,omitempty"`
+	Applied int     `json:"applied"`           // how often it was applied
+	Unknown bool    `json:"unknown,omitempty"` // cut off: whether it took effect is not known
+	Seconds float64 `json:"seconds"`           // what applying took, all times together
+}
+
+// A Finding is the verdict on one rule of a proof.
+type Finding struct {
+	Rule   string `json:"rule"`
+	Holds  bool   `json:"holds"`
+	Have   any    `json:"have,omitempty"`
+	Want   any    `json:"want,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// A Moment is one event of the run.
+type Moment struct {
+	Time    time.Time     `json:"time"`
+	Step    string        `json:"step,omitempty"`
+	Action  engine.Action `json:"action"`
+	Path    string        `json:"path,omitempty"`
+	Attempt int           `json:"attempt,omitempty"`
+	Message string        `json:"message,omitempty"`
+	Error   string        `json:"error,omitempty"`
+	Seconds float64       `json:"seconds,omitempty"`
+}
+
+// A CertificateRef is a certificate as it was presented.
+type CertificateRef struct {
+	Fingerprint string   `json:"fingerprint"`
+	Chain       []string `json:"chain"` // fingerprints of what came with it, in order
+}
+
+// A RotationRecord is a Rotation with references in place of certificates.
+type RotationRecord struct {
+	Step string `json:"step"`
+	Rotation
+	Trust []string         `json:"trust"`        // fingerprints of the roots
+	Certs []CertificateRef `json:"certificates"` // [0] old, [1] new, others that were seen after
+}
+
+// A HandshakeRecord is a Handshake with references in place of certificates.
+type HandshakeRecord struct {
+	Step string `json:"step"`
+	Handshake
+	Trust       []string       `json:"trust"`
+	Certificate CertificateRef `json:"certificate"`
+}
+
+// A DenialRecord is a Denial and the step that put it on record.
+type DenialRecord struct {
+	Step string `json:"step"`
+	Denial
+}
+
+// A ChartRecord is a Chart and the step that put it on record.
+type ChartRecord struct {
+	Step string `json:"step"`
+	Chart
+}
+
+// An OtherRecord is a record that this version knows no form for.
+type OtherRecord struct {
+	Step string    `json:"step"`
+	Name string    `json:"name"`
+	At   time.Time `json:"at"`
+	Data any       `json:"data"`
+}
+
+// A CertificateRecord is a public certificate. Everything but PEM repeats what
+// the certificate says, for readers that cannot parse it.
+type CertificateRecord struct {
+	Fingerprint string    `json:"fingerprint"` // SHA-256 of the DER
+	Serial      string    `json:"serial"`      // colon-separated lower-case hexadecimal
+	PublicKey   string    `json:"publicKey"`   // SHA-256 of the SubjectPublicKeyInfo
+	Subject     string    `json:"subject"`
+	Issuer      string    `json:"issuer"`
+	Names       []string  `json:"names"` // DNS names and IP addresses
+	NotBefore   time.Time `json:"notBefore"`
+	NotAfter    time.Time `json:"notAfter"`
+	CA          bool      `json:"ca"`
+	PEM         string    `json:"pem"`
+}
+
+// Digests are the digests of the sections and of the whole.
+type Digests struct {
+	Algorithm string          `json:"algorithm"` // "sha256"
+	Sections  []SectionDigest `json:"sections"`  // in the order of the document
+	Overall   string          `json:"overall"`
+}
+
+// A SectionDigest is the digest of one top-level field of the document.
+type SectionDigest struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"`
+}

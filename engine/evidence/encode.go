@@ -1,0 +1,125 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+)
+
+// Seal computes the digests. Call it once the document is complete.
+func (d *Document) Seal() error {
+	digests, err := d.digests()
+	if err != nil {
+		return err
+	}
+	d.Digests = digests
+	return nil
+}
+
+// digests computes what Digests must be.
+func (d *Document) digests() (Digests, error) {
+	out := Digests{Algorithm: "sha256"}
+	overall := sha256.New()
+	fmt.Fprintf(overall, "%s\n", d.Schema)
+	v := reflect.ValueOf(*d)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("json")
+		if name == "schema" || name == "digests" {
+			continue
+		}
+		b, err := encode(v.Field(i).Interface(), "")
+		if err != nil {
+			return Digests{}, fmt.Errorf("evidence: %s: %w", name, err)
+		}
+		digest := Digest(bytes.TrimSuffix(b, []byte("\n")))
+		out.Sections = append(out.Sections, SectionDigest{name, digest})
+		fmt.Fprintf(overall, "%s  %s\n", digest, name)
+	}
+	out.Overall = hex.EncodeToString(overall.Sum(nil))
+	return out, nil
+}
+
+// Digest returns the SHA-256 of b in lower-case hexadecimal.
+func Digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Encode returns the canonical bytes of the document.
+func (d *Document) Encode() ([]byte, error) {
+	b, err := encode(d, "  ")
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	return b, nil
+}
+
+func encode(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// Decode reads a document. Unknown fields and anything after the document are
+// errors: nothing in the file may go unverified. Numbers in Have, Want, Limit,
+// Saw and Data are json.Number.
+func Decode(data []byte) (*Document, error) {
+	var head struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	if head.Schema != Schema {
+		return nil, fmt.Errorf("evidence: schema %q is not %q: take a ztplan that writes and reads it", head.Schema, Schema)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	dec.UseNumber()
+	d := new(Document)
+	if err := dec.Decode(d); err != nil {
+		return nil, fmt.Errorf("evidence: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("evidence: there is something after the document")
+	}
+	return d, nil
+}
+
+// WriteFile replaces a file at once: a reader sees the old content or the new.
+// Its mode is 0644, since evidence holds no secrets.
+func WriteFile(name string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}

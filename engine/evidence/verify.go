@@ -1,0 +1,433 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Check is one thing that was computed again.
+type Check struct {
+	Name     string   // "certificates"
+	Did      string   // what was compared, with counts
+	Problems []string // empty if it holds
+}
+
+// Holds reports whether nothing was found.
+func (c Check) Holds() bool { return len(c.Problems) == 0 }
+
+// Verify computes everything again that follows from the document alone. It
+// contacts nothing and does not look at the clock: chains are verified at the
+// times on record. The document is nil if data is none; there is always at
+// least one check.
+//
+// A run that failed can have evidence that verifies: what is checked is that
+// the record is whole and agrees with itself, not that all was well. Ask
+// Document.Run.Result for that.
+func Verify(data []byte) (*Document, []Check) {
+	form := Check{Name: "form", Did: "one document of schema " + Schema + ", canonical bytes"}
+	d, err := Decode(data)
+	if err != nil {
+		form.add("%v", err)
+		return nil, []Check{form}
+	}
+	if canonical, err := d.Encode(); err != nil {
+		form.add("%v", err)
+	} else if !bytes.Equal(canonical, data) {
+		form.add("the bytes are not the canonical encoding: the file was edited or printed by something else")
+	}
+	v := &verifier{doc: d, certs: make(map[string]*x509.Certificate), used: make(map[string]bool), states: make(map[string]string)}
+	for _, s := range d.Steps {
+		v.states[s.ID] = s.State
+	}
+	return d, []Check{
+		form, v.digests(), v.certificates(), v.run(), v.steps(), v.timeline(), v.charts(),
+		v.rotations(), v.handshakes(), v.denials(), v.references(),
+	}
+}
+
+func (c *Check) add(format string, args ...any) {
+	c.Problems = append(c.Problems, fmt.Sprintf(format, args...))
+}
+
+// verifier holds what several checks need.
+type verifier struct {
+	doc    *Document
+	certs  map[string]*x509.Certificate // by fingerprint
+	used   map[string]bool              // fingerprints that something refers to
+	states map[string]string            // of steps
+}
+
+func (v *verifier) digests() Check {
+	c := Check{Name: "digests"}
+	want, err := v.doc.digests()
+	if err != nil {
+		c.add("%v", err)
+		return c
+	}
+	have := v.doc.Digests
+	c.Did = fmt.Sprintf("%d sections and the whole, SHA-256", len(want.Sections))
+	if have.Algorithm != want.Algorithm {
+		c.add("algorithm %q is not %q", have.Algorithm, want.Algorithm)
+	}
+	if len(have.Sections) != len(want.Sections) {
+		c.add("%d sections have a digest instead of %d", len(have.Sections), len(want.Sections))
+		return c
+	}
+	for i, s := range want.Sections {
+		if have.Sections[i] != s {
+			c.add("section %s was changed: digest %s, recorded %s", s.Name, short(s.Digest), short(have.Sections[i].Digest))
+		}
+	}
+	if have.Overall != want.Overall {
+		c.add("the overall digest is %s, recorded %s", short(want.Overall), short(have.Overall))
+	}
+	return c
+}
+
+func short(digest string) string {
+	if len(digest) > 12 {
+		return digest[:12] + "…"
+	}
+	return digest
+}
+
+func (v *verifier) certificates() Check {
+	c := Check{Name: "certificates", Did: fmt.Sprintf("%d parsed; fingerprint, serial, key, names and dates as recorded", len(v.doc.Certificates))}
+	for _, r := range v.doc.Certificates {
+		list, err := parsePEM(r.PEM)
+		if err != nil || len(list) != 1 {
+			c.add("certificate %s does not parse: %v", short(r.Fingerprint), err)
+			continue
+		}
+		want := describe(list[0])
+		for _, f := range []struct {
+			name       string
+			have, want any
+		}{
+			{"fingerprint", r.Fingerprint, want.Fingerprint}, {"serial", r.Serial, want.Serial}, {"publicKey", r.PublicKey, want.PublicKey},
+			{"subject", r.Subject, want.Subject}, {"issuer", r.Issuer, want.Issuer}, {"notBefore", r.NotBefore, want.NotBefore},
+			{"notAfter", r.NotAfter, want.NotAfter}, {"ca", r.CA, want.CA}, {"pem", r.PEM, want.PEM},
+		} {
+			if f.have != f.want {
+				c.add("certificate %s: %s is %v, recorded %v", short(r.Fingerprint), f.name, f.want, f.have)
+			}
+		}
+		if !slices.Equal(r.Names, want.Names) {
+			c.add("certificate %s: names are %q, recorded %q", short(r.Fingerprint), want.Names, r.Names)
+		}
+		if v.certs[r.Fingerprint] != nil {
+			c.add("certificate %s is there twice", short(r.Fingerprint))
+		}
+		v.certs[r.Fingerprint] = list[0]
+	}
+	return c
+}
+
+func (v *verifier) run() Check {
+	d := v.doc
+	c := Check{Name: "run", Did: "result " + d.Run.Result + ", counts and critical path follow from the steps"}
+	if !isDigest(d.Plan.Digest) {
+		c.add("plan.digest is no SHA-256")
+	}
+	for _, f := range d.Plan.Files {
+		if f.Name == "" || !isDigest(f.Digest) {
+			c.add("plan.files: %q has no name or no SHA-256", f.Name)
+		}
+	}
+	if d.Plan.Name == "" || d.Plan.File == "" || d.Run.Version == "" || d.Run.Platform == "" {
+		c.add("name or file of the plan, or version or platform of the run, is missing")
+	}
+	if d.Run.Mode != ModeApply && d.Run.Mode != ModeDryRun {
+		c.add("mode %q is neither apply nor dry-run", d.Run.Mode)
+	}
+	if d.Run.Ended.Before(d.Run.Began) {
+		c.add("the run ended before it began")
+	}
+	if want := result(d.Run.Mode, d.Steps, d.Run.Result == Interrupted); d.Run.Result != want {
+		c.add("the result is %s, recorded %s", want, d.Run.Result)
+	}
+	if !slices.ContainsFunc(d.Timeline, func(m Moment) bool { return m.Action == engine.ActionEnd }) {
+		if d.Run.Result != Interrupted {
+			c.add("the timeline has no end")
+		}
+		return c
+	}
+	v.summary(&c)
+	return c
+}
+
+func (v *verifier) summary(c *Check) {
+	d := v.doc
+	var want engine.Summary
+	for _, s := range d.Steps {
+		switch s.State {
+		case "unchanged":
+			want.Unchanged++
+		case "changed":
+			want.Changed++
+		case "proved":
+			want.Proved++
+		case "pending", "after":
+			want.Pending++
+		case "skipped":
+			want.Skipped++
+		case "failed":
+			want.Failed++
+		}
+		for _, e := range s.Edits {
+			if want.Edits += e.Applied; d.Run.Mode == ModeDryRun {
+				want.Edits++
+			}
+		}
+	}
+	have := d.Summary
+	for _, n := range []struct {
+		name       string
+		have, want int
+	}{
+		{"unchanged", have.Unchanged, want.Unchanged}, {"changed", have.Changed, want.Changed}, {"proved", have.Proved, want.Proved},
+		{"pending", have.Pending, want.Pending}, {"skipped", have.Skipped, want.Skipped}, {"failed", have.Failed, want.Failed},
+		{"edits", have.Edits, want.Edits},
+	} {
+		if n.have != n.want {
+			c.add("summary.%s is %d, recorded %d", n.name, n.want, n.have)
+		}
+	}
+	if wall := d.Run.Ended.Sub(d.Run.Began).Seconds(); !near(wall, have.WallSeconds, 0.25+wall/100) {
+		c.add("the run took %.2f s, recorded %.2f s", wall, have.WallSeconds)
+	}
+	var critical float64
+	for i, id := range have.CriticalPath {
+		s := v.step(id)
+		if s == nil {
+			c.add("the critical path has %q, which is no step", id)
+			continue
+		}
+		critical += s.Seconds
+		if i > 0 && !slices.Contains(s.Needs, have.CriticalPath[i-1]) {
+			c.add("the critical path goes from %s to %s, which does not need it", have.CriticalPath[i-1], id)
+		}
+	}
+	if !near(critical, have.CriticalSeconds, 0.01) {
+		c.add("the critical path took %.3f s, recorded %.3f s", critical, have.CriticalSeconds)
+	}
+}
+
+func (v *verifier) step(id string) *Step {
+	for i := range v.doc.Steps {
+		if v.doc.Steps[i].ID == id {
+			return &v.doc.Steps[i]
+		}
+	}
+	return nil
+}
+
+func (v *verifier) steps() Check {
+	rules := 0
+	c := Check{Name: "steps"}
+	ids := make(map[string]bool)
+	for _, s := range v.doc.Steps {
+		if s.ID == "" || s.Kind == "" || ids[s.ID] {
+			c.add("step %q has no id or kind, or is there twice", s.ID)
+		}
+		ids[s.ID] = true
+		for _, n := range s.Needs {
+			if v.step(n) == nil {
+				c.add("step %s needs %q, which is no step", s.ID, n)
+			}
+		}
+		broken, applied := 0, 0
+		for _, f := range s.Findings {
+			rules++
+			if !f.Holds {
+				broken++
+			}
+			if f.Rule == "" {
+				c.add("step %s has a finding without a rule", s.ID)
+			}
+		}
+		for _, e := range s.Edits {
+			applied += e.Applied
+			if e.Applied < 0 || e.Seconds < 0 {
+				c.add("step %s: edit %s was applied %d times in %g s", s.ID, e.Path, e.Applied, e.Seconds)
+			}
+		}
+		switch s.State {
+		case "proved":
+			if broken > 0 || len(s.Findings) == 0 {
+				c.add("step %s is proved with %d of %d rules broken", s.ID, broken, len(s.Findings))
+			}
+		case "changed":
+			if applied == 0 {
+				c.add("step %s is changed and no edit was applied", s.ID)
+			}
+		case "unchanged":
+			if applied > 0 {
+				c.add("step %s is unchanged and %d edits were applied", s.ID, applied)
+			}
+		case "failed":
+			if s.Error == "" {
+				c.add("step %s failed without an error", s.ID)
+			}
+		case "skipped":
+			if s.Reason == "" {
+				c.add("step %s is skipped without a reason", s.ID)
+			}
+		case "pending", "after", "would":
+			if v.doc.Run.Mode != ModeDryRun {
+				c.add("step %s is %s, which belongs to a dry run", s.ID, s.State)
+			}
+		default:
+			c.add("step %s: there is no state %q", s.ID, s.State)
+		}
+		if broken > 0 && s.State != "failed" {
+			c.add("step %s is %s with %d broken rules", s.ID, s.State, broken)
+		}
+		if s.Error != "" && s.State != "failed" {
+			c.add("step %s is %s with an error", s.ID, s.State)
+		}
+	}
+	c.Did = fmt.Sprintf("%d steps, %d findings; states follow from edits and findings", len(v.doc.Steps), rules)
+	return c
+}
+
+// timeline: the events lead to the states and times on record.
+func (v *verifier) timeline() Check {
+	d := v.doc
+	c := Check{Name: "timeline", Did: fmt.Sprintf("%d events in order; they lead to the states and times of the steps", len(d.Timeline))}
+	type heard struct {
+		state            string
+		began            time.Time
+		seconds          float64
+		retries, applied int
+	}
+	by := make(map[string]*heard)
+	for _, s := range d.Steps {
+		by[s.ID] = &heard{}
+	}
+	last := d.Run.Began
+	for i, m := range d.Timeline {
+		if m.Time.Before(last) {
+			c.add("event %d is earlier than the one before it", i)
+		}
+		last = m.Time
+		if m.Step == "" {
+			if m.Action == engine.ActionEnd && !near(m.Seconds, d.Summary.WallSeconds, 1e-9) {
+				c.add("the end says %g s and the summary %g s", m.Seconds, d.Summary.WallSeconds)
+			}
+			continue
+		}
+		h := by[m.Step]
+		if h == nil {
+			c.add("event %d is about %q, which is no step", i, m.Step)
+			continue
+		}
+		switch m.Action {
+		case engine.ActionStart:
+			h.began = m.Time
+		case engine.ActionRetry:
+			h.retries++
+		case engine.ActionApplied:
+			h.applied++
+		}
+		if state, ok := stateOf(m.Action); ok {
+			h.state, h.seconds = state, m.Seconds
+		}
+	}
+	if last.After(d.Run.Ended) {
+		c.add("the last event is later than the end of the run")
+	}
+	for _, s := range d.Steps {
+		h, applied := by[s.ID], 0
+		for _, e := range s.Edits {
+			applied += e.Applied
+		}
+		if s.State != h.state && !(h.state == "" && (s.State == "skipped" || s.State == "would")) {
+			c.add("step %s is %q by its events, recorded %q", s.ID, h.state, s.State)
+		}
+		if !s.Began.Equal(h.began) || s.Seconds != h.seconds || s.Retries != h.retries || applied != h.applied {
+			c.add("step %s: start, duration, retries or edits are not those of its events", s.ID)
+		}
+	}
+	return c
+}
+
+func (v *verifier) charts() Check {
+	c := Check{Name: "charts", Did: fmt.Sprintf("%d charts with version and digest", len(v.doc.Charts))}
+	for _, ch := range v.doc.Charts {
+		if ch.Name == "" || ch.Version == "" || !isDigest(ch.Digest) {
+			c.add("step %s: chart %q has no name, version or SHA-256", ch.Step, ch.Name)
+		}
+		v.known(&c, ch.Step)
+	}
+	return c
+}
+
+func (v *verifier) denials() Check {
+	c := Check{Name: "denials", Did: fmt.Sprintf("%d refusals; each that was proved has an answer", len(v.doc.Denials))}
+	last := make(map[string]DenialRecord)
+	for _, r := range v.doc.Denials {
+		v.known(&c, r.Step)
+		v.within(&c, "the denial "+r.What, r.At)
+		if r.What == "" {
+			c.add("step %s: a denial does not say of what", r.Step)
+		}
+		if r.Refused && r.Answer == "" {
+			c.add("step %s: %s was refused without an answer", r.Step, r.What)
+		}
+		last[r.Step+"\x00"+r.What] = r
+	}
+	for _, r := range last {
+		if !r.Refused && v.states[r.Step] == "proved" {
+			c.add("step %s is proved, but %s was not refused", r.Step, r.What)
+		}
+	}
+	slices.Sort(c.Problems)
+	return c
+}
+
+// references: nothing is on record that nothing refers to, and the reverse.
+func (v *verifier) references() Check {
+	c := Check{Name: "references", Did: "every certificate belongs to a measurement, every record to a step"}
+	for _, r := range v.doc.Certificates {
+		if !v.used[r.Fingerprint] {
+			c.add("nothing refers to certificate %s", short(r.Fingerprint))
+		}
+	}
+	for _, r := range v.doc.Records {
+		v.known(&c, r.Step)
+		if r.Name == "" {
+			c.add("step %s: a record has no name", r.Step)
+		}
+	}
+	return c
+}
+
+func (v *verifier) known(c *Check, step string) {
+	if _, ok := v.states[step]; !ok {
+		c.add("there is no step %q", step)
+	}
+}
+
+// clockSlack is how much the clock of a record may differ from that of the
+// events: a record is made before its event.
+const clockSlack = 5 * time.Second
+
+func (v *verifier) within(c *Check, what string, at time.Time) {
+	if at.Before(v.doc.Run.Began.Add(-clockSlack)) || at.After(v.doc.Run.Ended.Add(clockSlack)) {
+		c.add("%s was at %s, outside the run", what, at.Format(time.RFC3339))
+	}
+}
+
+func near(a, b, within float64) bool { return a-b <= within && b-a <= within }
+
+func isDigest(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == 32 && s == hex.EncodeToString(b)
+}

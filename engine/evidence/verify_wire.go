@@ -1,0 +1,338 @@
+package evidence
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// chain verifies what was presented against the trust on record.
+func (v *verifier) chain(ref CertificateRef, trust []string, server string, at time.Time) error {
+	leaf, roots, between := v.certs[ref.Fingerprint], x509.NewCertPool(), x509.NewCertPool()
+	if leaf == nil {
+		return fmt.Errorf("certificate %s is not on record", short(ref.Fingerprint))
+	}
+	for _, f := range trust {
+		if v.certs[f] == nil {
+			return fmt.Errorf("root %s is not on record", short(f))
+		}
+		roots.AddCert(v.certs[f])
+	}
+	for _, f := range ref.Chain {
+		if v.certs[f] == nil {
+			return fmt.Errorf("certificate %s of the chain is not on record", short(f))
+		}
+		between.AddCert(v.certs[f])
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{DNSName: server, Roots: roots, Intermediates: between, CurrentTime: at})
+	return err
+}
+
+func (v *verifier) mark(refs []CertificateRef, trust []string) {
+	for _, r := range refs {
+		v.used[r.Fingerprint] = true
+		for _, f := range r.Chain {
+			v.used[f] = true
+		}
+	}
+	for _, f := range trust {
+		v.used[f] = true
+	}
+}
+
+func (v *verifier) handshakes() Check {
+	c := Check{Name: "handshakes", Did: fmt.Sprintf("%d handshakes: chains lead to the trust at the time, rules computed from limit and measurement", len(v.doc.Handshakes))}
+	last := make(map[string]int) // a proof may have tried before
+	for i, h := range v.doc.Handshakes {
+		at := fmt.Sprintf("step %s: %s at %s", h.Step, h.URL, h.Address)
+		v.known(&c, h.Step)
+		v.within(&c, at, h.At)
+		v.mark([]CertificateRef{h.Certificate}, h.Trust)
+		u, err := url.Parse(h.URL)
+		if err != nil || u.Hostname() == "" {
+			c.add("%s: no host in the URL", at)
+			continue
+		}
+		if h.Address == "" || h.TLS == "" || h.Cipher == "" {
+			c.add("%s: address, TLS version or cipher is missing", at)
+		}
+		if err := v.chain(h.Certificate, h.Trust, u.Hostname(), h.At); err != nil {
+			c.add("%s: %v", at, err)
+		}
+		v.rules(&c, at, h.Rules)
+		for _, r := range h.Rules {
+			if r.Name == "status" && text(r.Saw) != fmt.Sprint(h.Status) {
+				c.add("%s: the rule saw status %v, the handshake %d", at, r.Saw, h.Status)
+			}
+		}
+		last[h.Step+"\x00"+h.Address] = i
+	}
+	for i, h := range v.doc.Handshakes {
+		if v.states[h.Step] == "proved" && last[h.Step+"\x00"+h.Address] == i {
+			v.allHold(&c, fmt.Sprintf("step %s: %s at %s", h.Step, h.URL, h.Address), h.Rules)
+		}
+	}
+	return c
+}
+
+// rules computes every verdict again.
+func (v *verifier) rules(c *Check, at string, rules []Rule) {
+	for _, r := range rules {
+		holds, err := r.Verdict()
+		switch {
+		case err != nil:
+			c.add("%s: %v", at, err)
+		case holds != r.Holds:
+			c.add("%s: rule %s with limit %v and %v seen is %t, recorded %t", at, r.Name, r.Limit, r.Saw, holds, r.Holds)
+		}
+	}
+}
+
+func (v *verifier) allHold(c *Check, at string, rules []Rule) {
+	for _, r := range rules {
+		if !r.Holds {
+			c.add("%s: the step is proved, but rule %s does not hold", at, r.Name)
+		}
+	}
+}
+
+func (v *verifier) rotations() Check {
+	samples := 0
+	c := Check{Name: "rotations"}
+	type key struct {
+		step   string
+		number int
+	}
+	last := make(map[key]int)
+	for i, r := range v.doc.Rotations {
+		last[key{r.Step, r.Number}] = i
+	}
+	for i := range v.doc.Rotations {
+		r := &v.doc.Rotations[i]
+		at := fmt.Sprintf("step %s: rotation %d", r.Step, r.Number)
+		v.known(&c, r.Step)
+		v.within(&c, at, r.Began)
+		v.within(&c, at, r.Ended)
+		v.mark(r.Certs, r.Trust)
+		proved := v.states[r.Step] == "proved" && last[key{r.Step, r.Number}] == i
+		for _, e := range r.Endpoints {
+			samples += e.Attempts
+			v.endpoint(&c, at, r, e, proved)
+		}
+		v.hops(&c, at, r, proved)
+		v.rules(&c, at, r.Rules)
+		v.measured(&c, at, r)
+		if len(r.Certs) > 0 {
+			if err := v.chain(r.Certs[0], r.Trust, r.Server, r.Began); err != nil {
+				c.add("%s: the old certificate: %v", at, err)
+			}
+		}
+		if len(r.Certs) > 1 {
+			v.change(&c, at, r)
+		}
+		if proved {
+			if len(r.Rules) == 0 {
+				c.add("%s: the step is proved without a rule", at)
+			}
+			v.allHold(&c, at, r.Rules)
+			if len(r.Certs) < 2 {
+				c.add("%s: the step is proved without a new certificate", at)
+			}
+			if len(r.Endpoints) == 0 {
+				c.add("%s: the step is proved without an endpoint", at)
+			}
+		}
+	}
+	c.Did = fmt.Sprintf("%d rotations, %d handshakes: chains, serials, keys, sums, gaps, hops and rules computed again", len(v.doc.Rotations), samples)
+	return c
+}
+
+// change: the new certificate is new, later, verified, and has the key that
+// the policy asks for.
+func (v *verifier) change(c *Check, at string, r *RotationRecord) {
+	if err := v.chain(r.Certs[1], r.Trust, r.Server, r.Ended); err != nil {
+		c.add("%s: the new certificate: %v", at, err)
+	}
+	was, is := v.certs[r.Certs[0].Fingerprint], v.certs[r.Certs[1].Fingerprint]
+	if was == nil || is == nil {
+		return // said by chain
+	}
+	if was.SerialNumber.Cmp(is.SerialNumber) == 0 {
+		c.add("%s: old and new certificate have the same serial number", at)
+	}
+	if !is.NotBefore.After(was.NotBefore) {
+		c.add("%s: the new certificate is not valid from later than the old one", at)
+	}
+	changed := !slices.Equal(was.RawSubjectPublicKeyInfo, is.RawSubjectPublicKeyInfo)
+	if r.KeyPolicy != "Always" && r.KeyPolicy != "Never" {
+		c.add("%s: there is no key policy %q", at, r.KeyPolicy)
+	}
+	said := false
+	for _, rule := range r.Rules {
+		if rule.Name == "newKey" {
+			said = true
+			if text(rule.Saw) != fmt.Sprint(changed) {
+				c.add("%s: the key changed: %t, recorded %v", at, changed, rule.Saw)
+			}
+		}
+	}
+	if want := r.KeyPolicy == "Always"; !said && changed != want {
+		c.add("%s: the key changed: %t, against key policy %s", at, changed, r.KeyPolicy)
+	}
+}
+
+// slack is the rounding that sums of recorded seconds may differ by.
+const slack = 0.002
+
+// endpoint: the samples add up to what is said of them.
+func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, proved bool) {
+	at += " at " + e.Address
+	attempts, failures, newest := 0, make(map[string]int), -1
+	grouped := false
+	var (
+		previous   = -1.0 // start of the newest successful handshake
+		gap, outer float64
+	)
+	length := r.Ended.Sub(r.Began).Seconds()
+	order, first := 0.0, 0.0 // first: the new one cannot be seen earlier
+	for _, h := range r.Hops {
+		if h.Name == "first-on-wire" {
+			first = h.At.Sub(r.Began).Seconds()
+		}
+	}
+	for i, s := range e.Samples {
+		n := max(s.Count, 1)
+		attempts += n
+		grouped = grouped || n > 1
+		if i > 0 && s.At < order-slack || s.Seconds < 0 || s.Count < 0 {
+			c.add("%s: sample %d is out of order or negative", at, i)
+		}
+		order = s.At
+		if s.At+s.Seconds > length+clockSlack.Seconds() || s.At < -clockSlack.Seconds() {
+			c.add("%s: sample %d is outside the rotation", at, i)
+		}
+		switch {
+		case s.Cert < -1 || s.Cert >= len(r.Certs):
+			c.add("%s: sample %d shows certificate %d of %d", at, i, s.Cert, len(r.Certs))
+		case s.Cert == -1:
+			if s.Class == "" {
+				c.add("%s: sample %d failed without a class", at, i)
+			}
+			failures[s.Class] += n
+			continue
+		case s.Class != "":
+			c.add("%s: sample %d has a certificate and a failure", at, i)
+		}
+		if s.Cert == 1 && s.At < first-hopSlack.Seconds() {
+			c.add("%s: sample %d shows the new certificate before hop first-on-wire", at, i)
+		}
+		if newest = s.Cert; previous < 0 {
+			outer = s.At
+		} else {
+			gap = max(gap, s.At-previous)
+		}
+		previous = s.At
+	}
+	if previous < 0 {
+		outer = length
+	} else {
+		outer = max(outer, length-previous)
+	}
+	if attempts != e.Attempts {
+		c.add("%s: the samples add up to %d attempts, recorded %d", at, attempts, e.Attempts)
+	}
+	if !sameCounts(failures, e.Failures) {
+		c.add("%s: the samples add up to failures %v, recorded %v", at, failures, e.Failures)
+	}
+	// Runs of samples hide when their handshakes were. Before the first and
+	// after the last success there may be a gap, too.
+	if lower := gap; !grouped && e.LongestGapSeconds < lower-slack || e.LongestGapSeconds > max(gap, outer)+slack || e.LongestGapSeconds < 0 {
+		c.add("%s: the longest gap is %.3f s, recorded %.3f s", at, gap, e.LongestGapSeconds)
+	}
+	for phase, p := range e.Latency {
+		if p["p50"] > p["p90"] || p["p90"] > p["p99"] || p["p99"] > p["max"] || p["p50"] < 0 {
+			c.add("%s: the percentiles %s are not in order", at, phase)
+		}
+	}
+	if proved && len(r.Certs) > 1 && newest < 1 {
+		c.add("%s: the step is proved, but the last certificate on the wire is the old one", at)
+	}
+}
+
+func sameCounts(a, b map[string]int) bool {
+	for _, m := range []map[string]int{a, b} {
+		for k := range m {
+			if a[k] != b[k] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hops: cause before effect, as far as the hops are on record.
+func (v *verifier) hops(c *Check, at string, r *RotationRecord, proved bool) {
+	when := make(map[string]time.Time)
+	for _, h := range r.Hops {
+		if _, twice := when[h.Name]; twice || h.Name == "" {
+			c.add("%s: hop %q is there twice or has no name", at, h.Name)
+		}
+		when[h.Name] = h.At
+		if h.At.Before(r.Began.Add(-clockSlack)) || h.At.After(r.Ended.Add(clockSlack)) {
+			c.add("%s: hop %s is outside the rotation", at, h.Name)
+		}
+	}
+	for _, pair := range [][2]string{{"asked", "issuing"}, {"asked", "secret"}, {"first-on-wire", "last-on-wire"}, {"asked", "first-on-wire"}} {
+		a, ok1 := when[pair[0]]
+		b, ok2 := when[pair[1]]
+		if ok1 && ok2 && b.Before(a.Add(-hopSlack)) {
+			c.add("%s: hop %s is before hop %s", at, pair[1], pair[0])
+		}
+	}
+	if _, ok := when["last-on-wire"]; proved && !ok {
+		c.add("%s: the step is proved without hop last-on-wire", at)
+	}
+}
+
+// hopSlack is how much later a watch may tell of what happened already;
+// Kubernetes writes whole seconds into conditions.
+const hopSlack = time.Second
+
+// measured: rules about sums saw what the samples add up to.
+func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
+	failures, gap := 0, 0.0
+	for _, e := range r.Endpoints {
+		for _, n := range e.Failures {
+			failures += n
+		}
+		gap = max(gap, e.LongestGapSeconds)
+	}
+	var secret, wire time.Time
+	for _, h := range r.Hops {
+		switch h.Name {
+		case "secret":
+			secret = h.At
+		case "last-on-wire":
+			wire = h.At
+		}
+	}
+	for _, rule := range r.Rules {
+		saw, _ := size(rule.Saw)
+		switch rule.Name {
+		case "maxFailures":
+			if saw != float64(failures) {
+				c.add("%s: %d handshakes failed, the rule saw %v", at, failures, rule.Saw)
+			}
+		case "maxGap":
+			if !near(saw, gap, slack) {
+				c.add("%s: the longest gap is %.3f s, the rule saw %v", at, gap, rule.Saw)
+			}
+		case "maxSwitch":
+			if lag := max(0, wire.Sub(secret).Seconds()); !secret.IsZero() && !wire.IsZero() && !near(saw, lag, slack) {
+				c.add("%s: the switch took %.3f s, the rule saw %v", at, lag, rule.Saw)
+			}
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Read returns the records of a journal, as many as are whole. The error says
+// from which line on it is damaged: no JSON, a number or a hash that does not
+// follow. A last line that was cut off is left out without an error.
+func Read(path string) ([]Record, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	var out []Record
+	prev := ""
+	for len(b) > 0 {
+		line, rest, whole := bytes.Cut(b, []byte("\n"))
+		if !whole {
+			break
+		}
+		b = rest
+		var r Record
+		err := json.Unmarshal(line, &r)
+		switch {
+		case err != nil:
+		case r.Seq != len(out)+1:
+			err = fmt.Errorf("number %d after %d", r.Seq, len(out))
+		case r.Prev != prev:
+			err = fmt.Errorf("the line before it was changed")
+		case r.Seq == 1 && (r.Type != Run || r.Version != Version):
+			err = fmt.Errorf("not the first record of a journal of version %d", Version)
+		}
+		if err != nil {
+			return out, fmt.Errorf("journal %s: line %d: %w", path, len(out)+1, err)
+		}
+		out = append(out, r)
+		prev = hashOf(line)
+	}
+	return out, nil
+}
+
+// A Report is what the journal of an earlier run says.
+type Report struct {
+	Path  string
+	Run   Record // its first record
+	Ended bool   // it came to its end
+	Alive bool   // it is under way on this machine
+
+	// Unfinished are the edits of which it is not known whether they took
+	// effect, in the order in which they began.
+	Unfinished []Record
+}
+
+// Last returns the report on the newest run of the plan, other than own, or nil
+// if there is none that can be read. The error says why a journal that is there
+// cannot be.
+func Last(p Plan, own string) (*Report, error) {
+	dir := p.Dir()
+	ids := slices.DeleteFunc(runs(dir), func(id string) bool { return id == own })
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	path := filepath.Join(dir, ids[len(ids)-1]+suffix)
+	live := alive(path)
+	records, err := Read(path)
+	if len(records) == 0 {
+		return nil, err // an empty file: killed before its first record
+	}
+	r := &Report{Path: path, Run: records[0], Alive: live}
+	for _, rec := range records[1:] {
+		i := slices.IndexFunc(r.Unfinished, func(o Record) bool { return o.Step == rec.Step && o.Path == rec.Path })
+		switch {
+		case rec.Type == End:
+			r.Ended = true
+		case (rec.Type == Intent || rec.Type == Unknown) && i < 0:
+			r.Unfinished = append(r.Unfinished, rec)
+		case rec.Type == Intent || rec.Type == Unknown:
+			r.Unfinished[i] = rec
+		case i >= 0: // done or failed
+			r.Unfinished = slices.Delete(r.Unfinished, i, i+1)
+		}
+	}
+	return r, err
+}
+
+// Dead reports whether the run with this id is known to be over: its journal is
+// here and nobody holds its lock. False means that nothing is known.
+func Dead(p Plan, run string) bool {
+	if run == "" || filepath.Base(run) != run {
+		return false
+	}
+	path := filepath.Join(p.Dir(), run+suffix)
+	records, _ := Read(path)
+	return len(records) > 0 && records[0].Run == run && records[0].Locked && !alive(path)
+}

@@ -1,0 +1,51 @@
+package journal
+
+import (
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Version is the version of the form; it is in each file's first record.
+const Version = 1
+
+// Kept is how many files are kept for each plan.
+const Kept = 20
+
+// A Type says what a Record is about.
+type Type string
+
+// The types; see the package's doc.
+const (
+	Run     Type = "run"
+	Intent  Type = "intent"
+	Done    Type = "done"
+	Failed  Type = "failed"
+	Unknown Type = "unknown"
+	End     Type = "end"
+)
+
+// A Record is one line of a journal.
+type Record struct {
+	Seq  int       `json:"seq"`
+	Prev string    `json:"prev"`
+	Time time.Time `json:"time"`
+	Type Type      `json:"record"`
+
+	Version int    `json:"version,omitempty"`
+	Run     string `json:"run,omitempty"`
+	Plan    string `json:"plan,omitempty"`
+	File    string `json:"file,omitempty"` // absolute path of the plan
+	Host    string `json:"host,omitempty"`
+	PID     int    `json:"pid,omitempty"`
+	Locked  bool   `json:"locked,omitempty"`
+
+	Step    string  `json:"step,omitempty"`
+	Kind    string  `json:"kind,omitempty"`
+	Path    string  `json:"path,omitempty"`
+	Attempt int     `json:"attempt,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+
+	Summary *engine.Summary `json:"summary,omitempty"`
+}

@@ -1,0 +1,184 @@
+package run
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// digestVersion is part of what is hashed: digests of another form never
+// compare equal by accident.
+const digestVersion = "ztplan edits v1\n"
+
+// changedSecret stands for a secret that differs from the one that is there.
+const changedSecret = "(secret, changed)"
+
+// finding is what a dry run found out about one step.
+type finding struct {
+	edits []engine.Edit // as the step returned them, not yet redacted
+	after *afterwards   // of a step that is known after others
+}
+
+type afterwards struct {
+	Needs   []string          `json:"needs"`
+	Literal any               `json:"literal"`
+	Files   map[string]string `json:"files,omitempty"` // SHA-256 of the files that the inputs name
+}
+
+// digestEntry is one edit in the form that is hashed.
+type digestEntry struct {
+	Path  string      `json:"path,omitempty"`
+	Have  any         `json:"have"`
+	Want  any         `json:"want"`
+	After *afterwards `json:"after,omitempty"`
+}
+
+// digest returns the digest of all edits that a dry run found, and one for
+// each step that has any. Both are "" and nil if a step could not be looked at,
+// because then not all edits are known.
+//
+// It is made when the run is over: by then every secret is known, so that what
+// is redacted does not depend on the order in which the steps were done.
+// Differences that only others can remove are no edits: they come and go by
+// themselves.
+func (r *runner) digest() (all string, each map[string]string) {
+	each = make(map[string]string)
+	ids := make([]string, 0, len(r.nodes))
+	for i := range r.nodes {
+		if r.results[i].State == Failed {
+			return "", nil
+		}
+		sum, ok := r.found[i].digest(r.redactor)
+		if !ok {
+			continue
+		}
+		each[r.nodes[i].ID] = sum
+		ids = append(ids, r.nodes[i].ID)
+	}
+	slices.Sort(ids)
+	h := sha256.New()
+	h.Write([]byte(digestVersion))
+	for _, id := range ids {
+		fmt.Fprintf(h, "%s %s\n", id, each[id])
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), each
+}
+
+// digest reports false for a step without edits.
+func (f finding) digest(redactor *Redactor) (string, bool) {
+	var lines [][]byte
+	add := func(e digestEntry) {
+		line, err := json.Marshal(e)
+		if err != nil { // plain data always marshals
+			line = []byte(fmt.Sprint(e))
+		}
+		lines = append(lines, line)
+	}
+	for _, e := range f.edits {
+		if e.Apply != nil {
+			add(digestEntry{Path: redactor.Text(e.Path), Have: redactor.Value(e.Have), Want: redactor.Value(marked(e.Have, e.Want))})
+		}
+	}
+	if f.after != nil {
+		after := *f.after
+		after.Literal = redactor.Value(after.Literal)
+		add(digestEntry{After: &after})
+	}
+	if len(lines) == 0 {
+		return "", false
+	}
+	slices.SortFunc(lines, bytes.Compare)
+	sum := sha256.Sum256(bytes.Join(lines, []byte("\n")))
+	return "sha256:" + hex.EncodeToString(sum[:]), true
+}
+
+// afterOf describes a step whose edits are known only after others.
+func afterOf(n *Node, needs []string, literal any) *afterwards {
+	after := &afterwards{Needs: slices.Sorted(slices.Values(needs)), Literal: literal}
+	if n.Preview != nil {
+		after.Files = make(map[string]string)
+		inputFiles(reflect.ValueOf(n.Preview()), false, after.Files)
+	}
+	return after
+}
+
+var fileType = reflect.TypeFor[engine.File]()
+
+// inputFiles hashes the files that a spec reads: those marked check:"exists".
+// Without this a reviewed step could be given other manifests or values under
+// the same name.
+func inputFiles(v reflect.Value, exists bool, sums map[string]string) {
+	if !v.IsValid() {
+		return
+	}
+	if v.Type() == fileType {
+		f := v.Interface().(engine.File)
+		if !exists || f.IsZero() {
+			return
+		}
+		b, err := os.ReadFile(f.Path)
+		if err != nil {
+			sums[f.Name] = "unreadable"
+			return
+		}
+		sum := sha256.Sum256(b)
+		sums[f.Name] = hex.EncodeToString(sum[:])
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		inputFiles(v.Elem(), exists, sums)
+	case reflect.Slice:
+		for i := range v.Len() {
+			inputFiles(v.Index(i), exists, sums)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				inputFiles(v.Field(i), slices.Contains(strings.Split(f.Tag.Get("check"), ","), "exists"), sums)
+			}
+		}
+	}
+}
+
+// marked returns want, with a text in place of each secret that differs from
+// the secret at the same place of have: redacted, they would look equal.
+func marked(have, want any) any {
+	switch want := want.(type) {
+	case engine.Secret:
+		if have, ok := have.(engine.Secret); ok && !have.Equal(want) {
+			return changedSecret
+		}
+	case map[string]any:
+		have, ok := have.(map[string]any)
+		if !ok {
+			return want
+		}
+		out := make(map[string]any, len(want))
+		for k, w := range want {
+			out[k] = marked(have[k], w)
+		}
+		return out
+	case []any:
+		have, ok := have.([]any)
+		if !ok {
+			return want
+		}
+		out := make([]any, len(want))
+		for i, w := range want {
+			if out[i] = w; i < len(have) {
+				out[i] = marked(have[i], w)
+			}
+		}
+		return out
+	}
+	return want
+}

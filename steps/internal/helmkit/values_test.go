@@ -1,0 +1,74 @@
+package helmkit
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+func file(t *testing.T, text string) engine.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return engine.File{Name: "values.yaml", Path: path}
+}
+
+func TestReadValues(t *testing.T) {
+	got, err := ReadValues(
+		[]engine.File{file(t, "a: {b: 1, c: 2}\nlist: [1, 2]\nkeep: x\n"), file(t, ""), file(t, "a: {c: 3, d: null}\nlist: [3]\n")},
+		map[string]any{"a": map[string]any{"b": 9}, "port": 30443})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Values{
+		"a":    map[string]any{"b": 9.0, "c": 3.0, "d": nil},
+		"list": []any{3.0},
+		"keep": "x",
+		"port": 30443.0,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	for text, want := range map[string]string{"- a\n": "mapping", "a: [": "values.yaml"} {
+		if _, err := ReadValues([]engine.File{file(t, text)}, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want one that says %q", text, err, want)
+		}
+	}
+}
+
+func TestChangedLeaves(t *testing.T) {
+	have := Values{"same": 1.0, "a": map[string]any{"b": 1.0, "gone": true}, "password": "old", "empty": map[string]any{}}
+	want := Values{"same": 1.0, "a": map[string]any{"b": 2.0}, "password": "new", "list": []any{map[string]any{"name": "API_TOKEN", "value": "hush"}}, "empty": map[string]any{}}
+	gotHave, gotWant := changedLeaves(have, want)
+	secret := cmp.Comparer(func(a, b engine.Secret) bool { return a.Equal(b) })
+	if d := cmp.Diff(map[string]any{"a.b": 1.0, "a.gone": true, "password": engine.NewSecret("old")}, gotHave, secret); d != "" {
+		t.Errorf("have (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(map[string]any{
+		"a.b": 2.0, "password": engine.NewSecret("new"),
+		"list": []any{map[string]any{"name": "API_TOKEN", "value": engine.NewSecret("hush")}},
+	}, gotWant, secret); d != "" {
+		t.Errorf("want (-want +got):\n%s", d)
+	}
+}
+
+func TestLooksSecret(t *testing.T) {
+	for path, want := range map[string]bool{
+		"password": true, "auth.rootPassword": true, "adminKey": true, "apisix.admin.credentials.admin": true,
+		"token": true, "tls.key": true, "api-key": true, "oauth.clientSecret": true, "accessKey": true,
+		"existingSecret": false, "secretName": false, "imagePullSecret": false, "passwordFile": false,
+		"automountServiceAccountToken": false, "tokenRef": false, "keyType": false, "monkey": false, "tokens": false,
+		"tolerations": false,
+	} {
+		if got := looksSecret(path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
