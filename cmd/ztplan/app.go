@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/steps"
@@ -38,6 +39,8 @@ type app struct {
 	parallel   int
 	output     string
 	report     string
+	signKey    string
+	met        *ztlab.Status // the lab that the run is on, if it is one
 	noColor    bool
 	verbose    bool
 
@@ -80,7 +83,7 @@ again.`,
 	f.BoolVar(&a.noColor, "no-color", false, "no colour and no live view (also NO_COLOR)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show details: edits as they are applied, requests, transcripts")
 	root.AddCommand(
-		a.runCommand(), a.statusCommand(), a.validateCommand(), a.graphCommand(),
+		a.runCommand(), a.statusCommand(), a.verifyCommand(), a.validateCommand(), a.graphCommand(),
 		a.explainCommand(), a.schemaCommand(), a.labCommand(), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -32,7 +32,11 @@ schemas/gen              engine schemas steps
 plans
 cmd/ztplan/ui            engine engine/diff
 cmd/ztplan/ztlab
-cmd/ztplan               engine engine/... steps schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term
+cmd/ztplan/report        engine engine/evidence
+cmd/ztplan/attest        engine/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
+cmd/ztplan/e2e
+cmd/ztplan/e2e
+cmd/ztplan               engine engine/... steps schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2
 `
 
 const module = "github.com/ztplan/ztplan/"

@@ -40,6 +40,7 @@ func main() {
 }
 
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	quietLibraries()
 	ctx, kill, stop := interrupts(stderr)
 	defer stop()
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, kill: kill, now: time.Now}

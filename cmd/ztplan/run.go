@@ -52,6 +52,7 @@ interrupted.`,
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the differences; write nothing anywhere")
 	cmd.Flags().BoolVar(&a.keep, "keep", false, "with --lab: leave a lab that this run started up")
 	a.safety.flags(cmd)
+	a.reportFlags(cmd)
 	cmd.Flags().StringVar(&a.charts, "charts", "", "with --lab: serve the packaged charts in this `directory` instead of the lab's own")
 	return cmd
 }
@@ -78,6 +79,10 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	if err != nil {
 		return err
 	}
+	rep, err := a.newReporting()
+	if err != nil {
+		return err
+	}
 	env, done, err := a.environment(ctx, p)
 	if err != nil {
 		return err
@@ -87,6 +92,9 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 			err = cerr
 		}
 	}()
+	if err := rep.begin(p, mode, a.met); err != nil {
+		return err
+	}
 	opts := run.Options{
 		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.kill,
 		Secrets: p.Secrets(),
@@ -98,12 +106,16 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		}
 	}
 	sink, closeSink := a.sink(mode)
-	opts.Sink = sink
+	opts.Sink = rep.sink(sink)
 	res, rerr := run.Run(ctx, list, opts)
 	closeSink()
+	reported := rep.write(ctx, res)
 	lost := finish(res)
 	if cerr := env.Session.Close(); cerr != nil && a.verbose {
 		fmt.Fprintln(a.stderr, "closing connections:", cerr)
+	}
+	if reported != nil {
+		fmt.Fprintln(a.stderr, "ztplan:", reported)
 	}
 	switch {
 	case res == nil:
@@ -112,7 +124,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		return lost
 	case res.Interrupted:
 		return &exitError{code: exitInterrupted, text: "interrupted", hint: "run the same command again: it looks at what is there and goes on"}
-	case rerr != nil:
+	case rerr != nil, reported != nil:
 		return &exitError{code: exitFailed}
 	case mode == run.DryRun && res.Differs():
 		return &exitError{code: exitDiffers}
@@ -150,6 +162,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	}
 	env.Cluster = engine.Cluster{Kubeconfig: world.Kubeconfig}
 	env.SinkDir = world.sinks
+	a.met = &world.Status
 	a.safety.runs = filepath.Join(world.Dir, "runs")
 	for from, to := range world.Mirrors {
 		env.Mirrors = append(env.Mirrors, engine.Mirror{From: from, To: to})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Read returns the records of a journal, as many as are whole. The error says
@@ -89,13 +90,22 @@ func Last(p Plan, own string) (*Report, error) {
 	return r, err
 }
 
-// Dead reports whether the run with this id is known to be over: its journal is
-// here and nobody holds its lock. False means that nothing is known.
+// Dead reports whether the run with this id, of a plan of this name, is known to
+// be over: its journal is here and nobody holds its lock. False means that
+// nothing is known.
 func Dead(p Plan, run string) bool {
 	if run == "" || filepath.Base(run) != run {
 		return false
 	}
-	path := filepath.Join(p.Dir(), run+suffix)
-	records, _ := Read(path)
-	return len(records) > 0 && records[0].Run == run && records[0].Locked && !alive(path)
+	folders, _ := os.ReadDir(p.Base)
+	for _, f := range folders {
+		if !strings.HasPrefix(f.Name(), p.Name+"-") {
+			continue
+		}
+		path := filepath.Join(p.Base, f.Name(), run+suffix)
+		if records, _ := Read(path); len(records) > 0 && records[0].Run == run && records[0].Locked {
+			return !alive(path)
+		}
+	}
+	return false
 }

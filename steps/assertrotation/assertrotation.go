@@ -91,6 +91,15 @@ type Spec struct {
 	// second one finds watchers that die at the first.
 	Rotations int `yaml:"rotations" check:"min=1,max=1000"`
 
+	// Idle is how long nothing is asked for between two rotations, while the
+	// probes go on. A long gap finds watches that die when nothing happens. The
+	// step's timeout must allow for it. Default: none.
+	Idle engine.Duration `yaml:"idle" check:"min=0s"`
+
+	// Jitter is the longest random pause before each rotation, so that renewals
+	// do not keep time with anything that happens regularly. Default: none.
+	Jitter engine.Duration `yaml:"jitter" check:"min=0s"`
+
 	// NewKey says whether the private key must change. By default it must if
 	// the Certificate's privateKey.rotationPolicy is Always or not set (the
 	// default since cert-manager v1.18), and must not if it is Never.
@@ -218,6 +227,15 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 	s.Target.Validate(p)
 	s.TrustInput.Validate(p)
+	if s.Trigger == triggerWait && s.Idle > 0 {
+		p.Add("idle", "with trigger: wait cert-manager alone decides when it renews")
+	}
+	if s.Trigger == triggerWait && s.Jitter > 0 {
+		p.Add("jitter", "with trigger: wait cert-manager alone decides when it renews")
+	}
+	if s.Rotations == 1 && s.Idle > 0 {
+		p.Add("idle", "there is nothing between the rotations when there is only one")
+	}
 	if open := float64(s.Probe.Rate) * s.Probe.Timeout.Std().Seconds(); open > mostOpen {
 		p.AddProblem(engine.Problem{
 			Field:   "probe.rate",
@@ -242,6 +260,12 @@ func (s *Spec) Intent() []string {
 	times := ""
 	if s.Rotations > 1 {
 		times = fmt.Sprintf(", %d times", s.Rotations)
+		if s.Idle > 0 {
+			times += fmt.Sprintf(" with %s between them", s.Idle)
+		}
+	}
+	if s.Jitter > 0 {
+		times += fmt.Sprintf(", after a random pause of up to %s", s.Jitter)
 	}
 	if s.Trigger == triggerWait {
 		lines = append(lines, fmt.Sprintf("wait until cert-manager renews certificate %s%s", s.Certificate, times))

@@ -38,6 +38,9 @@ func (r *rotation) judge() []engine.Finding {
 			checkSwitch,
 		)
 	}
+	if r.end == endComplete {
+		chain = append(chain, checkHops)
+	}
 	chain = append(chain, checkSeen, checkFailures)
 	if r.proof.spec.Probe.LongLived {
 		chain = append(chain, checkHeld)
@@ -84,6 +87,9 @@ func checkIssued(r *rotation) engine.Finding {
 			parts = append(parts, text)
 		}
 	}
+	if len(r.line.entries) > 0 {
+		parts = append(parts, "hops: "+r.line.hops())
+	}
 	f.Detail = strings.Join(parts, "; ")
 	return f
 }
@@ -129,18 +135,26 @@ func checkNotBefore(r *rotation) engine.Finding {
 func checkKeyChange(r *rotation) engine.Finding {
 	before, after := tlskit.KeyDigest(r.before.secret.leaf()), tlskit.KeyDigest(r.target)
 	policy := r.after.cert.Spec.PrivateKey.RotationPolicy
-	want, why := policy != "Never", "rotationPolicy is "+policy
+	want, why := r.wantsNewKey(), "rotationPolicy is "+policy
 	if policy == "" {
 		why = "rotationPolicy is not set: Always is the default since cert-manager v1.18, Never before; set it"
 	}
 	if r.proof.spec.NewKey != nil {
-		want, why = *r.proof.spec.NewKey, "the plan says so (newKey)"
+		why = "the plan says so (newKey)"
 	}
 	f := engine.Finding{Rule: "the private key is new", Holds: before != after, Have: "public key " + after, Want: "another than " + before, Detail: why}
 	if !want {
 		f.Rule, f.Holds, f.Want = "the private key is kept", before == after, before
 	}
 	return f
+}
+
+// wantsNewKey reports whether the private key must change.
+func (r *rotation) wantsNewKey() bool {
+	if r.proof.spec.NewKey != nil {
+		return *r.proof.spec.NewKey
+	}
+	return r.after.cert.Spec.PrivateKey.RotationPolicy != "Never"
 }
 
 // checkRevision: the Certificate counts the issuance.
@@ -244,7 +258,7 @@ func checkSwitch(r *rotation) engine.Finding {
 	if _, ok := r.line.when(hopLastServed); ok {
 		lag := r.lag().Round(time.Millisecond)
 		f.Have, f.Holds = lag.String(), lag <= limit.Std()
-		f.Detail = "from the Secret being written until no address shows the old certificate"
+		f.Detail = "from the Secret being written until no address shows the old certificate: " + r.lags()
 		return f
 	}
 	written, _ := r.line.when(hopSecret)
@@ -257,10 +271,44 @@ func checkSwitch(r *rotation) engine.Finding {
 	default:
 		f.Detail = fmt.Sprintf("first seen at %s after %s", where, at.Sub(written).Round(time.Millisecond))
 	}
+	f.Detail += "; hops: " + r.line.hops()
 	if !r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew) {
 		return f
 	}
 	f.Detail = "every address serves the new certificate, but the Certificate's revision or its condition Issuing was not updated"
+	return f
+}
+
+// lags renders how long each address took, the slowest first; of many the
+// slowest ones.
+func (r *rotation) lags() string {
+	const most = 5
+	written, _ := r.line.when(hopSecret)
+	list := slices.Clone(r.rec.series)
+	slices.SortStableFunc(list, func(a, b *series) int { return b.since.Compare(a.since) })
+	var parts []string
+	for i, s := range list {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more", len(list)-most))
+			break
+		}
+		text := fmt.Sprintf("%s %s", s.name, max(s.since.Sub(written), 0).Round(time.Millisecond))
+		if s.since.Sub(written) > r.proof.spec.MaxSwitch.Std() {
+			text += " (straggler)"
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// checkHops: the new certificate went all the way; how long each hop took.
+func checkHops(r *rotation) engine.Finding {
+	f := engine.Finding{Rule: "the new certificate passes every hop to the wire", Holds: true, Detail: r.line.hops()}
+	first, last := r.line.start, r.ended
+	if at, ok := r.line.when(hopLastServed); ok {
+		last = at
+	}
+	f.Have = last.Sub(first).Round(time.Millisecond).String()
 	return f
 }
 

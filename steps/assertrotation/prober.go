@@ -24,6 +24,10 @@ type sample struct {
 	// leaf is the verified certificate; nil if there was none.
 	leaf *x509.Certificate
 
+	// chain is what the server sent, and verified leads from leaf to the trusted
+	// root.
+	chain, verified []*x509.Certificate
+
 	// failure is nil exactly if the certificate was verified and the answer
 	// was the expected one.
 	failure *tlskit.Failure
@@ -147,6 +151,7 @@ func (p *prober) measure(ctx context.Context, s *sample) error {
 	}
 	defer conn.Close()
 	s.handshake, s.leaf, s.protocol = p.now().Sub(s.start), conn.Leaf(), conn.State.NegotiatedProtocol
+	s.chain, s.verified = conn.State.PeerCertificates, conn.Verified
 	return p.get(ctx, conn)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
@@ -68,7 +70,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	p.changes = watch(ctx, &p.wg, p.client, p.spec.Certificate, secretName)
 	p.samples = make(chan sample) // unbuffered: see prober.begin
 	p.requests = make(map[types.UID]*request)
-	p.rec = newRecord(p.endpoints)
+	p.rec = newRecord(p.endpoints, p.spec.Probe.Timeout.Std(), p.env.Now())
 	p.prober = &prober{
 		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...),
 		endpoints: p.endpoints,
@@ -102,6 +104,9 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 			return out, findings, err
 		}
 		p.report(&out, r)
+		if p.env.Record != nil {
+			p.env.Record(evidence.RecordRotation, r.evidence())
+		}
 		judged := r.judge()
 		if p.spec.Rotations > 1 {
 			for j := range judged {
@@ -220,7 +225,7 @@ func (p *proof) unsettled(secretName string) string {
 // rotate has the certificate renewed once and follows it to the wire. Whether
 // that went as it should is told by the rotation's judge.
 func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
-	p.rec = p.rec.restart()
+	p.rec = p.rec.restart(p.env.Now())
 	r := newRotation(p, index)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
@@ -230,7 +235,10 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 
 	asked := make(chan requested, 1)
 	if p.spec.Trigger == triggerRenew {
-		earliest := p.issued.Add(apart)
+		earliest := p.earliest(index)
+		if pause := earliest.Sub(p.env.Now()); pause > apart {
+			r.pausing = earliest
+		}
 		p.wg.Go(func() { asked <- p.ask(ctx, earliest) })
 	}
 	p.env.Statusf("%s", r.status())
@@ -291,6 +299,22 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		return nil, fmt.Errorf("the measurement was interrupted: %w", context.Canceled)
 	}
 	return r, nil
+}
+
+// earliest returns when the next renewal is asked for: not too close to the last
+// issuance, after the idle gap, and at a moment that nobody can foresee.
+func (p *proof) earliest(index int) time.Time {
+	at := p.env.Now()
+	if index > 0 {
+		at = at.Add(p.spec.Idle.Std())
+	}
+	if p.spec.Jitter > 0 {
+		at = at.Add(rand.N(p.spec.Jitter.Std()))
+	}
+	if least := p.issued.Add(apart); at.Before(least) {
+		return least
+	}
+	return at
 }
 
 // requested tells when cert-manager was asked for a renewal.

@@ -11,6 +11,7 @@ import (
 
 // A record sums up the samples of one rotation. It belongs to one goroutine.
 type record struct {
+	began    time.Time
 	attempts int
 	failures map[tlskit.Class]int
 	first    map[tlskit.Class]*tlskit.Failure // one example per class
@@ -33,6 +34,7 @@ type series struct {
 	since   time.Time
 	run     int
 
+	trace    *trace        // every probe
 	lastGood time.Time     // start of the newest successful probe
 	began    time.Time     // start of the first probe
 	gap      time.Duration // the longest time without a successful probe
@@ -40,33 +42,38 @@ type series struct {
 
 // A sighting is a certificate on the wire.
 type sighting struct {
-	cert        *x509.Certificate
-	first, last time.Time
+	cert            *x509.Certificate
+	chain, verified []*x509.Certificate // as it was sent, and up to the trusted root
+	first, last     time.Time
 }
 
-func newRecord(endpoints []tlskit.Endpoint) *record {
+// newRecord returns an empty record that begins now; limit is how long a probe
+// may take.
+func newRecord(endpoints []tlskit.Endpoint, limit time.Duration, now time.Time) *record {
 	r := &record{
+		began:    now,
 		failures: make(map[tlskit.Class]int),
 		first:    make(map[tlskit.Class]*tlskit.Failure),
 		series:   make([]*series, len(endpoints)),
 	}
 	for i, e := range endpoints {
-		r.series[i] = &series{name: e.String(), shown: make(map[string]int), seen: make(map[string]*sighting)}
+		r.series[i] = &series{name: e.String(), shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(limit)}
 	}
 	return r
 }
 
 // restart returns an empty record that goes on where this one ends: what each
 // address shows at present stays known, everything else is counted anew.
-func (r *record) restart() *record {
+func (r *record) restart(now time.Time) *record {
 	next := &record{
+		began:    now,
 		failures: make(map[tlskit.Class]int),
 		first:    make(map[tlskit.Class]*tlskit.Failure),
 		series:   make([]*series, len(r.series)),
 	}
 	for i, s := range r.series {
 		next.series[i] = &series{
-			name: s.name, shown: make(map[string]int), seen: make(map[string]*sighting),
+			name: s.name, shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(s.trace.limit),
 			current: s.current, run: s.run, since: s.since,
 			lastGood: s.lastGood, began: s.lastGood,
 		}
@@ -84,9 +91,17 @@ func (r *record) add(s sample) {
 	if one.began.IsZero() {
 		one.began = s.start
 	}
+	probe := run{first: s.start.Sub(r.began), took: s.total, count: 1}
 	if s.leaf != nil {
-		one.show(s.leaf, s.shown())
+		print := one.show(s)
+		if s.failure == nil {
+			probe.cert, probe.took = print, s.handshake
+		}
 	}
+	if s.failure != nil {
+		probe.class = s.failure.Record()
+	}
+	one.trace.add(probe)
 	if s.failure != nil {
 		r.failures[s.failure.Class]++
 		if r.first[s.failure.Class] == nil {
@@ -109,19 +124,27 @@ func (r *record) add(s sample) {
 	}
 }
 
-func (s *series) show(leaf *x509.Certificate, at time.Time) {
+// show takes in what a probe was shown and returns its fingerprint.
+func (s *series) show(p sample) string {
+	leaf, at := p.leaf, p.shown()
 	f := tlskit.Fingerprint(leaf)
 	s.shown[f]++
-	if s.seen[f] == nil {
-		s.seen[f] = &sighting{cert: leaf, first: at, last: at}
+	g := s.seen[f]
+	if g == nil {
+		g = &sighting{cert: leaf, chain: p.chain, verified: p.verified, first: at, last: at}
+		s.seen[f] = g
 	}
-	if at.After(s.seen[f].last) {
-		s.seen[f].last = at
+	if at.Before(g.first) {
+		g.first = at
+	}
+	if at.After(g.last) {
+		g.last = at
 	}
 	if s.current == nil || !s.current.Equal(leaf) {
 		s.current, s.run, s.since = leaf, 0, at
 	}
 	s.run++
+	return f
 }
 
 // onTheWire returns the serials that the addresses show at present, each once;

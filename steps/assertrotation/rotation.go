@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,9 @@ type rotation struct {
 	held    *tally
 	line    timeline
 	end     ending
+	began   time.Time
 	ended   time.Time
+	pausing time.Time     // until when the plan wants a pause; zero without one
 	asking  bool          // the renewal has not been asked for yet
 	since   time.Time     // since when everything is as it should be; zero if it is not
 	overdue bool          // the switch should be over
@@ -53,7 +56,8 @@ func newRotation(p *proof, index int) *rotation {
 		proof: p, index: index, rec: p.rec, held: newTally(),
 		before: state{p.cert, p.secret},
 		after:  state{p.cert, p.secret},
-		line:   timeline{start: p.env.Now()},
+		line:   timeline{start: p.rec.began},
+		began:  p.rec.began,
 		old:    make(map[types.UID]bool),
 		asking: p.spec.Trigger == triggerRenew,
 	}
@@ -169,7 +173,12 @@ func (r *rotation) observeRequest(q *request, at time.Time) {
 // see takes in what a probe saw.
 func (r *rotation) see(s sample) {
 	if s.leaf != nil && !s.leaf.Equal(r.before.secret.leaf()) {
-		r.mark(hopFirstServed, s.shown(), r.proof.endpoints[s.endpoint].String())
+		name := r.proof.endpoints[s.endpoint].String()
+		r.mark(hopFirstServed, s.shown(), name)
+		// Probes are heard of when they end: a later one may have seen it first.
+		if at, _ := r.line.when(hopFirstServed); s.shown().Before(at) {
+			r.line.move(hopFirstServed, s.shown(), name)
+		}
 	}
 }
 
@@ -186,6 +195,9 @@ func (r *rotation) mark(h hop, at time.Time, note string) {
 func (r *rotation) finish(at time.Time) {
 	r.ended = at
 	r.gap, r.gapAt = r.rec.longestGap(at)
+	for _, s := range r.rec.series {
+		s.trace.close(math.MaxInt64)
+	}
 	if r.end == endComplete {
 		when, where := r.rec.lastSwitch()
 		r.line.mark(hopLastServed, when, where)
@@ -225,6 +237,8 @@ func (r *rotation) status() string {
 	case last == "" && r.proof.spec.Trigger == triggerWait && r.before.cert.Status.RenewalTime != nil:
 		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", stamp(r.before.cert.Status.RenewalTime.Time),
 			r.before.cert.Status.RenewalTime.Sub(now).Round(time.Second))
+	case last == "" && now.Before(r.pausing):
+		fmt.Fprintf(&b, "pause before the renewal, %s left", r.pausing.Sub(now).Round(time.Second))
 	case last == "":
 		b.WriteString("waiting for the renewal")
 	default:

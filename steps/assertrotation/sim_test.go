@@ -24,6 +24,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
@@ -359,7 +360,7 @@ func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, err
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), limit)
 	defer cancel()
 	r := &result{}
-	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log)}
+	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log), Record: r.record}
 	began := time.Now()
 	out, findings, err := s.ProveAt(ctx, env, w.client, w.endpoints()...)
 	r.out, r.findings, r.took = out, findings, time.Since(began)
@@ -374,6 +375,15 @@ type result struct {
 
 	mu          sync.Mutex
 	log, status []string
+	records     []evidence.Rotation
+}
+
+func (r *result) record(name string, data any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if rec, ok := data.(evidence.Rotation); ok && name == evidence.RecordRotation {
+		r.records = append(r.records, rec)
+	}
 }
 
 func (r *result) add(to *[]string) func(string, ...any) {

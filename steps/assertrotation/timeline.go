@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/ztplan/ztplan/engine/evidence"
 )
 
 // A hop is a station of a new certificate on its way to the wire.
@@ -84,13 +87,62 @@ func (t *timeline) last() hop {
 	return newest.hop
 }
 
-// lines renders the timeline, a line per hop, in the order of time: the wire
-// can be ahead of the watch.
-func (t *timeline) lines() []string {
-	sorted := slices.Clone(t.entries)
-	slices.SortStableFunc(sorted, func(a, b entry) int {
+// recorded maps the hops to their names in the evidence of a run.
+func (h hop) recorded() string {
+	switch h {
+	case hopCreated:
+		return "requested"
+	case hopApproved:
+		return "approved"
+	case hopSigned:
+		return "signed"
+	case hopSecret:
+		return "secret"
+	case hopRevision:
+		return "revision"
+	case hopFirstServed:
+		return "first-on-wire"
+	case hopLastServed:
+		return "last-on-wire"
+	default:
+		return string(h)
+	}
+}
+
+// sorted returns the entries in the order of time: the wire can be ahead of the
+// watch.
+func (t *timeline) sorted() []entry {
+	return slices.SortedStableFunc(slices.Values(t.entries), func(a, b entry) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.hop.rank(), b.hop.rank()))
 	})
+}
+
+// record renders the timeline for the evidence of a run.
+func (t *timeline) record() []evidence.Hop {
+	hops := []evidence.Hop{}
+	for _, e := range t.sorted() {
+		hops = append(hops, evidence.Hop{Name: e.hop.recorded(), At: e.at})
+	}
+	return hops
+}
+
+// hops renders the timeline in one line, with what each hop took after the one
+// before: "asked → 14ms issuing → 120ms request created".
+func (t *timeline) hops() string {
+	var b strings.Builder
+	entries := t.sorted()
+	for i, e := range entries {
+		if i > 0 {
+			fmt.Fprintf(&b, " → %s ", e.at.Sub(entries[i-1].at).Round(time.Millisecond))
+		}
+		b.WriteString(string(e.hop))
+	}
+	return b.String()
+}
+
+// lines renders the timeline, a line per hop, in the order of time.
+func (t *timeline) lines() []string {
+	sorted := t.sorted()
 	lines := make([]string, len(sorted))
 	for i, e := range sorted {
 		lines[i] = fmt.Sprintf("%+.3fs %s", e.at.Sub(t.start).Seconds(), e.hop)

@@ -270,6 +270,7 @@ func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *
 			return Outputs{}, nil, err
 		}
 	}
+	s.record(env, visits, trust)
 	findings, err := judge(s, visits, trust)
 	return visits[0].outputs(), findings, err
 }

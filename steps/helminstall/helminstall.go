@@ -104,7 +104,9 @@ type Spec struct {
 	CreateNamespace bool `yaml:"createNamespace"`
 
 	// Values are the chart's values, inline, on top of those in valuesFiles.
-	// null removes a default of the chart.
+	// null removes a default of the chart. Differences are shown, except those of
+	// keys that look like secrets (password, token, adminKey, …). Helm stores
+	// values in the Secret of the release.
 	Values map[string]any `yaml:"values"`
 
 	// ValuesFiles are YAML files with values; of maps the later file wins key
@@ -180,6 +182,9 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		return out, nil, err
 	}
 	if err := s.remarks(ctx, env, w); err != nil {
+		return out, nil, err
+	}
+	if err := s.record(ctx, env, w); err != nil {
 		return out, nil, err
 	}
 	edits, err := w.edits(ctx, env)

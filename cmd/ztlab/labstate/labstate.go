@@ -133,6 +133,9 @@ func (d Dir) Lock() (unlock func(), err error) {
 	return func() { syscall.Close(fd) }, nil
 }
 
+// Runs is the directory where ztplan keeps the journals of runs on this lab.
+func (d Dir) Runs() string { return filepath.Join(string(d), "runs") }
+
 // Secrets is the directory where ztplan keeps the keys of this lab's Vault:
 // they are of no use without the lab, and go with it.
 func (d Dir) Secrets() string { return filepath.Join(string(d), "secrets") }
@@ -142,7 +145,7 @@ func (d Dir) Secrets() string { return filepath.Join(string(d), "secrets") }
 func (d Dir) owned() []string {
 	return []string{
 		d.Kubeconfig(), d.PKI(), d.Logs(), d.Etcd(), d.Volumes(), d.Node(), d.ControlPlane(),
-		filepath.Dir(d.Audit()), d.addressFile(), d.Sockets(), d.Secrets(),
+		filepath.Dir(d.Audit()), d.addressFile(), d.Sockets(), d.Secrets(), d.Runs(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine/evidence"
@@ -16,6 +17,10 @@ func plain(v any) string {
 		return "nothing"
 	case string:
 		return v
+	case json.Number:
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".eE") {
+			return strconv.FormatFloat(f, 'g', 4, 64)
+		}
 	}
 	b, err := json.Marshal(v)
 	if err != nil {

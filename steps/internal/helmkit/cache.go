@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -90,14 +89,10 @@ func (c cache) write(name string, b []byte) error {
 	return nil
 }
 
-// isDigest reports whether s is a SHA-256 in lower-case hex.
+// isDigest reports whether s is a SHA-256 in hex.
 func isDigest(s string) bool {
-	return len(s) == 2*sha256.Size && fs.ValidPath(s) && hexOnly(s)
-}
-
-func hexOnly(s string) bool {
-	_, err := hex.DecodeString(s)
-	return err == nil
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size
 }
 
 func sha256Hex(b []byte) string {

@@ -51,22 +51,23 @@ func fetchFromRegistry(ctx context.Context, env *engine.Env, s Source) (*Chart, 
 		u.Path = strings.TrimSuffix(path.Dir(u.Path), "/")
 		return fetchByIndex(ctx, env, s, strings.TrimSuffix(named, "/"+chart), u.String(), chart)
 	}
-	repo, err := openRegistry(s, named, address)
+	client, err := httpClient(s.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	defer client.CloseIdleConnections()
+	repo, err := openRegistry(client, s, named, address)
 	if err != nil {
 		return nil, err
 	}
 	return pull(ctx, env, repo, s, named, address)
 }
 
-func openRegistry(s Source, named, address string) (*remote.Repository, error) {
+func openRegistry(client *http.Client, s Source, named, address string) (*remote.Repository, error) {
 	repo, err := remote.NewRepository(strings.TrimPrefix(address, "oci://"))
 	if err != nil {
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("chart %s: %w", address, err)),
 			"write oci://HOST/PATH/CHART without a tag; the version says which tag")
-	}
-	client, err := httpClient(s.CAFile)
-	if err != nil {
-		return nil, err
 	}
 	ac := &auth.Client{Client: client, Cache: auth.NewCache(), Header: http.Header{"User-Agent": {"ztplan"}}}
 	if s.Username != "" {

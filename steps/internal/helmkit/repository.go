@@ -23,6 +23,12 @@ type repository struct {
 	stale error
 }
 
+// Close ends idle connections; the session calls it.
+func (r *repository) Close() error {
+	r.fetch.client.CloseIdleConnections()
+	return nil
+}
+
 // where names the repository for messages.
 func (r *repository) where() string {
 	if strings.TrimSuffix(r.named, "/") == r.address {

@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A recorder reads what was added to an audit log since it was made.
+type recorder struct {
+	file  string
+	begin int64
+}
+
+func (w *world) recorder(file string) recorder {
+	w.t.Helper()
+	info, err := os.Stat(file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return recorder{file, info.Size()}
+}
+
+func (r recorder) lines() ([][]byte, error) {
+	f, err := os.Open(r.file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(r.begin, io.SeekStart); err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	in := bufio.NewScanner(f)
+	in.Buffer(nil, 16<<20)
+	for in.Scan() {
+		out = append(out, bytes.Clone(in.Bytes()))
+	}
+	return out, in.Err()
+}
+
+// An apiRequest is one line of the API server's audit log.
+type apiRequest struct {
+	Verb       string `json:"verb"`
+	RequestURI string `json:"requestURI"`
+	UserAgent  string `json:"userAgent"`
+	Stage      string `json:"stage"`
+	ObjectRef  struct {
+		Resource    string `json:"resource"`
+		Subresource string `json:"subresource"`
+		APIGroup    string `json:"apiGroup"`
+	} `json:"objectRef"`
+	ResponseStatus struct {
+		Code int `json:"code"`
+	} `json:"responseStatus"`
+}
+
+// mutating reports whether the request could have changed something. It is
+// written apart from the guard in ztplan that it tests, and knows no more than
+// the documented exceptions: dry runs of the server, reviews of access, and
+// port-forwards.
+func (r apiRequest) mutating() bool {
+	switch r.Verb {
+	case "get", "list", "watch":
+		return false
+	}
+	if u, err := url.Parse(r.RequestURI); err == nil && u.Query().Get("dryRun") == "All" {
+		return false
+	}
+	if r.ObjectRef.APIGroup == "authorization.k8s.io" && strings.HasSuffix(r.ObjectRef.Resource, "accessreviews") {
+		return false
+	}
+	return r.ObjectRef.Subresource != "portforward"
+}
+
+// A traffic is what ztplan asked for while it was recorded.
+type traffic struct {
+	api, vault int      // requests
+	writes     []string // those that could have changed something
+}
+
+// record returns what ztplan asked the API server and Vault for during f.
+// Vault's device knows no user agent: every request counts but those of
+// cert-manager, whose own login it is known by.
+func (w *world) record(vaultLog string, f func()) traffic {
+	w.t.Helper()
+	var got traffic
+	apiLog := w.recorder(w.status.Audit)
+	var device recorder
+	if vaultLog != "" {
+		device = w.recorder(vaultLog)
+	}
+	f()
+	lines, err := apiLog.lines()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, line := range lines {
+		var r apiRequest
+		if err := json.Unmarshal(line, &r); err != nil {
+			w.t.Fatalf("%s: %v", w.status.Audit, err)
+		}
+		if r.UserAgent != "ztplan" || r.Stage == "ResponseStarted" {
+			continue
+		}
+		got.api++
+		if r.mutating() {
+			got.writes = append(got.writes, fmt.Sprintf("api: %s %s: %d", r.Verb, r.RequestURI, r.ResponseStatus.Code))
+		}
+	}
+	if vaultLog == "" {
+		return got
+	}
+	if lines, err = device.lines(); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, line := range lines {
+		var r struct {
+			Type string `json:"type"`
+			Auth struct {
+				DisplayName string `json:"display_name"`
+			} `json:"auth"`
+			Request struct {
+				Operation string `json:"operation"`
+				Path      string `json:"path"`
+			} `json:"request"`
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			w.t.Fatalf("%s: %v", vaultLog, err)
+		}
+		if r.Type != "request" || strings.HasPrefix(r.Auth.DisplayName, "kubernetes-cert-manager-") || r.Request.Path == "auth/kubernetes/login" {
+			continue
+		}
+		got.vault++
+		switch r.Request.Operation {
+		case "read", "list", "help":
+		default:
+			got.writes = append(got.writes, fmt.Sprintf("vault: %s %s", r.Request.Operation, r.Request.Path))
+		}
+	}
+	return got
+}
+
+// auditVault makes Vault record every request and returns the file.
+func (w *world) auditVault() string {
+	w.t.Helper()
+	w.write("sys/audit/e2e", fields{"type": "file", "options": map[string]string{"file_path": "/vault/data/e2e-audit.log"}})
+	var found string
+	err := filepath.WalkDir(filepath.Join(w.dir, "volumes"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "e2e-audit.log" {
+			found = path
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if err != nil || found == "" {
+		w.t.Fatalf("vault's audit device has no file below %s (%v)", w.dir, err)
+	}
+	return found
+}

@@ -1,0 +1,306 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A moment is when a run is killed, relative to one edit.
+type moment string
+
+const (
+	before moment = "before" // as soon as the edit is announced
+	during moment = "during" // after a random part of what the edit took elsewhere
+	after  moment = "after"  // as soon as it is known to be applied
+)
+
+// A chain kills run after run of one plan on one lab, each at an edit at which
+// none before it was killed, until a run comes to its end. So every edit is
+// cut off once, in a world that has been cut off at all edits before it.
+type chain struct {
+	w      *world
+	when   func(at string) moment // "" means not at this edit
+	took   map[string]time.Duration
+	killed map[string]bool
+	tb     *table
+}
+
+// always is every edit.
+func always(m moment) func(string) moment { return func(string) moment { return m } }
+
+// run kills until a run is through.
+func (c *chain) run(t *testing.T) {
+	t.Helper()
+	c.killed = make(map[string]bool)
+	for {
+		point, o := c.once()
+		if point == "" {
+			c.w.settle(t, o, c.tb)
+			break
+		}
+		c.tb.add(string(c.when(point)), point, o.cut(), fmt.Sprintf("%.1f", o.wall.Seconds()))
+	}
+}
+
+// once runs the plan and kills it at the first edit that is new. It returns
+// the edit, or "" if the run ended by itself.
+func (c *chain) once() (point string, o *outcome) {
+	var timer *time.Timer
+	o = c.w.do(func(e engine.Event, p *os.Process) {
+		at := e.Step + " " + e.Path
+		if point != "" || c.killed[at] {
+			return
+		}
+		m := c.when(at)
+		switch {
+		case e.Action == engine.ActionApply && (m == before || m == during):
+		case e.Action == engine.ActionApplied && m == after:
+		default:
+			return
+		}
+		point = at
+		c.killed[at] = true
+		if m == during {
+			timer = time.AfterFunc(time.Duration(rand.Float64()*float64(c.took[at])), func() { _ = p.Kill() })
+			return
+		}
+		_ = p.Kill()
+	}, "run", planFile)
+	if timer != nil {
+		timer.Stop()
+	}
+	if o.code > 0 {
+		point = "" // it was faster, and failed: settle says why
+	}
+	return point, o
+}
+
+// cut says what a killed run was doing.
+func (o *outcome) cut() string {
+	if o.code != -1 {
+		return "was through before the kill"
+	}
+	begun := make(map[string]bool)
+	var order []string
+	for _, e := range o.events {
+		switch at := e.Step + " " + e.Path; e.Action {
+		case engine.ActionApply:
+			begun[at] = true
+			order = append(order, at)
+		case engine.ActionApplied:
+			delete(begun, at)
+		}
+	}
+	var cut []string
+	for _, at := range order {
+		if begun[at] {
+			cut = append(cut, at)
+		}
+	}
+	if len(cut) == 0 {
+		return "killed between edits"
+	}
+	return "killed in " + strings.Join(cut, ", ")
+}
+
+// lost is what a run says of a Vault whose answer to init nobody has.
+var lost = regexp.MustCompile(`vault is initialised, and .* holds no keys`)
+
+// settle brings a world that was cut off to its end and checks that nothing is
+// lost. o is the run that was not killed.
+func (w *world) settle(t *testing.T, o *outcome, tb *table) {
+	t.Helper()
+	if o == nil {
+		o = w.do(nil, "run", planFile)
+	}
+	if o.code == 1 && lost.MatchString(strings.Join(o.differences(), "\n")) {
+		// The one answer that cannot be asked for twice. The run has said so, and
+		// how to start over; do that.
+		w.startOver()
+		tb.add("", "the next run", "init's answer was lost: it says so; started over as it says", fmt.Sprintf("%.1f", o.wall.Seconds()))
+		o = w.do(nil, "run", planFile)
+	}
+	must(t, "the run after the kills", o, 0)
+	must(t, "status", w.check(), 0)
+	w.look()
+	w.whole(t)
+	tb.add("", "the next run", "converged; one root, one intermediate, no orphan key, releases deployed, key file whole", fmt.Sprintf("%.1f", o.wall.Seconds()))
+}
+
+// startOver does what vaultInit says to do with a new Vault whose keys are lost.
+func (w *world) startOver() {
+	w.t.Helper()
+	down := action.NewUninstall(w.helm("vault"))
+	down.Wait, down.Timeout = true, time.Minute
+	if _, err := down.Run("vault"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.remove("PersistentVolumeClaim/vault/data-vault-0")
+}
+
+// whole checks what has to hold after any number of kills.
+func (w *world) whole(t *testing.T) {
+	t.Helper()
+	for _, mount := range []string{"pki", "pki_int"} {
+		with := 0
+		issuers := w.list(mount + "/issuers")
+		for _, id := range issuers {
+			if key, _ := w.read(mount + "/issuer/" + id)["key_id"].(string); key != "" {
+				with++
+			}
+		}
+		if with != 1 {
+			t.Errorf("%s has %d issuers with a key, want 1: %v", mount, with, issuers)
+		}
+		if mount == "pki" && len(issuers) != 1 {
+			t.Errorf("pki has %d issuers, want 1", len(issuers))
+		}
+		if keys := w.list(mount + "/keys"); len(keys) != 1 {
+			t.Errorf("%s has keys %v, want 1: the others are orphans", mount, keys)
+		}
+	}
+	for name, namespace := range map[string]string{"apisix": "ingress-apisix", "cert-manager": "cert-manager", "vault": "vault"} {
+		history, err := w.helm(namespace).Releases.History(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		deployed, newest := 0, history[0]
+		for _, r := range history {
+			if r.Info.Status == release.StatusDeployed {
+				deployed++
+			}
+			if r.Info.Status.IsPending() {
+				t.Errorf("release %s: revision %d is still %s", name, r.Version, r.Info.Status)
+			}
+			if r.Version > newest.Version {
+				newest = r
+			}
+		}
+		if deployed != 1 || newest.Info.Status != release.StatusDeployed {
+			t.Errorf("release %s: %d revisions are deployed, and the newest, %d, is %s", name, deployed, newest.Version, newest.Info.Status)
+		}
+	}
+	w.wholeKeys(t)
+}
+
+// wholeKeys checks the key file: its mode, what is in it, that its token and
+// shares are those of this Vault, and that nothing is left beside it.
+func (w *world) wholeKeys(t *testing.T) {
+	t.Helper()
+	info, err := os.Stat(w.keys())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("key file: mode %04o", info.Mode().Perm())
+	}
+	text, err := os.ReadFile(w.keys())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(bytes.TrimSpace(text)) {
+		t.Error("key file: is not JSON")
+	}
+	k := w.readKeys()
+	if len(k.Keys) != 5 || k.Threshold != 3 {
+		t.Errorf("key file: %d shares, threshold %d; want 5 and 3", len(k.Keys), k.Threshold)
+	}
+	if _, err := w.vault().Auth().Token().LookupSelfWithContext(t.Context()); err != nil {
+		t.Errorf("key file: its token: %v", err)
+	}
+	beside, err := os.ReadDir(filepath.Dir(w.keys()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(beside) != 1 {
+		t.Errorf("the folder of the key file holds %v", beside)
+	}
+}
+
+// random kills up to most runs at random moments, and returns how many.
+func (w *world) random(t *testing.T, wall time.Duration, most int, tb *table) (kills int) {
+	t.Helper()
+	for kills < most {
+		at := time.Duration(rand.Float64() * float64(wall))
+		var timer *time.Timer
+		o := w.doStarted(func(p *os.Process) { timer = time.AfterFunc(at, func() { _ = p.Kill() }) }, nil, "run", planFile)
+		timer.Stop()
+		if o.code != -1 {
+			w.settle(t, o, tb)
+			return kills + 1
+		}
+		kills++
+		tb.add("random", fmt.Sprintf("%.3fs", at.Seconds()), o.cut(), fmt.Sprintf("%.1f", o.wall.Seconds()))
+	}
+	w.settle(t, nil, tb)
+	return kills
+}
+
+// TestCrash kills runs of the plan with SIGKILL and runs it again until it is
+// through. Quick: at three edits. Full: before, during and after each edit,
+// and at ZTPLAN_KILLS random moments (default 20).
+func TestCrash(t *testing.T) {
+	w := newWorld(t)
+	tb := new(table)
+	tb.add("KILLED", "AT", "WHAT HAPPENED", "s")
+	if !full() {
+		points := map[string]moment{
+			"init sys/init": after,
+			"intermediate pki_int/issuer/intermediate-lab":   before,
+			"cert-manager release/cert-manager/cert-manager": before,
+		}
+		c := chain{w: w, when: func(at string) moment { return points[at] }, tb: tb}
+		c.run(t)
+		for at, m := range points {
+			if !c.killed[at] {
+				t.Errorf("no run was killed %s %s: has a path changed?", m, at)
+			}
+		}
+		return
+	}
+	defer tb.print()
+	took := make(map[string]time.Duration)
+	whole := w.do(func(e engine.Event, _ *os.Process) {
+		if e.Action == engine.ActionApplied {
+			took[e.Step+" "+e.Path] = time.Duration(e.Seconds * float64(time.Second))
+		}
+	}, "run", planFile)
+	must(t, "a run that is not killed", whole, 0)
+	for _, m := range []moment{before, during, after} {
+		w.fresh()
+		w.sub(t, string(m), func(t *testing.T) {
+			c := chain{w: w, when: always(m), took: took, tb: tb}
+			c.run(t)
+			for at := range took {
+				if !c.killed[at] {
+					t.Errorf("no run was killed %s %s", m, at)
+				}
+			}
+		})
+	}
+	kills := 20
+	if s := os.Getenv("ZTPLAN_KILLS"); s != "" {
+		var err error
+		if kills, err = strconv.Atoi(s); err != nil {
+			t.Fatalf("ZTPLAN_KILLS: %v", err)
+		}
+	}
+	for done := 0; done < kills && !t.Failed(); {
+		w.fresh()
+		w.sub(t, "random", func(t *testing.T) { done += w.random(t, whole.wall, min(10, kills-done), tb) })
+	}
+}

@@ -1,0 +1,13 @@
+// Package e2e holds tests that drive the shipped binaries, ztplan and ztlab, on
+// labs of their own, as a user would: nothing of ztplan is called but its
+// command line.
+//
+//   - Looking writes nothing: the API server's audit log and an audit device in
+//     Vault record what a dry run and a second run ask for (zero_test.go).
+//   - Drift is found, named, and removed or refused (drift_test.go).
+//   - A run that is killed loses nothing (crash_test.go).
+//
+// The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
+// checkout. make test runs a quick form of each; with ZTPLAN_FULL=1, as in make
+// drift and make crash, the whole tables run and are printed.
+package e2e

@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A drift is a change that somebody else makes to a finished world.
+type drift struct {
+	kind, name string
+
+	make func(w *world)
+	// found is what status says of it: one line a difference, "step path …".
+	found string
+	// refused is the reason why ztplan does not remove it; empty means that the
+	// next run does. Without found, status already says so and exits with 1.
+	refused string
+	// args are given to status and run.
+	args func(w *world) []string
+	// after removes what is left of the drift that no step of the plan minds,
+	// or that ztplan refuses to remove.
+	after func(w *world)
+
+	// quick is the group of the drift in make test, 0 for none. Drifts of a group
+	// that are removed are made together, so their steps must not depend on each
+	// other: what is after a step that differs is not looked at.
+	quick int
+}
+
+// drift makes every drift of the table, alone. In the quick form those marked
+// so are made together, found together and removed by one run.
+func (w *world) drift(t *testing.T) {
+	if full() {
+		tb := new(table)
+		tb.add("KIND", "DRIFT", "STATUS SAYS", "THEN", "STATUS s", "RUN s")
+		defer tb.print()
+		for _, d := range drifts {
+			w.sub(t, d.kind+"/"+d.name, func(t *testing.T) { w.alone(t, d, tb) })
+		}
+		return
+	}
+	for _, d := range drifts {
+		if d.quick != 0 && d.refused != "" {
+			w.sub(t, d.kind+"/"+d.name, func(t *testing.T) { w.alone(t, d, new(table)) })
+		}
+	}
+	for group := 1; group <= 2; group++ {
+		w.sub(t, fmt.Sprint("together-", group), func(t *testing.T) { w.together(t, group) })
+	}
+}
+
+func (w *world) together(t *testing.T, group int) {
+	var removed []drift
+	for _, d := range drifts {
+		if d.quick == group && d.refused == "" {
+			removed = append(removed, d)
+			d.make(w)
+		}
+	}
+	o := w.check()
+	must(t, "status", o, 2)
+	for _, d := range removed {
+		expect(t, d.name, o, d.found)
+	}
+	must(t, "run", w.run(), 0)
+	for _, d := range removed {
+		if d.after != nil {
+			d.after(w)
+		}
+	}
+	must(t, "status after the run", w.check(), 0)
+}
+
+// expect fails the test unless the outcome names what pattern matches.
+func expect(t *testing.T, name string, o *outcome, pattern string) string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	for _, line := range o.differences() {
+		if re.MatchString(line) {
+			return line
+		}
+	}
+	t.Errorf("%s: nothing matches %q in\n%s", name, pattern, strings.Join(o.differences(), "\n"))
+	return ""
+}
+
+func (w *world) alone(t *testing.T, d drift, tb *table) {
+	d.make(w)
+	var args []string
+	if d.args != nil {
+		args = d.args(w)
+	}
+	status := w.check(args...)
+	then, code, pattern := "removed", 2, d.found
+	if d.refused != "" {
+		then = "refused"
+	}
+	if d.found == "" {
+		code, pattern = 1, d.refused
+	}
+	said := expect(t, "status", status, pattern)
+	if status.code != code {
+		t.Errorf("status: want exit status %d, got %v", code, status)
+	}
+	run := w.run(args...)
+	switch {
+	case d.refused != "":
+		if run.code != 1 {
+			t.Errorf("run: want exit status 1, got %v", run)
+		}
+		expect(t, "run", run, d.refused)
+	default:
+		must(t, "run", run, 0)
+		must(t, "status after the run", w.check(args...), 0)
+	}
+	if d.after != nil {
+		d.after(w)
+	}
+	must(t, "status at the end", w.check(), 0)
+	if t.Failed() {
+		then = "FAILED"
+	}
+	if n := 110; len([]rune(said)) > n {
+		said = string([]rune(said)[:n]) + "…"
+	}
+	tb.add(d.kind, d.name, said, then, fmt.Sprintf("%.1f", status.wall.Seconds()), fmt.Sprintf("%.1f", run.wall.Seconds()))
+}

@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// full reports whether the whole tables are asked for.
+func full() bool { return os.Getenv("ZTPLAN_FULL") != "" }
+
+// binary returns the path of a shipped binary.
+func binary(t testing.TB, name string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("drives the binaries on a lab of its own; skipped under -short")
+	}
+	dir := os.Getenv("ZTPLAN_BIN")
+	if dir == "" {
+		dir = "../../../bin"
+	}
+	path, err := filepath.Abs(filepath.Join(dir, name))
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		t.Fatalf("%v: run make build, or set ZTPLAN_BIN to the directory of the binaries", err)
+	}
+	return path
+}
+
+// A world is a lab with a working directory that holds a copy of plans/.
+type world struct {
+	t             testing.TB
+	ztplan, ztlab string
+	dir           string // of the lab
+	work          string // working directory of ztplan
+	home          string // its HOME: journal and cache
+	status        labStatus
+	clients       clients
+}
+
+type labStatus struct {
+	Kubeconfig string `json:"kubeconfig"`
+	Audit      string `json:"audit"`
+	Components []struct {
+		Name    string `json:"name"`
+		Address string `json:"address"`
+		State   string `json:"state"`
+	} `json:"components"`
+}
+
+// newWorld starts a lab that records API requests; it ends with the test.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, ztplan: binary(t, "ztplan"), ztlab: binary(t, "ztlab"), home: t.TempDir(), work: t.TempDir()}
+	// Not below t.TempDir: the paths of sockets have to be short.
+	dir, err := os.MkdirTemp("", "e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.dir = dir
+	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("ZTPLAN_KEEP") != "" {
+			t.Logf("kept: ztplan … --lab --lab-dir %s, in %s", w.dir, w.work)
+			return
+		}
+		w.lab("down", "--purge")
+		_ = os.RemoveAll(w.dir)
+	})
+	if err := os.CopyFS(filepath.Join(w.work, "plans"), os.DirFS("../../../plans")); err != nil {
+		t.Fatal(err)
+	}
+	w.up()
+	return w
+}
+
+// sub runs f as a subtest, in which what goes wrong with the world fails it.
+func (w *world) sub(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		before := w.t
+		w.t = t
+		defer func() { w.t = before }()
+		f(t)
+	})
+}
+
+func (w *world) up(more ...string) {
+	w.t.Helper()
+	w.lab("up", append([]string{"--audit"}, more...)...)
+	w.look()
+}
+
+// fresh forgets the lab's world and begins with an empty one.
+func (w *world) fresh() {
+	w.t.Helper()
+	w.lab("down")
+	if err := os.RemoveAll(filepath.Join(w.dir, "secrets")); err != nil {
+		w.t.Fatal(err)
+	}
+	w.up("--fresh")
+}
+
+func (w *world) lab(verb string, more ...string) []byte {
+	w.t.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.Command(w.ztlab, append([]string{verb, "--lab-dir", w.dir}, more...)...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		w.t.Fatalf("ztlab %s %v: %v\n%s%s", verb, more, err, out, stderr.Bytes())
+	}
+	return out
+}
+
+// look reads the lab's status anew: the address of a part changes when it is
+// started again.
+func (w *world) look() {
+	w.t.Helper()
+	cmd := exec.Command(w.ztlab, "status", "--lab-dir", w.dir, "--output", "json")
+	out, _ := cmd.Output() // exit status 1 while a part is on its way
+	w.status = labStatus{}
+	if err := json.Unmarshal(out, &w.status); err != nil {
+		w.t.Fatalf("ztlab status: %v\n%s", err, out)
+	}
+	w.clients = clients{}
+}
+
+// keys is the path of the file with the unseal keys.
+func (w *world) keys() string { return filepath.Join(w.dir, "secrets", "vault-cluster-keys.json") }
+
+// An outcome is what one invocation of ztplan did.
+type outcome struct {
+	code   int
+	events []engine.Event
+	lines  []string // the same as they were printed
+	stderr string
+	wall   time.Duration
+}
+
+func (o *outcome) summary() engine.Summary {
+	for _, e := range o.events {
+		if e.Summary != nil {
+			return *e.Summary
+		}
+	}
+	return engine.Summary{}
+}
+
+// differences returns what the invocation said to be different or wrong, one
+// line each.
+func (o *outcome) differences() []string {
+	var out []string
+	for _, e := range o.events {
+		switch e.Action {
+		case engine.ActionDiffers:
+			have, _ := json.Marshal(e.Have)
+			want, _ := json.Marshal(e.Want)
+			out = append(out, fmt.Sprintf("%s %s %s have %s want %s", e.Step, e.Path, e.Message, have, want))
+		case engine.ActionFail:
+			out = append(out, fmt.Sprintf("%s %s fails: %s (%s)", e.Step, e.Path, e.Error, e.Hint))
+		}
+	}
+	if o.code == 1 && len(out) == 0 {
+		out = append(out, strings.TrimSpace(o.stderr))
+	}
+	return out
+}
+
+// String is the invocation's text for people.
+func (o *outcome) String() string { return fmt.Sprintf("exit status %d\n%s", o.code, o.stderr) }
+
+func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
+	args = append(args, "--output", "json")
+	if !strings.Contains(strings.Join(args, " "), "--kubeconfig") {
+		args = append(args, "--lab", "--lab-dir", w.dir)
+	}
+	cmd := exec.CommandContext(ctx, w.ztplan, args...)
+	cmd.Dir = w.work
+	cmd.Env = append(os.Environ(), "HOME="+w.home, "XDG_CACHE_HOME="+filepath.Join(w.home, "cache"),
+		"XDG_STATE_HOME="+filepath.Join(w.home, "state"), "KUBECONFIG="+filepath.Join(w.home, "no-kubeconfig"))
+	return cmd
+}
+
+// do runs ztplan to its end. each is called with every event as soon as it is
+// read and may kill the process.
+func (w *world) do(each func(engine.Event, *os.Process), args ...string) *outcome {
+	w.t.Helper()
+	return w.doStarted(nil, each, args...)
+}
+
+// doStarted is do, and calls started with the process before anything is read.
+func (w *world) doStarted(started func(*os.Process), each func(engine.Event, *os.Process), args ...string) *outcome {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := w.command(ctx, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	if started != nil {
+		started(cmd.Process)
+	}
+	o := new(outcome)
+	in := bufio.NewScanner(stdout)
+	in.Buffer(nil, 16<<20)
+	for in.Scan() {
+		var e engine.Event
+		if err := json.Unmarshal(in.Bytes(), &e); err != nil {
+			continue // the last line of a killed process
+		}
+		o.events, o.lines = append(o.events, e), append(o.lines, in.Text())
+		if each != nil {
+			each(e, cmd.Process)
+		}
+	}
+	err = cmd.Wait()
+	o.wall, o.stderr = time.Since(began), stderr.String()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		w.t.Fatalf("ztplan %v: %v", args, err)
+	}
+	o.code = cmd.ProcessState.ExitCode() // -1 when killed
+	if ctx.Err() != nil {
+		w.t.Fatalf("ztplan %v: not done after 5 minutes\n%s", args, o.stderr)
+	}
+	return o
+}
+
+const planFile = "plans/lab.yaml"
+
+// run, dryRun and check leave out the assertion that triggers a renewal.
+func (w *world) run(more ...string) *outcome {
+	return w.do(nil, append([]string{"run", planFile, "--skip", "rotation,site-after"}, more...)...)
+}
+
+func (w *world) dryRun() *outcome { return w.do(nil, "run", planFile, "--dry-run") }
+
+func (w *world) check(more ...string) *outcome {
+	return w.do(nil, append([]string{"status", planFile, "--skip", "rotation,site-after"}, more...)...)
+}
+
+// must fails the test unless the invocation ended with code.
+func must(t testing.TB, what string, o *outcome, code int) {
+	t.Helper()
+	if o.code != code {
+		t.Fatalf("%s: want exit status %d, got %v\n%s", what, code, o, strings.Join(o.differences(), "\n"))
+	}
+}

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// tree returns mode, size, time of change and content hash of all that is below dir.
+func tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	out := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		hash := sha256.New()
+		if info.Mode().IsRegular() {
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			if _, err := io.Copy(hash, f); err != nil {
+				return err
+			}
+		}
+		name, err := filepath.Rel(dir, path)
+		out[name] = fmt.Sprintf("%v %s %x", info.Mode(), info.ModTime().UTC(), hash.Sum(nil))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// untouched calls f and fails the test if the working directory, the journal or
+// the folder of the key file have changed.
+func (w *world) untouched(t *testing.T, f func()) {
+	t.Helper()
+	dirs := []string{w.work, filepath.Join(w.dir, "secrets"), filepath.Join(w.dir, "runs"), filepath.Join(w.home, "state")}
+	var before []map[string]string
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		before = append(before, tree(t, dir))
+	}
+	f()
+	for i, dir := range dirs {
+		if d := cmp.Diff(before[i], tree(t, dir)); d != "" {
+			t.Errorf("%s was touched (-before +after):\n%s", dir, d)
+		}
+	}
+}
+
+// sealStatus is what says whether Vault was initialised or unsealed, or is in
+// the middle of it: these requests are in no audit log.
+func (w *world) sealStatus() string {
+	w.t.Helper()
+	s, err := w.vaultAt().Sys().SealStatusWithContext(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fmt.Sprintf("initialized %t, sealed %t, progress %d", s.Initialized, s.Sealed, s.Progress)
+}
+
+// looks runs a dry run, records what it asks for, and fails the test if that
+// could have changed anything.
+func (w *world) looks(t *testing.T, name, vaultLog string, code int, f func() *outcome) {
+	t.Helper()
+	var o *outcome
+	var got traffic
+	w.untouched(t, func() {
+		got = w.record(vaultLog, func() { o = f() })
+	})
+	must(t, name, o, code)
+	for _, write := range got.writes {
+		t.Errorf("%s: %s", name, write)
+	}
+	if got.api == 0 || vaultLog != "" && got.vault == 0 {
+		t.Errorf("%s: the recorder is blind: %d API and %d Vault requests", name, got.api, got.vault)
+	}
+	got.report(t, name, o)
+}
+
+func (got traffic) report(t *testing.T, name string, o *outcome) {
+	t.Helper()
+	t.Logf("%s: %d API requests, %d Vault requests, %d writes, %.2fs", name, got.api, got.vault, len(got.writes), o.wall.Seconds())
+}
+
+// TestOneLab takes one lab through its life. Looking at it, empty, half-built,
+// finished and drifted, asks for nothing that could change anything, and a
+// second run neither; then it drifts.
+func TestOneLab(t *testing.T) {
+	w := newWorld(t)
+	w.sub(t, "empty", func(t *testing.T) {
+		w.looks(t, "dry run of an empty world", "", 2, w.dryRun)
+	})
+	w.sub(t, "half-built", func(t *testing.T) {
+		must(t, "the first part", w.run("--only", "vault,app"), 0)
+		w.look()
+		before := w.sealStatus()
+		w.looks(t, "dry run of a half-built world", "", 2, w.dryRun)
+		if after := w.sealStatus(); after != before {
+			t.Errorf("vault was %s and is %s", before, after)
+		}
+	})
+	must(t, "the whole plan", w.do(nil, "run", planFile), 0)
+	w.look()
+	device := w.auditVault()
+	w.sub(t, "finished", func(t *testing.T) {
+		w.looks(t, "dry run of a finished world", device, 0, w.dryRun)
+		w.looks(t, "status of a finished world", device, 0, func() *outcome { return w.check() })
+	})
+	w.sub(t, "second-run", func(t *testing.T) {
+		// The journal is written by every run, so the folders are not compared.
+		var o *outcome
+		got := w.record(device, func() { o = w.run() })
+		must(t, "second run", o, 0)
+		for _, write := range got.writes {
+			t.Errorf("second run: %s", write)
+		}
+		if s := o.summary(); s.Edits != 0 || s.Changed != 0 {
+			t.Errorf("second run: %d edits, %d steps changed", s.Edits, s.Changed)
+		}
+		got.report(t, "second run", o)
+	})
+	w.sub(t, "drifted", func(t *testing.T) {
+		w.erase("pki_int/roles/example-dot-local")
+		w.remove("Service/default/hello-app")
+		w.looks(t, "dry run of a drifted world", device, 2, w.dryRun)
+		var o *outcome
+		got := w.record(device, func() { o = w.run() })
+		must(t, "the run that removes the drift", o, 0)
+		var api, vault bool // the recorder can see writes
+		for _, write := range got.writes {
+			api = api || strings.HasPrefix(write, "api: ")
+			vault = vault || strings.HasPrefix(write, "vault: ")
+		}
+		if !api || !vault {
+			t.Errorf("a run with edits in both made these writes: %q", got.writes)
+		}
+	})
+	w.sub(t, "drift", func(t *testing.T) { w.drift(t) })
+}

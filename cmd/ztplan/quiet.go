@@ -1,0 +1,16 @@
+package main
+
+import (
+	"io"
+	"log"
+
+	"k8s.io/klog/v2"
+)
+
+// quietLibraries keeps the logs of client-go and Helm off the terminal: what matters of
+// it reaches the user as an error or a warning of a step.
+func quietLibraries() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	log.SetOutput(io.Discard)
+}

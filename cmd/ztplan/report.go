@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/report"
+	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/run"
+)
+
+// reportFlags are the flags of commands that write a report.
+func (a *app) reportFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.report, "report", "", "write evidence.json, report.html, junit.xml and summary.md into this `directory`")
+	cmd.Flags().StringVar(&a.signKey, "sign-key", "", "with --report: sign the evidence with the private key in this PEM `file` (PKCS#8, Ed25519 or ECDSA P-256)")
+}
+
+// A reporting collects what a run's report is made of. A nil one does nothing.
+type reporting struct {
+	dir       string
+	key       *attest.Key // nil without --sign-key
+	out       io.Writer
+	collector *evidence.Collector
+}
+
+// newReporting makes sure, before anything is contacted, that there can be a
+// report.
+func (a *app) newReporting() (*reporting, error) {
+	if a.report == "" {
+		if a.signKey != "" {
+			return nil, &exitError{code: exitInvalid, text: "--sign-key: there is nothing to sign", hint: "add --report DIR"}
+		}
+		return nil, nil
+	}
+	r := &reporting{dir: a.report, out: a.stderr}
+	if a.signKey != "" {
+		var err error
+		if r.key, err = attest.ReadPrivate(a.signKey); err != nil {
+			return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: "make one with: openssl genpkey -algorithm ed25519 -out key.pem"}
+		}
+	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return nil, &exitError{code: exitInvalid, text: "--report: " + err.Error()}
+	}
+	return r, nil
+}
+
+// begin says what the run is about.
+func (r *reporting) begin(p *plan.Plan, mode run.Mode, lab *ztlab.Status) error {
+	if r == nil {
+		return nil
+	}
+	about, err := planEvidence(p)
+	if err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	how := evidence.Run{Mode: evidence.ModeApply, Version: versionString(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if mode == run.DryRun {
+		how.Mode = evidence.ModeDryRun
+	}
+	if lab != nil {
+		how.Remark = "on the embedded lab: its APISIX gateway and nginx are stand-ins, so this shows nothing about the real ones"
+		how.Versions = lab.Versions
+	}
+	r.collector = evidence.NewCollector(about, how)
+	return nil
+}
+
+// sink returns a reader of events that also hands them to next.
+func (r *reporting) sink(next func(engine.Event)) func(engine.Event) {
+	if r == nil {
+		return next
+	}
+	return func(e engine.Event) { r.collector.Event(e); next(e) }
+}
+
+// write writes the report; the run may have failed or been interrupted.
+func (r *reporting) write(ctx context.Context, res *run.Result) error {
+	if r == nil || res == nil {
+		return nil
+	}
+	d, err := r.collector.Document(res.Interrupted)
+	if err != nil {
+		return err
+	}
+	data, err := report.Write(r.dir, d)
+	if err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	// The statement of an earlier run must not lie beside this evidence.
+	statement := filepath.Join(r.dir, attest.FileName)
+	if err := os.Remove(statement); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--report: %w", err)
+	}
+	if r.key != nil {
+		envelope, err := attest.Sign(context.WithoutCancel(ctx), d, data, r.key)
+		if err == nil {
+			err = evidence.WriteFile(statement, envelope)
+		}
+		if err != nil {
+			return fmt.Errorf("--sign-key: %w", err)
+		}
+	}
+	if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" {
+		if err := appendTo(file, report.Summary(d)); err != nil {
+			return fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err)
+		}
+	}
+	fmt.Fprintf(r.out, "report: %s\n", filepath.Join(r.dir, "report.html"))
+	return nil
+}
+
+func appendTo(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+// planEvidence says which plan it is: the digests of the plan's file and of
+// every file that it reads. Those that secrets are written to are not read.
+func planEvidence(p *plan.Plan) (evidence.Plan, error) {
+	data, err := os.ReadFile(p.File)
+	if err != nil {
+		return evidence.Plan{}, err
+	}
+	files := make(map[string]string) // path by name
+	for _, s := range p.Steps {
+		spec, _ := s.Draft()
+		inputFiles(reflect.ValueOf(spec), false, files)
+	}
+	out := evidence.Plan{Name: p.Name, File: p.File, Digest: evidence.Digest(data)}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		data, err := os.ReadFile(files[name])
+		if err != nil {
+			return evidence.Plan{}, err
+		}
+		out.Files = append(out.Files, evidence.FileDigest{Name: name, Digest: evidence.Digest(data)})
+	}
+	return out, nil
+}
+
+// inputFiles notes the files in v that must exist when a plan is read: those
+// are inputs.
+func inputFiles(v reflect.Value, exists bool, files map[string]string) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			inputFiles(v.Elem(), exists, files)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			inputFiles(v.Index(i), exists, files)
+		}
+	case reflect.Struct:
+		if f, ok := v.Interface().(engine.File); ok {
+			if exists && f.Name != "" {
+				files[f.Name] = f.Path
+			}
+			return
+		}
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				inputFiles(v.Field(i), strings.Contains(f.Tag.Get("check"), "exists"), files)
+			}
+		}
+	}
+}

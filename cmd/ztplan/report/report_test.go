@@ -1,0 +1,142 @@
+package report_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/report"
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func document(t *testing.T, name string) *evidence.Document {
+	t.Helper()
+	data, err := os.ReadFile("../../../engine/evidence/testdata/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := evidence.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for _, name := range []string{"passed", "failed"} {
+		d := document(t, name)
+		junit, err := report.JUnit(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".junit.xml", junit)
+		golden(t, name+".summary.md", report.Summary(d))
+	}
+}
+
+// A dry run: what differs is skipped in junit.xml, and nothing fails.
+func TestDryRun(t *testing.T) {
+	d := document(t, "passed")
+	d.Run.Mode, d.Run.Result = evidence.ModeDryRun, evidence.Differs
+	d.Steps[0].State, d.Steps[0].Edits[0].Applied = "pending", 0
+	d.Steps[1].State, d.Steps[1].Reason = "after", "known after vault"
+	d.Steps[4].State, d.Steps[4].Would, d.Steps[4].Findings = "would", []string{"renew it"}, nil
+	junit, err := report.JUnit(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`message="dry run: 1 difference"`, `message="known after vault"`, `message="renew it"`, `failures="0"`, "~ release/vault/vault"} {
+		if !bytes.Contains(junit, []byte(want)) {
+			t.Errorf("junit.xml has no %s:\n%s", want, junit)
+		}
+	}
+	if s := string(report.Summary(d)); !strings.Contains(s, "nothing was written") {
+		t.Errorf("summary.md does not say that it was a dry run:\n%s", s)
+	}
+}
+
+// What comes from servers is text, whatever is in it.
+func TestHostileText(t *testing.T) {
+	const evil = "</script><script>alert(1)</script> ]]> \x00 \x1b[31m | `x` <img src=x onerror=alert(1)> @all"
+	d := document(t, "failed")
+	d.Plan.Name = evil
+	for i := range d.Steps {
+		s := &d.Steps[i]
+		s.Error, s.Hint, s.Reason, s.Position = evil, evil, evil, evil
+		s.Findings = append(s.Findings, evidence.Finding{Rule: evil, Have: evil, Detail: evil})
+		s.Edits = append(s.Edits, evidence.Edit{Path: evil, Have: evil, Want: map[string]any{evil: evil}})
+	}
+	d.Steps[0].ID = evil
+	d.Steps[1].Needs = []string{d.Steps[1].ID, "rotation"} // a cycle
+	page, err := report.HTML(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(page, []byte("<script>alert")) || bytes.Contains(page, []byte("<img")) {
+		t.Error("report.html holds markup from the evidence")
+	}
+	junit, err := report.JUnit(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := xml.Unmarshal(junit, new(struct{})); err != nil {
+		t.Errorf("junit.xml is not well-formed: %v", err)
+	}
+	if s := string(report.Summary(d)); strings.Contains(s, "<script>alert") && !strings.Contains(s, "```text") {
+		t.Errorf("summary.md holds markup:\n%s", s)
+	}
+}
+
+// The page needs nothing from outside, and its policy allows exactly its own
+// style and script.
+func TestSelfContained(t *testing.T) {
+	page, err := report.HTML(document(t, "passed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`(?i)(src|href)="?(https?:)?//|url\(|@import|style="|\son[a-z]+="`).Find(page); m != nil {
+		t.Errorf("the page has %q", m)
+	}
+	for _, tag := range []string{"style", "script"} {
+		blocks := regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllSubmatch(page, -1)
+		if len(blocks) != 1 {
+			t.Fatalf("%d blocks <%s>", len(blocks), tag)
+		}
+		sum := sha256.Sum256(blocks[0][1])
+		if want := "sha256-" + base64.StdEncoding.EncodeToString(sum[:]); !strings.Contains(strings.ReplaceAll(string(page), "&#43;", "+"), tag+"-src &#39;"+want) {
+			t.Errorf("the policy does not allow the page's own <%s>, %s", tag, want)
+		}
+	}
+	again, err := report.HTML(document(t, "passed"))
+	if err != nil || !bytes.Equal(page, again) {
+		t.Errorf("the page is different each time, %v", err)
+	}
+}

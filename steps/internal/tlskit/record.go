@@ -1,0 +1,62 @@
+package tlskit
+
+import (
+	"crypto/x509"
+	"errors"
+	"net"
+
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+// Record describes a chain for the evidence of a run: the server's certificate
+// and what came with it. The zero value stands for an empty chain.
+func Record(chain []*x509.Certificate) evidence.Certificate {
+	if len(chain) == 0 {
+		return evidence.Certificate{}
+	}
+	leaf := chain[0]
+	c := evidence.Certificate{
+		PEM: EncodePEM(leaf), Chain: []string{},
+		Serial: Serial(leaf), Fingerprint: Fingerprint(leaf), PublicKey: KeyDigest(leaf),
+		NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(),
+	}
+	for _, above := range chain[1:] {
+		c.Chain = append(c.Chain, EncodePEM(above))
+	}
+	return c
+}
+
+// Record returns the anchors in PEM for the evidence of a run. Of the system's
+// roots it is those that the verified chains lead to.
+func (t *Trust) Record(verified ...[]*x509.Certificate) []string {
+	anchors := t.anchors
+	if t.pool == nil {
+		seen := make(map[string]bool)
+		for _, chain := range verified {
+			if n := len(chain); n > 0 && !seen[Fingerprint(chain[n-1])] {
+				seen[Fingerprint(chain[n-1])] = true
+				anchors = append(anchors, chain[n-1])
+			}
+		}
+	}
+	list := make([]string, len(anchors))
+	for i, a := range anchors {
+		list[i] = EncodePEM(a)
+	}
+	return list
+}
+
+// Record names the class of the failure for the evidence of a run: dial, alert,
+// tls (a handshake that failed without an alert), verify, http, or timeout
+// whatever it was that took too long.
+func (f *Failure) Record() string {
+	var op *net.OpError
+	switch {
+	case isTimeout(f.err):
+		return "timeout"
+	case f.Class == ClassTLS && errors.As(f.err, &op) && op.Op == "remote error":
+		return "alert"
+	default:
+		return string(f.Class)
+	}
+}
