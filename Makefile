@@ -45,7 +45,7 @@ test-main:
 LAB_HEAVY := component/certmanager component/vault controlplane supervisor e2e
 test-lab:
 	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(GO) test -count=1 $(addprefix ./,$(LAB_HEAVY))
-	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(TEST) $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY)))$$')
+	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(TEST) $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY))|cmd/ztlab)$$')
 
 bench: build ## measure speed and memory, with the ratio to a peer or a limit
 	ZTPLAN_BIN=$(BIN) $(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./engine/... ./steps/... ./cmd/...

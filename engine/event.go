@@ -14,18 +14,18 @@ type Event struct {
 
 	Time   time.Time `json:"time"`
 	Action Action    `json:"action"`
-	Plan   string    `json:"plan,omitempty"`
-	Step   string    `json:"step,omitempty"`
-	Kind   string    `json:"kind,omitempty"`
+	Plan   string    `json:"plan,omitempty"` // the plan's metadata.name
+	Step   string    `json:"step,omitempty"` // the step's id
+	Kind   string    `json:"kind,omitempty"` // the step's kind
 
 	Attempt int    `json:"attempt,omitempty"` // round of writing or proving, from 1
 	Path    string `json:"path,omitempty"`    // the edit's path, or the finding's rule
-	Have    any    `json:"have,omitempty"`
-	Want    any    `json:"want,omitempty"`
-	Message string `json:"message,omitempty"`
+	Have    any    `json:"have,omitempty"`    // what is there, or was seen; left out if nothing
+	Want    any    `json:"want,omitempty"`    // what the plan asks for; with after, the step's inputs
+	Message string `json:"message,omitempty"` // for people
 
-	Error    string `json:"error,omitempty"`
-	Hint     string `json:"hint,omitempty"`
+	Error    string `json:"error,omitempty"`    // why it went wrong
+	Hint     string `json:"hint,omitempty"`     // what to do about it
 	Position string `json:"position,omitempty"` // file:line:col of the step in the plan
 
 	// Seconds is how long what ends with this event took.

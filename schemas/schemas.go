@@ -15,6 +15,11 @@ import (
 //go:embed plan.schema.json
 var Plan []byte
 
+// Event is the JSON Schema (draft-07) of one line of --output json.
+//
+//go:embed event.schema.json
+var Event []byte
+
 //go:embed kinds.json
 var kinds []byte
 

@@ -145,15 +145,22 @@ func indent(text, prefix string) string {
 
 func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema",
-		Short: "Print the JSON Schema that editors use",
+		Use:   "schema [plan|event]",
+		Short: "Print the JSON Schema that editors use, or that of the events",
 		Long: `Schema prints the JSON Schema of plans. An editor with a YAML language server
 uses it when the plan begins with
 
-  # yaml-language-server: $schema=FILE`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := a.stdout.Write(schemas.Plan)
+  # yaml-language-server: $schema=FILE
+
+"ztplan schema event" prints that of one line of --output json.`,
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"plan", "event"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text := schemas.Plan
+			if len(args) == 1 && args[0] == "event" {
+				text = schemas.Event
+			}
+			_, err := a.stdout.Write(text)
 			return err
 		},
 	}

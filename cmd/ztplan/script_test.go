@@ -36,7 +36,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "no-kubeconfig"))
-			env.Setenv("PATH", filepath.Join(root, "bin")+string(os.PathListSeparator)+env.Getenv("PATH"))
+			// After this binary's own folder, so that scripts test this source and
+			// not a ztplan that was built before.
+			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+filepath.Join(root, "bin"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exec-status": execStatus},

@@ -67,7 +67,7 @@ Exit status: 0 everything holds, 1 something does not.`,
 }
 
 func checkPlan(d *evidence.Document, planFile string) evidence.Check {
-	c := evidence.Check{Name: "plan", Did: fmt.Sprintf("%s and %d files that it names", planFile, len(d.Plan.Files))}
+	c := evidence.Check{Name: "plan", Did: planFile + " and " + evidence.Count(len(d.Plan.Files), "file") + " that it names"}
 	compare := func(name, path, want string) {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -143,7 +143,7 @@ func checksText(d *evidence.Document, checks []evidence.Check, bad int) string {
 		if !c.Holds() {
 			mark = "✗"
 		}
-		fmt.Fprintf(&b, "%s %-13s %s\n", mark, c.Name, c.Did)
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%s %-13s %s", mark, c.Name, c.Did), " "))
 		for _, p := range c.Problems {
 			fmt.Fprintf(&b, "    %s\n", p)
 		}

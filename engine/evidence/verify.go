@@ -71,7 +71,7 @@ func (v *verifier) digests() Check {
 		return c
 	}
 	have := v.doc.Digests
-	c.Did = fmt.Sprintf("%d sections and the whole, SHA-256", len(want.Sections))
+	c.Did = Count(len(want.Sections), "section") + " and the whole, SHA-256"
 	if have.Algorithm != want.Algorithm {
 		c.add("algorithm %q is not %q", have.Algorithm, want.Algorithm)
 	}
@@ -98,7 +98,7 @@ func short(digest string) string {
 }
 
 func (v *verifier) certificates() Check {
-	c := Check{Name: "certificates", Did: fmt.Sprintf("%d parsed; fingerprint, serial, key, names and dates as recorded", len(v.doc.Certificates))}
+	c := Check{Name: "certificates", Did: Count(len(v.doc.Certificates), "certificate") + " parsed; fingerprint, serial, key, names and dates as recorded"}
 	for _, r := range v.doc.Certificates {
 		list, err := parsePEM(r.PEM)
 		if err != nil || len(list) != 1 {
@@ -293,14 +293,14 @@ func (v *verifier) steps() Check {
 			c.add("step %s is %s with an error", s.ID, s.State)
 		}
 	}
-	c.Did = fmt.Sprintf("%d steps, %d findings; states follow from edits and findings", len(v.doc.Steps), rules)
+	c.Did = Count(len(v.doc.Steps), "step") + ", " + Count(rules, "finding") + "; states follow from edits and findings"
 	return c
 }
 
 // timeline: the events lead to the states and times on record.
 func (v *verifier) timeline() Check {
 	d := v.doc
-	c := Check{Name: "timeline", Did: fmt.Sprintf("%d events in order; they lead to the states and times of the steps", len(d.Timeline))}
+	c := Check{Name: "timeline", Did: Count(len(d.Timeline), "event") + " in order; they lead to the states and times of the steps"}
 	type heard struct {
 		state            string
 		began            time.Time
@@ -359,7 +359,7 @@ func (v *verifier) timeline() Check {
 }
 
 func (v *verifier) charts() Check {
-	c := Check{Name: "charts", Did: fmt.Sprintf("%d charts with version and digest", len(v.doc.Charts))}
+	c := Check{Name: "charts", Did: Count(len(v.doc.Charts), "chart") + " with version and digest"}
 	for _, ch := range v.doc.Charts {
 		if ch.Name == "" || ch.Version == "" || !isDigest(ch.Digest) {
 			c.add("step %s: chart %q has no name, version or SHA-256", ch.Step, ch.Name)
@@ -370,7 +370,7 @@ func (v *verifier) charts() Check {
 }
 
 func (v *verifier) denials() Check {
-	c := Check{Name: "denials", Did: fmt.Sprintf("%d refusals; each that was proved has an answer", len(v.doc.Denials))}
+	c := Check{Name: "denials", Did: Count(len(v.doc.Denials), "denial") + "; what was refused has an answer"}
 	last := make(map[string]DenialRecord)
 	for _, r := range v.doc.Denials {
 		v.known(&c, r.Step)
@@ -423,6 +423,14 @@ func (v *verifier) within(c *Check, what string, at time.Time) {
 	if at.Before(v.doc.Run.Began.Add(-clockSlack)) || at.After(v.doc.Run.Ended.Add(clockSlack)) {
 		c.add("%s was at %s, outside the run", what, at.Format(time.RFC3339))
 	}
+}
+
+// Count is "1 step" or "2 steps".
+func Count(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
 }
 
 func near(a, b, within float64) bool { return a-b <= within && b-a <= within }

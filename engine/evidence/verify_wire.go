@@ -43,7 +43,7 @@ func (v *verifier) mark(refs []CertificateRef, trust []string) {
 }
 
 func (v *verifier) handshakes() Check {
-	c := Check{Name: "handshakes", Did: fmt.Sprintf("%d handshakes: chains lead to the trust at the time, rules computed from limit and measurement", len(v.doc.Handshakes))}
+	c := Check{Name: "handshakes", Did: Count(len(v.doc.Handshakes), "handshake") + ": chains lead to the trust at the time, rules computed from limit and measurement"}
 	last := make(map[string]int) // a proof may have tried before
 	for i, h := range v.doc.Handshakes {
 		at := fmt.Sprintf("step %s: %s at %s", h.Step, h.URL, h.Address)
@@ -145,7 +145,7 @@ func (v *verifier) rotations() Check {
 			}
 		}
 	}
-	c.Did = fmt.Sprintf("%d rotations, %d handshakes: chains, serials, keys, sums, gaps, hops and rules computed again", len(v.doc.Rotations), samples)
+	c.Did = Count(len(v.doc.Rotations), "rotation") + ", " + Count(samples, "handshake") + ": chains, serials, keys, sums, gaps, hops and rules computed again"
 	return c
 }
 

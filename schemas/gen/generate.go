@@ -30,10 +30,19 @@ func Generate(root string, write bool) (stale []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	events, err := eventSchema(src)
+	if err != nil {
+		return nil, err
+	}
+	event, err := marshal(events)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range []struct {
 		name string
 		data []byte
 	}{
+		{"schemas/event.schema.json", event},
 		{"schemas/kinds.json", reference},
 		{"schemas/plan.schema.json", schema},
 		{"steps/README.md", []byte(markdown(kinds))},

@@ -605,7 +605,11 @@ func TestValidate(t *testing.T) {
 		{"trust", func(s *assertrotation.Spec) { s.Trust = "" }, "trust"},
 		{"address", func(s *assertrotation.Spec) { s.Address = "x" }, "address"},
 		{"status", func(s *assertrotation.Spec) { s.Probe.Status = 9 }, "probe.status"},
-		{"rate", func(s *assertrotation.Spec) { s.Probe.Rate = 401 }, "probe.rate"},
+		{"rate", func(s *assertrotation.Spec) { s.Probe.Rate = 2001 }, "probe.rate"},
+		{"idle", func(s *assertrotation.Spec) { s.Idle = 1 }, "idle"},
+		{"idle between two", func(s *assertrotation.Spec) { s.Idle, s.Rotations = 1, 2 }, ""},
+		{"idle and wait", func(s *assertrotation.Spec) { s.Idle, s.Rotations, s.Trigger = 1, 2, "wait" }, "idle"},
+		{"jitter and wait", func(s *assertrotation.Spec) { s.Jitter, s.Trigger = 1, "wait" }, "jitter"},
 	}
 	for _, tt := range tests {
 		s := assertrotation.Kind.New().(*assertrotation.Spec)

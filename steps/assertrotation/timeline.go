@@ -127,16 +127,20 @@ func (t *timeline) record() []evidence.Hop {
 }
 
 // hops renders the timeline in one line, with what each hop took after the one
-// before: "asked → 14ms issuing → 120ms request created".
+// before and in all: "asked → 14ms issuing → 120ms request created (134ms)".
 func (t *timeline) hops() string {
 	var b strings.Builder
 	entries := t.sorted()
+	if len(entries) == 0 {
+		return "none"
+	}
 	for i, e := range entries {
 		if i > 0 {
 			fmt.Fprintf(&b, " → %s ", e.at.Sub(entries[i-1].at).Round(time.Millisecond))
 		}
 		b.WriteString(string(e.hop))
 	}
+	fmt.Fprintf(&b, " (%s)", entries[len(entries)-1].at.Sub(entries[0].at).Round(time.Millisecond))
 	return b.String()
 }
 

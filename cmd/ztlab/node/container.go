@@ -176,6 +176,9 @@ func (c *cont) reported(r container.Report) {
 			c.message = ""
 		}
 	}
+	if c.replacing {
+		return // said by the run that is ending, not by the one that was asked for
+	}
 	for _, done := range c.restarted {
 		done <- nil
 	}
@@ -203,7 +206,7 @@ func (b *backoff) next(ran time.Duration) time.Duration {
 
 func newID() string {
 	var id [32]byte
-	rand.Read(id[:]) //nolint:errcheck // never fails, see crypto/rand
+	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
 	return hex.EncodeToString(id[:])
 }
 

@@ -160,7 +160,7 @@ func Verify(ctx context.Context, d *evidence.Document, data, envelope []byte, ke
 			return ids, err
 		}
 		if _, err := verifier.Verify(ctx, &e); err != nil {
-			return ids, fmt.Errorf("key %s did not sign it: %w", key.id, err)
+			return ids, fmt.Errorf("key %s did not sign it; it names %q", key.id, ids)
 		}
 		// One signature is asked for; another one that nobody checks must not
 		// ride along.

@@ -17,6 +17,9 @@ type drift struct {
 	// refused is the reason why ztplan does not remove it; empty means that the
 	// next run does. Without found, status already says so and exits with 1.
 	refused string
+	// warned is the warning about what is no business of the plan's; status and
+	// run exit with 0.
+	warned string
 	// args are given to status and run.
 	args func(w *world) []string
 	// after removes what is left of the drift that no step of the plan minds,
@@ -24,7 +27,7 @@ type drift struct {
 	after func(w *world)
 
 	// quick is the group of the drift in make test, 0 for none. Drifts of a group
-	// that are removed are made together, so their steps must not depend on each
+	// that status finds are made together, so their steps must not depend on each
 	// other: what is after a step that differs is not looked at.
 	quick int
 }
@@ -42,7 +45,7 @@ func (w *world) drift(t *testing.T) {
 		return
 	}
 	for _, d := range drifts {
-		if d.quick != 0 && d.refused != "" {
+		if d.quick != 0 && d.found == "" {
 			w.sub(t, d.kind+"/"+d.name, func(t *testing.T) { w.alone(t, d, new(table)) })
 		}
 	}
@@ -54,7 +57,7 @@ func (w *world) drift(t *testing.T) {
 func (w *world) together(t *testing.T, group int) {
 	var removed []drift
 	for _, d := range drifts {
-		if d.quick == group && d.refused == "" {
+		if d.quick == group && d.found != "" {
 			removed = append(removed, d)
 			d.make(w)
 		}
@@ -94,11 +97,13 @@ func (w *world) alone(t *testing.T, d drift, tb *table) {
 	}
 	status := w.check(args...)
 	then, code, pattern := "removed", 2, d.found
-	if d.refused != "" {
+	switch {
+	case d.warned != "":
+		then, code, pattern = "left alone", 0, d.warned
+	case d.refused != "" && d.found != "":
 		then = "refused"
-	}
-	if d.found == "" {
-		code, pattern = 1, d.refused
+	case d.refused != "":
+		then, code, pattern = "refused", 1, d.refused
 	}
 	said := expect(t, "status", status, pattern)
 	if status.code != code {

@@ -194,12 +194,25 @@ var drifts = []drift{
 		after: func(w *world) { w.erase("pki/issuer/stranger") },
 	},
 	{
-		kind: "pkiRoot", name: "a foreign root in the mount", quick: 1,
+		kind: "pkiRoot", name: "a foreign root beside the plan's", quick: 1,
 		make: func(w *world) {
 			w.write("pki/root/generate/internal", fields{"common_name": "Foreign Root", "issuer_name": "stranger", "key_name": "stranger", "ttl": "100h"})
 		},
-		refused: `^root .*Foreign Root`,
-		after:   func(w *world) { w.erase("pki/issuer/stranger"); w.erase("pki/key/stranger") },
+		warned: `^root warns: pki holds another root: .*stranger`,
+		after:  func(w *world) { w.erase("pki/issuer/stranger"); w.erase("pki/key/stranger") },
+	},
+	{
+		kind: "pkiRoot", name: "a foreign root in the place of the plan's",
+		make: func(w *world) {
+			w.erase("pki/issuer/root-lab")
+			w.write("pki/root/generate/internal", fields{"common_name": "Foreign Root", "issuer_name": "stranger", "key_name": "stranger", "ttl": "100h"})
+		},
+		refused: `^root .*stranger`,
+		after: func(w *world) {
+			w.erase("pki/issuer/stranger")
+			w.erase("pki/key/stranger")
+			must(w.t, "run", w.run(), 0)
+		},
 	},
 	{
 		kind: "pkiRoot", name: "issuer deleted, its key left",

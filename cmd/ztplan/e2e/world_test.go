@@ -159,8 +159,8 @@ func (o *outcome) summary() engine.Summary {
 	return engine.Summary{}
 }
 
-// differences returns what the invocation said to be different or wrong, one
-// line each.
+// differences returns what the invocation said to be different, suspicious or
+// wrong, one line each.
 func (o *outcome) differences() []string {
 	var out []string
 	for _, e := range o.events {
@@ -169,6 +169,8 @@ func (o *outcome) differences() []string {
 			have, _ := json.Marshal(e.Have)
 			want, _ := json.Marshal(e.Want)
 			out = append(out, fmt.Sprintf("%s %s %s have %s want %s", e.Step, e.Path, e.Message, have, want))
+		case engine.ActionWarn:
+			out = append(out, fmt.Sprintf("%s warns: %s", e.Step, e.Message))
 		case engine.ActionFail:
 			out = append(out, fmt.Sprintf("%s %s fails: %s (%s)", e.Step, e.Path, e.Error, e.Hint))
 		}

@@ -118,7 +118,7 @@ func newPlot(r evidence.RotationRecord) plotView {
 // newLane joins samples that show the same certificate to spans.
 func newLane(e evidence.Endpoint, x func(float64) float64, y int) laneView {
 	l := laneView{Address: e.Address, Y: y, H: laneHeight, NameY: y - 6}
-	l.Remark = fmt.Sprintf("%s, failures %s, longest gap %s", count(e.Attempts, "handshake"), failures(e), duration(e.LongestGapSeconds))
+	l.Remark = fmt.Sprintf("%s, failures %s, longest gap %s", evidence.Count(e.Attempts, "handshake"), failures(e), duration(e.LongestGapSeconds))
 	type open struct {
 		cert, n  int
 		from, to float64
@@ -137,7 +137,7 @@ func newLane(e evidence.Endpoint, x func(float64) float64, y int) laneView {
 		}
 		from, to := x(cur.from), max(x(next), x(cur.from)+1.5)
 		l.Spans = append(l.Spans, spanView{X: from, W: math.Round(10*(to-from)) / 10, Y: float64(y), H: laneHeight, Class: class,
-			Title: fmt.Sprintf("%s: %s from +%.2fs to +%.2fs, %s", e.Address, name, cur.from, cur.to, count(cur.n, "handshake"))})
+			Title: fmt.Sprintf("%s: %s from +%.2fs to +%.2fs, %s", e.Address, name, cur.from, cur.to, evidence.Count(cur.n, "handshake"))})
 		cur = nil
 	}
 	lastFailure := -10.0
@@ -147,7 +147,7 @@ func newLane(e evidence.Endpoint, x func(float64) float64, y int) laneView {
 			// One mark a pixel: thousands of failures look the same.
 			if px := x(s.At); px-lastFailure >= 1 {
 				l.Failures = append(l.Failures, markView{X: px, Y: float64(y) - 3, H: laneHeight + 6,
-					Title: fmt.Sprintf("%s: %s, %s at +%.2fs", e.Address, count(n, "failure"), s.Class, s.At)})
+					Title: fmt.Sprintf("%s: %s, %s at +%.2fs", e.Address, evidence.Count(n, "failure"), s.Class, s.At)})
 				lastFailure = px
 			}
 			continue

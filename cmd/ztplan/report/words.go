@@ -40,13 +40,6 @@ func duration(s float64) string {
 	return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
 }
 
-func count(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
 // counts is the line below the result: "2 changed, 3 proved; 3 edits".
 func counts(d *evidence.Document) string {
 	s := d.Summary
@@ -65,7 +58,7 @@ func counts(d *evidence.Document) string {
 	if len(parts) == 0 {
 		parts = []string{"nothing ran"}
 	}
-	return strings.Join(parts, ", ") + "; " + count(s.Edits, "edit")
+	return strings.Join(parts, ", ") + "; " + evidence.Count(s.Edits, "edit")
 }
 
 // position splits "file:line:column".
@@ -132,7 +125,7 @@ func remark(s evidence.Step) string {
 		parts = append(parts, s.Reason)
 	}
 	if len(s.Edits) > 0 {
-		parts = append(parts, count(len(s.Edits), "edit"))
+		parts = append(parts, evidence.Count(len(s.Edits), "edit"))
 	}
 	if n := len(s.Findings); n > 0 {
 		held := 0

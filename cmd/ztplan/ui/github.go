@@ -117,3 +117,9 @@ func Problems(w io.Writer, problems []Problem) {
 		g.command("error", p.Position, "invalid plan", p.Text)
 	}
 }
+
+// Annotate annotates a line of the plan; level is "error" or "warning".
+func Annotate(w io.Writer, level string, p Problem, title string) {
+	g := GitHub{w: w}
+	g.command(level, p.Position, title, p.Text)
+}

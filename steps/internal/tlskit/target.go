@@ -36,8 +36,9 @@ type Target struct {
 	Service *Service `yaml:"service"`
 
 	// Endpoints says which addresses count when there are several (the nodes
-	// of a cluster, the addresses of a DNS name): first, the first one that
-	// can be reached; or all, each of them.
+	// of a cluster, the pods behind a Service through a tunnel, the addresses
+	// of a DNS name): first, the first one that can be reached; or all, each of
+	// them. Pods are those that are there when the step begins.
 	Endpoints string `yaml:"endpoints" check:"oneof=first|all"`
 }
 
@@ -54,8 +55,9 @@ type Service struct {
 	Port int `yaml:"port" check:"min=0,max=65535"`
 
 	// Via is the way to the Service: nodePort (the default), the port that the
-	// Service opens on every node; or tunnel, a port-forward through the API
-	// server to one pod, for clusters whose nodes cannot be reached from here.
+	// Service opens on every node; or tunnel, port-forwards through the API
+	// server to the pods behind it, for clusters whose nodes cannot be reached
+	// from here, and to tell the pods apart.
 	Via string `yaml:"via" check:"oneof=nodePort|tunnel"`
 }
 
@@ -87,6 +89,9 @@ func (t Target) Where() string {
 	case t.Address != "":
 		s = t.Address
 	case t.Service != nil && t.Service.Via == ViaTunnel:
+		if t.Endpoints == EndpointsAll {
+			return fmt.Sprintf("service %s/%s through the API server, every pod", t.Service.Namespace, t.Service.Name)
+		}
 		return fmt.Sprintf("service %s/%s through the API server", t.Service.Namespace, t.Service.Name)
 	case t.Service != nil:
 		s = fmt.Sprintf("the node port of service %s/%s", t.Service.Namespace, t.Service.Name)
@@ -108,7 +113,7 @@ func (t Target) Resolve(ctx context.Context, env *engine.Env, u *url.URL) ([]End
 	case t.Address != "":
 		return []Endpoint{Address(t.Address)}, nil
 	case t.Service != nil:
-		return t.Service.resolve(ctx, env, port)
+		return t.Service.resolve(ctx, env, port, t.Endpoints == EndpointsAll)
 	case t.Endpoints == EndpointsAll:
 		hosts, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
 		if err != nil {
@@ -124,7 +129,7 @@ func (t Target) Resolve(ctx context.Context, env *engine.Env, u *url.URL) ([]End
 	}
 }
 
-func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string) ([]Endpoint, error) {
+func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string, all bool) ([]Endpoint, error) {
 	port := s.Port
 	if port == 0 {
 		port, _ = strconv.Atoi(urlPort) // a URL's port is a number
@@ -132,6 +137,17 @@ func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string) 
 	cluster, err := kubekit.Connect(ctx, env)
 	if err != nil {
 		return nil, err
+	}
+	if s.Via == ViaTunnel && all {
+		pods, err := cluster.ServicePods(ctx, s.Namespace, s.Name, port)
+		if err != nil {
+			return nil, err
+		}
+		endpoints := make([]Endpoint, len(pods))
+		for i, p := range pods {
+			endpoints[i] = NewEndpoint(fmt.Sprintf("pod %s/%s:%d", s.Namespace, p.Name, p.Port), p.Dial)
+		}
+		return endpoints, nil
 	}
 	if s.Via == ViaTunnel {
 		name := fmt.Sprintf("service %s/%s:%d", s.Namespace, s.Name, port)

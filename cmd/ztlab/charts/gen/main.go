@@ -10,6 +10,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"log"
@@ -73,20 +74,23 @@ func generate(dir string) error {
 	return os.WriteFile(target, data, 0o644)
 }
 
-// locate asks the go command which version of the module is in use and where
-// its files are.
+// locate has the go command download the module, unless it is there, and says
+// which version is in use and where its files are.
 func locate() (dir, version string, err error) {
-	command := exec.Command("go", "list", "-m", "-f", "{{.Dir}}\n{{.Version}}", module)
+	command := exec.Command("go", "mod", "download", "-json", module)
 	command.Stderr = os.Stderr
 	out, err := command.Output()
+	var m struct{ Dir, Version, Error string }
+	if jerr := json.Unmarshal(out, &m); jerr == nil && m.Error != "" {
+		return "", "", fmt.Errorf("go mod download %s: %s", module, m.Error)
+	}
 	if err != nil {
-		return "", "", fmt.Errorf("go list -m %s: %w", module, err)
+		return "", "", fmt.Errorf("go mod download %s: %w", module, err)
 	}
-	dir, version, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
-	if dir == "" {
-		return "", "", fmt.Errorf("%s %s is not downloaded: run 'go mod download %s'", module, version, module)
+	if m.Dir == "" {
+		return "", "", fmt.Errorf("go mod download %s: it does not say where the module is", module)
 	}
-	return dir, version, nil
+	return m.Dir, m.Version, nil
 }
 
 var placeholder = regexp.MustCompile(`(?m)^(version|appVersion): .*$`)

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/lint"
+	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+)
+
+func (a *app) lintCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "lint PLAN",
+		Short: "Is the trust set-up sound? Offline",
+		Long: `Lint looks for what makes a set-up fail later, or unsafe now: versions that are
+known to be bad, lifetimes in the wrong order, permissions that the plan forgets,
+proofs that are missing. It contacts nothing.
+
+Exit status: 0 no errors (there may be warnings), 1 errors, 3 the plan is
+invalid.`,
+		Args: onePlan,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, _, err := a.load(args[0])
+			if err != nil {
+				return err
+			}
+			findings := lint.Check(p)
+			errs := 0
+			for _, f := range findings {
+				if f.Severity == lint.Error {
+					errs++
+				}
+			}
+			switch a.output {
+			case "json":
+				if findings == nil {
+					findings = []lint.Finding{}
+				}
+				if err := json.NewEncoder(a.stdout).Encode(findings); err != nil {
+					return err
+				}
+			default:
+				for _, f := range findings {
+					fmt.Fprintf(a.stdout, "%s: %s: step %s: %s [%s]\n    why: %s\n", f.Position, f.Severity, f.Step, f.Message, f.Rule, f.Why)
+					if f.Hint != "" {
+						fmt.Fprintf(a.stdout, "    hint: %s\n", f.Hint)
+					}
+					if a.output == "github" {
+						ui.Annotate(a.stdout, string(f.Severity), ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
+					}
+				}
+				fmt.Fprintf(a.stdout, "%s: %d errors, %d warnings\n", args[0], errs, len(findings)-errs)
+			}
+			if errs > 0 {
+				return &exitError{code: exitFailed}
+			}
+			return nil
+		},
+	}
+}
