@@ -23,7 +23,7 @@ ztplan:
 	$(GO) build -ldflags '-s -w' -o $(BIN)/ztplan ./cmd/ztplan
 
 ztlab:
-	cd cmd/ztlab && $(GO) run ./charts/gen
+	cd cmd/ztlab && $(GO) generate ./charts
 	cd cmd/ztlab && $(GO) build -ldflags '-s -w' -o $(BIN)/ztlab .
 
 lab: build ## run plans/lab.yaml on the embedded lab, show the proof, stop the lab

@@ -39,9 +39,11 @@ func NewCollector(plan Plan, run Run) *Collector {
 	}
 }
 
-// Event takes e in.
+// Event takes e in. Times on record never go back, even if the clock did.
 func (c *Collector) Event(e engine.Event) {
-	e.Time = e.Time.UTC()
+	if e.Time = e.Time.UTC(); e.Time.Before(c.doc.Run.Ended) {
+		e.Time = c.doc.Run.Ended
+	}
 	if c.doc.Run.Began.IsZero() {
 		c.doc.Run.Began = e.Time
 	}

@@ -2,27 +2,38 @@ package evidence
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"time"
 )
 
+// trusted: what was presented leads to the trust, unless the step failed: then
+// that may be why.
+func (v *verifier) trusted(c *Check, at, step string, ref CertificateRef, trust []string, server string, when time.Time) {
+	if err := v.chain(ref, trust, server, when); err != nil && (v.states[step] != "failed" || errors.Is(err, errNotOnRecord)) {
+		c.add("%s: %v", at, err)
+	}
+}
+
+var errNotOnRecord = errors.New("is not on record")
+
 // chain verifies what was presented against the trust on record.
 func (v *verifier) chain(ref CertificateRef, trust []string, server string, at time.Time) error {
 	leaf, roots, between := v.certs[ref.Fingerprint], x509.NewCertPool(), x509.NewCertPool()
 	if leaf == nil {
-		return fmt.Errorf("certificate %s is not on record", short(ref.Fingerprint))
+		return fmt.Errorf("certificate %s %w", short(ref.Fingerprint), errNotOnRecord)
 	}
 	for _, f := range trust {
 		if v.certs[f] == nil {
-			return fmt.Errorf("root %s is not on record", short(f))
+			return fmt.Errorf("root %s %w", short(f), errNotOnRecord)
 		}
 		roots.AddCert(v.certs[f])
 	}
 	for _, f := range ref.Chain {
 		if v.certs[f] == nil {
-			return fmt.Errorf("certificate %s of the chain is not on record", short(f))
+			return fmt.Errorf("certificate %s of the chain %w", short(f), errNotOnRecord)
 		}
 		between.AddCert(v.certs[f])
 	}
@@ -58,9 +69,7 @@ func (v *verifier) handshakes() Check {
 		if h.Address == "" || h.TLS == "" || h.Cipher == "" {
 			c.add("%s: address, TLS version or cipher is missing", at)
 		}
-		if err := v.chain(h.Certificate, h.Trust, u.Hostname(), h.At); err != nil {
-			c.add("%s: %v", at, err)
-		}
+		v.trusted(&c, at, h.Step, h.Certificate, h.Trust, u.Hostname(), h.At)
 		v.rules(&c, at, h.Rules)
 		for _, r := range h.Rules {
 			if r.Name == "status" && text(r.Saw) != fmt.Sprint(h.Status) {
@@ -125,12 +134,11 @@ func (v *verifier) rotations() Check {
 		v.rules(&c, at, r.Rules)
 		v.measured(&c, at, r)
 		if len(r.Certs) > 0 {
-			if err := v.chain(r.Certs[0], r.Trust, r.Server, r.Began); err != nil {
-				c.add("%s: the old certificate: %v", at, err)
-			}
+			v.trusted(&c, at+": old certificate", r.Step, r.Certs[0], r.Trust, r.Server, r.Began)
 		}
 		if len(r.Certs) > 1 {
-			v.change(&c, at, r)
+			v.trusted(&c, at+": new certificate", r.Step, r.Certs[1], r.Trust, r.Server, r.Ended)
+			v.change(&c, at, r, proved)
 		}
 		if proved {
 			if len(r.Rules) == 0 {
@@ -149,20 +157,17 @@ func (v *verifier) rotations() Check {
 	return c
 }
 
-// change: the new certificate is new, later, verified, and has the key that
-// the policy asks for.
-func (v *verifier) change(c *Check, at string, r *RotationRecord) {
-	if err := v.chain(r.Certs[1], r.Trust, r.Server, r.Ended); err != nil {
-		c.add("%s: the new certificate: %v", at, err)
-	}
+// change: the new certificate is new, later, and has the key that the policy
+// asks for; or the step failed, and the record says what was seen.
+func (v *verifier) change(c *Check, at string, r *RotationRecord, proved bool) {
 	was, is := v.certs[r.Certs[0].Fingerprint], v.certs[r.Certs[1].Fingerprint]
 	if was == nil || is == nil {
 		return // said by chain
 	}
-	if was.SerialNumber.Cmp(is.SerialNumber) == 0 {
+	if proved && was.SerialNumber.Cmp(is.SerialNumber) == 0 {
 		c.add("%s: old and new certificate have the same serial number", at)
 	}
-	if !is.NotBefore.After(was.NotBefore) {
+	if proved && !is.NotBefore.After(was.NotBefore) {
 		c.add("%s: the new certificate is not valid from later than the old one", at)
 	}
 	changed := !slices.Equal(was.RawSubjectPublicKeyInfo, is.RawSubjectPublicKeyInfo)
@@ -178,7 +183,7 @@ func (v *verifier) change(c *Check, at string, r *RotationRecord) {
 			}
 		}
 	}
-	if want := r.KeyPolicy == "Always"; !said && changed != want {
+	if want := r.KeyPolicy == "Always"; proved && !said && changed != want {
 		c.add("%s: the key changed: %t, against key policy %s", at, changed, r.KeyPolicy)
 	}
 }
