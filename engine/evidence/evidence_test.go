@@ -367,3 +367,37 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("files left behind: %v", left)
 	}
 }
+
+// BenchmarkVerify checks the evidence of a run with 200 000 handshakes.
+func BenchmarkVerify(b *testing.B) {
+	data, err := os.ReadFile("testdata/passed.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := evidence.Decode(data)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for k := range d.Rotations[0].Endpoints {
+		e := &d.Rotations[0].Endpoints[k]
+		var more []evidence.Sample
+		for _, s := range e.Samples {
+			for i := range 1250 {
+				m := s
+				m.At += float64(i) / 25000
+				more = append(more, m)
+			}
+		}
+		e.Samples, e.Attempts = more, len(more)
+	}
+	if err := d.Seal(); err != nil {
+		b.Fatal(err)
+	}
+	if data, err = d.Encode(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		evidence.Verify(data)
+	}
+}

@@ -210,7 +210,7 @@ func (v *verifier) summary(c *Check) {
 			continue
 		}
 		critical += s.Seconds
-		if i > 0 && !v.follows(s, have.CriticalPath[i-1], 0) {
+		if i > 0 && !v.follows(s, have.CriticalPath[i-1]) {
 			c.add("the critical path goes from %s to %s, which does not need it", have.CriticalPath[i-1], id)
 		}
 	}
@@ -221,13 +221,18 @@ func (v *verifier) summary(c *Check) {
 
 // follows reports whether s needs id, directly or by way of steps that took no
 // time: those are left out of a critical path.
-func (v *verifier) follows(s *Step, id string, depth int) bool {
-	if slices.Contains(s.Needs, id) {
-		return true
-	}
-	for _, n := range s.Needs {
-		if b := v.step(n); b != nil && b.Seconds == 0 && depth < len(v.doc.Steps) && v.follows(b, id, depth+1) {
+func (v *verifier) follows(s *Step, id string) bool {
+	seen, ahead := make(map[string]bool), []*Step{s}
+	for len(ahead) > 0 {
+		s, ahead = ahead[0], ahead[1:]
+		if slices.Contains(s.Needs, id) {
 			return true
+		}
+		for _, n := range s.Needs {
+			if b := v.step(n); b != nil && b.Seconds == 0 && !seen[n] {
+				seen[n] = true
+				ahead = append(ahead, b)
+			}
 		}
 	}
 	return false

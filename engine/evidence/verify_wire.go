@@ -230,7 +230,7 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 		case s.Class != "":
 			c.add("%s: sample %d has a certificate and a failure", at, i)
 		}
-		if s.Cert == 1 && s.At < first-hopSlack.Seconds() {
+		if s.Cert == 1 && s.At+s.Seconds < first-hopSlack.Seconds() {
 			c.add("%s: sample %d shows the new certificate before hop first-on-wire", at, i)
 		}
 		if newest = s.Cert; previous < 0 {

@@ -16,6 +16,8 @@ const (
 		"its versions 2.0.0-rc1 to rc5 never push a changed Secret (see apache/apisix-ingress-controller#2673)"
 	adviceLeftBehind = "some workers or replicas do not take the change: APISIX 3.14.0 to 3.17.0 can lose configuration events for good " +
 		"(see apache/apisix#13067), 3.18.0 does not; restarting the gateway's pods brings the certificate"
+	adviceDropped = "the gateway closes its clients' connections when it takes a certificate over: its workers must go on with those that they have, " +
+		"or be drained before they end"
 	adviceTooSoon = "give the step a timeout beyond the next renewal, or use trigger: renew"
 	adviceKey     = "set privateKey.rotationPolicy to Always in the Certificate"
 )
@@ -69,6 +71,9 @@ func (r *rotation) advice() string {
 	}
 	if a := r.rec.advice(r.proof); a != "" {
 		return a
+	}
+	if len(r.held.failures) > 0 {
+		return adviceDropped
 	}
 	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
 		return adviceKey

@@ -143,6 +143,7 @@ func TestWhatGoesWrong(t *testing.T) {
 		{
 			name:     "connections are dropped when it switches",
 			break_:   func(w *world) { w.rotating = func(_ int, r *replica, on bool) { r.server.Drop() } },
+			hint:     "closes its clients' connections",
 			violated: []string{"connections opened before keep answering"},
 			detail:   "the http/1.1 connection to 10.0.0.1:30443 that was opened",
 		},
@@ -150,6 +151,7 @@ func TestWhatGoesWrong(t *testing.T) {
 			name:     "connections of HTTP/2 are dropped when it switches",
 			break_:   func(w *world) { w.rotating = func(_ int, r *replica, on bool) { r.server.Drop() } },
 			spec:     func(s *assertrotation.Spec) { s.Probe.HTTP = "2" },
+			hint:     "closes its clients' connections",
 			violated: []string{"connections opened before keep answering"},
 			detail:   "the h2 connection to 10.0.0.1:30443 that was opened",
 		},

@@ -342,7 +342,7 @@ func checkFailures(r *rotation) engine.Finding {
 		f.Rule = fmt.Sprintf("at most %d probes fail", most)
 	}
 	if failed > 0 {
-		f.Detail = r.rec.failureClasses()
+		f.Detail = fmt.Sprintf("%s; the first %s", r.rec.failureClasses(), r.failing)
 	}
 	return f
 }

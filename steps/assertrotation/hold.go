@@ -135,8 +135,8 @@ type heldKey struct {
 
 func newTally() *tally { return &tally{newest: make(map[heldKey]time.Time)} }
 
-// add takes an answer in.
-func (t *tally) add(a answer, endpoint string) {
+// add takes an answer in; hop says where the rotation was.
+func (t *tally) add(a answer, endpoint, hop string) {
 	key := heldKey{a.endpoint, a.protocol}
 	if a.failure == nil {
 		t.answered++
@@ -144,8 +144,8 @@ func (t *tally) add(a answer, endpoint string) {
 		return
 	}
 	delete(t.newest, key)
-	t.failures = append(t.failures, fmt.Sprintf("the %s connection to %s that was opened %s before: %s",
-		a.protocol, endpoint, a.start.Sub(a.opened).Round(time.Millisecond), a.failure.Reason))
+	t.failures = append(t.failures, fmt.Sprintf("the %s connection to %s that was opened %s before: %s (%s)",
+		a.protocol, endpoint, a.start.Sub(a.opened).Round(time.Millisecond), a.failure.Reason, hop))
 }
 
 // answeredSince reports whether every held connection has answered a request

@@ -272,7 +272,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			p.rec.add(s)
 			r.see(s)
 		case a := <-p.answers:
-			r.held.add(a, p.endpoints[a.endpoint].String())
+			r.held.add(a, p.endpoints[a.endpoint].String(), r.line.at(a.start))
 		case <-ticker.C:
 			p.env.Statusf("%s", r.status())
 		case <-late.C:

@@ -38,6 +38,7 @@ type rotation struct {
 	end     ending
 	began   time.Time
 	ended   time.Time
+	failing string        // the hop at which the first probe failed, for messages
 	pausing time.Time     // until when the plan wants a pause; zero without one
 	asking  bool          // the renewal has not been asked for yet
 	since   time.Time     // since when everything is as it should be; zero if it is not
@@ -172,6 +173,9 @@ func (r *rotation) observeRequest(q *request, at time.Time) {
 
 // see takes in what a probe saw.
 func (r *rotation) see(s sample) {
+	if s.failure != nil && r.failing == "" {
+		r.failing = r.line.at(s.start)
+	}
 	if s.leaf != nil && !s.leaf.Equal(r.before.secret.leaf()) {
 		name := r.proof.endpoints[s.endpoint].String()
 		r.mark(hopFirstServed, s.shown(), name)
@@ -298,6 +302,17 @@ func (r *record) whyNot(cert *x509.Certificate, n int) string {
 	return strings.Join(parts, "; ")
 }
 
+// mixed reports whether others were shown after cert was first seen.
+func (s *series) mixed(cert *x509.Certificate) bool {
+	mine := s.seen[tlskit.Fingerprint(cert)]
+	for _, g := range s.seen {
+		if mine != nil && g != mine && g.last.After(mine.first) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *series) whyNot(cert *x509.Certificate, n int) string {
 	total := 0
 	for _, c := range s.shown {
@@ -311,6 +326,8 @@ func (s *series) whyNot(cert *x509.Certificate, n int) string {
 		return fmt.Sprintf("%s: none of %d probes got a verified certificate", s.name, s.attempts)
 	case s.current.Equal(cert) && s.run == 0:
 		return fmt.Sprintf("%s: the newest of %d probes failed", s.name, s.attempts)
+	case s.current.Equal(cert) && s.mixed(cert):
+		return fmt.Sprintf("%s showed it in %d of %d handshakes and other serials in between: one of its workers or replicas was left behind", s.name, shown, total)
 	case s.current.Equal(cert):
 		return fmt.Sprintf("%s showed it in %d of %d handshakes, the newest %d in a row instead of %d", s.name, shown, total, s.run, n)
 	case shown > 0:

@@ -76,6 +76,18 @@ func (t *timeline) when(h hop) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// at says between which hops a moment lies.
+func (t *timeline) at(when time.Time) string {
+	text := "before " + string(hopAsked)
+	for _, e := range t.sorted() {
+		if e.at.After(when) {
+			break
+		}
+		text = fmt.Sprintf("%s after %s", when.Sub(e.at).Round(time.Millisecond), e.hop)
+	}
+	return text
+}
+
 // last returns the hop that was reached last in time.
 func (t *timeline) last() hop {
 	var newest entry

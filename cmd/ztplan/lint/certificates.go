@@ -39,7 +39,7 @@ func certificateTimes(f *facts) []Finding {
 			add(Error, "certificate-duration", "", "cert-manager's webhook refuses less than 1h", "Certificate %s: duration %s is too short", o.name, engine.Duration(duration))
 		case renew < 5*time.Minute || renew >= duration:
 			add(Error, "certificate-renewal", "", "cert-manager's webhook wants renewBefore between 5m and duration", "Certificate %s: renewBefore %s does not fit duration %s", o.name, engine.Duration(renew), engine.Duration(duration))
-		case renew <= backoff+slack && backoff+slack < duration+slack:
+		case renew <= backoff+slack:
 			hint := "lengthen duration and renewBefore"
 			if !before(cmVersion, "v1.20.0") {
 				hint = "set config.certificateRequestMinimumBackoffDuration: 1m in cert-manager's values, or lengthen renewBefore"
@@ -65,19 +65,10 @@ func rotationPolicy(f *facts) []Finding {
 }
 
 // lifetimeOrder: nothing may outlive what signed it; Vault shortens silently.
+// That a mount's limit is long enough is checked by the kinds themselves.
 func lifetimeOrder(f *facts) []Finding {
 	var out []Finding
-	for _, r := range f.roots {
-		if max := r.spec.MaxLeaseTTL; max > 0 && r.spec.TTL > max {
-			out = append(out, at(r.step, "ttl", Error, "lifetime-order", "raise maxLeaseTTL", "Vault shortens what goes beyond the mount's limit, with a warning only",
-				"the root's ttl %s is beyond its mount's maxLeaseTTL %s", r.spec.TTL, max))
-		}
-	}
 	for _, i := range f.inter {
-		if max := i.spec.MaxLeaseTTL; max > 0 && i.spec.TTL > max {
-			out = append(out, at(i.step, "ttl", Error, "lifetime-order", "raise maxLeaseTTL", "Vault shortens what goes beyond the mount's limit, with a warning only",
-				"the intermediate's ttl %s is beyond its mount's maxLeaseTTL %s", i.spec.TTL, max))
-		}
 		for _, r := range f.roots {
 			if i.spec.TTL > r.spec.TTL && r.spec.TTL > 0 && (i.spec.Parent.Mount == r.spec.Mount || i.spec.Parent.Mount == "") {
 				out = append(out, at(i.step, "ttl", Error, "lifetime-order", "shorten it", "Vault shortens it to the parent's, or refuses",

@@ -140,7 +140,7 @@ func newLane(e evidence.Endpoint, x func(float64) float64, y int) laneView {
 			Title: fmt.Sprintf("%s: %s from +%.2fs to +%.2fs, %s", e.Address, name, cur.from, cur.to, evidence.Count(cur.n, "handshake"))})
 		cur = nil
 	}
-	lastFailure := -10.0
+	lastFailure, at := -10.0, 0.0
 	for _, s := range e.Samples {
 		n := max(s.Count, 1)
 		if s.Cert < 0 {
@@ -152,13 +152,16 @@ func newLane(e evidence.Endpoint, x func(float64) float64, y int) laneView {
 			}
 			continue
 		}
+		// A certificate is seen when the handshake ends. Handshakes are in the
+		// order of their starts and may end in another.
+		at = max(at, s.At+s.Seconds)
 		if cur != nil && cur.cert != s.Cert {
-			flush(s.At)
+			flush(at)
 		}
 		if cur == nil {
-			cur = &open{cert: s.Cert, from: s.At}
+			cur = &open{cert: s.Cert, from: at}
 		}
-		cur.to = s.At + s.Seconds
+		cur.to = at
 		cur.n += n
 	}
 	if cur != nil {
