@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,6 +76,9 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 			}
 			if err := lock.Err(); err != nil {
 				lost = &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+				if said(res, err) {
+					lost = &exitError{code: exitFailed}
+				}
 			}
 		}
 		if err := j.Close(summary); err != nil {
@@ -82,6 +86,11 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 		}
 		return lost
 	}, nil
+}
+
+// said reports whether a step failed because of err.
+func said(res *run.Result, err error) bool {
+	return res != nil && slices.ContainsFunc(res.Steps, func(s run.StepResult) bool { return errors.Is(s.Err, err) })
 }
 
 // journal says how the last run ended, if it was cut off, and begins the

@@ -117,6 +117,13 @@ func isContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// noCause reports whether a context was ended without a cause of its own. A
+// cause may well wrap the end of another context, so that it is not asked with
+// errors.Is.
+func noCause(cause error) bool {
+	return cause == context.Canceled || cause == context.DeadlineExceeded
+}
+
 func contains(list []string, s string) bool {
 	for _, e := range list {
 		if e == s {

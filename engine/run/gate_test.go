@@ -156,7 +156,7 @@ func TestBeforeFirstWriteRefuses(t *testing.T) {
 // is being applied may finish, and no other starts.
 func TestStoppedForACause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lost := engine.WithHint(errors.New("run lock lost"), "run it again")
+		lost := engine.WithHint(fmt.Errorf("run lock lost: %w", context.DeadlineExceeded), "run it again")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var applied []string
 		edit := func(path string) engine.Edit {
@@ -183,7 +183,7 @@ func TestStoppedForACause(t *testing.T) {
 		if !slices.Equal(applied, []string{"one"}) || res.Steps[1].State != run.Skipped {
 			t.Errorf("applied %v, b %s", applied, res.Steps[1].State)
 		}
-		if e, _ := rec.find(engine.ActionFail); e.Error != "run lock lost" || e.Hint != "run it again" {
+		if e, _ := rec.find(engine.ActionFail); e.Error != "run lock lost: context deadline exceeded" || e.Hint != "run it again" {
 			t.Errorf("fail: %+v", e)
 		}
 	})

@@ -145,7 +145,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 			r.finish(m.index, *m.done)
 		}
 	}
-	res := &Result{Steps: r.results, Interrupted: ctx.Err() != nil && isContext(context.Cause(ctx))}
+	res := &Result{Steps: r.results, Interrupted: ctx.Err() != nil && noCause(context.Cause(ctx))}
 	for i := range r.results {
 		if r.results[i].State == "" {
 			r.results[i].State = Skipped

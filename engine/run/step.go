@@ -97,7 +97,7 @@ func (s *stepRun) failed(path string, err error) outcome {
 // newest reason why it was not done, if there is one.
 func (s *stepRun) stopped(ctx context.Context, last error, waitingFor string) outcome {
 	if cause := context.Cause(ctx); !errors.Is(cause, errTimeout) {
-		if !isContext(cause) {
+		if !noCause(cause) {
 			return s.failed("", cause) // whoever ended the run says why
 		}
 		return s.failed("", engine.WithHint(fmt.Errorf("interrupted: %w", context.Canceled),

@@ -342,7 +342,7 @@ func checkFailures(r *rotation) engine.Finding {
 		f.Rule = fmt.Sprintf("at most %d probes fail", most)
 	}
 	if failed > 0 {
-		f.Detail = fmt.Sprintf("%s; the first %s", r.rec.failureClasses(), r.failing)
+		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.failureClasses(), r.line.at(r.failing))
 	}
 	return f
 }

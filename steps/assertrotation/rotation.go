@@ -38,7 +38,7 @@ type rotation struct {
 	end     ending
 	began   time.Time
 	ended   time.Time
-	failing string        // the hop at which the first probe failed, for messages
+	failing time.Time     // when the first probe that failed was begun; zero if none did
 	pausing time.Time     // until when the plan wants a pause; zero without one
 	asking  bool          // the renewal has not been asked for yet
 	since   time.Time     // since when everything is as it should be; zero if it is not
@@ -173,8 +173,8 @@ func (r *rotation) observeRequest(q *request, at time.Time) {
 
 // see takes in what a probe saw.
 func (r *rotation) see(s sample) {
-	if s.failure != nil && r.failing == "" {
-		r.failing = r.line.at(s.start)
+	if s.failure != nil && (r.failing.IsZero() || s.start.Before(r.failing)) {
+		r.failing = s.start
 	}
 	if s.leaf != nil && !s.leaf.Equal(r.before.secret.leaf()) {
 		name := r.proof.endpoints[s.endpoint].String()

@@ -76,11 +76,14 @@ func (t *timeline) when(h hop) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// at says between which hops a moment lies.
+// at says which hop was reached last before a moment, and how long before.
 func (t *timeline) at(when time.Time) string {
-	text := "before " + string(hopAsked)
-	for _, e := range t.sorted() {
+	text := "before the renewal"
+	for i, e := range t.sorted() {
 		if e.at.After(when) {
+			if i == 0 {
+				text = fmt.Sprintf("%s before %s", e.at.Sub(when).Round(time.Millisecond), e.hop)
+			}
 			break
 		}
 		text = fmt.Sprintf("%s after %s", when.Sub(e.at).Round(time.Millisecond), e.hop)

@@ -60,15 +60,17 @@ type Predicate struct {
 	Result        string     `json:"result"` // PASSED, WARNED or FAILED
 	Configuration []Resource `json:"configuration"`
 	PassedTests   []string   `json:"passedTests"`
+	WarnedTests   []string   `json:"warnedTests"`
 	FailedTests   []string   `json:"failedTests"`
 }
 
 // StatementOf returns the statement about evidence whose file has the bytes
 // data. Tests are named by step, and by step and rule: "rotation: no probe
 // fails". Only a run that passed is PASSED: an interrupted one and a dry run
-// that differs have not.
+// that differs have not. A dry run that finds no difference is WARNED if it left
+// proofs out, and names them: it proved nothing.
 func StatementOf(d *evidence.Document, data []byte) Statement {
-	p := Predicate{Result: "FAILED", Configuration: []Resource{}, PassedTests: []string{}, FailedTests: []string{}}
+	p := Predicate{Result: "FAILED", Configuration: []Resource{}, PassedTests: []string{}, WarnedTests: []string{}, FailedTests: []string{}}
 	if d.Run.Result == evidence.Passed {
 		p.Result = "PASSED"
 	}
@@ -86,6 +88,8 @@ func StatementOf(d *evidence.Document, data []byte) Statement {
 		switch s.State {
 		case "unchanged", "changed", "proved":
 			p.PassedTests = append(p.PassedTests, s.ID)
+		case "would":
+			p.WarnedTests = append(p.WarnedTests, s.ID)
 		case "failed", "pending", "after":
 			p.FailedTests = append(p.FailedTests, s.ID)
 		}
@@ -96,6 +100,9 @@ func StatementOf(d *evidence.Document, data []byte) Statement {
 				p.FailedTests = append(p.FailedTests, s.ID+": "+f.Rule)
 			}
 		}
+	}
+	if p.Result == "PASSED" && len(p.WarnedTests) > 0 {
+		p.Result = "WARNED"
 	}
 	return Statement{
 		Type: statementType, Subject: []Resource{sha(Subject, evidence.Digest(data))},

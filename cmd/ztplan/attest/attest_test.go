@@ -149,6 +149,15 @@ func TestStatement(t *testing.T) {
 	}
 }
 
+// A dry run does not pass for a proof.
+func TestDryRunIsNoProof(t *testing.T) {
+	d, data := golden(t, "passed")
+	d.Steps[4].State = "would"
+	if p := attest.StatementOf(d, data).Predicate; p.Result != "WARNED" || len(p.WarnedTests) != 1 {
+		t.Errorf("predicate = %+v", p)
+	}
+}
+
 func TestWrongKeys(t *testing.T) {
 	private, public := keys(t, ed(t))
 	big, _ := keys(t, ec(t, elliptic.P384()))

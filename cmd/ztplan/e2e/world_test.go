@@ -206,7 +206,7 @@ func (w *world) do(each func(engine.Event, *os.Process), args ...string) *outcom
 // doStarted is do, and calls started with the process before anything is read.
 func (w *world) doStarted(started func(*os.Process), each func(engine.Event, *os.Process), args ...string) *outcome {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
 	defer cancel()
 	cmd := w.command(ctx, args...)
 	var stderr bytes.Buffer
@@ -243,10 +243,13 @@ func (w *world) doStarted(started func(*os.Process), each func(engine.Event, *os
 	}
 	o.code = cmd.ProcessState.ExitCode() // -1 when killed
 	if ctx.Err() != nil {
-		w.t.Fatalf("ztplan %v: not done after 5 minutes\n%s", args, o.stderr)
+		w.t.Fatalf("ztplan %v: not done after %v\n%s", args, runLimit, o.stderr)
 	}
 	return o
 }
+
+// runLimit is far more than one invocation takes.
+const runLimit = 90 * time.Second
 
 const planFile = "plans/lab.yaml"
 

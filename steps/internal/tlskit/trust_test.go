@@ -125,6 +125,7 @@ func TestTarget(t *testing.T) {
 		{tlskit.Target{Address: "127.0.0.1:30443", Endpoints: "all"}, "127.0.0.1:30443", ""},
 		{tlskit.Target{Service: service}, "the node port of service ingress-apisix/apisix-gateway", ""},
 		{tlskit.Target{Service: &tlskit.Service{Namespace: "a", Name: "b", Via: "tunnel"}}, "service a/b through the API server", ""},
+		{tlskit.Target{Endpoints: "all", Service: &tlskit.Service{Namespace: "a", Name: "b", Via: "tunnel"}}, "service a/b through the API server, every pod", ""},
 		{tlskit.Target{Service: service, Address: "127.0.0.1:1"}, "127.0.0.1:1", "service"},
 		{tlskit.Target{Address: "127.0.0.1"}, "127.0.0.1", "address"},
 		{tlskit.Target{Address: "127.0.0.1:0"}, "127.0.0.1:0", "address"},
