@@ -12,7 +12,7 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 TEST := $(GO) test $(RACE) -count=1
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab bench check gen fmt vet fuzz clean
+.PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash check gen fmt vet fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ test-lab:
 
 bench: build ## measure speed and memory, with the ratio to a peer or a limit
 	ZTPLAN_BIN=$(BIN) $(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./engine/... ./steps/... ./cmd/...
+
+drift: build ## make every drift of the table on a finished lab, print what status and run do
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 30m -v -run 'TestOneLab/drift$$' ./cmd/ztplan/e2e
+
+crash: build ## kill runs at every edit and ZTPLAN_KILLS random moments, print what the next runs do
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 120m -v -run TestCrash ./cmd/ztplan/e2e
 
 gen: ## write the generated files: schema, reference
 	$(GO) run ./schemas/gen

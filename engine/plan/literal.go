@@ -12,12 +12,14 @@ import (
 // Literal returns the inputs that the plan gives the step, as plain data to be
 // shown: secrets are replaced by [engine.Redacted], and what another step has
 // to find out first by "(known after ID)". Defaults of the kind are not in it.
+// What a Kubernetes Secret among them holds is a secret, too.
 func (s *Step) Literal() map[string]any {
 	if isNull(s.with) {
 		return map[string]any{}
 	}
 	d := s.decoder(func(*Problem) {})
 	m, _ := d.literal(s.with, s.Kind.Spec).(map[string]any)
+	hideSecretObjects(m)
 	return m
 }
 

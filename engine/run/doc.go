@@ -22,4 +22,19 @@
 // looked at. An edit that is being applied gets [Options.Grace] to finish; if
 // it does not, or fails because it was cut off, the run records it as unknown.
 // The next run looks and finds out.
+//
+// A context that ends with a cause of its own ([context.WithCancelCause]) ends
+// the run the same way; it is then no interrupt but a failure, and the cause is
+// its reason.
+//
+// # What surrounds an edit
+//
+// Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is
+// where a lock is taken, so that a run that has nothing to write takes none.
+// The [Journal] is told before and after each edit.
+//
+// # The digest of a dry run
+//
+// A dry run hashes what it found, so that a later run can tell whether the
+// edits are still those that somebody reviewed: see [engine.Summary].
 package run

@@ -269,7 +269,7 @@ func checkSwitch(r *rotation) engine.Finding {
 	case at.IsZero():
 		f.Detail = "the new certificate never reached the wire: stuck between the Secret and the gateway"
 	default:
-		f.Detail = fmt.Sprintf("first seen at %s after %s", where, at.Sub(written).Round(time.Millisecond))
+		f.Detail = fmt.Sprintf("first seen at %s after %s", where, max(at.Sub(written), 0).Round(time.Millisecond))
 	}
 	f.Detail += "; hops: " + r.line.hops()
 	if !r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew) {

@@ -68,7 +68,7 @@ func TestEvidence(t *testing.T) {
 		{
 			name: "many probes", rotations: 1,
 			spec: func(s *assertrotation.Spec) {
-				s.Jitter, s.Probe.Rate = engine.Duration(30*time.Second), 100
+				s.Jitter, s.Probe.Rate = engine.Duration(4*time.Second), 100
 			},
 		},
 		{

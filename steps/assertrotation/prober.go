@@ -51,6 +51,7 @@ type prober struct {
 	mu      sync.Mutex
 	serial  int
 	current map[int]time.Time // when the probes under way were started
+	late    time.Duration     // how much later than planned a probe was begun at the most
 }
 
 // oldest returns when the oldest probe under way was started; false if there is
@@ -77,6 +78,22 @@ func (p *prober) begin(at time.Time) (id int) {
 	p.serial++
 	p.current[p.serial] = at
 	return p.serial
+}
+
+// delayed notes that a probe was begun later than planned, and lateness returns
+// the longest such delay since it was asked for last.
+func (p *prober) delayed(by time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late = max(p.late, by)
+}
+
+func (p *prober) lateness() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := p.late
+	p.late = 0
+	return late
 }
 
 func (p *prober) end(id int) {
@@ -107,6 +124,7 @@ func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, w
 		case <-ctx.Done():
 			return
 		}
+		p.delayed(time.Since(due))
 		wg.Go(func() {
 			start := p.now()
 			id := p.begin(start)

@@ -55,6 +55,9 @@ type state struct {
 // seconds, so that notBefore cannot tell closer ones apart.
 const apart = time.Second
 
+// tooLate is how late a probe may be begun before that is worth a warning.
+const tooLate = 250 * time.Millisecond
+
 // beat is how often the status is told anew while nothing else happens.
 const beat = time.Second
 
@@ -289,6 +292,10 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		}
 	}
 	r.finish(p.env.Now())
+	if late := p.prober.lateness(); late > tooLate {
+		p.env.Warnf("probes were begun up to %s later than planned: this machine cannot open %d connections a second to %s, "+
+			"and what took long here may not be the gateway's fault; lower probe.rate", late.Round(time.Millisecond), p.spec.Probe.Rate, addresses(len(p.endpoints)))
+	}
 	if written, ok := r.line.when(hopSecret); ok {
 		p.issued = written
 	}

@@ -97,6 +97,13 @@ func (w *world) alone(t *testing.T, d drift, tb *table) {
 	}
 	status := w.check(args...)
 	then, code, pattern := "removed", 2, d.found
+	tidy := func() {
+		if d.after != nil {
+			d.after(w)
+		}
+		d.after = nil
+	}
+	defer tidy() // also when the test ends here: the next one needs the world
 	switch {
 	case d.warned != "":
 		then, code, pattern = "left alone", 0, d.warned
@@ -120,9 +127,7 @@ func (w *world) alone(t *testing.T, d drift, tb *table) {
 		must(t, "run", run, 0)
 		must(t, "status after the run", w.check(args...), 0)
 	}
-	if d.after != nil {
-		d.after(w)
-	}
+	tidy()
 	must(t, "status at the end", w.check(), 0)
 	if t.Failed() {
 		then = "FAILED"

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"time"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/release"
@@ -75,7 +74,7 @@ var drifts = []drift{
 		found: `^cert-manager release/cert-manager/cert-manager`,
 	},
 	{
-		kind: "helmInstall", name: "a helm upgrade killed an hour ago",
+		kind: "helmInstall", name: "a helm upgrade that failed",
 		make: func(w *world) {
 			config := w.helm("cert-manager")
 			last, err := config.Releases.Last("cert-manager")
@@ -86,13 +85,12 @@ var drifts = []drift{
 			info := *last.Info
 			next.Version, next.Info = last.Version+1, &info
 			next.Labels = nil // those of ztplan say that it was at work
-			info.Status, info.Description = release.StatusPendingUpgrade, "Preparing upgrade"
-			info.LastDeployed.Time = time.Now().Add(-time.Hour)
+			info.Status, info.Description = release.StatusFailed, "Upgrade failed: timed out"
 			if err := config.Releases.Create(&next); err != nil {
 				w.t.Fatal(err)
 			}
 		},
-		found: `^cert-manager release/cert-manager/cert-manager .*pending-upgrade`,
+		found: `^cert-manager release/cert-manager/cert-manager .*failed`,
 	},
 
 	// vaultInit

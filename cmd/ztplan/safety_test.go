@@ -1,0 +1,72 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/engine/journal"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/steps"
+)
+
+// A plan that reaches only a Vault, by its address, has no cluster to hold its
+// lock; any other that writes has.
+func TestWhoNeedsALock(t *testing.T) {
+	const head = "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\n"
+	const address = "connections: {vault: {address: https://127.0.0.1:8200, token: hvs.0123456789}}\n"
+	const root = "  - id: root\n    uses: pkiRoot\n    with: {mount: pki, commonName: Root, issuerName: root, ttl: 24h, maxLeaseTTL: 24h}\n"
+	const visit = "  - id: site\n    uses: curlTLS\n    with: {url: https://example.local/, trust: system}\n"
+	const object = "  - id: ns\n    uses: applyManifest\n    with: {manifests: {apiVersion: v1, kind: Namespace, metadata: {name: x}}}\n"
+	const initFile = "  - id: init\n    uses: vaultInit\n    with: {shares: 1, threshold: 1, keys: {file: /nowhere/keys.json}}\n"
+	const initSecret = "  - id: init\n    uses: vaultInit\n    with: {shares: 1, threshold: 1, keys: {secret: {namespace: x, name: y}}}\n"
+	for _, tc := range []struct {
+		name, text string
+		skip       []string
+		want       bool
+	}{
+		{"Vault by address", address + "steps:\n" + root, nil, false},
+		{"and a proof", address + "steps:\n" + root + visit, nil, false},
+		{"and an object", address + "steps:\n" + root + object, nil, true},
+		{"which is left out", address + "steps:\n" + root + object, []string{"ns"}, false},
+		{"Vault through the cluster", "connections: {vault: {token: hvs.0123456789}}\nsteps:\n" + root, nil, true},
+		{"keys in a file", address + "steps:\n" + initFile, nil, false},
+		{"keys in the cluster", address + "steps:\n" + initSecret, nil, true},
+		{"proofs alone", "steps:\n" + visit, nil, false},
+	} {
+		p, err := plan.Load(plan.Input{File: "p.yaml", Data: []byte(head + tc.text), Kinds: steps.All()})
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		chosen, err := p.Select(nil, tc.skip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := writesToCluster(p, nodes(p, chosen)); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestWhatTheLastRunLeft(t *testing.T) {
+	first := journal.Record{Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)}
+	edits := []journal.Record{{Step: "root", Path: "pki/root"}, {Step: "app", Path: "release/a/b"}}
+	for _, tc := range []struct {
+		name   string
+		report *journal.Report
+		want   string
+	}{
+		{"none", nil, ""},
+		{"in order", &journal.Report{Run: first, Ended: true}, ""},
+		{"under way", &journal.Report{Run: first, Alive: true, Unfinished: edits}, ""},
+		{"killed between edits", &journal.Report{Run: first}, "the last run, of 2026-01-02 03:04:05, was cut off while it applied nothing: looking again"},
+		{"killed", &journal.Report{Run: first, Unfinished: edits},
+			"the last run, of 2026-01-02 03:04:05, was cut off while applying pki/root (step root), release/a/b (step app): looking again"},
+		{"not known", &journal.Report{Run: first, Ended: true, Unfinished: edits[:1]},
+			"the last run, of 2026-01-02 03:04:05, could not tell whether this took effect: pki/root (step root): looking again"},
+	} {
+		if got := lastRun(tc.report); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
