@@ -110,5 +110,5 @@ type Chart struct {
 	Version    string `json:"version"`
 	AppVersion string `json:"appVersion,omitempty"`
 	Repository string `json:"repository,omitempty"`
-	Digest     string `json:"digest"` // SHA-256 of the packaged chart, lower-case hex
+	Digest     string `json:"digest"` // SHA-256 over the names and contents of the chart's files, lower-case hex
 }

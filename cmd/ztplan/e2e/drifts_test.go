@@ -177,8 +177,9 @@ var drifts = []drift{
 	},
 	{
 		kind: "pkiRoot", name: "issuer renamed",
-		make:  func(w *world) { w.write("pki/issuer/root-lab", fields{"issuer_name": "renamed"}) },
-		found: `^root pki/issuer/root-lab`,
+		make:    func(w *world) { w.write("pki/issuer/root-lab", fields{"issuer_name": "renamed"}) },
+		refused: `^root .*renamed.*the plan calls it root-lab`,
+		after:   func(w *world) { w.write("pki/issuer/renamed", fields{"issuer_name": "root-lab"}) },
 	},
 	{
 		kind: "pkiRoot", name: "default issuer moved",
