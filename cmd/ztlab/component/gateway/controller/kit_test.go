@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -75,20 +76,53 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	up := exec.Command(ztlab, "up", "--lab-dir", dir)
-	up.Stderr = os.Stderr
-	out, err := up.Output()
-	defer exec.Command(ztlab, "down", "--lab-dir", dir).Run()
+	kubeconfig, stop, err := serve(ztlab, dir)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s up: %v\n", ztlab, err)
+		fmt.Fprintf(os.Stderr, "%s serve: %v\n", ztlab, err)
 		return 1
 	}
-	theCluster, err = connect(strings.TrimSpace(string(out)))
+	defer stop()
+	theCluster, err = connect(kubeconfig)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
+}
+
+// serve starts a lab that ends with this process, whatever ends it.
+func serve(ztlab, dir string) (kubeconfig string, stop func(), err error) {
+	log, err := os.Create(filepath.Join(dir, "serve.log"))
+	if err != nil {
+		return "", nil, err
+	}
+	cmd := exec.Command(ztlab, "serve", "--parent-pipe", "--lab-dir", dir)
+	cmd.Stderr = log
+	hold, err := cmd.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		hold.Close()
+		if err := cmd.Wait(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s serve: %v\n", ztlab, err)
+		}
+		log.Close()
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stop()
+		said, _ := os.ReadFile(log.Name())
+		return "", nil, fmt.Errorf("%w\n%s", err, said)
+	}
+	return strings.TrimSpace(line), stop, nil
 }
 
 func connect(kubeconfig string) (*cluster, error) {
