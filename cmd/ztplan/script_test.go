@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ROOT", root)
 			env.Setenv("PLANS", filepath.Join(root, "plans"))
+			env.Setenv("STEPS", filepath.Join(root, "steps"))
 			env.Setenv("LAB_DIR", lab)
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			env.Setenv("HOME", env.WorkDir)
