@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ type app struct {
 	stdout, stderr io.Writer
 	kill           context.Context // ends with the second interrupt
 	now            func() time.Time
+	voice          atomic.Pointer[func(string)]
 
 	lab        bool
 	labDir     string
@@ -46,6 +48,12 @@ type app struct {
 
 	safety safety // of a run that writes
 }
+
+// say shows a line beside the events of a run: on standard error, or above the
+// live view while there is one. It may be called from any goroutine.
+func (a *app) say(line string) { (*a.voice.Load())(line) }
+
+func (a *app) saying(how func(string)) { a.voice.Store(&how) }
 
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{

@@ -41,9 +41,11 @@ func main() {
 
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	quietLibraries()
-	ctx, kill, stop := interrupts(stderr)
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
+	a.saying(func(line string) { fmt.Fprintln(stderr, line) })
+	ctx, kill, stop := interrupts(a.say)
 	defer stop()
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, kill: kill, now: time.Now}
+	a.kill = kill
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -68,7 +70,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // interrupts returns a context that ends with the first SIGINT, SIGTERM or SIGHUP and
 // one that ends with the second. A third ends the program as if nothing
 // listened.
-func interrupts(stderr io.Writer) (ctx, kill context.Context, stop func()) {
+func interrupts(say func(string)) (ctx, kill context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	kill, cancelKill := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -78,7 +80,7 @@ func interrupts(stderr io.Writer) (ctx, kill context.Context, stop func()) {
 			return
 		}
 		cancel()
-		fmt.Fprintln(stderr, "ztplan: interrupted: finishing the running edit; interrupt again to cut it off")
+		say("ztplan: interrupted: finishing the running edit; interrupt again to cut it off")
 		if _, ok := <-signals; !ok {
 			return
 		}

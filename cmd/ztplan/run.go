@@ -206,7 +206,9 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 			}
 			return w, h
 		})
-		return live.Event, func() { _ = live.Close() }
+		before := *a.voice.Load()
+		a.saying(live.Say)
+		return live.Event, func() { a.saying(before); _ = live.Close() }
 	}
 	return ui.NewText(a.stdout, a.style(a.stdout), a.verbose, dry).Event, none
 }

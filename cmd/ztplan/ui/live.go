@@ -118,6 +118,14 @@ func (l *Live) Event(e engine.Event) {
 	}
 }
 
+// Say shows a line that is no event, above the view.
+func (l *Live) Say(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintln(&l.lines, line)
+	l.draw()
+}
+
 func (l *Live) doing(step, what string) {
 	for _, a := range l.running {
 		if a.step == step {
@@ -142,7 +150,7 @@ func (l *Live) Close() error {
 func (l *Live) draw() {
 	var out bytes.Buffer
 	if l.drawn > 0 {
-		fmt.Fprintf(&out, "\x1b[%dA\x1b[J", l.drawn)
+		fmt.Fprintf(&out, "\r\x1b[%dA\x1b[J", l.drawn)
 	}
 	out.Write(l.lines.Bytes())
 	l.lines.Reset()

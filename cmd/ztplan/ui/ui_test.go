@@ -139,6 +139,8 @@ func render(s string) string {
 				lines = lines[:len(lines)-n]
 			}
 			s = s[end+1:]
+		case s[0] == '\r':
+			cur, s = "", s[1:] // what the terminal itself echoed, such as ^C
 		case s[0] == '\n':
 			lines, cur, s = append(lines, cur), "", s[1:]
 		default:
