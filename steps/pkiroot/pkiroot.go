@@ -21,9 +21,10 @@
 //
 // A root is what everything else trusts, so it is never replaced and never gets
 // a second one beside it. These end the step with the reason: another root in
-// the mount; a root with the wanted name that has another common name, key,
-// subject or lifetime than the plan says; one that has expired, or whose key is
-// missing; something other than a PKI engine at the path.
+// a mount that lacks the plan's; a root with the wanted name that has another
+// common name, key, subject or lifetime than the plan says; one that has
+// expired, or whose key is missing; something other than a PKI engine at the
+// path. A foreign root beside the plan's is left alone, with a warning.
 //
 // Warnings of Vault are errors, because they tell that it did something else
 // than it was asked to. allowWarnings lists exceptions.
