@@ -10,6 +10,8 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // An index is what ztplan needs of a chart repository's index.yaml. It is
@@ -132,7 +134,7 @@ func (x *index) missing(where, chart, version string) (error, string) {
 		names = append(names, n)
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(distance(chart, a), distance(chart, b)), strings.Compare(a, b))
+		return cmp.Or(cmp.Compare(kubekit.Distance(chart, a), kubekit.Distance(chart, b)), strings.Compare(a, b))
 	})
 	near := strings.Join(names[:min(len(names), 5)], ", ")
 	if near == "" {
@@ -140,25 +142,4 @@ func (x *index) missing(where, chart, version string) (error, string) {
 	}
 	return fmt.Errorf("chart %s is not in %s: the nearest names are %s", chart, where, near),
 		"set chart to one of them: " + near
-}
-
-// distance counts the insertions, deletions and replacements from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

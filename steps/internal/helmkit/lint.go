@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // An UnknownValue is a key of the user's values that nothing in the chart
@@ -278,7 +280,7 @@ func nearestKey(path string, defaults map[string]any) string {
 	var elsewhere []string
 	for _, c := range slices.Sorted(maps.Keys(candidates)) {
 		if rest, ok := strings.CutPrefix(c, parent); ok && !strings.Contains(rest, ".") {
-			if d := distance(strings.ToLower(last), strings.ToLower(rest)); d < limit {
+			if d := kubekit.Distance(strings.ToLower(last), strings.ToLower(rest)); d < limit {
 				best, limit = c, d
 			}
 		}

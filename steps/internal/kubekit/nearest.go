@@ -7,15 +7,16 @@ import "strings"
 func Nearest(s string, names []string) string {
 	best, limit := "", max(2, len(s)/3)+1
 	for _, n := range names {
-		if d := distance(strings.ToLower(s), strings.ToLower(n)); d < limit {
+		if d := Distance(strings.ToLower(s), strings.ToLower(n)); d < limit {
 			best, limit = n, d
 		}
 	}
 	return best
 }
 
-// distance counts the insertions, deletions and replacements from a to b.
-func distance(a, b string) int {
+// Distance counts the insertions, deletions and replacements of bytes from a to
+// b: the Levenshtein distance.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
