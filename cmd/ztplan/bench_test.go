@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,80 +98,124 @@ func guide(b *testing.B, bin, dir string) engine.Summary {
 	return *end.Summary
 }
 
-// BenchmarkPeers measures what others take for a graph of nodes that do
-// nothing, on the same machine in the same run; compare with
-// BenchmarkSchedule in engine/run. Peers that are not installed are left out.
+// BenchmarkPeers runs one graph of nodes that do nothing through ztplan and
+// through each peer, process against process in the same run, and gives the
+// ratio of the peer's time to ztplan's. Peers that are not installed are left
+// out. The engine alone is measured by BenchmarkSchedule in engine/run.
 func BenchmarkPeers(b *testing.B) {
 	const nodes = 1000
-	needs := func(i int) []int {
-		var out []int
-		for _, back := range []int{1, 7, 31} {
-			if j := i - back*(1+i%3); j >= 0 {
-				out = append(out, j)
+	for _, p := range []peer{
+		{name: "make", file: "Makefile", line: makeRule, head: makeHead, run: []string{"make", "-s", fmt.Sprintf("-j%d", runtime.NumCPU()), "all"}},
+		{
+			name: "terraform", file: "main.tf", line: terraformResource,
+			prepare: []string{"terraform", "init", "-input=false"},
+			run:     []string{"terraform", "apply", "-auto-approve", "-input=false", "-no-color"},
+			forget:  []string{"terraform.tfstate", "terraform.tfstate.backup"},
+		},
+	} {
+		b.Run(fmt.Sprintf("%s/%d", p.name, nodes), func(b *testing.B) {
+			own := peer{name: "ztplan", file: "plan.yaml", line: planStep, head: planHead, run: []string{binary(b, "ztplan"), "run", "plan.yaml", "--output", "json"}}
+			mine, theirs := own.stage(b, nodes), p.stage(b, nodes)
+			var took [2]time.Duration
+			for b.Loop() {
+				took[0] += mine()
+				took[1] += theirs()
 			}
-		}
-		return out
+			b.ReportMetric(took[0].Seconds()/float64(b.N), "s/ztplan")
+			b.ReportMetric(took[1].Seconds()/float64(b.N), "s/"+p.name)
+			b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "ratio")
+		})
 	}
-	b.Run(fmt.Sprintf("make/%d", nodes), func(b *testing.B) {
-		var mk strings.Builder
-		fmt.Fprintf(&mk, "all:")
-		for i := range nodes {
-			fmt.Fprintf(&mk, " n%d", i)
-		}
-		mk.WriteString("\n")
-		for i := range nodes {
-			fmt.Fprintf(&mk, "n%d:", i)
-			for _, j := range needs(i) {
-				fmt.Fprintf(&mk, " n%d", j)
-			}
-			mk.WriteString("\n\t@:\n")
-		}
-		peer(b, nodes, "Makefile", mk.String(), "make", "-s", fmt.Sprintf("-j%d", runtime.NumCPU()), "all")
-	})
-	b.Run(fmt.Sprintf("terraform/%d", nodes), func(b *testing.B) {
-		var tf strings.Builder
-		for i := range nodes {
-			fmt.Fprintf(&tf, "resource \"terraform_data\" \"n%d\" {\n  depends_on = [", i)
-			for _, j := range needs(i) {
-				fmt.Fprintf(&tf, "terraform_data.n%d, ", j)
-			}
-			tf.WriteString("]\n}\n")
-		}
-		peer(b, nodes, "main.tf", tf.String(), "terraform", "apply", "-auto-approve", "-input=false", "-no-color")
-	})
 }
 
-func peer(b *testing.B, nodes int, file, text, command string, args ...string) {
-	path, err := exec.LookPath(command)
-	if err != nil {
-		b.Skipf("%s is not installed", command)
+// A peer is a command that runs a graph: how a file says it, and how it is run.
+type peer struct {
+	name, file   string
+	head         func(nodes int) string
+	line         func(node int, needs []int) string
+	prepare, run []string
+	forget       []string // what a run leaves that would spare the next one work
+}
+
+// stage writes the graph and returns what runs it once and says how long it took.
+func (p peer) stage(b *testing.B, nodes int) func() time.Duration {
+	if _, err := exec.LookPath(p.run[0]); err != nil {
+		b.Skipf("%s is not installed", p.name)
 	}
 	dir := b.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+	var text strings.Builder
+	if p.head != nil {
+		text.WriteString(p.head(nodes))
+	}
+	for i := range nodes {
+		var needs []int
+		for _, back := range []int{1, 7, 31} {
+			if j := i - back*(1+i%3); j >= 0 {
+				needs = append(needs, j)
+			}
+		}
+		text.WriteString(p.line(i, needs))
+	}
+	if err := os.WriteFile(filepath.Join(dir, p.file), []byte(text.String()), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	if command == "terraform" {
-		init := exec.Command(path, "init", "-input=false")
-		init.Dir = dir
-		if out, err := init.CombinedOutput(); err != nil {
-			b.Skipf("terraform init: %v\n%s", err, out)
-		}
-	}
-	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
-	defer cancel()
-	for b.Loop() {
-		cmd := exec.CommandContext(ctx, path, args...)
+	command := func(args []string) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%s: %v\n%s", command, err, out)
-		}
-		if command == "terraform" {
-			b.StopTimer()
-			_ = os.Remove(filepath.Join(dir, "terraform.tfstate"))
-			_ = os.Remove(filepath.Join(dir, "terraform.tfstate.backup"))
-			b.StartTimer()
+		return cmd.CombinedOutput()
+	}
+	if p.prepare != nil {
+		if out, err := command(p.prepare); err != nil {
+			b.Skipf("%v: %v\n%s", p.prepare, err, out)
 		}
 	}
-	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/run")
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(nodes), "ns/step")
+	return func() time.Duration {
+		for _, name := range p.forget {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				b.Fatal(err)
+			}
+		}
+		began := time.Now()
+		if out, err := command(p.run); err != nil {
+			b.Fatalf("%v: %v\n%s", p.run, err, out)
+		}
+		return time.Since(began)
+	}
+}
+
+func makeHead(nodes int) string {
+	var s strings.Builder
+	s.WriteString("all:")
+	for i := range nodes {
+		fmt.Fprintf(&s, " n%d", i)
+	}
+	return s.String() + "\n"
+}
+
+func makeRule(node int, needs []int) string {
+	return fmt.Sprintf("n%d:%s\n\t@:\n", node, each(" n%d", needs))
+}
+
+func terraformResource(node int, needs []int) string {
+	return fmt.Sprintf("resource \"terraform_data\" \"n%d\" {\n  depends_on = [%s]\n}\n", node, each("terraform_data.n%d, ", needs))
+}
+
+// Steps whose condition is false contact nothing, and what needs them goes on.
+func planHead(int) string {
+	return "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: bench}\nvars: {on: false}\nsteps:\n"
+}
+
+func planStep(node int, needs []int) string {
+	return fmt.Sprintf("  - {id: n%d, uses: vaultUnseal, needs: [%s], when: \"${vars.on}\", with: {keys: {file: keys.json}}}\n",
+		node, strings.TrimSuffix(each("n%d, ", needs), ", "))
+}
+
+func each(format string, needs []int) string {
+	var s strings.Builder
+	for _, j := range needs {
+		fmt.Fprintf(&s, format, j)
+	}
+	return s.String()
 }
