@@ -106,9 +106,11 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		}
 	}
 	sink, closeSink := a.sink(mode)
-	opts.Sink = rep.sink(sink)
+	traced := a.traced(ctx, mode)
+	opts.Sink = both(traced.Event, rep.sink(sink))
 	res, rerr := run.Run(ctx, list, opts)
 	closeSink()
+	a.endTrace(traced, res)
 	reported := rep.write(ctx, res)
 	lost := finish(res)
 	if cerr := env.Session.Close(); cerr != nil && a.verbose {
