@@ -12,10 +12,10 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 TEST := $(GO) test $(RACE) -count=1
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash check gen fmt vet fuzz clean
+.PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash check gen fmt vet vet-main fuzz release release-test clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ztplan ztlab ## build both binaries into bin/
 
@@ -63,11 +63,19 @@ fmt:
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 
-vet:
+vet-main:
 	$(GO) vet ./...
+
+vet: vet-main
 	cd cmd/ztlab && $(GO) vet ./...
 
 check: fmt vet test ## format, vet, generated files and all tests
 
-clean: ## remove what build made
-	rm -rf $(BIN)
+release: ## build what a release publishes into dist/: static binaries, SBOMs, checksums
+	.github/release/build.sh dist
+
+release-test: ## build a release of ztplan twice, and the image's binary: the same bytes, static
+	ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 120m -v -run 'TestRelease|TestImage' ./cmd/ztplan
+
+clean: ## remove what build and release made
+	rm -rf $(BIN) dist

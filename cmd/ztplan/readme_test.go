@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/steps"
 )
@@ -26,6 +28,48 @@ func TestPlansAreValid(t *testing.T) {
 		in.Kinds = steps.All()
 		if _, err := plan.Load(in); err != nil {
 			t.Errorf("%s: %v", in.File, err)
+		}
+	}
+}
+
+// Every YAML in the README is YAML, what it says of the action is in it, and
+// files that it links to are there.
+func TestReadmeSnippets(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
+	if len(blocks) < 5 {
+		t.Errorf("%d blocks of YAML", len(blocks))
+	}
+	var action struct{ Inputs map[string]any }
+	readYAML(t, "../../action.yml", &action)
+	for _, b := range blocks {
+		var doc struct {
+			Jobs map[string]struct {
+				Steps []struct {
+					Uses string
+					With map[string]any
+				}
+			}
+		}
+		if err := yaml.Unmarshal(b[1], &doc); err != nil {
+			t.Errorf("%v:\n%s", err, b[1])
+		}
+		for _, job := range doc.Jobs {
+			for _, s := range job.Steps {
+				for name := range s.With {
+					if _, ok := action.Inputs[name]; !ok && strings.HasPrefix(s.Uses, "ztplan/") {
+						t.Errorf("the action has no input %s", name)
+					}
+				}
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile(`\]\(([\w./-]+)(#\S*)?\)`).FindAllSubmatch(readme, -1) {
+		if _, err := os.Stat("../../" + string(m[1])); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -27,31 +27,36 @@ import (
 // reportFlags are the flags of commands that write a report.
 func (a *app) reportFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.report, "report", "", "write evidence.json, report.html, junit.xml and summary.md into this `directory`")
-	cmd.Flags().StringVar(&a.signKey, "sign-key", "", "with --report: sign the evidence with the private key in this PEM `file` (PKCS#8, Ed25519 or ECDSA P-256)")
+	cmd.Flags().StringVar(&a.signKey, "sign-key", "", "with --report: sign the evidence with this private `key`: a PEM file (PKCS#8, Ed25519 or ECDSA P-256), or a Vault transit key of the plan's Vault, hashivault://[MOUNT/]KEY")
 }
 
 // A reporting collects what a run's report is made of. A nil one does nothing.
 type reporting struct {
 	dir       string
-	key       *attest.Key // nil without --sign-key
+	key       signingKey // nil without --sign-key
+	kill      context.Context
 	out       io.Writer
+	env       engine.Env // of the run
 	collector *evidence.Collector
 }
 
+// A signingKey returns the key to sign with once the run is over.
+type signingKey func(ctx context.Context, env *engine.Env, res *run.Result) (*attest.Key, error)
+
 // newReporting makes sure, before anything is contacted, that there can be a
 // report.
-func (a *app) newReporting() (*reporting, error) {
+func (a *app) newReporting(p *plan.Plan, mode run.Mode) (*reporting, error) {
 	if a.report == "" {
 		if a.signKey != "" {
 			return nil, &exitError{code: exitInvalid, text: "--sign-key: there is nothing to sign", hint: "add --report DIR"}
 		}
 		return nil, nil
 	}
-	r := &reporting{dir: a.report, out: a.stderr}
+	r := &reporting{dir: a.report, kill: a.kill, out: a.stderr}
 	if a.signKey != "" {
 		var err error
-		if r.key, err = attest.ReadPrivate(a.signKey); err != nil {
-			return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: "make one with: openssl genpkey -algorithm ed25519 -out key.pem"}
+		if r.key, err = a.signingKey(p, mode); err != nil {
+			return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: engine.HintOf(err)}
 		}
 	}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
@@ -61,10 +66,12 @@ func (a *app) newReporting() (*reporting, error) {
 }
 
 // begin says what the run is about.
-func (r *reporting) begin(p *plan.Plan, mode run.Mode, lab *ztlab.Status) error {
+func (r *reporting) begin(p *plan.Plan, mode run.Mode, env engine.Env, lab *ztlab.Status) error {
 	if r == nil {
 		return nil
 	}
+	r.env = env
+	r.env.Warnf = func(format string, args ...any) { fmt.Fprintf(r.out, "ztplan: warning: "+format+"\n", args...) }
 	about, err := planEvidence(p)
 	if err != nil {
 		return fmt.Errorf("--report: %w", err)
@@ -89,7 +96,8 @@ func (r *reporting) sink(next func(engine.Event)) func(engine.Event) {
 	return func(e engine.Event) { r.collector.Event(e); next(e) }
 }
 
-// write writes the report; the run may have failed or been interrupted.
+// write writes the report; the run may have failed or been interrupted. The
+// evidence is there, without a signature, when signing it fails.
 func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if r == nil || res == nil {
 		return nil
@@ -107,22 +115,23 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if err := os.Remove(statement); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("--report: %w", err)
 	}
+	var errs []error
 	if r.key != nil {
-		envelope, err := attest.Sign(context.WithoutCancel(ctx), d, data, r.key)
+		envelope, err := r.sign(ctx, res, d, data)
 		if err == nil {
 			err = evidence.WriteFile(statement, envelope)
 		}
 		if err != nil {
-			return fmt.Errorf("--sign-key: %w", err)
+			errs = append(errs, engine.WithHint(fmt.Errorf("--sign-key: the evidence is written and NOT signed: %w", err), engine.HintOf(err)))
 		}
 	}
 	if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" {
 		if err := appendTo(file, report.Summary(d)); err != nil {
-			return fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err)
+			errs = append(errs, fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err))
 		}
 	}
 	fmt.Fprintf(r.out, "report: %s\n", filepath.Join(r.dir, "report.html"))
-	return nil
+	return errors.Join(errs...)
 }
 
 func appendTo(name string, data []byte) error {

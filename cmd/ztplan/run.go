@@ -79,7 +79,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	if err != nil {
 		return err
 	}
-	rep, err := a.newReporting()
+	rep, err := a.newReporting(p, mode)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 			err = cerr
 		}
 	}()
-	if err := rep.begin(p, mode, a.met); err != nil {
+	if err := rep.begin(p, mode, *env, a.met); err != nil {
 		return err
 	}
 	opts := run.Options{
@@ -106,9 +106,11 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		}
 	}
 	sink, closeSink := a.sink(mode)
-	opts.Sink = rep.sink(sink)
+	traced := a.traced(ctx, mode)
+	opts.Sink = both(traced.Event, rep.sink(sink))
 	res, rerr := run.Run(ctx, list, opts)
 	closeSink()
+	a.endTrace(traced, res)
 	reported := rep.write(ctx, res)
 	lost := finish(res)
 	if cerr := env.Session.Close(); cerr != nil && a.verbose {
@@ -116,6 +118,9 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	if reported != nil {
 		fmt.Fprintln(a.stderr, "ztplan:", reported)
+		if hint := engine.HintOf(reported); hint != "" {
+			fmt.Fprintln(a.stderr, "hint:", hint)
+		}
 	}
 	switch {
 	case res == nil:

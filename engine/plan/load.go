@@ -71,7 +71,7 @@ func Load(in Input) (*Plan, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
-	l.plan.loading = nil
+	l.plan.loading, l.plan.vault = nil, l.vault
 	l.plan.secrets = l.secrets
 	return l.plan, nil
 }

@@ -34,6 +34,7 @@ type Plan struct {
 	ids       []string // in the order of the file
 	vars      map[string]*variable
 	connected map[*yaml.Node]bool // what belongs to the connections
+	vault     *yaml.Node          // connections.vault
 	types     *typeCache
 	graph     *dag.Graph
 	secrets   []string

@@ -6,8 +6,9 @@
 // (evidence.intoto.jsonl), the form that in-toto tools read.
 //
 // Keys are PEM: PKCS#8 for a private key, SubjectPublicKeyInfo for a public
-// one; Ed25519, or ECDSA on P-256 with SHA-256. A key's id is the SHA-256 of
-// its SubjectPublicKeyInfo in lower-case hexadecimal.
+// one; Ed25519, or ECDSA on P-256 with SHA-256. A private key may also be where
+// this program never sees it ([NewKey]). A key's id is the SHA-256 of its
+// SubjectPublicKeyInfo in lower-case hexadecimal.
 //
 // Sources: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md,
 // https://github.com/in-toto/attestation/tree/main/spec/v1 and

@@ -2,6 +2,7 @@ package attest_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -11,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,6 +157,42 @@ func TestDryRunIsNoProof(t *testing.T) {
 	d.Steps[4].State = "would"
 	if p := attest.StatementOf(d, data).Predicate; p.Result != "WARNED" || len(p.WarnedTests) != 1 {
 		t.Errorf("predicate = %+v", p)
+	}
+}
+
+// A key whose private part is elsewhere signs as well, and the public key may
+// be given as Vault exports it.
+func TestKeyElsewhere(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := attest.NewKey(public, func(_ context.Context, data []byte) ([]byte, error) { return ed25519.Sign(private, data), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, data := golden(t, "passed")
+	envelope, err := attest.Sign(t.Context(), d, data, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "vault.pub")
+	if err := os.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(public)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exported, err := attest.ReadPublic(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := attest.Verify(t.Context(), d, data, envelope, exported); err != nil {
+		t.Error(err)
+	}
+	refusing, err := attest.NewKey(public, func(context.Context, []byte) ([]byte, error) { return nil, errors.New("sealed") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := attest.Sign(t.Context(), d, data, refusing); err == nil || !strings.Contains(err.Error(), "sealed") {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/ztplan/ztplan/engine/evidence"
 )
@@ -20,9 +22,22 @@ import (
 // A Key signs, or only verifies if it was read from a public key. It is a
 // signer and verifier for package dsse.
 type Key struct {
-	id      string
-	public  crypto.PublicKey
-	private crypto.Signer // nil for a public key
+	id     string
+	public crypto.PublicKey
+	sign   Signing // nil for a public key
+}
+
+// A Signing returns a signature of data: Ed25519's, or ASN.1 of ECDSA over
+// SHA-256.
+type Signing func(ctx context.Context, data []byte) ([]byte, error)
+
+// NewKey returns a key whose private part is elsewhere.
+func NewKey(public crypto.PublicKey, sign Signing) (*Key, error) {
+	k, err := newKey(public)
+	if err == nil {
+		k.sign = sign
+	}
+	return k, err
 }
 
 // ReadPrivate reads a private key to sign with.
@@ -36,17 +51,30 @@ func ReadPrivate(file string) (*Key, error) {
 		if !ok {
 			return nil, fmt.Errorf("a %T cannot sign", parsed)
 		}
-		k, err := newKey(signer.Public())
-		if err != nil {
-			return nil, err
-		}
-		k.private = signer
-		return k, nil
+		return NewKey(signer.Public(), local(signer))
 	})
 }
 
-// ReadPublic reads a public key to verify with.
+// local signs with a key in memory.
+func local(signer crypto.Signer) Signing {
+	return func(_ context.Context, data []byte) ([]byte, error) {
+		if _, ok := signer.Public().(ed25519.PublicKey); ok {
+			return signer.Sign(rand.Reader, data, crypto.Hash(0))
+		}
+		sum := sha256.Sum256(data)
+		return signer.Sign(rand.Reader, sum[:], crypto.SHA256)
+	}
+}
+
+// ReadPublic reads a public key to verify with: PEM, or the base64 of an
+// Ed25519 key's 32 bytes, which is how Vault exports one.
 func ReadPublic(file string) (*Key, error) {
+	if data, err := os.ReadFile(file); err == nil {
+		raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(data)))
+		if err == nil && len(raw) == ed25519.PublicKeySize {
+			return newKey(ed25519.PublicKey(raw))
+		}
+	}
 	return read(file, "PUBLIC KEY", func(der []byte) (*Key, error) {
 		parsed, err := x509.ParsePKIXPublicKey(der)
 		if err != nil {
@@ -100,15 +128,11 @@ func (k *Key) KeyID() (string, error) { return k.id, nil }
 func (k *Key) Public() crypto.PublicKey { return k.public }
 
 // Sign signs data.
-func (k *Key) Sign(_ context.Context, data []byte) ([]byte, error) {
-	if k.private == nil {
+func (k *Key) Sign(ctx context.Context, data []byte) ([]byte, error) {
+	if k.sign == nil {
 		return nil, errors.New("a public key cannot sign")
 	}
-	if _, ok := k.public.(ed25519.PublicKey); ok {
-		return k.private.Sign(rand.Reader, data, crypto.Hash(0))
-	}
-	sum := sha256.Sum256(data)
-	return k.private.Sign(rand.Reader, sum[:], crypto.SHA256)
+	return k.sign(ctx, data)
 }
 
 // Verify checks a signature of data.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/vault/builtin/logical/pki"
+	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -14,7 +15,7 @@ import (
 // version 1). Everything else would bring the cloud providers' SDKs with it.
 func plugins(p pod) (credential, secrets map[string]logical.Factory) {
 	return map[string]logical.Factory{"kubernetes": p.kubernetesAuth},
-		map[string]logical.Factory{"pki": pki.Factory}
+		map[string]logical.Factory{"pki": pki.Factory, "transit": transit.Factory}
 }
 
 // A registry tells Vault's plugin catalog which plugins are built in. Without

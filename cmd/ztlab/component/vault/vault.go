@@ -1,12 +1,12 @@
 // Package vault runs the real HashiCorp Vault server, in this process, where
 // the container "hashicorp/vault" would run.
 //
-// Nothing of Vault is imitated: the core, its HTTP API, the pki secrets engine
-// and the kubernetes auth method are the published modules. What the package
-// adds is what an image adds: it reads the configuration that the chart mounts,
-// gives paths of the container their directories on the host, listens on a
-// loopback port that the system chose, and tells the node agent whether Vault is
-// unsealed. Only the plugins of [plugins] exist; mounting another one is answered
+// Nothing of Vault is imitated: the core, its HTTP API, the pki and transit
+// secrets engines and the kubernetes auth method are the published modules. What
+// the package adds is what an image adds: it reads the configuration that the
+// chart mounts, gives paths of the container their directories on the host,
+// listens on a loopback port that the system chose, and tells the node agent
+// whether Vault is unsealed. Only the plugins of [plugins] exist; mounting another one is answered
 // by Vault's own error.
 //
 // The server starts sealed, always: a restart of the container needs an unseal,

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/trace"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/run"
+)
+
+// traced returns the tracer of a run, nil unless the environment asks for one.
+// What is wrong with tracing is a warning: it never decides about a run.
+func (a *app) traced(ctx context.Context, mode run.Mode) *trace.Tracer {
+	t, err := trace.New(ctx, trace.Options{Version: versionString(), DryRun: mode == run.DryRun, Env: os.LookupEnv})
+	if err != nil {
+		fmt.Fprintln(a.stderr, "ztplan: warning: nothing is traced: "+err.Error())
+	}
+	return t
+}
+
+// endTrace sends the rest of the trace and says what it is called.
+func (a *app) endTrace(t *trace.Tracer, res *run.Result) {
+	id, err := t.Close(a.kill, res != nil && res.Interrupted)
+	if err != nil {
+		fmt.Fprintln(a.stderr, "ztplan: warning: the trace is not complete: "+err.Error())
+	}
+	if id != "" {
+		fmt.Fprintf(a.stderr, "trace: %s at %s\n", id, t.Where())
+	}
+}
+
+// both hands events to two readers.
+func both(first, second func(engine.Event)) func(engine.Event) {
+	return func(e engine.Event) { first(e); second(e) }
+}
