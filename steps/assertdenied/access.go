@@ -27,11 +27,13 @@ func (v *visitor) tryAccess(ctx context.Context, a Attempt) error {
 		return err
 	}
 	if !said.granted {
-		allowed, err := v.capabilities(ctx, path)
-		if err != nil {
+		allowed, known, err := v.capabilities(ctx, path)
+		switch {
+		case err != nil:
 			return err
-		}
-		if len(allowed) > 0 {
+		case !known:
+			d.record.Control += "; what it may do there besides reading could not be asked"
+		case len(allowed) > 0:
 			said = answer{status: http.StatusOK, text: "not to read, but to " + strings.Join(allowed, ", "), granted: true}
 		}
 	}
@@ -59,19 +61,20 @@ func (v *visitor) read(ctx context.Context, path string) (answer, error) {
 	return refusal(err)
 }
 
-// capabilities returns what the token may do at path. A token without the
-// default policy may not ask that: then only the reading counts.
-func (v *visitor) capabilities(ctx context.Context, path string) ([]string, error) {
+// capabilities returns what the token may do at path, if it may ask that: one
+// without the default policy may not, and then only the reading counts.
+func (v *visitor) capabilities(ctx context.Context, path string) (allowed []string, known bool, err error) {
 	data, err := v.us.Write(ctx, "sys/capabilities-self", map[string]any{"paths": []string{path}})
 	if err != nil {
 		said, err := refusal(err)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		v.env.Logf("what the token may do at %s is not known: sys/capabilities-self answered %s", path, said)
-		return nil, nil
+		return nil, false, nil
 	}
-	return slices.DeleteFunc(vaultkit.Strings(data[path]), func(c string) bool { return c == "deny" }), nil
+	list := vaultkit.Strings(data[path])
+	return slices.DeleteFunc(list, func(c string) bool { return c == "deny" }), len(list) > 0, nil
 }
 
 // alive makes sure that a refusal was not that of a token which had ended.

@@ -53,6 +53,9 @@ func (v *visitor) signControl(ctx context.Context) error {
 	}
 	v.signed = &control{key: key}
 	chain, err := v.sign(ctx, []string{g.Name}, map[string]any{"ttl": controlTTL.String()})
+	if vaultkit.Refused(err, "role requires keys of type") {
+		err = engine.WithHint(err, "set sign.keyType to what the role's key_type says")
+	}
 	if err != nil {
 		return noControl(what, err)
 	}
