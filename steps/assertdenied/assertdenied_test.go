@@ -87,7 +87,7 @@ func TestSound(t *testing.T) {
 		t.Errorf("%d denials on record", len(doc.Denials))
 	}
 	// The namespace of the default attempt is "default".
-	_, err := w.client.CoreV1().ServiceAccounts("default").Get(t.Context(), account, metav1.GetOptions{})
+	_, err := w.client.CoreV1().ServiceAccounts("default").Get(t.Context(), w.account, metav1.GetOptions{})
 	if !apierrors.IsNotFound(err) {
 		t.Errorf("the ServiceAccount of an attempt is left behind: %v", err)
 	}
@@ -158,7 +158,7 @@ func TestHoles(t *testing.T) {
 		},
 		{
 			name: "any namespace", open: func() { w.login(map[string]any{"bound_service_account_namespaces": "*"}) }, close: func() { w.login(nil) },
-			want: []string{"another namespace"}, have: "granted: ServiceAccount default/" + account, advice: "bound_service_account_namespaces",
+			want: []string{"another namespace"}, have: "granted: ServiceAccount default/" + w.account, advice: "bound_service_account_namespaces",
 		},
 		{
 			name: "any audience", open: func() { w.login(map[string]any{"audience": ""}) }, close: func() { w.login(nil) },
@@ -370,7 +370,7 @@ func TestTakesLeftoversAway(t *testing.T) {
 	accounts := w.client.CoreV1().ServiceAccounts(w.elsewhere)
 	for _, label := range []string{"ztplan.dev/made-for-an-attempt", "mine"} {
 		account := strings.ToLower(filepath.Base(label))
-		w.account(w.elsewhere, account, map[string]string{label: "true"})
+		w.makeAccount(w.elsewhere, account, map[string]string{label: "true"})
 		s.Attempts[0].Login.ServiceAccount = account
 		if _, findings, err := w.prove(s); err != nil || len(violated(findings)) > 0 {
 			t.Fatal(violated(findings), err)

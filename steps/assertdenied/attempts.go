@@ -2,10 +2,7 @@ package assertdenied
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
-
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // impostor is the value of DialAttempt.Trust that stands for a root made for the
@@ -111,56 +108,4 @@ func (a Attempt) method() string {
 		return "access"
 	}
 	return "dial"
-}
-
-// Intent says what Prove would do.
-func (s *Spec) Intent() []string {
-	var lines []string
-	if l := s.Login; l != nil {
-		lines = append(lines, fmt.Sprintf("control: log in to auth/%s as ServiceAccount %s with role %s and audience %s", l.mount(), l.ServiceAccount, l.Role, l.Audience))
-	}
-	if g := s.Sign; g != nil {
-		lines = append(lines, fmt.Sprintf("control: have %s sign a certificate for %s that lives for %s, with a key that is thrown away", g.Path, g.Name, controlTTL))
-	}
-	if d := s.Dial; d != nil {
-		name := d.URL
-		if u, err := tlskit.ParseURL(d.URL); err == nil {
-			name = u.String()
-		}
-		lines = append(lines, fmt.Sprintf("control: connect for %s to %s and verify the certificate against the given trust", name, d.Where()))
-	}
-	for _, a := range s.attempts() {
-		lines = append(lines, fmt.Sprintf("assert that %s is refused: %s", a.Name, s.describe(a)))
-	}
-	return lines
-}
-
-// describe says what an attempt does.
-func (s *Spec) describe(a Attempt) string {
-	switch {
-	case a.Login != nil && s.Login != nil:
-		who, audience := s.Login.as(*a.Login)
-		return fmt.Sprintf("log in with role %s as ServiceAccount %s with audience %s", s.Login.Role, who, audience)
-	case a.Sign != nil && s.Sign != nil:
-		return s.Sign.describe(*a.Sign)
-	case a.Access != nil:
-		return "read " + a.Access.Path + ", and ask what is allowed there"
-	case a.Dial != nil && a.Dial.Expired:
-		return "connect with a clock after the end of the server's certificate"
-	case a.Dial != nil && a.Dial.Trust == impostor:
-		return "connect and trust a root of the same name with another key"
-	case a.Dial != nil:
-		return "connect and trust somebody else"
-	}
-	return "known after other steps"
-}
-
-func (g Sign) describe(a SignAttempt) string {
-	switch {
-	case len(a.Names) > 0:
-		return fmt.Sprintf("have %s sign a certificate for %s", g.Path, strings.Join(a.Names, ", "))
-	case a.TTL != 0:
-		return fmt.Sprintf("have %s sign a certificate that lives for %s (ttl), longer than %s", g.Path, a.TTL, g.MaxTTL)
-	}
-	return fmt.Sprintf("have %s sign a certificate that lives for %s (not_after), longer than %s", g.Path, a.NotAfter, g.MaxTTL)
 }

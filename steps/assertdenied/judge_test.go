@@ -216,6 +216,26 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// What other steps have yet to give is said to be known later.
+func TestIntentBeforeItIsKnown(t *testing.T) {
+	s := Kind.New().(*Spec)
+	s.Login, s.Sign, s.Dial, s.RootMount = &Login{}, &Sign{}, &Dial{}, ""
+	lines := s.Intent()
+	for _, want := range []string{
+		"control: log in to auth/kubernetes as ServiceAccount (known later)/(known later) with role (known later) and audience (known later)",
+		"control: connect for (known later) to the address of the name in the DNS and verify the certificate against the given trust",
+		"assert that access to (known later)/root/generate/internal is refused: read (known later)/root/generate/internal, and ask what is allowed there",
+		"assert that a ttl beyond the maximum is refused: have (known later)/sign/(known later) sign a certificate that lives longer than the maximum, which is known later",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("there is no line %q in:\n%s", want, strings.Join(lines, "\n"))
+		}
+	}
+	if s.Login.Role != "" || s.RootMount != "" {
+		t.Error("saying what would be done changes the spec")
+	}
+}
+
 // What is tried by default differs from the legitimate request, whatever that
 // is, and the intent says so.
 func TestDefaults(t *testing.T) {

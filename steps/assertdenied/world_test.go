@@ -31,25 +31,24 @@ type world struct {
 	client    kubernetes.Interface
 	namespace string
 	elsewhere string // another namespace
+	account   string // that may log in; no other test has one of this name
 	pki, auth string // mounts
 	root, sub *tlstest.CA
 	server    *tlstest.Server
 	address   string // of the server
 }
 
-const account = "vault-issuer"
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, vault: vaulttest.Shared(t), env: labtest.Env(t)}
+	w := &world{t: t, vault: vaulttest.Shared(t), env: labtest.Env(t), account: "issuer-" + labtest.Unique(t)}
 	cluster, err := kubekit.Connect(t.Context(), w.env)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.client = cluster.Client()
 	w.namespace, w.elsewhere = labtest.Namespace(t, w.env), labtest.Namespace(t, w.env)
-	w.account(w.namespace, account, nil)
-	w.account(w.namespace, "reviewer", nil)
+	w.makeAccount(w.namespace, w.account, nil)
+	w.makeAccount(w.namespace, "reviewer", nil)
 	w.letReview()
 	w.serve()
 	w.pki, w.auth = w.vault.Mount(t, "int"), "auth"+labtest.Unique(t)
@@ -94,7 +93,7 @@ func (w *world) role(but map[string]any) {
 func (w *world) login(but map[string]any) {
 	w.t.Helper()
 	w.write("auth/"+w.auth+"/role/issuer", with(map[string]any{
-		"bound_service_account_names": account, "bound_service_account_namespaces": w.namespace,
+		"bound_service_account_names": w.account, "bound_service_account_namespaces": w.namespace,
 		"token_policies": w.auth, "audience": "vault://issuer", "token_ttl": "1m",
 	}, but))
 }
@@ -114,7 +113,7 @@ func with(base, but map[string]any) map[string]any {
 	return base
 }
 
-func (w *world) account(namespace, name string, labels map[string]string) {
+func (w *world) makeAccount(namespace, name string, labels map[string]string) {
 	w.t.Helper()
 	ctx := engine.AllowWrites(w.t.Context())
 	_, err := w.client.CoreV1().ServiceAccounts(namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
@@ -165,7 +164,7 @@ func (w *world) spec() *assertdenied.Spec {
 	s.RootMount = w.pki[:len(w.pki)-len("int")] + "root"
 	s.Login = &assertdenied.Login{
 		Mount: w.auth, Role: "issuer", Audience: "vault://issuer",
-		ServiceAccount: assertdenied.Account{Namespace: w.namespace, Name: account},
+		ServiceAccount: assertdenied.Account{Namespace: w.namespace, Name: w.account},
 	}
 	s.Sign = &assertdenied.Sign{Path: w.pki + "/sign/web", Name: host, MaxTTL: engine.Duration(24 * 3600e9), KeyType: "ec"}
 	s.Dial = &assertdenied.Dial{URL: "https://" + host}
