@@ -297,6 +297,7 @@ func TestRefusedForAnotherReason(t *testing.T) {
 			s.Attempts = []assertdenied.Attempt{{Name: "elsewhere", Login: &assertdenied.LoginAttempt{Namespace: w.elsewhere}, Answer: "is not welcome"}}
 		}, "", []string{}},
 		{"another trust", func(s *assertdenied.Spec, _ *vaulttest.Proxy) { s.Dial.Trust = tlstest.NewCA(t, "Another").PEM() }, "trusted is CN=Another", nil},
+		{"neither", func(s *assertdenied.Spec, _ *vaulttest.Proxy) { s.Login.Role, s.Dial.Address = "isuer", "127.0.0.1:1" }, `invalid role name "isuer"; and control: https://hello.example.local/`, nil},
 		{"nobody there", func(s *assertdenied.Spec, _ *vaulttest.Proxy) { s.Dial.Address = "127.0.0.1:1" }, "connection refused", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

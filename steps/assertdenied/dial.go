@@ -166,7 +166,7 @@ func (d *dialler) judge(v *verdict, trust *tlskit.Trust, now time.Time, conn *tl
 		}
 		v.record.Answer, v.have = f.Reason, f.Reason
 		if v.record.Refused = refusedFor(err, trust == d.trust); !v.record.Refused {
-			v.advice = "it was refused, but not for this reason"
+			v.advice = "it was refused, but for another reason, which may go away"
 		}
 	default:
 		return err

@@ -61,7 +61,7 @@ func (v *verdict) judge(a answer, expected []evidence.Refusal) {
 	v.record.Refused = !a.granted && slices.ContainsFunc(expected, func(r evidence.Refusal) bool { return r.Matches(a.status, a.text) })
 	v.have, v.want = a.String(), wanted(expected)
 	if !v.record.Refused && !a.granted {
-		v.advice = "it was refused, but not for this reason, so the reason may go away: " + v.advice
+		v.advice = "it was refused, but for another reason, which may go away; if these are the words of another version of Vault for it, give them as the attempt's answer"
 	}
 }
 

@@ -53,13 +53,13 @@ func TestJudge(t *testing.T) {
 	}{
 		"right":           {answer{status: 403, text: "namespace not authorized"}, []evidence.Refusal{wrongNamespace}, true, ""},
 		"the second":      {answer{status: 403, text: "namespace not authorized"}, []evidence.Refusal{wrongAccount, wrongNamespace}, true, ""},
-		"another":         {answer{status: 403, text: "permission denied"}, []evidence.Refusal{wrongNamespace}, false, "not for this reason, so the reason may go away: tighten"},
-		"could not tell":  {answer{status: 403, text: "namespace not authorized err=no server"}, []evidence.Refusal{wrongNamespace}, false, "not for this reason"},
-		"another status":  {answer{status: 400, text: "permission denied"}, []evidence.Refusal{noPermission}, false, "not for this reason"},
-		"a dead token":    {answer{status: 403, text: "permission denied; invalid token"}, []evidence.Refusal{noPermission}, false, "not for this reason"},
+		"another":         {answer{status: 403, text: "permission denied"}, []evidence.Refusal{wrongNamespace}, false, "for another reason, which may go away"},
+		"could not tell":  {answer{status: 403, text: "namespace not authorized err=no server"}, []evidence.Refusal{wrongNamespace}, false, "for another reason"},
+		"another status":  {answer{status: 400, text: "permission denied"}, []evidence.Refusal{noPermission}, false, "for another reason"},
+		"a dead token":    {answer{status: 403, text: "permission denied; invalid token"}, []evidence.Refusal{noPermission}, false, "for another reason"},
 		"granted":         {answer{status: 200, text: "permission denied", granted: true}, []evidence.Refusal{{Status: 200, Text: "permission denied"}}, false, "tighten"},
 		"a name":          {answer{status: 400, text: "common name x.y not allowed by this role"}, []evidence.Refusal{wrongName}, true, ""},
-		"nothing to meet": {answer{status: 403, text: "permission denied"}, nil, false, "not for this reason"},
+		"nothing to meet": {answer{status: 403, text: "permission denied"}, nil, false, "for another reason"},
 	} {
 		v := &verdict{rule: "r", advice: "tighten"}
 		v.judge(c.answer, c.expected)

@@ -1,8 +1,8 @@
 package assertdenied
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -22,27 +22,22 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 			requests = append(requests, a)
 		}
 	}
-	var errs []error
+	var vault, server error // neither says anything about the other
 	if s.Login != nil {
-		errs = append(errs, p.tryVault(ctx, requests))
+		vault = p.tryVault(ctx, requests)
 	}
 	if s.Dial != nil {
-		errs = append(errs, p.tryDials(ctx, dials))
+		server = p.tryDials(ctx, dials)
 	}
-	return p.outputs(), p.findings(), first(errs)
+	return p.outputs(), p.findings(), both(vault, server)
 }
 
-// first returns the first error; others that say the same of another part are
-// joined to it without losing its hint.
-func first(errs []error) error {
-	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-	switch len(errs) {
-	case 0:
-		return nil
-	case 1:
-		return errs[0]
+// both joins two errors with the hint of the first.
+func both(a, b error) error {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
 	}
-	return engine.WithHint(errors.Join(errs...), engine.HintOf(errs[0]))
+	return engine.WithHint(fmt.Errorf("%w; and %w", a, b), engine.HintOf(a))
 }
 
 // A proof is one run of the attempts.
