@@ -5,6 +5,7 @@ package steps
 import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/applymanifest"
+	"github.com/ztplan/ztplan/steps/assertdenied"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/curltls"
 	"github.com/ztplan/ztplan/steps/helminstall"
@@ -26,6 +27,7 @@ func All() []*engine.Kind {
 		k8sauth.Kind,
 		applymanifest.Kind,
 		assertrotation.Kind,
+		assertdenied.Kind,
 		curltls.Kind,
 	}
 }

@@ -157,8 +157,7 @@ func (c *Collector) record(e engine.Event) {
 	case RecordDenial:
 		var d Denial
 		if err = convert(e.Data, &d); err == nil {
-			d.At = d.At.UTC()
-			c.doc.Denials = append(c.doc.Denials, DenialRecord{e.Step, d})
+			err = c.denial(e.Step, d)
 		}
 	case RecordChart:
 		var ch Chart
@@ -216,6 +215,28 @@ func (c *Collector) handshake(step string, h Handshake) error {
 	out.Handshake.Trust, out.Handshake.Certificate = nil, Certificate{}
 	out.At = h.At.UTC()
 	c.doc.Handshakes = append(c.doc.Handshakes, out)
+	return nil
+}
+
+func (c *Collector) denial(step string, d Denial) error {
+	out := DenialRecord{Step: step, Denial: d}
+	var err error
+	if out.Trust, err = c.certificates(d.Trust); err != nil {
+		return err
+	}
+	if out.ControlTrust, err = c.certificates(d.ControlTrust); err != nil {
+		return err
+	}
+	if d.Certificate != nil {
+		ref, err := c.presented(*d.Certificate)
+		if err != nil {
+			return err
+		}
+		out.Certificate = &ref
+	}
+	out.Denial.Trust, out.Denial.ControlTrust, out.Denial.Certificate = nil, nil, nil
+	out.At, out.Clock = d.At.UTC(), d.Clock.UTC()
+	c.doc.Denials = append(c.doc.Denials, out)
 	return nil
 }
 

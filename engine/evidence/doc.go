@@ -29,7 +29,8 @@
 //	rotations     what assertRotation measured: hops, rules with limit and
 //	              measurement, every sample of every endpoint.
 //	handshakes    what curlTLS saw.
-//	denials       what had to be refused, and the refusals.
+//	denials       what had to be refused, the refusals, and what was granted just
+//	              before under the same conditions.
 //	records       what steps put on record beyond these, as it is.
 //	certificates  every public certificate that appears, once. Others refer to
 //	              it by fingerprint.

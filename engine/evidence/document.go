@@ -139,10 +139,13 @@ type HandshakeRecord struct {
 	Certificate CertificateRef `json:"certificate"`
 }
 
-// A DenialRecord is a Denial and the step that put it on record.
+// A DenialRecord is a Denial with references in place of certificates.
 type DenialRecord struct {
 	Step string `json:"step"`
 	Denial
+	Certificate  *CertificateRef `json:"certificate,omitempty"`  // what was signed, or what the server showed
+	Trust        []string        `json:"trust,omitempty"`        // fingerprints of the roots that must not be led to
+	ControlTrust []string        `json:"controlTrust,omitempty"` // fingerprints of the roots that are
 }
 
 // A ChartRecord is a Chart and the step that put it on record.

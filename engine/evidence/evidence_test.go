@@ -47,7 +47,7 @@ func TestGolden(t *testing.T) {
 	}
 	for name, failures := range map[string]int{"passed": 0, "failed": 4} {
 		t.Run(name, func(t *testing.T) {
-			got := encoded(t, collect(t, newWorld(t).events(failures)))
+			got := encoded(t, collect(t, newWorld(t).events(t, failures)))
 			d, checks := evidence.Verify(got)
 			if p := problems(checks); p != nil {
 				t.Fatalf("it does not verify:\n%s", strings.Join(p, "\n"))
@@ -81,9 +81,9 @@ func TestGolden(t *testing.T) {
 
 // Every certificate is on record once, and no record holds a copy.
 func TestCertificatesOnce(t *testing.T) {
-	b := encoded(t, collect(t, newWorld(t).events(0)))
-	if got := bytes.Count(b, []byte("BEGIN CERTIFICATE")); got != 4 {
-		t.Errorf("%d certificates, want 4: root, intermediate, old and new", got)
+	b := encoded(t, collect(t, newWorld(t).events(t, 0)))
+	if got := bytes.Count(b, []byte("BEGIN CERTIFICATE")); got != 5 {
+		t.Errorf("%d certificates, want 5: root, intermediate, old, new and impostor", got)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestEveryFlipIsFound(t *testing.T) {
 func small(t *testing.T, failures int) *evidence.Document {
 	t.Helper()
 	w := newWorld(t)
-	events := w.events(failures)
+	events := w.events(t, failures)
 	for i := range events {
 		r, ok := events[i].Data.(evidence.Rotation)
 		if !ok {
@@ -264,7 +264,8 @@ func TestResealedForgeries(t *testing.T) {
 		".rotations[0].rules[0].saw", ".rotations[0].rules[0].holds", ".rotations[0].rules[1].saw", ".rotations[0].rules[2].saw", ".rotations[0].rules[2].holds",
 		".rotations[0].rules[3].saw", ".rotations[0].rules[3].limit", ".rotations[0].hops[7].name", ".rotations[0].step",
 		".handshakes[0].certificate.fingerprint", ".handshakes[0].status", ".handshakes[0].rules[0].holds", ".handshakes[0].rules[0].saw", ".handshakes[0].url",
-		".denials[0].refused", ".denials[0].step", ".charts[0].step",
+		".denials[0].refused", ".denials[0].step", ".denials[1].refused", ".denials[1].status", ".denials[1].answer", ".denials[1].method", ".denials[1].expected[0].status", ".denials[1].expected[0].text",
+		".denials[2].status", ".denials[3].status", ".denials[4].refused", ".denials[4].certificate.fingerprint", ".denials[5].refused", ".denials[5].server", ".denials[5].trust[0]", ".denials[5].controlTrust[0]", ".denials[6].refused", ".denials[6].trust[0]", ".charts[0].step",
 		".run.result", ".run.mode", ".run.ended", ".schema", ".digests.overall", ".digests.algorithm", ".digests.sections[0].name",
 		".steps[0].state", ".steps[0].seconds", ".steps[0].retries", ".steps[0].began", ".steps[0].edits[0].applied", ".steps[3].findings[0].holds", ".steps[1].needs[0]",
 		".summary.proved", ".summary.edits", ".summary.failed", ".summary.wallSeconds", ".summary.criticalSeconds", ".summary.criticalPath[0]",
@@ -298,7 +299,7 @@ func TestResealedForgeries(t *testing.T) {
 
 // Bytes around, within and beside the document are found.
 func TestForm(t *testing.T) {
-	good := encoded(t, collect(t, newWorld(t).events(0)))
+	good := encoded(t, collect(t, newWorld(t).events(t, 0)))
 	for name, bad := range map[string][]byte{
 		"empty":         nil,
 		"not json":      []byte("hello"),

@@ -155,7 +155,8 @@ func (w *world) rotation(failures int) evidence.Rotation {
 
 // events is a run: a chart, a root, a page, a rotation that has failures, and
 // what comes after it.
-func (w *world) events(failures int) []engine.Event {
+func (w *world) events(t *testing.T, failures int) []engine.Event {
+	t.Helper()
 	last := engine.ActionProved
 	if failures > 0 {
 		last = engine.ActionFail
@@ -213,6 +214,11 @@ func (w *world) events(failures int) []engine.Event {
 		list = append(list,
 			engine.Event{Time: after(7.1), Action: engine.ActionStart, Step: "denied"},
 			engine.Event{Time: after(7.3), Action: engine.ActionEvidence, Step: "denied", Name: evidence.RecordDenial, Data: evidence.Denial{What: "a certificate for evil.example.org", Refused: true, By: "Vault", Answer: "common name evil.example.org not allowed by this role", At: after(7.2)}},
+		)
+		for _, d := range w.denials(t) {
+			list = append(list, engine.Event{Time: after(7.3), Action: engine.ActionEvidence, Step: "denied", Name: evidence.RecordDenial, Data: d})
+		}
+		list = append(list,
 			engine.Event{Time: after(7.3), Action: engine.ActionEvidence, Step: "denied", Name: "audit", Data: map[string]any{"lines": 3}},
 			engine.Event{Time: after(7.3), Action: engine.ActionFinding, Step: "denied", Path: "a foreign name is refused"},
 			engine.Event{Time: after(7.4), Action: engine.ActionProved, Step: "denied", Seconds: 0.3},

@@ -95,15 +95,6 @@ type Handshake struct {
 	At          time.Time   `json:"at"`
 }
 
-// A Denial is something that had to be refused.
-type Denial struct {
-	What    string    `json:"what"`
-	Refused bool      `json:"refused"`
-	By      string    `json:"by"`     // who answered
-	Answer  string    `json:"answer"` // the refusal, word for word, redacted
-	At      time.Time `json:"at"`
-}
-
 // A Chart is what helmInstall installed.
 type Chart struct {
 	Name       string `json:"name"`

@@ -22,7 +22,7 @@ import (
 // schemas/evidence.schema.json is what the types and their comments say.
 func TestSchema(t *testing.T) {
 	docs := make(map[string]string)
-	for _, file := range []string{"document.go", "records.go", "../event.go"} {
+	for _, file := range []string{"document.go", "records.go", "denials.go", "../event.go"} {
 		comments(t, file, docs)
 	}
 	g := schemaMaker{docs: docs, defs: map[string]any{}}
@@ -144,6 +144,8 @@ func (g schemaMaker) value(t reflect.Type) map[string]any {
 		return map[string]any{"type": "integer"}
 	case reflect.Float64:
 		return map[string]any{"type": "number"}
+	case reflect.Pointer:
+		return g.value(t.Elem())
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": g.value(t.Elem())}
 	case reflect.Map:

@@ -388,29 +388,6 @@ func (v *verifier) charts() Check {
 	return c
 }
 
-func (v *verifier) denials() Check {
-	c := Check{Name: "denials", Did: Count(len(v.doc.Denials), "denial") + "; what was refused has an answer"}
-	last := make(map[string]DenialRecord)
-	for _, r := range v.doc.Denials {
-		v.known(&c, r.Step)
-		v.within(&c, "the denial "+r.What, r.At)
-		if r.What == "" {
-			c.add("step %s: a denial does not say of what", r.Step)
-		}
-		if r.Refused && r.Answer == "" {
-			c.add("step %s: %s was refused without an answer", r.Step, r.What)
-		}
-		last[r.Step+"\x00"+r.What] = r
-	}
-	for _, r := range last {
-		if !r.Refused && v.states[r.Step] == "proved" {
-			c.add("step %s is proved, but %s was not refused", r.Step, r.What)
-		}
-	}
-	slices.Sort(c.Problems)
-	return c
-}
-
 // references: nothing is on record that nothing refers to, and the reverse.
 func (v *verifier) references() Check {
 	c := Check{Name: "references", Did: "every certificate belongs to a measurement, every record to a step"}

@@ -253,15 +253,16 @@ const runLimit = 90 * time.Second
 
 const planFile = "plans/lab.yaml"
 
-// run, dryRun and check leave out the assertion that triggers a renewal.
+// run, dryRun and check leave out the assertions that write: one triggers a
+// renewal, one logs in and has certificates signed.
 func (w *world) run(more ...string) *outcome {
-	return w.do(nil, append([]string{"run", planFile, "--skip", "rotation,site-after"}, more...)...)
+	return w.do(nil, append([]string{"run", planFile, "--skip", "rotation,site-after,denials"}, more...)...)
 }
 
 func (w *world) dryRun() *outcome { return w.do(nil, "run", planFile, "--dry-run") }
 
 func (w *world) check(more ...string) *outcome {
-	return w.do(nil, append([]string{"status", planFile, "--skip", "rotation,site-after"}, more...)...)
+	return w.do(nil, append([]string{"status", planFile, "--skip", "rotation,site-after,denials"}, more...)...)
 }
 
 // must fails the test unless the invocation ended with code.

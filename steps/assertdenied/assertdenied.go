@@ -1,0 +1,238 @@
+// Package assertdenied tries what must not be possible and checks that each
+// attempt is refused, for the right reason.
+//
+// # What it tries
+//
+// A refusal alone proves little: a sealed Vault, a wrong path and a dead token
+// refuse as well. So the legitimate request comes first and must be granted
+// (the control), and an attempt is that request with one thing changed:
+//
+//   - login: the ServiceAccount, its namespace, or the audience of its token;
+//   - sign: the names in the request, or a life beyond the maximum, asked for as
+//     a ttl and as a date (not_after);
+//   - access: a path that the token's policies must not reach. Vault is asked to
+//     read it, and what the token may do there (sys/capabilities-self); that the
+//     path exists and the token is alive is shown by Vault's help;
+//   - dial: the trust, or the clock of the client.
+//
+// Without a list of attempts, those follow from what is given: login, sign and
+// dial. Nothing counts as refused but the status and the words that Vault has
+// for exactly this reason. Another refusal breaks the rule as a grant does, and
+// what keeps from asking (a sealed Vault, no connection) is an error.
+//
+// # Lifetimes
+//
+// Vault does not refuse a ttl beyond the maximum, it shortens it with a warning.
+// What is asserted is that nobody gets more: the certificate that comes back is
+// measured, and what it is backdated by does not count. A date is another way
+// to ask, and before 1.19.19, 1.20.13, 1.21.8 and 2.0.3 Vault did not compare it with
+// the maximum (hashicorp/vault#29928). There only a policy helps:
+//
+//	denied_parameters = { "not_after" = [] }
+//
+// # Dials
+//
+// Vault refuses logins and requests by itself. A dial is refused by the client,
+// here the verification of crypto/x509. So these attempts say something about what
+// the server shows: that it leads to the key of the trusted root and not only to
+// its name, and that its certificate ends when it says (the client's clock is
+// put after that; nobody's certificate expires). That other clients verify as
+// strictly they cannot say.
+//
+// # What it writes
+//
+// Tokens of ServiceAccounts (TokenRequest; they live for ten minutes, only in
+// memory), which needs create on serviceaccounts/token; a ServiceAccount without any
+// rights where an attempt names one that does not exist, removed again at once;
+// certificates with throw-away keys that never leave memory. A control lives for
+// a minute; what lives longer is revoked if vault.token allows it, which is used
+// for nothing else. Vault tokens are revoked at the end.
+package assertdenied
+
+import (
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+// Kind is the kind assertDenied. It is tried once: what was granted once was
+// granted.
+var Kind = engine.NewProof("assertDenied", engine.Policy{
+	Timeout:  2 * time.Minute,
+	Attempts: 1,
+	Delay:    time.Second,
+	Backoff:  2,
+	MaxDelay: 10 * time.Second,
+}, func() *Spec {
+	return &Spec{Vault: vaultkit.DefaultConnection(), RootMount: "pki"}
+})
+
+// Spec holds the inputs.
+type Spec struct {
+	// Vault is where Vault is. Its token is only used to revoke certificates
+	// that the proof was given; attempts use tokens of their own.
+	Vault vaultkit.Connection `yaml:"vault"`
+
+	// Login is the legitimate login, the control of the attempts to log in.
+	Login *Login `yaml:"login"`
+
+	// Sign is the legitimate request for a certificate, made with the token of
+	// login.
+	Sign *Sign `yaml:"sign"`
+
+	// Dial is the legitimate connection to a server.
+	Dial *Dial `yaml:"dial"`
+
+	// RootMount is the PKI engine with the root, which the attempts that follow
+	// from login try to reach.
+	RootMount string `yaml:"rootMount" check:"nonempty"`
+
+	// Attempts are what must be refused. By default: with login, another
+	// ServiceAccount, namespace and audience, and the policies' bounds; with
+	// sign, a foreign name and a life beyond the maximum; with dial, another
+	// root and a clock after the certificate's end.
+	Attempts []Attempt `yaml:"attempts"`
+}
+
+// Login is a login to Vault that is allowed.
+type Login struct {
+	// Mount is the path of the Kubernetes auth method, without "auth/" before it;
+	// by default kubernetes.
+	Mount string `yaml:"mount"`
+
+	// Role is the role that is logged in to.
+	Role string `yaml:"role" check:"required"`
+
+	// Audience is what the ServiceAccount's token is made for: cert-manager's is
+	// "vault://NAME" for a ClusterIssuer and "vault://NAMESPACE/NAME" for an
+	// Issuer.
+	Audience string `yaml:"audience" check:"required"`
+
+	// ServiceAccount is the identity that may log in.
+	ServiceAccount Account `yaml:"serviceAccount" check:"required"`
+}
+
+// An Account names a ServiceAccount.
+type Account struct {
+	// Namespace is the ServiceAccount's namespace.
+	Namespace string `yaml:"namespace" check:"required"`
+
+	// Name is the ServiceAccount's name.
+	Name string `yaml:"name" check:"required"`
+}
+
+func (a Account) String() string { return a.Namespace + "/" + a.Name }
+
+// Sign is a request for a certificate that is allowed.
+type Sign struct {
+	// Path is where certificates are signed, as in cert-manager's
+	// spec.vault.path: pki_int/sign/ROLE.
+	Path string `yaml:"path" check:"required"`
+
+	// Name is a DNS name that the role allows. The control asks for a
+	// certificate for it that lives for a minute.
+	Name string `yaml:"name" check:"required"`
+
+	// MaxTTL is the longest life that anybody may get, usually the role's maxTTL.
+	MaxTTL engine.Duration `yaml:"maxTTL" check:"required,min=2m"`
+
+	// KeyType is the type of the keys in the requests: rsa (the default), or ec
+	// for roles that want that.
+	KeyType string `yaml:"keyType" check:"oneof=rsa|ec"`
+}
+
+// Dial is a connection that is allowed.
+type Dial struct {
+	// URL is what is asked for, such as https://hello.example.local/. Its host is
+	// the server name (SNI) and the name that the certificate must have.
+	URL string `yaml:"url" check:"required"`
+
+	tlskit.Target     `yaml:",inline"`
+	tlskit.TrustInput `yaml:",inline"`
+}
+
+// An Attempt is something that must be refused: one of login, sign, access and
+// dial, with what differs from the legitimate request.
+type Attempt struct {
+	// Name says what is tried, for the reader: "another namespace".
+	Name string `yaml:"name" check:"required"`
+
+	// Login tries to log in as somebody else.
+	Login *LoginAttempt `yaml:"login"`
+
+	// Sign asks for a certificate that must not be given.
+	Sign *SignAttempt `yaml:"sign"`
+
+	// Access tries to use a path of Vault with the token of the legitimate login.
+	Access *AccessAttempt `yaml:"access"`
+
+	// Dial connects in a way that must fail.
+	Dial *DialAttempt `yaml:"dial"`
+
+	// Answer is what Vault's refusal says when its words have changed since the
+	// list that this kind knows; the status must be 400 or 403. It must be the
+	// whole message, its end after a space, or its beginning before a colon. Not
+	// for a dial.
+	Answer string `yaml:"answer"`
+}
+
+// A LoginAttempt says who logs in. What is left out is as in the legitimate
+// login; something must differ.
+type LoginAttempt struct {
+	// Namespace of the ServiceAccount. One of the same name is made there for the
+	// time of the attempt if there is none.
+	Namespace string `yaml:"namespace"`
+
+	// ServiceAccount is the name of the ServiceAccount, made for the time of the
+	// attempt if there is none.
+	ServiceAccount string `yaml:"serviceAccount"`
+
+	// Audience of its token.
+	Audience string `yaml:"audience"`
+}
+
+// A SignAttempt says what is asked for: names, or ttl, or notAfter.
+type SignAttempt struct {
+	// Names are DNS names that the role must not allow. The first is the common
+	// name, too. One foreign name is enough to be refused: give each an attempt.
+	Names []string `yaml:"names"`
+
+	// TTL is a life beyond the maximum, asked for as ttl. It must end before the
+	// issuer does, or the refusal is about that.
+	TTL engine.Duration `yaml:"ttl" check:"min=0s"`
+
+	// NotAfter is a life beyond the maximum, asked for as a date (not_after).
+	NotAfter engine.Duration `yaml:"notAfter" check:"min=0s"`
+}
+
+// An AccessAttempt says what is reached for.
+type AccessAttempt struct {
+	// Path is a path of Vault's API without /v1/ before it. It must exist, and must not be
+	// one that Vault shows to everybody, such as pki/ca/pem.
+	Path string `yaml:"path" check:"required"`
+}
+
+// A DialAttempt says how the client connects: trust, or expired.
+type DialAttempt struct {
+	// Trust is whom the client trusts instead: CA certificates in PEM, "system"
+	// for the roots of the operating system, or "impostor" for a root made for the
+	// attempt that has the name of the trusted one and another key.
+	Trust string `yaml:"trust"`
+
+	// Expired puts the client's clock after the end of the server's certificate.
+	Expired bool `yaml:"expired"`
+}
+
+// Outputs holds what was seen.
+type Outputs struct {
+	// Attempts is how many attempts were made.
+	Attempts int `yaml:"attempts"`
+
+	// Refused is how many of them were refused for the right reason.
+	Refused int `yaml:"refused"`
+
+	// Refusals lists them with the answers, in the order of the attempts.
+	Refusals []string `yaml:"refusals"`
+}

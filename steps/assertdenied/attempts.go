@@ -1,0 +1,111 @@
+package assertdenied
+
+import (
+	"cmp"
+	"strings"
+)
+
+// impostor is the value of DialAttempt.Trust that stands for a root made for the
+// attempt.
+const impostor = "impostor"
+
+// Nobody owns a name below .invalid (RFC 2606 section 2).
+const (
+	foreignName     = "foreign.invalid"
+	foreignAudience = "https://another.invalid"
+)
+
+func (l Login) mount() string { return cmp.Or(l.Mount, "kubernetes") }
+
+// as returns who logs in, and with which audience.
+func (l Login) as(a LoginAttempt) (Account, string) {
+	return Account{
+		Namespace: cmp.Or(a.Namespace, l.ServiceAccount.Namespace),
+		Name:      cmp.Or(a.ServiceAccount, l.ServiceAccount.Name),
+	}, cmp.Or(a.Audience, l.Audience)
+}
+
+// split returns mount and role of the path.
+func (g Sign) split() (mount, role string) {
+	mount, role, _ = strings.Cut(g.Path, "/sign/")
+	return mount, role
+}
+
+// attempts returns what is tried: what the plan lists, or what follows from the
+// legitimate requests.
+func (s *Spec) attempts() []Attempt {
+	if len(s.Attempts) > 0 {
+		return s.Attempts
+	}
+	var list []Attempt
+	if s.Login != nil {
+		list = append(list, s.Login.attempts()...)
+	}
+	if s.Login != nil && s.Sign != nil {
+		list = append(list, s.Sign.attempts()...)
+	}
+	if s.Login != nil {
+		list = append(list, s.bounds()...)
+	}
+	if s.Dial != nil {
+		list = append(list,
+			Attempt{Name: "another root", Dial: &DialAttempt{Trust: impostor}},
+			Attempt{Name: "an expired certificate", Dial: &DialAttempt{Expired: true}},
+		)
+	}
+	return list
+}
+
+func (l Login) attempts() []Attempt {
+	name, namespace := "default", "default"
+	if l.ServiceAccount.Name == name {
+		name = "ztplan-denied"
+	}
+	if l.ServiceAccount.Namespace == namespace {
+		namespace = "kube-public"
+	}
+	return []Attempt{
+		{Name: "another ServiceAccount", Login: &LoginAttempt{ServiceAccount: name}},
+		{Name: "another namespace", Login: &LoginAttempt{Namespace: namespace}},
+		{Name: "another audience", Login: &LoginAttempt{Audience: foreignAudience}},
+	}
+}
+
+func (g Sign) attempts() []Attempt {
+	return []Attempt{
+		{Name: "a foreign name", Sign: &SignAttempt{Names: []string{foreignName}}},
+		{Name: "a ttl beyond the maximum", Sign: &SignAttempt{TTL: 2 * g.MaxTTL}},
+		{Name: "a date beyond the maximum", Sign: &SignAttempt{NotAfter: 2 * g.MaxTTL}},
+	}
+}
+
+// bounds are the paths by which a token could give itself more.
+func (s *Spec) bounds() []Attempt {
+	paths := []string{
+		s.RootMount + "/root/generate/internal",
+		s.RootMount + "/root/sign-intermediate",
+	}
+	if s.Sign != nil {
+		mount, role := s.Sign.split()
+		paths = append(paths, mount+"/roles/"+role)
+	}
+	paths = append(paths, "auth/"+s.Login.mount()+"/role/"+s.Login.Role, "sys/policies/acl/default")
+	list := make([]Attempt, len(paths))
+	for i, p := range paths {
+		list[i] = Attempt{Name: "access to " + p, Access: &AccessAttempt{Path: p}}
+	}
+	return list
+}
+
+// method names what kind of attempt it is, for the evidence.
+func (a Attempt) method() string {
+	switch {
+	case a.Login != nil:
+		return "login"
+	case a.Sign != nil:
+		return "sign"
+	case a.Access != nil:
+		return "access"
+	}
+	return "dial"
+}

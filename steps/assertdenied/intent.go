@@ -1,0 +1,95 @@
+package assertdenied
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// later stands for an input that other steps have yet to give.
+const later = "(known later)"
+
+// Intent says what Prove would do.
+func (s *Spec) Intent() []string {
+	s = s.readable()
+	var lines []string
+	if l := s.Login; l != nil {
+		lines = append(lines, fmt.Sprintf("control: log in to auth/%s as ServiceAccount %s with role %s and audience %s", l.mount(), l.ServiceAccount, l.Role, l.Audience))
+	}
+	if g := s.Sign; g != nil {
+		lines = append(lines, fmt.Sprintf("control: have %s sign a certificate for %s that lives for %s, with a key that is thrown away", g.Path, g.Name, controlTTL))
+	}
+	if d := s.Dial; d != nil {
+		name := cmp.Or(d.URL, later)
+		if u, err := tlskit.ParseURL(d.URL); err == nil {
+			name = u.String()
+		}
+		lines = append(lines, fmt.Sprintf("control: connect for %s to %s and verify the certificate against the given trust", name, d.Where()))
+	}
+	for _, a := range s.attempts() {
+		lines = append(lines, fmt.Sprintf("assert that %s is refused: %s", a.Name, s.describe(a)))
+	}
+	return lines
+}
+
+// describe says what an attempt does.
+func (s *Spec) describe(a Attempt) string {
+	switch {
+	case a.Login != nil && s.Login != nil:
+		who, audience := s.Login.as(*a.Login)
+		return fmt.Sprintf("log in with role %s as ServiceAccount %s with audience %s", s.Login.Role, who, audience)
+	case a.Sign != nil && s.Sign != nil:
+		return s.Sign.describe(*a.Sign)
+	case a.Access != nil:
+		return "read " + a.Access.Path + ", and ask what is allowed there"
+	case a.Dial != nil && a.Dial.Expired:
+		return "connect with a clock after the end of the server's certificate"
+	case a.Dial != nil && a.Dial.Trust == impostor:
+		return "connect and trust a root of the same name with another key"
+	case a.Dial != nil:
+		return "connect and trust somebody else"
+	}
+	return later
+}
+
+// readable is the spec with words for what is not known yet.
+func (s *Spec) readable() *Spec {
+	c := *s
+	fill(&c.RootMount)
+	if s.Login != nil {
+		l := *s.Login
+		fill(&l.Role, &l.Audience, &l.ServiceAccount.Namespace, &l.ServiceAccount.Name)
+		c.Login = &l
+	}
+	if s.Sign != nil {
+		g := *s.Sign
+		if g.Path == "" {
+			g.Path = later + "/sign/" + later
+		}
+		fill(&g.Name)
+		c.Sign = &g
+	}
+	return &c
+}
+
+func fill(texts ...*string) {
+	for _, t := range texts {
+		if *t == "" {
+			*t = later
+		}
+	}
+}
+
+func (g Sign) describe(a SignAttempt) string {
+	switch {
+	case len(a.Names) > 0:
+		return fmt.Sprintf("have %s sign a certificate for %s", g.Path, strings.Join(a.Names, ", "))
+	case g.MaxTTL == 0:
+		return fmt.Sprintf("have %s sign a certificate that lives longer than the maximum, which is known later", g.Path)
+	case a.TTL != 0:
+		return fmt.Sprintf("have %s sign a certificate that lives for %s (ttl), longer than %s", g.Path, a.TTL, g.MaxTTL)
+	}
+	return fmt.Sprintf("have %s sign a certificate that lives for %s (not_after), longer than %s", g.Path, a.NotAfter, g.MaxTTL)
+}

@@ -1,0 +1,172 @@
+package assertdenied
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+// A visitor makes the attempts that Vault must refuse.
+type visitor struct {
+	*proof
+	anybody *vaultkit.Client // without a token
+	cluster kubernetes.Interface
+	us      *vaultkit.Client // with the token of the legitimate login
+	control string           // what the legitimate login was given
+	signed  *control         // the legitimate certificate
+}
+
+// tryVault logs in and makes the attempts to log in, to have signed and to
+// access.
+func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
+	v := &visitor{proof: p}
+	if err := v.connect(ctx); err != nil {
+		return err
+	}
+	grant, err := v.logIn(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.logOut(ctx, grant)
+	if p.spec.Sign != nil {
+		if err := v.signControl(ctx); err != nil {
+			return err
+		}
+	}
+	for _, a := range attempts {
+		if err := v.attempt(ctx, a); err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+	}
+	return nil
+}
+
+func (v *visitor) connect(ctx context.Context) error {
+	cluster, err := kubekit.Connect(ctx, v.env)
+	if err != nil {
+		return err
+	}
+	v.cluster = cluster.Client()
+	v.anybody, err = vaultkit.ConnectServer(ctx, v.env, v.spec.Vault.Server)
+	return err
+}
+
+func (v *visitor) attempt(ctx context.Context, a Attempt) error {
+	switch {
+	case a.Login != nil:
+		return v.tryLogin(ctx, a)
+	case a.Sign != nil:
+		return v.trySign(ctx, a)
+	}
+	return v.tryAccess(ctx, a)
+}
+
+// logIn is the legitimate login.
+func (v *visitor) logIn(ctx context.Context) (vaultkit.Grant, error) {
+	l := v.spec.Login
+	v.env.Statusf("logging in as %s", l.ServiceAccount)
+	what := fmt.Sprintf("ServiceAccount %s logs in with role %s", l.ServiceAccount, l.Role)
+	jwt, err := v.token(ctx, v.cluster, l.ServiceAccount, l.Audience)
+	if err != nil {
+		return vaultkit.Grant{}, noControl(what, err)
+	}
+	grant, err := v.anybody.Login(ctx, l.mount(), l.Role, jwt)
+	if err != nil {
+		return vaultkit.Grant{}, noControl(what, err)
+	}
+	v.env.Conceal(grant.Token)
+	v.control = describeGrant(grant)
+	v.granted(what, v.control)
+	v.us, err = vaultkit.Connect(ctx, v.env, vaultkit.Connection{Server: v.spec.Vault.Server, Token: grant.Token})
+	return grant, err
+}
+
+func describeGrant(g vaultkit.Grant) string {
+	return fmt.Sprintf("a token with policies %s for %s", strings.Join(g.Policies, ", "), engine.Duration(g.TTL))
+}
+
+// logOut revokes a token. One without the default policy may not revoke itself
+// and lives on for the time that the role gives it.
+func (v *visitor) logOut(ctx context.Context, g vaultkit.Grant) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	c, err := vaultkit.Connect(ctx, v.env, vaultkit.Connection{Server: v.spec.Vault.Server, Token: g.Token})
+	if err == nil {
+		_, err = c.Write(ctx, "auth/token/revoke-self", nil)
+	}
+	if err != nil {
+		v.env.Logf("a token could not be revoked and lives for up to %s: %v", engine.Duration(g.TTL), err)
+	}
+}
+
+// tryLogin logs in as somebody else.
+func (v *visitor) tryLogin(ctx context.Context, a Attempt) error {
+	l := v.spec.Login
+	who, audience := l.as(*a.Login)
+	remove, err := v.borrow(ctx, v.cluster, who)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	jwt, err := v.token(ctx, v.cluster, who, audience)
+	if err != nil {
+		return err
+	}
+	path := "auth/" + l.mount() + "/login"
+	d := v.try(a, "Vault, "+path, fmt.Sprintf("ServiceAccount %s with audience %s was given %s", l.ServiceAccount, l.Audience, v.control))
+	d.advice = l.advice(who, audience)
+	grant, err := v.anybody.Login(ctx, l.mount(), l.Role, jwt)
+	if err == nil {
+		v.env.Conceal(grant.Token)
+		defer v.logOut(ctx, grant)
+		d.judge(answer{status: 200, text: fmt.Sprintf("ServiceAccount %s with audience %s was given %s", who, audience, describeGrant(grant)), granted: true}, a.expect(l.refusals(who, audience)...))
+		v.done(d)
+		return nil
+	}
+	said, err := refusal(err)
+	if err != nil {
+		return err
+	}
+	d.judge(said, a.expect(l.refusals(who, audience)...))
+	v.done(d)
+	return nil
+}
+
+// refusals are Vault's for what differs from the legitimate login. When several
+// things differ, the first that Vault checks and does not let pass answers.
+func (l Login) refusals(who Account, audience string) []evidence.Refusal {
+	var list []evidence.Refusal
+	if audience != l.Audience {
+		list = append(list, wrongAudience)
+	}
+	if who.Name != l.ServiceAccount.Name {
+		list = append(list, wrongAccount)
+	}
+	if who.Namespace != l.ServiceAccount.Namespace {
+		list = append(list, wrongNamespace)
+	}
+	return list
+}
+
+// advice says what to tighten when a login was granted.
+func (l Login) advice(who Account, audience string) string {
+	var list []string
+	role := fmt.Sprintf("auth/%s/role/%s", l.mount(), l.Role)
+	if audience != l.Audience {
+		list = append(list, fmt.Sprintf("set audience of %s to %s", role, l.Audience))
+	}
+	if who.Name != l.ServiceAccount.Name {
+		list = append(list, fmt.Sprintf("set bound_service_account_names of %s to %s", role, l.ServiceAccount.Name))
+	}
+	if who.Namespace != l.ServiceAccount.Namespace {
+		list = append(list, fmt.Sprintf("set bound_service_account_namespaces of %s to %s, without a namespace selector", role, l.ServiceAccount.Namespace))
+	}
+	return strings.Join(list, "; ")
+}

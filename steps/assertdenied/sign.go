@@ -1,0 +1,229 @@
+package assertdenied
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+const (
+	// controlTTL is the life of the legitimate certificate.
+	controlTTL = engine.Duration(time.Minute)
+	// slack is what rounding to seconds can add to a life.
+	slack = 2 * time.Second
+	// mostBackdated is the most by which a certificate may be valid before it was
+	// asked for; Vault's default is 30 seconds.
+	mostBackdated = time.Hour
+	// worthRevoking is the life from which on a certificate is revoked.
+	worthRevoking = 5 * time.Minute
+)
+
+// A control is the legitimate certificate.
+type control struct {
+	key       crypto.Signer
+	text      string
+	backdated time.Duration // by how much Vault lets certificates begin earlier
+}
+
+// signControl has the legitimate certificate signed.
+func (v *visitor) signControl(ctx context.Context) error {
+	g := v.spec.Sign
+	v.env.Statusf("having %s sign for %s", g.Path, g.Name)
+	what := fmt.Sprintf("%s signs a certificate for %s that lives for %s", g.Path, g.Name, controlTTL)
+	key, err := g.newKey()
+	if err != nil {
+		return err
+	}
+	v.signed = &control{key: key}
+	chain, err := v.sign(ctx, []string{g.Name}, map[string]any{"ttl": controlTTL.String()})
+	if vaultkit.Refused(err, "role requires keys of type") {
+		err = engine.WithHint(err, "set sign.keyType to what the role's key_type says")
+	}
+	if err != nil {
+		return noControl(what, err)
+	}
+	defer v.revoke(ctx, chain[0])
+	if v.signed.backdated, err = backdated(chain[0], g.Name); err != nil {
+		return noControl(what, engine.Permanent(err))
+	}
+	v.signed.text = fmt.Sprintf("a certificate for %s with serial %s", g.Name, tlskit.Serial(chain[0]))
+	v.granted(what, v.signed.text)
+	return nil
+}
+
+func (g Sign) newKey() (crypto.Signer, error) {
+	if g.KeyType == "ec" {
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	return rsa.GenerateKey(rand.Reader, 2048)
+}
+
+// backdated returns by how much the control begins before it was asked for. A
+// control that is not as asked cannot be compared with.
+func backdated(c *x509.Certificate, name string) (time.Duration, error) {
+	early := lifetime(c) - controlTTL.Std()
+	switch {
+	case !slices.Contains(c.DNSNames, name):
+		return 0, fmt.Errorf("the certificate is for %s", strings.Join(tlskit.Names(c), ", "))
+	case early < -slack || early > mostBackdated:
+		return 0, fmt.Errorf("the certificate lives for %s", engine.Duration(lifetime(c)))
+	}
+	return max(early, 0), nil
+}
+
+func lifetime(c *x509.Certificate) time.Duration { return c.NotAfter.Sub(c.NotBefore) }
+
+// sign has a certificate signed as cert-manager does, with the names both in the
+// request and in the CSR. It returns the certificate and what leads from it to
+// its root. Warnings of Vault are logged: the certificate says what counts.
+func (v *visitor) sign(ctx context.Context, names []string, with map[string]any) ([]*x509.Certificate, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+	}, v.signed.key)
+	if err != nil {
+		return nil, err
+	}
+	body := map[string]any{
+		"csr":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})),
+		"common_name": names[0], "alt_names": strings.Join(names, ","), "exclude_cn_from_sans": "true",
+	}
+	for name, value := range with {
+		body[name] = value
+	}
+	data, err := v.us.Write(ctx, v.spec.Sign.Path, body)
+	var warned *vaultkit.WarningError
+	if err != nil && !errors.As(err, &warned) {
+		return nil, err
+	}
+	if warned != nil {
+		v.env.Logf("%v", warned)
+	}
+	texts := append([]string{vaultkit.Text(data["certificate"])}, vaultkit.Strings(data["ca_chain"])...)
+	chain, err := tlskit.ParseChain([]byte(strings.Join(texts, "\n")))
+	if err != nil {
+		return nil, fmt.Errorf("%s: what Vault signed: %w", v.spec.Sign.Path, err)
+	}
+	return chain, nil
+}
+
+// trySign asks for a certificate that must not be given.
+func (v *visitor) trySign(ctx context.Context, a Attempt) error {
+	g := v.spec.Sign
+	names, with := []string{g.Name}, map[string]any{"ttl": controlTTL.String()}
+	expected, most := a.expect(wrongName), time.Duration(0)
+	switch s := a.Sign; {
+	case len(s.Names) > 0:
+		names = s.Names
+	case s.TTL != 0:
+		with["ttl"] = s.TTL.String()
+		expected, most = a.expect(), g.MaxTTL.Std()
+	default:
+		delete(with, "ttl")
+		with["not_after"] = v.env.Now().Add(s.NotAfter.Std()).UTC().Format(time.RFC3339)
+		expected, most = a.expect(noPermission), g.MaxTTL.Std()
+	}
+	d := v.try(a, "Vault, "+g.Path, fmt.Sprintf("the token was given %s", v.signed.text))
+	d.advice = g.advice(*a.Sign)
+	chain, err := v.sign(ctx, names, with)
+	if err == nil {
+		defer v.revoke(ctx, chain[0])
+		d.judgeSigned(chain, expected, most, v.signed.backdated)
+		v.done(d)
+		return nil
+	}
+	said, err := refusal(err)
+	if err != nil {
+		return err
+	}
+	d.judge(said, expected)
+	if most > 0 {
+		d.want = wantLife(d.want, most)
+	}
+	if d.record.Refused && said.status == http.StatusForbidden {
+		if err := v.alive(ctx, g.Path); err != nil {
+			return err
+		}
+	}
+	v.done(d)
+	return nil
+}
+
+// judgeSigned judges a certificate that was signed in spite of an attempt. One
+// that lives no longer than the maximum is as good as a refusal of a longer
+// life; there is none that is as good as the refusal of a name.
+func (d *verdict) judgeSigned(chain []*x509.Certificate, expected []evidence.Refusal, most, backdated time.Duration) {
+	c, record := chain[0], tlskit.Record(chain)
+	d.record.Certificate, d.record.Status, d.record.Expected = &record, http.StatusOK, expected
+	d.record.Answer = fmt.Sprintf("a certificate for %s that lives for %s, serial %s",
+		strings.Join(tlskit.Names(c), ", "), engine.Duration(lifetime(c)-backdated), tlskit.Serial(c))
+	d.want, d.have = wanted(expected), "granted: "+d.record.Answer
+	if most == 0 {
+		return
+	}
+	d.want = wantLife(d.want, most)
+	d.record.MaxSeconds = (most + backdated + slack).Seconds()
+	if lifetime(c).Seconds() <= d.record.MaxSeconds {
+		d.record.Refused = true
+		d.record.Answer = "shortened: " + d.record.Answer
+		d.have = d.record.Answer
+	}
+}
+
+func wantLife(refusal string, most time.Duration) string {
+	life := fmt.Sprintf("a life of at most %s", engine.Duration(most))
+	if refusal == "" {
+		return life
+	}
+	return refusal + ", or " + life
+}
+
+// advice says what to tighten when a certificate was given.
+func (g Sign) advice(a SignAttempt) string {
+	mount, role := g.split()
+	switch {
+	case len(a.Names) > 0:
+		return fmt.Sprintf("set allowed_domains of %s/roles/%s, and allow_any_name to false", mount, role)
+	case a.TTL != 0:
+		return fmt.Sprintf("set max_ttl of %s/roles/%s to %s", mount, role, g.MaxTTL)
+	}
+	return fmt.Sprintf(`this Vault does not compare a date with max_ttl (hashicorp/vault#29928): upgrade to 1.19.19, 1.20.13, 1.21.8 or 2.0.3, or deny the parameter in the policy for %s: denied_parameters = { "not_after" = [] }`, g.Path)
+}
+
+// revoke revokes a certificate that lives on, if the plan's token allows it. Its
+// key is gone in any case.
+func (v *visitor) revoke(ctx context.Context, c *x509.Certificate) {
+	if c.NotAfter.Sub(v.env.Now()) < worthRevoking {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	err := errors.New("no vault.token is given")
+	if !v.spec.Vault.Token.IsZero() {
+		var admin *vaultkit.Client
+		if admin, err = vaultkit.Connect(ctx, v.env, v.spec.Vault); err == nil {
+			mount, _ := v.spec.Sign.split()
+			_, err = admin.Write(ctx, mount+"/revoke", map[string]any{"certificate": tlskit.EncodePEM(c)})
+		}
+	}
+	var warned *vaultkit.WarningError
+	if err != nil && !errors.As(err, &warned) {
+		v.env.Logf("certificate %s, whose key was thrown away, is not revoked and lives until %s: %v", tlskit.Serial(c), c.NotAfter.UTC().Format(time.RFC3339), err)
+	}
+}
