@@ -180,6 +180,7 @@ func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {
 			Spec:    func(o run.Outputs) (any, error) { return s.Spec(o) },
 			Preview: func() any { spec, _ := s.Draft(); return spec },
 			Literal: func() any { return s.Literal() },
+			Known:   s.Knows,
 		}
 		if s.When != nil {
 			out[i].When = func(o run.Outputs) (bool, error) { return s.When.Eval(o) }

@@ -19,16 +19,21 @@ type stepRun struct {
 	redactor *Redactor
 	gate     *gate
 	messages chan<- message
+	behind   bool // a dry run, and something differs before this step
 
 	env     engine.Env
 	applied int
 	retries int
 	shown   map[string]bool // paths of edits that were announced
 	waited  string          // what the last wait event said
+	held    *held           // of a peek
 }
 
 func (s *stepRun) emit(ev engine.Event) {
 	ev.Step, ev.Kind = s.node.ID, s.node.Kind.Name
+	if s.held.hold(ev) {
+		return
+	}
 	s.messages <- message{index: s.index, event: &ev}
 }
 
@@ -42,6 +47,9 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 		}
 		out.edits, out.retries = s.applied, s.retries
 	}()
+	if s.behind {
+		return s.peek(ctx, outputs)
+	}
 	if s.node.When != nil {
 		yes, err := s.node.When(outputs)
 		if err != nil {
@@ -55,17 +63,7 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	if err != nil {
 		return s.failed("", err)
 	}
-	s.redactor.AddFrom(spec)
-	s.env = s.opts.Env
-	s.env.Step = s.node.ID
-	s.env.Conceal = s.redactor.Add
-	s.env.Record = func(name string, data any) {
-		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
-	}
-	s.env.Logf = s.says(engine.ActionLog)
-	s.env.Statusf = s.says(engine.ActionStatus)
-	s.env.Warnf = s.says(engine.ActionWarn)
-
+	s.prepare(spec)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.node.Policy.Timeout, errTimeout)
 	defer cancel()
 	switch {
@@ -76,6 +74,20 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	default:
 		return s.converge(ctx, spec)
 	}
+}
+
+// prepare makes the environment of the step.
+func (s *stepRun) prepare(spec any) {
+	s.redactor.AddFrom(spec)
+	s.env = s.opts.Env
+	s.env.Step = s.node.ID
+	s.env.Conceal = s.redactor.Add
+	s.env.Record = func(name string, data any) {
+		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
+	}
+	s.env.Logf = s.says(engine.ActionLog)
+	s.env.Statusf = s.says(engine.ActionStatus)
+	s.env.Warnf = s.says(engine.ActionWarn)
 }
 
 var errTimeout = errors.New("the step's timeout is over")

@@ -64,11 +64,14 @@ func (t *Text) Event(e engine.Event) {
 		if e.Action == engine.ActionChanged {
 			mark = t.style.green("✓")
 		}
-		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(Seconds(e.Seconds))))
+		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(Seconds(e.Seconds)+t.behind(e))))
 	case engine.ActionProved:
 		t.line(t.style.green("✓"), e, fmt.Sprintf("%s %s", t.style.bold("proved"), t.style.dim(Seconds(e.Seconds))))
 		t.findings(e.Step)
 	case engine.ActionPending:
+		if text := t.behind(e); text != "" {
+			t.line(t.style.dim("»"), e, t.style.dim(strings.TrimPrefix(text, ", ")))
+		}
 	case engine.ActionAfter:
 		t.line(t.style.cyan("»"), e, "known after "+strings.Join(e.Needs, ", "))
 		t.lines(diff.Lines(nil, e.Want))
@@ -81,6 +84,14 @@ func (t *Text) Event(e engine.Event) {
 	case engine.ActionEnd:
 		t.end(e)
 	}
+}
+
+// behind says what a step of a dry run comes after, as far as that differs.
+func (t *Text) behind(e engine.Event) string {
+	if len(e.Needs) == 0 {
+		return ""
+	}
+	return ", may change after " + strings.Join(e.Needs, ", ")
 }
 
 func (t *Text) differs(e engine.Event) {
