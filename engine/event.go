@@ -66,7 +66,7 @@ const (
 	ActionRetry     Action = "retry"     // another attempt follows
 	ActionStatus    Action = "status"    // what the step is doing right now
 	ActionLog       Action = "log"       // detail
-	ActionWarn      Action = "warn"      // a warning
+	ActionWarn      Action = "warn"      // a warning; without a step, about the plan
 	ActionEvidence  Action = "evidence"  // what a step put on record
 	ActionFinding   Action = "finding"   // one rule of a proof that held
 	ActionViolated  Action = "violated"  // one rule of a proof that did not hold

@@ -97,7 +97,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	opts := run.Options{
 		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.kill,
-		Secrets: p.Secrets(),
+		Secrets: p.Secrets(), Remarks: a.remarks(p, env.Cluster),
 	}
 	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
 	if mode == run.Apply {

@@ -271,7 +271,7 @@ func (s *Step) decode(d *decoder) any {
 // an input that is not known yet, or from one that is wrong anyway.
 func (d *decoder) validated(p engine.Problem) {
 	for _, path := range d.pending {
-		if below(p.Field, path) {
+		if below(p.Field, path) || p.Field != "" && below(path, p.Field) {
 			return
 		}
 	}

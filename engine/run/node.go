@@ -75,6 +75,9 @@ type Options struct {
 	// Secrets are known before any step runs: those of the plan itself.
 	Secrets []engine.Secret
 
+	// Remarks are warnings about the plan as a whole, told before any step.
+	Remarks []string
+
 	// Sink receives every event, redacted, in order, from one goroutine.
 	Sink func(engine.Event)
 

@@ -132,6 +132,9 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 		}
 		r.send(ev)
 	}
+	for _, text := range r.opts.Remarks {
+		r.send(engine.Event{Action: engine.ActionWarn, Message: text})
+	}
 	for {
 		r.start(ctx)
 		if r.running == 0 {

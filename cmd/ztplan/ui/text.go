@@ -52,6 +52,10 @@ func (t *Text) Event(e engine.Event) {
 		t.line(t.style.yellow("↻"), e, "trying again: "+text)
 		t.hint(e.Hint)
 	case engine.ActionWarn:
+		if e.Step == "" {
+			fmt.Fprintf(t.w, "%s warning: %s\n", t.style.yellow("!"), e.Message)
+			return
+		}
 		t.line(t.style.yellow("!"), e, "warning: "+e.Message)
 	case engine.ActionLog, engine.ActionStatus:
 		if t.verbose {

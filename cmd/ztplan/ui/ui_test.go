@@ -43,6 +43,7 @@ var story = []engine.Event{
 
 var preview = []engine.Event{
 	{Action: engine.ActionPlan, Step: "vault", Kind: "helmInstall"},
+	{Action: engine.ActionWarn, Plan: "lab", Message: "the plan has no step old any more"},
 	{Action: engine.ActionDiffers, Step: "vault", Path: "release/vault/vault", Want: map[string]any{"version": "0.31.0", "token": engine.NewSecret("x")}, Message: "install"},
 	{Action: engine.ActionPending, Step: "vault"},
 	{Action: engine.ActionAfter, Step: "root", Needs: []string{"vault"}, Want: map[string]any{"mount": "pki", "ttl": "87600h"}},
