@@ -62,7 +62,11 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status PLAN",
 		Short: "Has anything drifted?",
 		Long: `Status looks at every step and shows what differs from the plan. It writes
-nothing and runs no proof.
+nothing and runs no proof. A step after one that differs is looked at as far as
+what it needs is known, and marked: what is found there may change.
+
+What a step made that was removed from the plan is told, by the journals of
+earlier runs on this machine, and left alone.
 
 Exit status: 0 nothing differs, 2 there are differences, 1 a step could not be
 looked at, 3 the plan is invalid.`,

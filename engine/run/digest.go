@@ -47,8 +47,9 @@ type digestEntry struct {
 // step that has any. They are left out if a step could not be looked at, because
 // then not all edits are known.
 //
-// It is made when the run is over: by then every secret is known, so that what
-// is redacted does not depend on the order in which the steps were done.
+// It is made when the run is over: by then every secret of the settled steps is
+// known, so that what is redacted does not depend on the order in which the steps
+// were done.
 // Differences that only others can remove are no edits: they come and go by
 // themselves.
 //
@@ -63,12 +64,12 @@ func (r *runner) digest(sum *engine.Summary) {
 			return
 		}
 		f, id := &r.found[i], r.nodes[i].ID
-		lines := f.lines(r.redactor)
+		lines := f.lines(r.settled)
 		if f.after != nil {
 			if f.looked {
 				seen[id] = hashOf(lines)
 			}
-			lines = [][]byte{f.after.line(r.redactor)}
+			lines = [][]byte{f.after.line(r.settled)}
 		}
 		if len(lines) == 0 {
 			continue

@@ -46,7 +46,7 @@ func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
 	ctx, cancel := context.WithTimeoutCause(ctx, min(s.node.Policy.Timeout, longestPeek), errTimeout)
 	defer cancel()
 	facts, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
-	s.redactor.AddFrom(facts)
+	s.conceal(facts)
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeout) {
 			return s.stopped(ctx, err, "")

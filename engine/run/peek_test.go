@@ -260,3 +260,18 @@ func TestDigestDoesNotFlap(t *testing.T) {
 		t.Errorf("without anything before them: %+v", settled)
 	}
 }
+
+// Nor does it depend on the secrets that could be learned behind a difference.
+func TestDigestDoesNotFlapWithSecrets(t *testing.T) {
+	const canary = "hvs.CANARY-0123456789"
+	knows := func(_ context.Context, env *engine.Env) (facts, []engine.Edit, error) {
+		env.Conceal(engine.NewSecret(canary))
+		return facts{Token: engine.NewSecret(canary)}, nil, nil
+	}
+	a := node("a", nil, differing(engine.Edit{Path: "a", Have: "token " + canary}))
+	with := digestOf(t, a, node("b", []string{"a"}, knows))
+	without := digestOf(t, a, node("b", []string{"a"}, failing(errors.New("connection refused"))))
+	if with.Digest != without.Digest {
+		t.Errorf("digests %s and %s", with.Digest, without.Digest)
+	}
+}

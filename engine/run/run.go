@@ -52,6 +52,7 @@ type runner struct {
 	nodes    []Node
 	opts     Options
 	redactor *Redactor
+	settled  *Redactor // of a dry run: without secrets found behind differences
 
 	index    map[string]int
 	graph    *dag.Graph
@@ -95,6 +96,10 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 		messages: make(chan message, 64),
 	}
 	r.redactor.Add(opts.Secrets...)
+	if opts.Mode == DryRun {
+		r.settled = new(Redactor)
+		r.settled.Add(opts.Secrets...)
+	}
 	for i, n := range nodes {
 		if _, ok := r.index[n.ID]; ok {
 			return nil, fmt.Errorf("step %s is given twice", n.ID)
@@ -187,7 +192,10 @@ func (r *runner) start(ctx context.Context) {
 		r.send(engine.Event{Action: engine.ActionStart, Step: n.ID, Kind: n.Kind.Name})
 		outputs := r.outputsFor(n)
 		go func() {
-			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, messages: r.messages, behind: len(behind) > 0}
+			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, messages: r.messages}
+			if s.behind = len(behind) > 0; !s.behind {
+				s.settled = r.settled
+			}
 			out := s.run(ctx, outputs)
 			out.behind = behind
 			r.messages <- message{index: i, done: &out}

@@ -17,6 +17,7 @@ type stepRun struct {
 	index    int
 	opts     *Options
 	redactor *Redactor
+	settled  *Redactor // may be nil
 	gate     *gate
 	messages chan<- message
 	behind   bool // a dry run, and something differs before this step
@@ -76,12 +77,20 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	}
 }
 
+// conceal makes known every secret in v.
+func (s *stepRun) conceal(v any) {
+	s.redactor.AddFrom(v)
+	if s.settled != nil {
+		s.settled.AddFrom(v)
+	}
+}
+
 // prepare makes the environment of the step.
 func (s *stepRun) prepare(spec any) {
-	s.redactor.AddFrom(spec)
+	s.conceal(spec)
 	s.env = s.opts.Env
 	s.env.Step = s.node.ID
-	s.env.Conceal = s.redactor.Add
+	s.env.Conceal = func(secrets ...engine.Secret) { s.conceal(secrets) }
 	s.env.Record = func(name string, data any) {
 		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
 	}
@@ -135,7 +144,7 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 	p := s.pauses()
 	for {
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
-		s.redactor.AddFrom(out)
+		s.conceal(out)
 		switch {
 		case err == nil && len(edits) == 0:
 			return outcome{state: Unchanged, outputs: out}
@@ -167,7 +176,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	var left map[string]bool // paths that the last round meant to remove
 	for {
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
-		s.redactor.AddFrom(out)
+		s.conceal(out)
 		if err != nil {
 			if ctx.Err() != nil {
 				if last == nil || !isContext(err) {
@@ -297,7 +306,7 @@ func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 	var reason error
 	for attempt := 1; ; attempt++ {
 		out, findings, err := s.node.Kind.Prove(engine.AllowWrites(ctx), spec, &s.env)
-		s.redactor.AddFrom(out)
+		s.conceal(out)
 		if err == nil {
 			err = violated(findings)
 			if err == nil {
