@@ -31,8 +31,10 @@ type Event struct {
 	// Seconds is how long what ends with this event took.
 	Seconds float64 `json:"seconds,omitempty"`
 
-	// Needs lists the steps that this one depends on (action plan), or the
-	// steps whose failure or difference keeps it from running (skip, after).
+	// Needs lists the steps that this one depends on (action plan), the steps
+	// whose failure or difference keeps it from running (skip, after), or those
+	// after which a step of a dry run may differ, or differ otherwise, because
+	// they do or are after others themselves (pending, unchanged).
 	Needs []string `json:"needs,omitempty"`
 
 	// Name and Data are what a step put on record (action evidence): plain data
@@ -64,11 +66,11 @@ const (
 	ActionRetry     Action = "retry"     // another attempt follows
 	ActionStatus    Action = "status"    // what the step is doing right now
 	ActionLog       Action = "log"       // detail
-	ActionWarn      Action = "warn"      // a warning
+	ActionWarn      Action = "warn"      // a warning; without a step, about the plan
 	ActionEvidence  Action = "evidence"  // what a step put on record
 	ActionFinding   Action = "finding"   // one rule of a proof that held
 	ActionViolated  Action = "violated"  // one rule of a proof that did not hold
-	ActionUnchanged Action = "unchanged" // converged, nothing was written
+	ActionUnchanged Action = "unchanged" // converged, nothing was written; dry run: nothing differs
 	ActionChanged   Action = "changed"   // converged, after writing
 	ActionProved    Action = "proved"    // every rule of the proof held
 	ActionPending   Action = "pending"   // dry run: differences found
@@ -97,10 +99,15 @@ type Summary struct {
 	CriticalPath    []string `json:"criticalPath"`
 
 	// Digest stands for all edits that a dry run found: step, path, have, want,
-	// and for what is known after other steps the inputs and the files they
+	// and for what comes after steps that differ the inputs and the files they
 	// name. Secrets count as redacted. Equal edits have equal digests, whatever
 	// the order in which steps were done. It is left out when a step could not
 	// be looked at. Digests holds the same for each step with edits.
 	Digest  string            `json:"digest,omitempty"`
 	Digests map[string]string `json:"digests,omitempty"`
+
+	// Seen holds the digest of the edits that were seen in each step that comes
+	// after one that differs, as far as it could be looked at. They are not part
+	// of Digest: whether there is anything to see may depend on the moment.
+	Seen map[string]string `json:"seen,omitempty"`
 }

@@ -15,7 +15,12 @@ type Step[O any] interface {
 	// again unless the error wraps ErrPermanent.
 	//
 	// Outputs come from what is there, so a run that finds everything done has
-	// the same outputs as the run that did it.
+	// the same outputs as the run that did it. Those that come with edits are
+	// facts that hold now and that the edits will not change: a name that the
+	// plan gives, a certificate when only an address beside it differs. What the
+	// edits would make or change is left empty, as a whole: a list or a map is
+	// complete or empty. A dry run looks at the steps after this one with what
+	// is not empty, and says that the rest is known later.
 	Inspect(ctx context.Context, env *Env) (out O, edits []Edit, err error)
 }
 

@@ -23,6 +23,7 @@ import (
 type review struct {
 	digest string
 	steps  map[string]string // digests of single steps; nil if only the digest is known
+	seen   map[string]string // of edits seen in steps behind others; see [engine.Summary]
 }
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -58,13 +59,16 @@ func readReview(arg string) (review, error) {
 	if last.Action != engine.ActionEnd || last.Summary == nil || !digestForm.MatchString(last.Summary.Digest) {
 		return invalid("its last event has no digest: a dry run that could not look at every step has none")
 	}
-	return review{digest: last.Summary.Digest, steps: last.Summary.Digests}, nil
+	return review{digest: last.Summary.Digest, steps: last.Summary.Digests, seen: last.Summary.Seen}, nil
 }
 
 // expected looks at the whole plan and refuses to go on if what differs is not
 // what was reviewed. Nothing is written.
 func (a *app) expected(ctx context.Context, file string, want review, nodes []run.Node, opts run.Options) error {
-	opts.Mode, opts.Sink = run.DryRun, nil
+	// With a session of its own: what steps remember and have said once is about
+	// a world before any write.
+	opts.Mode, opts.Sink, opts.Env.Session = run.DryRun, nil, new(engine.Session)
+	defer opts.Env.Session.Close()
 	res, err := run.Run(ctx, nodes, opts)
 	switch {
 	case res == nil:
@@ -74,14 +78,33 @@ func (a *app) expected(ctx context.Context, file string, want review, nodes []ru
 	case err != nil:
 		return &exitError{code: exitFailed, text: "--expect: the edits are not known, because a step could not be looked at; nothing was written\n" + err.Error(),
 			hint: "see ztplan run " + file + " --dry-run"}
-	case res.Summary.Digest == want.digest:
+	}
+	other := want.otherwise(res.Summary.Seen)
+	if res.Summary.Digest == want.digest && len(other) == 0 {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "the edits are no longer those that were reviewed; nothing was written\n  expected %s\n  found    %s\n", want.digest, res.Summary.Digest)
-	b.WriteString("  " + want.compare(res.Summary.Digests))
+	b.WriteString("the edits are no longer those that were reviewed; nothing was written\n")
+	if res.Summary.Digest != want.digest {
+		fmt.Fprintf(&b, "  expected %s\n  found    %s\n  %s", want.digest, res.Summary.Digest, want.compare(res.Summary.Digests))
+	} else {
+		b.WriteString("  steps after others that differ, seen with other edits: " + strings.Join(other, ", "))
+	}
 	return &exitError{code: exitFailed, text: b.String(),
 		hint: "review them again: ztplan run " + file + " --dry-run; then give its digest to --expect"}
+}
+
+// otherwise returns the steps behind others in which the review saw other edits
+// than there are now. One that could not be looked at, then or now, says nothing:
+// its inputs are in the digest.
+func (r review) otherwise(seen map[string]string) []string {
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(seen)) {
+		if was, ok := r.seen[id]; ok && was != seen[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // compare says which steps' edits are others than those reviewed, as far as the

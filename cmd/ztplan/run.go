@@ -62,7 +62,11 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status PLAN",
 		Short: "Has anything drifted?",
 		Long: `Status looks at every step and shows what differs from the plan. It writes
-nothing and runs no proof.
+nothing and runs no proof. A step after one that differs is looked at as far as
+what it needs is known, and marked: what is found there may change.
+
+What a step made that was removed from the plan is told, by the journals of
+earlier runs on this machine, and left alone.
 
 Exit status: 0 nothing differs, 2 there are differences, 1 a step could not be
 looked at, 3 the plan is invalid.`,
@@ -97,7 +101,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	opts := run.Options{
 		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.kill,
-		Secrets: p.Secrets(),
+		Secrets: p.Secrets(), Remarks: a.remarks(p, env.Cluster),
 	}
 	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
 	if mode == run.Apply {
@@ -185,6 +189,7 @@ func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {
 			Spec:    func(o run.Outputs) (any, error) { return s.Spec(o) },
 			Preview: func() any { spec, _ := s.Draft(); return spec },
 			Literal: func() any { return s.Literal() },
+			Known:   s.Knows,
 		}
 		if s.When != nil {
 			out[i].When = func(o run.Outputs) (bool, error) { return s.When.Eval(o) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine/journal"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/cluster"
 	"github.com/ztplan/ztplan/steps/lease"
 )
 
@@ -46,7 +48,11 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 			return nil, nil, err
 		}
 	}
-	j, where, err := a.journal(p)
+	where, err := a.journals(p, opts.Env.Cluster)
+	if err != nil {
+		return nil, nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+	}
+	j, err := a.journal(where)
 	if err != nil {
 		return nil, nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
 	}
@@ -93,26 +99,51 @@ func said(res *run.Result, err error) bool {
 	return res != nil && slices.ContainsFunc(res.Steps, func(s run.StepResult) bool { return errors.Is(s.Err, err) })
 }
 
+// journals says where the journals of the plan's runs are, and which count.
+func (a *app) journals(p *plan.Plan, c engine.Cluster) (journal.Plan, error) {
+	where := journal.Plan{Base: a.safety.runs, Name: p.Name, File: filepath.Join(p.Dir, filepath.Base(p.File))}
+	for _, s := range p.Steps {
+		where.Steps = append(where.Steps, s.ID)
+	}
+	if where.Base != "" {
+		return where, nil // those of a lab, whose address changes
+	}
+	state, err := stateDir()
+	where.Base, where.Server = filepath.Join(state, "runs"), cluster.Server(c)
+	return where, err
+}
+
+// remarks says what journals of earlier runs tell about this one: that the last
+// was about another cluster, and what steps left that the plan has no more. It
+// writes nothing; without journals there is nothing to say.
+func (a *app) remarks(p *plan.Plan, c engine.Cluster) []string {
+	where, err := a.journals(p, c)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	last, _ := journal.Last(where, "")
+	if last != nil && where.Server != "" && last.Run.Server != "" && last.Run.Server != where.Server {
+		out = append(out, fmt.Sprintf("this is the cluster at %s; the last run of this plan, of %s, was on the one at %s",
+			where.Server, last.Run.Time.Local().Format(time.DateTime), last.Run.Server))
+	}
+	for _, m := range journal.Orphans(where) {
+		out = append(out, fmt.Sprintf("the plan has no step %s any more; what earlier runs made in it is left alone, unless another step has it now: %s",
+			m.Step, m))
+	}
+	return out
+}
+
 // journal says how the last run ended, if it was cut off, and begins the
 // journal of this one.
-func (a *app) journal(p *plan.Plan) (*journal.Journal, journal.Plan, error) {
-	base := a.safety.runs
-	if base == "" {
-		state, err := stateDir()
-		if err != nil {
-			return nil, journal.Plan{}, err
-		}
-		base = filepath.Join(state, "runs")
-	}
-	where := journal.Plan{Base: base, Name: p.Name, File: filepath.Join(p.Dir, filepath.Base(p.File))}
+func (a *app) journal(where journal.Plan) (*journal.Journal, error) {
 	last, err := journal.Last(where, "")
 	if err != nil {
 		fmt.Fprintln(a.stderr, "ztplan: the last run is not known: "+err.Error())
 	} else if text := lastRun(last); text != "" {
 		fmt.Fprintln(a.stderr, "ztplan: "+text)
 	}
-	j, err := journal.Open(where, a.now)
-	return j, where, err
+	return journal.Open(where, a.now)
 }
 
 // lastRun says what is worth knowing about the last run, or "".
@@ -125,7 +156,7 @@ func lastRun(r *journal.Report) string {
 		edits = append(edits, e.Path+" (step "+e.Step+")")
 	}
 	what := strings.Join(edits, ", ")
-	began := r.Run.Time.Local().Format("2006-01-02 15:04:05")
+	began := r.Run.Time.Local().Format(time.DateTime)
 	switch {
 	case r.Ended:
 		return fmt.Sprintf("the last run, of %s, could not tell whether this took effect: %s: looking again", began, what)

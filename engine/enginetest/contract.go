@@ -155,6 +155,7 @@ func (k *checker) editByEdit(ctx context.Context) error {
 // converge looks and applies until nothing differs. choose says which edits of
 // a look to apply.
 func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine.Edit) []engine.Edit) error {
+	var promises []any // outputs that came with edits
 	for round := 0; ; {
 		out, edits, err := k.inspect(ctx)
 		if err != nil {
@@ -168,11 +169,17 @@ func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine
 		}
 		if len(edits) == 0 {
 			k.outputs = out
+			for _, p := range promises {
+				if err := kept(p, out); err != nil {
+					return err
+				}
+			}
 			return nil
 		}
 		if err := wellFormed(edits); err != nil {
 			return err
 		}
+		promises = append(promises, out)
 		if !slices.ContainsFunc(edits, func(e engine.Edit) bool { return e.Apply != nil }) {
 			if err := k.pause(ctx, edits); err != nil {
 				return err
@@ -199,6 +206,25 @@ func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine
 			}
 		}
 	}
+}
+
+// kept checks that every output that came with edits, and is not empty, is what
+// it is once they are applied.
+func kept(promised, final any) error {
+	p, f := reflect.Indirect(reflect.ValueOf(promised)), reflect.Indirect(reflect.ValueOf(final))
+	if p.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range p.NumField() {
+		if !p.Type().Field(i).IsExported() || nothing(p.Field(i)) {
+			continue
+		}
+		have, want := revealValue(p.Field(i)), revealValue(f.Field(i))
+		if !reflect.DeepEqual(have, want) {
+			return fmt.Errorf("output %s comes with edits that change it: %v, then %v", p.Type().Field(i).Name, have, want)
+		}
+	}
+	return nil
 }
 
 // pause waits until another look is worthwhile, as a run does.

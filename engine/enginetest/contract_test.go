@@ -83,6 +83,9 @@ func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edi
 		}})
 	}
 	out := facts{Count: len(s.world.values)}
+	if len(edits) > 0 && s.sin != "promises what its edits change" {
+		out.Count = 0
+	}
 	if s.sin == "outputs change" {
 		out.Count = s.world.looks
 	}
@@ -127,6 +130,7 @@ func TestPartsFindSins(t *testing.T) {
 		"cancelled is permanent":         {(*checker).cancelledLook, "beyond hope"},
 		"never converges":                {(*checker).inOneGo, "after 1 rounds of applying these still differ"},
 		"second edit unasked":            {(*checker).inOneGo, "late"},
+		"promises what its edits change": {(*checker).editByEdit, "output Count comes with edits that change it: 1, then 2"},
 		"outputs change":                 {func(k *checker, ctx context.Context) error { return errors.Join(k.inOneGo(ctx), k.again(ctx)) }, "outputs of what has converged change"},
 		"depends on the edit before":     {func(k *checker, ctx context.Context) error { return errors.Join(k.look(ctx), k.editByEdit(ctx)) }, "set by another process"},
 		"logs a secret":                  {(*checker).look, "secret 1 of 18 characters shows in log"},

@@ -6,6 +6,8 @@
 //   - Applying the edits in order and looking again finds nothing, once what
 //     can only be awaited has come.
 //   - A second look finds nothing either, and has the same outputs.
+//   - An output that comes with edits and is not empty is the same once they
+//     are applied.
 //   - A run that was killed after any edit is continued by looking again.
 //   - A cancelled context makes looking return at once.
 //   - A secret shows in no edit, finding, message or error.

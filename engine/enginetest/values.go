@@ -119,6 +119,17 @@ func revealValue(v reflect.Value) any {
 	return v.Interface()
 }
 
+// nothing reports whether an output is empty.
+func nothing(v reflect.Value) bool {
+	if v.Type() == secretType {
+		return v.Interface().(engine.Secret).IsZero()
+	}
+	if v.Kind() == reflect.Slice || v.Kind() == reflect.Map {
+		return v.Len() == 0
+	}
+	return v.IsZero()
+}
+
 // difference says where two lists of edits differ in what they say, or "".
 func difference(a, b []engine.Edit) string {
 	if !slices.Equal(paths(a), paths(b)) {

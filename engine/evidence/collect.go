@@ -112,6 +112,9 @@ func (s *Step) event(e engine.Event) {
 		s.State, s.Seconds, s.Error, s.Hint, s.Reason = state, e.Seconds, e.Error, e.Hint, e.Message
 		if s.Reason == "" && len(e.Needs) > 0 {
 			s.Reason = "known after " + strings.Join(e.Needs, ", ")
+			if e.Action != engine.ActionAfter {
+				s.Reason = "may change after " + strings.Join(e.Needs, ", ")
+			}
 		}
 	}
 }

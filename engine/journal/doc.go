@@ -21,7 +21,9 @@
 //	        "" in the first
 //	time    RFC 3339, UTC
 //	record  what it says:
-//	  run      the first: version (of this form), run, plan, file, host, pid, locked
+//	  run      the first: version (of this form), run, plan, file, host, pid, locked,
+//	           server (address of the API server), made (step, kind and paths of
+//	           what earlier runs on it made), told (steps that were removed)
 //	  intent   an edit is about to be applied: step, kind, path, attempt
 //	  done     it was applied: also seconds
 //	  failed   it was refused: also error
@@ -33,6 +35,18 @@
 // of a run that was killed, and its intents without an outcome are what it was
 // doing. The chain of hashes shows a line that was changed or lost; a last line
 // that was cut off is no damage.
+//
+// # What a step leaves behind
+//
+// A step that is removed from a plan leaves what it made: ztplan deletes
+// nothing. [Orphans] tells, by the plan and its journals, what that is. Each
+// journal begins with what earlier ones say, so that it does not matter how many
+// of them were removed. Steps are told until a run has been told of them; its
+// journal says so.
+//
+// The journals know what runs on this machine did to the cluster at that address,
+// by the plan at that path. They do not know what became of it since, nor what is
+// left when a step makes less than before.
 //
 // A record holds no values, only paths and error texts, and those were redacted
 // by the run before they came here.

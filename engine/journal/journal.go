@@ -25,6 +25,13 @@ type Plan struct {
 	Base string // folder of all journals
 	Name string // the plan's metadata.name
 	File string // absolute path of the plan
+
+	// Server is the address of the API server that the run is about; "" if that
+	// does not tell one cluster from another. What one cluster holds says nothing
+	// about the next.
+	Server string
+	// Steps are the ids of all steps of the plan.
+	Steps []string
 }
 
 // Dir returns the folder that holds the plan's journals.
@@ -71,8 +78,10 @@ func open(dir string, p Plan, now func() time.Time) (*Journal, error) {
 	}
 	j := &Journal{run: run, now: now, file: f, locked: lock(f) == nil}
 	host, _ := os.Hostname()
+	made, orphans := p.made()
 	err = j.write(Record{
 		Type: Run, Version: Version, Run: run, Plan: p.Name, File: p.File, Host: host, PID: os.Getpid(), Locked: j.locked,
+		Server: p.Server, Made: made, Told: stepsOf(orphans),
 	})
 	if err == nil {
 		err = syncDir(dir)

@@ -73,21 +73,29 @@ func Last(p Plan, own string) (*Report, error) {
 	if len(records) == 0 {
 		return nil, err // an empty file: killed before its first record
 	}
-	r := &Report{Path: path, Run: records[0], Alive: live}
+	return &Report{
+		Path: path, Run: records[0], Alive: live, Unfinished: unfinished(records),
+		Ended: slices.ContainsFunc(records, func(r Record) bool { return r.Type == End }),
+	}, err
+}
+
+// unfinished returns the edits of which it is not known whether they took
+// effect, in the order in which they began.
+func unfinished(records []Record) []Record {
+	var open []Record
 	for _, rec := range records[1:] {
-		i := slices.IndexFunc(r.Unfinished, func(o Record) bool { return o.Step == rec.Step && o.Path == rec.Path })
+		i := slices.IndexFunc(open, func(o Record) bool { return o.Step == rec.Step && o.Path == rec.Path })
 		switch {
 		case rec.Type == End:
-			r.Ended = true
 		case (rec.Type == Intent || rec.Type == Unknown) && i < 0:
-			r.Unfinished = append(r.Unfinished, rec)
+			open = append(open, rec)
 		case rec.Type == Intent || rec.Type == Unknown:
-			r.Unfinished[i] = rec
+			open[i] = rec
 		case i >= 0: // done or failed
-			r.Unfinished = slices.Delete(r.Unfinished, i, i+1)
+			open = slices.Delete(open, i, i+1)
 		}
 	}
-	return r, err
+	return open
 }
 
 // Dead reports whether the run with this id, of a plan of this name, is known to

@@ -32,13 +32,16 @@ type Record struct {
 	Time time.Time `json:"time"`
 	Type Type      `json:"record"`
 
-	Version int    `json:"version,omitempty"`
-	Run     string `json:"run,omitempty"`
-	Plan    string `json:"plan,omitempty"`
-	File    string `json:"file,omitempty"` // absolute path of the plan
-	Host    string `json:"host,omitempty"`
-	PID     int    `json:"pid,omitempty"`
-	Locked  bool   `json:"locked,omitempty"`
+	Version int      `json:"version,omitempty"`
+	Run     string   `json:"run,omitempty"`
+	Plan    string   `json:"plan,omitempty"`
+	File    string   `json:"file,omitempty"` // absolute path of the plan
+	Host    string   `json:"host,omitempty"`
+	PID     int      `json:"pid,omitempty"`
+	Locked  bool     `json:"locked,omitempty"`
+	Server  string   `json:"server,omitempty"` // address of the API server
+	Made    []Made   `json:"made,omitempty"`   // by earlier runs, in steps that the plan has
+	Told    []string `json:"told,omitempty"`   // steps that it has no more, of which the run was told
 
 	Step    string  `json:"step,omitempty"`
 	Kind    string  `json:"kind,omitempty"`
@@ -48,4 +51,12 @@ type Record struct {
 	Seconds float64 `json:"seconds,omitempty"`
 
 	Summary *engine.Summary `json:"summary,omitempty"`
+}
+
+// Made is what runs of a plan made or changed in one step: paths of edits that
+// were applied, or may have been. What came of them since is not known.
+type Made struct {
+	Step  string   `json:"step"`
+	Kind  string   `json:"kind"`
+	Paths []string `json:"paths"`
 }

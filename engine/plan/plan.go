@@ -141,6 +141,45 @@ func (s *Step) DataNeeds() []string {
 	return ids
 }
 
+// Knows reports whether all that this step uses of the outputs of the step id
+// is in them. What is empty counts as not known: see [engine.Step] for what the
+// outputs of a step that differs are.
+func (s *Step) Knows(id string, outputs any) bool {
+	if outputs == nil {
+		return false
+	}
+	for _, r := range s.Refs {
+		if r.Step != id {
+			continue
+		}
+		ref, bad := parseReference(r.Text)
+		if bad != nil {
+			return false
+		}
+		v, err := s.plan.types.walk(reflect.ValueOf(outputs), ref.path[1:])
+		if err != nil || incomplete(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// incomplete reports whether a value holds nothing, or one of its fields does.
+func incomplete(v reflect.Value) bool {
+	switch {
+	case empty(v):
+		return true
+	case v.Kind() == reflect.Struct && v.Type() != secretType && v.Type() != fileType && !scalar(v.Type()):
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() && incomplete(v.Field(i)) {
+				return true
+			}
+		}
+		return false
+	}
+	return v.IsZero()
+}
+
 // subject is how messages name the step: "step root (pkiRoot)".
 func (s *Step) subject() string {
 	switch {
@@ -233,7 +272,7 @@ func (s *Step) decode(d *decoder) any {
 // an input that is not known yet, or from one that is wrong anyway.
 func (d *decoder) validated(p engine.Problem) {
 	for _, path := range d.pending {
-		if below(p.Field, path) {
+		if below(p.Field, path) || p.Field != "" && below(path, p.Field) {
 			return
 		}
 	}

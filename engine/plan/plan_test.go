@@ -758,6 +758,48 @@ func TestDataNeeds(t *testing.T) {
 	}
 }
 
+// What a step uses of another that differs must be there as a whole.
+func TestKnows(t *testing.T) {
+	const head = `
+apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: p}
+steps:
+  - {id: root, uses: pkiRoot, with: {vault: {address: "https://v:8200", token: "${vars.t}"}, commonName: R}}
+  - id: site
+    uses: curlTLS
+    `
+	full := rootOutputs{
+		Certificate: "PEM", Serials: []string{"1"}, Labels: map[string]string{"app": "x"}, Port: 80, Ready: true,
+		Key: engine.NewSecret("k"), Names: names{Common: "R"},
+	}
+	for use, without := range map[string]func(*rootOutputs){
+		`with: {url: "https://x", trust: "${steps.root.certificate}"}`:         func(o *rootOutputs) { o.Certificate = "" },
+		`with: {url: "https://x:${steps.root.port}/${steps.root.issuerID}"}`:   func(o *rootOutputs) { o.Port = 0 },
+		`with: {url: "https://x/${steps.root.serials[0]}"}`:                    func(o *rootOutputs) { o.Serials = nil },
+		`with: {url: "https://x/${steps.root.labels.app}"}`:                    func(o *rootOutputs) { o.Labels = map[string]string{"other": "x"} },
+		`with: {url: "https://x", expect: {header: "${steps.root.labels}"}}`:   func(o *rootOutputs) { o.Labels = map[string]string{} },
+		`with: {url: "https://x", token: "${steps.root.key}"}`:                 func(o *rootOutputs) { o.Key = engine.NewSecret("") },
+		`with: {url: "https://x", trust: "${steps.root.names.common}"}`:        func(o *rootOutputs) { o.Names.Common = "" },
+		"when: ${steps.root.ready}\n    with: {url: \"https://x\"}":            func(o *rootOutputs) { o.Ready = false },
+		"when: ${steps.root.issuerID} == \"\"\n    with: {url: \"https://x\"}": func(o *rootOutputs) { o.IssuerID = "" },
+	} {
+		p, err := plan.Load(plan.Input{Data: []byte(strings.Replace(head, "steps:", "vars: {t: {secret: true, default: tttt}}\nsteps:", 1) + use + "\n"), Kinds: kinds()})
+		if err != nil {
+			t.Fatalf("%s: %v", use, err)
+		}
+		site, out := p.Step("site"), full
+		out.IssuerID = "id"
+		if !site.Knows("root", out) || !site.Knows("root", &out) || !site.Knows("elsewhere", rootOutputs{}) {
+			t.Errorf("%s: not known of %+v", use, out)
+		}
+		without(&out)
+		if site.Knows("root", out) || site.Knows("root", nil) {
+			t.Errorf("%s: known of %+v", use, out)
+		}
+	}
+}
+
 // TestConversionOfOutputs: every pair of types that fits converts, and the
 // others are problems before anything runs.
 func TestConversionOfOutputs(t *testing.T) {

@@ -23,8 +23,10 @@ const changedSecret = "(secret, changed)"
 
 // finding is what a dry run found out about one step.
 type finding struct {
-	edits []engine.Edit // as the step returned them, not yet redacted
-	after *afterwards   // of a step that is known after others
+	edits  []engine.Edit // as the step returned them, not yet redacted
+	looked bool          // whether there is anything in edits is known
+	behind []string      // what it is behind; nil for a step that is settled
+	after  *afterwards   // of a step behind others
 }
 
 type afterwards struct {
@@ -41,27 +43,39 @@ type digestEntry struct {
 	After *afterwards `json:"after,omitempty"`
 }
 
-// digest returns the digest of all edits that a dry run found, and one for
-// each step that has any. Both are "" and nil if a step could not be looked at,
-// because then not all edits are known.
+// digest sets the digest of all edits that a dry run found, and one for each
+// step that has any. They are left out if a step could not be looked at, because
+// then not all edits are known.
 //
-// It is made when the run is over: by then every secret is known, so that what
-// is redacted does not depend on the order in which the steps were done.
+// It is made when the run is over: by then every secret of the settled steps is
+// known, so that what is redacted does not depend on the order in which the steps
+// were done.
 // Differences that only others can remove are no edits: they come and go by
 // themselves.
-func (r *runner) digest() (all string, each map[string]string) {
-	each = make(map[string]string)
+//
+// A step behind others counts by its inputs, whether it could be looked at or
+// not: that depends on the moment, and a digest must not. What was seen of it is
+// in Seen, apart.
+func (r *runner) digest(sum *engine.Summary) {
+	each, seen := make(map[string]string), make(map[string]string)
 	ids := make([]string, 0, len(r.nodes))
 	for i := range r.nodes {
 		if r.results[i].State == Failed {
-			return "", nil
+			return
 		}
-		sum, ok := r.found[i].digest(r.redactor)
-		if !ok {
+		f, id := &r.found[i], r.nodes[i].ID
+		lines := f.lines(r.settled)
+		if f.after != nil {
+			if f.looked {
+				seen[id] = hashOf(lines)
+			}
+			lines = [][]byte{f.after.line(r.settled)}
+		}
+		if len(lines) == 0 {
 			continue
 		}
-		each[r.nodes[i].ID] = sum
-		ids = append(ids, r.nodes[i].ID)
+		each[id] = hashOf(lines)
+		ids = append(ids, id)
 	}
 	slices.Sort(ids)
 	h := sha256.New()
@@ -69,40 +83,49 @@ func (r *runner) digest() (all string, each map[string]string) {
 	for _, id := range ids {
 		fmt.Fprintf(h, "%s %s\n", id, each[id])
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), each
+	sum.Digest, sum.Digests = "sha256:"+hex.EncodeToString(h.Sum(nil)), each
+	if len(seen) > 0 {
+		sum.Seen = seen
+	}
 }
 
-// digest reports false for a step without edits.
-func (f finding) digest(redactor *Redactor) (string, bool) {
-	var lines [][]byte
-	add := func(e digestEntry) {
-		line, err := json.Marshal(e)
-		if err != nil { // plain data always marshals
-			line = []byte(fmt.Sprint(e))
-		}
-		lines = append(lines, line)
-	}
-	for _, e := range f.edits {
-		if e.Apply != nil {
-			add(digestEntry{Path: redactor.Text(e.Path), Have: redactor.Value(e.Have), Want: redactor.Value(marked(e.Have, e.Want))})
-		}
-	}
-	if f.after != nil {
-		after := *f.after
-		after.Literal = redactor.Value(after.Literal)
-		add(digestEntry{After: &after})
-	}
-	if len(lines) == 0 {
-		return "", false
-	}
+// hashOf does not depend on the order of the lines.
+func hashOf(lines [][]byte) string {
 	slices.SortFunc(lines, bytes.Compare)
 	sum := sha256.Sum256(bytes.Join(lines, []byte("\n")))
-	return "sha256:" + hex.EncodeToString(sum[:]), true
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// afterOf describes a step whose edits are known only after others.
-func afterOf(n *Node, needs []string, literal any) *afterwards {
-	after := &afterwards{Needs: slices.Sorted(slices.Values(needs)), Literal: literal}
+// lines returns the edits in the form that is hashed, one a line.
+func (f *finding) lines(redactor *Redactor) [][]byte {
+	var lines [][]byte
+	for _, e := range f.edits {
+		if e.Apply != nil {
+			lines = append(lines, lineOf(digestEntry{
+				Path: redactor.Text(e.Path), Have: redactor.Value(e.Have), Want: redactor.Value(marked(e.Have, e.Want)),
+			}))
+		}
+	}
+	return lines
+}
+
+func (a *afterwards) line(redactor *Redactor) []byte {
+	after := *a
+	after.Literal = redactor.Value(after.Literal)
+	return lineOf(digestEntry{After: &after})
+}
+
+func lineOf(e digestEntry) []byte {
+	line, err := json.Marshal(e)
+	if err != nil { // plain data always marshals
+		return []byte(fmt.Sprint(e))
+	}
+	return line
+}
+
+// afterOf describes a step whose edits are known for certain only after others.
+func afterOf(n *Node, needs []string) *afterwards {
+	after := &afterwards{Needs: slices.Sorted(slices.Values(needs)), Literal: n.literal()}
 	if n.Preview != nil {
 		after.Files = make(map[string]string)
 		inputFiles(reflect.ValueOf(n.Preview()), false, after.Files)

@@ -6,7 +6,8 @@
 // steps are ready, what each did, the critical path, and the order of events.
 // Steps run in goroutines of their own and only send messages to the owner.
 // There is no lock in this package but the one in the redactor, whose secrets
-// arrive from every step.
+// arrive from every step, and the one in what a peek holds back, since a step may
+// warn from several goroutines.
 //
 // A step starts the moment its last need is done; there are no levels.
 //
@@ -33,8 +34,23 @@
 // where a lock is taken, so that a run that has nothing to write takes none.
 // The [Journal] is told before and after each edit.
 //
+// # A dry run looks behind what differs
+//
+// A step is behind another if it needs one that differs, or one that is behind
+// others itself; what is skipped and what is a proof hands on what it is behind.
+// Such a step is looked at once, with the outputs that are known (see
+// [engine.Step]), and what is found is reported like any difference, with the
+// needs after which it may change. If an output that it uses is not known, if
+// the look fails, or if its condition is false as things are, the step is known
+// later, and its literal inputs are reported. Why a look failed is detail and
+// never a failure: what differs before it may be the reason.
+//
 // # The digest of a dry run
 //
 // A dry run hashes what it found, so that a later run can tell whether the
-// edits are still those that somebody reviewed: see [engine.Summary].
+// edits are still those that somebody reviewed: see [engine.Summary]. A step
+// behind others is in it by its inputs and the files that they name, whatever
+// could be seen of it: whether a server answers behind a difference depends on
+// the moment, and equal worlds must have equal digests. What was seen is hashed
+// apart; two dry runs that both saw something can be compared.
 package run

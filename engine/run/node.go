@@ -20,6 +20,11 @@ type Node struct {
 	Needs []string
 	Refs  []string
 
+	// Known reports whether all that this step uses of the outputs of the step
+	// id is in them. A dry run asks it about a step that differs, whose outputs
+	// are known in part. If it is nil, nothing is known.
+	Known func(id string, outputs any) bool
+
 	// Skip, if not empty, is why the step is not run at all.
 	Skip string
 
@@ -34,6 +39,17 @@ type Node struct {
 	// where a value is not known yet. Both serve the dry run and may be nil.
 	Preview func() any
 	Literal func() any
+}
+
+func (n *Node) knows(id string, outputs any) bool {
+	return outputs != nil && n.Known != nil && n.Known(id, outputs)
+}
+
+func (n *Node) literal() any {
+	if n.Literal == nil {
+		return nil
+	}
+	return n.Literal()
 }
 
 // Outputs gives the outputs of a step that is done.
@@ -58,6 +74,9 @@ type Options struct {
 
 	// Secrets are known before any step runs: those of the plan itself.
 	Secrets []engine.Secret
+
+	// Remarks are warnings about the plan as a whole, told before any step.
+	Remarks []string
 
 	// Sink receives every event, redacted, in order, from one goroutine.
 	Sink func(engine.Event)

@@ -41,7 +41,8 @@ type outcome struct {
 	edits   int
 	retries int
 	err     error
-	needs   []string // for skip and after: because of whom
+	needs   []string // for skip: because of whom
+	behind  []string // in a dry run: the needs that differ, or are behind others
 	reason  string
 	found   []engine.Edit // by a dry run
 }
@@ -51,6 +52,7 @@ type runner struct {
 	nodes    []Node
 	opts     Options
 	redactor *Redactor
+	settled  *Redactor // of a dry run: without secrets found behind differences
 
 	index    map[string]int
 	graph    *dag.Graph
@@ -94,6 +96,10 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 		messages: make(chan message, 64),
 	}
 	r.redactor.Add(opts.Secrets...)
+	if opts.Mode == DryRun {
+		r.settled = new(Redactor)
+		r.settled.Add(opts.Secrets...)
+	}
 	for i, n := range nodes {
 		if _, ok := r.index[n.ID]; ok {
 			return nil, fmt.Errorf("step %s is given twice", n.ID)
@@ -131,6 +137,9 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 		}
 		r.send(ev)
 	}
+	for _, text := range r.opts.Remarks {
+		r.send(engine.Event{Action: engine.ActionWarn, Message: text})
+	}
 	for {
 		r.start(ctx)
 		if r.running == 0 {
@@ -153,7 +162,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	}
 	res.Summary = r.summary()
 	if r.opts.Mode == DryRun && ctx.Err() == nil {
-		res.Summary.Digest, res.Summary.Digests = r.digest()
+		r.digest(&res.Summary)
 	}
 	r.send(engine.Event{Action: engine.ActionEnd, Seconds: res.Summary.WallSeconds, Summary: &res.Summary})
 	var errs *multierror.Error
@@ -171,10 +180,12 @@ func (r *runner) start(ctx context.Context) {
 	for r.head < len(r.ready) && r.running < r.opts.Parallel && ctx.Err() == nil {
 		i := r.ready[r.head]
 		r.head++
-		if out, settled := r.settle(i); settled {
+		out, settled := r.settle(i)
+		if settled {
 			r.finish(i, out)
 			continue
 		}
+		behind := out.behind
 		r.running++
 		r.results[i].Started = r.opts.Env.Now()
 		n := &r.nodes[i]
@@ -182,46 +193,78 @@ func (r *runner) start(ctx context.Context) {
 		outputs := r.outputsFor(n)
 		go func() {
 			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, messages: r.messages}
+			if s.behind = len(behind) > 0; !s.behind {
+				s.settled = r.settled
+			}
 			out := s.run(ctx, outputs)
+			out.behind = behind
 			r.messages <- message{index: i, done: &out}
 		}()
 	}
 }
 
-// settle decides what can be decided about a step without running it.
+// settle decides what can be decided about a step without running it. The
+// outcome of one that cannot be settled says what it is behind.
 func (r *runner) settle(i int) (outcome, bool) {
 	n := &r.nodes[i]
+	behind, known := r.behind(n)
 	if n.Skip != "" {
-		return outcome{state: Skipped, reason: n.Skip}, true
+		return outcome{state: Skipped, reason: n.Skip, behind: behind}, true
 	}
-	var failed, unsettled []string
+	var failed []string
 	for _, need := range n.Needs {
 		switch res := &r.results[r.index[need]]; res.State {
 		case Failed:
 			failed = append(failed, need)
 		case Skipped:
-			if res.Err == nil && !contains(n.Refs, need) && !r.blocked(need) {
-				continue
-			}
-			failed = append(failed, need)
-		case Pending, After:
-			unsettled = append(unsettled, need)
-		case Would:
-			if contains(n.Refs, need) {
-				unsettled = append(unsettled, need)
+			if res.Err != nil || contains(n.Refs, need) || r.blocked(need) {
+				failed = append(failed, need)
 			}
 		}
 	}
-	if len(failed) > 0 {
+	switch {
+	case len(failed) > 0:
 		return outcome{state: Skipped, needs: failed, reason: "needs " + join(failed) + r.why(failed)}, true
+	case n.Kind.Proof && r.opts.Mode == DryRun:
+		return outcome{state: Would, behind: behind}, true
+	case !known:
+		return outcome{state: After, behind: behind}, true
 	}
-	if len(unsettled) > 0 && r.opts.Mode == DryRun && !n.Kind.Proof {
-		return outcome{state: After, needs: unsettled}, true
+	return outcome{behind: behind}, false
+}
+
+// behind returns the needs of n after which n may be another: in a dry run those
+// that differ, and those that are behind others themselves. A step that is not
+// looked at, because it is skipped or a proof, hands on what it is behind. known
+// is false if n uses something that is not known before them.
+func (r *runner) behind(n *Node) (ids []string, known bool) {
+	known = true
+	if r.opts.Mode != DryRun {
+		return nil, known
 	}
-	if n.Kind.Proof && r.opts.Mode == DryRun {
-		return outcome{state: Would}, true
+	for _, need := range n.Needs {
+		j := r.index[need]
+		used := contains(n.Refs, need)
+		switch state := r.results[j].State; {
+		case state == Skipped, state == Would && !used:
+			for _, id := range r.found[j].behind {
+				if !contains(ids, id) {
+					ids = append(ids, id)
+				}
+			}
+			continue
+		case state == Pending, state == After, state == Would, len(r.found[j].behind) > 0:
+		default:
+			continue
+		}
+		if !contains(ids, need) {
+			ids = append(ids, need)
+		}
+		if used && !n.knows(need, r.results[j].Outputs) {
+			known = false
+		}
 	}
-	return outcome{}, false
+	return ids, known
 }
 
 // blocked reports whether a skipped step was skipped because something failed,
@@ -259,26 +302,25 @@ func (r *runner) finish(i int, out outcome) {
 	n, res := &r.nodes[i], &r.results[i]
 	res.State, res.Outputs, res.Edits, res.Retries, res.Err = out.state, out.outputs, out.edits, out.retries, out.err
 	ev := engine.Event{Step: n.ID, Kind: n.Kind.Name, Needs: out.needs, Message: out.reason}
+	r.found[i].behind = out.behind
 	if !res.Started.IsZero() {
 		res.Ended = r.opts.Env.Now()
 		ev.Seconds = res.Ended.Sub(res.Started).Seconds()
 	}
 	switch out.state {
 	case Unchanged:
-		ev.Action, ev.Outputs = engine.ActionUnchanged, plainOutputs(out.outputs)
+		ev.Action, ev.Outputs, ev.Needs = engine.ActionUnchanged, plainOutputs(out.outputs), out.behind
+		r.found[i].looked = true
 	case Changed:
 		ev.Action, ev.Outputs = engine.ActionChanged, plainOutputs(out.outputs)
 	case Proved:
 		ev.Action, ev.Outputs = engine.ActionProved, plainOutputs(out.outputs)
 	case Pending:
-		ev.Action = engine.ActionPending
-		r.found[i].edits = out.found
+		ev.Action, ev.Needs = engine.ActionPending, out.behind
+		r.found[i].edits, r.found[i].looked = out.found, true
 	case After:
-		ev.Action = engine.ActionAfter
-		if n.Literal != nil {
-			ev.Want = n.Literal()
-		}
-		r.found[i].after = afterOf(n, out.needs, ev.Want)
+		ev.Action, ev.Needs = engine.ActionAfter, out.behind
+		ev.Want = n.literal()
 	case Would:
 		for _, line := range n.Kind.Intent(n.Preview()) {
 			r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})
@@ -294,6 +336,9 @@ func (r *runner) finish(i int, out outcome) {
 	}
 	if ev.Action != "" {
 		r.send(ev)
+	}
+	if len(out.behind) > 0 && (out.state == Unchanged || out.state == Pending || out.state == After) {
+		r.found[i].after = afterOf(n, out.behind)
 	}
 	r.ready = append(r.ready, r.schedule.Done(i)...)
 }

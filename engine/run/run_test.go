@@ -143,7 +143,9 @@ func TestLooksWritesAndLooksAgain(t *testing.T) {
 func TestDryRunWritesNothing(t *testing.T) {
 	var rec recorder
 	var done atomic.Bool
-	after := node("b", []string{"a"}, same)
+	after := node("b", []string{"a"}, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+		return facts{}, nil, errors.New("a is not there yet")
+	})
 	after.Literal = func() any { return map[string]any{"ttl": "1h"} }
 	nodes := []run.Node{
 		node("a", nil, toggle("a/x", &done, func(context.Context) error { t.Error("applied"); return nil })),
@@ -160,7 +162,7 @@ func TestDryRunWritesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"start a", "differs a a/x", "pending a", "start c", "unchanged c", "would p", "after b"}
+	want := []string{"start a", "differs a a/x", "pending a", "start c", "unchanged c", "would p", "start b", "log b", "after b"}
 	got := rec.log()
 	if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)

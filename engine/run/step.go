@@ -17,18 +17,24 @@ type stepRun struct {
 	index    int
 	opts     *Options
 	redactor *Redactor
+	settled  *Redactor // may be nil
 	gate     *gate
 	messages chan<- message
+	behind   bool // a dry run, and something differs before this step
 
 	env     engine.Env
 	applied int
 	retries int
 	shown   map[string]bool // paths of edits that were announced
 	waited  string          // what the last wait event said
+	held    *held           // of a peek
 }
 
 func (s *stepRun) emit(ev engine.Event) {
 	ev.Step, ev.Kind = s.node.ID, s.node.Kind.Name
+	if s.held.hold(ev) {
+		return
+	}
 	s.messages <- message{index: s.index, event: &ev}
 }
 
@@ -42,6 +48,9 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 		}
 		out.edits, out.retries = s.applied, s.retries
 	}()
+	if s.behind {
+		return s.peek(ctx, outputs)
+	}
 	if s.node.When != nil {
 		yes, err := s.node.When(outputs)
 		if err != nil {
@@ -55,17 +64,7 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	if err != nil {
 		return s.failed("", err)
 	}
-	s.redactor.AddFrom(spec)
-	s.env = s.opts.Env
-	s.env.Step = s.node.ID
-	s.env.Conceal = s.redactor.Add
-	s.env.Record = func(name string, data any) {
-		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
-	}
-	s.env.Logf = s.says(engine.ActionLog)
-	s.env.Statusf = s.says(engine.ActionStatus)
-	s.env.Warnf = s.says(engine.ActionWarn)
-
+	s.prepare(spec)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.node.Policy.Timeout, errTimeout)
 	defer cancel()
 	switch {
@@ -76,6 +75,28 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	default:
 		return s.converge(ctx, spec)
 	}
+}
+
+// conceal makes known every secret in v.
+func (s *stepRun) conceal(v any) {
+	s.redactor.AddFrom(v)
+	if s.settled != nil {
+		s.settled.AddFrom(v)
+	}
+}
+
+// prepare makes the environment of the step.
+func (s *stepRun) prepare(spec any) {
+	s.conceal(spec)
+	s.env = s.opts.Env
+	s.env.Step = s.node.ID
+	s.env.Conceal = func(secrets ...engine.Secret) { s.conceal(secrets) }
+	s.env.Record = func(name string, data any) {
+		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
+	}
+	s.env.Logf = s.says(engine.ActionLog)
+	s.env.Statusf = s.says(engine.ActionStatus)
+	s.env.Warnf = s.says(engine.ActionWarn)
 }
 
 var errTimeout = errors.New("the step's timeout is over")
@@ -123,7 +144,7 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 	p := s.pauses()
 	for {
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
-		s.redactor.AddFrom(out)
+		s.conceal(out)
 		switch {
 		case err == nil && len(edits) == 0:
 			return outcome{state: Unchanged, outputs: out}
@@ -155,7 +176,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	var left map[string]bool // paths that the last round meant to remove
 	for {
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
-		s.redactor.AddFrom(out)
+		s.conceal(out)
 		if err != nil {
 			if ctx.Err() != nil {
 				if last == nil || !isContext(err) {
@@ -285,7 +306,7 @@ func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 	var reason error
 	for attempt := 1; ; attempt++ {
 		out, findings, err := s.node.Kind.Prove(engine.AllowWrites(ctx), spec, &s.env)
-		s.redactor.AddFrom(out)
+		s.conceal(out)
 		if err == nil {
 			err = violated(findings)
 			if err == nil {

@@ -131,8 +131,8 @@ type Outputs struct {
 	// Kind/namespace/name, or Kind/name without a namespace.
 	Objects []string `yaml:"objects"`
 
-	// UIDs maps the names of the objects that exist to their UIDs, which a
-	// deleted and re-made object changes.
+	// UIDs maps the names of the objects to their UIDs, which a deleted and
+	// re-made object changes.
 	UIDs map[string]string `yaml:"uids"`
 }
 

@@ -29,6 +29,7 @@ type object struct {
 	manifest
 	ref        kubekit.Ref
 	namespaced bool
+	guessed    bool // nobody says whether the kind has namespaces
 
 	live   *unstructured.Unstructured // nil if it does not exist
 	merged *unstructured.Unstructured // what applying would give; nil if it could not be asked
@@ -122,11 +123,19 @@ func (r *run) each(ctx context.Context, f func(*object) error) error {
 	return errors.Join(errs...)
 }
 
+// outputs leaves out what is not known of every object: the UIDs while one is
+// missing, the names while it is only a guess whether a kind has namespaces.
 func (r *run) outputs() Outputs {
 	out := Outputs{UIDs: make(map[string]string)}
 	for _, o := range r.objects {
+		if o.guessed {
+			return Outputs{}
+		}
 		out.Objects = append(out.Objects, o.ref.String())
-		if o.live != nil {
+		switch {
+		case o.live == nil || o.live.GetDeletionTimestamp() != nil:
+			out.UIDs = nil
+		case out.UIDs != nil:
 			out.UIDs[o.ref.String()] = string(o.live.GetUID())
 		}
 	}

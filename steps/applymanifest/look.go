@@ -96,10 +96,11 @@ func (r *run) resolve(o *object) (bool, error) {
 			}
 		}
 		o.note = noKind
-		o.namespaced = r.namespacedKind(o)
+		o.namespaced, o.guessed = r.namespacedKind(o)
 	case err != nil:
 		return false, err
 	default:
+		o.guessed = false
 		o.namespaced = mapping.Scope.Name() == meta.RESTScopeNameNamespace
 	}
 	o.ref = kubekit.RefOf(o.obj)
@@ -137,13 +138,17 @@ func (r *run) crdOf(gvk schema.GroupVersionKind) *object {
 }
 
 // namespacedKind says whether a kind that is not served has namespaces: as its
-// CustomResourceDefinition says, else by custom.
-func (r *run) namespacedKind(o *object) bool {
+// CustomResourceDefinition says, else by custom, which is a guess unless the
+// manifest names a namespace.
+func (r *run) namespacedKind(o *object) (namespaced, guessed bool) {
 	if crd := r.crdOf(o.gvk()); crd != nil {
 		scope, _, _ := unstructured.NestedString(crd.obj.Object, "spec", "scope")
-		return scope != "Cluster"
+		return scope != "Cluster", false
 	}
-	return o.obj.GetNamespace() != "" || !strings.HasPrefix(o.gvk().Kind, "Cluster")
+	if o.obj.GetNamespace() != "" {
+		return true, false
+	}
+	return !strings.HasPrefix(o.gvk().Kind, "Cluster"), true
 }
 
 // misspelt returns an error if the API server serves the version but not the

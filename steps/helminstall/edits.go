@@ -34,6 +34,7 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 		}
 		return append(before, w.operate(ctx, env, d)), nil
 	}
+	w.agrees = true
 	state, err := w.release.Look(ctx, env, w.cluster)
 	if err != nil {
 		return nil, err

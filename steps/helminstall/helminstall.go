@@ -177,18 +177,17 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	out := w.outputs()
 	if err := helmkit.Refuse(w.release, w.chart); err != nil {
-		return out, nil, err
+		return Outputs{}, nil, err
 	}
 	if err := s.remarks(ctx, env, w); err != nil {
-		return out, nil, err
+		return Outputs{}, nil, err
 	}
 	if err := s.record(ctx, env, w); err != nil {
-		return out, nil, err
+		return Outputs{}, nil, err
 	}
 	edits, err := w.edits(ctx, env)
-	return out, edits, err
+	return w.outputs(), edits, err
 }
 
 // world is what Inspect looks at.
@@ -200,6 +199,7 @@ type world struct {
 	name    string
 	release *helmkit.Release // nil if there is none
 
+	agrees    bool // the release is as the plan says and stays at its revision
 	namespace []engine.Edit
 	missing   []*helmkit.CRD
 	older     []string // remarks about CRDs
@@ -271,14 +271,20 @@ func (w *world) ask(ctx context.Context, env *engine.Env) error {
 	return nsErr
 }
 
+// outputs are the facts about the release as it is; those that another revision
+// will change are left out.
 func (w *world) outputs() Outputs {
-	out := Outputs{
-		Release: w.name, Namespace: w.spec.Namespace,
-		Chart: w.chart.Name, Version: w.chart.Version, AppVersion: w.chart.AppVersion,
+	out := Outputs{Release: w.name, Namespace: w.spec.Namespace}
+	r := w.release
+	if r == nil {
+		return out
 	}
-	if r := w.release; r != nil {
+	out.Chart = r.Chart
+	if w.agrees || r.Version == w.chart.Version && r.AppVersion == w.chart.AppVersion {
+		out.Version, out.AppVersion = r.Version, r.AppVersion
+	}
+	if w.agrees {
 		out.Revision, out.ManifestDigest = r.Revision, r.ManifestDigest()
-		out.Chart, out.Version, out.AppVersion = r.Chart, r.Version, r.AppVersion
 	}
 	return out
 }

@@ -464,3 +464,16 @@ func TestContract(t *testing.T) {
 		Secrets: []string{"canary-5e3c1b"},
 	})
 }
+
+// What is known of a release before it is upgraded is what is true after it.
+func TestContractOfAnUpgrade(t *testing.T) {
+	w := newWorld(t)
+	repo := charttest.Serve(t, settings("1.0.0"), settings("1.1.0"))
+	w.converge(w.spec(repo, "settings", "1.0.0"))
+	w.again()
+	enginetest.Run(t, enginetest.Case{
+		Kind: helminstall.Kind,
+		Env:  w.env,
+		Spec: func() any { return w.spec(repo, "settings", "1.1.0") },
+	})
+}

@@ -4,7 +4,8 @@
 //
 //   - Looking writes nothing: the API server's audit log and an audit device in
 //     Vault record what a dry run and a second run ask for (zero_test.go).
-//   - Drift is found, named, and removed or refused (drift_test.go).
+//   - Drift is found, named, and removed or refused (drift_test.go), and another
+//     cluster than the last one is not taken for it (elsewhere_test.go).
 //   - A run that is killed loses nothing (crash_test.go).
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the

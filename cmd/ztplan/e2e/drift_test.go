@@ -26,10 +26,9 @@ type drift struct {
 	// or that ztplan refuses to remove.
 	after func(w *world)
 
-	// quick is the group of the drift in make test, 0 for none. Drifts of a group
-	// that status finds are made together, so their steps must not depend on each
-	// other: what is after a step that differs is not looked at.
-	quick int
+	// quick drifts are in make test. Those that status finds are made together,
+	// one behind the other, and all of them found by one look.
+	quick bool
 }
 
 // drift makes every drift of the table, alone. In the quick form those marked
@@ -42,22 +41,23 @@ func (w *world) drift(t *testing.T) {
 		for _, d := range drifts {
 			w.sub(t, d.kind+"/"+d.name, func(t *testing.T) { w.alone(t, d, tb) })
 		}
+		w.sub(t, "together", w.together)
 		return
 	}
 	for _, d := range drifts {
-		if d.quick != 0 && d.found == "" {
+		if d.quick && d.found == "" {
 			w.sub(t, d.kind+"/"+d.name, func(t *testing.T) { w.alone(t, d, new(table)) })
 		}
 	}
-	for group := 1; group <= 2; group++ {
-		w.sub(t, fmt.Sprint("together-", group), func(t *testing.T) { w.together(t, group) })
-	}
+	w.sub(t, "together", w.together)
 }
 
-func (w *world) together(t *testing.T, group int) {
+// together is drift behind drift: one look names all of it, says after what it
+// may change, and one run removes it.
+func (w *world) together(t *testing.T) {
 	var removed []drift
 	for _, d := range drifts {
-		if d.quick == group && d.found != "" {
+		if d.quick && d.found != "" {
 			removed = append(removed, d)
 			d.make(w)
 		}
@@ -66,6 +66,17 @@ func (w *world) together(t *testing.T, group int) {
 	must(t, "status", o, 2)
 	for _, d := range removed {
 		expect(t, d.name, o, d.found)
+	}
+	for id, want := range map[string]string{
+		"root": "pending", "intermediate": "pending behind root", "auth": "pending behind cert-manager",
+		"issuer": "unchanged behind auth intermediate", "tls": "unchanged behind certificate",
+	} {
+		if got := o.state(id); got != want {
+			t.Errorf("status says of %s: %s, want %s", id, got, want)
+		}
+	}
+	if again := w.check(); again.summary().Digest != o.summary().Digest {
+		t.Errorf("the digest changes from look to look: %s, %s", o.summary().Digest, again.summary().Digest)
 	}
 	must(t, "run", w.run(), 0)
 	for _, d := range removed {

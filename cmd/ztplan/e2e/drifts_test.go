@@ -17,7 +17,7 @@ import (
 var drifts = []drift{
 	// helmInstall
 	{
-		kind: "helmInstall", name: "values changed with helm upgrade", quick: 1,
+		kind: "helmInstall", name: "values changed with helm upgrade", quick: true,
 		make: func(w *world) {
 			config := w.helm("cert-manager")
 			last, err := config.Releases.Last("cert-manager")
@@ -95,13 +95,13 @@ var drifts = []drift{
 
 	// vaultInit
 	{
-		kind: "vaultInit", name: "key file lost", quick: 1,
+		kind: "vaultInit", name: "key file lost", quick: true,
 		make:    func(w *world) { w.rename(w.keys(), w.keys()+".away") },
 		refused: `^init .*initialised, and .* holds no keys`,
 		after:   func(w *world) { w.rename(w.keys()+".away", w.keys()) },
 	},
 	{
-		kind: "vaultInit", name: "key file readable by everybody", quick: 1,
+		kind: "vaultInit", name: "key file readable by everybody", quick: true,
 		make:    func(w *world) { w.chmod(w.keys(), 0o644) },
 		refused: `^init .*open to others \(mode 0644\)`,
 		after:   func(w *world) { w.chmod(w.keys(), 0o600) },
@@ -164,14 +164,14 @@ var drifts = []drift{
 
 	// pkiRoot
 	{
-		kind: "pkiRoot", name: "URLs cleared", quick: 1,
+		kind: "pkiRoot", name: "URLs cleared", quick: true,
 		make: func(w *world) {
 			w.write("pki/config/urls", fields{"issuing_certificates": "", "crl_distribution_points": ""})
 		},
 		found: `^root pki/config/urls/issuing_certificates .*pki/ca`,
 	},
 	{
-		kind: "pkiRoot", name: "mount retuned", quick: 1,
+		kind: "pkiRoot", name: "mount retuned", quick: true,
 		make:  func(w *world) { w.write("sys/mounts/pki/tune", fields{"max_lease_ttl": "1h"}) },
 		found: `^root sys/mounts/pki.*1h`,
 	},
@@ -194,7 +194,7 @@ var drifts = []drift{
 		after: func(w *world) { w.erase("pki/issuer/stranger") },
 	},
 	{
-		kind: "pkiRoot", name: "a foreign root beside the plan's", quick: 1,
+		kind: "pkiRoot", name: "a foreign root beside the plan's", quick: true,
 		make: func(w *world) {
 			w.write("pki/root/generate/internal", fields{"common_name": "Foreign Root", "issuer_name": "stranger", "key_name": "stranger", "ttl": "100h"})
 		},
@@ -222,7 +222,7 @@ var drifts = []drift{
 
 	// pkiIntermediate
 	{
-		kind: "pkiIntermediate", name: "role TTL changed", quick: 2,
+		kind: "pkiIntermediate", name: "role TTL changed", quick: true,
 		make: func(w *world) {
 			w.write("pki_int/roles/example-dot-local", w.with("pki_int/roles/example-dot-local", "max_ttl", "72h"))
 		},
@@ -241,7 +241,7 @@ var drifts = []drift{
 		found: `^intermediate pki_int/roles/example-dot-local`,
 	},
 	{
-		kind: "pkiIntermediate", name: "default issuer moved", quick: 2,
+		kind: "pkiIntermediate", name: "default issuer moved", quick: true,
 		make: func(w *world) {
 			w.write("pki_int/root/generate/internal", fields{"common_name": "Stranger", "issuer_name": "stranger", "key_name": "stranger", "ttl": "100h"})
 			w.write("pki_int/config/issuers", fields{"default": "stranger"})
@@ -280,7 +280,7 @@ var drifts = []drift{
 
 	// k8sAuth
 	{
-		kind: "k8sAuth", name: "policy edited", quick: 2,
+		kind: "k8sAuth", name: "policy edited", quick: true,
 		make: func(w *world) {
 			w.write("sys/policies/acl/cert-manager-policy", fields{"policy": `path "pki_int/*" { capabilities = ["create", "update", "sudo"] }`})
 		},
@@ -292,7 +292,7 @@ var drifts = []drift{
 		found: `^auth sys/policies/acl/cert-manager-policy`,
 	},
 	{
-		kind: "k8sAuth", name: "role without an audience", quick: 2,
+		kind: "k8sAuth", name: "role without an audience", quick: true,
 		make:  func(w *world) { w.write("auth/kubernetes/role/cert-manager", fields{"audience": ""}) },
 		found: `^auth auth/kubernetes/role/cert-manager.*audience`,
 	},
@@ -347,7 +347,7 @@ var drifts = []drift{
 
 	// applyManifest
 	{
-		kind: "applyManifest", name: "Deployment scaled under ztplan's own name", quick: 1,
+		kind: "applyManifest", name: "Deployment scaled under ztplan's own name", quick: true,
 		make: func(w *world) {
 			d := w.get("Deployment/default/hello-app").Object
 			w.applyAs("ztplan", "Deployment/default/hello-app", fields{
@@ -381,7 +381,7 @@ var drifts = []drift{
 		},
 	},
 	{
-		kind: "applyManifest", name: "Service deleted", quick: 1,
+		kind: "applyManifest", name: "Service deleted", quick: true,
 		make:  func(w *world) { w.remove("Service/default/hello-app") },
 		found: `^app Service/default/hello-app`,
 	},
@@ -429,7 +429,7 @@ var drifts = []drift{
 
 	// connections
 	{
-		kind: "connections", name: "kubeconfig points at a dead server", quick: 1,
+		kind: "connections", name: "kubeconfig points at a dead server", quick: true,
 		make: func(w *world) {
 			text, err := os.ReadFile(w.status.Kubeconfig)
 			if err != nil {

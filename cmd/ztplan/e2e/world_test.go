@@ -52,8 +52,9 @@ type world struct {
 }
 
 type labStatus struct {
-	Kubeconfig string `json:"kubeconfig"`
-	Audit      string `json:"audit"`
+	Mirrors    map[string]string `json:"mirrors"`
+	Kubeconfig string            `json:"kubeconfig"`
+	Audit      string            `json:"audit"`
 	Components []struct {
 		Name    string `json:"name"`
 		Address string `json:"address"`
@@ -179,6 +180,19 @@ func (o *outcome) differences() []string {
 		out = append(out, strings.TrimSpace(o.stderr))
 	}
 	return out
+}
+
+// state returns the last that was said of a step, with what it is behind.
+func (o *outcome) state(id string) string {
+	said := ""
+	for _, e := range o.events {
+		if e.Step == id {
+			if said = string(e.Action); len(e.Needs) > 0 {
+				said += " behind " + strings.Join(e.Needs, " ")
+			}
+		}
+	}
+	return said
 }
 
 // String is the invocation's text for people.

@@ -155,4 +155,5 @@ func TestOneLab(t *testing.T) {
 		}
 	})
 	w.sub(t, "drift", func(t *testing.T) { w.drift(t) })
+	w.sub(t, "another-cluster", w.anotherCluster)
 }

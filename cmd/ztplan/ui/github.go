@@ -45,6 +45,10 @@ func (g *GitHub) Event(e engine.Event) {
 		NewText(g.w, Style{}, g.verbose, g.dryRun).Event(e)
 		return
 	}
+	if e.Step == "" && e.Action == engine.ActionWarn {
+		g.command("warning", "", "plan "+e.Plan, e.Message)
+		return
+	}
 	s := g.steps[e.Step]
 	if s == nil {
 		s = &githubStep{kind: e.Kind, position: e.Position}

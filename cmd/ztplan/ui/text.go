@@ -52,6 +52,10 @@ func (t *Text) Event(e engine.Event) {
 		t.line(t.style.yellow("↻"), e, "trying again: "+text)
 		t.hint(e.Hint)
 	case engine.ActionWarn:
+		if e.Step == "" {
+			fmt.Fprintf(t.w, "%s warning: %s\n", t.style.yellow("!"), e.Message)
+			return
+		}
 		t.line(t.style.yellow("!"), e, "warning: "+e.Message)
 	case engine.ActionLog, engine.ActionStatus:
 		if t.verbose {
@@ -64,11 +68,14 @@ func (t *Text) Event(e engine.Event) {
 		if e.Action == engine.ActionChanged {
 			mark = t.style.green("✓")
 		}
-		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(Seconds(e.Seconds))))
+		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(Seconds(e.Seconds)+t.behind(e))))
 	case engine.ActionProved:
 		t.line(t.style.green("✓"), e, fmt.Sprintf("%s %s", t.style.bold("proved"), t.style.dim(Seconds(e.Seconds))))
 		t.findings(e.Step)
 	case engine.ActionPending:
+		if text := t.behind(e); text != "" {
+			t.line(t.style.dim("»"), e, t.style.dim(strings.TrimPrefix(text, ", ")))
+		}
 	case engine.ActionAfter:
 		t.line(t.style.cyan("»"), e, "known after "+strings.Join(e.Needs, ", "))
 		t.lines(diff.Lines(nil, e.Want))
@@ -81,6 +88,14 @@ func (t *Text) Event(e engine.Event) {
 	case engine.ActionEnd:
 		t.end(e)
 	}
+}
+
+// behind says what a step of a dry run comes after, as far as that differs.
+func (t *Text) behind(e engine.Event) string {
+	if len(e.Needs) == 0 {
+		return ""
+	}
+	return ", may change after " + strings.Join(e.Needs, ", ")
 }
 
 func (t *Text) differs(e engine.Event) {

@@ -43,9 +43,13 @@ var story = []engine.Event{
 
 var preview = []engine.Event{
 	{Action: engine.ActionPlan, Step: "vault", Kind: "helmInstall"},
+	{Action: engine.ActionWarn, Plan: "lab", Message: "the plan has no step old any more"},
 	{Action: engine.ActionDiffers, Step: "vault", Path: "release/vault/vault", Want: map[string]any{"version": "0.31.0", "token": engine.NewSecret("x")}, Message: "install"},
 	{Action: engine.ActionPending, Step: "vault"},
 	{Action: engine.ActionAfter, Step: "root", Needs: []string{"vault"}, Want: map[string]any{"mount": "pki", "ttl": "87600h"}},
+	{Action: engine.ActionUnchanged, Step: "auth", Needs: []string{"vault", "root"}, Seconds: 0.04},
+	{Action: engine.ActionDiffers, Step: "app", Path: "Service/app", Have: "x", Want: "y"},
+	{Action: engine.ActionPending, Step: "app", Needs: []string{"vault"}},
 	{Action: engine.ActionWould, Step: "site", Message: "dial hello.example.local"},
 	{Action: engine.ActionEnd, Summary: &engine.Summary{Pending: 2, WallSeconds: 0.2}},
 }

@@ -51,6 +51,16 @@ func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
 	})
 }
 
+// Server returns the address of the API server of a cluster, or "" if there is
+// no such cluster. It contacts nothing.
+func Server(cl engine.Cluster) string {
+	config, _, err := load(cl)
+	if err != nil {
+		return ""
+	}
+	return config.Host
+}
+
 func newCluster(config *rest.Config, name string) (*Cluster, error) {
 	config.UserAgent = "ztplan"
 	config.QPS = -1 // the API server's own fairness is enough

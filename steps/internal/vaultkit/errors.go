@@ -148,7 +148,7 @@ func oneLine(messages []string) []string {
 // threads behind them are in the documentation of the kinds.
 var hints = []struct{ match, hint string }{
 	{"no handler for route", "nothing is mounted there: check the mount's name, and that the step that mounts it comes first"},
-	{"invalid token", "the token is wrong, expired or revoked: check connections.vault.token"},
+	{"invalid token", "the token is wrong, expired or revoked, or that of another Vault: check connections.vault.token, and that this is the right cluster"},
 	{"longer than permitted maxTTL", "raise maxLeaseTTL of the mount, or shorten the ttl"},
 	{"notAfter was truncated", "the parent expires before that: shorten ttl, or renew the parent first"},
 	{"beyond the expiration of the CA certificate", "the issuer expires before that: shorten the ttl, or renew the issuer"},

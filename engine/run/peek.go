@@ -1,0 +1,113 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// longestPeek bounds a look at a step behind others. What they will change may
+// be what the look waits for: a server that does not answer.
+const longestPeek = 15 * time.Second
+
+// peek is the dry run of a step behind others that differ: one look at what is
+// there now. What it finds is reported like any difference. What it cannot find
+// out is known after the others, so no error of it is a failure: the reason may
+// be what they are there to remove. An interrupt is one, as everywhere.
+func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
+	s.held = new(held)
+	defer func() {
+		if p := recover(); p != nil {
+			out = s.unknown(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			s.emit(engine.Event{Action: engine.ActionWarn, Message: fmt.Sprintf(
+				"panic: %v: this is a defect in ztplan: please report it with the output of the same command and -v", p)})
+		}
+	}()
+	if s.node.When != nil {
+		// True or false for now: whether the step is skipped is known later.
+		yes, err := s.node.When(outputs)
+		if err != nil {
+			return s.unknown(err)
+		}
+		if !yes {
+			return s.unknown(errors.New("its condition (when) is false as things are"))
+		}
+	}
+	spec, err := s.node.Spec(outputs)
+	if err != nil {
+		return s.unknown(err)
+	}
+	s.prepare(spec)
+	ctx, cancel := context.WithTimeoutCause(ctx, min(s.node.Policy.Timeout, longestPeek), errTimeout)
+	defer cancel()
+	facts, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
+	s.conceal(facts)
+	if err != nil {
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeout) {
+			return s.stopped(ctx, err, "")
+		}
+		return s.unknown(err)
+	}
+	s.release(engine.ActionWarn)
+	if len(edits) == 0 {
+		return outcome{state: Unchanged, outputs: facts}
+	}
+	for _, e := range edits {
+		s.announce(e)
+	}
+	s.applied = len(edits)
+	return outcome{state: Pending, outputs: facts, found: edits}
+}
+
+// unknown is the outcome of a peek that found out nothing. Why is detail.
+func (s *stepRun) unknown(err error) outcome {
+	s.release(engine.ActionLog)
+	s.emit(engine.Event{Action: engine.ActionLog, Message: "looked, and it cannot be told yet: " + err.Error()})
+	return outcome{state: After}
+}
+
+// release sends on the warnings that a peek held back, as warnings or as detail.
+func (s *stepRun) release(as engine.Action) {
+	events := s.held.take()
+	s.held = nil
+	for _, ev := range events {
+		if ev.Action == engine.ActionWarn {
+			ev.Action = as
+		} else if as != engine.ActionWarn {
+			continue // a record of what could not be looked at
+		}
+		s.emit(ev)
+	}
+}
+
+// held keeps warnings and records of a peek until it is known whether the look
+// succeeded: a warning by a look that fails is about a world that will not stay.
+// The nil pointer holds nothing.
+type held struct {
+	mu     sync.Mutex
+	events []engine.Event
+}
+
+func (h *held) hold(ev engine.Event) bool {
+	if h == nil || ev.Action != engine.ActionWarn && ev.Action != engine.ActionEvidence {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, ev)
+	return true
+}
+
+func (h *held) take() []engine.Event {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.events
+}
