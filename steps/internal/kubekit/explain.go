@@ -6,12 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -50,6 +52,17 @@ func explainContact(ctx context.Context, kubeconfig, host string, err error) err
 		return hint("nothing listens there: start the cluster (kind, minikube), choose another --context, or use the embedded lab with --lab")
 	}
 	return hint("check that the cluster runs and can be reached from here: kubectl version shows the same")
+}
+
+// passing reports whether the reason why the first contact failed may go away
+// by itself: an answer that says so, or a connection that broke half-way.
+func passing(ctx context.Context, err error) bool {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return !permanentCode(int(status.Status().Code))
+	}
+	return context.Cause(ctx) == nil &&
+		(utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) || errors.Is(err, io.ErrUnexpectedEOF))
 }
 
 // plainReason strips the request and the repeated address from err.
