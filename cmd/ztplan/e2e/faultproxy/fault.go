@@ -12,6 +12,8 @@ import (
 type Fault struct {
 	// Match says which requests count; nil means all.
 	Match func(*http.Request) bool
+	// After is how many of the requests that count go by first.
+	After int
 	// Every is how many of the requests that count go by until one goes wrong: 3
 	// means every third. 0 and 1 mean each.
 	Every int
@@ -40,7 +42,8 @@ func (f *armed) strikes(r *http.Request) bool {
 	}
 	f.counted++
 	switch {
-	case f.Every > 1 && f.counted%f.Every != 0,
+	case f.counted <= f.After,
+		f.Every > 1 && (f.counted-f.After)%f.Every != 0,
 		f.Times > 0 && f.happened >= f.Times,
 		f.For > 0 && time.Now().After(f.until):
 		return false
@@ -112,6 +115,16 @@ func half(whole bool) Effect {
 			_ = http.NewResponseController(w).Flush()
 			cut(r)
 		}
+	}
+}
+
+// CutAfter forwards the request and cuts its connection after d, whatever passes
+// through it then: a stream, a tunnel, a watch.
+func CutAfter(d time.Duration) Effect {
+	return func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+		timer := time.AfterFunc(d, func() { reset(r) })
+		defer timer.Stop()
+		forward.ServeHTTP(w, r)
 	}
 }
 

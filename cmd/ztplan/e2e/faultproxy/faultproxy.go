@@ -119,6 +119,11 @@ type connKey struct{}
 // cut resets the connection that r came on, with all that is under way on it, and
 // ends the handler.
 func cut(r *http.Request) {
+	reset(r)
+	panic(http.ErrAbortHandler)
+}
+
+func reset(r *http.Request) {
 	conn, _ := r.Context().Value(connKey{}).(net.Conn)
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
@@ -127,5 +132,4 @@ func cut(r *http.Request) {
 		_ = c.SetLinger(0)
 		_ = c.Close()
 	}
-	panic(http.ErrAbortHandler)
 }

@@ -121,6 +121,7 @@ func TestCounts(t *testing.T) {
 		"the first two":      {faultproxy.Fault{Times: 2, Effect: busy}, "xx...."},
 		"every third":        {faultproxy.Fault{Every: 3, Effect: busy}, "..x..x"},
 		"every second, once": {faultproxy.Fault{Every: 2, Times: 1, Effect: busy}, ".x...."},
+		"from the third on":  {faultproxy.Fault{After: 2, Effect: busy}, "..xxxx"},
 		"for ever":           {faultproxy.Fault{Effect: busy}, "xxxxxx"},
 		"for a while":        {faultproxy.Fault{For: time.Hour, Effect: busy}, "xxxxxx"},
 		"no more":            {faultproxy.Fault{For: time.Nanosecond, Effect: busy}, "......"},
@@ -161,6 +162,26 @@ func TestUpgrade(t *testing.T) {
 	fmt.Fprintln(resp.Body.(io.Writer), "hello")
 	if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil || line != "hello\n" {
 		t.Errorf("%q, %v", line, err)
+	}
+}
+
+// A tunnel is cut while it is in use.
+func TestCutAfter(t *testing.T) {
+	p, client, _ := behind(t, false)
+	p.Set(faultproxy.Fault{Effect: faultproxy.CutAfter(10 * time.Millisecond)})
+	r, err := http.NewRequest(http.MethodGet, p.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "echo")
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("the tunnel ended in order after %q", b)
 	}
 }
 
