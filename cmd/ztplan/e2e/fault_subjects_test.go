@@ -25,9 +25,9 @@ type subject struct {
 	// tunnels.
 	silent, tunnelled bool
 	// once means that it makes a single write.
-	once bool
-	timeout           string
-	steps             string // %s is the cell's name
+	once    bool
+	timeout string
+	steps   string // %s is the cell's name
 	// whole checks what must hold in the end.
 	whole func(t *testing.T, c *cell)
 	// alone gives the cell a Vault of its own.
@@ -94,7 +94,7 @@ func subjects() []subject {
       commonName: Faulty Intermediate
       ttl: 43800h
       issuerName: intermediate
-      roles: [{name: role, allowedDomains: [example.local]}]
+      roles: [{name: role, allowedDomains: [example.local], allowSubdomains: true}]
 `, whole: func(t *testing.T, c *cell) { c.w.onePKI(t, "int-"+c.name) }},
 		{name: "k8sAuth", server: "vault", steps: auth},
 		{name: "k8sAuth", server: "api", steps: auth},

@@ -96,6 +96,7 @@ func TestConnectExplainsWhatIsWrong(t *testing.T) {
 	good := answer(t, http.StatusOK, map[string]string{"gitVersion": "v1.36.3"})
 	other := answer(t, http.StatusOK, nil)
 	refusing := answer(t, http.StatusUnauthorized, metav1.Status{Status: "Failure", Code: 401, Reason: metav1.StatusReasonUnauthorized, Message: "Unauthorized"})
+	forbidding := answer(t, http.StatusForbidden, metav1.Status{Status: "Failure", Code: 403, Reason: metav1.StatusReasonForbidden, Message: "no"})
 	plain := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(plain.Close)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -141,7 +142,8 @@ func TestConnectExplainsWhatIsWrong(t *testing.T) {
 			engine.Cluster{Kubeconfig: kubeconfig(t, strings.Replace(plain.URL, "http:", "https:", 1), nil)},
 			"HTTP", "something other than an API server",
 		},
-		"refused": {engine.Cluster{Kubeconfig: kubeconfig(t, refusing.URL, caOf(refusing))}, "provide credentials", "log in again"},
+		"forbidden": {engine.Cluster{Kubeconfig: kubeconfig(t, forbidding.URL, caOf(forbidding))}, "answered 403: forbidden", "ask for a role"},
+		"refused":   {engine.Cluster{Kubeconfig: kubeconfig(t, refusing.URL, caOf(refusing))}, "answered 401: ", "log in again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := kubekit.Connect(t.Context(), environment(t, test.cluster))

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/ztplan/ztplan/engine"
@@ -79,9 +81,19 @@ func plainReason(ctx context.Context, err error) string {
 		err = op.Err
 	}
 	if s := apierrors.APIStatus(nil); errors.As(err, &s) {
-		return s.Status().Message
+		return answerText(s.Status())
 	}
 	return err.Error()
+}
+
+// answerText is what an API server, or something before it, answered. client-go
+// has no word of it when the body is not plain text.
+func answerText(s metav1.Status) string {
+	text := s.Message
+	if text == "" || text == "unknown" {
+		text = strings.ToLower(http.StatusText(int(s.Code)))
+	}
+	return fmt.Sprintf("answered %d: %s", s.Code, text)
 }
 
 // silent keeps an error in the chain without repeating its text.
