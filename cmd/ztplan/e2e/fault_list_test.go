@@ -48,19 +48,19 @@ const (
 	lostKeys = `its answer with the keys was lost`
 )
 
-// troubles are in the order of the table. A step has three attempts, so that
-// twice is what it has to survive.
+// troubles are in the order of the table. A step has four attempts, so that
+// twice is what it has to survive even if one fails for another reason.
 func troubles() []trouble {
 	re := regexp.MustCompile
 	lost := re(lostKeys)
 	all := []trouble{
 		{name: "each answer 300 ms late", fault: faultproxy.Fault{Effect: faultproxy.Delay(300 * time.Millisecond)}},
-		{name: "reset, the first 3", fault: faultproxy.Fault{Times: 3, Effect: faultproxy.Reset()}, quick: []string{"vaultInit"}},
+		{name: "reset, twice", fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Reset()}, quick: []string{"vaultInit"}},
 		{name: "reset, every 3rd", fault: faultproxy.Fault{Every: 3, Effect: faultproxy.Reset()}, mayFail: re(broken), quick: []string{"pkiRoot"}},
-		{name: "answer cut, the first 3", on: answered, fault: faultproxy.Fault{Times: 3, Effect: faultproxy.Truncate()}, quick: []string{"pkiIntermediate"}},
-		{name: "answer halved, the first 3", on: answered, fault: faultproxy.Fault{Times: 3, Effect: faultproxy.Halve()}, quick: []string{"k8sAuth"}},
+		{name: "answer cut, twice", on: answered, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Truncate()}, quick: []string{"pkiIntermediate"}},
+		{name: "answer halved, twice", on: answered, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Halve()}, quick: []string{"k8sAuth"}},
 		{name: "all cut for 3 s", fault: faultproxy.Fault{For: 3 * time.Second, Effect: faultproxy.Reset()}},
-		{name: "tunnel cut after 100 ms, twice", on: tunnels, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.CutAfter(100 * time.Millisecond)}, mayFail: re(broken), quick: []string{"curlTLS"}},
+		{name: "tunnel cut after 100 ms, twice", on: tunnels, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.CutAfter(100 * time.Millisecond)}, mayFail: re(broken), quick: []string{"pkiRoot"}},
 		{name: "write cut before, twice", on: writes, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Reset()}},
 		{name: "write done, answer lost", on: writes, fault: faultproxy.Fault{Times: 1, Effect: faultproxy.LoseAnswer()}, mayFail: lost,
 			quick: []string{"pkiRoot", "pkiIntermediate", "helmInstall", "vaultInit", "run lock"}},
@@ -81,10 +81,10 @@ func troubles() []trouble {
 	}
 	refused := re(`401|Unauthorized|credentials`)
 	return append(all,
-		trouble{name: "503 for ever", busy: 503, forEver: true, mayFail: re(`503|busy`)},
+		trouble{name: "503 for ever", busy: 503, forEver: true, mayFail: re(`503|busy`), quick: []string{"curlTLS"}},
 		trouble{name: "401 for ever", busy: 401, forEver: true, mayFail: refused, quick: []string{"applyManifest"}},
 		trouble{name: "401 after 2 requests", busy: 401, fault: faultproxy.Fault{After: 2}, forEver: true, mayFail: refused, quick: []string{"assertRotation"}},
-		trouble{name: "403 for ever", busy: 403, forEver: true, mayFail: re(`403|[Ff]orbidden|permission denied`), quick: []string{"pkiRoot"}},
+		trouble{name: "403 for ever", busy: 403, forEver: true, mayFail: re(`403|[Ff]orbidden|permission denied`)},
 		trouble{name: "server's clock 5 min ahead", fault: faultproxy.Fault{Effect: faultproxy.Shift(5 * time.Minute)}, apiOnly: true},
 		trouble{name: "server's clock 5 min behind", fault: faultproxy.Fault{Effect: faultproxy.Shift(-5 * time.Minute)}, apiOnly: true, quick: []string{"run lock"}},
 	)

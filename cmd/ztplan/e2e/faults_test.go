@@ -56,7 +56,7 @@ func TestFaults(t *testing.T) {
 				if t.Failed() {
 					said = "WRONG: " + said
 				}
-				tb.add(s.name, s.server, tr.name, said, fmt.Sprintf("%.1f", time.Since(began).Seconds()))
+				tb.add(s.name, s.server, tr.name, strings.ReplaceAll(said, "\n", "; "), fmt.Sprintf("%.1f", time.Since(began).Seconds()))
 			})
 		}
 	}
