@@ -12,7 +12,7 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 TEST := $(GO) test $(RACE) -count=1
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash check gen fmt vet vet-main fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash faults check gen fmt vet vet-main fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,20 @@ drift: build ## make every drift of the table on a finished lab, print what stat
 
 crash: build ## kill runs at every edit and ZTPLAN_KILLS random moments, print what the next runs do
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 120m -v -run TestCrash ./cmd/ztplan/e2e
+
+faults: build ## let every kind meet every fault of the API server and of Vault, print what it did
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 60m -v -run 'TestFaults|TestClocks|TestInterruptions' ./cmd/ztplan/e2e
+
+# Every fuzz target of the module for FUZZTIME. What is found is kept below the
+# package's testdata/fuzz; commit it with the fix.
+FUZZTIME ?= 1m
+fuzz: ## fuzz every target for FUZZTIME each (default 1m)
+	@grep -rl --include='*_test.go' '^func Fuzz' engine steps cmd/ztplan | sort | while read -r file; do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' "$$file"); do \
+	    echo "$$(dirname "$$file"): $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	  done; \
+	done
 
 gen: ## write the generated files: schema, reference
 	$(GO) run ./schemas/gen

@@ -40,6 +40,7 @@ func main() {
 }
 
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	leaveNoCore()
 	quietLibraries()
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
 	a.saying(func(line string) { fmt.Fprintln(stderr, line) })

@@ -7,6 +7,7 @@
 package diff
 
 import (
+	ordered "cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -33,29 +34,35 @@ type Leaf struct {
 // "(secret, changed)".
 func Leaves(have, want any) []Leaf {
 	h, w := flatten(have), flatten(want)
-	paths := slices.Collect(maps.Keys(h))
-	for p := range w {
-		if _, ok := h[p]; !ok {
-			paths = append(paths, p)
-		}
+	at := make(map[string][]string, len(h))
+	for key, l := range h {
+		at[key] = l.path
 	}
-	slices.SortFunc(paths, byPath)
+	for key, l := range w {
+		at[key] = l.path
+	}
+	keys := slices.SortedFunc(maps.Keys(at), func(a, b string) int {
+		return ordered.Or(byPath(at[a], at[b]), strings.Compare(a, b))
+	})
 	var out []Leaf
-	for _, p := range paths {
-		a, inHave := h[p]
-		b, inWant := w[p]
-		if inHave && inWant && equal(a, b) {
+	for _, key := range keys {
+		a, inHave := h[key]
+		b, inWant := w[key]
+		if inHave && inWant && equal(a.value, b.value) {
 			continue
 		}
-		l := Leaf{Path: p, HasHave: inHave, HasWant: inWant}
+		l := Leaf{Path: strings.Join(at[key], "/"), HasHave: inHave, HasWant: inWant}
 		if inHave {
-			l.Have = show(a)
+			l.Have = show(a.value)
 		}
 		if inWant {
-			l.Want = show(b)
-			if _, secret := b.(engine.Secret); secret && inHave {
+			l.Want = show(b.value)
+			if _, secret := b.value.(engine.Secret); secret && inHave {
 				l.Want = "(secret, changed)"
 			}
+		}
+		if inHave && inWant && l.Have == l.Want {
+			l.Have, l.Want = quote(a.value), quote(b.value) // "1" is not 1
 		}
 		out = append(out, l)
 	}
@@ -109,42 +116,43 @@ func (l Leaf) lines() []string {
 
 func split(s string) []string { return strings.Split(strings.TrimSuffix(s, "\n"), "\n") }
 
-// flatten maps the leaf paths of a tree to their values. Empty maps and lists
-// are leaves.
-func flatten(v any) map[string]any {
-	out := make(map[string]any)
+// A leaf is a value of a tree and where it is.
+type leaf struct {
+	path  []string
+	value any
+}
+
+// flatten maps the leaves of a tree by a key that no other place can have, in
+// this tree or in another: a map's key may have slashes in it or look like a
+// list's index. Empty maps and lists are leaves.
+func flatten(v any) map[string]leaf {
+	out := make(map[string]leaf)
 	if v != nil {
-		walk("", plain(v), out)
+		walk("", nil, plain(v), out)
 	}
 	return out
 }
 
-func walk(path string, v any, out map[string]any) {
+func walk(key string, path []string, v any, out map[string]leaf) {
 	switch v := v.(type) {
 	case map[string]any:
 		if len(v) == 0 {
-			out[path] = v
+			out[key] = leaf{path, v}
 		}
 		for k, e := range v {
-			walk(under(path, k), e, out)
+			walk(key+"/"+strconv.Quote(k), append(slices.Clip(path), k), e, out)
 		}
 	case []any:
 		if len(v) == 0 {
-			out[path] = v
+			out[key] = leaf{path, v}
 		}
 		for i, e := range v {
-			walk(under(path, strconv.Itoa(i)), e, out)
+			k := strconv.Itoa(i)
+			walk(key+"/"+k, append(slices.Clip(path), k), e, out)
 		}
 	default:
-		out[path] = v
+		out[key] = leaf{path, v}
 	}
-}
-
-func under(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "/" + key
 }
 
 // plain turns what is not already plain data into it, keeping secrets.
@@ -212,19 +220,26 @@ func show(v any) string {
 	return fmt.Sprint(v)
 }
 
+// quote shows a value so that its type shows.
+func quote(v any) string {
+	if text, ok := v.(string); ok {
+		return strconv.Quote(text)
+	}
+	return show(v)
+}
+
 // byPath orders paths by their parts, numbers as numbers.
-func byPath(a, b string) int {
-	as, bs := strings.Split(a, "/"), strings.Split(b, "/")
-	for i := range min(len(as), len(bs)) {
-		if as[i] == bs[i] {
+func byPath(a, b []string) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] == b[i] {
 			continue
 		}
-		x, errX := strconv.Atoi(as[i])
-		y, errY := strconv.Atoi(bs[i])
-		if errX == nil && errY == nil {
-			return x - y
+		x, errX := strconv.Atoi(a[i])
+		y, errY := strconv.Atoi(b[i])
+		if errX == nil && errY == nil && x != y {
+			return ordered.Compare(x, y)
 		}
-		return strings.Compare(as[i], bs[i])
+		return strings.Compare(a[i], b[i])
 	}
-	return len(as) - len(bs)
+	return len(a) - len(b)
 }

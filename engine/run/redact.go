@@ -1,7 +1,6 @@
 package run
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -25,7 +24,9 @@ type Redactor struct {
 	replacer *strings.Replacer // nil when stale or without secrets
 }
 
-// Add registers secrets, as they are and in base64.
+// Add registers secrets: as they are, each long line of those with several, and
+// the forms that they travel in: as JSON and Go write them between quotes, as in a URL, in
+// hexadecimal, and in base64, also as part of something longer.
 func (r *Redactor) Add(secrets ...engine.Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -37,11 +38,8 @@ func (r *Redactor) Add(secrets ...engine.Secret) {
 		if r.known == nil {
 			r.known = make(map[string]bool)
 		}
-		r.known[text] = true
-		r.known[base64.StdEncoding.EncodeToString([]byte(text))] = true
-		r.known[strings.TrimRight(base64.URLEncoding.EncodeToString([]byte(text)), "=")] = true
-		if q, err := json.Marshal(text); err == nil {
-			r.known[strings.Trim(string(q), `"`)] = true
+		for _, form := range forms(text) {
+			r.known[form] = true
 		}
 		r.replacer = nil
 	}
@@ -70,7 +68,12 @@ func (r *Redactor) Text(s string) string {
 // Value returns v as plain data with every secret replaced.
 func (r *Redactor) Value(v any) any {
 	switch v := v.(type) {
-	case nil, bool, int, int64, float64:
+	case nil, bool:
+		return v
+	case int, int64, float64, json.Number:
+		if text := fmt.Sprint(v); r.Text(text) != text {
+			return engine.Redacted
+		}
 		return v
 	case string:
 		return r.Text(v)

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/release"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -154,43 +153,13 @@ func (w *world) startOver() {
 func (w *world) whole(t *testing.T) {
 	t.Helper()
 	for _, mount := range []string{"pki", "pki_int"} {
-		with := 0
-		issuers := w.list(mount + "/issuers")
-		for _, id := range issuers {
-			if key, _ := w.read(mount + "/issuer/" + id)["key_id"].(string); key != "" {
-				with++
-			}
-		}
-		if with != 1 {
-			t.Errorf("%s has %d issuers with a key, want 1: %v", mount, with, issuers)
-		}
-		if mount == "pki" && len(issuers) != 1 {
-			t.Errorf("pki has %d issuers, want 1", len(issuers))
-		}
-		if keys := w.list(mount + "/keys"); len(keys) != 1 {
-			t.Errorf("%s has keys %v, want 1: the others are orphans", mount, keys)
-		}
+		w.onePKI(t, mount)
+	}
+	if issuers := w.list("pki/issuers"); len(issuers) != 1 {
+		t.Errorf("pki has %d issuers, want 1", len(issuers))
 	}
 	for name, namespace := range map[string]string{"apisix": "ingress-apisix", "cert-manager": "cert-manager", "vault": "vault"} {
-		history, err := w.helm(namespace).Releases.History(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		deployed, newest := 0, history[0]
-		for _, r := range history {
-			if r.Info.Status == release.StatusDeployed {
-				deployed++
-			}
-			if r.Info.Status.IsPending() {
-				t.Errorf("release %s: revision %d is still %s", name, r.Version, r.Info.Status)
-			}
-			if r.Version > newest.Version {
-				newest = r
-			}
-		}
-		if deployed != 1 || newest.Info.Status != release.StatusDeployed {
-			t.Errorf("release %s: %d revisions are deployed, and the newest, %d, is %s", name, deployed, newest.Version, newest.Info.Status)
-		}
+		w.released(t, name, namespace)
 	}
 	w.wholeKeys(t)
 }

@@ -47,6 +47,7 @@ type world struct {
 	dir           string // of the lab
 	work          string // working directory of ztplan
 	home          string // its HOME: journal and cache
+	temp          string // its TMPDIR, below home
 	status        labStatus
 	clients       clients
 }
@@ -66,6 +67,10 @@ type labStatus struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, ztplan: binary(t, "ztplan"), ztlab: binary(t, "ztlab"), home: t.TempDir(), work: t.TempDir()}
+	w.temp = filepath.Join(w.home, "tmp")
+	if err := os.Mkdir(w.temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	// Not below t.TempDir: the paths of sockets have to be short.
 	dir, err := os.MkdirTemp("", "e2e-")
 	if err != nil {
@@ -147,6 +152,7 @@ type outcome struct {
 	code   int
 	events []engine.Event
 	lines  []string // the same as they were printed
+	stdout string
 	stderr string
 	wall   time.Duration
 }
@@ -206,7 +212,8 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.ztplan, args...)
 	cmd.Dir = w.work
 	cmd.Env = append(os.Environ(), "HOME="+w.home, "XDG_CACHE_HOME="+filepath.Join(w.home, "cache"),
-		"XDG_STATE_HOME="+filepath.Join(w.home, "state"), "KUBECONFIG="+filepath.Join(w.home, "no-kubeconfig"))
+		"XDG_STATE_HOME="+filepath.Join(w.home, "state"), "KUBECONFIG="+filepath.Join(w.home, "no-kubeconfig"),
+		"TMPDIR="+w.temp)
 	return cmd
 }
 
@@ -250,7 +257,7 @@ func (w *world) doStarted(started func(*os.Process), each func(engine.Event, *os
 		}
 	}
 	err = cmd.Wait()
-	o.wall, o.stderr = time.Since(began), stderr.String()
+	o.wall, o.stderr, o.stdout = time.Since(began), stderr.String(), strings.Join(o.lines, "\n")
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		w.t.Fatalf("ztplan %v: %v", args, err)

@@ -29,9 +29,11 @@ const contactTimeout = 15 * time.Second
 // Connect returns the cluster that env.Cluster names. Steps of one run share
 // it through env.Session, which also closes it.
 //
-// The first caller contacts the API server. What keeps that from working is
-// permanent and carries a hint: no kubeconfig, a context that it does not
-// have, credentials that are refused, a server that does not answer.
+// The first caller contacts the API server. What keeps that from working
+// carries a hint, and is permanent unless it may pass by itself: no kubeconfig,
+// a context that it does not have, credentials that are refused, nothing that
+// listens, no answer in time. A busy server (429, 5xx) and a connection that
+// broke may pass: the next caller tries again.
 func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
 	key := "kubekit " + env.Cluster.Kubeconfig + " " + env.Cluster.Context
 	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*Cluster, error) {
@@ -107,7 +109,11 @@ func (c *Cluster) contact(ctx context.Context) error {
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return context.Cause(ctx)
 	}
-	return engine.Permanent(explainContact(ctx, c.name, c.Host(), err))
+	explained := explainContact(ctx, c.name, c.Host(), err)
+	if passing(ctx, err) {
+		return explained
+	}
+	return engine.Permanent(explained)
 }
 
 // load reads the kubeconfig in kubectl's order: the file that is named, then

@@ -2,6 +2,7 @@ package kubekit_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -11,12 +12,16 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -91,6 +96,7 @@ func TestConnectExplainsWhatIsWrong(t *testing.T) {
 	good := answer(t, http.StatusOK, map[string]string{"gitVersion": "v1.36.3"})
 	other := answer(t, http.StatusOK, nil)
 	refusing := answer(t, http.StatusUnauthorized, metav1.Status{Status: "Failure", Code: 401, Reason: metav1.StatusReasonUnauthorized, Message: "Unauthorized"})
+	forbidding := answer(t, http.StatusForbidden, metav1.Status{Status: "Failure", Code: 403, Reason: metav1.StatusReasonForbidden, Message: "no"})
 	plain := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(plain.Close)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -136,7 +142,8 @@ func TestConnectExplainsWhatIsWrong(t *testing.T) {
 			engine.Cluster{Kubeconfig: kubeconfig(t, strings.Replace(plain.URL, "http:", "https:", 1), nil)},
 			"HTTP", "something other than an API server",
 		},
-		"refused": {engine.Cluster{Kubeconfig: kubeconfig(t, refusing.URL, caOf(refusing))}, "provide credentials", "log in again"},
+		"forbidden": {engine.Cluster{Kubeconfig: kubeconfig(t, forbidding.URL, caOf(forbidding))}, "answered 403: forbidden", "ask for a role"},
+		"refused":   {engine.Cluster{Kubeconfig: kubeconfig(t, refusing.URL, caOf(refusing))}, "answered 401: ", "log in again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := kubekit.Connect(t.Context(), environment(t, test.cluster))
@@ -184,5 +191,47 @@ func TestConnectReturnsWhenCancelled(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A server that is busy at the first contact is no reason to give up: the next
+// look connects.
+func TestConnectTriesAgainWhatPasses(t *testing.T) {
+	var healthy atomic.Bool
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !healthy.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"gitVersion": "v1.36.3"}`)
+	}))
+	t.Cleanup(s.Close)
+	env := environment(t, engine.Cluster{Kubeconfig: kubeconfig(t, s.URL, caOf(s))})
+	_, err := kubekit.Connect(t.Context(), env)
+	if err == nil || errors.Is(err, engine.ErrPermanent) || engine.HintOf(err) == "" {
+		t.Fatalf("want an error with a hint that is not permanent, got %v (hint %q)", err, engine.HintOf(err))
+	}
+	healthy.Store(true)
+	if _, err := kubekit.Connect(t.Context(), env); err != nil {
+		t.Errorf("the next look: %v", err)
+	}
+}
+
+func TestPassing(t *testing.T) {
+	for err, want := range map[error]bool{
+		&url.Error{Op: "Get", Err: io.EOF}:                                            true,
+		&url.Error{Op: "Get", Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}: true,
+		io.ErrUnexpectedEOF:                                  true,
+		apierrors.NewTooManyRequests("busy", 1):              true,
+		apierrors.NewInternalError(errors.New("etcd")):       true,
+		apierrors.NewUnauthorized("who?"):                    false,
+		&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}:  false,
+		&net.DNSError{Err: "no such host", IsNotFound: true}: false,
+		x509.UnknownAuthorityError{}:                         false,
+	} {
+		if got := kubekit.Passing(t.Context(), err); got != want {
+			t.Errorf("%v: got %t", err, got)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package kubekit
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -25,6 +26,9 @@ func Classify(err error) error {
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
+		if passing(context.Background(), err) && engine.HintOf(err) == "" {
+			return engine.WithHint(err, "the connection to the API server broke: does it run, and does anything in between restart? kubectl version shows the same")
+		}
 		return err
 	}
 	st := status.Status()
@@ -51,6 +55,8 @@ func hintFor(err error, message string) string {
 		return "the API server refuses the credentials: log in again, or choose another --context"
 	case apierrors.IsForbidden(err) && strings.Contains(message, "cannot "):
 		return "the user in the kubeconfig lacks this permission: see kubectl auth can-i --list"
+	case apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err):
+		return "the API server, or something in front of it, is overloaded or restarting: kubectl get --raw '/readyz?verbose' says what it waits for"
 	}
 	return ""
 }

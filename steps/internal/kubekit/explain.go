@@ -6,12 +6,16 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -52,6 +56,17 @@ func explainContact(ctx context.Context, kubeconfig, host string, err error) err
 	return hint("check that the cluster runs and can be reached from here: kubectl version shows the same")
 }
 
+// passing reports whether the reason why the first contact failed may go away
+// by itself: an answer that says so, or a connection that broke half-way.
+func passing(ctx context.Context, err error) bool {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return !permanentCode(int(status.Status().Code))
+	}
+	return context.Cause(ctx) == nil &&
+		(utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) || errors.Is(err, io.ErrUnexpectedEOF))
+}
+
 // plainReason strips the request and the repeated address from err.
 func plainReason(ctx context.Context, err error) string {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.DeadlineExceeded) {
@@ -66,9 +81,19 @@ func plainReason(ctx context.Context, err error) string {
 		err = op.Err
 	}
 	if s := apierrors.APIStatus(nil); errors.As(err, &s) {
-		return s.Status().Message
+		return answerText(s.Status())
 	}
 	return err.Error()
+}
+
+// answerText is what an API server, or something before it, answered. client-go
+// has no word of it when the body is not plain text.
+func answerText(s metav1.Status) string {
+	text := s.Message
+	if text == "" || text == "unknown" {
+		text = strings.ToLower(http.StatusText(int(s.Code)))
+	}
+	return fmt.Sprintf("answered %d: %s", s.Code, text)
 }
 
 // silent keeps an error in the chain without repeating its text.

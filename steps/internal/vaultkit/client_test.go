@@ -147,6 +147,7 @@ func TestAnswers(t *testing.T) {
 		"bad request":     {400, `{"errors":["issuer name already in use"]}`, true, "vault answered 400: issuer name already in use", "another issuerName"},
 		"busy":            {429, `{"errors":["request path \"x\": rate limit quota exceeded"]}`, false, "vault answered 429", ""},
 		"internal":        {500, `{"errors":["internal error"]}`, false, "vault answered 500: internal error", ""},
+		"wants a login":   {401, `who are you`, true, "vault answered 401", "in front of it"},
 		"behind a proxy":  {502, `<html>Bad Gateway</html>`, false, "vault answered 502: <html>Bad Gateway</html>", ""},
 		"without message": {412, ``, false, "vault answered 412", ""},
 	} {

@@ -65,6 +65,8 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 	}
 	hint := hintFor(e.Error())
 	switch {
+	case re.StatusCode == http.StatusUnauthorized && hint == "":
+		hint = "Vault itself never answers that: something in front of it wants credentials that ztplan does not have"
 	case re.StatusCode == http.StatusForbidden && hint == "":
 		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
 	case re.StatusCode == http.StatusPreconditionFailed, re.StatusCode == http.StatusTooManyRequests, re.StatusCode >= 500:

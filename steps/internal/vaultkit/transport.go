@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -92,6 +93,48 @@ func (s Server) dialer(ctx context.Context, env *engine.Env) (dialFunc, error) {
 	}, nil
 }
 
+// longestWait is the longest Retry-After that is waited for within a request,
+// which ends after requestTimeout in any case. A longer one is left to the run.
+const longestWait = 20 * time.Second
+
+// patient sends r, and sends it again when the server asks to come back later
+// (429 or 503 with Retry-After in seconds, RFC 9110 10.2.3): it has done nothing
+// then. It does not outlast r's context.
+func (g guard) patient(r *http.Request) (*http.Response, error) {
+	for {
+		resp, err := g.next.RoundTrip(r)
+		if err != nil || r.Body != nil && r.GetBody == nil {
+			return resp, err
+		}
+		wait, asked := retryAfter(resp)
+		if deadline, ok := r.Context().Deadline(); !asked || ok && time.Until(deadline) <= wait {
+			return resp, nil
+		}
+		_ = resp.Body.Close()
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			timer.Stop()
+			return nil, context.Cause(r.Context())
+		}
+		if r = r.Clone(r.Context()); r.GetBody != nil {
+			if r.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func retryAfter(resp *http.Response) (time.Duration, bool) {
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0, false
+	}
+	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+	wait := time.Duration(seconds) * time.Second
+	return wait, err == nil && seconds > 0 && wait <= longestWait
+}
+
 // A guard lets reads pass, and writes of contexts that allow them.
 type guard struct{ next http.RoundTripper }
 
@@ -106,7 +149,7 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, engine.Permanent(fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, ErrReadOnly))
 		}
 	}
-	resp, err := g.next.RoundTrip(r)
+	resp, err := g.patient(r)
 	if err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		to := resp.Header.Get("Location")
 		_ = resp.Body.Close()

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+// leaveNoCore does nothing here: Go programs write core files only with
+// GOTRACEBACK=crash.
+func leaveNoCore() {}
