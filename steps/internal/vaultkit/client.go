@@ -73,6 +73,9 @@ func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, err
 	return &Client{api: c, where: s.where()}, nil
 }
 
+// Where names the server in messages.
+func (c *Client) Where() string { return c.where }
+
 // Read returns the data at path, or nil if Vault says that there is nothing.
 // Numbers in it are [json.Number].
 func (c *Client) Read(ctx context.Context, path string) (map[string]any, error) {

@@ -57,7 +57,10 @@ func TestLookingDoesNotWrite(t *testing.T) {
 		"write":  func(ctx context.Context) error { _, err := c.Write(ctx, "sys/mounts/pki", nil); return err },
 		"patch":  func(ctx context.Context) error { _, err := c.Patch(ctx, "pki/issuer/x", nil); return err },
 		"delete": func(ctx context.Context) error { return c.Delete(ctx, "pki/issuer/x") },
-		"init":   func(ctx context.Context) error { _, err := c.Init(ctx, vaultkit.Shamir, 1, 1); return err },
+		"init": func(ctx context.Context) error {
+			_, err := c.Init(ctx, vaultkit.Shamir, vaultkit.InitOrder{Shares: 1, Threshold: 1})
+			return err
+		},
 		"unseal": func(ctx context.Context) error { _, err := c.Unseal(ctx, engine.NewSecret("00")); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
