@@ -43,9 +43,10 @@ func (s *Spec) contribute(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 		status, err := c.Unseal(ctx, share)
 		switch {
 		case rejected(err):
-			// Which one was wrong, Vault does not say. The next look begins anew.
+			// Which one was wrong, Vault does not say. The next look begins anew, so
+			// this is not permanent as what Vault said is.
 			return engine.WithHint(
-				fmt.Errorf("the shares that were submitted until now do not open this Vault together, and are forgotten: %w", err),
+				fmt.Errorf("the shares that were submitted until now do not open this Vault together, and are forgotten: %v", err),
 				"one of them is wrong or of another Vault: every custodian submits the own share again")
 		case err != nil:
 			return err

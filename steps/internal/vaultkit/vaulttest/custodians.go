@@ -96,6 +96,23 @@ func OpenPGP(t testing.TB, text string, key *openpgp.Entity) string {
 	return string(plain)
 }
 
+// SealPGP encrypts text, as Vault does to a key of sys/init.
+func SealPGP(t testing.TB, key *openpgp.Entity, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := openpgp.Encrypt(&out, []*openpgp.Entity{key}, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(out.Bytes())
+}
+
 // WriteFile writes a file for the test that only its owner can read.
 func WriteFile(t testing.TB, name, text string) engine.File {
 	t.Helper()
