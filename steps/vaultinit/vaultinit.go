@@ -21,7 +21,13 @@
 //
 // What remains is the time between Vault's answer and the moment the file is
 // durable: if the process dies in it, nobody has the keys of a Vault that is
-// still empty. WINDOW
+// still empty. Measured on two busy cores and a virtual disk (go test -bench
+// Window ./steps/vaultinit ./steps/internal/vaultkit/custody), from the answer to
+// the file on disk (fsync of file and directory) and read back: half of the times
+// within 0.9 ms in the clear or with PGP, 5.2 ms with five custodians of age and
+// 6.3 ms with post-quantum keys of theirs; the worst of 300 took 190 ms. Vault's
+// own part, from the request to its answer, comes before that: 61 ms, the worst
+// of 20 took 194 ms.
 //
 // Before Vault is asked, a note is left beside the key file (NAME.pending, no
 // secret in it), and removed when the keys are stored. So the next run can tell
@@ -38,6 +44,13 @@
 // use the root token. With PGP, Vault itself encrypts: ztplan never has a share,
 // and the run waits in vaultUnseal for the custodians. The root token may be
 // encrypted the other way than the shares.
+//
+//	keys:
+//	  file: vault-keys.json
+//	  custodians:                      # as many as shares; all with age, or all with pgp
+//	    - {name: alice, age: age1…}    # or: {name: alice, pgp: alice.asc}
+//	    - {name: bob, age: age1…}
+//	  rootToken: {age: [age1…]}        # or: {pgp: root.asc}
 //
 // All of it is one JSON document in the same sinks. A file of it may be committed
 // to git, and each custodian takes the own part:
