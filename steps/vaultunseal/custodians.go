@@ -17,10 +17,11 @@ import (
 func (s *Spec) custodians(ctx context.Context, env *engine.Env, c *vaultkit.Client, status *vaultkit.SealStatus, answer *custody.Answer) []engine.Edit {
 	absent := slices.DeleteFunc(answer.Custodians(), func(name string) bool { return slices.Contains(answer.Opened, name) })
 	wait := engine.Edit{
-		Path:  "sys/seal",
-		Have:  fmt.Sprintf("sealed, %d of %d shares so far; waits for custodians: %s", status.Progress, status.T, strings.Join(absent, ", ")),
+		Path: "sys/seal",
+		Have: fmt.Sprintf("sealed, %d of %d shares so far; waits for custodians: %s (%s)",
+			status.Progress, status.T, strings.Join(absent, ", "), s.Keys),
 		Want:  "unsealed",
-		Note:  fmt.Sprintf("their shares are in %s", s.Keys),
+		Note:  "each decrypts the own share, and submits it: vault operator unseal",
 		Await: func(ctx context.Context) error { return changed(ctx, c, status) },
 	}
 	shares := answer.Distinct()

@@ -86,8 +86,8 @@ func TestWaitsForCustodians(t *testing.T) {
 	p := vaulttest.NewProxy(t, v.Address)
 	s, identities := newAgeSpec(t, p.Address, answer)
 	env := vaulttest.Env(t)
-	edits := look(t, s, env, "sys/seal: sealed, 0 of 3 shares so far; waits for custodians: alice, bob, carol, dave, erin -> unsealed")
-	if edits[0].Apply != nil || edits[0].Note != "their shares are in file keys.json" {
+	edits := look(t, s, env, "sys/seal: sealed, 0 of 3 shares so far; waits for custodians: alice, bob, carol, dave, erin (file keys.json) -> unsealed")
+	if edits[0].Apply != nil || edits[0].Note != "each decrypts the own share, and submits it: vault operator unseal" {
 		t.Errorf("%+v", edits[0])
 	}
 
@@ -95,16 +95,16 @@ func TestWaitsForCustodians(t *testing.T) {
 	s.Keys.Identities = identities[1:2]
 	edits = look(t, s, env,
 		"sys/unseal: 0 of 3 shares -> with the shares of bob",
-		"sys/seal: sealed, 0 of 3 shares so far; waits for custodians: alice, carol, dave, erin -> unsealed")
+		"sys/seal: sealed, 0 of 3 shares so far; waits for custodians: alice, carol, dave, erin (file keys.json) -> unsealed")
 	if err := vaulttest.ApplyAll(t, edits); err != nil {
 		t.Fatal(err)
 	}
-	waits := "sys/seal: sealed, 1 of 3 shares so far; waits for custodians: alice, carol, dave, erin -> unsealed"
+	waits := "sys/seal: sealed, 1 of 3 shares so far; waits for custodians: alice, carol, dave, erin (file keys.json) -> unsealed"
 	edits = look(t, s, env, waits)
 
 	// Somebody else's run does not know of bob.
 	s.Keys.Identities = nil
-	look(t, s, vaulttest.Env(t), "sys/seal: sealed, 1 of 3 shares so far; waits for custodians: alice, bob, carol, dave, erin -> unsealed")
+	look(t, s, vaulttest.Env(t), "sys/seal: sealed, 1 of 3 shares so far; waits for custodians: alice, bob, carol, dave, erin (file keys.json) -> unsealed")
 
 	// The wait ends when somebody comes.
 	s.Keys.Identities = identities[1:2]
@@ -114,7 +114,7 @@ func TestWaitsForCustodians(t *testing.T) {
 	if err := <-arrived; err != nil {
 		t.Fatal(err)
 	}
-	look(t, s, env, "sys/seal: sealed, 2 of 3 shares so far; waits for custodians: alice, carol, dave, erin -> unsealed")
+	look(t, s, env, "sys/seal: sealed, 2 of 3 shares so far; waits for custodians: alice, carol, dave, erin (file keys.json) -> unsealed")
 	v.DoJSON(t, "PUT", "sys/unseal", map[string]any{"key": answer.Keys[0]})
 	look(t, s, env)
 	if p.Writes() != 1 {
@@ -131,7 +131,7 @@ func TestCompletesTheOthers(t *testing.T) {
 	env := vaulttest.Env(t)
 	edits := look(t, s, env,
 		"sys/unseal: 1 of 3 shares -> with the shares of alice, bob",
-		"sys/seal: sealed, 1 of 3 shares so far; waits for custodians: carol, dave, erin -> unsealed")
+		"sys/seal: sealed, 1 of 3 shares so far; waits for custodians: carol, dave, erin (file keys.json) -> unsealed")
 	if err := vaulttest.ApplyAll(t, edits); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestSomebodyIsWrong(t *testing.T) {
 	}
 	edits = look(t, s, env,
 		"sys/unseal: 0 of 3 shares -> with the shares of alice, bob",
-		"sys/seal: sealed, 0 of 3 shares so far; waits for custodians: carol, dave, erin -> unsealed")
+		"sys/seal: sealed, 0 of 3 shares so far; waits for custodians: carol, dave, erin (file keys.json) -> unsealed")
 	if err := vaulttest.ApplyAll(t, edits); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestWaitsForPGP(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := vaulttest.Env(t)
-	look(t, s, env, "sys/seal: sealed, 0 of 1 shares so far; waits for custodians: alice -> unsealed")
+	look(t, s, env, "sys/seal: sealed, 0 of 1 shares so far; waits for custodians: alice (file keys.json) -> unsealed")
 	v.DoJSON(t, "PUT", "sys/unseal", map[string]any{"key": vaulttest.OpenPGP(t, kept.Sealed[0].Text, alice)})
 	look(t, s, env)
 }

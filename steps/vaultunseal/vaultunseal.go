@@ -30,7 +30,9 @@
 //	  age --decrypt --identity bob.txt               # or: base64 --decode | gpg --decrypt
 //	vault operator unseal
 //
-// or runs this plan where keys.identities names the own identity.
+// or runs this plan where keys.identities names the own identity: a share that
+// was submitted counts until Vault is restarted. Two runs of one plan exclude each
+// other, so custodians who do it this way take turns, with a short timeout.
 //
 // # What it refuses
 //

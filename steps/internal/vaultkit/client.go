@@ -31,7 +31,8 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error
 	if c.Token.IsZero() {
 		return nil, engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault (%s): no token is given", c.where())),
-			"set connections.vault.token, for example to ${steps.init.rootToken}")
+			"set connections.vault.token, for example to ${steps.init.rootToken}; if that is what it says, this run cannot decrypt "+
+				"the root token: name an identity that can in keys.identities of the vaultInit step")
 	}
 	client, err := ConnectServer(ctx, env, c.Server)
 	if err != nil {
