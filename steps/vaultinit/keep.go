@@ -18,6 +18,9 @@ func (s *Spec) initialise(env *engine.Env, c *vaultkit.Client, seal string, held
 			engine.Permanent(fmt.Errorf("vault is not initialised, but %s holds keys: they belong to another Vault", s.Keys)),
 			"move them away, but keep them while that Vault or a copy of its data exists")
 	}
+	if err := s.Keys.Emergency(env).Free(); err != nil {
+		return engine.Edit{}, err
+	}
 	lock, err := s.Keys.Lock()
 	if err != nil {
 		return engine.Edit{}, err

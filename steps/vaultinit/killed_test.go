@@ -132,6 +132,14 @@ func TestLeftBehind(t *testing.T) {
 	})
 }
 
+// The emergency file of another Vault is in the way of the next one.
+func TestEmergencyOfAnotherVault(t *testing.T) {
+	v := vaulttest.Start(t)
+	s := newSpec(v.Address, filepath.Join(t.TempDir(), "keys.json"))
+	write(t, s.Keys.File.Path+".emergency", 0o600, `{"keys":["00aa"],"root_token":"hvs.planted"}`)
+	wantRefusal(t, s, "file keys.json.emergency: is there, and would be needed", "move it away, but keep it")
+}
+
 // What Vault refuses leaves no note.
 func TestRefusedLeavesNoNote(t *testing.T) {
 	v := vaulttest.Start(t)

@@ -3,7 +3,10 @@ package vaultunseal_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,7 +61,7 @@ func TestContractWithIdentities(t *testing.T) {
 		Env:     vaulttest.Env(t),
 		Spec:    func() any { return s },
 		Writes:  p.Writes,
-		Secrets: append(answer.Keys, answer.KeysB64...),
+		Secrets: slices.Concat(answer.Keys, answer.KeysB64, secretsIn(t, identities)),
 		Reset: func(context.Context) error {
 			if sealStatus(t, v).Sealed {
 				return nil
@@ -66,6 +69,21 @@ func TestContractWithIdentities(t *testing.T) {
 			return v.Client(t).Sys().Seal()
 		},
 	})
+}
+
+// secretsIn returns the secret keys in files of identities.
+func secretsIn(t *testing.T, identities []engine.File) []string {
+	t.Helper()
+	var out []string
+	for _, f := range identities {
+		text, err := os.ReadFile(f.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := strings.Fields(string(text))
+		out = append(out, words[len(words)-1])
+	}
+	return out
 }
 
 // look inspects in one run and requires these edits.

@@ -28,12 +28,24 @@ func sealedKeys(t *testing.T) (keys custody.Keys, identities map[string]engine.F
 	identities = make(map[string]engine.File)
 	for _, name := range []string{"alice", "bob", "carol"} {
 		recipient, id := vaulttest.NewAge(t, name)
+		if name == "carol" {
+			recipient, id = newHybrid(t, name)
+		}
 		keys.Custodians = append(keys.Custodians, custody.Custodian{Name: name, Age: recipient})
 		identities[name] = id
 	}
 	recipient, id := vaulttest.NewAge(t, "root")
 	keys.RootToken, identities["root"] = &custody.Readers{Age: []string{recipient}}, id
 	return keys, identities
+}
+
+func newHybrid(t *testing.T, name string) (recipient string, identity engine.File) {
+	t.Helper()
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.Recipient().String(), vaulttest.WriteFile(t, name+".txt", id.String()+"\n")
 }
 
 func closed(t *testing.T, keys custody.Keys) *custody.Answer {
@@ -106,6 +118,24 @@ func TestEachOpensTheirOwn(t *testing.T) {
 func withIdentities(k custody.Keys, files ...engine.File) custody.Keys {
 	k.Identities = files
 	return k
+}
+
+// A Vault that unseals itself gives recovery keys instead.
+func TestSealedRecoveryKeys(t *testing.T) {
+	keys, _ := sealedKeys(t)
+	lock, err := keys.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := lock.Close(&api.InitResponse{RecoveryKeys: said.Keys, RootToken: said.RootToken}, 3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSealed(t, a.Encode())
+	back, err := custody.Decode(a.Encode())
+	if err != nil || !back.Recovery || back.N != 3 || back.Threshold != 2 || !back.SameKeys(a) {
+		t.Errorf("%+v, %v", back, err)
+	}
 }
 
 // Later steps of the same run have what Vault said, other runs do not, and a root
@@ -268,11 +298,7 @@ func TestFits(t *testing.T) {
 func TestValidateCustodians(t *testing.T) {
 	keys, identities := sealedKeys(t)
 	_, pgp := vaulttest.NewPGP(t, "dave", nil)
-	hybrid, err := age.GenerateHybridIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pq := hybrid.Recipient().String()
+	pq, _ := newHybrid(t, "frank")
 	text, err := os.ReadFile(identities["bob"].Path)
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -140,6 +142,17 @@ func (k Keys) Emergency(env *engine.Env) Emergency {
 
 // An Emergency is a Sink that can be given up again.
 type Emergency struct{ fileSink }
+
+// Free makes sure that the place is not taken: by keys that a run left there, most
+// likely, which are not to be lost for others.
+func (e Emergency) Free() error {
+	if _, err := os.Lstat(e.path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return engine.WithHint(
+		engine.Permanent(fmt.Errorf("%s: is there, and would be needed if the sinks failed", e)),
+		"move it away, but keep it while the Vault that it is of exists, or a copy of that one's data")
+}
 
 // A Holding is a sink and what it holds, nil for nothing.
 type Holding struct {
