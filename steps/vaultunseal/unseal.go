@@ -11,9 +11,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
-// shares returns the distinct shares for a sealed Vault, or says what keeps them
-// from being of use.
-func (s *Spec) shares(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) ([]engine.Secret, error) {
+// answer returns what the sinks hold for a sealed Vault, or says what keeps it
+// from being of use. With custodians, it need not be enough.
+func (s *Spec) answer(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) (*custody.Answer, error) {
 	switch {
 	case !status.Initialized:
 		return nil, engine.WithHint(engine.Permanent(vaultkit.ErrNotInitialized), "let this step come after a vaultInit step")
@@ -36,12 +36,12 @@ func (s *Spec) shares(ctx context.Context, env *engine.Env, status *vaultkit.Sea
 		return nil, engine.WithHint(
 			engine.Permanent(fmt.Errorf("%s holds recovery keys, which cannot unseal", s.Keys)),
 			"these are the keys of a Vault with auto-unseal, and this one has none")
-	case len(shares) < status.T:
+	case len(shares) < status.T && len(answer.Sealed) == 0:
 		return nil, engine.WithHint(
 			engine.Permanent(fmt.Errorf("%s holds %d distinct shares, and %d are needed", s.Keys, len(shares), status.T)),
 			"the shares of other custodians are missing: add them, or let them unseal by hand")
 	}
-	return shares, nil
+	return answer, nil
 }
 
 func note(status *vaultkit.SealStatus, keys custody.Keys) string {

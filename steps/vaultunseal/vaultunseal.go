@@ -17,9 +17,27 @@
 // turn out wrong, Vault discards them all, and ours are submitted once more from
 // the start. Nobody's progress is reset on purpose.
 //
+// # Custodians
+//
+// Shares that are encrypted to custodians are used as far as this run knows them:
+// all of them in the run that initialised Vault, unless Vault encrypted them
+// itself (PGP), and those that keys.identities can decrypt. If they are not
+// enough, they are submitted, and the step waits for the others until its
+// timeout: set that to hours where people have to come. Each custodian who is
+// missing decrypts the own share and submits it:
+//
+//	jq -r '.custodians[] | select(.name == "bob") | .encrypted' keys.json |
+//	  age --decrypt --identity bob.txt               # or: base64 --decode | gpg --decrypt
+//	vault operator unseal
+//
+// or runs this plan where keys.identities names the own identity: a share that
+// was submitted counts until Vault is restarted. Two runs of one plan exclude each
+// other, so custodians who do it this way take turns, with a short timeout.
+//
 // # What it refuses
 //
-// A Vault that is not initialised; no keys, or fewer distinct ones than needed;
+// A Vault that is not initialised; no keys, or in the clear
+// fewer distinct ones than needed;
 // shares that Vault rejects, which means that they are another Vault's, such as
 // an earlier one's under the same name; a seal that is being migrated. It does
 // not try again then: with a wrong share there is nothing to gain.
@@ -93,9 +111,13 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		edit.Note = "Vault unseals itself with its " + status.Type + " seal"
 		return out, []engine.Edit{edit}, nil
 	}
-	shares, err := s.shares(ctx, env, status)
+	answer, err := s.answer(ctx, env, status)
 	if err != nil {
 		return out, nil, err
+	}
+	shares := answer.Distinct()
+	if len(shares) < status.T {
+		return out, s.custodians(ctx, env, c, status, answer), nil
 	}
 	edit.Note = note(status, s.Keys)
 	edit.Apply = func(ctx context.Context) error { return unseal(ctx, c, shares, s.Keys) }

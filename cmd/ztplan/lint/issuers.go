@@ -68,10 +68,12 @@ func plainKeys(f *facts) []Finding {
 	var out []Finding
 	for _, s := range f.plan.Steps {
 		spec, _ := s.Draft()
-		if init, ok := spec.(*vaultinit.Spec); ok && !init.Keys.File.IsZero() {
-			out = append(out, at(s, "keys", Warning, "plain-keys", "keep the shares apart: one custodian each, or auto-unseal",
-				"whoever reads the file owns the CA", "the unseal keys and the root token are kept together, in the clear, in %s", init.Keys.File))
+		init, ok := spec.(*vaultinit.Spec)
+		if !ok || len(init.Keys.Custodians) > 0 || init.Keys.File.IsZero() && init.Keys.Secret == nil {
+			continue
 		}
+		out = append(out, at(s, "keys", Warning, "plain-keys", "name keys.custodians, who get one encrypted share each, or use auto-unseal",
+			"whoever reads them owns the CA", "the unseal keys and the root token are kept together, in the clear, in %s", init.Keys))
 	}
 	return out
 }

@@ -31,7 +31,8 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error
 	if c.Token.IsZero() {
 		return nil, engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault (%s): no token is given", c.where())),
-			"set connections.vault.token, for example to ${steps.init.rootToken}")
+			"set connections.vault.token, for example to ${steps.init.rootToken}; if that is what it says, this run cannot decrypt "+
+				"the root token: name an identity that can in keys.identities of the vaultInit step")
 	}
 	client, err := ConnectServer(ctx, env, c.Server)
 	if err != nil {
@@ -72,6 +73,9 @@ func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, err
 	}
 	return &Client{api: c, where: s.where()}, nil
 }
+
+// Where names the server in messages.
+func (c *Client) Where() string { return c.where }
 
 // Read returns the data at path, or nil if Vault says that there is nothing.
 // Numbers in it are [json.Number].

@@ -61,7 +61,10 @@ func TestLookingDoesNotWrite(t *testing.T) {
 			_, err := c.Login(ctx, "kubernetes", "r", engine.NewSecret("x"))
 			return err
 		},
-		"init":   func(ctx context.Context) error { _, err := c.Init(ctx, vaultkit.Shamir, 1, 1); return err },
+		"init": func(ctx context.Context) error {
+			_, err := c.Init(ctx, vaultkit.Shamir, vaultkit.InitOrder{Shares: 1, Threshold: 1})
+			return err
+		},
 		"unseal": func(ctx context.Context) error { _, err := c.Unseal(ctx, engine.NewSecret("00")); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -59,7 +59,7 @@ func TestThroughTheAPIServer(t *testing.T) {
 	if err != nil || status.Initialized {
 		t.Fatalf("status: %+v, %v", status, err)
 	}
-	answer, err := c.Init(ctx, vaultkit.Shamir, 1, 1)
+	answer, err := c.Init(ctx, vaultkit.Shamir, vaultkit.InitOrder{Shares: 1, Threshold: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package vaultkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/vault/api"
@@ -28,15 +29,31 @@ func (c *Client) SealStatus(ctx context.Context) (*SealStatus, error) {
 // An InitAnswer is what Vault says once and never again.
 type InitAnswer = api.InitResponse
 
+// An InitOrder is how Vault is to initialise itself.
+type InitOrder struct {
+	Shares, Threshold int
+
+	// Public keys in base64 that Vault encrypts its answer to: one for each share,
+	// or none, and one for the root token.
+	PGPKeys         []string
+	RootTokenPGPKey string
+}
+
 // Init initialises Vault. With a seal that is not [Shamir], shares and threshold
 // are those of the recovery key.
 //
 // The answer cannot be asked for again. When it is lost on its way, the error
-// says whether Vault is initialised now: then it is permanent.
-func (c *Client) Init(ctx context.Context, sealType string, shares, threshold int) (*InitAnswer, error) {
-	req := &api.InitRequest{SecretShares: shares, SecretThreshold: threshold}
+// wraps [ErrAnswerLost] and is permanent.
+func (c *Client) Init(ctx context.Context, sealType string, order InitOrder) (*InitAnswer, error) {
+	req := &api.InitRequest{
+		SecretShares: order.Shares, SecretThreshold: order.Threshold,
+		PGPKeys: order.PGPKeys, RootTokenPGPKey: order.RootTokenPGPKey,
+	}
 	if sealType != Shamir {
-		req = &api.InitRequest{RecoveryShares: shares, RecoveryThreshold: threshold}
+		req = &api.InitRequest{
+			RecoveryShares: order.Shares, RecoveryThreshold: order.Threshold,
+			RecoveryPGPKeys: order.PGPKeys, RootTokenPGPKey: order.RootTokenPGPKey,
+		}
 	}
 	answer, err := c.api.Sys().InitWithContext(ctx, req)
 	if err == nil {
@@ -45,11 +62,14 @@ func (c *Client) Init(ctx context.Context, sealType string, shares, threshold in
 	err = c.explain(ctx, "write", "sys/init", err)
 	if s, statusErr := c.SealStatus(context.WithoutCancel(ctx)); statusErr == nil && s.Initialized && !Refused(err, "already initialized") {
 		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault initialised itself, but its answer with the keys was lost: %w", err)),
+			engine.Permanent(fmt.Errorf("%w: %w", ErrAnswerLost, err)),
 			"nobody has the keys of this Vault, and nothing is stored in it yet: delete its data (the PersistentVolumeClaim data-vault-0 and the pod), and run again")
 	}
 	return nil, err
 }
+
+// ErrAnswerLost is an initialisation that happened and whose answer nobody has.
+var ErrAnswerLost = errors.New("vault initialised itself, but its answer with the keys was lost")
 
 // Unseal submits one key share, hexadecimal or base64.
 func (c *Client) Unseal(ctx context.Context, share engine.Secret) (*SealStatus, error) {

@@ -11,7 +11,9 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// An Answer is what Vault says once, when it is initialised.
+// An Answer is what Vault says once, when it is initialised. One with custodians
+// is kept as its Sealed parts; what it holds in the clear beside them is for this
+// run and never encoded.
 type Answer struct {
 	// Shares are the shares of the unseal key, or of the recovery key when
 	// Vault unseals itself (Recovery). Hexadecimal if Vault gave both forms.
@@ -20,6 +22,10 @@ type Answer struct {
 	N         int // number of shares, 0 if the sink does not say
 	Threshold int // number of shares needed, 0 if the sink does not say
 	RootToken engine.Secret
+
+	Sealed          []Part   // one for each custodian; nil if the answer is kept in the clear
+	SealedRootToken *Part    // nil if the token is not kept
+	Opened          []string // custodians whose share is in Shares
 }
 
 // NewAnswer turns Vault's answer to an initialisation with n shares of which
@@ -58,8 +64,12 @@ type apiDocument struct {
 	RecoveryKeysBase64 []string `json:"recovery_keys_base64,omitempty"`
 }
 
-// Encode returns a in the shape of "vault operator init -format=json".
+// Encode returns a in the shape of "vault operator init -format=json", or as the
+// parts of its custodians.
 func (a *Answer) Encode() []byte {
+	if len(a.Sealed) > 0 {
+		return a.encodeSealed()
+	}
 	d := document{
 		UnsealKeysB64: []string{}, UnsealKeysHex: []string{}, RecoveryKeysB64: []string{}, RecoveryKeysHex: []string{},
 		RootToken: a.RootToken.Reveal(),
@@ -88,8 +98,11 @@ func (a *Answer) Encode() []byte {
 // errDamaged does not quote what it could not read: that may be a key.
 var errDamaged = errors.New(`is not the JSON of "vault operator init -format=json"`)
 
-// Decode reads either shape.
+// Decode reads either shape, and the parts of custodians.
 func Decode(text []byte) (*Answer, error) {
+	if a, err := decodeSealed(text); a != nil || err != nil {
+		return a, err
+	}
 	d := document{apiDocument: &apiDocument{}}
 	if json.Unmarshal(text, &d) != nil {
 		return nil, errDamaged
@@ -148,9 +161,17 @@ func (a *Answer) Distinct() []engine.Secret {
 	})
 }
 
-func (a *Answer) sameKeys(b *Answer) bool {
+// SameKeys reports whether a and b are of the same Vault, whatever they hold of
+// the root token.
+func (a *Answer) SameKeys(b *Answer) bool {
 	forms := func(a *Answer) []string {
 		var out []string
+		for _, p := range a.Sealed {
+			out = append(out, p.Text)
+		}
+		if len(out) > 0 {
+			return out
+		}
 		for _, s := range a.Distinct() {
 			h, _ := bothForms(s.Reveal())
 			out = append(out, h)

@@ -7,12 +7,31 @@
 //
 // The content of a sink is what "vault operator init -format=json" prints. The
 // answer of Vault's API, which has other names for the same, is read as well.
+//
+// # Custodians
+//
+// With custodians, every share and the root token are encrypted before they
+// reach a sink, and nothing is written in the clear anywhere, an emergency
+// included. With age recipients this process encrypts, right after the answer;
+// with PGP keys Vault does, and this process never has a share. All parts are in
+// one document: it is there whole or not at all, so that no crash leaves the
+// shares of some custodians and not of others. It holds nothing that is not
+// public or encrypted: it may lie in git.
+//
+// # The window
+//
+// Between Vault's answer and its durable storage the answer is in this process
+// alone. BenchmarkWindow measures that time: see the figures in package
+// vaultinit. A [Pending] note, written before Vault is asked and removed after
+// the answer is stored, tells the next run of a process that died in it.
 package custody
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -30,6 +49,16 @@ type Keys struct {
 	// Vault and act as root, and so can whoever reads etcd unless it is
 	// encrypted: it suits clusters that are thrown away.
 	Secret *Secret `yaml:"secret"`
+	// Custodians keep one share each: as many as there are shares, all with age
+	// or all with PGP. Nothing is in the clear in the sinks then, and a file may be
+	// committed to git.
+	Custodians []Custodian `yaml:"custodians"`
+	// RootToken says who can decrypt the root token. Needed with custodians.
+	RootToken *Readers `yaml:"rootToken"`
+	// Identities are files of age identities, as age-keygen writes them and
+	// readable by their owner only: what they can decrypt, this plan can use. The
+	// run that initialises Vault needs none.
+	Identities []engine.File `yaml:"identities"`
 }
 
 // A Secret names a Kubernetes Secret.
@@ -42,7 +71,8 @@ type Secret struct {
 	Key string `yaml:"key"`
 }
 
-// Validate reports a plan without a sink; field is the path of the input.
+// Validate reports a plan without a sink, and keys of custodians that cannot be
+// encrypted to; field is the path of the input.
 func (k Keys) Validate(p *engine.Problems, field string) {
 	if k.File.IsZero() && k.Secret == nil {
 		p.AddProblem(engine.Problem{
@@ -51,6 +81,7 @@ func (k Keys) Validate(p *engine.Problems, field string) {
 			Hint:    "set " + field + ".file, " + field + ".secret or both",
 		})
 	}
+	k.validateCustodians(p, field)
 }
 
 // A Sink is one place where an Answer is kept.
@@ -77,7 +108,7 @@ func (k Keys) Sinks(env *engine.Env) []Sink {
 		if env != nil {
 			path = env.Sink(k.File)
 		}
-		sinks = append(sinks, fileSink{name: k.File.Name, path: path})
+		sinks = append(sinks, fileSink{name: k.File.Name, path: path, sealed: len(k.Custodians) > 0})
 	}
 	if k.Secret != nil {
 		s := *k.Secret
@@ -112,6 +143,17 @@ func (k Keys) Emergency(env *engine.Env) Emergency {
 // An Emergency is a Sink that can be given up again.
 type Emergency struct{ fileSink }
 
+// Free makes sure that the place is not taken: by keys that a run left there, most
+// likely, which are not to be lost for others.
+func (e Emergency) Free() error {
+	if _, err := os.Lstat(e.path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return engine.WithHint(
+		engine.Permanent(fmt.Errorf("%s: is there, and would be needed if the sinks failed", e)),
+		"move it away, but keep it while the Vault that it is of exists, or a copy of that one's data")
+}
+
 // A Holding is a sink and what it holds, nil for nothing.
 type Holding struct {
 	Sink
@@ -120,7 +162,7 @@ type Holding struct {
 
 // Look loads every sink. Sinks that hold different keys are a permanent error:
 // one of them belongs to another Vault. answer is what they hold, nil if none
-// holds anything.
+// holds anything, with what this run can decrypt of it.
 func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *Answer, all []Holding, err error) {
 	var holder Sink
 	for _, s := range k.Sinks(env) {
@@ -133,14 +175,16 @@ func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *Answer, all []
 		case a == nil:
 		case answer == nil:
 			answer, holder = a, s
-		case !answer.sameKeys(a):
+		case !answer.SameKeys(a):
 			return nil, nil, engine.WithHint(
 				engine.Permanent(fmt.Errorf("%s and %s hold the keys of two different Vaults", holder, s)),
 				"move the one away that does not belong to this Vault")
 		}
 	}
 	if answer != nil {
-		env.Conceal(answer.Secrets()...)
+		if err := k.Open(ctx, env, answer); err != nil {
+			return nil, nil, err
+		}
 	}
 	return answer, all, nil
 }

@@ -189,6 +189,23 @@ func TestSecret(t *testing.T) {
 		t.Errorf("data: %d keys, %v", len(have.Data), err)
 	}
 
+	t.Run("sealed", func(t *testing.T) {
+		sealed, identities := sealedKeys(t)
+		sealed.File = engine.File{}
+		sealed.Secret = &custody.Secret{Namespace: keys.Secret.Namespace, Name: "sealed"}
+		sealed.Identities = []engine.File{identities["bob"]}
+		if err := sealed.Sinks(env)[0].Store(ctx, closed(t, sealed)); err != nil {
+			t.Fatal(err)
+		}
+		have, err := cluster.Client().CoreV1().Secrets(keys.Secret.Namespace).Get(ctx, "sealed", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSealed(t, have.Data["vault-cluster-keys.json"])
+		if a, _, err := sealed.Look(ctx, env); err != nil || len(a.Shares) != 1 || a.Shares[0].Reveal() != said.Keys[1] {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("no namespace", func(t *testing.T) {
 		keys := custody.Keys{Secret: &custody.Secret{Namespace: "no-such-namespace", Name: "keys"}}
 		vaulttest.WantPermanent(t, keys.Sinks(env)[0].Prove(ctx), "cannot be written", "create the namespace")

@@ -15,19 +15,21 @@ import (
 type fileSink struct {
 	name, path string
 	emergency  bool // goes where nobody chose, so git's rules are not asked
+	sealed     bool // takes shares that are encrypted, which git may have
 }
 
 func (s fileSink) String() string { return "file " + s.name }
 
 // Load refuses a file that others can read: what is in it has to be taken for
-// known then, and somebody should hear of that.
+// known then, and somebody should hear of that. Neither that nor git's rules
+// matter to shares that are encrypted.
 func (s fileSink) Load(ctx context.Context) (*Answer, error) {
-	if err := s.ignoredByGit(ctx); err != nil {
-		return nil, err
-	}
 	info, err := os.Stat(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		if s.sealed {
+			return nil, nil
+		}
+		return nil, s.ignoredByGit(ctx)
 	}
 	if err != nil {
 		return nil, engine.Permanent(err)
@@ -35,21 +37,34 @@ func (s fileSink) Load(ctx context.Context) (*Answer, error) {
 	if !info.Mode().IsRegular() {
 		return nil, engine.Permanent(fmt.Errorf("%s: is not a file", s))
 	}
-	if open := info.Mode().Perm() & 0o077; open != 0 {
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s: holds keys of Vault and is open to others (mode %04o)", s, info.Mode().Perm())),
-			"chmod 600 "+s.path+", and consider whom the keys have reached")
-	}
 	text, err := os.ReadFile(s.path)
 	if err != nil {
 		return nil, engine.Permanent(err)
 	}
 	a, err := Decode(text)
+	if err != nil || len(a.Sealed) == 0 {
+		if err := s.private(ctx, info); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil {
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: %w", s, err)),
 			"restore the file from a copy; if there is none and Vault is not initialised, move it away")
 	}
 	return a, nil
+}
+
+// private refuses a file whose content others can have.
+func (s fileSink) private(ctx context.Context, info fs.FileInfo) error {
+	if err := s.ignoredByGit(ctx); err != nil {
+		return err
+	}
+	if open := info.Mode().Perm() & 0o077; open != 0 {
+		return engine.WithHint(
+			engine.Permanent(fmt.Errorf("%s: holds keys of Vault and is open to others (mode %04o)", s, info.Mode().Perm())),
+			"chmod 600 "+s.path+", and consider whom the keys have reached")
+	}
+	return nil
 }
 
 // Prove writes a file beside the one to come, makes it durable and removes it.

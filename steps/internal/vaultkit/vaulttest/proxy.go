@@ -3,6 +3,7 @@ package vaulttest
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -132,6 +133,19 @@ func (p *Proxy) Before(match func(Request) bool, f func()) {
 	p.fault(&fault{match, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
 		f()
 		forward.ServeHTTP(w, r)
+	}})
+}
+
+// After lets the next request that matches reach the server, calls f when it has
+// answered, and passes the answer on only then.
+func (p *Proxy) After(match func(Request) bool, f func()) {
+	p.fault(&fault{match, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+		answer := httptest.NewRecorder()
+		forward.ServeHTTP(answer, r)
+		f()
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
 	}})
 }
 

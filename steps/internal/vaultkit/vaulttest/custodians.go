@@ -1,0 +1,124 @@
+package vaulttest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	"github.com/ProtonMail/go-crypto/openpgp"
+	pgparmor "github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// NewAge makes an age identity and returns its recipient and a file of it.
+func NewAge(t testing.TB, name string) (recipient string, identity engine.File) {
+	t.Helper()
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.Recipient().String(), WriteFile(t, name+".txt", "# "+name+"\n"+id.String()+"\n")
+}
+
+// OpenAge decrypts an armored age file with the identity, as "age --decrypt" does.
+func OpenAge(t testing.TB, text string, identity engine.File) string {
+	t.Helper()
+	f, err := os.Open(identity.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ids, err := age.ParseIdentities(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := age.Decrypt(armor.NewReader(strings.NewReader(text)), ids...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(plain)
+}
+
+// NewPGP makes an OpenPGP key and returns it and a file of its public part.
+func NewPGP(t testing.TB, name string, config *packet.Config) (*openpgp.Entity, engine.File) {
+	t.Helper()
+	if config == nil {
+		config = &packet.Config{}
+	}
+	config.Algorithm = packet.PubKeyAlgoEdDSA
+	key, err := openpgp.NewEntity(name, "", name+"@example.com", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, WriteFile(t, name+".asc", Armored(t, key.Serialize))
+}
+
+// Armored returns what "gpg --armor --export" does of a key.
+func Armored(t testing.TB, serialize func(io.Writer) error) string {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := pgparmor.Encode(&out, openpgp.PublicKeyType, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serialize(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// OpenPGP decrypts a message, as "base64 --decode | gpg --decrypt" does.
+func OpenPGP(t testing.TB, text string, key *openpgp.Entity) string {
+	t.Helper()
+	m, err := openpgp.ReadMessage(base64.NewDecoder(base64.StdEncoding, strings.NewReader(text)), openpgp.EntityList{key}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(m.UnverifiedBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(plain)
+}
+
+// SealPGP encrypts text, as Vault does to a key of sys/init.
+func SealPGP(t testing.TB, key *openpgp.Entity, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := openpgp.Encrypt(&out, []*openpgp.Entity{key}, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(out.Bytes())
+}
+
+// WriteFile writes a file for the test that only its owner can read.
+func WriteFile(t testing.TB, name, text string) engine.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return engine.File{Name: name, Path: path}
+}

@@ -1,0 +1,78 @@
+package vaultunseal
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+)
+
+// custodians returns the edits for a Vault that this run cannot open alone: one
+// that submits the shares that it has, and one that waits for those of others.
+func (s *Spec) custodians(ctx context.Context, env *engine.Env, c *vaultkit.Client, status *vaultkit.SealStatus, answer *custody.Answer) []engine.Edit {
+	absent := slices.DeleteFunc(answer.Custodians(), func(name string) bool { return slices.Contains(answer.Opened, name) })
+	wait := engine.Edit{
+		Path: "sys/seal",
+		Have: fmt.Sprintf("sealed, %d of %d shares so far; waits for custodians: %s (%s)",
+			status.Progress, status.T, strings.Join(absent, ", "), s.Keys),
+		Want:  "unsealed",
+		Note:  "each decrypts the own share, and submits it: vault operator unseal",
+		Await: func(ctx context.Context) error { return changed(ctx, c, status) },
+	}
+	shares := answer.Distinct()
+	submitted := status.Progress > 0 && s.Keys.Marked(ctx, env, "submitted "+status.Nonce)
+	if len(shares) == 0 || submitted {
+		return []engine.Edit{wait}
+	}
+	return []engine.Edit{{
+		Path:  "sys/unseal",
+		Have:  fmt.Sprintf("%d of %d shares", status.Progress, status.T),
+		Want:  "with the shares of " + strings.Join(answer.Opened, ", "),
+		Apply: func(ctx context.Context) error { return s.contribute(ctx, env, c, shares) },
+	}, wait}
+}
+
+// contribute submits shares that are not enough, unless others have submitted
+// theirs.
+func (s *Spec) contribute(ctx context.Context, env *engine.Env, c *vaultkit.Client, shares []engine.Secret) error {
+	for _, share := range shares {
+		status, err := c.Unseal(ctx, share)
+		switch {
+		case rejected(err):
+			// Which one was wrong, Vault does not say. The next look begins anew, so
+			// this is not permanent as what Vault said is.
+			return engine.WithHint(
+				fmt.Errorf("the shares that were submitted until now do not open this Vault together, and are forgotten: %v", err),
+				"one of them is wrong or of another Vault: every custodian submits the own share again")
+		case err != nil:
+			return err
+		case !status.Sealed:
+			return nil
+		}
+		s.Keys.Mark(ctx, env, "submitted "+status.Nonce)
+	}
+	return nil
+}
+
+// changed returns when somebody has submitted a share, or taken all back. Vault
+// has nothing that could be watched for it.
+func changed(ctx context.Context, c *vaultkit.Client, before *vaultkit.SealStatus) error {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		now, err := c.SealStatus(ctx)
+		if err != nil || now.Sealed != before.Sealed || now.Progress != before.Progress || now.Nonce != before.Nonce {
+			return err
+		}
+	}
+}
