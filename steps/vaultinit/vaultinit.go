@@ -68,7 +68,8 @@
 //     of an earlier installation was taken up again (removing the chart keeps
 //     the claim data-vault-0). It never initialises anew: that is impossible
 //     without destroying the data.
-//   - Not initialised, and a sink has keys: those of another Vault.
+//   - Not initialised, and a sink or the place of the emergency file has keys:
+//     those of another Vault.
 //   - A number of shares or a threshold other than the plan's: that is a rekey.
 //   - A key file in the clear that others may read, or that git would commit.
 //   - Shares that are kept in the clear when the plan names custodians, or for
