@@ -156,7 +156,7 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	}
 	switch {
 	case o.live == nil:
-		edit.Want = hide(gk, condense(gk, leaves(o.obj.Object)))
+		edit.Want = kubekit.Hide(gk, kubekit.Condense(gk, kubekit.Leaves(o.obj.Object)))
 		return edit, true
 	case o.live.GetDeletionTimestamp() != nil:
 		return engine.Edit{
@@ -170,7 +170,7 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	if len(have) == 0 && len(want) == 0 {
 		return engine.Edit{}, false
 	}
-	edit.Have, edit.Want = hide(gk, have), hide(gk, want)
+	edit.Have, edit.Want = kubekit.Hide(gk, have), kubekit.Hide(gk, want)
 	return edit, true
 }
 
@@ -178,17 +178,17 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 // applying would give. If that could not be asked, the fields in the manifest
 // decide.
 func (r *run) compare(o *object) (have, want map[string]any) {
-	live := leaves(o.live.Object)
+	live := kubekit.Leaves(o.live.Object)
 	if o.merged != nil {
-		return differing(live, leaves(o.merged.Object))
+		return kubekit.Differing(live, kubekit.Leaves(o.merged.Object))
 	}
-	written := leaves(o.obj.Object)
+	written := kubekit.Leaves(o.obj.Object)
 	for path := range live {
 		if _, ok := written[path]; !ok {
 			delete(live, path)
 		}
 	}
-	return differing(live, written)
+	return kubekit.Differing(live, written)
 }
 
 func (r *run) awaitObject(ctx context.Context, o *object) error {
