@@ -22,6 +22,8 @@ type run struct {
 	env     *engine.Env
 	cluster *kubekit.Cluster
 	objects []*object // in the order of the manifests
+
+	catalogue *kubekit.Catalogue // what the steps of the run bring
 }
 
 // An object is one manifest and what the cluster says about it.
@@ -47,12 +49,17 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if err != nil {
 		return Outputs{}, nil, err
 	}
+	catalogue, err := kubekit.CatalogueOf(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
 	ctx = warnOnce(ctx, env)
-	r := &run{spec: s, env: env, cluster: cluster}
+	r := &run{spec: s, env: env, cluster: cluster, catalogue: catalogue}
 	for _, m := range r.withNamespace(manifests) {
 		conceal(env, m.obj)
 		r.objects = append(r.objects, &object{manifest: m})
 	}
+	r.announce()
 	err = r.each(ctx, func(o *object) error { return r.look(ctx, o) })
 	if err != nil {
 		return Outputs{}, nil, err

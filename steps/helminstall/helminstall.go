@@ -201,8 +201,9 @@ type world struct {
 	release *helmkit.Release // nil if there is none
 
 	namespace []engine.Edit
-	missing   []*helmkit.CRD
-	older     []string // remarks about CRDs
+	crds      []*helmkit.CRD // those of the chart's crds folder
+	missing   []*helmkit.CRD // those of them that the cluster lacks
+	older     []string       // remarks about CRDs
 }
 
 // gather asks the repository and the cluster at the same time, as far as the
@@ -241,14 +242,21 @@ func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 	if chartErr != nil {
 		return nil, chartErr
 	}
+	catalogue, err := kubekit.CatalogueOf(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if s.CreateNamespace {
+		catalogue.AddNamespace(env.Step, s.Namespace)
+	}
 	if s.SkipCRDs {
 		return w, nil
 	}
-	crds, err := w.chart.CRDs(w.values)
-	if err != nil {
+	if w.crds, err = w.chart.CRDs(w.values); err != nil {
 		return nil, engine.Permanent(err)
 	}
-	w.missing, w.older, err = helmkit.MissingCRDs(ctx, w.cluster, crds)
+	catalogue.AddCRDs(env.Step, w.chart.Title(), w.crds...)
+	w.missing, w.older, err = helmkit.MissingCRDs(ctx, w.cluster, w.crds)
 	return w, err
 }
 

@@ -3,6 +3,7 @@ package kubekit
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,7 +23,8 @@ import (
 type FieldProblem struct {
 	Field   string // "spec.issuerRef.name", "spec.http[0].match"
 	Message string
-	Unknown bool // the schema has no such field
+	Unknown bool   // the schema has no such field
+	Near    string // the field that is probably meant instead; "" if none is
 }
 
 // Check checks an object against the schema of the CustomResourceDefinition as
@@ -68,7 +70,7 @@ func check(obj *unstructured.Unstructured, v *apiextensionsv1.CustomResourceVali
 	content := obj.DeepCopy().Object
 	var problems []FieldProblem
 	for _, path := range pruning.PruneWithOptions(content, s, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}) {
-		problems = append(problems, FieldProblem{Field: path, Message: "unknown field", Unknown: true})
+		problems = append(problems, FieldProblem{Field: path, Message: "unknown field", Unknown: true, Near: near(s, path)})
 	}
 	setDefaults(content, s)
 	result := validate.NewSchemaValidator(s.ToKubeOpenAPI(), nil, "", strfmt.Default).Validate(content)
@@ -77,6 +79,25 @@ func check(obj *unstructured.Unstructured, v *apiextensionsv1.CustomResourceVali
 	}
 	slices.SortStableFunc(problems, func(a, b FieldProblem) int { return strings.Compare(a.Field, b.Field) })
 	return slices.Compact(problems), nil
+}
+
+// near returns the name in the schema that is like the last one of path.
+func near(s *structural.Structural, path string) string {
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '.' || c == '[' })
+	for _, part := range parts[:len(parts)-1] {
+		next, ok := s.Properties[part]
+		switch {
+		case ok:
+			s = &next
+		case strings.HasSuffix(part, "]") && s.Items != nil:
+			s = s.Items
+		case s.AdditionalProperties != nil && s.AdditionalProperties.Structural != nil:
+			s = s.AdditionalProperties.Structural
+		default:
+			return ""
+		}
+	}
+	return Nearest(parts[len(parts)-1], slices.Sorted(maps.Keys(s.Properties)))
 }
 
 func problemOf(err error) FieldProblem {

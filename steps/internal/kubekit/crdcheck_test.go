@@ -77,7 +77,7 @@ func TestCheckAgainstAComingCRD(t *testing.T) {
 	}{
 		"good": {"apiVersion: example.com/v1\nspec: {size: 1, port: http, note: null, free: {a: {b: 1}}, tags: {x: why}, parts: [{name: one}]}", nil},
 		"unknown": {"apiVersion: example.com/v1\nspec: {size: 1, sise: 2, parts: [{name: one, nam: x}]}", []kubekit.FieldProblem{
-			{Field: "spec.parts[0].nam", Message: "unknown field", Unknown: true}, {Field: "spec.sise", Message: "unknown field", Unknown: true}}},
+			{Field: "spec.parts[0].nam", Message: "unknown field", Unknown: true, Near: "name"}, {Field: "spec.sise", Message: "unknown field", Unknown: true, Near: "size"}}},
 		"missing":  {"apiVersion: example.com/v1\nspec: {}", []kubekit.FieldProblem{{Field: "spec.size", Message: "is required"}}},
 		"in lists": {"apiVersion: example.com/v1\nspec: {size: 1, parts: [{name: one}, {}]}", []kubekit.FieldProblem{{Field: "spec.parts[1].name", Message: "is required"}}},
 		"type": {"apiVersion: example.com/v1\nspec: {size: large}", []kubekit.FieldProblem{

@@ -53,7 +53,7 @@ func flatten(path string, v any, flat map[string]any) {
 			flatten(path+"/"+key, e, flat)
 		}
 	case []any:
-		names := namesOf(v)
+		names := ElementNames(v)
 		if names == nil {
 			flat[path] = v
 			return
@@ -66,9 +66,9 @@ func flatten(path string, v any, flat map[string]any) {
 	}
 }
 
-// namesOf returns a name for each element of a list of objects; nil for lists
-// of plain values, which are compared as a whole.
-func namesOf(list []any) []string {
+// ElementNames returns the names by which Leaves calls the elements of a list of
+// objects; nil for lists of plain values, which are compared as a whole.
+func ElementNames(list []any) []string {
 	names := make([]string, len(list))
 	seen := make(map[string]bool)
 	named := true
