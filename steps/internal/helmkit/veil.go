@@ -20,6 +20,10 @@ const Random = "(random)"
 // shorter ones, such as "admin", are ordinary words.
 const minConcealed = 8
 
+// objectName matches what under a key such as tlsSecret is rather the name of a
+// Secret than a secret.
+var objectName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
+
 // A veil hides secrets in what is shown of objects: the data of Secrets,
 // environment variables whose names look like secrets, and the secrets among
 // the values wherever a template put them.
@@ -35,7 +39,11 @@ func newVeil(all ...Values) *veil {
 		flat := map[string]any{}
 		leaves(map[string]any(values), "", flat)
 		for path, v := range flat {
-			if s := text(v); len(s) >= minConcealed && looksSecret(path) && !slices.Contains(texts, s) {
+			s := text(v)
+			if len(s) < minConcealed || !looksSecret(path) || strings.HasSuffix(strings.ToLower(path), "secret") && objectName.MatchString(s) {
+				continue
+			}
+			if !slices.Contains(texts, s) {
 				texts = append(texts, s)
 			}
 		}
