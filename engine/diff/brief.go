@@ -10,6 +10,7 @@ const (
 	foldAt    = 4   // new parts of more lines than this are folded, two levels down
 	longest   = 200 // runes of a value on one line
 	mostLines = 40  // lines of a text that is all new or all gone
+	mostDiff  = 12  // lines of a text diff that is shown as a whole
 	around    = 3   // lines of context around what differs in a text
 )
 
@@ -129,7 +130,7 @@ func shortened(s string, compared bool) string {
 // window keeps of the lines of a text diff those near a difference. The first
 // line is its head.
 func window(lines []string) []string {
-	if len(lines) <= mostLines {
+	if len(lines) <= mostDiff {
 		return lines
 	}
 	near := make([]bool, len(lines))

@@ -92,9 +92,6 @@ func (c *change) guess() {
 		}
 		c.want[path] = v
 	}
-	if c.original == c.live {
-		return
-	}
 	for path := range kubekit.Leaves(c.original.Object) {
 		if _, kept := target[path]; kept {
 			continue

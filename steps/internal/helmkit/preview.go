@@ -144,19 +144,18 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		p.put(p.want, ref, p.veil.over(gk, kubekit.Leaves(o.Object), random))
 		return nil
 	}
-	original := p.previous[ref]
-	if original == nil || p.op.installs() {
-		if err := p.foreign(ref, live); err != nil {
-			return err
-		}
-		original = live // as Helm does with what it adopts
-	}
-	target := yield(o, live, random)
+	target := yield(o, live, random).DeepCopy()
 	if ref.Namespace != "" {
 		target.SetNamespace(ref.Namespace)
 	}
 	own(target, p.op.Name, p.op.Namespace)
-	c := &change{ref: ref, original: yield(original, live, random), target: target, live: live}
+	original := target // what is adopted loses nothing
+	if before := p.previous[ref]; before != nil && !p.op.installs() {
+		original = yield(before, live, random)
+	} else if err := p.foreign(ref, live); err != nil {
+		return err
+	}
+	c := &change{ref: ref, original: original, target: target, live: live}
 	if err := c.ask(ctx, p.cluster); err != nil {
 		return err
 	}

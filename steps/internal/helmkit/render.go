@@ -124,7 +124,7 @@ func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, ca
 	}
 	r := &Rendering{}
 	for _, m := range manifests {
-		objects, err := o.objects(m.Content)
+		objects, err := o.objects(m.Content + "\n") // as Helm joins them
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
