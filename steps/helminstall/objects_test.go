@@ -205,3 +205,35 @@ func TestImmutableFieldIsFoundInTheDryRun(t *testing.T) {
 	_, _, err := w.look(s)
 	permanent(t, err, "Deployment/"+w.namespace+"/app", "field is immutable", "delete the object first")
 }
+
+// A template that looks up a kind which an earlier step brings does not keep the
+// rest of the plan from being shown.
+func TestLookupOfAKindThatIsStillToCome(t *testing.T) {
+	w := newWorld(t)
+	c := settings("1.0.0")
+	c.Files["templates/lookup.yaml"] = `{{ lookup "absent.example.com/v1" "Thing" .Release.Namespace "x" }}`
+	e := only(t, w.edits(w.spec(charttest.Serve(t, c), "settings", "1.0.0")))
+	if want, _ := e.Want.(map[string]any); want["objects"] != nil || !strings.HasPrefix(e.Note, "its objects are not known yet: ") {
+		t.Errorf("want %v, note %q", e.Want, e.Note)
+	}
+}
+
+// What the release did not make for itself is its own again when the record of
+// the release is lost.
+func TestAdoption(t *testing.T) {
+	w := newWorld(t)
+	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
+	s.Wait = false
+	w.converge(s)
+	w.patch("configmaps", "app", "kubectl-edit", `{"data":{"mode":"fast"}}`)
+	err := w.cluster.Client().CoreV1().Secrets(w.namespace).Delete(engine.AllowWrites(t.Context()), "sh.helm.release.v1.workload.v1", metav1.DeleteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := only(t, w.edits(s))
+	have, _ := e.Have.(map[string]any)
+	if d := cmp.Diff(map[string]any{"ConfigMap/" + w.namespace + "/app": map[string]any{"data/mode": "fast"}}, have["objects"]); d != "" {
+		t.Errorf("have (-want +got):\n%s", d)
+	}
+	w.converge(s)
+}

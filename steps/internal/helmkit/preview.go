@@ -28,6 +28,10 @@ import (
 // object belongs to somebody else, a field cannot be changed.
 func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, d *Difference) error {
 	r, err := o.Render(ctx, cluster)
+	if err != nil && looksUpUnserved(err) {
+		d.Note = strings.TrimPrefix(d.Note+"; its objects are not known yet: "+err.Error(), "; ")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -55,6 +59,12 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 		put(d.Want, "images", imagesOf(r.all()))
 	}
 	return nil
+}
+
+// looksUpUnserved reports whether a template looks up objects of a kind that the
+// cluster does not serve: an earlier step may bring it.
+func looksUpUnserved(err error) bool {
+	return strings.Contains(err.Error(), "unable to get apiresource from unstructured")
 }
 
 // Title names the chart and its version.
