@@ -201,12 +201,23 @@ func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {
 // sink returns the reader of the run's events that the flags ask for.
 func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 	dry, none := mode == run.DryRun, func() {}
+	inOrder := func(next func(engine.Event)) func(engine.Event) {
+		if dry {
+			return ui.InOrder(next)
+		}
+		return next
+	}
 	switch a.output {
 	case "json":
 		records, people := ui.NewJSON(a.stdout), ui.NewText(a.stderr, a.style(a.stderr), a.verbose, dry)
-		return func(e engine.Event) { records.Event(e); people.Event(e) }, none
+		return inOrder(func(e engine.Event) { records.Event(e); people.Event(e) }), none
 	case "github":
-		return ui.NewGitHub(a.stdout, a.verbose, dry).Event, none
+		log := ui.NewGitHub(a.stdout, a.verbose, dry).Event
+		if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" && dry {
+			summary := ui.NewSummary(func(text string) error { return appendTo(file, []byte(text)) })
+			return inOrder(func(e engine.Event) { log(e); a.summarise(summary, e) }), none
+		}
+		return inOrder(log), none
 	}
 	if f, tty := terminal(a.stdout); tty && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		live := ui.NewLive(f, a.style(f), a.verbose, dry, func() (int, int) {
@@ -220,7 +231,13 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 		a.saying(live.Say)
 		return live.Event, func() { a.saying(before); _ = live.Close() }
 	}
-	return ui.NewText(a.stdout, a.style(a.stdout), a.verbose, dry).Event, none
+	return inOrder(ui.NewText(a.stdout, a.style(a.stdout), a.verbose, dry).Event), none
+}
+
+func (a *app) summarise(s *ui.Summary, e engine.Event) {
+	if err := s.Event(e); err != nil {
+		fmt.Fprintln(a.stderr, "ztplan: GITHUB_STEP_SUMMARY:", err)
+	}
 }
 
 // problems prints what is wrong with a plan, in the form that the output flag

@@ -89,6 +89,8 @@ func (l Leaf) lines() []string {
 	}
 	many := strings.Contains(l.Have, "\n") || strings.Contains(l.Want, "\n")
 	switch {
+	case many && l.HasHave && l.HasWant && strings.TrimSuffix(l.Have, "\n") == strings.TrimSuffix(l.Want, "\n"):
+		return []string{"~ " + name + "only the newline at its end differs"}
 	case many && l.HasHave && l.HasWant:
 		out := []string{"~ " + strings.TrimSuffix(name, " ")}
 		for _, t := range textDiff(split(l.Have), split(l.Want)) {

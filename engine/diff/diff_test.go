@@ -28,6 +28,7 @@ func TestLines(t *testing.T) {
 		"secret new":    {nil, map[string]any{"t": engine.NewSecret("s")}, []string{"+ t: (secret)"}},
 		"secret change": {map[string]any{"t": engine.NewSecret("a")}, map[string]any{"t": engine.NewSecret("b")}, []string{"~ t: (secret) → (secret, changed)"}},
 		"text":          {map[string]any{"p": "a\nb\nc\n"}, map[string]any{"p": "a\nx\nc\n"}, []string{"~ p:", "    a", "  - b", "  + x", "    c"}},
+		"text's end":    {map[string]any{"p": "a\nb"}, map[string]any{"p": "a\nb\n"}, []string{"~ p: only the newline at its end differs"}},
 		"new text":      {nil, map[string]any{"p": "a\nb"}, []string{"+ p:", "  + a", "  + b"}},
 	} {
 		t.Run(name, func(t *testing.T) {

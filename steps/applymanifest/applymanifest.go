@@ -10,6 +10,12 @@
 // does not mention are left to others, and a mistake in a manifest is found
 // before anything is written: unknown fields are refused.
 //
+// An object whose kind is not served yet, because another step of the plan brings
+// it, is checked against the schema of the CustomResourceDefinition that the
+// step has, such as one in a chart: what it does not know, or misses, is an
+// error before anything is installed. The rest, among it webhooks and rules in
+// CEL, is known when the API server can be asked.
+//
 // # Which edits it makes
 //
 // One edit per object that differs, named "Kind/namespace/name", with the

@@ -22,6 +22,8 @@ type run struct {
 	env     *engine.Env
 	cluster *kubekit.Cluster
 	objects []*object // in the order of the manifests
+
+	catalogue *kubekit.Catalogue // what the steps of the run bring
 }
 
 // An object is one manifest and what the cluster says about it.
@@ -48,12 +50,17 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if err != nil {
 		return Outputs{}, nil, err
 	}
+	catalogue, err := kubekit.CatalogueOf(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
 	ctx = warnOnce(ctx, env)
-	r := &run{spec: s, env: env, cluster: cluster}
+	r := &run{spec: s, env: env, cluster: cluster, catalogue: catalogue}
 	for _, m := range r.withNamespace(manifests) {
 		conceal(env, m.obj)
 		r.objects = append(r.objects, &object{manifest: m})
 	}
+	r.announce()
 	err = r.each(ctx, func(o *object) error { return r.look(ctx, o) })
 	if err != nil {
 		return Outputs{}, nil, err
@@ -165,7 +172,7 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	}
 	switch {
 	case o.live == nil:
-		edit.Want = hide(gk, condense(gk, leaves(o.obj.Object)))
+		edit.Want = kubekit.Hide(gk, kubekit.Condense(gk, kubekit.Leaves(o.obj.Object)))
 		return edit, true
 	case o.live.GetDeletionTimestamp() != nil:
 		return engine.Edit{
@@ -179,7 +186,7 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	if len(have) == 0 && len(want) == 0 {
 		return engine.Edit{}, false
 	}
-	edit.Have, edit.Want = hide(gk, have), hide(gk, want)
+	edit.Have, edit.Want = kubekit.Hide(gk, have), kubekit.Hide(gk, want)
 	return edit, true
 }
 
@@ -187,17 +194,17 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 // applying would give. If that could not be asked, the fields in the manifest
 // decide.
 func (r *run) compare(o *object) (have, want map[string]any) {
-	live := leaves(o.live.Object)
+	live := kubekit.Leaves(o.live.Object)
 	if o.merged != nil {
-		return differing(live, leaves(o.merged.Object))
+		return kubekit.Differing(live, kubekit.Leaves(o.merged.Object))
 	}
-	written := leaves(o.obj.Object)
+	written := kubekit.Leaves(o.obj.Object)
 	for path := range live {
 		if _, ok := written[path]; !ok {
 			delete(live, path)
 		}
 	}
-	return differing(live, written)
+	return kubekit.Differing(live, written)
 }
 
 func (r *run) awaitObject(ctx context.Context, o *object) error {

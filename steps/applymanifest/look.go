@@ -34,6 +34,9 @@ func (r *run) look(ctx context.Context, o *object) error {
 		return r.explain(o, err)
 	}
 	if !served {
+		if coming, ok := r.coming(o.gvk()); ok {
+			return r.checkAgainst(o, coming)
+		}
 		return nil
 	}
 	resource, err := r.resource(o)
@@ -48,7 +51,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 	case dryErr == nil:
 		return nil
 	case namespaceMissing(dryErr):
-		o.merged, o.note = nil, fmt.Sprintf("namespace %s does not exist yet", o.ref.Namespace)
+		o.merged, o.note = nil, r.withoutNamespace(o)
 		return nil
 	case unserved(dryErr):
 		// Discovery knew it: its CustomResourceDefinition has been removed, or
@@ -90,7 +93,10 @@ func (r *run) resolve(o *object) (bool, error) {
 	mapping, err := r.cluster.Mapper().RESTMapping(gvk.GroupKind(), gvk.Version)
 	switch {
 	case kubekit.IsNoKind(err):
-		if r.crdOf(gvk) == nil {
+		if _, ok := r.coming(gvk); !ok {
+			if err := r.unheardOf(gvk); err != nil {
+				return false, err
+			}
 			if err := r.misspelt(gvk); err != nil {
 				return false, err
 			}
@@ -141,9 +147,8 @@ func (r *run) crdOf(gvk schema.GroupVersionKind) *object {
 // CustomResourceDefinition says, else by custom, which is a guess unless the
 // manifest names a namespace.
 func (r *run) namespacedKind(o *object) (namespaced, guessed bool) {
-	if crd := r.crdOf(o.gvk()); crd != nil {
-		scope, _, _ := unstructured.NestedString(crd.obj.Object, "spec", "scope")
-		return scope != "Cluster", false
+	if coming, ok := r.coming(o.gvk()); ok {
+		return coming.Namespaced(), false
 	}
 	if o.obj.GetNamespace() != "" {
 		return true, false

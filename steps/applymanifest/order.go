@@ -4,9 +4,11 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-var crdKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+var crdKind = kubekit.CRDKind
 
 // order lists kinds in the order in which they are applied. Kinds that are not
 // in it are custom resources: they come after the workloads, which include

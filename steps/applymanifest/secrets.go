@@ -2,7 +2,6 @@ package applymanifest
 
 import (
 	"encoding/base64"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -12,11 +11,6 @@ import (
 // minConcealed is the length from which a value is concealed everywhere:
 // shorter ones, such as "admin", would blank ordinary words.
 const minConcealed = 8
-
-func secretPath(path string) bool {
-	return strings.HasPrefix(path, "data/") ||
-		path == "metadata/annotations/kubectl.kubernetes.io/last-applied-configuration"
-}
 
 // conceal registers the values of a Secret with the run.
 func conceal(env *engine.Env, obj *unstructured.Unstructured) {

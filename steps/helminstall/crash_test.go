@@ -35,6 +35,7 @@ func crash() {
 		Plan: "test", Step: "crash", CacheDir: o.CacheDir,
 		Cluster: engine.Cluster{Kubeconfig: o.Kubeconfig},
 		Session: &engine.Session{}, Now: time.Now, Logf: quiet, Statusf: quiet, Warnf: quiet,
+		Conceal: func(...engine.Secret) {},
 	}
 	s := helminstall.Kind.New().(*helminstall.Spec)
 	s.Repo, s.Chart, s.Version, s.Namespace = o.Repo, "slow", "1.0.0", o.Namespace

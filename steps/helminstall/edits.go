@@ -32,7 +32,11 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 		if err := w.chart.Check(ctx, w.cluster, w.values); err != nil {
 			return nil, err
 		}
-		return append(before, w.operate(ctx, env, d)), nil
+		e, err := w.operate(ctx, env, d)
+		if err != nil {
+			return nil, err
+		}
+		return append(before, e), nil
 	}
 	w.agrees = true
 	state, err := w.release.Look(ctx, env, w.cluster)
@@ -40,6 +44,11 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 		return nil, err
 	}
 	edits := append(before, state.Missing()...)
+	changed, err := state.Changed(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	edits = append(edits, changed...)
 	if !w.spec.Wait {
 		return edits, nil
 	}
@@ -74,8 +83,8 @@ func (w *world) beforeRelease() ([]engine.Edit, error) {
 
 func (w *world) path() string { return "release/" + w.spec.Namespace + "/" + w.name }
 
-// operate is the edit that installs or upgrades.
-func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Difference) engine.Edit {
+// operate is the edit that installs or upgrades, with what that does to objects.
+func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Difference) (engine.Edit, error) {
 	until := time.Now().Add(lastResort)
 	if deadline, ok := ctx.Deadline(); ok {
 		until = deadline
@@ -88,7 +97,11 @@ func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Differe
 		Previous:      w.release,
 		MaxHistory:    w.spec.MaxHistory,
 		TakeOwnership: w.spec.TakeOwnership,
+		CRDs:          w.crds,
 		Until:         until,
+	}
+	if err := op.Preview(ctx, env, w.cluster, d); err != nil {
+		return engine.Edit{}, err
 	}
 	e := engine.Edit{
 		Path:  w.path(),
@@ -99,7 +112,7 @@ func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Differe
 	if d.Have != nil {
 		e.Have = d.Have
 	}
-	return e
+	return e, nil
 }
 
 // busy is the edit that waits for somebody else's operation to end.

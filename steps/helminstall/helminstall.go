@@ -15,13 +15,18 @@
 //     lacks. Helm installs them with the first install only; here they are also
 //     restored. Those that exist are never changed: like Helm, but with a
 //     warning when they lack a version that the chart brings.
-//   - The release: one edit that installs or upgrades, and shows versions and
-//     the changed values. It is left out if chart, version, content and the
-//     values in effect are those of the deployed release. That matters, because
-//     helm upgrade is never idle: it runs hooks again, and charts make new
-//     random secrets.
+//   - The release: one edit that installs or upgrades. It is left out if chart,
+//     version, content and the values in effect are those of the deployed
+//     release. That matters, because helm upgrade is never idle: it runs hooks
+//     again, and charts make new random secrets.
 //   - Objects of the release that are missing from the cluster: they are created
 //     as the stored manifest has them, without an upgrade.
+//   - Objects of the release with fields that somebody changed or removed by
+//     hand: they are set back, without an upgrade. What the manifest does not
+//     mention is left alone, and so is what controllers keep: replicas under a
+//     HorizontalPodAutoscaler, CA bundles that are injected, fields that a
+//     controller set last. The API server says what differs, so that a default
+//     or another way to write the same is no difference.
 //   - Readiness, unless wait is false: edits that can only be waited for.
 //     Deployments must be available, Jobs complete, CustomResourceDefinitions
 //     established. Of a StatefulSet with the update strategy OnDelete, such as
@@ -29,6 +34,21 @@
 //     ready only when they are unsealed. A webhook with the failure policy Fail
 //     needs its CA bundle and a ready pod, or the API server would refuse what
 //     the next step applies.
+//
+// # What the edit of the release shows
+//
+// The changed values and versions, and what becomes of objects: below objects,
+// by "Kind/namespace/name", all fields of those that are made, the fields that
+// change of those that exist, and "exists" for those that are removed; below
+// hooks, by event and name, what runs; below images, for an install, what the
+// containers run. The chart is rendered as the install or upgrade will, with
+// lookups in the cluster. What it makes at random is shown as "(random)" in new
+// objects and is no change in others. Secrets are never shown: the data of
+// Secrets, environment variables with telling names, and secret values wherever
+// a template puts them.
+//
+// So the dry run fails if the upgrade would: a value that a template refuses, a
+// field that cannot be changed, an object that belongs to somebody else.
 //
 // Hooks run as part of the release's edit. Nothing is ever rolled back or
 // uninstalled: both could take a volume's data or a workload's state with them.
@@ -201,8 +221,9 @@ type world struct {
 
 	agrees    bool // the release is as the plan says and stays at its revision
 	namespace []engine.Edit
-	missing   []*helmkit.CRD
-	older     []string // remarks about CRDs
+	crds      []*helmkit.CRD // those of the chart's crds folder
+	missing   []*helmkit.CRD // those of them that the cluster lacks
+	older     []string       // remarks about CRDs
 }
 
 // gather asks the repository and the cluster at the same time, as far as the
@@ -241,14 +262,21 @@ func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 	if chartErr != nil {
 		return nil, chartErr
 	}
+	catalogue, err := kubekit.CatalogueOf(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if s.CreateNamespace {
+		catalogue.AddNamespace(env.Step, s.Namespace)
+	}
 	if s.SkipCRDs {
 		return w, nil
 	}
-	crds, err := w.chart.CRDs(w.values)
-	if err != nil {
+	if w.crds, err = w.chart.CRDs(w.values); err != nil {
 		return nil, engine.Permanent(err)
 	}
-	w.missing, w.older, err = helmkit.MissingCRDs(ctx, w.cluster, crds)
+	catalogue.AddCRDs(env.Step, w.chart.Title(), w.crds...)
+	w.missing, w.older, err = helmkit.MissingCRDs(ctx, w.cluster, w.crds)
 	return w, err
 }
 

@@ -40,10 +40,17 @@ func TestInstallUpgradeAndRest(t *testing.T) {
 	s := w.spec(repo, "settings", "1.0.0")
 	s.Values = map[string]any{"color": "red", "adminKey": "abc", "extra": map[string]any{"anything": 1}}
 
+	config, secret, hook := "ConfigMap/"+w.namespace+"/settings", "Secret/"+w.namespace+"/settings-random", "ConfigMap/"+w.namespace+"/settings-hook"
+	type m = map[string]any
 	e := only(t, w.edits(s))
-	want := engine.Edit{Path: "release/" + w.namespace + "/settings", Want: map[string]any{
+	want := engine.Edit{Path: "release/" + w.namespace + "/settings", Want: m{
 		"chart": "settings", "version": "1.0.0", "appVersion": "v1.0.0",
-		"values": map[string]any{"color": "red", "adminKey": "3 secret characters", "extra.anything": 1.0},
+		"values": m{"color": "red", "adminKey": "3 secret characters", "extra.anything": 1.0},
+		"objects": m{
+			config: m{"data/color": "red", "data/size": "1", "data/version": "1.0.0"},
+			secret: m{"data/value": "(random)", "data/key": "4 secret characters"}, // abc in base64
+		},
+		"hooks": m{"post-install " + hook: m{"data/install": "true", "data/revision": "1", "metadata/annotations/helm.sh/hook": "post-install,post-upgrade"}},
 	}}
 	if d := cmp.Diff([]any{want.Path, want.Have, want.Want}, []any{e.Path, e.Have, plain(e.Want)}); d != "" {
 		t.Errorf("install (-want +got):\n%s", d)
@@ -65,8 +72,18 @@ func TestInstallUpgradeAndRest(t *testing.T) {
 	// A value: one edit that shows what changes.
 	s.Values["color"], s.Values["adminKey"] = "green", "abcd"
 	e = only(t, w.edits(s))
-	wantHave := map[string]any{"values": map[string]any{"color": "red", "adminKey": "3 secret characters"}}
-	wantWant := map[string]any{"values": map[string]any{"color": "green", "adminKey": "4 secret characters"}}
+	upgradeHook := func(revision string) m {
+		return m{"post-upgrade " + hook: m{"data/install": "false", "data/revision": revision, "metadata/annotations/helm.sh/hook": "post-install,post-upgrade"}}
+	}
+	wantHave := m{
+		"values":  m{"color": "red", "adminKey": "3 secret characters"},
+		"objects": m{config: m{"data/color": "red"}, secret: m{"data/key": "4 secret characters"}},
+	}
+	wantWant := m{
+		"values":  m{"color": "green", "adminKey": "4 secret characters"},
+		"objects": m{config: m{"data/color": "green"}, secret: m{"data/key": "8 secret characters"}},
+		"hooks":   upgradeHook("2"),
+	}
 	if d := cmp.Diff([]any{wantHave, wantWant}, []any{plain(e.Have), plain(e.Want)}); d != "" {
 		t.Errorf("change of values (-want +got):\n%s", d)
 	}
@@ -84,14 +101,14 @@ func TestInstallUpgradeAndRest(t *testing.T) {
 	// A version.
 	s.Version = "1.1.0"
 	e = only(t, w.edits(s))
-	wantHave = map[string]any{"version": "1.0.0", "appVersion": "v1.0.0"}
-	wantWant = map[string]any{"version": "1.1.0", "appVersion": "v1.1.0"}
+	wantHave = m{"version": "1.0.0", "appVersion": "v1.0.0", "objects": m{config: m{"data/version": "1.0.0"}}}
+	wantWant = m{"version": "1.1.0", "appVersion": "v1.1.0", "objects": m{config: m{"data/version": "1.1.0"}}, "hooks": upgradeHook("3")}
 	if d := cmp.Diff([]any{wantHave, wantWant}, []any{plain(e.Have), plain(e.Want)}); d != "" {
 		t.Errorf("change of version (-want +got):\n%s", d)
 	}
 	out, _ = w.converge(s)
-	if hook := w.configMap("settings-hook").Data; out.Revision != 3 || hook["revision"] != "3" {
-		t.Errorf("revision %d, hook of revision %s, want 3 and 3", out.Revision, hook["revision"])
+	if trace := w.configMap("settings-hook").Data; out.Revision != 3 || trace["revision"] != "3" {
+		t.Errorf("revision %d, hook of revision %s, want 3 and 3", out.Revision, trace["revision"])
 	}
 
 	// Back: the plan says so, and the release is ours.
@@ -204,7 +221,8 @@ func TestRefusals(t *testing.T) {
 		}
 		s := w.spec(repo, "other", "1.0.0")
 		s.Release = "foreign"
-		permanent(t, w.apply(only(t, w.edits(s))), "cannot be imported", "takeOwnership")
+		_, _, err = w.look(s)
+		permanent(t, err, "ConfigMap/"+w.namespace+"/foreign exists, belongs to no release and cannot be imported", "takeOwnership")
 		s.TakeOwnership = true
 		w.converge(s)
 	})

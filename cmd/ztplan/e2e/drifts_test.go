@@ -92,6 +92,27 @@ var drifts = []drift{
 		},
 		found: `^cert-manager release/cert-manager/cert-manager .*failed`,
 	},
+	{
+		kind: "helmInstall", name: "replicas of a Deployment set to 0 by hand",
+		make: func(w *world) {
+			w.merge("Deployment/cert-manager/cert-manager-cainjector", `{"spec": {"replicas": 0}}`)
+		},
+		found: `^cert-manager Deployment/cert-manager/cert-manager-cainjector .*have {"spec/replicas":0} want {"spec/replicas":1}`,
+	},
+	{
+		kind: "helmInstall", name: "rules of a Role widened by hand",
+		make: func(w *world) {
+			w.merge("Role/cert-manager/cert-manager-webhook:dynamic-serving", `{"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]}`)
+		},
+		found: `^cert-manager Role/cert-manager/cert-manager-webhook:dynamic-serving .*rules`,
+	},
+	{
+		kind: "helmInstall", name: "selector of a Service changed by hand",
+		make: func(w *world) {
+			w.merge("Service/ingress-apisix/apisix-admin", `{"spec": {"selector": {"app.kubernetes.io/name": "other"}}}`)
+		},
+		found: `^apisix Service/ingress-apisix/apisix-admin .*spec/selector/app.kubernetes.io/name`,
+	},
 
 	// vaultInit
 	{

@@ -7,10 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // tree returns mode, size, time of change and content hash of all that is below dir.
@@ -96,6 +99,38 @@ func (w *world) looks(t *testing.T, name, vaultLog string, code int, f func() *o
 	got.report(t, name, o)
 }
 
+// same fails the test if two dry runs do not say the same, for people and for
+// programs, times aside.
+func (w *world) same(t *testing.T) {
+	t.Helper()
+	a, b := w.dryRun(), w.dryRun()
+	if d := cmp.Diff(timeless(a.stderr), timeless(b.stderr)); d != "" {
+		t.Errorf("two dry runs print different texts (-first +second):\n%s", d)
+	}
+	if d := cmp.Diff(a.findings(), b.findings()); d != "" {
+		t.Errorf("two dry runs find different things (-first +second):\n%s", d)
+	}
+	if a, b := a.summary().Digest, b.summary().Digest; a != b || a == "" {
+		t.Errorf("two dry runs have the digests %q and %q", a, b)
+	}
+}
+
+var times = regexp.MustCompile(`"(time|wallSeconds|criticalSeconds|seconds)":("[^"]*"|[0-9.e-]+),?|\b[0-9.]+s\b`)
+
+func timeless(text string) string { return times.ReplaceAllString(text, "") }
+
+// findings are the events that say what was found, in their order.
+func (o *outcome) findings() []string {
+	var found []string
+	for i, e := range o.events {
+		switch e.Action {
+		case engine.ActionDiffers, engine.ActionPending, engine.ActionAfter, engine.ActionWould, engine.ActionUnchanged, engine.ActionWarn:
+			found = append(found, timeless(o.lines[i]))
+		}
+	}
+	return found
+}
+
 func (got traffic) report(t *testing.T, name string, o *outcome) {
 	t.Helper()
 	t.Logf("%s: %d API requests, %d Vault requests, %d writes, %.2fs", name, got.api, got.vault, len(got.writes), o.wall.Seconds())
@@ -108,6 +143,7 @@ func TestOneLab(t *testing.T) {
 	w := newWorld(t)
 	w.sub(t, "empty", func(t *testing.T) {
 		w.looks(t, "dry run of an empty world", "", 2, w.dryRun)
+		w.same(t)
 	})
 	w.sub(t, "half-built", func(t *testing.T) {
 		must(t, "the first part", w.run("--only", "vault,app"), 0)

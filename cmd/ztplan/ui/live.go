@@ -18,7 +18,8 @@ import (
 // how much is left.
 type Live struct {
 	text  *Text
-	lines bytes.Buffer // what text wrote and is not on the screen yet
+	show  func(engine.Event) // text, in the plan's order in a dry run
+	lines bytes.Buffer       // what text wrote and is not on the screen yet
 
 	mu      sync.Mutex
 	w       io.Writer
@@ -53,6 +54,10 @@ func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width,
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	l.text = NewText(&l.lines, style, verbose, dryRun)
+	l.show = l.text.Event
+	if dryRun {
+		l.show = InOrder(l.text.Event)
+	}
 	go l.tick()
 	return l
 }
@@ -112,7 +117,7 @@ func (l *Live) Event(e engine.Event) {
 	case engine.ActionEnd:
 		l.over = true
 	}
-	l.text.Event(e)
+	l.show(e)
 	if l.lines.Len() > 0 {
 		l.draw()
 	}

@@ -16,13 +16,15 @@ type Text struct {
 	style   Style
 	verbose bool
 	dryRun  bool
-	width   int // of the longest step id
+	width   int    // of the longest step id
+	last    string // the step whose differences were shown last
+	folded  bool   // whether something was left out for brevity
 
 	proofs map[string][]engine.Event // findings of a proof, shown when it ends
 }
 
-// NewText returns a Text that writes to w. In a dry run, differences are shown
-// in full; in a run only with verbose.
+// NewText returns a Text that writes to w. In a dry run, differences are shown,
+// and with verbose in full; in a run only with verbose, and in brief.
 func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
 	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8, proofs: make(map[string][]engine.Event)}
 }
@@ -77,9 +79,11 @@ func (t *Text) Event(e engine.Event) {
 			t.line(t.style.dim("»"), e, t.style.dim(strings.TrimPrefix(text, ", ")))
 		}
 	case engine.ActionAfter:
+		t.between(e.Step)
 		t.line(t.style.cyan("»"), e, "known after "+strings.Join(e.Needs, ", "))
 		t.lines(diff.Lines(nil, e.Want))
 	case engine.ActionWould:
+		t.between(e.Step)
 		t.line(t.style.dim("»"), e, "would "+e.Message)
 	case engine.ActionSkip:
 		t.line(t.style.dim("-"), e, t.style.dim("skipped: "+e.Message))
@@ -106,8 +110,23 @@ func (t *Text) differs(e engine.Event) {
 	if e.Message != "" {
 		text += t.style.dim("  " + e.Message)
 	}
+	t.between(e.Step)
 	t.line(t.style.yellow("~"), e, text)
-	t.lines(diff.Lines(e.Have, e.Want))
+	if t.dryRun && t.verbose {
+		t.lines(diff.Lines(e.Have, e.Want))
+		return
+	}
+	lines, folded := diff.Brief(e.Have, e.Want)
+	t.folded = t.folded || folded
+	t.lines(lines)
+}
+
+// between leaves a blank line before the differences of another step.
+func (t *Text) between(step string) {
+	if t.dryRun && t.last != "" && t.last != step {
+		fmt.Fprintln(t.w)
+	}
+	t.last = step
 }
 
 func (t *Text) fail(e engine.Event) {
@@ -164,6 +183,9 @@ func (t *Text) end(e engine.Event) {
 		fmt.Fprintf(t.w, "; %s, %s", count(s.Edits, "edit"), countIrregular(s.Retries, "retry", "retries"))
 	}
 	fmt.Fprintf(t.w, " in %s\n", Seconds(s.WallSeconds))
+	if t.folded && t.dryRun {
+		fmt.Fprintf(t.w, "%s\n", t.style.dim("shown in brief; -v shows every field, --output json too"))
+	}
 	if s.Digest != "" {
 		fmt.Fprintf(t.w, "%s %s\n", t.style.dim("digest"), s.Digest)
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,14 +46,14 @@ var story = []engine.Event{
 var preview = []engine.Event{
 	{Action: engine.ActionPlan, Step: "vault", Kind: "helmInstall"},
 	{Action: engine.ActionWarn, Plan: "lab", Message: "the plan has no step old any more"},
-	{Action: engine.ActionDiffers, Step: "vault", Path: "release/vault/vault", Want: map[string]any{"version": "0.31.0", "token": engine.NewSecret("x")}, Message: "install"},
-	{Action: engine.ActionPending, Step: "vault"},
-	{Action: engine.ActionAfter, Step: "root", Needs: []string{"vault"}, Want: map[string]any{"mount": "pki", "ttl": "87600h"}},
+	{Action: engine.ActionDiffers, Step: "vault", Path: "release/vault/vault", Want: map[string]any{"version": "0.31.0", "token": engine.NewSecret("x"), "objects": map[string]any{"Service/a/b": map[string]any{"a": 1, "b": 2, "c": 3, "d": 4, "e": "```"}}}, Message: "install"},
+	{Action: engine.ActionPending, Step: "vault", Kind: "helmInstall"},
+	{Action: engine.ActionAfter, Step: "root", Kind: "pkiRoot", Needs: []string{"vault"}, Want: map[string]any{"mount": "pki", "ttl": "87600h"}},
 	{Action: engine.ActionUnchanged, Step: "auth", Needs: []string{"vault", "root"}, Seconds: 0.04},
 	{Action: engine.ActionDiffers, Step: "app", Path: "Service/app", Have: "x", Want: "y"},
 	{Action: engine.ActionPending, Step: "app", Needs: []string{"vault"}},
 	{Action: engine.ActionWould, Step: "site", Message: "dial hello.example.local"},
-	{Action: engine.ActionEnd, Summary: &engine.Summary{Pending: 2, WallSeconds: 0.2}},
+	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Pending: 2, WallSeconds: 0.2, Digest: "sha256:00"}},
 }
 
 func TestGolden(t *testing.T) {
@@ -61,6 +63,14 @@ func TestGolden(t *testing.T) {
 		"github":         func(b *bytes.Buffer) { each(story, ui.NewGitHub(b, false, false).Event) },
 		"preview":        func(b *bytes.Buffer) { each(preview, ui.NewText(b, ui.Style{}, false, true).Event) },
 		"preview-github": func(b *bytes.Buffer) { each(preview, ui.NewGitHub(b, false, true).Event) },
+		"preview-summary": func(b *bytes.Buffer) {
+			s := ui.NewSummary(func(text string) error { b.WriteString(text); return nil })
+			each(preview, func(e engine.Event) {
+				if err := s.Event(e); err != nil {
+					t.Error(err)
+				}
+			})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
@@ -79,6 +89,35 @@ func TestGolden(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// Whatever the order in which steps are done, a dry run says the same.
+func TestInOrder(t *testing.T) {
+	said := func(events []engine.Event) string {
+		var b strings.Builder
+		each(events, ui.InOrder(func(e engine.Event) { fmt.Fprintln(&b, e.Action, e.Step, e.Path, e.Message) }))
+		return b.String()
+	}
+	ev := func(a engine.Action, step, message string) engine.Event {
+		return engine.Event{Action: a, Step: step, Message: message}
+	}
+	plan := []engine.Event{ev("plan", "a", ""), ev("plan", "b", ""), ev("plan", "proof", ""), ev("plan", "c", "")}
+	a := []engine.Event{ev("start", "a", ""), ev("differs", "a", "1"), ev("differs", "a", "2"), ev("pending", "a", "")}
+	b := []engine.Event{ev("start", "b", ""), ev("warn", "b", "w"), ev("unchanged", "b", "")}
+	proof := []engine.Event{ev("would", "proof", "1"), ev("would", "proof", "2")}
+	c := []engine.Event{ev("after", "c", "")}
+	end := []engine.Event{ev("end", "", "")}
+	want := said(slices.Concat(plan, a, b, proof, c, end))
+	for name, events := range map[string][]engine.Event{
+		"backwards":     slices.Concat(plan, c, proof, b, a, end),
+		"interleaved":   slices.Concat(plan, b[:1], a[:2], b[1:], c, a[2:], proof, end),
+		"interrupted":   slices.Concat(plan, proof, a, c, b, end),
+		"proof is last": slices.Concat(plan, a, b, c, proof, end),
+	} {
+		if d := cmp.Diff(want, said(events)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
 	}
 }
 

@@ -30,6 +30,8 @@ type Operation struct {
 	// TakeOwnership lets the release adopt objects that belong to no release
 	// or to another.
 	TakeOwnership bool
+	// CRDs are those of the chart's crds folder, which are there before Apply.
+	CRDs []*CRD
 	// Until is when the operation has ended in any case; others go by it if
 	// this process dies on another machine.
 	Until time.Time
@@ -93,7 +95,7 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 	// Helm is not told that ctx ended: it would go on in the background. Its
 	// requests and waits end, and it records what became of the release.
 	hctx := context.WithoutCancel(ctx)
-	if o.Previous == nil || !o.Previous.EverDeployed || o.Previous.Status == release.StatusUninstalled.String() {
+	if o.installs() {
 		env.Statusf("installing chart %s %s", o.Chart.Name, o.Chart.Version)
 		in := action.NewInstall(cfg)
 		in.ReleaseName, in.Namespace = o.Name, o.Namespace

@@ -77,6 +77,10 @@ func put(m map[string]any, key string, v any) {
 		if len(v) == 0 {
 			return
 		}
+	case []any:
+		if len(v) == 0 {
+			return
+		}
 	}
 	m[key] = v
 }

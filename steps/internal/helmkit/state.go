@@ -24,7 +24,13 @@ type State struct {
 // Look reads every object of the release's manifest, all at once.
 func (r *Release) Look(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster) (*State, error) {
 	objects, err := engine.Share(ctx, env.Session, "helmkit manifest "+r.ManifestDigest(),
-		func(context.Context) ([]*unstructured.Unstructured, error) { return Objects(r.Manifest) })
+		func(context.Context) ([]*unstructured.Unstructured, error) {
+			objects, err := Objects(r.Manifest)
+			for _, o := range objects {
+				normalise(o)
+			}
+			return objects, err
+		})
 	if err != nil {
 		return nil, engine.Permanent(fmt.Errorf("release %s/%s: %w", r.Namespace, r.Name, err))
 	}
@@ -32,6 +38,11 @@ func (r *Release) Look(ctx context.Context, env *engine.Env, cluster *kubekit.Cl
 	for i, o := range objects {
 		refs[i] = inNamespace(cluster.Mapper(), o, r.Namespace)
 	}
+	catalogue, err := kubekit.CatalogueOf(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	catalogue.AddCRDs(env.Step, "chart "+r.Chart+" "+r.Version, objects...)
 	have, err := cluster.Status(ctx, refs...)
 	if err != nil {
 		return nil, fmt.Errorf("release %s/%s: %w", r.Namespace, r.Name, err)

@@ -189,10 +189,13 @@ var (
 )
 
 // looksSecret guesses by the last key of a dotted path whether the value is a
-// secret: password, token, adminKey, and whatever is below credentials, but
-// not existingSecret or secretName.
+// secret: password, token, adminKey or adminKey.value, and whatever is below
+// credentials, but not existingSecret or secretName.
 func looksSecret(path string) bool {
 	keys := strings.Split(strings.ReplaceAll(strings.ToLower(path), "-", "_"), ".")
+	if n := len(keys); n > 1 && keys[n-1] == "value" {
+		keys = keys[:n-1]
+	}
 	last := keys[len(keys)-1]
 	if plainKey.MatchString(last) {
 		return false

@@ -1,4 +1,4 @@
-package applymanifest
+package kubekit
 
 import (
 	"crypto/sha256"
@@ -14,11 +14,11 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// leaves flattens an object to the paths and values of its fields, leaving out
+// Leaves flattens an object to the paths and values of its fields, leaving out
 // what names the object, what only servers write, and the status. Elements of
 // lists are named, "containers[nginx]/image", where each has a name of its own,
 // else counted; lists of plain values are one leaf.
-func leaves(content map[string]any) map[string]any {
+func Leaves(content map[string]any) map[string]any {
 	flat := make(map[string]any)
 	for key, v := range content {
 		switch key {
@@ -53,7 +53,7 @@ func flatten(path string, v any, flat map[string]any) {
 			flatten(path+"/"+key, e, flat)
 		}
 	case []any:
-		names := namesOf(v)
+		names := ElementNames(v)
 		if names == nil {
 			flat[path] = v
 			return
@@ -66,9 +66,9 @@ func flatten(path string, v any, flat map[string]any) {
 	}
 }
 
-// namesOf returns a name for each element of a list of objects; nil for lists
-// of plain values, which are compared as a whole.
-func namesOf(list []any) []string {
+// ElementNames returns the names by which Leaves calls the elements of a list of
+// objects; nil for lists of plain values, which are compared as a whole.
+func ElementNames(list []any) []string {
 	names := make([]string, len(list))
 	seen := make(map[string]bool)
 	named := true
@@ -93,8 +93,8 @@ func namesOf(list []any) []string {
 	return names
 }
 
-// differing returns the leaves in which two objects differ.
-func differing(live, want map[string]any) (have, wanted map[string]any) {
+// Differing returns the leaves in which two objects differ.
+func Differing(live, want map[string]any) (have, wanted map[string]any) {
 	have, wanted = make(map[string]any), make(map[string]any)
 	for path, v := range want {
 		old, ok := live[path]
@@ -114,13 +114,16 @@ func differing(live, want map[string]any) (have, wanted map[string]any) {
 	return have, wanted
 }
 
+// CRDKind is the kind of CustomResourceDefinitions.
+var CRDKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+
 // schemaPattern matches the fields of a schema in a CustomResourceDefinition.
 var schemaPattern = regexp.MustCompile(`^(.*/openAPIV3Schema)/`)
 
-// condense replaces the schemas of a new CustomResourceDefinition, thousands of
+// Condense replaces the schemas of a new CustomResourceDefinition, thousands of
 // fields that nobody reads in a diff, by their number and digest.
-func condense(gk schema.GroupKind, flat map[string]any) map[string]any {
-	if gk != crdKind {
+func Condense(gk schema.GroupKind, flat map[string]any) map[string]any {
+	if gk != CRDKind {
 		return flat
 	}
 	fields := make(map[string][]string) // path of the schema to its fields
@@ -139,8 +142,9 @@ func condense(gk schema.GroupKind, flat map[string]any) map[string]any {
 	return flat
 }
 
-// hide replaces what is secret in leaves of an object of the kind.
-func hide(gk schema.GroupKind, flat map[string]any) map[string]any {
+// Hide replaces what is secret in leaves of an object of the kind: the data of
+// a Secret.
+func Hide(gk schema.GroupKind, flat map[string]any) map[string]any {
 	if gk != (schema.GroupKind{Kind: "Secret"}) {
 		return flat
 	}
@@ -150,4 +154,9 @@ func hide(gk schema.GroupKind, flat map[string]any) map[string]any {
 		}
 	}
 	return flat
+}
+
+func secretPath(path string) bool {
+	return strings.HasPrefix(path, "data/") ||
+		path == "metadata/annotations/kubectl.kubernetes.io/last-applied-configuration"
 }

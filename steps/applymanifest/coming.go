@@ -1,0 +1,101 @@
+package applymanifest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// announce tells the other steps of the run what this one brings.
+func (r *run) announce() {
+	for _, o := range r.objects {
+		switch o.gvk().GroupKind() {
+		case schema.GroupKind{Kind: "Namespace"}:
+			r.catalogue.AddNamespace(r.env.Step, o.obj.GetName())
+		case crdKind:
+			r.catalogue.AddCRDs(r.env.Step, "step "+r.env.Step, o.obj)
+		}
+	}
+}
+
+// coming returns the CustomResourceDefinition of a kind that the cluster does
+// not serve yet: the step's own, or that of a step that was looked at before.
+func (r *run) coming(gvk schema.GroupVersionKind) (kubekit.Coming, bool) {
+	if crd := r.crdOf(gvk); crd != nil {
+		return kubekit.Coming{CRD: crd.obj, Step: r.env.Step, From: "this step"}, true
+	}
+	return r.catalogue.Kind(gvk.GroupKind())
+}
+
+// unheardOf returns an error if another step brings the API group, and with it a
+// kind that is probably meant.
+func (r *run) unheardOf(gvk schema.GroupVersionKind) error {
+	near := kubekit.Nearest(gvk.Kind, r.catalogue.Kinds(gvk.Group))
+	if near == "" {
+		return nil
+	}
+	coming, _ := r.catalogue.Kind(schema.GroupKind{Group: gvk.Group, Kind: near})
+	return engine.Permanent(engine.WithHint(fmt.Errorf("%s has no kind %s in %s", coming.From, gvk.Kind, gvk.Group),
+		fmt.Sprintf("did you mean %s?", near)))
+}
+
+// checkAgainst checks an object whose kind is not served yet against the schema
+// that its CustomResourceDefinition is going to bring. The defaults of the
+// server are not filled in: what is shown is what the manifest says.
+func (r *run) checkAgainst(o *object, coming kubekit.Coming) error {
+	problems, err := coming.Check(o.obj)
+	if err != nil {
+		o.note = fmt.Sprintf("%s; the CRD of %s cannot be read: %v", noKind, coming.From, err)
+		return nil
+	}
+	o.note = fmt.Sprintf("checked against the CRD of %s; %s", coming.From, r.laterLook(coming.Step))
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = o.refused(p, coming)
+	}
+	return engine.Permanent(errors.Join(errs...))
+}
+
+// laterLook says when the API server itself can be asked.
+func (r *run) laterLook(step string) string {
+	if step == r.env.Step {
+		return "the server's own look comes when that is Established"
+	}
+	return "the server's own look is known after " + step
+}
+
+func (o *object) refused(p kubekit.FieldProblem, coming kubekit.Coming) error {
+	text := p.Field + ": " + p.Message
+	if p.Field == "" {
+		text = p.Message
+	}
+	hint := "correct the manifest"
+	if p.Unknown {
+		text = "unknown field " + p.Field
+		hint = "check the spelling and the place of the field"
+		if p.Near != "" {
+			hint = fmt.Sprintf("did you mean %s? %s", p.Near, hint)
+		}
+	}
+	if !strings.HasPrefix(text, "apiVersion: ") {
+		text += fmt.Sprintf(" (by the CRD of %s)", coming.From)
+	}
+	return engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.where([]string{p.Field}), text), hint)
+}
+
+// withoutNamespace is the note of an object whose namespace does not exist yet.
+func (r *run) withoutNamespace(o *object) string {
+	note := fmt.Sprintf("namespace %s does not exist yet", o.ref.Namespace)
+	if step := r.catalogue.Namespace(o.ref.Namespace); step != "" {
+		note = fmt.Sprintf("namespace %s comes with step %s; %s", o.ref.Namespace, step, r.laterLook(step))
+		if step == r.env.Step {
+			note = fmt.Sprintf("namespace %s comes with this step", o.ref.Namespace)
+		}
+	}
+	return note
+}

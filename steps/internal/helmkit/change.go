@@ -1,0 +1,103 @@
+package helmkit
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// A change is what it takes to make a live object what a manifest asks for.
+type change struct {
+	ref                    kubekit.Ref
+	original, target, live *unstructured.Unstructured // see patchFor
+
+	patch     []byte
+	patchType types.PatchType
+
+	have, want map[string]any // the leaves that change; both empty if none does
+}
+
+// ask finds out what changes. The API server is asked to apply the patch
+// without keeping it, so that defaults and other ways to write the same are no
+// difference. If it cannot be asked, because a webhook is in the way or the
+// user may not write, the fields that the manifest has decide.
+func (c *change) ask(ctx context.Context, cluster *kubekit.Cluster) error {
+	var err error
+	if c.patch, c.patchType, err = patchFor(c.original, c.target, c.live); err != nil {
+		return fmt.Errorf("%s: %w", c.ref, err)
+	}
+	if string(c.patch) == "{}" {
+		return nil
+	}
+	merged, err := c.send(ctx, cluster, metav1.DryRunAll)
+	switch {
+	case err == nil:
+		c.have, c.want = kubekit.Differing(kubekit.Leaves(c.live.Object), kubekit.Leaves(merged.Object))
+		return nil
+	case cannotAsk(err):
+		c.guess()
+		return nil
+	}
+	return explain(fmt.Errorf("%s: %w", c.ref, err))
+}
+
+// apply sends the patch.
+func (c *change) apply(ctx context.Context, cluster *kubekit.Cluster) error {
+	if _, err := c.send(ctx, cluster); err != nil {
+		return explain(fmt.Errorf("%s: %w", c.ref, err))
+	}
+	return nil
+}
+
+func (c *change) send(ctx context.Context, cluster *kubekit.Cluster, dryRun ...string) (*unstructured.Unstructured, error) {
+	resource, err := cluster.Resource(c.ref.GVK(), c.ref.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	return resource.Patch(ctx, c.ref.Name, c.patchType, c.patch, patchOptions(dryRun...))
+}
+
+// cannotAsk reports whether the answer says nothing about the patch.
+func cannotAsk(err error) bool {
+	status, ok := err.(apierrors.APIStatus)
+	if !ok {
+		return false
+	}
+	s := status.Status()
+	return apierrors.IsForbidden(err) && !strings.Contains(s.Message, "denied the request") ||
+		s.Code == http.StatusBadRequest && strings.Contains(s.Message, "does not support dry run") ||
+		s.Code >= 500 && strings.Contains(s.Message, "failed calling webhook")
+}
+
+// guess compares the leaves of the manifest with those that are there.
+func (c *change) guess() {
+	c.have, c.want = map[string]any{}, map[string]any{}
+	live, target := kubekit.Leaves(c.live.Object), kubekit.Leaves(c.target.Object)
+	for path, v := range target {
+		old, there := live[path]
+		if isEmpty(v) || there && reflect.DeepEqual(old, v) {
+			continue
+		}
+		if there {
+			c.have[path] = old
+		}
+		c.want[path] = v
+	}
+	for path := range kubekit.Leaves(c.original.Object) {
+		if _, kept := target[path]; kept {
+			continue
+		}
+		if old, there := live[path]; there {
+			c.have[path] = old
+		}
+	}
+}

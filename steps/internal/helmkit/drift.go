@@ -1,0 +1,118 @@
+package helmkit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// Changed returns an edit for every object of the release that somebody changed:
+// a field that the manifest sets has another value, or is gone. The edit sets it
+// back, without an upgrade. Fields that the manifest does not mention, or leaves
+// empty, are nobody's business here, and so are those that belong to a
+// controller (see leftAlone).
+func (s *State) Changed(ctx context.Context, env *engine.Env) ([]engine.Edit, error) {
+	edits := make([]*engine.Edit, len(s.have))
+	errs := make([]error, len(s.have))
+	var wg sync.WaitGroup
+	for i, st := range s.have {
+		if st.Object == nil || st.Object.GetDeletionTimestamp() != nil || met(specOf(s.objects[i]), st.Object.Object) {
+			continue
+		}
+		wg.Go(func() { edits[i], errs[i] = s.changed(ctx, env, s.objects[i], st) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var found []engine.Edit
+	for _, e := range edits {
+		if e != nil {
+			found = append(found, *e)
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+// specOf is what of an object of a manifest is compared.
+func specOf(o *unstructured.Unstructured) map[string]any {
+	out := make(map[string]any, len(o.Object))
+	for key, v := range o.Object {
+		switch key {
+		case "apiVersion", "kind": // another version is the same object
+		case "metadata":
+			m, _ := v.(map[string]any)
+			out[key] = map[string]any{"labels": m["labels"], "annotations": m["annotations"]}
+		default:
+			out[key] = v
+		}
+	}
+	return out
+}
+
+func (s *State) changed(ctx context.Context, env *engine.Env, o *unstructured.Unstructured, st kubekit.Status) (*engine.Edit, error) {
+	alone, err := leftAlone(ctx, s.cluster, o, st.Object)
+	if err != nil {
+		return nil, err
+	}
+	target := yield(o, st.Object, alone)
+	if met(specOf(target), st.Object.Object) {
+		return nil, nil
+	}
+	c := &change{ref: st.Ref, original: target, target: target, live: st.Object}
+	if err := s.asked(ctx, env, c); err != nil {
+		return nil, err
+	}
+	if len(c.have) == 0 && len(c.want) == 0 {
+		return nil, nil
+	}
+	have, want := s.release.veil().overBoth(st.Ref.GVK().GroupKind(), c.have, c.want)
+	return &engine.Edit{
+		Path:  st.Ref.String(),
+		Have:  have,
+		Want:  want,
+		Note:  fmt.Sprintf("changed since revision %d of release %s", s.release.Revision, s.release.Name),
+		Apply: func(ctx context.Context) error { return c.apply(ctx, s.cluster) },
+	}, nil
+}
+
+// asked is change.ask. The API server writes some values in another way than
+// the manifest for good, such as 1000m as 1: that its answer was "no difference"
+// is remembered for the run, so that many looks cost one question.
+func (s *State) asked(ctx context.Context, env *engine.Env, c *change) error {
+	spec, err := json.Marshal(specOf(c.live))
+	if err != nil {
+		return err
+	}
+	key := fmt.Sprintf("%s %s %x", c.ref, s.release.ManifestDigest(), sha256.Sum256(spec))
+	same, err := engine.Share(ctx, env.Session, "helmkit same", func(context.Context) (*sync.Map, error) { return new(sync.Map), nil })
+	if err != nil {
+		return err
+	}
+	if _, known := same.Load(key); known {
+		return nil
+	}
+	if err := c.ask(ctx, s.cluster); err != nil {
+		return err
+	}
+	if len(c.have) == 0 && len(c.want) == 0 {
+		same.Store(key, true)
+	}
+	return nil
+}
+
+func (r *Release) veil() *veil {
+	values, err := effective(r.stored.Chart, r.Values)
+	if err != nil {
+		values = r.Values
+	}
+	return newVeil(values)
+}

@@ -1,0 +1,241 @@
+package helmkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// Preview adds to d what the operation does to objects: those that it makes,
+// with their fields; of those that it changes, the fields that change; those
+// that it removes; and the hooks that it runs.
+//
+// The cluster decides what changes: it is asked to apply what Helm would send,
+// without keeping it. What the chart makes at random is shown as Random in new
+// objects and not compared in others, because every upgrade would change it.
+//
+// The error is permanent if Helm would fail: the chart refuses the values, an
+// object belongs to somebody else, a field cannot be changed.
+func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, d *Difference) error {
+	r, err := o.Render(ctx, cluster)
+	if err != nil && looksUpUnserved(err) {
+		d.Note = strings.TrimPrefix(d.Note+"; its objects are not known yet: "+err.Error(), "; ")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	catalogue, err := kubekit.CatalogueOf(ctx, env)
+	if err != nil {
+		return err
+	}
+	catalogue.AddCRDs(env.Step, o.Chart.Title(), r.Objects...)
+	p := &previewer{op: o, env: env, cluster: cluster, rendering: r, have: map[string]any{}, want: map[string]any{}}
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	if err := p.compare(ctx); err != nil {
+		return err
+	}
+	p.removed()
+	if d.Have != nil {
+		put(d.Have, "objects", p.have)
+	} else if len(p.have) > 0 {
+		d.Have = map[string]any{"objects": p.have}
+	}
+	put(d.Want, "objects", p.want)
+	put(d.Want, "hooks", p.hooks())
+	if o.installs() {
+		put(d.Want, "images", imagesOf(r.all()))
+	}
+	return nil
+}
+
+// looksUpUnserved reports whether a template looks up objects of a kind that the
+// cluster does not serve: an earlier step may bring it.
+func looksUpUnserved(err error) bool {
+	return strings.Contains(err.Error(), "unable to get apiresource from unstructured")
+}
+
+// Title names the chart and its version.
+func (c *Chart) Title() string { return "chart " + c.Name + " " + c.Version }
+
+type previewer struct {
+	op        *Operation
+	env       *engine.Env
+	cluster   *kubekit.Cluster
+	rendering *Rendering
+	veil      *veil
+
+	refs     []kubekit.Ref                              // of the rendered objects, in their order
+	live     map[kubekit.Ref]*unstructured.Unstructured // what exists of them and of previous
+	previous map[kubekit.Ref]*unstructured.Unstructured // as the release before has them
+
+	mu         sync.Mutex
+	have, want map[string]any
+}
+
+// prepare reads what the release has and the cluster holds.
+func (p *previewer) prepare(ctx context.Context) error {
+	values, err := effective(p.op.Chart.parsed, p.op.Values)
+	if err != nil {
+		return engine.Permanent(err)
+	}
+	p.veil = newVeil(values)
+	p.previous = make(map[kubekit.Ref]*unstructured.Unstructured)
+	if before := p.op.Previous; before != nil {
+		p.veil = newVeil(values, before.Values)
+		objects, err := Objects(before.Manifest)
+		if err != nil {
+			return engine.Permanent(err)
+		}
+		for _, o := range objects {
+			normalise(o)
+			p.previous[inNamespace(p.cluster.Mapper(), o, p.op.Namespace)] = o
+		}
+	}
+	p.env.Conceal(p.veil.known...)
+	for _, o := range p.rendering.Objects {
+		p.refs = append(p.refs, p.ref(ctx, o))
+	}
+	all := slices.AppendSeq(slices.Clone(p.refs), maps.Keys(p.previous))
+	live, err := p.cluster.Read(ctx, all...)
+	if err != nil {
+		return err
+	}
+	p.live = make(map[kubekit.Ref]*unstructured.Unstructured, len(all))
+	for i, ref := range all {
+		if live[i] != nil {
+			p.live[ref] = live[i]
+		}
+	}
+	return nil
+}
+
+// ref is inNamespace for objects whose kind may only be on the way.
+func (p *previewer) ref(ctx context.Context, o *unstructured.Unstructured) kubekit.Ref {
+	ref := inNamespace(p.cluster.Mapper(), o, p.op.Namespace)
+	if catalogue, err := kubekit.CatalogueOf(ctx, p.env); err == nil {
+		if coming, ok := catalogue.Kind(ref.GVK().GroupKind()); ok && !coming.Namespaced() {
+			ref.Namespace = ""
+		}
+	}
+	return ref
+}
+
+// compare compares every rendered object with what is there, all at once.
+func (p *previewer) compare(ctx context.Context) error {
+	errs := make([]error, len(p.refs))
+	var wg sync.WaitGroup
+	for i, o := range p.rendering.Objects {
+		wg.Go(func() { errs[i] = p.object(ctx, p.refs[i], o) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return errors.Join(errs...)
+}
+
+func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured.Unstructured) error {
+	gk, random := ref.GVK().GroupKind(), p.rendering.random[keyOf(o)]
+	live := p.live[ref]
+	if live == nil {
+		p.put(p.want, ref, p.veil.over(gk, kubekit.Leaves(o.Object), random))
+		return nil
+	}
+	target := yield(o, live, random).DeepCopy()
+	if ref.Namespace != "" {
+		target.SetNamespace(ref.Namespace)
+	}
+	own(target, p.op.Name, p.op.Namespace)
+	original := target // what is adopted loses nothing
+	if before := p.previous[ref]; before != nil && !p.op.installs() {
+		original = yield(before, live, random)
+	} else if err := p.foreign(ref, live); err != nil {
+		return err
+	}
+	c := &change{ref: ref, original: original, target: target, live: live}
+	if err := c.ask(ctx, p.cluster); err != nil {
+		return err
+	}
+	have, want := p.veil.overBoth(gk, c.have, c.want)
+	p.put(p.have, ref, have)
+	p.put(p.want, ref, want)
+	return nil
+}
+
+func (p *previewer) put(side map[string]any, ref kubekit.Ref, v map[string]any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	put(side, ref.String(), v)
+}
+
+// foreign refuses an object that the release may not adopt, as Helm does.
+func (p *previewer) foreign(ref kubekit.Ref, live *unstructured.Unstructured) error {
+	annotations := live.GetAnnotations()
+	name, namespace := annotations["meta.helm.sh/release-name"], annotations["meta.helm.sh/release-namespace"]
+	if p.op.TakeOwnership || live.GetLabels()["app.kubernetes.io/managed-by"] == "Helm" && name == p.op.Name && namespace == p.op.Namespace {
+		return nil
+	}
+	owner := "belongs to no release"
+	if name != "" {
+		owner = fmt.Sprintf("belongs to release %s/%s", namespace, name)
+	}
+	return explain(fmt.Errorf("release %s/%s: %s exists, %s and cannot be imported into the current release", p.op.Namespace, p.op.Name, ref, owner))
+}
+
+// removed notes the objects that the release has and the chart no longer makes.
+func (p *previewer) removed() {
+	if p.op.installs() {
+		return
+	}
+	for ref, o := range p.previous {
+		if slices.Contains(p.refs, ref) || p.live[ref] == nil || o.GetAnnotations()["helm.sh/resource-policy"] == "keep" {
+			continue
+		}
+		p.have[ref.String()] = "exists"
+	}
+}
+
+func (p *previewer) hooks() map[string]any {
+	hooks := make(map[string]any)
+	for _, h := range p.rendering.Hooks {
+		ref := inNamespace(p.cluster.Mapper(), h.Object, p.op.Namespace)
+		hooks[h.Event+" "+ref.String()] = p.veil.over(ref.GVK().GroupKind(), kubekit.Leaves(h.Object.Object), p.rendering.random[keyOf(h.Object)])
+	}
+	return hooks
+}
+
+// imagesOf lists the images that containers in the objects run, sorted.
+func imagesOf(objects []*unstructured.Unstructured) []any {
+	var names []string
+	for _, o := range objects {
+		for path, v := range kubekit.Leaves(o.Object) {
+			if strings.HasSuffix(path, "/image") && strings.Contains(strings.ToLower(path), "containers[") && text(v) != "" {
+				names = append(names, text(v))
+			}
+		}
+	}
+	slices.Sort(names)
+	var images []any
+	for _, n := range slices.Compact(names) {
+		images = append(images, n)
+	}
+	return images
+}
+
+// patchOptions are those of a repair, and of the question what it would do.
+func patchOptions(dryRun ...string) metav1.PatchOptions {
+	return metav1.PatchOptions{FieldManager: "ztplan", DryRun: dryRun}
+}

@@ -1,0 +1,243 @@
+package helmkit
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	helmengine "helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/releaseutil"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// A Rendering is what a chart makes of values, on the cluster as it is now.
+type Rendering struct {
+	Objects []*unstructured.Unstructured // in the order in which Helm installs them
+	Hooks   []RenderedHook               // those that the operation runs, in a stable order
+
+	// random holds the paths of the fields, by object, that are another with
+	// each rendering: generated passwords, keys and certificates.
+	random map[objectKey]map[string]bool
+}
+
+// A RenderedHook is an object that Helm makes at a certain moment only.
+type RenderedHook struct {
+	Object *unstructured.Unstructured
+	Event  string // "pre-install", "post-upgrade", …
+}
+
+// objectKey identifies an object within a release.
+type objectKey struct{ group, kind, namespace, name string }
+
+func keyOf(o *unstructured.Unstructured) objectKey {
+	return objectKey{o.GroupVersionKind().Group, o.GetKind(), o.GetNamespace(), o.GetName()}
+}
+
+// Render renders the chart as Apply is going to, with lookups in the cluster. A
+// chart that calls a function whose answer differs from time to time is rendered
+// twice, to tell what is made at random.
+func (o *Operation) Render(ctx context.Context, cluster *kubekit.Cluster) (*Rendering, error) {
+	caps, err := o.capabilities(cluster)
+	if err != nil {
+		return nil, err
+	}
+	first, err := o.renderOnce(ctx, cluster, caps)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Chart.calls(random) {
+		return first, nil
+	}
+	if o.Chart.calls(clock) {
+		if err := nextSecond(ctx); err != nil {
+			return nil, err
+		}
+	}
+	second, err := o.renderOnce(ctx, cluster, caps)
+	if err != nil {
+		return nil, err
+	}
+	first.compareWith(second)
+	return first, nil
+}
+
+// installs reports whether Apply installs; otherwise it upgrades.
+func (o *Operation) installs() bool {
+	return o.Previous == nil || !o.Previous.EverDeployed || o.Previous.Status == release.StatusUninstalled.String()
+}
+
+// capabilities are what templates may ask about the cluster. The kinds of the
+// chart's crds folder are there before the chart is rendered.
+func (o *Operation) capabilities(cluster *kubekit.Cluster) (*chartutil.Capabilities, error) {
+	discovery := cluster.Client().Discovery()
+	version, err := discovery.ServerVersion()
+	if err != nil {
+		return nil, kubekit.Classify(err)
+	}
+	apis, err := action.GetVersionSet(discovery)
+	if err != nil {
+		return nil, kubekit.Classify(err)
+	}
+	for _, crd := range o.CRDs {
+		group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+		for _, v := range versionsOf(crd) {
+			apis = append(apis, group+"/"+v, group+"/"+v+"/"+kind)
+		}
+	}
+	return &chartutil.Capabilities{
+		APIVersions: apis,
+		KubeVersion: chartutil.KubeVersion{Version: version.GitVersion, Major: version.Major, Minor: version.Minor},
+		HelmVersion: chartutil.DefaultCapabilities.HelmVersion,
+	}, nil
+}
+
+func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, caps *chartutil.Capabilities) (*Rendering, error) {
+	c, err := o.Chart.load()
+	if err != nil {
+		return nil, err
+	}
+	files, err := o.files(ctx, cluster, c, caps)
+	if err != nil {
+		return nil, explain(fmt.Errorf("chart %s %s: %w", o.Chart.Name, o.Chart.Version, err))
+	}
+	for name := range files {
+		if path.Base(name) == "NOTES.txt" {
+			delete(files, name)
+		}
+	}
+	hooks, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
+	if err != nil {
+		return nil, engine.Permanent(fmt.Errorf("chart %s %s: %w", o.Chart.Name, o.Chart.Version, err))
+	}
+	r := &Rendering{}
+	for _, m := range manifests {
+		objects, err := o.objects(m.Content + "\n") // as Helm joins them
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		r.Objects = append(r.Objects, objects...)
+	}
+	for _, h := range hooks {
+		if err := o.addHook(r, h); err != nil {
+			return nil, fmt.Errorf("%s: %w", h.Path, err)
+		}
+	}
+	slices.SortFunc(r.Hooks, func(a, b RenderedHook) int {
+		return strings.Compare(a.Event+" "+kubekit.RefOf(a.Object).String(), b.Event+" "+kubekit.RefOf(b.Object).String())
+	})
+	return r, nil
+}
+
+func (o *Operation) files(ctx context.Context, cluster *kubekit.Cluster, c *chart.Chart, caps *chartutil.Capabilities) (map[string]string, error) {
+	values := o.Values.copied()
+	if err := chartutil.ProcessDependenciesWithMerge(c, values); err != nil {
+		return nil, err
+	}
+	options := chartutil.ReleaseOptions{Name: o.Name, Namespace: o.Namespace, Revision: 1, IsInstall: o.installs(), IsUpgrade: !o.installs()}
+	if o.Previous != nil {
+		options.Revision = o.Previous.Revision + 1
+	}
+	all, err := chartutil.ToRenderValuesWithSchemaValidation(c, values, options, caps, false)
+	if err != nil {
+		return nil, err
+	}
+	return helmengine.New(cluster.ConfigFor(ctx)).Render(c, all)
+}
+
+func (o *Operation) addHook(r *Rendering, h *release.Hook) error {
+	for _, event := range h.Events {
+		if event.String() != "pre-install" && event.String() != "post-install" &&
+			event.String() != "pre-upgrade" && event.String() != "post-upgrade" {
+			continue
+		}
+		if strings.HasSuffix(event.String(), "install") != o.installs() {
+			continue
+		}
+		objects, err := o.objects(h.Manifest)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			r.Hooks = append(r.Hooks, RenderedHook{object, event.String()})
+		}
+	}
+	return nil
+}
+
+func (o *Operation) objects(manifest string) ([]*unstructured.Unstructured, error) {
+	objects, err := Objects(manifest)
+	if err != nil {
+		return nil, engine.Permanent(err)
+	}
+	for _, object := range objects {
+		normalise(object)
+	}
+	return objects, nil
+}
+
+// compareWith finds what is random: what another rendering has otherwise.
+func (r *Rendering) compareWith(other *Rendering) {
+	r.random = make(map[objectKey]map[string]bool)
+	second := make(map[objectKey]map[string]any)
+	for _, o := range other.all() {
+		second[keyOf(o)] = kubekit.Leaves(o.Object)
+	}
+	for _, o := range r.all() {
+		have, want := kubekit.Differing(second[keyOf(o)], kubekit.Leaves(o.Object))
+		paths := make(map[string]bool)
+		for _, side := range []map[string]any{have, want} {
+			for path := range side {
+				paths[path] = true
+			}
+		}
+		r.random[keyOf(o)] = paths
+	}
+}
+
+func (r *Rendering) all() []*unstructured.Unstructured {
+	all := slices.Clone(r.Objects)
+	for _, h := range r.Hooks {
+		all = append(all, h.Object)
+	}
+	return all
+}
+
+// Functions of templates whose answer is another each time. Source: the lists of
+// Sprig (https://masterminds.github.io/sprig/) and of Helm.
+var (
+	clock  = regexp.MustCompile(`\{\{[^}]*\b(now|ago)\b`)
+	random = regexp.MustCompile(`\{\{[^}]*\b(now|ago|rand[A-Z]\w*|gen[A-Z]\w*|uuidv4|shuffle|htpasswd|bcrypt|encryptAES|getHostByName)\b`)
+)
+
+// calls reports whether a template of the chart or of its subcharts calls one of
+// the functions, as far as its text shows.
+func (c *Chart) calls(functions *regexp.Regexp) bool {
+	return slices.ContainsFunc(c.files, func(f *loader.BufferedFile) bool {
+		return strings.Contains(f.Name, "templates/") && functions.Match(f.Data)
+	})
+}
+
+// nextSecond waits for the next second: texts made from the time differ then.
+func nextSecond(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

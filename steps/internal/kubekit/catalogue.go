@@ -1,0 +1,100 @@
+package kubekit
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Catalogue is what the steps of a run said that they bring to the cluster:
+// kinds and namespaces. Steps that look before those are there can so tell what
+// is still to come from what is wrong. It says nothing about the cluster: ask
+// that first.
+type Catalogue struct {
+	mu         sync.Mutex
+	kinds      map[schema.GroupKind]Coming
+	namespaces map[string]string // name to step
+}
+
+// A Coming is a CustomResourceDefinition that a step brings.
+type Coming struct {
+	CRD  *unstructured.Unstructured // not to be changed
+	Step string                     // the id of the step that brings it
+	From string                     // where the step has it from: "chart cert-manager v1.21.2"
+}
+
+// CatalogueOf returns the catalogue of the run.
+func CatalogueOf(ctx context.Context, env *engine.Env) (*Catalogue, error) {
+	return engine.Share(ctx, env.Session, "kubekit catalogue", func(context.Context) (*Catalogue, error) {
+		return &Catalogue{kinds: map[schema.GroupKind]Coming{}, namespaces: map[string]string{}}, nil
+	})
+}
+
+// AddCRDs notes that the step brings the CustomResourceDefinitions among
+// objects. Of two steps that bring one kind, the first by id counts, whichever
+// of them looks first.
+func (c *Catalogue) AddCRDs(step, from string, objects ...*unstructured.Unstructured) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range objects {
+		if o.GroupVersionKind().GroupKind() != CRDKind {
+			continue
+		}
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+		gk := schema.GroupKind{Group: group, Kind: kind}
+		if old, ok := c.kinds[gk]; !ok || step <= old.Step {
+			c.kinds[gk] = Coming{CRD: o, Step: step, From: from}
+		}
+	}
+}
+
+// AddNamespace notes that the step makes the namespace if it is absent.
+func (c *Catalogue) AddNamespace(step, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, ok := c.namespaces[name]; !ok || step < old {
+		c.namespaces[name] = step
+	}
+}
+
+// Kind returns the CustomResourceDefinition of a kind that is to come.
+func (c *Catalogue) Kind(gk schema.GroupKind) (Coming, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	coming, ok := c.kinds[gk]
+	return coming, ok
+}
+
+// Kinds lists, sorted, the kinds of an API group that are to come.
+func (c *Catalogue) Kinds(group string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var kinds []string
+	for gk := range c.kinds {
+		if gk.Group == group {
+			kinds = append(kinds, gk.Kind)
+		}
+	}
+	slices.SortFunc(kinds, strings.Compare)
+	return kinds
+}
+
+// Namespace returns the step that makes the namespace; "" if none said so.
+func (c *Catalogue) Namespace(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.namespaces[name]
+}
+
+// Namespaced reports whether objects of the kind live in namespaces.
+func (c Coming) Namespaced() bool {
+	scope, _, _ := unstructured.NestedString(c.CRD.Object, "spec", "scope")
+	return scope != "Cluster"
+}

@@ -1,0 +1,142 @@
+package kubekit
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	openapierrors "k8s.io/kube-openapi/pkg/validation/errors"
+	"k8s.io/kube-openapi/pkg/validation/strfmt"
+	"k8s.io/kube-openapi/pkg/validation/validate"
+)
+
+// A FieldProblem is what the schema of a CustomResourceDefinition has against a
+// field of an object.
+type FieldProblem struct {
+	Field   string // "spec.issuerRef.name", "spec.http[0].match"
+	Message string
+	Unknown bool   // the schema has no such field
+	Near    string // the field that is probably meant instead; "" if none is
+}
+
+// Check checks an object against the schema of the CustomResourceDefinition as
+// the API server will when that is served: fields that are unknown, of another
+// type, missing, or against the schema's limits. What only the server can tell
+// is not looked at: rules in CEL (x-kubernetes-validations) and webhooks.
+//
+// An error means that the CustomResourceDefinition itself cannot be used.
+func (c Coming) Check(obj *unstructured.Unstructured) ([]FieldProblem, error) {
+	var crd apiextensionsv1.CustomResourceDefinition
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(c.CRD.Object, &crd); err != nil {
+		return nil, err
+	}
+	version := obj.GroupVersionKind().Version
+	var served []string
+	for _, v := range crd.Spec.Versions {
+		if !v.Served {
+			continue
+		}
+		if v.Name == version {
+			return check(obj, v.Schema)
+		}
+		served = append(served, crd.Spec.Group+"/"+v.Name)
+	}
+	return []FieldProblem{{
+		Field:   "apiVersion",
+		Message: fmt.Sprintf("%s has kind %s in %s, not in %s", c.From, obj.GetKind(), strings.Join(served, ", "), obj.GetAPIVersion()),
+	}}, nil
+}
+
+func check(obj *unstructured.Unstructured, v *apiextensionsv1.CustomResourceValidation) ([]FieldProblem, error) {
+	if v == nil || v.OpenAPIV3Schema == nil {
+		return nil, errors.New("it has no schema")
+	}
+	var props apiextensions.JSONSchemaProps
+	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.OpenAPIV3Schema, &props, nil); err != nil {
+		return nil, err
+	}
+	s, err := structural.NewStructural(&props)
+	if err != nil {
+		return nil, err
+	}
+	content := obj.DeepCopy().Object
+	var problems []FieldProblem
+	for _, path := range pruning.PruneWithOptions(content, s, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}) {
+		problems = append(problems, FieldProblem{Field: path, Message: "unknown field", Unknown: true, Near: near(s, path)})
+	}
+	setDefaults(content, s)
+	result := validate.NewSchemaValidator(s.ToKubeOpenAPI(), nil, "", strfmt.Default).Validate(content)
+	for _, err := range result.Errors {
+		problems = append(problems, problemOf(err))
+	}
+	slices.SortStableFunc(problems, func(a, b FieldProblem) int { return strings.Compare(a.Field, b.Field) })
+	return slices.Compact(problems), nil
+}
+
+// near returns the name in the schema that is like the last one of path.
+func near(s *structural.Structural, path string) string {
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '.' || c == '[' })
+	for _, part := range parts[:len(parts)-1] {
+		next, ok := s.Properties[part]
+		switch {
+		case ok:
+			s = &next
+		case strings.HasSuffix(part, "]") && s.Items != nil:
+			s = s.Items
+		case s.AdditionalProperties != nil && s.AdditionalProperties.Structural != nil:
+			s = s.AdditionalProperties.Structural
+		default:
+			return ""
+		}
+	}
+	return Nearest(parts[len(parts)-1], slices.Sorted(maps.Keys(s.Properties)))
+}
+
+func problemOf(err error) FieldProblem {
+	var v *openapierrors.Validation
+	if !errors.As(err, &v) {
+		return FieldProblem{Message: err.Error()}
+	}
+	field := strings.TrimPrefix(v.Name, ".")
+	message := strings.TrimPrefix(err.Error(), v.Name+" in body ")
+	if v.Code() == openapierrors.RequiredFailCode {
+		message = "is required"
+	}
+	return FieldProblem{Field: field, Message: message}
+}
+
+// setDefaults fills in what the schema has defaults for: a required field with
+// a default may be left out.
+func setDefaults(v any, s *structural.Structural) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, p := range s.Properties {
+			if _, ok := v[name]; !ok && p.Default.Object != nil {
+				v[name] = runtime.DeepCopyJSONValue(p.Default.Object)
+			}
+			setDefaults(v[name], &p)
+		}
+		if s.AdditionalProperties == nil || s.AdditionalProperties.Structural == nil {
+			return
+		}
+		for name, e := range v {
+			if _, named := s.Properties[name]; !named {
+				setDefaults(e, s.AdditionalProperties.Structural)
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if s.Items != nil {
+				setDefaults(e, s.Items)
+			}
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package kubekit_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+func TestLeaves(t *testing.T) {
+	object := map[string]any{
+		"apiVersion": "v1", "kind": "Pod", "status": map[string]any{"phase": "Running"},
+		"metadata": map[string]any{"name": "p", "uid": "u", "labels": map[string]any{"app.kubernetes.io/name": "p"}},
+		"spec": map[string]any{
+			"containers": []any{map[string]any{"name": "nginx", "image": "nginx:1", "args": []any{"-v"}}},
+			"rules":      []any{map[string]any{"verbs": []any{"get"}}, map[string]any{"verbs": []any{"list"}}},
+			"volumes":    []any{map[string]any{"name": "tmp", "emptyDir": map[string]any{}}},
+		},
+	}
+	want := map[string]any{
+		"metadata/labels/app.kubernetes.io/name": "p",
+		"spec/containers[nginx]/name":            "nginx",
+		"spec/containers[nginx]/image":           "nginx:1",
+		"spec/containers[nginx]/args":            []any{"-v"},
+		"spec/rules[0]/verbs":                    []any{"get"},
+		"spec/rules[1]/verbs":                    []any{"list"},
+		"spec/volumes[tmp]/name":                 "tmp",
+		"spec/volumes[tmp]/emptyDir":             map[string]any{},
+	}
+	if d := cmp.Diff(want, kubekit.Leaves(object)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestCondense(t *testing.T) {
+	flat := func(size string) map[string]any {
+		return map[string]any{
+			"spec/scope": "Cluster",
+			"spec/versions[v1]/schema/openAPIV3Schema/type":                 "object",
+			"spec/versions[v1]/schema/openAPIV3Schema/properties/size/type": size,
+		}
+	}
+	got := kubekit.Condense(kubekit.CRDKind, flat("integer"))
+	text, _ := got["spec/versions[v1]/schema/openAPIV3Schema"].(string)
+	if len(got) != 2 || got["spec/scope"] != "Cluster" || !strings.HasPrefix(text, "2 fields, sha256:") {
+		t.Errorf("got %v", got)
+	}
+	if other := kubekit.Condense(kubekit.CRDKind, flat("string")); cmp.Equal(got, other) {
+		t.Error("another schema has the same digest")
+	}
+}
+
+func TestDiffering(t *testing.T) {
+	have, want := kubekit.Differing(
+		map[string]any{"same": "1", "changed": int64(1), "removed": true},
+		map[string]any{"same": "1", "changed": int64(2), "added": "x"},
+	)
+	if d := cmp.Diff(map[string]any{"changed": int64(1), "removed": true}, have); d != "" {
+		t.Errorf("have: -want +got:\n%s", d)
+	}
+	if d := cmp.Diff(map[string]any{"changed": int64(2), "added": "x"}, want); d != "" {
+		t.Errorf("want: -want +got:\n%s", d)
+	}
+}
+
+func TestHide(t *testing.T) {
+	flat := func() map[string]any {
+		return map[string]any{
+			"data/password": "aHVudGVyMg==",
+			"type":          "Opaque",
+			"metadata/annotations/kubectl.kubernetes.io/last-applied-configuration": "hunter2",
+		}
+	}
+	got := fmt.Sprint(kubekit.Hide(schema.GroupKind{Kind: "Secret"}, flat()))
+	if strings.Contains(got, "aHVudGVyMg") || strings.Contains(got, "hunter2") || !strings.Contains(got, "Opaque") {
+		t.Errorf("got %s", got)
+	}
+	if d := cmp.Diff(flat(), kubekit.Hide(schema.GroupKind{Kind: "ConfigMap"}, flat())); d != "" {
+		t.Errorf("a ConfigMap is hidden: %s", d)
+	}
+}
