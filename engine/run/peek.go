@@ -42,7 +42,8 @@ func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
 	if err != nil {
 		return s.unknown(err)
 	}
-	s.prepare(spec)
+	s.conceal(spec)
+	s.prepare()
 	ctx, cancel := context.WithTimeoutCause(ctx, min(s.node.Policy.Timeout, longestPeek), errTimeout)
 	defer cancel()
 	facts, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
@@ -60,8 +61,7 @@ func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
 	for _, e := range edits {
 		s.announce(e)
 	}
-	s.applied = len(edits)
-	return outcome{state: Pending, outputs: facts, found: edits}
+	return outcome{state: Pending, outputs: facts, found: edits, edits: len(edits)}
 }
 
 // unknown is the outcome of a peek that found out nothing. Why is detail.
@@ -93,13 +93,13 @@ type held struct {
 	events []engine.Event
 }
 
-func (h *held) hold(ev engine.Event) bool {
+func (h *held) hold(ev *engine.Event) bool {
 	if h == nil || ev.Action != engine.ActionWarn && ev.Action != engine.ActionEvidence {
 		return false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.events = append(h.events, ev)
+	h.events = append(h.events, *ev)
 	return true
 }
 

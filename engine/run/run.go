@@ -193,10 +193,13 @@ func (r *runner) start(ctx context.Context) {
 		outputs := r.outputsFor(n)
 		go func() {
 			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, messages: r.messages}
-			if s.behind = len(behind) > 0; !s.behind {
+			var out outcome
+			if len(behind) > 0 {
+				out = s.peek(ctx, outputs)
+			} else {
 				s.settled = r.settled
+				out = s.run(ctx, outputs)
 			}
-			out := s.run(ctx, outputs)
 			out.behind = behind
 			r.messages <- message{index: i, done: &out}
 		}()

@@ -20,7 +20,6 @@ type stepRun struct {
 	settled  *Redactor // may be nil
 	gate     *gate
 	messages chan<- message
-	behind   bool // a dry run, and something differs before this step
 
 	env     engine.Env
 	applied int
@@ -32,7 +31,7 @@ type stepRun struct {
 
 func (s *stepRun) emit(ev engine.Event) {
 	ev.Step, ev.Kind = s.node.ID, s.node.Kind.Name
-	if s.held.hold(ev) {
+	if s.held.hold(&ev) {
 		return
 	}
 	s.messages <- message{index: s.index, event: &ev}
@@ -48,9 +47,6 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 		}
 		out.edits, out.retries = s.applied, s.retries
 	}()
-	if s.behind {
-		return s.peek(ctx, outputs)
-	}
 	if s.node.When != nil {
 		yes, err := s.node.When(outputs)
 		if err != nil {
@@ -64,7 +60,8 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	if err != nil {
 		return s.failed("", err)
 	}
-	s.prepare(spec)
+	s.conceal(spec)
+	s.prepare()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.node.Policy.Timeout, errTimeout)
 	defer cancel()
 	switch {
@@ -86,8 +83,7 @@ func (s *stepRun) conceal(v any) {
 }
 
 // prepare makes the environment of the step.
-func (s *stepRun) prepare(spec any) {
-	s.conceal(spec)
+func (s *stepRun) prepare() {
 	s.env = s.opts.Env
 	s.env.Step = s.node.ID
 	s.env.Conceal = func(secrets ...engine.Secret) { s.conceal(secrets) }

@@ -161,9 +161,12 @@ func TestDrift(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v.Do(t, change.method, change.path, change.body)
-			_, edits := look(t, s)
+			known, edits := look(t, s)
 			if diff := cmp.Diff([]string{change.want}, vaulttest.Show(edits)); diff != "" {
 				t.Error(diff)
+			}
+			if known != out {
+				t.Errorf("what the edits leave alone is not known: %s", cmp.Diff(out, known))
 			}
 			if again := converge(t, s); again != out {
 				t.Errorf("outputs change: %s", cmp.Diff(out, again))
