@@ -7,8 +7,12 @@
 //   - Drift is found, named, and removed or refused (drift_test.go), and another
 //     cluster than the last one is not taken for it (elsewhere_test.go).
 //   - A run that is killed loses nothing (crash_test.go).
+//   - A server that is slow, busy, cut off or of another opinion about the time
+//     makes a step take longer, or fail with the cause (faults_test.go,
+//     interrupt_test.go).
+//   - No secret is in anything that a run shows or leaves (leaks_test.go).
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
 // checkout. make test runs a quick form of each; with ZTPLAN_FULL=1, as in make
-// drift and make crash, the whole tables run and are printed.
+// drift, make crash and make faults, the whole tables run and are printed.
 package e2e

@@ -23,9 +23,8 @@ var secretForms = regexp.MustCompile(`hv[sb]\.[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-
 
 // A scan looks for secrets in whatever a run leaves.
 type scan struct {
-	t      testing.TB
-	known  map[string]string // text to look for -> what it is
-	places int
+	t     testing.TB
+	known map[string]string // text to look for -> what it is
 }
 
 // newScan knows the secrets in all the forms that they could be written in.
@@ -36,7 +35,7 @@ func newScan(t testing.TB, secrets map[string]string) *scan {
 			continue
 		}
 		for form, said := range map[string]string{
-			text: what, strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "="): what + " in base64",
+			strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "="): what + " in base64",
 			url.QueryEscape(text): what + " as in a URL", hex.EncodeToString([]byte(text)): what + " in hex",
 		} {
 			s.known[form] = said
@@ -45,8 +44,9 @@ func newScan(t testing.TB, secrets map[string]string) *scan {
 			s.known[hex.EncodeToString(raw)] = what + " decoded, in hex"
 		}
 		if quoted, err := json.Marshal(text); err == nil {
-			s.known[strings.Trim(string(quoted), `"`)] = what + " in JSON"
+			s.known[strings.TrimSuffix(strings.TrimPrefix(string(quoted), `"`), `"`)] = what + " in JSON"
 		}
+		s.known[text] = what
 	}
 	return s
 }
@@ -54,15 +54,22 @@ func newScan(t testing.TB, secrets map[string]string) *scan {
 // text fails the test if a secret is in it.
 func (s *scan) text(where, text string) {
 	s.t.Helper()
-	s.places++
+	for _, found := range s.find(text) {
+		s.t.Errorf("%s holds %s", where, found)
+	}
+}
+
+// find says what secrets are in a text.
+func (s *scan) find(text string) (found []string) {
 	for secret, what := range s.known {
 		if i := strings.Index(text, secret); i >= 0 {
-			s.t.Errorf("%s holds %s: %s", where, what, around(text, i, len(secret)))
+			found = append(found, what+": "+around(text, i, len(secret)))
 		}
 	}
 	if at := secretForms.FindStringIndex(text); at != nil {
-		s.t.Errorf("%s holds what looks like a secret: %s", where, around(text, at[0], at[1]-at[0]))
+		found = append(found, "what looks like a secret: "+around(text, at[0], at[1]-at[0]))
 	}
+	return found
 }
 
 func around(text string, at, length int) string {
@@ -152,4 +159,29 @@ func (w *world) watched(t testing.TB, dir string, sinks []string, secrets func()
 	s.tree(dir, keep)
 	s.tree(filepath.Join(w.dir, "runs"), nil)
 	return o
+}
+
+// TestScan: the scan finds what it looks for.
+func TestScan(t *testing.T) {
+	share := base64.StdEncoding.EncodeToString([]byte("32 bytes that are a key share ok"))
+	s := newScan(t, map[string]string{"pass word/with+\"quotes\"": "the password", share: "a key share"})
+	for text, want := range map[string]string{
+		"it is pass word/with+\"quotes\" now":                                                  "the password: ",
+		`{"x": "pass word/with+\"quotes\""}`:                                                   "the password in JSON",
+		"https://x/?p=pass+word%2Fwith%2B%22quotes%22":                                         "the password as in a URL",
+		"data: cGFzcyB3b3JkL3dpdGgrInF1b3RlcyI=":                                               "the password in base64",
+		share:                                                                                  "a key share: ",
+		hex.EncodeToString([]byte("32 bytes that are a key share ok")):                         "a key share decoded, in hex",
+		"token hvs.CAESIJlUabcdefghijklmnopqrstuvwxyz":                                         "what looks like",
+		"-----BEGIN EC PRIVATE KEY-----":                                                       "what looks like",
+		"Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6.eyJhdWQiOlsidmF1bHQ6Ly8.x":                        "what looks like",
+		"tls.key: " + base64.StdEncoding.EncodeToString([]byte("-----BEGIN PRIVATE KEY-----")): "what looks like",
+	} {
+		if got := s.find(text); len(got) == 0 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%s: found %q, want %q", text, got, want)
+		}
+	}
+	if got := s.find("nothing (secret) -----BEGIN CERTIFICATE----- hvs.short"); len(got) > 0 {
+		t.Errorf("found %q where nothing is", got)
+	}
 }

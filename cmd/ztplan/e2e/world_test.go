@@ -209,6 +209,11 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	if !strings.Contains(strings.Join(args, " "), "--kubeconfig") {
 		args = append(args, "--lab", "--lab-dir", w.dir)
 	}
+	return w.bare(ctx, args...)
+}
+
+// bare is ztplan with these arguments alone.
+func (w *world) bare(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.ztplan, args...)
 	cmd.Dir = w.work
 	cmd.Env = append(os.Environ(), "HOME="+w.home, "XDG_CACHE_HOME="+filepath.Join(w.home, "cache"),

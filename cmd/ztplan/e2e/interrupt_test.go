@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// An interruption is a part of the world that goes away in the middle of a run.
+type interruption struct {
+	step   string
+	action engine.Action // the first of the step
+	do     []string      // what ztlab is asked to do
+	// may is how a run that does not get over it says why.
+	may   *regexp.Regexp
+	quick bool
+}
+
+var (
+	// sealed is what becomes of a Vault that was restarted.
+	sealed = regexp.MustCompile(`vault is (sealed|initialised)`)
+	// cutOff is what a hook or a proof may meet while the API server is away.
+	cutOff = regexp.MustCompile(`connection refused|` + broken)
+)
+
+func interruptions() []interruption {
+	restartVault, killVault := []string{"restart", "vault"}, []string{"kill", "vault"}
+	killAPI, restartAPI := []string{"kill", "apiserver", "--for", "4s"}, []string{"restart", "apiserver"}
+	return []interruption{
+		{"unseal", engine.ActionApplied, restartVault, sealed, false},
+		{"root", engine.ActionApply, restartVault, sealed, true},
+		{"root", engine.ActionApply, killVault, sealed, false},
+		{"intermediate", engine.ActionApply, killVault, sealed, false},
+		{"auth", engine.ActionApply, restartVault, sealed, false},
+		{"issuer", engine.ActionStart, killVault, sealed, false},
+		{"vault", engine.ActionApply, killAPI, cutOff, false},
+		{"init", engine.ActionStart, killAPI, cutOff, false},
+		{"cert-manager", engine.ActionApply, killAPI, cutOff, true},
+		{"auth", engine.ActionApply, killAPI, cutOff, false},
+		{"certificate", engine.ActionApply, restartAPI, cutOff, false},
+		{"app", engine.ActionWait, killAPI, cutOff, false},
+		{"rotation", engine.ActionStart, killAPI, cutOff, false},
+	}
+}
+
+// TestInterruptions restarts Vault and cuts off the API server in the middle of a
+// run: the run goes on when they are back, or it fails with the reason and what to
+// do; the next run converges, and nothing is lost or made twice.
+func TestInterruptions(t *testing.T) {
+	w := newWorld(t)
+	tb := new(table)
+	tb.add("DURING", "ZTLAB", "WHAT HAPPENED", "s")
+	if full() {
+		defer tb.print()
+	}
+	used := false
+	for _, in := range interruptions() {
+		if !full() && !in.quick {
+			continue
+		}
+		at := strings.Join(in.do, " ")
+		w.sub(t, in.step+"-"+string(in.action)+"/"+strings.ReplaceAll(at, " ", "-"), func(t *testing.T) {
+			if used {
+				w.fresh()
+			}
+			used = true
+			said, took := w.interrupt(t, in)
+			tb.add(in.step+" "+string(in.action), at, said, fmt.Sprintf("%.1f", took.Seconds()))
+		})
+	}
+}
+
+func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration) {
+	t.Helper()
+	done := false
+	o := w.do(func(e engine.Event, _ *os.Process) {
+		if done || e.Step != in.step || e.Action != in.action {
+			return
+		}
+		done = true
+		args := append(append([]string(nil), in.do...), "--lab-dir", w.dir)
+		if out, err := exec.Command(w.ztlab, args...).CombinedOutput(); err != nil {
+			t.Errorf("ztlab %v: %v\n%s", in.do, err, out)
+		}
+	}, "run", planFile)
+	if !done {
+		t.Errorf("the run, which should have been interrupted, never came to %s of %s", in.action, in.step)
+	}
+	said := fmt.Sprintf("the run went on and converged, %s", counted(o.summary().Retries))
+	if o.code != 0 {
+		var failures []string
+		hinted := false
+		for _, e := range o.events {
+			if e.Action == engine.ActionFail {
+				failures = append(failures, fmt.Sprintf("%s: %s (%s)", e.Step, e.Error, e.Hint))
+				hinted = hinted || e.Hint != ""
+			}
+		}
+		text := strings.Join(failures, "; ")
+		if o.code != 1 || !in.may.MatchString(text) || !hinted {
+			t.Errorf("failed without the reason or a hint: %v\n%s", o, text)
+		}
+		said = "failed, " + counted(o.summary().Retries) + ": " + strings.ReplaceAll(text, "\n", "; ") + "; the next run converged"
+	}
+	w.settle(t, nil, new(table))
+	return said, o.wall
+}
