@@ -42,7 +42,7 @@ build() {
   pack "$dir" "$program" "$out/${program}_${os}_$arch.tar.gz"
   if [[ ${SBOM:-yes} == yes ]]; then
     # What is in the binary, from the binary itself.
-    go run "$sbom" bin -json -noserial -version "$version" -output "$out/${program}_${os}_$arch.cdx.json" "$dir/$program"
+    go run "$sbom" bin -json -std -noserial -notimestamp -version "$version" -output "$out/${program}_${os}_$arch.cdx.json" "$dir/$program"
   fi
 }
 

@@ -346,6 +346,28 @@ steps:
 	}
 }
 
+// What uses Vault beside the steps gets the same connection as they do.
+func TestVaultBesideTheSteps(t *testing.T) {
+	p := load(t, `
+connections: {vault: {service: {name: other}, token: "${steps.init.rootToken}"}}
+steps: [{id: init, uses: vaultInit}]
+`)
+	got := connection{server: server{Service: serviceRef{"vault", "vault", 8200}}}
+	err := p.Vault(&got, outputs(map[string]any{"init": initOutputs{RootToken: engine.NewSecret("hvs.root")}}))
+	want := connection{server{Service: serviceRef{"vault", "other", 8200}}, engine.NewSecret("hvs.root")}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(connection{})); d != "" || err != nil || !p.ConnectsVault() {
+		t.Error(d, err)
+	}
+	err = p.Vault(&got, outputs(nil))
+	if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "connections.vault.token: ${steps.init.rootToken}: step init has no outputs") {
+		t.Errorf("without outputs: %v", err)
+	}
+	without := load(t, "steps: [{id: init, uses: vaultInit}]")
+	if err := without.Vault(&got, outputs(nil)); err != nil || without.ConnectsVault() {
+		t.Errorf("without a connection: %v", err)
+	}
+}
+
 // TestConnectionsElsewhere: who says where Vault is in one way does not get the
 // other way from the connections.
 func TestConnectionsElsewhere(t *testing.T) {
