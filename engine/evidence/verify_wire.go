@@ -131,6 +131,7 @@ func (v *verifier) rotations() Check {
 			v.endpoint(&c, at, r, e, proved)
 		}
 		v.hops(&c, at, r, proved)
+		v.fault(&c, at, r, proved)
 		v.rules(&c, at, r.Rules)
 		v.measured(&c, at, r)
 		if len(r.Certs) > 0 {
@@ -289,7 +290,8 @@ func (v *verifier) hops(c *Check, at string, r *RotationRecord, proved bool) {
 			c.add("%s: hop %s is outside the rotation", at, h.Name)
 		}
 	}
-	for _, pair := range [][2]string{{"asked", "issuing"}, {"asked", "secret"}, {"first-on-wire", "last-on-wire"}, {"asked", "first-on-wire"}} {
+	for _, pair := range [][2]string{{"asked", "issuing"}, {"asked", "secret"}, {"first-on-wire", "last-on-wire"}, {"asked", "first-on-wire"},
+		{"fault", "unsealed"}, {"unsealed", "restored"}, {"fault", "restored"}} {
 		a, ok1 := when[pair[0]]
 		b, ok2 := when[pair[1]]
 		if ok1 && ok2 && b.Before(a.Add(-hopSlack)) {
@@ -323,6 +325,7 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 			wire = h.At
 		}
 	}
+	back := r.Fault.Ended
 	for _, rule := range r.Rules {
 		saw, _ := size(rule.Saw)
 		switch rule.Name {
@@ -337,6 +340,14 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 		case "maxSwitch":
 			if lag := max(0, wire.Sub(secret).Seconds()); !secret.IsZero() && !wire.IsZero() && !near(saw, lag, slack) {
 				c.add("%s: the switch took %.3f s, the rule saw %v", at, lag, rule.Saw)
+			}
+		case "maxDown":
+			if down := back.Sub(r.Fault.Began).Seconds(); !back.IsZero() && !near(saw, down, slack) {
+				c.add("%s: %s was away for %.3f s, the rule saw %v", at, r.Fault.Part, down, rule.Saw)
+			}
+		case "maxCatchUp":
+			if lag := max(0, wire.Sub(back).Seconds()); !back.IsZero() && !wire.IsZero() && !near(saw, lag, slack) {
+				c.add("%s: catching up took %.3f s, the rule saw %v", at, lag, rule.Saw)
 			}
 		}
 	}
