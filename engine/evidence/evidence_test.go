@@ -264,7 +264,7 @@ func TestResealedForgeries(t *testing.T) {
 		".rotations[0].rules[0].saw", ".rotations[0].rules[0].holds", ".rotations[0].rules[1].saw", ".rotations[0].rules[2].saw", ".rotations[0].rules[2].holds",
 		".rotations[0].rules[3].saw", ".rotations[0].rules[3].limit", ".rotations[0].hops[10].name", ".rotations[0].step",
 		".rotations[0].fault.part", ".rotations[0].fault.began", ".rotations[0].fault.ended", ".rotations[0].rules[4].saw", ".rotations[0].rules[4].name",
-		".rotations[0].rules[5].saw", ".rotations[0].rules[5].name", ".rotations[0].hops[0].name", ".rotations[0].hops[6].at",
+		".rotations[0].rules[5].saw", ".rotations[0].rules[6].saw", ".rotations[0].rules[6].name", ".rotations[0].rules[5].name", ".rotations[0].hops[0].name", ".rotations[0].hops[6].at",
 		".handshakes[0].certificate.fingerprint", ".handshakes[0].status", ".handshakes[0].rules[0].holds", ".handshakes[0].rules[0].saw", ".handshakes[0].url",
 		".denials[0].refused", ".denials[0].step", ".charts[0].step",
 		".run.result", ".run.mode", ".run.ended", ".schema", ".digests.overall", ".digests.algorithm", ".digests.sections[0].name",

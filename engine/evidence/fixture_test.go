@@ -148,6 +148,7 @@ func (w *world) rotation(failures int) evidence.Rotation {
 			{Name: "maxGap", Limit: 2, Saw: gap, Holds: gap <= 2},
 			{Name: "maxSwitch", Limit: 30, Saw: 1.4, Holds: true},
 			{Name: "newKey", Limit: true, Saw: true, Holds: true},
+			{Name: "restored", Limit: true, Saw: true, Holds: true},
 			{Name: "maxDown", Limit: 120, Saw: 0.6, Holds: true},
 			{Name: "maxCatchUp", Limit: 60, Saw: 1.6, Holds: true},
 		},

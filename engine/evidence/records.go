@@ -18,7 +18,7 @@ type Certificate struct {
 // name decides what is compared. Neither Limit nor Saw may be nil. Where a
 // rotation's records hold what was measured, Saw must be what they add up to:
 // maxFailures the failures of all endpoints, maxGap the longest gap of all,
-// maxSwitch the time from hop "secret" to hop "last-on-wire", maxDown that from
+// maxSwitch the time from hop "secret" to hop "last-on-wire", restored whether the fault ended, maxDown the time from
 // the beginning of the fault to its end, and maxCatchUp that from there to hop
 // "last-on-wire".
 type Rule struct {

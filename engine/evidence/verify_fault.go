@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -22,7 +23,12 @@ func (v *verifier) fault(c *Check, at string, r *RotationRecord, proved bool) {
 	if _, unsealed := when["unsealed"]; unsealed && f.Part != "vault" {
 		c.add("%s: hop unsealed, and Vault was not what was broken", at)
 	}
-	for _, name := range []string{"maxDown", "maxCatchUp"} {
+	for _, rule := range r.Rules {
+		if rule.Name == "restored" && text(rule.Saw) != fmt.Sprint(!f.Ended.IsZero()) {
+			c.add("%s: the rule saw %s restored: %v, and the fault ended at %s", at, f.Part, rule.Saw, f.Ended)
+		}
+	}
+	for _, name := range []string{"restored", "maxDown", "maxCatchUp"} {
 		said := slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Name == name })
 		switch {
 		case said && !there:

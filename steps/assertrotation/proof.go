@@ -29,10 +29,12 @@ type proof struct {
 	trust     *tlskit.Trust
 	endpoints []tlskit.Endpoint
 	client    dynamic.Interface
+	reopen    func(context.Context) error // unseals Vault after a fault; nil if somebody else does
 
 	changes <-chan change
 	samples chan sample
 	answers chan answer
+	mishaps chan mishap
 	prober  *prober
 
 	// The newest known states; nil until the watch has told.
@@ -85,6 +87,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		samples:   p.samples,
 	}
 	p.wg.Go(func() { p.prober.run(ctx) })
+	p.mishaps = make(chan mishap)
 	p.answers = make(chan answer)
 	if p.spec.Probe.LongLived {
 		start(ctx, &p.wg, p.prober.holders(func(protocol string) *tlskit.Client {
@@ -232,17 +235,26 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	r := newRotation(p, index)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
-	late := time.NewTimer(time.Hour)
-	late.Stop()
+	late, behind := stoppedTimer(), stoppedTimer()
 	defer late.Stop()
+	defer behind.Stop()
 
+	var broken *fault
+	if p.spec.During != nil {
+		broken = newFault(p, func(m mishap) {
+			select {
+			case p.mishaps <- m:
+			case <-ctx.Done():
+			}
+		})
+	}
 	asked := make(chan requested, 1)
 	if p.spec.Trigger == triggerRenew {
 		earliest := p.earliest(index)
 		if pause := earliest.Sub(p.env.Now()); pause > apart {
 			r.pausing = earliest
 		}
-		p.wg.Go(func() { asked <- p.ask(ctx, earliest) })
+		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken) })
 	}
 	p.env.Statusf("%s", r.status())
 	for !r.over() {
@@ -278,12 +290,24 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			r.held.add(a, p.endpoints[a.endpoint].String(), r.line.at(a.start))
 		case <-ticker.C:
 			p.env.Statusf("%s", r.status())
+		case m := <-p.mishaps:
+			if m.err != nil {
+				return nil, m.err
+			}
+			if r.suffer(m); m.hop == hopRestored {
+				behind.Reset(p.spec.During.maxCatchUp())
+			}
 		case <-late.C:
 			r.overdue = true
+		case <-behind.C:
+			r.behind = true
 		case <-ctx.Done():
 			r.end = endCut
 		}
 		if r.target != target {
+			if target == nil && p.spec.During.last() {
+				p.wg.Go(func() { broken.run(ctx) })
+			}
 			r.overdue = false
 			late.Reset(p.spec.MaxSwitch.Std())
 		}
@@ -331,14 +355,23 @@ type requested struct {
 	err  error
 }
 
-// ask asks for the renewal, not before earliest.
-func (p *proof) ask(ctx context.Context, earliest time.Time) requested {
+// ask asks for the renewal, not before earliest, and when what it is to be
+// without is gone.
+func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault) requested {
 	timer := time.NewTimer(earliest.Sub(p.env.Now()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 		return requested{err: ctx.Err()}
+	}
+	if p.spec.During.first() {
+		p.wg.Go(func() { broken.run(ctx) })
+		select {
+		case <-broken.away:
+		case <-ctx.Done():
+			return requested{err: ctx.Err()}
+		}
 	}
 	at := p.env.Now()
 	cert, err := renew(ctx, p.client, p.spec.Certificate, p.env.Now)
@@ -370,4 +403,10 @@ func addresses(n int) string {
 		return "one address"
 	}
 	return fmt.Sprintf("each of %d addresses", n)
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }

@@ -38,6 +38,7 @@ type series struct {
 	lastGood time.Time     // start of the newest successful probe
 	began    time.Time     // start of the first probe
 	gap      time.Duration // the longest time without a successful probe
+	gapFrom  time.Time     // and its beginning
 }
 
 // A sighting is a certificate on the wire.
@@ -116,7 +117,9 @@ func (r *record) add(s sample) {
 		since = one.began
 	}
 	if s.start.After(since) {
-		one.gap = max(one.gap, s.start.Sub(since))
+		if gap := s.start.Sub(since); gap > one.gap {
+			one.gap, one.gapFrom = gap, since
+		}
 		one.lastGood = s.start
 	}
 	if one.lastGood.IsZero() {
@@ -172,24 +175,22 @@ func (r *record) failed() int {
 }
 
 // longestGap returns the longest time that any address was without a
-// successful probe, up to now.
-func (r *record) longestGap(now time.Time) (time.Duration, string) {
-	var (
-		most time.Duration
-		name string
-	)
+// successful probe, up to now, when that began, and the address.
+func (r *record) longestGap(now time.Time) (most time.Duration, from time.Time, name string) {
 	for _, s := range r.series {
-		gap := s.gap
-		if since := s.lastGood; !since.IsZero() {
-			gap = max(gap, now.Sub(since))
-		} else if !s.began.IsZero() {
-			gap = max(gap, now.Sub(s.began))
+		gap, begun := s.gap, s.gapFrom
+		since := s.lastGood
+		if since.IsZero() {
+			since = s.began
+		}
+		if open := now.Sub(since); !since.IsZero() && open > gap {
+			gap, begun = open, since
 		}
 		if gap > most {
-			most, name = gap, s.name
+			most, from, name = gap, begun, s.name
 		}
 	}
-	return most, name
+	return most, from, name
 }
 
 // settled reports whether every address has shown cert, and nothing else, in

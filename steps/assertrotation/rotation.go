@@ -23,6 +23,7 @@ const (
 	endFailed   ending = "failed"   // the issuance failed
 	endLate     ending = "late"     // the switch took too long
 	endCut      ending = "cut off"  // the step's time was over
+	endDown     ending = "down"     // what was broken did not come back
 )
 
 // A rotation is one renewal on its way from the request to the wire. It is only
@@ -43,6 +44,8 @@ type rotation struct {
 	asking  bool          // the renewal has not been asked for yet
 	since   time.Time     // since when everything is as it should be; zero if it is not
 	overdue bool          // the switch should be over
+	behind  bool          // it should have caught up after the fault
+	fault   damage        // what was broken
 	gap     time.Duration // the longest without a successful probe
 	gapAt   string        // and where
 
@@ -88,7 +91,7 @@ func (r *rotation) over() bool {
 	case r.end != "":
 	case !r.switched():
 		r.since = time.Time{}
-		if r.overdue {
+		if r.overdue || r.behind {
 			r.end = endLate
 		}
 	case r.since.IsZero():
@@ -104,9 +107,9 @@ func (r *rotation) over() bool {
 }
 
 // switched reports whether cert-manager is done and every address shows the new
-// certificate.
+// certificate, with everything back that was broken.
 func (r *rotation) switched() bool {
-	return r.target != nil && !r.asking && !r.after.cert.issuing() &&
+	return r.target != nil && !r.asking && !r.suffering() && !r.after.cert.issuing() &&
 		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
 		r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew)
 }
@@ -198,7 +201,9 @@ func (r *rotation) mark(h hop, at time.Time, note string) {
 // finish closes the record.
 func (r *rotation) finish(at time.Time) {
 	r.ended = at
-	r.gap, r.gapAt = r.rec.longestGap(at)
+	gap, from, name := r.rec.longestGap(at)
+	r.gap = gap
+	r.gapAt = fmt.Sprintf("%s, from %s", name, r.line.at(from))
 	for _, s := range r.rec.series {
 		s.trace.close(math.MaxInt64)
 	}
@@ -252,6 +257,9 @@ func (r *rotation) status() string {
 		if ready := r.request.Status.Conditions.get("Ready"); ready.Status == "False" && ready.Message != "" {
 			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, oneLine(ready.Message))
 		}
+	}
+	if r.suffering() && r.fault.state != "" {
+		fmt.Fprintf(&b, " (%s)", r.fault.state)
 	}
 	fmt.Fprintf(&b, "; %d probes, %d failed", r.rec.attempts, r.rec.failed())
 	if r.target != nil {
