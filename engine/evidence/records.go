@@ -18,9 +18,9 @@ type Certificate struct {
 // name decides what is compared. Neither Limit nor Saw may be nil. Where a
 // rotation's records hold what was measured, Saw must be what they add up to:
 // maxFailures the failures of all endpoints, maxGap the longest gap of all,
-// maxSwitch the time from hop "secret" to hop "last-on-wire", restored whether the fault ended, maxDown the time from
-// the beginning of the fault to its end, and maxCatchUp that from there to hop
-// "last-on-wire".
+// maxSwitch the time from hop "secret" to hop "last-on-wire", restored whether
+// the fault ended, maxDown the time from its beginning to its end, and
+// maxCatchUp that from there to hop "caught-up".
 type Rule struct {
 	Name  string `json:"name"` // "maxFailures", "maxGap", "maxSwitch", "newKey", …
 	Limit any    `json:"limit"`
@@ -55,9 +55,10 @@ type Rotation struct {
 }
 
 // A Hop is one point that the renewed certificate passed; or the beginning of
-// the fault, Vault being unsealed in it, and its end.
+// the fault, Vault being unsealed in it, its end, and since when every probe
+// shows the new certificate after it.
 type Hop struct {
-	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, revision, first-on-wire, last-on-wire; fault, unsealed, restored
+	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, revision, first-on-wire, last-on-wire; fault, unsealed, restored, caught-up
 	At   time.Time `json:"at"`
 }
 

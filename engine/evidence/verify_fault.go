@@ -43,6 +43,9 @@ func (v *verifier) fault(c *Check, at string, r *RotationRecord, proved bool) {
 	if !slices.Contains([]string{"vault", "cert-manager", "gateway"}, f.Part) || len(f.Pods) == 0 || f.Began.IsZero() {
 		c.add("%s: the fault lacks part, pods or beginning", at)
 	}
+	if _, caught := when["caught-up"]; proved && !caught {
+		c.add("%s: the step is proved without hop caught-up", at)
+	}
 	if proved && f.Ended.IsZero() {
 		c.add("%s: the step is proved, but %s never came back", at, f.Part)
 	}

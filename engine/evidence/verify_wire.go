@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"time"
@@ -203,9 +204,13 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 	)
 	length := r.Ended.Sub(r.Began).Seconds()
 	order, first := 0.0, 0.0 // first: the new one cannot be seen earlier
+	caught := math.Inf(1)    // nothing else can be seen later
 	for _, h := range r.Hops {
-		if h.Name == "first-on-wire" {
+		switch h.Name {
+		case "first-on-wire":
 			first = h.At.Sub(r.Began).Seconds()
+		case "caught-up":
+			caught = h.At.Sub(r.Began).Seconds()
 		}
 	}
 	for i, s := range e.Samples {
@@ -216,6 +221,9 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 			c.add("%s: sample %d is out of order or negative", at, i)
 		}
 		order = s.At
+		if s.At > caught+slack && s.Cert != 1 {
+			c.add("%s: sample %d does not show the new certificate after hop caught-up", at, i)
+		}
 		if s.At+s.Seconds > length+clockSlack.Seconds() || s.At < -clockSlack.Seconds() {
 			c.add("%s: sample %d is outside the rotation", at, i)
 		}
@@ -291,7 +299,7 @@ func (v *verifier) hops(c *Check, at string, r *RotationRecord, proved bool) {
 		}
 	}
 	for _, pair := range [][2]string{{"asked", "issuing"}, {"asked", "secret"}, {"first-on-wire", "last-on-wire"}, {"asked", "first-on-wire"},
-		{"fault", "unsealed"}, {"unsealed", "restored"}, {"fault", "restored"}} {
+		{"fault", "unsealed"}, {"unsealed", "restored"}, {"fault", "restored"}, {"restored", "caught-up"}, {"last-on-wire", "caught-up"}} {
 		a, ok1 := when[pair[0]]
 		b, ok2 := when[pair[1]]
 		if ok1 && ok2 && b.Before(a.Add(-hopSlack)) {
@@ -316,13 +324,15 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 		}
 		gap = max(gap, e.LongestGapSeconds)
 	}
-	var secret, wire time.Time
+	var secret, wire, caught time.Time
 	for _, h := range r.Hops {
 		switch h.Name {
 		case "secret":
 			secret = h.At
 		case "last-on-wire":
 			wire = h.At
+		case "caught-up":
+			caught = h.At
 		}
 	}
 	back := r.Fault.Ended
@@ -346,7 +356,7 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 				c.add("%s: %s was away for %.3f s, the rule saw %v", at, r.Fault.Part, down, rule.Saw)
 			}
 		case "maxCatchUp":
-			if lag := max(0, wire.Sub(back).Seconds()); !back.IsZero() && !wire.IsZero() && !near(saw, lag, slack) {
+			if lag := caught.Sub(back).Seconds(); !back.IsZero() && !caught.IsZero() && !near(saw, lag, slack) {
 				c.add("%s: catching up took %.3f s, the rule saw %v", at, lag, rule.Saw)
 			}
 		}

@@ -45,13 +45,11 @@ func (r *rotation) suffer(m mishap) {
 func (r *rotation) suffering() bool { return r.proof.spec.During != nil && r.fault.over.IsZero() }
 
 // caughtUp returns how long it took from the end of the fault until every
-// address showed only the new certificate; false if that did not happen.
+// address showed only the new certificate and answered every probe; false if
+// that did not happen.
 func (r *rotation) caughtUp() (time.Duration, bool) {
-	served, ok := r.line.when(hopLastServed)
-	if !ok || r.fault.over.IsZero() {
-		return 0, false
-	}
-	return max(served.Sub(r.fault.over), 0), true
+	at, ok := r.line.when(hopCaughtUp)
+	return at.Sub(r.fault.over), ok
 }
 
 // checkRestored: what was broken came back.

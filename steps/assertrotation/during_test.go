@@ -59,7 +59,7 @@ func TestDuring(t *testing.T) {
 		{
 			name: "vault, unsealed with the keys", restart: "vault", make: (*world).addVault,
 			spec: func(s *assertrotation.Spec) { s.During.Keys = &keyFile },
-			hops: "fault asked unsealed restored secret last-on-wire",
+			hops: "fault asked unsealed restored secret last-on-wire caught-up",
 		},
 		{
 			name: "vault, unsealed by somebody else", restart: "vault",
@@ -71,7 +71,7 @@ func TestDuring(t *testing.T) {
 				})
 				return w.addVault()
 			},
-			hops: "fault asked restored secret last-on-wire",
+			hops: "fault asked restored secret last-on-wire caught-up",
 		},
 		{
 			name: "vault stays sealed", restart: "vault", make: (*world).addVault,
@@ -87,7 +87,7 @@ func TestDuring(t *testing.T) {
 				w.manager = w.newPart("cert-manager", "cert-manager", 1, labelsOf(managerPods)...)
 				return w.manager
 			},
-			hops: "fault asked restored secret last-on-wire",
+			hops: "fault asked restored secret last-on-wire caught-up",
 		},
 		{
 			name: "cert-manager does not come back", restart: "cert-manager",
@@ -113,7 +113,7 @@ func TestDuring(t *testing.T) {
 		},
 		{
 			name: "the only gateway", restart: "gateway", make: (*world).addGateway,
-			hops:     "secret fault restored last-on-wire",
+			hops:     "secret fault restored last-on-wire caught-up",
 			violated: []string{"no probe fails", "connections opened before keep answering"},
 			detail:   "30 of them while gateway was away",
 			hint:     "maxLost",
@@ -122,7 +122,7 @@ func TestDuring(t *testing.T) {
 		{
 			name: "the only gateway, allowed", restart: "gateway", make: (*world).addGateway,
 			spec: func(s *assertrotation.Spec) { s.MaxFailures, s.MaxLost = 40, 2 },
-			hops: "secret fault restored last-on-wire",
+			hops: "secret fault restored last-on-wire caught-up",
 		},
 		{
 			name: "the only gateway, too long a gap", restart: "gateway", make: (*world).addGateway,

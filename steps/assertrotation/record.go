@@ -33,6 +33,7 @@ type series struct {
 	current *x509.Certificate
 	since   time.Time
 	run     int
+	row     time.Time // when the first of them was seen
 
 	trace    *trace        // every probe
 	lastGood time.Time     // start of the newest successful probe
@@ -75,7 +76,7 @@ func (r *record) restart(now time.Time) *record {
 	for i, s := range r.series {
 		next.series[i] = &series{
 			name: s.name, shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(s.trace.limit),
-			current: s.current, run: s.run, since: s.since,
+			current: s.current, run: s.run, since: s.since, row: s.row,
 			lastGood: s.lastGood, began: s.lastGood,
 		}
 	}
@@ -146,7 +147,9 @@ func (s *series) show(p sample) string {
 	if s.current == nil || !s.current.Equal(leaf) {
 		s.current, s.run, s.since = leaf, 0, at
 	}
-	s.run++
+	if s.run++; s.run == 1 {
+		s.row = at
+	}
 	return f
 }
 
@@ -227,6 +230,17 @@ func (r *record) lastSwitch() (at time.Time, name string) {
 	for _, s := range r.series {
 		if s.since.After(at) {
 			at, name = s.since, s.name
+		}
+	}
+	return at, name
+}
+
+// lastRow returns since when every address shows what it shows at present
+// without a failed probe.
+func (r *record) lastRow() (at time.Time, name string) {
+	for _, s := range r.series {
+		if s.row.After(at) {
+			at, name = s.row, s.name
 		}
 	}
 	return at, name

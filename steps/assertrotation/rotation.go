@@ -210,6 +210,13 @@ func (r *rotation) finish(at time.Time) {
 	if r.end == endComplete {
 		when, where := r.rec.lastSwitch()
 		r.line.mark(hopLastServed, when, where)
+		if !r.fault.over.IsZero() {
+			when, where := r.rec.lastRow()
+			if when.Before(r.fault.over) {
+				when, where = r.fault.over, ""
+			}
+			r.line.mark(hopCaughtUp, when, where)
+		}
 	}
 }
 

@@ -32,12 +32,13 @@ const (
 	hopFault    hop = "restart begun"
 	hopUnsealed hop = "unsealed"
 	hopRestored hop = "restart over"
+	hopCaughtUp hop = "caught up"
 )
 
 // rank orders the hops that were reached at the same moment.
 func (h hop) rank() int {
 	return slices.Index([]hop{
-		hopAsked, hopIssuing, hopCreated, hopApproved, hopUnsealed, hopRestored, hopSigned, hopSecret, hopFault, hopRevision, hopFirstServed, hopLastServed,
+		hopAsked, hopIssuing, hopCreated, hopApproved, hopUnsealed, hopRestored, hopSigned, hopSecret, hopFault, hopRevision, hopFirstServed, hopLastServed, hopCaughtUp,
 	}, h)
 }
 
@@ -130,6 +131,8 @@ func (h hop) recorded() string {
 		return "fault"
 	case hopRestored:
 		return "restored"
+	case hopCaughtUp:
+		return "caught-up"
 	default:
 		return string(h)
 	}
