@@ -73,14 +73,14 @@ func (r *rotation) advice() string {
 	case r.target == nil:
 		return hints.For(r.excuse())
 	}
-	if a := r.rec.advice(r.proof); a != "" {
-		return a
-	}
 	if len(r.held.failures) > r.proof.spec.MaxLost {
 		if r.proof.spec.During.last() {
 			return adviceRestarted
 		}
 		return adviceDropped
+	}
+	if a := r.rec.advice(r.proof); a != "" {
+		return a
 	}
 	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
 		return adviceKey

@@ -252,7 +252,7 @@ func checkServed(r *rotation) engine.Finding {
 		Detail: fmt.Sprintf("%d handshakes in a row at %s", n, addresses(len(r.rec.series))),
 	}
 	if !f.Holds {
-		f.Have, f.Detail = r.rec.counts(held, n), r.rec.whyNot(held, n)
+		f.Have, f.Detail = r.rec.counts(held, n), r.rec.whyNot(held, n)+"; hops: "+r.line.hops()
 	}
 	return f
 }
