@@ -77,7 +77,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	p.requests = make(map[types.UID]*request)
 	p.rec = newRecord(p.endpoints, p.spec.Probe.Timeout.Std(), p.env.Now())
 	p.prober = &prober{
-		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...),
+		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...).Classical(),
 		endpoints: p.endpoints,
 		url:       p.url,
 		status:    p.spec.Probe.Status,
