@@ -69,7 +69,7 @@ func TestRotation(t *testing.T) {
 		if d := cmp.Diff(wantHops, hopsOf(got.Timeline)); d != "" {
 			t.Errorf("timeline: -want +got:\n%s", d)
 		}
-		for _, part := range []string{"issuing; ", "secret written; ", "1 of 2 addresses switched"} {
+		for _, part := range []string{"issuing; ", "secret written; ", "1 of 2 addresses switched", "; 40 handshakes/s, ", "s left\n10.0.0.1:30443  ", "░▒█", "░░░  old ", "10.0.0.2:30443  "} {
 			if !strings.Contains(strings.Join(r.status, "\n"), part) {
 				t.Errorf("the status never said %q: %q", part, r.status)
 			}

@@ -179,6 +179,13 @@ func TestDuring(t *testing.T) {
 						t.Errorf("the evidence does not verify: %s: %s", c.Name, p)
 					}
 				}
+				status := strings.Join(r.status, "\n")
+				if !strings.Contains(status, "; "+tt.restart+" is away (pod ") {
+					t.Errorf("the status never said what is away: %s", status)
+				}
+				if tt.restart == "gateway" != strings.Contains(status, "░✗✗") {
+					t.Errorf("the bars show failures where there are none, or none where there are: %s", status)
+				}
 				if part.deleted.Load() != 1 {
 					t.Errorf("%d pods were deleted, want one", part.deleted.Load())
 				}

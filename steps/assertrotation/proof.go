@@ -61,7 +61,7 @@ const apart = time.Second
 const tooLate = 250 * time.Millisecond
 
 // beat is how often the status is told anew while nothing else happens.
-const beat = time.Second
+const beat = 500 * time.Millisecond
 
 func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	secretName, err := p.look(ctx)
@@ -256,7 +256,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		}
 		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken) })
 	}
-	p.env.Statusf("%s", r.status())
+	p.env.Statusf("%s", r.view())
 	for !r.over() {
 		target, last := r.target, r.line.last()
 		select {
@@ -289,7 +289,8 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		case a := <-p.answers:
 			r.held.add(a, p.endpoints[a.endpoint].String(), r.line.at(a.start))
 		case <-ticker.C:
-			p.env.Statusf("%s", r.status())
+			r.pace.update(p.env.Now(), r.rec.attempts)
+			p.env.Statusf("%s", r.view())
 		case m := <-p.mishaps:
 			if m.err != nil {
 				return nil, m.err
@@ -312,7 +313,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			late.Reset(p.spec.MaxSwitch.Std())
 		}
 		if r.line.last() != last && !r.over() {
-			p.env.Statusf("%s", r.status())
+			p.env.Statusf("%s", r.view())
 		}
 	}
 	r.finish(p.env.Now())

@@ -46,6 +46,7 @@ type rotation struct {
 	overdue bool          // the switch should be over
 	behind  bool          // it should have caught up after the fault
 	fault   damage        // what was broken
+	pace    pace          // of the probes
 	gap     time.Duration // the longest without a successful probe
 	gapAt   string        // and where
 
@@ -61,6 +62,7 @@ func newRotation(p *proof, index int) *rotation {
 		before: state{p.cert, p.secret},
 		after:  state{p.cert, p.secret},
 		line:   timeline{start: p.rec.began},
+		pace:   pace{at: p.rec.began},
 		began:  p.rec.began,
 		old:    make(map[types.UID]bool),
 		asking: p.spec.Trigger == triggerRenew,
@@ -265,16 +267,21 @@ func (r *rotation) status() string {
 			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, oneLine(ready.Message))
 		}
 	}
-	if r.suffering() && r.fault.state != "" {
-		fmt.Fprintf(&b, " (%s)", r.fault.state)
+	if r.suffering() && !r.fault.began.IsZero() {
+		d := r.proof.spec.During
+		fmt.Fprintf(&b, "; %s is away", d.Restart)
+		if r.fault.state != "" {
+			fmt.Fprintf(&b, " (%s)", r.fault.state)
+		}
+		fmt.Fprintf(&b, ", %s left", remaining(d.maxDown(), r.fault.began, now))
 	}
-	fmt.Fprintf(&b, "; %d probes, %d failed", r.rec.attempts, r.rec.failed())
+	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.attempts, r.rec.failed())
 	if r.target != nil {
 		n := r.proof.spec.Probe.ConsecutiveNew
 		left := len(r.rec.stragglers(r.target, n))
 		fmt.Fprintf(&b, "; %d of %d addresses switched", len(r.rec.series)-left, len(r.rec.series))
 		if written, ok := r.line.when(hopSecret); ok {
-			fmt.Fprintf(&b, ", %s left", max(r.proof.spec.MaxSwitch.Std()-now.Sub(written), 0).Round(time.Second))
+			fmt.Fprintf(&b, ", %s left", remaining(r.proof.spec.MaxSwitch.Std(), written, now))
 		}
 	}
 	return b.String()

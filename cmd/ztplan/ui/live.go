@@ -15,7 +15,7 @@ import (
 
 // Live is Text for a terminal: below the lines it keeps a view of the graph,
 // redrawn in place: what runs, for how long, doing or waiting for what, and
-// how much is left.
+// how much is left. A status of several lines is shown whole.
 type Live struct {
 	text  *Text
 	lines bytes.Buffer // what text wrote and is not on the screen yet
@@ -53,6 +53,7 @@ func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width,
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	l.text = NewText(&l.lines, style, verbose, dryRun)
+	l.text.progress = nil // the view shows it
 	go l.tick()
 	return l
 }
@@ -171,12 +172,18 @@ func (l *Live) view(most int) []string {
 	mark := string(spin[int(now.Sub(l.began)/(120*time.Millisecond))%len(spin)])
 	var out []string
 	for i, a := range l.running {
-		if len(out) == most-1 && len(l.running) > most {
+		if len(out) >= most-1 {
 			out = append(out, l.style.dim(fmt.Sprintf("  and %d more", len(l.running)-i)))
 			break
 		}
+		doing, more, _ := strings.Cut(a.doing, "\n")
 		out = append(out, fmt.Sprintf("%s %s %s %s", l.style.cyan(mark), l.style.bold(pad(a.step, l.text.width)),
-			l.style.dim(fmt.Sprintf("%6s", Seconds(now.Sub(a.since).Seconds()))), a.doing))
+			l.style.dim(fmt.Sprintf("%6s", Seconds(now.Sub(a.since).Seconds()))), doing))
+		for line := range strings.SplitSeq(more, "\n") {
+			if more != "" && len(out) < most-1 {
+				out = append(out, strings.Repeat(" ", l.text.width+10)+l.style.bar(line))
+			}
+		}
 	}
 	return append(out, l.bar(now)+l.next())
 }
