@@ -154,8 +154,9 @@ func (r Ref) String() string { return r.Namespace + "/" + r.Name }
 // Probe says how the wire is measured.
 type Probe struct {
 	// Rate is how many connections are opened per second to each address. A
-	// probe costs a millisecond or two of a processor here and at the gateway:
-	// more of them than either can do time out, and count as failures.
+	// probe costs about a millisecond of a processor, here and at the gateway
+	// together, and about two when the certificate has an RSA key: more of them
+	// than either can do time out, and count as failures.
 	Rate int `yaml:"rate" check:"min=1,max=5000"`
 
 	// ConsecutiveNew is how many handshakes in a row must show the new
