@@ -198,6 +198,7 @@ func (c *Collector) rotation(step string, r Rotation) error {
 	}
 	out.Rotation.Trust, out.Rotation.Certs = nil, nil
 	out.Began, out.Ended = r.Began.UTC(), r.Ended.UTC()
+	out.Fault.Began, out.Fault.Ended = r.Fault.Began.UTC(), r.Fault.Ended.UTC()
 	out.Hops = slices.Clone(r.Hops)
 	for i := range out.Hops {
 		out.Hops[i].At = out.Hops[i].At.UTC()
@@ -308,7 +309,8 @@ func (c *Collector) Document(interrupted bool) (*Document, error) {
 func fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
+		// A Fault that is not there is left out, with its lists.
+		if v.Type() == reflect.TypeFor[time.Time]() || v.Type() == reflect.TypeFor[Fault]() && v.IsZero() {
 			return
 		}
 		for i := range v.NumField() {

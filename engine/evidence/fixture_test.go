@@ -130,7 +130,7 @@ func (w *world) rotation(failures int) evidence.Rotation {
 	ends := []evidence.Endpoint{endpoint("127.0.0.1:30443", 2.5, 0), endpoint("127.0.0.2:30443", 2.6, failures)}
 	gap := max(ends[0].LongestGapSeconds, ends[1].LongestGapSeconds)
 	hops := []evidence.Hop{}
-	for name, at := range map[string]float64{"asked": 3.5, "issuing": 3.6, "requested": 3.7, "approved": 3.8, "signed": 4.1, "secret": 4.2, "first-on-wire": 5.5, "last-on-wire": 5.6} {
+	for name, at := range map[string]float64{"fault": 3.4, "unsealed": 3.9, "restored": 4, "asked": 3.5, "issuing": 3.6, "requested": 3.7, "approved": 3.8, "signed": 4.1, "secret": 4.2, "first-on-wire": 5.5, "last-on-wire": 5.6, "caught-up": 5.7} {
 		hops = append(hops, evidence.Hop{Name: name, At: after(at)})
 	}
 	for i := range hops { // in order of time
@@ -148,7 +148,11 @@ func (w *world) rotation(failures int) evidence.Rotation {
 			{Name: "maxGap", Limit: 2, Saw: gap, Holds: gap <= 2},
 			{Name: "maxSwitch", Limit: 30, Saw: 1.4, Holds: true},
 			{Name: "newKey", Limit: true, Saw: true, Holds: true},
+			{Name: "restored", Limit: true, Saw: true, Holds: true},
+			{Name: "maxDown", Limit: 120, Saw: 0.6, Holds: true},
+			{Name: "maxCatchUp", Limit: 60, Saw: 1.7, Holds: true},
 		},
+		Fault: evidence.Fault{Part: "vault", Pods: []string{"vault/vault-0"}, Began: after(3.4), Ended: after(4)},
 		Began: after(3), Ended: after(7),
 	}
 }

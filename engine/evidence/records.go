@@ -17,8 +17,10 @@ type Certificate struct {
 // the same unit, so that the verdict can be computed again: Verdict says how the
 // name decides what is compared. Neither Limit nor Saw may be nil. Where a
 // rotation's records hold what was measured, Saw must be what they add up to:
-// maxFailures the failures of all endpoints, maxGap the longest gap of all, and
-// maxSwitch the time from hop "secret" to hop "last-on-wire".
+// maxFailures the failures of all endpoints, maxGap the longest gap of all,
+// maxSwitch the time from hop "secret" to hop "last-on-wire", restored whether
+// the fault ended, maxDown the time from its beginning to its end, and
+// maxCatchUp that from there to hop "caught-up".
 type Rule struct {
 	Name  string `json:"name"` // "maxFailures", "maxGap", "maxSwitch", "newKey", …
 	Limit any    `json:"limit"`
@@ -46,15 +48,26 @@ type Rotation struct {
 	Certs     []Certificate `json:"certificates"` // [0] old, [1] new, others that were seen after
 	Hops      []Hop         `json:"hops"`
 	Endpoints []Endpoint    `json:"endpoints"`
+	Fault     Fault         `json:"fault,omitzero"` // absent if nothing was broken
 	Rules     []Rule        `json:"rules"`
 	Began     time.Time     `json:"began"`
 	Ended     time.Time     `json:"ended"`
 }
 
-// A Hop is one point that the renewed certificate passed.
+// A Hop is one point that the renewed certificate passed; or the beginning of
+// the fault, Vault being unsealed in it, its end, and since when every probe
+// shows the new certificate after it.
 type Hop struct {
-	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, gateway, first-on-wire, last-on-wire
+	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, revision, first-on-wire, last-on-wire; fault, unsealed, restored, caught-up
 	At   time.Time `json:"at"`
+}
+
+// A Fault is what the proof broke on purpose while it measured.
+type Fault struct {
+	Part  string    `json:"part"`           // vault, cert-manager or gateway
+	Pods  []string  `json:"pods"`           // that were deleted, as NAMESPACE/NAME
+	Began time.Time `json:"began"`          // when the first one was
+	Ended time.Time `json:"ended,omitzero"` // when the part was back; absent if it never was
 }
 
 // An Endpoint is what the clients of one address saw.

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"time"
@@ -131,6 +132,7 @@ func (v *verifier) rotations() Check {
 			v.endpoint(&c, at, r, e, proved)
 		}
 		v.hops(&c, at, r, proved)
+		v.fault(&c, at, r, proved)
 		v.rules(&c, at, r.Rules)
 		v.measured(&c, at, r)
 		if len(r.Certs) > 0 {
@@ -202,9 +204,13 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 	)
 	length := r.Ended.Sub(r.Began).Seconds()
 	order, first := 0.0, 0.0 // first: the new one cannot be seen earlier
+	caught := math.Inf(1)    // nothing else can be seen later
 	for _, h := range r.Hops {
-		if h.Name == "first-on-wire" {
+		switch h.Name {
+		case "first-on-wire":
 			first = h.At.Sub(r.Began).Seconds()
+		case "caught-up":
+			caught = h.At.Sub(r.Began).Seconds()
 		}
 	}
 	for i, s := range e.Samples {
@@ -215,6 +221,9 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 			c.add("%s: sample %d is out of order or negative", at, i)
 		}
 		order = s.At
+		if s.At > caught+slack && s.Cert != 1 {
+			c.add("%s: sample %d does not show the new certificate after hop caught-up", at, i)
+		}
 		if s.At+s.Seconds > length+clockSlack.Seconds() || s.At < -clockSlack.Seconds() {
 			c.add("%s: sample %d is outside the rotation", at, i)
 		}
@@ -289,7 +298,8 @@ func (v *verifier) hops(c *Check, at string, r *RotationRecord, proved bool) {
 			c.add("%s: hop %s is outside the rotation", at, h.Name)
 		}
 	}
-	for _, pair := range [][2]string{{"asked", "issuing"}, {"asked", "secret"}, {"first-on-wire", "last-on-wire"}, {"asked", "first-on-wire"}} {
+	for _, pair := range [][2]string{{"asked", "issuing"}, {"asked", "secret"}, {"first-on-wire", "last-on-wire"}, {"asked", "first-on-wire"},
+		{"fault", "unsealed"}, {"unsealed", "restored"}, {"fault", "restored"}, {"restored", "caught-up"}, {"last-on-wire", "caught-up"}} {
 		a, ok1 := when[pair[0]]
 		b, ok2 := when[pair[1]]
 		if ok1 && ok2 && b.Before(a.Add(-hopSlack)) {
@@ -314,15 +324,18 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 		}
 		gap = max(gap, e.LongestGapSeconds)
 	}
-	var secret, wire time.Time
+	var secret, wire, caught time.Time
 	for _, h := range r.Hops {
 		switch h.Name {
 		case "secret":
 			secret = h.At
 		case "last-on-wire":
 			wire = h.At
+		case "caught-up":
+			caught = h.At
 		}
 	}
+	back := r.Fault.Ended
 	for _, rule := range r.Rules {
 		saw, _ := size(rule.Saw)
 		switch rule.Name {
@@ -337,6 +350,14 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 		case "maxSwitch":
 			if lag := max(0, wire.Sub(secret).Seconds()); !secret.IsZero() && !wire.IsZero() && !near(saw, lag, slack) {
 				c.add("%s: the switch took %.3f s, the rule saw %v", at, lag, rule.Saw)
+			}
+		case "maxDown":
+			if down := back.Sub(r.Fault.Began).Seconds(); !back.IsZero() && !near(saw, down, slack) {
+				c.add("%s: %s was away for %.3f s, the rule saw %v", at, r.Fault.Part, down, rule.Saw)
+			}
+		case "maxCatchUp":
+			if lag := caught.Sub(back).Seconds(); !back.IsZero() && !caught.IsZero() && !near(saw, lag, slack) {
+				c.add("%s: catching up took %.3f s, the rule saw %v", at, lag, rule.Saw)
 			}
 		}
 	}

@@ -18,8 +18,10 @@ const (
 		"(see apache/apisix#13067), 3.18.0 does not; restarting the gateway's pods brings the certificate"
 	adviceDropped = "the gateway closes its clients' connections when it takes a certificate over: its workers must go on with those that they have, " +
 		"or be drained before they end"
-	adviceTooSoon = "give the step a timeout beyond the next renewal, or use trigger: renew"
-	adviceKey     = "set privateKey.rotationPolicy to Always in the Certificate"
+	adviceRestarted = "a gateway that is restarted ends the connections of its clients: allow that with maxLost, or leave it with probe.longLived: false"
+	adviceSealed    = "Vault comes back sealed: give the shares in during.keys, let somebody unseal it in time, or use auto-unseal"
+	adviceTooSoon   = "give the step a timeout beyond the next renewal, or use trigger: renew"
+	adviceKey       = "set privateKey.rotationPolicy to Always in the Certificate"
 )
 
 // verdict returns an error with the hint if a finding does not hold; nil
@@ -64,16 +66,21 @@ func (p *proof) settleAdvice() string {
 // advice says what to do about a rotation that went wrong.
 func (r *rotation) advice() string {
 	switch {
+	case r.end == endDown && r.proof.spec.During.Restart == partVault && r.proof.spec.During.Keys == nil:
+		return adviceSealed
 	case r.target == nil && r.end == endCut && r.proof.spec.Trigger == triggerWait && r.request == nil:
 		return adviceTooSoon
 	case r.target == nil:
 		return hints.For(r.excuse())
 	}
+	if len(r.held.failures) > r.proof.spec.MaxLost {
+		if r.proof.spec.During.last() {
+			return adviceRestarted
+		}
+		return adviceDropped
+	}
 	if a := r.rec.advice(r.proof); a != "" {
 		return a
-	}
-	if len(r.held.failures) > 0 {
-		return adviceDropped
 	}
 	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
 		return adviceKey

@@ -20,19 +20,22 @@
 // then a rotation would prove nothing. It does not take the word of
 // conditions: Ready and Accepted are written before a gateway has taken a
 // certificate over.
+//
+// With during it also breaks something: it deletes the pods of Vault,
+// cert-manager or the gateway, sees them come back, unseals Vault if it is
+// given the keys, and checks that the rotation catches up and that clients
+// noticed no more than the plan allows.
 package assertrotation
 
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"time"
-
-	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // Kind is the kind assertRotation.
@@ -44,6 +47,7 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 	MaxDelay: 30 * time.Second,
 }, func() *Spec {
 	return &Spec{
+		Vault:     vaultkit.DefaultServer(),
 		Target:    tlskit.Target{Endpoints: tlskit.EndpointsAll},
 		Trigger:   triggerRenew,
 		Rotations: 1,
@@ -120,6 +124,18 @@ type Spec struct {
 	// probe. It is not checked unless given.
 	MaxGap engine.Duration `yaml:"maxGap" check:"min=0s"`
 
+	// MaxLost is how many of the connections that were opened before may be
+	// lost. A gateway that is restarted ends those that it has.
+	MaxLost int `yaml:"maxLost" check:"min=0"`
+
+	// During is what is broken on purpose while the certificate rotates, in
+	// each rotation. Default: nothing.
+	During *During `yaml:"during"`
+
+	// Vault is where Vault is, to unseal it after during.restart: vault. Usually
+	// given once, in the plan's connections.
+	Vault vaultkit.Server `yaml:"vault"`
+
 	// Probe says how the wire is measured.
 	Probe Probe `yaml:"probe"`
 }
@@ -138,8 +154,9 @@ func (r Ref) String() string { return r.Namespace + "/" + r.Name }
 // Probe says how the wire is measured.
 type Probe struct {
 	// Rate is how many connections are opened per second to each address. A
-	// probe costs a millisecond or two of a processor here and at the gateway:
-	// more of them than either can do time out, and count as failures.
+	// probe costs about a millisecond of a processor, here and at the gateway
+	// together, and about two when the certificate has an RSA key: more of them
+	// than either can do time out, and count as failures.
 	Rate int `yaml:"rate" check:"min=1,max=5000"`
 
 	// ConsecutiveNew is how many handshakes in a row must show the new
@@ -235,6 +252,10 @@ func (s *Spec) Validate(p *engine.Problems) {
 	if s.Trigger == triggerWait && s.Jitter > 0 {
 		p.Add("jitter", "with trigger: wait cert-manager alone decides when it renews")
 	}
+	s.Vault.Validate(p, "vault")
+	if s.During != nil {
+		s.During.validate(p, s)
+	}
 	if s.Rotations == 1 && s.Idle > 0 {
 		p.Add("idle", "there is nothing between the rotations when there is only one")
 	}
@@ -275,8 +296,14 @@ func (s *Spec) Intent() []string {
 		lines = append(lines, fmt.Sprintf("ask cert-manager to renew certificate %s (status condition Issuing)%s", s.Certificate, times))
 	}
 	failures := fmt.Sprintf("assert that at most %d probes fail", s.MaxFailures)
-	if s.Probe.LongLived {
+	switch {
+	case s.Probe.LongLived && s.MaxLost > 0:
+		failures += fmt.Sprintf(", and that at most %d connections opened before are lost", s.MaxLost)
+	case s.Probe.LongLived:
 		failures += ", and that connections opened before keep answering"
+	}
+	if s.During != nil {
+		lines = append(lines, s.During.intent()...)
 	}
 	return append(lines,
 		fmt.Sprintf("assert that the new certificate is on the wire within %s, at every address, %d times in a row", s.MaxSwitch, s.Probe.ConsecutiveNew),
@@ -303,11 +330,9 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	return s.proveAt(ctx, env, u, trust, cluster.Dynamic(), endpoints)
-}
-
-// proveAt is Prove once it is known where the connections go.
-func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *tlskit.Trust, client dynamic.Interface, endpoints []tlskit.Endpoint) (Outputs, []engine.Finding, error) {
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: cluster.Dynamic()}
+	if s.During != nil && s.During.Keys != nil {
+		p.reopen = s.unseal(env)
+	}
 	return p.run(ctx)
 }

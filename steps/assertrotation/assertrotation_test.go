@@ -24,6 +24,7 @@ import (
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
 func TestRotation(t *testing.T) {
@@ -68,7 +69,7 @@ func TestRotation(t *testing.T) {
 		if d := cmp.Diff(wantHops, hopsOf(got.Timeline)); d != "" {
 			t.Errorf("timeline: -want +got:\n%s", d)
 		}
-		for _, part := range []string{"issuing; ", "secret written; ", "1 of 2 addresses switched"} {
+		for _, part := range []string{"issuing; ", "secret written; ", "1 of 2 addresses switched", "; 40 handshakes/s, ", "s left\n10.0.0.1:30443  ", "░▒█", "░░░  old ", "10.0.0.2:30443  "} {
 			if !strings.Contains(strings.Join(r.status, "\n"), part) {
 				t.Errorf("the status never said %q: %q", part, r.status)
 			}
@@ -611,6 +612,23 @@ func TestValidate(t *testing.T) {
 		{"idle", func(s *assertrotation.Spec) { s.Idle = 1 }, "idle"},
 		{"idle between two", func(s *assertrotation.Spec) { s.Idle, s.Rotations = 1, 2 }, ""},
 		{"idle and wait", func(s *assertrotation.Spec) { s.Idle, s.Rotations, s.Trigger = 1, 2, "wait" }, "idle"},
+		{"during", func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "vault", Keys: &keyFile} }, ""},
+		{"during and wait", func(s *assertrotation.Spec) {
+			s.During, s.Trigger = &assertrotation.During{Restart: "vault"}, "wait"
+		}, "during.restart"},
+		{"the gateway and wait", func(s *assertrotation.Spec) {
+			s.During, s.Trigger = &assertrotation.During{Restart: "gateway"}, "wait"
+		}, ""},
+		{"the gateway's pods as endpoints", func(s *assertrotation.Spec) {
+			s.During, s.Service = &assertrotation.During{Restart: "gateway"}, &tlskit.Service{Namespace: "a", Name: "b", Via: "tunnel"}
+		}, "during.restart"},
+		{"selector", func(s *assertrotation.Spec) {
+			s.During = &assertrotation.During{Restart: "gateway", Selector: "!!"}
+		}, "during.selector"},
+		{"keys for another part", func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "gateway", Keys: &keyFile} }, "during.keys"},
+		{"no place for keys", func(s *assertrotation.Spec) {
+			s.During = &assertrotation.During{Restart: "vault", Keys: &custody.Keys{}}
+		}, "during.keys"},
 		{"jitter and wait", func(s *assertrotation.Spec) { s.Jitter, s.Trigger = 1, "wait" }, "jitter"},
 	}
 	for _, tt := range tests {

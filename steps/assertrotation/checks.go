@@ -38,6 +38,12 @@ func (r *rotation) judge() []engine.Finding {
 			checkSwitch,
 		)
 	}
+	if r.proof.spec.During != nil {
+		chain = append(chain, checkRestored)
+		if !r.suffering() {
+			chain = append(chain, checkCatchUp)
+		}
+	}
 	if r.end == endComplete {
 		chain = append(chain, checkHops)
 	}
@@ -246,7 +252,7 @@ func checkServed(r *rotation) engine.Finding {
 		Detail: fmt.Sprintf("%d handshakes in a row at %s", n, addresses(len(r.rec.series))),
 	}
 	if !f.Holds {
-		f.Have, f.Detail = r.rec.counts(held, n), r.rec.whyNot(held, n)
+		f.Have, f.Detail = r.rec.counts(held, n), r.rec.whyNot(held, n)+"; hops: "+r.line.hops()
 	}
 	return f
 }
@@ -343,6 +349,9 @@ func checkFailures(r *rotation) engine.Finding {
 	}
 	if failed > 0 {
 		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.failureClasses(), r.line.at(r.failing))
+		if !r.fault.began.IsZero() {
+			f.Detail += fmt.Sprintf("; %d of them while %s was away", r.between(), r.proof.spec.During.Restart)
+		}
 	}
 	return f
 }
@@ -354,9 +363,13 @@ func checkHeld(r *rotation) engine.Finding {
 	if n := len(failures) - most; n > 0 {
 		failures = append(slices.Clone(failures[:most]), fmt.Sprintf("and %d more", n))
 	}
+	rule := "connections opened before keep answering"
+	if limit := r.proof.spec.MaxLost; limit > 0 {
+		rule = fmt.Sprintf("at most %d connections opened before are lost", limit)
+	}
 	return engine.Finding{
-		Rule:   "connections opened before keep answering",
-		Holds:  len(failures) == 0,
+		Rule:   rule,
+		Holds:  len(r.held.failures) <= r.proof.spec.MaxLost,
 		Have:   fmt.Sprintf("%d answers, %d lost connections", r.held.answered, len(r.held.failures)),
 		Detail: strings.Join(failures, "; "),
 	}

@@ -22,6 +22,7 @@ func (r *rotation) evidence() evidence.Rotation {
 		Server:    p.url.Hostname(),
 		Certs:     certs,
 		Hops:      r.line.record(),
+		Fault:     r.fault.evidence(p.spec.During),
 		Began:     r.began,
 		Ended:     r.ended,
 	}
@@ -162,7 +163,18 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 	}
 	add("maxForeign", 0, foreign)
 	if spec.Probe.LongLived {
-		add("maxLost", 0, len(r.held.failures))
+		add("maxLost", spec.MaxLost, len(r.held.failures))
+	}
+	if f := rec.Fault; f.Part != "" {
+		add("restored", true, !f.Ended.IsZero())
+		if !f.Ended.IsZero() {
+			add("maxDown", spec.During.maxDown().Seconds(), f.Ended.Sub(f.Began).Seconds())
+		}
+		if lag, ok := r.caughtUp(); ok {
+			add("maxCatchUp", spec.During.maxCatchUp().Seconds(), lag.Seconds())
+		} else if !f.Ended.IsZero() {
+			add("maxCatchUp", spec.During.maxCatchUp().Seconds(), r.ended.Sub(f.Ended).Seconds())
+		}
 	}
 	if r.target == nil {
 		return list

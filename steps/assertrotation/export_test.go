@@ -11,7 +11,8 @@ import (
 )
 
 // ProveAt is Prove with a cluster and endpoints of the test's choice.
-func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
+// reopen plays the unsealing of Vault.
+func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, reopen func(context.Context) error, endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
 	u, err := tlskit.ParseURL(s.URL)
 	if err != nil {
 		return Outputs{}, nil, err
@@ -20,7 +21,8 @@ func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Inte
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	return s.proveAt(ctx, env, u, trust, client, endpoints)
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, reopen: reopen}
+	return p.run(ctx)
 }
 
 // NextTry is nextTry.

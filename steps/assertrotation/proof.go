@@ -29,10 +29,12 @@ type proof struct {
 	trust     *tlskit.Trust
 	endpoints []tlskit.Endpoint
 	client    dynamic.Interface
+	reopen    func(context.Context) error // unseals Vault after a fault; nil if somebody else does
 
 	changes <-chan change
 	samples chan sample
 	answers chan answer
+	mishaps chan mishap
 	prober  *prober
 
 	// The newest known states; nil until the watch has told.
@@ -59,7 +61,7 @@ const apart = time.Second
 const tooLate = 250 * time.Millisecond
 
 // beat is how often the status is told anew while nothing else happens.
-const beat = time.Second
+const beat = 500 * time.Millisecond
 
 func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	secretName, err := p.look(ctx)
@@ -75,7 +77,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	p.requests = make(map[types.UID]*request)
 	p.rec = newRecord(p.endpoints, p.spec.Probe.Timeout.Std(), p.env.Now())
 	p.prober = &prober{
-		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...),
+		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...).Classical(),
 		endpoints: p.endpoints,
 		url:       p.url,
 		status:    p.spec.Probe.Status,
@@ -85,6 +87,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		samples:   p.samples,
 	}
 	p.wg.Go(func() { p.prober.run(ctx) })
+	p.mishaps = make(chan mishap)
 	p.answers = make(chan answer)
 	if p.spec.Probe.LongLived {
 		start(ctx, &p.wg, p.prober.holders(func(protocol string) *tlskit.Client {
@@ -232,19 +235,28 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	r := newRotation(p, index)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
-	late := time.NewTimer(time.Hour)
-	late.Stop()
+	late, behind := stoppedTimer(), stoppedTimer()
 	defer late.Stop()
+	defer behind.Stop()
 
+	var broken *fault
+	if p.spec.During != nil {
+		broken = newFault(p, func(m mishap) {
+			select {
+			case p.mishaps <- m:
+			case <-ctx.Done():
+			}
+		})
+	}
 	asked := make(chan requested, 1)
 	if p.spec.Trigger == triggerRenew {
 		earliest := p.earliest(index)
 		if pause := earliest.Sub(p.env.Now()); pause > apart {
 			r.pausing = earliest
 		}
-		p.wg.Go(func() { asked <- p.ask(ctx, earliest) })
+		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken) })
 	}
-	p.env.Statusf("%s", r.status())
+	p.env.Statusf("%s", r.view())
 	for !r.over() {
 		target, last := r.target, r.line.last()
 		select {
@@ -277,18 +289,31 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		case a := <-p.answers:
 			r.held.add(a, p.endpoints[a.endpoint].String(), r.line.at(a.start))
 		case <-ticker.C:
-			p.env.Statusf("%s", r.status())
+			r.pace.update(p.env.Now(), r.rec.attempts)
+			p.env.Statusf("%s", r.view())
+		case m := <-p.mishaps:
+			if m.err != nil {
+				return nil, m.err
+			}
+			if r.suffer(m); m.hop == hopRestored {
+				behind.Reset(p.spec.During.maxCatchUp())
+			}
 		case <-late.C:
 			r.overdue = true
+		case <-behind.C:
+			r.behind = true
 		case <-ctx.Done():
 			r.end = endCut
 		}
 		if r.target != target {
+			if target == nil && p.spec.During.last() {
+				p.wg.Go(func() { broken.run(ctx) })
+			}
 			r.overdue = false
 			late.Reset(p.spec.MaxSwitch.Std())
 		}
 		if r.line.last() != last && !r.over() {
-			p.env.Statusf("%s", r.status())
+			p.env.Statusf("%s", r.view())
 		}
 	}
 	r.finish(p.env.Now())
@@ -331,14 +356,23 @@ type requested struct {
 	err  error
 }
 
-// ask asks for the renewal, not before earliest.
-func (p *proof) ask(ctx context.Context, earliest time.Time) requested {
+// ask asks for the renewal, not before earliest, and when what it is to be
+// without is gone.
+func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault) requested {
 	timer := time.NewTimer(earliest.Sub(p.env.Now()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 		return requested{err: ctx.Err()}
+	}
+	if p.spec.During.first() {
+		p.wg.Go(func() { broken.run(ctx) })
+		select {
+		case <-broken.away:
+		case <-ctx.Done():
+			return requested{err: ctx.Err()}
+		}
 	}
 	at := p.env.Now()
 	cert, err := renew(ctx, p.client, p.spec.Certificate, p.env.Now)
@@ -370,4 +404,10 @@ func addresses(n int) string {
 		return "one address"
 	}
 	return fmt.Sprintf("each of %d addresses", n)
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }

@@ -33,11 +33,13 @@ type series struct {
 	current *x509.Certificate
 	since   time.Time
 	run     int
+	row     time.Time // when the first of them was seen
 
 	trace    *trace        // every probe
 	lastGood time.Time     // start of the newest successful probe
 	began    time.Time     // start of the first probe
 	gap      time.Duration // the longest time without a successful probe
+	gapFrom  time.Time     // and its beginning
 }
 
 // A sighting is a certificate on the wire.
@@ -74,7 +76,7 @@ func (r *record) restart(now time.Time) *record {
 	for i, s := range r.series {
 		next.series[i] = &series{
 			name: s.name, shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(s.trace.limit),
-			current: s.current, run: s.run, since: s.since,
+			current: s.current, run: s.run, since: s.since, row: s.row,
 			lastGood: s.lastGood, began: s.lastGood,
 		}
 	}
@@ -116,7 +118,9 @@ func (r *record) add(s sample) {
 		since = one.began
 	}
 	if s.start.After(since) {
-		one.gap = max(one.gap, s.start.Sub(since))
+		if gap := s.start.Sub(since); gap > one.gap {
+			one.gap, one.gapFrom = gap, since
+		}
 		one.lastGood = s.start
 	}
 	if one.lastGood.IsZero() {
@@ -143,7 +147,9 @@ func (s *series) show(p sample) string {
 	if s.current == nil || !s.current.Equal(leaf) {
 		s.current, s.run, s.since = leaf, 0, at
 	}
-	s.run++
+	if s.run++; s.run == 1 {
+		s.row = at
+	}
 	return f
 }
 
@@ -172,24 +178,22 @@ func (r *record) failed() int {
 }
 
 // longestGap returns the longest time that any address was without a
-// successful probe, up to now.
-func (r *record) longestGap(now time.Time) (time.Duration, string) {
-	var (
-		most time.Duration
-		name string
-	)
+// successful probe, up to now, when that began, and the address.
+func (r *record) longestGap(now time.Time) (most time.Duration, from time.Time, name string) {
 	for _, s := range r.series {
-		gap := s.gap
-		if since := s.lastGood; !since.IsZero() {
-			gap = max(gap, now.Sub(since))
-		} else if !s.began.IsZero() {
-			gap = max(gap, now.Sub(s.began))
+		gap, begun := s.gap, s.gapFrom
+		since := s.lastGood
+		if since.IsZero() {
+			since = s.began
+		}
+		if open := now.Sub(since); !since.IsZero() && open > gap {
+			gap, begun = open, since
 		}
 		if gap > most {
-			most, name = gap, s.name
+			most, from, name = gap, begun, s.name
 		}
 	}
-	return most, name
+	return most, from, name
 }
 
 // settled reports whether every address has shown cert, and nothing else, in
@@ -226,6 +230,17 @@ func (r *record) lastSwitch() (at time.Time, name string) {
 	for _, s := range r.series {
 		if s.since.After(at) {
 			at, name = s.since, s.name
+		}
+	}
+	return at, name
+}
+
+// lastRow returns since when every address shows what it shows at present
+// without a failed probe.
+func (r *record) lastRow() (at time.Time, name string) {
+	for _, s := range r.series {
+		if s.row.After(at) {
+			at, name = s.row, s.name
 		}
 	}
 	return at, name

@@ -23,6 +23,7 @@ const (
 	endFailed   ending = "failed"   // the issuance failed
 	endLate     ending = "late"     // the switch took too long
 	endCut      ending = "cut off"  // the step's time was over
+	endDown     ending = "down"     // what was broken did not come back
 )
 
 // A rotation is one renewal on its way from the request to the wire. It is only
@@ -43,6 +44,9 @@ type rotation struct {
 	asking  bool          // the renewal has not been asked for yet
 	since   time.Time     // since when everything is as it should be; zero if it is not
 	overdue bool          // the switch should be over
+	behind  bool          // it should have caught up after the fault
+	fault   damage        // what was broken
+	pace    pace          // of the probes
 	gap     time.Duration // the longest without a successful probe
 	gapAt   string        // and where
 
@@ -58,6 +62,7 @@ func newRotation(p *proof, index int) *rotation {
 		before: state{p.cert, p.secret},
 		after:  state{p.cert, p.secret},
 		line:   timeline{start: p.rec.began},
+		pace:   pace{at: p.rec.began},
 		began:  p.rec.began,
 		old:    make(map[types.UID]bool),
 		asking: p.spec.Trigger == triggerRenew,
@@ -88,7 +93,7 @@ func (r *rotation) over() bool {
 	case r.end != "":
 	case !r.switched():
 		r.since = time.Time{}
-		if r.overdue {
+		if r.overdue || r.behind {
 			r.end = endLate
 		}
 	case r.since.IsZero():
@@ -104,9 +109,9 @@ func (r *rotation) over() bool {
 }
 
 // switched reports whether cert-manager is done and every address shows the new
-// certificate.
+// certificate, with everything back that was broken.
 func (r *rotation) switched() bool {
-	return r.target != nil && !r.asking && !r.after.cert.issuing() &&
+	return r.target != nil && !r.asking && !r.suffering() && !r.after.cert.issuing() &&
 		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
 		r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew)
 }
@@ -198,13 +203,22 @@ func (r *rotation) mark(h hop, at time.Time, note string) {
 // finish closes the record.
 func (r *rotation) finish(at time.Time) {
 	r.ended = at
-	r.gap, r.gapAt = r.rec.longestGap(at)
+	gap, from, name := r.rec.longestGap(at)
+	r.gap = gap
+	r.gapAt = fmt.Sprintf("%s, from %s", name, r.line.at(from))
 	for _, s := range r.rec.series {
 		s.trace.close(math.MaxInt64)
 	}
 	if r.end == endComplete {
 		when, where := r.rec.lastSwitch()
 		r.line.mark(hopLastServed, when, where)
+		if !r.fault.over.IsZero() {
+			when, where := r.rec.lastRow()
+			if when.Before(r.fault.over) {
+				when, where = r.fault.over, ""
+			}
+			r.line.mark(hopCaughtUp, when, where)
+		}
 	}
 }
 
@@ -253,13 +267,21 @@ func (r *rotation) status() string {
 			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, oneLine(ready.Message))
 		}
 	}
-	fmt.Fprintf(&b, "; %d probes, %d failed", r.rec.attempts, r.rec.failed())
+	if r.suffering() && !r.fault.began.IsZero() {
+		d := r.proof.spec.During
+		fmt.Fprintf(&b, "; %s is away", d.Restart)
+		if r.fault.state != "" {
+			fmt.Fprintf(&b, " (%s)", r.fault.state)
+		}
+		fmt.Fprintf(&b, ", %s left", remaining(d.maxDown(), r.fault.began, now))
+	}
+	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.attempts, r.rec.failed())
 	if r.target != nil {
 		n := r.proof.spec.Probe.ConsecutiveNew
 		left := len(r.rec.stragglers(r.target, n))
 		fmt.Fprintf(&b, "; %d of %d addresses switched", len(r.rec.series)-left, len(r.rec.series))
 		if written, ok := r.line.when(hopSecret); ok {
-			fmt.Fprintf(&b, ", %s left", max(r.proof.spec.MaxSwitch.Std()-now.Sub(written), 0).Round(time.Second))
+			fmt.Fprintf(&b, ", %s left", remaining(r.proof.spec.MaxSwitch.Std(), written, now))
 		}
 	}
 	return b.String()

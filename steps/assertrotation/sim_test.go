@@ -39,6 +39,7 @@ var (
 	certificates = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
 	requests     = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificaterequests"}
 	secrets      = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	podResource  = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 )
 
 // A world is a cluster with cert-manager and a gateway, as far as a rotation
@@ -66,6 +67,9 @@ type world struct {
 	lag      func(replica int) time.Duration        // from the Secret to the replica
 	noCount  bool                                   // the revision is not counted
 	rotating func(n int, replica *replica, on bool) // told before (on) and after each switch
+	vault    *part                                  // what is not there signs nothing
+	manager  *part                                  // what is not there does nothing
+	ctx      context.Context
 	done     context.CancelFunc
 	wg       sync.WaitGroup
 }
@@ -89,10 +93,10 @@ func newWorld(t *testing.T, replicas int) *world {
 	w.leaf = tlstest.Leaf{CommonName: "*.example.local", Names: []string{"*.example.local", "example.local"}}
 	w.pair = w.make()
 	ctx, cancel := context.WithCancel(context.Background())
-	w.done = cancel
+	w.ctx, w.done = ctx, cancel
 	scheme := runtime.NewScheme()
 	w.client = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme, map[schema.GroupVersionResource]string{
-		certificates: "CertificateList", requests: "CertificateRequestList", secrets: "SecretList",
+		certificates: "CertificateList", requests: "CertificateRequestList", secrets: "SecretList", podResource: "PodList",
 	}, w.certificate(), w.secret(), w.request(1, "True", "Issued", "Certificate fetched from issuer successfully"))
 	w.client.PrependReactor("update", "certificates", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		update := action.(clienttesting.UpdateAction)
@@ -175,11 +179,17 @@ func (w *world) renew(ctx context.Context) {
 			return false
 		}
 	}
-	if !sleep(20 * time.Millisecond) {
+	if !sleep(20*time.Millisecond) || !w.manager.there(ctx) {
 		return
 	}
 	w.put(requests, w.request(next, "", "", ""))
 	sleep(10 * time.Millisecond)
+	if w.vault != nil && !w.vault.up.Load() {
+		w.put(requests, w.request(next, "False", "Pending", "Vault is sealed"))
+		if !w.vault.there(ctx) {
+			return
+		}
+	}
 	switch {
 	case w.pending != "":
 		w.put(requests, w.request(next, "False", "Pending", w.pending))
@@ -362,7 +372,11 @@ func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, err
 	r := &result{}
 	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log), Record: r.record}
 	began := time.Now()
-	out, findings, err := s.ProveAt(ctx, env, w.client, w.endpoints()...)
+	var reopen func(context.Context) error
+	if s.During != nil && s.During.Keys != nil {
+		reopen = w.vault.open
+	}
+	out, findings, err := s.ProveAt(ctx, env, w.client, reopen, w.endpoints()...)
 	r.out, r.findings, r.took = out, findings, time.Since(began)
 	return r, err
 }

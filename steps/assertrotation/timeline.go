@@ -27,10 +27,18 @@ const (
 	hopLastServed  hop = "all on the wire"
 )
 
+// The hops of a fault. They lie between the others, or before them.
+const (
+	hopFault    hop = "restart begun"
+	hopUnsealed hop = "unsealed"
+	hopRestored hop = "restart over"
+	hopCaughtUp hop = "caught up"
+)
+
 // rank orders the hops that were reached at the same moment.
 func (h hop) rank() int {
 	return slices.Index([]hop{
-		hopAsked, hopIssuing, hopCreated, hopApproved, hopSigned, hopSecret, hopRevision, hopFirstServed, hopLastServed,
+		hopAsked, hopIssuing, hopCreated, hopApproved, hopUnsealed, hopRestored, hopSigned, hopSecret, hopFault, hopRevision, hopFirstServed, hopLastServed, hopCaughtUp,
 	}, h)
 }
 
@@ -119,6 +127,12 @@ func (h hop) recorded() string {
 		return "first-on-wire"
 	case hopLastServed:
 		return "last-on-wire"
+	case hopFault:
+		return "fault"
+	case hopRestored:
+		return "restored"
+	case hopCaughtUp:
+		return "caught-up"
 	default:
 		return string(h)
 	}

@@ -43,7 +43,7 @@ func (s *Spec) contribute(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 	for _, share := range shares {
 		status, err := c.Unseal(ctx, share)
 		switch {
-		case rejected(err):
+		case custody.Rejected(err):
 			// Which one was wrong, Vault does not say. The next look begins anew, so
 			// this is not permanent as what Vault said is.
 			return engine.WithHint(

@@ -53,6 +53,7 @@ package vaultunseal
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -111,7 +112,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		edit.Note = "Vault unseals itself with its " + status.Type + " seal"
 		return out, []engine.Edit{edit}, nil
 	}
-	answer, err := s.answer(ctx, env, status)
+	answer, err := s.Keys.Unsealing(ctx, env, status)
 	if err != nil {
 		return out, nil, err
 	}
@@ -120,6 +121,14 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		return out, s.custodians(ctx, env, c, status, answer), nil
 	}
 	edit.Note = note(status, s.Keys)
-	edit.Apply = func(ctx context.Context) error { return unseal(ctx, c, shares, s.Keys) }
+	edit.Apply = func(ctx context.Context) error { return s.Keys.Unseal(ctx, c, shares) }
 	return out, []engine.Edit{edit}, nil
+}
+
+func note(status *vaultkit.SealStatus, keys custody.Keys) string {
+	text := fmt.Sprintf("with %d of %d shares from %s", status.T, status.N, keys)
+	if status.Progress > 0 {
+		text += fmt.Sprintf("; somebody has submitted %d already", status.Progress)
+	}
+	return text
 }

@@ -51,6 +51,7 @@ var resources = map[string]schema.GroupVersionResource{
 	"ClusterIssuer":            {Group: "cert-manager.io", Version: "v1", Resource: "clusterissuers"},
 	"CustomResourceDefinition": {Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
 	"Deployment":               {Group: "apps", Version: "v1", Resource: "deployments"},
+	"GatewayProxy":             {Group: "apisix.apache.org", Version: "v1alpha1", Resource: "gatewayproxies"},
 	"PersistentVolumeClaim":    {Version: "v1", Resource: "persistentvolumeclaims"},
 	"Pod":                      {Version: "v1", Resource: "pods"},
 	"Role":                     {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"},

@@ -138,7 +138,8 @@ func (got traffic) report(t *testing.T, name string, o *outcome) {
 
 // TestOneLab takes one lab through its life. Looking at it, empty, half-built,
 // finished and drifted, asks for nothing that could change anything, and a
-// second run neither; then it drifts.
+// second run neither; then its gateway shows known bugs, its
+// parts are restarted, and it drifts.
 func TestOneLab(t *testing.T) {
 	w := newWorld(t)
 	w.sub(t, "empty", func(t *testing.T) {
@@ -174,6 +175,8 @@ func TestOneLab(t *testing.T) {
 		}
 		got.report(t, "second run", o)
 	})
+	w.sub(t, "gateway-bugs", func(t *testing.T) { w.gatewayBugs(t) })
+	w.sub(t, "restarts", func(t *testing.T) { w.restarts(t) })
 	w.sub(t, "drifted", func(t *testing.T) {
 		w.erase("pki_int/roles/example-dot-local")
 		w.remove("Service/default/hello-app")

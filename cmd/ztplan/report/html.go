@@ -59,6 +59,7 @@ type findingView struct {
 type rotationView struct {
 	evidence.RotationRecord
 	Title     string
+	Broken    string // what was broken on purpose
 	Plot      plotView
 	RuleViews []ruleView
 	HopViews  []hopLine
@@ -174,7 +175,7 @@ func pretty(v any) string {
 func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[string]bool) rotationView {
 	v := rotationView{
 		RotationRecord: r, Plot: newPlot(r),
-		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name),
+		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault),
 	}
 	for _, rule := range r.Rules {
 		v.RuleViews = append(v.RuleViews, ruleView{holdsMark(rule.Holds), rule.Name, plain(rule.Limit), plain(rule.Saw), rule.Holds})

@@ -56,6 +56,9 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 	if len(r.Certs) > 1 {
 		fmt.Fprintf(b, "`%s` → `%s`\n\n", serialOf(d, r.Certs[0]), serialOf(d, r.Certs[1]))
 	}
+	if text := broken(r.Fault); text != "" {
+		fmt.Fprintf(b, "%s\n\n", md(text))
+	}
 	b.WriteString("| | rule | limit | seen |\n|---|---|--:|--:|\n")
 	for _, rule := range r.Rules {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", holdsMark(rule.Holds), md(rule.Name), md(plain(rule.Limit)), md(plain(rule.Saw)))
@@ -73,6 +76,18 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 			fmt.Fprintf(b, "%s +%s", md(h.Name), offset(h.At.Sub(r.Hops[0].At)))
 		}
 		b.WriteString("\n")
+	}
+}
+
+// broken says what the proof broke on purpose, "" if nothing.
+func broken(f evidence.Fault) string {
+	switch {
+	case f.Part == "":
+		return ""
+	case f.Ended.IsZero():
+		return fmt.Sprintf("Broken on purpose: %s (pods deleted: %s), which did not come back", f.Part, strings.Join(f.Pods, ", "))
+	default:
+		return fmt.Sprintf("Broken on purpose: %s (pods deleted: %s), back after %s", f.Part, strings.Join(f.Pods, ", "), duration(f.Ended.Sub(f.Began).Seconds()))
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Live is Text for a terminal: below the lines it keeps a view of the graph,
 // redrawn in place: what runs, for how long, doing or waiting for what, and
-// how much is left.
+// how much is left. A status of several lines is shown whole.
 type Live struct {
 	text  *Text
 	show  func(engine.Event) // text, in the plan's order in a dry run
@@ -58,6 +58,7 @@ func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width,
 	if dryRun {
 		l.show = InOrder(l.text.Event)
 	}
+	l.text.progress = nil // the view shows it
 	go l.tick()
 	return l
 }
@@ -176,12 +177,18 @@ func (l *Live) view(most int) []string {
 	mark := string(spin[int(now.Sub(l.began)/(120*time.Millisecond))%len(spin)])
 	var out []string
 	for i, a := range l.running {
-		if len(out) == most-1 && len(l.running) > most {
+		if len(out) >= most-1 {
 			out = append(out, l.style.dim(fmt.Sprintf("  and %d more", len(l.running)-i)))
 			break
 		}
+		doing, more, _ := strings.Cut(a.doing, "\n")
 		out = append(out, fmt.Sprintf("%s %s %s %s", l.style.cyan(mark), l.style.bold(pad(a.step, l.text.width)),
-			l.style.dim(fmt.Sprintf("%6s", Seconds(now.Sub(a.since).Seconds()))), a.doing))
+			l.style.dim(fmt.Sprintf("%6s", Seconds(now.Sub(a.since).Seconds()))), doing))
+		for line := range strings.SplitSeq(more, "\n") {
+			if more != "" && len(out) < most-1 {
+				out = append(out, strings.Repeat(" ", l.text.width+10)+l.style.bar(line))
+			}
+		}
 	}
 	return append(out, l.bar(now)+l.next())
 }

@@ -1,6 +1,9 @@
 package ui
 
-import "os"
+import (
+	"os"
+	"strings"
+)
 
 // A Style colours text, or does not.
 type Style struct{ on bool }
@@ -41,4 +44,27 @@ func (s Style) diffLine(l string) string {
 		break
 	}
 	return l
+}
+
+// bar colours the signs of a bar: what is new, old, and wrong.
+func (s Style) bar(line string) string {
+	if !s.on {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		switch r {
+		case '█':
+			b.WriteString(s.green(string(r)))
+		case '▒':
+			b.WriteString(s.yellow(string(r)))
+		case '░', '·':
+			b.WriteString(s.dim(string(r)))
+		case '✗', '?':
+			b.WriteString(s.red(string(r)))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }

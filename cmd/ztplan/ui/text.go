@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/diff"
@@ -20,13 +21,21 @@ type Text struct {
 	last    string // the step whose differences were shown last
 	folded  bool   // whether something was left out for brevity
 
-	proofs map[string][]engine.Event // findings of a proof, shown when it ends
+	proofs   map[string][]engine.Event // findings of a proof, shown when it ends
+	progress map[string]time.Time      // when the next status of a step is shown; nil for never
 }
+
+// Without a terminal a step shows what it does after a while, and then at most
+// so often.
+const (
+	progressAfter = 2 * time.Second
+	progressEvery = 5 * time.Second
+)
 
 // NewText returns a Text that writes to w. In a dry run, differences are shown,
 // and with verbose in full; in a run only with verbose, and in brief.
 func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
-	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8, proofs: make(map[string][]engine.Event)}
+	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8, proofs: make(map[string][]engine.Event), progress: make(map[string]time.Time)}
 }
 
 // Event shows e.
@@ -59,7 +68,13 @@ func (t *Text) Event(e engine.Event) {
 			return
 		}
 		t.line(t.style.yellow("!"), e, "warning: "+e.Message)
-	case engine.ActionLog, engine.ActionStatus:
+	case engine.ActionStart:
+		if t.progress != nil {
+			t.progress[e.Step] = e.Time.Add(progressAfter)
+		}
+	case engine.ActionStatus:
+		t.status(e)
+	case engine.ActionLog:
 		if t.verbose {
 			t.line(t.style.dim("·"), e, t.style.dim(e.Message))
 		}
@@ -100,6 +115,20 @@ func (t *Text) behind(e engine.Event) string {
 		return ""
 	}
 	return ", may change after " + strings.Join(e.Needs, ", ")
+}
+
+// status shows the first line of what a step is doing, now and then.
+func (t *Text) status(e engine.Event) {
+	text, _, _ := strings.Cut(e.Message, "\n")
+	due, ok := t.progress[e.Step]
+	switch {
+	case t.verbose:
+	case !ok || e.Time.Before(due):
+		return
+	default:
+		t.progress[e.Step] = e.Time.Add(progressEvery)
+	}
+	t.line(t.style.dim("·"), e, t.style.dim(text))
 }
 
 func (t *Text) differs(e engine.Event) {

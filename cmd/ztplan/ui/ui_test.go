@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -191,4 +192,50 @@ func render(s string) string {
 		}
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// Without a terminal the status of a step is shown after a while and not too
+// often, its first line alone.
+func TestProgress(t *testing.T) {
+	var b bytes.Buffer
+	text := ui.NewText(&b, ui.Style{}, false, false)
+	began := time.Now()
+	at := func(after time.Duration, e engine.Event) {
+		e.Time, e.Step = began.Add(after), "rotation"
+		text.Event(e)
+	}
+	at(0, engine.Event{Action: engine.ActionStart})
+	for tenth := range 130 {
+		after := time.Duration(tenth) * 100 * time.Millisecond
+		at(after, engine.Event{Action: engine.ActionStatus, Message: fmt.Sprintf("after %s\n127.0.0.1:30443  ░░██", after)})
+	}
+	want := "· rotation after 2s\n· rotation after 7s\n· rotation after 12s\n"
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// A status of several lines is below the step that it belongs to, as far as
+// there is room.
+func TestLiveShowsEveryLineOfAStatus(t *testing.T) {
+	for height, want := range map[int]string{
+		24: "░░██  old 1\n                  ████  new 2\n  ─",
+		5:  "░░██  old 1\n  ─",
+	} {
+		var screen bytes.Buffer
+		l := ui.NewLive(&screen, ui.Style{}, false, false, func() (int, int) { return 80, height })
+		each([]engine.Event{
+			{Action: engine.ActionPlan, Step: "rotation"},
+			{Action: engine.ActionStart, Step: "rotation"},
+			{Action: engine.ActionStatus, Step: "rotation", Message: "secret written\n░░██  old 1\n████  new 2"},
+		}, l.Event)
+		l.Say("")
+		shown := render(screen.String())
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(shown, want) {
+			t.Errorf("with %d rows:\n%s", height, shown)
+		}
+	}
 }

@@ -41,6 +41,16 @@ func (ca *CA) Intermediate(t testing.TB, name string) *CA {
 	return sub
 }
 
+// Brief makes an intermediate that expires after a while.
+func (ca *CA) Brief(t testing.TB, name string, life time.Duration) *CA {
+	t.Helper()
+	sub := &CA{key: NewKey(t), parent: ca}
+	template := authority(name)
+	template.NotAfter = time.Now().Add(life)
+	sub.Cert = sign(t, template, sub.key, ca.Cert, ca.key)
+	return sub
+}
+
 // PEM returns the CA's certificate.
 func (ca *CA) PEM() string { return string(encode("CERTIFICATE", ca.Cert.Raw)) }
 
@@ -61,7 +71,7 @@ type Leaf struct {
 	Names      []string      // DNS names and IP addresses
 	NotBefore  time.Time     // 30 s ago by default, as Vault does
 	Lifetime   time.Duration // from NotBefore; 1 h and 30 s by default
-	Key        crypto.Signer // a new one by default
+	Key        crypto.Signer // a new ECDSA key by default
 	Bare       bool          // leave the intermediates out
 }
 

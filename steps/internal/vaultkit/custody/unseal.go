@@ -1,4 +1,4 @@
-package vaultunseal
+package custody
 
 import (
 	"context"
@@ -8,12 +8,11 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
-// answer returns what the sinks hold for a sealed Vault, or says what keeps it
-// from being of use. With custodians, it need not be enough.
-func (s *Spec) answer(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) (*custody.Answer, error) {
+// Unsealing returns what k holds for a sealed Vault, or says what keeps it from
+// being of use. With custodians, the shares in it need not be enough.
+func (k Keys) Unsealing(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) (*Answer, error) {
 	switch {
 	case !status.Initialized:
 		return nil, engine.WithHint(engine.Permanent(vaultkit.ErrNotInitialized), "let this step come after a vaultInit step")
@@ -21,55 +20,47 @@ func (s *Spec) answer(ctx context.Context, env *engine.Env, status *vaultkit.Sea
 		return nil, engine.WithHint(engine.Permanent(errors.New("vault's seal is being migrated")),
 			"finish the migration by hand: vault operator unseal -migrate")
 	}
-	answer, _, err := s.Keys.Look(ctx, env)
+	answer, _, err := k.Look(ctx, env)
 	if err != nil {
 		return nil, err
 	}
 	if answer == nil {
 		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault is sealed, and %s holds no keys", s.Keys)),
+			engine.Permanent(fmt.Errorf("vault is sealed, and %s holds no keys", k)),
 			"put the shares there, in the form of vault operator init -format=json, or unseal by hand: vault operator unseal")
 	}
 	shares := answer.Distinct()
 	switch {
 	case answer.Recovery:
 		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s holds recovery keys, which cannot unseal", s.Keys)),
+			engine.Permanent(fmt.Errorf("%s holds recovery keys, which cannot unseal", k)),
 			"these are the keys of a Vault with auto-unseal, and this one has none")
 	case len(shares) < status.T && len(answer.Sealed) == 0:
 		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s holds %d distinct shares, and %d are needed", s.Keys, len(shares), status.T)),
+			engine.Permanent(fmt.Errorf("%s holds %d distinct shares, and %d are needed", k, len(shares), status.T)),
 			"the shares of other custodians are missing: add them, or let them unseal by hand")
 	}
 	return answer, nil
 }
 
-func note(status *vaultkit.SealStatus, keys custody.Keys) string {
-	text := fmt.Sprintf("with %d of %d shares from %s", status.T, status.N, keys)
-	if status.Progress > 0 {
-		text += fmt.Sprintf("; somebody has submitted %d already", status.Progress)
-	}
-	return text
-}
-
-// unseal submits shares until Vault is unsealed. If that fails with shares in
-// the play that others had submitted, it begins once more with ours alone.
-func unseal(ctx context.Context, c *vaultkit.Client, shares []engine.Secret, keys custody.Keys) error {
+// Unseal submits shares of k until Vault is unsealed. If that fails with shares
+// in the play that others had submitted, it begins once more with ours alone.
+func (k Keys) Unseal(ctx context.Context, c *vaultkit.Client, shares []engine.Secret) error {
 	status, err := c.SealStatus(ctx)
 	if err != nil || !status.Sealed {
 		return err
 	}
 	foreign := status.Progress > 0
 	err = submit(ctx, c, status, shares)
-	if foreign && rejected(err) {
+	if foreign && Rejected(err) {
 		if status, err = c.SealStatus(ctx); err != nil || !status.Sealed {
 			return err
 		}
 		err = submit(ctx, c, status, shares)
 	}
-	if rejected(err) {
+	if Rejected(err) {
 		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("the shares in %s do not open this Vault: %w", keys, err)),
+			engine.Permanent(fmt.Errorf("the shares in %s do not open this Vault: %w", k, err)),
 			"they belong to another Vault: find those of this one; or, if its data may go, remove the release, "+
 				"delete the PersistentVolumeClaim data-vault-0, move the keys away, and run again")
 	}
@@ -98,9 +89,9 @@ func submit(ctx context.Context, c *vaultkit.Client, status *vaultkit.SealStatus
 	return errStillSealed
 }
 
-// rejected reports whether Vault refused the shares themselves. It then has
+// Rejected reports whether Vault refused the shares themselves. It then has
 // forgotten all of them.
-func rejected(err error) bool {
+func Rejected(err error) bool {
 	var e *vaultkit.Error
 	return errors.As(err, &e) && (e.Status == http.StatusBadRequest || e.Contains("invalid key") || e.Contains("cipher: message authentication failed"))
 }

@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A bug is a known fault of the real gateway, which the lab's gateway shows when
+// it is told to, and what the rotation's proof says of it.
+type bug struct {
+	name   string // as cmd/ztlab/component/gateway/adminapi has it
+	with   string // further inputs of the proof
+	fine   bool   // the proof holds with these inputs as long as the bug is off
+	broken string // the rule that does not hold
+	says   string // what is said of it, with the hop
+	hint   string
+}
+
+var bugs = []bug{
+	{
+		name:   "secret-update-never-pushed",
+		broken: `^the switch takes at most 3s$`,
+		says:   `the new certificate never reached the wire: stuck between the Secret and the gateway; hops: asked .* secret written`,
+		hint:   `apache/apisix-ingress-controller#2673`,
+	},
+	{
+		name:   "one-worker-stale",
+		broken: `^every address serves the certificate of the Secret$`,
+		says:   `showed it in \d+ of \d+ handshakes and .*: one of its workers or replicas was left behind; hops: .* first on the wire`,
+		hint:   `apache/apisix#13067`,
+	},
+	{
+		name:   "drop-connections-on-reload",
+		broken: `^connections opened before keep answering$`,
+		says:   `connection to \S+ that was opened \S+ before: .* \(\S+ (after|before) (secret written|revision counted|first on the wire|all on the wire|request \w+)\)`,
+		hint:   `closes its clients' connections`,
+	},
+	{
+		name: "404-window-after-restart=6s",
+		with: "during: {restart: gateway, maxCatchUp: 3s}, maxSwitch: 30s, maxFailures: 1000, maxLost: 100, ",
+		fine: true, broken: `^the new certificate is on the wire within 3s after gateway is back$`,
+		says: `^hops: .* restart over`,
+	},
+}
+
+// gatewayBugs proves rotations on a finished world whose gateway has known bugs,
+// one after another: the proof must fail with a message that names the hop.
+func (w *world) gatewayBugs(t *testing.T) {
+	w.writeProof("ca.pem", w.rootCertificate())
+	for _, b := range bugs {
+		w.sub(t, strings.Split(b.name, "=")[0], func(t *testing.T) {
+			if b.fine {
+				must(t, "without the bug", w.prove(b.with), 0)
+			}
+			w.show(b.name)
+			defer w.show("")
+			o := w.prove(b.with)
+			must(t, "with the bug", o, 1)
+			expectViolation(t, o, b.broken, b.says)
+			if hint := o.hint(); !strings.Contains(hint, b.hint) {
+				t.Errorf("hint %q, want it to contain %q", hint, b.hint)
+			}
+			t.Logf("%.1fs", o.wall.Seconds())
+		})
+	}
+	must(t, "when the bugs are gone", w.prove(""), 0)
+}
+
+// prove has the certificate rotate once; more are further inputs, as YAML in
+// flow style.
+func (w *world) prove(more string) *outcome {
+	w.t.Helper()
+	if !strings.Contains(more, "maxSwitch") {
+		more += "maxSwitch: 3s, "
+	}
+	w.writeProof("proof.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: proof}
+steps:
+  - id: rotation
+    uses: assertRotation
+    timeout: 1m
+    with: {%s
+      certificate: {namespace: ingress-apisix, name: hello-cert},
+      url: "https://hello.example.local",
+      service: {namespace: ingress-apisix, name: apisix-gateway, port: 443},
+      trustFile: ca.pem, settle: 20s}
+`, more))
+	return w.do(nil, "run", "proof/proof.yaml")
+}
+
+func (w *world) writeProof(name, text string) {
+	w.t.Helper()
+	dir := filepath.Join(w.work, "proof")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) rootCertificate() string {
+	w.t.Helper()
+	text, _ := w.read("pki/issuer/default")["certificate"].(string)
+	return text
+}
+
+// show switches bugs of the lab's gateway on, and the others off, and returns
+// when they are in effect.
+func (w *world) show(names string) {
+	w.t.Helper()
+	const proxy, annotation = "GatewayProxy/ingress-apisix/apisix-config", "ztlab.ztplan.dev/upstream-bugs"
+	w.merge(proxy, fmt.Sprintf(`{"metadata": {"annotations": {%q: %q}}}`, annotation, names))
+	deadline := time.Now().Add(20 * time.Second)
+	for !w.showing(names) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("the gateway does not show %q", names)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// showing asks the gateway's Admin API which bugs it shows. Which of its ports
+// that is, its pod does not say.
+func (w *world) showing(names string) bool {
+	w.look()
+	for _, c := range w.status.Components {
+		if c.Name != "gateway" {
+			continue
+		}
+		for address := range strings.SplitSeq(c.Address, ",") {
+			var state struct{ Bugs string }
+			if fetch("http://"+address+"/ztlab/state", &state) && state.Bugs == names {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fetch reads JSON from the gateway's Admin API with the plan's admin key.
+func fetch(url string, into any) bool {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("X-API-KEY", "edd1c9f034335f136f87ad84b625c8f1")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(into) == nil
+}
+
+// expectViolation fails the test unless a rule that matches broken does not hold
+// and what is said of it matches says.
+func expectViolation(t *testing.T, o *outcome, broken, says string) {
+	t.Helper()
+	rule, detail := regexp.MustCompile(broken), regexp.MustCompile(says)
+	var all []string
+	for _, e := range o.events {
+		if e.Action != engine.ActionViolated {
+			continue
+		}
+		if rule.MatchString(e.Path) && detail.MatchString(e.Message) {
+			return
+		}
+		all = append(all, e.Path+": "+e.Message)
+	}
+	t.Errorf("no violated rule matches %q with %q:\n%s", broken, says, strings.Join(all, "\n"))
+}
+
+// hint is what the failed step gave as a hint.
+func (o *outcome) hint() string {
+	for _, e := range o.events {
+		if e.Action == engine.ActionFail {
+			return e.Hint
+		}
+	}
+	return ""
+}

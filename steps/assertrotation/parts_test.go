@@ -1,0 +1,171 @@
+package assertrotation_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// A part is what runs in pods of the world: it plays the part's controller and
+// the kubelet when a pod is deleted.
+type part struct {
+	w         *world
+	namespace string
+	labels    map[string]any
+	grace     time.Duration // from the deletion of a pod until it is gone
+	start     time.Duration // from then until another one runs
+	sealed    bool          // what has started is ready only when somebody opens it
+	stuck     bool          // what has started is never ready
+	up        atomic.Bool   // it does its work
+	opened    atomic.Int64  // how often it was opened
+	changed   func(n int, up bool)
+	made      atomic.Int64
+	deleted   atomic.Int64
+	key       chan struct{}
+}
+
+// newPart makes a part with pods that are ready.
+func (w *world) newPart(namespace, name string, n int, labels ...string) *part {
+	p := &part{w: w, namespace: namespace, labels: map[string]any{}, grace: time.Second, start: 2 * time.Second, key: make(chan struct{}, 1)}
+	for i := 0; i < len(labels); i += 2 {
+		p.labels[labels[i]] = labels[i+1]
+	}
+	for i := range n {
+		p.put(p.pod(fmt.Sprintf("%s-%d", name, i), "Running", true))
+	}
+	p.up.Store(true)
+	ctx := w.ctx
+	w.client.PrependReactor("delete", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if action.GetNamespace() != namespace {
+			return false, nil, nil
+		}
+		p.deleted.Add(1)
+		w.wg.Go(func() { p.replace(ctx, action.(clienttesting.DeleteAction).GetName()) })
+		return true, nil, nil
+	})
+	return p
+}
+
+func (p *part) pod(name, phase string, ready bool) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"labels": maps.Clone(p.labels)}}}
+	u.SetAPIVersion("v1")
+	u.SetKind("Pod")
+	u.SetNamespace(p.namespace)
+	u.SetName(name)
+	u.SetUID(types.UID(fmt.Sprint("pod-", p.made.Add(1))))
+	p.condition(u, phase, ready)
+	return u
+}
+
+func (p *part) condition(u *unstructured.Unstructured, phase string, ready bool) {
+	_ = unstructured.SetNestedField(u.Object, phase, "status", "phase")
+	setCondition(u, "Ready", map[bool]string{true: "True", false: "False"}[ready], "", "")
+}
+
+func (p *part) put(u *unstructured.Unstructured) {
+	client := p.w.client.Resource(podResource).Namespace(p.namespace)
+	_, err := client.Update(context.Background(), u, metav1.UpdateOptions{})
+	if err != nil {
+		_, err = client.Create(context.Background(), u, metav1.CreateOptions{})
+	}
+	if err != nil {
+		p.w.t.Error(err)
+	}
+}
+
+// replace plays what follows the deletion of a pod.
+func (p *part) replace(ctx context.Context, name string) {
+	client := p.w.client.Resource(podResource).Namespace(p.namespace)
+	u, err := client.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		p.w.t.Error(err)
+		return
+	}
+	now := metav1.Now()
+	u = u.DeepCopy()
+	u.SetDeletionTimestamp(&now)
+	p.put(u)
+	p.turn(name, false)
+	if !pause(ctx, p.grace) {
+		return
+	}
+	if err := p.w.client.Tracker().Delete(podResource, p.namespace, name); err != nil {
+		p.w.t.Error(err)
+	}
+	next := p.pod(name, "Pending", false)
+	p.put(next)
+	if !pause(ctx, p.start) {
+		return
+	}
+	p.condition(next, "Running", !p.sealed && !p.stuck)
+	p.put(next)
+	if p.stuck {
+		return
+	}
+	if p.sealed {
+		select {
+		case <-p.key:
+		case <-ctx.Done():
+			return
+		}
+		next = next.DeepCopy()
+		p.condition(next, "Running", true)
+		p.put(next)
+	}
+	p.turn(name, true)
+}
+
+func (p *part) turn(name string, up bool) {
+	p.up.Store(up)
+	if p.changed != nil {
+		p.changed(int(name[len(name)-1]-'0'), up)
+	}
+}
+
+// open plays the unsealing.
+func (p *part) open(context.Context) error {
+	p.opened.Add(1)
+	p.key <- struct{}{}
+	return nil
+}
+
+// there returns when the part does its work; false when ctx ends before.
+func (p *part) there(ctx context.Context) bool {
+	for p != nil && !p.up.Load() {
+		if !pause(ctx, 100*time.Millisecond) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *part) names() []string {
+	list, err := p.w.client.Resource(podResource).Namespace(p.namespace).List(context.Background(), metav1.ListOptions{})
+	if err != nil {
+		p.w.t.Error(err)
+	}
+	var names []string
+	for _, u := range list.Items {
+		names = append(names, u.GetName())
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,136 @@
+package assertrotation
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// What the view of a rotation shows: for each of some addresses the newest
+// handshakes, in cells of a span each.
+const (
+	viewCells     = 24
+	viewCell      = 250 * time.Millisecond
+	viewEndpoints = 8
+)
+
+// The signs in a cell.
+const (
+	signNone   = '·' // no handshake ended
+	signOld    = '░'
+	signMixed  = '▒' // the old certificate and the new one
+	signNew    = '█'
+	signOther  = '?' // a third certificate
+	signFailed = '✗' // at least one handshake failed
+)
+
+// view says where the rotation is: a line, and below it what each address
+// shows.
+func (r *rotation) view() string {
+	lines := []string{r.status()}
+	width := 0
+	for _, s := range r.rec.series {
+		width = max(width, len(s.name))
+	}
+	for i, s := range r.rec.series {
+		if i == viewEndpoints {
+			lines = append(lines, fmt.Sprintf("and %d more addresses", len(r.rec.series)-i))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%-*s  %s  %s", width, s.name, r.bar(s), r.tally(s)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// bar draws the newest handshakes of an address, the newest on the right.
+func (r *rotation) bar(s *series) string {
+	now := r.proof.env.Now().Sub(r.began)
+	first := now - viewCells*viewCell
+	var cells [viewCells]rune
+	for i := len(s.trace.runs) - 1; i >= 0; i-- {
+		one := s.trace.runs[i]
+		if one.first < first-s.trace.limit {
+			break // what arrived before that was begun before, too
+		}
+		if at := int((one.first - first) / viewCell); one.first >= first && at < viewCells {
+			cells[at] = join(cells[at], r.sign(one.cert))
+		}
+	}
+	for i, c := range cells {
+		if c == 0 {
+			cells[i] = signNone
+		}
+	}
+	return string(cells[:])
+}
+
+func (r *rotation) sign(print string) rune {
+	switch {
+	case print == "":
+		return signFailed
+	case print == tlskit.Fingerprint(r.before.secret.leaf()):
+		return signOld
+	case r.target != nil && print == tlskit.Fingerprint(r.target):
+		return signNew
+	}
+	return signOther
+}
+
+// join puts two signs into one cell: what is worth noticing stays.
+func join(a, b rune) rune {
+	switch {
+	case a == 0 || a == b:
+		return b
+	case a == signFailed || b == signFailed:
+		return signFailed
+	case a == signOther || b == signOther:
+		return signOther
+	}
+	return signMixed
+}
+
+// tally counts what an address showed.
+func (r *rotation) tally(s *series) string {
+	var before, after, other int
+	for print, n := range s.shown {
+		switch r.sign(print) {
+		case signOld:
+			before += n
+		case signNew:
+			after += n
+		default:
+			other += n
+		}
+	}
+	text := fmt.Sprintf("old %d, new %d", before, after)
+	if other > 0 {
+		text += fmt.Sprintf(", other %d", other)
+	}
+	if s.failures > 0 {
+		text += fmt.Sprintf(", failed %d", s.failures)
+	}
+	return text
+}
+
+// A pace tells how many probes end in a second. It begins at a moment without
+// any.
+type pace struct {
+	at       time.Time
+	attempts int
+	rate     float64
+}
+
+// update takes the count in and says the rate since it was told last.
+func (p *pace) update(now time.Time, attempts int) {
+	if took := now.Sub(p.at).Seconds(); took > 0 {
+		p.rate = float64(attempts-p.attempts) / took
+	}
+	p.at, p.attempts = now, attempts
+}
+
+// remaining renders a countdown from a moment on.
+func remaining(limit time.Duration, since, now time.Time) time.Duration {
+	return max(limit-now.Sub(since), 0).Round(time.Second)
+}
