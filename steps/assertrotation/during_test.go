@@ -3,6 +3,7 @@ package assertrotation_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,24 +227,14 @@ func TestGatewaysOneAfterAnother(t *testing.T) {
 		w := newWorld(t, 2)
 		defer w.close()
 		part := w.newPart("ingress-apisix", "apisix", 2, labelsOf(gatewayPods)...)
-		down, most := 0, 0
-		turns := make(chan bool)
-		part.changed = func(_ int, up bool) { turns <- up }
-		w.wg.Go(func() {
-			for {
-				select {
-				case up := <-turns:
-					if up {
-						down--
-					} else {
-						down++
-					}
-					most = max(most, down)
-				case <-w.ctx.Done():
-					return
-				}
+		var down, most atomic.Int64
+		part.changed = func(_ int, up bool) {
+			if up {
+				down.Add(-1)
+			} else if n := down.Add(1); n > most.Load() {
+				most.Store(n)
 			}
-		})
+		}
 		s := w.newSpec()
 		s.MaxSwitch = engine.Duration(time.Minute)
 		s.During = &assertrotation.During{Restart: "gateway"}
@@ -251,8 +242,8 @@ func TestGatewaysOneAfterAnother(t *testing.T) {
 		if err != nil || r.violated() != nil {
 			t.Fatalf("error %v, violated %q", err, r.violated())
 		}
-		if part.deleted.Load() != 2 || most != 1 || len(r.records[0].Fault.Pods) != 2 {
-			t.Errorf("%d pods deleted, %d at once at the most, on record %q", part.deleted.Load(), most, r.records[0].Fault.Pods)
+		if part.deleted.Load() != 2 || most.Load() != 1 || len(r.records[0].Fault.Pods) != 2 {
+			t.Errorf("%d pods deleted, %d at once at the most, on record %q", part.deleted.Load(), most.Load(), r.records[0].Fault.Pods)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -155,17 +154,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func (p *part) names() []string {
-	list, err := p.w.client.Resource(podResource).Namespace(p.namespace).List(context.Background(), metav1.ListOptions{})
-	if err != nil {
-		p.w.t.Error(err)
-	}
-	var names []string
-	for _, u := range list.Items {
-		names = append(names, u.GetName())
-	}
-	slices.Sort(names)
-	return names
 }
