@@ -10,7 +10,7 @@ GO ?= go
 # The race detector needs a C compiler; without one the tests run without it,
 # and say so.
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
-TEST := $(GO) test $(RACE) -count=1
+TEST := $(GO) test $(RACE) -count=1 -timeout 30m
 
 .PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash faults check gen fmt vet vet-main fuzz release release-test clean
 
