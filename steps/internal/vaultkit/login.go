@@ -1,0 +1,73 @@
+package vaultkit
+
+import (
+	"fmt"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Login is how a run is let in without a token that somebody has to keep: it
+// asks the cluster for a short-lived token of a ServiceAccount and logs in to
+// Vault's Kubernetes auth method with it. A k8sAuth step makes the method, the
+// role and the ServiceAccount; until then, token is used.
+type Login struct {
+	// Mount is the path of the auth method, without "auth/" before it. The
+	// default is kubernetes.
+	Mount string `yaml:"mount"`
+	// Role of the auth method. Its tokens should be of type batch: Vault stores
+	// nothing of those, so that a run which changes nothing writes nothing.
+	Role string `yaml:"role" check:"required"`
+	// ServiceAccount that logs in. The user in the kubeconfig must be allowed to
+	// create tokens for it.
+	ServiceAccount Account `yaml:"serviceAccount"`
+	// Audience that the ServiceAccount's token is made for, and that the role
+	// wants. The default is "vault://" and the name of the ServiceAccount.
+	Audience string `yaml:"audience"`
+}
+
+// An Account names a ServiceAccount.
+type Account struct {
+	// Namespace of the ServiceAccount.
+	Namespace string `yaml:"namespace" check:"required"`
+	// Name of the ServiceAccount.
+	Name string `yaml:"name" check:"required"`
+}
+
+func (l *Login) validate(p *engine.Problems, field string) {
+	if l == nil {
+		return
+	}
+	ValidatePath(p, field+".mount", l.At())
+	ValidateName(p, field+".role", "a role", l.Role)
+}
+
+// At is the path of the auth method, with the default filled in.
+func (l *Login) At() string {
+	if l.Mount == "" {
+		return "kubernetes"
+	}
+	return l.Mount
+}
+
+// For is the audience, with the default filled in.
+func (l *Login) For() string {
+	if l.Audience == "" {
+		return "vault://" + l.ServiceAccount.Name
+	}
+	return l.Audience
+}
+
+// Makes reports whether a role of an auth method is the one that l logs in to.
+func (l *Login) Makes(mount, role string) bool { return l != nil && l.At() == mount && l.Role == role }
+
+// String names the login in messages.
+func (l *Login) String() string { return fmt.Sprintf("the login (role %s of auth/%s)", l.Role, l.At()) }
+
+// path is where one logs in.
+func (l *Login) path() string { return "auth/" + l.At() + "/login" }
+
+// Regenerate is how to get a root token again after it was revoked
+// (developer.hashicorp.com/vault/docs/troubleshoot/generate-root-token).
+const Regenerate = "make one with the key shares (vault operator generate-root -init, then vault operator generate-root once for each share, " +
+	"then vault operator generate-root -decode), give it to the run as root_token in the key file or as connections.vault.token, " +
+	"and run again; with rootToken: revoke it is revoked again at the end"
