@@ -33,6 +33,9 @@ type revocation struct {
 	Spec `yaml:",inline"`
 }
 
+// Inputs returns the inputs, which are those of the step that asks.
+func (r *revocation) Inputs() *Spec { return &r.Spec }
+
 // Inspect asks Vault about every root token that a sink holds. With none there
 // is nothing to ask.
 func (r *revocation) Inspect(ctx context.Context, env *engine.Env) (struct{}, []engine.Edit, error) {

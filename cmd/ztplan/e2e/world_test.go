@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,8 @@ type world struct {
 	home          string // its HOME: journal and cache
 	status        labStatus
 	clients       clients
+	root          string   // a root token that the tests made with the shares
+	args          []string // of every run and status
 }
 
 type labStatus struct {
@@ -107,6 +110,7 @@ func (w *world) up(more ...string) {
 func (w *world) fresh() {
 	w.t.Helper()
 	w.lab("down")
+	w.root = ""
 	if err := os.RemoveAll(filepath.Join(w.dir, "secrets")); err != nil {
 		w.t.Fatal(err)
 	}
@@ -255,13 +259,13 @@ const planFile = "plans/lab.yaml"
 
 // run, dryRun and check leave out the assertion that triggers a renewal.
 func (w *world) run(more ...string) *outcome {
-	return w.do(nil, append([]string{"run", planFile, "--skip", "rotation,site-after"}, more...)...)
+	return w.do(nil, slices.Concat([]string{"run", planFile, "--skip", "rotation,site-after"}, w.args, more)...)
 }
 
 func (w *world) dryRun() *outcome { return w.do(nil, "run", planFile, "--dry-run") }
 
 func (w *world) check(more ...string) *outcome {
-	return w.do(nil, append([]string{"status", planFile, "--skip", "rotation,site-after"}, more...)...)
+	return w.do(nil, slices.Concat([]string{"status", planFile, "--skip", "rotation,site-after"}, w.args, more)...)
 }
 
 // must fails the test unless the invocation ended with code.

@@ -3,8 +3,6 @@ package lint
 import (
 	"slices"
 	"strings"
-
-	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
 // issuerMatches: what an issuer's manifest names must be what the plan makes.
@@ -66,12 +64,16 @@ func audience(f *facts) []Finding {
 // plainKeys: unseal keys in the clear are for labs.
 func plainKeys(f *facts) []Finding {
 	var out []Finding
-	for _, s := range f.plan.Steps {
-		spec, _ := s.Draft()
-		if init, ok := spec.(*vaultinit.Spec); ok && !init.Keys.File.IsZero() {
-			out = append(out, at(s, "keys", Warning, "plain-keys", "keep the shares apart: one custodian each, or auto-unseal",
-				"whoever reads the file owns the CA", "the unseal keys and the root token are kept together, in the clear, in %s", init.Keys.File))
+	for _, init := range f.inits {
+		if init.spec.Keys.File.IsZero() {
+			continue
 		}
+		what := "the unseal keys and the root token are kept together"
+		if init.spec.RootToken == "revoke" {
+			what = "the unseal keys are kept together"
+		}
+		out = append(out, at(init.step, "keys", Warning, "plain-keys", "keep the shares apart: one custodian each, or auto-unseal",
+			"whoever reads the file owns the CA", "%s, in the clear, in %s", what, init.spec.Keys.File))
 	}
 	return out
 }

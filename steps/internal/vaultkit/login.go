@@ -57,6 +57,11 @@ func (l *Login) For() string {
 	return l.Audience
 }
 
+// Who is the role that l logs in to, and the ServiceAccount that does.
+func (l *Login) Who() (role, namespace, account string) {
+	return l.Role, l.ServiceAccount.Namespace, l.ServiceAccount.Name
+}
+
 // Makes reports whether a role of an auth method is the one that l logs in to.
 func (l *Login) Makes(mount, role string) bool { return l != nil && l.At() == mount && l.Role == role }
 
