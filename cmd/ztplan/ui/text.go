@@ -18,13 +18,15 @@ type Text struct {
 	dryRun  bool
 	width   int // of the longest step id
 
-	proofs map[string][]engine.Event // findings of a proof, shown when it ends
+	proofs   map[string][]engine.Event // findings of a proof, shown when it ends
+	applying map[string]bool           // by step: an edit is being applied
 }
 
 // NewText returns a Text that writes to w. In a dry run, differences are shown
 // in full; in a run only with verbose.
 func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
-	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8, proofs: make(map[string][]engine.Event)}
+	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8,
+		proofs: make(map[string][]engine.Event), applying: make(map[string]bool)}
 }
 
 // Event shows e.
@@ -35,10 +37,12 @@ func (t *Text) Event(e engine.Event) {
 	case engine.ActionDiffers:
 		t.differs(e)
 	case engine.ActionApply:
+		t.applying[e.Step] = true
 		if t.verbose {
 			t.line("…", e, "applying "+e.Path)
 		}
 	case engine.ActionApplied:
+		delete(t.applying, e.Step)
 		t.line(t.style.green("+"), e, fmt.Sprintf("%s %s", e.Path, t.style.dim("("+Seconds(e.Seconds)+")")))
 	case engine.ActionUnknown:
 		t.line(t.style.yellow("?"), e, fmt.Sprintf("%s: cut off, whether it took effect is not known: %s", e.Path, e.Error))
@@ -57,6 +61,8 @@ func (t *Text) Event(e engine.Event) {
 		if t.verbose {
 			t.line(t.style.dim("·"), e, t.style.dim(e.Message))
 		}
+	case engine.ActionEvidence:
+		t.denied(e)
 	case engine.ActionFinding, engine.ActionViolated:
 		t.proofs[e.Step] = append(t.proofs[e.Step], e)
 	case engine.ActionUnchanged, engine.ActionChanged:
@@ -93,6 +99,15 @@ func (t *Text) differs(e engine.Event) {
 	}
 	t.line(t.style.yellow("~"), e, text)
 	t.lines(diff.Lines(e.Have, e.Want))
+}
+
+// denied shows what was refused, as an edit needs it to be. Proofs have their
+// findings for that, and other records are for the evidence.
+func (t *Text) denied(e engine.Event) {
+	d, _ := e.Data.(map[string]any)
+	if e.Name == "denial" && d["refused"] == true && t.applying[e.Step] {
+		t.line(t.style.green("✓"), e, fmt.Sprintf("refused: %v%s", d["what"], t.style.dim(fmt.Sprintf(": %v", d["answer"]))))
+	}
 }
 
 func (t *Text) fail(e engine.Event) {
