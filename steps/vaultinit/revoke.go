@@ -36,36 +36,48 @@ type revocation struct {
 // Inputs returns the inputs, which are those of the step that asks.
 func (r *revocation) Inputs() *Spec { return &r.Spec }
 
-// Inspect asks Vault about every root token that a sink holds. With none there
-// is nothing to ask.
+// Inspect asks Vault about every root token that a sink holds, and about the one
+// that Vault said in this run. With none there is nothing to ask.
 func (r *revocation) Inspect(ctx context.Context, env *engine.Env) (struct{}, []engine.Edit, error) {
 	none := struct{}{}
 	_, sinks, err := r.Keys.Look(ctx, env)
 	if err != nil {
 		return none, nil, err
 	}
-	var edits []engine.Edit
+	said, err := r.learned(ctx, env)
+	if err != nil {
+		return none, nil, err
+	}
+	var revoked, forgotten []engine.Edit
 	known := make(map[string]*rootToken)
+	ask := func(token engine.Secret) (*rootToken, error) {
+		root := known[token.Reveal()]
+		if root != nil {
+			return root, nil
+		}
+		root, err := r.ask(ctx, env, token)
+		if err == nil && root.alive != nil {
+			revoked = append(revoked, r.revoke(env, root, len(revoked)+1))
+		}
+		known[token.Reveal()] = root
+		return root, err
+	}
 	for _, h := range sinks {
 		if h.Answer == nil || h.Answer.RootToken.IsZero() {
 			continue
 		}
-		text := h.Answer.RootToken.Reveal()
-		if known[text] == nil {
-			if known[text], err = r.ask(ctx, env, h.Answer.RootToken); err != nil {
-				return none, nil, err
-			}
-			if known[text].alive != nil {
-				edits = append(edits, r.revoke(env, known[text], len(known)))
-			}
+		root, err := ask(h.Answer.RootToken)
+		if err != nil {
+			return none, nil, err
+		}
+		forgotten = append(forgotten, r.forget(env, h, root))
+	}
+	if token := said.get(); !token.IsZero() {
+		if _, err := ask(token); err != nil {
+			return none, nil, err
 		}
 	}
-	for _, h := range sinks {
-		if h.Answer != nil && known[h.Answer.RootToken.Reveal()] != nil {
-			edits = append(edits, r.forget(env, h, known[h.Answer.RootToken.Reveal()]))
-		}
-	}
-	return none, edits, nil
+	return none, slices.Concat(revoked, forgotten), nil
 }
 
 // A rootToken is a token that a sink holds, and a client that uses it.

@@ -174,6 +174,47 @@ func TestRevocationAnswerLost(t *testing.T) {
 	}
 }
 
+// The token that Vault said in this run is ended, too, when no sink shows it.
+func TestRevokesWhatNoSinkShows(t *testing.T) {
+	e := newEnd(t)
+	fresh := vaulttest.Start(t)
+	e.vault, e.file = fresh, filepath.Join(t.TempDir(), "keys.json")
+	e.proxy = vaulttest.NewProxy(t, fresh.Address)
+	init := newSpec(e.proxy.Address, e.file)
+	init.Shares, init.Threshold = 1, 1
+	_, edits, err := init.Inspect(t.Context(), e.env)
+	if err == nil {
+		err = vaulttest.ApplyAll(t, edits)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(e.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := custody.Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh.Token, fresh.Shares = a.RootToken.Reveal(), []string{a.Shares[0].Reveal()}
+	if err := fresh.Unseal(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, e.file, 0o600, strings.Replace(string(text), fresh.Token, "", 1))
+	e.login = fresh.NewLogin(t, labtest.Env(t))
+	e.login.MakeAll()
+	if diff := cmp.Diff(both[:1], vaulttest.Show(e.inspect(t))); diff != "" {
+		t.Fatal(diff)
+	}
+	if err := vaulttest.ApplyAll(t, e.inspect(t)); err != nil {
+		t.Fatal(err)
+	}
+	if edits := e.inspect(t); !e.dead(t) || len(edits) > 0 {
+		t.Errorf("dead: %v, still differs: %v", e.dead(t), vaulttest.Show(edits))
+	}
+}
+
 // Nobody is locked out: without a login that can take its place, the token stays.
 func TestKeepsTheTokenThatNothingReplaces(t *testing.T) {
 	e := newEnd(t)

@@ -26,7 +26,7 @@
 //
 // With rootToken: revoke the plan gets one more step, ID.rootToken, which runs
 // when every other step is done and none has failed. It asks Vault about the
-// root token that a sink holds. One that works is revoked: first the login of
+// root token that a sink holds, or that Vault said in this run. One that works is revoked: first the login of
 // the connection is tried, and that its policies exist, so that nobody is locked
 // out; then the token revokes itself; then Vault has to answer 403 to it, which
 // goes on record as a denial. Only then it is taken out of the sinks, each at
@@ -238,6 +238,10 @@ func (s *Spec) initialise(env *engine.Env, c *vaultkit.Client, seal string, held
 					return err
 				}
 			}
+			learned, err := s.learned(ctx, env)
+			if err != nil {
+				return err
+			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -249,6 +253,7 @@ func (s *Spec) initialise(env *engine.Env, c *vaultkit.Client, seal string, held
 			}
 			answer := custody.NewAnswer(said, s.Shares, s.Threshold)
 			env.Conceal(answer.Secrets()...)
+			learned.set(answer.RootToken)
 			return s.keep(ctx, env, answer, sinks)
 		},
 	}, nil

@@ -74,5 +74,5 @@ func (l *Login) path() string { return "auth/" + l.At() + "/login" }
 // Regenerate is how to get a root token again after it was revoked
 // (developer.hashicorp.com/vault/docs/troubleshoot/generate-root-token).
 const Regenerate = "make one with the key shares (vault operator generate-root -init, then vault operator generate-root once for each share, " +
-	"then vault operator generate-root -decode), give it to the run as root_token in the key file or as connections.vault.token, " +
-	"and run again; with rootToken: revoke it is revoked again at the end"
+	"then vault operator generate-root -decode), put it into the key file as root_token and run again: with rootToken: revoke it is revoked at the end; " +
+	"or give it as connections.vault.token and revoke it yourself"
