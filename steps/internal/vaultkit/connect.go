@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -31,7 +34,7 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error
 	case errors.Is(err, errNotYet):
 		env.Logf("%v; the token bootstraps", err)
 		return c.withToken(ctx, env)
-	case isStatus(err, 403) && !c.Token.IsZero():
+	case (isStatus(err, http.StatusForbidden) || apierrors.IsForbidden(err)) && !c.Token.IsZero():
 		return c.despite(ctx, env, door, err)
 	}
 	return nil, err
@@ -75,8 +78,9 @@ func (c Connection) withToken(ctx context.Context, env *engine.Env) (*Client, er
 	return client, nil
 }
 
-// despite uses the token although Vault refused the login, and says so unless
-// there is just no auth method yet: Vault answers both with the same 403.
+// despite uses the token although the login was refused, by Vault or by the API
+// server, and says so unless there is just no auth method yet: Vault answers that
+// with the same 403.
 func (c Connection) despite(ctx context.Context, env *engine.Env, door *door, refused error) (*Client, error) {
 	client, err := c.withToken(ctx, env)
 	if err != nil {
@@ -86,7 +90,7 @@ func (c Connection) despite(ctx context.Context, env *engine.Env, door *door, re
 	if err != nil {
 		return nil, errors.Join(refused, err)
 	}
-	if mounts[c.Login.At()+"/"] != nil {
+	if apierrors.IsForbidden(refused) || mounts[c.Login.At()+"/"] != nil {
 		door.warn(env, "%v; the token given to bootstrap is used instead", refused)
 	}
 	return client, nil

@@ -120,6 +120,9 @@ func (d *door) open(ctx context.Context, env *engine.Env) (pass, error) {
 	if apierrors.IsNotFound(err) {
 		return pass{}, fmt.Errorf("%s %w: ServiceAccount %s/%s does not exist", d.login, errNotYet, a.Namespace, a.Name)
 	}
+	if apierrors.IsForbidden(err) {
+		err = engine.WithHint(err, fmt.Sprintf("give the user in the kubeconfig the permission to request tokens: create on serviceaccounts/token in namespace %s, for %s", a.Namespace, a.Name))
+	}
 	if err != nil {
 		return pass{}, fmt.Errorf("%s: %w", d.login, err)
 	}

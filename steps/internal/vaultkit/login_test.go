@@ -259,6 +259,21 @@ func TestLoginRefused(t *testing.T) {
 	vaulttest.WantPermanent(t, err, "the login (role admin of auth/"+v.login.Mount+")", "generate-root -init")
 }
 
+// A user who may not request tokens is let in by the token, with a warning, and
+// without one told which permission is missing.
+func TestMayNotRequestTokens(t *testing.T) {
+	v := newVisit(t)
+	v.login.MakeAll()
+	v.env.Cluster.Kubeconfig = v.login.Stranger()
+	v.wantPolicies("root")
+	if len(v.warns) != 1 || !strings.Contains(v.warns[0], "is used instead") {
+		t.Errorf("warned: %q", v.warns)
+	}
+	v.conn.Token = engine.Secret{}
+	_, err := v.policies()
+	vaulttest.WantPermanent(t, err, `cannot create resource "serviceaccounts/token"`, "the permission to request tokens")
+}
+
 // The token that bootstraps is dead: the step that makes the login still looks.
 func TestBootstrapWithADeadToken(t *testing.T) {
 	v := newVisit(t)

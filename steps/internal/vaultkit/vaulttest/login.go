@@ -3,6 +3,7 @@ package vaulttest
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -10,6 +11,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -103,6 +106,26 @@ func (l *Login) MakeRole(tokenType string, ttl int) {
 		"bound_service_account_names": l.ServiceAccount.Name, "bound_service_account_namespaces": l.ServiceAccount.Namespace,
 		"audience": l.Audience, "token_policies": l.Mount, "token_ttl": ttl, "token_type": tokenType,
 	})
+}
+
+// Stranger returns a kubeconfig for the ServiceAccount that logs in: it may not
+// request tokens, not even for itself.
+func (l *Login) Stranger() string {
+	l.t.Helper()
+	token, err := l.client.CoreV1().ServiceAccounts(l.ServiceAccount.Namespace).CreateToken(l.writes(), l.ServiceAccount.Name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["lab"] = &clientcmdapi.Cluster{Server: l.host, CertificateAuthorityData: l.ca}
+	config.AuthInfos["lab"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	config.Contexts["lab"] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: "lab"}
+	config.CurrentContext = "lab"
+	file := filepath.Join(l.t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		l.t.Fatal(err)
+	}
+	return file
 }
 
 // MakeAll makes everything, with batch tokens that live for five minutes.
