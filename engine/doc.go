@@ -27,6 +27,18 @@
 // edit being applied or a proof being run. A step that writes while it looks
 // fails on its first try, on every machine.
 //
+// # Closing steps
+//
+// Some things may only be done when everything else has gone well: taking away
+// the credential that the plan was bootstrapped with. No plan can say that by
+// its needs without naming every other step, and would be wrong again with the
+// next step that is added. So a spec can be a [Closer]: it asks for a step of
+// its own, which needs every other step of the plan. Reading the plan makes it,
+// with the id of the asking step and the deciding input ("init.rootToken"); no
+// step can refer to it. From there on it is a step like any other: it is in the
+// graph, in the dry run, in the journal and in the evidence, it looks before it
+// writes, and it is skipped when anything that it needs has failed.
+//
 // # Errors
 //
 // An error that another look cannot cure wraps [ErrPermanent]. Everything else

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,10 @@ func graphText(w io.Writer, p *plan.Plan) error {
 				continue
 			}
 			line := fmt.Sprintf("%2d  %-*s  %-*s", l, width, s.ID, kinds, s.Kind.Name)
-			if len(s.Needs) > 0 {
+			switch {
+			case s.Closes != "":
+				line += "  ← every step of the plan"
+			case len(s.Needs) > 0:
 				line += "  ← " + strings.Join(s.Needs, ", ")
 			}
 			if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
@@ -63,6 +67,21 @@ func graphText(w io.Writer, p *plan.Plan) error {
 		}
 	}
 	return nil
+}
+
+// drawn returns the needs of a step that a picture shows. A closing step needs
+// every other step: those that nothing else needs say the same.
+func drawn(p *plan.Plan, s *plan.Step) []string {
+	if s.Closes == "" {
+		return s.Needs
+	}
+	needed := make(map[string]bool)
+	for _, other := range p.Steps {
+		for _, n := range other.Needs {
+			needed[n] = needed[n] || other.Closes == ""
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(s.Needs), func(n string) bool { return needed[n] })
 }
 
 func graphDOT(w io.Writer, p *plan.Plan) error {
@@ -76,7 +95,7 @@ func graphDOT(w io.Writer, p *plan.Plan) error {
 		fmt.Fprintf(&b, "  %q [label=%q%s];\n", s.ID, s.ID+"\n"+s.Kind.Name, shape)
 	}
 	for _, s := range p.Steps {
-		for _, n := range s.Needs {
+		for _, n := range drawn(p, s) {
 			fmt.Fprintf(&b, "  %q -> %q;\n", n, s.ID)
 		}
 	}
@@ -98,7 +117,7 @@ func graphMermaid(w io.Writer, p *plan.Plan) error {
 		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, s.ID, s.Kind.Name, closing)
 	}
 	for _, s := range p.Steps {
-		for _, n := range s.Needs {
+		for _, n := range drawn(p, s) {
 			fmt.Fprintf(&b, "  %s --> %s\n", name[n], name[s.ID])
 		}
 	}

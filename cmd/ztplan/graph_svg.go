@@ -42,7 +42,7 @@ func graphSVG(w io.Writer, p *plan.Plan) error {
 `, width, height, width, height, html.EscapeString(p.Name))
 	for _, s := range p.Steps {
 		to := at[s.ID]
-		for _, n := range s.Needs {
+		for _, n := range drawn(p, s) {
 			from := at[n]
 			x1, y1, x2, y2 := from.x+boxW, from.y+boxH/2, to.x, to.y+boxH/2
 			fmt.Fprintf(&b, `<path class="edge" marker-end="url(#head)" d="M%d %dC%d %d %d %d %d %d"/>`+"\n",

@@ -52,6 +52,14 @@
 // its when, for --skip or for --only, has no outputs: steps that refer to its
 // outputs do not run either, and steps that only need it do.
 //
+// # Closing steps
+//
+// A kind may ask for a step that runs when all others are done
+// ([engine.Closer]). It has the id of the step that asks and of the input that
+// decides it, "init.rootToken", the inputs and the condition of that step, and
+// needs every step that the plan writes. --skip and --only take its id;
+// references and needs do not. Closing steps do not wait for each other.
+//
 // # Connections
 //
 // connections.kubernetes names the cluster. connections.vault is merged into

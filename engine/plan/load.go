@@ -90,6 +90,7 @@ type loader struct {
 	envelopes []envelope // one per step
 	compared  int        // ids of steps, for suggestions
 	reached   []int      // by step: the step that has an edge to it, plus one
+	closers   []closer   // in the order of the file
 }
 
 // An envelope is a step as written.
@@ -213,6 +214,7 @@ func (l *loader) document(root *yaml.Node) {
 	for i, s := range l.plan.Steps {
 		l.step(s, &l.envelopes[i])
 	}
+	l.close()
 	l.graph()
 }
 
@@ -381,7 +383,8 @@ func (l *loader) step(s *Step, e *envelope) {
 	}
 	l.policy(s, e, subject)
 	s.with = l.withConnections(s, e.with)
-	s.decode(d)
+	spec := s.decode(d)
+	l.closing(s, e, spec, d.pending)
 }
 
 // scan looks at the references in inputs whose types are not known.

@@ -27,7 +27,7 @@ type Plan struct {
 
 	Connections Connections
 
-	Steps []*Step // in the order of the file
+	Steps []*Step // in the order of the file, then the closing steps
 
 	src       *source
 	byID      map[string]*Step
@@ -58,6 +58,10 @@ type Step struct {
 
 	Policy engine.Policy
 	When   *Condition // nil means always
+
+	// Closes is the id of the step that asked for this one; it is empty for a
+	// step that the plan writes. See [engine.Closer].
+	Closes string
 
 	Position Position   // of the step in the plan
 	Node     *yaml.Node // the step as written

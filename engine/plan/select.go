@@ -23,7 +23,8 @@ func (s *Selection) Includes(id string) bool {
 // Select chooses steps by id. If only is not empty, those steps and everything
 // that they need run; steps in skip do not. A step that refers to an output of
 // a step that does not run cannot run either; a step that only needs it, can.
-// The same holds for steps whose when is known to be false.
+// The same holds for steps whose when is known to be false, and a closing step
+// does not run without the step that asked for it.
 //
 // The error is a *[Problems] that names ids that do not exist.
 func (p *Plan) Select(only, skip []string) (*Selection, error) {
@@ -64,6 +65,10 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 	for _, i := range p.graph.Order() {
 		s := p.Steps[i]
 		if sel.Left[s.ID] != "" {
+			continue
+		}
+		if sel.Left[s.Closes] != "" {
+			sel.Left[s.ID] = fmt.Sprintf("belongs to %s, and %s is left out", s.Closes, s.Closes)
 			continue
 		}
 		if r := slices.IndexFunc(s.Refs, func(r Ref) bool { return sel.Left[r.Step] != "" }); r >= 0 {

@@ -21,6 +21,14 @@
 // later) uses the token of the pod that it runs in, and reads it anew. So the
 // step writes none, and one that it finds is a difference.
 //
+// # The login of the plan itself
+//
+// A role may be the one that connections.vault.login names. The step that makes
+// it uses the token that bootstraps, as long as there is one that works; all
+// others use the login. So the login needs no right to change its own policies
+// or role, which would make it as good as root. Once the root token is revoked,
+// the step only looks; a change needs another root token.
+//
 // # Token requests
 //
 // cert-manager logs in with a token that it requests for the ServiceAccount of
@@ -36,6 +44,7 @@
 package k8sauth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -133,6 +142,10 @@ type Role struct {
 	// TokenMaxTTL is how long a token can be renewed. The default is tokenTTL:
 	// not at all.
 	TokenMaxTTL engine.Duration `yaml:"tokenMaxTTL"`
+	// TokenType is the type of the tokens. Vault stores nothing of a batch token:
+	// it cannot be renewed or revoked and just expires, and a login writes
+	// nothing. The default is default: what the mount is tuned to, service.
+	TokenType string `yaml:"tokenType" check:"oneof=default|service|batch"`
 }
 
 // A ServiceAccount is the identity that logs in to Vault.
@@ -268,7 +281,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if s.ServiceAccount != nil {
 		out.ServiceAccount, out.Namespace = s.ServiceAccount.Name, s.ServiceAccount.Namespace
 	}
-	c, err := vaultkit.Connect(ctx, env, s.Vault)
+	c, err := s.connect(ctx, env)
 	if err != nil {
 		return out, nil, err
 	}
@@ -290,6 +303,15 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		edits = append(edits, more...)
 	}
 	return out, edits, nil
+}
+
+// connect uses the token that bootstraps for the step that makes the login of
+// the connection: the login's own policies need not, and should not, cover that.
+func (s *Spec) connect(ctx context.Context, env *engine.Env) (*vaultkit.Client, error) {
+	if slices.ContainsFunc(s.Roles, func(r Role) bool { return s.Vault.Login.Makes(s.Mount, r.Name) }) {
+		return vaultkit.Bootstrap(ctx, env, s.Vault)
+	}
+	return vaultkit.Connect(ctx, env, s.Vault)
 }
 
 func (s *Spec) inspectConfig(ctx context.Context, c *vaultkit.Client, mounted bool) ([]engine.Edit, error) {
@@ -386,9 +408,9 @@ func (s *Spec) roleFields(r Role, have map[string]any) []vaultkit.Field {
 		{Name: "token_no_default_policy", Want: false, Quiet: true},
 		{Name: "token_num_uses", Want: 0, Quiet: true},
 		{Name: "token_period", Want: engine.Duration(0), Quiet: true},
-		{Name: "token_type", Want: "default", Quiet: true},
+		{Name: "token_type", Want: cmp.Or(r.TokenType, "default"), Quiet: r.TokenType == ""},
 	} {
-		if _, reported := have[f.Name]; reported {
+		if _, reported := have[f.Name]; reported || !f.Quiet {
 			fields = append(fields, f)
 		}
 	}

@@ -49,6 +49,10 @@ func (s *Spec) initialise(env *engine.Env, c *vaultkit.Client, seal string, held
 
 // ask initialises Vault and stores what it says.
 func (s *Spec) ask(ctx context.Context, env *engine.Env, c *vaultkit.Client, seal string, lock *custody.Lock, sinks []custody.Holding) error {
+	learned, err := s.learned(ctx, env)
+	if err != nil {
+		return err
+	}
 	pending := s.Keys.Pending(env)
 	if err := pending.Begin(env, c.Where()); err != nil {
 		// It only explains; where a sink is elsewhere, the directory may be read-only.
@@ -70,6 +74,7 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, c *vaultkit.Client, sea
 		return engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault is initialised, and its keys were not stored, since they are not encrypted: %w", err)), startOver)
 	}
+	learned.set(answer.RootToken)
 	if err := s.keep(ctx, env, answer, sinks); err != nil {
 		return err
 	}

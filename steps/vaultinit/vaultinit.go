@@ -62,6 +62,26 @@
 // output is empty. Other custodians than those in the document are refused: the
 // shares do not change by themselves.
 //
+// # The end of the root token
+//
+// With rootToken: revoke the plan gets one more step, ID.rootToken, which runs
+// when every other step is done and none has failed. It asks Vault about the
+// root token that a sink holds, or that Vault said in this run. One that works
+// is revoked: first the login of the connection is tried, and that its policies
+// exist, so that nobody is locked out; then the token revokes itself; then Vault
+// has to answer 403 to it, which goes on record as a denial. Only then it is
+// taken out of the sinks, each at once, everything else in them untouched. A run
+// that was cut off in between leaves a dead token in a sink; the next one finds
+// that out and takes it away.
+//
+// Revoking a token also revokes what it made with a lease, and the tokens it
+// made. The kinds of ztplan make neither with it.
+//
+// A root token is needed again for what the login may not do, such as changing
+// its own policies. Whoever holds enough shares makes one (vault operator
+// generate-root) and puts it into the key file as root_token: the next run uses
+// it for the step that makes the login, and revokes it at its end.
+//
 // # What it refuses
 //
 //   - Initialised, and no sink has the keys: they are elsewhere, or the volume
@@ -88,15 +108,19 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
+const name = "vaultInit"
+
 // Kind is vaultInit.
-var Kind = engine.NewKind("vaultInit", engine.DefaultPolicy(), func() *Spec {
-	return &Spec{Vault: vaultkit.DefaultServer(), Shares: 5, Threshold: 3}
-})
+var Kind = engine.NewKind(name, engine.DefaultPolicy(), newSpec)
+
+func newSpec() *Spec {
+	return &Spec{Vault: vaultkit.Entrance{Server: vaultkit.DefaultServer()}, Shares: 5, Threshold: 3, RootToken: keep}
+}
 
 // Spec is how a plan wants Vault to be initialised.
 type Spec struct {
 	// Vault is where Vault is. Usually given once, in the plan's connections.
-	Vault vaultkit.Server `yaml:"vault"`
+	Vault vaultkit.Entrance `yaml:"vault"`
 	// Shares is the number of shares that the unseal key is split into. When
 	// Vault unseals itself (auto-unseal), it counts the shares of the recovery
 	// key.
@@ -105,12 +129,17 @@ type Spec struct {
 	Threshold int `yaml:"threshold" check:"min=1,max=255"`
 	// Keys says where the shares and the root token are kept.
 	Keys custody.Keys `yaml:"keys"`
+	// RootToken says what becomes of the root token: keep leaves it in the sinks;
+	// revoke revokes it when every other step of the plan is done, proves that
+	// Vault refuses it, and takes it out of the sinks. That needs vault.login:
+	// later runs are let in by it.
+	RootToken string `yaml:"rootToken" check:"oneof=keep|revoke"`
 }
 
 // Outputs are what later steps need.
 type Outputs struct {
-	// RootToken may do everything. It is empty if it was removed from the sink, or
-	// if it is encrypted and this run cannot decrypt it.
+	// RootToken may do everything. It is empty when it was revoked or removed from
+	// the sink, or if it is encrypted and this run cannot decrypt it.
 	RootToken engine.Secret `yaml:"rootToken"`
 	// Keys names the sinks that hold the shares, for a reader.
 	Keys string `yaml:"keys"`
@@ -131,6 +160,9 @@ func (s *Spec) Validate(p *engine.Problems) {
 			Hint:    fmt.Sprintf("set shares: %d, or name one custodian for each share", n),
 		})
 	}
+	if s.RootToken == revoke {
+		s.validateRevoke(p)
+	}
 	switch {
 	case s.Threshold > s.Shares:
 		p.Add("threshold", "%d shares cannot be had of %d", s.Threshold, s.Shares)
@@ -146,7 +178,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 // Inspect compares Vault and the sinks with s.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
 	out := Outputs{Keys: s.Keys.String(), Shares: s.Shares, Threshold: s.Threshold}
-	c, err := vaultkit.ConnectServer(ctx, env, s.Vault)
+	c, err := vaultkit.ConnectServer(ctx, env, s.Vault.Server)
 	if err != nil {
 		return out, nil, err
 	}

@@ -53,6 +53,8 @@ type apiRequest struct {
 	UserAgent  string `json:"userAgent"`
 	Stage      string `json:"stage"`
 	ObjectRef  struct {
+		Namespace   string `json:"namespace"`
+		Name        string `json:"name"`
 		Resource    string `json:"resource"`
 		Subresource string `json:"subresource"`
 		APIGroup    string `json:"apiGroup"`
@@ -64,8 +66,9 @@ type apiRequest struct {
 
 // mutating reports whether the request could have changed something. It is
 // written apart from the guard in ztplan that it tests, and knows no more than
-// the documented exceptions: dry runs of the server, reviews of access, and
-// port-forwards.
+// the documented exceptions: dry runs of the server, reviews of access,
+// port-forwards, and a token for the one ServiceAccount that the plan logs in
+// with, of which the server keeps nothing.
 func (r apiRequest) mutating() bool {
 	switch r.Verb {
 	case "get", "list", "watch":
@@ -77,18 +80,28 @@ func (r apiRequest) mutating() bool {
 	if r.ObjectRef.APIGroup == "authorization.k8s.io" && strings.HasSuffix(r.ObjectRef.Resource, "accessreviews") {
 		return false
 	}
-	return r.ObjectRef.Subresource != "portforward"
+	return r.ObjectRef.Subresource != "portforward" && !r.forLogin()
+}
+
+// forLogin reports whether the request asks for a token to log in with.
+func (r apiRequest) forLogin() bool {
+	o := r.ObjectRef
+	return r.Verb == "create" && o.Resource == "serviceaccounts" && o.Subresource == "token" && o.Namespace == "vault" && o.Name == "ztplan"
 }
 
 // A traffic is what ztplan asked for while it was recorded.
 type traffic struct {
 	api, vault int      // requests
+	tokens     int      // of the ServiceAccount that logs in
+	logins     int      // of the plan itself
 	writes     []string // those that could have changed something
 }
 
 // record returns what ztplan asked the API server and Vault for during f.
 // Vault's device knows no user agent: every request counts but those of
-// cert-manager, whose own login it is known by.
+// cert-manager, whose own login it is known by. A login is known by the answer:
+// one of the plan counts as a write unless its token is one that Vault does not
+// store.
 func (w *world) record(vaultLog string, f func()) traffic {
 	w.t.Helper()
 	var got traffic
@@ -111,6 +124,9 @@ func (w *world) record(vaultLog string, f func()) traffic {
 			continue
 		}
 		got.api++
+		if r.forLogin() {
+			got.tokens++
+		}
 		if r.mutating() {
 			got.writes = append(got.writes, fmt.Sprintf("api: %s %s: %d", r.Verb, r.RequestURI, r.ResponseStatus.Code))
 		}
@@ -126,6 +142,7 @@ func (w *world) record(vaultLog string, f func()) traffic {
 			Type string `json:"type"`
 			Auth struct {
 				DisplayName string `json:"display_name"`
+				TokenType   string `json:"token_type"`
 			} `json:"auth"`
 			Request struct {
 				Operation string `json:"operation"`
@@ -134,6 +151,12 @@ func (w *world) record(vaultLog string, f func()) traffic {
 		}
 		if err := json.Unmarshal(line, &r); err != nil {
 			w.t.Fatalf("%s: %v", vaultLog, err)
+		}
+		if r.Type == "response" && r.Request.Path == "auth/kubernetes/login" && r.Auth.DisplayName == planLogin {
+			got.logins++
+			if r.Auth.TokenType != "batch" {
+				got.writes = append(got.writes, "vault: a login with a token of type "+r.Auth.TokenType)
+			}
 		}
 		if r.Type != "request" || strings.HasPrefix(r.Auth.DisplayName, "kubernetes-cert-manager-") || r.Request.Path == "auth/kubernetes/login" {
 			continue

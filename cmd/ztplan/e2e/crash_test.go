@@ -147,6 +147,7 @@ func (w *world) startOver() {
 		w.t.Fatal(err)
 	}
 	w.remove("PersistentVolumeClaim/vault/data-vault-0")
+	w.root = ""
 }
 
 // whole checks what has to hold after any number of kills.
@@ -164,8 +165,9 @@ func (w *world) whole(t *testing.T) {
 	w.wholeKeys(t)
 }
 
-// wholeKeys checks the key file: its mode, what is in it, that its token and
-// shares are those of this Vault, and that nothing is left beside it.
+// wholeKeys checks the key file: its mode, what is in it, that its shares are
+// those of this Vault, every one of them, that the root token was taken out of
+// it, and that nothing is left beside it.
 func (w *world) wholeKeys(t *testing.T) {
 	t.Helper()
 	info, err := os.Stat(w.keys())
@@ -186,8 +188,15 @@ func (w *world) wholeKeys(t *testing.T) {
 	if len(k.Keys) != 5 || k.Threshold != 3 {
 		t.Errorf("key file: %d shares, threshold %d; want 5 and 3", len(k.Keys), k.Threshold)
 	}
-	if _, err := w.vault().Auth().Token().LookupSelfWithContext(t.Context()); err != nil {
-		t.Errorf("key file: its token: %v", err)
+	if k.RootToken != "" {
+		t.Error("key file: still holds a root token")
+	}
+	for _, shares := range [][]int{{0, 1, 2}, {2, 3, 4}} {
+		c := w.vaultAt()
+		c.SetToken(w.generateRoot(shares...))
+		if err := c.Auth().Token().RevokeSelfWithContext(t.Context(), ""); err != nil {
+			t.Errorf("key file: the token that shares %v make: %v", shares, err)
+		}
 	}
 	beside, err := os.ReadDir(filepath.Dir(w.keys()))
 	if err != nil {
@@ -247,7 +256,7 @@ func (w *world) everyEdit(t *testing.T, m moment, took map[string]time.Duration,
 }
 
 // TestCrash kills runs of the plan with SIGKILL and runs it again until it is
-// through. Quick: at three edits. Full: before, during and after each edit,
+// through. Quick: at four edits. Full: before, during and after each edit,
 // and at ZTPLAN_KILLS random moments (default 20).
 func TestCrash(t *testing.T) {
 	w := newWorld(t)
@@ -258,6 +267,7 @@ func TestCrash(t *testing.T) {
 			"init sys/init": after,
 			"intermediate pki_int/issuer/intermediate-lab":   before,
 			"cert-manager release/cert-manager/cert-manager": before,
+			"init.rootToken auth/token/root":                 after,
 		}
 		c := chain{w: w, when: func(at string) moment { return points[at] }, tb: tb}
 		c.run(t)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,8 @@ type world struct {
 	temp          string // its TMPDIR, below home
 	status        labStatus
 	clients       clients
+	root          string   // a root token that the tests made with the shares
+	args          []string // of every run and status
 }
 
 type labStatus struct {
@@ -113,6 +116,7 @@ func (w *world) up(more ...string) {
 func (w *world) fresh() {
 	w.t.Helper()
 	w.lab("down")
+	w.root = ""
 	if err := os.RemoveAll(filepath.Join(w.dir, "secrets")); err != nil {
 		w.t.Fatal(err)
 	}
@@ -282,13 +286,13 @@ const planFile = "plans/lab.yaml"
 // run, dryRun and check leave out the assertions that write: one triggers a
 // renewal, one logs in and has certificates signed.
 func (w *world) run(more ...string) *outcome {
-	return w.do(nil, append([]string{"run", planFile, "--skip", "rotation,site-after,denials"}, more...)...)
+	return w.do(nil, slices.Concat([]string{"run", planFile, "--skip", "rotation,site-after,denials"}, w.args, more)...)
 }
 
 func (w *world) dryRun() *outcome { return w.do(nil, "run", planFile, "--dry-run") }
 
 func (w *world) check(more ...string) *outcome {
-	return w.do(nil, append([]string{"status", planFile, "--skip", "rotation,site-after,denials"}, more...)...)
+	return w.do(nil, slices.Concat([]string{"status", planFile, "--skip", "rotation,site-after,denials"}, w.args, more)...)
 }
 
 // must fails the test unless the invocation ended with code.

@@ -86,10 +86,23 @@ func (w *world) looks(t *testing.T, name, vaultLog string, code int, f func() *o
 	t.Helper()
 	var o *outcome
 	var got traffic
+	keeps := func() string {
+		if vaultLog == "" {
+			return ""
+		}
+		return w.kept()
+	}
+	before := keeps()
 	w.untouched(t, func() {
 		got = w.record(vaultLog, func() { o = f() })
 	})
 	must(t, name, o, code)
+	if after := keeps(); after != before || before != "" && !strings.HasPrefix(before, "0 tokens") {
+		t.Errorf("%s: vault kept %s, and keeps %s", name, before, after)
+	}
+	if vaultLog != "" && (got.tokens != 1 || got.logins != 1) {
+		t.Errorf("%s: %d tokens and %d logins, want one of each", name, got.tokens, got.logins)
+	}
 	for _, write := range got.writes {
 		t.Errorf("%s: %s", name, write)
 	}
@@ -133,13 +146,13 @@ func (o *outcome) findings() []string {
 
 func (got traffic) report(t *testing.T, name string, o *outcome) {
 	t.Helper()
-	t.Logf("%s: %d API requests, %d Vault requests, %d writes, %.2fs", name, got.api, got.vault, len(got.writes), o.wall.Seconds())
+	t.Logf("%s: %d API requests, %d Vault requests, %d logins, %d writes, %.2fs", name, got.api, got.vault, got.logins, len(got.writes), o.wall.Seconds())
 }
 
 // TestOneLab takes one lab through its life. Looking at it, empty, half-built,
 // finished and drifted, asks for nothing that could change anything, and a
-// second run neither; then its gateway shows known bugs, its
-// parts are restarted, and it drifts.
+// second run neither; then its gateway shows known bugs, its parts are
+// restarted, its root token is gone, and it drifts.
 func TestOneLab(t *testing.T) {
 	w := newWorld(t)
 	w.sub(t, "empty", func(t *testing.T) {
@@ -155,7 +168,8 @@ func TestOneLab(t *testing.T) {
 			t.Errorf("vault was %s and is %s", before, after)
 		}
 	})
-	must(t, "the whole plan", w.do(nil, "run", planFile), 0)
+	var token string
+	must(t, "the whole plan", w.do(w.firstToken(&token), "run", planFile), 0)
 	w.look()
 	device := w.auditVault()
 	w.sub(t, "finished", func(t *testing.T) {
@@ -193,6 +207,12 @@ func TestOneLab(t *testing.T) {
 			t.Errorf("a run with edits in both made these writes: %q", got.writes)
 		}
 	})
-	w.sub(t, "drift", func(t *testing.T) { w.drift(t) })
+	w.sub(t, "revoked", func(t *testing.T) { w.revoked(t, token) })
+	w.sub(t, "drift", func(t *testing.T) {
+		// What the login cannot repair is removed with a root token, which stays.
+		w.args = []string{"--var", "rootToken=keep"}
+		w.giveBack(w.generateRoot(0, 2, 4))
+		w.drift(t)
+	})
 	w.sub(t, "another-cluster", w.anotherCluster)
 }

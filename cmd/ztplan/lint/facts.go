@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/k8sauth"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 	"github.com/ztplan/ztplan/steps/pkiroot"
+	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
 // facts are what the rules need to know about a plan.
@@ -25,6 +26,7 @@ type facts struct {
 	roots   []of[*pkiroot.Spec]
 	inter   []of[*pkiintermediate.Spec]
 	auths   []of[*k8sauth.Spec]
+	inits   []of[*vaultinit.Spec]
 	objects []object
 	proofs  int
 }
@@ -69,6 +71,8 @@ func gather(p *plan.Plan) *facts {
 			f.inter = append(f.inter, of[*pkiintermediate.Spec]{s, spec})
 		case *k8sauth.Spec:
 			f.auths = append(f.auths, of[*k8sauth.Spec]{s, spec})
+		case *vaultinit.Spec:
+			f.inits = append(f.inits, of[*vaultinit.Spec]{s, spec})
 		case *applymanifest.Spec:
 			f.objects = append(f.objects, objectsOf(s, spec)...)
 		}

@@ -3,8 +3,6 @@ package lint
 import (
 	"slices"
 	"strings"
-
-	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
 // issuerMatches: what an issuer's manifest names must be what the plan makes.
@@ -66,14 +64,17 @@ func audience(f *facts) []Finding {
 // plainKeys: unseal keys in the clear are for labs.
 func plainKeys(f *facts) []Finding {
 	var out []Finding
-	for _, s := range f.plan.Steps {
-		spec, _ := s.Draft()
-		init, ok := spec.(*vaultinit.Spec)
-		if !ok || len(init.Keys.Custodians) > 0 || init.Keys.File.IsZero() && init.Keys.Secret == nil {
+	for _, init := range f.inits {
+		keys := init.spec.Keys
+		if len(keys.Custodians) > 0 || keys.File.IsZero() && keys.Secret == nil {
 			continue
 		}
-		out = append(out, at(s, "keys", Warning, "plain-keys", "name keys.custodians, who get one encrypted share each, or use auto-unseal",
-			"whoever reads them owns the CA", "the unseal keys and the root token are kept together, in the clear, in %s", init.Keys))
+		what := "the unseal keys and the root token are kept together"
+		if init.spec.RootToken == "revoke" {
+			what = "the unseal keys are kept together"
+		}
+		out = append(out, at(init.step, "keys", Warning, "plain-keys", "name keys.custodians, who get one encrypted share each, or use auto-unseal",
+			"whoever reads them owns the CA", "%s, in the clear, in %s", what, keys))
 	}
 	return out
 }

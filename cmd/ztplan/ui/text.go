@@ -23,6 +23,7 @@ type Text struct {
 
 	proofs   map[string][]engine.Event // findings of a proof, shown when it ends
 	progress map[string]time.Time      // when the next status of a step is shown; nil for never
+	applying map[string]bool           // by step: an edit is being applied
 }
 
 // Without a terminal a step shows what it does after a while, and then at most
@@ -35,7 +36,8 @@ const (
 // NewText returns a Text that writes to w. In a dry run, differences are shown,
 // and with verbose in full; in a run only with verbose, and in brief.
 func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
-	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8, proofs: make(map[string][]engine.Event), progress: make(map[string]time.Time)}
+	return &Text{w: w, style: style, verbose: verbose, dryRun: dryRun, width: 8,
+		proofs: make(map[string][]engine.Event), progress: make(map[string]time.Time), applying: make(map[string]bool)}
 }
 
 // Event shows e.
@@ -46,10 +48,12 @@ func (t *Text) Event(e engine.Event) {
 	case engine.ActionDiffers:
 		t.differs(e)
 	case engine.ActionApply:
+		t.applying[e.Step] = true
 		if t.verbose {
 			t.line("…", e, "applying "+e.Path)
 		}
 	case engine.ActionApplied:
+		delete(t.applying, e.Step)
 		t.line(t.style.green("+"), e, fmt.Sprintf("%s %s", e.Path, t.style.dim("("+Seconds(e.Seconds)+")")))
 	case engine.ActionUnknown:
 		t.line(t.style.yellow("?"), e, fmt.Sprintf("%s: cut off, whether it took effect is not known: %s", e.Path, e.Error))
@@ -78,6 +82,8 @@ func (t *Text) Event(e engine.Event) {
 		if t.verbose {
 			t.line(t.style.dim("·"), e, t.style.dim(e.Message))
 		}
+	case engine.ActionEvidence:
+		t.denied(e)
 	case engine.ActionFinding, engine.ActionViolated:
 		t.proofs[e.Step] = append(t.proofs[e.Step], e)
 	case engine.ActionUnchanged, engine.ActionChanged:
@@ -156,6 +162,15 @@ func (t *Text) between(step string) {
 		fmt.Fprintln(t.w)
 	}
 	t.last = step
+}
+
+// denied shows what was refused, as an edit needs it to be. Proofs have their
+// findings for that, and other records are for the evidence.
+func (t *Text) denied(e engine.Event) {
+	d, _ := e.Data.(map[string]any)
+	if e.Name == "denial" && d["refused"] == true && t.applying[e.Step] {
+		t.line(t.style.green("✓"), e, fmt.Sprintf("refused: %v%s", d["what"], t.style.dim(fmt.Sprintf(": %v", d["answer"]))))
+	}
 }
 
 func (t *Text) fail(e engine.Event) {

@@ -31,6 +31,8 @@ var story = []engine.Event{
 	{Action: engine.ActionDiffers, Step: "vault", Path: "release/vault/vault", Have: map[string]any{"version": "0.30.0"}, Want: map[string]any{"version": "0.31.0"}, Message: "upgrade"},
 	{Action: engine.ActionWarn, Step: "vault", Kind: "helmInstall", Message: "values: gateway.type is unknown: 100% ignored"},
 	{Action: engine.ActionApply, Step: "vault", Path: "release/vault/vault"},
+	{Action: engine.ActionEvidence, Step: "vault", Name: "denial", Data: map[string]any{"what": "the old token", "refused": true, "answer": "403 permission denied"}},
+	{Action: engine.ActionEvidence, Step: "site", Name: "denial", Data: map[string]any{"what": "another name", "refused": true, "answer": "not allowed"}},
 	{Action: engine.ActionApplied, Step: "vault", Path: "release/vault/vault", Seconds: 1.25},
 	{Action: engine.ActionStatus, Step: "vault", Message: "looking at 3 workloads"},
 	{Action: engine.ActionWait, Step: "vault", Message: "StatefulSet/vault/vault (0 of 1 pods run)"},

@@ -23,23 +23,7 @@ const requestTimeout = time.Minute
 type Client struct {
 	api   *api.Client
 	where string
-}
-
-// Connect returns a client that uses the connection's token. It contacts
-// Kubernetes when Vault is behind a Service, and Vault not yet.
-func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error) {
-	if c.Token.IsZero() {
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault (%s): no token is given", c.where())),
-			"set connections.vault.token, for example to ${steps.init.rootToken}; if that is what it says, this run cannot decrypt "+
-				"the root token: name an identity that can in keys.identities of the vaultInit step")
-	}
-	client, err := ConnectServer(ctx, env, c.Server)
-	if err != nil {
-		return nil, err
-	}
-	client.api.SetToken(c.Token.Reveal())
-	return client, nil
+	login *Login // what its requests are authenticated by, nil for a token
 }
 
 // ConnectServer returns a client without a token, for what Vault answers to
@@ -49,6 +33,10 @@ func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("vault (%s): %w", s.where(), err)
 	}
+	return s.client(guard{w})
+}
+
+func (s Server) client(transport http.RoundTripper) (*Client, error) {
 	c, err := api.NewClient(&api.Config{
 		Address:          s.baseURL(),
 		Timeout:          requestTimeout,
@@ -56,7 +44,7 @@ func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, err
 		MaxRetries:       0,
 		CheckRetry:       func(context.Context, *http.Response, error) (bool, error) { return false, nil },
 		HttpClient: &http.Client{
-			Transport:     guard{w},
+			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	})

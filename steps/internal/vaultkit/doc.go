@@ -8,6 +8,33 @@
 // environment variables: a plan means the same on every machine, and a token
 // can only come from the plan.
 //
+// # Who is let in
+//
+// The root token may do everything and is meant for the first minutes only. So
+// a [Connection] has a login beside its token: a short-lived ServiceAccount
+// token from the API server (TokenRequest), exchanged at Vault's Kubernetes auth
+// method for a short-lived token of a role. The login comes first, for every
+// step, looking or writing: what a dry run may see is what the run will be
+// allowed to do. As long as something of the login does not exist (the
+// ServiceAccount, the method, the role), the token bootstraps. When Vault
+// refuses a login that should work, the token is used with a warning; without a
+// token that is an error that says how to get one. [Bootstrap] is the one
+// exception, for the step that makes the login.
+//
+// The token of a login is shared by all steps of a run, renewed by another login
+// after two thirds of its life, and concealed, as is the ServiceAccount's. When
+// the session closes it is revoked, if there is anything to revoke: Vault stores
+// nothing of a batch token, which only expires.
+//
+// # Logging in while looking
+//
+// A login is two POST requests, and looking never writes. They pass because
+// nothing is left of them: the API server keeps nothing of a token request, and
+// Vault nothing of a login to a role with batch tokens, but for the entity by
+// which it knows the ServiceAccount, made at its first login ever. A role with
+// service tokens leaves a lease until the session closes, which then revokes it.
+// The guards let pass exactly these paths, from exactly this code.
+//
 // # Requests
 //
 // [Client] sends a request once; the engine decides about another try. A request

@@ -67,6 +67,11 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 	switch {
 	case re.StatusCode == http.StatusUnauthorized && hint == "":
 		hint = "Vault itself never answers that: something in front of it wants credentials that ztplan does not have"
+	case re.StatusCode == http.StatusForbidden && c.login != nil && e.Contains("invalid token"):
+		return engine.WithHint(e, "the token of "+c.login.String()+" was revoked: the next request logs in again")
+	case re.StatusCode == http.StatusForbidden && c.login != nil:
+		hint = "the policies of " + c.login.String() + " do not cover this: change them in the plan; " +
+			"the login may not do that itself, so the step that makes it needs a root token: " + Regenerate
 	case re.StatusCode == http.StatusForbidden && hint == "":
 		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
 	case re.StatusCode == http.StatusPreconditionFailed, re.StatusCode == http.StatusTooManyRequests, re.StatusCode >= 500:

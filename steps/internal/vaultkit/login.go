@@ -1,57 +1,78 @@
 package vaultkit
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net/url"
-	"time"
 
-	"github.com/hashicorp/vault/api"
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Grant is what Vault gives to who logs in.
-type Grant struct {
-	Token    engine.Secret
-	Policies []string
-	TTL      time.Duration
+// A Login is how a run is let in without a token that somebody has to keep: it
+// asks the cluster for a short-lived token of a ServiceAccount and logs in to
+// Vault's Kubernetes auth method with it. A k8sAuth step makes the method, the
+// role and the ServiceAccount; until then, token is used.
+type Login struct {
+	// Mount is the path of the auth method, without "auth/" before it. The
+	// default is kubernetes.
+	Mount string `yaml:"mount"`
+	// Role of the auth method. Its tokens should be of type batch: Vault stores
+	// nothing of those, so that a run which changes nothing writes nothing.
+	Role string `yaml:"role" check:"required"`
+	// ServiceAccount that logs in. The user in the kubeconfig must be allowed to
+	// create tokens for it.
+	ServiceAccount Account `yaml:"serviceAccount"`
+	// Audience that the ServiceAccount's token is made for, and that the role
+	// wants. The default is "vault://" and the name of the ServiceAccount.
+	Audience string `yaml:"audience"`
 }
 
-// Login logs in to the Kubernetes auth method at auth/MOUNT with a
-// ServiceAccount's token. A refusal is an [*Error]; warnings about the role are
-// not the business of who logs in.
-func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
-	path := "auth/" + mount + "/login"
-	secret, err := c.api.Logical().WriteWithContext(ctx, path, map[string]any{"role": role, "jwt": jwt.Reveal()})
-	if err != nil {
-		return Grant{}, c.explain(ctx, "write", path, err)
-	}
-	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
-		return Grant{}, fmt.Errorf("write %s: vault answered without a token", path)
-	}
-	return Grant{
-		Token:    engine.NewSecret(secret.Auth.ClientToken),
-		Policies: secret.Auth.Policies,
-		TTL:      time.Duration(secret.Auth.LeaseDuration) * time.Second,
-	}, nil
+// An Account names a ServiceAccount.
+type Account struct {
+	// Namespace of the ServiceAccount.
+	Namespace string `yaml:"namespace" check:"required"`
+	// Name of the ServiceAccount.
+	Name string `yaml:"name" check:"required"`
 }
 
-// Help asks for the help about a path. Vault gives it to every valid token, no
-// matter what its policies are (vault/acl.go): so an answer shows that the token
-// is alive and that something serves the path. It reads nothing.
-func (c *Client) Help(ctx context.Context, path string) error {
-	resp, err := c.api.Logical().ReadRawWithDataWithContext(ctx, path, url.Values{"help": {"1"}})
-	if resp != nil {
-		defer resp.Body.Close()
+func (l *Login) validate(p *engine.Problems, field string) {
+	if l == nil {
+		return
 	}
-	if err == nil {
-		return nil
-	}
-	if nothing(err) {
-		var re *api.ResponseError
-		errors.As(err, &re)
-		return engine.Permanent(&Error{Verb: "help", Path: path, Status: re.StatusCode, Messages: []string{"nothing serves this path"}})
-	}
-	return c.explain(ctx, "help", path, err)
+	ValidatePath(p, field+".mount", l.At())
+	ValidateName(p, field+".role", "a role", l.Role)
 }
+
+// At is the path of the auth method, with the default filled in.
+func (l *Login) At() string {
+	if l.Mount == "" {
+		return "kubernetes"
+	}
+	return l.Mount
+}
+
+// For is the audience, with the default filled in.
+func (l *Login) For() string {
+	if l.Audience == "" {
+		return "vault://" + l.ServiceAccount.Name
+	}
+	return l.Audience
+}
+
+// Who is the role that l logs in to, and the ServiceAccount that does.
+func (l *Login) Who() (role, namespace, account string) {
+	return l.Role, l.ServiceAccount.Namespace, l.ServiceAccount.Name
+}
+
+// Makes reports whether a role of an auth method is the one that l logs in to.
+func (l *Login) Makes(mount, role string) bool { return l != nil && l.At() == mount && l.Role == role }
+
+// String names the login in messages.
+func (l *Login) String() string { return fmt.Sprintf("the login (role %s of auth/%s)", l.Role, l.At()) }
+
+// path is where one logs in.
+func (l *Login) path() string { return "auth/" + l.At() + "/login" }
+
+// Regenerate is how to get a root token again after it was revoked
+// (developer.hashicorp.com/vault/docs/troubleshoot/generate-root-token).
+const Regenerate = "make one with the key shares (vault operator generate-root -init, then vault operator generate-root once for each share, " +
+	"then vault operator generate-root -decode), put it into the key file as root_token and run again: with rootToken: revoke it is revoked at the end; " +
+	"or give it as connections.vault.token and revoke it yourself"

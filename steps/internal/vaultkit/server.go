@@ -46,13 +46,35 @@ type Service struct {
 	TLS bool `yaml:"tls"`
 }
 
-// A Connection is a Server and the token to use it with.
+// A Connection is a Server and how to be let in.
 type Connection struct {
 	Server `yaml:",inline"`
 	// Token authenticates the requests. It comes from another step's output,
 	// such as "${steps.init.rootToken}", or from a variable; never from the
-	// environment.
+	// environment. With login it only bootstraps: it is used as long as the
+	// login is not possible yet, and by the step that makes the login.
 	Token engine.Secret `yaml:"token"`
+	// Login takes over from token as soon as it works.
+	Login *Login `yaml:"login"`
+}
+
+// An Entrance is a Server and the login to it, for steps that need no token.
+type Entrance struct {
+	Server `yaml:",inline"`
+	// Login is how steps are let in once it works.
+	Login *Login `yaml:"login"`
+}
+
+// Validate reports what is wrong with c; field is the path of the input.
+func (c Connection) Validate(p *engine.Problems, field string) {
+	c.Server.Validate(p, field)
+	c.Login.validate(p, field+".login")
+}
+
+// Validate reports what is wrong with e; field is the path of the input.
+func (e Entrance) Validate(p *engine.Problems, field string) {
+	e.Server.Validate(p, field)
+	e.Login.validate(p, field+".login")
 }
 
 // DefaultServer returns the Service that a release named vault makes in a

@@ -9,6 +9,7 @@ package vaulttest
 
 import (
 	"bufio"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -200,6 +201,35 @@ func (s *Server) Unseal() error {
 		}
 	}
 	return errors.New("still sealed")
+}
+
+// GenerateRoot makes a root token with the shares, as their holders do together.
+func (s *Server) GenerateRoot(t testing.TB) string {
+	t.Helper()
+	c := s.Client(t)
+	begun, err := c.Sys().GenerateRootInit("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, share := range s.Shares {
+		status, err := c.Sys().GenerateRootUpdate(share, begun.Nonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !status.Complete {
+			continue
+		}
+		token, err := base64.RawStdEncoding.DecodeString(status.EncodedToken)
+		if err != nil || len(token) != len(begun.OTP) {
+			t.Fatalf("the token is not encoded with the password: %v", err)
+		}
+		for i := range token {
+			token[i] ^= begun.OTP[i]
+		}
+		return string(token)
+	}
+	t.Fatal("the shares are too few")
+	return ""
 }
 
 // API returns Vault's own client with the root token, for what tests do by hand.

@@ -1,0 +1,66 @@
+package plan
+
+import (
+	"reflect"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A closer is a step that asks for a closing step.
+type closer struct {
+	step  *Step
+	with  *yaml.Node // as written
+	input string
+	kind  *engine.Kind
+}
+
+// closing notes whether a step asks for a closing step. What decides that has to
+// be known now: the graph is.
+func (l *loader) closing(s *Step, e *envelope, spec any, pending []string) {
+	c, ok := spec.(engine.Closer)
+	if !ok {
+		return
+	}
+	input, kind := c.Closing()
+	if slices.Contains(pending, input) {
+		l.problem(s.find(input), "use a variable: ${vars.NAME}",
+			"%s: %s: no output can be used here: it decides which steps the plan has", s.subject(), input)
+		return
+	}
+	if kind != nil && s.ID != "" {
+		l.closers = append(l.closers, closer{s, e.with, input, kind})
+	}
+}
+
+// close adds the closing steps. Their inputs are those of the steps that ask for
+// them, and so are the problems with them: they are not reported again.
+func (l *loader) close() {
+	written := len(l.plan.Steps)
+	for _, c := range l.closers {
+		asks := c.step
+		s := &Step{
+			ID: asks.ID + "." + c.input, Closes: asks.ID, Kind: c.kind, When: asks.When,
+			plan: l.plan, Node: asks.Node, Index: len(l.plan.Steps),
+		}
+		l.plan.Steps = append(l.plan.Steps, s)
+		l.plan.byID[s.ID] = s
+		l.plan.ids = append(l.plan.ids, s.ID)
+		for _, r := range asks.Refs {
+			if r.Input == "when" {
+				s.Refs = append(s.Refs, r)
+			}
+		}
+		l.policy(s, &envelope{}, s.subject())
+		s.with = l.withConnections(s, c.with)
+		s.Position = s.PositionOf(c.input)
+		d := s.decoder(func(*Problem) {})
+		d.refer = func(n *yaml.Node, ref *reference, to *Step, t reflect.Type) { l.refer(s, d, n, ref, to, t) }
+		s.decode(d)
+		for _, to := range l.plan.Steps[:written] {
+			l.edge(s, to, Edge{Position: s.Position})
+		}
+	}
+}

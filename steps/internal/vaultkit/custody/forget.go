@@ -1,0 +1,146 @@
+package custody
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// A Forgetter is a Sink that can let go of the root token.
+type Forgetter interface {
+	// Forget takes token out of the sink and leaves everything else as it is,
+	// byte for byte. It happens at once or not at all, and Forget returns only
+	// after it was read back. A sink that holds no token any more is left alone;
+	// one that holds another token is an error.
+	Forget(ctx context.Context, token engine.Secret) error
+}
+
+// Forget takes token out of the sink, if the sink can do that.
+func (h Holding) Forget(ctx context.Context, token engine.Secret) error {
+	f, ok := h.Sink.(Forgetter)
+	if !ok {
+		return engine.WithHint(engine.Permanent(fmt.Errorf("%s: the root token cannot be taken out of it", h)),
+			"take root_token out by hand; Vault does not know the token any more")
+	}
+	return f.Forget(ctx, token)
+}
+
+// without returns what is in a sink without the token. What is kept in the clear
+// is not encoded anew, so that nothing can be lost on the way.
+func without(text []byte, token engine.Secret) ([]byte, error) {
+	before, err := Decode(text)
+	if err != nil {
+		return nil, engine.Permanent(err)
+	}
+	switch {
+	case len(before.Sealed) > 0:
+		// Only who it is encrypted to could tell which token it is; the document is
+		// one that Encode wrote.
+		if before.SealedRootToken == nil {
+			return text, nil
+		}
+		before.SealedRootToken = nil
+		return before.Encode(), nil
+	case before.RootToken.IsZero():
+		return text, nil
+	case !before.RootToken.Equal(token):
+		return nil, errors.New("holds another root token than a moment ago")
+	}
+	out := bytes.ReplaceAll(text, []byte(strconv.Quote(token.Reveal())), []byte(`""`))
+	after, err := Decode(out)
+	if err != nil || !after.RootToken.IsZero() || bytes.Contains(out, []byte(token.Reveal())) || !after.SameKeys(before) {
+		return nil, engine.WithHint(engine.Permanent(errors.New("the root token is written there in an unusual form")),
+			"take root_token out by hand; Vault does not know the token any more")
+	}
+	return out, nil
+}
+
+// Forget writes beside the file and renames. What an earlier try left beside it
+// when it was cut off goes, too: it holds the same.
+func (s fileSink) Forget(_ context.Context, token engine.Secret) error {
+	path, err := filepath.EvalSymlinks(s.path)
+	if err != nil {
+		return engine.Permanent(fmt.Errorf("%s: %w", s, err))
+	}
+	s.path = path
+	have, err := os.ReadFile(path)
+	if err != nil {
+		return engine.Permanent(fmt.Errorf("%s: %w", s, err))
+	}
+	text, err := without(have, token)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	temp, err := s.write(text)
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err == nil {
+		err = s.tidy()
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	back, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("%s: reading back: %w", s, err)
+	}
+	if !bytes.Equal(back, text) {
+		return fmt.Errorf("%s: reading back: is not what was written", s)
+	}
+	return nil
+}
+
+// tidy removes the temporary files of write that were left.
+func (s fileSink) tidy() error {
+	left, err := filepath.Glob(s.path + ".tmp-*")
+	if err != nil {
+		return nil // the name is no pattern
+	}
+	for _, l := range left {
+		if err := os.Remove(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget updates the Secret, unless somebody else did since it was read.
+func (s secretSink) Forget(ctx context.Context, token engine.Secret) error {
+	api, err := s.secrets(ctx)
+	if err != nil {
+		return err
+	}
+	have, err := api.Get(ctx, s.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", s, kubekit.Classify(err))
+	}
+	text, err := without(have.Data[s.Key], token)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	have.Data[s.Key] = text
+	if _, err := api.Update(ctx, have, metav1.UpdateOptions{FieldManager: "ztplan"}); err != nil {
+		return fmt.Errorf("%s: %w", s, kubekit.Classify(err))
+	}
+	back, err := api.Get(ctx, s.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("%s: reading back: %w", s, kubekit.Classify(err))
+	}
+	if !bytes.Equal(back.Data[s.Key], text) {
+		return fmt.Errorf("%s: reading back: is not what was written", s)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package vaultkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Grant is what Vault gives to who logs in.
+type Grant struct {
+	Token    engine.Secret
+	Policies []string
+	TTL      time.Duration
+}
+
+// Login logs in to the Kubernetes auth method at auth/MOUNT with a
+// ServiceAccount's token. A refusal is an [*Error]; warnings about the role are
+// not the business of who logs in.
+func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
+	path := "auth/" + mount + "/login"
+	secret, err := c.api.Logical().WriteWithContext(ctx, path, map[string]any{"role": role, "jwt": jwt.Reveal()})
+	if err != nil {
+		return Grant{}, c.explain(ctx, "write", path, err)
+	}
+	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
+		return Grant{}, fmt.Errorf("write %s: vault answered without a token", path)
+	}
+	return Grant{
+		Token:    engine.NewSecret(secret.Auth.ClientToken),
+		Policies: secret.Auth.Policies,
+		TTL:      time.Duration(secret.Auth.LeaseDuration) * time.Second,
+	}, nil
+}
+
+// Help asks for the help about a path. Vault gives it to every valid token, no
+// matter what its policies are (vault/acl.go): so an answer shows that the token
+// is alive and that something serves the path. It reads nothing.
+func (c *Client) Help(ctx context.Context, path string) error {
+	resp, err := c.api.Logical().ReadRawWithDataWithContext(ctx, path, url.Values{"help": {"1"}})
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	if err == nil {
+		return nil
+	}
+	if nothing(err) {
+		var re *api.ResponseError
+		errors.As(err, &re)
+		return engine.Permanent(&Error{Verb: "help", Path: path, Status: re.StatusCode, Messages: []string{"nothing serves this path"}})
+	}
+	return c.explain(ctx, "help", path, err)
+}

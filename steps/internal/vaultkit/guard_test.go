@@ -1,0 +1,48 @@
+package vaultkit
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Being let in is one write to one path; nothing else passes with it.
+func TestGuardWhileLoggingIn(t *testing.T) {
+	looking := t.Context()
+	entering := knock(looking, "auth/kubernetes/login")
+	for _, c := range []struct {
+		ctx          context.Context
+		method, path string
+		passes       bool
+	}{
+		{looking, "GET", "/v1/sys/mounts", true},
+		{looking, "PUT", "/v1/auth/kubernetes/login", false},
+		{entering, "PUT", "/v1/auth/kubernetes/login", true},
+		{entering, "PUT", "/v1/auth/kubernetes/login/x", false},
+		{entering, "PUT", "/v1/auth/other/login", false},
+		{entering, "PUT", "/v1/sys/mounts/pki", false},
+		{entering, "DELETE", "/v1/sys/mounts/pki", false},
+		{engine.AllowWrites(looking), "PUT", "/v1/sys/mounts/pki", true},
+	} {
+		sent := false
+		next := roundTrip(func(*http.Request) (*http.Response, error) {
+			sent = true
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})
+		r, err := http.NewRequestWithContext(c.ctx, c.method, "http://vault"+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = guard{next}.RoundTrip(r)
+		if sent != c.passes || sent == errors.Is(err, ErrReadOnly) {
+			t.Errorf("%s %s: sent %v (%v), want %v", c.method, c.path, sent, err, c.passes)
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

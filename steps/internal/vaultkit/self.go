@@ -1,0 +1,76 @@
+package vaultkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+const (
+	lookupSelf = "auth/token/lookup-self"
+	revokeSelf = "auth/token/revoke-self"
+)
+
+// A Self is what Vault tells the bearer of a token about it.
+type Self struct {
+	Policies []string
+	Type     string        // service or batch
+	TTL      time.Duration // 0 for a token that does not expire
+}
+
+// LookupSelf returns what Vault knows about the client's token, nil for one that
+// it does not know: wrong, expired or revoked.
+func (c *Client) LookupSelf(ctx context.Context) (*Self, error) {
+	data, err := c.Read(ctx, lookupSelf)
+	if isStatus(err, http.StatusForbidden) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Self{
+		Policies: Strings(data["policies"]), Type: Text(data["type"]),
+		TTL: time.Duration(Whole(data["ttl"])) * time.Second,
+	}, nil
+}
+
+// RevokeSelf revokes the client's token, with everything that was made with it
+// and has a lease, and with the tokens that it made.
+func (c *Client) RevokeSelf(ctx context.Context) error {
+	_, err := c.Write(ctx, revokeSelf, nil)
+	return err
+}
+
+// Dead returns nil once Vault refuses the client's token, with 403, and an error
+// as long as it works or Vault cannot be asked.
+func (c *Client) Dead(ctx context.Context) error {
+	who, err := c.LookupSelf(ctx)
+	if err == nil && who != nil {
+		err = errors.New("the token still works")
+	}
+	return err
+}
+
+// Try logs in anew and returns what the token of the login may do; the token is
+// not used for anything else. An entrance without a login is a permanent error.
+func Try(ctx context.Context, env *engine.Env, e Entrance) (*Self, error) {
+	if e.Login == nil {
+		return nil, engine.Permanent(errors.New("no login is given"))
+	}
+	fresh := *env
+	fresh.Session = new(engine.Session)
+	defer func() { _ = fresh.Session.Close() }()
+	client, err := Connect(ctx, &fresh, Connection{Server: e.Server, Login: e.Login})
+	if err != nil {
+		return nil, err
+	}
+	who, err := client.LookupSelf(ctx)
+	if err == nil && who == nil {
+		err = fmt.Errorf("%s: vault does not know the token that it gave", e.Login)
+	}
+	return who, err
+}
