@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/steps/assertdenied"
 	"github.com/ztplan/ztplan/steps/k8sauth"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 	"github.com/ztplan/ztplan/steps/pkiroot"
@@ -47,6 +48,8 @@ func loginOf(s *plan.Step) *login {
 	case *pkiintermediate.Spec:
 		return toLogin(spec.Vault.Login)
 	case *vaultinit.Spec:
+		return toLogin(spec.Vault.Login)
+	case *assertdenied.Spec:
 		return toLogin(spec.Vault.Login)
 	}
 	return nil
