@@ -70,7 +70,7 @@ func (h *holder) hold(ctx context.Context, conn *tlskit.Conn) {
 		a := answer{endpoint: h.endpoint, protocol: h.protocol, opened: opened, start: h.prober.now()}
 		id := h.prober.begin(a.start)
 		err := h.ask(ctx, conn)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, tlskit.ErrGivenUp) {
 			h.prober.end(id)
 			return
 		}

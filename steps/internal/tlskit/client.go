@@ -139,6 +139,7 @@ type Conn struct {
 
 	conn   *tls.Conn
 	client *http.ClientConn // from the first request on
+	ending bool             // the last answer said that the server ends the connection
 }
 
 // Leaf returns the server's certificate.

@@ -1,6 +1,7 @@
 package tlskit_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -342,4 +343,51 @@ func listen(t *testing.T) net.Listener {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// A connection that net/http gives up, because the request was answered before
+// all of it was sent, is told from one that the server ends.
+func TestWhoEndedTheConnection(t *testing.T) {
+	ca := tlstest.NewCA(t, "Root CA Lab")
+	config := &tls.Config{Certificates: []tls.Certificate{*ca.Issue(t, tlstest.Leaf{Names: []string{host}}).TLS}}
+	unsent, _ := io.Pipe()
+	for name, tt := range map[string]struct {
+		body    io.Reader // of the first request
+		header  string    // of the answer to it
+		givenUp bool
+	}{
+		"given up":                  {unsent, "", true},
+		"ended by the server":       {nil, "Connection: close\r\n", false},
+		"ended, and not used again": {unsent, "Connection: close\r\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := raw(t, func(c net.Conn) {
+				server := tls.Server(c, config)
+				for in := bufio.NewReader(server); ; {
+					line, err := in.ReadString('\n')
+					if err != nil {
+						return
+					}
+					if line == "\r\n" {
+						_, _ = io.WriteString(server, "HTTP/1.1 200 OK\r\n"+tt.header+"Content-Length: 0\r\n\r\n")
+					}
+				}
+			})
+			conn, err := tlskit.NewClient(host, mustTrust(t, ca), nil, tlskit.HTTP1).Connect(t.Context(), tlskit.Address(address))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			for body := tt.body; err == nil; body = nil {
+				req, bad := http.NewRequest(http.MethodPost, "https://"+host, body)
+				if bad != nil {
+					t.Fatal(bad)
+				}
+				_, err = conn.Do(t.Context(), req)
+			}
+			if tlskit.ClassOf(err) != tlskit.ClassHTTP || errors.Is(err, tlskit.ErrGivenUp) != tt.givenUp {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
 }

@@ -3,9 +3,11 @@ package tlskit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 )
 
 // MaxBody bounds how much of an answer is kept for looking at. The rest is
@@ -22,6 +24,17 @@ type Response struct {
 	Size   int64  // bytes of the whole body
 }
 
+// ErrGivenUp is the end of a connection that nobody but this process ended. An
+// HTTP/1.1 connection is not used again by net/http when its own writer is 50 ms
+// late in saying that the request was sent (persistConn.wroteRequest,
+// golang/go#7569), which happens when the machine has no CPU time to spare. It
+// says nothing about the server.
+var ErrGivenUp = errors.New("the connection was given up by this process, which was too slow to use it again")
+
+// givenUp is what net/http says of a connection that it stopped reading from
+// without a reason from the other end; the error itself is not exported.
+const givenUp = "persistConn.readLoop exiting"
+
 // Do sends a request over the connection and reads the whole answer, which must
 // not be larger than 65 times MaxBody if another request is to follow.
 // Redirections are not followed and nothing is decompressed. Its error is a
@@ -33,6 +46,9 @@ func (c *Conn) Do(ctx context.Context, req *http.Request) (*Response, error) {
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, context.Cause(ctx)
+	}
+	if !c.ending && strings.Contains(err.Error(), givenUp) {
+		err = fmt.Errorf("%w: %w", ErrGivenUp, err)
 	}
 	return nil, newHTTPFailure(c.Endpoint.name, err)
 }
@@ -58,6 +74,7 @@ func (c *Conn) do(req *http.Request) (*Response, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	c.ending = resp.Close
 	r := &Response{Proto: resp.Proto, Code: resp.StatusCode, Status: resp.Status, Header: resp.Header}
 	if r.Body, err = io.ReadAll(io.LimitReader(resp.Body, MaxBody)); err != nil {
 		return nil, err
