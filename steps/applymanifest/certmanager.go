@@ -1,7 +1,9 @@
 package applymanifest
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,12 +14,48 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
+// pendingIssuance adds to what is said of a Certificate that is not ready why its
+// request is not signed: the issuer's reason is in the request alone, and while it
+// may pass, as a sealed Vault does, cert-manager tries again without a word in the
+// Certificate. An error is no reason to fail: only the remark is missing then.
+func (r *run) pendingIssuance(ctx context.Context, certificate *unstructured.Unstructured, said string) string {
+	if certificate == nil || certificate.GroupVersionKind().GroupKind() != certificateKind {
+		return said
+	}
+	have, err := r.cluster.Status(ctx, requestOf(certificate))
+	if err != nil || have[0].Object == nil {
+		return said
+	}
+	return said + pending(have[0].Object)
+}
+
+// requestOf names the request for a Certificate's next revision. Names too long for
+// that are cut and hashed by cert-manager: those are not found.
+func requestOf(certificate *unstructured.Unstructured) kubekit.Ref {
+	revision, _, _ := unstructured.NestedInt64(certificate.Object, "status", "revision")
+	return kubekit.Ref{
+		APIVersion: "cert-manager.io/v1", Kind: "CertificateRequest",
+		Namespace: certificate.GetNamespace(), Name: fmt.Sprintf("%s-%d", certificate.GetName(), revision+1),
+	}
+}
+
+// pending is why a request is not signed yet, on one line, or "".
+func pending(request *unstructured.Unstructured) string {
+	c, ok := kubekit.Condition(request, "Ready")
+	if !ok || c.Status != metav1.ConditionFalse || c.Message == "" {
+		return ""
+	}
+	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, strings.Join(strings.Fields(c.Message), " "))
+}
+
+var certificateKind = schema.GroupKind{Group: "cert-manager.io", Kind: "Certificate"}
+
 // failedIssuance returns a permanent error for a Certificate whose issuance has
 // failed since its last change: cert-manager sets Issuing=False and
 // lastFailureTime then, and tries again only after its back-off, an hour that
 // doubles with every failure up to 32 (cert-manager/cert-manager#6201).
 func failedIssuance(o *object) error {
-	if o.gvk().GroupKind() != (schema.GroupKind{Group: "cert-manager.io", Kind: "Certificate"}) {
+	if o.gvk().GroupKind() != certificateKind {
 		return nil
 	}
 	message, next := issuanceFailure(o.live)

@@ -49,7 +49,7 @@ func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, 
 		} else if !st.Done {
 			edits = append(edits, engine.Edit{
 				Path:  r.path(o) + "/ready",
-				Have:  st.Message,
+				Have:  r.pendingIssuance(ctx, st.Object, st.Message),
 				Want:  "ready",
 				Await: func(ctx context.Context) error { return r.settled(ctx, st) },
 			})
@@ -128,7 +128,7 @@ func (r *run) condition(ctx context.Context, c Condition, settled []*object) (re
 	}
 	return ref, engine.Edit{
 		Path: fmt.Sprintf("%s/conditions/%s", ref, c.Type),
-		Have: have,
+		Have: r.pendingIssuance(ctx, status.Object, have),
 		Want: c.want(),
 		Await: func(ctx context.Context) error {
 			return r.cluster.AwaitChange(ctx, status.Watch...)

@@ -465,6 +465,50 @@ spec:
 	}
 }
 
+// A definition that is there and is not established is waited for before the
+// release: here another one has taken its kind.
+func TestCRDThatIsNotEstablished(t *testing.T) {
+	w := newWorld(t)
+	group := strings.ReplaceAll(w.namespace, "-", "") + ".example.com"
+	crd := func(plural string) string {
+		return `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: ` + plural + "." + group + `}
+spec:
+  group: ` + group + `
+  scope: Namespaced
+  names: {plural: ` + plural + `, singular: ` + plural + `x, kind: Gate}
+  versions:
+    - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`
+	}
+	const object = "templates/one.yaml"
+	files := map[string]string{"crds/gates.yaml": crd("gates"), object: "apiVersion: " + group + "/v1\nkind: Gate\nmetadata: {name: one}\n"}
+	repo := charttest.Serve(t,
+		charttest.Chart{Name: "first", Version: "1.0.0", Files: map[string]string{"crds/gates.yaml": crd("doors")}},
+		charttest.Chart{Name: "gates", Version: "1.0.0", Files: files})
+	t.Cleanup(func() { w.deleteCRD("gates." + group) })
+	w.converge(w.spec(repo, "first", "1.0.0"))
+	w.again()
+
+	s := w.spec(repo, "gates", "1.0.0")
+	edits := w.edits(s)
+	ctx, cancel := context.WithTimeout(engine.AllowWrites(t.Context()), time.Second)
+	defer cancel()
+	if err := edits[0].Apply(ctx); err == nil {
+		t.Fatal("it is established in spite of the conflict")
+	}
+	edits = w.edits(s)
+	if got := paths(edits); len(got) == 0 || got[0] != "crds" {
+		t.Fatalf("found %v, want the CRD to come before the release", got)
+	}
+	w.deleteCRD("doors." + group)
+	if err := w.apply(edits[0]); err != nil {
+		t.Errorf("when the other one is gone: %v", err)
+	}
+}
+
 func TestContract(t *testing.T) {
 	w := newWorld(t)
 	repo := charttest.Serve(t, settings("1.0.0"))

@@ -50,8 +50,13 @@ func (c *Chart) CRDs(v Values) ([]*CRD, error) {
 	return crds, nil
 }
 
-// MissingCRDs returns those of crds that the cluster lacks, and a remark for
-// each that it has in an older form: without a version that the chart brings.
+// MissingCRDs returns those of crds that the cluster lacks or does not serve yet,
+// and a remark for each that it has in an older form: without a version that the
+// chart brings.
+//
+// A definition whose API server was killed before it had established it stays like
+// that until the server looks at all definitions again, which it does every five
+// minutes.
 func MissingCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) (missing []*CRD, remarks []string, err error) {
 	refs := make([]kubekit.Ref, len(crds))
 	for i, o := range crds {
@@ -65,6 +70,9 @@ func MissingCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) (mi
 		if st.Object == nil {
 			missing = append(missing, crds[i])
 			continue
+		}
+		if !st.Done {
+			missing = append(missing, crds[i])
 		}
 		served := versionsOf(st.Object)
 		for _, v := range versionsOf(crds[i]) {
@@ -87,8 +95,8 @@ func versionsOf(crd *unstructured.Unstructured) []string {
 	return names
 }
 
-// CreateCRDs creates CustomResourceDefinitions, all at once, and returns when
-// they are established.
+// CreateCRDs creates CustomResourceDefinitions, all at once, as far as they are not
+// there, and returns when they are established.
 func CreateCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) error {
 	errs := make([]error, len(crds))
 	var wg sync.WaitGroup

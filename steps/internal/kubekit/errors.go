@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -26,7 +27,7 @@ func Classify(err error) error {
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		if passing(context.Background(), err) && engine.HintOf(err) == "" {
+		if (passing(context.Background(), err) || errors.Is(err, syscall.ECONNREFUSED)) && engine.HintOf(err) == "" {
 			return engine.WithHint(err, "the connection to the API server broke: does it run, and does anything in between restart? kubectl version shows the same")
 		}
 		return err
