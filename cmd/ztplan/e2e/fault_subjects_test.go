@@ -151,6 +151,7 @@ type cell struct {
 	dir   string
 	proxy *faultproxy.Proxy
 	args  []string
+	token string     // of the lab's Vault
 	vault *loneVault // nil unless the subject is alone
 }
 
@@ -158,7 +159,7 @@ type cell struct {
 func (f *faulty) cell(t *testing.T, s *subject, tr trouble) *cell {
 	t.Helper()
 	f.cells++
-	c := &cell{w: f.w, s: s, name: fmt.Sprintf("f%d", f.cells), proxy: f.api}
+	c := &cell{w: f.w, token: f.token, s: s, name: fmt.Sprintf("f%d", f.cells), proxy: f.api}
 	c.dir = filepath.Join(f.w.work, c.name)
 	if err := os.CopyFS(filepath.Join(c.dir, "chart"), os.DirFS("testdata/chart")); err != nil {
 		t.Fatal(err)

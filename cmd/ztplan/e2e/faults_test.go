@@ -34,7 +34,7 @@ type faulty struct {
 func TestFaults(t *testing.T) {
 	w := newWorld(t)
 	w.sub(t, "secrets", w.secretive)
-	f := &faulty{w: w, token: w.readKeys().RootToken, root: w.read("pki/cert/ca")["certificate"].(string)}
+	f := &faulty{w: w, token: w.generateRoot(0, 1, 2), root: w.read("pki/cert/ca")["certificate"].(string)}
 	f.api, f.kubeconfig = w.apiProxy(t, time.Now().Add(-time.Minute))
 	f.vault = vaultProxy(t, w.vaultAt().Address())
 
@@ -158,7 +158,7 @@ func counted(retries int) string {
 // secrets are those that a cell's runs know.
 func (c *cell) secrets(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]string{plantedPassword: "the chart's password", plantedToken: "the kubeconfig's token"}
+	out := map[string]string{plantedPassword: "the chart's password", plantedToken: "the kubeconfig's token", c.token: "the root token of the lab's Vault"}
 	c.w.readKeys().secrets(out)
 	if text, err := os.ReadFile(filepath.Join(c.dir, "keys.json")); err == nil {
 		var k keyFile
@@ -171,7 +171,9 @@ func (c *cell) secrets(t *testing.T) map[string]string {
 }
 
 func (k keyFile) secrets(out map[string]string) {
-	out[k.RootToken] = "the root token"
+	if k.RootToken != "" {
+		out[k.RootToken] = "the root token"
+	}
 	for i, share := range k.Keys {
 		out[share] = fmt.Sprintf("key share %d", i+1)
 	}

@@ -49,9 +49,11 @@ type world struct {
 	work          string // working directory of ztplan
 	home          string // its HOME: journal and cache
 	temp          string // its TMPDIR, below home
+	limit         time.Duration
 	status        labStatus
 	clients       clients
 	root          string   // a root token that the tests made with the shares
+	first         string   // the root token that Vault said to init
 	args          []string // of every run and status
 }
 
@@ -69,7 +71,7 @@ type labStatus struct {
 // newWorld starts a lab that records API requests; it ends with the test.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, ztplan: binary(t, "ztplan"), ztlab: binary(t, "ztlab"), home: t.TempDir(), work: t.TempDir()}
+	w := &world{t: t, ztplan: binary(t, "ztplan"), ztlab: binary(t, "ztlab"), home: t.TempDir(), work: t.TempDir(), limit: runLimit}
 	w.temp = filepath.Join(w.home, "tmp")
 	if err := os.Mkdir(w.temp, 0o700); err != nil {
 		t.Fatal(err)
@@ -236,7 +238,7 @@ func (w *world) do(each func(engine.Event, *os.Process), args ...string) *outcom
 // doStarted is do, and calls started with the process before anything is read.
 func (w *world) doStarted(started func(*os.Process), each func(engine.Event, *os.Process), args ...string) *outcome {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), w.limit)
 	defer cancel()
 	cmd := w.command(ctx, args...)
 	var stderr bytes.Buffer
@@ -273,7 +275,7 @@ func (w *world) doStarted(started func(*os.Process), each func(engine.Event, *os
 	}
 	o.code = cmd.ProcessState.ExitCode() // -1 when killed
 	if ctx.Err() != nil {
-		w.t.Fatalf("ztplan %v: not done after %v\n%s", args, runLimit, o.stderr)
+		w.t.Fatalf("ztplan %v: not done after %v\n%s", args, w.limit, o.stderr)
 	}
 	return o
 }
