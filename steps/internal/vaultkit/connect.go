@@ -59,7 +59,7 @@ func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*Client, err
 	case who != nil:
 		return client, nil
 	}
-	env.Warnf("vault does not know the token that is given to bootstrap: it is revoked or another Vault's; trying %s", c.Login)
+	env.Warnf("vault does not know the token that is given to bootstrap: it is revoked, or another Vault's and this is not the right cluster; trying %s", c.Login)
 	c.Token = engine.Secret{}
 	return Connect(ctx, env, c)
 }
