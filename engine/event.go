@@ -6,7 +6,8 @@ import "time"
 // text, JSON lines, GitHub annotations and the live view only read it.
 //
 // The record is flat: fields that do not apply are left out. Values are
-// already redacted.
+// already redacted. A dry run prints the events step by step, in the order of
+// the plan: those that come with a difference are the same from run to run.
 type Event struct {
 	// Schema is EventSchema on the first event of a stream, and left out on the
 	// others.
