@@ -90,7 +90,11 @@ func TestErrorsKeepTheirText(t *testing.T) {
 	if err.Error() != "pki: sealed" || !errors.Is(err, engine.ErrPermanent) || !errors.Is(err, base) || engine.HintOf(err) != "unseal" {
 		t.Errorf("%v, permanent %v, hint %q", err, errors.Is(err, engine.ErrPermanent), engine.HintOf(err))
 	}
-	if engine.Permanent(nil) != nil || engine.WithHint(nil, "x") != nil || errors.Is(base, engine.ErrPermanent) {
+	wrong := fmt.Errorf("app: %w", engine.InPlan(base))
+	if wrong.Error() != "app: sealed" || !errors.Is(wrong, engine.ErrPlan) || !errors.Is(wrong, engine.ErrPermanent) || !errors.Is(wrong, base) || errors.Is(err, engine.ErrPlan) {
+		t.Errorf("%v, in the plan %v, permanent %v", wrong, errors.Is(wrong, engine.ErrPlan), errors.Is(wrong, engine.ErrPermanent))
+	}
+	if engine.InPlan(nil) != nil || engine.Permanent(nil) != nil || engine.WithHint(nil, "x") != nil || errors.Is(base, engine.ErrPermanent) {
 		t.Error("nil or unmarked errors are wrong")
 	}
 }

@@ -22,6 +22,27 @@ func (e *permanentError) Error() string        { return e.err.Error() }
 func (e *permanentError) Unwrap() error        { return e.err }
 func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
 
+// ErrPlan marks a permanent error whose cause is in the plan and the files that
+// it names: no change to the world could cure it. A dry run fails for it even in
+// a step behind others that differ, where any other error may be what they are
+// there to remove.
+var ErrPlan = errors.New("the plan is wrong")
+
+// InPlan returns err, marked with ErrPlan and ErrPermanent; nil stays nil. The
+// text of err does not change.
+func InPlan(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &planError{err}
+}
+
+type planError struct{ err error }
+
+func (e *planError) Error() string        { return e.err.Error() }
+func (e *planError) Unwrap() error        { return e.err }
+func (e *planError) Is(target error) bool { return target == ErrPlan || target == ErrPermanent }
+
 // WithHint attaches what to do next to err; nil stays nil. The text of err
 // does not change: HintOf gives the hint to whoever prints it.
 func WithHint(err error, hint string) error {

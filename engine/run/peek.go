@@ -17,8 +17,9 @@ const longestPeek = 15 * time.Second
 
 // peek is the dry run of a step behind others that differ: one look at what is
 // there now. What it finds is reported like any difference. What it cannot find
-// out is known after the others, so no error of it is a failure: the reason may
-// be what they are there to remove. An interrupt is one, as everywhere.
+// out is known after the others, so an error of it is no failure: the reason may
+// be what they are there to remove. It is one if the plan itself is wrong, and an
+// interrupt is, as everywhere.
 func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
 	s.held = new(held)
 	defer func() {
@@ -51,6 +52,10 @@ func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeout) {
 			return s.stopped(ctx, err, "")
+		}
+		if errors.Is(err, engine.ErrPlan) {
+			s.release(engine.ActionWarn)
+			return s.failed("", err)
 		}
 		return s.unknown(err)
 	}

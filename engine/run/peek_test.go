@@ -139,6 +139,23 @@ func TestLooksBehindADifference(t *testing.T) {
 	}
 }
 
+// What is wrong in the plan itself is no matter of the steps before.
+func TestPlanErrorsBehind(t *testing.T) {
+	wrong := engine.InPlan(errors.New("unknown field spec.replica"))
+	var rec recorder
+	res, err := run.Run(t.Context(), []run.Node{node("a", nil, differing(editA)), node("b", []string{"a"}, failing(wrong)), node("c", []string{"b"}, same)},
+		run.Options{Mode: run.DryRun, Sink: rec.sink})
+	if !errors.Is(err, engine.ErrPlan) {
+		t.Errorf("error is %v", err)
+	}
+	if got := []run.State{res.Steps[0].State, res.Steps[1].State, res.Steps[2].State}; !slices.Equal(got, []run.State{run.Pending, run.Failed, run.Skipped}) {
+		t.Errorf("states are %v", got)
+	}
+	if res.Summary.Digest != "" {
+		t.Error("there is a digest of what could not be looked at")
+	}
+}
+
 // One look, without retries or pauses, and its error is detail.
 func TestLooksBehindOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -40,7 +40,7 @@ func (r *run) unheardOf(gvk schema.GroupVersionKind) error {
 		return nil
 	}
 	coming, _ := r.catalogue.Kind(schema.GroupKind{Group: gvk.Group, Kind: near})
-	return engine.Permanent(engine.WithHint(fmt.Errorf("%s has no kind %s in %s", coming.From, gvk.Kind, gvk.Group),
+	return engine.InPlan(engine.WithHint(fmt.Errorf("%s has no kind %s in %s", coming.From, gvk.Kind, gvk.Group),
 		fmt.Sprintf("did you mean %s?", near)))
 }
 
@@ -58,7 +58,7 @@ func (r *run) checkAgainst(o *object, coming kubekit.Coming) error {
 	for i, p := range problems {
 		errs[i] = o.refused(p, coming)
 	}
-	return engine.Permanent(errors.Join(errs...))
+	return engine.InPlan(errors.Join(errs...))
 }
 
 // laterLook says when the API server itself can be asked.

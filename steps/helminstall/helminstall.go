@@ -322,7 +322,7 @@ func (s *Spec) remarks(ctx context.Context, env *engine.Env, w *world) error {
 	unknown := w.chart.UnknownValues(w.values)
 	if s.Strict && len(unknown) > 0 {
 		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("chart %s %s does not know these values: %s", w.chart.Name, w.chart.Version, join(unknown))),
+			engine.InPlan(fmt.Errorf("chart %s %s does not know these values: %s", w.chart.Name, w.chart.Version, join(unknown))),
 			"correct or remove them; strict: false only warns")
 	}
 	key := strings.Join([]string{"helmInstall remarks", env.Step, w.chart.Name, w.chart.Version}, " ")
