@@ -40,6 +40,8 @@ func TestScripts(t *testing.T) {
 			// After this binary's own folder, so that scripts test this source and
 			// not a ztplan that was built before.
 			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+filepath.Join(root, "bin"))
+			// A script that fails does not come to the line that ends its lab.
+			env.Defer(func() { endLab(t, root, filepath.Join(env.WorkDir, "lab")) })
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exec-status": execStatus},
@@ -50,6 +52,15 @@ func TestScripts(t *testing.T) {
 			return false, nil
 		},
 	})
+}
+
+func endLab(t *testing.T, root, dir string) {
+	if _, err := os.Stat(dir); err != nil {
+		return
+	}
+	if out, err := exec.Command(filepath.Join(root, "bin", "ztlab"), "down", "--lab-dir", dir, "--purge").CombinedOutput(); err != nil {
+		t.Errorf("ztlab down: %v\n%s", err, out)
+	}
 }
 
 // execStatus is "exec-status N command…": the command must exit with N.
