@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -19,30 +17,20 @@ import (
 // killed run left behind is used and removed by the next.
 const temporary = "ztplan.dev/made-for-an-attempt"
 
-// tokenLife is the shortest life that the API server gives to a token.
-const tokenLife = 10 * time.Minute
-
 // cleanupTime bounds what is cleaned up after the step's time is over.
 const cleanupTime = 15 * time.Second
 
 // token requests a token of a ServiceAccount for an audience.
-func (p *proof) token(ctx context.Context, client kubernetes.Interface, who Account, audience string) (engine.Secret, error) {
-	seconds := int64(tokenLife.Seconds())
-	made, err := client.CoreV1().ServiceAccounts(who.Namespace).CreateToken(ctx, who.Name, &authv1.TokenRequest{
-		Spec: authv1.TokenRequestSpec{Audiences: []string{audience}, ExpirationSeconds: &seconds},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return engine.Secret{}, fmt.Errorf("token of ServiceAccount %s: %w", who, kubekit.Classify(err))
-	}
-	jwt := engine.NewSecret(made.Status.Token)
-	p.env.Conceal(jwt)
-	return jwt, nil
+func (v *visitor) token(ctx context.Context, who Account, audience string) (engine.Secret, error) {
+	jwt, err := v.cluster.RequestToken(ctx, who.Namespace, who.Name, audience)
+	v.env.Conceal(jwt)
+	return jwt, err
 }
 
 // borrow makes sure that a ServiceAccount exists. remove takes away what was
 // made for that.
-func (p *proof) borrow(ctx context.Context, client kubernetes.Interface, who Account) (remove func(), err error) {
-	accounts := client.CoreV1().ServiceAccounts(who.Namespace)
+func (v *visitor) borrow(ctx context.Context, who Account) (remove func(), err error) {
+	accounts := v.cluster.Client().CoreV1().ServiceAccounts(who.Namespace)
 	have, err := accounts.Get(ctx, who.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
@@ -69,7 +57,7 @@ func (p *proof) borrow(ctx context.Context, client kubernetes.Interface, who Acc
 		defer cancel()
 		err := accounts.Delete(ctx, who.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 		if err != nil && !apierrors.IsNotFound(err) {
-			p.env.Warnf("ServiceAccount %s was made for an attempt and could not be removed: %v", who, err)
+			v.env.Warnf("ServiceAccount %s was made for an attempt and could not be removed: %v", who, err)
 		}
 	}, nil
 }

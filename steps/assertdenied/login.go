@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -17,7 +15,7 @@ import (
 type visitor struct {
 	*proof
 	anybody *vaultkit.Client // without a token
-	cluster kubernetes.Interface
+	cluster *kubekit.Cluster
 	us      *vaultkit.Client // with the token of the legitimate login
 	control string           // what the legitimate login was given
 	signed  *control         // the legitimate certificate
@@ -49,11 +47,10 @@ func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
 }
 
 func (v *visitor) connect(ctx context.Context) error {
-	cluster, err := kubekit.Connect(ctx, v.env)
-	if err != nil {
+	var err error
+	if v.cluster, err = kubekit.Connect(ctx, v.env); err != nil {
 		return err
 	}
-	v.cluster = cluster.Client()
 	v.anybody, err = vaultkit.ConnectServer(ctx, v.env, v.spec.Vault.Server)
 	return err
 }
@@ -73,7 +70,7 @@ func (v *visitor) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	l := v.spec.Login
 	v.env.Statusf("logging in as %s", l.ServiceAccount)
 	what := fmt.Sprintf("ServiceAccount %s logs in with role %s", l.ServiceAccount, l.Role)
-	jwt, err := v.token(ctx, v.cluster, l.ServiceAccount, l.Audience)
+	jwt, err := v.token(ctx, l.ServiceAccount, l.Audience)
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
@@ -110,12 +107,12 @@ func (v *visitor) logOut(ctx context.Context, g vaultkit.Grant) {
 func (v *visitor) tryLogin(ctx context.Context, a Attempt) error {
 	l := v.spec.Login
 	who, audience := l.as(*a.Login)
-	remove, err := v.borrow(ctx, v.cluster, who)
+	remove, err := v.borrow(ctx, who)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	jwt, err := v.token(ctx, v.cluster, who, audience)
+	jwt, err := v.token(ctx, who, audience)
 	if err != nil {
 		return err
 	}

@@ -131,23 +131,12 @@ func (d *door) open(ctx context.Context, env *engine.Env) (pass, error) {
 	if err != nil {
 		return pass{}, err
 	}
-	path := d.login.path()
-	answer, err := client.api.Logical().WriteWithContext(knock(ctx, path), path, map[string]any{"role": d.login.Role, "jwt": jwt.Reveal()})
+	grant, err := client.Login(knock(ctx, d.login.path()), d.login.At(), d.login.Role, jwt)
 	if err != nil {
-		return pass{}, d.refused(client.explain(ctx, "write", path, err))
+		return pass{}, d.refused(err)
 	}
-	if answer == nil || answer.Auth == nil || answer.Auth.ClientToken == "" {
-		return pass{}, engine.Permanent(fmt.Errorf("%s: vault answered without a token", d.login))
-	}
-	return d.pass(answer.Auth, env), nil
-}
-
-func (d *door) pass(auth *api.SecretAuth, env *engine.Env) pass {
-	p := pass{token: engine.NewSecret(auth.ClientToken), leased: auth.Accessor != ""}
-	env.Conceal(p.token)
-	life := time.Duration(auth.LeaseDuration) * time.Second
-	p.renew = env.Now().Add(life * 2 / 3)
-	return p
+	env.Conceal(grant.Token)
+	return pass{token: grant.Token, leased: grant.Leased, renew: env.Now().Add(grant.TTL * 2 / 3)}, nil
 }
 
 // refused tells what is missing from what is wrong.

@@ -16,6 +16,7 @@ type Grant struct {
 	Token    engine.Secret
 	Policies []string
 	TTL      time.Duration
+	Leased   bool // Vault keeps the token until it is revoked or expires; a batch token it does not keep
 }
 
 // Login logs in to the Kubernetes auth method at auth/MOUNT with a
@@ -28,12 +29,13 @@ func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secre
 		return Grant{}, c.explain(ctx, "write", path, err)
 	}
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
-		return Grant{}, fmt.Errorf("write %s: vault answered without a token", path)
+		return Grant{}, engine.Permanent(fmt.Errorf("write %s: vault answered without a token", path))
 	}
 	return Grant{
 		Token:    engine.NewSecret(secret.Auth.ClientToken),
 		Policies: secret.Auth.Policies,
 		TTL:      time.Duration(secret.Auth.LeaseDuration) * time.Second,
+		Leased:   secret.Auth.Accessor != "",
 	}, nil
 }
 
