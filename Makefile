@@ -60,13 +60,14 @@ faults: build ## let every kind meet every fault of the API server and of Vault,
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 60m -v -run 'TestFaults|TestInterruptions' ./cmd/ztplan/e2e
 
 # Every fuzz target of the module for FUZZTIME. What is found is kept below the
-# package's testdata/fuzz; commit it with the fix.
+# package's testdata/fuzz; commit it with the fix. Making inputs small is bounded by
+# tries: by default it takes a minute for each of the large ones.
 FUZZTIME ?= 1m
 fuzz: ## fuzz every target for FUZZTIME each (default 1m)
 	@grep -rl --include='*_test.go' '^func Fuzz' engine steps cmd/ztplan | sort | while read -r file; do \
 	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' "$$file"); do \
 	    echo "$$(dirname "$$file"): $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 64x "./$$(dirname "$$file")"; \
 	  done; \
 	done
 

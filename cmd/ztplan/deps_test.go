@@ -25,7 +25,7 @@ engine/plan              engine engine/dag gopkg.in/yaml.v3 github.com/hashicorp
 engine/run               engine engine/dag engine/hints github.com/hashicorp/go-multierror
 engine/enginetest        engine github.com/google/go-cmp
 steps/internal/...       engine engine/hints engine/evidence engine/enginetest steps/internal/... !steps !engine/run !engine/plan
-steps/...                engine engine/hints engine/diff engine/evidence steps/internal/... gopkg.in/yaml.v3 sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
+steps/...                engine engine/hints engine/diff engine/evidence steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
 steps                    engine steps/...
 schemas
 schemas/gen              engine schemas steps

@@ -32,7 +32,7 @@ func NewCollector(plan Plan, run Run) *Collector {
 	return &Collector{
 		doc: Document{
 			Schema: Schema, Plan: plan, Run: run,
-			Charts: []ChartRecord{}, Steps: []Step{}, Timeline: []Moment{}, Rotations: []RotationRecord{},
+			Charts: []ChartRecord{}, Steps: []Step{}, Timeline: []Moment{}, Rotations: []RotationRecord{}, Successions: []SuccessionRecord{},
 			Handshakes: []HandshakeRecord{}, Denials: []DenialRecord{}, Records: []OtherRecord{}, Certificates: []CertificateRecord{},
 		},
 		steps: make(map[string]*Step), seen: make(map[string]bool),
@@ -151,6 +151,11 @@ func (c *Collector) record(e engine.Event) {
 		var r Rotation
 		if err = convert(e.Data, &r); err == nil {
 			err = c.rotation(e.Step, r)
+		}
+	case RecordSuccession:
+		var s Succession
+		if err = convert(e.Data, &s); err == nil {
+			err = c.succession(e.Step, s)
 		}
 	case RecordHandshake:
 		var h Handshake

@@ -30,10 +30,11 @@ type Rule struct {
 
 // Record names, the first argument of Env.Record.
 const (
-	RecordRotation  = "rotation"  // a Rotation
-	RecordHandshake = "handshake" // a Handshake
-	RecordDenial    = "denial"    // a Denial
-	RecordChart     = "chart"     // a Chart
+	RecordRotation   = "rotation"   // a Rotation
+	RecordSuccession = "succession" // a Succession
+	RecordHandshake  = "handshake"  // a Handshake
+	RecordDenial     = "denial"     // a Denial
+	RecordChart      = "chart"      // a Chart
 )
 
 // A Rotation is what assertRotation measured: one record for each rotation.
@@ -41,7 +42,7 @@ type Rotation struct {
 	Namespace string        `json:"namespace"`
 	Name      string        `json:"name"` // of the cert-manager Certificate
 	Number    int           `json:"number"`
-	Trigger   string        `json:"trigger"`
+	Trigger   string        `json:"trigger"`      // renew, wait or intermediate
 	KeyPolicy string        `json:"keyPolicy"`    // rotationPolicy: Always or Never
 	Trust     []string      `json:"trust"`        // PEM of the roots that verification used
 	Server    string        `json:"server"`       // the name that was asked for and verified
@@ -56,9 +57,11 @@ type Rotation struct {
 
 // A Hop is one point that the renewed certificate passed; or the beginning of
 // the fault, Vault being unsealed in it, its end, and since when every probe
-// shows the new certificate after it.
+// shows the new certificate after it; or what became of a new intermediate: made,
+// shown to sign beside the old one, signing for everybody, the other
+// certificates issued anew, the old one retired.
 type Hop struct {
-	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, revision, first-on-wire, last-on-wire; fault, unsealed, restored, caught-up
+	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, revision, first-on-wire, last-on-wire; fault, unsealed, restored, caught-up; made, overlap, took-over, reissued, retired
 	At   time.Time `json:"at"`
 }
 

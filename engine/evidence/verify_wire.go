@@ -133,6 +133,7 @@ func (v *verifier) rotations() Check {
 		}
 		v.hops(&c, at, r, proved)
 		v.fault(&c, at, r, proved)
+		v.inherited(&c, at, r, proved)
 		v.rules(&c, at, r.Rules)
 		v.measured(&c, at, r)
 		if len(r.Certs) > 0 {
@@ -299,7 +300,8 @@ func (v *verifier) hops(c *Check, at string, r *RotationRecord, proved bool) {
 		}
 	}
 	for _, pair := range [][2]string{{"asked", "issuing"}, {"asked", "secret"}, {"first-on-wire", "last-on-wire"}, {"asked", "first-on-wire"},
-		{"fault", "unsealed"}, {"unsealed", "restored"}, {"fault", "restored"}, {"restored", "caught-up"}, {"last-on-wire", "caught-up"}} {
+		{"fault", "unsealed"}, {"unsealed", "restored"}, {"fault", "restored"}, {"restored", "caught-up"}, {"last-on-wire", "caught-up"},
+		{"made", "overlap"}, {"overlap", "took-over"}, {"took-over", "asked"}, {"secret", "reissued"}, {"reissued", "retired"}, {"secret", "retired"}} {
 		a, ok1 := when[pair[0]]
 		b, ok2 := when[pair[1]]
 		if ok1 && ok2 && b.Before(a.Add(-hopSlack)) {

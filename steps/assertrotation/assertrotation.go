@@ -25,6 +25,18 @@
 // cert-manager or the gateway, sees them come back, unseals Vault if it is
 // given the keys, and checks that the rotation catches up and that clients
 // noticed no more than the plan allows.
+//
+// With trigger: intermediate the authority changes, too. A new intermediate is
+// made in Vault beside the old one, and one request for a certificate is put to
+// both, to show that either signs and leads to the trusted root. Then the new one
+// becomes the default issuer of its mount, and the certificate is renewed and
+// measured. If it arrives as it should, the other Certificates of the plan
+// follow, a number of them at a time; the new intermediate takes the old one's
+// name, the old one may not sign certificates any more, and the same request is
+// put to both again: only the new one may grant it. If anything fails before
+// that, the old one becomes the default again and the new one stays in its mount
+// without a name; the next try goes on with it. A pkiIntermediate step of the same
+// name finds nothing to do afterwards.
 package assertrotation
 
 import (
@@ -47,7 +59,7 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 	MaxDelay: 30 * time.Second,
 }, func() *Spec {
 	return &Spec{
-		Vault:     vaultkit.DefaultServer(),
+		Vault:     vaultkit.DefaultConnection(),
 		Target:    tlskit.Target{Endpoints: tlskit.EndpointsAll},
 		Trigger:   triggerRenew,
 		Rotations: 1,
@@ -65,8 +77,9 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 
 // The values of Spec.Trigger.
 const (
-	triggerRenew = "renew"
-	triggerWait  = "wait"
+	triggerRenew        = "renew"
+	triggerWait         = "wait"
+	triggerIntermediate = "intermediate"
 )
 
 // mostOpen bounds the connections to one address that can be open at once, so
@@ -88,8 +101,13 @@ type Spec struct {
 
 	// Trigger says what begins a rotation: renew asks cert-manager for it as
 	// `cmctl renew` does; wait waits until cert-manager renews by itself,
-	// which the step's timeout must allow for.
-	Trigger string `yaml:"trigger" check:"oneof=renew|wait"`
+	// which the step's timeout must allow for; intermediate makes a new
+	// intermediate authority, has the certificate renewed under it, and retires
+	// the old one.
+	Trigger string `yaml:"trigger" check:"oneof=renew|wait|intermediate"`
+
+	// Intermediate says which authority is replaced, with trigger: intermediate.
+	Intermediate *Intermediate `yaml:"intermediate"`
 
 	// Rotations is how many rotations are asserted, one after another. A
 	// second one finds watchers that die at the first.
@@ -132,9 +150,10 @@ type Spec struct {
 	// each rotation. Default: nothing.
 	During *During `yaml:"during"`
 
-	// Vault is where Vault is, to unseal it after during.restart: vault. Usually
-	// given once, in the plan's connections.
-	Vault vaultkit.Server `yaml:"vault"`
+	// Vault is where Vault is, to unseal it after during.restart: vault, and how
+	// to be let in, which only trigger: intermediate needs. Usually given once, in
+	// the plan's connections.
+	Vault vaultkit.Connection `yaml:"vault"`
 
 	// Probe says how the wire is measured.
 	Probe Probe `yaml:"probe"`
@@ -212,6 +231,10 @@ type Outputs struct {
 	// Certificate is the new certificate in PEM.
 	Certificate string `yaml:"certificate"`
 
+	// Intermediate is the certificate of the new intermediate in PEM, with
+	// trigger: intermediate.
+	Intermediate string `yaml:"intermediate"`
+
 	// Revision is the Certificate's status.revision after the rotation.
 	Revision int `yaml:"revision"`
 
@@ -256,6 +279,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	if s.During != nil {
 		s.During.validate(p, s)
 	}
+	s.Intermediate.validate(p, s)
 	if s.Rotations == 1 && s.Idle > 0 {
 		p.Add("idle", "there is nothing between the rotations when there is only one")
 	}
@@ -289,6 +313,9 @@ func (s *Spec) Intent() []string {
 	}
 	if s.Jitter > 0 {
 		times += fmt.Sprintf(", after a random pause of up to %s", s.Jitter)
+	}
+	if s.Intermediate != nil {
+		lines = append(lines, s.Intermediate.intent()...)
 	}
 	if s.Trigger == triggerWait {
 		lines = append(lines, fmt.Sprintf("wait until cert-manager renews certificate %s%s", s.Certificate, times))
@@ -333,6 +360,13 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: cluster.Dynamic()}
 	if s.During != nil && s.During.Keys != nil {
 		p.reopen = s.unseal(env)
+	}
+	if s.Trigger == triggerIntermediate {
+		p.lookVault = s.lookVault(env)
+		// What is refused is refused before the certificate is looked at.
+		if _, err := p.lookVault(ctx); err != nil {
+			return Outputs{}, nil, err
+		}
 	}
 	return p.run(ctx)
 }

@@ -23,20 +23,12 @@ type check func(r *rotation) engine.Finding
 // judge applies every check that can be applied to what was measured.
 func (r *rotation) judge() []engine.Finding {
 	chain := []check{checkIssued}
+	if r.heir != nil {
+		chain = append(chain, checkOverlap)
+	}
 	if r.target != nil {
-		chain = append(chain,
-			checkSerial,
-			checkNotBefore,
-			checkKeyChange,
-			checkRevision,
-			checkKeyMatches,
-			checkTrust,
-			checkNames,
-			checkIssuer,
-			checkLifetime,
-			checkServed,
-			checkSwitch,
-		)
+		chain = append(chain, r.issuance()...)
+		chain = append(chain, checkServed, checkSwitch)
 	}
 	if r.proof.spec.During != nil {
 		chain = append(chain, checkRestored)
@@ -47,18 +39,39 @@ func (r *rotation) judge() []engine.Finding {
 	if r.end == endComplete {
 		chain = append(chain, checkHops)
 	}
-	chain = append(chain, checkSeen, checkFailures)
+	if r.heir != nil && r.begun && len(r.proof.spec.Intermediate.Certificates) > 0 {
+		chain = append(chain, checkReissued)
+	}
+	if r.heir != nil {
+		chain = append(chain, checkRetired)
+	}
+	chain = append(chain, r.clients()...)
+	findings := make([]engine.Finding, len(chain))
+	for i, c := range chain {
+		findings[i] = c(r)
+	}
+	return findings
+}
+
+// issuance are the checks of the new certificate.
+func (r *rotation) issuance() []check {
+	chain := []check{checkSerial, checkNotBefore, checkKeyChange, checkRevision, checkKeyMatches, checkTrust, checkNames, checkIssuer}
+	if r.heir != nil {
+		chain = append(chain, checkSigner)
+	}
+	return append(chain, checkLifetime)
+}
+
+// clients are the checks of what clients noticed.
+func (r *rotation) clients() []check {
+	chain := []check{checkSeen, checkFailures}
 	if r.proof.spec.Probe.LongLived {
 		chain = append(chain, checkHeld)
 	}
 	if r.proof.spec.MaxGap > 0 {
 		chain = append(chain, checkGap)
 	}
-	findings := make([]engine.Finding, len(chain))
-	for i, c := range chain {
-		findings[i] = c(r)
-	}
-	return findings
+	return chain
 }
 
 // checkIssued: cert-manager issued a new certificate and wrote it to the

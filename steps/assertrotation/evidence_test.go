@@ -26,6 +26,9 @@ func (r *result) collect(t *testing.T, began, ended time.Time) *evidence.Documen
 	for _, rec := range r.records {
 		events = append(events, engine.Event{Time: ended, Action: engine.ActionEvidence, Name: evidence.RecordRotation, Data: rec})
 	}
+	for _, rec := range r.successions {
+		events = append(events, engine.Event{Time: ended, Action: engine.ActionEvidence, Name: evidence.RecordSuccession, Data: rec})
+	}
 	end := engine.Event{Time: ended, Action: engine.ActionProved, Seconds: seconds}
 	for _, f := range r.findings {
 		action := engine.ActionFinding

@@ -30,11 +30,13 @@ type proof struct {
 	endpoints []tlskit.Endpoint
 	client    dynamic.Interface
 	reopen    func(context.Context) error // unseals Vault after a fault; nil if somebody else does
+	lookVault func(context.Context) (authorities, error)
 
 	changes <-chan change
 	samples chan sample
 	answers chan answer
 	mishaps chan mishap
+	news    chan news
 	prober  *prober
 
 	// The newest known states; nil until the watch has told.
@@ -64,7 +66,7 @@ const tooLate = 250 * time.Millisecond
 const beat = 500 * time.Millisecond
 
 func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
-	secretName, err := p.look(ctx)
+	secretName, err := p.look(ctx, p.spec.Certificate)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
@@ -88,6 +90,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	}
 	p.wg.Go(func() { p.prober.run(ctx) })
 	p.mishaps = make(chan mishap)
+	p.news = make(chan news)
 	p.answers = make(chan answer)
 	if p.spec.Probe.LongLived {
 		start(ctx, &p.wg, p.prober.holders(func(protocol string) *tlskit.Client {
@@ -112,6 +115,9 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		p.report(&out, r)
 		if p.env.Record != nil {
 			p.env.Record(evidence.RecordRotation, r.evidence())
+			if s, ok := r.succession(); ok {
+				p.env.Record(evidence.RecordSuccession, s)
+			}
 		}
 		judged := r.judge()
 		if p.spec.Rotations > 1 {
@@ -139,10 +145,9 @@ func protocols(http string) []string {
 	}
 }
 
-// look reads the Certificate once, so that what is missing or forbidden is said
+// look reads a Certificate once, so that what is missing or forbidden is said
 // at once, and returns the name of its Secret.
-func (p *proof) look(ctx context.Context) (secretName string, err error) {
-	ref := p.spec.Certificate
+func (p *proof) look(ctx context.Context, ref Ref) (secretName string, err error) {
 	u, err := p.client.Resource(certificates).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
@@ -248,13 +253,25 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			}
 		})
 	}
+	if p.spec.Trigger == triggerIntermediate {
+		inner, cancel := context.WithCancel(ctx)
+		h := newHeir(p, func(n news) {
+			select {
+			case p.news <- n:
+			case <-inner.Done():
+			}
+		})
+		r.inheritance.heir = h
+		p.wg.Go(func() { h.run(inner) })
+		defer r.part(cancel)
+	}
 	asked := make(chan requested, 1)
-	if p.spec.Trigger == triggerRenew {
+	if p.spec.Trigger != triggerWait {
 		earliest := p.earliest(index)
 		if pause := earliest.Sub(p.env.Now()); pause > apart {
 			r.pausing = earliest
 		}
-		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken) })
+		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken, r.inheritance.heir) })
 	}
 	p.env.Statusf("%s", r.view())
 	for !r.over() {
@@ -298,6 +315,11 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			if r.suffer(m); m.hop == hopRestored {
 				behind.Reset(p.spec.During.maxCatchUp())
 			}
+		case n := <-p.news:
+			if r.inherit(n); n.done {
+				r.overdue = false
+				late.Reset(p.spec.MaxSwitch.Std())
+			}
 		case <-late.C:
 			r.overdue = true
 		case <-behind.C:
@@ -312,6 +334,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			r.overdue = false
 			late.Reset(p.spec.MaxSwitch.Std())
 		}
+		r.arrive()
 		if r.line.last() != last && !r.over() {
 			p.env.Statusf("%s", r.view())
 		}
@@ -356,9 +379,9 @@ type requested struct {
 	err  error
 }
 
-// ask asks for the renewal, not before earliest, and when what it is to be
-// without is gone.
-func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault) requested {
+// ask asks for the renewal, not before earliest, when what it is to be without
+// is gone, and when the new intermediate signs.
+func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *heir) requested {
 	timer := time.NewTimer(earliest.Sub(p.env.Now()))
 	defer timer.Stop()
 	select {
@@ -372,6 +395,14 @@ func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault) requ
 		case <-broken.away:
 		case <-ctx.Done():
 			return requested{err: ctx.Err()}
+		}
+	}
+	if h != nil {
+		close(h.start)
+		select {
+		case <-h.ready:
+		case <-h.over:
+			return requested{err: h.err}
 		}
 	}
 	at := p.env.Now()
@@ -395,6 +426,9 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	out.NewSerial, out.NewFingerprint, out.NewKey = tlskit.Serial(after), tlskit.Fingerprint(after), tlskit.KeyDigest(after)
 	out.NotBefore, out.NotAfter = stamp(after.NotBefore), stamp(after.NotAfter)
 	out.Certificate = tlskit.EncodePEM(after)
+	if h := r.inheritance.heir; h != nil && r.inheritance.through {
+		out.Intermediate = tlskit.EncodePEM(h.authorities.Next()[0])
+	}
 	out.Revision = r.after.cert.Status.Revision
 	out.SwitchMilliseconds = max(out.SwitchMilliseconds, int(r.lag().Milliseconds()))
 }

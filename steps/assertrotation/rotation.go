@@ -29,26 +29,27 @@ const (
 // A rotation is one renewal on its way from the request to the wire. It is only
 // told what happens and never looks itself.
 type rotation struct {
-	proof   *proof
-	index   int
-	before  state
-	after   state
-	rec     *record
-	held    *tally
-	line    timeline
-	end     ending
-	began   time.Time
-	ended   time.Time
-	failing time.Time     // when the first probe that failed was begun; zero if none did
-	pausing time.Time     // until when the plan wants a pause; zero without one
-	asking  bool          // the renewal has not been asked for yet
-	since   time.Time     // since when everything is as it should be; zero if it is not
-	overdue bool          // the switch should be over
-	behind  bool          // it should have caught up after the fault
-	fault   damage        // what was broken
-	pace    pace          // of the probes
-	gap     time.Duration // the longest without a successful probe
-	gapAt   string        // and where
+	proof       *proof
+	index       int
+	before      state
+	after       state
+	rec         *record
+	held        *tally
+	line        timeline
+	end         ending
+	began       time.Time
+	ended       time.Time
+	failing     time.Time     // when the first probe that failed was begun; zero if none did
+	pausing     time.Time     // until when the plan wants a pause; zero without one
+	asking      bool          // the renewal has not been asked for yet
+	since       time.Time     // since when everything is as it should be; zero if it is not
+	overdue     bool          // the switch should be over
+	behind      bool          // it should have caught up after the fault
+	fault       damage        // what was broken
+	inheritance               // of the intermediate
+	pace        pace          // of the probes
+	gap         time.Duration // the longest without a successful probe
+	gapAt       string        // and where
 
 	old     map[types.UID]bool  // requests that were there before
 	request *request            // the newest request of this rotation
@@ -65,7 +66,7 @@ func newRotation(p *proof, index int) *rotation {
 		pace:   pace{at: p.rec.began},
 		began:  p.rec.began,
 		old:    make(map[types.UID]bool),
-		asking: p.spec.Trigger == triggerRenew,
+		asking: p.spec.Trigger != triggerWait,
 	}
 	if !p.cert.issuing() {
 		for uid := range p.requests {
@@ -93,7 +94,7 @@ func (r *rotation) over() bool {
 	case r.end != "":
 	case !r.switched():
 		r.since = time.Time{}
-		if r.overdue || r.behind {
+		if r.overdue && !(r.begun && r.pending()) || r.behind {
 			r.end = endLate
 		}
 	case r.since.IsZero():
@@ -108,9 +109,13 @@ func (r *rotation) over() bool {
 	return r.end != ""
 }
 
-// switched reports whether cert-manager is done and every address shows the new
+// switched reports whether the certificate has arrived and the intermediate has
+// changed, if it is to.
+func (r *rotation) switched() bool { return r.arrived() && !r.pending() }
+
+// arrived reports whether cert-manager is done and every address shows the new
 // certificate, with everything back that was broken.
-func (r *rotation) switched() bool {
+func (r *rotation) arrived() bool {
 	return r.target != nil && !r.asking && !r.suffering() && !r.after.cert.issuing() &&
 		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
 		r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew)
@@ -145,18 +150,9 @@ func (r *rotation) observeCertificate(c *certificate, at time.Time) {
 	if c.Status.Revision > r.before.cert.Status.Revision {
 		r.mark(hopRevision, at, strconv.Itoa(c.Status.Revision))
 	}
-	if r.target == nil && c.failed() && r.failedAnew(c) {
+	if r.target == nil && c.failed() && failedAnew(r.before.cert, c) {
 		r.end = endFailed
 	}
-}
-
-// failedAnew reports whether a failure in the status is one of this rotation,
-// not one that an earlier attempt left there.
-func (r *rotation) failedAnew(c *certificate) bool {
-	then := r.before.cert.Status
-	return then.LastFailureTime == nil ||
-		c.Status.FailedAttempts != then.FailedAttempts ||
-		!c.Status.LastFailureTime.Equal(then.LastFailureTime)
 }
 
 func (r *rotation) observeRequest(q *request, at time.Time) {
@@ -266,6 +262,9 @@ func (r *rotation) status() string {
 		if ready := r.request.Status.Conditions.get("Ready"); ready.Status == "False" && ready.Message != "" {
 			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, oneLine(ready.Message))
 		}
+	}
+	if r.state != "" && r.pending() {
+		fmt.Fprintf(&b, "; %s", r.state)
 	}
 	if r.suffering() && !r.fault.began.IsZero() {
 		d := r.proof.spec.During

@@ -69,6 +69,7 @@ type world struct {
 	rotating func(n int, replica *replica, on bool) // told before (on) and after each switch
 	vault    *part                                  // what is not there signs nothing
 	manager  *part                                  // what is not there does nothing
+	vaults   *intermediates                         // what trigger: intermediate works on
 	ctx      context.Context
 	done     context.CancelFunc
 	wg       sync.WaitGroup
@@ -100,7 +101,12 @@ func newWorld(t *testing.T, replicas int) *world {
 	}, w.certificate(), w.secret(), w.request(1, "True", "Issued", "Certificate fetched from issuer successfully"))
 	w.client.PrependReactor("update", "certificates", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		update := action.(clienttesting.UpdateAction)
-		if update.GetSubresource() == "status" && conditionOf(update.GetObject().(*unstructured.Unstructured), "Issuing")["reason"] == "ManuallyTriggered" {
+		u := update.GetObject().(*unstructured.Unstructured)
+		if update.GetSubresource() == "status" && conditionOf(u, "Issuing")["reason"] == "ManuallyTriggered" {
+			if u.GetName() != "hello-cert" {
+				w.wg.Go(func() { w.vaults.reissue(ctx, u.GetName()) })
+				return false, nil, nil
+			}
 			w.mu.Lock()
 			w.asked++
 			w.mu.Unlock()
@@ -127,7 +133,14 @@ func (w *world) close() {
 func (w *world) make() *tlstest.Pair {
 	l := w.leaf
 	l.NotBefore = time.Now().Add(-30 * time.Second).Truncate(time.Second)
-	return w.sub.Issue(w.t, l)
+	return w.signer().Issue(w.t, l)
+}
+
+// signer is the intermediate that signs for those who ask cert-manager.
+func (w *world) signer() *tlstest.CA {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sub
 }
 
 func newReplica(t *testing.T, pair *tlstest.Pair) *replica {
@@ -376,7 +389,11 @@ func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, err
 	if s.During != nil && s.During.Keys != nil {
 		reopen = w.vault.open
 	}
-	out, findings, err := s.ProveAt(ctx, env, w.client, reopen, w.endpoints()...)
+	var both func(context.Context) (assertrotation.Authorities, error)
+	if w.vaults != nil {
+		both = w.vaults.look
+	}
+	out, findings, err := s.ProveAt(ctx, env, w.client, reopen, both, w.endpoints()...)
 	r.out, r.findings, r.took = out, findings, time.Since(began)
 	return r, err
 }
@@ -390,6 +407,7 @@ type result struct {
 	mu          sync.Mutex
 	log, status []string
 	records     []evidence.Rotation
+	successions []evidence.Succession
 }
 
 func (r *result) record(name string, data any) {
@@ -397,6 +415,9 @@ func (r *result) record(name string, data any) {
 	defer r.mu.Unlock()
 	if rec, ok := data.(evidence.Rotation); ok && name == evidence.RecordRotation {
 		r.records = append(r.records, rec)
+	}
+	if rec, ok := data.(evidence.Succession); ok && name == evidence.RecordSuccession {
+		r.successions = append(r.successions, rec)
 	}
 }
 

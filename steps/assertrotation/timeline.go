@@ -35,10 +35,20 @@ const (
 	hopCaughtUp hop = "caught up"
 )
 
+// The hops of a new intermediate: the first three lie before the renewal is asked
+// for, the others after the new certificate has arrived.
+const (
+	hopMade     hop = "new intermediate made"
+	hopOverlap  hop = "old and new one sign"
+	hopTookOver hop = "new one signs for all"
+	hopReissued hop = "others issued anew"
+	hopRetired  hop = "old one retired"
+)
+
 // rank orders the hops that were reached at the same moment.
 func (h hop) rank() int {
 	return slices.Index([]hop{
-		hopAsked, hopIssuing, hopCreated, hopApproved, hopUnsealed, hopRestored, hopSigned, hopSecret, hopFault, hopRevision, hopFirstServed, hopLastServed, hopCaughtUp,
+		hopMade, hopOverlap, hopTookOver, hopAsked, hopIssuing, hopCreated, hopApproved, hopUnsealed, hopRestored, hopSigned, hopSecret, hopFault, hopRevision, hopFirstServed, hopLastServed, hopCaughtUp, hopReissued, hopRetired,
 	}, h)
 }
 
@@ -133,6 +143,16 @@ func (h hop) recorded() string {
 		return "restored"
 	case hopCaughtUp:
 		return "caught-up"
+	case hopMade:
+		return "made"
+	case hopOverlap:
+		return "overlap"
+	case hopTookOver:
+		return "took-over"
+	case hopReissued:
+		return "reissued"
+	case hopRetired:
+		return "retired"
 	default:
 		return string(h)
 	}

@@ -17,7 +17,7 @@ const knock = 250 * time.Millisecond
 // Vault that opens itself is left to that.
 func (s *Spec) unseal(env *engine.Env) func(context.Context) error {
 	return func(ctx context.Context) error {
-		client, err := vaultkit.ConnectServer(ctx, env, s.Vault)
+		client, err := vaultkit.ConnectServer(ctx, env, s.Vault.Server)
 		if err != nil {
 			return err
 		}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -97,19 +95,19 @@ func (a *authority) lookParent(ctx context.Context) (*pki.Issuer, error) {
 }
 
 // find returns the issuer that serves: the one with the name, or else one
-// without a name or one that was retired, the longest-lived first. It is nil if
-// none serves. One that would serve but has a name of its own is refused: making
-// another beside it is what nobody wants.
+// without a name or one that was retired and may still sign, the longest-lived
+// first. It is nil if none serves. One that would serve but has a name of its own
+// is refused: making another beside it is what nobody wants.
 func (a *authority) find() (*pki.Issuer, error) {
 	if a.named != nil && len(a.failings(a.named)) == 0 {
 		return a.named, nil
 	}
 	var best *pki.Issuer
 	for _, i := range a.issuers {
-		if len(a.failings(i)) > 0 {
+		if len(a.failings(i)) > 0 || !i.Issues() {
 			continue
 		}
-		if i.Name != "" && !a.retired(i.Name) {
+		if i.Name != "" && !pki.Retired(a.name, i.Name) {
 			return nil, engine.WithHint(
 				engine.Permanent(fmt.Errorf("%s: the intermediate is there under the name %s, and the plan calls it %s", a.Mount, i.Name, a.name)),
 				"set issuerName: "+i.Name+" to use it, or another commonName to make a second one")
@@ -158,19 +156,6 @@ func pathLength(c *x509.Certificate) any {
 	return nil
 }
 
-// retiredName is the name that an intermediate gets when a new one takes its
-// own.
-func (a *authority) retiredName(i *pki.Issuer) string {
-	return a.name + "-" + strings.ReplaceAll(pki.Serial(i.Certificate), ":", "")[:8]
-}
-
-var serialPart = regexp.MustCompile(`^-[0-9a-f]{8}$`)
-
-func (a *authority) retired(name string) bool {
-	rest, ok := strings.CutPrefix(name, a.name)
-	return ok && serialPart.MatchString(rest)
-}
-
 // edits are the differences between the mount's issuers and the plan.
 func (a *authority) edits() []engine.Edit {
 	path := a.Mount + "/issuer/" + a.name
@@ -188,17 +173,20 @@ func (a *authority) edits() []engine.Edit {
 		for _, d := range a.failings(a.named) {
 			edits = append(edits, engine.Edit{
 				Path: path + "/" + d.Field, Have: d.Have, Want: d.Want,
-				Note:  "by a new intermediate with a new key; this one keeps its certificate as " + a.retiredName(a.named),
+				Note:  "by a new intermediate with a new key; this one keeps its certificate as " + pki.RetiredName(a.name, a.named.Certificate),
 				Apply: replace,
 			})
 		}
 	case a.current.Name != a.name:
 		if a.named != nil {
-			edits = append(edits, pki.Rename(a.client, a.Mount, a.named, a.retiredName(a.named), "a newer intermediate takes its name"))
+			edits = append(edits, pki.Rename(a.client, a.Mount, a.named, pki.RetiredName(a.name, a.named.Certificate), "a newer intermediate takes its name"))
 		}
 		edits = append(edits, pki.Rename(a.client, a.Mount, a.current, a.name, "adopts the intermediate that is there"))
 	}
 	if a.current != nil {
+		if !a.current.Issues() {
+			edits = append(edits, a.current.Issue(a.client, a.Mount, true))
+		}
 		edits = append(edits, a.completeChain()...)
 	}
 	return append(edits, a.setDefault()...)
@@ -218,14 +206,14 @@ func (a *authority) setDefault() []engine.Edit {
 	}
 	have := d.Ref()
 	if d == a.named {
-		have = a.retiredName(d) // as it is called by then
+		have = pki.RetiredName(a.name, d.Certificate) // as it is called by then
 	}
 	return []engine.Edit{pki.SetDefault(a.client, a.Mount, have, a.name)}
 }
 
 // completeChain imports what is above the intermediate if the mount lacks it.
 func (a *authority) completeChain() []engine.Edit {
-	above := a.above()
+	above := a.intermediate().Above()
 	missing := slices.ContainsFunc(above, func(c *x509.Certificate) bool { return !slices.ContainsFunc(a.current.Chain, c.Equal) })
 	if !missing {
 		return nil
@@ -239,15 +227,6 @@ func (a *authority) completeChain() []engine.Edit {
 			return err
 		},
 	}}
-}
-
-// above is the chain over the intermediate: the parent, and what Vault knows
-// over it.
-func (a *authority) above() []*x509.Certificate {
-	if len(a.parent.Chain) > 0 {
-		return a.parent.Chain
-	}
-	return []*x509.Certificate{a.parent.Certificate}
 }
 
 func names(chain []*x509.Certificate) []string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/steps/assertdenied"
+	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/k8sauth"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 	"github.com/ztplan/ztplan/steps/pkiroot"
@@ -19,7 +20,7 @@ func rootToken(f *facts) []Finding {
 		var users []string
 		for _, s := range f.plan.Steps {
 			uses := slices.ContainsFunc(s.Refs, func(r plan.Ref) bool { return r.Step == init.step.ID && r.Output == "rootToken" })
-			if uses && loginOf(s) == nil {
+			if uses && loginOf(s) == nil && !needsNoToken(s) {
 				users = append(users, s.ID)
 			}
 		}
@@ -51,8 +52,17 @@ func loginOf(s *plan.Step) *login {
 		return toLogin(spec.Vault.Login)
 	case *assertdenied.Spec:
 		return toLogin(spec.Vault.Login)
+	case *assertrotation.Spec:
+		return toLogin(spec.Vault.Login)
 	}
 	return nil
+}
+
+// needsNoToken reports whether a step is given a token that it never uses.
+func needsNoToken(s *plan.Step) bool {
+	spec, _ := s.Draft()
+	rotation, ok := spec.(*assertrotation.Spec)
+	return ok && rotation.Intermediate == nil
 }
 
 // A login is what the rules need to know about one.

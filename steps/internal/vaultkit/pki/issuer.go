@@ -21,6 +21,7 @@ type Issuer struct {
 	KeyID   string // empty when its key is not in the mount
 	Default bool   // the mount's default issuer
 	Revoked bool
+	Usage   []string // what it may be used for, as Vault names it: "crl-signing"
 
 	PEM         string
 	Certificate *x509.Certificate
@@ -44,6 +45,34 @@ func (i *Issuer) Label() string {
 		name = "without a name"
 	}
 	return fmt.Sprintf("%s (%s, id %s)", name, i.Certificate.Subject.CommonName, i.ID)
+}
+
+// issuing is the usage without which an issuer signs nothing
+// (developer.hashicorp.com/vault/api-docs/secret/pki#update-issuer).
+const issuing = "issuing-certificates"
+
+// Issues reports whether the issuer may sign certificates.
+func (i *Issuer) Issues() bool { return slices.Contains(i.Usage, issuing) }
+
+func usages(text string) []string {
+	return slices.Sorted(slices.Values(strings.FieldsFunc(text, func(r rune) bool { return r == ',' })))
+}
+
+// Issue returns the edit that lets an issuer sign certificates, or forbids it.
+// One that may not keeps its certificate in chains and signs revocation lists.
+func (i *Issuer) Issue(c *vaultkit.Client, mount string, may bool) engine.Edit {
+	want := slices.DeleteFunc(slices.Clone(i.Usage), func(u string) bool { return u == issuing })
+	if may {
+		want = slices.Sorted(slices.Values(append(want, issuing)))
+	}
+	path := mount + "/issuer/" + i.ID
+	return engine.Edit{
+		Path: path + "/usage", Have: i.Usage, Want: want,
+		Apply: func(ctx context.Context) error {
+			_, err := c.Patch(ctx, path, map[string]any{"usage": strings.Join(want, ",")})
+			return err
+		},
+	}
 }
 
 // SelfSigned reports whether the issuer is a root.
@@ -97,6 +126,7 @@ func ReadIssuer(ctx context.Context, c *vaultkit.Client, mount, ref string) (*Is
 		Name:    vaultkit.Text(data["issuer_name"]),
 		KeyID:   vaultkit.Text(data["key_id"]),
 		Revoked: vaultkit.Truth(data["revoked"]),
+		Usage:   usages(vaultkit.Text(data["usage"])),
 		PEM:     strings.TrimSpace(vaultkit.Text(data["certificate"])) + "\n",
 	}
 	if i.Certificate, err = ParseOne(i.PEM); err != nil {

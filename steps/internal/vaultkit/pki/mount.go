@@ -2,8 +2,11 @@ package pki
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/url"
+	"regexp"
+	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -122,4 +125,18 @@ func Rename(c *vaultkit.Client, mount string, i *Issuer, to, note string) engine
 			return err
 		},
 	}
+}
+
+// RetiredName is the name that an authority called name gets when another one
+// takes its own: it tells the retired ones apart by their serial numbers.
+func RetiredName(name string, c *x509.Certificate) string {
+	return name + "-" + strings.ReplaceAll(Serial(c), ":", "")[:8]
+}
+
+var serialPart = regexp.MustCompile(`^-[0-9a-f]{8}$`)
+
+// Retired reports whether issuer is a RetiredName of name.
+func Retired(name, issuer string) bool {
+	rest, ok := strings.CutPrefix(issuer, name)
+	return ok && serialPart.MatchString(rest)
 }

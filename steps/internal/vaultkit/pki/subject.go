@@ -35,6 +35,15 @@ type Subject struct {
 	PostalCode []string `yaml:"postalCode"`
 }
 
+// SubjectOf returns the parts of a certificate's name.
+func SubjectOf(c *x509.Certificate) Subject {
+	return Subject{
+		Organization: c.Subject.Organization, OrganizationalUnit: c.Subject.OrganizationalUnit,
+		Country: c.Subject.Country, Province: c.Subject.Province, Locality: c.Subject.Locality,
+		StreetAddress: c.Subject.StreetAddress, PostalCode: c.Subject.PostalCode,
+	}
+}
+
 // parts lists the parts under Vault's names.
 func (s Subject) parts() []part {
 	return []part{
@@ -82,11 +91,7 @@ func (a Authority) Compare(c *x509.Certificate, cut time.Time) []Difference {
 		}
 	}
 	add("common_name", c.Subject.CommonName, a.CommonName)
-	seen := Subject{
-		Organization: c.Subject.Organization, OrganizationalUnit: c.Subject.OrganizationalUnit,
-		Country: c.Subject.Country, Province: c.Subject.Province, Locality: c.Subject.Locality,
-		StreetAddress: c.Subject.StreetAddress, PostalCode: c.Subject.PostalCode,
-	}.parts()
+	seen := SubjectOf(c).parts()
 	for i, want := range a.Subject.parts() {
 		have := slices.Sorted(slices.Values(seen[i].values))
 		if !slices.Equal(have, slices.Sorted(slices.Values(want.values))) {

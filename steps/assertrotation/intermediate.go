@@ -1,0 +1,167 @@
+package assertrotation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/succession"
+)
+
+// The defaults of Intermediate.
+const (
+	defaultParentMount = "pki"
+	defaultParent      = "default"
+	defaultWave        = 5
+	defaultMaxWave     = 5 * time.Minute
+)
+
+// Intermediate is what changes with trigger: intermediate, besides the
+// certificate: the authority that signs it. The connection to Vault (vault) must
+// be let in to make an intermediate in mount and to sign it in parent.mount, as
+// for a pkiIntermediate step, and to sign with the role.
+type Intermediate struct {
+	// Mount is the path of the intermediate's PKI engine, such as pki_int.
+	Mount string `yaml:"mount" check:"required"`
+
+	// IssuerName is the intermediate's name there: the same as in the
+	// pkiIntermediate step. The new intermediate takes it over, and the old one
+	// is called after it and its serial number.
+	IssuerName string `yaml:"issuerName" check:"required"`
+
+	// Parent is the authority that signed the intermediate and signs the new one.
+	Parent Parent `yaml:"parent"`
+
+	// Role of mount under which the certificates are signed. It must leave it to
+	// the mount which issuer signs (issuer_ref default).
+	Role string `yaml:"role" check:"required"`
+
+	// Certificates are other cert-manager Certificates that are issued anew
+	// under the new intermediate, after the one that is measured has arrived.
+	// Those that are not listed change when they are renewed: their certificates
+	// stay valid.
+	Certificates []Ref `yaml:"certificates"`
+
+	// Wave is how many of them are issued at a time. Default: 5.
+	Wave int `yaml:"wave" check:"min=0,max=1000"`
+
+	// MaxWave is how long all of them together may take. Default: 5m.
+	MaxWave engine.Duration `yaml:"maxWave" check:"min=0s"`
+}
+
+// A Parent is an authority in the same Vault.
+type Parent struct {
+	// Mount is the path of the parent's PKI engine. Default: pki.
+	Mount string `yaml:"mount"`
+
+	// Issuer is its name or id there. Default: default.
+	Issuer string `yaml:"issuer"`
+}
+
+func (i *Intermediate) place() succession.Place {
+	p := succession.Place{Mount: i.Mount, Issuer: i.IssuerName, ParentMount: i.Parent.Mount, Parent: i.Parent.Issuer, Role: i.Role}
+	if p.ParentMount == "" {
+		p.ParentMount = defaultParentMount
+	}
+	if p.Parent == "" {
+		p.Parent = defaultParent
+	}
+	return p
+}
+
+func (i *Intermediate) wave() int {
+	if i.Wave > 0 {
+		return i.Wave
+	}
+	return defaultWave
+}
+
+func (i *Intermediate) maxWave() time.Duration {
+	if i.MaxWave > 0 {
+		return i.MaxWave.Std()
+	}
+	return defaultMaxWave
+}
+
+func (i *Intermediate) validate(p *engine.Problems, s *Spec) {
+	switch {
+	case i == nil && s.Trigger == triggerIntermediate:
+		p.AddProblem(engine.Problem{
+			Field:   "intermediate",
+			Message: "is missing: trigger: intermediate needs to know which one is replaced",
+			Hint:    "give mount, issuerName, parent and role as in the pkiIntermediate step",
+		})
+	case i != nil && s.Trigger != triggerIntermediate:
+		p.AddProblem(engine.Problem{
+			Field:   "intermediate",
+			Message: fmt.Sprintf("has no use with trigger: %s", s.Trigger),
+			Hint:    "set trigger: intermediate, or leave it out",
+		})
+	}
+	if i == nil {
+		return
+	}
+	place := i.place()
+	vaultkit.ValidatePath(p, "intermediate.mount", place.Mount)
+	vaultkit.ValidatePath(p, "intermediate.parent.mount", place.ParentMount)
+	vaultkit.ValidateName(p, "intermediate.parent.issuer", "an issuer", place.Parent)
+	vaultkit.ValidateName(p, "intermediate.issuerName", "an issuer", place.Issuer)
+	vaultkit.ValidateName(p, "intermediate.role", "a role", place.Role)
+	if place.Mount == place.ParentMount {
+		p.Add("intermediate.mount", "is the parent's mount as well")
+	}
+	seen := map[Ref]string{s.Certificate: "the certificate that is measured"}
+	for n, ref := range i.Certificates {
+		field := fmt.Sprintf("intermediate.certificates[%d]", n)
+		if already, ok := seen[ref]; ok && ref != (Ref{}) {
+			p.Add(field, "%s is %s", ref, already)
+		}
+		seen[ref] = "there already, as " + field
+	}
+	if s.During != nil {
+		p.AddProblem(engine.Problem{
+			Field:   "during",
+			Message: "goes with trigger: renew and wait only",
+			Hint:    "give the fault a step of its own",
+		})
+	}
+}
+
+// intent says what is replaced and what must hold then.
+func (i *Intermediate) intent() []string {
+	p := i.place()
+	lines := []string{
+		fmt.Sprintf("make a new intermediate beside %s in %s, signed by %s/issuer/%s, and assert that either signs (role %s) and leads to the trusted root",
+			p.Issuer, p.Mount, p.ParentMount, p.Parent, p.Role),
+		fmt.Sprintf("make it the default issuer of %s; back to the old one if what follows fails", p.Mount),
+	}
+	if n := len(i.Certificates); n > 0 {
+		lines = append(lines, fmt.Sprintf("have %s issued anew, %d at a time, within %s", others(n), i.wave(), engine.Duration(i.maxWave())))
+	}
+	return append(lines,
+		fmt.Sprintf("let the new intermediate take the name %s, forbid the old one to sign certificates, and assert that it refuses", p.Issuer))
+}
+
+func others(n int) string {
+	if n == 1 {
+		return "one more certificate"
+	}
+	return fmt.Sprintf("%d more certificates", n)
+}
+
+// lookVault reads the authorities as they are.
+func (s *Spec) lookVault(env *engine.Env) func(context.Context) (authorities, error) {
+	return func(ctx context.Context) (authorities, error) {
+		client, err := vaultkit.Connect(ctx, env, s.Vault)
+		if err != nil {
+			return nil, err
+		}
+		found, err := succession.Look(ctx, client, s.Intermediate.place(), env.Now())
+		if err != nil {
+			return nil, err
+		}
+		return vaultAuthorities{found}, nil
+	}
+}

@@ -1,0 +1,165 @@
+package pki
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+// An Intermediate is an intermediate authority that is to be made.
+type Intermediate struct {
+	Authority
+	Mount       string  // the PKI engine that it is made in
+	Name        string  // of its key, numbered from the second one on
+	ParentMount string  // the PKI engine that signs it
+	Parent      *Issuer // and the issuer there
+
+	// MaxPathLength is how many authorities may follow below it; nil says
+	// nothing about it.
+	MaxPathLength *int
+
+	// Allow lists warnings of Vault that are expected. NoAddresses is needed if
+	// Mount has no URLs.
+	Allow []vaultkit.Allow
+}
+
+// Make makes the authority among the keys and issuers of its mount: a key inside
+// Vault, a request for it, the parent's signature, and the import of certificate
+// and chain. It returns the id of the new issuer, which has no name yet. It may
+// stop anywhere: a key without a certificate that it left behind is used the
+// next time, and a certificate without a name is found among the issuers.
+func (i *Intermediate) Make(ctx context.Context, c *vaultkit.Client, keys []Key, issuers []*Issuer) (id string, err error) {
+	keyID, csr, err := i.request(ctx, c, keys, issuers)
+	if err != nil {
+		return "", err
+	}
+	cert, err := i.sign(ctx, c, csr)
+	if err != nil {
+		return "", err
+	}
+	return i.bring(ctx, c, keyID, cert)
+}
+
+// Above is the chain over the authority: the parent, and what Vault knows over
+// it.
+func (i *Intermediate) Above() []*x509.Certificate {
+	if len(i.Parent.Chain) > 0 {
+		return i.Parent.Chain
+	}
+	return []*x509.Certificate{i.Parent.Certificate}
+}
+
+// request returns a signing request in PEM form, for a key that is there
+// without a certificate or for a new one. The key stays in Vault.
+func (i *Intermediate) request(ctx context.Context, c *vaultkit.Client, keys []Key, issuers []*Issuer) (keyID, csr string, err error) {
+	for _, k := range Orphans(keys, issuers) {
+		if k.Name != "" && !i.ours(k.Name) {
+			continue
+		}
+		body := i.NameParameters()
+		body["key_ref"] = k.ID
+		keyID, csr, err = i.generate(ctx, c, "existing", body)
+		if err != nil {
+			return "", "", err
+		}
+		if i.fits(csr) {
+			return keyID, csr, nil
+		}
+	}
+	body := i.NameParameters()
+	body["key_name"] = i.freeKeyName(keys)
+	body["key_type"] = i.KeyType
+	body["key_bits"] = i.KeyBits
+	return i.generate(ctx, c, "internal", body)
+}
+
+func (i *Intermediate) generate(ctx context.Context, c *vaultkit.Client, how string, body map[string]any) (keyID, csr string, err error) {
+	answer, err := c.Write(ctx, i.Mount+"/intermediate/generate/"+how, body, i.Allow...)
+	if err != nil {
+		return "", "", err
+	}
+	return vaultkit.Text(answer["key_id"]), vaultkit.Text(answer["csr"]), nil
+}
+
+var keyNumber = regexp.MustCompile(`^-[0-9]+$`)
+
+// ours reports whether a key's name is one that freeKeyName gives.
+func (i *Intermediate) ours(key string) bool {
+	rest, ok := strings.CutPrefix(key, i.Name)
+	return ok && (rest == "" || keyNumber.MatchString(rest))
+}
+
+// freeKeyName is the authority's name, numbered from the second key on.
+func (i *Intermediate) freeKeyName(keys []Key) string {
+	name := i.Name
+	for n := 2; slices.ContainsFunc(keys, func(k Key) bool { return k.Name == name }); n++ {
+		name = fmt.Sprintf("%s-%d", i.Name, n)
+	}
+	return name
+}
+
+// fits reports whether the key of a request is of the kind that is wanted.
+func (i *Intermediate) fits(csr string) bool {
+	block, _ := pem.Decode([]byte(csr))
+	if block == nil {
+		return false
+	}
+	r, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return false
+	}
+	kind, bits := PublicKey(r.PublicKey)
+	return kind == i.KeyType && bits == i.Bits()
+}
+
+// sign lets the parent sign the request.
+func (i *Intermediate) sign(ctx context.Context, c *vaultkit.Client, csr string) (*x509.Certificate, error) {
+	body := i.NameParameters()
+	body["csr"] = csr
+	body["ttl"] = i.TTL.Seconds()
+	// The parent's mount may have no URLs; that is its own step's to say.
+	allow := append(slices.Clone(i.Allow), NoAddresses)
+	if i.MaxPathLength != nil {
+		body["max_path_length"] = *i.MaxPathLength
+		if *i.MaxPathLength == 0 {
+			allow = append(allow, "Max path length of the signed certificate is zero")
+		}
+	}
+	path := i.ParentMount + "/issuer/" + i.Parent.ID + "/sign-intermediate"
+	answer, err := c.Write(ctx, path, body, allow...)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ParseOne(vaultkit.Text(answer["certificate"]))
+	if err != nil {
+		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
+	}
+	if err := cert.CheckSignatureFrom(i.Parent.Certificate); err != nil {
+		return nil, engine.Permanent(fmt.Errorf("%s: what was signed does not lead to the parent: %w", path, err))
+	}
+	return cert, nil
+}
+
+// bring imports the certificate with its chain and returns the issuer's id.
+func (i *Intermediate) bring(ctx context.Context, c *vaultkit.Client, keyID string, cert *x509.Certificate) (string, error) {
+	bundle := Encode(append([]*x509.Certificate{cert}, i.Above()...)...)
+	path := i.Mount + "/intermediate/set-signed"
+	answer, err := c.Write(ctx, path, map[string]any{"certificate": bundle}, i.Allow...)
+	if err != nil {
+		return "", err
+	}
+	mapping, _ := answer["mapping"].(map[string]any)
+	for id, key := range mapping {
+		if vaultkit.Text(key) == keyID {
+			return id, nil
+		}
+	}
+	return "", engine.Permanent(fmt.Errorf("%s: the imported certificate did not find its key %s", path, keyID))
+}

@@ -1,0 +1,230 @@
+// Package succession puts a new intermediate authority into the place of an old
+// one while both are in use.
+//
+// The new one is made beside the old, with its subject, kind of key and
+// lifetime and a key of its own, signed by the same parent. From then on both
+// can sign, and what either signs leads to the same root: that is the overlap
+// in which leaves change sides. The default issuer of the mount decides who
+// signs for whom asks the mount; a client that verifies up to the root does not
+// notice. At the end the old one keeps its certificate and may sign revocation
+// lists, for what it signed stays valid to its end, and may not sign
+// certificates any more.
+//
+// Names change last and the way pkiIntermediate changes them, so that a plan's
+// step of that kind finds nothing to do afterwards. Until then its next run
+// would go back to the old one, which is right after a change-over that failed:
+// what is left of that is an issuer without a name, and the next one goes on
+// with it.
+//
+// AIA and CRL addresses of a mount that do not name the issuer ({{issuer_id}},
+// with templated addresses) lead to the default issuer's certificate and list,
+// also for leaves of the old one. Those who fetch them need templated ones.
+package succession
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
+)
+
+// A Place is where the succession happens.
+type Place struct {
+	Mount       string // the PKI engine of the intermediate
+	Issuer      string // the name of the intermediate there
+	ParentMount string // the PKI engine of its parent
+	Parent      string // name or id of the parent there, or default
+	Role        string // a role of Mount that signs leaves
+}
+
+// A Succession is one change from an intermediate to the next. It is used by one
+// goroutine.
+type Succession struct {
+	place    Place
+	client   *vaultkit.Client
+	parent   *pki.Issuer
+	issuers  []*pki.Issuer
+	role     role
+	old      *pki.Issuer
+	next     *pki.Issuer
+	switched bool
+}
+
+// Look reads both authorities and the role. It refuses, before anything is
+// written, what a succession could not prove anything about: a mount whose
+// default is not the intermediate, a role that is bound to one issuer, and a
+// parent that did not sign the intermediate or does not live as long as a new
+// one would.
+func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time) (*Succession, error) {
+	s := &Succession{place: p, client: c}
+	refuse := func(hint, format string, args ...any) error {
+		return engine.WithHint(engine.Permanent(fmt.Errorf(format, args...)), hint)
+	}
+	var err error
+	if s.issuers, err = pki.Issuers(ctx, c, p.Mount); err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(s.issuers, func(i *pki.Issuer) bool { return i.Name == p.Issuer }); i >= 0 {
+		s.old = s.issuers[i]
+	}
+	if s.old == nil {
+		return nil, refuse("let this step need the pkiIntermediate step that makes it, and name it as issuerName there",
+			"%s has no issuer called %s", p.Mount, p.Issuer)
+	}
+	if s.parent, err = pki.ReadIssuer(ctx, c, p.ParentMount, p.Parent); err != nil {
+		return nil, err
+	}
+	if s.parent == nil {
+		return nil, refuse("name the parent as in the pkiIntermediate step", "%s has no issuer %s", p.ParentMount, p.Parent)
+	}
+	if s.role, err = readRole(ctx, c, p.Mount, p.Role); err != nil {
+		return nil, err
+	}
+	was, parent := s.old.Certificate, s.parent.Certificate
+	switch d := pki.DefaultOf(s.issuers); {
+	case s.old.KeyID == "" || !s.old.Issues():
+		return nil, refuse("run the plan again: the pkiIntermediate step mends that", "%s/issuer/%s cannot sign", p.Mount, p.Issuer)
+	case d != s.old:
+		return nil, refuse("run the plan again: the pkiIntermediate step makes it the default", "%s is not the default issuer of %s", p.Issuer, p.Mount)
+	case was.CheckSignatureFrom(parent) != nil:
+		return nil, refuse("name the parent as in the pkiIntermediate step", "%s/issuer/%s, %s, did not sign %s", p.ParentMount, p.Parent, s.parent.Label(), s.old.Label())
+	case s.role.issuer != "default":
+		return nil, refuse("leave the role's issuer_ref at default: then the mount's default issuer signs",
+			"role %s/roles/%s signs with issuer %s whatever the mount's default is", p.Mount, p.Role, s.role.issuer)
+	case s.heir() == nil && parent.NotAfter.Before(now.Add(lifetime(was))):
+		return nil, refuse("make a new root first, or an intermediate with a shorter ttl",
+			"%s ends at %s, and a new intermediate would live for %s", s.parent.Label(), parent.NotAfter.UTC().Format(time.RFC3339), engine.Duration(lifetime(was)))
+	}
+	return s, nil
+}
+
+// lifetime is what was asked for when c was made: Vault sets the beginning back
+// by seconds (not_before_duration, 30 by default), which must not add up from
+// one generation to the next.
+func lifetime(c *x509.Certificate) time.Duration {
+	return c.NotAfter.Sub(c.NotBefore).Truncate(time.Minute)
+}
+
+// heir returns the intermediate that an earlier succession made and did not
+// finish, or nil.
+func (s *Succession) heir() *pki.Issuer {
+	kind := s.kind()
+	var best *pki.Issuer
+	for _, i := range s.issuers {
+		c := i.Certificate
+		if i.Name != "" || i.KeyID == "" || i.Revoked || !i.Issues() || !c.IsCA || len(kind.Compare(c, time.Time{})) > 0 ||
+			c.CheckSignatureFrom(s.parent.Certificate) != nil || c.NotAfter.Before(s.old.Certificate.NotAfter) {
+			continue
+		}
+		if best == nil || c.NotAfter.After(best.Certificate.NotAfter) {
+			best = i
+		}
+	}
+	return best
+}
+
+// kind is what the old intermediate is and the new one has to be.
+func (s *Succession) kind() pki.Authority {
+	c := s.old.Certificate
+	a := pki.Authority{CommonName: c.Subject.CommonName, Subject: pki.SubjectOf(c), TTL: engine.Duration(lifetime(c))}
+	a.KeyType, a.KeyBits = pki.PublicKey(c.PublicKey)
+	return a
+}
+
+// Make makes the new intermediate, or finds the one that was left behind.
+func (s *Succession) Make(ctx context.Context) error {
+	if s.next = s.heir(); s.next != nil {
+		return nil
+	}
+	keys, err := pki.Keys(ctx, s.client, s.place.Mount)
+	if err != nil {
+		return err
+	}
+	i := pki.Intermediate{
+		Authority: s.kind(), Mount: s.place.Mount, Name: s.place.Issuer,
+		ParentMount: s.place.ParentMount, Parent: s.parent,
+		// Whether the mount has URLs is the pkiIntermediate step's to say.
+		Allow: []vaultkit.Allow{pki.NoAddresses},
+	}
+	if c := s.old.Certificate; c.MaxPathLen > 0 || c.MaxPathLen == 0 && c.MaxPathLenZero {
+		i.MaxPathLength = &c.MaxPathLen
+	}
+	id, err := i.Make(ctx, s.client, keys, s.issuers)
+	if err != nil {
+		return err
+	}
+	s.next, err = pki.ReadIssuer(ctx, s.client, s.place.Mount, id)
+	if err == nil && s.next == nil {
+		err = engine.Permanent(fmt.Errorf("%s/issuer/%s, which was just made, does not exist", s.place.Mount, id))
+	}
+	return err
+}
+
+// Old and Next are the certificates of the two authorities, each with what is
+// above it. Next is nil before Make.
+func (s *Succession) Old() []*x509.Certificate { return chainOf(s.old) }
+
+// Next is the chain of the new one.
+func (s *Succession) Next() []*x509.Certificate { return chainOf(s.next) }
+
+func chainOf(i *pki.Issuer) []*x509.Certificate {
+	if i == nil {
+		return nil
+	}
+	if len(i.Chain) > 0 {
+		return i.Chain
+	}
+	return []*x509.Certificate{i.Certificate}
+}
+
+// TakeOver makes the new intermediate the default issuer of the mount.
+func (s *Succession) TakeOver(ctx context.Context) error {
+	s.switched = true // even if the answer is lost
+	return pki.SetDefault(s.client, s.place.Mount, s.place.Issuer, s.next.ID).Apply(ctx)
+}
+
+// Back makes the old one the default again if TakeOver changed that.
+func (s *Succession) Back(ctx context.Context) error {
+	if !s.switched {
+		return nil
+	}
+	err := pki.SetDefault(s.client, s.place.Mount, s.next.ID, s.old.ID).Apply(ctx)
+	if err == nil {
+		s.switched = false
+	}
+	return err
+}
+
+// Retire gives the name of the old intermediate to the new one and forbids the
+// old one to sign certificates, together with those that an earlier succession
+// left able to.
+func (s *Succession) Retire(ctx context.Context) error {
+	mount, name := s.place.Mount, s.place.Issuer
+	s.switched = false
+	for _, e := range []engine.Edit{
+		pki.Rename(s.client, mount, s.old, pki.RetiredName(name, s.old.Certificate), ""),
+		pki.Rename(s.client, mount, s.next, name, ""),
+		s.old.Issue(s.client, mount, false),
+	} {
+		if err := e.Apply(ctx); err != nil {
+			return err
+		}
+	}
+	for _, i := range s.issuers {
+		if pki.Retired(name, i.Name) && i.Issues() {
+			if err := i.Issue(s.client, mount, false).Apply(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ErrSigned is the error of Refused when the old intermediate signed.
+var ErrSigned = errors.New("the old intermediate still signs")
