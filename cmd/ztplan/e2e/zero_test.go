@@ -152,7 +152,7 @@ func (got traffic) report(t *testing.T, name string, o *outcome) {
 // TestOneLab takes one lab through its life. Looking at it, empty, half-built,
 // finished and drifted, asks for nothing that could change anything, and a
 // second run neither; then its gateway shows known bugs, its parts are
-// restarted, its root token is gone, and it drifts.
+// restarted, its root token is gone, it drifts, and its intermediate changes.
 func TestOneLab(t *testing.T) {
 	w := newWorld(t)
 	w.sub(t, "empty", func(t *testing.T) {
@@ -214,5 +214,6 @@ func TestOneLab(t *testing.T) {
 		w.giveBack(w.generateRoot(0, 2, 4))
 		w.drift(t)
 	})
+	w.sub(t, "succession", w.succession)
 	w.sub(t, "another-cluster", w.anotherCluster)
 }
