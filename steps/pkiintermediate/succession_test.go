@@ -88,7 +88,7 @@ func TestMayNotSign(t *testing.T) {
 	out := converge(t, s)
 	w.Do(t, "PATCH", w.mount+"/issuer/"+out.IssuerID, `{"usage":"read-only,crl-signing"}`)
 	_, edits := inspect(t, s)
-	want := []string{w.mount + "/issuer/" + out.IssuerID + "/usage: [crl-signing read-only] -> [crl-signing issuing-certificates read-only]"}
+	want := []string{w.mount + "/issuer/intermediate-lab/usage: [crl-signing read-only] -> [crl-signing issuing-certificates read-only]"}
 	if diff := cmp.Diff(want, vaulttest.Show(edits)); diff != "" {
 		t.Error(diff)
 	}

@@ -289,6 +289,13 @@ var drifts = []drift{
 		after:   func(w *world) { w.write("pki_int/issuer/renamed", fields{"issuer_name": "intermediate-lab"}) },
 	},
 	{
+		kind: "pkiIntermediate", name: "issuer forbidden to sign",
+		make: func(w *world) {
+			w.write("pki_int/issuer/intermediate-lab", fields{"issuer_name": "intermediate-lab", "usage": "read-only,crl-signing"})
+		},
+		found: `^intermediate pki_int/issuer/intermediate-lab/usage .*issuing-certificates`,
+	},
+	{
 		kind: "pkiIntermediate", name: "issuer deleted, its key left",
 		make:  func(w *world) { w.erase("pki_int/issuer/intermediate-lab") },
 		found: `^intermediate pki_int/issuer/intermediate-lab`,

@@ -67,7 +67,7 @@ func (i *Issuer) Issue(c *vaultkit.Client, mount string, may bool) engine.Edit {
 	}
 	path := mount + "/issuer/" + i.ID
 	return engine.Edit{
-		Path: path + "/usage", Have: i.Usage, Want: want,
+		Path: mount + "/issuer/" + i.Ref() + "/usage", Have: i.Usage, Want: want,
 		Apply: func(ctx context.Context) error {
 			_, err := c.Patch(ctx, path, map[string]any{"usage": strings.Join(want, ",")})
 			return err

@@ -290,9 +290,9 @@ func TestRefuses(t *testing.T) {
 	w.want(t, "intermediate-lab read-only")
 }
 
-// The next generation serves a pkiIntermediate step: see
-// steps/pkiintermediate, TestAfterASuccession.
-func TestLeftoverIsFresh(t *testing.T) {
+// One that was made and did not take over is used the next time. What a
+// pkiIntermediate step makes of all this is that package's test.
+func TestLeftover(t *testing.T) {
 	w := newWorld(t)
 	s := w.look(t, w.Address)
 	if err := s.Make(writing(t)); err != nil {
