@@ -64,23 +64,27 @@ func TestWrongSuccessions(t *testing.T) {
 		change func(w *world, r *evidence.Rotation, s *evidence.Succession)
 		want   string // "" if it verifies
 	}{
-		"as it was":            {func(*world, *evidence.Rotation, *evidence.Succession) {}, ""},
-		"the same one":         {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.New = s.Old }, "have the same key"},
-		"another subject":      {func(w *world, _ *evidence.Rotation, s *evidence.Succession) { s.Old = w.root.record() }, "the subject changed"},
-		"no overlap":           {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.ByOld = nil }, "without overlap or control"},
-		"one signed for two":   {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.ByOld = s.ByNew }, "what the old one signed: x509"},
-		"the old one signed":   {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Control = s.ByOld }, "what the new one signed in the end: x509"},
-		"no control":           {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Control = nil }, "without overlap or control"},
-		"granted":              {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Status = 200 }, `the old one answered 200`},
-		"another refusal":      {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Answer = "Vault is sealed" }, `answered 500 "Vault is sealed"`},
-		"one left out":         {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Planned = 2 }, "1 of 2 certificates"},
-		"one of the old one's": {func(w *world, _ *evidence.Rotation, s *evidence.Succession) { s.Reissued[0].Certificate = w.new.record(w.intermediate) }, "certificate shop/shop-cert: x509"},
-		"another server":       {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Server = "elsewhere.example.org" }, "server or trust is not that"},
-		"another rotation":     {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Rotation = 3 }, "rotation 3 is not on record"},
-		"retired never":        {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Retired = time.Time{} }, "hop retired is at"},
-		"retired before":       {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Retired = after(5) }, "hop retired is at"},
-		"signed by the old":    {func(w *world, r *evidence.Rotation, _ *evidence.Succession) { r.Certs[1] = w.old.record(w.intermediate) }, "somebody else signed the new certificate"},
-		"not said":             {func(_ *world, r *evidence.Rotation, _ *evidence.Succession) { r.Trigger = "renew" }, "trigger renew, a new intermediate on record: true"},
+		"as it was":          {func(*world, *evidence.Rotation, *evidence.Succession) {}, ""},
+		"the same one":       {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.New = s.Old }, "have the same key"},
+		"another subject":    {func(w *world, _ *evidence.Rotation, s *evidence.Succession) { s.Old = w.root.record() }, "the subject changed"},
+		"no overlap":         {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.ByOld = nil }, "without overlap or control"},
+		"one signed for two": {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.ByOld = s.ByNew }, "what the old one signed: x509"},
+		"the old one signed": {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Control = s.ByOld }, "what the new one signed in the end: x509"},
+		"no control":         {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Control = nil }, "without overlap or control"},
+		"granted":            {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Status = 200 }, `the old one answered 200`},
+		"another refusal":    {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Answer = "Vault is sealed" }, `answered 500 "Vault is sealed"`},
+		"one left out":       {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Planned = 2 }, "1 of 2 certificates"},
+		"one of the old one's": {func(w *world, _ *evidence.Rotation, s *evidence.Succession) {
+			s.Reissued[0].Certificate = w.new.record(w.intermediate)
+		}, "certificate shop/shop-cert: x509"},
+		"another server":   {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Server = "elsewhere.example.org" }, "server or trust is not that"},
+		"another rotation": {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Rotation = 3 }, "rotation 3 is not on record"},
+		"retired never":    {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Retired = time.Time{} }, "hop retired is at"},
+		"retired before":   {func(_ *world, _ *evidence.Rotation, s *evidence.Succession) { s.Retired = after(5) }, "hop retired is at"},
+		"signed by the old": {func(w *world, r *evidence.Rotation, _ *evidence.Succession) {
+			r.Certs[1] = w.old.record(w.intermediate)
+		}, "somebody else signed the new certificate"},
+		"not said": {func(_ *world, r *evidence.Rotation, _ *evidence.Succession) { r.Trigger = "renew" }, "trigger renew, a new intermediate on record: true"},
 		"no hop": {func(_ *world, r *evidence.Rotation, _ *evidence.Succession) {
 			r.Hops = slices.DeleteFunc(r.Hops, func(h evidence.Hop) bool { return h.Name == "reissued" })
 		}, "hop reissued: false"},
