@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -38,22 +39,31 @@ func problems(checks []evidence.Check) []string {
 	return out
 }
 
-// The evidence of a good and of a failed run verifies, is the same bytes every
-// time, and fits the schema. The golden files serve the readers' tests, too.
+// The evidence of a good run, of a failed one and of one with a new intermediate
+// verifies, is the
+// same bytes every time, and fits the schema. The golden files serve the readers'
+// tests, too.
 func TestGolden(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile("../../schemas/evidence.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, failures := range map[string]int{"passed": 0, "failed": 4} {
-		t.Run(name, func(t *testing.T) {
-			got := encoded(t, collect(t, newWorld(t).events(t, failures)))
+	for _, c := range []struct {
+		name, result string
+		events       []engine.Event
+	}{
+		{"passed", evidence.Passed, newWorld(t).events(t, 0)},
+		{"failed", evidence.Failed, newWorld(t).events(t, 4)},
+		{"succeeded", evidence.Passed, newWorld(t).succeed(t, nil)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := encoded(t, collect(t, c.events))
 			d, checks := evidence.Verify(got)
 			if p := problems(checks); p != nil {
 				t.Fatalf("it does not verify:\n%s", strings.Join(p, "\n"))
 			}
-			if d.Run.Result != name {
-				t.Errorf("result = %s, want %s", d.Run.Result, name)
+			if d.Run.Result != c.result {
+				t.Errorf("result = %s, want %s", d.Run.Result, c.result)
 			}
 			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(got))
 			if err != nil {
@@ -62,7 +72,7 @@ func TestGolden(t *testing.T) {
 			if err := schema.Validate(value); err != nil {
 				t.Error(err)
 			}
-			golden := filepath.Join("testdata", name+".json")
+			golden := filepath.Join("testdata", c.name+".json")
 			if *update {
 				if err := evidence.WriteFile(golden, got); err != nil {
 					t.Fatal(err)

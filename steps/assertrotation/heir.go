@@ -72,10 +72,10 @@ type heir struct {
 	answer      string
 	control     []*x509.Certificate // what the new one signed when the old one refused
 	retired     time.Time
-	err         error // why it did not come to that
-	stage       string
-	retiring    bool  // there is no way back
-	back        error // why the old one could not be made to sign again
+	err         error  // why it did not come to that
+	stage       string // what it was at last
+	retiring    bool   // there is no way back
+	back        error  // why the old one could not be made to sign again
 }
 
 func newHeir(p *proof, tell func(news)) *heir {
@@ -95,7 +95,7 @@ func (h *heir) run(ctx context.Context) {
 	if h.err == nil {
 		h.err = h.after(ctx)
 	}
-	if h.err == nil || h.authorities == nil {
+	if h.err == nil || h.authorities == nil || h.retiring {
 		return
 	}
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), turningBack)
@@ -103,9 +103,9 @@ func (h *heir) run(ctx context.Context) {
 	h.back = h.authorities.Back(own)
 }
 
-func (h *heir) wait(ctx context.Context, sign <-chan struct{}) error {
+func (h *heir) wait(ctx context.Context, until <-chan struct{}) error {
 	select {
-	case <-sign:
+	case <-until:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

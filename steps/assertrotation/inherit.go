@@ -68,6 +68,8 @@ func (r *rotation) part(cancel context.CancelFunc) {
 	<-h.over
 	switch env := r.proof.env; {
 	case h.err == nil || h.authorities == nil:
+	case h.retiring:
+		env.Warnf("the new intermediate signs for %s, and the old one may not be retired: %v", r.proof.spec.Intermediate.Mount, h.err)
 	case h.back != nil:
 		env.Warnf("the new intermediate is still the default issuer of %s: making the old one the default again failed (%v); the next run of the pkiIntermediate step does it",
 			r.proof.spec.Intermediate.Mount, h.back)

@@ -19,9 +19,14 @@ const (
 )
 
 // Intermediate is what changes with trigger: intermediate, besides the
-// certificate: the authority that signs it. The connection to Vault (vault) must
-// be let in to make an intermediate in mount and to sign it in parent.mount, as
-// for a pkiIntermediate step, and to sign with the role.
+// certificate: the authority that signs it.
+//
+// The connection to Vault (vault) needs list on MOUNT/issuers and MOUNT/keys; read
+// and patch on MOUNT/issuer/+; update on MOUNT/intermediate/*, on
+// MOUNT/config/issuers and on MOUNT/issuer/+/sign/ROLE; read on MOUNT/roles/ROLE;
+// in the parent's mount read on PARENT/issuer/+ and update on
+// PARENT/issuer/+/sign-intermediate. What a pkiIntermediate step is let in by
+// covers most of it.
 type Intermediate struct {
 	// Mount is the path of the intermediate's PKI engine, such as pki_int.
 	Mount string `yaml:"mount" check:"required"`

@@ -60,6 +60,7 @@ type rotationView struct {
 	evidence.RotationRecord
 	Title     string
 	Broken    string // what was broken on purpose
+	Heir      *successionView
 	Plot      plotView
 	RuleViews []ruleView
 	HopViews  []hopLine
@@ -175,7 +176,7 @@ func pretty(v any) string {
 func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[string]bool) rotationView {
 	v := rotationView{
 		RotationRecord: r, Plot: newPlot(r),
-		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault),
+		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Heir: successionOf(d, r),
 	}
 	for _, rule := range r.Rules {
 		v.RuleViews = append(v.RuleViews, ruleView{holdsMark(rule.Holds), rule.Name, plain(rule.Limit), plain(rule.Saw), rule.Holds})

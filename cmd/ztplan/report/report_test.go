@@ -51,7 +51,7 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"passed", "failed"} {
+	for _, name := range []string{"passed", "failed", "succeeded"} {
 		d := document(t, name)
 		junit, err := report.JUnit(d)
 		if err != nil {
@@ -59,6 +59,22 @@ func TestGolden(t *testing.T) {
 		}
 		golden(t, name+".junit.xml", junit)
 		golden(t, name+".summary.md", report.Summary(d))
+	}
+}
+
+// A new intermediate is told of with what was issued under it.
+func TestSuccession(t *testing.T) {
+	page, err := report.HTML(document(t, "succeeded"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"New intermediate 03 beside 02 (intermediate-lab in pki_int)", "1 of 1 other certificate issued anew under the new one",
+		"The old one was retired and answered 500 to the same request: the issuer may not sign", `<th scope="row">shop/shop-cert</th>`,
+	} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the page has no %q", want)
+		}
 	}
 }
 

@@ -59,6 +59,12 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 	if text := broken(r.Fault); text != "" {
 		fmt.Fprintf(b, "%s\n\n", md(text))
 	}
+	if v := successionOf(d, r); v != nil {
+		for _, line := range v.Lines {
+			fmt.Fprintf(b, "- %s\n", md(line))
+		}
+		b.WriteString("\n")
+	}
 	b.WriteString("| | rule | limit | seen |\n|---|---|--:|--:|\n")
 	for _, rule := range r.Rules {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", holdsMark(rule.Holds), md(rule.Name), md(plain(rule.Limit)), md(plain(rule.Saw)))
