@@ -35,9 +35,19 @@ addEventListener("load", () => {
   const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
   if (new Set(ids).size !== ids.length) wrong.push("an id is there twice");
   for (const a of document.querySelectorAll('a[href^="#"]')) if (!document.getElementById(a.getAttribute("href").slice(1))) wrong.push("nothing at " + a.getAttribute("href"));
+  for (const e of document.querySelectorAll("table, svg.plot")) {
+    const box = e.getBoundingClientRect();
+    if (box.width > 0 && box.right > innerWidth) wrong.push((e.className.baseVal || e.caption.textContent) + " reaches beyond the window");
+  }
   document.title = wrong.length ? "WRONG " + wrong.join("; ") : "FINE";
+  parent.postMessage(document.title, "*");
 });
 </script>`
+
+// frame shows a page as narrow as a phone, which a window cannot be, and repeats
+// what the page says of itself.
+const frame = `<!doctype html><title>SILENT</title><body style="margin:0"><script>addEventListener("message", e => document.title = e.data)</script>
+<iframe src="%s" style="width:360px;height:%dpx;border:0"></iframe>`
 
 // TestInBrowser opens the report in headless Chromium, light and dark, wide and
 // as narrow as a phone. With ZTPLAN_SCREENSHOTS=DIR it keeps the pictures.
@@ -56,7 +66,7 @@ func TestInBrowser(t *testing.T) {
 		t.Skip("Chromium takes seconds to start")
 	}
 	keep := os.Getenv("ZTPLAN_SCREENSHOTS")
-	for _, name := range []string{"passed", "failed"} {
+	for _, name := range []string{"passed", "failed", "succeeded"} {
 		page, err := report.HTML(document(t, name))
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +86,7 @@ func TestInBrowser(t *testing.T) {
 			name          string
 			width, height int
 			dark          bool
-		}{{"light", 1200, 2600, false}, {"dark", 1200, 2600, true}, {"phone", 500, 4200, false}} {
+		}{{"light", 1200, 2600, false}, {"dark", 1200, 2600, true}, {"phone", 360, 4200, false}} {
 			// Each start of Chromium takes seconds: without an eye to look at
 			// the pictures, every page and every form once is enough.
 			if keep == "" && (name == "failed") != (v.name == "light") {
@@ -88,6 +98,10 @@ func TestInBrowser(t *testing.T) {
 					"--user-data-dir=" + t.TempDir(), fmt.Sprintf("--window-size=%d,%d", v.width, v.height)}
 				if v.dark {
 					flags = append(flags, "--blink-settings=preferredColorScheme=0")
+				}
+				plain, probed := plain, probed
+				if v.width < 500 {
+					plain, probed = framed(t, plain, v.height), framed(t, probed, v.height)
 				}
 				dom := browse(t, chromium, append(flags, "--dump-dom", "file://"+probed)...)
 				if !bytes.Contains(dom, []byte("<title>FINE</title>")) {
@@ -110,6 +124,15 @@ func TestInBrowser(t *testing.T) {
 			})
 		}
 	}
+}
+
+func framed(t *testing.T, page string, height int) string {
+	t.Helper()
+	file := strings.TrimSuffix(page, ".html") + "-framed.html"
+	if err := os.WriteFile(file, fmt.Appendf(nil, frame, "file://"+page, height), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func browse(t *testing.T, chromium string, args ...string) []byte {

@@ -61,7 +61,7 @@ type rotationView struct {
 	Title     string
 	Broken    string // what was broken on purpose
 	Heir      *successionView
-	Plot      plotView
+	Plots     []plotView // of which a stylesheet shows one
 	RuleViews []ruleView
 	HopViews  []hopLine
 	Ends      []endView
@@ -73,7 +73,10 @@ type ruleView struct {
 	Holds                  bool
 }
 
-type hopLine struct{ Name, At, Lag string }
+type hopLine struct {
+	Number        int
+	Name, At, Lag string
+}
 
 type endView struct {
 	Address, Failures, Gap string
@@ -175,14 +178,14 @@ func pretty(v any) string {
 
 func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[string]bool) rotationView {
 	v := rotationView{
-		RotationRecord: r, Plot: newPlot(r),
+		RotationRecord: r, Plots: []plotView{newPlot(r, wideSheet), newPlot(r, narrowSheet)},
 		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Heir: successionOf(d, r),
 	}
 	for _, rule := range r.Rules {
 		v.RuleViews = append(v.RuleViews, ruleView{holdsMark(rule.Holds), rule.Name, plain(rule.Limit), plain(rule.Saw), rule.Holds})
 	}
 	for i, h := range r.Hops {
-		line := hopLine{Name: h.Name, At: fmt.Sprintf("+%.3f s", h.At.Sub(r.Began).Seconds())}
+		line := hopLine{Number: i + 1, Name: h.Name, At: fmt.Sprintf("+%.3f s", h.At.Sub(r.Began).Seconds())}
 		if i > 0 {
 			line.Lag = fmt.Sprintf("%+.3f s", h.At.Sub(r.Hops[i-1].At).Seconds())
 		}
@@ -192,7 +195,7 @@ func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[stri
 		ev := endView{Address: e.Address, Attempts: e.Attempts, Failures: failures(e), Gap: duration(e.LongestGapSeconds)}
 		for _, phase := range []string{"before", "during", "after"} {
 			if l, ok := e.Latency[phase]; ok {
-				ms := func(p string) string { return fmt.Sprintf("%.1f ms", 1000*l[p]) }
+				ms := func(p string) string { return fmt.Sprintf("%.1f", 1000*l[p]) }
 				ev.Latency = append(ev.Latency, latencyView{phase, ms("p50"), ms("p90"), ms("p99"), ms("max")})
 			}
 		}

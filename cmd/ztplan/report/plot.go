@@ -10,17 +10,31 @@ import (
 
 // Sizes of a plot, in the units of its viewBox.
 const (
-	plotWidth  = 960
 	plotLeft   = 12
 	plotRight  = 16
 	hopRow     = 16
 	laneHeight = 26
-	laneGap    = 22
+	nameRow    = 16 // height of a line above a lane
+)
+
+// A sheet is what a plot is drawn on: as wide as a page, or as a phone, where
+// hops are numbers and the table of hops has their names.
+type sheet struct {
+	class   string
+	width   float64
+	ticks   float64 // about so many
+	numbers bool
+}
+
+var (
+	wideSheet   = sheet{class: "wide", width: 960, ticks: 8}
+	narrowSheet = sheet{class: "narrow", width: 340, ticks: 4, numbers: true}
 )
 
 // A plotView is the plot of one rotation: a lane per endpoint, time from left
 // to right, hops as lines from top to bottom.
 type plotView struct {
+	Class          string
 	Width, Height  int
 	LaneTop, Floor int
 	Lanes          []laneView
@@ -36,6 +50,7 @@ type laneView struct {
 	Spans    []spanView
 	Failures []markView
 	Remark   string
+	RemarkY  int // NameY, or below
 }
 
 // A spanView is a time during which an endpoint showed one certificate.
@@ -56,6 +71,7 @@ type hopView struct {
 	Anchor   string
 	Name     string
 	At       string
+	Path     string // of the line, which leaves out what is written above lanes
 }
 
 type tickView struct {
@@ -63,7 +79,7 @@ type tickView struct {
 	Text string
 }
 
-func newPlot(r evidence.RotationRecord) plotView {
+func newPlot(r evidence.RotationRecord, on sheet) plotView {
 	length := max(r.Ended.Sub(r.Began).Seconds(), 0.001)
 	for _, e := range r.Endpoints {
 		if n := len(e.Samples); n > 0 {
@@ -72,21 +88,24 @@ func newPlot(r evidence.RotationRecord) plotView {
 	}
 	x := func(at float64) float64 {
 		f := min(max(at/length, 0), 1)
-		return math.Round(10*(plotLeft+f*(plotWidth-plotLeft-plotRight))) / 10
+		return math.Round(10*(plotLeft+f*(on.width-plotLeft-plotRight))) / 10
 	}
-	p := plotView{Width: plotWidth}
+	p := plotView{Class: on.class, Width: int(on.width)}
 
-	// Hops: names in as many rows as they need so as not to overlap.
+	// Hops: names or numbers in as many rows as they need so as not to overlap.
 	hops := slices.Clone(r.Hops)
 	slices.SortStableFunc(hops, func(a, b evidence.Hop) int { return a.At.Compare(b.At) })
 	var ends []float64 // of the text in each row
-	for _, h := range hops {
+	for i, h := range hops {
 		at := h.At.Sub(r.Began).Seconds()
 		v := hopView{X: x(at), Anchor: "start", Name: h.Name, At: fmt.Sprintf("+%.2fs", at)}
+		if on.numbers {
+			v.Name, v.At = fmt.Sprint(i+1), ""
+		}
 		width := 7.2 * float64(len(v.Name)+len(v.At)+1)
 		from := v.X + 4
 		v.TextX = from
-		if from+width > plotWidth {
+		if from+width > on.width {
 			v.Anchor, v.TextX, from = "end", v.X-4, v.X-4-width
 		}
 		row := slices.IndexFunc(ends, func(e float64) bool { return e < from })
@@ -99,14 +118,23 @@ func newPlot(r evidence.RotationRecord) plotView {
 	}
 	p.LaneTop = hopRow*len(ends) + 10
 	y := p.LaneTop
+	bars := ""
 	for _, e := range r.Endpoints {
-		y += laneGap
-		p.Lanes = append(p.Lanes, newLane(e, x, y))
+		y += nameRow + 6
+		if on.numbers {
+			y += nameRow
+		}
+		p.Lanes = append(p.Lanes, newLane(e, x, y, on))
+		bars += fmt.Sprintf(" M%%[1]g,%d V%d", y-2, y+laneHeight+2)
 		y += laneHeight
+	}
+	for i := range p.Hops {
+		h := &p.Hops[i]
+		h.Path = fmt.Sprintf("M%[1]g,%[2]d V%[3]d", h.X, h.TextY+3, p.LaneTop) + fmt.Sprintf(bars, h.X)
 	}
 	p.Floor = y + 8
 	p.Height = p.Floor + 24
-	step := niceStep(length / 8)
+	step := niceStep(length / on.ticks)
 	for at := 0.0; at <= length; at += step {
 		p.Ticks = append(p.Ticks, tickView{x(at), fmt.Sprintf("%gs", math.Round(at*1000)/1000)})
 	}
@@ -116,9 +144,12 @@ func newPlot(r evidence.RotationRecord) plotView {
 }
 
 // newLane joins samples that show the same certificate to spans.
-func newLane(e evidence.Endpoint, x func(float64) float64, y int) laneView {
-	l := laneView{Address: e.Address, Y: y, H: laneHeight, NameY: y - 6}
+func newLane(e evidence.Endpoint, x func(float64) float64, y int, on sheet) laneView {
+	l := laneView{Address: e.Address, Y: y, H: laneHeight, NameY: y - 6, RemarkY: y - 6}
 	l.Remark = fmt.Sprintf("%s, failures %s, longest gap %s", evidence.Count(e.Attempts, "handshake"), failures(e), duration(e.LongestGapSeconds))
+	if on.numbers {
+		l.NameY -= nameRow
+	}
 	type open struct {
 		cert, n  int
 		from, to float64
