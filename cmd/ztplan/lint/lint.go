@@ -44,7 +44,7 @@ func Check(p *plan.Plan) []Finding {
 	for _, rule := range []func(*facts) []Finding{
 		knownBadGateway, eventLoss, knownBadCertManager, tokenPermission,
 		certificateTimes, rotationPolicy, lifetimeOrder, issuerMatches,
-		audience, adminKey, plainKeys, rootToken, logins, proofs,
+		audience, unboundedDate, adminKey, plainKeys, rootToken, logins, proofs,
 	} {
 		out = append(out, rule(f)...)
 	}
