@@ -114,7 +114,7 @@ func plainOutputs(outputs any) map[string]any {
 }
 
 func isContext(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTimeout)
 }
 
 // noCause reports whether a context was ended without a cause of its own. A

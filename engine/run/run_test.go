@@ -499,3 +499,40 @@ func TestProofKeepsTheReason(t *testing.T) {
 		}
 	})
 }
+
+// A step that runs out of time says what kept it from being done: the newest
+// error, even if the edit that was cut off knows only that time is over. What
+// went well since is no reason.
+func TestTimeoutKeepsTheReason(t *testing.T) {
+	reset := errors.New("connection reset by peer")
+	hang := func(ctx context.Context) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	for name, c := range map[string]struct {
+		first func(ctx context.Context) error // applies the first edit, the first time
+		want  string
+	}{
+		"a failed write": {func(context.Context) error { return reset }, "not done after 1m: connection reset by peer"},
+		"a good one":     {func(context.Context) error { return nil }, "not done after 1m: the step's timeout is over"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				writes := 0
+				n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+					return facts{}, []engine.Edit{{Path: fmt.Sprintf("edit/%d", writes), Apply: func(ctx context.Context) error {
+						if writes++; writes == 1 {
+							return c.first(ctx)
+						}
+						return hang(ctx)
+					}}}, nil
+				})
+				n.Policy.Timeout, n.Policy.Attempts = time.Minute, 5
+				_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("err = %v, want %q", err, c.want)
+				}
+			})
+		})
+	}
+}

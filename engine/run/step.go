@@ -168,17 +168,21 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	policy := s.node.Policy
 	writes, looks := s.pauses(), lookPauses()
 	rounds := 0
-	var last error
+	var last error   // of this round
+	var reason error // the newest that says more than that the time is over, since a round went well
+	said := func(err error) {
+		if reason == nil || !isContext(err) {
+			reason = err
+		}
+	}
 	var left map[string]bool // paths that the last round meant to remove
 	for {
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
 		s.conceal(out)
 		if err != nil {
+			said(err)
 			if ctx.Err() != nil {
-				if last == nil || !isContext(err) {
-					last = err
-				}
-				return s.stopped(ctx, last, "")
+				return s.stopped(ctx, reason, "")
 			}
 			if errors.Is(err, engine.ErrPermanent) {
 				return s.failed("", err)
@@ -188,7 +192,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			}
 			last = err
 			if !looks.pause(ctx) {
-				return s.stopped(ctx, last, "")
+				return s.stopped(ctx, reason, "")
 			}
 			continue
 		}
@@ -220,7 +224,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			}
 			s.retries++
 			if !writes.pause(ctx) {
-				return s.stopped(ctx, last, "")
+				return s.stopped(ctx, reason, "")
 			}
 			left = nil // the pause is over: look, then write
 			continue
@@ -229,19 +233,23 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 		for _, e := range writable {
 			left[e.Path] = true
 			if ctx.Err() != nil {
-				return s.stopped(ctx, last, "")
+				return s.stopped(ctx, reason, "")
 			}
 			if err := s.apply(ctx, e, rounds+1); err != nil {
 				if errors.Is(err, engine.ErrPermanent) {
 					return s.failed(e.Path, err)
 				}
+				said(err)
 				if ctx.Err() != nil {
-					return s.stopped(ctx, err, "")
+					return s.stopped(ctx, reason, "")
 				}
 				last = err
 				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: engine.HintOf(err)})
 				break
 			}
+		}
+		if last == nil {
+			reason = nil
 		}
 	}
 }

@@ -106,6 +106,9 @@ func checkIssued(r *rotation) engine.Finding {
 			parts = append(parts, text)
 		}
 	}
+	if text := r.proof.troubles.String(); text != "" {
+		parts = append(parts, text)
+	}
 	if len(r.line.entries) > 0 {
 		parts = append(parts, "hops: "+r.line.hops())
 	}

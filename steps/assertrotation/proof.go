@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type proof struct {
 	cert     *certificate
 	secret   *bundle
 	requests map[types.UID]*request
+	troubles troubles
 
 	rec    *record
 	issued time.Time      // when the present certificate was there at the latest
@@ -77,6 +79,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	p.changes = watch(ctx, &p.wg, p.client, p.spec.Certificate, secretName)
 	p.samples = make(chan sample) // unbuffered: see prober.begin
 	p.requests = make(map[types.UID]*request)
+	p.troubles = make(troubles)
 	p.rec = newRecord(p.endpoints, p.spec.Probe.Timeout.Std(), p.env.Now())
 	p.prober = &prober{
 		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...).Classical(),
@@ -164,8 +167,11 @@ func (p *proof) look(ctx context.Context, ref Ref) (secretName string, err error
 }
 
 // take takes a change of the world in; it reports false if it is older than what
-// is known.
+// is known, or tells of the watch only.
 func (p *proof) take(c change) bool {
+	if p.troubles.take(c) {
+		return false
+	}
 	switch {
 	case c.certificate != nil:
 		if p.cert != nil && c.certificate.olderThan(p.cert) {
@@ -221,8 +227,8 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 // unsettled says why the wire does not show what the Secret holds.
 func (p *proof) unsettled(secretName string) string {
 	switch {
-	case p.cert == nil:
-		return fmt.Sprintf("certificate %s cannot be watched", p.spec.Certificate)
+	case p.cert == nil || p.secret == nil && len(p.troubles) > 0:
+		return strings.TrimSuffix(fmt.Sprintf("certificate %s and its Secret cannot be watched: %s", p.spec.Certificate, p.troubles), ": ")
 	case p.secret == nil:
 		text := fmt.Sprintf("secret %s/%s holds no certificate yet", p.spec.Certificate.Namespace, secretName)
 		if ready := p.cert.Status.Conditions.get("Ready"); ready.Status != "True" && ready.Message != "" {

@@ -26,6 +26,7 @@ func (p *proof) reissue(ctx context.Context, ref Ref, next *x509.Certificate) (r
 		before, cert *certificate
 		secret       *bundle
 		said         *request
+		broken       = make(troubles)
 	)
 	for {
 		select {
@@ -33,6 +34,7 @@ func (p *proof) reissue(ctx context.Context, ref Ref, next *x509.Certificate) (r
 			switch {
 			case c.err != nil:
 				return reissued{}, c.err
+			case broken.take(c):
 			case c.certificate != nil && (cert == nil || !c.certificate.olderThan(cert)):
 				cert = c.certificate
 			case c.secret != nil:
@@ -41,6 +43,9 @@ func (p *proof) reissue(ctx context.Context, ref Ref, next *x509.Certificate) (r
 				said = c.request
 			}
 		case <-ctx.Done():
+			if text := broken.String(); text != "" {
+				return reissued{}, fmt.Errorf("certificate %s: is not issued anew: %w (%s)", ref, context.Cause(ctx), text)
+			}
 			return reissued{}, fmt.Errorf("certificate %s: is not issued anew: %w", ref, context.Cause(ctx))
 		}
 		switch {

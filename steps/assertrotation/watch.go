@@ -3,6 +3,9 @@ package assertrotation
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +26,32 @@ type change struct {
 	request     *request
 	secret      *bundle
 	err         error // the watch cannot go on
+
+	// trouble is why the watch of a resource broke; it is taken up again.
+	trouble  error
+	resource string
+}
+
+// troubles are those of the watches that have not been heard of since.
+type troubles map[string]error
+
+// take takes a change in and reports whether that is all there is to it.
+func (t troubles) take(c change) bool {
+	if c.trouble != nil {
+		t[c.resource] = c.trouble
+		return true
+	}
+	delete(t, c.resource)
+	return false
+}
+
+// String names the troubles, "" if there are none.
+func (t troubles) String() string {
+	var parts []string
+	for _, resource := range slices.Sorted(maps.Keys(t)) {
+		parts = append(parts, t[resource].Error())
+	}
+	return strings.Join(parts, "; ")
 }
 
 // watch follows a Certificate, its CertificateRequests and its Secret until ctx
@@ -49,6 +78,7 @@ func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, re
 				return
 			}
 			if c, ok := handle(u); ok {
+				c.resource = resource.Resource
 				send(c)
 			}
 		}
@@ -58,8 +88,11 @@ func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, re
 			UpdateFunc: func(_, obj any) { seen(obj) },
 		})
 		_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-			if err = kubekit.Classify(err); isPermanent(err) {
-				send(change{err: fmt.Errorf("watching %s in namespace %s: %w", resource.Resource, ref.Namespace, err)})
+			err = fmt.Errorf("watching %s in namespace %s: %w", resource.Resource, ref.Namespace, kubekit.Classify(err))
+			if isPermanent(err) {
+				send(change{err: err})
+			} else {
+				send(change{trouble: err, resource: resource.Resource})
 			}
 		})
 		wg.Go(func() { informer.RunWithContext(ctx) })

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"helm.sh/helm/v3/pkg/release"
 
@@ -104,7 +105,7 @@ func subjects() []subject {
     uses: curlTLS
     with: {` + site + `, expect: {certificate: {equalsSecret: {namespace: ingress-apisix, name: hello-tls}}}}
 `},
-		{name: "assertRotation", server: "api", once: true, timeout: "90s", steps: `
+		{name: "assertRotation", server: "api", once: true, timeout: "75s", steps: `
   - id: step
     uses: assertRotation
     with: {certificate: {namespace: ingress-apisix, name: hello-cert}, ` + site + `}
@@ -151,8 +152,9 @@ type cell struct {
 	dir   string
 	proxy *faultproxy.Proxy
 	args  []string
-	token string     // of the lab's Vault
-	vault *loneVault // nil unless the subject is alone
+	limit time.Duration // of a run: the step's timeout, and some time around it
+	token string        // of the lab's Vault
+	vault *loneVault    // nil unless the subject is alone
 }
 
 // cell writes the plan and its files.
@@ -195,6 +197,11 @@ vars:
 connections:
   vault: {%s, token: "${vars.token}"}
 steps:`, c.name, connection)
+	limit, err := time.ParseDuration(timeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.limit = limit + 10*time.Second
 	steps := strings.TrimRight(fmt.Sprintf(s.steps+"%.0[1]s", c.name), "\n") + "\n    timeout: " + timeout + "\n    retry: {attempts: 4, delay: 200ms}\n"
 	c.write(t, "plan.yaml", []byte(head+steps))
 	c.write(t, "values.yaml", []byte("password: "+plantedPassword+"\n"))
