@@ -8,12 +8,9 @@ import (
 	"strings"
 	"sync"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/ztplan/ztplan/engine"
@@ -27,7 +24,8 @@ type change struct {
 	secret      *bundle
 	err         error // the watch cannot go on
 
-	// trouble is why the watch of a resource broke; it is taken up again.
+	// trouble is why the watch of a resource broke; it is taken up again. A
+	// change with the resource alone says that it is.
 	trouble  error
 	resource string
 }
@@ -42,7 +40,7 @@ func (t troubles) take(c change) bool {
 		return true
 	}
 	delete(t, c.resource)
-	return false
+	return c == change{resource: c.resource}
 }
 
 // String names the troubles, "" if there are none.
@@ -67,11 +65,18 @@ func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, re
 		}
 	}
 	follow := func(resource schema.GroupVersionResource, name string, handle func(*unstructured.Unstructured) (change, bool)) {
-		informer := dynamicinformer.NewFilteredDynamicInformer(client, resource, ref.Namespace, 0, nil, func(o *metav1.ListOptions) {
-			if name != "" {
-				o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+		tell := func(err error) {
+			c := change{resource: resource.Resource}
+			if err != nil {
+				err = fmt.Errorf("watching %s in namespace %s: %w", resource.Resource, ref.Namespace, kubekit.Classify(err))
+				c.trouble = err
+				if isPermanent(err) {
+					c = change{err: err}
+				}
 			}
-		}).Informer()
+			send(c)
+		}
+		informer := newInformer(client, client.Resource(resource).Namespace(ref.Namespace), name, tell)
 		seen := func(obj any) {
 			u, ok := obj.(*unstructured.Unstructured)
 			if !ok || name != "" && u.GetName() != name {
@@ -87,14 +92,7 @@ func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, re
 			AddFunc:    seen,
 			UpdateFunc: func(_, obj any) { seen(obj) },
 		})
-		_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-			err = fmt.Errorf("watching %s in namespace %s: %w", resource.Resource, ref.Namespace, kubekit.Classify(err))
-			if isPermanent(err) {
-				send(change{err: err})
-			} else {
-				send(change{trouble: err, resource: resource.Resource})
-			}
-		})
+		_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { tell(err) })
 		wg.Go(func() { informer.RunWithContext(ctx) })
 	}
 	follow(certificates, ref.Name, func(u *unstructured.Unstructured) (change, bool) {

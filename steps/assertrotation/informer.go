@@ -1,0 +1,80 @@
+package assertrotation
+
+import (
+	"context"
+	"errors"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	kubewatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
+)
+
+// errWatchClosed is the trouble of a watch that ends. API servers end one after
+// some minutes, and informers open the next without a word; a connection that is
+// cut ends them just so.
+var errWatchClosed = errors.New("the connection was closed")
+
+// newInformer returns an informer for the objects of one resource in a namespace
+// whose name is name, or for all of them if that is "". Unlike an informer of
+// client-go it tells of each trouble of its watch: of one that could not be
+// opened or was closed, and with nil that it is heard of again.
+func newInformer(client dynamic.Interface, resource dynamic.ResourceInterface, name string, tell func(error)) cache.SharedIndexInformer {
+	only := func(o *metav1.ListOptions) {
+		if name != "" {
+			o.FieldSelector = metav1.ObjectNameField + "=" + name
+		}
+	}
+	return cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			only(&o)
+			return resource.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (kubewatch.Interface, error) {
+			only(&o)
+			w, err := resource.Watch(ctx, o)
+			if err != nil {
+				tell(err)
+				return nil, err
+			}
+			return overhear(ctx, w, tell), nil
+		},
+	}, client), &unstructured.Unstructured{}, 0, nil)
+}
+
+// overhear passes a watch's events on and tells when it is closed, unless ctx is
+// over or the informer closes it itself.
+func overhear(ctx context.Context, w kubewatch.Interface, tell func(error)) kubewatch.Interface {
+	events := make(chan kubewatch.Event)
+	out := kubewatch.NewProxyWatcher(events)
+	go func() {
+		defer close(events)
+		defer w.Stop()
+		silent := true
+		for {
+			select {
+			case e, open := <-w.ResultChan():
+				if !open {
+					if ctx.Err() == nil && !out.Stopping() {
+						tell(errWatchClosed)
+					}
+					return
+				}
+				if silent {
+					silent = false
+					tell(nil)
+				}
+				select {
+				case events <- e:
+				case <-out.StopChan():
+					return
+				}
+			case <-out.StopChan():
+				return
+			}
+		}
+	}()
+	return out
+}
