@@ -32,7 +32,7 @@ func NewCollector(plan Plan, run Run) *Collector {
 	return &Collector{
 		doc: Document{
 			Schema: Schema, Plan: plan, Run: run,
-			Charts: []ChartRecord{}, Steps: []Step{}, Timeline: []Moment{}, Rotations: []RotationRecord{}, Successions: []SuccessionRecord{},
+			Charts: []ChartRecord{}, Steps: []Step{}, Timeline: []Moment{}, Rotations: []RotationRecord{}, Rollovers: []RolloverRecord{},
 			Handshakes: []HandshakeRecord{}, Denials: []DenialRecord{}, Records: []OtherRecord{}, Certificates: []CertificateRecord{},
 		},
 		steps: make(map[string]*Step), seen: make(map[string]bool),
@@ -152,10 +152,10 @@ func (c *Collector) record(e engine.Event) {
 		if err = convert(e.Data, &r); err == nil {
 			err = c.rotation(e.Step, r)
 		}
-	case RecordSuccession:
-		var s Succession
+	case RecordRollover:
+		var s Rollover
 		if err = convert(e.Data, &s); err == nil {
-			err = c.succession(e.Step, s)
+			err = c.rollover(e.Step, s)
 		}
 	case RecordHandshake:
 		var h Handshake

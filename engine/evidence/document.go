@@ -32,7 +32,7 @@ type Document struct {
 	Steps        []Step              `json:"steps"`
 	Timeline     []Moment            `json:"timeline"`
 	Rotations    []RotationRecord    `json:"rotations"`
-	Successions  []SuccessionRecord  `json:"successions"`
+	Rollovers    []RolloverRecord    `json:"rollovers"`
 	Handshakes   []HandshakeRecord   `json:"handshakes"`
 	Denials      []DenialRecord      `json:"denials"`
 	Records      []OtherRecord       `json:"records"`

@@ -54,7 +54,7 @@ func TestGolden(t *testing.T) {
 	}{
 		{"passed", evidence.Passed, newWorld(t).events(t, 0)},
 		{"failed", evidence.Failed, newWorld(t).events(t, 4)},
-		{"succeeded", evidence.Passed, newWorld(t).succeed(t, nil)},
+		{"rollover", evidence.Passed, newWorld(t).rollOver(t, nil)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := encoded(t, collect(t, c.events))

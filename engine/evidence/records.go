@@ -30,11 +30,11 @@ type Rule struct {
 
 // Record names, the first argument of Env.Record.
 const (
-	RecordRotation   = "rotation"   // a Rotation
-	RecordSuccession = "succession" // a Succession
-	RecordHandshake  = "handshake"  // a Handshake
-	RecordDenial     = "denial"     // a Denial
-	RecordChart      = "chart"      // a Chart
+	RecordRotation  = "rotation"  // a Rotation
+	RecordRollover  = "rollover"  // a Rollover
+	RecordHandshake = "handshake" // a Handshake
+	RecordDenial    = "denial"    // a Denial
+	RecordChart     = "chart"     // a Chart
 )
 
 // A Rotation is what assertRotation measured: one record for each rotation.

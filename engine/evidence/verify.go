@@ -47,7 +47,7 @@ func Verify(data []byte) (*Document, []Check) {
 	}
 	return d, []Check{
 		form, v.digests(), v.certificates(), v.run(), v.steps(), v.timeline(), v.charts(),
-		v.rotations(), v.successions(), v.handshakes(), v.denials(), v.references(),
+		v.rotations(), v.rollovers(), v.handshakes(), v.denials(), v.references(),
 	}
 }
 

@@ -23,7 +23,7 @@ type check func(r *rotation) engine.Finding
 // judge applies every check that can be applied to what was measured.
 func (r *rotation) judge() []engine.Finding {
 	chain := []check{checkIssued}
-	if r.heir != nil {
+	if r.rollover != nil {
 		chain = append(chain, checkOverlap)
 	}
 	if r.target != nil {
@@ -39,10 +39,10 @@ func (r *rotation) judge() []engine.Finding {
 	if r.end == endComplete {
 		chain = append(chain, checkHops)
 	}
-	if r.heir != nil && r.begun && len(r.proof.spec.Intermediate.Certificates) > 0 {
+	if r.rollover != nil && r.begun && len(r.proof.spec.Intermediate.Certificates) > 0 {
 		chain = append(chain, checkReissued)
 	}
-	if r.heir != nil {
+	if r.rollover != nil {
 		chain = append(chain, checkRetired)
 	}
 	chain = append(chain, r.clients()...)
@@ -56,7 +56,7 @@ func (r *rotation) judge() []engine.Finding {
 // issuance are the checks of the new certificate.
 func (r *rotation) issuance() []check {
 	chain := []check{checkSerial, checkNotBefore, checkKeyChange, checkRevision, checkKeyMatches, checkTrust, checkNames, checkIssuer}
-	if r.heir != nil {
+	if r.rollover != nil {
 		chain = append(chain, checkSigner)
 	}
 	return append(chain, checkLifetime)

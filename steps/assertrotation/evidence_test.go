@@ -26,8 +26,8 @@ func (r *result) collect(t *testing.T, began, ended time.Time) *evidence.Documen
 	for _, rec := range r.records {
 		events = append(events, engine.Event{Time: ended, Action: engine.ActionEvidence, Name: evidence.RecordRotation, Data: rec})
 	}
-	for _, rec := range r.successions {
-		events = append(events, engine.Event{Time: ended, Action: engine.ActionEvidence, Name: evidence.RecordSuccession, Data: rec})
+	for _, rec := range r.rollovers {
+		events = append(events, engine.Event{Time: ended, Action: engine.ActionEvidence, Name: evidence.RecordRollover, Data: rec})
 	}
 	end := engine.Event{Time: ended, Action: engine.ActionProved, Seconds: seconds}
 	for _, f := range r.findings {

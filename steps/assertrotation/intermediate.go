@@ -7,7 +7,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/succession"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
 // The defaults of Intermediate.
@@ -65,8 +65,8 @@ type Parent struct {
 	Issuer string `yaml:"issuer"`
 }
 
-func (i *Intermediate) place() succession.Place {
-	p := succession.Place{Mount: i.Mount, Issuer: i.IssuerName, ParentMount: i.Parent.Mount, Parent: i.Parent.Issuer, Role: i.Role}
+func (i *Intermediate) place() rollover.Place {
+	p := rollover.Place{Mount: i.Mount, Issuer: i.IssuerName, ParentMount: i.Parent.Mount, Parent: i.Parent.Issuer, Role: i.Role}
 	if p.ParentMount == "" {
 		p.ParentMount = defaultParentMount
 	}
@@ -163,7 +163,7 @@ func (s *Spec) lookVault(env *engine.Env) func(context.Context) (authorities, er
 		if err != nil {
 			return nil, err
 		}
-		found, err := succession.Look(ctx, client, s.Intermediate.place(), env.Now())
+		found, err := rollover.Look(ctx, client, s.Intermediate.place(), env.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -21,11 +21,11 @@ import (
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/succession"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
 // Intermediates are two authorities of a world and what Vault does with them;
-// the steps of succession against a real Vault are that package's tests. One
+// the steps of a rollover against a real Vault are that package's tests. One
 // value serves one rotation.
 type intermediates struct {
 	w         *world
@@ -134,7 +134,7 @@ func (r tried) ByNext(context.Context) ([]*x509.Certificate, error) {
 func (r tried) Refused(context.Context) (int, string, error) {
 	switch {
 	case r.v.lenient:
-		return http.StatusOK, "", engine.Permanent(succession.ErrSigned)
+		return http.StatusOK, "", engine.Permanent(rollover.ErrSigned)
 	case r.v.other != "":
 		return http.StatusServiceUnavailable, r.v.other, nil
 	}
@@ -237,8 +237,8 @@ func TestIntermediate(t *testing.T) {
 			t.Errorf("outputs: %+v", r.out)
 		}
 		d := r.verified(t)
-		if n := len(d.Successions); n != 1 || len(d.Successions[0].Reissued) != len(shops) {
-			t.Errorf("successions on record: %+v", d.Successions)
+		if n := len(d.Rollovers); n != 1 || len(d.Rollovers[0].Reissued) != len(shops) {
+			t.Errorf("rollovers on record: %+v", d.Rollovers)
 		}
 	})
 }
@@ -252,10 +252,10 @@ func TestTwoGenerations(t *testing.T) {
 		s := w.intermediateSpec()
 		s.Rotations = 2
 		r, err := w.prove(s, time.Minute)
-		if err != nil || r.violated() != nil || len(r.successions) != 2 {
-			t.Fatalf("error %v, violated %q, %d on record", err, r.violated(), len(r.successions))
+		if err != nil || r.violated() != nil || len(r.rollovers) != 2 {
+			t.Fatalf("error %v, violated %q, %d on record", err, r.violated(), len(r.rollovers))
 		}
-		if r.successions[0].New.Fingerprint == r.successions[1].New.Fingerprint {
+		if r.rollovers[0].New.Fingerprint == r.rollovers[1].New.Fingerprint {
 			t.Error("the second rotation made no new intermediate")
 		}
 	})

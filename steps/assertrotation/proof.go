@@ -118,8 +118,8 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		p.report(&out, r)
 		if p.env.Record != nil {
 			p.env.Record(evidence.RecordRotation, r.evidence())
-			if s, ok := r.succession(); ok {
-				p.env.Record(evidence.RecordSuccession, s)
+			if s, ok := r.recordRollover(); ok {
+				p.env.Record(evidence.RecordRollover, s)
 			}
 		}
 		judged := r.judge()
@@ -261,13 +261,13 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	}
 	if p.spec.Trigger == triggerIntermediate {
 		inner, cancel := context.WithCancel(ctx)
-		h := newHeir(p, func(n news) {
+		h := newCARollover(p, func(n news) {
 			select {
 			case p.news <- n:
 			case <-inner.Done():
 			}
 		})
-		r.inheritance.heir = h
+		r.rollover = h
 		p.wg.Go(func() { h.run(inner) })
 		defer r.part(cancel)
 	}
@@ -277,7 +277,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		if pause := earliest.Sub(p.env.Now()); pause > apart {
 			r.pausing = earliest
 		}
-		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken, r.inheritance.heir) })
+		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken, r.rollover) })
 	}
 	p.env.Statusf("%s", r.view())
 	for !r.over() {
@@ -322,7 +322,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 				behind.Reset(p.spec.During.maxCatchUp())
 			}
 		case n := <-p.news:
-			if r.inherit(n); n.done {
+			if r.follow(n); n.done {
 				r.overdue = false
 				late.Reset(p.spec.MaxSwitch.Std())
 			}
@@ -387,7 +387,7 @@ type requested struct {
 
 // ask asks for the renewal, not before earliest, when what it is to be without
 // is gone, and when the new intermediate signs.
-func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *heir) requested {
+func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *caRollover) requested {
 	timer := time.NewTimer(earliest.Sub(p.env.Now()))
 	defer timer.Stop()
 	select {
@@ -432,7 +432,7 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	out.NewSerial, out.NewFingerprint, out.NewKey = tlskit.Serial(after), tlskit.Fingerprint(after), tlskit.KeyDigest(after)
 	out.NotBefore, out.NotAfter = stamp(after.NotBefore), stamp(after.NotAfter)
 	out.Certificate = tlskit.EncodePEM(after)
-	if h := r.inheritance.heir; h != nil && r.inheritance.through {
+	if h := r.rollover; h != nil && r.through {
 		out.Intermediate = tlskit.EncodePEM(h.authorities.Next()[0])
 	}
 	out.Revision = r.after.cert.Status.Revision

@@ -29,27 +29,27 @@ const (
 // A rotation is one renewal on its way from the request to the wire. It is only
 // told what happens and never looks itself.
 type rotation struct {
-	proof       *proof
-	index       int
-	before      state
-	after       state
-	rec         *record
-	held        *tally
-	line        timeline
-	end         ending
-	began       time.Time
-	ended       time.Time
-	failing     time.Time     // when the first probe that failed was begun; zero if none did
-	pausing     time.Time     // until when the plan wants a pause; zero without one
-	asking      bool          // the renewal has not been asked for yet
-	since       time.Time     // since when everything is as it should be; zero if it is not
-	overdue     bool          // the switch should be over
-	behind      bool          // it should have caught up after the fault
-	fault       damage        // what was broken
-	inheritance               // of the intermediate
-	pace        pace          // of the probes
-	gap         time.Duration // the longest without a successful probe
-	gapAt       string        // and where
+	proof    *proof
+	index    int
+	before   state
+	after    state
+	rec      *record
+	held     *tally
+	line     timeline
+	end      ending
+	began    time.Time
+	ended    time.Time
+	failing  time.Time     // when the first probe that failed was begun; zero if none did
+	pausing  time.Time     // until when the plan wants a pause; zero without one
+	asking   bool          // the renewal has not been asked for yet
+	since    time.Time     // since when everything is as it should be; zero if it is not
+	overdue  bool          // the switch should be over
+	behind   bool          // it should have caught up after the fault
+	fault    damage        // what was broken
+	progress               // of the intermediate
+	pace     pace          // of the probes
+	gap      time.Duration // the longest without a successful probe
+	gapAt    string        // and where
 
 	old     map[types.UID]bool  // requests that were there before
 	request *request            // the newest request of this rotation

@@ -407,7 +407,7 @@ type result struct {
 	mu          sync.Mutex
 	log, status []string
 	records     []evidence.Rotation
-	successions []evidence.Succession
+	rollovers   []evidence.Rollover
 }
 
 func (r *result) record(name string, data any) {
@@ -416,8 +416,8 @@ func (r *result) record(name string, data any) {
 	if rec, ok := data.(evidence.Rotation); ok && name == evidence.RecordRotation {
 		r.records = append(r.records, rec)
 	}
-	if rec, ok := data.(evidence.Succession); ok && name == evidence.RecordSuccession {
-		r.successions = append(r.successions, rec)
+	if rec, ok := data.(evidence.Rollover); ok && name == evidence.RecordRollover {
+		r.rollovers = append(r.rollovers, rec)
 	}
 }
 

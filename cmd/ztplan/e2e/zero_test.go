@@ -214,6 +214,6 @@ func TestOneLab(t *testing.T) {
 		w.giveBack(w.generateRoot(0, 2, 4))
 		w.drift(t)
 	})
-	w.sub(t, "succession", w.succession)
+	w.sub(t, "rollover", w.rollover)
 	w.sub(t, "another-cluster", w.anotherCluster)
 }

@@ -66,7 +66,7 @@ func TestInBrowser(t *testing.T) {
 		t.Skip("Chromium takes seconds to start")
 	}
 	keep := os.Getenv("ZTPLAN_SCREENSHOTS")
-	for _, name := range []string{"passed", "failed", "succeeded"} {
+	for _, name := range []string{"passed", "failed", "rollover"} {
 		page, err := report.HTML(document(t, name))
 		if err != nil {
 			t.Fatal(err)

@@ -60,7 +60,7 @@ type rotationView struct {
 	evidence.RotationRecord
 	Title     string
 	Broken    string // what was broken on purpose
-	Heir      *successionView
+	Rollover  *rolloverView
 	Plots     []plotView // of which a stylesheet shows one
 	RuleViews []ruleView
 	HopViews  []hopLine
@@ -179,7 +179,7 @@ func pretty(v any) string {
 func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[string]bool) rotationView {
 	v := rotationView{
 		RotationRecord: r, Plots: []plotView{newPlot(r, wideSheet), newPlot(r, narrowSheet)},
-		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Heir: successionOf(d, r),
+		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Rollover: rolloverOf(d, r),
 	}
 	for _, rule := range r.Rules {
 		v.RuleViews = append(v.RuleViews, ruleView{holdsMark(rule.Holds), rule.Name, plain(rule.Limit), plain(rule.Saw), rule.Holds})

@@ -51,7 +51,7 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"passed", "failed", "succeeded"} {
+	for _, name := range []string{"passed", "failed", "rollover"} {
 		d := document(t, name)
 		junit, err := report.JUnit(d)
 		if err != nil {
@@ -63,8 +63,8 @@ func TestGolden(t *testing.T) {
 }
 
 // A new intermediate is told of with what was issued under it.
-func TestSuccession(t *testing.T) {
-	page, err := report.HTML(document(t, "succeeded"))
+func TestRollover(t *testing.T) {
+	page, err := report.HTML(document(t, "rollover"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 	if text := broken(r.Fault); text != "" {
 		fmt.Fprintf(b, "%s\n\n", md(text))
 	}
-	if v := successionOf(d, r); v != nil {
+	if v := rolloverOf(d, r); v != nil {
 		for _, line := range v.Lines {
 			fmt.Fprintf(b, "- %s\n", md(line))
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
-// A successionView is a new intermediate that took the old one's place during a
+// A rolloverView is a new intermediate that took the old one's place during a
 // rotation.
-type successionView struct {
+type rolloverView struct {
 	Lines  []string
 	Others []otherView
 }
@@ -17,14 +17,14 @@ type successionView struct {
 // An otherView is a certificate that was issued anew under it.
 type otherView struct{ Name, Serial, At string }
 
-// successionOf returns what happened to the intermediate during a rotation, nil
+// rolloverOf returns what happened to the intermediate during a rotation, nil
 // if nothing did.
-func successionOf(d *evidence.Document, r evidence.RotationRecord) *successionView {
-	for _, s := range d.Successions {
+func rolloverOf(d *evidence.Document, r evidence.RotationRecord) *rolloverView {
+	for _, s := range d.Rollovers {
 		if s.Step != r.Step || s.Rotation != r.Number {
 			continue
 		}
-		v := &successionView{Lines: succession(d, s)}
+		v := &rolloverView{Lines: rolledOver(d, s)}
 		for _, o := range s.Reissued {
 			v.Others = append(v.Others, otherView{
 				o.Namespace + "/" + o.Name, serialOf(d, o.Certificate), fmt.Sprintf("+%.3f s", o.At.Sub(r.Began).Seconds()),
@@ -35,8 +35,8 @@ func successionOf(d *evidence.Document, r evidence.RotationRecord) *successionVi
 	return nil
 }
 
-// succession says it in sentences.
-func succession(d *evidence.Document, s evidence.SuccessionRecord) []string {
+// rolledOver says it in sentences.
+func rolledOver(d *evidence.Document, s evidence.RolloverRecord) []string {
 	lines := []string{fmt.Sprintf("New intermediate %s beside %s (%s in %s)", serialOf(d, s.New), serialOf(d, s.Old), s.Issuer, s.Mount)}
 	if s.ByOld != nil && s.ByNew != nil {
 		lines = append(lines, "Both signed the same request, and both certificates lead to the trusted root")

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A Succession is a new intermediate authority that took the place of an old
+// A Rollover is a new intermediate authority that took the place of an old
 // one while a rotation was measured.
-type Succession struct {
+type Rollover struct {
 	Rotation int    `json:"rotation"` // number of the step's rotation
 	Mount    string `json:"mount"`    // of Vault's PKI engine
 	Issuer   string `json:"issuer"`   // the name in it that changed hands
@@ -48,10 +48,10 @@ type Reissued struct {
 	At          time.Time   `json:"at"`
 }
 
-// A SuccessionRecord is a Succession with references in place of certificates.
-type SuccessionRecord struct {
+// A RolloverRecord is a Rollover with references in place of certificates.
+type RolloverRecord struct {
 	Step string `json:"step"`
-	Succession
+	Rollover
 	Trust    []string         `json:"trust"` // fingerprints of the roots
 	Old      CertificateRef   `json:"old"`
 	New      CertificateRef   `json:"new"`
@@ -67,8 +67,8 @@ type ReissuedRecord struct {
 	Certificate CertificateRef `json:"certificate"`
 }
 
-func (c *Collector) succession(step string, s Succession) error {
-	out := SuccessionRecord{Step: step, Succession: s, Reissued: []ReissuedRecord{}}
+func (c *Collector) rollover(step string, s Rollover) error {
+	out := RolloverRecord{Step: step, Rollover: s, Reissued: []ReissuedRecord{}}
 	var err error
 	if out.Trust, err = c.certificates(s.Trust); err != nil {
 		return err
@@ -100,17 +100,17 @@ func (c *Collector) succession(step string, s Succession) error {
 		r.Certificate, r.At = Certificate{}, r.At.UTC()
 		out.Reissued = append(out.Reissued, ReissuedRecord{r, ref})
 	}
-	out.Succession.Trust, out.Succession.Old, out.Succession.New = nil, Certificate{}, Certificate{}
-	out.Succession.ByOld, out.Succession.ByNew, out.Succession.Reissued, out.Succession.Control = nil, nil, nil, nil
+	out.Rollover.Trust, out.Rollover.Old, out.Rollover.New = nil, Certificate{}, Certificate{}
+	out.Rollover.ByOld, out.Rollover.ByNew, out.Rollover.Reissued, out.Rollover.Control = nil, nil, nil, nil
 	out.Retired = s.Retired.UTC()
-	c.doc.Successions = append(c.doc.Successions, out)
+	c.doc.Rollovers = append(c.doc.Rollovers, out)
 	return nil
 }
 
-func (v *verifier) successions() Check {
-	c := Check{Name: "successions", Did: Count(len(v.doc.Successions), "new intermediate") + ": who signed what, that both led to the trust, and that the old one refused, computed again"}
-	for i := range v.doc.Successions {
-		r := &v.doc.Successions[i]
+func (v *verifier) rollovers() Check {
+	c := Check{Name: "rollovers", Did: Count(len(v.doc.Rollovers), "new intermediate") + ": who signed what, that both led to the trust, and that the old one refused, computed again"}
+	for i := range v.doc.Rollovers {
+		r := &v.doc.Rollovers[i]
 		at := fmt.Sprintf("step %s: new intermediate %d", r.Step, r.Rotation)
 		v.known(&c, r.Step)
 		used := []CertificateRef{r.Old, r.New}
@@ -122,14 +122,14 @@ func (v *verifier) successions() Check {
 			v.within(&c, at, one.At)
 		}
 		v.mark(used, r.Trust)
-		v.succeeded(&c, at, r)
+		v.signers(&c, at, r)
 	}
 	return c
 }
 
-// succeeded: who signed what is as the record says; and where the step is
+// signers: who signed what is as the record says; and where the step is
 // proved, the new intermediate took the old one's place.
-func (v *verifier) succeeded(c *Check, at string, r *SuccessionRecord) {
+func (v *verifier) signers(c *Check, at string, r *RolloverRecord) {
 	was, is := v.certs[r.Old.Fingerprint], v.certs[r.New.Fingerprint]
 	if was == nil || is == nil {
 		c.add("%s: the old or the new one %v", at, errNotOnRecord)
@@ -196,7 +196,7 @@ func (v *verifier) succeeded(c *Check, at string, r *SuccessionRecord) {
 }
 
 // tookOver: a step that is proved has both overlap and refusal on record.
-func (v *verifier) tookOver(c *Check, at string, r *SuccessionRecord, rotation *RotationRecord, is *x509.Certificate) {
+func (v *verifier) tookOver(c *Check, at string, r *RolloverRecord, rotation *RotationRecord, is *x509.Certificate) {
 	if r.ByOld == nil || r.ByNew == nil || r.Control == nil {
 		c.add("%s: the step is proved without overlap or control", at)
 	}
@@ -223,8 +223,8 @@ func (v *verifier) tookOver(c *Check, at string, r *SuccessionRecord, rotation *
 	}
 }
 
-// rotationOf finds the rotation in which the succession took place.
-func (v *verifier) rotationOf(r *SuccessionRecord) *RotationRecord {
+// rotationOf finds the rotation in which the rollover took place.
+func (v *verifier) rotationOf(r *RolloverRecord) *RotationRecord {
 	for i := range v.doc.Rotations {
 		if one := &v.doc.Rotations[i]; one.Step == r.Step && one.Number == r.Rotation {
 			return one
@@ -235,7 +235,7 @@ func (v *verifier) rotationOf(r *SuccessionRecord) *RotationRecord {
 
 // inherited: a rotation that says that an intermediate changed has it on record.
 func (v *verifier) inherited(c *Check, at string, r *RotationRecord, proved bool) {
-	there := slices.ContainsFunc(v.doc.Successions, func(s SuccessionRecord) bool { return s.Step == r.Step && s.Rotation == r.Number })
+	there := slices.ContainsFunc(v.doc.Rollovers, func(s RolloverRecord) bool { return s.Step == r.Step && s.Rotation == r.Number })
 	if want := r.Trigger == "intermediate"; proved && want != there {
 		c.add("%s: trigger %s, a new intermediate on record: %t", at, r.Trigger, there)
 	}

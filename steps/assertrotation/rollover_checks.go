@@ -13,21 +13,21 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// An inheritance is what a rotation knows of the heir.
-type inheritance struct {
-	heir    *heir  // nil unless the intermediate changes
-	state   string // what it is at
-	begun   bool   // the measured certificate has arrived, the others follow
-	unfit   bool   // what was measured by then is not as it should be
-	settled bool   // the heir is over
-	through bool   // the new intermediate has taken the old one's place
+// A progress is what a rotation knows of the rollover.
+type progress struct {
+	rollover *caRollover // nil unless the intermediate changes
+	state    string      // what it is at
+	begun    bool        // the measured certificate has arrived, the others follow
+	unfit    bool        // what was measured by then is not as it should be
+	settled  bool        // it is over
+	through  bool        // the new intermediate has taken the old one's place
 }
 
 // pending reports whether the intermediate may still change.
-func (i *inheritance) pending() bool { return i.heir != nil && !i.settled && !i.unfit }
+func (i *progress) pending() bool { return i.rollover != nil && !i.settled && !i.unfit }
 
-// inherit takes in what the heir told.
-func (r *rotation) inherit(n news) {
+// follow takes in what the rollover told.
+func (r *rotation) follow(n news) {
 	if n.state != "" {
 		r.state = n.state
 	}
@@ -35,13 +35,13 @@ func (r *rotation) inherit(n news) {
 		r.line.mark(n.hop, n.at, n.note)
 	}
 	if n.done {
-		r.settled, r.through = true, r.heir.err == nil
+		r.settled, r.through = true, r.rollover.err == nil
 	}
 }
 
-// arrive lets the heir go on when the measured certificate has arrived and all
-// is well so far; if it is not, the rotation ends and the old intermediate signs
-// again.
+// arrive lets the rollover go on when the measured certificate has arrived and
+// all is well so far; if it is not, the rotation ends and the old intermediate
+// signs again.
 func (r *rotation) arrive() {
 	if !r.pending() || r.begun || !r.arrived() {
 		return
@@ -57,14 +57,14 @@ func (r *rotation) arrive() {
 		}
 	}
 	r.begun = true
-	close(r.heir.proceed)
+	close(r.rollover.proceed)
 }
 
-// part ends the heir. It returns when the old intermediate signs again or cannot
-// be made to, unless the new one has taken its place.
+// part ends the rollover. It returns when the old intermediate signs again or
+// cannot be made to, unless the new one has taken its place.
 func (r *rotation) part(cancel context.CancelFunc) {
 	cancel()
-	h := r.heir
+	h := r.rollover
 	<-h.over
 	switch env := r.proof.env; {
 	case h.err == nil || h.authorities == nil:
@@ -81,7 +81,7 @@ func (r *rotation) part(cancel context.CancelFunc) {
 // checkOverlap: for a while both intermediates could sign, and clients trusted
 // what either signed.
 func checkOverlap(r *rotation) engine.Finding {
-	h := r.heir
+	h := r.rollover
 	f := engine.Finding{Rule: "old and new intermediate sign side by side, both leading to " + r.proof.trust.String(), Want: "a certificate by either"}
 	if h.overlap[0] == nil || h.overlap[1] == nil {
 		f.Detail = h.why()
@@ -97,11 +97,11 @@ func checkOverlap(r *rotation) engine.Finding {
 // checkSigner: the new intermediate signed what was measured.
 func checkSigner(r *rotation) engine.Finding {
 	f := engine.Finding{Rule: "the new intermediate signed the certificate", Have: "signed by " + r.target.Issuer.String()}
-	if r.heir.overlap[1] == nil {
-		f.Detail = r.heir.why()
+	if r.rollover.overlap[1] == nil {
+		f.Detail = r.rollover.why()
 		return f
 	}
-	next := r.heir.authorities.Next()[0]
+	next := r.rollover.authorities.Next()[0]
 	f.Holds, f.Want = r.target.CheckSignatureFrom(next) == nil, "serial "+tlskit.Serial(next)
 	if !f.Holds {
 		f.Detail = "the issuer uses another mount, another role, or a role that names its issuer"
@@ -111,7 +111,7 @@ func checkSigner(r *rotation) engine.Finding {
 
 // checkReissued: the other certificates changed sides.
 func checkReissued(r *rotation) engine.Finding {
-	h, list := r.heir, r.proof.spec.Intermediate.Certificates
+	h, list := r.rollover, r.proof.spec.Intermediate.Certificates
 	f := engine.Finding{
 		Rule:  fmt.Sprintf("%s issued anew under it, %d at a time", others(len(list)), r.proof.spec.Intermediate.wave()),
 		Holds: len(h.reissued) == len(list), Have: len(h.reissued), Want: len(list),
@@ -129,7 +129,7 @@ func checkReissued(r *rotation) engine.Finding {
 
 // checkRetired: the old intermediate signs no more, and the new one does.
 func checkRetired(r *rotation) engine.Finding {
-	h := r.heir
+	h := r.rollover
 	f := engine.Finding{Rule: "the old intermediate is retired and refuses to sign", Want: "refused, by the retired one alone"}
 	switch {
 	case r.unfit:
@@ -151,7 +151,7 @@ func checkRetired(r *rotation) engine.Finding {
 
 // why says why the new intermediate has not taken the old one's place, and what
 // is the case instead.
-func (h *heir) why() string {
+func (h *caRollover) why() string {
 	text := "given up while " + h.stage
 	if h.err != nil && !errors.Is(h.err, context.Canceled) {
 		text += ": " + h.err.Error()
@@ -159,7 +159,7 @@ func (h *heir) why() string {
 	return text + "; " + h.instead()
 }
 
-func (h *heir) instead() string {
+func (h *caRollover) instead() string {
 	switch {
 	case h.back != nil:
 		return fmt.Sprintf("the new one is still the default issuer: %v", h.back)
@@ -170,13 +170,13 @@ func (h *heir) instead() string {
 }
 
 // evidence puts the change on record; false if there was none.
-func (r *rotation) succession() (evidence.Succession, bool) {
-	h := r.heir
+func (r *rotation) recordRollover() (evidence.Rollover, bool) {
+	h := r.rollover
 	if h == nil || h.authorities == nil || h.authorities.Next() == nil {
-		return evidence.Succession{}, false
+		return evidence.Rollover{}, false
 	}
 	place := r.proof.spec.Intermediate.place()
-	out := evidence.Succession{
+	out := evidence.Rollover{
 		Rotation: r.index + 1, Mount: place.Mount, Issuer: place.Issuer, Role: place.Role,
 		Server: r.proof.url.Hostname(), Planned: len(r.proof.spec.Intermediate.Certificates),
 		Old: tlskit.Record(h.authorities.Old()), New: tlskit.Record(h.authorities.Next()),

@@ -1,4 +1,4 @@
-// Package succession puts a new intermediate authority into the place of an old
+// Package rollover puts a new intermediate authority into the place of an old
 // one while both are in use.
 //
 // The new one is made beside the old, with its subject, kind of key and
@@ -19,7 +19,7 @@
 // AIA and CRL addresses of a mount that do not name the issuer ({{issuer_id}},
 // with templated addresses) lead to the default issuer's certificate and list,
 // also for leaves of the old one. Those who fetch them need templated ones.
-package succession
+package rollover
 
 import (
 	"context"
@@ -34,7 +34,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
-// A Place is where the succession happens.
+// A Place is where the rollover happens.
 type Place struct {
 	Mount       string // the PKI engine of the intermediate
 	Issuer      string // the name of the intermediate there
@@ -43,9 +43,9 @@ type Place struct {
 	Role        string // a role of Mount that signs leaves
 }
 
-// A Succession is one change from an intermediate to the next. It is used by one
+// A Rollover is one change from an intermediate to the next. It is used by one
 // goroutine.
-type Succession struct {
+type Rollover struct {
 	place    Place
 	client   *vaultkit.Client
 	parent   *pki.Issuer
@@ -57,12 +57,12 @@ type Succession struct {
 }
 
 // Look reads both authorities and the role. It refuses, before anything is
-// written, what a succession could not prove anything about: a mount whose
+// written, what a rollover could not prove anything about: a mount whose
 // default is not the intermediate, a role that is bound to one issuer, and a
 // parent that did not sign the intermediate or does not live as long as a new
 // one would.
-func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time) (*Succession, error) {
-	s := &Succession{place: p, client: c}
+func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time) (*Rollover, error) {
+	s := &Rollover{place: p, client: c}
 	refuse := func(hint, format string, args ...any) error {
 		return engine.WithHint(engine.Permanent(fmt.Errorf(format, args...)), hint)
 	}
@@ -97,7 +97,7 @@ func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time) (*Suc
 	case s.role.issuer != "default":
 		return nil, refuse("leave the role's issuer_ref at default: then the mount's default issuer signs",
 			"role %s/roles/%s signs with issuer %s whatever the mount's default is", p.Mount, p.Role, s.role.issuer)
-	case s.heir() == nil && parent.NotAfter.Before(now.Add(lifetime(was))):
+	case s.leftover() == nil && parent.NotAfter.Before(now.Add(lifetime(was))):
 		return nil, refuse("make a new root first, or an intermediate with a shorter ttl",
 			"%s ends at %s, and a new intermediate would live for %s", s.parent.Label(), parent.NotAfter.UTC().Format(time.RFC3339), engine.Duration(lifetime(was)))
 	}
@@ -111,9 +111,9 @@ func lifetime(c *x509.Certificate) time.Duration {
 	return c.NotAfter.Sub(c.NotBefore).Truncate(time.Minute)
 }
 
-// heir returns the intermediate that an earlier succession made and did not
+// leftover returns the intermediate that an earlier rollover made and did not
 // finish, or nil.
-func (s *Succession) heir() *pki.Issuer {
+func (s *Rollover) leftover() *pki.Issuer {
 	kind := s.kind()
 	var best *pki.Issuer
 	for _, i := range s.issuers {
@@ -130,7 +130,7 @@ func (s *Succession) heir() *pki.Issuer {
 }
 
 // kind is what the old intermediate is and the new one has to be.
-func (s *Succession) kind() pki.Authority {
+func (s *Rollover) kind() pki.Authority {
 	c := s.old.Certificate
 	a := pki.Authority{CommonName: c.Subject.CommonName, Subject: pki.SubjectOf(c), TTL: engine.Duration(lifetime(c))}
 	a.KeyType, a.KeyBits = pki.PublicKey(c.PublicKey)
@@ -138,8 +138,8 @@ func (s *Succession) kind() pki.Authority {
 }
 
 // Make makes the new intermediate, or finds the one that was left behind.
-func (s *Succession) Make(ctx context.Context) error {
-	if s.next = s.heir(); s.next != nil {
+func (s *Rollover) Make(ctx context.Context) error {
+	if s.next = s.leftover(); s.next != nil {
 		return nil
 	}
 	keys, err := pki.Keys(ctx, s.client, s.place.Mount)
@@ -168,10 +168,10 @@ func (s *Succession) Make(ctx context.Context) error {
 
 // Old and Next are the certificates of the two authorities, each with what is
 // above it. Next is nil before Make.
-func (s *Succession) Old() []*x509.Certificate { return chainOf(s.old) }
+func (s *Rollover) Old() []*x509.Certificate { return chainOf(s.old) }
 
 // Next is the chain of the new one.
-func (s *Succession) Next() []*x509.Certificate { return chainOf(s.next) }
+func (s *Rollover) Next() []*x509.Certificate { return chainOf(s.next) }
 
 func chainOf(i *pki.Issuer) []*x509.Certificate {
 	if i == nil {
@@ -184,13 +184,13 @@ func chainOf(i *pki.Issuer) []*x509.Certificate {
 }
 
 // TakeOver makes the new intermediate the default issuer of the mount.
-func (s *Succession) TakeOver(ctx context.Context) error {
+func (s *Rollover) TakeOver(ctx context.Context) error {
 	s.switched = true // even if the answer is lost
 	return pki.SetDefault(s.client, s.place.Mount, s.place.Issuer, s.next.ID).Apply(ctx)
 }
 
 // Back makes the old one the default again if TakeOver changed that.
-func (s *Succession) Back(ctx context.Context) error {
+func (s *Rollover) Back(ctx context.Context) error {
 	if !s.switched {
 		return nil
 	}
@@ -202,9 +202,9 @@ func (s *Succession) Back(ctx context.Context) error {
 }
 
 // Retire gives the name of the old intermediate to the new one and forbids the
-// old one to sign certificates, together with those that an earlier succession
+// old one to sign certificates, together with those that an earlier rollover
 // left able to.
-func (s *Succession) Retire(ctx context.Context) error {
+func (s *Rollover) Retire(ctx context.Context) error {
 	mount, name := s.place.Mount, s.place.Issuer
 	s.switched = false
 	for _, e := range []engine.Edit{

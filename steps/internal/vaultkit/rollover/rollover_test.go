@@ -1,4 +1,4 @@
-package succession_test
+package rollover_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/succession"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
@@ -45,8 +45,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) place() succession.Place {
-	return succession.Place{Mount: w.mount, Issuer: "intermediate-lab", ParentMount: w.root, Parent: "root-lab", Role: "leaf"}
+func (w *world) place() rollover.Place {
+	return rollover.Place{Mount: w.mount, Issuer: "intermediate-lab", ParentMount: w.root, Parent: "root-lab", Role: "leaf"}
 }
 
 func (w *world) client(t *testing.T, address string) *vaultkit.Client {
@@ -60,9 +60,9 @@ func (w *world) client(t *testing.T, address string) *vaultkit.Client {
 	return c
 }
 
-func (w *world) look(t *testing.T, address string) *succession.Succession {
+func (w *world) look(t *testing.T, address string) *rollover.Rollover {
 	t.Helper()
-	s, err := succession.Look(t.Context(), w.client(t, address), w.place(), time.Now())
+	s, err := rollover.Look(t.Context(), w.client(t, address), w.place(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +108,12 @@ func (w *world) want(t *testing.T, want ...string) {
 	}
 }
 
-func retired(s *succession.Succession) string {
+func retired(s *rollover.Rollover) string {
 	return pki.RetiredName("intermediate-lab", s.Old()[0])
 }
 
 // The whole way: beside each other, taking over, retired.
-func TestSuccession(t *testing.T) {
+func TestRollover(t *testing.T) {
 	w := newWorld(t)
 	s := w.look(t, w.Address)
 	if err := s.Make(writing(t)); err != nil {
@@ -174,7 +174,7 @@ func TestNotRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := r.Refused(writing(t)); !errors.Is(err, succession.ErrSigned) {
+	if _, _, err := r.Refused(writing(t)); !errors.Is(err, rollover.ErrSigned) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -261,30 +261,30 @@ func TestRefuses(t *testing.T) {
 	w.Do(t, "POST", w.mount+"/roles/bound", `{"allow_any_name":true,"issuer_ref":"intermediate-lab"}`)
 	w.Do(t, "POST", w.root+"/root/generate/internal", `{"common_name":"Another Root","ttl":"87600h","key_type":"ec","issuer_name":"another"}`)
 	for name, c := range map[string]struct {
-		change func(*succession.Place)
+		change func(*rollover.Place)
 		at     time.Duration
 		want   string
 	}{
-		"no such issuer":   {func(p *succession.Place) { p.Issuer = "other" }, 0, "no issuer called other"},
-		"no such parent":   {func(p *succession.Place) { p.Parent = "other" }, 0, "has no issuer other"},
-		"another parent":   {func(p *succession.Place) { p.Parent = "another" }, 0, "did not sign"},
-		"no such role":     {func(p *succession.Place) { p.Role = "other" }, 0, "roles/other does not exist"},
-		"a bound role":     {func(p *succession.Place) { p.Role = "bound" }, 0, "whatever the mount's default is"},
-		"beyond the root":  {func(*succession.Place) {}, 50000 * time.Hour, "a new intermediate would live for 43800h"},
-		"no such mount":    {func(p *succession.Place) { p.Mount = "nowhere" }, 0, "no handler for route"},
-		"no such parent's": {func(p *succession.Place) { p.ParentMount = "nowhere" }, 0, "no handler for route"},
+		"no such issuer":   {func(p *rollover.Place) { p.Issuer = "other" }, 0, "no issuer called other"},
+		"no such parent":   {func(p *rollover.Place) { p.Parent = "other" }, 0, "has no issuer other"},
+		"another parent":   {func(p *rollover.Place) { p.Parent = "another" }, 0, "did not sign"},
+		"no such role":     {func(p *rollover.Place) { p.Role = "other" }, 0, "roles/other does not exist"},
+		"a bound role":     {func(p *rollover.Place) { p.Role = "bound" }, 0, "whatever the mount's default is"},
+		"beyond the root":  {func(*rollover.Place) {}, 50000 * time.Hour, "a new intermediate would live for 43800h"},
+		"no such mount":    {func(p *rollover.Place) { p.Mount = "nowhere" }, 0, "no handler for route"},
+		"no such parent's": {func(p *rollover.Place) { p.ParentMount = "nowhere" }, 0, "no handler for route"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := w.place()
 			c.change(&p)
-			_, err := succession.Look(t.Context(), w.client(t, w.Address), p, time.Now().Add(c.at))
+			_, err := rollover.Look(t.Context(), w.client(t, w.Address), p, time.Now().Add(c.at))
 			if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v", err)
 			}
 		})
 	}
 	w.Do(t, "PATCH", w.mount+"/issuer/intermediate-lab", `{"usage":"read-only"}`)
-	if _, err := succession.Look(t.Context(), w.client(t, w.Address), w.place(), time.Now()); err == nil || !strings.Contains(err.Error(), "cannot sign") {
+	if _, err := rollover.Look(t.Context(), w.client(t, w.Address), w.place(), time.Now()); err == nil || !strings.Contains(err.Error(), "cannot sign") {
 		t.Errorf("error is %v", err)
 	}
 	w.want(t, "intermediate-lab read-only")

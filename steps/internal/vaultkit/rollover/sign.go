@@ -1,4 +1,4 @@
-package succession
+package rollover
 
 import (
 	"context"
@@ -66,12 +66,12 @@ func (r role) newKey() (crypto.Signer, error) {
 // A Request is a request for a certificate that the role allows, to be put to
 // one authority or the other: all that differs is who signs.
 type Request struct {
-	s    *Succession
+	s    *Rollover
 	body map[string]any
 }
 
 // Request makes a request for names, of which the first is the common name.
-func (s *Succession) Request(names ...string) (*Request, error) {
+func (s *Rollover) Request(names ...string) (*Request, error) {
 	key, err := s.role.newKey()
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (r *Request) by(ctx context.Context, i *pki.Issuer) ([]*x509.Certificate, e
 
 // Refusal is how Vault refuses to sign with the old intermediate once it is
 // retired (builtin/logical/pki/issuing, EnsureUsage): it lists what is left.
-func (s *Succession) Refusal() evidence.Refusal {
+func (s *Rollover) Refusal() evidence.Refusal {
 	left := s.old.Issue(s.client, s.place.Mount, false).Want.([]string)
 	return evidence.Refusal{Status: http.StatusInternalServerError, Text: "but only had usage " + strings.Join(left, ",")}
 }

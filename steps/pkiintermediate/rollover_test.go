@@ -9,19 +9,19 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/succession"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 )
 
-// succeed puts a new intermediate into the place of the step's.
-func (w *world) succeed(t *testing.T, s *pkiintermediate.Spec, steps int) *succession.Succession {
+// rollOver puts a new intermediate into the place of the step's.
+func (w *world) rollOver(t *testing.T, s *pkiintermediate.Spec, steps int) *rollover.Rollover {
 	t.Helper()
 	c, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), s.Vault)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := succession.Look(t.Context(), c, succession.Place{
+	next, err := rollover.Look(t.Context(), c, rollover.Place{
 		Mount: s.Mount, Issuer: "intermediate-lab", ParentMount: s.Parent.Mount, Parent: s.Parent.Issuer, Role: s.Roles[0].Name,
 	}, time.Now())
 	if err != nil {
@@ -42,7 +42,7 @@ func (w *world) succeed(t *testing.T, s *pkiintermediate.Spec, steps int) *succe
 
 // When another proof has put a new intermediate into the old one's place, there
 // is nothing to do; when it stopped before that, the old one serves on.
-func TestAfterASuccession(t *testing.T) {
+func TestAfterARollover(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		steps  int
@@ -67,7 +67,7 @@ func TestAfterASuccession(t *testing.T) {
 				c.change(s)
 			}
 			was := converge(t, s)
-			next := w.succeed(t, s, c.steps)
+			next := w.rollOver(t, s, c.steps)
 			_, edits := inspect(t, s)
 			have := vaulttest.Show(edits)
 			if len(have) != len(c.want) {

@@ -10,11 +10,11 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// succession puts new intermediates into the place of the plan's on a finished
+// rollover puts new intermediates into the place of the plan's on a finished
 // world: killed at a hop, run again, and as a whole. Whatever is left behind,
 // the plan converges and an intermediate of its name signs; in the end it is the
 // only one that does.
-func (w *world) succession(t *testing.T) {
+func (w *world) rollover(t *testing.T) {
 	w.writeProof("ca.pem", w.rootCertificate())
 	hops := []string{"new one signs for all", "others issued anew"}
 	if full() {
@@ -32,7 +32,7 @@ func (w *world) succession(t *testing.T) {
 			}
 			must(t, "the plan afterwards", w.run(), 0)
 			must(t, "status", w.check(), 0)
-			w.heirs(t, false)
+			w.issuers(t, false)
 		})
 	}
 	w.sub(t, "whole", func(t *testing.T) {
@@ -44,13 +44,13 @@ func (w *world) succession(t *testing.T) {
 			t.Errorf("the evidence does not verify: %v\n%s", err, b)
 		}
 		must(t, "the plan afterwards", w.run(), 0)
-		w.heirs(t, true)
+		w.issuers(t, true)
 	})
 }
 
-// heirs checks that the issuer with the plan's name signs for everybody, and that
+// issuers checks that the issuer with the plan's name signs for everybody, and that
 // no key was lost; in the end, that nobody else signs or waits for a name.
-func (w *world) heirs(t *testing.T, end bool) {
+func (w *world) issuers(t *testing.T, end bool) {
 	t.Helper()
 	byDefault, _ := w.read("pki_int/config/issuers")["default"].(string)
 	held, signs, nameless := 0, 0, 0
@@ -85,9 +85,9 @@ func (w *world) heirs(t *testing.T, end bool) {
 // certificate that is measured and two others, let in by the plan's login.
 func (w *world) proveIntermediate(each func(engine.Event, *os.Process), more ...string) *outcome {
 	w.t.Helper()
-	w.writeProof("succession.yaml", `apiVersion: ztplan.dev/v1
+	w.writeProof("rollover.yaml", `apiVersion: ztplan.dev/v1
 kind: Plan
-metadata: {name: succession}
+metadata: {name: rollover}
 connections:
   vault: {login: {role: ztplan, serviceAccount: {namespace: vault, name: ztplan}}}
 steps:
@@ -118,5 +118,5 @@ steps:
         role: example-dot-local
         certificates: [{namespace: default, name: shop-1}, {namespace: default, name: shop-2}]
 `)
-	return w.do(each, append([]string{"run", "proof/succession.yaml"}, more...)...)
+	return w.do(each, append([]string{"run", "proof/rollover.yaml"}, more...)...)
 }

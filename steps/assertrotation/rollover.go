@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/succession"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
 // authorities are the old and the new intermediate. Chains begin with the
@@ -36,7 +36,7 @@ type trial interface {
 	Refused(context.Context) (status int, answer string, err error)
 }
 
-type vaultAuthorities struct{ *succession.Succession }
+type vaultAuthorities struct{ *rollover.Rollover }
 
 func (v vaultAuthorities) Ask(names ...string) (trial, error) { return v.Request(names...) }
 
@@ -44,20 +44,20 @@ func (v vaultAuthorities) Ask(names ...string) (trial, error) { return v.Request
 // intermediate sign again.
 const turningBack = 30 * time.Second
 
-// News is what an heir tells.
+// A news is what a rollover tells.
 type news struct {
 	hop   hop // "" for none
 	at    time.Time
 	note  string
 	state string // what it is at; "" if that did not change
-	done  bool   // it has taken the old one's place
+	done  bool   // it is over
 }
 
-// An heir puts a new intermediate into the place of the old one. Its goroutine
-// stops in the middle until the measured certificate has arrived, and lets the
-// old one sign again unless all goes well. What it gathered may be read when
-// over is closed.
-type heir struct {
+// A caRollover puts a new intermediate into the place of the old one. Its
+// goroutine stops in the middle until the measured certificate has arrived, and
+// lets the old one sign again unless all goes well. What it gathered may be read
+// when over is closed.
+type caRollover struct {
 	proof   *proof
 	tell    func(news)
 	start   chan struct{} // closed when it is time
@@ -78,11 +78,11 @@ type heir struct {
 	back        error  // why the old one could not be made to sign again
 }
 
-func newHeir(p *proof, tell func(news)) *heir {
-	return &heir{proof: p, tell: tell, start: make(chan struct{}), ready: make(chan struct{}), proceed: make(chan struct{}), over: make(chan struct{})}
+func newCARollover(p *proof, tell func(news)) *caRollover {
+	return &caRollover{proof: p, tell: tell, start: make(chan struct{}), ready: make(chan struct{}), proceed: make(chan struct{}), over: make(chan struct{})}
 }
 
-func (h *heir) run(ctx context.Context) {
+func (h *caRollover) run(ctx context.Context) {
 	defer h.tell(news{done: true})
 	defer close(h.over)
 	if h.err = h.wait(ctx, h.start); h.err == nil {
@@ -103,7 +103,7 @@ func (h *heir) run(ctx context.Context) {
 	h.back = h.authorities.Back(own)
 }
 
-func (h *heir) wait(ctx context.Context, until <-chan struct{}) error {
+func (h *caRollover) wait(ctx context.Context, until <-chan struct{}) error {
 	select {
 	case <-until:
 		return nil
@@ -112,18 +112,18 @@ func (h *heir) wait(ctx context.Context, until <-chan struct{}) error {
 	}
 }
 
-func (h *heir) at(stage string) {
+func (h *caRollover) at(stage string) {
 	h.stage = stage
 	h.tell(news{state: stage})
 }
 
-func (h *heir) reached(hop hop, note string) {
+func (h *caRollover) reached(hop hop, note string) {
 	h.tell(news{hop: hop, at: h.proof.env.Now(), note: note})
 }
 
 // before makes the new intermediate, shows that both sign, and lets the new one
 // sign for everybody.
-func (h *heir) before(ctx context.Context) (err error) {
+func (h *caRollover) before(ctx context.Context) (err error) {
 	h.at("looking at the intermediate")
 	if h.authorities, err = h.proof.lookVault(ctx); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (h *heir) before(ctx context.Context) (err error) {
 }
 
 // after has the other certificates issued anew and retires the old intermediate.
-func (h *heir) after(ctx context.Context) error {
+func (h *caRollover) after(ctx context.Context) error {
 	if err := h.wave(ctx); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (h *heir) after(ctx context.Context) error {
 		return err
 	}
 	// The same request, put to both, at the same time: only who signs differs.
-	if h.status, h.answer, err = t.Refused(ctx); err != nil && !errors.Is(err, succession.ErrSigned) {
+	if h.status, h.answer, err = t.Refused(ctx); err != nil && !errors.Is(err, rollover.ErrSigned) {
 		return err
 	}
 	if h.control, err = t.ByNext(ctx); err != nil {
@@ -184,11 +184,11 @@ func (h *heir) after(ctx context.Context) error {
 
 // names are those that the trial certificates are for: the role allows what it
 // signs for the Certificate.
-func (h *heir) names() []string { return []string{h.proof.url.Hostname()} }
+func (h *caRollover) names() []string { return []string{h.proof.url.Hostname()} }
 
 // refused reports whether the old intermediate refused for the reason that it is
 // retired.
-func (h *heir) refused() bool {
+func (h *caRollover) refused() bool {
 	return h.authorities.Refusal().Matches(h.status, h.answer)
 }
 
@@ -201,7 +201,7 @@ type reissued struct {
 
 // wave has the other certificates issued anew, a number of them at a time. The
 // first that fails ends it.
-func (h *heir) wave(ctx context.Context) error {
+func (h *caRollover) wave(ctx context.Context) error {
 	list := h.proof.spec.Intermediate.Certificates
 	if len(list) == 0 {
 		return nil
