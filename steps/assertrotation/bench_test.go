@@ -45,10 +45,12 @@ func BenchmarkProber(b *testing.B) {
 	}
 }
 
-func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
-	root := tlstest.NewCA(b, "Root CA Lab")
+// serve starts a server whose certificate leads to root and returns its address
+// and a prober of it.
+func serve(b *testing.B, protocol string, key crypto.Signer) (root *tlstest.CA, address string, p *prober) {
+	root = tlstest.NewCA(b, "Root CA Lab")
 	pair := root.Intermediate(b, "Intermediate CA Lab").Issue(b, tlstest.Leaf{Names: []string{"hello.example.local"}, Key: key})
-	address := tlstest.NewServer(b, pair, nil).Listen()
+	address = tlstest.NewServer(b, pair, nil).Listen()
 	trust, err := tlskit.NewTrust(root.Cert)
 	if err != nil {
 		b.Fatal(err)
@@ -57,20 +59,24 @@ func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return root, address, &prober{
+		client:    tlskit.NewClient(u.Hostname(), trust, nil, protocol).Classical(),
+		endpoints: []tlskit.Endpoint{tlskit.Address(address)},
+		url:       u, limit: 10 * time.Second, now: time.Now,
+	}
+}
+
+func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
+	root, address, p := serve(b, protocol, key)
 	pool := x509.NewCertPool()
 	pool.AddCert(root.Cert)
-	config := &tls.Config{ServerName: u.Hostname(), RootCAs: pool, SessionTicketsDisabled: true, CurvePreferences: []tls.CurveID{tls.X25519}}
+	config := &tls.Config{ServerName: p.url.Hostname(), RootCAs: pool, SessionTicketsDisabled: true, CurvePreferences: []tls.CurveID{tls.X25519}}
 	raw := func() error {
 		conn, err := tls.Dial("tcp", address, config)
 		if err != nil {
 			return err
 		}
 		return conn.Close()
-	}
-	p := &prober{
-		client:    tlskit.NewClient(u.Hostname(), trust, nil, protocol).Classical(),
-		endpoints: []tlskit.Endpoint{tlskit.Address(address)},
-		url:       u, limit: 10 * time.Second, now: time.Now,
 	}
 	probe := func() error {
 		s, _ := p.probe(b.Context(), 0, time.Now())
@@ -135,22 +141,9 @@ func BenchmarkOpenLoop(b *testing.B) {
 }
 
 func benchmarkOpenLoop(b *testing.B, rate int) {
-	root := tlstest.NewCA(b, "Root CA Lab")
-	srv := tlstest.NewServer(b, root.Issue(b, tlstest.Leaf{Names: []string{"hello.example.local"}}), nil)
-	trust, err := tlskit.NewTrust(root.Cert)
-	if err != nil {
-		b.Fatal(err)
-	}
-	u, err := tlskit.ParseURL("https://hello.example.local/")
-	if err != nil {
-		b.Fatal(err)
-	}
+	_, _, p := serve(b, tlskit.HTTP1, nil)
 	samples := make(chan sample)
-	p := &prober{
-		client:    tlskit.NewClient(u.Hostname(), trust, nil, tlskit.HTTP1).Classical(),
-		endpoints: []tlskit.Endpoint{tlskit.Address(srv.Listen())},
-		url:       u, interval: time.Second / time.Duration(rate), limit: 5 * time.Second, now: time.Now, samples: samples,
-	}
+	p.interval, p.limit, p.samples = time.Second/time.Duration(rate), 5*time.Second, samples
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var wg sync.WaitGroup

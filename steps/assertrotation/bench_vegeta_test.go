@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
-	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )
 
 // BenchmarkVegeta measures whole probes against what vegeta does with the same
@@ -30,24 +29,9 @@ func BenchmarkVegeta(b *testing.B) {
 	if err != nil {
 		b.Skip("vegeta is not installed: go install github.com/tsenart/vegeta/v12@latest")
 	}
-	root := tlstest.NewCA(b, "Root CA Lab")
-	pair := root.Intermediate(b, "Intermediate CA Lab").Issue(b, tlstest.Leaf{Names: []string{"hello.example.local"}})
-	address := tlstest.NewServer(b, pair, nil).Listen()
-	trust, err := tlskit.NewTrust(root.Cert)
-	if err != nil {
-		b.Fatal(err)
-	}
-	u, err := tlskit.ParseURL("https://hello.example.local/")
-	if err != nil {
-		b.Fatal(err)
-	}
-	p := &prober{
-		client:    tlskit.NewClient(u.Hostname(), trust, nil, tlskit.HTTP1).Classical(),
-		endpoints: []tlskit.Endpoint{tlskit.Address(address)},
-		url:       u, limit: 10 * time.Second, now: time.Now,
-	}
+	root, address, p := serve(b, tlskit.HTTP1, nil)
 	dir := b.TempDir()
-	for name, text := range map[string]string{"ca.pem": root.PEM(), "targets": "GET " + u.String() + "\n"} {
+	for name, text := range map[string]string{"ca.pem": root.PEM(), "targets": "GET " + p.url.String() + "\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			b.Fatal(err)
 		}
@@ -63,7 +47,7 @@ func BenchmarkVegeta(b *testing.B) {
 			}
 			return nil
 		})
-		attack.attack(b, vegeta, dir, u.Hostname()+":443:"+address)
+		attack.attack(b, vegeta, dir, p.url.Hostname()+":443:"+address)
 	}
 	b.ReportMetric(probes.rate(), "probes/s")
 	b.ReportMetric(attack.rate(), "vegeta/s")
