@@ -230,6 +230,7 @@ func small(t *testing.T, failures int) *evidence.Document {
 				}
 			}
 			e.Samples, e.Attempts, e.LongestGapSeconds = kept, len(kept), longest(kept)
+			e.Protocols = map[string]int{"h2": 1, "http/1.1": e.Attempts - 1}
 		}
 		for k := range r.Rules {
 			if r.Rules[k].Name == "maxGap" {
@@ -269,7 +270,7 @@ func TestResealedForgeries(t *testing.T) {
 		".certificates[0].fingerprint", ".certificates[0].serial", ".certificates[0].publicKey", ".certificates[0].notBefore",
 		".certificates[0].notAfter", ".certificates[0].pem", ".certificates[0].subject", ".certificates[0].issuer", ".certificates[0].ca",
 		".certificates[1].names[0]", ".rotations[0].certificates[0].fingerprint", ".rotations[0].certificates[1].chain[0]", ".rotations[0].trust[0]",
-		".rotations[0].server", ".rotations[0].endpoints[0].attempts", ".rotations[0].endpoints[0].longestGapSeconds",
+		".rotations[0].server", ".rotations[0].endpoints[0].attempts", ".rotations[0].endpoints[0].protocols.h2", ".rotations[0].endpoints[0].longestGapSeconds",
 		".rotations[0].endpoints[0].samples[0].cert", ".rotations[0].endpoints[0].latency.during.p50",
 		".rotations[0].rules[0].saw", ".rotations[0].rules[0].holds", ".rotations[0].rules[1].saw", ".rotations[0].rules[2].saw", ".rotations[0].rules[2].holds",
 		".rotations[0].rules[3].saw", ".rotations[0].rules[3].limit", ".rotations[0].hops[10].name", ".rotations[0].step",

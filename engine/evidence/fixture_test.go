@@ -118,6 +118,7 @@ func endpoint(address string, switched float64, failures int) evidence.Endpoint 
 		e.Attempts++
 		e.Samples = append(e.Samples, s)
 	}
+	e.Protocols = map[string]int{"h2": e.Attempts / 2, "http/1.1": e.Attempts - e.Attempts/2}
 	e.Latency = map[string]map[string]float64{
 		"before": {"p50": 0.006, "p90": 0.009, "p99": 0.01, "max": 0.01},
 		"during": {"p50": 0.006, "p90": 0.01, "p99": 0.01, "max": 0.01},

@@ -78,6 +78,8 @@ type Endpoint struct {
 	Address  string         `json:"address"`
 	Attempts int            `json:"attempts"`
 	Failures map[string]int `json:"failures,omitempty"` // by class: dial, alert, verify, http, timeout
+	// Protocols counts the handshakes by what ALPN agreed on: h2, http/1.1.
+	Protocols map[string]int `json:"protocols,omitempty"`
 	// Samples are the handshakes in order of their start. Cert is the index in
 	// the rotation's certificates, -1 when it failed.
 	Samples []Sample `json:"samples"`

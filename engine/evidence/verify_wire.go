@@ -258,6 +258,19 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 	if attempts != e.Attempts {
 		c.add("%s: the samples add up to %d attempts, recorded %d", at, attempts, e.Attempts)
 	}
+	spoken, failed := 0, 0
+	for protocol, n := range e.Protocols {
+		if spoken += n; n < 0 || protocol == "" {
+			c.add("%s: %d handshakes over protocol %q", at, n, protocol)
+		}
+	}
+	for _, n := range failures {
+		failed += n
+	}
+	// A handshake may be fine and its request fail.
+	if len(e.Protocols) > 0 && (spoken > e.Attempts || spoken < e.Attempts-failed) {
+		c.add("%s: %d handshakes by protocol, %d attempts of which %d failed", at, spoken, e.Attempts, failed)
+	}
 	if !sameCounts(failures, e.Failures) {
 		c.add("%s: the samples add up to failures %v, recorded %v", at, failures, e.Failures)
 	}

@@ -183,8 +183,9 @@ type Probe struct {
 	// one after another; take at least three times their number.
 	ConsecutiveNew int `yaml:"consecutiveNew" check:"min=1"`
 
-	// HTTP is the version to speak: "1.1", "2", or auto, which takes what the
-	// server prefers.
+	// HTTP is the version to speak: "1.1", "2", or auto: every other connection
+	// offers both and takes what the server prefers, the others offer 1.1 alone.
+	// A server that speaks only 2 needs "2".
 	HTTP string `yaml:"http" check:"oneof=1.1|2|auto"`
 
 	// Status is the status code that every answer must have. Without it any

@@ -42,6 +42,15 @@ func TestRotation(t *testing.T) {
 		if v := r.violated(); v != nil {
 			t.Errorf("violated: %q", v)
 		}
+		both := map[string]int{"h2": 0, "http/1.1": 0}
+		for _, e := range r.records[0].Endpoints {
+			for version, n := range e.Protocols {
+				both[version] += n
+			}
+		}
+		if off := both["h2"] - both["http/1.1"]; len(both) != 2 || both["h2"] == 0 || off < -2 || off > 2 {
+			t.Errorf("handshakes by version of HTTP: %v, want as many of each", both)
+		}
 		after := w.pair.Leaf()
 		if w.asked != 1 {
 			t.Errorf("a renewal was asked for %d times, want once", w.asked)

@@ -60,7 +60,7 @@ func serve(b *testing.B, protocol string, key crypto.Signer) (root *tlstest.CA, 
 		b.Fatal(err)
 	}
 	return root, address, &prober{
-		client:    tlskit.NewClient(u.Hostname(), trust, nil, protocol).Classical(),
+		clients:   []*tlskit.Client{tlskit.NewClient(u.Hostname(), trust, nil, protocol).Classical()},
 		endpoints: []tlskit.Endpoint{tlskit.Address(address)},
 		url:       u, limit: 10 * time.Second, now: time.Now,
 	}
@@ -79,7 +79,7 @@ func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
 		return conn.Close()
 	}
 	probe := func() error {
-		s, _ := p.probe(b.Context(), 0, time.Now())
+		s, _ := p.probe(b.Context(), p.clients[0], 0, time.Now())
 		if s.failure != nil {
 			return s.failure
 		}

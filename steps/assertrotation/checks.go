@@ -363,6 +363,7 @@ func checkFailures(r *rotation) engine.Finding {
 	if most > 0 {
 		f.Rule = fmt.Sprintf("at most %d probes fail", most)
 	}
+	f.Detail = r.rec.versions()
 	if failed > 0 {
 		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.failureClasses(), r.line.at(r.failing))
 		if !r.fault.began.IsZero() {

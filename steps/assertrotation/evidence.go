@@ -87,7 +87,7 @@ func (r *rotation) certificates() (list []evidence.Certificate, index map[string
 
 // endpoint puts what one address showed on record.
 func (r *rotation) endpoint(s *series, index map[string]int) evidence.Endpoint {
-	e := evidence.Endpoint{Address: s.name, Attempts: s.attempts, LongestGapSeconds: s.trace.longest(r.ended.Sub(r.began)).Seconds()}
+	e := evidence.Endpoint{Address: s.name, Attempts: s.attempts, Protocols: s.spoken, LongestGapSeconds: s.trace.longest(r.ended.Sub(r.began)).Seconds()}
 	for _, one := range s.trace.runs {
 		if one.cert == "" {
 			if e.Failures == nil {

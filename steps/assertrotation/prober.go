@@ -39,7 +39,7 @@ func (s sample) shown() time.Time { return s.start.Add(s.handshake) }
 // A prober opens connections at a fixed rate, whether or not earlier ones have
 // ended (an open loop: a slow server cannot slow the measurement down).
 type prober struct {
-	client    *tlskit.Client
+	clients   []*tlskit.Client // take turns at each address
 	endpoints []tlskit.Endpoint
 	url       *url.URL
 	status    int           // expected; 0 for any below 400
@@ -118,7 +118,8 @@ func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, w
 	due := time.Now().Add(offset)
 	timer := time.NewTimer(offset)
 	defer timer.Stop()
-	for {
+	for n := 0; ; n++ {
+		client := p.clients[n%len(p.clients)]
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -129,7 +130,7 @@ func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, w
 			start := p.now()
 			id := p.begin(start)
 			defer p.end(id)
-			s, ok := p.probe(ctx, endpoint, start)
+			s, ok := p.probe(ctx, client, endpoint, start)
 			if !ok {
 				return
 			}
@@ -144,11 +145,11 @@ func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, w
 }
 
 // probe makes one probe; it reports false if ctx ended it.
-func (p *prober) probe(ctx context.Context, endpoint int, start time.Time) (sample, bool) {
+func (p *prober) probe(ctx context.Context, client *tlskit.Client, endpoint int, start time.Time) (sample, bool) {
 	s := sample{endpoint: endpoint, start: start}
 	probing, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
-	err := p.measure(probing, &s)
+	err := p.measure(probing, client, &s)
 	s.total = p.now().Sub(s.start)
 	if err == nil {
 		return s, true
@@ -162,8 +163,8 @@ func (p *prober) probe(ctx context.Context, endpoint int, start time.Time) (samp
 	return s, true
 }
 
-func (p *prober) measure(ctx context.Context, s *sample) error {
-	conn, err := p.client.Connect(ctx, p.endpoints[s.endpoint])
+func (p *prober) measure(ctx context.Context, client *tlskit.Client, s *sample) error {
+	conn, err := client.Connect(ctx, p.endpoints[s.endpoint])
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	p.troubles = make(troubles)
 	p.rec = newRecord(p.endpoints, p.spec.Probe.Timeout.Std(), p.env.Now())
 	p.prober = &prober{
-		client:    tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols(p.spec.Probe.HTTP)...).Classical(),
+		clients:   p.clients(),
 		endpoints: p.endpoints,
 		url:       p.url,
 		status:    p.spec.Probe.Status,
@@ -137,6 +137,20 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	return out, findings, nil
 }
 
+// clients are those that probes take turns with: a server that speaks both
+// versions of HTTP is asked in both.
+func (p *proof) clients() []*tlskit.Client {
+	client := func(protocols ...string) *tlskit.Client {
+		return tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols...).Classical()
+	}
+	offers := protocols(p.spec.Probe.HTTP)
+	if len(offers) == 1 {
+		return []*tlskit.Client{client(offers...)}
+	}
+	return []*tlskit.Client{client(offers...), client(tlskit.HTTP1)}
+}
+
+// protocols are the versions that may be spoken, the preferred one first.
 func protocols(http string) []string {
 	switch http {
 	case "1.1":

@@ -1,7 +1,10 @@
 package assertrotation
 
 import (
+	"cmp"
 	"crypto/x509"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +26,9 @@ type series struct {
 	name     string
 	attempts int
 	failures int
+
+	// spoken counts the handshakes by version of HTTP, as ALPN calls it.
+	spoken map[string]int
 
 	// shown counts the handshakes by fingerprint; seen has the certificates.
 	shown map[string]int
@@ -59,7 +65,7 @@ func newRecord(endpoints []tlskit.Endpoint, limit time.Duration, now time.Time) 
 		series:   make([]*series, len(endpoints)),
 	}
 	for i, e := range endpoints {
-		r.series[i] = &series{name: e.String(), shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(limit)}
+		r.series[i] = &series{name: e.String(), spoken: make(map[string]int), shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(limit)}
 	}
 	return r
 }
@@ -75,7 +81,7 @@ func (r *record) restart(now time.Time) *record {
 	}
 	for i, s := range r.series {
 		next.series[i] = &series{
-			name: s.name, shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(s.trace.limit),
+			name: s.name, spoken: make(map[string]int), shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(s.trace.limit),
 			current: s.current, run: s.run, since: s.since, row: s.row,
 			lastGood: s.lastGood, began: s.lastGood,
 		}
@@ -95,6 +101,7 @@ func (r *record) add(s sample) {
 	}
 	probe := run{first: s.start.Sub(r.began), took: s.total, count: 1}
 	if s.leaf != nil {
+		one.spoken[cmp.Or(s.protocol, tlskit.HTTP1)]++ // without ALPN it is that
 		print := one.show(s)
 		if s.failure == nil {
 			probe.cert, probe.took = print, s.handshake
@@ -166,6 +173,22 @@ func (r *record) onTheWire() any {
 		return nil
 	}
 	return strings.Join(list, ", ")
+}
+
+// versions counts the handshakes by version of HTTP: "27 over h2, 26 over
+// http/1.1".
+func (r *record) versions() string {
+	all := make(map[string]int)
+	for _, s := range r.series {
+		for version, n := range s.spoken {
+			all[version] += n
+		}
+	}
+	var parts []string
+	for _, version := range slices.Sorted(maps.Keys(all)) {
+		parts = append(parts, fmt.Sprintf("%d over %s", all[version], version))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // failed returns how many probes failed.

@@ -80,6 +80,7 @@ type hopLine struct {
 
 type endView struct {
 	Address, Failures, Gap string
+	Protocols              string // "40 h2, 40 http/1.1"
 	Attempts               int
 	Latency                []latencyView
 }
@@ -192,7 +193,7 @@ func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[stri
 		v.HopViews = append(v.HopViews, line)
 	}
 	for _, e := range r.Endpoints {
-		ev := endView{Address: e.Address, Attempts: e.Attempts, Failures: failures(e), Gap: duration(e.LongestGapSeconds)}
+		ev := endView{Address: e.Address, Attempts: e.Attempts, Failures: failures(e), Protocols: countsOf(e.Protocols), Gap: duration(e.LongestGapSeconds)}
 		for _, phase := range []string{"before", "during", "after"} {
 			if l, ok := e.Latency[phase]; ok {
 				ms := func(p string) string { return fmt.Sprintf("%.1f", 1000*l[p]) }

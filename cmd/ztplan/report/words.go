@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,17 +144,23 @@ func remark(s evidence.Step) string {
 }
 
 func failures(e evidence.Endpoint) string {
-	classes := make([]string, 0, len(e.Failures))
 	n := 0
-	for class, c := range e.Failures {
-		classes = append(classes, fmt.Sprintf("%d %s", c, class))
+	for _, c := range e.Failures {
 		n += c
 	}
-	slices.Sort(classes)
 	if n == 0 {
 		return "0"
 	}
-	return fmt.Sprintf("%d (%s)", n, strings.Join(classes, ", "))
+	return fmt.Sprintf("%d (%s)", n, countsOf(e.Failures))
+}
+
+// countsOf renders counts by name: "2 dial, 1 verify".
+func countsOf(counts map[string]int) string {
+	parts := make([]string, 0, len(counts))
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[name], name))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func certificate(d *evidence.Document, fingerprint string) *evidence.CertificateRecord {
