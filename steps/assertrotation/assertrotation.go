@@ -59,7 +59,7 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 	MaxDelay: 30 * time.Second,
 }, func() *Spec {
 	return &Spec{
-		Vault:     vaultkit.DefaultConnection(),
+		Vault:     vaultkit.Entrance{Server: vaultkit.DefaultServer()},
 		Target:    tlskit.Target{Endpoints: tlskit.EndpointsAll},
 		Trigger:   triggerRenew,
 		Rotations: 1,
@@ -150,10 +150,10 @@ type Spec struct {
 	// each rotation. Default: nothing.
 	During *During `yaml:"during"`
 
-	// Vault is where Vault is, to unseal it after during.restart: vault, and how
-	// to be let in, which only trigger: intermediate needs. Usually given once, in
-	// the plan's connections.
-	Vault vaultkit.Connection `yaml:"vault"`
+	// Vault is where Vault is, to unseal it after during.restart: vault, and the
+	// login that lets trigger: intermediate in. Usually given once, in the plan's
+	// connections.
+	Vault vaultkit.Entrance `yaml:"vault"`
 
 	// Probe says how the wire is measured.
 	Probe Probe `yaml:"probe"`

@@ -21,7 +21,7 @@ const (
 // Intermediate is what changes with trigger: intermediate, besides the
 // certificate: the authority that signs it.
 //
-// The connection to Vault (vault) needs list on MOUNT/issuers and MOUNT/keys; read
+// The login in vault, or token, needs list on MOUNT/issuers and MOUNT/keys; read
 // and patch on MOUNT/issuer/+; update on MOUNT/intermediate/*, on
 // MOUNT/config/issuers and on MOUNT/issuer/+/sign/ROLE; read on MOUNT/roles/ROLE;
 // in the parent's mount read on PARENT/issuer/+ and update on
@@ -38,6 +38,10 @@ type Intermediate struct {
 
 	// Parent is the authority that signed the intermediate and signs the new one.
 	Parent Parent `yaml:"parent"`
+
+	// Token lets in, if vault has no login. It is not taken from the plan's
+	// connections: most proofs need none.
+	Token engine.Secret `yaml:"token"`
 
 	// Role of mount under which the certificates are signed. It must leave it to
 	// the mount which issuer signs (issuer_ref default).
@@ -114,6 +118,13 @@ func (i *Intermediate) validate(p *engine.Problems, s *Spec) {
 	vaultkit.ValidateName(p, "intermediate.parent.issuer", "an issuer", place.Parent)
 	vaultkit.ValidateName(p, "intermediate.issuerName", "an issuer", place.Issuer)
 	vaultkit.ValidateName(p, "intermediate.role", "a role", place.Role)
+	if s.Vault.Login == nil && i.Token.IsZero() {
+		p.AddProblem(engine.Problem{
+			Field:   "intermediate",
+			Message: "nothing lets this step in to Vault",
+			Hint:    "set connections.vault.login, or intermediate.token",
+		})
+	}
 	if place.Mount == place.ParentMount {
 		p.Add("intermediate.mount", "is the parent's mount as well")
 	}
@@ -159,7 +170,7 @@ func others(n int) string {
 // lookVault reads the authorities as they are.
 func (s *Spec) lookVault(env *engine.Env) func(context.Context) (authorities, error) {
 	return func(ctx context.Context) (authorities, error) {
-		client, err := vaultkit.Connect(ctx, env, s.Vault)
+		client, err := vaultkit.Connect(ctx, env, vaultkit.Connection{Server: s.Vault.Server, Token: s.Intermediate.Token, Login: s.Vault.Login})
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
@@ -185,6 +186,7 @@ func (w *world) intermediateSpec(others ...string) *assertrotation.Spec {
 	s := w.newSpec()
 	s.Trigger = "intermediate"
 	s.Intermediate = &assertrotation.Intermediate{Mount: "pki_int", IssuerName: "intermediate-lab", Role: "example-dot-local", Wave: 2}
+	s.Vault.Login = &vaultkit.Login{Role: "ztplan"}
 	for _, name := range others {
 		s.Intermediate.Certificates = append(s.Intermediate.Certificates, assertrotation.Ref{Namespace: namespace, Name: name})
 	}
@@ -389,6 +391,8 @@ func TestValidateIntermediate(t *testing.T) {
 		{func(*assertrotation.Spec) {}, ""},
 		{func(s *assertrotation.Spec) { s.Intermediate = nil }, "intermediate: is missing"},
 		{func(s *assertrotation.Spec) { s.Trigger = "renew" }, "intermediate: has no use with trigger: renew"},
+		{func(s *assertrotation.Spec) { s.Vault.Login = nil }, "intermediate: nothing lets this step in to Vault"},
+		{func(s *assertrotation.Spec) { s.Vault.Login, s.Intermediate.Token = nil, engine.NewSecret("x") }, ""},
 		{func(s *assertrotation.Spec) { s.Intermediate.Parent.Mount = "pki_int" }, "intermediate.mount: is the parent's mount as well"},
 		{func(s *assertrotation.Spec) { s.Intermediate.Role = "a/b" }, "intermediate.role"},
 		{func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "gateway"} }, "during: goes with trigger: renew and wait only"},

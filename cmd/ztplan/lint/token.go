@@ -20,7 +20,7 @@ func rootToken(f *facts) []Finding {
 		var users []string
 		for _, s := range f.plan.Steps {
 			uses := slices.ContainsFunc(s.Refs, func(r plan.Ref) bool { return r.Step == init.step.ID && r.Output == "rootToken" })
-			if uses && loginOf(s) == nil && !needsNoToken(s) {
+			if uses && loginOf(s) == nil {
 				users = append(users, s.ID)
 			}
 		}
@@ -56,13 +56,6 @@ func loginOf(s *plan.Step) *login {
 		return toLogin(spec.Vault.Login)
 	}
 	return nil
-}
-
-// needsNoToken reports whether a step is given a token that it never uses.
-func needsNoToken(s *plan.Step) bool {
-	spec, _ := s.Draft()
-	rotation, ok := spec.(*assertrotation.Spec)
-	return ok && rotation.Intermediate == nil
 }
 
 // A login is what the rules need to know about one.
