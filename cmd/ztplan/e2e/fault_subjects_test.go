@@ -26,7 +26,10 @@ type subject struct {
 	// tunnels.
 	silent, tunnelled bool
 	// once means that it makes a single write.
-	once    bool
+	once bool
+	// tried means that a look counts as one of its four attempts, which may all
+	// be over before a longer trouble is: then it fails with the cause.
+	tried   bool
 	timeout string
 	steps   string // %s is the cell's name
 	// whole checks what must hold in the end.
@@ -65,6 +68,13 @@ func subjects() []subject {
       serviceAccount: {namespace: default, name: "%[1]s"}
       tokenRequest: {grantTo: {namespace: cert-manager, serviceAccount: cert-manager}}
       roles: [{name: role, policies: ["policy-%[1]s"], audience: "vault://x", tokenTTL: 1m}]
+`
+		denied = `
+  - id: step
+    uses: assertDenied
+    with:
+      login: {role: cert-manager, audience: "vault://vault-issuer", serviceAccount: {namespace: cert-manager, name: vault-issuer}}
+      sign: {path: pki_int/sign/example-dot-local, name: hello.example.local, maxTTL: 24h}
 `
 		site = `url: https://hello.example.local, service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}, trust: "${vars.root}"`
 	)
@@ -110,6 +120,14 @@ func subjects() []subject {
     uses: assertRotation
     with: {certificate: {namespace: ingress-apisix, name: hello-cert}, ` + site + `}
 `},
+		{name: "assertRotation", server: "vault", tried: true, timeout: "75s", steps: `
+  - id: step
+    uses: assertRotation
+    with: {certificate: {namespace: ingress-apisix, name: hello-cert}, ` + site + `,
+      trigger: intermediate, intermediate: {mount: pki_int, issuerName: intermediate-lab, parent: {mount: pki, issuer: root-lab}, role: example-dot-local, token: "${vars.token}"}}
+`, whole: func(t *testing.T, c *cell) { c.w.issuers(t, true) }},
+		{name: "assertDenied", server: "vault", tried: true, steps: denied},
+		{name: "assertDenied", server: "api", tried: true, steps: denied},
 		{name: "run lock", server: "api", locked: true, once: true, steps: apply},
 	}
 }

@@ -134,6 +134,9 @@ func (c *cell) verdict(t *testing.T, tr trouble, o *outcome) string {
 		}
 		return fmt.Sprintf("converged, %s", counted(retries))
 	case 1:
+		if c.s.tried && tr.fault.For > 0 {
+			tr.mayFail = regexp.MustCompile(broken)
+		}
 		switch {
 		case tr.mayFail == nil:
 			t.Errorf("failed, and should converge: %s\n%v", failure, o)
