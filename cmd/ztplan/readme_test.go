@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"regexp"
@@ -32,7 +33,17 @@ func TestPlansAreValid(t *testing.T) {
 	}
 }
 
-// Every YAML in the README is YAML, what it says of the action is in it, and
+// around is what the README's lists of steps stand in.
+const around = `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: readme}
+connections: {vault: {login: {role: ztplan, serviceAccount: {namespace: vault, name: ztplan}}}}
+steps:
+- {id: root, uses: pkiRoot, with: {commonName: Root CA Lab}}
+- {id: site, uses: curlTLS, with: {url: "https://hello.example.local", address: "127.0.0.1:443", trust: "${steps.root.certificate}"}}
+`
+
+// Every YAML in the README is YAML, lists of steps are steps, what it says of the action is in it, and
 // files that it links to are there.
 func TestReadmeSnippets(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
@@ -46,6 +57,13 @@ func TestReadmeSnippets(t *testing.T) {
 	var action struct{ Inputs map[string]any }
 	readYAML(t, "../../action.yml", &action)
 	for _, b := range blocks {
+		if bytes.HasPrefix(b[1], []byte("- id: ")) {
+			text := append([]byte(around), b[1]...)
+			if _, err := plan.Load(plan.Input{File: "README.md", Data: text, Kinds: steps.All()}); err != nil {
+				t.Errorf("%v:\n%s", err, text)
+			}
+			continue
+		}
 		var doc struct {
 			Jobs map[string]struct {
 				Steps []struct {
