@@ -148,10 +148,10 @@ func TestAnswers(t *testing.T) {
 		"invalid token":   {403, `{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}`, true, "vault answered 403: permission denied; invalid token", "connections.vault.token"},
 		"no mount":        {404, `{"errors":["no handler for route \"pki/issuers\". route entry not found."]}`, true, "no handler for route", "nothing is mounted there"},
 		"bad request":     {400, `{"errors":["issuer name already in use"]}`, true, "vault answered 400: issuer name already in use", "another issuerName"},
-		"busy":            {429, `{"errors":["request path \"x\": rate limit quota exceeded"]}`, false, "vault answered 429", ""},
+		"busy":            {429, `{"errors":["request path \"x\": rate limit quota exceeded"]}`, false, "vault answered 429", "raise the quota"},
 		"internal":        {500, `{"errors":["internal error"]}`, false, "vault answered 500: internal error", ""},
 		"wants a login":   {401, `who are you`, true, "vault answered 401", "in front of it"},
-		"behind a proxy":  {502, `<html>Bad Gateway</html>`, false, "vault answered 502: <html>Bad Gateway</html>", ""},
+		"behind a proxy":  {502, `<html>Bad Gateway</html>`, false, "vault answered 502: <html>Bad Gateway</html>", "overloaded or restarting"},
 		"without message": {412, ``, false, "vault answered 412", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -74,21 +74,23 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 			"the login may not do that itself, so the step that makes it needs a root token: " + Regenerate
 	case re.StatusCode == http.StatusForbidden && hint == "":
 		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
-	case busy(re.StatusCode) && hint == "":
-		return withHint(e, "Vault, or something in front of it, is overloaded or restarting: its log says what it waits for")
+	case hint == "" && busyHint(re.StatusCode) != "":
+		return withHint(e, busyHint(re.StatusCode))
 	case re.StatusCode == http.StatusPreconditionFailed, re.StatusCode == http.StatusTooManyRequests, re.StatusCode >= 500:
 		return withHint(e, hint)
 	}
 	return withHint(engine.Permanent(e), hint)
 }
 
-// busy reports whether an answer says that another one may follow soon.
-func busy(status int) bool {
+// busyHint says what to do about an answer that puts off.
+func busyHint(status int) string {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
+	case http.StatusTooManyRequests:
+		return "Vault, or something in front of it, limits how often it is asked: wait, or raise the quota (vault list sys/quotas/rate-limit)"
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return "Vault, or something in front of it, is overloaded or restarting: its log says what it waits for"
 	}
-	return false
+	return ""
 }
 
 // explainSealed tells a sealed Vault from one that was never initialised: both
