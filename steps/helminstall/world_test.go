@@ -159,6 +159,7 @@ func (w *world) converge(s *helminstall.Spec) (helminstall.Outputs, []string) {
 				w.t.Fatalf("does not converge: %v", applied)
 			}
 			applied = append(applied, e.Path)
+			w.t.Logf("applying %s: have %v, want %v", e.Path, plain(e.Have), plain(e.Want))
 			if err := w.apply(e); err != nil {
 				w.t.Fatalf("applying %s: %v", e.Path, err)
 			}

@@ -17,8 +17,14 @@ import (
 
 // A change is what it takes to make a live object what a manifest asks for.
 type change struct {
-	ref                    kubekit.Ref
-	original, target, live *unstructured.Unstructured // see patchFor
+	ref  kubekit.Ref
+	live *unstructured.Unstructured // as it was read last
+
+	// aim returns what the object is to be, given what is there; see patchFor.
+	// target is nil if it is that.
+	aim func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error)
+
+	original, target *unstructured.Unstructured
 
 	patch     []byte
 	patchType types.PatchType
@@ -26,28 +32,51 @@ type change struct {
 	have, want map[string]any // the leaves that change; both empty if none does
 }
 
+// maxAsk bounds how often an object that keeps changing is asked about in one
+// look.
+const maxAsk = 10
+
 // ask finds out what changes. The API server is asked to apply the patch
 // without keeping it, so that defaults and other ways to write the same are no
 // difference. If it cannot be asked, because a webhook is in the way or the
 // user may not write, the fields that the manifest has decide.
+//
+// Its answer must be about the object as it was read: controllers write to an
+// object that has just changed, and what they wrote in between must not pass for
+// a difference. So the object is read again until it is.
 func (c *change) ask(ctx context.Context, cluster *kubekit.Cluster) error {
-	var err error
-	if c.patch, c.patchType, err = patchFor(c.original, c.target, c.live); err != nil {
-		return fmt.Errorf("%s: %w", c.ref, err)
+	for range maxAsk {
+		var err error
+		if c.original, c.target, err = c.aim(ctx, c.live); err != nil || c.target == nil {
+			return err
+		}
+		if c.patch, c.patchType, err = patchFor(c.original, c.target, c.live); err != nil {
+			return fmt.Errorf("%s: %w", c.ref, err)
+		}
+		if string(c.patch) == "{}" {
+			return nil
+		}
+		merged, err := c.send(ctx, cluster, metav1.DryRunAll)
+		switch {
+		case cannotAsk(err):
+			c.guess()
+			return nil
+		case err != nil:
+			return explain(fmt.Errorf("%s: %w", c.ref, err))
+		case merged.GetResourceVersion() == c.live.GetResourceVersion():
+			c.have, c.want = kubekit.Differing(kubekit.Leaves(c.live.Object), kubekit.Leaves(merged.Object))
+			return nil
+		}
+		again, err := cluster.Read(ctx, c.ref)
+		switch {
+		case err != nil:
+			return err
+		case again[0] == nil:
+			return fmt.Errorf("%s: was deleted while it was looked at", c.ref)
+		}
+		c.live = again[0]
 	}
-	if string(c.patch) == "{}" {
-		return nil
-	}
-	merged, err := c.send(ctx, cluster, metav1.DryRunAll)
-	switch {
-	case err == nil:
-		c.have, c.want = kubekit.Differing(kubekit.Leaves(c.live.Object), kubekit.Leaves(merged.Object))
-		return nil
-	case cannotAsk(err):
-		c.guess()
-		return nil
-	}
-	return explain(fmt.Errorf("%s: %w", c.ref, err))
+	return fmt.Errorf("%s: it changes faster than it can be read", c.ref)
 }
 
 // apply sends the patch.

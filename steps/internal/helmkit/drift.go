@@ -59,15 +59,17 @@ func specOf(o *unstructured.Unstructured) map[string]any {
 }
 
 func (s *State) changed(ctx context.Context, env *engine.Env, o *unstructured.Unstructured, st kubekit.Status) (*engine.Edit, error) {
-	alone, err := leftAlone(ctx, s.cluster, o, st.Object)
-	if err != nil {
-		return nil, err
+	c := &change{ref: st.Ref, live: st.Object}
+	c.aim = func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
+		alone, err := leftAlone(ctx, s.cluster, o, live)
+		if err != nil {
+			return nil, nil, err
+		}
+		if target = yield(o, live, alone); met(specOf(target), live.Object) {
+			return nil, nil, nil
+		}
+		return target, target, nil
 	}
-	target := yield(o, st.Object, alone)
-	if met(specOf(target), st.Object.Object) {
-		return nil, nil
-	}
-	c := &change{ref: st.Ref, original: target, target: target, live: st.Object}
 	if err := s.asked(ctx, env, c); err != nil {
 		return nil, err
 	}
@@ -88,11 +90,10 @@ func (s *State) changed(ctx context.Context, env *engine.Env, o *unstructured.Un
 // the manifest for good, such as 1000m as 1: that its answer was "no difference"
 // is remembered for the run, so that many looks cost one question.
 func (s *State) asked(ctx context.Context, env *engine.Env, c *change) error {
-	spec, err := json.Marshal(specOf(c.live))
+	key, err := s.askedKey(c)
 	if err != nil {
 		return err
 	}
-	key := fmt.Sprintf("%s %s %x", c.ref, s.release.ManifestDigest(), sha256.Sum256(spec))
 	same, err := engine.Share(ctx, env.Session, "helmkit same", func(context.Context) (*sync.Map, error) { return new(sync.Map), nil })
 	if err != nil {
 		return err
@@ -103,10 +104,22 @@ func (s *State) asked(ctx context.Context, env *engine.Env, c *change) error {
 	if err := c.ask(ctx, s.cluster); err != nil {
 		return err
 	}
-	if len(c.have) == 0 && len(c.want) == 0 {
+	if len(c.have) > 0 || len(c.want) > 0 {
+		return nil
+	}
+	if key, err = s.askedKey(c); err == nil { // of what was asked about
 		same.Store(key, true)
 	}
-	return nil
+	return err
+}
+
+// askedKey stands for an object of the release, as it is there.
+func (s *State) askedKey(c *change) (string, error) {
+	spec, err := json.Marshal(specOf(c.live))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %s %x", c.ref, s.release.ManifestDigest(), sha256.Sum256(spec)), nil
 }
 
 func (r *Release) veil() *veil {

@@ -154,18 +154,18 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		p.put(p.want, ref, p.veil.over(gk, kubekit.Leaves(o.Object), random))
 		return nil
 	}
-	target := yield(o, live, random).DeepCopy()
-	if ref.Namespace != "" {
-		target.SetNamespace(ref.Namespace)
+	c := &change{ref: ref, live: live}
+	c.aim = func(_ context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
+		target = yield(o, live, random).DeepCopy()
+		if ref.Namespace != "" {
+			target.SetNamespace(ref.Namespace)
+		}
+		own(target, p.op.Name, p.op.Namespace)
+		if before := p.previous[ref]; before != nil && !p.op.installs() {
+			return yield(before, live, random), target, nil
+		}
+		return target, target, p.foreign(ref, live) // what is adopted loses nothing
 	}
-	own(target, p.op.Name, p.op.Namespace)
-	original := target // what is adopted loses nothing
-	if before := p.previous[ref]; before != nil && !p.op.installs() {
-		original = yield(before, live, random)
-	} else if err := p.foreign(ref, live); err != nil {
-		return err
-	}
-	c := &change{ref: ref, original: original, target: target, live: live}
 	if err := c.ask(ctx, p.cluster); err != nil {
 		return err
 	}
