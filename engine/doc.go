@@ -39,6 +39,14 @@
 // graph, in the dry run, in the journal and in the evidence, it looks before it
 // writes, and it is skipped when anything that it needs has failed.
 //
+// # What is left
+//
+// Nothing is deleted because a plan stops to mention it: a plan cannot tell what
+// is safe to delete, least of all an authority. But it must not be silent either.
+// A spec can be an [Owner]: it tells which edits its step could make, and what
+// the journals say that it made beyond them is said in every dry run, and once in
+// a run.
+//
 // # Errors
 //
 // An error that another look cannot cure wraps [ErrPermanent]. Everything else

@@ -105,6 +105,7 @@ func (a *app) journals(p *plan.Plan, c engine.Cluster) (journal.Plan, error) {
 	for _, s := range p.Steps {
 		where.Steps = append(where.Steps, s.ID)
 	}
+	where.Owns = func(step, kind string) func(string) bool { return owns(p.Step(step), kind) }
 	if where.Base != "" {
 		return where, nil // those of a lab, whose address changes
 	}
@@ -113,9 +114,22 @@ func (a *app) journals(p *plan.Plan, c engine.Cluster) (journal.Plan, error) {
 	return where, err
 }
 
+// owns returns which of the things that the step made as one of a kind it still
+// asks for, nil for all; see [engine.Owner].
+func owns(s *plan.Step, kind string) func(path string) bool {
+	if s.Kind.Name != kind {
+		return func(string) bool { return false }
+	}
+	spec, unknown := s.Draft()
+	if o, ok := spec.(engine.Owner); ok {
+		return o.Owns(unknown)
+	}
+	return nil
+}
+
 // remarks says what journals of earlier runs tell about this one: that the last
-// was about another cluster, and what steps left that the plan has no more. It
-// writes nothing; without journals there is nothing to say.
+// was about another cluster, and what they made that the plan does not ask for
+// any more. It writes nothing; without journals there is nothing to say.
 func (a *app) remarks(p *plan.Plan, c engine.Cluster) []string {
 	where, err := a.journals(p, c)
 	if err != nil {
@@ -128,8 +142,12 @@ func (a *app) remarks(p *plan.Plan, c engine.Cluster) []string {
 			where.Server, last.Run.Time.Local().Format(time.DateTime), last.Run.Server))
 	}
 	for _, m := range journal.Orphans(where) {
-		out = append(out, fmt.Sprintf("the plan has no step %s any more; what earlier runs made in it is left alone, unless another step has it now: %s",
-			m.Step, m))
+		const left = "%s; what earlier runs made %s is left alone, unless another step has it now: %s"
+		if p.Step(m.Step) == nil {
+			out = append(out, fmt.Sprintf(left, "the plan has no step "+m.Step+" any more", "in it", m))
+		} else {
+			out = append(out, fmt.Sprintf(left, "step "+m.Step+" asks for less than before", "beyond that", m))
+		}
 	}
 	return out
 }

@@ -48,7 +48,28 @@ func (k *checker) inspect(ctx context.Context) (any, []engine.Edit, error) {
 	k.record.plant(secretsIn(out)...)
 	k.record.edits(edits)
 	k.record.err(err)
+	if err == nil {
+		err = owned(spec, edits)
+	}
 	return out, edits, err
+}
+
+// owned checks that a spec that says what its step makes says all of it.
+func owned(spec any, edits []engine.Edit) error {
+	o, ok := spec.(engine.Owner)
+	if !ok {
+		return nil
+	}
+	owns := o.Owns(nil)
+	if owns == nil {
+		return engine.Permanent(errors.New("with all inputs known the spec cannot say what it owns"))
+	}
+	for _, e := range edits {
+		if e.Apply != nil && !owns(e.Path) {
+			return engine.Permanent(fmt.Errorf("the step makes %s and says that it does not", e.Path))
+		}
+	}
+	return nil
 }
 
 func (k *checker) reset(ctx context.Context) error {

@@ -92,6 +92,13 @@ func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edi
 	return out, edits, nil
 }
 
+func (s *toy) Owns([]string) func(path string) bool {
+	if s.sin == "cannot say what it makes" {
+		return nil
+	}
+	return func(path string) bool { return s.sin != "disowns what it makes" || path != "b" }
+}
+
 const password = "canary-in-the-mine"
 
 func toyCase(sin string) Case {
@@ -127,6 +134,8 @@ func TestPartsFindSins(t *testing.T) {
 		"no plain data":                  {(*checker).look, "is not plain data"},
 		"no difference":                  {(*checker).look, "shows no difference"},
 		"same path":                      {(*checker).look, "two edits have the path x"},
+		"disowns what it makes":          {(*checker).look, "the step makes b and says that it does not"},
+		"cannot say what it makes":       {(*checker).editByEdit, "cannot say what it owns"},
 		"cancelled is permanent":         {(*checker).cancelledLook, "beyond hope"},
 		"never converges":                {(*checker).inOneGo, "after 1 rounds of applying these still differ"},
 		"second edit unasked":            {(*checker).inOneGo, "late"},

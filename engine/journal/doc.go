@@ -23,7 +23,8 @@
 //	record  what it says:
 //	  run      the first: version (of this form), run, plan, file, host, pid, locked,
 //	           server (address of the API server), made (step, kind and paths of
-//	           what earlier runs on it made), told (steps that were removed)
+//	           what earlier runs on it made), told (steps that were removed),
+//	           dropped (what steps do not ask for any more, like made)
 //	  intent   an edit is about to be applied: step, kind, path, attempt
 //	  done     it was applied: also seconds
 //	  failed   it was refused: also error
@@ -38,15 +39,16 @@
 //
 // # What a step leaves behind
 //
-// A step that is removed from a plan leaves what it made: ztplan deletes
-// nothing. [Orphans] tells, by the plan and its journals, what that is. Each
-// journal begins with what earlier ones say, so that it does not matter how many
-// of them were removed. Steps are told until a run has been told of them; its
-// journal says so.
+// A step that is removed from a plan leaves what it made, and so does one that
+// asks for less than before: an object taken out of its manifests, a role that
+// is not in its list any more, another mount. ztplan deletes nothing. [Orphans]
+// tells, by the plan and its journals, what that is; the kinds know what their
+// steps ask for ([engine.Owner]). Each journal begins with what earlier ones say,
+// so that it does not matter how many of them were removed. What was left is told
+// until a run has been told of it; its journal says so.
 //
 // The journals know what runs on this machine did to the cluster at that address,
-// by the plan at that path. They do not know what became of it since, nor what is
-// left when a step makes less than before.
+// by the plan at that path. They do not know what became of it since.
 //
 // A record holds no values, only paths and error texts, and those were redacted
 // by the run before they came here.

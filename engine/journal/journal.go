@@ -32,6 +32,11 @@ type Plan struct {
 	Server string
 	// Steps are the ids of all steps of the plan.
 	Steps []string
+	// Owns returns the function that reports which edits, by their paths, a step
+	// of the plan could still make, given the kind that it had when it made them.
+	// It may be nil, and so may what it returns: the step is then taken to ask for
+	// all that it ever made.
+	Owns func(step, kind string) func(path string) bool
 }
 
 // Dir returns the folder that holds the plan's journals.
@@ -78,10 +83,10 @@ func open(dir string, p Plan, now func() time.Time) (*Journal, error) {
 	}
 	j := &Journal{run: run, now: now, file: f, locked: lock(f) == nil}
 	host, _ := os.Hostname()
-	made, orphans := p.made()
+	made, gone, dropped := p.made()
 	err = j.write(Record{
 		Type: Run, Version: Version, Run: run, Plan: p.Name, File: p.File, Host: host, PID: os.Getpid(), Locked: j.locked,
-		Server: p.Server, Made: made, Told: stepsOf(orphans),
+		Server: p.Server, Made: made, Told: stepsOf(gone), Dropped: dropped,
 	})
 	if err == nil {
 		err = syncDir(dir)

@@ -5,19 +5,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
-// Orphans returns what earlier runs made in steps that the plan has no more, by
-// step in the order in which they were made.
+// Orphans returns what earlier runs made and the plan does not ask for any more,
+// by step in the order in which they were made: all of a step that it has lost,
+// and of the others what [Plan.Owns] disowns.
 func Orphans(p Plan) []Made {
-	_, orphans := p.made()
-	return orphans
+	_, gone, dropped := p.made()
+	return append(gone, dropped...)
 }
 
-// made returns what earlier runs on the plan's server made, in steps that it
-// still has and in those that it has no more. Each journal adds to those before
-// it; damage costs what was behind it.
-func (p Plan) made() (made, orphans []Made) {
+// made returns what earlier runs on the plan's server made: what the plan still
+// asks for, what they made in steps that it has no more, and what steps that it
+// has ask for no more. Each journal adds to those before it; damage costs what
+// was behind it.
+func (p Plan) made() (made, gone, dropped []Made) {
 	var all []Made
 	dir := p.Dir()
 	for _, id := range runs(dir) {
@@ -27,6 +31,9 @@ func (p Plan) made() (made, orphans []Made) {
 		}
 		first := records[0]
 		all = slices.DeleteFunc(all, func(m Made) bool { return slices.Contains(first.Told, m.Step) })
+		for _, m := range first.Dropped {
+			all = drop(all, m)
+		}
 		for _, m := range first.Made {
 			for _, path := range m.Paths {
 				all = add(all, m.Step, m.Kind, path)
@@ -42,13 +49,36 @@ func (p Plan) made() (made, orphans []Made) {
 		}
 	}
 	for _, m := range all {
-		if slices.Contains(p.Steps, m.Step) {
-			made = append(made, m)
-		} else {
-			orphans = append(orphans, m)
+		if !slices.Contains(p.Steps, m.Step) {
+			gone = append(gone, m)
+			continue
+		}
+		owned, disowned := p.split(m)
+		if len(owned.Paths) > 0 {
+			made = append(made, owned)
+		}
+		if len(disowned.Paths) > 0 {
+			dropped = append(dropped, disowned)
 		}
 	}
-	return made, orphans
+	return made, gone, dropped
+}
+
+// split parts what a step made by whether the step still asks for it.
+func (p Plan) split(m Made) (owned, disowned Made) {
+	owned, disowned = Made{Step: m.Step, Kind: m.Kind}, Made{Step: m.Step, Kind: m.Kind}
+	var owns func(string) bool
+	if p.Owns != nil {
+		owns = p.Owns(m.Step, m.Kind)
+	}
+	for _, path := range m.Paths {
+		if owns == nil || owns(path) {
+			owned.Paths = append(owned.Paths, path)
+		} else {
+			disowned.Paths = append(disowned.Paths, path)
+		}
+	}
+	return owned, disowned
 }
 
 func stepsOf(list []Made) (ids []string) {
@@ -70,12 +100,34 @@ func add(all []Made, step, kind, path string) []Made {
 	return all
 }
 
-// String is "sys/mounts/pki, pki/issuer/root (pkiRoot)".
+// drop takes the paths of one step out of all.
+func drop(all []Made, told Made) []Made {
+	i := slices.IndexFunc(all, func(m Made) bool { return m.Step == told.Step })
+	if i < 0 {
+		return all
+	}
+	all[i].Paths = slices.DeleteFunc(all[i].Paths, func(path string) bool { return slices.Contains(told.Paths, path) })
+	if len(all[i].Paths) == 0 {
+		return slices.Delete(all, i, i+1)
+	}
+	return all
+}
+
+// String is "sys/mounts/pki, pki/issuer/root (pkiRoot)". Fields of an object
+// that is in it are not said.
 func (m Made) String() string {
 	const most = 8
-	text := strings.Join(m.Paths[:min(len(m.Paths), most)], ", ")
-	if more := len(m.Paths) - most; more > 0 {
+	paths := outermost(m.Paths)
+	text := strings.Join(paths[:min(len(paths), most)], ", ")
+	if more := len(paths) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text + " (" + m.Kind + ")"
+}
+
+// outermost leaves out paths that lie inside another one.
+func outermost(paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(path string) bool {
+		return slices.ContainsFunc(paths, func(other string) bool { return other != path && engine.Below(path, other) })
+	})
 }

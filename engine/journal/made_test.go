@@ -3,6 +3,7 @@ package journal_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +61,7 @@ func TestOrphans(t *testing.T) {
 	want("no journal", orphans(p, "app"))
 	applied(t, p, "root pki", "root pki/root", "app Deployment/x", "root pki/root", "root !pki/refused", "gone x")
 	want("nothing is gone", orphans(p, "root", "app", "gone"))
-	want("in order, each path once", orphans(p, "other"), "root: pki, pki/root (k)", "app: Deployment/x (k)", "gone: x (k)")
+	want("in order, each path once, and what is in another path not at all", orphans(p, "other"), "root: pki (k)", "app: Deployment/x (k)", "gone: x (k)")
 
 	applied(t, p, "app ?Service/x")
 	want("told to the run before", orphans(p, "root"), "app: Deployment/x, ?Service/x (k)")
@@ -69,12 +70,12 @@ func TestOrphans(t *testing.T) {
 	elsewhere.Server = "https://b"
 	want("another cluster", orphans(elsewhere, "root"))
 	applied(t, elsewhere, "app Deployment/x")
-	want("beside another cluster", orphans(p, "app"), "root: pki, pki/root (k)")
+	want("beside another cluster", orphans(p, "app"), "root: pki (k)")
 
 	for range journal.Kept + 1 {
 		applied(t, p)
 	}
-	want("after many runs", orphans(p, "app"), "root: pki, pki/root (k)")
+	want("after many runs", orphans(p, "app"), "root: pki (k)")
 	if entries, err := os.ReadDir(p.Dir()); err != nil || len(entries) > journal.Kept+1 {
 		t.Errorf("%d files, %v", len(entries), err)
 	}
@@ -84,6 +85,40 @@ func TestOrphans(t *testing.T) {
 	want("told", orphans(p, "app"))
 	applied(t, p, "root pki")
 	want("made again", orphans(p, "app"), "root: pki (k)")
+}
+
+func TestWhatAStepAsksForNoMore(t *testing.T) {
+	p := plan(t)
+	p.Steps = []string{"auth"}
+	asks := func(paths ...string) journal.Plan {
+		p.Owns = func(step, kind string) func(string) bool {
+			if step != "auth" || kind != "k" {
+				t.Errorf("asked for step %s of kind %s", step, kind)
+			}
+			return func(path string) bool { return slices.Contains(paths, path) }
+		}
+		return p
+	}
+	want := func(name string, got []string, want ...string) {
+		t.Helper()
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+	applied(t, p, "auth role/a", "auth role/b", "auth role/b/ttl")
+	want("the kind does not say", orphans(p, "auth"))
+	want("all", orphans(asks("role/a", "role/b", "role/b/ttl"), "auth"))
+	want("less", orphans(asks("role/a"), "auth"), "auth: role/b (k)")
+	want("the step is gone", orphans(p, "other"), "auth: role/a, role/b (k)")
+
+	applied(t, asks("role/a"))
+	want("told", orphans(asks("role/a"), "auth"))
+	want("the rest of it", orphans(asks(), "auth"), "auth: role/a (k)")
+	applied(t, asks("role/a"), "auth role/b")
+	want("made again", orphans(asks("role/a"), "auth"), "auth: role/b (k)")
+	applied(t, asks())
+	want("nothing is left of it", orphans(asks(), "auth"))
+	want("nor of the step", orphans(p, "other"))
 }
 
 // A run that overlaps with another has opened its journal before the other has

@@ -39,9 +39,10 @@ type Record struct {
 	Host    string   `json:"host,omitempty"`
 	PID     int      `json:"pid,omitempty"`
 	Locked  bool     `json:"locked,omitempty"`
-	Server  string   `json:"server,omitempty"` // address of the API server
-	Made    []Made   `json:"made,omitempty"`   // by earlier runs, in steps that the plan has
-	Told    []string `json:"told,omitempty"`   // steps that it has no more, of which the run was told
+	Server  string   `json:"server,omitempty"`  // address of the API server
+	Made    []Made   `json:"made,omitempty"`    // by earlier runs, in steps that the plan has
+	Told    []string `json:"told,omitempty"`    // steps that it has no more, of which the run was told
+	Dropped []Made   `json:"dropped,omitempty"` // what steps that it has ask for no more, of which the run was told
 
 	Step    string  `json:"step,omitempty"`
 	Kind    string  `json:"kind,omitempty"`

@@ -38,7 +38,8 @@
 // at once, and so does a Certificate whose issuance has failed, because
 // cert-manager tries again only an hour later.
 //
-// Objects that are no longer in the manifests are not deleted.
+// Objects that are no longer in the manifests are not deleted; runs say which,
+// by their journals.
 package applymanifest
 
 import (

@@ -81,7 +81,7 @@ func (w *world) beforeRelease() ([]engine.Edit, error) {
 	return edits, nil
 }
 
-func (w *world) path() string { return "release/" + w.spec.Namespace + "/" + w.name }
+func (w *world) path() string { return releasePath(w.spec.Namespace, w.name) }
 
 // operate is the edit that installs or upgrades, with what that does to objects.
 func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Difference) (engine.Edit, error) {

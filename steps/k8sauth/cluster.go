@@ -28,6 +28,13 @@ var managedBy = map[string]string{"app.kubernetes.io/managed-by": "ztplan"}
 // grantName is the name of the Role and of the RoleBinding.
 func (a ServiceAccount) grantName() string { return a.Name + "-tokenrequest" }
 
+// Where the edits are.
+func (a ServiceAccount) path() string     { return "ServiceAccount/" + a.Namespace + "/" + a.Name }
+func (a ServiceAccount) rolePath() string { return "Role/" + a.Namespace + "/" + a.grantName() }
+func (a ServiceAccount) bindingPath() string {
+	return "RoleBinding/" + a.Namespace + "/" + a.grantName()
+}
+
 // seen is what was found in the cluster; nil for what is not there.
 type seen struct {
 	account *corev1.ServiceAccount
@@ -108,7 +115,7 @@ func found[T any](object *T, err error) (*T, error) {
 func (s *Spec) makeAccount(client kubernetes.Interface) engine.Edit {
 	a := *s.ServiceAccount
 	edit := engine.Edit{
-		Path: "ServiceAccount/" + a.Namespace + "/" + a.Name,
+		Path: a.path(),
 		Want: map[string]any{"name": a.Name, "namespace": a.Namespace},
 	}
 	if a.Create != nil && !*a.Create {
@@ -132,7 +139,7 @@ func (s *Spec) compareRole(client kubernetes.Interface, have *rbacv1.Role) ([]en
 	want := []rbacv1.PolicyRule{{
 		APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{a.Name}, Verbs: []string{"create"},
 	}}
-	path := "Role/" + a.Namespace + "/" + a.grantName()
+	path := a.rolePath()
 	edit := engine.Edit{Path: path, Want: map[string]any{"rules": showRules(want)}}
 	if have != nil {
 		if reflect.DeepEqual(have.Rules, want) {
@@ -155,7 +162,7 @@ func (s *Spec) compareRole(client kubernetes.Interface, have *rbacv1.Role) ([]en
 func (s *Spec) compareBinding(client kubernetes.Interface, have *rbacv1.RoleBinding) ([]engine.Edit, error) {
 	a, to := *s.ServiceAccount, s.TokenRequest.GrantTo
 	want := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: to.ServiceAccount, Namespace: to.Namespace}}
-	path := "RoleBinding/" + a.Namespace + "/" + a.grantName()
+	path := a.bindingPath()
 	edit := engine.Edit{Path: path, Want: map[string]any{"role": a.grantName(), "subjects": showSubjects(want)}}
 	if have != nil {
 		if have.RoleRef.Kind != "Role" || have.RoleRef.Name != a.grantName() {

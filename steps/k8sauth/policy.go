@@ -46,6 +46,9 @@ func (o Policy) validate(p *engine.Problems, field string) {
 	}
 }
 
+// policyPath is where Vault has its policies.
+const policyPath = "sys/policies/acl/"
+
 // text returns the policy in Vault's language, without space around it.
 func (o Policy) text() string {
 	if o.Rules != "" {
@@ -65,7 +68,7 @@ func (o Policy) text() string {
 func (s *Spec) inspectPolicies(ctx context.Context, c *vaultkit.Client) ([]engine.Edit, error) {
 	var edits []engine.Edit
 	for _, p := range s.Policies {
-		path := "sys/policies/acl/" + p.Name
+		path := policyPath + p.Name
 		data, err := c.Read(ctx, path)
 		if err != nil {
 			return nil, err

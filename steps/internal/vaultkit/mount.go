@@ -146,3 +146,13 @@ func ValidateName(p *engine.Problems, field, what, s string) {
 		})
 	}
 }
+
+// Holds reports whether the path of an edit is the mount of this table at a path,
+// or something inside it.
+func (t MountTable) Holds(mount, path string) bool {
+	root := mount
+	if t == Auth {
+		root = "auth/" + mount
+	}
+	return engine.Below(path, string(t)+"/"+mount) || engine.Below(path, root)
+}
