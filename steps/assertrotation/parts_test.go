@@ -105,22 +105,22 @@ func (p *part) replace(ctx context.Context, name string) {
 	if !pause(ctx, p.start) {
 		return
 	}
-	p.condition(next, "Running", !p.sealed && !p.stuck)
-	p.put(next)
-	if p.stuck {
-		return
-	}
-	if p.sealed {
+	if p.sealed || p.stuck {
+		p.condition(next, "Running", false)
+		p.put(next)
+		if p.stuck {
+			return
+		}
 		select {
 		case <-p.key:
 		case <-ctx.Done():
 			return
 		}
 		next = next.DeepCopy()
-		p.condition(next, "Running", true)
-		p.put(next)
 	}
-	p.turn(name, true)
+	p.turn(name, true) // a pod does its work before it is known to be ready
+	p.condition(next, "Running", true)
+	p.put(next)
 }
 
 func (p *part) turn(name string, up bool) {
