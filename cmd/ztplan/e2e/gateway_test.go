@@ -45,7 +45,7 @@ var bugs = []bug{
 		hint:   `closes its clients' connections`,
 	},
 	{
-		name: "404-window-after-restart=6s",
+		name: "etcd-unanswered-at-start=6s",
 		with: "during: {restart: gateway, maxCatchUp: 3s}, maxSwitch: 30s, maxFailures: 1000, maxLost: 100, ",
 		fine: true, broken: `^the new certificate is on the wire within 3s after gateway is back$`,
 		says: `^hops: .* restart over`,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztlab/charts/charttest"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway"
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/dataplane"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/gatewaytest"
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
 )
@@ -28,8 +29,32 @@ func configMap(t *testing.T, name, values string) []byte {
 	return nil
 }
 
+// The chart's value says how many workers there are. Left alone it is auto, as
+// upstream's, and no fewer than the 4 with which the real one was tried.
+func TestChartSaysHowManyWorkers(t *testing.T) {
+	for value, want := range map[string]func(workers int) bool{
+		"2":    func(workers int) bool { return workers == 2 },
+		"4":    func(workers int) bool { return workers == 4 },
+		"8":    func(workers int) bool { return workers == 8 },
+		"auto": func(workers int) bool { return workers >= 4 },
+		"":     func(workers int) bool { return workers >= 4 },
+	} {
+		values := "{}"
+		if value != "" {
+			values = "apisix: {nginx: {workerProcesses: " + value + "}}"
+		}
+		config, err := dataplane.ParseConfig(configMap(t, "apisix", values), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !want(config.Workers) {
+			t.Errorf("workerProcesses %q makes %d workers", value, config.Workers)
+		}
+	}
+}
+
 // With the chart's own configuration the data plane serves the three ports that
-// its Services lead to, says that it is a stand-in, and takes the chart's key.
+// its Services lead to and the status port, says that it is a stand-in, and takes the chart's key.
 func TestAPISIX(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
@@ -52,7 +77,7 @@ func TestAPISIX(t *testing.T) {
 		}
 	})
 	listen := (<-reports).Listen
-	for _, port := range []int{9080, 9443, 9180} {
+	for _, port := range []int{9080, 9443, 9180, 7085} {
 		if listen[port] == "" {
 			t.Errorf("container port %d is not served", port)
 		}

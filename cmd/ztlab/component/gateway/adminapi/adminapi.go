@@ -18,8 +18,12 @@ const (
 	StatePath = "/ztlab/state"
 )
 
-// KeyHeader carries the admin key.
-const KeyHeader = "X-API-KEY"
+// Headers of the Admin API.
+const (
+	KeyHeader     = "X-API-KEY"     // of a request: the admin key
+	VersionHeader = "X-API-VERSION" // of an answer: Version
+	Version       = "v3"
+)
 
 // Labels that the ingress controller puts on what it makes.
 const (
@@ -36,8 +40,9 @@ const (
 type SSL struct {
 	ID         string            `json:"id"`
 	Cert       string            `json:"cert"`
-	Key        string            `json:"key,omitempty"` // left out of every answer
+	Key        string            `json:"key,omitempty"` // in answers as [Encrypted] has it
 	SNIs       []string          `json:"snis"`
+	Status     *int              `json:"status,omitempty"` // 0: the object is not served
 	Client     *Client           `json:"client,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
 	CreateTime int64             `json:"create_time,omitempty"` // Unix seconds
@@ -59,6 +64,7 @@ type Route struct {
 	Methods    []string          `json:"methods,omitempty"`
 	Priority   int               `json:"priority,omitempty"`
 	WebSocket  bool              `json:"enable_websocket,omitempty"`
+	Status     *int              `json:"status,omitempty"` // 0: the object is not served
 	Upstream   *Upstream         `json:"upstream"`
 	Labels     map[string]string `json:"labels,omitempty"`
 	CreateTime int64             `json:"create_time,omitempty"`
@@ -80,10 +86,8 @@ type Node struct {
 
 // An Item is an object as the Admin API answers with it.
 type Item[T any] struct {
-	Key           string `json:"key"`
-	Value         T      `json:"value"`
-	CreatedIndex  int64  `json:"createdIndex"`
-	ModifiedIndex int64  `json:"modifiedIndex"`
+	Key   string `json:"key"`
+	Value T      `json:"value"`
 }
 
 // A List is all objects of a kind.

@@ -15,9 +15,12 @@ import (
 //	kubectl -n ingress-apisix annotate gatewayproxy apisix-config \
 //	  ztlab.ztplan.dev/upstream-bugs=one-worker-stale,drop-connections-on-reload
 //
-// Removing it ends the bugs. A bug that takes a time is written name=duration.
-// The bugs are in effect once GET [StatePath] of the gateway's Admin API names
-// them.
+// A bug that takes a time is written name=duration. The bugs are in effect once
+// GET [StatePath] of the gateway's Admin API names them.
+//
+// Removing a bug ends its consequences too: a worker that was left behind or is
+// late takes what it misses. Upstream only the next update of the object or a
+// restart does that.
 const BugsAnnotation = "ztlab.ztplan.dev/upstream-bugs"
 
 // A Bug is a known fault of the real components that the stand-ins can show.
@@ -29,26 +32,53 @@ const (
 	// ApisixTls changes or the controller is restarted
 	// (apache/apisix-ingress-controller#2673, in 2.0.0-rc1 to rc5).
 	SecretNeverPushed Bug = "secret-update-never-pushed"
-	// OneWorkerStale: the first worker takes no update any more, until it is
-	// restarted (apache/apisix#12514, in 3.14.0 to 3.17.0).
+	// OneWorkerStale: the first worker loses an update of an object for good,
+	// and takes the next update of that object (apache/apisix#13067, cause
+	// apache/apisix#12514, in 3.14.0 to 3.17.0; seen on 3.16.0).
+	//
+	// Upstream an update is lost when the worker's watch on etcd is silent for
+	// longer than two watch time-outs, so one silence loses one update. The
+	// switch has a silence for every second update of an object: the first
+	// update after it is set is lost, the second one is taken, the third one
+	// is lost. Each object is counted by itself.
+	//
+	// So a proof with rotations: 1 that starts with equal workers meets the
+	// stale worker in that rotation, and one with more rotations meets it in
+	// the first, third and so on. A proof that starts while the worker is
+	// behind meets it before its own rotation, and that rotation brings the
+	// worker up to date. To start again with equal workers, remove the switch
+	// and set it again, or restart the gateway.
+	//
+	// What a new gateway reads while it starts is never lost.
 	OneWorkerStale Bug = "one-worker-stale"
+	// LateWorker: the first worker takes each update later than the others. It
+	// takes a time, by default 50s: an etcd watch that is silent for less than
+	// two watch time-outs delays an update by up to one (etcd.watch_timeout,
+	// 50 s in APISIX; seen on 3.16.0 with 6 s). With a few milliseconds old
+	// and new certificates interleave.
+	LateWorker Bug = "late-worker"
 	// DropConnections: a worker that takes an update resets its connections.
 	DropConnections Bug = "drop-connections-on-reload"
-	// Window404: after a restart the gateway is ready and has no configuration
-	// yet (apache/apisix-helm-chart#1007). Takes a time, by default 3s.
-	Window404 Bug = "404-window-after-restart"
+	// EtcdUnanswered: etcd does not answer while the gateway starts. The
+	// gateway is ready and has no configuration: it answers 404, refuses
+	// handshakes with internal_error, and /status/ready is 503
+	// (apache/apisix-helm-chart#1007; seen on 3.16.0). It takes a time, by
+	// default 3s, after which certificates are served; routes follow as much
+	// later in proportion as was seen: 15.5 s where certificates took 12 s.
+	//
+	// With an etcd that answers there is no such window: a restarted gateway
+	// refuses connections for a quarter of a second and then serves.
+	EtcdUnanswered Bug = "etcd-unanswered-at-start"
 )
-
-// defaultWindow is how long [Window404] lasts when nothing else is said.
-const defaultWindow = 3 * time.Second
 
 // allBugs maps each bug to its default time, zero for a bug without one.
 func allBugs() map[Bug]time.Duration {
 	return map[Bug]time.Duration{
 		SecretNeverPushed: 0,
 		OneWorkerStale:    0,
+		LateWorker:        50 * time.Second,
 		DropConnections:   0,
-		Window404:         defaultWindow,
+		EtcdUnanswered:    3 * time.Second,
 	}
 }
 
@@ -70,6 +100,9 @@ func ParseBugs(text string) (Bugs, error) {
 		name, value, timed := strings.Cut(item, "=")
 		bug := Bug(name)
 		duration, ok := known[bug]
+		if name == "404-window-after-restart" {
+			return Bugs{}, fmt.Errorf("bug %s is called %s now", name, EtcdUnanswered)
+		}
 		if !ok {
 			return Bugs{}, fmt.Errorf("unknown bug %q: the known ones are %s", name, list(known))
 		}

@@ -15,8 +15,10 @@ func TestParseBugs(t *testing.T) {
 		{" , ", ""},
 		{"one-worker-stale", "one-worker-stale"},
 		{"one-worker-stale, drop-connections-on-reload", "drop-connections-on-reload,one-worker-stale"},
-		{"404-window-after-restart", "404-window-after-restart=3s"},
-		{"404-window-after-restart=500ms", "404-window-after-restart=500ms"},
+		{"etcd-unanswered-at-start", "etcd-unanswered-at-start=3s"},
+		{"etcd-unanswered-at-start=500ms", "etcd-unanswered-at-start=500ms"},
+		{"late-worker", "late-worker=50s"},
+		{"late-worker=2s", "late-worker=2s"},
 		{"secret-update-never-pushed", "secret-update-never-pushed"},
 	} {
 		t.Run(c.text, func(t *testing.T) {
@@ -41,10 +43,11 @@ func TestParseBugs(t *testing.T) {
 
 func TestParseBugsErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"one-worker-tired", "404-window-after-restart, drop-connections-on-reload, one-worker-stale, secret-update-never-pushed"},
+		{"one-worker-tired", "drop-connections-on-reload, etcd-unanswered-at-start, late-worker, one-worker-stale, secret-update-never-pushed"},
 		{"one-worker-stale=1s", "takes no time"},
-		{"404-window-after-restart=soon", "not a positive duration"},
-		{"404-window-after-restart=-1s", "not a positive duration"},
+		{"etcd-unanswered-at-start=soon", "not a positive duration"},
+		{"etcd-unanswered-at-start=-1s", "not a positive duration"},
+		{"404-window-after-restart=3s", "404-window-after-restart is called etcd-unanswered-at-start now"},
 	} {
 		t.Run(c.text, func(t *testing.T) {
 			_, err := adminapi.ParseBugs(c.text)
@@ -57,11 +60,11 @@ func TestParseBugsErrors(t *testing.T) {
 
 func TestWith(t *testing.T) {
 	var none adminapi.Bugs
-	one := none.With(adminapi.Window404)
-	if none.Has(adminapi.Window404) {
+	one := none.With(adminapi.EtcdUnanswered)
+	if none.Has(adminapi.EtcdUnanswered) {
 		t.Error("With changed its receiver")
 	}
-	if !one.Has(adminapi.Window404) || one.For(adminapi.Window404) != 3*time.Second {
+	if !one.Has(adminapi.EtcdUnanswered) || one.For(adminapi.EtcdUnanswered) != 3*time.Second {
 		t.Errorf("bugs = %q", one.String())
 	}
 }

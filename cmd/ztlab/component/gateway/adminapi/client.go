@@ -35,7 +35,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("Admin API answered %d %s: %s", r.Status, http.StatusText(r.Status), r.Text)
 }
 
-// SSLs lists the certificates, without keys.
+// SSLs lists the certificates, with keys as [Encrypted] has them.
 func (e Endpoint) SSLs(ctx context.Context) ([]SSL, error) { return values[SSL](ctx, e, KindSSL) }
 
 // Routes lists the routes.

@@ -8,8 +8,9 @@
 // IngressClass leads to no GatewayProxy and nothing ever will be; an object
 // whose IngressClass is not ours is passed over in silence; a Secret that is
 // missing is InvalidSpec; writing is asynchronous, with a timer as fall-back;
-// the controller is the only source of truth, so that objects made by hand
-// disappear.
+// the controller is the only source of truth for certificates, so that those made
+// by hand disappear, while routes without a service stay; two ApisixTls for one
+// host are both accepted.
 //
 // What differs: it writes to every gateway of the Admin API's Service, for each
 // keeps its own store in the place of etcd; there is no leader election and no

@@ -10,8 +10,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,7 +75,7 @@ func TestRotation(t *testing.T) {
 		message string
 	}{
 		{"ApisixTls", w.condition(t, tlses, "hello-tls", metav1.ConditionTrue, "Accepted"), "The apisix tls has been accepted and synced to APISIX"},
-		{"ApisixRoute", w.condition(t, routes, "hello-route", metav1.ConditionTrue, "Accepted"), "The apisix route has been accepted and synced to APISIX"},
+		{"ApisixRoute", w.condition(t, routes, "hello-route", metav1.ConditionTrue, "Accepted"), ""}, // as seen on the controller 2.2.0
 	} {
 		if c.got.Message != c.message || c.got.ObservedGeneration != 1 {
 			t.Errorf("%s: message %q, generation %d", c.name, c.got.Message, c.got.ObservedGeneration)
@@ -168,7 +172,7 @@ func TestStatuses(t *testing.T) {
 }
 
 // A wrong admin key is a failed sync, told in the status once it is known, and
-// cured by the right key.
+// cured by the right key. The messages are those of the controller 2.2.0.
 func TestWrongAdminKey(t *testing.T) {
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -182,12 +186,145 @@ func TestWrongAdminKey(t *testing.T) {
 	serial := w.secret(t, "hello-tls", site)
 	w.tls(t, "hello-tls", w.name, site)
 	condition := w.condition(t, tlses, "hello-tls", metav1.ConditionFalse, "SyncFailed")
-	if !strings.Contains(condition.Message, "401") || !strings.Contains(condition.Message, "failed to check token (wrong apikey)") {
-		t.Errorf("message = %q", condition.Message)
+	const want = `ServerAddr: http://10.99.0.1:9180, Err: HTTP 500: {"message":"AxiosError: Request failed with status code 401"}`
+	if condition.Message != want {
+		t.Errorf("message = %q, want %q", condition.Message, want)
 	}
 	key(adminKey)
 	g.serves(t, site, serial)
-	w.condition(t, tlses, "hello-tls", metav1.ConditionTrue, "Accepted")
+	if condition := w.condition(t, tlses, "hello-tls", metav1.ConditionTrue, "Accepted"); condition.Message != "" {
+		t.Errorf("message after recovery = %q, want none", condition.Message)
+	}
+	// The next write of the object's own does not bring one either.
+	serial = w.secret(t, "hello-tls", site)
+	g.serves(t, site, serial)
+	if condition := w.condition(t, tlses, "hello-tls", metav1.ConditionTrue, "Accepted"); condition.Message != "" {
+		t.Errorf("message after a rotation = %q, want none", condition.Message)
+	}
+}
+
+// Seen on the controller 2.2.0: a rotation is one "Update ssl" under the same
+// id.
+func TestRotationIsOneUpdate(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	var mu sync.Mutex
+	var written []string
+	gateway, err := url.Parse("http://" + g.addresses[adminPort])
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(gateway)
+	watched := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, adminapi.Prefix+adminapi.KindSSL) {
+			mu.Lock()
+			written = append(written, r.Method+" "+r.URL.Path)
+			mu.Unlock()
+		}
+		proxy.ServeHTTP(rw, r)
+	}))
+	defer watched.Close()
+	w.mu.Lock()
+	w.addresses[fmt.Sprintf("10.99.0.1:%d", adminPort)] = watched.Listener.Addr().String()
+	w.mu.Unlock()
+	defer w.control(t).stop()
+	for range 3 {
+		serial := w.secret(t, "hello-tls", site)
+		w.tls(t, "hello-tls", w.name, site)
+		g.serves(t, site, serial)
+	}
+	// A further sync writes no certificate: routes come after them.
+	w.route(t, "hello-route", site)
+	gatewaytest.Eventually(t, "the route in the Admin API", func() bool {
+		listed, err := g.admin().Routes(t.Context())
+		return err == nil && len(listed) == 1
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if len(written) != 3 || !strings.HasPrefix(written[0], "PUT /apisix/admin/ssls/") || written[1] != written[0] || written[2] != written[0] {
+		t.Errorf("three rotations wrote %v, want one PUT of one certificate each", written)
+	}
+}
+
+// Seen on the controller 2.2.0 with the webhook off: two ApisixTls for one host
+// are both Accepted. The gateway serves the one that was inserted first, and
+// after a restart the other one may be served.
+func TestTwoApisixTlsForOneHost(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.control(t)
+	serials := map[string]string{}
+	create := func(name string) {
+		t.Helper()
+		serials[name] = w.secret(t, name, site)
+		w.tls(t, name, w.name, site)
+		w.condition(t, tlses, name, metav1.ConditionTrue, "Accepted")
+	}
+	// ids are the names of the ApisixTls in the order of their keys.
+	ids := func(want int) (names []string) {
+		t.Helper()
+		gatewaytest.Eventually(t, fmt.Sprintf("%d certificates", want), func() bool {
+			names = nil
+			listed, err := g.admin().SSLs(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ssl := range listed {
+				names = append(names, ssl.Labels[adminapi.LabelName])
+			}
+			return len(names) == want
+		})
+		return names
+	}
+	create("one")
+	create("two")
+	lowest := ids(2)[0]
+	// The lowest key is inserted once more, after the other one.
+	if err := w.untyped.Resource(tlses).Namespace(w.name).Delete(t.Context(), lowest, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	first := ids(1)[0]
+	create(lowest)
+	ids(2)
+	marker := w.secret(t, "marker", "marker.test")
+	w.tls(t, "marker", w.name, "marker.test")
+	g.serves(t, "marker.test", marker) // so everything before it has been taken
+	g.serves(t, site, serials[first])
+	restarted := w.gateway(t)
+	<-restarted.ready
+	restarted.serves(t, site, serials[lowest])
+}
+
+// A key that does not match is pushed, as by the controller 2.2.0, and so is the
+// right one after it.
+func TestKeyIsCompared(t *testing.T) {
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.control(t)
+	serial := w.secret(t, "hello-tls", site)
+	client := w.typed.CoreV1().Secrets(w.name)
+	secret, err := client.Get(t.Context(), "hello-tls", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := secret.Data["tls.key"]
+	secret.Data["tls.key"] = []byte(w.authority.Issue(t, site).Key)
+	if secret, err = client.Update(t.Context(), secret, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.tls(t, "hello-tls", w.name, site)
+	gatewaytest.Eventually(t, "the certificate in the Admin API", func() bool {
+		listed, err := g.admin().SSLs(t.Context())
+		return err == nil && len(listed) == 1
+	})
+	if _, err := g.serial(t.Context(), site); err == nil {
+		t.Error("a handshake with a key that does not match succeeded")
+	}
+	secret.Data["tls.key"] = key
+	if _, err := client.Update(t.Context(), secret, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	g.serves(t, site, serial)
 }
 
 // The admin key may be in a Secret.
@@ -214,8 +351,9 @@ func TestAdminKeyFromSecret(t *testing.T) {
 	g.serves(t, site, serial)
 }
 
-// The controller is the only source of truth: what was made by hand goes, and
-// so does what an object that is gone asked for.
+// The controller is the only source of truth for certificates: what was made by
+// hand goes, and so does what an object that is gone asked for. As seen on the
+// controller 2.2.0, a route without a service that was made by hand stays.
 func TestOnlySourceOfTruth(t *testing.T) {
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -224,6 +362,11 @@ func TestOnlySourceOfTruth(t *testing.T) {
 	if err := g.admin().Put(t.Context(), adminapi.KindSSL, "by-hand", adminapi.SSL{SNIs: []string{"by-hand.test"}, Cert: pair.Cert, Key: pair.Key}); err != nil {
 		t.Fatal(err)
 	}
+	route := adminapi.Route{URIs: []string{"/by-hand"}, Upstream: &adminapi.Upstream{Type: "roundrobin"}}
+	if err := g.admin().Put(t.Context(), adminapi.KindRoute, "by-hand", route); err != nil {
+		t.Fatal(err)
+	}
+	w.route(t, "hello-route", site)
 	serial := w.secret(t, "hello-tls", site)
 	w.tls(t, "hello-tls", w.name, site)
 	g.serves(t, site, serial)
@@ -243,6 +386,25 @@ func TestOnlySourceOfTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	gatewaytest.Eventually(t, "nothing in the Admin API", func() bool { return len(ids()) == 0 })
+	routeIDs := func() (ids []string) {
+		listed, err := g.admin().Routes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range listed {
+			if name := r.Labels["k8s/name"]; name != "" {
+				r.ID = name
+			}
+			ids = append(ids, r.ID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	gatewaytest.Eventually(t, "both routes", func() bool { return slices.Equal(routeIDs(), []string{"by-hand", "hello-route"}) })
+	if err := w.untyped.Resource(routes).Namespace(w.name).Delete(t.Context(), "hello-route", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	gatewaytest.Eventually(t, "the route made by hand alone", func() bool { return slices.Equal(routeIDs(), []string{"by-hand"}) })
 }
 
 // What was made by hand goes at the latest when the sync period is over.

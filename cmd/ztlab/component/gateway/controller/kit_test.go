@@ -461,7 +461,7 @@ func (w *world) gateway(t *testing.T) *gateway {
 				HTTPPort: httpPort, TLSPort: tlsPort, AdminPort: adminPort, HTTP2: true, Workers: 3,
 				Keys: []dataplane.Key{{Value: adminKey}},
 			},
-			Dir: dir, Server: "test-stand-in", Dial: w.dial, Log: quiet(),
+			Dir: dir, Server: "test-stand-in", Dial: w.dial, Log: quiet(), Pick: gatewaytest.InTurn(),
 			Listening: func(addresses map[int]string) { listening <- addresses },
 			Ready:     func() { close(g.ready) },
 		})

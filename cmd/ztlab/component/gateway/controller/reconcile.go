@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,7 +54,7 @@ func (c *controller) reconcile(ctx context.Context, key object) error {
 			c.forget(key)
 			return nil
 		}
-		return c.accept(ctx, key, o.Spec.IngressClassName, o.ObjectMeta, o.Status, "The apisix route has been accepted and synced to APISIX", func() (wanted, error) {
+		return c.accept(ctx, key, o.Spec.IngressClassName, o.ObjectMeta, o.Status, "", func() (wanted, error) {
 			routes, err := c.translateRoute(o)
 			return wanted{routes: routes}, err
 		})
@@ -234,14 +233,18 @@ func identity(names ...string) string {
 }
 
 // setStatus writes the one condition that an object has, if it is not there
-// yet.
+// yet. As seen on the controller 2.2.0, an object that was SyncFailed and is
+// Accepted again has an empty message, and keeps it for this generation.
 func (c *controller) setStatus(ctx context.Context, key object, meta metav1.ObjectMeta, have status, want metav1.Condition) error {
 	want.Type, want.ObservedGeneration = accepted, meta.Generation
-	same := func(h metav1.Condition) bool {
-		return h.Type == want.Type && h.Status == want.Status && h.Reason == want.Reason && h.Message == want.Message && h.ObservedGeneration == want.ObservedGeneration
-	}
-	if len(have.Conditions) == 1 && slices.ContainsFunc(have.Conditions, same) {
-		return nil
+	if len(have.Conditions) == 1 {
+		h := have.Conditions[0]
+		if want.Reason == accepted && (h.Reason == syncFailed || h.Reason == accepted && h.Message == "" && h.ObservedGeneration == want.ObservedGeneration) {
+			want.Message = ""
+		}
+		if h.Type == want.Type && h.Status == want.Status && h.Reason == want.Reason && h.Message == want.Message && h.ObservedGeneration == want.ObservedGeneration {
+			return nil
+		}
 	}
 	want.LastTransitionTime = metav1.Now()
 	resource := tlsResource

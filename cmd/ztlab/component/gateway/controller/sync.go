@@ -134,13 +134,24 @@ func (c *controller) sync(ctx context.Context, name types.NamespacedName) (again
 		endpoint := adminapi.Endpoint{Base: base, Key: key, HTTP: c.http}
 		if err := push(ctx, endpoint, all, bugs); err != nil {
 			c.Log.Warn("gateway not written to", "gateway", base, "error", err)
-			failed = append(failed, fmt.Errorf("%s: %w", base, err))
+			failed = append(failed, serverError(base, err))
 		}
 	}
 	if len(failed) == len(bases) {
 		return true, errors.Join(failed...)
 	}
 	return len(failed) > 0, nil
+}
+
+// serverError is a failed write as the status has it. The controller 2.2.0 hands
+// on what its ADC server answers, which names the Admin API's status and not its
+// reason.
+func serverError(base string, err error) error {
+	var refused *adminapi.Refusal
+	if errors.As(err, &refused) {
+		return fmt.Errorf(`ServerAddr: %s, Err: HTTP 500: {"message":"AxiosError: Request failed with status code %d"}`, base, refused.Status)
+	}
+	return fmt.Errorf("ServerAddr: %s, Err: %w", base, err)
 }
 
 // adminKey finds the key to a GatewayProxy's Admin API.
@@ -191,7 +202,9 @@ func (c *controller) gateways(proxy *gatewayProxy) ([]string, error) {
 	return bases, err
 }
 
-// push makes a gateway have what is wanted and nothing else.
+// push makes a gateway have what is wanted and no other certificate. Routes that
+// were made by hand stay: ADC finds the routes of a gateway by their services,
+// and a route without a service by nothing. The stand-in has no services.
 func push(ctx context.Context, endpoint adminapi.Endpoint, all wanted, bugs adminapi.Bugs) error {
 	if err := tell(ctx, endpoint, adminapi.State{Bugs: bugs}); err != nil {
 		return err
@@ -203,7 +216,7 @@ func push(ctx context.Context, endpoint adminapi.Endpoint, all wanted, bugs admi
 	err = difference(ctx, endpoint, adminapi.KindSSL, ssls, all.ssls,
 		func(s adminapi.SSL) string { return s.ID },
 		func(s adminapi.SSL) adminapi.SSL {
-			s.Key, s.CreateTime, s.UpdateTime = "", 0, 0 // one certificate has one key
+			s.Key, s.CreateTime, s.UpdateTime = adminapi.Encrypted(s.Key), 0, 0
 			return s
 		})
 	if err != nil {
@@ -213,6 +226,7 @@ func push(ctx context.Context, endpoint adminapi.Endpoint, all wanted, bugs admi
 	if err != nil {
 		return err
 	}
+	routes = slices.DeleteFunc(routes, func(r adminapi.Route) bool { return r.Labels[adminapi.LabelManagedBy] != adminapi.ManagedBy })
 	err = difference(ctx, endpoint, adminapi.KindRoute, routes, all.routes,
 		func(r adminapi.Route) string { return r.ID },
 		func(r adminapi.Route) adminapi.Route {

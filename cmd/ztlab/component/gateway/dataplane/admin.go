@@ -41,7 +41,7 @@ func newAdmin(a *admin) http.Handler {
 		},
 		created: func(ssl adminapi.SSL) int64 { return ssl.CreateTime },
 		public: func(ssl adminapi.SSL) adminapi.SSL {
-			ssl.Key = ""
+			ssl.Key = adminapi.Encrypted(ssl.Key)
 			return ssl
 		},
 	})
@@ -60,7 +60,7 @@ func newAdmin(a *admin) http.Handler {
 		reply(w, http.StatusOK, adminapi.State{Bugs: a.store.bugs(), Synced: a.synced.Load()})
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusNotFound, fmt.Sprintf("the stand-in's Admin API has no %s %s: it keeps ssls and routes", r.Method, r.URL.Path))
+		fail(w, http.StatusNotFound, fmt.Sprintf("the stand-in's Admin API has no %s %s: it keeps ssls and routes", r.Method, r.URL.Path))
 	})
 	return a.authenticated(mux)
 }
@@ -69,6 +69,7 @@ func newAdmin(a *admin) http.Handler {
 // read. The answers to the others are APISIX's.
 func (a *admin) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(adminapi.VersionHeader, adminapi.Version)
 		given := cmp.Or(r.Header.Get(adminapi.KeyHeader), r.URL.Query().Get("api_key"))
 		if given == "" {
 			refuse(w, "missing apikey")
@@ -94,6 +95,11 @@ func refuse(w http.ResponseWriter, why string) {
 	reply(w, http.StatusUnauthorized, map[string]string{"error_msg": "failed to check token", "description": why})
 }
 
+// fail answers with an error.
+func fail(w http.ResponseWriter, status int, message string) {
+	reply(w, status, map[string]string{"error_msg": message})
+}
+
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -104,14 +110,14 @@ func reply(w http.ResponseWriter, status int, body any) {
 func (a *admin) state(w http.ResponseWriter, r *http.Request) {
 	var state adminapi.State
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxObject)).Decode(&state); err != nil {
-		answer(w, http.StatusBadRequest, err.Error())
+		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	if !state.Bugs.Equal(a.store.bugs()) {
 		a.log.Warn("upstream bugs to show", "bugs", state.Bugs.String())
 	}
 	if err := a.store.show(state.Bugs); err != nil {
-		answer(w, http.StatusInternalServerError, err.Error())
+		fail(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	a.synced.Store(state.Synced)
@@ -126,7 +132,7 @@ type resource[T, C any] struct {
 	compile func(T) (C, error)
 	adopt   func(object *T, id string, created, updated int64)
 	created func(T) int64
-	public  func(T) T // without what is never answered with
+	public  func(T) T // as answers have it
 }
 
 // register adds a resource's requests to mux.
@@ -159,28 +165,23 @@ func register[T, C any](mux *http.ServeMux, a *admin, res resource[T, C]) {
 		id := r.PathValue("id")
 		var object T
 		if err := json.NewDecoder(io.LimitReader(r.Body, maxObject)).Decode(&object); err != nil {
-			answer(w, http.StatusBadRequest, "invalid request body: "+err.Error())
+			fail(w, http.StatusBadRequest, "invalid request body: "+err.Error())
 			return
 		}
 		now := time.Now().Unix()
 		res.adopt(&object, id, now, now)
 		compiled, err := res.compile(object)
 		if err != nil {
-			answer(w, http.StatusBadRequest, "invalid configuration: "+err.Error())
+			fail(w, http.StatusBadRequest, "invalid configuration: "+err.Error())
 			return
 		}
 		status := http.StatusCreated
 		var item adminapi.Item[T]
-		err = a.store.change(func() func() {
-			item = adminapi.Item[T]{
-				Key:           "/apisix/" + res.kind + "/" + id,
-				CreatedIndex:  a.store.revision,
-				ModifiedIndex: a.store.revision,
-			}
+		err = a.store.change(key{res.kind, id}, compiled, func() func() {
+			item = adminapi.Item[T]{Key: "/apisix/" + res.kind + "/" + id}
 			before, existed := res.objects[id]
 			if existed {
 				status = http.StatusOK
-				item.CreatedIndex = before.Item.CreatedIndex
 				res.adopt(&object, id, res.created(before.Item.Value), now)
 			}
 			item.Value = object
@@ -194,7 +195,7 @@ func register[T, C any](mux *http.ServeMux, a *admin, res resource[T, C]) {
 			}
 		})
 		if err != nil {
-			answer(w, http.StatusInternalServerError, err.Error())
+			fail(w, http.StatusInternalServerError, err.Error())
 			return
 		}
 		reply(w, status, show(item))
@@ -208,7 +209,7 @@ func register[T, C any](mux *http.ServeMux, a *admin, res resource[T, C]) {
 			reply(w, http.StatusNotFound, map[string]string{"message": "Key not found"})
 			return
 		}
-		err := a.store.change(func() func() {
+		err := a.store.change(key{res.kind, id}, nil, func() func() {
 			before, existed := res.objects[id]
 			delete(res.objects, id)
 			return func() {
@@ -218,7 +219,7 @@ func register[T, C any](mux *http.ServeMux, a *admin, res resource[T, C]) {
 			}
 		})
 		if err != nil {
-			answer(w, http.StatusInternalServerError, err.Error())
+			fail(w, http.StatusInternalServerError, err.Error())
 			return
 		}
 		reply(w, http.StatusOK, map[string]string{"deleted": "1", "key": "/apisix/" + res.kind + "/" + id})

@@ -17,6 +17,7 @@ type Config struct {
 	HTTPPort    int    // container port of plain HTTP
 	TLSPort     int    // container port of TLS; 0 when TLS is off
 	AdminPort   int    // container port of the Admin API; 0 when it is off
+	StatusPort  int    // container port of /status and /status/ready
 	HTTP2       bool   // offer h2 on the TLS port
 	Workers     int    // nginx workers; at least 1
 	FallbackSNI string // served to clients that send no SNI; "" refuses them
@@ -29,9 +30,10 @@ type Key struct {
 	ReadOnly bool // the viewer role
 }
 
-// Bounds for worker_processes: auto. Two at least, since one worker cannot lag
-// behind another; nginx takes one for each processor.
-const minAutoWorkers, maxAutoWorkers = 2, 8
+// Bounds for worker_processes: auto, for which nginx takes one worker for each
+// processor. Four at least, on a machine with fewer processors too: among few
+// workers a stale one is found too easily.
+const minAutoWorkers, maxAutoWorkers = 4, 8
 
 // file mirrors the parts of config.yaml that are read.
 type file struct {
@@ -46,6 +48,9 @@ type file struct {
 			} `json:"listen"`
 			FallbackSNI string `json:"fallback_sni"`
 		} `json:"ssl"`
+		Status struct {
+			Port int `json:"port"`
+		} `json:"status"`
 	} `json:"apisix"`
 	Nginx struct {
 		Workers any `json:"worker_processes"`
@@ -114,6 +119,7 @@ func ParseConfig(text []byte, env map[string]string) (Config, error) {
 	}
 	config := Config{
 		HTTPPort:    9080,
+		StatusPort:  cmp.Or(f.Apisix.Status.Port, 7085),
 		HTTP2:       f.Apisix.EnableHTTP2 == nil || *f.Apisix.EnableHTTP2,
 		FallbackSNI: f.Apisix.SSL.FallbackSNI,
 	}

@@ -18,7 +18,7 @@ func TestParseConfig(t *testing.T) {
 		{
 			name: "defaults",
 			text: "nginx_config: {worker_processes: 1}",
-			want: dataplane.Config{HTTPPort: 9080, AdminPort: 9180, HTTP2: true, Workers: 1},
+			want: dataplane.Config{HTTPPort: 9080, AdminPort: 9180, StatusPort: 7085, HTTP2: true, Workers: 1},
 		},
 		{
 			name: "everything",
@@ -27,6 +27,7 @@ apisix:
   node_listen: [{port: 8080}]
   enable_http2: false
   enable_admin: false
+  status: {port: 7086}
   ssl: {enable: true, listen: [{port: 8443}], fallback_sni: a.example}
 nginx_config: {worker_processes: "4"}
 deployment:
@@ -37,7 +38,7 @@ deployment:
       - {name: viewer, key: two, role: viewer}
 `,
 			want: dataplane.Config{
-				HTTPPort: 8080, TLSPort: 8443, Workers: 4, FallbackSNI: "a.example",
+				HTTPPort: 8080, TLSPort: 8443, StatusPort: 7086, Workers: 4, FallbackSNI: "a.example",
 				Keys: []dataplane.Key{{Value: "one"}, {Value: "two", ReadOnly: true}},
 			},
 		},
@@ -46,7 +47,7 @@ deployment:
 			text: "nginx_config: {worker_processes: 2}\ndeployment: {admin: {admin_listen: {port: 9181}, admin_key: [{key: '${{KEY}}', role: admin}, {key: '${{OTHER:=default}}', role: viewer}]}}",
 			env:  map[string]string{"KEY": "secret"},
 			want: dataplane.Config{
-				HTTPPort: 9080, AdminPort: 9181, HTTP2: true, Workers: 2,
+				HTTPPort: 9080, AdminPort: 9181, StatusPort: 7085, HTTP2: true, Workers: 2,
 				Keys: []dataplane.Key{{Value: "secret"}, {Value: "default", ReadOnly: true}},
 			},
 		},
@@ -68,8 +69,8 @@ func TestParseConfigAuto(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Workers < 2 || got.Workers > 8 {
-		t.Errorf("workers = %d, want 2 to 8", got.Workers)
+	if got.Workers < 4 || got.Workers > 8 {
+		t.Errorf("workers = %d, want 4 to 8", got.Workers)
 	}
 }
 

@@ -27,8 +27,9 @@ func newTransport(dial func(ctx context.Context, network, address string) (net.C
 	}
 }
 
-// newForwarder sends requests to the nodes of an upstream in turn.
-func newForwarder(upstream adminapi.Upstream, transport http.RoundTripper, log *slog.Logger) http.Handler {
+// newForwarder sends requests to the nodes of an upstream in turn. It tells them
+// the container port that the client came by.
+func newForwarder(upstream adminapi.Upstream, transport http.RoundTripper, config Config, log *slog.Logger) http.Handler {
 	nodes := &turns{transport: transport}
 	for _, node := range upstream.Nodes {
 		address := net.JoinHostPort(node.Host, strconv.Itoa(node.Port))
@@ -44,6 +45,11 @@ func newForwarder(upstream adminapi.Upstream, transport http.RoundTripper, log *
 			r.Out.Host = r.In.Host
 			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
 			r.SetXForwarded()
+			port := config.HTTPPort
+			if r.In.TLS != nil {
+				port = config.TLSPort
+			}
+			r.Out.Header.Set("X-Forwarded-Port", strconv.Itoa(port))
 			if client, _, err := net.SplitHostPort(r.In.RemoteAddr); err == nil {
 				r.Out.Header.Set("X-Real-Ip", client)
 			}
@@ -66,9 +72,10 @@ func newForwarder(upstream adminapi.Upstream, transport http.RoundTripper, log *
 	}
 }
 
-// answer writes an error as APISIX does: JSON with error_msg.
+// answer writes an error as APISIX does: JSON with error_msg, of the type that
+// APISIX gives to everything of its own.
 func answer(w http.ResponseWriter, status int, message string) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "{%q:%q}\n", "error_msg", message)
 }

@@ -25,6 +25,7 @@ const (
 	httpPort  = 9080
 	tlsPort   = 9443
 	adminPort = 9180
+	statPort  = 7085
 )
 
 // An authority signs certificate objects.
@@ -69,13 +70,14 @@ func start(t *testing.T, dir string, change ...func(*dataplane.Options)) *lab {
 	var direct net.Dialer
 	options := dataplane.Options{
 		Config: dataplane.Config{
-			HTTPPort: httpPort, TLSPort: tlsPort, AdminPort: adminPort,
+			HTTPPort: httpPort, TLSPort: tlsPort, AdminPort: adminPort, StatusPort: statPort,
 			HTTP2: true, Workers: 3,
 			Keys: []dataplane.Key{{Value: adminKey}, {Value: viewerKey, ReadOnly: true}},
 		},
 		Dir:       dir,
 		Server:    "test-stand-in",
 		Dial:      direct.DialContext,
+		Pick:      gatewaytest.InTurn(),
 		Log:       slog.New(slog.DiscardHandler),
 		Listening: func(addresses map[int]string) { listening <- addresses },
 		Ready:     func() { close(ready) },

@@ -15,6 +15,7 @@ import (
 // A route is one route object, ready for use.
 type route struct {
 	id       string
+	off      bool // not served
 	priority int
 	hosts    []string // normal names, *. first for wildcards; none: every host
 	paths    []string // a * at the end makes a prefix of it
@@ -35,7 +36,7 @@ func newRoute(r adminapi.Route, handler http.Handler) (*route, error) {
 	if r.Upstream == nil {
 		return nil, errors.New("upstream: a route of the stand-in needs one of its own")
 	}
-	compiled := &route{id: r.ID, priority: r.Priority, paths: r.URIs, methods: r.Methods, handler: handler}
+	compiled := &route{id: r.ID, off: off(r.Status), priority: r.Priority, paths: r.URIs, methods: r.Methods, handler: handler}
 	for _, host := range r.Hosts {
 		compiled.hosts = append(compiled.hosts, normal(host))
 	}

@@ -59,9 +59,10 @@ func TestRouting(t *testing.T) {
 			if body != c.want {
 				t.Errorf("body = %q, want %q", body, c.want)
 			}
+			// As seen on APISIX 3.16.0: a 404 is JSON in a text/plain.
 			status, contentType := http.StatusOK, "text/plain; charset=utf-8"
 			if c.want == missing {
-				status, contentType = http.StatusNotFound, "application/json"
+				status = http.StatusNotFound
 			}
 			if response.StatusCode != status || response.Header.Get("Content-Type") != contentType {
 				t.Errorf("status, type = %d, %s; want %d, %s", response.StatusCode, response.Header.Get("Content-Type"), status, contentType)
@@ -138,8 +139,8 @@ func TestForwardedRequest(t *testing.T) {
 	seen := make(chan string, 1)
 	node := backend(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		seen <- fmt.Sprintf("%s %s host=%s for=%s proto=%s real=%s body=%s",
-			r.Method, r.RequestURI, r.Host, r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Real-Ip"), body)
+		seen <- fmt.Sprintf("%s %s host=%s for=%s proto=%s port=%s real=%s body=%s",
+			r.Method, r.RequestURI, r.Host, r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-Port"), r.Header.Get("X-Real-Ip"), body)
 		w.Header().Set("Server", "someone else")
 	}))
 	gateway.put(t, adminapi.KindRoute, "r", adminapi.Route{URIs: []string{"/*"}, Upstream: upstream(node)})
@@ -154,11 +155,26 @@ func TestForwardedRequest(t *testing.T) {
 	}
 	request.Host = "hello.example.local"
 	response, _ := do(t, http.DefaultClient, request)
-	if diff := cmp.Diff("PUT /a%2Fb?q=1&r=%20 host=hello.example.local for=127.0.0.1 proto=http real=127.0.0.1 body=text", <-seen); diff != "" {
+	if diff := cmp.Diff("PUT /a%2Fb?q=1&r=%20 host=hello.example.local for=127.0.0.1 proto=http port=9080 real=127.0.0.1 body=text", <-seen); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
 	if got := response.Header.Values("Server"); len(got) != 1 || got[0] != "test-stand-in" {
 		t.Errorf("Server = %q", got)
+	}
+	// Seen on APISIX 3.16.0: X-Forwarded-Port is the port that the client came by.
+	ca := newAuthority(t)
+	ssl := ca.issue(t, "hello.example.local")
+	gateway.put(t, adminapi.KindSSL, "one", ssl)
+	gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
+	request, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "https://hello.example.local/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := gateway.client(ca.pool(), false)
+	defer client.CloseIdleConnections()
+	do(t, client, request)
+	if diff := cmp.Diff("GET / host=hello.example.local for=127.0.0.1 proto=https port=9443 real=127.0.0.1 body=", <-seen); diff != "" {
+		t.Errorf("request by TLS (-want +got):\n%s", diff)
 	}
 }
 

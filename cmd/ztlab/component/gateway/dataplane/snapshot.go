@@ -3,17 +3,12 @@ package dataplane
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"strings"
-
-	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
 )
 
-// A snapshot is the configuration at one revision, ready for use. It never
-// changes; a worker that takes an update takes another snapshot.
+// A snapshot is the configuration that a worker serves by. It never changes; a
+// worker that takes an update makes another snapshot.
 type snapshot struct {
-	revision int64
 	exact    map[string]*site // server name -> site
 	wildcard map[string]*site // ".example.local" for *.example.local -> site
 	routes   []*route         // in order of precedence
@@ -21,38 +16,23 @@ type snapshot struct {
 
 // A site is what is presented to clients that ask for a name.
 type site struct {
-	certificate *tls.Certificate
+	names       []string
+	off         bool // not served
+	certificate tls.Certificate
+	mismatch    error          // the key does not belong to the certificate
 	clientCAs   *x509.CertPool // nil: no client certificate is asked for
 }
 
-// newSite checks and prepares a certificate object.
-func newSite(ssl adminapi.SSL) (*site, error) {
-	if len(ssl.SNIs) == 0 {
-		return nil, errors.New("snis: at least one name is needed")
-	}
-	certificate, err := tls.X509KeyPair([]byte(ssl.Cert), []byte(ssl.Key))
-	if err != nil {
-		return nil, fmt.Errorf("cert and key: %w", err)
-	}
-	s := &site{certificate: &certificate}
-	if ssl.Client != nil {
-		s.clientCAs = x509.NewCertPool()
-		if !s.clientCAs.AppendCertsFromPEM([]byte(ssl.Client.CA)) {
-			return nil, errors.New("client.ca: no certificate in it")
-		}
-	}
-	return s, nil
-}
-
-// add makes a site answer to names; what answered to them before is replaced.
-func (s *snapshot) add(names []string, site *site) {
-	for _, name := range names {
-		name = normal(name)
+// add makes a site answer to those of its names that no other site has.
+func (s *snapshot) add(added *site) {
+	for _, name := range added.names {
+		name, sites := normal(name), s.exact
 		if suffix, ok := strings.CutPrefix(name, "*"); ok && strings.HasPrefix(suffix, ".") {
-			s.wildcard[suffix] = site
-			continue
+			name, sites = suffix, s.wildcard
 		}
-		s.exact[name] = site
+		if sites[name] == nil {
+			sites[name] = added
+		}
 	}
 }
 

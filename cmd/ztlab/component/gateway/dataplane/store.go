@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
 )
@@ -21,15 +20,13 @@ import (
 type store struct {
 	file    string
 	compile func(adminapi.Route) (*route, error)
-	changed func() // called after each change, without the lock
+	changed func(change) // called for each change in turn, with the lock held
 
 	mu       sync.Mutex
 	revision int64
 	ssls     map[string]stored[adminapi.SSL, *site]
 	routes   map[string]stored[adminapi.Route, *route]
 	showing  adminapi.Bugs
-	hold     time.Time // workers take no update before
-	snapshot *snapshot
 	fresh    bool // there was no file when the store was opened
 }
 
@@ -48,7 +45,7 @@ type contents struct {
 }
 
 // openStore reads the store in dir, or begins one.
-func openStore(dir string, compile func(adminapi.Route) (*route, error), changed func()) (*store, error) {
+func openStore(dir string, compile func(adminapi.Route) (*route, error), changed func(change)) (*store, error) {
 	s := &store{
 		file:    filepath.Join(dir, "config.json"),
 		compile: compile,
@@ -67,7 +64,6 @@ func openStore(dir string, compile func(adminapi.Route) (*route, error), changed
 			return nil, fmt.Errorf("%s: %w: remove the file to begin anew", s.file, err)
 		}
 	}
-	s.rebuild()
 	return s, nil
 }
 
@@ -94,11 +90,18 @@ func (s *store) load(text []byte) error {
 	return nil
 }
 
-// current is the configuration as it is now.
-func (s *store) current() *snapshot {
+// contents are the objects in the order of their keys.
+func (s *store) contents() []change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.snapshot
+	var found []change
+	for _, id := range slices.Sorted(maps.Keys(s.ssls)) {
+		found = append(found, change{key: key{adminapi.KindSSL, id}, object: s.ssls[id].compiled, revision: s.revision})
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.routes)) {
+		found = append(found, change{key: key{adminapi.KindRoute, id}, object: s.routes[id].compiled, revision: s.revision})
+	}
+	return found
 }
 
 // bugs are the bugs to show.
@@ -108,26 +111,11 @@ func (s *store) bugs() adminapi.Bugs {
 	return s.showing
 }
 
-// heldUntil is the time before which workers take no update.
-func (s *store) heldUntil() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hold
-}
-
-// holdFor keeps workers from updates for a while.
-func (s *store) holdFor(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hold = time.Now().Add(d)
-}
-
-// show sets the bugs to show. Workers look again, so that one that was stale
-// is not when the bug has ended.
+// show sets the bugs to show.
 func (s *store) show(bugs adminapi.Bugs) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.showing.Equal(bugs) && !s.fresh {
-		s.mu.Unlock()
 		return nil
 	}
 	before := s.showing
@@ -136,25 +124,22 @@ func (s *store) show(bugs adminapi.Bugs) error {
 	if err != nil {
 		s.showing = before
 	}
-	s.mu.Unlock()
-	s.changed()
 	return err
 }
 
-// change makes a change and saves it; what cannot be saved is not done.
-func (s *store) change(do func() (undo func())) error {
+// change makes a change to one object and saves it; what cannot be saved is not
+// done. object is what was compiled, nil for an object that is deleted.
+func (s *store) change(of key, object any, do func() (undo func())) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.revision++
 	undo := do()
 	if err := s.save(); err != nil {
 		undo()
 		s.revision--
-		s.mu.Unlock()
 		return err
 	}
-	s.rebuild()
-	s.mu.Unlock()
-	s.changed()
+	s.changed(change{key: of, object: object, revision: s.revision})
 	return nil
 }
 
@@ -185,21 +170,4 @@ func (s *store) save() error {
 	}
 	s.fresh = false
 	return nil
-}
-
-// rebuild makes the snapshot of what is stored. Of two certificates for one
-// name the one that was written last is served.
-func (s *store) rebuild() {
-	next := &snapshot{revision: s.revision, exact: map[string]*site{}, wildcard: map[string]*site{}}
-	byAge := slices.SortedFunc(maps.Values(s.ssls), func(a, b stored[adminapi.SSL, *site]) int {
-		return int(a.Item.ModifiedIndex - b.Item.ModifiedIndex)
-	})
-	for _, ssl := range byAge {
-		next.add(ssl.Item.Value.SNIs, ssl.compiled)
-	}
-	for _, r := range s.routes {
-		next.routes = append(next.routes, r.compiled)
-	}
-	sortRoutes(next.routes)
-	s.snapshot = next
 }

@@ -3,12 +3,12 @@ package dataplane_test
 import (
 	"context"
 	"crypto/tls"
-	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/dataplane"
@@ -198,80 +198,242 @@ func TestRotationLosesNothing(t *testing.T) {
 	}
 }
 
-// Workers take an update one after another, each later than the one before it
-// by its lag, and all of them well within the lab's promise.
-func TestWorkersSwitchOneAfterAnother(t *testing.T) {
-	ca := newAuthority(t)
-	updates := make(chan int64, 64)
-	gateway := start(t, t.TempDir(), func(o *dataplane.Options) { o.Log = slog.New(&watcher{slog.DiscardHandler, updates}) })
-	ssl := ca.issue(t, "*.example.local")
-	began := time.Now()
-	gateway.put(t, adminapi.KindSSL, "wild", ssl)
-	took := map[int64]time.Duration{}
-	for range 3 {
-		worker := <-updates
-		took[worker] = time.Since(began)
-	}
-	t.Logf("switched after %v", took)
-	for worker, least := range map[int64]time.Duration{0: 5 * time.Millisecond, 1: 20 * time.Millisecond, 2: 35 * time.Millisecond} {
-		if got, ok := took[worker]; !ok || got < least || got > 5*time.Second {
-			t.Errorf("worker %d switched after %v, want at least %v", worker, got, least)
-		}
-	}
-	gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
-}
-
-// A watcher is a log that passes on which worker has taken an update.
-type watcher struct {
-	slog.Handler
-	updates chan<- int64
-}
-
-func (w *watcher) Enabled(context.Context, slog.Level) bool { return true }
-
-func (w *watcher) Handle(_ context.Context, record slog.Record) error {
-	if record.Message == "worker has the configuration" {
-		record.Attrs(func(a slog.Attr) bool {
-			if a.Key == "worker" {
-				w.updates <- a.Value.Int64()
+// Connections go to the workers at random, as seen on APISIX 3.16.0 with 4
+// workers and SO_REUSEPORT: a dozen new certificates in a row say little about a
+// stale one.
+func TestWorkersAreMetAtRandom(t *testing.T) {
+	for _, workers := range []int{2, 4, 8} {
+		t.Run(strconv.Itoa(workers), func(t *testing.T) {
+			ca := newAuthority(t)
+			gateway := start(t, t.TempDir(), func(o *dataplane.Options) { o.Workers, o.Pick = workers, nil })
+			before := ca.issue(t, "*.example.local")
+			gateway.put(t, adminapi.KindSSL, "wild", before)
+			gateway.show(t, "one-worker-stale")
+			after := ca.issue(t, "*.example.local")
+			gateway.put(t, adminapi.KindSSL, "wild", after)
+			eventually(t, "the new certificate", func() bool {
+				serial, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool())
+				return err == nil && serial == serialOf(t, after)
+			})
+			// The distances between handshakes with the stale worker: all the
+			// same in turn, which at random has a chance below 1 in 10^20.
+			const handshakes = 400
+			stale, last, distances := 0, 0, map[int]bool{}
+			for i := range handshakes {
+				serial, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if serial == serialOf(t, before) {
+					stale++
+					distances[i-last] = true
+					last = i
+				}
 			}
-			return true
+			if len(distances) < 4 {
+				t.Errorf("the stale worker was met at distances %v only", distances)
+			}
+			// Six standard deviations around the mean.
+			mean := float64(handshakes) / float64(workers)
+			if spread := 6 * math.Sqrt(mean*(1-1/float64(workers))); math.Abs(float64(stale)-mean) > spread {
+				t.Errorf("the stale worker was met %d times of %d, want %.0f±%.0f", stale, handshakes, mean, spread)
+			}
 		})
 	}
-	return nil
 }
 
-// A client that resumes its session is shown the certificate of its first
-// handshake: why a prober must not resume.
-func TestResumedSessionShowsOldCertificate(t *testing.T) {
+// Seen on APISIX 3.16.0: of two objects for one SNI the first one inserted is
+// served, whichever is written last; when it goes, the other one is; after a
+// restart that of the lowest key.
+func TestTwoObjectsForOneName(t *testing.T) {
+	ca := newAuthority(t)
+	dir := t.TempDir()
+	gateway := start(t, dir)
+	gateway.show(t, "")
+	put := func(id string) string {
+		t.Helper()
+		ssl := ca.issue(t, "*.example.local")
+		gateway.put(t, adminapi.KindSSL, id, ssl)
+		return serialOf(t, ssl)
+	}
+	// The last write shows when the ones before it have been taken.
+	serves := func(serial, marker string) {
+		t.Helper()
+		ssl := ca.issue(t, marker)
+		gateway.put(t, adminapi.KindSSL, "marker", ssl)
+		gateway.served(t, marker, serialOf(t, ssl), ca.pool())
+		if seen := gateway.serials(t, 12, "hello.example.local", ca.pool()); seen[serial] != 12 {
+			t.Errorf("certificates seen = %v, want %s alone", seen, serial)
+		}
+	}
+	b := put("b")
+	a := put("a")
+	serves(b, "one.test")
+	a = put("a")
+	serves(b, "two.test")
+	b = put("b") // an update keeps its place
+	serves(b, "three.test")
+	gateway.stop()
+	gateway = start(t, dir)
+	serves(a, "four.test")
+	if err := gateway.admin.Delete(t.Context(), adminapi.KindSSL, "a"); err != nil {
+		t.Fatal(err)
+	}
+	serves(b, "five.test")
+	put("a") // inserted after b now
+	serves(b, "six.test")
+}
+
+// Seen on APISIX 3.16.0: both are accepted with 201; the key that does not match
+// ends handshakes with internal_error, the reversed chain with
+// handshake_failure.
+func TestUnusableCertificates(t *testing.T) {
 	ca := newAuthority(t)
 	gateway := start(t, t.TempDir())
-	gateway.put(t, adminapi.KindRoute, "hello", adminapi.Route{URIs: []string{"/*"}, Upstream: upstream(backend(t, says("hello")))})
+	good, other := ca.issue(t, "good.test"), ca.issue(t, "other.test")
+	gateway.put(t, adminapi.KindSSL, "mismatched", adminapi.SSL{SNIs: []string{"mismatched.test"}, Cert: good.Cert, Key: other.Key})
+	gateway.put(t, adminapi.KindSSL, "reversed", adminapi.SSL{SNIs: []string{"reversed.test"}, Cert: ca.PEM() + good.Cert, Key: good.Key})
+	gateway.put(t, adminapi.KindSSL, "good", adminapi.SSL{SNIs: good.SNIs, Cert: good.Cert + ca.PEM(), Key: good.Key})
+	gateway.served(t, "good.test", serialOf(t, good), ca.pool())
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for name, want := range map[string]string{"mismatched.test": internalError, "reversed.test": "tls: handshake failure", "good.test": ""} {
+			config := &tls.Config{ServerName: name, RootCAs: ca.pool(), MaxVersion: version}
+			conn, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", gateway.addresses[tlsPort])
+			if got := alert(err); got != want {
+				t.Errorf("%s of %s: %v, want alert %q", tls.VersionName(version), name, err, want)
+			}
+			if err == nil {
+				conn.Close()
+			}
+		}
+	}
+}
+
+// Seen on APISIX 3.16.0: an object with status 0 is not served.
+func TestStatusZero(t *testing.T) {
+	ca := newAuthority(t)
+	gateway := start(t, t.TempDir())
+	zero, one := 0, 1
+	hidden, shown := ca.issue(t, "hidden.test"), ca.issue(t, "shown.test")
+	hidden.Status, shown.Status = &zero, &one
+	gateway.put(t, adminapi.KindSSL, "hidden", hidden)
+	gateway.put(t, adminapi.KindSSL, "shown", shown)
+	for id, status := range map[string]*int{"hidden": &zero, "shown": &one} {
+		gateway.put(t, adminapi.KindRoute, id, adminapi.Route{URIs: []string{"/" + id}, Status: status, Upstream: upstream(backend(t, says(id)))})
+	}
+	gateway.served(t, "shown.test", serialOf(t, shown), ca.pool())
+	if _, err := gateway.handshake(t.Context(), "hidden.test", ca.pool()); alert(err) != internalError {
+		t.Errorf("handshake: %v, want alert %q", err, internalError)
+	}
+	for path, want := range map[string]int{"/hidden": http.StatusNotFound, "/shown": http.StatusOK} {
+		if response, _ := gateway.plain(t, http.MethodGet, "x", path); response.StatusCode != want {
+			t.Errorf("%s: %s, want %d", path, response.Status, want)
+		}
+	}
+}
+
+// Seen on APISIX 3.16.0 with OpenSSL 3.0.19: no CBC suite in TLS 1.2, X25519 as
+// the group in TLS 1.3.
+func TestTLSParameters(t *testing.T) {
+	ca := newAuthority(t)
+	gateway := start(t, t.TempDir())
+	gateway.put(t, adminapi.KindSSL, "wild", ca.issue(t, "*.example.local"))
+	dial := func(config *tls.Config) (*tls.ConnectionState, error) {
+		config.ServerName, config.RootCAs = "hello.example.local", ca.pool()
+		conn, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", gateway.addresses[tlsPort])
+		if err != nil {
+			return nil, err
+		}
+		defer conn.Close()
+		state := conn.(*tls.Conn).ConnectionState()
+		return &state, nil
+	}
+	for suite, want := range map[uint16]string{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA:          "tls: handshake failure",
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:       "",
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:       "",
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: "",
+	} {
+		_, err := dial(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite}})
+		if got := alert(err); got != want || (err != nil) != (want != "") {
+			t.Errorf("%s: %v, want alert %q", tls.CipherSuiteName(suite), err, want)
+		}
+	}
+	state, err := dial(&tls.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state.Version != tls.VersionTLS13 || state.CurveID != tls.X25519 {
+		t.Errorf("%s with group %v, want TLS 1.3 with X25519", tls.VersionName(state.Version), state.CurveID)
+	}
+}
+
+// Seen on APISIX 3.16.0: a client that resumes its TLS 1.3 session is shown the
+// certificate of its first handshake (why a prober must not resume), until the
+// object for its name is gone; then it is refused with internal_error. TLS 1.2
+// has no tickets there, and Go resumes nothing else.
+func TestResumption(t *testing.T) {
+	ca := newAuthority(t)
+	gateway := start(t, t.TempDir())
 	before := ca.issue(t, "*.example.local")
 	gateway.put(t, adminapi.KindSSL, "wild", before)
-	gateway.served(t, "hello.example.local", serialOf(t, before), ca.pool())
-	client := gateway.client(ca.pool(), false)
-	transport := client.Transport.(*http.Transport)
-	transport.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(4)
-	transport.DisableKeepAlives = true
-	get := func() *tls.ConnectionState {
+	cache := map[uint16]tls.ClientSessionCache{
+		tls.VersionTLS12: tls.NewLRUClientSessionCache(4),
+		tls.VersionTLS13: tls.NewLRUClientSessionCache(4),
+	}
+	get := func(version uint16) (*tls.ConnectionState, error) {
+		client := gateway.client(ca.pool(), false)
+		transport := client.Transport.(*http.Transport)
+		transport.TLSClientConfig.ClientSessionCache = cache[version]
+		transport.TLSClientConfig.MaxVersion = version
+		transport.DisableKeepAlives = true
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://hello.example.local/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, _ := do(t, client, request)
-		return response.TLS
+		response, err := client.Do(request)
+		if err != nil {
+			return nil, err
+		}
+		response.Body.Close()
+		return response.TLS, nil
 	}
-	get()
+	for version := range cache {
+		if _, err := get(version); err != nil {
+			t.Fatal(err)
+		}
+	}
 	after := ca.issue(t, "*.example.local")
 	gateway.put(t, adminapi.KindSSL, "wild", after)
 	gateway.served(t, "hello.example.local", serialOf(t, after), ca.pool())
-	state := get()
-	if !state.DidResume {
-		t.Error("the session was not resumed")
+	for version, want := range map[uint16]struct {
+		resumed bool
+		serial  string
+	}{
+		tls.VersionTLS12: {false, serialOf(t, after)},
+		tls.VersionTLS13: {true, serialOf(t, before)},
+	} {
+		state, err := get(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := state.PeerCertificates[0].SerialNumber.String(); state.DidResume != want.resumed || got != want.serial {
+			t.Errorf("%s: resumed %v, serial %s; want %v, %s", tls.VersionName(version), state.DidResume, got, want.resumed, want.serial)
+		}
 	}
-	if got, want := state.PeerCertificates[0].SerialNumber.String(), serialOf(t, before); got != want {
-		t.Errorf("serial = %s, want the old one, %s", got, want)
+	if err := gateway.admin.Delete(t.Context(), adminapi.KindSSL, "wild"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no certificate on any worker", func() bool {
+		for range 6 {
+			if _, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool()); err == nil {
+				return false
+			}
+		}
+		return true
+	})
+	if _, err := get(tls.VersionTLS13); alert(err) != internalError {
+		t.Errorf("resumption for a name that is gone: %v, want alert %q", err, internalError)
 	}
 }
 

@@ -35,6 +35,13 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// InTurn picks workers in turn (dataplane.Options.Pick), so that as many
+// handshakes as there are workers have met every one of them.
+func InTurn() func(workers int) int {
+	var turn atomic.Uint64
+	return func(workers int) int { return int((turn.Add(1) - 1) % uint64(workers)) }
+}
+
 // An Authority signs certificates with rising serial numbers.
 type Authority struct {
 	certificate *x509.Certificate
