@@ -47,6 +47,7 @@ func TestFullProcess(t *testing.T) {
 		return
 	}
 	s, env := initSpec(address, filepath.Join(dir, "keys.json")), vaulttest.Env(t)
+	s.Shares = 60 // the answer takes more than one block
 	ballast := filepath.Join(dir, "ballast")
 
 	// The note takes the only free block.
