@@ -53,7 +53,7 @@ bench: build ## measure speed and memory, with the ratio to a peer or a limit
 drift: build ## make every drift of the table on a finished lab, print what status and run do
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 30m -v -run 'TestOneLab/drift$$' ./cmd/ztplan/e2e
 
-crash: build ## kill runs at every edit and ZTPLAN_KILLS random moments, print what the next runs do
+crash: build ## kill runs at every edit, in Vault's init, and ZTPLAN_KILLS random moments; print what the next runs do
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 120m -v -run TestCrash ./cmd/ztplan/e2e
 
 faults: build ## let every kind meet every fault of the API server and of Vault, print what it did

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"io"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -21,11 +23,22 @@ type Env struct {
 	// fetched again (charts); it is created on first use.
 	CacheDir string
 
+	// StateDir is a private directory outside the plan's for what cannot be made
+	// again; it is created on first use. Empty if there is none.
+	StateDir string
+
 	Cluster Cluster
 	Mirrors []Mirror
 
 	// Session holds connections that steps share.
 	Session *Session
+
+	// Detach starts a process of this program that does what name says and goes on
+	// when the run is killed. What is written to the connection it reads, and what
+	// it writes is read there; it has inherit open for as long as it lives. Close
+	// does not end it. Detach is nil where there is no such process: the step does
+	// the work itself then.
+	Detach func(name string, inherit *os.File) (io.ReadWriteCloser, error)
 
 	// Now is the clock of the run.
 	Now func() time.Time

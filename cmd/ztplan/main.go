@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
 // The exit codes, a contract with scripts.
@@ -42,6 +44,9 @@ func main() {
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	leaveNoCore()
 	quietLibraries()
+	if len(args) > 0 && args[0] == detachedCommand {
+		return serveDetached(args[1:], stdin, stdout, stderr)
+	}
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
 	a.saying(func(line string) { fmt.Fprintln(stderr, line) })
 	ctx, kill, stop := interrupts(a.say)
@@ -66,6 +71,26 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "ztplan: "+err.Error())
 		return exitFailed
 	}
+}
+
+// detachedCommand is the first argument of a process that a run has started; see
+// detach. It is no command for people.
+const detachedCommand = "detached-from-run"
+
+func serveDetached(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ignoreSignals()
+	err := fmt.Errorf("%s %v: is for ztplan itself", detachedCommand, args)
+	if len(args) == 1 && args[0] == vaultinit.Detached {
+		err = vaultinit.Serve(struct {
+			io.Reader
+			io.Writer
+		}{stdin, stdout}, stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "ztplan:", err)
+		return exitFailed
+	}
+	return exitOK
 }
 
 // interrupts returns a context that ends with the first SIGINT, SIGTERM or SIGHUP and

@@ -151,8 +151,9 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	if err != nil {
 		return nil, nil, err
 	}
+	state, _ := stateDir() // without one there is one place less for keys in an emergency
 	env = &engine.Env{
-		Plan: p.Name, Dir: p.Dir, CacheDir: cache, Mirrors: mirrors, Session: new(engine.Session),
+		Plan: p.Name, Dir: p.Dir, CacheDir: cache, StateDir: state, Mirrors: mirrors, Session: new(engine.Session), Detach: detach,
 		Cluster: engine.Cluster{
 			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
 			Context:    first(a.context, p.Connections.Kubernetes.Context),
@@ -170,7 +171,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 		return nil, nil, err
 	}
 	env.Cluster = engine.Cluster{Kubeconfig: world.Kubeconfig}
-	env.SinkDir = world.sinks
+	env.SinkDir, env.StateDir = world.sinks, world.Dir
 	a.met = &world.Status
 	a.safety.runs = filepath.Join(world.Dir, "runs")
 	for from, to := range world.Mirrors {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
+	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
 func isInit(r vaulttest.Request) bool { return r.Write() && r.Path == "sys/init" }
@@ -46,6 +47,19 @@ func initialise(t *testing.T, p *vaulttest.Proxy, file string, answered func(*os
 	}
 }
 
+// note leaves the note of a run that was killed.
+func note(t *testing.T, s *vaultinit.Spec) {
+	t.Helper()
+	env := vaulttest.Env(t)
+	f, err := s.Keys.Pending(env).Begin(t.Context(), env, s.Vault.Address)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A process that dies between Vault's answer and the sink loses the keys. The
 // next run says exactly that, and starting over works.
 func TestKilledInTheWindow(t *testing.T) {
@@ -60,7 +74,7 @@ func TestKilledInTheWindow(t *testing.T) {
 	})
 	s := newSpec(p.Address, file)
 	_, _, err := s.Inspect(t.Context(), vaulttest.Env(t))
-	vaulttest.WantPermanent(t, err, "vault is initialised, and file keys.json holds no keys (nor does file keys.json.emergency): "+
+	vaulttest.WantPermanent(t, err, "vault is initialised, and file keys.json holds no keys (nor does an emergency file): "+
 		"a run of plan lab, step step, began to initialise it at ", "nobody has the keys of this Vault, and nothing is stored in it yet")
 	_, at, _ := strings.Cut(err.Error(), "initialise it at ")
 	at, _, _ = strings.Cut(at, ",")
@@ -81,9 +95,7 @@ func TestKilledInTheWindow(t *testing.T) {
 func TestInitialisedByOthersAfterwards(t *testing.T) {
 	v := vaulttest.Start(t)
 	s := newSpec(v.Address, filepath.Join(t.TempDir(), "keys.json"))
-	if err := s.Keys.Pending(vaulttest.Env(t)).Begin(vaulttest.Env(t), v.Address); err != nil {
-		t.Fatal(err)
-	}
+	note(t, s)
 	if err := v.Init(); err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +116,7 @@ func TestLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, file+".emergency", 0o600, string(text))
-	if err := s.Keys.Pending(env).Begin(env, v.Address); err != nil {
-		t.Fatal(err)
-	}
+	note(t, s)
 	_, edits, err := s.Inspect(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)

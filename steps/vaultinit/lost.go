@@ -2,6 +2,7 @@ package vaultinit
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -12,12 +13,36 @@ import (
 const startOver = "nobody has the keys of this Vault, and nothing is stored in it yet: " +
 	"delete its data (the PersistentVolumeClaim data-vault-0 and the pod), and run again"
 
+const keepAll = "if there are keys of this Vault, put them where the plan says and make the file yours alone (chmod 600); " +
+	"delete nothing of Vault before you know what is in the files that look like keys"
+
+// looks names what looks like keys and is in no sink.
+func (s *Spec) looks(env *engine.Env, strays []custody.Stray) []string {
+	var seen []string
+	for _, left := range strays {
+		if left.Err != nil {
+			seen = append(seen, left.Err.Error())
+		}
+	}
+	for _, path := range s.Keys.Lookalikes(env) {
+		seen = append(seen, path+": holds keys of a Vault")
+	}
+	return seen
+}
+
 // lost is the error of an initialised Vault whose keys are not where the plan
 // says. note is what a run left that ended before it had stored them, nil if none
-// did.
-func (s *Spec) lost(status *vaultkit.SealStatus, emergency custody.Emergency, note *custody.Note) error {
-	err := fmt.Errorf("vault is initialised, and %s holds no keys (nor does %s)", s.Keys, emergency)
+// did. It says to delete the data of Vault only if nothing that looks like keys is
+// left of that run, or lies where its keys would.
+func (s *Spec) lost(env *engine.Env, status *vaultkit.SealStatus, strays []custody.Stray, note *custody.Note) error {
+	err := fmt.Errorf("vault is initialised, and %s holds no keys (nor does an emergency file)", s.Keys)
+	if note != nil {
+		err = fmt.Errorf("%w: %s", err, ended(note))
+	}
+	seen := s.looks(env, strays)
 	switch {
+	case len(seen) > 0:
+		return engine.WithHint(engine.Permanent(fmt.Errorf("%w; there is %s", err, strings.Join(seen, "; "))), keepAll)
 	case note == nil:
 		return engine.WithHint(engine.Permanent(err),
 			"if the keys are elsewhere, put them there, in the form of vault operator init -format=json; "+
@@ -26,10 +51,10 @@ func (s *Spec) lost(status *vaultkit.SealStatus, emergency custody.Emergency, no
 	case status.Type == vaultkit.Shamir && !status.Sealed:
 		// Unsealing takes the keys, so somebody initialised it after that run.
 		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("%w: %s; but it is unsealed, so somebody has its keys", err, ended(note))),
+			engine.Permanent(fmt.Errorf("%w; but it is unsealed, so somebody has its keys", err)),
 			"find who initialised it, and put the keys there, in the form of vault operator init -format=json")
 	}
-	return engine.WithHint(engine.Permanent(fmt.Errorf("%w: %s", err, ended(note))), startOver)
+	return engine.WithHint(engine.Permanent(err), startOver)
 }
 
 func ended(note *custody.Note) string {

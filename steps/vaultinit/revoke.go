@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
@@ -197,7 +196,7 @@ func (t *rootToken) prove(ctx context.Context, env *engine.Env) error {
 	env.Logf("vault refuses the root token: 403")
 	env.Record(evidence.RecordDenial, evidence.Denial{
 		What: "the root token", Refused: true, By: "Vault (auth/token/lookup-self)",
-		Answer: "403 permission denied", At: time.Now(),
+		Answer: "403 permission denied", At: env.Now(),
 	})
 	return nil
 }

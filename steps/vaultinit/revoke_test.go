@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ztplan/ztplan/engine"
@@ -132,13 +133,15 @@ func TestRevokes(t *testing.T) {
 	if diff := cmp.Diff(both, vaulttest.Show(edits)); diff != "" {
 		t.Fatal(diff)
 	}
+	at := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
+	e.env.Now = func() time.Time { return at } // the run's clock, not this machine's
 	if err := edits[0].Apply(engine.AllowWrites(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if !e.dead(t) || e.held(t) == "" {
 		t.Errorf("dead: %v, held: %v", e.dead(t), e.held(t) != "")
 	}
-	if len(e.denials) != 1 || !e.denials[0].Refused || e.denials[0].Answer != "403 permission denied" {
+	if len(e.denials) != 1 || !e.denials[0].At.Equal(at) || !e.denials[0].Refused || e.denials[0].Answer != "403 permission denied" {
 		t.Errorf("on record: %+v", e.denials)
 	}
 	// Cut off here: the next run only takes it away.

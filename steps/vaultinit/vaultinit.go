@@ -7,33 +7,54 @@
 //
 // # What it changes
 //
-//   - Initialises Vault. Before that, every sink is proven empty and writable;
-//     after it, the answer is stored in every sink and read back before anything
-//     else happens.
+//   - Initialises Vault. Before that, room for the whole answer is made in every
+//     sink, written and synced; after it, the answer is stored in every sink and
+//     read back before anything else happens.
 //   - Stores the keys in a sink of the plan that lacks them, when another has
 //     them.
+//   - Removes what a run left that was killed: reservations, second names of the
+//     key file, emergency files and notes, once the sinks have the same keys.
 //
 // # The answer that cannot be asked for twice
 //
 // Vault says its keys once. If a sink fails just then, the others keep them; if
-// all fail, they go to an emergency file beside the key file (mode 0600), from
-// which the next run moves them to the sinks.
+// all fail, they go to an emergency file (mode 0600): beside the key file, else in
+// the state directory, else in the directory for temporary files. The error names
+// it, and the next run moves the keys to the sinks. If no file can be written at
+// all, they go to standard error, encrypted if there are custodians.
 //
-// What remains is the time between Vault's answer and the moment the file is
-// durable: if the process dies in it, nobody has the keys of a Vault that is
-// still empty. Measured on two busy cores and a virtual disk (go test -bench
-// Window ./steps/vaultinit ./steps/internal/vaultkit/custody), from the answer to
-// the file on disk (fsync of file and directory) and read back: half of the times
-// within 0.9 ms in the clear or with PGP, 5.2 ms with five custodians of age and
-// 6.3 ms with post-quantum keys of theirs; the worst of 300 took 190 ms. Vault's
-// own part, from the request to its answer, comes before that: 61 ms, the worst
-// of 20 took 194 ms.
+// The room for the keys is a file beside the key file, NAME.tmp-NUMBER, of the size
+// that the answer can have at most. The answer is written into it, and a link gives
+// it its name: a disk that fills up in between does no harm, unless it is one that
+// writes what it overwrites to another place (btrfs, ZFS), and a process that is
+// killed leaves a file that the next run takes the keys from.
+//
+// Vault is asked by a process of its own, in a session of its own: when the run is
+// killed, with its process group or its terminal, that process goes on, stores the
+// keys and ends. The next run waits for it. Of 200 runs that were killed with
+// SIGKILL in the request, before, during and after Vault's part of it, none lost
+// the keys (make crash); asked by the run itself, each kill before the answer was
+// stored lost them. What it needs goes to that process through a pipe. It reaches
+// Vault as the run does, through its own tunnel.
+//
+// What remains is the end of that process itself, from the request until the keys
+// are durable: a power failure, the kernel's out-of-memory killer, the end of a
+// container or of a PID namespace (all of it ends when the run is PID 1), a service
+// manager or a CI runner that kills every process of a job. Measured on two busy
+// cores and a virtual disk (go test -bench Window ./steps/vaultinit): half of these
+// times were within 55 ms, the longest of 20 took 121 ms, most of it Vault's own
+// part. On systems other than Unix, and where no process can be started, the run
+// itself asks, so that its end has the same effect; a process that could not be
+// started is warned about.
 //
 // Before Vault is asked, a note is left beside the key file (NAME.pending, no
-// secret in it), and removed when the keys are stored. So the next run can tell
-// "a run began at this time and ended before the answer was stored", which is
-// the loss, from keys that are merely elsewhere. It says how to start over then:
-// delete the volume and the pod of Vault, and run again.
+// secret in it), held by a lock while a process is at it, and removed when the keys
+// are stored. So the next run can tell a process that is still at it from "a run
+// began at this time and ended before the answer was stored", which is the loss,
+// and both from keys that are merely elsewhere. It says how to start over, by
+// deleting the volume and the pod of Vault, only if nothing that looks like keys is
+// left: a temporary or emergency file that it cannot read, another key file in the
+// same directory.
 //
 // # Custodians
 //
@@ -88,10 +109,12 @@
 //     of an earlier installation was taken up again (removing the chart keeps
 //     the claim data-vault-0). It never initialises anew: that is impossible
 //     without destroying the data.
-//   - Not initialised, and a sink or the place of the emergency file has keys:
-//     those of another Vault.
+//   - Not initialised, and a sink or a file that a run left has keys: those of
+//     another Vault.
 //   - A number of shares or a threshold other than the plan's: that is a rekey.
-//   - A key file in the clear that others may read, or that git would commit.
+//   - A key file in the clear that others may read or replace, or that git would
+//     commit. Others may replace it in a directory that they may write to, unless
+//     that is sticky.
 //   - Shares that are kept in the clear when the plan names custodians, or for
 //     others than it names.
 //
@@ -178,6 +201,11 @@ func (s *Spec) Validate(p *engine.Problems) {
 // Inspect compares Vault and the sinks with s.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
 	out := Outputs{Keys: s.Keys.String(), Shares: s.Shares, Threshold: s.Threshold}
+	pending := s.Keys.Pending(env)
+	note, noted, busy := pending.Read()
+	if busy {
+		return out, []engine.Edit{s.busy(env, note)}, nil
+	}
 	c, err := vaultkit.ConnectServer(ctx, env, s.Vault.Server)
 	if err != nil {
 		return out, nil, err
@@ -191,19 +219,19 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		return out, nil, err
 	}
 	if !status.Initialized {
-		edit, err := s.initialise(env, c, status.Type, answer, sinks)
+		edit, err := s.initialise(ctx, env, c, status.Type, answer)
 		if err != nil {
 			return out, nil, err
 		}
 		return out, []engine.Edit{edit}, nil
 	}
-	emergency := s.Keys.Emergency(env)
+	strays := s.Keys.Strays(ctx, env, note)
 	if answer == nil {
-		if answer, err = emergency.Load(ctx); err != nil {
+		if answer, err = custody.Adopt(strays); err != nil {
 			return out, nil, err
 		}
 		if answer == nil {
-			return out, nil, s.lost(status, emergency, s.Keys.Pending(env).Read())
+			return out, nil, s.lost(env, status, strays, note)
 		}
 		if err := s.Keys.Open(ctx, env, answer); err != nil {
 			return out, nil, err
@@ -216,10 +244,10 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		return out, nil, err
 	}
 	out.RootToken = answer.RootToken
-	if edits := s.spread(env, answer, sinks); len(edits) > 0 {
+	if edits := s.spread(env, answer, sinks, strays); len(edits) > 0 {
 		return out, edits, nil
 	}
-	return out, s.tidy(ctx, env, answer), nil
+	return out, s.tidy(ctx, env, answer, strays, noted), nil
 }
 
 // sameNumbers refuses a plan that asks for other numbers than Vault has.

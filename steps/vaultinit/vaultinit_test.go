@@ -213,6 +213,10 @@ func TestRefusesAfterwards(t *testing.T) {
 		if err := os.Rename(file, file+".away"); err != nil {
 			t.Fatal(err)
 		}
+		wantRefusal(t, s, file+".away: holds keys of a Vault", "delete nothing of Vault")
+		if err := os.Rename(file+".away", filepath.Join(t.TempDir(), "away")); err != nil {
+			t.Fatal(err)
+		}
 		wantRefusal(t, s, "vault is initialised, and file keys.json holds no keys", "PersistentVolumeClaim data-vault-0")
 	})
 }

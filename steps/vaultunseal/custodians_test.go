@@ -45,7 +45,7 @@ func newAgeSpec(t *testing.T, address string, answer *api.InitResponse) (s *vaul
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := keys.Sinks(vaulttest.Env(t))[0].Store(t.Context(), kept); err != nil {
+	if err := custody.Put(t.Context(), keys.Sinks(vaulttest.Env(t))[0], kept); err != nil {
 		t.Fatal(err)
 	}
 	return s, identities
@@ -206,7 +206,7 @@ func TestWaitsForPGP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := keys.Sinks(vaulttest.Env(t))[0].Store(t.Context(), kept); err != nil {
+	if err := custody.Put(t.Context(), keys.Sinks(vaulttest.Env(t))[0], kept); err != nil {
 		t.Fatal(err)
 	}
 	env := vaulttest.Env(t)

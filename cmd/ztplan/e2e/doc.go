@@ -6,7 +6,8 @@
 //     Vault record what a dry run and a second run ask for (zero_test.go).
 //   - Drift is found, named, and removed or refused (drift_test.go), and another
 //     cluster than the last one is not taken for it (elsewhere_test.go).
-//   - A run that is killed loses nothing (crash_test.go).
+//   - A run that is killed loses nothing (crash_test.go), Vault's keys included
+//     (crash_init_test.go).
 //   - A server that is slow, busy, cut off or of another opinion about the time
 //     makes a step take longer, or fail with the cause (faults_test.go,
 //     interrupt_test.go).

@@ -61,9 +61,7 @@ func (c *Client) Init(ctx context.Context, sealType string, order InitOrder) (*I
 	}
 	err = c.explain(ctx, "write", "sys/init", err)
 	if s, statusErr := c.SealStatus(context.WithoutCancel(ctx)); statusErr == nil && s.Initialized && !Refused(err, "already initialized") {
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%w: %w", ErrAnswerLost, err)),
-			"nobody has the keys of this Vault, and nothing is stored in it yet: delete its data (the PersistentVolumeClaim data-vault-0 and the pod), and run again")
+		return nil, engine.Permanent(fmt.Errorf("%w: %w", ErrAnswerLost, err))
 	}
 	return nil, err
 }

@@ -2,6 +2,7 @@ package custody_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,7 +80,7 @@ func TestEachOpensTheirOwn(t *testing.T) {
 		t.Error("the run that initialised Vault does not have its keys")
 	}
 	env := vaulttest.Env(t)
-	if err := keys.Sinks(env)[0].Store(t.Context(), a); err != nil {
+	if err := custody.Put(t.Context(), keys.Sinks(env)[0], a); err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range keys.Custodians {
@@ -144,7 +145,7 @@ func TestRemember(t *testing.T) {
 	keys, _ := sealedKeys(t)
 	a := closed(t, keys)
 	env := vaulttest.Env(t)
-	if err := keys.Sinks(env)[0].Store(t.Context(), a); err != nil {
+	if err := custody.Put(t.Context(), keys.Sinks(env)[0], a); err != nil {
 		t.Fatal(err)
 	}
 	if err := keys.Remember(t.Context(), env, a); err != nil {
@@ -177,7 +178,7 @@ func TestSealedFileIsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink := keys.Sinks(vaulttest.Env(t))[0]
-	if err := sink.Store(t.Context(), closed(t, keys)); err != nil {
+	if err := custody.Put(t.Context(), sink, closed(t, keys)); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(keys.File.Path)
@@ -239,7 +240,7 @@ func TestDamaged(t *testing.T) {
 
 func TestIdentities(t *testing.T) {
 	keys, identities := sealedKeys(t)
-	if err := keys.Sinks(vaulttest.Env(t))[0].Store(t.Context(), closed(t, keys)); err != nil {
+	if err := custody.Put(t.Context(), keys.Sinks(vaulttest.Env(t))[0], closed(t, keys)); err != nil {
 		t.Fatal(err)
 	}
 	open := vaulttest.WriteFile(t, "open.txt", "x")
@@ -442,23 +443,38 @@ func TestPending(t *testing.T) {
 	began := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
 	env.Now = func() time.Time { return began }
 	p := keys.Pending(env)
-	if p.Read() != nil {
+	if n, _, _ := p.Read(); n != nil {
 		t.Error("there is a note")
 	}
 	for range 2 { // again, after a run that was killed
-		if err := p.Begin(env, "service vault/vault"); err != nil {
+		f, err := p.Begin(t.Context(), env, "service vault/vault")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, busy := p.Read(); !busy {
+			t.Error("nobody seems to be at it")
+		}
+		if _, err := p.Begin(t.Context(), env, "service vault/vault"); !errors.Is(err, custody.ErrBusy) {
+			t.Errorf("a second one: %v", err)
+		}
+		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
+	n, name, busy := p.Read()
+	if n == nil || len(n.Emergency) < 2 || n.Emergency[0] != keys.File.Path+".emergency" || name != "file keys.json.pending" || busy {
+		t.Fatalf("%+v, %s, %v", n, name, busy)
+	}
+	n.Emergency = nil
 	want := &custody.Note{
 		About: "ztplan has asked Vault to initialise itself, and has not stored the keys yet",
 		Plan:  "lab", Step: "step", Vault: "service vault/vault", Began: began,
 	}
-	if diff := cmp.Diff(want, p.Read()); diff != "" {
+	if diff := cmp.Diff(want, n); diff != "" {
 		t.Error(diff)
 	}
 	for range 2 {
-		if err := p.End(); err != nil {
+		if err := p.End(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,9 +1,14 @@
 // Package custody keeps what Vault says once: the key shares and the root token.
 //
-// A plan names one or more sinks. Each is proven writable and empty before Vault
-// is initialised; the answer is stored durably and read back before anything
-// else happens. Should every sink fail at that moment, the answer goes to an
-// emergency file rather than being lost, and the next run moves it to its sinks.
+// A plan names one or more sinks. Each is proven empty and has room for the whole
+// answer, written and synced, before Vault is initialised; the answer is stored
+// durably and read back before anything else happens. Should every sink fail at
+// that moment, the answer goes to an emergency file or, at last, to standard error,
+// rather than being lost, and the next run moves it to its sinks.
+//
+// A process may end between any two of its system calls. What it leaves beside a
+// sink is a [Stray]: keys, which are taken from there, or nothing of worth, which is
+// removed, or what cannot be read, which is named and left alone.
 //
 // The content of a sink is what "vault operator init -format=json" prints. The
 // answer of Vault's API, which has other names for the same, is read as well.
@@ -20,20 +25,18 @@
 //
 // # The window
 //
-// Between Vault's answer and its durable storage the answer is in this process
-// alone. BenchmarkWindow measures that time: see the figures in package
-// vaultinit. A [Pending] note, written before Vault is asked and removed after
-// the answer is stored, tells the next run of a process that died in it.
+// Between Vault's answer and its durable storage the answer is in one process
+// alone. BenchmarkWindow measures that time: see package vaultinit. A [Pending]
+// note, written before Vault is asked and removed after the answer is stored, tells
+// the next run of a process that died in it, and its lock of one that lives.
 package custody
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -91,12 +94,60 @@ type Sink interface {
 	// Load returns what the sink holds, nil if nothing. What cannot be read or
 	// is open to others is a permanent error.
 	Load(ctx context.Context) (*Answer, error)
-	// Prove makes sure that Store will succeed, as far as that can be known: the
-	// sink is empty and takes what is written.
-	Prove(ctx context.Context) error
+	// Reserve makes sure that size bytes can be stored, as far as that can be
+	// known: the sink is empty and takes what is written.
+	Reserve(ctx context.Context, size int) (Reservation, error)
+}
+
+// A Reservation is room for the keys in a sink.
+type Reservation interface {
 	// Store keeps a durably, and returns only after it was read back. It never
 	// overwrites.
 	Store(ctx context.Context, a *Answer) error
+	// Release gives up what Store has not used.
+	Release(ctx context.Context)
+}
+
+// Reserve makes room for size bytes in every sink, or in none.
+func Reserve(ctx context.Context, sinks []Sink, size int) (Reservations, error) {
+	var all Reservations
+	for _, s := range sinks {
+		r, err := s.Reserve(ctx, size)
+		if err != nil {
+			all.Release(ctx)
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// Reservations are rooms for the same keys.
+type Reservations []Reservation
+
+// Release gives up what Store has not used.
+func (all Reservations) Release(ctx context.Context) {
+	for _, r := range all {
+		r.Release(ctx)
+	}
+}
+
+// storeTimeout bounds the time that Store takes: what comes after it has to have
+// its turn.
+const storeTimeout = time.Minute
+
+// Store keeps a in every sink. Failing ones do not keep the others from being
+// tried. stored says whether a is safe in one.
+func (all Reservations) Store(ctx context.Context, a *Answer) (stored bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, fmt.Errorf("not stored after %v", storeTimeout))
+	defer cancel()
+	var errs []error
+	for _, r := range all {
+		err := r.Store(ctx, a)
+		stored = stored || err == nil
+		errs = append(errs, err)
+	}
+	return stored, errors.Join(errs...)
 }
 
 // Sinks returns the sinks that k names, the file first. Without env they can
@@ -127,31 +178,6 @@ func (k Keys) String() string {
 		names = append(names, s.String())
 	}
 	return strings.Join(names, " and ")
-}
-
-// Emergency is the sink of last resort: a file beside the key file, or in the
-// plan's directory.
-func (k Keys) Emergency(env *engine.Env) Emergency {
-	s := fileSink{name: k.File.Name + ".emergency", path: env.Sink(k.File) + ".emergency", emergency: true}
-	if k.File.IsZero() {
-		s.name = fmt.Sprintf("vault-keys-%s-%s.emergency", k.Secret.Namespace, k.Secret.Name)
-		s.path = env.Sink(engine.File{Name: s.name, Path: filepath.Join(env.Dir, s.name)})
-	}
-	return Emergency{s}
-}
-
-// An Emergency is a Sink that can be given up again.
-type Emergency struct{ fileSink }
-
-// Free makes sure that the place is not taken: by keys that a run left there, most
-// likely, which are not to be lost for others.
-func (e Emergency) Free() error {
-	if _, err := os.Lstat(e.path); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("%s: is there, and would be needed if the sinks failed", e)),
-		"move it away, but keep it while the Vault that it is of exists, or a copy of that one's data")
 }
 
 // A Holding is a sink and what it holds, nil for nothing.
@@ -189,20 +215,13 @@ func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *Answer, all []
 	return answer, all, nil
 }
 
-// StoreAll keeps a in every sink of all that holds nothing. Failing ones do not
-// keep the others from being tried. stored says whether a is safe in one.
-func StoreAll(ctx context.Context, all []Holding, a *Answer) (stored bool, err error) {
-	var errs []error
-	for _, h := range all {
-		if h.Answer != nil {
-			stored = true
-			continue
-		}
-		if err := h.Store(ctx, a); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		stored = true
+// Put keeps a in one sink that holds nothing.
+func Put(ctx context.Context, s Sink, a *Answer) error {
+	room, err := Reserve(ctx, []Sink{s}, len(a.Encode()))
+	if err != nil {
+		return err
 	}
-	return stored, errors.Join(errs...)
+	defer room.Release(ctx)
+	_, err = room.Store(ctx, a)
+	return err
 }

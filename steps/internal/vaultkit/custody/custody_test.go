@@ -109,14 +109,21 @@ func TestFile(t *testing.T) {
 	if a, err := sink.Load(t.Context()); a != nil || err != nil {
 		t.Fatalf("%v, %v", a, err)
 	}
-	if err := sink.Prove(t.Context()); err != nil {
+	// A reservation takes its room on the disk, and gives it back.
+	room, err := sink.Reserve(t.Context(), 10_000)
+	if err != nil {
 		t.Fatal(err)
 	}
+	left, _ := os.ReadDir(filepath.Dir(path))
+	if info, err := left[0].Info(); err != nil || len(left) != 1 || info.Size() != 10_000 || info.Mode().Perm() != 0o600 {
+		t.Errorf("reserved: %v, %v", left, err)
+	}
+	room.Release(t.Context())
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
-		t.Errorf("proving leaves %v", left)
+		t.Errorf("reserving leaves %v", left)
 	}
 	want := custody.NewAnswer(said, 3, 2)
-	if err := sink.Store(t.Context(), want); err != nil {
+	if err := custody.Put(t.Context(), sink, want); err != nil {
 		t.Fatal(err)
 	}
 	a, err := sink.Load(t.Context())
@@ -124,8 +131,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	// Keys are never overwritten.
-	vaulttest.WantPermanent(t, sink.Store(t.Context(), want), "is there already", "move the file away")
-	vaulttest.WantPermanent(t, sink.Prove(t.Context()), "is there already", "move the file away")
+	vaulttest.WantPermanent(t, custody.Put(t.Context(), sink, want), "is there already", "move the file away")
 }
 
 // A link that leads nowhere is in the way as well.
@@ -135,7 +141,7 @@ func TestDanglingLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink := file(path).Sinks(vaulttest.Env(t))[0]
-	vaulttest.WantPermanent(t, sink.Prove(t.Context()), "is there already", "")
+	vaulttest.WantPermanent(t, custody.Put(t.Context(), sink, custody.NewAnswer(said, 3, 2)), "is there already", "")
 }
 
 func TestSinksOfTwoVaults(t *testing.T) {
@@ -146,7 +152,7 @@ func TestSinksOfTwoVaults(t *testing.T) {
 	sinks := keys.Sinks(env)
 	other := *said
 	other.Keys = []string{"aa", "bb"}
-	if err := errors.Join(sinks[0].Store(ctx, custody.NewAnswer(said, 3, 2)), sinks[1].Store(ctx, custody.NewAnswer(&other, 2, 2))); err != nil {
+	if err := errors.Join(custody.Put(ctx, sinks[0], custody.NewAnswer(said, 3, 2)), custody.Put(ctx, sinks[1], custody.NewAnswer(&other, 2, 2))); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err := keys.Look(ctx, env)
@@ -160,24 +166,25 @@ func TestSecret(t *testing.T) {
 	if a, err := sink.Load(t.Context()); a != nil || err != nil {
 		t.Fatalf("%v, %v", a, err)
 	}
-	// Proving writes nothing: it is allowed while looking.
-	if err := sink.Prove(t.Context()); err != nil {
+	// Reserving writes nothing: it is allowed while looking.
+	room, err := sink.Reserve(t.Context(), 1000)
+	if err != nil {
 		t.Fatal(err)
 	}
 	want := custody.NewAnswer(said, 3, 2)
-	if err := sink.Store(t.Context(), want); err == nil {
+	if err := custody.Put(t.Context(), sink, want); err == nil {
 		t.Error("stored while looking")
 	}
 	ctx := engine.AllowWrites(t.Context())
 	for range 2 { // the second time as after a lost answer
-		if err := sink.Store(ctx, want); err != nil {
+		if err := room.Store(ctx, want); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if a, err := sink.Load(ctx); err != nil || string(a.Encode()) != string(want.Encode()) {
 		t.Errorf("%v", err)
 	}
-	if err := sink.Store(ctx, custody.NewAnswer(said, 3, 3)); err == nil {
+	if err := room.Store(ctx, custody.NewAnswer(said, 3, 3)); err == nil {
 		t.Error("overwritten")
 	}
 	cluster, err := kubekit.Connect(ctx, env)
@@ -194,7 +201,7 @@ func TestSecret(t *testing.T) {
 		sealed.File = engine.File{}
 		sealed.Secret = &custody.Secret{Namespace: keys.Secret.Namespace, Name: "sealed"}
 		sealed.Identities = []engine.File{identities["bob"]}
-		if err := sealed.Sinks(env)[0].Store(ctx, closed(t, sealed)); err != nil {
+		if err := custody.Put(ctx, sealed.Sinks(env)[0], closed(t, sealed)); err != nil {
 			t.Fatal(err)
 		}
 		have, err := cluster.Client().CoreV1().Secrets(keys.Secret.Namespace).Get(ctx, "sealed", metav1.GetOptions{})
@@ -208,7 +215,8 @@ func TestSecret(t *testing.T) {
 	})
 	t.Run("no namespace", func(t *testing.T) {
 		keys := custody.Keys{Secret: &custody.Secret{Namespace: "no-such-namespace", Name: "keys"}}
-		vaulttest.WantPermanent(t, keys.Sinks(env)[0].Prove(ctx), "cannot be written", "create the namespace")
+		_, err := keys.Sinks(env)[0].Reserve(ctx, 1000)
+		vaulttest.WantPermanent(t, err, "cannot be written", "create the namespace")
 	})
 	t.Run("somebody else's", func(t *testing.T) {
 		keys := custody.Keys{Secret: &custody.Secret{Namespace: keys.Secret.Namespace, Name: "keys", Key: "other"}}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -64,34 +65,52 @@ func (s fileSink) private(ctx context.Context, info fs.FileInfo) error {
 			engine.Permanent(fmt.Errorf("%s: holds keys of Vault and is open to others (mode %04o)", s, info.Mode().Perm())),
 			"chmod 600 "+s.path+", and consider whom the keys have reached")
 	}
-	return nil
+	return s.safeDir()
 }
 
-// Prove writes a file beside the one to come, makes it durable and removes it.
-func (s fileSink) Prove(context.Context) error {
+// Reserve writes size bytes of white space to a file beside the one to come and
+// makes them durable. Leftovers of this kind are removed.
+func (s fileSink) Reserve(ctx context.Context, size int) (Reservation, error) {
 	dir := filepath.Dir(s.path)
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return engine.WithHint(engine.Permanent(fmt.Errorf("%s: its directory %s does not exist", s, dir)), "mkdir -p -m 700 "+dir)
+		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: its directory %s does not exist", s, dir)), "mkdir -p -m 700 "+dir)
 	case err != nil:
-		return engine.Permanent(err)
+		return nil, engine.Permanent(err)
 	case !info.IsDir():
-		return engine.Permanent(fmt.Errorf("%s: %s is not a directory", s, dir))
+		return nil, engine.Permanent(fmt.Errorf("%s: %s is not a directory", s, dir))
 	}
 	if err := s.absent(); err != nil {
-		return err
+		return nil, err
 	}
-	temp, err := s.write([]byte("ztplan: a test whether keys can be kept here; may be deleted\n"))
-	if err == nil {
-		err = os.Remove(temp)
+	if err := s.safeDir(); err != nil && !s.sealed {
+		return nil, err
 	}
-	if err == nil {
-		err = syncDir(dir)
+	for _, left := range s.temporary(ctx) {
+		if left.Blank {
+			_ = left.Remove(ctx)
+		}
 	}
+	f, err := s.write(ctx, slices.Concat(bytes.Repeat([]byte{' '}, size-1), []byte{'\n'}))
 	if err != nil {
-		return engine.WithHint(engine.Permanent(fmt.Errorf("%s: cannot be written: %w", s, err)),
-			"give keys.file a place where this user may write")
+		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: cannot be written, with up to %d bytes: %w", s, size, err)),
+			"give keys.file a place with room where this user may write")
+	}
+	return &fileReservation{fileSink: s, f: f}, nil
+}
+
+// safeDir refuses a directory in which others could replace the key file.
+func (s fileSink) safeDir() error {
+	dir := filepath.Dir(s.path)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return engine.Permanent(err)
+	}
+	if who := others(info); who != "" {
+		return engine.WithHint(
+			engine.Permanent(fmt.Errorf("%s: %s may replace it: the directory %s has mode %04o", s, who, dir, info.Mode().Perm())),
+			"chmod go-w "+dir+", or keep the keys in a directory of your own")
 	}
 	return nil
 }
@@ -107,80 +126,88 @@ func (s fileSink) absent() error {
 	return engine.WithHint(engine.Permanent(err), "move the file away, or name another in keys.file")
 }
 
-// Store writes beside, then links to the name: it appears whole or not at all.
-func (s fileSink) Store(_ context.Context, a *Answer) error {
-	if err := s.absent(); err != nil {
+// A fileReservation is a file beside the sink that has the size of the keys, and
+// becomes the sink.
+type fileReservation struct {
+	fileSink
+	f       *os.File
+	touched bool // may hold a part of the keys
+	whole   bool // holds the keys, durably
+	named   bool // has a name that is not a temporary one
+}
+
+// Store writes into the reservation, then links it to the name: the file appears
+// whole or not at all.
+func (r *fileReservation) Store(ctx context.Context, a *Answer) error {
+	c, text := callsOf(ctx), a.Encode()
+	r.touched = true
+	if err := c.write(r.f, text); err != nil {
+		return fmt.Errorf("%s: %w", r.fileSink, err)
+	}
+	r.whole = true
+	if err := r.name(ctx, r.fileSink); err != nil {
 		return err
 	}
-	text := a.Encode()
-	temp, err := s.write(text)
+	back, err := os.ReadFile(r.path)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s, err)
-	}
-	// A link, unlike a rename, does not replace what appeared meanwhile. File
-	// systems without links rename.
-	if err = os.Link(temp, s.path); err == nil {
-		err = os.Remove(temp)
-	} else if !errors.Is(err, fs.ErrExist) {
-		err = os.Rename(temp, s.path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(s.path))
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-		return fmt.Errorf("%s: %w", s, err)
-	}
-	back, err := os.ReadFile(s.path)
-	if err != nil {
-		return fmt.Errorf("%s: reading back: %w", s, err)
+		return fmt.Errorf("%s: reading back: %w", r.fileSink, err)
 	}
 	if !bytes.Equal(back, text) {
-		return fmt.Errorf("%s: reading back: is not what was written", s)
+		return fmt.Errorf("%s: reading back: is not what was written", r.fileSink)
 	}
 	return nil
 }
 
-// write makes text durable in a new file beside s, readable by its owner only.
-func (s fileSink) write(text []byte) (temp string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".tmp-*")
-	if err != nil {
-		return "", err
-	}
-	err = f.Chmod(0o600)
+// name gives the file of the reservation the name of s. A link, unlike a rename,
+// does not replace what appeared meanwhile. File systems without links rename.
+func (r *fileReservation) name(ctx context.Context, s fileSink) error {
+	c, temp := callsOf(ctx), r.f.Name()
+	err := c.link(temp, s.path)
 	if err == nil {
-		_, err = f.Write(text)
+		_ = c.remove(temp) // the next look finds it
+	} else {
+		if taken := s.absent(); taken != nil {
+			return taken
+		}
+		err = c.rename(temp, s.path)
 	}
 	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
+		r.named = true
+		err = c.syncDir(filepath.Dir(s.path))
 	}
 	if err != nil {
-		_ = os.Remove(f.Name())
-		return "", err
+		return fmt.Errorf("%s: %w", s, err)
 	}
-	return f.Name(), nil
+	return nil
 }
 
-// Discard removes an emergency file after its content has reached its sinks.
-func (e Emergency) Discard() error {
-	s := e.fileSink
-	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// Release gives up a reservation that Store has not written to.
+func (r *fileReservation) Release(ctx context.Context) {
+	_ = r.f.Close()
+	if !r.touched {
+		_ = callsOf(ctx).remove(r.f.Name())
 	}
-	return syncDir(filepath.Dir(s.path))
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
+// write makes text durable in a new file beside s, readable by its owner only. The
+// caller closes it.
+func (s fileSink) write(ctx context.Context, text []byte) (*os.File, error) {
+	c := callsOf(ctx)
+	var f *os.File
+	err := c.do("open", func() (err error) {
+		f, err = os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".tmp-*")
 		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	err = d.Sync()
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
+	if err = c.write(f, text); err == nil {
+		err = c.syncDir(filepath.Dir(s.path))
 	}
-	return err
+	if err != nil {
+		_ = f.Close()
+		_ = c.remove(f.Name())
+		return nil, err
+	}
+	return f, nil
 }

@@ -65,8 +65,8 @@ func without(text []byte, token engine.Secret) ([]byte, error) {
 }
 
 // Forget writes beside the file and renames. What an earlier try left beside it
-// when it was cut off goes, too: it holds the same.
-func (s fileSink) Forget(_ context.Context, token engine.Secret) error {
+// when it was cut off goes, too, if it holds the same keys.
+func (s fileSink) Forget(ctx context.Context, token engine.Secret) error {
 	path, err := filepath.EvalSymlinks(s.path)
 	if err != nil {
 		return engine.Permanent(fmt.Errorf("%s: %w", s, err))
@@ -80,17 +80,7 @@ func (s fileSink) Forget(_ context.Context, token engine.Secret) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s, err)
 	}
-	temp, err := s.write(text)
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err == nil {
-		err = s.tidy()
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := s.replace(ctx, text); err != nil {
 		return fmt.Errorf("%s: %w", s, err)
 	}
 	back, err := os.ReadFile(path)
@@ -103,18 +93,29 @@ func (s fileSink) Forget(_ context.Context, token engine.Secret) error {
 	return nil
 }
 
-// tidy removes the temporary files of write that were left.
-func (s fileSink) tidy() error {
-	left, err := filepath.Glob(s.path + ".tmp-*")
+// replace makes text the content of the file, at once.
+func (s fileSink) replace(ctx context.Context, text []byte) error {
+	now, err := Decode(text)
 	if err != nil {
-		return nil // the name is no pattern
+		return err
 	}
-	for _, l := range left {
-		if err := os.Remove(l); err != nil {
-			return err
+	c := callsOf(ctx)
+	temp, err := s.write(ctx, text)
+	if err != nil {
+		return err
+	}
+	_ = temp.Close()
+	if err := c.rename(temp.Name(), s.path); err != nil {
+		return err
+	}
+	for _, left := range s.temporary(ctx) {
+		if left.Blank || left.Answer != nil && left.Answer.SameKeys(now) {
+			if err := left.Remove(ctx); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return c.syncDir(filepath.Dir(s.path))
 }
 
 // Forget updates the Secret, unless somebody else did since it was read.

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/ztplan/ztplan/engine"
@@ -61,6 +63,42 @@ func (l *Lock) RootTokenPGPKey() string {
 		return ""
 	}
 	return l.root.pgp.base64
+}
+
+// Bound is the most bytes that what is kept of n shares can take.
+func (l *Lock) Bound(n, threshold int) (int, error) {
+	// Vault's shares have 33 bytes, in hexadecimal, and its tokens up to 95
+	// characters (hashicorp/vault:vault/token_store.go), behind a namespace.
+	share, token := strings.Repeat("f", 256), strings.Repeat("x", 512)
+	a := NewAnswer(&api.InitResponse{Keys: slices.Repeat([]string{share}, n), RootToken: token}, n, threshold)
+	for _, c := range l.custodians {
+		part, err := c.bound(share)
+		if err != nil {
+			return 0, err
+		}
+		a.Sealed = append(a.Sealed, part)
+	}
+	if l.root != nil {
+		part, err := l.root.bound(token)
+		if err != nil {
+			return 0, err
+		}
+		a.SealedRootToken = &part
+	}
+	return len(a.Encode()), nil
+}
+
+// bound returns a part that is at least as long as one of text.
+func (r *reader) bound(text string) (out Part, err error) {
+	out = r.Part
+	if r.pgp == nil {
+		out.Text, err = r.age.seal(text)
+		return out, err
+	}
+	// The session key takes no more than the public key, the rest is text and
+	// packet headers (RFC 9580, 5.1 and 5.13).
+	out.Text = r.pgp.base64 + base64.StdEncoding.EncodeToString([]byte(text+strings.Repeat("x", 512)))
+	return out, nil
 }
 
 // Close returns what is to be kept of Vault's answer to an initialisation with n

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,9 +14,11 @@ import (
 )
 
 // A Pending is a note beside the sink that Vault is being asked for its keys. It
-// is there from before the question until the answer is stored. A note without
-// keys says that a run ended in between, and when; it holds no secret.
-type Pending struct{ file fileSink }
+// is there from before the question until the answer is stored, and locked for as
+// long as a process is at it, where the file system has locks. A note that is not
+// locked and without keys says that a run ended in between, and when; it holds no
+// secret.
+type Pending struct{ files []fileSink } // the first that can be written has it
 
 // A Note is what a Pending holds.
 type Note struct {
@@ -24,63 +27,131 @@ type Note struct {
 	Step  string    `json:"step"`
 	Vault string    `json:"vault"`
 	Began time.Time `json:"began"`
+	// Emergency are the files that get the keys if no sink can take them.
+	Emergency []string `json:"emergency,omitempty"`
 }
 
 // Pending returns the note of k, which lies where the emergency file would.
 func (k Keys) Pending(env *engine.Env) Pending {
-	s := k.Emergency(env).fileSink
+	var p Pending
 	cut := func(path string) string { return path[:len(path)-len(filepath.Ext(path))] + ".pending" }
-	s.name, s.path = cut(s.name), cut(s.path)
-	return Pending{s}
+	for _, s := range k.emergencies(env) {
+		s.name, s.path = cut(s.name), cut(s.path)
+		p.files = append(p.files, s)
+	}
+	return p
 }
 
-// String names the note in messages.
-func (p Pending) String() string { return p.file.String() }
+// ErrBusy is a note that another process holds.
+var ErrBusy = errors.New("a process of an earlier run is initialising Vault and storing its keys")
 
-// Begin writes the note durably, in the place of an older one.
-func (p Pending) Begin(env *engine.Env, vault string) error {
-	text, err := json.MarshalIndent(Note{
+// Begin writes the note durably, in the place of an older one, and locks it. The
+// lock ends when the file is closed, by every process that has inherited it. With
+// ErrBusy somebody else has it.
+func (p Pending) Begin(ctx context.Context, env *engine.Env, vault string) (*os.File, error) {
+	note := Note{
 		About: "ztplan has asked Vault to initialise itself, and has not stored the keys yet",
 		Plan:  env.Plan, Step: env.Step, Vault: vault, Began: env.Now().UTC().Truncate(time.Second),
-	}, "", "  ")
+	}
+	for _, s := range p.files {
+		note.Emergency = append(note.Emergency, s.path[:len(s.path)-len(".pending")]+".emergency")
+	}
+	text, err := json.MarshalIndent(note, "", "  ")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	temp, err := p.file.write(append(text, '\n'))
+	var errs []error
+	for _, s := range p.files {
+		f, err := s.begin(ctx, append(text, '\n'))
+		if err == nil || errors.Is(err, ErrBusy) {
+			return f, err
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", s, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (s fileSink) begin(ctx context.Context, text []byte) (*os.File, error) {
+	c := callsOf(ctx)
+	var f *os.File
+	err := c.do("open", func() (err error) { f, err = os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600); return })
 	if err != nil {
-		return fmt.Errorf("%s: %w", p, err)
+		return nil, err
 	}
-	if err = os.Rename(temp, p.file.path); err == nil {
-		err = syncDir(filepath.Dir(p.file.path))
+	if lockFile(f) || !s.is(f) {
+		err = ErrBusy
+	}
+	if err == nil {
+		err = c.write(f, text)
+	}
+	if err == nil {
+		err = c.syncDir(filepath.Dir(s.path))
 	}
 	if err != nil {
-		_ = os.Remove(temp)
-		return fmt.Errorf("%s: %w", p, err)
+		_ = f.Close()
+		return nil, err
 	}
-	return nil
+	return f, nil
+}
+
+// is reports whether f has the name of s: the note may have been removed between
+// its opening and its lock.
+func (s fileSink) is(f *os.File) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(s.path)
+	return err == nil && os.SameFile(a, b)
 }
 
 // End removes the note.
-func (p Pending) End() error {
-	if err := os.Remove(p.file.path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+func (p Pending) End(ctx context.Context) error {
+	c := callsOf(ctx)
+	var errs []error
+	for _, s := range p.files {
+		err := c.remove(s.path)
+		if err == nil {
+			err = c.syncDir(filepath.Dir(s.path))
 		}
-		return err
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
-	return syncDir(filepath.Dir(p.file.path))
+	return errors.Join(errs...)
 }
 
-// Read returns the note, nil if there is none. One that cannot be read still
-// says that somebody began.
-func (p Pending) Read() *Note {
-	text, err := os.ReadFile(p.file.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// Read returns the note, nil if there is none, and the name of its file. One that
+// cannot be read still says that somebody began. busy says that a process is at it.
+func (p Pending) Read() (n *Note, name string, busy bool) {
+	for _, s := range p.files {
+		f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		n = new(Note)
+		if err == nil {
+			_ = json.NewDecoder(f).Decode(n)
+			busy = lockFile(f)
+			_ = f.Close()
+		}
+		return n, s.String(), busy
 	}
-	var n Note
-	if err == nil {
-		_ = json.Unmarshal(text, &n)
+	return nil, "", false
+}
+
+// Await returns when no process holds the note any more.
+func (p Pending) Await(ctx context.Context) error {
+	tick := time.NewTicker(100 * time.Millisecond) // a lock of a file has no watch
+	defer tick.Stop()
+	for {
+		if _, _, busy := p.Read(); !busy {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	return &n
 }

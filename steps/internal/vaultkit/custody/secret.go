@@ -54,23 +54,27 @@ func (s secretSink) Load(ctx context.Context) (*Answer, error) {
 	return a, nil
 }
 
-// Prove asks the API server to create the Secret without doing it: that runs its
+// Reserve asks the API server to create the Secret without doing it: that runs its
 // access control, its admission and its quotas.
-func (s secretSink) Prove(ctx context.Context) error {
+func (s secretSink) Reserve(ctx context.Context, size int) (Reservation, error) {
 	api, err := s.secrets(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = api.Create(ctx, s.object([]byte("{}")), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err = api.Create(ctx, s.object(bytes.Repeat([]byte{' '}, size)), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if apierrors.IsNotFound(err) {
-		return engine.WithHint(engine.Permanent(fmt.Errorf("%s: cannot be written: %w", s, err)), "create the namespace in a step before this one")
+		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: cannot be written: %w", s, err)), "create the namespace in a step before this one")
 	}
 	if err != nil {
-		return fmt.Errorf("%s: cannot be written: %w", s, kubekit.Classify(err))
+		return nil, fmt.Errorf("%s: cannot be written: %w", s, kubekit.Classify(err))
 	}
-	return nil
+	return s, nil
 }
 
+// Release has nothing to give up: the API server keeps no room.
+func (s secretSink) Release(context.Context) {}
+
+// Store creates the Secret.
 func (s secretSink) Store(ctx context.Context, a *Answer) error {
 	api, err := s.secrets(ctx)
 	if err != nil {

@@ -50,12 +50,21 @@ func BenchmarkWindow(b *testing.B) {
 			}
 			sink := keys.Sinks(vaulttest.Env(b))[0]
 			var took []time.Duration
+			size, err := lock.Bound(5, 3)
+			if err != nil {
+				b.Fatal(err)
+			}
 			for b.Loop() {
+				room, err := sink.Reserve(b.Context(), size)
+				if err != nil {
+					b.Fatal(err)
+				}
 				began := time.Now()
 				a, err := lock.Close(said, 5, 3)
 				if err == nil {
-					err = sink.Store(b.Context(), a)
+					err = room.Store(b.Context(), a)
 				}
+				room.Release(b.Context())
 				took = append(took, time.Since(began))
 				if err != nil {
 					b.Fatal(err)
