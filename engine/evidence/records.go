@@ -49,10 +49,20 @@ type Rotation struct {
 	Certs     []Certificate `json:"certificates"` // [0] old, [1] new, others that were seen after
 	Hops      []Hop         `json:"hops"`
 	Endpoints []Endpoint    `json:"endpoints"`
-	Fault     Fault         `json:"fault,omitzero"` // absent if nothing was broken
-	Rules     []Rule        `json:"rules"`
-	Began     time.Time     `json:"began"`
-	Ended     time.Time     `json:"ended"`
+	// Looks are handshakes with one pod each, to see it by itself: no client's.
+	Looks []Endpoint `json:"looks,omitempty"`
+	// Coverage says how sure it is that no server was left behind. It is absent
+	// in evidence that was recorded before ztplan stated its doubt.
+	Coverage []Coverage `json:"coverage,omitempty"`
+	// Workers is how many servers were taken to be behind each replica, and
+	// WorkersFrom where that number comes from: plan, nodes (the processors of
+	// the replicas' nodes) or default.
+	Workers     int       `json:"workers,omitempty"`
+	WorkersFrom string    `json:"workersFrom,omitempty"`
+	Fault       Fault     `json:"fault,omitzero"` // absent if nothing was broken
+	Rules       []Rule    `json:"rules"`
+	Began       time.Time `json:"began"`
+	Ended       time.Time `json:"ended"`
 }
 
 // A Hop is one point that the renewed certificate passed; or the beginning of

@@ -131,6 +131,10 @@ func (v *verifier) rotations() Check {
 			samples += e.Attempts
 			v.endpoint(&c, at, r, e, proved)
 		}
+		for _, e := range r.Looks {
+			v.endpoint(&c, at, r, e, proved)
+		}
+		v.coverages(&c, at, r, proved)
 		v.hops(&c, at, r, proved)
 		v.fault(&c, at, r, proved)
 		v.inherited(&c, at, r, proved)

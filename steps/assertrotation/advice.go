@@ -15,7 +15,9 @@ const (
 	adviceNotPushed = "the Secret's certificate does not reach the gateway: look at the ApisixTls and at the log of the ingress controller; " +
 		"its versions 2.0.0-rc1 to rc5 never push a changed Secret (see apache/apisix-ingress-controller#2673)"
 	adviceLeftBehind = "some workers or replicas do not take the change: APISIX 3.14.0 to 3.17.0 can lose configuration events for good " +
-		"(see apache/apisix#13067), 3.18.0 does not; restarting the gateway's pods brings the certificate"
+		"(see apache/apisix#13067), 3.18.0 does not; the next update of the object (renew the certificate once more) or a restart of the gateway's pods brings it up to date"
+	adviceLate = "a worker or replica took the certificate over late: APISIX notices a lost event when its watch on etcd times out, after 50s by default " +
+		"(see apache/apisix#13067); shorten watch_timeout or upgrade; the next update of the object or a restart of the gateway's pods brings it sooner"
 	adviceDropped = "the gateway closes its clients' connections when it takes a certificate over: its workers must go on with those that they have, " +
 		"or be drained before they end"
 	adviceRestarted = "a gateway that is restarted ends the connections of its clients: allow that with maxLost, or leave it with probe.longLived: false"
@@ -82,6 +84,9 @@ func (r *rotation) advice() string {
 	if a := r.rec.advice(r.proof); a != "" {
 		return a
 	}
+	if r.rec.settled(r.target, r.proof.spec.Probe) && r.lag() > r.proof.spec.MaxSwitch.Std() {
+		return adviceLate
+	}
 	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
 		return adviceKey
 	}
@@ -97,7 +102,7 @@ func (r *record) advice(p *proof) string {
 			return h
 		}
 	}
-	left := r.stragglers(held, p.spec.Probe.ConsecutiveNew)
+	left := r.behind(held, p.spec.Probe)
 	if len(left) == 0 || r.failed() > 0 {
 		return ""
 	}

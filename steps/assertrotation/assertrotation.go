@@ -7,9 +7,17 @@
 // never waiting for earlier ones and never resuming a session. Once the wire
 // shows what the Secret holds, it asks for the renewal as `cmctl renew` does,
 // or waits for one, and watches Certificate, CertificateRequests and Secret.
-// It ends when every address has shown only the new certificate for a number
-// of handshakes in a row, when the issuance fails, or when the switch takes
-// too long.
+// It ends when every address shows only the new certificate and the doubt is
+// small enough, when the issuance fails, or when the switch takes too long.
+//
+// The doubt is the chance that one of the servers behind an address still shows
+// another certificate and was not met: a kernel gives each new connection to one
+// of a gateway's workers at random, and one worker may be left behind for good
+// (apache/apisix#13067). When the addresses have changed over, bursts of new
+// connections bring the doubt below probe.maxDoubt; each pod behind the Service
+// is looked at by itself where that is possible. Settling before the renewal
+// follows the same rule. How the doubt is computed, and why interruptions count,
+// is in [evidence.Doubt]; `ztplan verify` computes it again.
 //
 // The one thing that it writes is the Issuing condition in the Certificate's
 // status (trigger renew): that needs update on certificates/status, besides get,
@@ -65,9 +73,11 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 		Rotations: 1,
 		Settle:    engine.Duration(time.Minute),
 		MaxSwitch: engine.Duration(30 * time.Second),
+		MaxLate:   engine.Duration(time.Minute),
 		Probe: Probe{
 			Rate:           20,
 			ConsecutiveNew: 12,
+			MaxDoubt:       0.001,
 			HTTP:           "auto",
 			LongLived:      true,
 			Timeout:        engine.Duration(5 * time.Second),
@@ -135,6 +145,12 @@ type Spec struct {
 	// written until every address shows only the new certificate.
 	MaxSwitch engine.Duration `yaml:"maxSwitch" check:"min=1ms"`
 
+	// MaxLate is how long after that moment a server that is behind is waited for
+	// when maxSwitch is over. The proof has failed by then: this tells a server
+	// that is late from one that never takes the certificate. APISIX notices a
+	// lost event when its watch on etcd times out, by default after 50s.
+	MaxLate engine.Duration `yaml:"maxLate" check:"min=0s"`
+
 	// MaxFailures is how many probes may fail while a rotation is measured.
 	MaxFailures int `yaml:"maxFailures" check:"min=0"`
 
@@ -179,9 +195,23 @@ type Probe struct {
 	Rate int `yaml:"rate" check:"min=1,max=5000"`
 
 	// ConsecutiveNew is how many handshakes in a row must show the new
-	// certificate at each address. Workers and replicas of a gateway switch
-	// one after another; take at least three times their number.
+	// certificate at each address at least. maxDoubt usually asks for more of them.
 	ConsecutiveNew int `yaml:"consecutiveNew" check:"min=1"`
+
+	// Workers is how many processes of one replica accept connections, such as
+	// worker_processes of APISIX, or how many servers are behind an address that
+	// is not a Service's. Each must get new connections as often as the others.
+	// Default: the number of processors of the replicas' nodes, if those can be
+	// read, and at least 16.
+	Workers int `yaml:"workers" check:"min=0,max=100000"`
+
+	// MaxDoubt is the largest acceptable chance that one of these servers still
+	// shows another certificate and was not met. When the certificate has arrived,
+	// new connections are opened until the doubt is smaller, in all to workers ×
+	// replicas of the Service; where the replicas can be reached through the API
+	// server (create on pods/portforward), each is looked at by itself instead.
+	// With 16 servers 0.001 takes 118 handshakes in a row.
+	MaxDoubt float64 `yaml:"maxDoubt"`
 
 	// HTTP is the version to speak: "1.1", "2", or auto: every other connection
 	// offers both and takes what the server prefers, the others offer 1.1 alone.
@@ -248,6 +278,10 @@ type Outputs struct {
 	// Failures is how many of them failed.
 	Failures int `yaml:"failures"`
 
+	// Doubt is the largest chance, of all rotations, that a server which still
+	// shows another certificate was not met: 0.001 is 0.1 %.
+	Doubt float64 `yaml:"doubt"`
+
 	// SwitchMilliseconds is the longest time from the Secret being written
 	// until every address showed only the new certificate.
 	SwitchMilliseconds int `yaml:"switchMilliseconds"`
@@ -289,6 +323,13 @@ func (s *Spec) Validate(p *engine.Problems) {
 			Field:   "probe.rate",
 			Message: fmt.Sprintf("%d probes a second that may take %s each can mean %.0f open connections; the limit is %d", s.Probe.Rate, s.Probe.Timeout, open, mostOpen),
 			Hint:    "lower probe.timeout or probe.rate",
+		})
+	}
+	if d := s.Probe.MaxDoubt; !(d > 0 && d <= 0.5) {
+		p.AddProblem(engine.Problem{
+			Field:   "probe.maxDoubt",
+			Message: fmt.Sprintf("%g is not a probability above 0 and up to 0.5", d),
+			Hint:    "0.001 is one chance in a thousand",
 		})
 	}
 	if s.Probe.Status != 0 && s.Probe.Status < 100 {
@@ -334,7 +375,8 @@ func (s *Spec) Intent() []string {
 		lines = append(lines, s.During.intent()...)
 	}
 	return append(lines,
-		fmt.Sprintf("assert that the new certificate is on the wire within %s, at every address, %d times in a row", s.MaxSwitch, s.Probe.ConsecutiveNew),
+		fmt.Sprintf("assert that the new certificate is on the wire within %s at every address, and that a stale server would be seen with %s",
+			s.MaxSwitch, percent(1-s.Probe.MaxDoubt)),
 		failures,
 		"assert a new serial, a later notBefore, the key as the rotation policy says, a higher revision, and names, issuer and lifetime as planned",
 	)
@@ -358,7 +400,7 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: cluster.Dynamic()}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: cluster.Dynamic(), lookServers: s.lookServers(env, u)}
 	if s.During != nil && s.During.Keys != nil {
 		p.reopen = s.unseal(env)
 	}

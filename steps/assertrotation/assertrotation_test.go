@@ -60,6 +60,9 @@ func TestRotation(t *testing.T) {
 		if got.Attempts < 2*20 || got.Failures != 0 {
 			t.Errorf("%d probes, %d failed; want at least 40 and none", got.Attempts, got.Failures)
 		}
+		if got.Doubt == 0 || got.Doubt > 0.001 {
+			t.Errorf("the doubt is %g, want more than 0 and at most 0.001", got.Doubt)
+		}
 		if got.SwitchMilliseconds < 1500 || got.SwitchMilliseconds > 1600 {
 			t.Errorf("the switch took %d ms, want 1500 to 1600", got.SwitchMilliseconds)
 		}
@@ -69,7 +72,7 @@ func TestRotation(t *testing.T) {
 			OldKey: tlskit.KeyDigest(before), NewKey: tlskit.KeyDigest(after),
 			NotBefore: after.NotBefore.Format(time.RFC3339), NotAfter: after.NotAfter.Format(time.RFC3339),
 			Certificate: tlskit.EncodePEM(after), Revision: 2, Rotations: 1,
-			Attempts: got.Attempts, SwitchMilliseconds: got.SwitchMilliseconds, LongestGapMilliseconds: 50, Timeline: got.Timeline,
+			Attempts: got.Attempts, Doubt: got.Doubt, SwitchMilliseconds: got.SwitchMilliseconds, LongestGapMilliseconds: 50, Timeline: got.Timeline,
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("outputs: -want +got:\n%s", d)

@@ -79,7 +79,7 @@ func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
 		return conn.Close()
 	}
 	probe := func() error {
-		s, _ := p.probe(b.Context(), p.clients[0], 0, time.Now())
+		s, _ := p.probe(b.Context(), p.clients[0], target{0, p.endpoints[0]}, time.Now(), func() {})
 		if s.failure != nil {
 			return s.failure
 		}

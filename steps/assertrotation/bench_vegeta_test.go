@@ -42,7 +42,7 @@ func BenchmarkVegeta(b *testing.B) {
 	var probes, attack cost
 	for range turns {
 		probes.add(b, n, func() error {
-			if s, _ := p.probe(b.Context(), p.clients[0], 0, time.Now()); s.failure != nil {
+			if s, _ := p.probe(b.Context(), p.clients[0], target{0, p.endpoints[0]}, time.Now(), func() {}); s.failure != nil {
 				return s.failure
 			}
 			return nil

@@ -28,7 +28,11 @@ func (r *rotation) judge() []engine.Finding {
 	}
 	if r.target != nil {
 		chain = append(chain, r.issuance()...)
-		chain = append(chain, checkServed, checkSwitch)
+		chain = append(chain, checkServed)
+		if checkServed(r).Holds {
+			chain = append(chain, checkDoubt) // a stale server was not seen
+		}
+		chain = append(chain, checkSwitch)
 	}
 	if r.proof.spec.During != nil {
 		chain = append(chain, checkRestored)
@@ -259,17 +263,38 @@ func checkLifetime(r *rotation) engine.Finding {
 
 // checkServed: every address shows exactly the Secret's certificate.
 func checkServed(r *rotation) engine.Finding {
-	n := r.proof.spec.Probe.ConsecutiveNew
+	probe := r.proof.spec.Probe
 	held := r.after.secret.leaf()
 	f := engine.Finding{
 		Rule:  "every address serves the certificate of the Secret",
-		Holds: r.rec.settled(held, n),
+		Holds: len(r.rec.behind(held, probe)) == 0,
 		Have:  r.rec.onTheWire(), Want: tlskit.Serial(held),
-		Detail: fmt.Sprintf("%d handshakes in a row at %s", n, addresses(len(r.rec.series))),
+		Detail: fmt.Sprintf("at least %d handshakes in a row at %s", probe.ConsecutiveNew, addresses(len(r.rec.series))),
 	}
 	if !f.Holds {
-		f.Have, f.Detail = r.rec.counts(held, n), r.rec.whyNot(held, n)+"; hops: "+r.line.hops()
+		f.Have, f.Detail = r.rec.counts(held, probe), r.rec.whyNot(held, probe)+"; hops: "+r.line.hops()
 	}
+	return f
+}
+
+// checkDoubt: a server that was left behind would have been seen.
+func checkDoubt(r *rotation) engine.Finding {
+	limit := r.proof.spec.Probe.MaxDoubt
+	doubt, _ := r.rec.doubt()
+	f := engine.Finding{
+		Rule: fmt.Sprintf("a stale server would be seen with %s", percent(1-limit)),
+		Want: "a doubt of at most " + percent(limit), Have: percent(doubt),
+		Holds: r.rec.target == tlskit.Fingerprint(r.after.secret.leaf()) && len(r.rec.doubtful(limit)) == 0,
+	}
+	if f.Holds {
+		f.Detail = r.proof.certainty()
+		return f
+	}
+	var parts []string
+	for _, g := range r.rec.doubtful(limit) {
+		parts = append(parts, g.lacks(limit))
+	}
+	f.Detail = strings.Join(parts, "; ")
 	return f
 }
 
@@ -281,6 +306,9 @@ func checkSwitch(r *rotation) engine.Finding {
 		lag := r.lag().Round(time.Millisecond)
 		f.Have, f.Holds = lag.String(), lag <= limit.Std()
 		f.Detail = "from the Secret being written until no address shows the old certificate: " + r.lags()
+		if !f.Holds {
+			f.Detail += "; the last server was late, and did come by itself"
+		}
 		return f
 	}
 	written, _ := r.line.when(hopSecret)
@@ -294,7 +322,10 @@ func checkSwitch(r *rotation) engine.Finding {
 		f.Detail = fmt.Sprintf("first seen at %s after %s", where, max(at.Sub(written), 0).Round(time.Millisecond))
 	}
 	f.Detail += "; hops: " + r.line.hops()
-	if !r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew) {
+	if r.never && len(r.rec.behind(r.target, r.proof.spec.Probe)) > 0 {
+		f.Detail += fmt.Sprintf("; what is behind did not come by itself within %s either", r.proof.spec.MaxLate)
+	}
+	if !r.rec.settled(r.target, r.proof.spec.Probe) {
 		return f
 	}
 	f.Detail = "every address serves the new certificate, but the Certificate's revision or its condition Issuing was not updated"
@@ -336,7 +367,7 @@ func checkSeen(r *rotation) engine.Finding {
 	known := append([]*x509.Certificate{r.before.secret.leaf()}, r.written...)
 	counts := make([]int, len(known))
 	f := engine.Finding{Rule: "clients see only the old and the new certificate", Holds: true}
-	for _, s := range r.rec.series {
+	for _, s := range r.rec.all() {
 		for print, g := range s.seen {
 			i := slices.IndexFunc(known, g.cert.Equal)
 			if i < 0 {

@@ -28,11 +28,25 @@ func (r *rotation) evidence() evidence.Rotation {
 	}
 	var verified [][]*x509.Certificate
 	for _, s := range r.rec.series {
+		out.Endpoints = append(out.Endpoints, r.endpoint(s, index))
+	}
+	for _, g := range r.rec.groups {
+		if g.gone {
+			continue
+		}
+		if r.target != nil {
+			out.Coverage = append(out.Coverage, g.evidence(r.rec))
+		}
+		if s := r.rec.at(g.members[0]); g.look {
+			out.Looks = append(out.Looks, r.endpoint(s, index))
+		}
+	}
+	for _, s := range r.rec.all() {
 		for _, g := range s.seen {
 			verified = append(verified, g.verified)
 		}
-		out.Endpoints = append(out.Endpoints, r.endpoint(s, index))
 	}
+	out.Workers, out.WorkersFrom = p.servers.workers, p.servers.from
 	out.Trust = p.trust.Record(verified...)
 	out.Rules = r.rules(out)
 	return out
@@ -54,7 +68,7 @@ func (r *rotation) certificates() (list []evidence.Certificate, index map[string
 	index = make(map[string]int)
 	seen := make(map[string]*sighting)
 	var prints []string
-	for _, s := range r.rec.series {
+	for _, s := range r.rec.all() {
 		for print, g := range s.seen {
 			if seen[print] == nil {
 				prints = append(prints, print)
@@ -96,7 +110,7 @@ func (r *rotation) endpoint(s *series, index map[string]int) evidence.Endpoint {
 			e.Failures[one.class] += one.count
 		}
 	}
-	for _, one := range thin(s.trace.runs, mostRecorded) {
+	for _, one := range thin(s.trace.runs, mostRecorded, max(neverMerged, r.rec.longestRow())) {
 		sample := evidence.Sample{At: one.first.Seconds(), Seconds: one.mean().Seconds(), Cert: -1, Class: one.class}
 		if one.cert != "" {
 			sample.Cert = index[one.cert]
@@ -194,6 +208,8 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 		least = min(least, s.newest(r.target))
 	}
 	add("consecutiveNew", spec.Probe.ConsecutiveNew, least)
+	doubt, _ := r.rec.doubt()
+	add("maxDoubt", spec.Probe.MaxDoubt, doubt)
 	return list
 }
 

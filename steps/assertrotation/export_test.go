@@ -11,8 +11,9 @@ import (
 )
 
 // ProveAt is Prove with a cluster and endpoints of the test's choice.
-// reopen plays the unsealing of Vault, both the intermediates in it.
-func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, reopen func(context.Context) error, both func(context.Context) (Authorities, error), endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
+// reopen plays the unsealing of Vault, both the intermediates in it, behind the
+// Service of the gateway, if there is one.
+func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, reopen func(context.Context) error, both func(context.Context) (Authorities, error), behind func() Behind, endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
 	u, err := tlskit.ParseURL(s.URL)
 	if err != nil {
 		return Outputs{}, nil, err
@@ -22,7 +23,23 @@ func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Inte
 		return Outputs{}, nil, err
 	}
 	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, reopen: reopen, lookVault: both}
+	if behind != nil {
+		p.lookServers = func(context.Context) (servers, error) {
+			b, found := behind(), s.assumed()
+			found.count, found.replicas, found.sticky, found.problem, found.apart = b.Count, b.Pods, b.Sticky, b.Problem, false
+			return found, nil
+		}
+	}
 	return p.run(ctx)
+}
+
+// Behind is what a Service of the test's choice leads to; the pods are those that
+// can be looked at.
+type Behind struct {
+	Count   int
+	Pods    []tlskit.Endpoint
+	Sticky  bool
+	Problem string
 }
 
 // Authorities are the intermediates in a Vault of the test's choice.

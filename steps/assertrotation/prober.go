@@ -130,7 +130,7 @@ func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, w
 			start := p.now()
 			id := p.begin(start)
 			defer p.end(id)
-			s, ok := p.probe(ctx, client, endpoint, start)
+			s, ok := p.probe(ctx, client, target{endpoint, p.endpoints[endpoint]}, start, func() {})
 			if !ok {
 				return
 			}
@@ -144,12 +144,13 @@ func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, w
 	}
 }
 
-// probe makes one probe; it reports false if ctx ended it.
-func (p *prober) probe(ctx context.Context, client *tlskit.Client, endpoint int, start time.Time) (sample, bool) {
-	s := sample{endpoint: endpoint, start: start}
+// probe makes one probe and calls connected between handshake and request; it
+// reports false if ctx ended it.
+func (p *prober) probe(ctx context.Context, client *tlskit.Client, to target, start time.Time, connected func()) (sample, bool) {
+	s := sample{endpoint: to.index, start: start}
 	probing, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
-	err := p.measure(probing, client, &s)
+	err := p.measure(probing, client, to.endpoint, &s, connected)
 	s.total = p.now().Sub(s.start)
 	if err == nil {
 		return s, true
@@ -158,19 +159,20 @@ func (p *prober) probe(ctx context.Context, client *tlskit.Client, endpoint int,
 		return s, false
 	}
 	if !errors.As(err, &s.failure) {
-		s.failure = &tlskit.Failure{Class: tlskit.ClassDial, Endpoint: p.endpoints[endpoint].String(), Reason: err.Error()}
+		s.failure = &tlskit.Failure{Class: tlskit.ClassDial, Endpoint: to.endpoint.String(), Reason: err.Error()}
 	}
 	return s, true
 }
 
-func (p *prober) measure(ctx context.Context, client *tlskit.Client, s *sample) error {
-	conn, err := client.Connect(ctx, p.endpoints[s.endpoint])
+func (p *prober) measure(ctx context.Context, client *tlskit.Client, to tlskit.Endpoint, s *sample, connected func()) error {
+	conn, err := client.Connect(ctx, to)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	s.handshake, s.leaf, s.protocol = p.now().Sub(s.start), conn.Leaf(), conn.State.NegotiatedProtocol
 	s.chain, s.verified = conn.State.PeerCertificates, conn.Verified
+	connected()
 	return p.get(ctx, conn)
 }
 

@@ -46,6 +46,13 @@ type proof struct {
 	requests map[types.UID]*request
 	troubles troubles
 
+	lookServers func(context.Context) (servers, error) // what is behind the addresses; nil if nothing can be asked
+	servers     servers
+	found       chan foundServers
+	refreshing  bool
+	listed      time.Time // when the newest answer was asked for
+	waves       chan waved
+
 	rec    *record
 	issued time.Time      // when the present certificate was there at the latest
 	wg     sync.WaitGroup // of everything that run started
@@ -91,6 +98,17 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		now:       p.env.Now,
 		samples:   p.samples,
 	}
+	p.found, p.waves = make(chan foundServers), make(chan waved)
+	found := p.spec.assumed()
+	if p.lookServers != nil {
+		if found, err = p.lookServers(ctx); err != nil {
+			return Outputs{}, nil, err
+		}
+		if err := found.check(); err != nil {
+			return Outputs{}, nil, err
+		}
+	}
+	p.regroup(found)
 	p.wg.Go(func() { p.prober.run(ctx) })
 	p.mishaps = make(chan mishap)
 	p.news = make(chan news)
@@ -218,6 +236,8 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 			p.take(c)
 		case s := <-p.samples:
 			p.rec.add(s)
+		case w := <-p.waves:
+			p.waveEnded(w)
 		case <-p.answers:
 		case <-ticker.C:
 			p.env.Statusf("before the renewal: %s", p.unsettled(secretName))
@@ -229,12 +249,17 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 			finding.Detail = p.unsettled(secretName)
 			return finding, nil
 		}
-		if p.cert != nil && p.secret != nil && p.rec.settled(p.secret.leaf(), p.spec.Probe.ConsecutiveNew) {
+		if p.cert == nil || p.secret == nil {
+			continue
+		}
+		p.rec.aim(p.secret.leaf())
+		if p.rec.settled(p.secret.leaf(), p.spec.Probe) {
 			serial := tlskit.Serial(p.secret.leaf())
 			finding.Holds, finding.Have, finding.Want = true, serial, serial
-			finding.Detail = fmt.Sprintf("%d handshakes in a row at %s", p.spec.Probe.ConsecutiveNew, addresses(len(p.endpoints)))
+			finding.Detail = p.certainty()
 			return finding, nil
 		}
+		p.burst(ctx)
 	}
 }
 
@@ -250,7 +275,7 @@ func (p *proof) unsettled(secretName string) string {
 		}
 		return text
 	}
-	return p.rec.whyNot(p.secret.leaf(), p.spec.Probe.ConsecutiveNew)
+	return p.rec.whyNot(p.secret.leaf(), p.spec.Probe)
 }
 
 // rotate has the certificate renewed once and follows it to the wire. Whether
@@ -260,8 +285,9 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	r := newRotation(p, index)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
-	late, behind := stoppedTimer(), stoppedTimer()
+	late, never, behind := stoppedTimer(), stoppedTimer(), stoppedTimer()
 	defer late.Stop()
+	defer never.Stop()
 	defer behind.Stop()
 
 	var broken *fault
@@ -295,6 +321,9 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	}
 	p.env.Statusf("%s", r.view())
 	for !r.over() {
+		if !r.since.IsZero() && !r.listed() {
+			p.refresh(ctx)
+		}
 		target, last := r.target, r.line.last()
 		select {
 		case a := <-asked:
@@ -323,6 +352,12 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		case s := <-p.samples:
 			p.rec.add(s)
 			r.see(s)
+		case w := <-p.waves:
+			p.waveEnded(w)
+		case f := <-p.found:
+			if err := p.foundServers(f); err != nil {
+				return nil, err
+			}
 		case a := <-p.answers:
 			r.held.add(a, p.endpoints[a.endpoint].String(), r.line.at(a.start))
 		case <-ticker.C:
@@ -337,11 +372,15 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			}
 		case n := <-p.news:
 			if r.follow(n); n.done {
-				r.overdue = false
+				r.overdue, r.never = false, false
+				never.Stop()
 				late.Reset(p.spec.MaxSwitch.Std())
 			}
 		case <-late.C:
 			r.overdue = true
+			never.Reset(p.spec.MaxLate.Std() - p.spec.MaxSwitch.Std())
+		case <-never.C:
+			r.never = true
 		case <-behind.C:
 			r.behind = true
 		case <-ctx.Done():
@@ -351,10 +390,15 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			if target == nil && p.spec.During.last() {
 				p.wg.Go(func() { broken.run(ctx) })
 			}
-			r.overdue = false
+			p.rec.aim(r.target)
+			r.overdue, r.never = false, false
+			never.Stop()
 			late.Reset(p.spec.MaxSwitch.Std())
 		}
 		r.arrive()
+		if !r.suffering() {
+			p.burst(ctx)
+		}
 		if r.line.last() != last && !r.over() {
 			p.env.Statusf("%s", r.view())
 		}
@@ -449,6 +493,8 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	if h := r.rollover; h != nil && r.through {
 		out.Intermediate = tlskit.EncodePEM(h.authorities.Next()[0])
 	}
+	doubt, _ := r.rec.doubt()
+	out.Doubt = max(out.Doubt, doubt)
 	out.Revision = r.after.cert.Status.Revision
 	out.SwitchMilliseconds = max(out.SwitchMilliseconds, int(r.lag().Milliseconds()))
 }

@@ -18,7 +18,21 @@ type record struct {
 	attempts int
 	failures map[tlskit.Class]int
 	first    map[tlskit.Class]*tlskit.Failure // one example per class
-	series   []*series                        // per endpoint
+	series   []*series                        // per endpoint that clients use
+	looks    []*series                        // per pod that is looked at by itself
+	groups   []*group                         // of what the doubt counts together
+	target   string                           // fingerprint of the certificate that it counts for
+}
+
+// all returns the series of the addresses and of the pods.
+func (r *record) all() []*series { return slices.Concat(r.series, r.looks) }
+
+// at returns the series with an index: those of the addresses come first.
+func (r *record) at(i int) *series {
+	if i < len(r.series) {
+		return r.series[i]
+	}
+	return r.looks[i-len(r.series)]
 }
 
 // A series is what one address showed.
@@ -41,11 +55,12 @@ type series struct {
 	run     int
 	row     time.Time // when the first of them was seen
 
-	trace    *trace        // every probe
-	lastGood time.Time     // start of the newest successful probe
-	began    time.Time     // start of the first probe
-	gap      time.Duration // the longest time without a successful probe
-	gapFrom  time.Time     // and its beginning
+	trace    *trace          // every probe
+	lastGood time.Time       // start of the newest successful probe
+	began    time.Time       // start of the first probe
+	gap      time.Duration   // the longest time without a successful probe
+	gapFrom  time.Time       // and its beginning
+	refused  *tlskit.Failure // the newest, of a pod that is looked at by itself
 }
 
 // A sighting is a certificate on the wire.
@@ -65,9 +80,13 @@ func newRecord(endpoints []tlskit.Endpoint, limit time.Duration, now time.Time) 
 		series:   make([]*series, len(endpoints)),
 	}
 	for i, e := range endpoints {
-		r.series[i] = &series{name: e.String(), spoken: make(map[string]int), shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(limit)}
+		r.series[i] = newSeries(e.String(), limit)
 	}
 	return r
+}
+
+func newSeries(name string, limit time.Duration) *series {
+	return &series{name: name, spoken: make(map[string]int), shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(limit)}
 }
 
 // restart returns an empty record that goes on where this one ends: what each
@@ -80,12 +99,21 @@ func (r *record) restart(now time.Time) *record {
 		series:   make([]*series, len(r.series)),
 	}
 	for i, s := range r.series {
-		next.series[i] = &series{
-			name: s.name, spoken: make(map[string]int), shown: make(map[string]int), seen: make(map[string]*sighting), trace: newTrace(s.trace.limit),
-			current: s.current, run: s.run, since: s.since, row: s.row,
-			lastGood: s.lastGood, began: s.lastGood,
-		}
+		next.series[i] = s.restart()
+		next.series[i].lastGood, next.series[i].began = s.lastGood, s.lastGood
 	}
+	for _, s := range r.looks {
+		next.looks = append(next.looks, s.restart())
+	}
+	for _, g := range r.groups {
+		next.groups = append(next.groups, &group{name: g.name, members: g.members, servers: g.servers, look: g.look, gone: g.gone, waving: g.waving})
+	}
+	return next
+}
+
+func (s *series) restart() *series {
+	next := newSeries(s.name, s.trace.limit)
+	next.current, next.run, next.since, next.row = s.current, s.run, s.since, s.row
 	return next
 }
 
@@ -93,11 +121,14 @@ func (r *record) restart(now time.Time) *record {
 // slow probe with the old certificate interrupts a row of new ones: rightly,
 // because its client did see the old one.
 func (r *record) add(s sample) {
-	r.attempts++
-	one := r.series[s.endpoint]
+	one := r.at(s.endpoint)
 	one.attempts++
 	if one.began.IsZero() {
 		one.began = s.start
+	}
+	client := s.endpoint < len(r.series)
+	if client {
+		r.attempts++
 	}
 	probe := run{first: s.start.Sub(r.began), took: s.total, count: 1}
 	if s.leaf != nil {
@@ -105,12 +136,25 @@ func (r *record) add(s sample) {
 		print := one.show(s)
 		if s.failure == nil {
 			probe.cert, probe.took = print, s.handshake
+		} else {
+			probe.shown = print
 		}
 	}
 	if s.failure != nil {
 		probe.class = s.failure.Record()
 	}
 	one.trace.add(probe)
+	for _, g := range r.groups {
+		if slices.Contains(g.members, s.endpoint) {
+			g.add(r, probe)
+		}
+	}
+	if s.failure != nil && !client {
+		one.failures++
+		one.run = 0
+		one.refused = s.failure
+		return
+	}
 	if s.failure != nil {
 		r.failures[s.failure.Class]++
 		if r.first[s.failure.Class] == nil {
@@ -219,10 +263,15 @@ func (r *record) longestGap(now time.Time) (most time.Duration, from time.Time, 
 	return most, from, name
 }
 
+// print returns the fingerprint of what the newest handshake showed.
+func (s *series) print() string { return tlskit.Fingerprint(s.current) }
+
 // settled reports whether every address has shown cert, and nothing else, in
-// its newest n handshakes, all of them successful.
-func (r *record) settled(cert *x509.Certificate, n int) bool {
-	return cert != nil && len(r.stragglers(cert, n)) == 0
+// its newest n handshakes, all of them successful, and a server that does not
+// show it would have been seen but for the chance of limit.
+func (r *record) settled(cert *x509.Certificate, probe Probe) bool {
+	return cert != nil && r.target == tlskit.Fingerprint(cert) &&
+		len(r.stragglers(cert, probe.ConsecutiveNew)) == 0 && len(r.doubtful(probe.MaxDoubt)) == 0
 }
 
 // stragglers lists the addresses that have not shown cert n times in a row.
@@ -230,6 +279,12 @@ func (r *record) stragglers(cert *x509.Certificate, n int) []*series {
 	var list []*series
 	for _, s := range r.series {
 		if s.current == nil || !s.current.Equal(cert) || s.run < n {
+			list = append(list, s)
+		}
+	}
+	for _, g := range r.groups {
+		// What a pod shows alone; how often is a matter of the doubt.
+		if s := r.at(g.members[0]); g.look && !g.gone && s.attempts > 0 && (s.current == nil || !s.current.Equal(cert)) {
 			list = append(list, s)
 		}
 	}
@@ -252,6 +307,12 @@ func (r *record) firstSight(cert *x509.Certificate) (at time.Time, name string) 
 func (r *record) lastSwitch() (at time.Time, name string) {
 	for _, s := range r.series {
 		if s.since.After(at) {
+			at, name = s.since, s.name
+		}
+	}
+	for _, g := range r.groups {
+		// A pod that was looked at later than it changed over says nothing.
+		if s := r.at(g.members[0]); g.look && !g.gone && len(s.seen) > 1 && s.since.After(at) {
 			at, name = s.since, s.name
 		}
 	}

@@ -44,6 +44,7 @@ type rotation struct {
 	asking   bool          // the renewal has not been asked for yet
 	since    time.Time     // since when everything is as it should be; zero if it is not
 	overdue  bool          // the switch should be over
+	never    bool          // a server that is late would be here
 	behind   bool          // it should have caught up after the fault
 	fault    damage        // what was broken
 	progress               // of the intermediate
@@ -94,7 +95,7 @@ func (r *rotation) over() bool {
 	case r.end != "":
 	case !r.switched():
 		r.since = time.Time{}
-		if r.overdue && !(r.begun && r.pending()) || r.behind {
+		if r.never && !(r.begun && r.pending()) || r.behind {
 			r.end = endLate
 		}
 	case r.since.IsZero():
@@ -102,11 +103,18 @@ func (r *rotation) over() bool {
 		fallthrough
 	default:
 		changed, _ := r.rec.lastSwitch()
-		if oldest, ok := r.proof.prober.oldest(); (!ok || oldest.After(r.since)) && r.held.answeredSince(changed) {
+		if oldest, ok := r.proof.prober.oldest(); (!ok || oldest.After(r.since)) && r.held.answeredSince(changed) && r.listed() {
 			r.end = endComplete
 		}
 	}
 	return r.end != ""
+}
+
+// listed reports whether the pods behind the Service were listed since everything
+// is as it should be: one that came meanwhile may be behind.
+func (r *rotation) listed() bool {
+	p := r.proof
+	return p.lookServers == nil || !r.since.IsZero() && !p.listed.Before(r.since)
 }
 
 // switched reports whether the certificate has arrived and the intermediate has
@@ -118,7 +126,7 @@ func (r *rotation) switched() bool { return r.arrived() && !r.pending() }
 func (r *rotation) arrived() bool {
 	return r.target != nil && !r.asking && !r.suffering() && !r.after.cert.issuing() &&
 		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
-		r.rec.settled(r.target, r.proof.spec.Probe.ConsecutiveNew)
+		r.rec.settled(r.target, r.proof.spec.Probe)
 }
 
 // observe takes in what the watch told.
@@ -276,10 +284,14 @@ func (r *rotation) status() string {
 	}
 	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.attempts, r.rec.failed())
 	if r.target != nil {
-		n := r.proof.spec.Probe.ConsecutiveNew
-		left := len(r.rec.stragglers(r.target, n))
+		left := len(r.rec.stragglers(r.target, r.proof.spec.Probe.ConsecutiveNew))
 		fmt.Fprintf(&b, "; %d of %d addresses switched", len(r.rec.series)-left, len(r.rec.series))
-		if written, ok := r.line.when(hopSecret); ok {
+		if doubt, _ := r.rec.doubt(); doubt < 1 {
+			fmt.Fprintf(&b, ", a stale server would be seen with %s", percent(1-doubt))
+		}
+		if r.overdue {
+			fmt.Fprintf(&b, "; the switch is overdue: waiting whether the rest is late or never comes")
+		} else if written, ok := r.line.when(hopSecret); ok {
 			fmt.Fprintf(&b, ", %s left", remaining(r.proof.spec.MaxSwitch.Std(), written, now))
 		}
 	}
@@ -295,11 +307,24 @@ func (r *record) failureClasses() string {
 	return strings.Join(parts, ", ")
 }
 
-// counts renders what the addresses showed that have not shown cert n times in
-// a row.
-func (r *record) counts(cert *x509.Certificate, n int) string {
+// behind lists the addresses and pods that have not shown cert as often in a row
+// as they must, or that showed others since they showed it.
+func (r *record) behind(cert *x509.Certificate, probe Probe) []*series {
+	list := r.stragglers(cert, probe.ConsecutiveNew)
+	for _, g := range r.doubtful(probe.MaxDoubt) {
+		for _, i := range g.members {
+			if s := r.at(i); s.mixed(cert) && !slices.Contains(list, s) {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
+}
+
+// counts renders what the addresses showed that are behind.
+func (r *record) counts(cert *x509.Certificate, probe Probe) string {
 	var parts []string
-	for _, s := range r.stragglers(cert, n) {
+	for _, s := range r.behind(cert, probe) {
 		for _, g := range slices.SortedFunc(maps.Values(s.seen), func(a, b *sighting) int { return a.first.Compare(b.first) }) {
 			parts = append(parts, fmt.Sprintf("%d × %s", s.shown[tlskit.Fingerprint(g.cert)], tlskit.Serial(g.cert)))
 		}
@@ -310,12 +335,17 @@ func (r *record) counts(cert *x509.Certificate, n int) string {
 	return strings.Join(parts, ", ")
 }
 
-// whyNot says which addresses have not shown cert n times in a row, and what
-// they showed instead.
-func (r *record) whyNot(cert *x509.Certificate, n int) string {
+// whyNot says which addresses are behind and what they showed instead, or how
+// many handshakes the doubt still needs.
+func (r *record) whyNot(cert *x509.Certificate, probe Probe) string {
 	var parts []string
-	for _, s := range r.stragglers(cert, n) {
-		parts = append(parts, s.whyNot(cert, n))
+	for _, s := range r.behind(cert, probe) {
+		parts = append(parts, s.whyNot(cert, probe.ConsecutiveNew))
+	}
+	if len(parts) == 0 && r.target == tlskit.Fingerprint(cert) {
+		for _, g := range r.doubtful(probe.MaxDoubt) {
+			parts = append(parts, g.lacks(probe.MaxDoubt))
+		}
 	}
 	if len(parts) == 0 {
 		return "every address shows it"
@@ -343,6 +373,8 @@ func (s *series) whyNot(cert *x509.Certificate, n int) string {
 	switch {
 	case s.attempts == 0:
 		return s.name + " has not been probed yet"
+	case s.current == nil && s.refused != nil:
+		return fmt.Sprintf("%s: none of %d connections got a verified certificate: %s", s.name, s.attempts, s.refused.Reason)
 	case s.current == nil:
 		return fmt.Sprintf("%s: none of %d probes got a verified certificate", s.name, s.attempts)
 	case s.current.Equal(cert) && s.run == 0:

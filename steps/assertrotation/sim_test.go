@@ -70,6 +70,7 @@ type world struct {
 	vault    *part                                  // what is not there signs nothing
 	manager  *part                                  // what is not there does nothing
 	vaults   *intermediates                         // what trigger: intermediate works on
+	behind   func() assertrotation.Behind           // the Service; nil if there is none
 	ctx      context.Context
 	done     context.CancelFunc
 	wg       sync.WaitGroup
@@ -85,6 +86,7 @@ type replica struct {
 	missing atomic.Bool                  // 404
 	stale   atomic.Pointer[tlstest.Pair] // one of two workers shows this
 	turn    atomic.Int64
+	pick    func(*tlstest.Pair) *tlstest.Pair // the worker's certificate; nil for the server's
 }
 
 func newWorld(t *testing.T, replicas int) *world {
@@ -155,6 +157,9 @@ func newReplica(t *testing.T, pair *tlstest.Pair) *replica {
 	r.server.Hello = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if old := r.stale.Load(); old != nil && r.turn.Add(1)%2 == 0 {
 			return old.TLS, nil
+		}
+		if r.pick != nil {
+			return r.pick(r.server.Pair()).TLS, nil
 		}
 		return r.server.Pair().TLS, nil
 	}
@@ -374,7 +379,8 @@ func (w *world) newSpec() *assertrotation.Spec {
 	s.Certificate = assertrotation.Ref{Namespace: namespace, Name: "hello-cert"}
 	s.URL, s.Trust = "https://"+host, w.root.PEM()
 	s.MaxSwitch, s.Settle = engine.Duration(5*time.Second), engine.Duration(5*time.Second)
-	s.Probe.Rate, s.Probe.ConsecutiveNew, s.Probe.HTTP = 10, 6, "1.1" // cheaper than the defaults
+	s.MaxLate = engine.Duration(6 * time.Second)
+	s.Probe.Rate, s.Probe.ConsecutiveNew, s.Probe.HTTP, s.Probe.Workers = 10, 6, "1.1", 2 // cheaper than the defaults
 	return s
 }
 
@@ -393,7 +399,7 @@ func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, err
 	if w.vaults != nil {
 		both = w.vaults.look
 	}
-	out, findings, err := s.ProveAt(ctx, env, w.client, reopen, both, w.endpoints()...)
+	out, findings, err := s.ProveAt(ctx, env, w.client, reopen, both, w.behind, w.endpoints()...)
 	r.out, r.findings, r.took = out, findings, time.Since(began)
 	return r, err
 }

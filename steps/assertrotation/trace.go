@@ -35,6 +35,7 @@ type run struct {
 	took  time.Duration // what they took together
 	count int
 	cert  string // fingerprint of what was shown; "" if they failed
+	shown string // fingerprint of what was shown before a request failed
 	class string // of the failure
 }
 
@@ -46,7 +47,7 @@ func newTrace(limit time.Duration) *trace { return &trace{limit: limit, most: mo
 func (t *trace) add(r run) {
 	if len(t.runs) >= t.most {
 		t.close(r.first - t.limit)
-		older := thin(t.runs[:t.done], t.most/4)
+		older := thin(t.runs[:t.done], t.most/4, neverMerged)
 		t.runs = append(older, t.runs[t.done:]...)
 		t.done = len(older)
 		// When that was no use (probes that go differently in turns), memory
@@ -88,18 +89,18 @@ func (t *trace) longest(length time.Duration) time.Duration {
 
 // thin puts neighbours together so that about most runs are left: in each group
 // of neighbours one run for each certificate and each class of failure, in the
-// order in which they began. The newest ones stay as they are.
-func thin(runs []run, most int) []run {
-	if len(runs) <= most || len(runs) <= neverMerged {
+// order in which they began. The newest ones, as many as newest, stay as they are.
+func thin(runs []run, most, newest int) []run {
+	if len(runs) <= most || len(runs) <= newest {
 		return slices.Clone(runs)
 	}
-	head, tail := runs[:len(runs)-neverMerged], runs[len(runs)-neverMerged:]
+	head, tail := runs[:len(runs)-newest], runs[len(runs)-newest:]
 	width := (len(head) + most - 1) / most
-	out := make([]run, 0, most+neverMerged)
+	out := make([]run, 0, most+newest)
 	for group := range slices.Chunk(head, max(width, 1)) {
 		begin := len(out)
 		for _, r := range group {
-			i := slices.IndexFunc(out[begin:], func(o run) bool { return o.cert == r.cert && o.class == r.class })
+			i := slices.IndexFunc(out[begin:], func(o run) bool { return o.cert == r.cert && o.class == r.class && o.shown == r.shown })
 			if i < 0 {
 				out = append(out, r)
 				continue

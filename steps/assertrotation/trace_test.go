@@ -36,7 +36,7 @@ func TestTraceIsBounded(t *testing.T) {
 	}
 	tr.close(math.MaxInt64)
 	counts := make(map[string]int)
-	for _, list := range [][]run{tr.runs, thin(tr.runs, 300)} {
+	for _, list := range [][]run{tr.runs, thin(tr.runs, 300, neverMerged)} {
 		clear(counts)
 		for i, r := range list {
 			counts[r.cert+r.class] += r.count

@@ -32,7 +32,7 @@ func (c *Cluster) DialPod(ctx context.Context, namespace, pod string, port int) 
 // behind it, a ready one if there is any. A pod that runs and is not ready, as
 // a sealed Vault, is reached too. The other rules are those of DialPod.
 func (c *Cluster) DialService(ctx context.Context, namespace, service string, port int) (net.Conn, error) {
-	backends, err := c.backends(ctx, namespace, service, port)
+	_, backends, err := c.behind(ctx, namespace, service, port)
 	if err != nil {
 		return nil, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
 	}
@@ -53,13 +53,14 @@ func (c *Cluster) DialService(ctx context.Context, namespace, service string, po
 // backend is one pod and port behind a Service's port.
 type backend struct {
 	pod   podKey
+	node  string
 	port  int
 	ready bool
 }
 
-// backends lists what is behind a Service's port, the ready ones first. It
+// behind lists what is behind a Service's port, the ready ones first. It
 // asks for the Service and its EndpointSlices at once: one round trip.
-func (c *Cluster) backends(ctx context.Context, namespace, service string, port int) ([]backend, error) {
+func (c *Cluster) behind(ctx context.Context, namespace, service string, port int) (*corev1.Service, []backend, error) {
 	var (
 		svc              *corev1.Service
 		sliced           *discoveryv1.EndpointSliceList
@@ -76,14 +77,14 @@ func (c *Cluster) backends(ctx context.Context, namespace, service string, port 
 	})
 	wg.Wait()
 	if apierrors.IsNotFound(svcErr) {
-		return nil, engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs")
+		return nil, nil, engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs")
 	}
 	if err := cmp.Or(svcErr, sliceErr); err != nil {
-		return nil, Classify(err)
+		return nil, nil, Classify(err)
 	}
 	sp, err := servicePort(svc, port)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	found := fromSlices(sliced.Items, namespace, sp)
 	var seen []string
@@ -94,15 +95,15 @@ func (c *Cluster) backends(ctx context.Context, namespace, service string, port 
 			LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String(),
 		})
 		if err != nil {
-			return nil, Classify(err)
+			return nil, nil, Classify(err)
 		}
 		found, seen = fromPods(pods.Items, sp)
 	}
 	if len(found) == 0 {
 		if len(seen) == 0 {
-			return nil, errors.New("there is no pod behind it")
+			return nil, nil, errors.New("there is no pod behind it")
 		}
-		return nil, fmt.Errorf("no pod behind it is running: %s", strings.Join(seen, "; "))
+		return nil, nil, fmt.Errorf("no pod behind it is running: %s", strings.Join(seen, "; "))
 	}
 	slices.SortStableFunc(found, func(a, b backend) int {
 		switch {
@@ -113,7 +114,7 @@ func (c *Cluster) backends(ctx context.Context, namespace, service string, port 
 		}
 		return 1
 	})
-	return found, nil
+	return svc, found, nil
 }
 
 func servicePort(svc *corev1.Service, port int) (corev1.ServicePort, error) {
@@ -146,6 +147,7 @@ func fromSlices(list []discoveryv1.EndpointSlice, namespace string, sp corev1.Se
 			}
 			found = append(found, backend{
 				pod:   podKey{namespace, e.TargetRef.Name, string(e.TargetRef.UID)},
+				node:  deref(e.NodeName),
 				port:  port,
 				ready: e.Conditions.Ready == nil || *e.Conditions.Ready,
 			})
@@ -155,6 +157,13 @@ func fromSlices(list []discoveryv1.EndpointSlice, namespace string, sp corev1.Se
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
 
 // fromPods lists the running pods, and says of the others what they are.
 func fromPods(pods []corev1.Pod, sp corev1.ServicePort) (found []backend, others []string) {
@@ -170,6 +179,7 @@ func fromPods(pods []corev1.Pod, sp corev1.ServicePort) (found []backend, others
 		}
 		found = append(found, backend{
 			pod:   podKey{p.Namespace, p.Name, string(p.UID)},
+			node:  p.Spec.NodeName,
 			port:  port,
 			ready: podReady(&p),
 		})

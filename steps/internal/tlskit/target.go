@@ -1,6 +1,7 @@
 package tlskit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -105,10 +106,7 @@ func (t Target) Where() string {
 // Resolve returns the endpoints to dial for u: with endpoints all each of them
 // counts, else the first that can be reached.
 func (t Target) Resolve(ctx context.Context, env *engine.Env, u *url.URL) ([]Endpoint, error) {
-	port := u.Port()
-	if port == "" {
-		port = "443"
-	}
+	port := portOf(u)
 	switch {
 	case t.Address != "":
 		return []Endpoint{Address(t.Address)}, nil
@@ -129,11 +127,29 @@ func (t Target) Resolve(ctx context.Context, env *engine.Env, u *url.URL) ([]End
 	}
 }
 
-func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string, all bool) ([]Endpoint, error) {
-	port := s.Port
-	if port == 0 {
-		port, _ = strconv.Atoi(urlPort) // a URL's port is a number
+// Replicas lists the ready pods behind the Service that is dialled for u; there
+// must be one.
+func (t Target) Replicas(ctx context.Context, env *engine.Env, u *url.URL) (kubekit.Replicas, error) {
+	cluster, err := kubekit.Connect(ctx, env)
+	if err != nil {
+		return kubekit.Replicas{}, err
 	}
+	return cluster.Replicas(ctx, t.Service.Namespace, t.Service.Name, t.Service.port(portOf(u)))
+}
+
+func portOf(u *url.URL) string { return cmp.Or(u.Port(), "443") }
+
+// port returns the Service's port: that of the URL unless it is given.
+func (s *Service) port(ofURL string) int {
+	if s.Port != 0 {
+		return s.Port
+	}
+	port, _ := strconv.Atoi(ofURL) // a URL's port is a number
+	return port
+}
+
+func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string, all bool) ([]Endpoint, error) {
+	port := s.port(urlPort)
 	cluster, err := kubekit.Connect(ctx, env)
 	if err != nil {
 		return nil, err
