@@ -37,6 +37,7 @@ cmd/ztplan/attest        engine/evidence github.com/secure-systems-lab/go-secure
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
+cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint          engine engine/plan steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2
 `

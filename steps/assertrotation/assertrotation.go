@@ -24,6 +24,11 @@
 // list and watch on certificates, certificaterequests and the Secret.
 // Deleting the Secret would re-issue too, and would be an outage.
 //
+// With list on apisixtlses in all namespaces it also sees whether another
+// ApisixTls names the host of the URL with another Secret, and names it: then a
+// restart of the gateway may change what the host shows, and the proof does not
+// hold. Without that permission, or without the kind, this is not looked at.
+//
 // It refuses to begin when the wire does not show the Secret's certificate:
 // then a rotation would prove nothing. It does not take the word of
 // conditions: Ready and Accepted are written before a gateway has taken a

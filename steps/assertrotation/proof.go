@@ -122,11 +122,11 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	var out Outputs
 	finding, err := p.settle(ctx, secretName)
 	findings := []engine.Finding{finding}
-	switch {
-	case err != nil:
+	if err != nil {
 		return out, findings, err
-	case !finding.Holds:
-		return out, findings, verdict(findings, p.settleAdvice())
+	}
+	if findings, err = p.conclude(ctx, secretName, findings, p.settleAdvice); !allHold(findings) {
+		return out, findings, err
 	}
 	for i := range p.spec.Rotations {
 		r, err := p.rotate(ctx, i)
@@ -148,11 +148,13 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		}
 		findings = append(findings, judged...)
 		if !allHold(judged) {
-			return out, findings, verdict(findings, r.advice())
+			findings, err = p.conclude(ctx, secretName, findings, r.advice)
+			return out, findings, err
 		}
 		out.Rotations++
 	}
-	return out, findings, nil
+	findings, err = p.conclude(ctx, secretName, findings, nil) // an ApisixTls may have come since
+	return out, findings, err
 }
 
 // clients are those that probes take turns with: a server that speaks both

@@ -39,6 +39,7 @@ var (
 	certificates = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
 	requests     = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificaterequests"}
 	secrets      = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	tlsResource  = schema.GroupVersionResource{Group: "apisix.apache.org", Version: "v2", Resource: "apisixtlses"}
 	podResource  = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 )
 
@@ -100,6 +101,7 @@ func newWorld(t *testing.T, replicas int) *world {
 	scheme := runtime.NewScheme()
 	w.client = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme, map[schema.GroupVersionResource]string{
 		certificates: "CertificateList", requests: "CertificateRequestList", secrets: "SecretList", podResource: "PodList",
+		tlsResource: "ApisixTlsList",
 	}, w.certificate(), w.secret(), w.request(1, "True", "Issued", "Certificate fetched from issuer successfully"))
 	w.client.PrependReactor("update", "certificates", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		update := action.(clienttesting.UpdateAction)

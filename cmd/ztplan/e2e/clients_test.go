@@ -59,6 +59,8 @@ var resources = map[string]schema.GroupVersionResource{
 	"Secret":                   {Version: "v1", Resource: "secrets"},
 	"Service":                  {Version: "v1", Resource: "services"},
 	"ServiceAccount":           {Version: "v1", Resource: "serviceaccounts"},
+
+	"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
 }
 
 // object splits "Kind/namespace/name" or "Kind/name".

@@ -79,8 +79,10 @@ func (w *world) gatewayBugs(t *testing.T) {
 // flow style.
 func (w *world) prove(more string) *outcome {
 	w.t.Helper()
-	if !strings.Contains(more, "maxSwitch") {
-		more += "maxSwitch: 3s, "
+	for name, value := range map[string]string{"maxSwitch": "3s", "settle": "20s"} {
+		if !strings.Contains(more, name+":") {
+			more += name + ": " + value + ", "
+		}
 	}
 	w.writeProof("proof.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
 kind: Plan
@@ -93,7 +95,7 @@ steps:
       certificate: {namespace: ingress-apisix, name: hello-cert},
       url: "https://hello.example.local",
       service: {namespace: ingress-apisix, name: apisix-gateway, port: 443},
-      trustFile: ca.pem, settle: 20s}
+      trustFile: ca.pem}
 `, more))
 	return w.do(nil, "run", "proof/proof.yaml")
 }

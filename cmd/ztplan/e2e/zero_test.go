@@ -151,8 +151,9 @@ func (got traffic) report(t *testing.T, name string, o *outcome) {
 
 // TestOneLab takes one lab through its life. Looking at it, empty, half-built,
 // finished and drifted, asks for nothing that could change anything, and a
-// second run neither; then its gateway shows known bugs, its parts are
-// restarted, its root token is gone, it drifts, and its intermediate changes.
+// second run neither; then its gateway shows known bugs, a second certificate is
+// given to its host, its parts are restarted, its root token is gone, it drifts,
+// and its intermediate changes.
 func TestOneLab(t *testing.T) {
 	w := newWorld(t)
 	w.sub(t, "empty", func(t *testing.T) {
@@ -190,6 +191,7 @@ func TestOneLab(t *testing.T) {
 		got.report(t, "second run", o)
 	})
 	w.sub(t, "gateway-bugs", func(t *testing.T) { w.gatewayBugs(t) })
+	w.sub(t, "host-conflict", func(t *testing.T) { w.hostConflict(t) })
 	w.sub(t, "restarts", func(t *testing.T) { w.restarts(t) })
 	w.sub(t, "drifted", func(t *testing.T) {
 		w.erase("pki_int/roles/example-dot-local")

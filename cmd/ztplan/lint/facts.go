@@ -3,6 +3,7 @@ package lint
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -48,6 +49,7 @@ type chart struct {
 // An object is one manifest.
 type object struct {
 	step   *plan.Step
+	field  string // the input of the step that holds it, "manifests[0]"
 	kind   string
 	name   string
 	space  string
@@ -113,19 +115,19 @@ func merge(into, from map[string]any) {
 // of the plan that validating has already found.
 func objectsOf(s *plan.Step, spec *applymanifest.Spec) []object {
 	var out []object
-	add := func(v any) {
+	add := func(field string, v any) {
 		m, ok := v.(map[string]any)
 		if !ok {
 			return
 		}
 		meta, _ := m["metadata"].(map[string]any)
-		o := object{step: s, fields: m}
+		o := object{step: s, field: field, fields: m}
 		o.kind, _ = m["kind"].(string)
 		o.name, _ = meta["name"].(string)
 		o.space, _ = meta["namespace"].(string)
 		out = append(out, o)
 	}
-	for _, file := range spec.Files {
+	for i, file := range spec.Files {
 		b, err := os.ReadFile(file.Path)
 		if err != nil {
 			continue
@@ -135,16 +137,16 @@ func objectsOf(s *plan.Step, spec *applymanifest.Spec) []object {
 			if err := d.Decode(&v); errors.Is(err, io.EOF) || err != nil {
 				break
 			}
-			add(v)
+			add(fmt.Sprintf("files[%d]", i), v)
 		}
 	}
 	switch v := spec.Manifests.(type) {
 	case []any:
-		for _, e := range v {
-			add(e)
+		for i, e := range v {
+			add(fmt.Sprintf("manifests[%d]", i), e)
 		}
 	default:
-		add(v)
+		add("manifests", v)
 	}
 	return out
 }

@@ -44,7 +44,8 @@ func Check(p *plan.Plan) []Finding {
 	for _, rule := range []func(*facts) []Finding{
 		knownBadGateway, eventLoss, knownBadCertManager, tokenPermission,
 		certificateTimes, rotationPolicy, lifetimeOrder, issuerMatches,
-		audience, unboundedDate, adminKey, plainKeys, rootToken, logins, proofs,
+		audience, unboundedDate, adminKey, oneCertificatePerHost, plainKeys,
+		rootToken, logins, proofs,
 	} {
 		out = append(out, rule(f)...)
 	}

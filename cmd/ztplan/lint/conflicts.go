@@ -1,0 +1,45 @@
+package lint
+
+import "strings"
+
+// oneCertificatePerHost: two ApisixTls objects of one ingress class that name the
+// same host with different Secrets are both Accepted, and APISIX serves the one
+// that it inserted first, until it restarts.
+//
+// Only equal names conflict: an exact name wins over a wildcard, and of two
+// wildcards the longer one (APISIX's radixtree_sni router). Names are compared as
+// that router does, in lower case and without a dot at the end. Objects of
+// different classes are served by different gateways.
+func oneCertificatePerHost(f *facts) []Finding {
+	type claim struct {
+		object
+		secret string
+	}
+	var out []Finding
+	first := map[string]claim{} // by class and host
+	for _, o := range f.objects {
+		if o.kind != "ApisixTls" || !strings.HasPrefix(o.text("apiVersion"), "apisix.apache.org/") {
+			continue
+		}
+		mine := claim{o, o.text("spec", "secret", "namespace") + "/" + o.text("spec", "secret", "name")}
+		hosts, _ := dig(o.fields, "spec", "hosts").([]any)
+		for _, h := range hosts {
+			host, _ := h.(string)
+			host = strings.TrimSuffix(strings.ToLower(host), ".")
+			key := o.text("spec", "ingressClassName") + " " + host
+			other, claimed := first[key]
+			switch {
+			case host == "":
+			case !claimed:
+				first[key] = mine
+			case other.secret != mine.secret && (other.space != o.space || other.name != o.name):
+				out = append(out, at(o.step, o.field, Error, "host-conflict",
+					"let one ApisixTls name the host, or give both the same Secret; an exact name beside a wildcard is no conflict, the exact one wins",
+					"both are Accepted when the controller's webhook is off or does not answer; APISIX then serves the one that it inserted first, and after a restart the one with the lowest key",
+					"ApisixTls %s/%s (secret %s) and %s/%s (secret %s, step %s, %s) name the same host %s",
+					o.space, o.name, mine.secret, other.space, other.name, other.secret, other.step.ID, other.step.PositionOf(other.field), host))
+			}
+		}
+	}
+	return out
+}
