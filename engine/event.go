@@ -15,9 +15,10 @@ type Event struct {
 
 	Time   time.Time `json:"time"`
 	Action Action    `json:"action"`
-	Plan   string    `json:"plan,omitempty"` // the plan's metadata.name
-	Step   string    `json:"step,omitempty"` // the step's id
-	Kind   string    `json:"kind,omitempty"` // the step's kind
+	Plan   string    `json:"plan,omitempty"`  // the plan's metadata.name
+	Step   string    `json:"step,omitempty"`  // the step's id
+	Kind   string    `json:"kind,omitempty"`  // the step's kind
+	Proof  bool      `json:"proof,omitempty"` // on plan: the step is a proof
 
 	Attempt int    `json:"attempt,omitempty"` // round of writing or proving, from 1
 	Path    string `json:"path,omitempty"`    // the edit's path, or the finding's rule
@@ -84,6 +85,11 @@ const (
 
 // A Summary closes a run.
 type Summary struct {
+	// Result says how the run ended, and Proofs how many proofs the plan has:
+	// those that are not counted by Proved were skipped, failed, or not run.
+	Result Result `json:"result,omitempty"`
+	Proofs int    `json:"proofs,omitempty"`
+
 	Unchanged int `json:"unchanged"`
 	Changed   int `json:"changed"`
 	Proved    int `json:"proved"`

@@ -75,6 +75,23 @@ func Share[T any](ctx context.Context, s *Session, key string, open func(context
 	return v, nil
 }
 
+// Opened returns the session's value for key if somebody has opened it already.
+func Opened[T any](s *Session, key string) (value T, ok bool) {
+	s.mu.Lock()
+	e := s.entries[key]
+	s.mu.Unlock()
+	if e == nil {
+		return value, false
+	}
+	select {
+	case <-e.done:
+		value, ok = e.value.(T)
+		return value, ok
+	default:
+		return value, false
+	}
+}
+
 // Close closes what was opened, last first, and returns all errors joined.
 func (s *Session) Close() error {
 	s.mu.Lock()

@@ -91,7 +91,7 @@ again.`,
 	f.BoolVar(&a.noColor, "no-color", false, "no colour and no live view (also NO_COLOR)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show details: edits as they are applied, requests, transcripts")
 	root.AddCommand(
-		a.runCommand(), a.statusCommand(), a.verifyCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
+		a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
 		a.explainCommand(), a.schemaCommand(), a.labCommand(), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -33,7 +33,8 @@ plans
 cmd/ztplan/ui            engine engine/diff
 cmd/ztplan/ztlab
 cmd/ztplan/report        engine engine/evidence
-cmd/ztplan/attest        engine/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
+cmd/ztplan/attest        engine engine/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
+cmd/ztplan/checkout      engine/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy

@@ -17,7 +17,6 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
-	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/plan"
@@ -38,6 +37,9 @@ type reporting struct {
 	out       io.Writer
 	env       engine.Env // of the run
 	collector *evidence.Collector
+
+	about      evidence.Subject // as far as it is known before the run
+	namespaces []string         // of the plan's releases
 }
 
 // A signingKey returns the key to sign with once the run is over.
@@ -66,10 +68,11 @@ func (a *app) newReporting(p *plan.Plan, mode run.Mode) (*reporting, error) {
 }
 
 // begin says what the run is about.
-func (r *reporting) begin(p *plan.Plan, mode run.Mode, env engine.Env, lab *ztlab.Status) error {
+func (a *app) begin(ctx context.Context, r *reporting, p *plan.Plan, mode run.Mode, env engine.Env) error {
 	if r == nil {
 		return nil
 	}
+	lab := a.met
 	r.env = env
 	r.env.Warnf = func(format string, args ...any) { fmt.Fprintf(r.out, "ztplan: warning: "+format+"\n", args...) }
 	about, err := planEvidence(p)
@@ -85,6 +88,7 @@ func (r *reporting) begin(p *plan.Plan, mode run.Mode, env engine.Env, lab *ztla
 		how.Versions = lab.Versions
 	}
 	r.collector = evidence.NewCollector(about, how)
+	r.about, r.namespaces = a.aboutRun(ctx, p, env.Mirrors), releaseNamespaces(p)
 	return nil
 }
 
@@ -102,17 +106,18 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if r == nil || res == nil {
 		return nil
 	}
+	r.collector.About(r.subject(ctx, res))
 	d, err := r.collector.Document(res.Interrupted)
 	if err != nil {
 		return err
 	}
-	data, err := report.Write(r.dir, d)
-	if err != nil {
-		return fmt.Errorf("--report: %w", err)
-	}
 	// The statement of an earlier run must not lie beside this evidence.
 	statement := filepath.Join(r.dir, attest.FileName)
 	if err := os.Remove(statement); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--report: %w", err)
+	}
+	data, err := report.Write(r.dir, d)
+	if err != nil {
 		return fmt.Errorf("--report: %w", err)
 	}
 	var errs []error

@@ -33,9 +33,18 @@ first write and frees itself within 30 s when its run is killed. What a run did
 is in its journal, below $XDG_STATE_HOME/ztplan/runs, with --lab in the lab's
 directory.
 
-Exit status: 0 converged and proved, 1 a step failed, 2 (with --dry-run) there
-are differences, 3 the plan is invalid and nothing was contacted, 130
-interrupted.`,
+The last line says the result: "proved" if every proof of the plan held;
+"converged, 2 proofs skipped" or "converged, no proofs in the plan" if nothing
+failed and not everything was proved; "failed"; "interrupted". A dry run proves
+nothing: its result is "differs (dry run)", or that nothing differs and how many
+proofs were "not run (dry run)".
+
+Exit status: 0 converged, and every proof that ran held, which with --skip, --only
+or when need not be all of them; with --dry-run, nothing differs. 1 a step failed.
+2 with --dry-run, there are differences. 3 the plan or the selection is invalid
+and nothing was contacted. 130 interrupted.
+
+To demand a proof, use ztplan verify --require-proved.`,
 		Args: onePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			mode := run.Apply
@@ -96,7 +105,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 			err = cerr
 		}
 	}()
-	if err := rep.begin(p, mode, *env, a.met); err != nil {
+	if err := a.begin(ctx, rep, p, mode, *env); err != nil {
 		return err
 	}
 	opts := run.Options{

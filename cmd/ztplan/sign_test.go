@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -66,22 +65,21 @@ func TestSignWithVault(t *testing.T) {
 	if err := os.WriteFile(plan, []byte(signPlan), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ztplan := func(code int, want string, args ...string) {
+	expect := func(code int, want string, args ...string) {
 		t.Helper()
-		var out bytes.Buffer
-		if got := execute(args, strings.NewReader(""), &out, &out); got != code || !strings.Contains(out.String(), want) {
-			t.Fatalf("ztplan %s: exit status %d, want %d with %q\n%s", strings.Join(args, " "), got, code, want, out.String())
+		if got, out := ztplan(args...); got != code || !strings.Contains(out, want) {
+			t.Fatalf("ztplan %s: exit status %d, want %d with %q\n%s", strings.Join(args, " "), got, code, want, out)
 		}
 	}
 	evidence, envelope := filepath.Join(report, "evidence.json"), filepath.Join(report, "evidence.intoto.jsonl")
 	run := func(key string, more ...string) []string {
 		return append([]string{"run", plan, "--var", "vault=" + address, "--report", report, "--sign-key", key}, more...)
 	}
-	ztplan(exitInvalid, "hint: sign the evidence of a dry run with a key in a file", run("hashivault://evidence", "--dry-run")...)
-	ztplan(exitInvalid, "is not the name of a key in Vault", run("hashivault://a b")...)
+	expect(exitInvalid, "hint: sign the evidence of a dry run with a key in a file", run("hashivault://evidence", "--dry-run")...)
+	expect(exitInvalid, "is not the name of a key in Vault", run("hashivault://a b")...)
 
-	ztplan(exitFailed, "the evidence is written and NOT signed: read transit/keys/evidence: vault answered", run("hashivault://evidence")...)
-	ztplan(exitOK, "there is none: nothing tells who made this", "verify", evidence)
+	expect(exitFailed, "the evidence is written and NOT signed: read transit/keys/evidence: vault answered", run("hashivault://evidence")...)
+	expect(exitOK, "unsigned: nothing tells who made this", "verify", evidence)
 	if _, err := os.Stat(envelope); err == nil {
 		t.Error("there is an envelope without a signature")
 	}
@@ -95,12 +93,12 @@ func TestSignWithVault(t *testing.T) {
 		if err := os.WriteFile(public, []byte(key+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		ztplan(exitOK, "report: ", run("hashivault://ci/"+kind)...)
-		ztplan(exitOK, "✓ signature     by key ", "verify", evidence, "--key", public)
+		expect(exitOK, "report: ", run("hashivault://ci/"+kind)...)
+		expect(exitOK, "✓ signature     by key ", "verify", evidence, "--key", public)
 	}
-	ztplan(exitFailed, "did not sign it", "verify", evidence, "--key", filepath.Join(dir, "ed25519.pub"))
+	expect(exitFailed, "did not sign it", "verify", evidence, "--key", filepath.Join(dir, "ed25519.pub"))
 	// The token's step is left out.
-	ztplan(exitFailed, "connections.vault.token: ${steps.init.rootToken}: step init has no outputs", run("hashivault://ci/ed25519", "--skip", "init")...)
+	expect(exitFailed, "connections.vault.token: ${steps.init.rootToken}: step init has no outputs", run("hashivault://ci/ed25519", "--skip", "init")...)
 }
 
 // rootToken reads the file that vaultInit wrote.

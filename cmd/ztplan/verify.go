@@ -1,69 +1,159 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/report"
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
+// verifyFlags are what a user of evidence demands of it.
+type verifyFlags struct {
+	key    string
+	plan   string
+	proved bool
+	steps  []string
+	maxAge time.Duration
+}
+
 func (a *app) verifyCommand() *cobra.Command {
-	var key, planFile string
+	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify EVIDENCE",
+		Use:   "verify EVIDENCE|DIR",
 		Short: "Check the evidence of a run, offline",
 		Long: `Verify computes everything again that follows from evidence.json: digests,
 certificates and their chains at the time on record, old and new serial and key,
 sums, gaps and hops of every rotation, the verdict of every rule from its limit
-and what was seen, the states of the steps and the summary.
+and what was seen, the states of the steps, the result and the summary.
+
+Given the folder of a report, it also finds a page that was edited, is missing or
+belongs to another run, and files that do not belong to the report.
 
 With --key it demands a signature by that key (` + attest.FileName + ` beside the
 evidence). Without one, nothing tells who made the evidence. With --plan it also
 compares the plan's file and the files that it names.
 
-That evidence verifies does not mean that the run passed: the last line says how
-it ended.
+That evidence verifies does not mean that the run proved anything: the last line
+says how it ended. --require-proved demands that the result is "proved", --steps
+that each of these steps is a proof that held, --max-age that the run ended no
+longer ago. Together with --key they are what a deployment should ask for.
 
-Exit status: 0 everything holds, 1 something does not.`,
-		Example: `  ztplan verify report/evidence.json
-  ztplan verify report/evidence.json --key release.pub --plan plans/lab.yaml`,
+Exit status: 0 everything holds and is as demanded, 1 something is not.`,
+		Example: `  ztplan verify report
+  ztplan verify report/evidence.json --key release.pub --plan plans/lab.yaml
+  ztplan verify report --key release.pub --require-proved --steps rotation,denials --max-age 24h`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return nil
 			}
-			return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one file, not %d arguments", cmd.CommandPath(), len(args)),
-				hint: "for example: " + cmd.CommandPath() + " report/evidence.json"}
+			return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one file or folder, not %d arguments", cmd.CommandPath(), len(args)),
+				hint: "for example: " + cmd.CommandPath() + " report"}
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
-			if err != nil {
-				return err
-			}
-			d, checks := evidence.Verify(data)
-			if d != nil {
-				if planFile != "" {
-					checks = append(checks, checkPlan(d, planFile))
-				}
-				signature, err := checkSignature(cmd, d, data, args[0], key)
-				if err != nil {
-					return err
-				}
-				checks = append(checks, signature)
-			}
-			return a.showChecks(d, checks)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args[0], f) },
 	}
-	cmd.Flags().StringVar(&key, "key", "", "demand a signature by the public key in this PEM `file`")
-	cmd.Flags().StringVar(&planFile, "plan", "", "compare this plan `file`, and the files that it names, with the digests on record")
+	cmd.Flags().StringVar(&f.key, "key", "", "demand a signature by the public key in this PEM `file`")
+	cmd.Flags().StringVar(&f.plan, "plan", "", "compare this plan `file`, and the files that it names, with the digests on record")
+	cmd.Flags().BoolVar(&f.proved, "require-proved", false, "demand that the run's result is proved")
+	cmd.Flags().StringSliceVar(&f.steps, "steps", nil, "demand that each of these step `ids` is a proof that held")
+	cmd.Flags().DurationVar(&f.maxAge, "max-age", 0, "demand that the run ended no longer ago than this `duration`, such as 24h")
 	return cmd
+}
+
+func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
+	if f.maxAge < 0 {
+		return &exitError{code: exitInvalid, text: fmt.Sprintf("--max-age %s: is negative", f.maxAge), hint: "for example: --max-age 24h"}
+	}
+	file, folder := name, false
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		file, folder = filepath.Join(name, report.EvidenceFile), true
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	d, checks := evidence.Verify(data)
+	v := verified{doc: d, checks: checks}
+	if d != nil {
+		own, _ := ownDigest()
+		by := report.Renderer{Version: versionString(), Binary: own}
+		if folder {
+			v.checks = append(v.checks, report.Folder(name, d, by, attest.FileName))
+		} else {
+			v.checks = append(v.checks, report.Recorded(d, by))
+		}
+		if f.plan != "" {
+			v.checks = append(v.checks, checkPlan(d, f.plan))
+		}
+		signature, state, err := checkSignature(ctx, d, data, file, f.key)
+		if err != nil {
+			return err
+		}
+		v.checks, v.signature = append(v.checks, signature), state
+		if f.proved || len(f.steps) > 0 || f.maxAge > 0 {
+			v.checks = append(v.checks, f.demands(d, a.now()))
+		}
+	}
+	return a.showChecks(v)
+}
+
+// demands is the name of the check of what the flags demand.
+const demands = "demands"
+
+// demands checks what the flags demand of the run.
+func (f verifyFlags) demands(d *evidence.Document, now time.Time) evidence.Check {
+	c := evidence.Check{Name: demands}
+	add := func(format string, args ...any) { c.Problems = append(c.Problems, fmt.Sprintf(format, args...)) }
+	var did []string
+	if f.proved {
+		did = append(did, "the run is proved")
+		if d.Result() != engine.ResultProved {
+			add("the run is not proved: %s%s", d.Outcome(), listed(": ", d.ProofsLeft()))
+		}
+	}
+	for _, id := range f.steps {
+		did = append(did, "step "+id+" held")
+		i := slices.IndexFunc(d.Steps, func(s evidence.Step) bool { return s.ID == id })
+		switch {
+		case i < 0:
+			add("step %s is not in the plan", id)
+		case d.Steps[i].State == "proved":
+		case d.Steps[i].Proof:
+			add("step %s did not hold: %s", id, d.Steps[i].State)
+		default:
+			add("step %s is no proof: %s, %s", id, d.Steps[i].Kind, d.Steps[i].State)
+		}
+	}
+	if f.maxAge > 0 {
+		did = append(did, "ended at most "+f.maxAge.String()+" ago")
+		switch age := now.Sub(d.Run.Ended).Round(time.Second); {
+		case age > f.maxAge:
+			add("the run ended %s ago, at %s", age, d.Run.Ended.Format(time.RFC3339))
+		case age < -time.Minute:
+			add("the run ended in the future, at %s: compare the clocks", d.Run.Ended.Format(time.RFC3339))
+		}
+	}
+	c.Did = strings.Join(did, ", ")
+	return c
+}
+
+func listed(before string, ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return before + strings.Join(ids, ", ")
 }
 
 func checkPlan(d *evidence.Document, planFile string) evidence.Check {
@@ -87,95 +177,162 @@ func checkPlan(d *evidence.Document, planFile string) evidence.Check {
 	return c
 }
 
-func checkSignature(cmd *cobra.Command, d *evidence.Document, data []byte, file, key string) (evidence.Check, error) {
-	c := evidence.Check{Name: "signature"}
+// What is known of a signature.
+const (
+	signatureChecked  = "checked"
+	signatureUnknown  = "not checked" // there is one, and no key to check it with
+	signatureUnsigned = "unsigned"
+)
+
+func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file, key string) (c evidence.Check, state string, _ error) {
+	c.Name = "signature"
 	var public *attest.Key
 	if key != "" {
 		var err error
 		if public, err = attest.ReadPublic(key); err != nil {
-			return c, &exitError{code: exitInvalid, text: "--key: " + err.Error(), hint: "get it from the private key with: openssl pkey -in key.pem -pubout"}
+			return c, "", &exitError{code: exitInvalid, text: "--key: " + err.Error(), hint: "get it from the private key with: openssl pkey -in key.pem -pubout"}
 		}
 	}
 	envelope, err := os.ReadFile(filepath.Join(filepath.Dir(file), attest.FileName))
 	switch {
 	case errors.Is(err, os.ErrNotExist) && key == "":
-		c.Did = "there is none: nothing tells who made this"
-		return c, nil
+		c.Open, c.Did = true, "unsigned: nothing tells who made this"
+		return c, signatureUnsigned, nil
+	case errors.Is(err, os.ErrNotExist):
+		c.Problems = append(c.Problems, "unsigned: there is no "+attest.FileName+" beside the evidence")
+		return c, signatureUnsigned, nil
 	case err != nil:
 		c.Problems = append(c.Problems, err.Error())
-		return c, nil
+		return c, signatureUnknown, nil
 	}
-	ids, err := attest.Verify(cmd.Context(), d, data, envelope, public)
+	ids, err := attest.Verify(ctx, d, data, envelope, public)
 	switch {
 	case err != nil:
 		c.Problems = append(c.Problems, err.Error())
+		return c, signatureUnknown, nil
 	case public == nil:
-		c.Did = fmt.Sprintf("by key %s: NOT checked, give --key; the statement agrees with the evidence", strings.Join(ids, ", "))
-	default:
-		c.Did = "by key " + strings.Join(ids, ", ")
+		c.Open, c.Did = true, fmt.Sprintf("by key %s: NOT checked, give --key; the statement agrees with the evidence", strings.Join(ids, ", "))
+		return c, signatureUnknown, nil
 	}
-	return c, nil
+	c.Did = "by key " + strings.Join(ids, ", ")
+	return c, signatureChecked, nil
 }
 
-func (a *app) showChecks(d *evidence.Document, checks []evidence.Check) error {
-	bad := 0
-	for _, c := range checks {
+// verified is evidence and what was found out about it.
+type verified struct {
+	doc       *evidence.Document // may be nil
+	checks    []evidence.Check
+	signature string
+}
+
+// bad counts the checks that do not hold.
+func (v verified) bad() (n int) {
+	for _, c := range v.checks {
 		if !c.Holds() {
-			bad++
+			n++
 		}
 	}
+	return n
+}
+
+// remarks says what a reader must know beside the result.
+func (v verified) remarks() []string {
+	d := v.doc
+	var out []string
+	if d.Run.Mode == evidence.ModeDryRun {
+		out = append(out, "dry run: nothing was written and no proof was run")
+	} else if left := d.ProofsLeft(); len(left) > 0 {
+		out = append(out, "proofs skipped: "+strings.Join(left, ", "))
+	}
+	if d.Run.Remark != "" {
+		out = append(out, d.Run.Remark)
+	}
+	switch v.signature {
+	case signatureUnsigned:
+		out = append(out, "unsigned: who changed it with care is not found")
+	case signatureUnknown:
+		out = append(out, "signature not checked: who changed it with care is not found")
+	}
+	return out
+}
+
+func (a *app) showChecks(v verified) error {
 	var err error
 	if a.output == "json" {
-		err = a.checksJSON(d, checks, bad == 0)
+		err = a.checksJSON(v)
 	} else {
-		_, err = io.WriteString(a.stdout, checksText(d, checks, bad))
+		_, err = io.WriteString(a.stdout, checksText(v))
 	}
-	if err == nil && bad > 0 {
+	if err == nil && v.bad() > 0 {
 		err = &exitError{code: exitFailed}
 	}
 	return err
 }
 
-func checksText(d *evidence.Document, checks []evidence.Check, bad int) string {
+func checksText(v verified) string {
 	var b strings.Builder
-	for _, c := range checks {
+	for _, c := range v.checks {
 		mark := "✓"
-		if !c.Holds() {
+		switch {
+		case !c.Holds():
 			mark = "✗"
+		case c.Open:
+			mark = "-"
 		}
 		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%s %-13s %s", mark, c.Name, c.Did), " "))
 		for _, p := range c.Problems {
 			fmt.Fprintf(&b, "    %s\n", p)
 		}
 	}
-	if bad > 0 {
-		fmt.Fprintf(&b, "\n%d of %d checks do not hold: do not rely on this evidence\n", bad, len(checks))
+	switch bad := v.bad(); {
+	case bad == 0:
+	case bad == 1 && !v.checks[len(v.checks)-1].Holds() && v.checks[len(v.checks)-1].Name == demands:
+		fmt.Fprintf(&b, "\nthe evidence holds, and is not what is demanded: plan %s, %s\n", v.doc.Plan.Name, v.doc.Outcome())
+		return b.String()
+	default:
+		fmt.Fprintf(&b, "\n%d of %d checks do not hold: do not rely on this evidence\n", bad, len(v.checks))
 		return b.String()
 	}
-	fmt.Fprintf(&b, "\nthe evidence holds: plan %s, %s on %s, %s\n", d.Plan.Name, d.Run.Mode, d.Run.Began.Format("2006-01-02 15:04:05 UTC"), d.Run.Result)
-	if d.Run.Remark != "" {
-		fmt.Fprintf(&b, "remark: %s\n", d.Run.Remark)
+	d := v.doc
+	for _, r := range v.remarks() {
+		fmt.Fprintf(&b, "remark: %s\n", r)
 	}
+	fmt.Fprintf(&b, "\nthe evidence holds: plan %s, %s on %s, %s\n", d.Plan.Name, d.Run.Mode, d.Run.Began.Format("2006-01-02 15:04:05 UTC"), d.Outcome())
 	return b.String()
 }
 
-func (a *app) checksJSON(d *evidence.Document, checks []evidence.Check, holds bool) error {
+func (a *app) checksJSON(v verified) error {
 	type check struct {
 		Name     string   `json:"name"`
-		Holds    bool     `json:"holds"`
+		Holds    *bool    `json:"holds"` // null: there was nothing to check, or nothing to check it with
 		Did      string   `json:"did"`
 		Problems []string `json:"problems"`
 	}
-	out := struct {
-		Holds  bool    `json:"holds"`
-		Result string  `json:"result,omitempty"`
-		Checks []check `json:"checks"`
-	}{Holds: holds}
-	if d != nil {
-		out.Result = d.Run.Result
+	type about struct {
+		Plan      string        `json:"plan"`
+		Mode      string        `json:"mode"`
+		Began     time.Time     `json:"began"`
+		Ended     time.Time     `json:"ended"`
+		Result    engine.Result `json:"result"`
+		Outcome   string        `json:"outcome"`
+		Signature string        `json:"signature"`
+		Remarks   []string      `json:"remarks"`
 	}
-	for _, c := range checks {
-		out.Checks = append(out.Checks, check{c.Name, c.Holds(), c.Did, append([]string{}, c.Problems...)})
+	out := struct {
+		Holds bool `json:"holds"`
+		*about
+		Checks []check `json:"checks"`
+	}{Holds: v.bad() == 0}
+	if d := v.doc; d != nil {
+		out.about = &about{d.Plan.Name, d.Run.Mode, d.Run.Began, d.Run.Ended, d.Result(), d.Outcome(), v.signature, append([]string{}, v.remarks()...)}
+	}
+	for _, c := range v.checks {
+		var holds *bool
+		if !c.Open || !c.Holds() {
+			holds = new(bool)
+			*holds = c.Holds()
+		}
+		out.Checks = append(out.Checks, check{c.Name, holds, c.Did, append([]string{}, c.Problems...)})
 	}
 	enc := json.NewEncoder(a.stdout)
 	enc.SetEscapeHTML(false)

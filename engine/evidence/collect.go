@@ -51,7 +51,7 @@ func (c *Collector) Event(e engine.Event) {
 	switch e.Action {
 	case engine.ActionPlan:
 		c.steps[e.Step] = &Step{
-			ID: e.Step, Kind: e.Kind, Position: e.Position, Needs: append([]string{}, e.Needs...),
+			ID: e.Step, Kind: e.Kind, Proof: e.Proof, Position: e.Position, Needs: append([]string{}, e.Needs...),
 			Edits: []Edit{}, Findings: []Finding{},
 		}
 		c.order = append(c.order, e.Step)
@@ -284,6 +284,9 @@ func (c *Collector) certificates(texts []string) ([]string, error) {
 	return out, nil
 }
 
+// About says where the run was and by whom, once it is known.
+func (c *Collector) About(s *Subject) { c.doc.Subject = s }
+
 // Document returns the sealed evidence of what was taken in. It may be called
 // when a run was cut off: steps that did not end count as skipped.
 func (c *Collector) Document(interrupted bool) (*Document, error) {
@@ -292,11 +295,11 @@ func (c *Collector) Document(interrupted bool) (*Document, error) {
 	for _, id := range c.order {
 		s := *c.steps[id]
 		if s.State == "" {
-			s.State, s.Reason = "skipped", "the run ended before its turn"
+			s.State, s.Reason = "skipped", noTurn
 		}
 		d.Steps = append(d.Steps, s)
 	}
-	d.Run.Result = result(d.Run.Mode, d.Steps, interrupted)
+	d.Run.Result = string(resultOf(d.Run.Mode, d.Steps, interrupted))
 	d.Run.Began, d.Run.Ended = d.Run.Began.Round(time.Nanosecond), d.Run.Ended.Round(time.Nanosecond)
 	fill(reflect.ValueOf(&d).Elem())
 	if err := d.Seal(); err != nil {
@@ -321,6 +324,10 @@ func fill(v reflect.Value) {
 		for i := range v.NumField() {
 			fill(v.Field(i))
 		}
+	case reflect.Pointer:
+		if v.Type() == reflect.TypeFor[*Subject]() && !v.IsNil() {
+			fill(v.Elem())
+		}
 	case reflect.Slice:
 		if v.IsNil() {
 			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
@@ -337,22 +344,40 @@ func fill(v reflect.Value) {
 	}
 }
 
-// result computes the result of a run from the states of its steps.
-func result(mode string, steps []Step, interrupted bool) string {
-	if interrupted {
-		return Interrupted
-	}
-	differs := false
+// noTurn is the reason of a step that the run did not come to.
+const noTurn = "the run ended before its turn"
+
+// resultOf computes the result of a run from its steps.
+func resultOf(mode string, steps []Step, interrupted bool) engine.Result {
+	how := engine.Ending{DryRun: mode == ModeDryRun, Interrupted: interrupted}
 	for _, s := range steps {
-		switch s.State {
-		case "failed":
-			return Failed
-		case "pending", "after":
-			differs = true
+		if s.State == "skipped" && s.Reason == noTurn {
+			how.Cut = true
 		}
 	}
-	if mode == ModeDryRun && differs {
-		return Differs
+	return engine.ResultOf(counts(steps), how)
+}
+
+// counts are the counts of a summary that follow from the states of the steps.
+func counts(steps []Step) (c engine.Summary) {
+	for _, s := range steps {
+		if s.Proof {
+			c.Proofs++
+		}
+		switch s.State {
+		case "unchanged":
+			c.Unchanged++
+		case "changed":
+			c.Changed++
+		case "proved":
+			c.Proved++
+		case "pending", "after":
+			c.Pending++
+		case "skipped":
+			c.Skipped++
+		case "failed":
+			c.Failed++
+		}
 	}
-	return Passed
+	return c
 }

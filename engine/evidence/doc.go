@@ -17,9 +17,15 @@
 //	plan          name, file, digest of the plan file, and name and digest of
 //	              every file that the plan reads. Files that secrets are
 //	              written to are not among them.
-//	run           began, ended, mode (apply or dry-run), result (passed, failed,
-//	              interrupted, or differs for a dry run), whether it met a lab of
-//	              stand-ins, versions of ztplan and of what it met, platform.
+//	run           began, ended, mode (apply or dry-run), result ([engine.Result];
+//	              passed in evidence of older versions, see [Document.Result]),
+//	              whether it met a lab of stand-ins, versions of ztplan and of
+//	              what it met, platform.
+//	subject       where it ran and by whom: cluster, user, host or CI job, Git
+//	              commit of the plan's checkout, values of the plan's variables,
+//	              selection, images that ran, digest of the program. What could
+//	              not be read is left out with a remark. Absent in evidence of
+//	              older versions.
 //	charts        the Helm charts that were installed, with the digests of the
 //	              packages.
 //	steps         per step: kind, position in the plan, needs, state, times,
@@ -36,6 +42,9 @@
 //	              it by fingerprint.
 //	summary       counts, duration and critical path, as at the end of the run.
 //	digests       see below.
+//	pages         names and digests of the renderings that lie beside the file.
+//	              They show the sections and the overall digest, so that neither
+//	              covers this section; it has a digest of its own.
 //
 // # Digests
 //

@@ -9,13 +9,9 @@ import (
 // Schema is the value of Document.Schema that this package writes and reads.
 const Schema = "ztplan.dev/evidence/v1"
 
-// The values of Run.Result.
-const (
-	Passed      = "passed"      // every step converged and every proof held
-	Failed      = "failed"      // a step failed
-	Interrupted = "interrupted" // the run was interrupted
-	Differs     = "differs"     // a dry run found differences
-)
+// passed was the only result without a failure until proofs that were skipped
+// got one of their own. It is read and not written.
+const passed = "passed"
 
 // The values of Run.Mode.
 const (
@@ -28,6 +24,7 @@ type Document struct {
 	Schema       string              `json:"schema"`
 	Plan         Plan                `json:"plan"`
 	Run          Run                 `json:"run"`
+	Subject      *Subject            `json:"subject,omitempty"`
 	Charts       []ChartRecord       `json:"charts"`
 	Steps        []Step              `json:"steps"`
 	Timeline     []Moment            `json:"timeline"`
@@ -39,6 +36,7 @@ type Document struct {
 	Certificates []CertificateRecord `json:"certificates"`
 	Summary      engine.Summary      `json:"summary"`
 	Digests      Digests             `json:"digests"`
+	Pages        []FileDigest        `json:"pages,omitempty"` // the renderings beside this file, which show all of it but this
 }
 
 // A Plan says which plan was run.
@@ -60,7 +58,7 @@ type Run struct {
 	Began    time.Time         `json:"began"`
 	Ended    time.Time         `json:"ended"`
 	Mode     string            `json:"mode"`   // apply or dry-run
-	Result   string            `json:"result"` // passed, failed, interrupted or differs
+	Result   string            `json:"result"` // proved, converged, not-run, differs, failed or interrupted; of older versions also passed
 	Remark   string            `json:"remark"` // what the reader must know: that parts were stand-ins
 	Version  string            `json:"version"`
 	Platform string            `json:"platform"` // "linux/amd64"
@@ -71,6 +69,7 @@ type Run struct {
 type Step struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
+	Proof    bool      `json:"proof,omitempty"`
 	Position string    `json:"position"` // file:line:column
 	Needs    []string  `json:"needs"`
 	State    string    `json:"state"`           // unchanged, changed, proved, pending, after, would, skipped, failed
@@ -183,6 +182,7 @@ type Digests struct {
 	Algorithm string          `json:"algorithm"` // "sha256"
 	Sections  []SectionDigest `json:"sections"`  // in the order of the document
 	Overall   string          `json:"overall"`
+	Pages     string          `json:"pages,omitempty"` // of the section pages, which Overall does not cover: the pages show Overall
 }
 
 // A SectionDigest is the digest of one top-level field of the document.

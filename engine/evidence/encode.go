@@ -30,9 +30,12 @@ func (d *Document) digests() (Digests, error) {
 	fmt.Fprintf(overall, "%s\n", d.Schema)
 	v := reflect.ValueOf(*d)
 	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("json")
-		if name == "schema" || name == "digests" {
+		name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if name == "schema" || name == "digests" || name == "pages" {
 			continue
+		}
+		if options == "omitempty" && v.Field(i).IsZero() {
+			continue // a section that an older version did not have
 		}
 		b, err := encode(v.Field(i).Interface(), "")
 		if err != nil {
@@ -43,6 +46,13 @@ func (d *Document) digests() (Digests, error) {
 		fmt.Fprintf(overall, "%s  %s\n", digest, name)
 	}
 	out.Overall = hex.EncodeToString(overall.Sum(nil))
+	if len(d.Pages) > 0 {
+		b, err := encode(d.Pages, "")
+		if err != nil {
+			return Digests{}, fmt.Errorf("evidence: pages: %w", err)
+		}
+		out.Pages = Digest(bytes.TrimSuffix(b, []byte("\n")))
+	}
 	return out, nil
 }
 

@@ -49,12 +49,13 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		name, result string
-		events       []engine.Event
+		name   string
+		result engine.Result
+		events []engine.Event
 	}{
-		{"passed", evidence.Passed, newWorld(t).events(t, 0)},
-		{"failed", evidence.Failed, newWorld(t).events(t, 4)},
-		{"rollover", evidence.Passed, newWorld(t).rollOver(t, nil)},
+		{"passed", engine.ResultProved, newWorld(t).events(t, 0)},
+		{"failed", engine.ResultFailed, newWorld(t).events(t, 4)},
+		{"rollover", engine.ResultProved, newWorld(t).rollOver(t, nil)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := encoded(t, collect(t, c.events))
@@ -62,8 +63,8 @@ func TestGolden(t *testing.T) {
 			if p := problems(checks); p != nil {
 				t.Fatalf("it does not verify:\n%s", strings.Join(p, "\n"))
 			}
-			if d.Run.Result != c.result {
-				t.Errorf("result = %s, want %s", d.Run.Result, c.result)
+			if d.Result() != c.result {
+				t.Errorf("result = %s, want %s", d.Result(), c.result)
 			}
 			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(got))
 			if err != nil {
@@ -279,7 +280,7 @@ func TestResealedForgeries(t *testing.T) {
 		".handshakes[0].certificate.fingerprint", ".handshakes[0].status", ".handshakes[0].rules[0].holds", ".handshakes[0].rules[0].saw", ".handshakes[0].url",
 		".denials[0].refused", ".denials[0].step", ".denials[1].refused", ".denials[1].status", ".denials[1].answer", ".denials[1].method", ".denials[1].expected[0].status", ".denials[1].expected[0].text",
 		".denials[2].status", ".denials[3].status", ".denials[4].refused", ".denials[4].certificate.fingerprint", ".denials[5].refused", ".denials[5].server", ".denials[5].trust[0]", ".denials[5].controlTrust[0]", ".denials[6].refused", ".denials[6].trust[0]", ".charts[0].step",
-		".run.result", ".run.mode", ".run.ended", ".schema", ".digests.overall", ".digests.algorithm", ".digests.sections[0].name",
+		".run.result", ".steps[3].proof", ".summary.result", ".summary.proofs", ".subject.checkout.clean", ".run.mode", ".run.ended", ".schema", ".digests.overall", ".digests.algorithm", ".digests.sections[0].name",
 		".steps[0].state", ".steps[0].seconds", ".steps[0].retries", ".steps[0].began", ".steps[0].edits[0].applied", ".steps[3].findings[0].holds", ".steps[1].needs[0]",
 		".summary.proved", ".summary.edits", ".summary.failed", ".summary.wallSeconds", ".summary.criticalSeconds", ".summary.criticalPath[0]",
 		".timeline[0].step", ".timeline[0].time",

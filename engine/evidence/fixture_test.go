@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,10 +207,11 @@ func (w *world) events(t *testing.T, failures int) []engine.Event {
 	}
 	f := engine.Event{Time: after(7), Action: engine.ActionFinding, Step: "rotation", Path: "no probe fails", Have: failures, Want: 0}
 	end := engine.Event{Time: after(7.1), Action: last, Step: "rotation", Seconds: 4.4}
-	summary := engine.Summary{Unchanged: 1, Changed: 2, Proved: 3, Edits: 3, Retries: 1, WallSeconds: 7.5, CriticalSeconds: 7.39, CriticalPath: []string{"vault", "root", "site", "rotation", "denied"}}
+	summary := engine.Summary{Result: engine.ResultProved, Proofs: 3, Unchanged: 1, Changed: 2, Proved: 3, Edits: 3, Retries: 1, WallSeconds: 7.5, CriticalSeconds: 7.39, CriticalPath: []string{"vault", "root", "site", "rotation", "denied"}}
 	if failures > 0 {
 		f.Action, f.Message = engine.ActionViolated, "127.0.0.2:30443: remote error: tls: internal error, 4 times"
 		end.Error, end.Hint = "does not hold: no probe fails: saw 4", "the gateway closed its listener while it reloaded; see <its> log & \"restart\" policy"
+		summary.Result = engine.ResultFailed
 		summary.Proved, summary.Failed, summary.Skipped, summary.CriticalSeconds, summary.CriticalPath = 1, 1, 1, 7.09, []string{"vault", "root", "site", "rotation"}
 	}
 	list = append(list, f, end)
@@ -235,11 +237,26 @@ func (w *world) events(t *testing.T, failures int) []engine.Event {
 		list[i].Plan = "demo"
 		if list[i].Action == engine.ActionPlan {
 			list[i].Time = began
+			list[i].Proof = slices.Contains([]string{"site", "rotation", "denied"}, list[i].Step)
 			kinds[list[i].Step] = list[i].Kind
 		}
 		list[i].Kind = kinds[list[i].Step]
 	}
 	return list
+}
+
+func subject() *evidence.Subject {
+	return &evidence.Subject{
+		Cluster: &evidence.Cluster{Server: "https://10.0.0.1:6443", UID: "6f1c2a4e-0b1d-4c1f-9d55-0d2f6f0f7a11", Version: "v1.36.3"},
+		User:    "system:serviceaccount:ci:ztplan", Host: "runner-7",
+		Job:       &evidence.Job{System: "GitHub Actions", Facts: map[string]string{"GITHUB_RUN_ID": "4711"}},
+		Checkout:  &evidence.Checkout{Commit: strings.Repeat("12", 20), Changes: []string{" M values.yaml"}},
+		Variables: map[string]any{"domain": "example.local"}, Secret: []string{"token"},
+		Skip:    []string{"audit"},
+		Mirrors: []evidence.Mirror{{From: "https://helm.releases.hashicorp.com", To: "https://mirror.example.local"}},
+		Images:  []evidence.Image{{Namespace: "vault", Image: "hashicorp/vault:1.20.4", ID: "docker.io/hashicorp/vault@sha256:" + strings.Repeat("34", 32), Containers: 1}},
+		Binary:  strings.Repeat("56", 32), Remarks: []string{"images in apisix: pods is forbidden"},
+	}
 }
 
 func collect(t *testing.T, events []engine.Event) *evidence.Document {
@@ -251,6 +268,7 @@ func collect(t *testing.T, events []engine.Event) *evidence.Document {
 	for _, e := range events {
 		c.Event(e)
 	}
+	c.About(subject())
 	d, err := c.Document(false)
 	if err != nil {
 		t.Fatal(err)

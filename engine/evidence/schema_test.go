@@ -22,7 +22,7 @@ import (
 // schemas/evidence.schema.json is what the types and their comments say.
 func TestSchema(t *testing.T) {
 	docs := make(map[string]string)
-	for _, file := range []string{"document.go", "records.go", "denials.go", "rollovers.go", "../event.go"} {
+	for _, file := range []string{"document.go", "subject.go", "records.go", "denials.go", "rollovers.go", "../event.go"} {
 		comments(t, file, docs)
 	}
 	g := schemaMaker{docs: docs, defs: map[string]any{}}

@@ -16,9 +16,10 @@ type Check struct {
 	Name     string   // "certificates"
 	Did      string   // what was compared, with counts
 	Problems []string // empty if it holds
+	Open     bool     // there was nothing to check, or nothing to check it with
 }
 
-// Holds reports whether nothing was found.
+// Holds reports whether nothing wrong was found.
 func (c Check) Holds() bool { return len(c.Problems) == 0 }
 
 // Verify computes everything again that follows from the document alone. It
@@ -28,7 +29,7 @@ func (c Check) Holds() bool { return len(c.Problems) == 0 }
 //
 // A run that failed can have evidence that verifies: what is checked is that
 // the record is whole and agrees with itself, not that all was well. Ask
-// Document.Run.Result for that.
+// Document.Result for that.
 func Verify(data []byte) (*Document, []Check) {
 	form := Check{Name: "form", Did: "one document of schema " + Schema + ", canonical bytes"}
 	d, err := Decode(data)
@@ -46,7 +47,7 @@ func Verify(data []byte) (*Document, []Check) {
 		v.states[s.ID] = s.State
 	}
 	return d, []Check{
-		form, v.digests(), v.certificates(), v.run(), v.steps(), v.timeline(), v.charts(),
+		form, v.digests(), v.certificates(), v.run(), v.subject(), v.steps(), v.timeline(), v.charts(),
 		v.rotations(), v.rollovers(), v.handshakes(), v.denials(), v.references(),
 	}
 }
@@ -86,6 +87,14 @@ func (v *verifier) digests() Check {
 	}
 	if have.Overall != want.Overall {
 		c.add("the overall digest is %s, recorded %s", short(want.Overall), short(have.Overall))
+	}
+	if have.Pages != want.Pages {
+		c.add("section pages was changed: digest %s, recorded %s", short(want.Pages), short(have.Pages))
+	}
+	for _, p := range v.doc.Pages {
+		if p.Name == "" || !isDigest(p.Digest) {
+			c.add("pages: %q has no name or no SHA-256", p.Name)
+		}
 	}
 	return c
 }
@@ -149,11 +158,17 @@ func (v *verifier) run() Check {
 	if d.Run.Ended.Before(d.Run.Began) {
 		c.add("the run ended before it began")
 	}
-	if want := result(d.Run.Mode, d.Steps, d.Run.Result == Interrupted); d.Run.Result != want {
+	interrupted := d.Run.Result == string(engine.ResultInterrupted)
+	want := resultOf(d.Run.Mode, d.Steps, interrupted)
+	old := d.Run.Result == passed && d.Subject == nil && d.Summary.Result == ""
+	if old && slices.Contains([]engine.Result{engine.ResultProved, engine.ResultConverged, engine.ResultNotRun}, want) {
+		want = passed
+	}
+	if d.Run.Result != string(want) || !old && d.Summary.Result != "" && d.Summary.Result != want {
 		c.add("the result is %s, recorded %s", want, d.Run.Result)
 	}
 	if !slices.ContainsFunc(d.Timeline, func(m Moment) bool { return m.Action == engine.ActionEnd }) {
-		if d.Run.Result != Interrupted {
+		if !interrupted {
 			c.add("the timeline has no end")
 		}
 		return c
@@ -164,22 +179,8 @@ func (v *verifier) run() Check {
 
 func (v *verifier) summary(c *Check) {
 	d := v.doc
-	var want engine.Summary
+	want := counts(d.Steps)
 	for _, s := range d.Steps {
-		switch s.State {
-		case "unchanged":
-			want.Unchanged++
-		case "changed":
-			want.Changed++
-		case "proved":
-			want.Proved++
-		case "pending", "after":
-			want.Pending++
-		case "skipped":
-			want.Skipped++
-		case "failed":
-			want.Failed++
-		}
 		for _, e := range s.Edits {
 			if want.Edits += e.Applied; d.Run.Mode == ModeDryRun {
 				want.Edits++
@@ -193,7 +194,7 @@ func (v *verifier) summary(c *Check) {
 	}{
 		{"unchanged", have.Unchanged, want.Unchanged}, {"changed", have.Changed, want.Changed}, {"proved", have.Proved, want.Proved},
 		{"pending", have.Pending, want.Pending}, {"skipped", have.Skipped, want.Skipped}, {"failed", have.Failed, want.Failed},
-		{"edits", have.Edits, want.Edits},
+		{"edits", have.Edits, want.Edits}, {"proofs", have.Proofs, want.Proofs},
 	} {
 		if n.have != n.want {
 			c.add("summary.%s is %d, recorded %d", n.name, n.want, n.have)
@@ -250,8 +251,12 @@ func (v *verifier) step(id string) *Step {
 func (v *verifier) steps() Check {
 	rules := 0
 	c := Check{Name: "steps"}
-	ids := make(map[string]bool)
+	ids, proofs := make(map[string]bool), make(map[string]bool)
 	for _, s := range v.doc.Steps {
+		if is, ok := proofs[s.Kind]; ok && is != s.Proof {
+			c.add("kind %s is a proof in one step and not in another", s.Kind)
+		}
+		proofs[s.Kind] = s.Proof
 		if s.ID == "" || s.Kind == "" || ids[s.ID] {
 			c.add("step %q has no id or kind, or is there twice", s.ID)
 		}

@@ -643,6 +643,24 @@ steps:
 	}
 }
 
+// A selection of nothing is refused, also where what it needs would run.
+func TestSelectNothing(t *testing.T) {
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit}, {id: b, uses: vaultInit, needs: [a]}]"), Kinds: kinds()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ only, skip []string }{{skip: []string{"a", "b"}}, {[]string{"b"}, []string{"b"}}, {[]string{"b"}, []string{"b", "a"}}} {
+		if _, err := p.Select(c.only, c.skip); err == nil || !strings.Contains(err.Error(), "no step is left") {
+			t.Errorf("--only %q --skip %q: %v", c.only, c.skip, err)
+		}
+	}
+	for _, c := range []struct{ only, skip []string }{{}, {skip: []string{"a"}}, {[]string{"b"}, []string{"a"}}, {[]string{"a", "b"}, []string{"b"}}} {
+		if _, err := p.Select(c.only, c.skip); err != nil {
+			t.Errorf("--only %q --skip %q: %v", c.only, c.skip, err)
+		}
+	}
+}
+
 func TestNoTypedNil(t *testing.T) {
 	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit}]"), Kinds: kinds()})
 	if err != nil {

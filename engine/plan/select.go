@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Selection says which steps of a plan are to run.
@@ -26,7 +27,8 @@ func (s *Selection) Includes(id string) bool {
 // The same holds for steps whose when is known to be false, and a closing step
 // does not run without the step that asked for it.
 //
-// The error is a *[Problems] that names ids that do not exist.
+// The error is a *[Problems] that names ids that do not exist, or says that
+// only and skip leave none of those that were chosen.
 func (p *Plan) Select(only, skip []string) (*Selection, error) {
 	var problems []*Problem
 	check := func(flag string, ids []string) (nodes []int) {
@@ -86,5 +88,25 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 			sel.Steps = append(sel.Steps, s)
 		}
 	}
+	wanted := func(id string) bool { return !slices.Contains(skip, id) }
+	contradiction := len(only) > 0 && !slices.ContainsFunc(only, wanted)
+	if contradiction || len(sel.Steps) == 0 && len(only)+len(skip) > 0 {
+		return nil, problemsOf(&Problem{
+			Summary: "no step is left: " + selected(only, skip) + " leaves out all that were chosen",
+			Hint:    "name a step that is not left out: a run of nothing shows nothing",
+		})
+	}
 	return sel, nil
+}
+
+// selected is the selection as flags.
+func selected(only, skip []string) string {
+	var flags []string
+	if len(only) > 0 {
+		flags = append(flags, "--only "+strings.Join(only, ","))
+	}
+	if len(skip) > 0 {
+		flags = append(flags, "--skip "+strings.Join(skip, ","))
+	}
+	return strings.Join(flags, " ")
 }

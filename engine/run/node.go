@@ -132,6 +132,9 @@ type Result struct {
 	Steps       []StepResult // in plan order
 	Summary     engine.Summary
 	Interrupted bool // the context was cancelled without a cause of its own
+
+	// Redactor knows every secret of the run, for what is said about it after.
+	Redactor *Redactor
 }
 
 // Differs reports whether a dry run found differences. Proofs do not count.

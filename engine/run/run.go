@@ -131,7 +131,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	r.wall = r.opts.Env.Now()
 	for i := range r.nodes {
 		n := &r.nodes[i]
-		ev := engine.Event{Action: engine.ActionPlan, Step: n.ID, Kind: n.Kind.Name, Position: n.Position, Needs: n.Needs}
+		ev := engine.Event{Action: engine.ActionPlan, Step: n.ID, Kind: n.Kind.Name, Proof: n.Kind.Proof, Position: n.Position, Needs: n.Needs}
 		if i == 0 {
 			ev.Schema = engine.EventSchema
 		}
@@ -154,13 +154,14 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 			r.finish(m.index, *m.done)
 		}
 	}
-	res := &Result{Steps: r.results, Interrupted: ctx.Err() != nil && noCause(context.Cause(ctx))}
+	res := &Result{Steps: r.results, Interrupted: ctx.Err() != nil && noCause(context.Cause(ctx)), Redactor: r.redactor}
+	how := engine.Ending{DryRun: r.opts.Mode == DryRun, Interrupted: res.Interrupted}
 	for i := range r.results {
 		if r.results[i].State == "" {
-			r.results[i].State = Skipped
+			r.results[i].State, how.Cut = Skipped, true
 		}
 	}
-	res.Summary = r.summary()
+	res.Summary = r.summary(how)
 	if r.opts.Mode == DryRun && ctx.Err() == nil {
 		r.digest(&res.Summary)
 	}

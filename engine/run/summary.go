@@ -6,7 +6,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-func (r *runner) summary() engine.Summary {
+// summary sums up the steps; how says what they do not show.
+func (r *runner) summary(how engine.Ending) engine.Summary {
 	s := engine.Summary{WallSeconds: r.opts.Env.Now().Sub(r.wall).Seconds()}
 	took := make([]time.Duration, len(r.results))
 	for i := range r.results {
@@ -25,6 +26,9 @@ func (r *runner) summary() engine.Summary {
 		case Failed:
 			s.Failed++
 		}
+		if r.nodes[i].Kind.Proof {
+			s.Proofs++
+		}
 		s.Edits += res.Edits
 		s.Retries += res.Retries
 		if !res.Started.IsZero() {
@@ -38,5 +42,6 @@ func (r *runner) summary() engine.Summary {
 			s.CriticalPath = append(s.CriticalPath, r.results[i].ID)
 		}
 	}
+	s.Result = engine.ResultOf(s, how)
 	return s
 }

@@ -82,6 +82,8 @@ func eventValue(p *packageDoc, t reflect.Type, actions []any) (object, error) {
 	switch t.Kind() {
 	case reflect.String:
 		return object{"type": "string"}, nil
+	case reflect.Bool:
+		return object{"type": "boolean"}, nil
 	case reflect.Int:
 		return object{"type": "integer"}, nil
 	case reflect.Float64:

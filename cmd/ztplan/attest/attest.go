@@ -27,6 +27,7 @@ import (
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -67,13 +68,17 @@ type Predicate struct {
 
 // StatementOf returns the statement about evidence whose file has the bytes
 // data. Tests are named by step, and by step and rule: "rotation: no probe
-// fails". Only a run that passed is PASSED: an interrupted one and a dry run
-// that differs have not. A dry run that finds no difference is WARNED if it left
-// proofs out, and names them: it proved nothing.
+// fails". Only a run whose result is proved is PASSED. One that converged and
+// left proofs out, or has none, and a dry run without differences are WARNED;
+// proofs that were not run are among the warned tests. Everything else is FAILED.
 func StatementOf(d *evidence.Document, data []byte) Statement {
 	p := Predicate{Result: "FAILED", Configuration: []Resource{}, PassedTests: []string{}, WarnedTests: []string{}, FailedTests: []string{}}
-	if d.Run.Result == evidence.Passed {
+	old := d.Run.Result == "passed" // by a version that knew no other success
+	switch r := d.Result(); {
+	case r == engine.ResultProved, old:
 		p.Result = "PASSED"
+	case r == engine.ResultConverged, r == engine.ResultNotRun:
+		p.Result = "WARNED"
 	}
 	sha := func(name, digest string) Resource {
 		return Resource{name, map[string]string{"sha256": digest}}
@@ -85,12 +90,21 @@ func StatementOf(d *evidence.Document, data []byte) Statement {
 	for _, c := range d.Charts {
 		p.Configuration = append(p.Configuration, sha(c.Name+"-"+c.Version+".tgz", c.Digest))
 	}
+	for _, s := range d.Digests.Sections {
+		if s.Name == "subject" {
+			p.Configuration = append(p.Configuration, sha(Subject+"#subject", s.Digest))
+		}
+	}
 	for _, s := range d.Steps {
 		switch s.State {
 		case "unchanged", "changed", "proved":
 			p.PassedTests = append(p.PassedTests, s.ID)
 		case "would":
 			p.WarnedTests = append(p.WarnedTests, s.ID)
+		case "skipped":
+			if s.Proof {
+				p.WarnedTests = append(p.WarnedTests, s.ID)
+			}
 		case "failed", "pending", "after":
 			p.FailedTests = append(p.FailedTests, s.ID)
 		}
@@ -102,7 +116,7 @@ func StatementOf(d *evidence.Document, data []byte) Statement {
 			}
 		}
 	}
-	if p.Result == "PASSED" && len(p.WarnedTests) > 0 {
+	if old && len(p.WarnedTests) > 0 {
 		p.Result = "WARNED"
 	}
 	return Statement{

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -143,7 +144,7 @@ func TestStatement(t *testing.T) {
 	}
 	if e.PayloadType != "application/vnd.in-toto+json" || s.Type != "https://in-toto.io/Statement/v1" ||
 		s.PredicateType != "https://in-toto.io/attestation/test-result/v0.1" || s.Subject[0].Digest["sha256"] != evidence.Digest(data) ||
-		s.Predicate.Result != "FAILED" || len(s.Predicate.Configuration) != 3 {
+		s.Predicate.Result != "FAILED" || len(s.Predicate.Configuration) != 4 {
 		t.Errorf("statement = %+v", s)
 	}
 	if got := strings.Join(s.Predicate.FailedTests, "; "); got != "rotation; rotation: no probe fails" {
@@ -151,12 +152,56 @@ func TestStatement(t *testing.T) {
 	}
 }
 
-// A dry run does not pass for a proof.
-func TestDryRunIsNoProof(t *testing.T) {
+// Only what was proved is PASSED.
+func TestOnlyProvedIsPassed(t *testing.T) {
+	for result, want := range map[engine.Result]string{
+		engine.ResultProved: "PASSED", engine.ResultConverged: "WARNED", engine.ResultNotRun: "WARNED",
+		engine.ResultDiffers: "FAILED", engine.ResultFailed: "FAILED", engine.ResultInterrupted: "FAILED",
+	} {
+		d, data := golden(t, "passed")
+		d.Run.Result = string(result)
+		if p := attest.StatementOf(d, data).Predicate; p.Result != want {
+			t.Errorf("%s is %s, want %s", result, p.Result, want)
+		}
+	}
 	d, data := golden(t, "passed")
+	d.Steps[3].State, d.Steps[4].State = "skipped", "would"
+	if p := attest.StatementOf(d, data).Predicate; strings.Join(p.WarnedTests, " ") != "site rotation" {
+		t.Errorf("warned: %q", p.WarnedTests)
+	}
+}
+
+// What an older version signed still verifies: its statement is as it was.
+func TestOldStatement(t *testing.T) {
+	d, data := golden(t, "old-passed")
+	if p := attest.StatementOf(d, data).Predicate; p.Result != "PASSED" || len(p.Configuration) != 3 {
+		t.Errorf("predicate = %+v", p)
+	}
 	d.Steps[4].State = "would"
 	if p := attest.StatementOf(d, data).Predicate; p.Result != "WARNED" || len(p.WarnedTests) != 1 {
 		t.Errorf("predicate = %+v", p)
+	}
+}
+
+// The values of the plan's variables are among what the statement is about.
+func TestVariablesInTheStatement(t *testing.T) {
+	d, data := golden(t, "passed")
+	subject := func() string {
+		for _, r := range attest.StatementOf(d, data).Predicate.Configuration {
+			if r.Name == "evidence.json#subject" {
+				return r.Digest["sha256"]
+			}
+		}
+		t.Fatal("the statement has no subject")
+		return ""
+	}
+	before := subject()
+	d.Subject.Variables["domain"] = "other.local"
+	if err := d.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	if subject() == before {
+		t.Error("another value of a variable has the same digest")
 	}
 }
 

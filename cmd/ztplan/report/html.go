@@ -31,6 +31,10 @@ type pageView struct {
 	Script template.JS
 	Policy string // Content-Security-Policy
 
+	Outcome      string // the result in words
+	Result       string // as a class
+	Left         []string
+	Facts        []fact
 	Counts       string
 	Graph        graphView
 	Failed       []evidence.Step
@@ -109,7 +113,8 @@ func HTML(d *evidence.Document) ([]byte, error) {
 		return nil, fmt.Errorf("report.html: %w", err)
 	}
 	v := pageView{
-		Document: d, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Counts: counts(d), Graph: newGraph(d),
+		Document: d, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Counts: counts(d),
+		Outcome: d.Outcome(), Result: string(d.Result()), Left: d.ProofsLeft(), Facts: facts(d), Graph: newGraph(d),
 		Policy: fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", hash(pageStyle), hash(pageScript)),
 	}
 	for _, s := range d.Steps {

@@ -61,12 +61,12 @@ type junitSkipped struct {
 // JUnit returns junit.xml: a suite for the plan, a case for every step
 // (classname PLAN.KIND) and one for every rule of a proof (classname
 // PLAN.KIND.STEP). In a dry run, a step that would change something is skipped,
-// with its differences as output: nothing was tested.
+// with its differences as output, and so are the proofs: nothing was tested.
 func JUnit(d *evidence.Document) ([]byte, error) {
 	s := junitSuite{
 		Name: d.Plan.Name, Time: seconds(d.Summary.WallSeconds), Timestamp: d.Run.Began.Format(time.RFC3339),
 		Properties: []junitProperty{
-			{"plan", d.Plan.File}, {"plan.sha256", d.Plan.Digest}, {"mode", d.Run.Mode}, {"result", d.Run.Result},
+			{"plan", d.Plan.File}, {"plan.sha256", d.Plan.Digest}, {"mode", d.Run.Mode}, {"result", string(d.Result())}, {"outcome", d.Outcome()},
 			{"ztplan", d.Run.Version}, {"evidence.sha256", d.Digests.Overall},
 		},
 	}

@@ -2,21 +2,30 @@
 // junit.xml, summary.md and report.html. Every rendering is a pure function of
 // an [evidence.Document]: it can be made again from evidence.json, and holds
 // nothing that evidence.json does not hold.
+//
+// The renderings are bound to the evidence: its section pages has the digest of
+// each. They do not show that section, so that they are the same before and
+// after it is filled in.
 package report
 
 import (
+	"errors"
 	"path/filepath"
 
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
-// Write writes evidence.json, junit.xml, summary.md and report.html into dir,
-// which must exist. It returns the bytes of evidence.json, for a signature.
-func Write(dir string, d *evidence.Document) ([]byte, error) {
-	data, err := d.Encode()
-	if err != nil {
-		return nil, err
-	}
+// EvidenceFile is the name of the evidence in a report's folder.
+const EvidenceFile = "evidence.json"
+
+// A Page is one rendering.
+type Page struct {
+	Name string // of its file
+	Data []byte
+}
+
+// Pages renders d.
+func Pages(d *evidence.Document) ([]Page, error) {
 	junit, err := JUnit(d)
 	if err != nil {
 		return nil, err
@@ -25,13 +34,37 @@ func Write(dir string, d *evidence.Document) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{"evidence.json", data}, {"junit.xml", junit}, {"summary.md", Summary(d)}, {"report.html", page}} {
-		if err := evidence.WriteFile(filepath.Join(dir, f.name), f.data); err != nil {
-			return nil, err
-		}
+	return []Page{{"report.html", page}, {"junit.xml", junit}, {"summary.md", Summary(d)}}, nil
+}
+
+// Write writes the pages and then evidence.json into dir, which must exist. It
+// puts the digests of the pages into d and returns the bytes of evidence.json,
+// for a signature. The evidence is written also if a page could not be.
+func Write(dir string, d *evidence.Document) ([]byte, error) {
+	pages, err := Pages(d)
+	if err != nil {
+		return nil, err
 	}
-	return data, nil
+	d.Pages = nil
+	for _, p := range pages {
+		d.Pages = append(d.Pages, evidence.FileDigest{Name: p.Name, Digest: evidence.Digest(p.Data)})
+	}
+	if err := d.Seal(); err != nil {
+		return nil, err
+	}
+	data, err := d.Encode()
+	if err != nil {
+		return nil, err
+	}
+	errs := WritePages(dir, pages)
+	return data, errors.Join(errs, evidence.WriteFile(filepath.Join(dir, EvidenceFile), data))
+}
+
+// WritePages writes pages into dir, which must exist.
+func WritePages(dir string, pages []Page) error {
+	var errs []error
+	for _, p := range pages {
+		errs = append(errs, evidence.WriteFile(filepath.Join(dir, p.Name), p.Data))
+	}
+	return errors.Join(errs...)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -81,7 +82,7 @@ func TestRollover(t *testing.T) {
 // A dry run: what differs is skipped in junit.xml, and nothing fails.
 func TestDryRun(t *testing.T) {
 	d := document(t, "passed")
-	d.Run.Mode, d.Run.Result = evidence.ModeDryRun, evidence.Differs
+	d.Run.Mode, d.Run.Result = evidence.ModeDryRun, string(engine.ResultDiffers)
 	d.Steps[0].State, d.Steps[0].Edits[0].Applied = "pending", 0
 	d.Steps[1].State, d.Steps[1].Reason = "after", "known after vault"
 	d.Steps[4].State, d.Steps[4].Would, d.Steps[4].Findings = "would", []string{"renew it"}, nil

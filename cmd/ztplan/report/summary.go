@@ -14,7 +14,7 @@ const mostRows = 500
 // Summary returns summary.md, GitHub-flavoured Markdown.
 func Summary(d *evidence.Document) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## %s %s: %s\n\n", resultMark(d.Run.Result), md(d.Plan.Name), d.Run.Result)
+	fmt.Fprintf(&b, "## %s %s: %s\n\n", resultMark(d.Result()), md(d.Plan.Name), d.Outcome())
 	fmt.Fprintf(&b, "%s in %s, %s", counts(d), duration(d.Summary.WallSeconds), d.Run.Began.Format("2006-01-02 15:04:05 UTC"))
 	if d.Run.Mode == evidence.ModeDryRun {
 		b.WriteString(", dry run: nothing was written")
@@ -22,6 +22,9 @@ func Summary(d *evidence.Document) []byte {
 	b.WriteString(".\n")
 	if d.Run.Remark != "" {
 		fmt.Fprintf(&b, "\n> %s\n", md(d.Run.Remark))
+	}
+	if left := d.ProofsLeft(); len(left) > 0 {
+		fmt.Fprintf(&b, "\n> Proofs that were not run: %s\n", md(strings.Join(left, ", ")))
 	}
 	for _, s := range d.Steps {
 		if s.Error == "" {
@@ -46,6 +49,12 @@ func Summary(d *evidence.Document) []byte {
 	}
 	if len(d.Summary.CriticalPath) > 1 {
 		fmt.Fprintf(&b, "\nCritical path, %s: %s\n", duration(d.Summary.CriticalSeconds), md(strings.Join(d.Summary.CriticalPath, " → ")))
+	}
+	for _, f := range facts(d) {
+		fmt.Fprintf(&b, "\n- %s: %s", md(f.Name), md(strings.Join(f.Values, ", ")))
+	}
+	if d.Subject != nil {
+		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "\nEvidence `%s`, plan `%s`, ztplan %s\n", d.Digests.Overall, d.Plan.Digest, md(d.Run.Version))
 	return []byte(b.String())

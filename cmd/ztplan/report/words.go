@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -109,12 +110,16 @@ func stateMark(state string) string {
 	return "-"
 }
 
-func resultMark(result string) string {
-	switch result {
-	case evidence.Passed:
+func resultMark(r engine.Result) string {
+	switch r {
+	case engine.ResultProved:
 		return "✓"
-	case evidence.Differs:
+	case engine.ResultConverged:
+		return "="
+	case engine.ResultDiffers:
 		return "~"
+	case engine.ResultNotRun:
+		return "-"
 	}
 	return "✗"
 }

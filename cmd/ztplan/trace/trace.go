@@ -112,6 +112,7 @@ func (t *Tracer) summary(s *engine.Summary) {
 		return
 	}
 	t.run.SetAttributes(
+		attribute.String("ztplan.result", string(s.Result)),
 		attribute.Int("ztplan.steps.unchanged", s.Unchanged),
 		attribute.Int("ztplan.steps.changed", s.Changed),
 		attribute.Int("ztplan.steps.proved", s.Proved),

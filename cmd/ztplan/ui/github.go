@@ -42,6 +42,9 @@ func (g *GitHub) Event(e engine.Event) {
 				g.close(id, "would prove", s) // nothing ends a proof of a dry run
 			}
 		}
+		if s := e.Summary; s != nil && s.Result == engine.ResultConverged && s.Proofs > s.Proved {
+			g.command("warning", "", "plan "+e.Plan, s.Outcome()) // a green job must not pass for a proof
+		}
 		NewText(g.w, Style{}, g.verbose, g.dryRun).Event(e)
 		return
 	}

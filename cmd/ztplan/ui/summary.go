@@ -92,7 +92,7 @@ func (s *Summary) text(end engine.Event) string {
 		if end.Summary.Failed > 0 {
 			fmt.Fprintf(&b, ", %d failed", end.Summary.Failed)
 		}
-		b.WriteString("; nothing was written.\n\n")
+		fmt.Fprintf(&b, "; nothing was written: **%s**.\n\n", end.Summary.Outcome())
 		if end.Summary.Digest != "" {
 			fmt.Fprintf(&b, "Digest `%s`: `ztplan run --expect` with it applies these edits and no others.\n\n", end.Summary.Digest)
 		}

@@ -222,6 +222,9 @@ func (t *Text) end(e engine.Event) {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
 		}
 	}
+	if len(parts) == 0 {
+		parts = []string{"nothing looked at"}
+	}
 	fmt.Fprintf(t.w, "\n%s", t.style.bold(strings.Join(parts, ", ")))
 	if !t.dryRun {
 		fmt.Fprintf(t.w, "; %s, %s", count(s.Edits, "edit"), countIrregular(s.Retries, "retry", "retries"))
@@ -237,6 +240,19 @@ func (t *Text) end(e engine.Event) {
 		fmt.Fprintf(t.w, "%s\n", t.style.dim(fmt.Sprintf("critical path %s (%.0f %%): %s",
 			Seconds(s.CriticalSeconds), 100*s.CriticalSeconds/s.WallSeconds, strings.Join(s.CriticalPath, " → "))))
 	}
+	fmt.Fprintf(t.w, "%s\n", t.result(s))
+}
+
+// result is the last line of a run.
+func (t *Text) result(s *engine.Summary) string {
+	text := t.style.bold(s.Outcome())
+	switch s.Result {
+	case engine.ResultProved:
+		return t.style.green(text)
+	case engine.ResultFailed, engine.ResultInterrupted:
+		return t.style.red(text)
+	}
+	return t.style.yellow(text)
 }
 
 func (t *Text) line(mark string, e engine.Event, text string) {

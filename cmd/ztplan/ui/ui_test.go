@@ -43,7 +43,7 @@ var story = []engine.Event{
 	{Action: engine.ActionRetry, Step: "init", Error: "connection refused", Hint: "it is starting"},
 	{Action: engine.ActionFail, Step: "init", Kind: "vaultInit", Seconds: 61, Position: "plan.yaml:14:5", Error: "keys are lost\nVault is initialised", Hint: "restore the file"},
 	{Action: engine.ActionSkip, Step: "late", Kind: "curlTLS", Message: "needs init, which failed", Needs: []string{"init"}},
-	{Action: engine.ActionEnd, Summary: &engine.Summary{Changed: 1, Proved: 1, Skipped: 1, Failed: 1, Edits: 1, Retries: 1, WallSeconds: 63.5, CriticalSeconds: 63.5, CriticalPath: []string{"vault", "init"}}},
+	{Action: engine.ActionEnd, Summary: &engine.Summary{Result: engine.ResultFailed, Proofs: 2, Changed: 1, Proved: 1, Skipped: 1, Failed: 1, Edits: 1, Retries: 1, WallSeconds: 63.5, CriticalSeconds: 63.5, CriticalPath: []string{"vault", "init"}}},
 }
 
 var preview = []engine.Event{
@@ -56,7 +56,14 @@ var preview = []engine.Event{
 	{Action: engine.ActionDiffers, Step: "app", Path: "Service/app", Have: "x", Want: "y"},
 	{Action: engine.ActionPending, Step: "app", Needs: []string{"vault"}},
 	{Action: engine.ActionWould, Step: "site", Message: "dial hello.example.local"},
-	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Pending: 2, WallSeconds: 0.2, Digest: "sha256:00"}},
+	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Result: engine.ResultDiffers, Proofs: 1, Pending: 2, WallSeconds: 0.2, Digest: "sha256:00"}},
+}
+
+// partly is a run that converged and left a proof out.
+var partly = []engine.Event{
+	{Action: engine.ActionPlan, Plan: "lab", Step: "site", Kind: "curlTLS", Proof: true, Position: "plan.yaml:20:5"},
+	{Action: engine.ActionSkip, Plan: "lab", Step: "site", Kind: "curlTLS", Message: "--skip"},
+	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Result: engine.ResultConverged, Proofs: 1, Skipped: 1}},
 }
 
 func TestGolden(t *testing.T) {
@@ -64,6 +71,8 @@ func TestGolden(t *testing.T) {
 		"text":           func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, false, false).Event) },
 		"text-verbose":   func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, true, false).Event) },
 		"github":         func(b *bytes.Buffer) { each(story, ui.NewGitHub(b, false, false).Event) },
+		"partly":         func(b *bytes.Buffer) { each(partly, ui.NewText(b, ui.Style{}, false, false).Event) },
+		"partly-github":  func(b *bytes.Buffer) { each(partly, ui.NewGitHub(b, false, false).Event) },
 		"preview":        func(b *bytes.Buffer) { each(preview, ui.NewText(b, ui.Style{}, false, true).Event) },
 		"preview-github": func(b *bytes.Buffer) { each(preview, ui.NewGitHub(b, false, true).Event) },
 		"preview-summary": func(b *bytes.Buffer) {

@@ -35,8 +35,7 @@ const contactTimeout = 15 * time.Second
 // listens, no answer in time. A busy server (429, 5xx) and a connection that
 // broke may pass: the next caller tries again.
 func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
-	key := "kubekit " + env.Cluster.Kubeconfig + " " + env.Cluster.Context
-	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*Cluster, error) {
+	return engine.Share(ctx, env.Session, key(env), func(ctx context.Context) (*Cluster, error) {
 		config, name, err := load(env.Cluster)
 		if err != nil {
 			return nil, engine.Permanent(err)
@@ -51,6 +50,16 @@ func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
 		}
 		return c, nil
 	})
+}
+
+// Connected returns the cluster that env.Cluster names if a step of the run has
+// connected to it. It contacts nothing.
+func Connected(env *engine.Env) (*Cluster, bool) {
+	return engine.Opened[*Cluster](env.Session, key(env))
+}
+
+func key(env *engine.Env) string {
+	return "kubekit " + env.Cluster.Kubeconfig + " " + env.Cluster.Context
 }
 
 // Server returns the address of the API server of a cluster, or "" if there is

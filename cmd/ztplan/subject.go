@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/checkout"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/cluster"
+	"github.com/ztplan/ztplan/steps/helminstall"
+)
+
+// subjectTimeout bounds what is read for the record once the run is over.
+const subjectTimeout = 10 * time.Second
+
+// subject collects what the evidence says about where the plan was run and by
+// whom. Nothing that it cannot read is an error: it is left out with a remark.
+func (r *reporting) subject(ctx context.Context, res *run.Result) *evidence.Subject {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), subjectTimeout)
+	defer cancel()
+	defer context.AfterFunc(r.kill, cancel)()
+	s := r.about
+	facts := cluster.Read(ctx, &r.env, r.namespaces)
+	s.User, s.Images, s.Remarks = facts.User, facts.Images, append(s.Remarks, facts.Missing...)
+	if facts.Cluster.Server != "" {
+		s.Cluster = &facts.Cluster
+	}
+	return redacted(s, res.Redactor)
+}
+
+// redacted returns s without the secrets of the run.
+func redacted(s evidence.Subject, r *run.Redactor) *evidence.Subject {
+	data, err := json.Marshal(r.Value(s))
+	out := new(evidence.Subject)
+	if err == nil {
+		err = json.Unmarshal(data, out)
+	}
+	if err != nil {
+		return &evidence.Subject{Remarks: []string{r.Text(err.Error())}}
+	}
+	return out
+}
+
+// aboutRun is what is known of the subject before the run: it is read then, since
+// the run may change files in the checkout.
+func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []engine.Mirror) evidence.Subject {
+	s := evidence.Subject{
+		Variables: make(map[string]any), Only: a.only, Skip: a.skip, Job: ciJob(os.LookupEnv),
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Vars)) {
+		if _, secret := p.Vars[name].(engine.Secret); secret {
+			s.Secret = append(s.Secret, name)
+		} else {
+			s.Variables[name] = p.Vars[name]
+		}
+	}
+	for _, m := range mirrors {
+		s.Mirrors = append(s.Mirrors, evidence.Mirror{From: withoutPassword(m.From), To: withoutPassword(m.To)})
+	}
+	missing := func(what string, err error) {
+		if err != nil {
+			s.Remarks = append(s.Remarks, what+": "+err.Error())
+		}
+	}
+	var err error
+	s.Host, err = os.Hostname()
+	missing("host", err)
+	s.Binary, err = ownDigest()
+	missing("digest of ztplan", err)
+	ctx, cancel := context.WithTimeout(ctx, subjectTimeout)
+	defer cancel()
+	s.Checkout, err = checkout.Read(ctx, p.Dir)
+	if s.Checkout == nil && err == nil {
+		err = errors.New("the plan is in none")
+	}
+	missing("Git checkout", err)
+	return s
+}
+
+// withoutPassword hides the password that an address may hold.
+func withoutPassword(address string) string {
+	if u, err := url.Parse(address); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return address
+}
+
+// ownDigest returns the SHA-256 of the running program's file.
+func ownDigest() (string, error) {
+	name, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// ciSystems are CI systems by the variable that they set to say who they are,
+// with the variables that name the job. None of them is a secret.
+// Sources: https://docs.github.com/actions/reference/workflows-and-actions/variables,
+// https://docs.gitlab.com/ci/variables/predefined_variables/, and the pages of
+// the same kind of the others.
+var ciSystems = []struct {
+	name, sign string
+	facts      []string
+}{
+	{"GitHub Actions", "GITHUB_ACTIONS", []string{"GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_WORKFLOW_REF", "GITHUB_JOB", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_EVENT_NAME", "GITHUB_REF", "GITHUB_SHA", "GITHUB_ACTOR"}},
+	{"GitLab CI", "GITLAB_CI", []string{"CI_JOB_URL", "CI_PIPELINE_URL", "CI_PIPELINE_SOURCE", "CI_PROJECT_PATH", "CI_JOB_NAME", "CI_COMMIT_REF_NAME", "CI_COMMIT_SHA", "GITLAB_USER_LOGIN"}},
+	{"Azure Pipelines", "TF_BUILD", []string{"SYSTEM_COLLECTIONURI", "SYSTEM_TEAMPROJECT", "BUILD_BUILDID", "BUILD_SOURCEBRANCH", "BUILD_SOURCEVERSION"}},
+	{"Buildkite", "BUILDKITE", []string{"BUILDKITE_BUILD_URL", "BUILDKITE_JOB_ID", "BUILDKITE_BRANCH", "BUILDKITE_COMMIT"}},
+	{"CircleCI", "CIRCLECI", []string{"CIRCLE_BUILD_URL", "CIRCLE_JOB", "CIRCLE_BRANCH", "CIRCLE_SHA1"}},
+	{"Jenkins", "JENKINS_URL", []string{"BUILD_URL", "JOB_NAME", "BUILD_NUMBER"}},
+}
+
+// ciJob returns the CI job that the environment tells of, nil if it tells of none.
+func ciJob(env func(string) (string, bool)) *evidence.Job {
+	for _, c := range ciSystems {
+		if sign, _ := env(c.sign); sign == "" || sign == "false" {
+			continue
+		}
+		job := &evidence.Job{System: c.name, Facts: make(map[string]string)}
+		for _, name := range c.facts {
+			if v, _ := env(name); v != "" {
+				job.Facts[name] = withoutPassword(v)
+			}
+		}
+		if len(job.Facts) > 0 {
+			return job
+		}
+	}
+	return nil
+}
+
+// releaseNamespaces returns the namespaces of the plan's Helm releases, as far
+// as the plan says them.
+func releaseNamespaces(p *plan.Plan) []string {
+	var out []string
+	for _, s := range p.Steps {
+		draft, unknown := s.Draft()
+		spec, ok := draft.(*helminstall.Spec)
+		if ok && !slices.Contains(unknown, "namespace") && !slices.Contains(out, spec.Namespace) {
+			out = append(out, spec.Namespace)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

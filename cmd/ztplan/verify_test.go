@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/report"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+// evidenceOf returns evidence that the tests of package evidence keep.
+func evidenceOf(t *testing.T, name string) *evidence.Document {
+	t.Helper()
+	data, err := os.ReadFile("../../engine/evidence/testdata/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := evidence.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// A signed is a report's folder and the files of the key that signs it.
+type signed struct{ dir, private, public string }
+
+func newSigned(t *testing.T, d *evidence.Document) signed {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := signed{filepath.Join(dir, "report"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "key.pub")}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s.private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	put(t, s.public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub}))
+	if err := os.Mkdir(s.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, d)
+	return s
+}
+
+// write writes the report of d with its signature.
+func (s signed) write(t *testing.T, d *evidence.Document) {
+	t.Helper()
+	data, err := report.Write(s.dir, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := attest.ReadPrivate(s.private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	envelope, err := attest.Sign(t.Context(), d, data, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(s.dir, attest.FileName), envelope)
+}
+
+func put(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ztplan(args ...string) (code int, out string) {
+	var b bytes.Buffer
+	code = execute(args, strings.NewReader(""), &b, &b)
+	return code, b.String()
+}
+
+// as makes the running program a version for the length of a test.
+func as(t *testing.T, v string) {
+	before := version
+	version = v
+	t.Cleanup(func() { version = before })
+}
+
+// Whatever part of a signed report's folder is changed, taken away or added is
+// found, with the key and, for the pages, without.
+func TestVerifyFolder(t *testing.T) {
+	as(t, "v0.1.0") // which made the evidence of the tests
+	s := newSigned(t, evidenceOf(t, "passed"))
+	if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitOK || !strings.Contains(out, "✓ pages         3 pages as the evidence renders") {
+		t.Fatalf("exit status %d\n%s", code, out)
+	}
+	for _, name := range []string{"evidence.json", "report.html", "junit.xml", "summary.md", attest.FileName} {
+		file := filepath.Join(s.dir, name)
+		good, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keyless := name != attest.FileName // an envelope that is gone or signed anew needs the key
+		for i := 0; i < len(good); i += len(good)/20 + 1 {
+			bad := bytes.Clone(good)
+			bad[i] ^= 1
+			put(t, file, bad)
+			if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitFailed {
+				t.Errorf("%s, byte %d: exit status %d\n%s", name, i, code, out)
+			}
+			if code, out := ztplan("verify", s.dir); keyless && code != exitFailed {
+				t.Errorf("%s, byte %d, without a key: exit status %d\n%s", name, i, code, out)
+			}
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitFailed {
+			t.Errorf("%s is gone: exit status %d\n%s", name, code, out)
+		}
+		put(t, file, good)
+	}
+	pages, err := report.Pages(evidenceOf(t, "failed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages { // of another run
+		file := filepath.Join(s.dir, p.Name)
+		good, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, file, p.Data)
+		if code, out := ztplan("verify", s.dir); code != exitFailed || !strings.Contains(out, p.Name+" is not what the evidence renders to") {
+			t.Errorf("%s of another run: exit status %d\n%s", p.Name, code, out)
+		}
+		put(t, file, good)
+	}
+	put(t, filepath.Join(s.dir, "other.html"), []byte("x"))
+	if code, out := ztplan("verify", s.dir); code != exitFailed || !strings.Contains(out, "other.html does not belong to the report") {
+		t.Errorf("a file more: exit status %d\n%s", code, out)
+	}
+}
+
+// Who forges a report with care, digests and pages included, is found by the
+// signature; without one, verify says that it is unsigned and shows no tick.
+func TestVerifyResealed(t *testing.T) {
+	as(t, "v0.1.0")
+	s := newSigned(t, evidenceOf(t, "passed"))
+	forged := evidenceOf(t, "passed")
+	forged.Plan.Name = "another"
+	if err := forged.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := report.Write(s.dir, forged); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"verify", s.dir}, {"verify", s.dir, "--key", s.public}} {
+		if code, out := ztplan(args...); code != exitFailed || !strings.Contains(out, "✗ signature") {
+			t.Errorf("%v: exit status %d\n%s", args, code, out)
+		}
+	}
+	if err := os.Remove(filepath.Join(s.dir, attest.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	code, out := ztplan("verify", s.dir)
+	if code != exitOK || !strings.Contains(out, "- signature     unsigned") || strings.Contains(out, "✓ signature") || !strings.Contains(out, "remark: unsigned") {
+		t.Errorf("without a signature: exit status %d\n%s", code, out)
+	}
+	if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitFailed || !strings.Contains(out, "unsigned: there is no") {
+		t.Errorf("with a key: exit status %d\n%s", code, out)
+	}
+}
+
+// Pages that another version made are checked by the digests on record.
+func TestVerifyOtherVersion(t *testing.T) {
+	as(t, "v0.2.0")
+	s := newSigned(t, evidenceOf(t, "passed"))
+	page := filepath.Join(s.dir, "report.html")
+	old := []byte("as an older version renders it\n")
+	put(t, page, old)
+	if code, out := ztplan("verify", s.dir); code != exitFailed || !strings.Contains(out, "report.html has not the digest on record") {
+		t.Errorf("an edited page: exit status %d\n%s", code, out)
+	}
+	d := evidenceOf(t, "passed")
+	if _, err := report.Write(s.dir, d); err != nil {
+		t.Fatal(err)
+	}
+	d.Pages[0].Digest = evidence.Digest(old)
+	if err := d.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := d.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(s.dir, "evidence.json"), data)
+	put(t, page, old)
+	if err := os.Remove(filepath.Join(s.dir, attest.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := ztplan("verify", s.dir); code != exitOK || !strings.Contains(out, "2 of 3 pages as the evidence renders, 1 by digest: ztplan v0.1.0 made it, this one is v0.2.0") {
+		t.Errorf("exit status %d\n%s", code, out)
+	}
+	as(t, "v0.1.0")
+	if code, out := ztplan("verify", s.dir); code != exitFailed {
+		t.Errorf("the version that made it renders it otherwise: exit status %d\n%s", code, out)
+	}
+	if code, out := ztplan("verify", filepath.Join(s.dir, "evidence.json")); code != exitFailed || !strings.Contains(out, "report.html: the digest on record") {
+		t.Errorf("without the folder: exit status %d\n%s", code, out)
+	}
+}
+
+// The pages can be made again from the evidence alone, byte for byte.
+func TestReportAgain(t *testing.T) {
+	s := newSigned(t, evidenceOf(t, "rollover"))
+	again := filepath.Join(t.TempDir(), "again")
+	if code, out := ztplan("report", filepath.Join(s.dir, "evidence.json"), "-o", again); code != exitOK {
+		t.Fatalf("exit status %d\n%s", code, out)
+	}
+	for _, name := range []string{"evidence.json", "report.html", "junit.xml", "summary.md", attest.FileName} {
+		want, err := os.ReadFile(filepath.Join(s.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(again, name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is another, %v", name, err)
+		}
+	}
+	if code, out := ztplan("verify", again, "--key", s.public); code != exitOK {
+		t.Errorf("exit status %d\n%s", code, out)
+	}
+	file := filepath.Join(s.dir, "evidence.json")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, file, bytes.Replace(data, []byte(`"result": "proved"`), []byte(`"result": "failed"`), 1))
+	if code, out := ztplan("report", file, "-o", again); code != exitFailed || !strings.Contains(out, "nothing is shown") {
+		t.Errorf("edited evidence: exit status %d\n%s", code, out)
+	}
+	if code, _ := ztplan("report", file); code != exitInvalid {
+		t.Errorf("without a folder: exit status %d", code)
+	}
+}
+
+func TestVerifyDemands(t *testing.T) {
+	d := evidenceOf(t, "passed")
+	for _, c := range []struct {
+		name   string
+		change func(*evidence.Document)
+		flags  verifyFlags
+		want   string // a problem, "" for none
+	}{
+		{"proved", nil, verifyFlags{proved: true, steps: []string{"site", "rotation"}, maxAge: time.Hour}, ""},
+		{"failed", func(d *evidence.Document) { d.Run.Result = "failed" }, verifyFlags{proved: true}, "the run is not proved: failed"},
+		{"skipped", func(d *evidence.Document) {
+			d.Run.Result, d.Steps[4].State, d.Summary.Proved = "converged", "skipped", 2
+		}, verifyFlags{proved: true, steps: []string{"rotation"}}, "the run is not proved: converged, 1 proof skipped: rotation; step rotation did not hold: skipped"},
+		{"dry run", func(d *evidence.Document) { d.Run.Result, d.Summary.Unchanged = "not-run", 0 }, verifyFlags{proved: true}, "the run is not proved: not run (dry run)"},
+		{"no proof", nil, verifyFlags{steps: []string{"vault"}}, "step vault is no proof: helmInstall, changed"},
+		{"no step", nil, verifyFlags{steps: []string{"rotate"}}, "step rotate is not in the plan"},
+		{"old", func(d *evidence.Document) { d.Run.Ended = d.Run.Ended.Add(-2 * time.Hour) }, verifyFlags{maxAge: 90 * time.Minute}, "the run ended 2h0m10s ago"},
+		{"from the future", func(d *evidence.Document) { d.Run.Ended = d.Run.Ended.Add(time.Hour) }, verifyFlags{maxAge: time.Hour}, "ended in the future"},
+	} {
+		d := *d
+		d.Steps = append([]evidence.Step{}, d.Steps...)
+		if c.change != nil {
+			c.change(&d)
+		}
+		check := c.flags.demands(&d, evidenceOf(t, "passed").Run.Ended.Add(10*time.Second))
+		got := strings.Join(check.Problems, "; ")
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// The machine's form says what the run was, and null of what was not checked.
+func TestVerifyJSON(t *testing.T) {
+	s := newSigned(t, evidenceOf(t, "passed"))
+	code, out := ztplan("verify", s.dir, "-o", "json", "--require-proved", "--max-age", "1h")
+	var got struct {
+		Holds                                  bool
+		Plan, Mode, Outcome, Signature, Result string
+		Ended                                  time.Time
+		Remarks                                []string
+		Checks                                 []struct {
+			Name     string
+			Holds    *bool
+			Problems []string
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if code != exitFailed || got.Holds || got.Plan != "demo" || got.Mode != "apply" || got.Result != string(engine.ResultProved) || got.Outcome != "proved" ||
+		got.Signature != "not checked" || got.Ended.IsZero() || len(got.Remarks) != 2 {
+		t.Errorf("exit status %d, %+v", code, got)
+	}
+	for _, c := range got.Checks {
+		switch {
+		case c.Name == "signature" && c.Holds != nil:
+			t.Errorf("the signature was not checked and holds: %v", *c.Holds)
+		case c.Name == "demands" && (c.Holds == nil || *c.Holds || !strings.Contains(c.Problems[0], "ago")):
+			t.Errorf("demands: %+v", c)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package evidence
+
+import (
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Subject says what a run was about, who ran it and where. What could not be
+// read is left out, and a remark says why.
+type Subject struct {
+	Cluster   *Cluster       `json:"cluster,omitempty"`
+	User      string         `json:"user,omitempty"` // who ran it, as the API server knows them (SelfSubjectReview)
+	Host      string         `json:"host,omitempty"` // name of the machine that ran it
+	Job       *Job           `json:"job,omitempty"`  // of the CI system that ran it
+	Checkout  *Checkout      `json:"checkout,omitempty"`
+	Variables map[string]any `json:"variables"`       // values of the plan's variables; those of secret ones are left out
+	Secret    []string       `json:"secretVariables"` // names of the secret ones
+	Only      []string       `json:"only"`            // --only
+	Skip      []string       `json:"skip"`            // --skip
+	Mirrors   []Mirror       `json:"mirrors"`
+	Images    []Image        `json:"images"`           // of the pods in the namespaces of the plan's releases, as they were at the end of the run
+	Binary    string         `json:"binary,omitempty"` // SHA-256 of the ztplan that ran
+	Remarks   []string       `json:"remarks"`
+}
+
+// A Cluster is a Kubernetes cluster.
+type Cluster struct {
+	Server  string `json:"server"`            // address of the API server
+	UID     string `json:"uid,omitempty"`     // of the namespace kube-system, which stands for the cluster
+	Version string `json:"version,omitempty"` // of the API server
+}
+
+// A Job is a job of a CI system.
+type Job struct {
+	System string            `json:"system"` // "GitHub Actions"
+	Facts  map[string]string `json:"facts"`  // by the name of the system's environment variable
+}
+
+// A Checkout is the Git work tree that the plan's file is in.
+type Checkout struct {
+	Commit  string   `json:"commit"`
+	Clean   bool     `json:"clean"`             // whether the work tree is what the commit holds
+	Changes []string `json:"changes,omitempty"` // the first that differ, as git status --short prints them
+}
+
+// A Mirror is where what an address names was really fetched from.
+type Mirror struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// An Image is a container image that ran.
+type Image struct {
+	Namespace  string `json:"namespace"`
+	Image      string `json:"image"`        // as the pod names it
+	ID         string `json:"id,omitempty"` // as the container runtime reports it, with a digest
+	Containers int    `json:"containers"`   // how many ran it
+}
+
+// Result returns how the run ended. Evidence of versions that knew only passed
+// is read with care: what its steps do not show is not assumed.
+func (d *Document) Result() engine.Result {
+	if d.Run.Result != passed {
+		return engine.Result(d.Run.Result)
+	}
+	var s engine.Summary
+	for _, step := range d.Steps {
+		switch step.State {
+		case "proved":
+			s.Proved++
+			s.Proofs++
+		case "skipped", "would":
+			s.Proofs++ // it may have been one
+		}
+	}
+	return engine.ResultOf(s, engine.Ending{DryRun: d.Run.Mode == ModeDryRun})
+}
+
+// Outcome says the result in words.
+func (d *Document) Outcome() string {
+	s := d.Summary
+	s.Result = d.Result()
+	if d.Run.Result == passed && s.Result == engine.ResultConverged {
+		return "converged, and it is not on record whether proofs were skipped"
+	}
+	return s.Outcome()
+}
+
+// ProofsLeft returns the ids of the proofs that were skipped or, in a dry run,
+// not run. A run that failed is not asked: what needs a failed step is skipped.
+func (d *Document) ProofsLeft() []string {
+	var ids []string
+	for _, s := range d.Steps {
+		if s.Proof && (s.State == "skipped" || s.State == "would") {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// subject: what is there has the form that it must have.
+func (v *verifier) subject() Check {
+	c := Check{Name: "subject"}
+	s := v.doc.Subject
+	if s == nil {
+		c.Open, c.Did = true, "not on record"
+		return c
+	}
+	c.Did = "where and by whom: form of what is on record, " + Count(len(s.Remarks), "remark")
+	if s.Cluster != nil && s.Cluster.Server == "" {
+		c.add("the cluster has no address")
+	}
+	if s.Job != nil && (s.Job.System == "" || len(s.Job.Facts) == 0) {
+		c.add("the job has no system or no facts")
+	}
+	if g := s.Checkout; g != nil {
+		if !isCommit(g.Commit) {
+			c.add("the commit %q is none", g.Commit)
+		}
+		if g.Clean != (len(g.Changes) == 0) {
+			c.add("the checkout is clean: %v, and has %s", g.Clean, Count(len(g.Changes), "change"))
+		}
+	}
+	if s.Binary != "" && !isDigest(s.Binary) {
+		c.add("binary is no SHA-256")
+	}
+	for _, i := range s.Images {
+		if i.Namespace == "" || i.Image == "" || i.Containers < 1 {
+			c.add("an image has no namespace, no name or no container")
+		}
+	}
+	return c
+}
+
+func isCommit(s string) bool {
+	for _, c := range s {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == 40 || len(s) == 64
+}

@@ -1,0 +1,4 @@
+package cluster
+
+// ImagesOf is what Read makes of pods.
+var ImagesOf = imagesOf
