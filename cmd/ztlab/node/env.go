@@ -127,7 +127,7 @@ func variable(ctx context.Context, pod *corev1.Pod, c *corev1.Container, v corev
 		if name == "" {
 			name = c.Name
 		}
-		value, err = resourcehelper.ExtractResourceValueByContainerNameAndNodeAllocatable(ref, pod, name, capacity)
+		value, err = resourcehelper.ExtractResourceValueByContainerNameAndNodeAllocatable(ref, pod, name, allocatable)
 		return value, true, err
 	case src.ConfigMapKeyRef != nil:
 		ref := src.ConfigMapKeyRef

@@ -22,14 +22,22 @@ const (
 	leaseRenewal  = leaseDuration / 4
 )
 
-// capacity is what the node claims to have. Components are small and nothing is
+// allocatable is what the node offers to pods. Components are small and nothing is
 // enforced, so it is enough for any chart's requests rather than the machine's
 // own size: a laptop with two cores still schedules etcd three times.
-var capacity = corev1.ResourceList{
+var allocatable = corev1.ResourceList{
 	corev1.ResourceCPU:              resource.MustParse("64"),
 	corev1.ResourceMemory:           resource.MustParse("256Gi"),
 	corev1.ResourceEphemeralStorage: resource.MustParse("1Ti"),
 	corev1.ResourcePods:             resource.MustParse("500"),
+}
+
+// capacity is what the node has: as allocatable, but with the machine's own
+// processors, by whose number servers decide how many workers they start.
+func capacity() corev1.ResourceList {
+	list := allocatable.DeepCopy()
+	list[corev1.ResourceCPU] = *resource.NewQuantity(int64(runtime.NumCPU()), resource.DecimalSI)
+	return list
 }
 
 // register creates the Node, or takes over one that an earlier run left, and
@@ -77,8 +85,8 @@ func (a *Agent) nodeStatus() corev1.NodeStatus {
 		return corev1.NodeCondition{Type: t, Status: s, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now}
 	}
 	return corev1.NodeStatus{
-		Capacity:    capacity,
-		Allocatable: capacity,
+		Capacity:    capacity(),
+		Allocatable: allocatable,
 		Conditions: []corev1.NodeCondition{
 			condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "NotMeasured", "the node is virtual: nothing is measured"),
 			condition(corev1.NodeDiskPressure, corev1.ConditionFalse, "NotMeasured", "the node is virtual: nothing is measured"),

@@ -172,7 +172,7 @@ func downwardFiles(pod *corev1.Pod, items []corev1.DownwardAPIVolumeFile) (files
 		case item.FieldRef != nil:
 			value, err = podField(pod, item.FieldRef.FieldPath)
 		case item.ResourceFieldRef != nil:
-			value, err = resourcehelper.ExtractResourceValueByContainerNameAndNodeAllocatable(item.ResourceFieldRef, pod, item.ResourceFieldRef.ContainerName, capacity)
+			value, err = resourcehelper.ExtractResourceValueByContainerNameAndNodeAllocatable(item.ResourceFieldRef, pod, item.ResourceFieldRef.ContainerName, allocatable)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", item.Path, err)
