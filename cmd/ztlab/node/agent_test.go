@@ -47,7 +47,7 @@ import (
 // TestMain makes the test binary the executable of its own components.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "component" {
-		if err := process.RunComponent(map[string]container.Component{"echo": echo, "job": job, "broken": broken}[os.Args[2]]); err != nil {
+		if err := process.RunComponent(map[string]container.Component{"echo": echo, "job": job, "broken": broken, "web": web, "stubborn": stubborn}[os.Args[2]]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -118,7 +118,7 @@ func newWorld(t *testing.T) *world {
 	a, err := New(Config{
 		Config: &rest.Config{Host: "http://127.0.0.1:1"}, NodeName: "lab", NodeAddress: "127.0.0.1",
 		StateDir: filepath.Join(dir, "node"), Executable: self, CAFile: caFile,
-		Images: []Image{{"lab/echo", "echo"}, {"lab/job", "job"}, {"lab/broken", "broken"}},
+		Images: []Image{{"lab/echo", "echo"}, {"lab/job", "job"}, {"lab/broken", "broken"}, {"lab/web", "web"}, {"lab/stubborn", "stubborn"}},
 		Logf:   t.Logf,
 	})
 	if err != nil {

@@ -98,6 +98,9 @@ func (c *cont) resume(pod *corev1.Pod, status corev1.ContainerStatus, now time.T
 
 // again reports whether the container runs again after it ended with code.
 func (c *cont) again(pod *corev1.Pod, code int32) bool {
+	if pod.DeletionTimestamp != nil {
+		return false
+	}
 	if c.init {
 		return code != 0 && podutil.ContainerShouldRestart(*c.spec, pod.Spec, code)
 	}
@@ -144,6 +147,10 @@ func (c *cont) ended(pod *corev1.Pod, code int32, now time.Time) {
 	}
 	c.state = corev1.ContainerState{Terminated: t}
 	c.child, c.ready, c.message, c.listen = nil, false, "", nil
+	if c.log != nil {
+		c.log.close()
+		c.log = nil
+	}
 	for _, done := range c.killed {
 		done <- nil
 	}

@@ -12,16 +12,18 @@
 //
 //   - There are no namespaces, cgroups or images. Pod addresses are labels that
 //     only [Agent.Lookup] can resolve; nothing listens on them.
-//   - Probes and lifecycle hooks are not run. Readiness is what the component
+//   - Probes and postStart hooks are not run. Readiness is what the component
 //     reports about itself, so that a pod is Ready within milliseconds of the
 //     fact. Image pulls, resource limits and security contexts have no effect.
+//   - preStop hooks are run, but a container has no programs: of a command, also
+//     of a shell's list, only sleep is done.
 //   - The crash back-off starts at one second and ends at one minute, as with
 //     the kubelet's feature gate ReduceDefaultCrashLoopBackOffDecay.
 //
 // Everything else follows the kubelet, and uses its own code where that can be
 // imported: phases, conditions, restart counts, atomically updated volumes,
-// tokens that are bound to the pod and renewed at 80 % of their life, graceful
-// deletion, and the API that kube-apiserver calls for logs, exec and
+// tokens that are bound to the pod and renewed at 80 % of their life, deletion
+// with preStop hooks and grace periods, and the API that kube-apiserver calls for logs, exec and
 // port-forward.
 package node
 

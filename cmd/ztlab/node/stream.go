@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
@@ -49,12 +50,23 @@ func (a *Agent) kubeletHandler() http.Handler {
 func (a *Agent) podOf(r *http.Request) (*worker, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for uid, w := range a.workers {
-		if w.namespace == r.PathValue("namespace") && w.name == r.PathValue("pod") && (r.PathValue("uid") == "" || r.PathValue("uid") == string(uid)) {
-			return w, nil
+	namespace, name, uid := r.PathValue("namespace"), r.PathValue("pod"), types.UID(r.PathValue("uid"))
+	if w := a.named(namespace, name); w != nil && (uid == "" || uid == w.uid) {
+		return w, nil
+	}
+	return nil, fmt.Errorf("pod %s/%s does not run on this node", namespace, name)
+}
+
+// named finds a pod by its name; a.mu is held. A pod that was removed by force may
+// still end beside the next one of its name, which is the one that is meant.
+func (a *Agent) named(namespace, name string) *worker {
+	var found *worker
+	for _, w := range a.workers {
+		if w.namespace == namespace && w.name == name && (found == nil || !w.vanished()) {
+			found = w
 		}
 	}
-	return nil, fmt.Errorf("pod %s/%s does not run on this node", r.PathValue("namespace"), r.PathValue("pod"))
+	return found
 }
 
 // servePortForward connects streams to the ports of a pod's components.
@@ -158,15 +170,13 @@ func (a *Agent) serveLogs(w http.ResponseWriter, r *http.Request) {
 func (a *Agent) latestRun(ctx context.Context, namespace, name, container string) (uid string, run int32, err error) {
 	missing := fmt.Errorf("container %q in pod %q has not started", container, name)
 	a.mu.Lock()
-	for id, w := range a.workers {
-		if w.namespace == namespace && w.name == name {
-			defer a.mu.Unlock()
-			run, ok := a.pods[id].runs[container]
-			if !ok {
-				return "", 0, missing
-			}
-			return string(id), run, nil
+	if w := a.named(namespace, name); w != nil {
+		defer a.mu.Unlock()
+		run, ok := a.pods[w.uid].runs[container]
+		if !ok {
+			return "", 0, missing
 		}
+		return string(w.uid), run, nil
 	}
 	a.mu.Unlock()
 	pod, err := a.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})

@@ -10,10 +10,8 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 )
 
 // A worker runs one pod. One goroutine, [worker.run], owns everything about its
@@ -117,6 +115,13 @@ func (w *worker) vanish() {
 	w.signal()
 }
 
+// vanished reports whether the pod's object is gone.
+func (w *worker) vanished() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gone
+}
+
 func (w *worker) signal() {
 	select {
 	case w.wake <- struct{}{}:
@@ -149,11 +154,11 @@ func (w *worker) run(ctx context.Context) {
 		stale, gone := w.take()
 		switch {
 		case gone:
-			w.stopAll(0)
+			w.endContainers(ctx)
 			w.clean()
 			return
 		case ctx.Err() != nil:
-			w.stopAll(shutdownGrace)
+			w.stopAll()
 			return
 		case w.pod.DeletionTimestamp != nil:
 			w.terminate(ctx)
@@ -337,13 +342,13 @@ func (w *worker) obey(ctx context.Context, cmd command) {
 			if c.child != nil {
 				c.child.Kill()
 			} else {
-				w.endSimulated(c, exitKilled)
+				c.ended(w.pod, exitKilled, time.Now())
 			}
 		default:
 			c.replacing = true
 			c.restarted = append(c.restarted, cmd.done)
 			if c.child == nil {
-				w.endSimulated(c, 0)
+				c.ended(w.pod, 0, time.Now())
 			} else {
 				child := c.child
 				w.a.running.Go(func() {
@@ -358,23 +363,14 @@ func (w *worker) obey(ctx context.Context, cmd command) {
 	cmd.done <- errEnded
 }
 
-// endSimulated ends a container that has no process.
-func (w *worker) endSimulated(c *cont, code int32) {
-	if c.log != nil {
-		c.log.close()
-		c.log = nil
-	}
-	c.ended(w.pod, code, time.Now())
-}
-
 // shutdownGrace is how long containers may take when the lab itself stops, or
 // a restart is asked for; a component that needs longer is killed.
 const shutdownGrace = 3 * time.Second
 
-// stopAll ends every container and returns when all of them are gone. It gives
-// them grace, and none if that is zero.
-func (w *worker) stopAll(grace time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+// stopAll ends every container when the lab stops, without hooks, and returns
+// when all of them are gone.
+func (w *worker) stopAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, c := range w.containers {
@@ -388,43 +384,12 @@ func (w *worker) stopAll(grace time.Duration) {
 		case c.child != nil:
 			c.ended(w.pod, *exitCode(c.child.Err()), time.Now())
 		case c.running():
-			w.endSimulated(c, 0)
+			c.ended(w.pod, 0, time.Now())
 		}
 		for _, done := range c.restarted {
 			done <- errEnded
 		}
 		c.restarted = nil
-	}
-}
-
-// terminate ends a pod that is being deleted: its containers, its last status,
-// and then the API object.
-func (w *worker) terminate(ctx context.Context) {
-	grace := ptr.Deref(w.pod.DeletionGracePeriodSeconds, 0)
-	for _, c := range w.containers {
-		if c.running() {
-			w.a.events.Eventf(w.pod, corev1.EventTypeNormal, "Killing", "Stopping container %s", c.spec.Name)
-		}
-	}
-	w.stopAll(time.Duration(grace) * time.Second)
-	for _, c := range w.containers {
-		c.done = true
-	}
-	w.publish(true)
-	w.status.flush(ctx)
-	err := w.a.persist(ctx, "delete pod "+w.namespace+"/"+w.name, func() error {
-		err := w.a.client.CoreV1().Pods(w.namespace).Delete(ctx, w.name, metav1.DeleteOptions{
-			GracePeriodSeconds: ptr.To(int64(0)),
-			Preconditions:      &metav1.Preconditions{UID: &w.uid},
-		})
-		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-			return nil
-		}
-		return err
-	})
-	if err == nil {
-		w.a.finalize(w.uid)
-		w.clean()
 	}
 }
 
