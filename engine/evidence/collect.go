@@ -203,7 +203,7 @@ func (c *Collector) rotation(step string, r Rotation) error {
 	}
 	out.Rotation.Trust, out.Rotation.Certs = nil, nil
 	out.Began, out.Ended = r.Began.UTC(), r.Ended.UTC()
-	out.Fault.Began, out.Fault.Ended = r.Fault.Began.UTC(), r.Fault.Ended.UTC()
+	out.Fault = r.Fault.utc()
 	out.Hops = slices.Clone(r.Hops)
 	for i := range out.Hops {
 		out.Hops[i].At = out.Hops[i].At.UTC()

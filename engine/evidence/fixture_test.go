@@ -153,8 +153,12 @@ func (w *world) rotation(failures int) evidence.Rotation {
 			{Name: "restored", Limit: true, Saw: true, Holds: true},
 			{Name: "maxDown", Limit: 120, Saw: 0.6, Holds: true},
 			{Name: "maxCatchUp", Limit: 60, Saw: 1.7, Holds: true},
+			{Name: "askedAway", Limit: true, Saw: true, Holds: true},
 		},
-		Fault: evidence.Fault{Part: "vault", Pods: []string{"vault/vault-0"}, Began: after(3.4), Ended: after(4)},
+		Fault: evidence.Fault{
+			Part: "vault", Pods: []string{"vault/vault-0"}, Began: after(3.4), Away: after(3.46), StillAway: after(3.51), Ended: after(4),
+			Deletions: []evidence.Deletion{{Pod: "vault/vault-0", UID: "uid-1", Deleted: after(3.41), Gone: after(3.45)}},
+		},
 		Began: after(3), Ended: after(7),
 	}
 }

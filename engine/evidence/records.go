@@ -1,6 +1,9 @@
 package evidence
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Certificate is a public certificate that was seen.
 type Certificate struct {
@@ -18,7 +21,8 @@ type Certificate struct {
 // name decides what is compared. Neither Limit nor Saw may be nil. Where a
 // rotation's records hold what was measured, Saw must be what they add up to:
 // maxFailures the failures of all endpoints, maxGap the longest gap of all,
-// maxSwitch the time from hop "secret" to hop "last-on-wire", restored whether
+// maxSwitch the time from hop "secret" to hop "last-on-wire", askedAway whether
+// hop "asked" lies between the fault's Away and StillAway, restored whether
 // the fault ended, maxDown the time from its beginning to its end, and
 // maxCatchUp that from there to hop "caught-up".
 type Rule struct {
@@ -77,10 +81,40 @@ type Hop struct {
 
 // A Fault is what the proof broke on purpose while it measured.
 type Fault struct {
-	Part  string    `json:"part"`           // vault, cert-manager or gateway
-	Pods  []string  `json:"pods"`           // that were deleted, as NAMESPACE/NAME
-	Began time.Time `json:"began"`          // when the first one was
-	Ended time.Time `json:"ended,omitzero"` // when the part was back; absent if it never was
+	Part      string     `json:"part"`                // vault, cert-manager or gateway
+	Pods      []string   `json:"pods"`                // that were deleted, as NAMESPACE/NAME
+	Deletions []Deletion `json:"deletions,omitempty"` // of these pods, in the same order; absent in older evidence
+	Began     time.Time  `json:"began"`               // just before the first one
+
+	// Away is since when no pod of the part could do its work: each was gone, had
+	// ended, or was not ready. StillAway is when that was seen again after the
+	// renewal had been asked for. Both are absent if it was not so, and with the
+	// gateway.
+	Away      time.Time `json:"away,omitzero"`
+	StillAway time.Time `json:"stillAway,omitzero"`
+
+	// Ended is when the part was back: every deleted pod gone, and as many as
+	// before ready. It is absent if that never was.
+	Ended time.Time `json:"ended,omitzero"`
+}
+
+// utc returns the fault with its times in UTC.
+func (f Fault) utc() Fault {
+	f.Began, f.Away, f.StillAway, f.Ended = f.Began.UTC(), f.Away.UTC(), f.StillAway.UTC(), f.Ended.UTC()
+	f.Deletions = slices.Clone(f.Deletions)
+	for i := range f.Deletions {
+		d := &f.Deletions[i]
+		d.Deleted, d.Gone = d.Deleted.UTC(), d.Gone.UTC()
+	}
+	return f
+}
+
+// A Deletion is what became of one pod that the proof deleted.
+type Deletion struct {
+	Pod     string    `json:"pod"`           // NAMESPACE/NAME
+	UID     string    `json:"uid"`           // a StatefulSet's pods keep their names
+	Deleted time.Time `json:"deleted"`       // when the deletion was asked for
+	Gone    time.Time `json:"gone,omitzero"` // when the API server had it no more; absent if it never was
 }
 
 // An Endpoint is what the clients of one address saw.

@@ -24,7 +24,7 @@ func (w *world) rollOver(t *testing.T, change func(*evidence.Rotation, *evidence
 	r.Number, r.Trigger, r.Fault = 2, "intermediate", evidence.Fault{}
 	r.Certs = []evidence.Certificate{w.new.record(w.intermediate), leaf.record(next)}
 	r.Rules = slices.DeleteFunc(r.Rules, func(r evidence.Rule) bool {
-		return r.Name == "restored" || r.Name == "maxDown" || r.Name == "maxCatchUp"
+		return slices.Contains([]string{"askedAway", "restored", "maxDown", "maxCatchUp"}, r.Name)
 	})
 	r.Hops = slices.DeleteFunc(r.Hops, func(h evidence.Hop) bool {
 		return slices.Contains([]string{"fault", "unsealed", "restored", "caught-up"}, h.Name)

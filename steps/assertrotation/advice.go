@@ -22,6 +22,7 @@ const (
 		"or be drained before they end"
 	adviceRestarted = "a gateway that is restarted ends the connections of its clients: allow that with maxLost, or leave it with probe.longLived: false"
 	adviceSealed    = "Vault comes back sealed: give the shares in during.keys, let somebody unseal it in time, or use auto-unseal"
+	adviceNoGap     = "its pods take longer to end than to start: shorten their terminationGracePeriodSeconds or preStop hook, or break another part"
 	adviceTooSoon   = "give the step a timeout beyond the next renewal, or use trigger: renew"
 	adviceKey       = "set privateKey.rotationPolicy to Always in the Certificate"
 )
@@ -70,6 +71,8 @@ func (r *rotation) advice() string {
 	switch {
 	case r.end == endDown && r.proof.spec.During.Restart == partVault && r.proof.spec.During.Keys == nil:
 		return adviceSealed
+	case r.fault.never:
+		return adviceNoGap
 	case r.target == nil && r.end == endCut && r.proof.spec.Trigger == triggerWait && r.request == nil:
 		return adviceTooSoon
 	case r.target == nil:

@@ -34,6 +34,9 @@ func (r *rotation) judge() []engine.Finding {
 		}
 		chain = append(chain, checkSwitch)
 	}
+	if r.proof.spec.During.first() {
+		chain = append(chain, checkAway)
+	}
 	if r.proof.spec.During != nil {
 		chain = append(chain, checkRestored)
 		if !r.suffering() {

@@ -18,10 +18,11 @@ const (
 	partGateway     = "gateway"
 )
 
-// The defaults of During.MaxDown and MaxCatchUp. cert-manager tries again 5
+// The default of During.MaxCatchUp, and what During.MaxDown is by default beyond
+// the grace periods of the pods. cert-manager tries again 5
 // seconds after Vault was away, and doubles that every time.
 const (
-	defaultMaxDown    = 2 * time.Minute
+	defaultMaxStart   = 2 * time.Minute
 	defaultMaxCatchUp = 2 * time.Minute
 )
 
@@ -30,12 +31,15 @@ const (
 // and delete on pods in their namespace.
 type During struct {
 	// Restart is the part whose pods are deleted. Those of vault and
-	// cert-manager are deleted before the renewal is asked for, all at once, and
-	// it is asked for as soon as they are gone: it falls due while the part is
-	// away. Those of the gateway are deleted when the Secret has been written, one
-	// after another, so that with several of them somebody always answers; one
-	// alone leaves its clients without an answer, which maxFailures and maxLost
-	// have to allow.
+	// cert-manager are deleted before the renewal is asked for, all at once. It is
+	// asked for when they have ended and no other pod of the part is ready, so that
+	// it falls due while the part is away. A replacement that is ready too soon is
+	// deleted, too; if the part is never away the proof does not hold. The pods of
+	// the gateway are deleted when the Secret has been written, one after another,
+	// so that with several of them one always answers. A gateway alone leaves its
+	// clients without an answer, and each of its pods closes its connections when
+	// it ends, which maxFailures and maxLost have to allow. The restart is over when
+	// every pod that was deleted is gone and as many as before are ready.
 	Restart string `yaml:"restart" check:"required,oneof=vault|cert-manager|gateway"`
 
 	// Namespace is where the pods are. The defaults are vault, cert-manager and
@@ -52,8 +56,10 @@ type During struct {
 	// until somebody else has unsealed it.
 	Keys *custody.Keys `yaml:"keys"`
 
-	// MaxDown is how long it may take from the deletion until as many pods as
-	// before are ready. Default: 2m.
+	// MaxDown is how long it may take from the deletion until the old pods are
+	// gone and as many as before are ready. Default: 2m and the longest grace period
+	// (terminationGracePeriodSeconds) of the pods, for the gateway 2m and the sum of
+	// all.
 	MaxDown engine.Duration `yaml:"maxDown" check:"min=0s"`
 
 	// MaxCatchUp is how long it may take from then until every address shows
@@ -90,11 +96,20 @@ func (d *During) selector() string {
 	return selector
 }
 
-func (d *During) maxDown() time.Duration {
+// maxDown is how long the part may be away when these pods of it are deleted.
+func (d *During) maxDown(old []*pod) time.Duration {
 	if d.MaxDown > 0 {
 		return d.MaxDown.Std()
 	}
-	return defaultMaxDown
+	var grace time.Duration
+	for _, p := range old {
+		if d.first() {
+			grace = max(grace, p.grace())
+		} else {
+			grace += p.grace() // one after another
+		}
+	}
+	return defaultMaxStart + grace
 }
 
 func (d *During) maxCatchUp() time.Duration {
@@ -144,8 +159,12 @@ func (d *During) intent() []string {
 		when = "before the renewal is asked for"
 	}
 	lines := []string{fmt.Sprintf("delete the pods of %s (%s in namespace %s) %s", d.Restart, d.selector(), d.namespace(), when)}
+	limit := engine.Duration(d.maxDown(nil)).String()
+	if d.MaxDown == 0 {
+		limit += " and its pods' grace periods"
+	}
 	back := fmt.Sprintf("assert that %s is back within %s, and the new certificate on the wire within %s after that",
-		d.Restart, engine.Duration(d.maxDown()), engine.Duration(d.maxCatchUp()))
+		d.Restart, limit, engine.Duration(d.maxCatchUp()))
 	if d.Restart == partVault {
 		who := "wait until somebody has unsealed it"
 		if d.Keys != nil {

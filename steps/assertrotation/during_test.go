@@ -43,6 +43,31 @@ func (w *world) addGateway() *part {
 
 var keyFile = custody.Keys{File: engine.File{Name: "keys.json", Path: "keys.json"}}
 
+// addDrainingGateway is a gateway as upstream's chart makes it: the replacement
+// starts at once and takes the new connections when it is ready; the old pod goes
+// on for 30 seconds with those that it has, and then ends.
+func (w *world) addDrainingGateway() *part {
+	p := w.newPart("ingress-apisix", "apisix", len(w.replicas), labelsOf(gatewayPods)...)
+	p.early, p.grace = true, 30*time.Second
+	p.changed = func(n int, up bool) {
+		if !up {
+			w.replicas[n].server.Drop()
+			return
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.replicas[n].next.Store(newReplica(w.t, w.pair))
+	}
+	return p
+}
+
+// addManager is cert-manager as its chart makes it: a Deployment.
+func (w *world) addManager() *part {
+	w.manager = w.newPart("cert-manager", "cert-manager", 1, labelsOf(managerPods)...)
+	w.manager.early = true
+	return w.manager
+}
+
 func TestDuring(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -56,6 +81,8 @@ func TestDuring(t *testing.T) {
 		detail   string   // of the first
 		hint     string
 		broken   []string // rules on record
+		deleted  int64    // pods; 0 for 1
+		least    time.Duration
 	}{
 		{
 			name: "vault, unsealed with the keys", restart: "vault", make: (*world).addVault,
@@ -113,6 +140,56 @@ func TestDuring(t *testing.T) {
 			broken:   []string{"issued"},
 		},
 		{
+			name: "cert-manager, whose replacement starts at once", restart: "cert-manager", make: (*world).addManager,
+			hops: "fault asked restored secret last-on-wire caught-up",
+		},
+		{
+			name: "cert-manager, whose replacement is ready too soon", restart: "cert-manager",
+			make: func(w *world) *part {
+				p := w.addManager()
+				p.first = 5 * time.Second
+				return p
+			},
+			hops: "fault asked restored secret last-on-wire caught-up", deleted: 2, least: 6 * time.Second,
+		},
+		{
+			name: "cert-manager, whose old pod has ended and is still there", restart: "cert-manager",
+			make: func(w *world) *part {
+				p := w.addManager()
+				p.grace, p.ended = 5*time.Second, 4*time.Second
+				return p
+			},
+			hops: "fault asked secret last-on-wire restored caught-up", least: 5 * time.Second,
+		},
+		{
+			name: "cert-manager is never away", restart: "cert-manager",
+			make: func(w *world) *part {
+				p := w.addManager()
+				p.grace = 5 * time.Second
+				return p
+			},
+			violated: []string{"certificate ingress-apisix/hello-cert is issued anew", "the renewal is asked for while cert-manager is away", "the new certificate is on the wire within 2m after"},
+			hint:     "terminationGracePeriodSeconds",
+			broken:   []string{"issued", "askedAway"},
+			deleted:  5,
+		},
+		{
+			name: "a gateway that goes on with its connections", restart: "gateway", make: (*world).addDrainingGateway,
+			spec:     func(s *assertrotation.Spec) { s.MaxFailures = 5 },
+			hops:     "secret fault last-on-wire restored caught-up",
+			violated: []string{"connections opened before keep answering"},
+			detail:   "after restart over",
+			hint:     "maxLost",
+			broken:   []string{"maxLost"},
+			least:    30 * time.Second,
+		},
+		{
+			name: "a gateway that goes on with its connections, allowed", restart: "gateway", make: (*world).addDrainingGateway,
+			spec:  func(s *assertrotation.Spec) { s.MaxLost = 1 },
+			hops:  "secret fault last-on-wire restored caught-up",
+			least: 30 * time.Second,
+		},
+		{
 			name: "the only gateway", restart: "gateway", make: (*world).addGateway,
 			hops:     "secret fault restored last-on-wire caught-up",
 			violated: []string{"no probe fails", "connections opened before keep answering"},
@@ -168,7 +245,10 @@ func TestDuring(t *testing.T) {
 				if tt.violated != nil && !strings.Contains(r.find(tt.violated[0]).Detail, tt.detail) {
 					t.Errorf("detail = %q, want it to contain %q", r.find(tt.violated[0]).Detail, tt.detail)
 				}
-				r.checkFault(t, tt.restart, tt.hops, tt.broken)
+				if tt.deleted == 0 {
+					tt.deleted = 1
+				}
+				r.checkFault(t, tt.restart, tt.hops, tt.broken, int(tt.deleted), tt.least)
 				doc := r.collect(t, began, time.Now())
 				b, err := doc.Encode()
 				if err != nil {
@@ -184,11 +264,11 @@ func TestDuring(t *testing.T) {
 				if !strings.Contains(status, "; "+tt.restart+" is away (pod ") {
 					t.Errorf("the status never said what is away: %s", status)
 				}
-				if tt.restart == "gateway" != strings.Contains(status, "░✗✗") {
+				if refused := tt.restart == "gateway" && !part.early; refused != strings.Contains(status, "░✗✗") {
 					t.Errorf("the bars show failures where there are none, or none where there are: %s", status)
 				}
-				if part.deleted.Load() != 1 {
-					t.Errorf("%d pods were deleted, want one", part.deleted.Load())
+				if part.deleted.Load() != tt.deleted {
+					t.Errorf("%d pods were deleted, want %d", part.deleted.Load(), tt.deleted)
 				}
 			})
 		})
@@ -196,11 +276,14 @@ func TestDuring(t *testing.T) {
 }
 
 // checkFault checks what is on record about the fault.
-func (r *result) checkFault(t *testing.T, part, hops string, broken []string) {
+func (r *result) checkFault(t *testing.T, part, hops string, broken []string, deleted int, least time.Duration) {
 	t.Helper()
 	rec := r.records[0]
-	if rec.Fault.Part != part || len(rec.Fault.Pods) != 1 || rec.Fault.Began.IsZero() {
+	if rec.Fault.Part != part || len(rec.Fault.Pods) != deleted || rec.Fault.Began.IsZero() {
 		t.Errorf("fault on record: %+v", rec.Fault)
+	}
+	if took := rec.Fault.Ended.Sub(rec.Fault.Began); took < least && least > 0 {
+		t.Errorf("the restart is over after %s, before %s", took, least)
 	}
 	var got []string
 	for _, h := range rec.Hops {
@@ -264,4 +347,25 @@ func TestCutOffIsMended(t *testing.T) {
 			t.Errorf("Vault was opened %d times", vault.opened.Load())
 		}
 	})
+}
+
+// Without maxDown the limit follows from how long the pods may take to end.
+func TestDefaultMaxDown(t *testing.T) {
+	for restart, want := range map[string]string{"gateway": "gateway is back within 4m", "cert-manager": "cert-manager is back within 3m"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 2)
+			defer w.close()
+			labels := map[string]string{"gateway": gatewayPods, "cert-manager": managerPods}[restart]
+			space := map[string]string{"gateway": "ingress-apisix", "cert-manager": "cert-manager"}[restart]
+			part := w.newPart(space, "part", 2, labelsOf(labels)...)
+			part.setGrace(60)
+			s := w.newSpec()
+			s.MaxSwitch = engine.Duration(time.Minute)
+			s.During = &assertrotation.During{Restart: restart}
+			r, err := w.prove(s, 9*time.Minute)
+			if err != nil || r.find(want).Rule != want {
+				t.Errorf("error %v, no finding %q", err, want)
+			}
+		})
+	}
 }

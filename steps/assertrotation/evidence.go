@@ -180,9 +180,12 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 		add("maxLost", spec.MaxLost, len(r.held.failures))
 	}
 	if f := rec.Fault; f.Part != "" {
+		if spec.During.first() {
+			add("askedAway", true, r.askedAway())
+		}
 		add("restored", true, !f.Ended.IsZero())
 		if !f.Ended.IsZero() {
-			add("maxDown", spec.During.maxDown().Seconds(), f.Ended.Sub(f.Began).Seconds())
+			add("maxDown", r.maxDown().Seconds(), f.Ended.Sub(f.Began).Seconds())
 		}
 		if lag, ok := r.caughtUp(); ok {
 			add("maxCatchUp", spec.During.maxCatchUp().Seconds(), lag.Seconds())

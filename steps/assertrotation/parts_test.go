@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,10 +22,13 @@ type part struct {
 	namespace string
 	labels    map[string]any
 	grace     time.Duration // from the deletion of a pod until it is gone
+	first     time.Duration // the same for the pods that are there at first; 0 for grace
 	start     time.Duration // from then until another one runs
+	early     bool          // another one starts as soon as a pod is deleted, as with a Deployment
+	ended     time.Duration // of grace, how long a pod that has ended is still there
 	sealed    bool          // what has started is ready only when somebody opens it
 	stuck     bool          // what has started is never ready
-	up        atomic.Bool   // it does its work
+	working   atomic.Int64  // how many pods do their work
 	opened    atomic.Int64  // how often it was opened
 	changed   func(n int, up bool)
 	made      atomic.Int64
@@ -41,7 +45,7 @@ func (w *world) newPart(namespace, name string, n int, labels ...string) *part {
 	for i := range n {
 		p.put(p.pod(fmt.Sprintf("%s-%d", name, i), "Running", true))
 	}
-	p.up.Store(true)
+	p.working.Store(int64(n))
 	ctx := w.ctx
 	w.client.PrependReactor("delete", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if action.GetNamespace() != namespace {
@@ -81,6 +85,19 @@ func (p *part) put(u *unstructured.Unstructured) {
 	}
 }
 
+// setGrace gives the pods a grace period.
+func (p *part) setGrace(seconds int64) {
+	list, err := p.w.client.Resource(podResource).Namespace(p.namespace).List(context.Background(), metav1.ListOptions{})
+	if err != nil {
+		p.w.t.Error(err)
+		return
+	}
+	for i := range list.Items {
+		_ = unstructured.SetNestedField(list.Items[i].Object, seconds, "spec", "terminationGracePeriodSeconds")
+		p.put(&list.Items[i])
+	}
+}
+
 // replace plays what follows the deletion of a pod.
 func (p *part) replace(ctx context.Context, name string) {
 	client := p.w.client.Resource(podResource).Namespace(p.namespace)
@@ -93,13 +110,40 @@ func (p *part) replace(ctx context.Context, name string) {
 	u = u.DeepCopy()
 	u.SetDeletionTimestamp(&now)
 	p.put(u)
-	p.turn(name, false)
-	if !pause(ctx, p.grace) {
+	grace := p.grace
+	if p.first > 0 && !strings.Contains(name, ".") {
+		grace = p.first
+	}
+	if p.early {
+		end := strings.LastIndex(name, "-")
+		next := fmt.Sprintf("%s.%d%s", strings.Split(name[:end], ".")[0], p.made.Load(), name[end:])
+		p.w.wg.Go(func() { p.bring(ctx, next) })
+	} else {
+		p.turn(name, false)
+	}
+	if !pause(ctx, grace-p.ended) {
 		return
+	}
+	if p.early {
+		p.turn(name, false)
+	}
+	if p.ended > 0 {
+		p.condition(u, "Succeeded", false)
+		p.put(u)
+		if !pause(ctx, p.ended) {
+			return
+		}
 	}
 	if err := p.w.client.Tracker().Delete(podResource, p.namespace, name); err != nil {
 		p.w.t.Error(err)
 	}
+	if !p.early {
+		p.bring(ctx, name)
+	}
+}
+
+// bring plays the start of a pod.
+func (p *part) bring(ctx context.Context, name string) {
 	next := p.pod(name, "Pending", false)
 	p.put(next)
 	if !pause(ctx, p.start) {
@@ -124,11 +168,14 @@ func (p *part) replace(ctx context.Context, name string) {
 }
 
 func (p *part) turn(name string, up bool) {
-	p.up.Store(up)
+	p.working.Add(map[bool]int64{true: 1, false: -1}[up])
 	if p.changed != nil {
 		p.changed(int(name[len(name)-1]-'0'), up)
 	}
 }
+
+// up reports whether the part does its work.
+func (p *part) up() bool { return p.working.Load() > 0 }
 
 // open plays the unsealing.
 func (p *part) open(context.Context) error {
@@ -139,7 +186,7 @@ func (p *part) open(context.Context) error {
 
 // there returns when the part does its work; false when ctx ends before.
 func (p *part) there(ctx context.Context) bool {
-	for p != nil && !p.up.Load() {
+	for p != nil && !p.up() {
 		if !pause(ctx, 100*time.Millisecond) {
 			return false
 		}

@@ -3,12 +3,12 @@ package assertrotation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	kubewatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 
@@ -20,15 +20,46 @@ var podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 // A pod is the part of a Pod that matters here.
 type pod struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	Status   struct {
-		Phase      string     `json:"phase"`
-		Conditions conditions `json:"conditions"`
+	Spec     struct {
+		Grace *int64 `json:"terminationGracePeriodSeconds"`
+	} `json:"spec"`
+	Status struct {
+		Phase      string            `json:"phase"`
+		Conditions conditions        `json:"conditions"`
+		Containers []containerStatus `json:"containerStatuses"`
 	} `json:"status"`
+}
+
+// A containerStatus says whether a container has ended.
+type containerStatus struct {
+	State struct {
+		Terminated *struct{} `json:"terminated"`
+	} `json:"state"`
+}
+
+func (p *pod) name() string { return p.Metadata.Namespace + "/" + p.Metadata.Name }
+
+// defaultGrace is what the API server puts into a pod without a grace period.
+const defaultGrace = 30 * time.Second
+
+// grace is how long the pod may take to end.
+func (p *pod) grace() time.Duration {
+	if p.Spec.Grace == nil {
+		return defaultGrace
+	}
+	return time.Duration(*p.Spec.Grace) * time.Second
 }
 
 func (p *pod) leaving() bool { return p.Metadata.DeletionTimestamp != nil }
 func (p *pod) running() bool { return !p.leaving() && p.Status.Phase == "Running" }
 func (p *pod) ready() bool   { return !p.leaving() && p.Status.Conditions.isTrue("Ready") }
+
+// ended reports whether the pod's programs have ended: the kubelet says so some
+// time before it removes the pod.
+func (p *pod) ended() bool {
+	return p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" || len(p.Status.Containers) > 0 &&
+		!slices.ContainsFunc(p.Status.Containers, func(c containerStatus) bool { return c.State.Terminated == nil })
+}
 
 // state says in a few words what the pod is doing.
 func (p *pod) state() string {
@@ -85,7 +116,7 @@ func (p pods) remove(ctx context.Context, one *pod) error {
 	uid := one.Metadata.UID
 	err := p.client.Delete(ctx, one.Metadata.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	if err != nil {
-		return fmt.Errorf("pod %s/%s: deleting it: %w", one.Metadata.Namespace, one.Metadata.Name, kubekit.Classify(err))
+		return fmt.Errorf("pod %s: deleting it: %w", one.name(), kubekit.Classify(err))
 	}
 	return nil
 }
@@ -146,14 +177,4 @@ func (p pods) follow(ctx context.Context, events kubewatch.Interface, done func(
 			return false, nil
 		}
 	}
-}
-
-// gone reports whether none of the pods is left.
-func gone(list []*pod, deleted map[types.UID]bool) bool {
-	for _, p := range list {
-		if deleted[p.Metadata.UID] {
-			return false
-		}
-	}
-	return true
 }

@@ -336,6 +336,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 				return nil, a.err
 			default:
 				r.asking = false
+				r.fault.still = a.still
 				r.line.start = a.at
 				r.line.mark(hopAsked, a.at, "")
 				// The watch may be behind, and the rotation must not end before
@@ -370,6 +371,10 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 				return nil, m.err
 			}
 			if r.suffer(m); m.hop == hopRestored {
+				// A switch that outlasts the fault has this time for the rest.
+				r.overdue, r.never = false, false
+				late.Stop()
+				never.Stop()
 				behind.Reset(p.spec.During.maxCatchUp())
 			}
 		case n := <-p.news:
@@ -443,10 +448,14 @@ type requested struct {
 	at   time.Time
 	cert *certificate // as it was then
 	err  error
+
+	// still is when what it is to be without was still away, after it was asked
+	// for; zero if it was not.
+	still time.Time
 }
 
 // ask asks for the renewal, not before earliest, when what it is to be without
-// is gone, and when the new intermediate signs.
+// is away, and when the new intermediate signs.
 func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *caRollover) requested {
 	timer := time.NewTimer(earliest.Sub(p.env.Now()))
 	defer timer.Stop()
@@ -473,7 +482,11 @@ func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *c
 	}
 	at := p.env.Now()
 	cert, err := renew(ctx, p.client, p.spec.Certificate, p.env.Now)
-	return requested{at, cert, err}
+	r := requested{at: at, cert: cert, err: err}
+	if p.spec.During.first() {
+		r.still = broken.confirm(ctx)
+	}
+	return r
 }
 
 // report adds a rotation to the outputs.

@@ -89,13 +89,14 @@ func newRotation(p *proof, index int) *rotation {
 // over reports whether the measurement has ended. It has not as long as a probe
 // is under way that was started before everything was as it should be: the
 // clients that a switch keeps waiting are the last to be heard of. Connections
-// that are held must have answered since.
+// that are held must have answered since, and since the end of a fault: a pod that
+// ends closes its own.
 func (r *rotation) over() bool {
 	switch {
 	case r.end != "":
 	case !r.switched():
 		r.since = time.Time{}
-		if r.never && !(r.begun && r.pending()) || r.behind {
+		if r.never && !(r.begun && r.pending()) && !r.suffering() || r.behind {
 			r.end = endLate
 		}
 	case r.since.IsZero():
@@ -103,6 +104,9 @@ func (r *rotation) over() bool {
 		fallthrough
 	default:
 		changed, _ := r.rec.lastSwitch()
+		if r.fault.over.After(changed) {
+			changed = r.fault.over
+		}
 		if oldest, ok := r.proof.prober.oldest(); (!ok || oldest.After(r.since)) && r.held.answeredSince(changed) && r.listed() {
 			r.end = endComplete
 		}
@@ -280,7 +284,7 @@ func (r *rotation) status() string {
 		if r.fault.state != "" {
 			fmt.Fprintf(&b, " (%s)", r.fault.state)
 		}
-		fmt.Fprintf(&b, ", %s left", remaining(d.maxDown(), r.fault.began, now))
+		fmt.Fprintf(&b, ", %s left", remaining(r.maxDown(), r.fault.began, now))
 	}
 	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.attempts, r.rec.failed())
 	if r.target != nil {

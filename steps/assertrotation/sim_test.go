@@ -82,6 +82,7 @@ type replica struct {
 	server *tlstest.Server
 	dial   func(context.Context) (net.Conn, error)
 
+	next    atomic.Pointer[replica]      // takes the new connections, if there is one
 	refuse  atomic.Bool                  // connections are refused
 	hang    atomic.Bool                  // connections are accepted and not served
 	missing atomic.Bool                  // 404
@@ -131,6 +132,9 @@ func (w *world) close() {
 	w.wg.Wait()
 	for _, r := range w.replicas {
 		r.server.Close()
+		if next := r.next.Load(); next != nil {
+			next.server.Close()
+		}
 	}
 }
 
@@ -180,6 +184,9 @@ func (w *world) endpoints() []tlskit.Endpoint {
 				conn, _ := net.Pipe()
 				return conn, nil
 			}
+			if next := r.next.Load(); next != nil {
+				return next.dial(ctx)
+			}
 			return r.dial(ctx)
 		}))
 	}
@@ -204,7 +211,7 @@ func (w *world) renew(ctx context.Context) {
 	}
 	w.put(requests, w.request(next, "", "", ""))
 	sleep(10 * time.Millisecond)
-	if w.vault != nil && !w.vault.up.Load() {
+	if w.vault != nil && !w.vault.up() {
 		w.put(requests, w.request(next, "False", "Pending", "Vault is sealed"))
 		if !w.vault.there(ctx) {
 			return
