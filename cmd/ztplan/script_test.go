@@ -11,8 +11,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the test binary the ztplan that scripts run.
+// TestMain makes the test binary the ztplan that scripts run, and the process that
+// a run starts beside itself.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == detachedCommand {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"ztplan": main})
 }
 
