@@ -286,7 +286,7 @@ func checkDoubt(r *rotation) engine.Finding {
 	doubt, _ := r.rec.doubt()
 	f := engine.Finding{
 		Rule: fmt.Sprintf("a stale server would be seen with %s", percent(1-limit)),
-		Want: "at least " + percent(1-limit), Have: percent(1-doubt),
+		Want: "at least " + percent(1-limit), Have: percent(1 - doubt),
 		Holds: r.rec.target == tlskit.Fingerprint(r.after.secret.leaf()) && len(r.rec.doubtful(limit)) == 0,
 	}
 	if f.Holds {

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
@@ -368,4 +371,47 @@ func TestDefaultMaxDown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A replacement that is ready before the renewal is accepted may act on it: then
+// nothing is proved about the absence.
+func TestReadyBeforeTheRenewalIsAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		manager := w.addManager()
+		w.client.PrependReactor("update", "certificates", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			if action.GetSubresource() == "status" && manager.working.Load() == 0 {
+				manager.working.Add(1)
+				if err := w.client.Tracker().Create(podResource, manager.pod("cert-manager.9-0", "Running", true), manager.namespace); err != nil {
+					t.Error(err)
+				}
+			}
+			return false, nil, nil
+		})
+		s := w.newSpec()
+		s.During = &assertrotation.During{Restart: "cert-manager"}
+		began := time.Now()
+		r, err := w.prove(s, 5*time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		const rule = "the renewal is asked for while cert-manager is away"
+		if got := r.violated(); !slices.Equal(got, []string{rule}) || !strings.Contains(r.find(rule).Detail, "ready before the renewal was accepted") {
+			t.Errorf("violated: %q (%s), want %q", got, r.find(rule).Detail, rule)
+		}
+		if fault := r.records[0].Fault; fault.Away.IsZero() || !fault.StillAway.IsZero() {
+			t.Errorf("on record: %+v", fault)
+		}
+		b, err := r.collect(t, began, time.Now()).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, checks := evidence.Verify(b)
+		for _, c := range checks {
+			for _, p := range c.Problems {
+				t.Errorf("the evidence does not verify: %s: %s", c.Name, p)
+			}
+		}
+	})
 }

@@ -391,7 +391,9 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		case <-behind.C:
 			r.behind = true
 		case <-ctx.Done():
-			r.end = endCut
+			if r.end = endCut; r.overdue {
+				r.end = endLate // that is settled, whatever was still waited for
+			}
 		}
 		if r.target != target {
 			if target == nil && p.spec.During.last() {

@@ -79,7 +79,7 @@ func (w *world) gatewayBugs(t *testing.T) {
 // flow style.
 func (w *world) prove(more string) *outcome {
 	w.t.Helper()
-	for name, value := range map[string]string{"maxSwitch": "3s", "settle": "20s"} {
+	for name, value := range map[string]string{"maxSwitch": "3s", "maxLate": "4s", "settle": "20s"} {
 		if !strings.Contains(more, name+":") {
 			more += name + ": " + value + ", "
 		}
