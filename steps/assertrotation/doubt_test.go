@@ -145,9 +145,6 @@ func TestFalseVerdictsStayBelowTheDoubt(t *testing.T) {
 	}
 }
 
-// simulations is how many proofs are simulated for each gateway.
-const simulations = 400
-
 // What is behind an address may be fewer servers than assumed, never more
 // doubtful than stated.
 func TestLeastRow(t *testing.T) {
