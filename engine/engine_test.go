@@ -127,6 +127,34 @@ func TestShareOpensOnce(t *testing.T) {
 	}
 }
 
+func TestOpened(t *testing.T) {
+	var s engine.Session
+	if v, ok := engine.Opened[string](&s, "k"); ok {
+		t.Errorf("nothing was opened: %q", v)
+	}
+	began, finish := make(chan struct{}), make(chan struct{})
+	done := make(chan error)
+	go func() {
+		_, err := engine.Share(t.Context(), &s, "k", func(context.Context) (string, error) {
+			close(began)
+			<-finish
+			return "value", nil
+		})
+		done <- err
+	}()
+	<-began
+	if v, ok := engine.Opened[string](&s, "k"); ok {
+		t.Errorf("it is being opened: %q", v)
+	}
+	close(finish)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if v, ok := engine.Opened[string](&s, "k"); !ok || v != "value" {
+		t.Errorf("%q, %v", v, ok)
+	}
+}
+
 func TestShareForgetsErrors(t *testing.T) {
 	var s engine.Session
 	fail := errors.New("no")

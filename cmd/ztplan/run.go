@@ -142,9 +142,9 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		return lost
 	case res.Interrupted:
 		return &exitError{code: exitInterrupted, text: "interrupted", hint: "run the same command again: it looks at what is there and goes on"}
-	case rerr != nil, reported != nil:
+	case rerr != nil, reported != nil, res.Summary.Result == engine.ResultFailed:
 		return &exitError{code: exitFailed}
-	case mode == run.DryRun && res.Differs():
+	case res.Summary.Result == engine.ResultDiffers:
 		return &exitError{code: exitDiffers}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/checkout"
@@ -70,6 +71,7 @@ func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []engine.Mirro
 	for _, m := range mirrors {
 		s.Mirrors = append(s.Mirrors, evidence.Mirror{From: withoutPassword(m.From), To: withoutPassword(m.To)})
 	}
+	slices.SortFunc(s.Mirrors, func(a, b evidence.Mirror) int { return strings.Compare(a.From, b.From) })
 	missing := func(what string, err error) {
 		if err != nil {
 			s.Remarks = append(s.Remarks, what+": "+err.Error())

@@ -137,16 +137,6 @@ type Result struct {
 	Redactor *Redactor
 }
 
-// Differs reports whether a dry run found differences. Proofs do not count.
-func (r *Result) Differs() bool {
-	for _, s := range r.Steps {
-		if s.State == Pending || s.State == After {
-			return true
-		}
-	}
-	return false
-}
-
 // A StepError is a step's failure.
 type StepError struct {
 	ID       string

@@ -167,8 +167,8 @@ func TestDryRunWritesNothing(t *testing.T) {
 	if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
 	}
-	if !res.Differs() {
-		t.Error("differs = false")
+	if res.Summary.Result != engine.ResultDiffers {
+		t.Errorf("result %s", res.Summary.Result)
 	}
 	if e, _ := rec.find(engine.ActionAfter); !cmp.Equal(e.Needs, []string{"a"}) || !cmp.Equal(e.Want, any(map[string]any{"ttl": "1h"})) {
 		t.Errorf("after: %+v", e)
@@ -177,8 +177,8 @@ func TestDryRunWritesNothing(t *testing.T) {
 
 func TestProofAloneIsNoDifference(t *testing.T) {
 	res, err := run.Run(t.Context(), []run.Node{proving("p", nil)}, run.Options{Mode: run.DryRun})
-	if err != nil || res.Differs() {
-		t.Fatalf("differs %v, err %v", res.Differs(), err)
+	if err != nil || res.Summary.Result != engine.ResultNotRun {
+		t.Fatalf("result %s, err %v", res.Summary.Result, err)
 	}
 }
 
