@@ -35,9 +35,10 @@
 // certificate over.
 //
 // With during it also breaks something: it deletes the pods of Vault,
-// cert-manager or the gateway, sees them come back, unseals Vault if it is
-// given the keys, and checks that the rotation catches up and that clients
-// noticed no more than the plan allows.
+// cert-manager or the gateway, waits until they are gone and others are ready,
+// unseals Vault if it is given the keys, and checks that the renewal was asked for
+// while Vault or cert-manager was away, that the rotation catches up, and that
+// clients noticed no more than the plan allows.
 //
 // With trigger: intermediate the authority changes, too. A new intermediate is
 // made in Vault beside the old one, and one request for a certificate is put to

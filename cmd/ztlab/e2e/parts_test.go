@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -173,6 +176,92 @@ func TestClaimSurvivesThePod(t *testing.T) {
 		_, err := os.Stat(volume)
 		return os.IsNotExist(err)
 	})
+}
+
+// A pod that is deleted serves until its preStop hook has ended, as an endpoint
+// that is terminating; its replacement does not wait for that.
+func TestDeletedPodServesOn(t *testing.T) {
+	l := shared(t)
+	labels := map[string]string{"app": "drain"}
+	selector := metav1.ListOptions{LabelSelector: "app=drain"}
+	deployments, services, pods := l.api.AppsV1().Deployments("default"), l.api.CoreV1().Services("default"), l.api.CoreV1().Pods("default")
+	_, err := deployments.Create(t.Context(), &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "drain"},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{
+					Name: "web", Image: "nginx:1", Ports: []corev1.ContainerPort{{ContainerPort: 80}},
+					Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", "sleep 3"}}}},
+				}}},
+			},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deployments.Delete(context.WithoutCancel(t.Context()), "drain", metav1.DeleteOptions{}) //nolint:errcheck // the lab ends
+	if _, err := services.Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "drain"},
+		Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 80}}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	defer services.Delete(context.WithoutCancel(t.Context()), "drain", metav1.DeleteOptions{}) //nolint:errcheck // the lab ends
+
+	// endpoint returns what is said of a pod's endpoint.
+	endpoint := func(pod string) (found discoveryv1.EndpointConditions) {
+		list, err := l.api.DiscoveryV1().EndpointSlices("default").List(t.Context(), metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=drain"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, slice := range list.Items {
+			for _, e := range slice.Endpoints {
+				if e.TargetRef != nil && e.TargetRef.Name == pod {
+					found = e.Conditions
+				}
+			}
+		}
+		return found
+	}
+	is := func(b *bool) bool { return b != nil && *b }
+	var old string
+	waitFor(t, "the pod serves", func() bool {
+		list, err := pods.List(t.Context(), selector)
+		if err != nil || len(list.Items) != 1 {
+			return false
+		}
+		old = list.Items[0].Name
+		return is(endpoint(old).Ready)
+	})
+	began := time.Now()
+	if err := pods.Delete(t.Context(), old, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "its endpoint is terminating and serving, not ready", func() bool {
+		c := endpoint(old)
+		return is(c.Terminating) && is(c.Serving) && !is(c.Ready)
+	})
+	waitFor(t, "the replacement is ready before the old pod is gone", func() bool {
+		list, err := pods.List(t.Context(), selector)
+		if err != nil {
+			return false
+		}
+		for _, p := range list.Items {
+			if p.Name != old && len(list.Items) == 2 && is(endpoint(p.Name).Ready) {
+				return true
+			}
+		}
+		return false
+	})
+	waitFor(t, "the old pod is gone", func() bool {
+		_, err := pods.Get(t.Context(), old, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
+	if took := time.Since(began); took < 3*time.Second {
+		t.Errorf("the old pod was gone after %s, before its hook had ended", took)
+	}
 }
 
 // waitPod returns the UID of a pod that is Ready and is not the one with UID

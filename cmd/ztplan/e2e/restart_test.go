@@ -3,7 +3,6 @@ package e2e
 import "testing"
 
 // restarts proves rotations on a finished world while its parts are restarted.
-// The gateway's restart is with its bugs.
 func (w *world) restarts(t *testing.T) {
 	w.writeProof("ca.pem", w.rootCertificate())
 	for part, more := range map[string]string{
@@ -17,6 +16,15 @@ func (w *world) restarts(t *testing.T) {
 			t.Logf("%.1fs", o.wall.Seconds())
 		})
 	}
+	// The old pod of the gateway goes on with its connections until its preStop
+	// hook has ended, and then closes them.
+	w.sub(t, "gateway", func(t *testing.T) {
+		defer w.look()
+		o := w.prove("maxSwitch: 30s, during: {restart: gateway}, ")
+		must(t, "the proof without maxLost", o, 1)
+		expectViolation(t, o, `^connections opened before keep answering$`, `: the server has closed the connection since the last answer`)
+		must(t, "the proof with maxLost", w.prove("maxSwitch: 30s, maxLost: 2, during: {restart: gateway}, "), 0)
+	})
 	if now := w.sealStatus(); now != "initialized true, sealed false, progress 0" {
 		t.Errorf("vault is %s", now)
 	}
