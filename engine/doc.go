@@ -17,15 +17,32 @@
 // The price: an edit holds a closure, so edits cannot be saved and applied by
 // another process. A digest over what they say covers the need behind that.
 //
-// A [Proof] is a step that configures nothing: it measures. It runs every
-// time, and a dry run only says what it would do.
+// A [Proof] is a step that measures. It runs every time, and a dry run only says
+// what it would do.
+//
+// # What a proof changes
+//
+// Some things can only be measured while something changes: a certificate that
+// is renewed, a pod that is gone, a login that must be refused. A [Changer]
+// declares what it may change, so that a dry run lists it and the digest covers
+// it, and makes each change as an [Edit] through [Env.Apply]: behind the lock of
+// the run, in its journal and among its events as any other. An attempt that
+// must be refused is such an edit, too: nobody knows before that it will be. It
+// is in the journal before it is made, as refused if it was, and as applied if
+// it was granted, with the edit that took it back.
+//
+// These edits are counted apart and are no differences: converging says that
+// nothing is left to do, and a proof does the same every time.
+//
+// Nothing but a login passes without an edit: it is how a request is let in, for
+// a look as well (see steps/internal/vaultkit).
 //
 // # Looking never writes
 //
 // The rule is enforced below the steps, not asked of them: the kits refuse a
 // mutating request unless [WritesAllowed] says that the context belongs to an
-// edit being applied or a proof being run. A step that writes while it looks
-// fails on its first try, on every machine.
+// edit being applied. A step that writes while it looks fails on its first try,
+// on every machine, and so does a proof that writes beside its edits.
 //
 // # Closing steps
 //

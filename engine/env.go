@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -53,6 +54,19 @@ type Env struct {
 	// Record puts a measurement on record, for the evidence of the run: name
 	// says what it is, and the form of data is in package engine/evidence.
 	Record func(name string, data any)
+
+	// Apply makes a change of a proof, exactly as the edits of other steps are
+	// made: behind the run's lock, with an intent in the journal before it and the
+	// outcome after it. It returns the error of the edit's Apply, whose context
+	// allows writes. An edit that is not declared ([Changer]) is refused for good.
+	// When ctx has ended, nothing is applied. It is nil for a step that is no
+	// proof, may be called from several goroutines, and not after Prove returned.
+	//
+	// An edit that is under way when the run is interrupted may finish, for the
+	// time that other edits have. To turn back after an interrupt, a proof calls
+	// Apply with a context that outlives its own and has a deadline. When the run
+	// ended because its lock is lost, that is refused as well.
+	Apply func(ctx context.Context, e Edit) error
 
 	// Conceal registers secrets that the step learned, beyond those in its
 	// inputs and outputs, so that no output of the run can show them.

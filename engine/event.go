@@ -15,10 +15,13 @@ type Event struct {
 
 	Time   time.Time `json:"time"`
 	Action Action    `json:"action"`
-	Plan   string    `json:"plan,omitempty"`  // the plan's metadata.name
-	Step   string    `json:"step,omitempty"`  // the step's id
-	Kind   string    `json:"kind,omitempty"`  // the step's kind
-	Proof  bool      `json:"proof,omitempty"` // on plan: the step is a proof
+	Plan   string    `json:"plan,omitempty"` // the plan's metadata.name
+	Step   string    `json:"step,omitempty"` // the step's id
+	Kind   string    `json:"kind,omitempty"` // the step's kind
+
+	// Proof says that the step is a proof: on plan, and on the events of its
+	// edits (differs, apply, applied, unknown).
+	Proof bool `json:"proof,omitempty"`
 
 	Attempt int    `json:"attempt,omitempty"` // round of writing or proving, from 1
 	Path    string `json:"path,omitempty"`    // the edit's path, or the finding's rule
@@ -77,7 +80,7 @@ const (
 	ActionProved    Action = "proved"    // every rule of the proof held
 	ActionPending   Action = "pending"   // dry run: differences found
 	ActionAfter     Action = "after"     // dry run: known after other steps
-	ActionWould     Action = "would"     // dry run: what a proof would do
+	ActionWould     Action = "would"     // dry run: what a proof would do; with a path, what it would change
 	ActionSkip      Action = "skip"      // not run: when, --skip, or a failed need
 	ActionFail      Action = "fail"      // the step failed
 	ActionEnd       Action = "end"       // the run is over
@@ -96,8 +99,13 @@ type Summary struct {
 	Pending   int `json:"pending,omitempty"`
 	Skipped   int `json:"skipped"`
 	Failed    int `json:"failed"`
-	Edits     int `json:"edits"`
+	Edits     int `json:"edits"` // applied by steps that are no proofs, or in a dry run found
 	Retries   int `json:"retries"`
+
+	// ProofEdits counts what proofs changed, or in a dry run what they declare
+	// that they would. They are no differences: a world that has converged has no
+	// Edits, and its proofs make these every time.
+	ProofEdits int `json:"proofEdits,omitempty"`
 
 	// WallSeconds is the run's duration. CriticalPath is the chain of steps
 	// that determined it, and CriticalSeconds what they took together.
@@ -106,6 +114,7 @@ type Summary struct {
 	CriticalPath    []string `json:"criticalPath"`
 
 	// Digest stands for all edits that a dry run found: step, path, have, want,
+	// for what proofs would change: step, path and want,
 	// and for what comes after steps that differ the inputs and the files they
 	// name. Secrets count as redacted. Equal edits have equal digests, whatever
 	// the order in which steps were done. It is left out when a step could not

@@ -45,7 +45,7 @@ type Kind struct {
 	Spec    reflect.Type // the spec struct
 	Outputs reflect.Type // the struct of outputs
 	Policy  Policy
-	Proof   bool // runs every time and configures nothing
+	Proof   bool // runs every time and brings nothing to the state that a plan asks for
 
 	inspect func(context.Context, any, *Env) (any, []Edit, error)
 	prove   func(context.Context, any, *Env) (any, []Finding, error)
@@ -81,6 +81,14 @@ func NewProof[S Proof[O], O any](name string, policy Policy, spec func() S) *Kin
 		},
 		intent: func(s any) []string { return s.(S).Intent() },
 	}
+}
+
+// Changes returns what a proof with this spec may change, nil if that is nothing.
+func (k *Kind) Changes(spec any) []Edit {
+	if c, ok := spec.(Changer); ok && k.Proof {
+		return c.Changes()
+	}
+	return nil
 }
 
 func structOf[S any]() reflect.Type {

@@ -1,6 +1,9 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // A Step brings one part of the world to the state that a plan asks for.
 // O is the struct of facts that later steps may refer to.
@@ -51,8 +54,10 @@ type Edit struct {
 	Await func(context.Context) error
 }
 
-// A Proof measures something that must hold and configures nothing. It runs
-// every time; a dry run prints its intent and does not count it.
+// A Proof measures something that must hold. It runs every time; a dry run
+// prints its intent and does not count it. Its context never allows writes: a
+// proof that has to change something is a [Changer] as well, and changes it
+// through [Env.Apply].
 type Proof[O any] interface {
 	// Intent says, a line each, what Prove would do. It contacts nothing.
 	Intent() []string
@@ -62,6 +67,26 @@ type Proof[O any] interface {
 	// made. With a violated rule and attempts left in the step's retry policy,
 	// the proof is asked again.
 	Prove(ctx context.Context, env *Env) (out O, findings []Finding, err error)
+}
+
+// A Changer is a Proof that changes something in order to measure. It declares
+// what: a dry run lists that, the digest of a dry run covers it, and [Env.Apply]
+// refuses everything else.
+type Changer interface {
+	// Changes returns one Edit for each thing that Prove may change, in the order
+	// in which it does: Path, Want and Note, without Apply. A path covers what is
+	// [Below] it. Where a name is known only at run time, the path ends above it,
+	// and what it stands for is in parentheses: "Pod/vault/(component=server)".
+	// Want says what becomes of it, for the reader and the digest.
+	//
+	// It follows from the inputs alone and contacts nothing. Inputs that other
+	// steps have yet to give are zero.
+	Changes() []Edit
+}
+
+// Declared reports whether the edit at path is one of changes, or inside one.
+func Declared(changes []Edit, path string) bool {
+	return slices.ContainsFunc(changes, func(c Edit) bool { return Below(path, c.Path) })
 }
 
 // A Finding is the verdict on one rule of a proof.
@@ -82,8 +107,8 @@ type Validator interface {
 
 type writesKey struct{}
 
-// AllowWrites marks ctx as belonging to an edit being applied or a proof being
-// run. Only the run loop and tests call it.
+// AllowWrites marks ctx as belonging to an edit being applied. Only the run loop
+// and tests call it.
 func AllowWrites(ctx context.Context) context.Context {
 	return context.WithValue(ctx, writesKey{}, true)
 }

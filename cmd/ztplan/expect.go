@@ -112,9 +112,9 @@ func (r review) otherwise(seen map[string]string) []string {
 func (r review) compare(have map[string]string) string {
 	if r.steps == nil {
 		if len(have) == 0 {
-			return "nothing differs any more"
+			return "nothing is to be changed any more"
 		}
-		return "steps that differ now: " + strings.Join(slices.Sorted(maps.Keys(have)), ", ")
+		return "steps with edits now: " + strings.Join(slices.Sorted(maps.Keys(have)), ", ")
 	}
 	ids := make(map[string]string)
 	for id, sum := range r.steps {

@@ -23,8 +23,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run PLAN",
 		Short: "Converge, then prove",
 		Long: `Run looks at every step of the plan, removes what differs, looks again, and then
-runs the proofs. A second run writes nothing; a killed run is continued by
-running it again.
+runs the proofs. In a second run no step writes anything but what its proofs have
+to change in order to measure; a killed run is continued by running it again.
 
 With --expect it first looks at everything and refuses, before any write, if the
 edits are no longer those that were reviewed in a dry run. A Lease in the cluster

@@ -202,10 +202,15 @@ func stateDir() (string, error) {
 
 // writesToCluster reports whether a step of the run may write to the cluster,
 // or through it. Steps that write do, unless they reach Vault by its address
-// and have nothing in the cluster. Proofs do not count: there is no edit in them.
+// and have nothing in the cluster. So do proofs that change something.
 func writesToCluster(p *plan.Plan, nodes []run.Node) bool {
 	for _, n := range nodes {
-		if n.Skip != "" || n.Kind.Proof {
+		switch {
+		case n.Skip != "":
+			continue
+		case n.Kind.Proof && len(n.Kind.Changes(n.Preview())) > 0:
+			return true
+		case n.Kind.Proof:
 			continue
 		}
 		with := p.Step(n.ID).Literal()

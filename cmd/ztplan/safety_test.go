@@ -16,6 +16,7 @@ func TestWhoNeedsALock(t *testing.T) {
 	const address = "connections: {vault: {address: https://127.0.0.1:8200, token: hvs.0123456789}}\n"
 	const root = "  - id: root\n    uses: pkiRoot\n    with: {mount: pki, commonName: Root, issuerName: root, ttl: 24h, maxLeaseTTL: 24h}\n"
 	const visit = "  - id: site\n    uses: curlTLS\n    with: {url: https://example.local/, trust: system}\n"
+	const renewal = "  - id: rotation\n    uses: assertRotation\n    with: {certificate: {namespace: x, name: y}, url: https://example.local/, trust: system}\n"
 	const object = "  - id: ns\n    uses: applyManifest\n    with: {manifests: {apiVersion: v1, kind: Namespace, metadata: {name: x}}}\n"
 	const initFile = "  - id: init\n    uses: vaultInit\n    with: {shares: 1, threshold: 1, keys: {file: /nowhere/keys.json}}\n"
 	const initSecret = "  - id: init\n    uses: vaultInit\n    with: {shares: 1, threshold: 1, keys: {secret: {namespace: x, name: y}}}\n"
@@ -32,6 +33,8 @@ func TestWhoNeedsALock(t *testing.T) {
 		{"keys in a file", address + "steps:\n" + initFile, nil, false},
 		{"keys in the cluster", address + "steps:\n" + initSecret, nil, true},
 		{"proofs alone", "steps:\n" + visit, nil, false},
+		{"a proof that changes something", "steps:\n" + renewal, nil, true},
+		{"which is left out, too", "steps:\n" + visit + renewal, []string{"rotation"}, false},
 	} {
 		p, err := plan.Load(plan.Input{File: "p.yaml", Data: []byte(head + tc.text), Kinds: steps.All()})
 		if err != nil {

@@ -56,6 +56,7 @@ func Run(t *testing.T, c Case) {
 	if c.Kind.Proof {
 		runParts(t, c, []part{
 			{"intent", (*checker).intent},
+			{"changes", (*checker).changes},
 			{"cancelled", (*checker).cancelledProof},
 			{"prove", (*checker).prove},
 		})

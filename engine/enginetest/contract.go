@@ -24,7 +24,8 @@ type checker struct {
 	Case
 	env     *engine.Env
 	record  *record
-	outputs any // of the converged step
+	outputs any    // of the converged step
+	edits   *Edits // of a proof
 }
 
 func newChecker(c Case) *checker {
@@ -37,6 +38,12 @@ func newChecker(c Case) *checker {
 	k := &checker{Case: c, record: &record{}}
 	k.record.plant(c.Secrets...)
 	k.env = k.record.listen(c.Env)
+	if k.edits = (&Edits{Writes: c.Writes}); c.Kind.Proof {
+		k.env.Apply = func(ctx context.Context, e engine.Edit) error {
+			k.record.edits([]engine.Edit{e})
+			return k.edits.Apply(ctx, e)
+		}
+	}
 	return k
 }
 
@@ -130,7 +137,7 @@ func (k *checker) cancelledLook(ctx context.Context) error {
 }
 
 func (k *checker) cancelledProof(ctx context.Context) error {
-	return k.cancelled(engine.AllowWrites(ctx), func(ctx context.Context) error {
+	return k.cancelled(ctx, func(ctx context.Context) error {
 		_, _, err := k.proveOnce(ctx)
 		return err
 	})
@@ -313,8 +320,9 @@ func (k *checker) intent(context.Context) error {
 }
 
 func (k *checker) prove(ctx context.Context) error {
-	_, findings, err := k.proveOnce(engine.AllowWrites(ctx))
-	if err != nil {
+	k.edits.Begin()
+	_, findings, err := k.proveOnce(ctx)
+	if err := errors.Join(err, k.edits.Check()); err != nil {
 		return err
 	}
 	if len(findings) == 0 {

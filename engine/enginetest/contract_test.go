@@ -217,10 +217,85 @@ func TestRunAcceptsAProof(t *testing.T) {
 	}
 }
 
-type claim struct{ holds bool }
+// claim is a proof with one field per way to break the contract.
+type claim struct {
+	holds bool
+	world *world
+	sin   string
+}
 
 func (c *claim) Intent() []string { return []string{"look whether it is so"} }
 
-func (c *claim) Prove(context.Context, *engine.Env) (facts, []engine.Finding, error) {
+func (c *claim) Changes() []engine.Edit {
+	list := []engine.Edit{{Path: "world/door", Want: "open"}}
+	switch c.sin {
+	case "declares nothing":
+		return nil
+	case "declares how":
+		list[0].Apply = func(context.Context) error { return nil }
+	case "declares by chance":
+		c.world.looks++
+		list[0].Want = c.world.looks
+	}
+	return list
+}
+
+func (c *claim) Prove(ctx context.Context, env *engine.Env) (facts, []engine.Finding, error) {
+	if c.world != nil {
+		if c.sin == "writes beside its edits" {
+			c.world.writes++
+		}
+		edit := engine.Edit{Path: "world/door/hinge", Want: "oiled", Apply: func(ctx context.Context) error {
+			if !engine.WritesAllowed(ctx) {
+				return errors.New("writing is not allowed")
+			}
+			c.world.writes++
+			return nil
+		}}
+		if engine.WritesAllowed(ctx) {
+			return facts{}, nil, errors.New("writing is allowed beside the edits")
+		}
+		if c.sin == "edit without a difference" {
+			edit.Want = nil
+		}
+		_ = env.Apply(ctx, edit)
+		if c.sin == "writes after its edits" {
+			c.world.writes++
+		}
+	}
 	return facts{}, []engine.Finding{{Rule: "it is so", Holds: c.holds}}, nil
+}
+
+func claimCase(sin string) Case {
+	w := &world{}
+	return Case{
+		Kind:   engine.NewProof("claim", engine.DefaultPolicy(), func() *claim { return &claim{} }),
+		Spec:   func() any { return &claim{holds: true, world: w, sin: sin} },
+		Env:    &engine.Env{},
+		Writes: func() int { return w.writes },
+	}
+}
+
+func TestRunAcceptsAProofThatChangesSomething(t *testing.T) { Run(t, claimCase("")) }
+
+func TestPartsFindSinsOfProofs(t *testing.T) {
+	for sin, want := range map[string]string{
+		"declares nothing":          "world/door/hinge is changed and not declared",
+		"declares how":              "world/door has more",
+		"declares by chance":        "does not declare the same",
+		"writes beside its edits":   "wrote 1 times beside its edits",
+		"writes after its edits":    "wrote 1 times beside its edits",
+		"edit without a difference": "edit world/door/hinge shows no difference",
+	} {
+		t.Run(sin, func(t *testing.T) {
+			k := newChecker(claimCase(sin))
+			err := k.changes(t.Context())
+			if err == nil {
+				err = k.prove(t.Context())
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want it to contain %q", err, want)
+			}
+		})
+	}
 }

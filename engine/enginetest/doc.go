@@ -10,6 +10,7 @@
 //     are applied.
 //   - A run that was killed after any edit is continued by looking again.
 //   - A cancelled context makes looking return at once.
+//   - A proof changes only what it declares, and writes nothing beside its edits.
 //   - A secret shows in no edit, finding, message or error.
 //
 // Test of a kind:

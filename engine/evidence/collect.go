@@ -103,7 +103,11 @@ func (s *Step) event(e engine.Event) {
 			Rule: e.Path, Holds: e.Action == engine.ActionFinding, Have: e.Have, Want: e.Want, Detail: e.Message,
 		})
 	case engine.ActionWould:
-		s.Would, s.State = append(s.Would, e.Message), "would"
+		if s.State = "would"; e.Path != "" {
+			s.Changes = append(s.Changes, Change{Path: e.Path, Want: e.Want, Note: e.Message})
+		} else {
+			s.Would = append(s.Would, e.Message)
+		}
 	default:
 		state, ok := stateOf(e.Action)
 		if !ok {

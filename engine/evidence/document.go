@@ -72,13 +72,14 @@ type Step struct {
 	Proof    bool      `json:"proof,omitempty"`
 	Position string    `json:"position"` // file:line:column
 	Needs    []string  `json:"needs"`
-	State    string    `json:"state"`           // unchanged, changed, proved, pending, after, would, skipped, failed
-	Began    time.Time `json:"began,omitzero"`  // absent if it never started
-	Seconds  float64   `json:"seconds"`         // what it took
-	Retries  int       `json:"retries"`         // how often it tried again
-	Edits    []Edit    `json:"edits"`           // differences that were found
-	Findings []Finding `json:"findings"`        // rules of a proof
-	Would    []string  `json:"would,omitempty"` // dry run: what a proof would do
+	State    string    `json:"state"`             // unchanged, changed, proved, pending, after, would, skipped, failed
+	Began    time.Time `json:"began,omitzero"`    // absent if it never started
+	Seconds  float64   `json:"seconds"`           // what it took
+	Retries  int       `json:"retries"`           // how often it tried again
+	Edits    []Edit    `json:"edits"`             // differences that were found
+	Findings []Finding `json:"findings"`          // rules of a proof
+	Would    []string  `json:"would,omitempty"`   // dry run: what a proof would do
+	Changes  []Change  `json:"changes,omitempty"` // dry run: what a proof would change
 	Warnings []string  `json:"warnings,omitempty"`
 	Reason   string    `json:"reason,omitempty"` // why it was skipped, or what it waits for
 	Error    string    `json:"error,omitempty"`
@@ -94,6 +95,13 @@ type Edit struct {
 	Applied int     `json:"applied"`           // how often it was applied
 	Unknown bool    `json:"unknown,omitempty"` // cut off: whether it took effect is not known
 	Seconds float64 `json:"seconds"`           // what applying took, all times together
+}
+
+// A Change is what a proof of a dry run would change.
+type Change struct {
+	Path string `json:"path"`
+	Want any    `json:"want"`
+	Note string `json:"note,omitempty"`
 }
 
 // A Finding is the verdict on one rule of a proof.

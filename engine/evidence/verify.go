@@ -181,11 +181,16 @@ func (v *verifier) summary(c *Check) {
 	d := v.doc
 	want := counts(d.Steps)
 	for _, s := range d.Steps {
+		edits := &want.Edits
+		if s.Proof {
+			edits = &want.ProofEdits
+		}
 		for _, e := range s.Edits {
-			if want.Edits += e.Applied; d.Run.Mode == ModeDryRun {
-				want.Edits++
+			if *edits += e.Applied; d.Run.Mode == ModeDryRun {
+				*edits++
 			}
 		}
+		*edits += len(s.Changes)
 	}
 	have := d.Summary
 	for _, n := range []struct {
@@ -194,7 +199,7 @@ func (v *verifier) summary(c *Check) {
 	}{
 		{"unchanged", have.Unchanged, want.Unchanged}, {"changed", have.Changed, want.Changed}, {"proved", have.Proved, want.Proved},
 		{"pending", have.Pending, want.Pending}, {"skipped", have.Skipped, want.Skipped}, {"failed", have.Failed, want.Failed},
-		{"edits", have.Edits, want.Edits}, {"proofs", have.Proofs, want.Proofs},
+		{"edits", have.Edits, want.Edits}, {"proofs", have.Proofs, want.Proofs}, {"proofEdits", have.ProofEdits, want.ProofEdits},
 	} {
 		if n.have != n.want {
 			c.add("summary.%s is %d, recorded %d", n.name, n.want, n.have)

@@ -25,7 +25,8 @@
 //	           server (address of the API server), made (step, kind and paths of
 //	           what earlier runs on it made), told (steps that were removed),
 //	           dropped (what steps do not ask for any more, like made)
-//	  intent   an edit is about to be applied: step, kind, path, attempt
+//	  intent   an edit is about to be applied: step, kind, path, attempt, proof
+//	           (the step is one)
 //	  done     it was applied: also seconds
 //	  failed   it was refused: also error
 //	  unknown  it was cut off, it may have taken effect: also error

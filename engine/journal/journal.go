@@ -119,7 +119,7 @@ func (j *Journal) Outcome(e engine.Event) error {
 
 func (j *Journal) edit(t Type, e engine.Event) error {
 	err := j.write(Record{
-		Type: t, Step: e.Step, Kind: e.Kind, Path: e.Path, Attempt: e.Attempt, Error: e.Error, Seconds: e.Seconds,
+		Type: t, Step: e.Step, Kind: e.Kind, Path: e.Path, Proof: e.Proof, Attempt: e.Attempt, Error: e.Error, Seconds: e.Seconds,
 	})
 	if err != nil {
 		return engine.WithHint(fmt.Errorf("journal: %w", err), hint)

@@ -19,8 +19,9 @@ func Orphans(p Plan) []Made {
 
 // made returns what earlier runs on the plan's server made: what the plan still
 // asks for, what they made in steps that it has no more, and what steps that it
-// has ask for no more. Each journal adds to those before it; damage costs what
-// was behind it.
+// has ask for no more. What proofs changed is left out: it
+// is not what a plan asks for. Each journal adds to those before it; damage costs
+// what was behind it.
 func (p Plan) made() (made, gone, dropped []Made) {
 	var all []Made
 	dir := p.Dir()
@@ -40,11 +41,14 @@ func (p Plan) made() (made, gone, dropped []Made) {
 			}
 		}
 		for _, r := range records[1:] {
-			if r.Type == Done {
+			if r.Type == Done && !r.Proof {
 				all = add(all, r.Step, r.Kind, r.Path)
 			}
 		}
 		for _, r := range unfinished(records) {
+			if r.Proof {
+				continue
+			}
 			all = add(all, r.Step, r.Kind, r.Path)
 		}
 	}

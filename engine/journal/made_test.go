@@ -147,3 +147,29 @@ func TestMadeIsShort(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What a proof changed is nothing that a plan asks for: nothing of it is left.
+func TestProofsLeaveNothing(t *testing.T) {
+	p := plan(t)
+	j := open(t, p, tick)
+	for _, path := range []string{"Certificate/a/b/status/conditions/Issuing", "pki/issuer/(new)"} {
+		e := event(engine.ActionApply, "rotation", path)
+		e.Proof = true
+		if err := j.Intent(e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Action = engine.ActionApplied; path == "pki/issuer/(new)" {
+			continue // killed
+		}
+		if err := j.Outcome(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := orphans(p); got != nil {
+		t.Errorf("left behind: %q", got)
+	}
+	last, err := journal.Last(p, "")
+	if err != nil || len(last.Unfinished) != 1 || !last.Unfinished[0].Proof {
+		t.Errorf("what the run was doing: %+v, %v", last, err)
+	}
+}

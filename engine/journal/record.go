@@ -47,6 +47,7 @@ type Record struct {
 	Step    string  `json:"step,omitempty"`
 	Kind    string  `json:"kind,omitempty"`
 	Path    string  `json:"path,omitempty"`
+	Proof   bool    `json:"proof,omitempty"` // the step is a proof
 	Attempt int     `json:"attempt,omitempty"`
 	Error   string  `json:"error,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`

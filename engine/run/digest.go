@@ -23,10 +23,11 @@ const changedSecret = "(secret, changed)"
 
 // finding is what a dry run found out about one step.
 type finding struct {
-	edits  []engine.Edit // as the step returned them, not yet redacted
-	looked bool          // whether there is anything in edits is known
-	behind []string      // what it is behind; nil for a step that is settled
-	after  *afterwards   // of a step behind others
+	edits   []engine.Edit // as the step returned them, not yet redacted
+	changes []engine.Edit // that a proof declares
+	looked  bool          // whether there is anything in edits is known
+	behind  []string      // what it is behind; nil for a step that is settled
+	after   *afterwards   // of a step behind others
 }
 
 type afterwards struct {
@@ -40,6 +41,7 @@ type digestEntry struct {
 	Path  string      `json:"path,omitempty"`
 	Have  any         `json:"have"`
 	Want  any         `json:"want"`
+	Proof bool        `json:"proof,omitempty"`
 	After *afterwards `json:"after,omitempty"`
 }
 
@@ -51,7 +53,7 @@ type digestEntry struct {
 // known, so that what is redacted does not depend on the order in which the steps
 // were done.
 // Differences that only others can remove are no edits: they come and go by
-// themselves.
+// themselves. What proofs would change is covered as they declare it.
 //
 // A step behind others counts by its inputs, whether it could be looked at or
 // not: that depends on the moment, and a digest must not. What was seen of it is
@@ -105,6 +107,9 @@ func (f *finding) lines(redactor *Redactor) [][]byte {
 				Path: redactor.Text(e.Path), Have: redactor.Value(e.Have), Want: redactor.Value(marked(e.Have, e.Want)),
 			}))
 		}
+	}
+	for _, e := range f.changes {
+		lines = append(lines, lineOf(digestEntry{Path: redactor.Text(e.Path), Want: redactor.Value(e.Want), Proof: true}))
 	}
 	return lines
 }

@@ -6,8 +6,8 @@
 // steps are ready, what each did, the critical path, and the order of events.
 // Steps run in goroutines of their own and only send messages to the owner.
 // There is no lock in this package but the one in the redactor, whose secrets
-// arrive from every step, and the one in what a peek holds back, since a step may
-// warn from several goroutines.
+// arrive from every step, and those for what a step may do from several
+// goroutines: warn while a peek holds that back, and apply the edits of a proof.
 //
 // A step starts the moment its last need is done; there are no levels.
 //
@@ -20,7 +20,7 @@
 // # Interruption
 //
 // When the context of Run ends, no step starts another edit and nothing else is
-// looked at. An edit that is being applied gets [Options.Grace] to finish; if
+// looked at, but for what a proof takes back. An edit that is being applied gets [Options.Grace] to finish; if
 // it does not, or fails because it was cut off, the run records it as unknown.
 // The next run looks and finds out.
 //
@@ -32,7 +32,8 @@
 //
 // Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is
 // where a lock is taken, so that a run that has nothing to write takes none.
-// The [Journal] is told before and after each edit.
+// The [Journal] is told before and after each edit. What a proof changes goes the
+// same way, see [engine.Env]; between these edits a proof cannot write.
 //
 // # A dry run looks behind what differs
 //
@@ -53,4 +54,7 @@
 // could be seen of it: whether a server answers behind a difference depends on
 // the moment, and equal worlds must have equal digests. What was seen is hashed
 // apart; two dry runs that both saw something can be compared.
+//
+// What a proof would change ([engine.Changer]) is in the digest, though it is no
+// difference: it is a write all the same.
 package run

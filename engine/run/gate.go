@@ -74,7 +74,7 @@ func (s *stepRun) journal(ev engine.Event) error {
 		return nil
 	}
 	ev.Time, ev.Plan = s.opts.Env.Now(), s.opts.Env.Plan
-	ev.Step, ev.Kind = s.node.ID, s.node.Kind.Name
+	ev.Step, ev.Kind, ev.Proof = s.node.ID, s.node.Kind.Name, s.node.Kind.Proof
 	ev = s.redactor.Event(ev)
 	if ev.Action == engine.ActionApply {
 		return engine.Permanent(j.Intent(ev))

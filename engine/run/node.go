@@ -95,8 +95,8 @@ type Options struct {
 	// run, never call it.
 	BeforeFirstWrite func(context.Context) error
 
-	// Journal, if it is not nil, is told about every edit. Proofs and what they
-	// trigger are not in it.
+	// Journal, if it is not nil, is told about every edit, those of proofs as well.
+	// What others do because of one is not in it.
 	Journal Journal
 }
 
@@ -121,7 +121,7 @@ type StepResult struct {
 	State   State
 	Started time.Time // zero if it never started
 	Ended   time.Time
-	Edits   int // applied, or in a dry run found
+	Edits   int // applied, or in a dry run found; of a proof those that it declares
 	Retries int
 	Outputs any
 	Err     error

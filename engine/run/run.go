@@ -329,6 +329,11 @@ func (r *runner) finish(i int, out outcome) {
 		for _, line := range n.Kind.Intent(n.Preview()) {
 			r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})
 		}
+		changes := r.changes(n, out.behind)
+		res.Edits, r.found[i].changes = len(changes), changes
+		for _, e := range changes {
+			r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Path: e.Path, Want: e.Want, Message: e.Note})
+		}
 	case Skipped:
 		ev.Action = engine.ActionSkip
 	case Failed:
@@ -341,10 +346,23 @@ func (r *runner) finish(i int, out outcome) {
 	if ev.Action != "" {
 		r.send(ev)
 	}
-	if len(out.behind) > 0 && (out.state == Unchanged || out.state == Pending || out.state == After) {
+	if len(out.behind) > 0 && (out.state == Unchanged || out.state == Pending || out.state == After || len(r.found[i].changes) > 0) {
 		r.found[i].after = afterOf(n, out.behind)
 	}
 	r.ready = append(r.ready, r.schedule.Done(i)...)
+}
+
+// changes returns what a proof of a dry run would change: by its inputs as they
+// are now or, behind others, by those that are literal.
+func (r *runner) changes(n *Node, behind []string) []engine.Edit {
+	if len(behind) == 0 {
+		if spec, err := n.Spec(r.outputsFor(n)); err == nil {
+			r.redactor.AddFrom(spec)
+			r.settled.AddFrom(spec)
+			return n.Kind.Changes(spec)
+		}
+	}
+	return n.Kind.Changes(n.Preview())
 }
 
 func (r *runner) send(ev engine.Event) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -22,8 +23,12 @@ type stepRun struct {
 	messages chan<- message
 
 	env     engine.Env
-	applied int
+	life    context.Context // of the run; the step's own ends sooner
+	attempt int             // of a proof
 	retries int
+
+	mu      sync.Mutex      // a proof applies edits from several goroutines
+	applied int             // edits
 	shown   map[string]bool // paths of edits that were announced
 	waited  string          // what the last wait event said
 	held    *held           // of a peek
@@ -47,6 +52,7 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 		}
 		out.edits, out.retries = s.applied, s.retries
 	}()
+	s.life = ctx
 	if s.node.When != nil {
 		yes, err := s.node.When(outputs)
 		if err != nil {
@@ -260,41 +266,61 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 	if err := s.intend(ctx, e.Path, attempt); err != nil {
 		return err
 	}
-	s.emit(engine.Event{Action: engine.ActionApply, Attempt: attempt, Path: e.Path, Message: e.Note})
+	ev := engine.Event{Action: engine.ActionApply, Proof: s.node.Kind.Proof, Attempt: attempt, Path: e.Path, Message: e.Note}
+	s.emit(ev)
 	began := time.Now()
 	actx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() {
-		if errors.Is(context.Cause(ctx), errTimeout) {
-			cancel(errTimeout)
+	defer context.AfterFunc(s.killed(), func() { cancel(context.Canceled) })()
+	defer context.AfterFunc(ctx, func() {
+		// Only the end of the run gives grace, not a limit of the step or of a proof.
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Cause(s.life)) {
+			cancel(cause)
 			return
 		}
-		graced, done := context.WithTimeout(s.killed(), s.opts.Grace)
-		defer done()
+		grace := time.NewTimer(s.opts.Grace)
+		defer grace.Stop()
 		select {
-		case <-graced.Done():
+		case <-grace.C:
 			cancel(context.Canceled)
 		case <-actx.Done():
 		}
-	})
-	defer stop()
+	})()
 	err := e.Apply(engine.AllowWrites(actx))
+	ev.Message, ev.Seconds = "", time.Since(began).Seconds()
 	if err != nil && actx.Err() != nil {
-		ev := engine.Event{Action: engine.ActionUnknown, Attempt: attempt, Path: e.Path, Error: err.Error(), Seconds: time.Since(began).Seconds()}
+		ev.Action, ev.Error = engine.ActionUnknown, err.Error()
 		_ = s.journal(ev)
 		s.emit(ev)
 		return err
 	}
-	ev := engine.Event{Action: engine.ActionApplied, Attempt: attempt, Path: e.Path, Seconds: time.Since(began).Seconds()}
+	ev.Action = engine.ActionApplied
 	if err != nil {
 		ev.Action, ev.Error = engine.ActionFail, err.Error()
 		_ = s.journal(ev)
 		return err
 	}
 	_ = s.journal(ev)
+	s.mu.Lock()
 	s.applied++
+	s.mu.Unlock()
 	s.emit(ev)
 	return nil
+}
+
+// change applies an edit of a proof that may change what is declared; see
+// [engine.Env].
+func (s *stepRun) change(ctx context.Context, declared []engine.Edit, e engine.Edit) error {
+	switch cause := context.Cause(s.life); {
+	case !engine.Declared(declared, e.Path):
+		return engine.Permanent(fmt.Errorf("%s: the proof did not declare that it changes this: a defect of kind %s; nothing was written", e.Path, s.node.Kind.Name))
+	case cause != nil && !noCause(cause): // a lost lock
+		return cause
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	s.announce(e)
+	return s.apply(ctx, e, s.attempt)
 }
 
 func (s *stepRun) killed() context.Context {
@@ -307,9 +333,12 @@ func (s *stepRun) killed() context.Context {
 // prove measures until every rule holds or the attempts are used up.
 func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 	p := s.pauses()
+	declared := s.node.Kind.Changes(spec)
+	s.env.Apply = func(ctx context.Context, e engine.Edit) error { return s.change(ctx, declared, e) }
 	var reason error
 	for attempt := 1; ; attempt++ {
-		out, findings, err := s.node.Kind.Prove(engine.AllowWrites(ctx), spec, &s.env)
+		s.attempt = attempt
+		out, findings, err := s.node.Kind.Prove(ctx, spec, &s.env)
 		s.conceal(out)
 		if err == nil {
 			err = violated(findings)
@@ -350,6 +379,8 @@ func (s *stepRun) report(findings []engine.Finding, attempt int) {
 
 // announce shows an edit the first time it is seen.
 func (s *stepRun) announce(e engine.Edit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.shown[e.Path] {
 		return
 	}
@@ -357,7 +388,7 @@ func (s *stepRun) announce(e engine.Edit) {
 		s.shown = make(map[string]bool)
 	}
 	s.shown[e.Path] = true
-	ev := engine.Event{Action: engine.ActionDiffers, Path: e.Path, Have: e.Have, Want: marked(e.Have, e.Want), Message: e.Note}
+	ev := engine.Event{Action: engine.ActionDiffers, Proof: s.node.Kind.Proof, Path: e.Path, Have: e.Have, Want: marked(e.Have, e.Want), Message: e.Note}
 	if e.Apply == nil {
 		if s.opts.Mode == Apply {
 			return // wait says it

@@ -28,8 +28,10 @@ func (r *runner) summary(how engine.Ending) engine.Summary {
 		}
 		if r.nodes[i].Kind.Proof {
 			s.Proofs++
+			s.ProofEdits += res.Edits
+		} else {
+			s.Edits += res.Edits
 		}
-		s.Edits += res.Edits
 		s.Retries += res.Retries
 		if !res.Started.IsZero() {
 			took[i] = res.Ended.Sub(res.Started)

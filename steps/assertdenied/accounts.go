@@ -34,14 +34,19 @@ func (v *visitor) borrow(ctx context.Context, who Account) (remove func(), err e
 	have, err := accounts.Get(ctx, who.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		no := false
-		have, err = accounts.Create(ctx, &corev1.ServiceAccount{
-			ObjectMeta: metav1.ObjectMeta{
-				Name:   who.Name,
-				Labels: map[string]string{"app.kubernetes.io/managed-by": "ztplan", temporary: "true"},
-			},
-			AutomountServiceAccountToken: &no,
-		}, metav1.CreateOptions{FieldManager: "ztplan"})
+		e := borrowed(who)
+		e.Apply = func(ctx context.Context) (err error) {
+			no := false
+			have, err = accounts.Create(ctx, &corev1.ServiceAccount{
+				ObjectMeta: metav1.ObjectMeta{
+					Name:   who.Name,
+					Labels: map[string]string{"app.kubernetes.io/managed-by": "ztplan", temporary: "true"},
+				},
+				AutomountServiceAccountToken: &no,
+			}, metav1.CreateOptions{FieldManager: "ztplan"})
+			return err
+		}
+		err = v.env.Apply(ctx, e)
 		if apierrors.IsNotFound(err) {
 			return nil, engine.WithHint(engine.Permanent(fmt.Errorf("ServiceAccount %s: %w", who, err)), "name a namespace that exists in the attempt")
 		}
@@ -55,7 +60,12 @@ func (v *visitor) borrow(ctx context.Context, who Account) (remove func(), err e
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 		defer cancel()
-		err := accounts.Delete(ctx, who.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+		e := borrowed(who)
+		e.Have, e.Want, e.Note = "made for an attempt", nil, "removed again"
+		e.Apply = func(ctx context.Context) error {
+			return accounts.Delete(ctx, who.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+		}
+		err := v.env.Apply(ctx, e)
 		if err != nil && !apierrors.IsNotFound(err) {
 			v.env.Warnf("ServiceAccount %s was made for an attempt and could not be removed: %v", who, err)
 		}

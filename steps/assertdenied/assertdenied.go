@@ -47,6 +47,12 @@
 // certificates with throw-away keys that never leave memory. A control lives for
 // a minute; what lives longer is revoked if vault.token allows it, which is used
 // for nothing else. Vault tokens are revoked at the end.
+//
+// All of that but the legitimate login is an edit of the run: in the dry run, in
+// the digest and in the journal, behind the lock. So is an attempt to log in or to
+// have something signed: until Vault refuses it, nobody knows that it will. A
+// refused one is in the journal as failed, with Vault's words; one that was
+// granted as applied, followed by what took it back.
 package assertdenied
 
 import (

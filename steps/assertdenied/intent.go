@@ -19,7 +19,7 @@ func (s *Spec) Intent() []string {
 		lines = append(lines, fmt.Sprintf("control: log in to auth/%s as ServiceAccount %s with role %s and audience %s", l.mount(), l.ServiceAccount, l.Role, l.Audience))
 	}
 	if g := s.Sign; g != nil {
-		lines = append(lines, fmt.Sprintf("control: have %s sign a certificate for %s that lives for %s, with a key that is thrown away", g.Path, g.Name, controlTTL))
+		lines = append(lines, "control: "+g.legitimate()+", with a key that is thrown away")
 	}
 	if d := s.Dial; d != nil {
 		name := cmp.Or(d.URL, later)
@@ -80,6 +80,10 @@ func fill(texts ...*string) {
 			*t = later
 		}
 	}
+}
+
+func (g Sign) legitimate() string {
+	return fmt.Sprintf("have %s sign a certificate for %s that lives for %s", g.Path, g.Name, controlTTL)
 }
 
 func (g Sign) describe(a SignAttempt) string {

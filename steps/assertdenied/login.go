@@ -74,7 +74,7 @@ func (v *visitor) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
-	grant, err := v.anybody.Login(ctx, l.mount(), l.Role, jwt)
+	grant, err := v.anybody.Enter(ctx, l.mount(), l.Role, jwt)
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
@@ -94,10 +94,19 @@ func describeGrant(g vaultkit.Grant) string {
 func (v *visitor) logOut(ctx context.Context, g vaultkit.Grant) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
+	v.lives(g, v.end(ctx, g))
+}
+
+func (v *visitor) end(ctx context.Context, g vaultkit.Grant) error {
 	c, err := vaultkit.Connect(ctx, v.env, vaultkit.Connection{Server: v.spec.Vault.Server, Token: g.Token})
 	if err == nil {
-		_, err = c.Write(ctx, "auth/token/revoke-self", nil)
+		err = c.LogOut(ctx)
 	}
+	return err
+}
+
+// lives says that a token could not be revoked.
+func (v *visitor) lives(g vaultkit.Grant, err error) {
 	if err != nil {
 		v.env.Logf("a token could not be revoked and lives for up to %s: %v", engine.Duration(g.TTL), err)
 	}
@@ -116,13 +125,11 @@ func (v *visitor) tryLogin(ctx context.Context, a Attempt) error {
 	if err != nil {
 		return err
 	}
-	path := "auth/" + l.mount() + "/login"
-	d := v.try(a, "Vault, "+path, fmt.Sprintf("ServiceAccount %s with audience %s was given %s", l.ServiceAccount, l.Audience, v.control))
+	d := v.try(a, "Vault, "+loginPath(l), fmt.Sprintf("ServiceAccount %s with audience %s was given %s", l.ServiceAccount, l.Audience, v.control))
 	d.advice = l.advice(who, audience)
-	grant, err := v.anybody.Login(ctx, l.mount(), l.Role, jwt)
+	grant, err := v.logInAs(ctx, a, jwt)
 	if err == nil {
-		v.env.Conceal(grant.Token)
-		defer v.logOut(ctx, grant)
+		defer v.takeBack(ctx, a, grant)
 		d.judge(answer{status: 200, text: fmt.Sprintf("ServiceAccount %s with audience %s was given %s", who, audience, describeGrant(grant)), granted: true}, a.expect(l.refusals(who, audience)...))
 		v.done(d)
 		return nil
@@ -134,6 +141,34 @@ func (v *visitor) tryLogin(ctx context.Context, a Attempt) error {
 	d.judge(said, a.expect(l.refusals(who, audience)...))
 	v.done(d)
 	return nil
+}
+
+// logInAs makes an attempt. It is an edit as long as nobody knows that it is
+// refused.
+func (v *visitor) logInAs(ctx context.Context, a Attempt, jwt engine.Secret) (grant vaultkit.Grant, err error) {
+	l := v.spec.Login
+	err = v.env.Apply(ctx, engine.Edit{
+		Path: loginPath(l) + "/" + a.Name, Want: "a token, if it is not refused: " + v.spec.describe(a),
+		Apply: func(ctx context.Context) error {
+			grant, err = v.anybody.Login(ctx, l.mount(), l.Role, jwt)
+			if err == nil {
+				v.env.Conceal(grant.Token)
+			}
+			return err
+		},
+	})
+	return grant, err
+}
+
+// takeBack revokes a token that an attempt was given.
+func (v *visitor) takeBack(ctx context.Context, a Attempt, g vaultkit.Grant) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	err := v.env.Apply(ctx, engine.Edit{
+		Path: loginPath(v.spec.Login) + "/" + a.Name, Have: describeGrant(g), Want: "revoked",
+		Apply: func(ctx context.Context) error { return v.end(ctx, g) },
+	})
+	v.lives(g, err)
 }
 
 // refusals are Vault's for what differs from the legitimate login. When several

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,7 +53,7 @@ func (v *visitor) signControl(ctx context.Context) error {
 		return err
 	}
 	v.signed = &control{key: key}
-	chain, err := v.sign(ctx, []string{g.Name}, map[string]any{"ttl": controlTTL.String()})
+	chain, err := v.sign(ctx, "(control)", []string{g.Name}, map[string]any{"ttl": controlTTL.String()})
 	if vaultkit.Refused(err, "role requires keys of type") {
 		err = engine.WithHint(err, "set sign.keyType to what the role's key_type says")
 	}
@@ -92,8 +93,10 @@ func lifetime(c *x509.Certificate) time.Duration { return c.NotAfter.Sub(c.NotBe
 
 // sign has a certificate signed as cert-manager does, with the names both in the
 // request and in the CSR. It returns the certificate and what leads from it to
-// its root. Warnings of Vault are logged: the certificate says what counts.
-func (v *visitor) sign(ctx context.Context, names []string, with map[string]any) ([]*x509.Certificate, error) {
+// its root. Warnings of Vault are logged: the certificate says what counts. Vault
+// stores what it signs, so that each request is an edit, named after what it is
+// for.
+func (v *visitor) sign(ctx context.Context, what string, names []string, with map[string]any) ([]*x509.Certificate, error) {
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
 	}, v.signed.key)
@@ -104,16 +107,21 @@ func (v *visitor) sign(ctx context.Context, names []string, with map[string]any)
 		"csr":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})),
 		"common_name": names[0], "alt_names": strings.Join(names, ","), "exclude_cn_from_sans": "true",
 	}
-	for name, value := range with {
-		body[name] = value
-	}
-	data, err := v.us.Write(ctx, v.spec.Sign.Path, body)
-	var warned *vaultkit.WarningError
-	if err != nil && !errors.As(err, &warned) {
+	maps.Copy(body, with)
+	want := map[string]any{"names": names}
+	maps.Copy(want, with)
+	var data map[string]any
+	err = v.env.Apply(ctx, engine.Edit{Path: v.spec.Sign.Path + "/" + what, Want: want, Apply: func(ctx context.Context) (err error) {
+		data, err = v.us.Write(ctx, v.spec.Sign.Path, body)
+		var warned *vaultkit.WarningError
+		if errors.As(err, &warned) {
+			v.env.Logf("%v", warned)
+			return nil
+		}
+		return err
+	}})
+	if err != nil {
 		return nil, err
-	}
-	if warned != nil {
-		v.env.Logf("%v", warned)
 	}
 	texts := append([]string{vaultkit.Text(data["certificate"])}, vaultkit.Strings(data["ca_chain"])...)
 	chain, err := tlskit.ParseChain([]byte(strings.Join(texts, "\n")))
@@ -141,7 +149,7 @@ func (v *visitor) trySign(ctx context.Context, a Attempt) error {
 	}
 	d := v.try(a, "Vault, "+g.Path, fmt.Sprintf("the token was given %s", v.signed.text))
 	d.advice = g.advice(*a.Sign)
-	chain, err := v.sign(ctx, names, with)
+	chain, err := v.sign(ctx, a.Name, names, with)
 	if err == nil {
 		defer v.revoke(ctx, chain[0])
 		d.judgeSigned(chain, expected, most, v.signed.backdated)
@@ -206,8 +214,8 @@ func (g Sign) advice(a SignAttempt) string {
 	return fmt.Sprintf(`this Vault does not compare a date with max_ttl (hashicorp/vault#29928): upgrade to 1.19.19, 1.20.13, 1.21.8 or 2.0.3, or deny the parameter in the policy for %s: denied_parameters = { "not_after" = [] }`, g.Path)
 }
 
-// revoke revokes a certificate that lives on, if the plan's token allows it. Its
-// key is gone in any case.
+// revoke revokes a certificate that lives on, if the plan has a token that allows
+// it. Its key is gone in any case.
 func (v *visitor) revoke(ctx context.Context, c *x509.Certificate) {
 	if c.NotAfter.Sub(v.env.Now()) < worthRevoking {
 		return
@@ -216,14 +224,24 @@ func (v *visitor) revoke(ctx context.Context, c *x509.Certificate) {
 	defer cancel()
 	err := errors.New("no vault.token is given")
 	if !v.spec.Vault.Token.IsZero() {
-		var admin *vaultkit.Client
-		if admin, err = vaultkit.Connect(ctx, v.env, v.spec.Vault); err == nil {
+		e := v.spec.revocation()
+		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+tlskit.Serial(c), "valid until "+stamp(c.NotAfter), "revoked", ""
+		e.Apply = func(ctx context.Context) error {
+			admin, err := vaultkit.Connect(ctx, v.env, v.spec.Vault)
+			if err != nil {
+				return err
+			}
 			mount, _ := v.spec.Sign.split()
 			_, err = admin.Write(ctx, mount+"/revoke", map[string]any{"certificate": tlskit.EncodePEM(c)})
+			var warned *vaultkit.WarningError
+			if errors.As(err, &warned) {
+				return nil
+			}
+			return err
 		}
+		err = v.env.Apply(ctx, e)
 	}
-	var warned *vaultkit.WarningError
-	if err != nil && !errors.As(err, &warned) {
+	if err != nil {
 		v.env.Logf("certificate %s, whose key was thrown away, is not revoked and lives until %s: %v", tlskit.Serial(c), c.NotAfter.UTC().Format(time.RFC3339), err)
 	}
 }

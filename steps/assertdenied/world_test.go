@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/assertdenied"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) { vaulttest.Main(m) }
 // cluster in and signs for them, and a server with a certificate. Vault runs
 // beside the cluster, so it has a reviewer's token.
 type world struct {
+	edits     *enginetest.Edits // of the newest proof
 	t         *testing.T
 	vault     *vaulttest.Server
 	env       *engine.Env

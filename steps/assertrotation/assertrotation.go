@@ -19,10 +19,12 @@
 // follows the same rule. How the doubt is computed, and why interruptions count,
 // is in [evidence.Doubt]; `ztplan verify` computes it again.
 //
-// The one thing that it writes is the Issuing condition in the Certificate's
+// By itself it writes one thing, the Issuing condition in the Certificate's
 // status (trigger renew): that needs update on certificates/status, besides get,
 // list and watch on certificates, certificaterequests and the Secret.
-// Deleting the Secret would re-issue too, and would be an outage.
+// Deleting the Secret would re-issue too, and would be an outage. This, and all
+// that during and trigger: intermediate change, are edits of the run: in the dry
+// run, in the digest and in the journal, behind the lock.
 //
 // With list on apisixtlses in all namespaces it also sees whether another
 // ApisixTls names the host of the URL with another Secret, and names it: then a
@@ -51,6 +53,11 @@
 // that, the old one becomes the default again and the new one stays in its mount
 // without a name; the next try goes on with it. A pkiIntermediate step of the same
 // name finds nothing to do afterwards.
+//
+// The change of the authority is part of this proof and no step of its own: the
+// renewal that is measured lies in the middle of it, and whether it goes on or
+// back depends on what is measured. A step before the proof could not go back, and
+// one after it would leave two authorities side by side when the proof fails.
 package assertrotation
 
 import (

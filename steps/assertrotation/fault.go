@@ -45,6 +45,7 @@ type fault struct {
 	during *During
 	pods   pods
 	now    func() time.Time
+	change func(context.Context, engine.Edit) error
 	reopen func(context.Context) error // unseals what has come back; nil if nobody has to, or somebody else does
 	tell   func(mishap)
 	away   chan struct{} // closed when no pod of the part can do its work
@@ -56,7 +57,7 @@ type fault struct {
 func newFault(p *proof, tell func(mishap)) *fault {
 	d := p.spec.During
 	return &fault{
-		during: d, now: p.env.Now, reopen: p.reopen, tell: tell, away: make(chan struct{}), asked: make(chan struct{}),
+		during: d, now: p.env.Now, change: p.env.Apply, reopen: p.reopen, tell: tell, away: make(chan struct{}), asked: make(chan struct{}),
 		pods: pods{p.client.Resource(podResource).Namespace(d.namespace()), d.selector()},
 	}
 }
@@ -155,11 +156,16 @@ func (f *fault) restart(ctx, own context.Context, batch []*pod, want int) error 
 // mended.
 func (f *fault) remove(ctx context.Context, batch []*pod) error {
 	for _, p := range batch {
-		if ctx.Err() != nil && len(f.deletions) > 0 {
-			return nil
+		var at time.Time
+		e := f.during.deletion()
+		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+p.Metadata.Name, "running", "deleted", ""
+		e.Apply = func(ctx context.Context) error {
+			at = f.now()
+			return f.pods.remove(ctx, p)
 		}
-		at := f.now()
-		if err := f.pods.remove(ctx, p); err != nil {
+		if err := f.change(ctx, e); ctx.Err() != nil && err != nil && len(f.deletions) > 0 {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		f.deletions = append(f.deletions, evidence.Deletion{Pod: p.name(), UID: string(p.Metadata.UID), Deleted: at})

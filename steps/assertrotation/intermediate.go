@@ -174,7 +174,7 @@ func (s *Spec) lookVault(env *engine.Env) func(context.Context) (authorities, er
 		if err != nil {
 			return nil, err
 		}
-		found, err := rollover.Look(ctx, client, s.Intermediate.place(), env.Now())
+		found, err := rollover.Look(ctx, client, s.Intermediate.place(), env.Now(), env.Apply)
 		if err != nil {
 			return nil, err
 		}

@@ -482,8 +482,7 @@ func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *c
 			return requested{err: h.err}
 		}
 	}
-	at := p.env.Now()
-	cert, err := renew(ctx, p.client, p.spec.Certificate, p.env.Now)
+	cert, at, err := p.renew(ctx, p.spec.Certificate)
 	r := requested{at: at, cert: cert, err: err}
 	if p.spec.During.first() {
 		r.still = broken.confirm(ctx)

@@ -54,7 +54,7 @@ func (p *proof) reissue(ctx context.Context, ref Ref, next *x509.Certificate) (r
 			return reissued{ref, secret.chain, p.env.Now()}, nil
 		case before == nil:
 			before = cert
-			if cert, err = renew(ctx, p.client, ref, p.env.Now); err != nil {
+			if cert, _, err = p.renew(ctx, ref); err != nil {
 				return reissued{}, err
 			}
 		case cert.failed() && failedAnew(before, cert):

@@ -24,6 +24,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -395,11 +396,22 @@ func (w *world) newSpec() *assertrotation.Spec {
 
 // prove runs the proof for at most limit.
 func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, error) {
-	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	r := &result{}
-	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log), Record: r.record}
+	r := &result{edits: enginetest.Edits{Declared: s.Changes(), Writes: w.writes}}
+	r.edits.Begin()
+	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log), Record: r.record, Apply: r.edits.Apply}
 	began := time.Now()
+	out, findings, err := w.proveIn(ctx, env, s)
+	r.out, r.findings, r.took = out, findings, time.Since(began)
+	if err := r.edits.Check(); err != nil {
+		w.t.Error(err)
+	}
+	return r, err
+}
+
+// proveIn runs the proof in env.
+func (w *world) proveIn(ctx context.Context, env *engine.Env, s *assertrotation.Spec) (assertrotation.Outputs, []engine.Finding, error) {
 	var reopen func(context.Context) error
 	if s.During != nil && s.During.Keys != nil {
 		reopen = w.vault.open
@@ -408,9 +420,19 @@ func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, err
 	if w.vaults != nil {
 		both = w.vaults.look
 	}
-	out, findings, err := s.ProveAt(ctx, env, w.client, reopen, both, w.behind, w.endpoints()...)
-	r.out, r.findings, r.took = out, findings, time.Since(began)
-	return r, err
+	return s.ProveAt(ctx, env, w.client, reopen, both, w.behind, w.endpoints()...)
+}
+
+// writes counts what a proof asked the cluster to change: a world of its own
+// accord writes neither a status nor deletes.
+func (w *world) writes() int {
+	n := 0
+	for _, a := range w.client.Actions() {
+		if a.GetVerb() == "delete" || a.GetSubresource() == "status" {
+			n++
+		}
+	}
+	return n
 }
 
 // A result is what a proof returned.
@@ -418,6 +440,7 @@ type result struct {
 	out      assertrotation.Outputs
 	findings []engine.Finding
 	took     time.Duration
+	edits    enginetest.Edits
 
 	mu          sync.Mutex
 	log, status []string

@@ -8,7 +8,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/util/retry"
 
 	"github.com/ztplan/ztplan/engine"
@@ -18,26 +17,30 @@ import (
 // renew asks cert-manager to issue the certificate anew, as `cmctl renew` does:
 // it sets the condition Issuing in the status. This bypasses the pause after
 // failed issuances. It does nothing if an issuance is going on. It returns the
-// Certificate as it is then.
-func renew(ctx context.Context, client dynamic.Interface, ref Ref, now func() time.Time) (*certificate, error) {
-	resource := client.Resource(certificates).Namespace(ref.Namespace)
-	var after *unstructured.Unstructured
-	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		u, err := resource.Get(ctx, ref.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
+// Certificate as it is then, and when that was asked for.
+func (p *proof) renew(ctx context.Context, ref Ref) (_ *certificate, at time.Time, err error) {
+	resource := p.client.Resource(certificates).Namespace(ref.Namespace)
+	at = p.env.Now()
+	after, err := resource.Get(ctx, ref.Name, metav1.GetOptions{})
+	if err == nil && setIssuing(after, at) {
+		e := issuing(ref)
+		e.Apply = func(ctx context.Context) error {
+			at = p.env.Now()
+			return retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
+				if after, err = resource.Get(ctx, ref.Name, metav1.GetOptions{}); err != nil || !setIssuing(after, at) {
+					return err
+				}
+				after, err = resource.UpdateStatus(ctx, after, metav1.UpdateOptions{})
+				return err
+			})
 		}
-		after = u
-		if setIssuing(u, now()) {
-			after, err = resource.UpdateStatus(ctx, u, metav1.UpdateOptions{})
-		}
-		return err
-	})
+		err = p.env.Apply(ctx, e)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s: asking for the renewal: %w", ref, kubekit.Classify(err))
+		return nil, at, fmt.Errorf("certificate %s: asking for the renewal: %w", ref, kubekit.Classify(err))
 	}
 	c, err := decode[certificate](after)
-	return c, engine.Permanent(err)
+	return c, at, engine.Permanent(err)
 }
 
 // setIssuing sets the condition and reports whether that changed anything.

@@ -49,5 +49,8 @@ func (s *Spec) open(ctx context.Context, env *engine.Env, client *vaultkit.Clien
 	if err != nil {
 		return err
 	}
-	return s.During.Keys.Unseal(ctx, client, answer.Distinct())
+	e := unsealing()
+	e.Have = "sealed"
+	e.Apply = func(ctx context.Context) error { return s.During.Keys.Unseal(ctx, client, answer.Distinct()) }
+	return env.Apply(ctx, e)
 }

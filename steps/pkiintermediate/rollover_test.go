@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
@@ -21,13 +21,15 @@ func (w *world) rollOver(t *testing.T, s *pkiintermediate.Spec, steps int) *roll
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := rollover.Look(t.Context(), c, rollover.Place{
+	place := rollover.Place{
 		Mount: s.Mount, Issuer: "intermediate-lab", ParentMount: s.Parent.Mount, Parent: s.Parent.Issuer, Role: s.Roles[0].Name,
-	}, time.Now())
+	}
+	edits := &enginetest.Edits{Declared: place.Changes()}
+	next, err := rollover.Look(t.Context(), c, place, time.Now(), edits.Apply)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := engine.AllowWrites(t.Context())
+	ctx := t.Context()
 	for _, step := range []func() error{
 		func() error { return next.Make(ctx) },
 		func() error { return next.TakeOver(ctx) },

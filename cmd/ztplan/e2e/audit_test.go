@@ -66,8 +66,8 @@ type apiRequest struct {
 
 // mutating reports whether the request could have changed something. It is
 // written apart from the guard in ztplan that it tests, and knows no more than
-// the documented exceptions: dry runs of the server, reviews of access,
-// port-forwards, and a token for the one ServiceAccount that the plan logs in
+// the documented exceptions: dry runs of the server, reviews of access and of who
+// one is, port-forwards, and a token for the one ServiceAccount that the plan logs in
 // with, of which the server keeps nothing.
 func (r apiRequest) mutating() bool {
 	switch r.Verb {
@@ -77,7 +77,7 @@ func (r apiRequest) mutating() bool {
 	if u, err := url.Parse(r.RequestURI); err == nil && u.Query().Get("dryRun") == "All" {
 		return false
 	}
-	if r.ObjectRef.APIGroup == "authorization.k8s.io" && strings.HasSuffix(r.ObjectRef.Resource, "accessreviews") {
+	if r.ObjectRef.Resource == "selfsubjectreviews" || r.ObjectRef.APIGroup == "authorization.k8s.io" && strings.HasSuffix(r.ObjectRef.Resource, "accessreviews") {
 		return false
 	}
 	return r.ObjectRef.Subresource != "portforward" && !r.forLogin()

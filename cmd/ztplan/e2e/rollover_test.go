@@ -14,7 +14,7 @@ import (
 // world: killed at a hop, run again, and as a whole. Whatever is left behind,
 // the plan converges and an intermediate of its name signs; in the end it is the
 // only one that does.
-func (w *world) rollover(t *testing.T) {
+func (w *world) rollover(t *testing.T, device string) {
 	w.writeProof("ca.pem", w.rootCertificate())
 	hops := []string{"new one signs for all", "others issued anew"}
 	if full() {
@@ -35,17 +35,24 @@ func (w *world) rollover(t *testing.T) {
 			w.issuers(t, false)
 		})
 	}
-	w.sub(t, "whole", func(t *testing.T) {
+	w.sub(t, "two-at-once", w.twoAtOnce)
+	w.sub(t, "interrupted", w.interruptedRollover)
+	whole := func(t *testing.T) {
 		report := filepath.Join(w.home, "report")
-		o := w.proveIntermediate(nil, "--report", report)
+		var o *outcome
+		got := w.record(device, func() { o = w.proveIntermediate(nil, "--report", report) })
 		must(t, "the proof", o, 0)
+		w.oneForOne(t, o, got)
 		t.Logf("%.1fs", o.wall.Seconds())
 		if b, err := w.bare(context.Background(), "verify", filepath.Join(report, "evidence.json")).CombinedOutput(); err != nil {
 			t.Errorf("the evidence does not verify: %v\n%s", err, b)
 		}
 		must(t, "the plan afterwards", w.run(), 0)
 		w.issuers(t, true)
-	})
+	}
+	w.sub(t, "whole", whole)
+	// The first one went on with what those before it had left.
+	w.sub(t, "from-the-beginning", whole)
 }
 
 // issuers checks that the issuer with the plan's name signs for everybody, and that

@@ -216,6 +216,6 @@ func TestOneLab(t *testing.T) {
 		w.giveBack(w.generateRoot(0, 2, 4))
 		w.drift(t)
 	})
-	w.sub(t, "rollover", w.rollover)
+	w.sub(t, "rollover", func(t *testing.T) { w.rollover(t, device) })
 	w.sub(t, "another-cluster", w.anotherCluster)
 }

@@ -60,7 +60,11 @@ func counts(d *evidence.Document) string {
 	if len(parts) == 0 {
 		parts = []string{"nothing ran"}
 	}
-	return strings.Join(parts, ", ") + "; " + evidence.Count(s.Edits, "edit")
+	text := strings.Join(parts, ", ") + "; " + evidence.Count(s.Edits, "edit")
+	if s.ProofEdits > 0 {
+		text += ", " + evidence.Count(s.ProofEdits, "change") + " by proofs"
+	}
+	return text
 }
 
 // position splits "file:line:column".

@@ -47,7 +47,12 @@ func (s *Summary) Event(e engine.Event) error {
 		s.add(e.Step, lines...)
 	case engine.ActionWould:
 		s.title(e, "would prove")
-		s.add(e.Step, "  "+e.Message)
+		if e.Path == "" {
+			s.add(e.Step, "  "+e.Message)
+			return nil
+		}
+		lines, _ := diff.Brief(nil, e.Want)
+		s.add(e.Step, append([]string{strings.TrimSpace("~ would change " + e.Path + "  " + e.Message)}, lines...)...)
 	case engine.ActionFail:
 		s.title(e, "failed")
 		s.add(e.Step, strings.Split(e.Error, "\n")...)

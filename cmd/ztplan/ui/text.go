@@ -48,7 +48,7 @@ func (t *Text) Event(e engine.Event) {
 	case engine.ActionDiffers:
 		t.differs(e)
 	case engine.ActionApply:
-		t.applying[e.Step] = true
+		t.applying[e.Step] = !e.Proof
 		if t.verbose {
 			t.line("…", e, "applying "+e.Path)
 		}
@@ -105,7 +105,7 @@ func (t *Text) Event(e engine.Event) {
 		t.lines(diff.Lines(nil, e.Want))
 	case engine.ActionWould:
 		t.between(e.Step)
-		t.line(t.style.dim("»"), e, "would "+e.Message)
+		t.would(e)
 	case engine.ActionSkip:
 		t.line(t.style.dim("-"), e, t.style.dim("skipped: "+e.Message))
 	case engine.ActionFail:
@@ -152,6 +152,26 @@ func (t *Text) differs(e engine.Event) {
 		return
 	}
 	lines, folded := diff.Brief(e.Have, e.Want)
+	t.folded = t.folded || folded
+	t.lines(lines)
+}
+
+// would shows what a proof would do and, marked like a difference, what it would
+// change.
+func (t *Text) would(e engine.Event) {
+	if e.Path == "" {
+		t.line(t.style.dim("»"), e, "would "+e.Message)
+		return
+	}
+	text := "would change " + e.Path
+	if e.Message != "" {
+		text += t.style.dim("  " + e.Message)
+	}
+	t.line(t.style.yellow("»"), e, text)
+	lines, folded := diff.Brief(nil, e.Want)
+	if t.verbose {
+		lines, folded = diff.Lines(nil, e.Want), false
+	}
 	t.folded = t.folded || folded
 	t.lines(lines)
 }
@@ -228,6 +248,12 @@ func (t *Text) end(e engine.Event) {
 	fmt.Fprintf(t.w, "\n%s", t.style.bold(strings.Join(parts, ", ")))
 	if !t.dryRun {
 		fmt.Fprintf(t.w, "; %s, %s", count(s.Edits, "edit"), countIrregular(s.Retries, "retry", "retries"))
+	}
+	switch {
+	case s.ProofEdits > 0 && t.dryRun:
+		fmt.Fprintf(t.w, "; proofs would make %s", count(s.ProofEdits, "change"))
+	case s.ProofEdits > 0:
+		fmt.Fprintf(t.w, "; proofs made %s", count(s.ProofEdits, "change"))
 	}
 	fmt.Fprintf(t.w, " in %s\n", Seconds(s.WallSeconds))
 	if t.folded && t.dryRun {

@@ -56,7 +56,8 @@ var preview = []engine.Event{
 	{Action: engine.ActionDiffers, Step: "app", Path: "Service/app", Have: "x", Want: "y"},
 	{Action: engine.ActionPending, Step: "app", Needs: []string{"vault"}},
 	{Action: engine.ActionWould, Step: "site", Message: "dial hello.example.local"},
-	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Result: engine.ResultDiffers, Proofs: 1, Pending: 2, WallSeconds: 0.2, Digest: "sha256:00"}},
+	{Action: engine.ActionWould, Step: "site", Path: "Pod/vault/(component=server)", Want: "deleted, all at once", Message: "the pods with these labels"},
+	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Result: engine.ResultDiffers, Proofs: 1, Pending: 2, ProofEdits: 1, WallSeconds: 0.2, Digest: "sha256:00"}},
 }
 
 // partly is a run that converged and left a proof out.

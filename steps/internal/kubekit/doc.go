@@ -5,8 +5,8 @@
 //
 // Every request passes a guard. A request that could change the cluster is
 // refused with [ErrReadOnly] unless its context belongs to an edit being
-// applied or a proof being run (engine.WritesAllowed). Reading, server-side dry
-// runs, access reviews and port-forwards pass always.
+// applied (engine.WritesAllowed). Reading, server-side dry runs, access reviews
+// and port-forwards pass always, and so do the tokens of [Cluster.RequestToken].
 //
 // # Tunnels
 //

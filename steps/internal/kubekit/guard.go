@@ -10,14 +10,14 @@ import (
 )
 
 // ErrReadOnly is why a request that could change the cluster was refused: its
-// context belongs to no edit and to no proof. It is permanent, because it is a
+// context belongs to no edit. It is permanent, because it is a
 // mistake of the step.
 var ErrReadOnly = engine.Permanent(readOnlyError{})
 
 type readOnlyError struct{}
 
 func (readOnlyError) Error() string {
-	return "a step that only looks must not change the cluster"
+	return "a step must not change the cluster but by its edits"
 }
 
 // guard refuses requests that could change the cluster unless their context

@@ -33,7 +33,9 @@
 // Vault nothing of a login to a role with batch tokens, but for the entity by
 // which it knows the ServiceAccount, made at its first login ever. A role with
 // service tokens leaves a lease until the session closes, which then revokes it.
-// The guards let pass exactly these paths, from exactly this code.
+// The guards let pass exactly these paths, from exactly this code
+// ([Client.Enter], [Client.LogOut]), and sys/capabilities-self, a question in the
+// form of a POST.
 //
 // # Requests
 //

@@ -131,7 +131,7 @@ func (d *door) open(ctx context.Context, env *engine.Env) (pass, error) {
 	if err != nil {
 		return pass{}, err
 	}
-	grant, err := client.Login(knock(ctx, d.login.path()), d.login.At(), d.login.Role, jwt)
+	grant, err := client.Enter(ctx, d.login.At(), d.login.Role, jwt)
 	if err != nil {
 		return pass{}, d.refused(err)
 	}
@@ -172,7 +172,7 @@ func (d *door) revoke(ctx context.Context, token engine.Secret) error {
 		return err
 	}
 	client.api.SetToken(token.Reveal())
-	return client.RevokeSelf(knock(ctx, revokeSelf))
+	return client.LogOut(ctx)
 }
 
 // authorised puts the token of a login into every request, a new one when the

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	lookupSelf = "auth/token/lookup-self"
-	revokeSelf = "auth/token/revoke-self"
+	lookupSelf       = "auth/token/lookup-self"
+	revokeSelf       = "auth/token/revoke-self"
+	capabilitiesSelf = "sys/capabilities-self"
 )
 
 // A Self is what Vault tells the bearer of a token about it.
@@ -43,6 +44,20 @@ func (c *Client) LookupSelf(ctx context.Context) (*Self, error) {
 func (c *Client) RevokeSelf(ctx context.Context) error {
 	_, err := c.Write(ctx, revokeSelf, nil)
 	return err
+}
+
+// LogOut ends what [Client.Enter] began: it revokes the client's token, which a
+// login gave. It passes while looking as well.
+func (c *Client) LogOut(ctx context.Context) error { return c.RevokeSelf(knock(ctx, revokeSelf)) }
+
+// Capabilities returns what the client's token may do at a path. Vault wants a
+// POST for that and changes nothing, so it passes while looking.
+func (c *Client) Capabilities(ctx context.Context, path string) ([]string, error) {
+	data, err := c.Write(knock(ctx, capabilitiesSelf), capabilitiesSelf, map[string]any{"paths": []string{path}})
+	if err != nil {
+		return nil, err
+	}
+	return Strings(data[path]), nil
 }
 
 // Dead returns nil once Vault refuses the client's token, with 403, and an error

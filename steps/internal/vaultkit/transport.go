@@ -136,7 +136,7 @@ func retryAfter(resp *http.Response) (time.Duration, bool) {
 }
 
 // A guard lets reads pass, writes of contexts that allow them, and the one
-// write that a context names: see knock.
+// request that a context names: see knock.
 type guard struct{ next http.RoundTripper }
 
 // knock returns a context in which a write to path passes the guard, so that a

@@ -43,11 +43,31 @@ type Place struct {
 	Role        string // a role of Mount that signs leaves
 }
 
+// Changes are what a rollover changes: (old) and (new) are the two
+// intermediates, whose ids are not known before, and (retired) those before the
+// old one.
+func (p Place) Changes() []engine.Edit {
+	const trial = "certificates for a minute, whose keys are thrown away"
+	at := p.Mount + "/issuer/"
+	return []engine.Edit{
+		{Path: at + "(new)", Want: map[string]any{"issuer_name": p.Issuer, "signed_by": p.ParentMount + "/" + p.Parent},
+			Note: "a new intermediate beside " + p.Issuer + ", whose name it takes in the end"},
+		{Path: at + "(old)/sign/" + p.Role, Want: trial, Note: "the old one signs, and refuses once it is retired"},
+		{Path: at + "(new)/sign/" + p.Role, Want: trial, Note: "the new one signs"},
+		{Path: p.Mount + "/config/issuers/default", Want: "(new)", Note: "back to the old one if what follows fails"},
+		{Path: at + "(old)/issuer_name", Want: p.Issuer + "-(serial)"},
+		{Path: at + "(new)/issuer_name", Want: p.Issuer},
+		{Path: at + "(old)/usage", Want: "without issuing-certificates"},
+		{Path: at + "(retired)", Want: "usage without issuing-certificates", Note: "those that an earlier rollover left able to sign"},
+	}
+}
+
 // A Rollover is one change from an intermediate to the next. It is used by one
-// goroutine.
+// goroutine. It changes nothing but by its edits, see [Place.Changes].
 type Rollover struct {
 	place    Place
 	client   *vaultkit.Client
+	change   func(context.Context, engine.Edit) error
 	parent   *pki.Issuer
 	issuers  []*pki.Issuer
 	role     role
@@ -60,9 +80,9 @@ type Rollover struct {
 // written, what a rollover could not prove anything about: a mount whose
 // default is not the intermediate, a role that is bound to one issuer, and a
 // parent that did not sign the intermediate or does not live as long as a new
-// one would.
-func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time) (*Rollover, error) {
-	s := &Rollover{place: p, client: c}
+// one would. The rollover makes its edits by change, such as [engine.Env.Apply].
+func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time, change func(context.Context, engine.Edit) error) (*Rollover, error) {
+	s := &Rollover{place: p, client: c, change: change}
 	refuse := func(hint, format string, args ...any) error {
 		return engine.WithHint(engine.Permanent(fmt.Errorf(format, args...)), hint)
 	}
@@ -155,7 +175,13 @@ func (s *Rollover) Make(ctx context.Context) error {
 	if c := s.old.Certificate; c.MaxPathLen > 0 || c.MaxPathLen == 0 && c.MaxPathLenZero {
 		i.MaxPathLength = &c.MaxPathLen
 	}
-	id, err := i.Make(ctx, s.client, keys, s.issuers)
+	want := s.kind().Want()
+	want["signed_by"] = s.place.ParentMount + "/" + s.parent.Ref()
+	var id string
+	err = s.change(ctx, engine.Edit{Path: s.at("(new)"), Want: want, Apply: func(ctx context.Context) error {
+		id, err = i.Make(ctx, s.client, keys, s.issuers)
+		return err
+	}})
 	if err != nil {
 		return err
 	}
@@ -183,10 +209,18 @@ func chainOf(i *pki.Issuer) []*x509.Certificate {
 	return []*x509.Certificate{i.Certificate}
 }
 
+// at is the path of an edit of an issuer: (old), (new), or one that is retired.
+func (s *Rollover) at(issuer string) string { return s.place.Mount + "/issuer/" + issuer }
+
 // TakeOver makes the new intermediate the default issuer of the mount.
 func (s *Rollover) TakeOver(ctx context.Context) error {
-	s.switched = true // even if the answer is lost
-	return pki.SetDefault(s.client, s.place.Mount, s.place.Issuer, s.next.ID).Apply(ctx)
+	e := pki.SetDefault(s.client, s.place.Mount, s.place.Issuer, s.next.ID)
+	apply := e.Apply
+	e.Apply = func(ctx context.Context) error {
+		s.switched = true // even if the answer is lost
+		return apply(ctx)
+	}
+	return s.change(ctx, e)
 }
 
 // Back makes the old one the default again if TakeOver changed that.
@@ -194,7 +228,7 @@ func (s *Rollover) Back(ctx context.Context) error {
 	if !s.switched {
 		return nil
 	}
-	err := pki.SetDefault(s.client, s.place.Mount, s.next.ID, s.old.ID).Apply(ctx)
+	err := s.change(ctx, pki.SetDefault(s.client, s.place.Mount, s.next.ID, s.old.ID))
 	if err == nil {
 		s.switched = false
 	}
@@ -207,20 +241,24 @@ func (s *Rollover) Back(ctx context.Context) error {
 func (s *Rollover) Retire(ctx context.Context) error {
 	mount, name := s.place.Mount, s.place.Issuer
 	s.switched = false
-	for _, e := range []engine.Edit{
+	edits := []engine.Edit{
 		pki.Rename(s.client, mount, s.old, pki.RetiredName(name, s.old.Certificate), ""),
 		pki.Rename(s.client, mount, s.next, name, ""),
 		s.old.Issue(s.client, mount, false),
-	} {
-		if err := e.Apply(ctx); err != nil {
-			return err
-		}
+	}
+	for i, field := range []string{"(old)/issuer_name", "(new)/issuer_name", "(old)/usage"} {
+		edits[i].Path = s.at(field)
 	}
 	for _, i := range s.issuers {
 		if pki.Retired(name, i.Name) && i.Issues() {
-			if err := i.Issue(s.client, mount, false).Apply(ctx); err != nil {
-				return err
-			}
+			e := i.Issue(s.client, mount, false)
+			e.Path = s.at("(retired)/" + i.Name + "/usage")
+			edits = append(edits, e)
+		}
+	}
+	for _, e := range edits {
+		if err := s.change(ctx, e); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package rollover_test
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
@@ -62,10 +62,16 @@ func (w *world) client(t *testing.T, address string) *vaultkit.Client {
 
 func (w *world) look(t *testing.T, address string) *rollover.Rollover {
 	t.Helper()
-	s, err := rollover.Look(t.Context(), w.client(t, address), w.place(), time.Now())
+	edits := &enginetest.Edits{Declared: w.place().Changes()}
+	s, err := rollover.Look(t.Context(), w.client(t, address), w.place(), time.Now(), edits.Apply)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := edits.Check(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
@@ -116,7 +122,7 @@ func retired(s *rollover.Rollover) string {
 func TestRollover(t *testing.T) {
 	w := newWorld(t)
 	s := w.look(t, w.Address)
-	if err := s.Make(writing(t)); err != nil {
+	if err := s.Make(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	old, next := s.Old()[0], s.Next()[0]
@@ -137,8 +143,8 @@ func TestRollover(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, sign := range map[string]func() ([]*x509.Certificate, error){
-		"old": func() ([]*x509.Certificate, error) { return r.ByOld(writing(t)) },
-		"new": func() ([]*x509.Certificate, error) { return r.ByNext(writing(t)) },
+		"old": func() ([]*x509.Certificate, error) { return r.ByOld(t.Context()) },
+		"new": func() ([]*x509.Certificate, error) { return r.ByNext(t.Context()) },
 	} {
 		chain, err := sign()
 		if err != nil {
@@ -149,19 +155,19 @@ func TestRollover(t *testing.T) {
 		}
 	}
 
-	if err := s.TakeOver(writing(t)); err != nil {
+	if err := s.TakeOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.want(t, may, "intermediate-lab"+may)
-	if err := s.Retire(writing(t)); err != nil {
+	if err := s.Retire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.want(t, "intermediate-lab"+may, retired(s)+mayNot)
-	status, answer, err := r.Refused(writing(t))
+	status, answer, err := r.Refused(t.Context())
 	if err != nil || !s.Refusal().Matches(status, answer) {
 		t.Errorf("the retired one answered %d %q, %v", status, answer, err)
 	}
-	if _, err := r.ByNext(writing(t)); err != nil {
+	if _, err := r.ByNext(t.Context()); err != nil {
 		t.Errorf("the new one does not sign: %v", err)
 	}
 }
@@ -174,7 +180,7 @@ func TestNotRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := r.Refused(writing(t)); !errors.Is(err, rollover.ErrSigned) {
+	if _, _, err := r.Refused(t.Context()); !errors.Is(err, rollover.ErrSigned) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -188,9 +194,9 @@ func TestGenerations(t *testing.T) {
 	for range 3 {
 		s := w.look(t, w.Address)
 		for _, step := range []func() error{
-			func() error { return s.Make(writing(t)) },
-			func() error { return s.TakeOver(writing(t)) },
-			func() error { return s.Retire(writing(t)) },
+			func() error { return s.Make(t.Context()) },
+			func() error { return s.TakeOver(t.Context()) },
+			func() error { return s.Retire(t.Context()) },
 		} {
 			if err := step(); err != nil {
 				t.Fatal(err)
@@ -224,14 +230,14 @@ func TestBackAndAgain(t *testing.T) {
 			if lost.part != "" {
 				p.LoseAnswer(func(r vaulttest.Request) bool { return r.Method == lost.method && strings.Contains(r.Path, lost.part) })
 			}
-			err := s.Make(writing(t))
+			err := s.Make(t.Context())
 			if err == nil {
-				err = s.TakeOver(writing(t))
+				err = s.TakeOver(t.Context())
 			}
 			if (err != nil) != (lost.part != "") {
 				t.Fatalf("error is %v", err)
 			}
-			if err := s.Back(writing(t)); err != nil {
+			if err := s.Back(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if have := w.issuers(t); have[0] != "intermediate-lab"+may {
@@ -239,9 +245,9 @@ func TestBackAndAgain(t *testing.T) {
 			}
 			again := w.look(t, w.Address)
 			for _, step := range []func() error{
-				func() error { return again.Make(writing(t)) },
-				func() error { return again.TakeOver(writing(t)) },
-				func() error { return again.Retire(writing(t)) },
+				func() error { return again.Make(t.Context()) },
+				func() error { return again.TakeOver(t.Context()) },
+				func() error { return again.Retire(t.Context()) },
 			} {
 				if err := step(); err != nil {
 					t.Fatal(err)
@@ -277,14 +283,14 @@ func TestRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := w.place()
 			c.change(&p)
-			_, err := rollover.Look(t.Context(), w.client(t, w.Address), p, time.Now().Add(c.at))
+			_, err := rollover.Look(t.Context(), w.client(t, w.Address), p, time.Now().Add(c.at), nil)
 			if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v", err)
 			}
 		})
 	}
 	w.Do(t, "PATCH", w.mount+"/issuer/intermediate-lab", `{"usage":"read-only"}`)
-	if _, err := rollover.Look(t.Context(), w.client(t, w.Address), w.place(), time.Now()); err == nil || !strings.Contains(err.Error(), "cannot sign") {
+	if _, err := rollover.Look(t.Context(), w.client(t, w.Address), w.place(), time.Now(), nil); err == nil || !strings.Contains(err.Error(), "cannot sign") {
 		t.Errorf("error is %v", err)
 	}
 	w.want(t, "intermediate-lab read-only")
@@ -295,11 +301,11 @@ func TestRefuses(t *testing.T) {
 func TestLeftover(t *testing.T) {
 	w := newWorld(t)
 	s := w.look(t, w.Address)
-	if err := s.Make(writing(t)); err != nil {
+	if err := s.Make(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	again := w.look(t, w.Address)
-	if err := again.Make(writing(t)); err != nil {
+	if err := again.Make(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if !again.Next()[0].Equal(s.Next()[0]) {
@@ -315,6 +321,3 @@ func encode(t *testing.T, v any) string {
 	}
 	return string(b)
 }
-
-// writing is the context of a proof.
-func writing(t *testing.T) context.Context { return engine.AllowWrites(t.Context()) }

@@ -66,8 +66,9 @@ func (r role) newKey() (crypto.Signer, error) {
 // A Request is a request for a certificate that the role allows, to be put to
 // one authority or the other: all that differs is who signs.
 type Request struct {
-	s    *Rollover
-	body map[string]any
+	s     *Rollover
+	names []string
+	body  map[string]any
 }
 
 // Request makes a request for names, of which the first is the common name.
@@ -82,7 +83,7 @@ func (s *Rollover) Request(names ...string) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Request{s, map[string]any{
+	return &Request{s, names, map[string]any{
 		"csr":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})),
 		"common_name": names[0], "alt_names": strings.Join(names, ","), "exclude_cn_from_sans": true,
 		"ttl": trialTTL.String(),
@@ -103,10 +104,24 @@ func (r *Request) path(i *pki.Issuer) string {
 }
 
 func (r *Request) by(ctx context.Context, i *pki.Issuer) ([]*x509.Certificate, error) {
-	path := r.path(i)
-	data, err := r.s.client.Write(ctx, path, r.body)
-	var warned *vaultkit.WarningError
-	if err != nil && !errors.As(err, &warned) { // what came back says what counts
+	path, name := r.path(i), "(old)"
+	if i == r.s.next {
+		name = "(new)"
+	}
+	var data map[string]any
+	err := r.s.change(ctx, engine.Edit{
+		Path: r.s.at(name) + "/sign/" + r.s.place.Role,
+		Want: fmt.Sprintf("a certificate for %s that lives for %s", strings.Join(r.names, ", "), engine.Duration(trialTTL)),
+		Apply: func(ctx context.Context) (err error) {
+			data, err = r.s.client.Write(ctx, path, r.body)
+			var warned *vaultkit.WarningError
+			if errors.As(err, &warned) { // what came back says what counts
+				return nil
+			}
+			return err
+		},
+	})
+	if err != nil {
 		return nil, err
 	}
 	leaf, err := pki.ParseOne(vaultkit.Text(data["certificate"]))

@@ -1,0 +1,58 @@
+package assertdenied
+
+import (
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Changes declares what Prove changes. An attempt is an edit, too: whether it is
+// refused is what it is made to find out.
+func (s *Spec) Changes() []engine.Edit {
+	if s.Login == nil {
+		return nil
+	}
+	s = s.readable()
+	var list []engine.Edit
+	var logins, signs []any
+	accounts := make(map[Account]bool)
+	for _, a := range s.attempts() {
+		switch {
+		case a.Login != nil:
+			logins = append(logins, s.describe(a))
+			if who, _ := s.Login.as(*a.Login); who != s.Login.ServiceAccount && !accounts[who] {
+				accounts[who] = true
+				list = append(list, borrowed(who))
+			}
+		case a.Sign != nil && s.Sign != nil:
+			signs = append(signs, s.describe(a))
+		}
+	}
+	if len(logins) > 0 {
+		list = append(list, engine.Edit{Path: loginPath(s.Login), Want: logins,
+			Note: "must be refused; a token that is given is revoked"})
+	}
+	if s.Sign != nil {
+		list = append(list, engine.Edit{Path: s.Sign.Path, Want: append([]any{s.Sign.legitimate()}, signs...),
+			Note: "only the first must be granted; keys are thrown away"})
+		if !s.Vault.Token.IsZero() {
+			list = append(list, s.revocation())
+		}
+	}
+	return list
+}
+
+// borrowed is a ServiceAccount that is made for an attempt.
+func borrowed(who Account) engine.Edit {
+	return engine.Edit{
+		Path: "ServiceAccount/" + who.String(), Want: "made for an attempt",
+		Note: "if there is none; without any rights, and removed again",
+	}
+}
+
+// loginPath is where one logs in.
+func loginPath(l *Login) string { return "auth/" + l.mount() + "/login" }
+
+// revocation is what becomes of certificates that live longer than they have to.
+func (s *Spec) revocation() engine.Edit {
+	mount, _ := s.Sign.split()
+	return engine.Edit{Path: mount + "/cert", Want: "revoked", Note: "certificates that an attempt was given and that live on"}
+}
