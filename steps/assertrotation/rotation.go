@@ -383,13 +383,10 @@ func (s *series) whyNot(cert *x509.Certificate, n int) string {
 		return fmt.Sprintf("%s: none of %d probes got a verified certificate", s.name, s.attempts)
 	case s.current.Equal(cert) && s.run == 0:
 		return fmt.Sprintf("%s: the newest of %d probes failed", s.name, s.attempts)
-	case s.current.Equal(cert) && s.mixed(cert):
+	case s.mixed(cert):
 		return fmt.Sprintf("%s showed it in %d of %d handshakes and other serials in between: one of its workers or replicas was left behind", s.name, shown, total)
 	case s.current.Equal(cert):
 		return fmt.Sprintf("%s showed it in %d of %d handshakes, the newest %d in a row instead of %d", s.name, shown, total, s.run, n)
-	case shown > 0:
-		return fmt.Sprintf("%s showed it in %d of %d handshakes and still shows serial %s: one of its workers or replicas was left behind",
-			s.name, shown, total, tlskit.Serial(s.current))
 	default:
 		return fmt.Sprintf("%s never showed it in %d handshakes and shows serial %s: the gateway has not taken the Secret over", s.name, total, tlskit.Serial(s.current))
 	}
