@@ -58,6 +58,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/client-go/dynamic"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -148,7 +150,9 @@ type Spec struct {
 	Settle engine.Duration `yaml:"settle" check:"min=1ms"`
 
 	// MaxSwitch is how long the gateway may take from the moment the Secret is
-	// written until every address shows only the new certificate.
+	// written until every address shows only the new certificate. It counts from
+	// the earliest moment at which the Secret can have been written: after the
+	// last read that did not find the new certificate.
 	MaxSwitch engine.Duration `yaml:"maxSwitch" check:"min=1ms"`
 
 	// MaxLate is how long after that moment a server that is behind is waited for
@@ -288,16 +292,18 @@ type Outputs struct {
 	// shows another certificate was not met: 0.001 is 0.1 %.
 	Doubt float64 `yaml:"doubt"`
 
-	// SwitchMilliseconds is the longest time from the Secret being written
-	// until every address showed only the new certificate.
+	// SwitchMilliseconds is the longest time that a switch can have taken, from
+	// the Secret being written until every address showed only the new
+	// certificate.
 	SwitchMilliseconds int `yaml:"switchMilliseconds"`
 
 	// LongestGapMilliseconds is the longest time that an address was without a
 	// successful probe.
 	LongestGapMilliseconds int `yaml:"longestGapMilliseconds"`
 
-	// Timeline lists when each hop of the rotations was reached, counted from
-	// the request for the renewal.
+	// Timeline lists when each hop of the rotations was reached at the latest,
+	// counted from the request for the renewal, and how much earlier it can have
+	// been. No hop comes before its cause.
 	Timeline []string `yaml:"timeline"`
 }
 
@@ -406,7 +412,12 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: cluster.Dynamic(), lookServers: s.lookServers(env, u)}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, lookServers: s.lookServers(env, u), clock: serverClock{now: env.Now}}
+	config := cluster.Config()
+	config.Wrap(p.clock.listen)
+	if p.client, err = dynamic.NewForConfig(config); err != nil {
+		return Outputs{}, nil, engine.Permanent(fmt.Errorf("kubeconfig: %w", err))
+	}
 	if s.During != nil && s.During.Keys != nil {
 		p.reopen = s.unseal(env)
 	}
