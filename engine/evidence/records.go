@@ -24,12 +24,12 @@ type Certificate struct {
 // maxSwitch the most that Switch returns for the hops, askedAway whether
 // hop "asked" lies between the fault's Away and StillAway, restored whether
 // the fault ended, maxDown the time from its beginning to its end, and
-// maxCatchUp that from there to hop "caught-up".
+// maxCatchUp that from there to hop "caught-up". InSeconds says which are in
+// seconds.
 type Rule struct {
 	Name  string `json:"name"` // "maxFailures", "maxGap", "maxSwitch", "newKey", …
 	Limit any    `json:"limit"`
 	Saw   any    `json:"saw"`
-	Unit  string `json:"unit,omitempty"` // of both: "s", or none
 	Holds bool   `json:"holds"`
 }
 

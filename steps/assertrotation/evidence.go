@@ -155,9 +155,6 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 	var list []evidence.Rule
 	add := func(name string, limit, saw any) {
 		rule := evidence.Rule{Name: name, Limit: limit, Saw: saw}
-		if _, ok := saw.(float64); ok {
-			rule.Unit = "s"
-		}
 		rule.Holds, _ = rule.Verdict() // both are always there and alike
 		list = append(list, rule)
 	}

@@ -78,7 +78,9 @@ func (w *way) signer(target *x509.Certificate) *passage {
 // place puts the hops on the timeline that lie before the certificate and follow
 // from it.
 func (r *rotation) place() {
-	r.line.clock = r.proof.clock.record()
+	if clock := r.proof.clock.record(); clock != r.line.clock {
+		r.line.clock, r.line.sorts = clock, nil
+	}
 	for _, h := range []hop{hopCreated, hopApproved, hopSigned, hopRevision} {
 		r.line.drop(h)
 	}
