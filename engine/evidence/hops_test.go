@@ -148,3 +148,20 @@ func TestPlacedHopsAreVerified(t *testing.T) {
 		})
 	}
 }
+
+// Probes that are under way when a rotation begins were begun before it; there
+// may be a gap between them, too.
+func TestGapBetweenProbesBegunBefore(t *testing.T) {
+	w := newWorld(t)
+	events := w.events(t, 0)
+	i := slices.IndexFunc(events, func(e engine.Event) bool { return e.Name == evidence.RecordRotation })
+	r := w.rotation(0)
+	e := &r.Endpoints[0]
+	e.Samples[0].At, e.Samples[1].At, e.LongestGapSeconds = -0.3, -0.05, 0.25
+	r.Rules[slices.IndexFunc(r.Rules, func(r evidence.Rule) bool { return r.Name == "maxGap" })].Saw = 0.25
+	events[i].Data = r
+	_, checks := evidence.Verify(encoded(t, collect(t, events)))
+	if p := problems(checks); p != nil {
+		t.Errorf("it does not verify:\n%s", strings.Join(p, "\n"))
+	}
+}

@@ -204,7 +204,7 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 	attempts, failures, newest := 0, make(map[string]int), -1
 	grouped := false
 	var (
-		previous   = -1.0 // start of the newest successful handshake
+		previous   = math.Inf(-1) // start of the newest successful handshake; it can lie before the rotation
 		gap, outer float64
 	)
 	length := r.Ended.Sub(r.Began).Seconds()
@@ -247,14 +247,14 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 		if s.Cert == 1 && s.At+s.Seconds < first-hopSlack.Seconds() {
 			c.add("%s: sample %d shows the new certificate before hop first-on-wire", at, i)
 		}
-		if newest = s.Cert; previous < 0 {
+		if newest = s.Cert; math.IsInf(previous, -1) {
 			outer = s.At
 		} else {
 			gap = max(gap, s.At-previous)
 		}
 		previous = s.At
 	}
-	if previous < 0 {
+	if math.IsInf(previous, -1) {
 		outer = length
 	} else {
 		outer = max(outer, length-previous)

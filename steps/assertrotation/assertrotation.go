@@ -19,6 +19,13 @@
 // follows the same rule. How the doubt is computed, and why interruptions count,
 // is in [evidence.Doubt]; `ztplan verify` computes it again.
 //
+// Watches tell late, twice, or of the last state alone. The hops of a rotation are
+// therefore placed by cause, by the times in the objects (in whole seconds of the
+// API server's clock, which its answers tell) and by reads of the Secret that did
+// not find the new certificate yet; what remains uncertain is stated, and the
+// switch is judged by the longest time that it can have taken. [evidence.PlaceHops]
+// has the rules; `ztplan verify` places the hops again.
+//
 // The one thing that it writes is the Issuing condition in the Certificate's
 // status (trigger renew): that needs update on certificates/status, besides get,
 // list and watch on certificates, certificaterequests and the Secret.
