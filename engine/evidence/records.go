@@ -21,10 +21,11 @@ type Certificate struct {
 // name decides what is compared. Neither Limit nor Saw may be nil. Where a
 // rotation's records hold what was measured, Saw must be what they add up to:
 // maxFailures the failures of all endpoints, maxGap the longest gap of all,
-// maxSwitch the time from hop "secret" to hop "last-on-wire", askedAway whether
+// maxSwitch the most that Switch returns for the hops, askedAway whether
 // hop "asked" lies between the fault's Away and StillAway, restored whether
 // the fault ended, maxDown the time from its beginning to its end, and
-// maxCatchUp that from there to hop "caught-up".
+// maxCatchUp that from there to hop "caught-up". InSeconds says which are in
+// seconds.
 type Rule struct {
 	Name  string `json:"name"` // "maxFailures", "maxGap", "maxSwitch", "newKey", …
 	Limit any    `json:"limit"`
@@ -52,6 +53,7 @@ type Rotation struct {
 	Server    string        `json:"server"`       // the name that was asked for and verified
 	Certs     []Certificate `json:"certificates"` // [0] old, [1] new, others that were seen after
 	Hops      []Hop         `json:"hops"`
+	Clock     Clock         `json:"clock,omitzero"` // of the API server; absent if it is not known
 	Endpoints []Endpoint    `json:"endpoints"`
 	// Looks are handshakes with one pod each, to see it by itself: no client's.
 	Looks []Endpoint `json:"looks,omitempty"`
@@ -67,16 +69,6 @@ type Rotation struct {
 	Rules       []Rule    `json:"rules"`
 	Began       time.Time `json:"began"`
 	Ended       time.Time `json:"ended"`
-}
-
-// A Hop is one point that the renewed certificate passed; or the beginning of
-// the fault, Vault being unsealed in it, its end, and since when every probe
-// shows the new certificate after it; or what became of a new intermediate: made,
-// shown to sign beside the old one, signing for everybody, the other
-// certificates issued anew, the old one retired.
-type Hop struct {
-	Name string    `json:"name"` // asked, issuing, requested, approved, signed, secret, revision, first-on-wire, last-on-wire; fault, unsealed, restored, caught-up; made, overlap, took-over, reissued, retired
-	At   time.Time `json:"at"`
 }
 
 // A Fault is what the proof broke on purpose while it measured.

@@ -54,6 +54,11 @@ func (r Rule) Verdict() (bool, error) {
 	return equal(r.Limit, r.Saw), nil
 }
 
+// InSeconds reports whether limit and measurement are seconds.
+func (r Rule) InSeconds() bool {
+	return slices.Contains([]string{"maxGap", "maxSwitch", "maxDown", "maxCatchUp", "minRemaining", "maxLifetime"}, r.Name)
+}
+
 func firstWord(name string) string {
 	if i := strings.IndexFunc(name, func(c rune) bool { return unicode.IsUpper(c) || c == '-' || c == ' ' }); i > 0 {
 		return name[:i]

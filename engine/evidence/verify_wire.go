@@ -204,7 +204,7 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 	attempts, failures, newest := 0, make(map[string]int), -1
 	grouped := false
 	var (
-		previous   = -1.0 // start of the newest successful handshake
+		previous   = math.Inf(-1) // start of the newest successful handshake; it can lie before the rotation
 		gap, outer float64
 	)
 	length := r.Ended.Sub(r.Began).Seconds()
@@ -247,14 +247,14 @@ func (v *verifier) endpoint(c *Check, at string, r *RotationRecord, e Endpoint, 
 		if s.Cert == 1 && s.At+s.Seconds < first-hopSlack.Seconds() {
 			c.add("%s: sample %d shows the new certificate before hop first-on-wire", at, i)
 		}
-		if newest = s.Cert; previous < 0 {
+		if newest = s.Cert; math.IsInf(previous, -1) {
 			outer = s.At
 		} else {
 			gap = max(gap, s.At-previous)
 		}
 		previous = s.At
 	}
-	if previous < 0 {
+	if math.IsInf(previous, -1) {
 		outer = length
 	} else {
 		outer = max(outer, length-previous)
@@ -304,14 +304,17 @@ func sameCounts(a, b map[string]int) bool {
 	return true
 }
 
-// hops: cause before effect, as far as the hops are on record.
+// hops: cause before effect, as far as the hops are on record, and placed as
+// follows from what was observed.
 func (v *verifier) hops(c *Check, at string, r *RotationRecord, proved bool) {
 	when := make(map[string]time.Time)
+	placed := false
 	for _, h := range r.Hops {
 		if _, twice := when[h.Name]; twice || h.Name == "" {
 			c.add("%s: hop %q is there twice or has no name", at, h.Name)
 		}
 		when[h.Name] = h.At
+		placed = placed || h.Source != ""
 		if h.At.Before(r.Began.Add(-clockSlack)) || h.At.After(r.Ended.Add(clockSlack)) {
 			c.add("%s: hop %s is outside the rotation", at, h.Name)
 		}
@@ -325,13 +328,45 @@ func (v *verifier) hops(c *Check, at string, r *RotationRecord, proved bool) {
 			c.add("%s: hop %s is before hop %s", at, pair[1], pair[0])
 		}
 	}
+	if placed {
+		v.placed(c, at, r, proved)
+	}
 	if _, ok := when["last-on-wire"]; proved && !ok {
 		c.add("%s: the step is proved without hop last-on-wire", at)
 	}
 }
 
-// hopSlack is how much later a watch may tell of what happened already;
-// Kubernetes writes whole seconds into conditions.
+// placed: the hops are where PlaceHops puts them, and what a proved step says of
+// the way from the request to the wire is causal without any slack.
+func (v *verifier) placed(c *Check, at string, r *RotationRecord, proved bool) {
+	if k := r.Clock; k.Least > k.Most || k.Resolution < 0 {
+		c.add("%s: the API server's clock is ahead by %g s to %g s, to %g s", at, k.Least, k.Most, k.Resolution)
+	}
+	for i, want := range PlaceHops(r.Hops, r.Clock) {
+		have := r.Hops[i]
+		if have.Name != want.Name || !have.At.Equal(want.At) || !have.Earliest.Equal(want.Earliest) || have.Source != want.Source || have.Order != want.Order {
+			c.add("%s: hop %d is %s at %s, computed %s at %s: or its earliest moment, source or order is not what was observed", at, i+1,
+				have.Name, have.At.Format(time.RFC3339Nano), want.Name, want.At.Format(time.RFC3339Nano))
+			return
+		}
+	}
+	reached := make(map[string]int)
+	for i, h := range r.Hops {
+		reached[h.Name] = i + 1
+	}
+	way := []string{"requested", "approved", "signed", "secret", "first-on-wire", "last-on-wire"}
+	for i, cause := range way {
+		for _, effect := range way[i+1:] {
+			if proved && reached[cause] > reached[effect] && reached[effect] > 0 {
+				c.add("%s: hop %s is before hop %s", at, effect, cause)
+			}
+		}
+	}
+}
+
+// hopSlack is how much later a watch may tell of what happened already, in
+// records that do not say how their hops were placed; Kubernetes writes whole
+// seconds into conditions.
 const hopSlack = time.Second
 
 // measured: rules about sums saw what the samples add up to.
@@ -343,17 +378,13 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 		}
 		gap = max(gap, e.LongestGapSeconds)
 	}
-	var secret, wire, caught time.Time
+	var caught time.Time
 	for _, h := range r.Hops {
-		switch h.Name {
-		case "secret":
-			secret = h.At
-		case "last-on-wire":
-			wire = h.At
-		case "caught-up":
+		if h.Name == "caught-up" {
 			caught = h.At
 		}
 	}
+	_, most, switched := Switch(r.Hops)
 	back := r.Fault.Ended
 	for _, rule := range r.Rules {
 		saw, _ := size(rule.Saw)
@@ -367,8 +398,8 @@ func (v *verifier) measured(c *Check, at string, r *RotationRecord) {
 				c.add("%s: the longest gap is %.3f s, the rule saw %v", at, gap, rule.Saw)
 			}
 		case "maxSwitch":
-			if lag := max(0, wire.Sub(secret).Seconds()); !secret.IsZero() && !wire.IsZero() && !near(saw, lag, slack) {
-				c.add("%s: the switch took %.3f s, the rule saw %v", at, lag, rule.Saw)
+			if switched && !near(saw, most.Seconds(), slack) {
+				c.add("%s: the switch took %.3f s, the rule saw %v", at, most.Seconds(), rule.Saw)
 			}
 		case "maxDown":
 			if down := back.Sub(r.Fault.Began).Seconds(); !back.IsZero() && !near(saw, down, slack) {

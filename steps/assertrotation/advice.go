@@ -87,7 +87,7 @@ func (r *rotation) advice() string {
 	if a := r.rec.advice(r.proof); a != "" {
 		return a
 	}
-	if r.rec.settled(r.target, r.proof.spec.Probe) && r.lag() > r.proof.spec.MaxSwitch.Std() {
+	if observed, _, _ := r.lag(); r.rec.settled(r.target, r.proof.spec.Probe) && observed > r.proof.spec.MaxSwitch.Std() {
 		return adviceLate
 	}
 	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
@@ -100,8 +100,8 @@ func (r *rotation) advice() string {
 // show the Secret's certificate, or failed probes.
 func (r *record) advice(p *proof) string {
 	held := p.secret.leaf()
-	for _, class := range slices.Sorted(maps.Keys(r.first)) {
-		if h := r.first[class].Hint; h != "" {
+	for _, class := range slices.Sorted(maps.Keys(r.newest)) {
+		if h := r.newest[class].Hint; h != "" {
 			return h
 		}
 	}

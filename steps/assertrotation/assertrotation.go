@@ -19,6 +19,13 @@
 // follows the same rule. How the doubt is computed, and why interruptions count,
 // is in [evidence.Doubt]; `ztplan verify` computes it again.
 //
+// Watches tell late, twice, or of the last state alone. The hops of a rotation are
+// therefore placed by cause, by the times in the objects (in whole seconds of the
+// API server's clock, which its answers tell) and by reads of the Secret that did
+// not find the new certificate yet; what remains uncertain is stated, and the
+// switch is judged by the longest time that it can have taken. [evidence.PlaceHops]
+// has the rules; `ztplan verify` places the hops again.
+//
 // By itself it writes one thing, the Issuing condition in the Certificate's
 // status (trigger renew): that needs update on certificates/status, besides get,
 // list and watch on certificates, certificaterequests and the Secret.
@@ -64,6 +71,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -155,7 +164,9 @@ type Spec struct {
 	Settle engine.Duration `yaml:"settle" check:"min=1ms"`
 
 	// MaxSwitch is how long the gateway may take from the moment the Secret is
-	// written until every address shows only the new certificate.
+	// written until every address shows only the new certificate. It counts from
+	// the earliest moment at which the Secret can have been written: after the
+	// last read that did not find the new certificate.
 	MaxSwitch engine.Duration `yaml:"maxSwitch" check:"min=1ms"`
 
 	// MaxLate is how long after that moment a server that is behind is waited for
@@ -295,16 +306,18 @@ type Outputs struct {
 	// shows another certificate was not met: 0.001 is 0.1 %.
 	Doubt float64 `yaml:"doubt"`
 
-	// SwitchMilliseconds is the longest time from the Secret being written
-	// until every address showed only the new certificate.
+	// SwitchMilliseconds is the longest time that a switch can have taken, from
+	// the Secret being written until every address showed only the new
+	// certificate.
 	SwitchMilliseconds int `yaml:"switchMilliseconds"`
 
 	// LongestGapMilliseconds is the longest time that an address was without a
 	// successful probe.
 	LongestGapMilliseconds int `yaml:"longestGapMilliseconds"`
 
-	// Timeline lists when each hop of the rotations was reached, counted from
-	// the request for the renewal.
+	// Timeline lists when each hop of the rotations was reached at the latest,
+	// counted from the request for the renewal, and how much earlier it can have
+	// been. No hop comes before its cause.
 	Timeline []string `yaml:"timeline"`
 }
 
@@ -413,7 +426,12 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: cluster.Dynamic(), lookServers: s.lookServers(env, u)}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, lookServers: s.lookServers(env, u), clock: serverClock{now: env.Now}}
+	config := cluster.Config()
+	config.Wrap(p.clock.listen)
+	if p.client, err = dynamic.NewForConfig(config); err != nil {
+		return Outputs{}, nil, engine.Permanent(fmt.Errorf("kubeconfig: %w", err))
+	}
 	if s.During != nil && s.During.Keys != nil {
 		p.reopen = s.unseal(env)
 	}

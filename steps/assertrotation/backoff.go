@@ -26,21 +26,17 @@ func nextTry(last time.Time, n int) time.Time {
 }
 
 // explainBackoff says when cert-manager tries again and whether the certificate
-// lives that long.
+// expires before that.
 func explainBackoff(c *certificate, notAfter, now time.Time) string {
 	if c.Status.LastFailureTime == nil {
 		return ""
 	}
 	next := nextTry(c.Status.LastFailureTime.Time, max(c.Status.FailedAttempts, 1))
 	text := fmt.Sprintf("cert-manager tries again by itself at %s, in %s", stamp(next), next.Sub(now).Round(time.Second))
-	switch {
-	case notAfter.IsZero():
-		return text
-	case notAfter.Before(next):
-		return text + fmt.Sprintf(", and the certificate in use expires %s before that, at %s", next.Sub(notAfter).Round(time.Second), stamp(notAfter))
-	default:
-		return text + fmt.Sprintf("; the certificate in use lives until %s", stamp(notAfter))
+	if notAfter.Before(next) {
+		text += fmt.Sprintf(", and the certificate in use expires %s before that", next.Sub(notAfter).Round(time.Second))
 	}
+	return text
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -103,7 +103,7 @@ func checkIssued(r *rotation) engine.Finding {
 		if reached == "" {
 			reached = "nothing"
 		}
-		parts = append(parts, fmt.Sprintf("reached after %s: %s", r.ended.Sub(r.line.start).Round(time.Second), reached))
+		parts = append(parts, fmt.Sprintf("reached after %s: %s", r.ended.Sub(r.line.begin()).Round(time.Second), reached))
 	}
 	if text := r.excuse(); text != "" {
 		parts = append(parts, text)
@@ -116,7 +116,7 @@ func checkIssued(r *rotation) engine.Finding {
 	if text := r.proof.troubles.String(); text != "" {
 		parts = append(parts, text)
 	}
-	if len(r.line.entries) > 0 {
+	if len(r.line.facts) > 0 {
 		parts = append(parts, "hops: "+r.line.hops())
 	}
 	f.Detail = strings.Join(parts, "; ")
@@ -241,7 +241,7 @@ func checkIssuer(r *rotation) engine.Finding {
 	if kind == "" {
 		kind = "Issuer"
 	}
-	a := r.after.secret.annotations
+	a := r.after.secret.metadata.Annotations
 	signer := a[annotationIssuerKind]
 	if signer == "" {
 		signer = "Issuer"
@@ -305,12 +305,15 @@ func checkDoubt(r *rotation) engine.Finding {
 func checkSwitch(r *rotation) engine.Finding {
 	limit := r.proof.spec.MaxSwitch
 	f := engine.Finding{Rule: fmt.Sprintf("the switch takes at most %s", limit), Want: limit.String()}
-	if _, ok := r.line.when(hopLastServed); ok {
-		lag := r.lag().Round(time.Millisecond)
-		f.Have, f.Holds = lag.String(), lag <= limit.Std()
+	if observed, most, ok := r.lag(); ok {
+		f.Have, f.Holds = took(observed, most), most <= limit.Std()
 		f.Detail = "from the Secret being written until no address shows the old certificate: " + r.lags()
-		if !f.Holds {
+		switch {
+		case f.Holds:
+		case observed > limit.Std():
 			f.Detail += "; the last server was late, and did come by itself"
+		default:
+			f.Detail += "; when the Secret was written is not known closely enough, which takes permission to get it: " + r.line.hops()
 		}
 		return f
 	}
@@ -333,6 +336,15 @@ func checkSwitch(r *rotation) engine.Finding {
 	}
 	f.Detail = "every address serves the new certificate, but the Certificate's revision or its condition Issuing was not updated"
 	return f
+}
+
+// took renders how long something took, as it was observed, and at most.
+func took(observed, most time.Duration) string {
+	text := observed.Round(time.Millisecond).String() + " observed"
+	if most = most.Round(time.Millisecond); most > observed.Round(time.Millisecond) {
+		text += ", at most " + most.String()
+	}
+	return text
 }
 
 // lags renders how long each address took, the slowest first; of many the
@@ -375,7 +387,7 @@ func checkSeen(r *rotation) engine.Finding {
 			i := slices.IndexFunc(known, g.cert.Equal)
 			if i < 0 {
 				f.Holds = false
-				f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s, which the Secret never held", s.name, tlskit.Serial(g.cert), g.cert.Issuer)
+				f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s: %s", s.name, tlskit.Serial(g.cert), g.cert.Issuer, r.proof.history.origin(g.cert))
 				continue
 			}
 			counts[i] += s.shown[print]

@@ -87,11 +87,13 @@ func (p *proof) conclude(ctx context.Context, secretName string, findings []engi
 	wireIsRight := p.rec.onTheWire() == tlskit.Serial(p.secret.leaf())
 	if f, ok := conflict(p.tlsObjects(ctx), strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
 		findings = append(findings, f)
+		p.withDeadline(findings)
 		return findings, verdict(findings, adviceConflict)
 	}
 	if allHold(findings) {
 		return findings, nil
 	}
+	p.withDeadline(findings)
 	return findings, verdict(findings, advice())
 }
 

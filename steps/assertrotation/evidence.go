@@ -22,6 +22,7 @@ func (r *rotation) evidence() evidence.Rotation {
 		Server:    p.url.Hostname(),
 		Certs:     certs,
 		Hops:      r.line.record(),
+		Clock:     r.line.clock,
 		Fault:     r.fault.evidence(p.spec.During),
 		Began:     r.began,
 		Ended:     r.ended,
@@ -200,10 +201,10 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 	add("notSerial", tlskit.Serial(before), tlskit.Serial(r.target))
 	add("newKey", r.wantsNewKey(), tlskit.KeyDigest(before) != tlskit.KeyDigest(r.target))
 	add("minRevision", r.before.cert.Status.Revision+1, r.after.cert.Status.Revision)
-	if _, ok := r.line.when(hopLastServed); ok {
-		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), r.lag().Seconds())
-	} else if written, ok := r.line.when(hopSecret); ok && r.end == endLate {
-		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), r.ended.Sub(written).Seconds())
+	if _, most, ok := r.lag(); ok {
+		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), most.Seconds())
+	} else if r.end == endLate {
+		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), r.ended.Sub(r.earliest()).Seconds())
 	}
 	add("switched", len(r.rec.series), len(r.rec.series)-len(r.rec.stragglers(r.target, spec.Probe.ConsecutiveNew)))
 	least := r.rec.series[0].newest(r.target)

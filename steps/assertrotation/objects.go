@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
@@ -40,6 +41,8 @@ type condition struct {
 	Status  string `json:"status"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+
+	LastTransitionTime metav1.Time `json:"lastTransitionTime"`
 }
 
 type conditions []condition
@@ -84,17 +87,17 @@ type certificate struct {
 	} `json:"status"`
 }
 
-// olderThan reports whether c is a state before that of o. Resource versions of
-// one resource are numbers that grow; of servers where they are not, nothing is
-// known.
-func (c *certificate) olderThan(o *certificate) bool {
-	mine, err := strconv.ParseUint(c.Metadata.ResourceVersion, 10, 64)
-	if err != nil {
-		return false
-	}
-	theirs, err := strconv.ParseUint(o.Metadata.ResourceVersion, 10, 64)
-	return err == nil && c.Metadata.UID == o.Metadata.UID && mine < theirs
+// older reports whether a is a state of the same object before that of b. Since
+// Kubernetes 1.35 (KEP-5504) resource versions of one resource can be compared,
+// and etcd's always could; of servers where they are no such numbers nothing is
+// known. Those of different resources say nothing about each other.
+func older(a, b metav1.ObjectMeta) bool {
+	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	return err == nil && a.UID == b.UID && order < 0
 }
+
+// olderThan is older for Certificates.
+func (c *certificate) olderThan(o *certificate) bool { return older(c.Metadata, o.Metadata) }
 
 func (c *certificate) issuing() bool { return c.Status.Conditions.isTrue("Issuing") }
 
@@ -115,8 +118,33 @@ func (c *certificate) duration() time.Duration {
 type request struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Status   struct {
-		Conditions conditions `json:"conditions"`
+		Conditions  conditions `json:"conditions"`
+		Certificate string     `json:"certificate"` // PEM in base64
 	} `json:"status"`
+}
+
+// leaf returns the certificate that the request was answered with; nil if it is
+// not known.
+func (r *request) leaf() *x509.Certificate {
+	if r.Status.Certificate == "" {
+		return nil
+	}
+	text, err := base64.StdEncoding.DecodeString(r.Status.Certificate)
+	if err != nil {
+		return nil
+	}
+	chain, err := tlskit.ParseChain(text)
+	if err != nil {
+		return nil
+	}
+	return chain[0]
+}
+
+// revision returns the revision of the Certificate that the request is for; 0 if
+// it does not say.
+func (r *request) revision() int {
+	n, _ := strconv.Atoi(r.Metadata.Annotations[annotationRevision])
+	return n
 }
 
 // message returns what the request says about its state.
@@ -140,10 +168,9 @@ func decode[T any](u *unstructured.Unstructured) (*T, error) {
 // A bundle is what a Secret of type kubernetes.io/tls holds. The private key is
 // compared with the certificate and not kept.
 type bundle struct {
-	resourceVersion string
-	annotations     map[string]string
-	chain           []*x509.Certificate
-	keyProblem      string // why the private key does not fit the certificate, or ""
+	metadata   metav1.ObjectMeta
+	chain      []*x509.Certificate
+	keyProblem string // why the private key does not fit the certificate, or ""
 }
 
 func (b *bundle) leaf() *x509.Certificate {
@@ -163,7 +190,9 @@ func decodeBundle(u *unstructured.Unstructured) (*bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("secret %s/%s: tls.crt: %w", u.GetNamespace(), u.GetName(), err)
 	}
-	b := &bundle{resourceVersion: u.GetResourceVersion(), annotations: u.GetAnnotations(), chain: chain}
+	b := &bundle{chain: chain, metadata: metav1.ObjectMeta{
+		UID: u.GetUID(), ResourceVersion: u.GetResourceVersion(), Annotations: u.GetAnnotations(), ManagedFields: u.GetManagedFields(),
+	}}
 	keyPEM, err := secretData(u, "tls.key")
 	if err != nil {
 		b.keyProblem = err.Error()

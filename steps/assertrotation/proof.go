@@ -45,6 +45,10 @@ type proof struct {
 	secret   *bundle
 	requests map[types.UID]*request
 	troubles troubles
+	history  history
+
+	reader *reader
+	clock  serverClock
 
 	lookServers func(context.Context) (servers, error) // what is behind the addresses; nil if nothing can be asked
 	servers     servers
@@ -83,7 +87,11 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.issued = p.env.Now()
-	p.changes = watch(ctx, &p.wg, p.client, p.spec.Certificate, secretName)
+	p.history.floor = p.issued.Round(0)
+	p.reader = newReader(p, secretName)
+	changes := watch(ctx, &p.wg, p.client, p.spec.Certificate, secretName)
+	p.wg.Go(func() { p.reader.run(ctx, changes) })
+	p.changes = changes
 	p.samples = make(chan sample) // unbuffered: see prober.begin
 	p.requests = make(map[types.UID]*request)
 	p.troubles = make(troubles)
@@ -206,6 +214,7 @@ func (p *proof) take(c change) bool {
 	if p.troubles.take(c) {
 		return false
 	}
+	p.history.take(c)
 	switch {
 	case c.certificate != nil:
 		if p.cert != nil && c.certificate.olderThan(p.cert) {
@@ -213,8 +222,15 @@ func (p *proof) take(c change) bool {
 		}
 		p.cert = c.certificate
 	case c.secret != nil:
+		// A watch that cannot be opened must be named, so that it comes first.
+		if p.secret == nil && !c.readAt.IsZero() || p.secret != nil && older(c.secret.metadata, p.secret.metadata) {
+			return false
+		}
 		p.secret = c.secret
 	case c.request != nil:
+		if known := p.requests[c.request.Metadata.UID]; known != nil && older(c.request.Metadata, known.Metadata) {
+			return false
+		}
 		p.requests[c.request.Metadata.UID] = c.request
 	}
 	return true
@@ -235,7 +251,9 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 			if c.err != nil {
 				return finding, c.err
 			}
-			p.take(c)
+			if p.take(c); !c.readAt.IsZero() {
+				p.history.read(c.secret.leaf(), c.readAt)
+			}
 		case s := <-p.samples:
 			p.rec.add(s)
 		case w := <-p.waves:
@@ -337,8 +355,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			default:
 				r.asking = false
 				r.fault.still = a.still
-				r.line.start = a.at
-				r.line.mark(hopAsked, a.at, "")
+				r.ask(a)
 				// The watch may be behind, and the rotation must not end before
 				// what was asked for has begun.
 				if c := (change{certificate: a.cert}); p.take(c) {
@@ -349,6 +366,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			if c.err != nil {
 				return nil, c.err
 			}
+			r.looked(c)
 			if p.take(c) {
 				r.observe(c, p.env.Now())
 			}
@@ -412,13 +430,14 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			p.env.Statusf("%s", r.view())
 		}
 	}
+	p.reader.renewal(false)
 	r.finish(p.env.Now())
 	if late := p.prober.lateness(); late > tooLate {
 		p.env.Warnf("probes were begun up to %s later than planned: this machine cannot open %d connections a second to %s, "+
 			"and what took long here may not be the gateway's fault; lower probe.rate", late.Round(time.Millisecond), p.spec.Probe.Rate, addresses(len(p.endpoints)))
 	}
 	if written, ok := r.line.when(hopSecret); ok {
-		p.issued = written
+		p.issued, p.history.floor = written, r.earliest()
 	}
 	for _, line := range r.lines() {
 		p.env.Logf("%s", line)
@@ -512,7 +531,8 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	doubt, _ := r.rec.doubt()
 	out.Doubt = max(out.Doubt, doubt)
 	out.Revision = r.after.cert.Status.Revision
-	out.SwitchMilliseconds = max(out.SwitchMilliseconds, int(r.lag().Milliseconds()))
+	_, most, _ := r.lag()
+	out.SwitchMilliseconds = max(out.SwitchMilliseconds, int(most.Milliseconds()))
 }
 
 func addresses(n int) string {

@@ -17,7 +17,7 @@ type record struct {
 	began    time.Time
 	attempts int
 	failures map[tlskit.Class]int
-	first    map[tlskit.Class]*tlskit.Failure // one example per class
+	newest   map[tlskit.Class]*tlskit.Failure // per class
 	series   []*series                        // per endpoint that clients use
 	looks    []*series                        // per pod that is looked at by itself
 	groups   []*group                         // of what the doubt counts together
@@ -40,6 +40,8 @@ type series struct {
 	name     string
 	attempts int
 	failures int
+	classes  map[tlskit.Class]int // of the failures
+	failure  *tlskit.Failure      // the newest
 
 	// spoken counts the handshakes by version of HTTP, as ALPN calls it.
 	spoken map[string]int
@@ -76,7 +78,7 @@ func newRecord(endpoints []tlskit.Endpoint, limit time.Duration, now time.Time) 
 	r := &record{
 		began:    now,
 		failures: make(map[tlskit.Class]int),
-		first:    make(map[tlskit.Class]*tlskit.Failure),
+		newest:   make(map[tlskit.Class]*tlskit.Failure),
 		series:   make([]*series, len(endpoints)),
 	}
 	for i, e := range endpoints {
@@ -95,7 +97,7 @@ func (r *record) restart(now time.Time) *record {
 	next := &record{
 		began:    now,
 		failures: make(map[tlskit.Class]int),
-		first:    make(map[tlskit.Class]*tlskit.Failure),
+		newest:   make(map[tlskit.Class]*tlskit.Failure),
 		series:   make([]*series, len(r.series)),
 	}
 	for i, s := range r.series {
@@ -157,10 +159,13 @@ func (r *record) add(s sample) {
 	}
 	if s.failure != nil {
 		r.failures[s.failure.Class]++
-		if r.first[s.failure.Class] == nil {
-			r.first[s.failure.Class] = s.failure
-		}
+		r.newest[s.failure.Class] = s.failure
 		one.failures++
+		if one.classes == nil {
+			one.classes = make(map[tlskit.Class]int)
+		}
+		one.classes[s.failure.Class]++
+		one.failure = s.failure
 		one.run = 0
 		return
 	}

@@ -6,12 +6,12 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -48,6 +48,7 @@ type rotation struct {
 	behind   bool          // it should have caught up after the fault
 	fault    damage        // what was broken
 	progress               // of the intermediate
+	way      way           // of the certificate to the Secret
 	pace     pace          // of the probes
 	gap      time.Duration // the longest without a successful probe
 	gapAt    string        // and where
@@ -63,7 +64,7 @@ func newRotation(p *proof, index int) *rotation {
 		proof: p, index: index, rec: p.rec, held: newTally(),
 		before: state{p.cert, p.secret},
 		after:  state{p.cert, p.secret},
-		line:   timeline{start: p.rec.began},
+		line:   timeline{start: p.rec.began, fromFirst: p.spec.Trigger == triggerWait},
 		pace:   pace{at: p.rec.began},
 		began:  p.rec.began,
 		old:    make(map[types.UID]bool),
@@ -146,22 +147,30 @@ func (r *rotation) observe(c change, at time.Time) {
 		if leaf := c.secret.leaf(); !leaf.Equal(r.before.secret.leaf()) && !leaf.Equal(r.target) {
 			r.target = leaf
 			r.written = append(r.written, leaf)
-			r.mark(hopSecret, at, "serial "+tlskit.Serial(leaf))
-			if len(r.written) > 1 { // renewed again while the switch was under way
-				r.line.move(hopSecret, at, "serial "+tlskit.Serial(leaf))
-			}
+			r.put(hopSecret, evidence.Hop{Seen: at, Written: written(c.secret.metadata, "f:data", "f:tls.crt")}, "")
 		}
+	}
+	r.place()
+}
+
+// ask takes in that the renewal was asked for. If one was under way already, the
+// run's request changed nothing and is no hop.
+func (r *rotation) ask(a requested) {
+	r.line.start = a.at
+	issuing := a.cert.Status.Conditions.get("Issuing")
+	if issuing.Reason == reasonTriggered && !issuing.LastTransitionTime.Time.Before(a.at.Truncate(time.Second)) {
+		r.line.mark(hopAsked, a.at, "")
 	}
 }
 
 func (r *rotation) observeCertificate(c *certificate, at time.Time) {
-	issuing := c.Status.Conditions.get("Issuing")
-	if issuing.Status == "True" {
-		r.mark(hopIssuing, at, issuing.Reason)
+	if issuing := c.Status.Conditions.get("Issuing"); issuing.Status == "True" {
+		r.proof.reader.renewal(true)
+		if _, ok := r.line.facts[hopIssuing]; !ok {
+			r.put(hopIssuing, evidence.Hop{Seen: at, Written: conditionWritten(c.Metadata, "Issuing")}, issuing.Reason)
+		}
 	}
-	if c.Status.Revision > r.before.cert.Status.Revision {
-		r.mark(hopRevision, at, strconv.Itoa(c.Status.Revision))
-	}
+	r.way.count(c, r.before.cert.Status.Revision, at)
 	if r.target == nil && c.failed() && failedAnew(r.before.cert, c) {
 		r.end = endFailed
 	}
@@ -171,17 +180,12 @@ func (r *rotation) observeRequest(q *request, at time.Time) {
 	if r.old[q.Metadata.UID] {
 		return
 	}
-	if revision, err := strconv.Atoi(q.Metadata.Annotations[annotationRevision]); err == nil && revision <= r.before.cert.Status.Revision {
+	if revision := q.revision(); revision > 0 && revision <= r.before.cert.Status.Revision {
 		return
 	}
+	r.proof.reader.renewal(true)
 	r.request = q
-	r.mark(hopCreated, at, q.Metadata.Name)
-	if q.Status.Conditions.isTrue("Approved") {
-		r.mark(hopApproved, at, "")
-	}
-	if q.Status.Conditions.isTrue("Ready") {
-		r.mark(hopSigned, at, "")
-	}
+	r.way.pass(q, at)
 }
 
 // see takes in what a probe saw.
@@ -190,27 +194,14 @@ func (r *rotation) see(s sample) {
 		r.failing = s.start
 	}
 	if s.leaf != nil && !s.leaf.Equal(r.before.secret.leaf()) {
-		name := r.proof.endpoints[s.endpoint].String()
-		r.mark(hopFirstServed, s.shown(), name)
-		// Probes are heard of when they end: a later one may have seen it first.
-		if at, _ := r.line.when(hopFirstServed); s.shown().Before(at) {
-			r.line.move(hopFirstServed, s.shown(), name)
-		}
+		r.sight()
 	}
-}
-
-// mark records a hop. A rotation that was only waited for begins with its first
-// hop.
-func (r *rotation) mark(h hop, at time.Time, note string) {
-	if r.proof.spec.Trigger == triggerWait && len(r.line.entries) == 0 {
-		r.line.start = at
-	}
-	r.line.mark(h, at, note)
 }
 
 // finish closes the record.
 func (r *rotation) finish(at time.Time) {
 	r.ended = at
+	r.place() // by what the clock is known to be now
 	gap, from, name := r.rec.longestGap(at)
 	r.gap = gap
 	r.gapAt = fmt.Sprintf("%s, from %s", name, r.line.at(from))
@@ -228,17 +219,6 @@ func (r *rotation) finish(at time.Time) {
 			r.line.mark(hopCaughtUp, when, where)
 		}
 	}
-}
-
-// lag returns the time from the Secret being written until every address showed
-// only its certificate; 0 if that did not happen.
-func (r *rotation) lag() time.Duration {
-	written, ok := r.line.when(hopSecret)
-	served, ok2 := r.line.when(hopLastServed)
-	if !ok || !ok2 {
-		return 0
-	}
-	return max(served.Sub(written), 0)
 }
 
 // lines renders the timeline.
@@ -268,7 +248,7 @@ func (r *rotation) status() string {
 	case last == "":
 		b.WriteString("waiting for the renewal")
 	default:
-		b.WriteString(string(last))
+		b.WriteString(last.String())
 	}
 	if r.request != nil && r.target == nil {
 		if ready := r.request.Status.Conditions.get("Ready"); ready.Status == "False" && ready.Message != "" {
@@ -302,11 +282,12 @@ func (r *rotation) status() string {
 	return b.String()
 }
 
-// failureClasses renders the failed probes by class: "2 dial, 1 tls".
+// failureClasses renders the failed probes by class, each with its newest error:
+// "2 dial (10.0.0.1:443: connect: connection refused), 1 tls (…)".
 func (r *record) failureClasses() string {
 	var parts []string
 	for _, c := range slices.Sorted(maps.Keys(r.failures)) {
-		parts = append(parts, fmt.Sprintf("%d %s (%s)", r.failures[c], c, r.first[c].Error()))
+		parts = append(parts, fmt.Sprintf("%d %s (%s)", r.failures[c], c, r.newest[c].Error()))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -357,6 +338,19 @@ func (r *record) whyNot(cert *x509.Certificate, probe Probe) string {
 	return strings.Join(parts, "; ")
 }
 
+// broken renders the failed probes of an address: "2 dial, 1 tls, the newest:
+// connect: connection refused".
+func (s *series) broken() string {
+	var parts []string
+	for _, c := range slices.Sorted(maps.Keys(s.classes)) {
+		parts = append(parts, fmt.Sprintf("%d %s", s.classes[c], c))
+	}
+	if s.failure != nil {
+		parts = append(parts, "the newest: "+s.failure.Reason)
+	}
+	return strings.Join(parts, ", ")
+}
+
 // mixed reports whether others were shown after cert was first seen.
 func (s *series) mixed(cert *x509.Certificate) bool {
 	mine := s.seen[tlskit.Fingerprint(cert)]
@@ -380,9 +374,9 @@ func (s *series) whyNot(cert *x509.Certificate, n int) string {
 	case s.current == nil && s.refused != nil:
 		return fmt.Sprintf("%s: none of %d connections got a verified certificate: %s", s.name, s.attempts, s.refused.Reason)
 	case s.current == nil:
-		return fmt.Sprintf("%s: none of %d probes got a verified certificate", s.name, s.attempts)
+		return fmt.Sprintf("%s: none of %d probes got a verified certificate (%s)", s.name, s.attempts, s.broken())
 	case s.current.Equal(cert) && s.run == 0:
-		return fmt.Sprintf("%s: the newest of %d probes failed", s.name, s.attempts)
+		return fmt.Sprintf("%s: the newest of %d probes failed (%s)", s.name, s.attempts, s.broken())
 	case s.mixed(cert):
 		return fmt.Sprintf("%s showed it in %d of %d handshakes and other serials in between: one of its workers or replicas was left behind", s.name, shown, total)
 	case s.current.Equal(cert):

@@ -239,7 +239,9 @@ func (w *world) renew(ctx context.Context) {
 		pair = w.make()
 	}
 	sleep(50 * time.Millisecond)
-	w.put(requests, w.request(next, "True", "Issued", "Certificate fetched from issuer successfully"))
+	signed := w.request(next, "True", "Issued", "Certificate fetched from issuer successfully")
+	_ = unstructured.SetNestedField(signed.Object, base64.StdEncoding.EncodeToString(pair.CertPEM), "status", "certificate")
+	w.put(requests, signed)
 	sleep(10 * time.Millisecond)
 	w.mu.Lock()
 	w.pair, w.revision = pair, next

@@ -1,7 +1,6 @@
 package assertrotation
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,85 +9,138 @@ import (
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
-// A hop is a station of a new certificate on its way to the wire.
+// A hop is a station of a new certificate on its way to the wire, by its name in
+// the evidence. String returns the name for people.
 type hop string
 
-// The hops, in the order in which they are reached, except that the wire can be
-// ahead of what the watch tells.
+// The hops of a renewal.
 const (
 	hopAsked       hop = "asked"
 	hopIssuing     hop = "issuing"
-	hopCreated     hop = "request created"
-	hopApproved    hop = "request approved"
-	hopSigned      hop = "request ready"
-	hopSecret      hop = "secret written"
-	hopRevision    hop = "revision counted"
-	hopFirstServed hop = "first on the wire"
-	hopLastServed  hop = "all on the wire"
+	hopCreated     hop = "requested"
+	hopApproved    hop = "approved"
+	hopSigned      hop = "signed"
+	hopSecret      hop = "secret"
+	hopRevision    hop = "revision"
+	hopFirstServed hop = "first-on-wire"
+	hopLastServed  hop = "last-on-wire"
 )
 
 // The hops of a fault. They lie between the others, or before them.
 const (
-	hopFault    hop = "restart begun"
+	hopFault    hop = "fault"
 	hopUnsealed hop = "unsealed"
-	hopRestored hop = "restart over"
-	hopCaughtUp hop = "caught up"
+	hopRestored hop = "restored"
+	hopCaughtUp hop = "caught-up"
 )
 
 // The hops of a new intermediate: the first three lie before the renewal is asked
 // for, the others after the new certificate has arrived.
 const (
-	hopMade     hop = "new intermediate made"
-	hopOverlap  hop = "old and new one sign"
-	hopTookOver hop = "new one signs for all"
-	hopReissued hop = "others issued anew"
-	hopRetired  hop = "old one retired"
+	hopMade     hop = "made"
+	hopOverlap  hop = "overlap"
+	hopTookOver hop = "took-over"
+	hopReissued hop = "reissued"
+	hopRetired  hop = "retired"
 )
 
-// rank orders the hops that were reached at the same moment.
-func (h hop) rank() int {
-	return slices.Index([]hop{
-		hopMade, hopOverlap, hopTookOver, hopAsked, hopIssuing, hopCreated, hopApproved, hopUnsealed, hopRestored, hopSigned, hopSecret, hopFault, hopRevision, hopFirstServed, hopLastServed, hopCaughtUp, hopReissued, hopRetired,
-	}, h)
+func (h hop) String() string {
+	switch h {
+	case hopCreated:
+		return "request created"
+	case hopApproved:
+		return "request approved"
+	case hopSigned:
+		return "request ready"
+	case hopSecret:
+		return "secret written"
+	case hopRevision:
+		return "revision counted"
+	case hopFirstServed:
+		return "first on the wire"
+	case hopLastServed:
+		return "all on the wire"
+	case hopFault:
+		return "restart begun"
+	case hopRestored:
+		return "restart over"
+	case hopCaughtUp:
+		return "caught up"
+	case hopMade:
+		return "new intermediate made"
+	case hopOverlap:
+		return "old and new one sign"
+	case hopTookOver:
+		return "new one signs for all"
+	case hopReissued:
+		return "others issued anew"
+	case hopRetired:
+		return "old one retired"
+	default:
+		return string(h)
+	}
 }
 
-// A timeline records when the hops of one rotation were first reached.
+// watched reports whether the hop is known from objects of the cluster. The
+// others are what the run does itself or its probes see.
+func (h hop) watched() bool {
+	return slices.Contains([]hop{hopIssuing, hopCreated, hopApproved, hopSigned, hopSecret, hopRevision}, h)
+}
+
+// A timeline records what was observed of the hops of one rotation, and places
+// them as evidence.PlaceHops does.
 type timeline struct {
-	start   time.Time
-	entries []entry
+	start time.Time
+	clock evidence.Clock // of the API server
+	facts map[hop]fact
+
+	// fromFirst says that the rotation begins with its first hop, since it was
+	// only waited for.
+	fromFirst bool
+	sorts     []fact // placed; nil when a fact is newer
 }
 
-type entry struct {
-	hop  hop
-	at   time.Time
+// A fact is what was observed of a hop.
+type fact struct {
+	evidence.Hop
 	note string
 }
 
-// mark records a hop, unless it was reached before, and reports whether it was
-// new.
-func (t *timeline) mark(h hop, at time.Time, note string) bool {
-	if _, ok := t.when(h); ok {
-		return false
+// mark records a hop, unless it was reached before.
+func (t *timeline) mark(h hop, at time.Time, note string) {
+	if _, ok := t.facts[h]; !ok {
+		t.set(h, evidence.Hop{Seen: at}, note)
 	}
-	t.entries = append(t.entries, entry{h, at, note})
-	return true
 }
 
-// move records a hop anew: it was reached later than it seemed.
-func (t *timeline) move(h hop, at time.Time, note string) {
-	for i := range t.entries {
-		if t.entries[i].hop == h {
-			t.entries[i] = entry{h, at, note}
-			return
-		}
+// set records a hop, also anew.
+func (t *timeline) set(h hop, seen evidence.Hop, note string) {
+	seen.Name, seen.Seen = string(h), seen.Seen.Round(0)
+	if !h.watched() {
+		seen.Source = evidence.SourceRun
 	}
-	t.mark(h, at, note)
+	if t.facts == nil {
+		t.facts = make(map[hop]fact)
+	}
+	if one := (fact{seen, note}); t.facts[h] != one {
+		t.facts[h], t.sorts = one, nil
+	}
 }
 
+// drop removes a hop: it does not belong to this certificate.
+func (t *timeline) drop(h hop) {
+	if _, ok := t.facts[h]; ok {
+		delete(t.facts, h)
+		t.sorts = nil
+	}
+}
+
+// when returns the latest moment at which a hop can have been reached; false if
+// it was not.
 func (t *timeline) when(h hop) (time.Time, bool) {
-	for _, e := range t.entries {
-		if e.hop == h {
-			return e.at, true
+	for _, f := range t.sorted() {
+		if f.Name == string(h) {
+			return f.At, true
 		}
 	}
 	return time.Time{}, false
@@ -97,110 +149,99 @@ func (t *timeline) when(h hop) (time.Time, bool) {
 // at says which hop was reached last before a moment, and how long before.
 func (t *timeline) at(when time.Time) string {
 	text := "before the renewal"
-	for i, e := range t.sorted() {
-		if e.at.After(when) {
+	for i, f := range t.sorted() {
+		if f.At.After(when) {
 			if i == 0 {
-				text = fmt.Sprintf("%s before %s", e.at.Sub(when).Round(time.Millisecond), e.hop)
+				text = fmt.Sprintf("%s before %s", f.At.Sub(when).Round(time.Millisecond), hop(f.Name))
 			}
 			break
 		}
-		text = fmt.Sprintf("%s after %s", when.Sub(e.at).Round(time.Millisecond), e.hop)
+		text = fmt.Sprintf("%s after %s", when.Sub(f.At).Round(time.Millisecond), hop(f.Name))
 	}
 	return text
 }
 
-// last returns the hop that was reached last in time.
+// last returns the hop that was reached last.
 func (t *timeline) last() hop {
-	var newest entry
-	for _, e := range t.entries {
-		if newest.hop == "" || !e.at.Before(newest.at) {
-			newest = e
-		}
+	sorted := t.sorted()
+	if len(sorted) == 0 {
+		return ""
 	}
-	return newest.hop
+	return hop(sorted[len(sorted)-1].Name)
 }
 
-// recorded maps the hops to their names in the evidence of a run.
-func (h hop) recorded() string {
-	switch h {
-	case hopCreated:
-		return "requested"
-	case hopApproved:
-		return "approved"
-	case hopSigned:
-		return "signed"
-	case hopSecret:
-		return "secret"
-	case hopRevision:
-		return "revision"
-	case hopFirstServed:
-		return "first-on-wire"
-	case hopLastServed:
-		return "last-on-wire"
-	case hopFault:
-		return "fault"
-	case hopRestored:
-		return "restored"
-	case hopCaughtUp:
-		return "caught-up"
-	case hopMade:
-		return "made"
-	case hopOverlap:
-		return "overlap"
-	case hopTookOver:
-		return "took-over"
-	case hopReissued:
-		return "reissued"
-	case hopRetired:
-		return "retired"
-	default:
-		return string(h)
+// sorted returns the hops as they are placed.
+func (t *timeline) sorted() []fact {
+	if t.sorts != nil {
+		return t.sorts
 	}
+	t.sorts = make([]fact, 0, len(t.facts))
+	for _, h := range t.record() {
+		t.sorts = append(t.sorts, fact{h, t.facts[hop(h.Name)].note})
+	}
+	return t.sorts
 }
 
-// sorted returns the entries in the order of time: the wire can be ahead of the
-// watch.
-func (t *timeline) sorted() []entry {
-	return slices.SortedStableFunc(slices.Values(t.entries), func(a, b entry) int {
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.hop.rank(), b.hop.rank()))
-	})
+// begin returns the moment that the lines count from.
+func (t *timeline) begin() time.Time {
+	if sorted := t.sorted(); t.fromFirst && len(sorted) > 0 {
+		return sorted[0].At
+	}
+	return t.start
 }
 
 // record renders the timeline for the evidence of a run.
 func (t *timeline) record() []evidence.Hop {
-	hops := []evidence.Hop{}
-	for _, e := range t.sorted() {
-		hops = append(hops, evidence.Hop{Name: e.hop.recorded(), At: e.at})
+	list := make([]evidence.Hop, 0, len(t.facts))
+	for _, f := range t.facts {
+		list = append(list, f.Hop)
 	}
-	return hops
+	return evidence.PlaceHops(list, t.clock)
 }
 
 // hops renders the timeline in one line, with what each hop took after the one
 // before and in all: "asked → 14ms issuing → 120ms request created (134ms)".
 func (t *timeline) hops() string {
 	var b strings.Builder
-	entries := t.sorted()
-	if len(entries) == 0 {
+	sorted := t.sorted()
+	if len(sorted) == 0 {
 		return "none"
 	}
-	for i, e := range entries {
+	for i, f := range sorted {
 		if i > 0 {
-			fmt.Fprintf(&b, " → %s ", e.at.Sub(entries[i-1].at).Round(time.Millisecond))
+			fmt.Fprintf(&b, " → %s ", f.At.Sub(sorted[i-1].At).Round(time.Millisecond))
 		}
-		b.WriteString(string(e.hop))
+		b.WriteString(hop(f.Name).String())
+		if f.Order == evidence.OrderObserved {
+			b.WriteString(" (as observed)")
+		}
 	}
-	fmt.Fprintf(&b, " (%s)", entries[len(entries)-1].at.Sub(entries[0].at).Round(time.Millisecond))
+	fmt.Fprintf(&b, " (%s)", sorted[len(sorted)-1].At.Sub(sorted[0].At).Round(time.Millisecond))
 	return b.String()
 }
 
-// lines renders the timeline, a line per hop, in the order of time.
+// lines renders the timeline, a line per hop, with how much earlier it can have
+// been and what its place is known from.
 func (t *timeline) lines() []string {
 	sorted := t.sorted()
 	lines := make([]string, len(sorted))
-	for i, e := range sorted {
-		lines[i] = fmt.Sprintf("%+.3fs %s", e.at.Sub(t.start).Seconds(), e.hop)
-		if e.note != "" {
-			lines[i] += " (" + e.note + ")"
+	for i, f := range sorted {
+		lines[i] = fmt.Sprintf("%+.3fs %s", f.At.Sub(t.begin()).Seconds(), hop(f.Name))
+		var notes []string
+		if f.note != "" {
+			notes = append(notes, f.note)
+		}
+		if early := f.At.Sub(f.Earliest).Round(time.Millisecond); early > 0 && !f.Earliest.IsZero() {
+			notes = append(notes, fmt.Sprintf("up to %s earlier", early))
+		}
+		if f.Source == evidence.SourceObject {
+			notes = append(notes, "by the object's time")
+		}
+		if f.Order == evidence.OrderObserved {
+			notes = append(notes, "order as observed")
+		}
+		if notes != nil {
+			lines[i] += " (" + strings.Join(notes, ", ") + ")"
 		}
 	}
 	return lines

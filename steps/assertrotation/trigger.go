@@ -43,13 +43,16 @@ func (p *proof) renew(ctx context.Context, ref Ref) (_ *certificate, at time.Tim
 	return c, at, engine.Permanent(err)
 }
 
+// reasonTriggered is the reason of a renewal that was asked for, as cmctl writes it.
+const reasonTriggered = "ManuallyTriggered"
+
 // setIssuing sets the condition and reports whether that changed anything.
 func setIssuing(u *unstructured.Unstructured, now time.Time) bool {
 	list, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
 	wanted := map[string]any{
 		"type":               "Issuing",
 		"status":             "True",
-		"reason":             "ManuallyTriggered",
+		"reason":             reasonTriggered,
 		"message":            "Certificate re-issuance manually triggered",
 		"observedGeneration": u.GetGeneration(),
 		"lastTransitionTime": now.UTC().Format(time.RFC3339),

@@ -41,6 +41,9 @@ func (r *rotation) view() string {
 		}
 		lines = append(lines, fmt.Sprintf("%-*s  %s  %s", width, s.name, r.bar(s), r.tally(s)))
 	}
+	if r.rec.failed() > 0 {
+		lines = append(lines, "failed: "+r.rec.failureClasses())
+	}
 	return strings.Join(lines, "\n")
 }
 

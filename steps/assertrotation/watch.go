@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,7 +23,8 @@ type change struct {
 	certificate *certificate
 	request     *request
 	secret      *bundle
-	err         error // the watch cannot go on
+	readAt      time.Time // when the read began that brought the Secret; zero if a watch did
+	err         error     // the watch cannot go on
 
 	// trouble is why the watch of a resource broke; it is taken up again. A
 	// change with the resource alone says that it is.
@@ -56,7 +58,7 @@ func (t troubles) String() string {
 // ends. The first changes are the present states. Lost connections are taken
 // up again; what may not be read at all is reported as an error. The goroutines
 // count in wg.
-func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, ref Ref, secretName string) <-chan change {
+func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, ref Ref, secretName string) chan change {
 	changes := make(chan change)
 	send := func(c change) {
 		select {

@@ -64,6 +64,7 @@ type rotationView struct {
 	evidence.RotationRecord
 	Title     string
 	Broken    string // what was broken on purpose
+	Switched  string // how long the switch took
 	Rollover  *rolloverView
 	Plots     []plotView // of which a stylesheet shows one
 	RuleViews []ruleView
@@ -80,6 +81,7 @@ type ruleView struct {
 type hopLine struct {
 	Number        int
 	Name, At, Lag string
+	Known         string // what its place is known from
 }
 
 type endView struct {
@@ -185,13 +187,13 @@ func pretty(v any) string {
 func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[string]bool) rotationView {
 	v := rotationView{
 		RotationRecord: r, Plots: []plotView{newPlot(r, wideSheet), newPlot(r, narrowSheet)},
-		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Rollover: rolloverOf(d, r),
+		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Switched: switched(r), Rollover: rolloverOf(d, r),
 	}
 	for _, rule := range r.Rules {
-		v.RuleViews = append(v.RuleViews, ruleView{holdsMark(rule.Holds), rule.Name, plain(rule.Limit), plain(rule.Saw), rule.Holds})
+		v.RuleViews = append(v.RuleViews, ruleView{holdsMark(rule.Holds), rule.Name, amount(rule, rule.Limit), amount(rule, rule.Saw), rule.Holds})
 	}
 	for i, h := range r.Hops {
-		line := hopLine{Number: i + 1, Name: h.Name, At: fmt.Sprintf("+%.3f s", h.At.Sub(r.Began).Seconds())}
+		line := hopLine{Number: i + 1, Name: h.Name, Known: known(h), At: fmt.Sprintf("+%.3f s", h.At.Sub(r.Began).Seconds())}
 		if i > 0 {
 			line.Lag = fmt.Sprintf("%+.3f s", h.At.Sub(r.Hops[i-1].At).Seconds())
 		}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,6 +77,39 @@ func TestRollover(t *testing.T) {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page has no %q", want)
 		}
+	}
+}
+
+// How exact the times of hops are is said in the page and in the summary, and
+// each limit has its unit.
+func TestHops(t *testing.T) {
+	d := document(t, "passed")
+	r := &d.Rotations[0]
+	for i := range r.Hops {
+		h := &r.Hops[i]
+		h.Seen = h.At
+		switch h.Name {
+		case "secret":
+			h.NotYet = h.At.Add(-80 * time.Millisecond)
+		case "approved", "revision", "signed":
+		default:
+			h.Source = evidence.SourceRun
+		}
+	}
+	r.Clock = evidence.Clock{Least: -0.05, Most: 0.15, Resolution: 1}
+	r.Hops = evidence.PlaceHops(r.Hops, r.Clock)
+	page, err := report.HTML(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const took = "The switch took 1.400 s as observed, at most 1.480 s. Times in objects count 1 s; the API server's clock is -0.05 to &#43;0.15 s ahead."
+	for _, want := range []string{took, "observed, up to 0.080 s earlier", "by the run itself", `<td class="v">30 s</td><td class="v">1.4 s</td>`} {
+		if want = strings.ReplaceAll(want, "'", "&#39;"); !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if s := string(report.Summary(d)); !strings.Contains(s, strings.ReplaceAll(took, "&#43;", "+")) {
+		t.Errorf("the summary does not say how long the switch took at most:\n%s", s)
 	}
 }
 

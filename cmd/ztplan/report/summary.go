@@ -76,7 +76,7 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 	}
 	b.WriteString("| | rule | limit | seen |\n|---|---|--:|--:|\n")
 	for _, rule := range r.Rules {
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", holdsMark(rule.Holds), md(rule.Name), md(plain(rule.Limit)), md(plain(rule.Saw)))
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", holdsMark(rule.Holds), md(rule.Name), md(amount(rule, rule.Limit)), md(amount(rule, rule.Saw)))
 	}
 	b.WriteString("\n| endpoint | handshakes | failures | longest gap |\n|---|--:|--:|--:|\n")
 	for _, e := range r.Endpoints {
@@ -89,8 +89,14 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 				b.WriteString(" → ")
 			}
 			fmt.Fprintf(b, "%s +%s", md(h.Name), offset(h.At.Sub(r.Hops[0].At)))
+			if h.Order == evidence.OrderObserved {
+				b.WriteString(" (order as observed)")
+			}
 		}
 		b.WriteString("\n")
+		if text := switched(r); text != "" {
+			fmt.Fprintf(b, "\n%s\n", md(text))
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,26 @@ func plain(v any) string {
 		return fmt.Sprint(v)
 	}
 	return string(b)
+}
+
+// amount shows a limit or a measurement of a rule with its unit: seconds, or a
+// share as a percentage.
+func amount(r evidence.Rule, v any) string {
+	n, ok := v.(json.Number)
+	if !ok {
+		return plain(v)
+	}
+	f, err := n.Float64()
+	switch {
+	case err != nil:
+	case r.InSeconds() && f < 0.01 && f > 0:
+		return fmt.Sprintf("%.1f ms", 1000*f)
+	case r.InSeconds():
+		return strconv.FormatFloat(math.Round(1000*f)/1000, 'f', -1, 64) + " s"
+	case r.Name == "maxDoubt":
+		return strconv.FormatFloat(100*f, 'g', 3, 64) + " %"
+	}
+	return plain(v)
 }
 
 // duration formats seconds for people: "0.04s", "12.3s", "2m05s".

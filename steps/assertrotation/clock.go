@@ -1,0 +1,70 @@
+package assertrotation
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/ztplan/ztplan/engine/evidence"
+)
+
+// resolution is that of times in objects and in the header Date.
+const resolution = time.Second
+
+// apiServers is how far the clocks of the API servers of one cluster may be
+// apart: any of them answers, and any of them writes a time into an object.
+const apiServers = 100 * time.Millisecond
+
+// A serverClock bounds how far the API server's clock is ahead of this machine's
+// by the header Date of its answers: each was written between the request and
+// the answer. The more answers, the closer. Answers that contradict each other
+// mean that nothing is known. It is safe for concurrent use.
+type serverClock struct {
+	now func() time.Time
+
+	mu          sync.Mutex
+	heard, lost bool
+	least, most time.Duration
+}
+
+// note takes in an answer that carried a date.
+func (c *serverClock) note(asked, answered, date time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	least := date.Sub(answered) - apiServers
+	most := date.Add(resolution).Sub(asked) + apiServers
+	if c.heard {
+		least, most = max(least, c.least), min(most, c.most)
+	}
+	c.heard, c.least, c.most = true, least, most
+	c.lost = c.lost || least > most
+}
+
+// record returns what is known.
+func (c *serverClock) record() evidence.Clock {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.heard || c.lost {
+		return evidence.Clock{}
+	}
+	return evidence.Clock{Least: c.least.Seconds(), Most: c.most.Seconds(), Resolution: resolution.Seconds()}
+}
+
+// listen returns a transport that notes the date of each answer.
+func (c *serverClock) listen(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		asked := c.now()
+		resp, err := next.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			c.note(asked, c.now(), date)
+		}
+		return resp, nil
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,0 +1,73 @@
+package assertrotation
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
+)
+
+// withDeadline adds to the first finding that does not hold until when clients
+// are served in spite of it.
+func (p *proof) withDeadline(findings []engine.Finding) {
+	for i := range findings {
+		if f := &findings[i]; !f.Holds {
+			if text := p.deadline(p.env.Now()); text != "" {
+				if f.Detail != "" {
+					f.Detail += "; "
+				}
+				f.Detail += text
+			}
+			return
+		}
+	}
+}
+
+// deadline says until when the certificate holds that the wire shows, the first
+// to expire of several; if the wire shows none, that of the Secret. It is "" if
+// neither is known.
+func (p *proof) deadline(now time.Time) string {
+	var served *series
+	for _, s := range p.rec.series {
+		if s.current != nil && (served == nil || s.current.NotAfter.Before(served.current.NotAfter)) {
+			served = s
+		}
+	}
+	switch {
+	case served != nil:
+		return fmt.Sprintf("the certificate that %s serves (serial %s) %s", served.name, tlskit.Serial(served.current), holds(served.current.NotAfter, now))
+	case p.secret != nil:
+		return fmt.Sprintf("the certificate in the Secret (serial %s) %s", tlskit.Serial(p.secret.leaf()), holds(p.secret.leaf().NotAfter, now))
+	}
+	return ""
+}
+
+// holds says until when, and how long that is: "holds until 16:59:40Z, in 43 min".
+// The day is left out of what ends within one.
+func holds(until, now time.Time) string {
+	left := until.Sub(now)
+	form := "2006-01-02 15:04:05Z"
+	if left.Abs() < 24*time.Hour {
+		form = "15:04:05Z"
+	}
+	at := until.UTC().Format(form)
+	if left <= 0 {
+		return fmt.Sprintf("expired at %s, %s ago", at, roughly(-left))
+	}
+	return fmt.Sprintf("holds until %s, in %s", at, roughly(left))
+}
+
+// roughly renders a duration in one unit, rounded down.
+func roughly(d time.Duration) string {
+	for _, u := range []struct {
+		least, unit time.Duration
+		name        string
+	}{{48 * time.Hour, 24 * time.Hour, "days"}, {2 * time.Hour, time.Hour, "h"}, {2 * time.Minute, time.Minute, "min"}} {
+		if d >= u.least {
+			return fmt.Sprintf("%.0f %s", math.Floor(float64(d)/float64(u.unit)), u.name)
+		}
+	}
+	return fmt.Sprintf("%.0f s", math.Floor(d.Seconds()))
+}
