@@ -12,7 +12,7 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 TEST := $(GO) test $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash faults kind-proof check gen fmt vet vet-main fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-lab bench drift crash faults proof kind-proof check gen fmt vet vet-main fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ faults: build ## let every kind meet every fault of the API server and of Vault,
 APISIX ?= 3.18.0
 kind-proof: ## prove rotations on a kind cluster with the real gateway, APISIX=3.16.0 or 3.18.0
 	APISIX=$(APISIX) .github/kind/proof.sh
+
+proof: build ## prove rotations with and without a stale or late worker, print how many verdicts were false
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 120m -v -run TestProof ./cmd/ztplan/e2e
 
 # Every fuzz target of the module for FUZZTIME. What is found is kept below the
 # package's testdata/fuzz; commit it with the fix. Making inputs small is bounded by

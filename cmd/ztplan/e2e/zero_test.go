@@ -191,6 +191,7 @@ func TestOneLab(t *testing.T) {
 		got.report(t, "second run", o)
 	})
 	w.sub(t, "gateway-bugs", func(t *testing.T) { w.gatewayBugs(t) })
+	w.sub(t, "proofs", func(t *testing.T) { w.proofs(t, []int{2}, 1) })
 	w.sub(t, "host-conflict", func(t *testing.T) { w.hostConflict(t) })
 	w.sub(t, "restarts", func(t *testing.T) { w.restarts(t) })
 	w.sub(t, "drifted", func(t *testing.T) {
