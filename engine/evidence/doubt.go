@@ -1,8 +1,10 @@
 package evidence
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Doubt bounds the chance that a proof ended although one of the servers behind
@@ -143,3 +145,18 @@ const (
 	WorkersFromNodes   = "nodes" // one worker for each processor
 	WorkersFromDefault = "default"
 )
+
+// Percent renders a probability: "99.95 %", "0.05 %".
+func Percent(p float64) string {
+	text := fmt.Sprintf("%.2f", 100*p)
+	switch {
+	case p > 0 && p < 1e-8:
+		return "less than 0.000001 %"
+	case p > 0 && p < 0.0001:
+		text = fmt.Sprintf("%.8f", 100*p)
+	}
+	if p < 1 && strings.HasPrefix(text, "100") {
+		text = "more than 99.99"
+	}
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " %"
+}

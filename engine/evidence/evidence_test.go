@@ -232,8 +232,20 @@ func small(t *testing.T, failures int) *evidence.Document {
 			}
 			e.Samples, e.Attempts, e.LongestGapSeconds = kept, len(kept), longest(kept)
 			e.Protocols = map[string]int{"h2": 1, "http/1.1": e.Attempts - 1}
+			c := &r.Coverage[k]
+			c.Handshakes = 0
+			for _, s := range kept {
+				if s.Cert == 1 {
+					c.Handshakes++
+				}
+			}
+			c.Row = c.Handshakes - 1
+			c.Doubt = evidence.Doubt(c.Servers, c.Row, c.Others)
 		}
 		for k := range r.Rules {
+			if r.Rules[k].Name == "maxDoubt" {
+				r.Rules[k].Limit, r.Rules[k].Saw = 0.9, max(r.Coverage[0].Doubt, r.Coverage[1].Doubt)
+			}
 			if r.Rules[k].Name == "maxGap" {
 				r.Rules[k].Limit, r.Rules[k].Saw = 30, max(r.Endpoints[0].LongestGapSeconds, r.Endpoints[1].LongestGapSeconds)
 			}

@@ -154,6 +154,12 @@ func (w *world) rotation(failures int) evidence.Rotation {
 			{Name: "maxDown", Limit: 120, Saw: 0.6, Holds: true},
 			{Name: "maxCatchUp", Limit: 60, Saw: 1.7, Holds: true},
 			{Name: "askedAway", Limit: true, Saw: true, Holds: true},
+			{Name: "maxDoubt", Limit: 0.001, Saw: evidence.Doubt(2, 27, 0), Holds: true},
+		},
+		Workers: 2, WorkersFrom: evidence.WorkersFromPlan,
+		Coverage: []evidence.Coverage{
+			{Name: "127.0.0.1:30443", Endpoints: []string{"127.0.0.1:30443"}, Servers: 2, Row: 29, Handshakes: 30, Doubt: evidence.Doubt(2, 29, 0)},
+			{Name: "127.0.0.2:30443", Endpoints: []string{"127.0.0.2:30443"}, Servers: 2, Row: 27, Handshakes: 28, Doubt: evidence.Doubt(2, 27, 0)},
 		},
 		Fault: evidence.Fault{
 			Part: "vault", Pods: []string{"vault/vault-0"}, Began: after(3.4), Away: after(3.46), StillAway: after(3.51), Ended: after(4),

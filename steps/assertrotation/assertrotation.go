@@ -75,6 +75,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -402,7 +403,7 @@ func (s *Spec) Intent() []string {
 	}
 	return append(lines,
 		fmt.Sprintf("assert that the new certificate is on the wire within %s at every address, and that a stale server would be seen with %s",
-			s.MaxSwitch, percent(1-s.Probe.MaxDoubt)),
+			s.MaxSwitch, evidence.Percent(1-s.Probe.MaxDoubt)),
 		failures,
 		"assert a new serial, a later notBefore, the key as the rotation policy says, a higher revision, and names, issuer and lifetime as planned",
 	)

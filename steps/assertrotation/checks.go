@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -285,8 +286,8 @@ func checkDoubt(r *rotation) engine.Finding {
 	limit := r.proof.spec.Probe.MaxDoubt
 	doubt, _ := r.rec.doubt()
 	f := engine.Finding{
-		Rule: fmt.Sprintf("a stale server would be seen with %s", percent(1-limit)),
-		Want: "at least " + percent(1-limit), Have: percent(1 - doubt),
+		Rule: fmt.Sprintf("a stale server would be seen with %s", evidence.Percent(1-limit)),
+		Want: "at least " + evidence.Percent(1-limit), Have: evidence.Percent(1 - doubt),
 		Holds: r.rec.target == tlskit.Fingerprint(r.after.secret.leaf()) && len(r.rec.doubtful(limit)) == 0,
 	}
 	if f.Holds {

@@ -3,7 +3,6 @@ package assertrotation
 import (
 	"crypto/x509"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/engine/evidence"
@@ -194,17 +193,5 @@ func (r *record) longestRow() int {
 func (p *proof) certainty() string {
 	doubt, g := p.rec.doubt()
 	return fmt.Sprintf("%d handshakes in a row at %s; a stale server among %d would have been seen with %s: %s",
-		g.row, g.name, g.servers, percent(1-doubt), p.servers)
-}
-
-// percent renders a probability: "99.95 %", "0.05 %".
-func percent(p float64) string {
-	text := fmt.Sprintf("%.2f", 100*p)
-	if p > 0 && p < 0.0001 {
-		text = fmt.Sprintf("%.1g", 100*p)
-	}
-	if p < 1 && strings.HasPrefix(text, "100") {
-		text = "more than 99.99"
-	}
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " %"
+		g.row, g.name, g.servers, evidence.Percent(1-doubt), p.servers)
 }

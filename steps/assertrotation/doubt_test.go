@@ -167,8 +167,8 @@ func TestLeastRow(t *testing.T) {
 
 func TestPercent(t *testing.T) {
 	for p, want := range map[float64]string{0: "0 %", 1: "100 %", 0.5: "50 %", 0.001: "0.1 %", 0.9995: "99.95 %", 0.00001: "0.001 %", 0.99999: "more than 99.99 %"} {
-		if got := percent(p); got != want {
-			t.Errorf("percent(%g) = %s, want %s", p, got, want)
+		if got := evidence.Percent(p); got != want {
+			t.Errorf("evidence.Percent(%g) = %s, want %s", p, got, want)
 		}
 	}
 }

@@ -271,7 +271,7 @@ func (r *rotation) status() string {
 		left := len(r.rec.stragglers(r.target, r.proof.spec.Probe.ConsecutiveNew))
 		fmt.Fprintf(&b, "; %d of %d addresses switched", len(r.rec.series)-left, len(r.rec.series))
 		if doubt, _ := r.rec.doubt(); doubt < 1 {
-			fmt.Fprintf(&b, ", a stale server would be seen with %s", percent(1-doubt))
+			fmt.Fprintf(&b, ", a stale server would be seen with %s", evidence.Percent(1-doubt))
 		}
 		if r.overdue {
 			fmt.Fprintf(&b, "; the switch is overdue: waiting whether the rest is late or never comes")

@@ -65,6 +65,7 @@ type rotationView struct {
 	Title     string
 	Broken    string // what was broken on purpose
 	Switched  string // how long the switch took
+	Doubts    []string
 	Rollover  *rolloverView
 	Plots     []plotView // of which a stylesheet shows one
 	RuleViews []ruleView
@@ -187,7 +188,7 @@ func pretty(v any) string {
 func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[string]bool) rotationView {
 	v := rotationView{
 		RotationRecord: r, Plots: []plotView{newPlot(r, wideSheet), newPlot(r, narrowSheet)},
-		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Switched: switched(r), Rollover: rolloverOf(d, r),
+		Title: fmt.Sprintf("Rotation %d of %s/%s", r.Number, r.Namespace, r.Name), Broken: broken(r.Fault), Switched: switched(r), Doubts: doubts(r), Rollover: rolloverOf(d, r),
 	}
 	for _, rule := range r.Rules {
 		v.RuleViews = append(v.RuleViews, ruleView{holdsMark(rule.Holds), rule.Name, amount(rule, rule.Limit), amount(rule, rule.Saw), rule.Holds})

@@ -78,6 +78,10 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 	for _, rule := range r.Rules {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", holdsMark(rule.Holds), md(rule.Name), md(amount(rule, rule.Limit)), md(amount(rule, rule.Saw)))
 	}
+	b.WriteString("\n")
+	for _, line := range doubts(r) {
+		fmt.Fprintf(b, "- %s\n", md(line))
+	}
 	b.WriteString("\n| endpoint | handshakes | failures | longest gap |\n|---|--:|--:|--:|\n")
 	for _, e := range r.Endpoints {
 		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", md(e.Address), e.Attempts, md(failures(e)), duration(e.LongestGapSeconds))

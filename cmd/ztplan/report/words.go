@@ -47,7 +47,7 @@ func amount(r evidence.Rule, v any) string {
 	case r.InSeconds():
 		return strconv.FormatFloat(math.Round(1000*f)/1000, 'f', -1, 64) + " s"
 	case r.Name == "maxDoubt":
-		return strconv.FormatFloat(100*f, 'g', 3, 64) + " %"
+		return evidence.Percent(f)
 	}
 	return plain(v)
 }
