@@ -40,17 +40,7 @@ func TestDoubtIsComputedAgain(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			events := w.events(t, 0)
-			for i := range events {
-				if r, ok := events[i].Data.(evidence.Rotation); ok {
-					r.Coverage = slices.Clone(r.Coverage)
-					tt.change(&r)
-					events[i].Data = r
-				}
-			}
-			_, checks := evidence.Verify(encoded(t, collect(t, events)))
-			said := strings.Join(problems(checks), "\n")
+			said := verifyChanged(t, tt.change)
 			if tt.says == "" && said != "" || !strings.Contains(said, tt.says) {
 				t.Errorf("said:\n%s\nwant it to contain %q", said, tt.says)
 			}

@@ -285,3 +285,19 @@ func collect(t *testing.T, events []engine.Event) *evidence.Document {
 	}
 	return d
 }
+
+// verifyChanged verifies the run with another rotation on record and returns what
+// is wrong with it, a line each.
+func verifyChanged(t *testing.T, change func(*evidence.Rotation)) string {
+	t.Helper()
+	events := newWorld(t).events(t, 0)
+	for i := range events {
+		if r, ok := events[i].Data.(evidence.Rotation); ok {
+			r.Coverage = slices.Clone(r.Coverage)
+			change(&r)
+			events[i].Data = r
+		}
+	}
+	_, checks := evidence.Verify(encoded(t, collect(t, events)))
+	return strings.Join(problems(checks), "\n")
+}
