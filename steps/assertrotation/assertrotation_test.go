@@ -166,7 +166,7 @@ func TestWhatGoesWrong(t *testing.T) {
 			spec:     func(s *assertrotation.Spec) { s.Probe.HTTP = "2" },
 			hint:     "closes its clients' connections",
 			violated: []string{"connections opened before keep answering"},
-			detail:   "ms after revision counted)",
+			detail:   "(0s after all on the wire)",
 		},
 		{
 			name:   "an allowed number of failures, but too long a gap",

@@ -423,9 +423,14 @@ func checkFailures(r *rotation) engine.Finding {
 // checkHeld: who was connected stayed connected.
 func checkHeld(r *rotation) engine.Finding {
 	const most = 4
-	failures := r.held.failures
-	if n := len(failures) - most; n > 0 {
-		failures = append(slices.Clone(failures[:most]), fmt.Sprintf("and %d more", n))
+	var lost []string
+	for i, a := range r.held.failures {
+		if i == most {
+			lost = append(lost, fmt.Sprintf("and %d more", len(r.held.failures)-most))
+			break
+		}
+		lost = append(lost, fmt.Sprintf("the %s connection to %s that was opened %s before: %s (%s)", a.protocol,
+			r.proof.endpoints[a.endpoint], a.start.Sub(a.opened).Round(time.Millisecond), a.failure.Reason, r.line.at(a.start)))
 	}
 	rule := "connections opened before keep answering"
 	if limit := r.proof.spec.MaxLost; limit > 0 {
@@ -435,7 +440,7 @@ func checkHeld(r *rotation) engine.Finding {
 		Rule:   rule,
 		Holds:  len(r.held.failures) <= r.proof.spec.MaxLost,
 		Have:   fmt.Sprintf("%d answers, %d lost connections", r.held.answered, len(r.held.failures)),
-		Detail: strings.Join(failures, "; "),
+		Detail: strings.Join(lost, "; "),
 	}
 }
 

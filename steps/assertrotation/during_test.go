@@ -181,7 +181,7 @@ func TestDuring(t *testing.T) {
 			spec:     func(s *assertrotation.Spec) { s.MaxFailures = 5 },
 			hops:     "secret fault last-on-wire restored caught-up",
 			violated: []string{"connections opened before keep answering"},
-			detail:   "after restart over",
+			detail:   "after caught up",
 			hint:     "maxLost",
 			broken:   []string{"maxLost"},
 			least:    30 * time.Second,

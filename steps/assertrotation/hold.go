@@ -3,7 +3,6 @@ package assertrotation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -125,7 +124,7 @@ func start(ctx context.Context, wg *sync.WaitGroup, list []*holder) {
 type tally struct {
 	answered int
 	newest   map[heldKey]time.Time // when the newest answered request was started
-	failures []string
+	failures []answer
 }
 
 type heldKey struct {
@@ -135,8 +134,8 @@ type heldKey struct {
 
 func newTally() *tally { return &tally{newest: make(map[heldKey]time.Time)} }
 
-// add takes an answer in; hop says where the rotation was.
-func (t *tally) add(a answer, endpoint, hop string) {
+// add takes an answer in.
+func (t *tally) add(a answer) {
 	key := heldKey{a.endpoint, a.protocol}
 	if a.failure == nil {
 		t.answered++
@@ -144,8 +143,7 @@ func (t *tally) add(a answer, endpoint, hop string) {
 		return
 	}
 	delete(t.newest, key)
-	t.failures = append(t.failures, fmt.Sprintf("the %s connection to %s that was opened %s before: %s (%s)",
-		a.protocol, endpoint, a.start.Sub(a.opened).Round(time.Millisecond), a.failure.Reason, hop))
+	t.failures = append(t.failures, a)
 }
 
 // answeredSince reports whether every held connection has answered a request

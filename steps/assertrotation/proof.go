@@ -380,7 +380,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 				return nil, err
 			}
 		case a := <-p.answers:
-			r.held.add(a, p.endpoints[a.endpoint].String(), r.line.at(a.start))
+			r.held.add(a)
 		case <-ticker.C:
 			r.pace.update(p.env.Now(), r.rec.attempts)
 			p.env.Statusf("%s", r.view())

@@ -146,19 +146,23 @@ func (t *timeline) when(h hop) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// at says which hop was reached last before a moment, and how long before.
+// at says between which hops a moment lies, as far as they are known by then.
 func (t *timeline) at(when time.Time) string {
-	text := "before the renewal"
-	for i, f := range t.sorted() {
+	after, before := "", ""
+	for _, f := range t.sorted() {
 		if f.At.After(when) {
-			if i == 0 {
-				text = fmt.Sprintf("%s before %s", f.At.Sub(when).Round(time.Millisecond), hop(f.Name))
-			}
+			before = fmt.Sprintf("%s before %s", f.At.Sub(when).Round(time.Millisecond), hop(f.Name))
 			break
 		}
-		text = fmt.Sprintf("%s after %s", when.Sub(f.At).Round(time.Millisecond), hop(f.Name))
+		after = fmt.Sprintf("%s after %s", when.Sub(f.At).Round(time.Millisecond), hop(f.Name))
 	}
-	return text
+	switch {
+	case after == "" && before == "":
+		return "before the renewal"
+	case after == "" || before == "":
+		return after + before
+	}
+	return after + " and " + before
 }
 
 // last returns the hop that was reached last.

@@ -41,7 +41,7 @@ var bugs = []bug{
 	{
 		name:   "drop-connections-on-reload",
 		broken: `^connections opened before keep answering$`,
-		says:   `connection to \S+ that was opened \S+ before: .* \(\S+ (after|before) (secret written|revision counted|first on the wire|all on the wire|request \w+)\)`,
+		says:   `connection to \S+ that was opened \S+ before: .* \(.*\S+ (after|before) (secret written|revision counted|first on the wire|all on the wire|request \w+)\)`,
 		hint:   `closes its clients' connections`,
 	},
 	{

@@ -150,6 +150,10 @@ func (w *world) interruptedRollover(t *testing.T) {
 	must(t, "an interrupted proof", o, 130)
 	edits := outcomes(w.journalled("rollover"), "rotation")
 	const back = "done pki_int/config/issuers/default"
+	// The renewal may have been asked for when the interrupt came.
+	if len(edits) > 0 && strings.HasPrefix(edits[len(edits)-1], "done Certificate/") {
+		edits = edits[:len(edits)-1]
+	}
 	if n := len(edits); n < 2 || edits[n-1] != back || slices.Index(edits, back) == n-1 {
 		t.Errorf("the journal does not say that it went back: %q", edits)
 	}
