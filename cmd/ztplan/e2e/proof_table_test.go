@@ -67,6 +67,8 @@ func (w *world) proofs(t *testing.T, workers []int, runs int) {
 			t.Logf("%-8d %-18s %5d %7d %7d %11.0f %10.1f", n, f.bug, runs, proved, failed, median(handshakes), median(seconds))
 		}
 	}
+	must(t, "the gateway as it was", w.do(nil, "run", planFile, "--only", "apisix"), 0)
+	w.look()
 }
 
 // useWorkers gives the gateway a number of workers, by the plan's own values.
