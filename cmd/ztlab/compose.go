@@ -40,7 +40,7 @@ func (n labNode) Containers() []supervisor.Container {
 		list = append(list, supervisor.Container{
 			Namespace: c.Namespace, Pod: c.Pod, Name: c.Name, Image: c.Image,
 			Component: c.Component, PID: c.PID, Simulated: c.Simulated,
-			Ready: c.Ready, Completed: c.Completed, Message: c.Message, Addresses: c.Addresses,
+			Ready: c.Ready, Completed: c.Completed, Ending: c.Ending, Message: c.Message, Addresses: c.Addresses,
 		})
 	}
 	return list

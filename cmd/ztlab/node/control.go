@@ -30,6 +30,8 @@ type ContainerStatus struct {
 	Restarts int32 `json:"restarts"`
 	// Completed says that the container has ended and will not run again.
 	Completed bool `json:"completed,omitempty"`
+	// Ending says that the pod is being deleted: the container runs to its end.
+	Ending bool `json:"ending,omitempty"`
 	// Addresses maps container ports to the loopback addresses, host:port, that
 	// serve them.
 	Addresses map[int]string `json:"addresses,omitempty"`
@@ -50,7 +52,7 @@ func (w *worker) snapshot() snapshot {
 		status := ContainerStatus{
 			Namespace: w.namespace, Pod: w.name, Name: c.spec.Name, Image: c.spec.Image,
 			Component: c.component, Simulated: c.component == "",
-			Ready: c.running() && c.ready, Message: c.message, Restarts: c.restarts, Completed: c.done,
+			Ready: c.running() && c.ready, Message: c.message, Restarts: c.restarts, Completed: c.done, Ending: w.ending,
 			Addresses: maps.Clone(c.listen),
 		}
 		if c.id != "" {
@@ -128,7 +130,9 @@ var (
 // Restart ends the containers that selector names, gracefully, and returns when
 // their next run has reported for the first time. Their restartCount grows by
 // one, and there is no back-off. A selector is a component's name, a pod's name,
-// namespace/pod or namespace/pod/container.
+// namespace/pod or namespace/pod/container. A container whose pod is being deleted
+// is left alone where the selector names another one as well, as the old pods of a
+// rollout do for a component.
 func (a *Agent) Restart(ctx context.Context, selector string) error {
 	return a.command(ctx, selector, false)
 }
@@ -170,14 +174,24 @@ func (a *Agent) command(ctx context.Context, selector string, kill bool) error {
 	for _, t := range targets {
 		go func() {
 			cmd := command{container: t.container, kill: kill, done: make(chan error, 1)}
-			results <- t.w.do(ctx, cmd)
+			err := t.w.do(ctx, cmd)
+			if err != nil {
+				err = fmt.Errorf("%s/%s: %w", t.w.namespace, t.w.name, err)
+			}
+			results <- err
 		}()
 	}
-	var errs []error
-	for _, t := range targets {
-		if err := <-results; err != nil {
-			errs = append(errs, fmt.Errorf("%s/%s: %w", t.w.namespace, t.w.name, err))
+	var errs, ended []error
+	for range targets {
+		switch err := <-results; {
+		case errors.Is(err, errEnded):
+			ended = append(ended, err)
+		case err != nil:
+			errs = append(errs, err)
 		}
+	}
+	if len(ended) == len(targets) {
+		errs = ended
 	}
 	return errors.Join(errs...)
 }

@@ -72,6 +72,8 @@ func (w *worker) gracePeriod() time.Duration {
 // later deletion may make the grace period shorter; the end of ctx, when the lab
 // stops, ends the hooks. It returns when no container runs.
 func (w *worker) endContainers(ctx context.Context) {
+	w.ending = true
+	w.publish(false)
 	grace := w.gracePeriod()
 	hooks, expire := context.WithCancel(ctx)
 	defer expire()

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -136,6 +137,31 @@ func TestPreStopBeforeTheEnd(t *testing.T) {
 				t.Errorf("exit code %d (known %t), process there %t", code, ok, alive(pid))
 			}
 		})
+	}
+}
+
+// A restart by a component's name is about the pods that stay: one that is being
+// deleted, as the old one of a rollout, runs to its end and is no error.
+func TestRestartBesideAPodThatEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create("old", "lab/echo", withHook(&corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 30}}))
+	w.await("old", "ready", ready)
+	w.create("new", "lab/echo", nil)
+	w.await("new", "ready", ready)
+	w.remove("old", 60)
+	w.await("old", "being deleted", func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	if err := w.agent.Restart(t.Context(), "echo"); err != nil {
+		t.Errorf("Restart beside a pod that ends: %v", err)
+	}
+	w.await("new", "restarted", restarts(1))
+	if err := w.agent.Restart(t.Context(), testNamespace+"/old"); !errors.Is(err, errEnded) {
+		t.Errorf("Restart of a pod that ends: %v; want %v", err, errEnded)
+	}
+	for _, c := range w.agent.Containers() {
+		if c.Ending != (c.Pod == "old") || c.Pod == "old" && c.Restarts != 0 {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ type worker struct {
 	volumes    *volumes
 	mounted    bool
 	containers []*cont
+	ending     bool // the pod is being deleted
 }
 
 // An event comes from a container's process.

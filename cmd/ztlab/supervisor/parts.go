@@ -34,6 +34,8 @@ type Container struct {
 	Ready     bool
 	// Completed means that it has ended and will not run again.
 	Completed bool
+	// Ending means that its pod is being deleted.
+	Ending bool
 	// Message says why it is not ready.
 	Message string
 	// Addresses maps container ports to loopback addresses.

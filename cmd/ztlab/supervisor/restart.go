@@ -60,11 +60,12 @@ func selected(containers []Container, name string) map[string]Container {
 }
 
 // notBack names a container whose process is still the old one, or which does
-// not listen although it did. A container that is gone is not waited for.
+// not listen although it did. A container that is gone or ends with its pod is not
+// waited for.
 func notBack(before, now map[string]Container) string {
 	for key, old := range before {
 		c, ok := now[key]
-		if !ok || old.PID == 0 {
+		if !ok || c.Ending || old.PID == 0 {
 			continue
 		}
 		if c.PID == 0 || c.PID == old.PID || len(c.Addresses) < len(old.Addresses) {
