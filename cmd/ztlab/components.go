@@ -5,6 +5,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/nginx"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/vault"
+	"github.com/ztplan/ztplan/cmd/ztlab/component/vault/client"
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
 	"github.com/ztplan/ztplan/cmd/ztlab/controlplane"
 	"github.com/ztplan/ztplan/cmd/ztlab/node"
@@ -47,6 +48,11 @@ func images() []node.Image {
 		{Repository: "quay.io/jetstack/cert-manager-cainjector", Component: "cainjector"},
 		{Repository: "quay.io/jetstack/cert-manager-startupapicheck", Component: "startupapicheck"},
 	}
+}
+
+// programs are what kubectl exec can run in a part's container.
+func programs() map[string]map[string]container.Program {
+	return map[string]map[string]container.Program{"vault": {"vault": client.Run}}
 }
 
 // version is the version of the part's code, or the lab's own for a stand-in.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -41,6 +42,34 @@ func (f *serveFlags) args() []string {
 	}
 }
 
+// applied reports an error unless the flags that were given are in effect in a lab
+// that is up.
+func (f *serveFlags) applied(given func(flag string) bool, s labstate.Status) error {
+	serves := "the lab's own charts"
+	if s.Charts != "" {
+		serves = "the charts in " + s.Charts
+	}
+	switch {
+	case f.fresh:
+		return fmt.Errorf("%s: a lab is up; stop it first with: ztlab down", s.Dir)
+	case given("charts") && f.charts != s.Charts:
+		return fmt.Errorf("%s: a lab is up and serves %s: --charts has an effect when a lab starts; stop it first with: ztlab down", s.Dir, serves)
+	case given("audit") && f.audit != (s.Audit != ""):
+		return fmt.Errorf("%s: a lab is up: --audit has an effect when a lab starts; stop it first with: ztlab down", s.Dir)
+	case given("ephemeral") && f.ephemeral != s.Ephemeral:
+		return fmt.Errorf("%s: a lab is up: --ephemeral has an effect when a lab starts; stop it first with: ztlab down", s.Dir)
+	}
+	return nil
+}
+
+// absolute makes the flags independent of the working directory.
+func (f *serveFlags) absolute() (err error) {
+	if f.charts != "" {
+		f.charts, err = filepath.Abs(f.charts)
+	}
+	return err
+}
+
 // shutdownLimit ends a supervisor that does not end by itself; the parts end
 // with it.
 const shutdownLimit = 20 * time.Second
@@ -64,6 +93,9 @@ that starts a lab holds the other end of a pipe, and the lab cannot outlive it.`
 			dir, err := lab.open()
 			if err != nil {
 				return err
+			}
+			if err := flags.absolute(); err != nil {
+				return fmt.Errorf("--charts: %w", err)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()

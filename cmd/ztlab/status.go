@@ -114,6 +114,11 @@ func printStatus(out io.Writer, s labstate.Status) error {
 	if s.Audit != "" {
 		fmt.Fprintf(w, "audit\t%s\n", s.Audit)
 	}
+	charts := s.Charts
+	if charts == "" {
+		charts = "the lab's own"
+	}
+	fmt.Fprintf(w, "charts\t%s\n", charts)
 	for _, p := range s.Problems {
 		fmt.Fprintf(w, "problem\t%s\n", p)
 	}

@@ -27,7 +27,8 @@ func upCommand(lab *labFlag) *cobra.Command {
 		Use:   "up",
 		Short: "Start a lab and print the path of its kubeconfig when every part answers",
 		Long: `Start a lab in the background and print the path of its kubeconfig when every
-part answers. A lab that is up already is left as it is.
+part answers. A lab that is up already is left as it is; flags that it was not
+started with are refused.
 
 What a lab knows is kept in its directory until "ztlab down --purge" or "ztlab
 up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
@@ -37,12 +38,16 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 			if err != nil {
 				return err
 			}
+			if err := flags.absolute(); err != nil {
+				return fmt.Errorf("--charts: %w", err)
+			}
 			status, err := client.WaitStarted(cmd.Context())
 			switch {
-			case err == nil && !flags.fresh:
-				return output.printUp(cmd.OutOrStdout(), status)
 			case err == nil:
-				return fmt.Errorf("%s: a lab is up; stop it first with: ztlab down", dir)
+				if err := flags.applied(cmd.Flags().Changed, status); err != nil {
+					return err
+				}
+				return output.printUp(cmd.OutOrStdout(), status)
 			case !errors.Is(err, supervisor.ErrDown):
 				return err
 			}

@@ -8,7 +8,10 @@
 // process boundary keeps flags, feature gates, environment and crashes apart.
 package container
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // A Spec is all that a component knows about the pod it stands for.
 type Spec struct {
@@ -62,3 +65,24 @@ type Report struct {
 // A Component runs until ctx ends. An error restarts the container, as a
 // non-zero exit code of a real one would; nil means that it completed (Jobs).
 type Component func(ctx context.Context, spec Spec, report func(Report)) error
+
+// An Exec is one program that is run in a container, as by kubectl exec.
+type Exec struct {
+	// Args are the program's arguments, without its name.
+	Args []string
+	// Stdin is nil when the caller has attached none.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// TTY says that Stdin is the caller's terminal, in raw mode.
+	TTY bool
+	// Addresses maps the container's ports to the loopback addresses that serve
+	// them, as reported.
+	Addresses map[int]string
+	// Mounts maps each mountPath of the container to its directory on the host.
+	Mounts map[string]string
+	// Dir is a directory of the container's, which goes with the pod.
+	Dir string
+}
+
+// A Program runs until it is done or ctx ends, and returns its exit code.
+type Program func(ctx context.Context, e Exec) int

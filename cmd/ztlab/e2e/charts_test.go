@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -92,7 +91,7 @@ func (l *lab) podPhase(t *testing.T, namespace, name string) (corev1.PodPhase, b
 	return pod.Status.Phase, ready
 }
 
-func unseal(t *testing.T, url string, keys []any) {
+func unseal(t *testing.T, url string, keys []string) {
 	t.Helper()
 	for _, key := range keys[:3] {
 		vaultAPI(t, http.MethodPut, url+"/v1/sys/unseal", map[string]any{"key": key})
@@ -116,13 +115,7 @@ func TestVaultIsSealedAfterARestart(t *testing.T) {
 		t.Errorf("a sealed Vault makes the lab not ready: %s", s.Message)
 	}
 
-	url := l.forward(t, "vault", "vault-0", 8200)
-	init := vaultAPI(t, http.MethodPut, url+"/v1/sys/init", map[string]any{"secret_shares": 5, "secret_threshold": 3})
-	keys, ok := init["keys_base64"].([]any)
-	if !ok || len(keys) != 5 {
-		t.Fatalf("init answered %v, want five keys", slices.Sorted(maps.Keys(init)))
-	}
-	unseal(t, url, keys)
+	keys := l.vaultByCommands(t)
 	waitFor(t, "vault-0 is Ready", func() bool { _, ready := l.podPhase(t, "vault", "vault-0"); return ready })
 
 	before := l.component(t, "vault").PID
@@ -132,7 +125,7 @@ func TestVaultIsSealedAfterARestart(t *testing.T) {
 	if after := l.component(t, "vault").PID; after == before || after == 0 {
 		t.Errorf("vault had pid %d before the restart and %d after", before, after)
 	}
-	url = l.forward(t, "vault", "vault-0", 8200)
+	url := l.forward(t, "vault", "vault-0", 8200)
 	status := vaultAPI(t, http.MethodGet, url+"/v1/sys/seal-status", nil)
 	if status["initialized"] != true || status["sealed"] != true {
 		t.Errorf("after a restart: initialized %v, sealed %v, want both true", status["initialized"], status["sealed"])

@@ -65,6 +65,13 @@ func TestUpIsReady(t *testing.T) {
 	if got := l.status(t).PID; got != s.PID {
 		t.Errorf("a second up replaced supervisor %d by %d", s.PID, got)
 	}
+	for flag, says := range map[string]string{
+		"--charts=elsewhere": "serves the lab's own charts", "--audit=false": "--audit", "--ephemeral": "--ephemeral", "--fresh": "a lab is up",
+	} {
+		if _, err := ztlab(t, "up", flag, "--lab-dir", l.dir); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("a second up %s: %v; want it refused with %q", flag, err, says)
+		}
+	}
 }
 
 func TestFilesArePrivate(t *testing.T) {

@@ -19,6 +19,8 @@ type Status struct {
 	Address string `json:"address,omitempty"`
 	// Mirrors maps a chart repository's public URL to where the lab serves it.
 	Mirrors map[string]string `json:"mirrors"`
+	// Charts is the directory whose charts are served, empty for the lab's own.
+	Charts string `json:"charts,omitempty"`
 	// Components are the control plane first, then the containers that run.
 	Components []Component `json:"components"`
 	// Simulated are the images that the lab does not know: their containers
@@ -26,6 +28,8 @@ type Status struct {
 	Simulated []string `json:"simulated"`
 	// Versions maps a part to the version of the code that is linked in.
 	Versions map[string]string `json:"versions"`
+	// Ephemeral says that the lab is forgotten when it stops.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 	// Audit is the path of the API server's audit log, empty without --audit.
 	Audit string `json:"audit"`
 	// Problems are conditions a user should act on, such as a NodePort that

@@ -34,9 +34,10 @@ type cont struct {
 	state, last corev1.ContainerState
 	restarts    int32
 	ready       bool
-	message     string         // why it is not ready
-	listen      map[int]string // container port to loopback address
-	done        bool           // will not run again
+	message     string            // why it is not ready
+	listen      map[int]string    // container port to loopback address
+	mounts      map[string]string // mountPath to the directory on the host
+	done        bool              // will not run again
 
 	child   *process.Child // nil unless a process runs
 	run     int            // counts starts by this agent, to tell late reports
@@ -237,6 +238,7 @@ func (w *worker) start(ctx context.Context, c *cont) error {
 	if err != nil {
 		return err
 	}
+	c.mounts = spec.Mounts
 	c.started(now)
 	log, err := w.a.logs.create(w.logPath(c))
 	if err != nil {
@@ -303,6 +305,11 @@ func (w *worker) simulate(c *cont, now time.Time) error {
 	return nil
 }
 
+// scratch is the private directory of one of the pod's containers.
+func (w *worker) scratch(container string) string {
+	return filepath.Join(w.dir, "containers", container)
+}
+
 // specFor collects what the component is told about its container.
 func (w *worker) specFor(ctx context.Context, c *cont) (container.Spec, error) {
 	services, err := w.a.services.forPod(w.namespace, w.pod.Spec.EnableServiceLinks == nil || *w.pod.Spec.EnableServiceLinks)
@@ -317,7 +324,7 @@ func (w *worker) specFor(ctx context.Context, c *cont) (container.Spec, error) {
 	if err != nil {
 		return container.Spec{}, err
 	}
-	dir := filepath.Join(w.dir, "containers", c.spec.Name)
+	dir := w.scratch(c.spec.Name)
 	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		return container.Spec{}, err
 	}

@@ -35,6 +35,7 @@ type ContainerStatus struct {
 	// Addresses maps container ports to the loopback addresses, host:port, that
 	// serve them.
 	Addresses map[int]string `json:"addresses,omitempty"`
+	mounts    map[string]string
 }
 
 // A snapshot is the published state of one pod.
@@ -53,7 +54,7 @@ func (w *worker) snapshot() snapshot {
 			Namespace: w.namespace, Pod: w.name, Name: c.spec.Name, Image: c.spec.Image,
 			Component: c.component, Simulated: c.component == "",
 			Ready: c.running() && c.ready, Message: c.message, Restarts: c.restarts, Completed: c.done, Ending: w.ending,
-			Addresses: maps.Clone(c.listen),
+			Addresses: maps.Clone(c.listen), mounts: c.mounts,
 		}
 		if c.id != "" {
 			s.runs[c.spec.Name] = c.restarts

@@ -23,8 +23,8 @@
 // Everything else follows the kubelet, and uses its own code where that can be
 // imported: phases, conditions, restart counts, atomically updated volumes,
 // tokens that are bound to the pod and renewed at 80 % of their life, deletion
-// with preStop hooks and grace periods, and the API that kube-apiserver calls for logs, exec and
-// port-forward.
+// with preStop hooks and grace periods, and the API that kube-apiserver calls for
+// logs, port-forward, and exec of the programs that a component has.
 package node
 
 import (
@@ -38,6 +38,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/ztplan/ztplan/cmd/ztlab/container"
 	"github.com/ztplan/ztplan/cmd/ztlab/process"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -64,6 +65,8 @@ type Config struct {
 	ProxyURL, APIServer, CAFile string
 	// Images are the images that have a built-in component.
 	Images []Image
+	// Programs are what exec requests can run: by component, then by name.
+	Programs map[string]map[string]container.Program
 	// Logf receives the agent's own messages; nil discards them.
 	Logf func(format string, args ...any)
 }
