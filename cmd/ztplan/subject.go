@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/checkout"
@@ -100,8 +101,9 @@ func withoutPassword(address string) string {
 	return address
 }
 
-// ownDigest returns the SHA-256 of the running program's file.
-func ownDigest() (string, error) {
+// ownDigest returns the SHA-256 of the running program's file. It reads the file
+// once: that is most of the time of a short command.
+var ownDigest = sync.OnceValues(func() (string, error) {
 	name, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -116,7 +118,7 @@ func ownDigest() (string, error) {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
+})
 
 // ciSystems are CI systems by the variable that they set to say who they are,
 // with the variables that name the job. None of them is a secret.
