@@ -88,7 +88,7 @@ looked at, 3 the plan is invalid.`,
 
 // run loads the plan, finds the world it is about, and drives the engine.
 func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
-	p, chosen, err := a.load(file)
+	p, chosen, err := a.load(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	}
 	state, _ := stateDir() // without one there is one place less for keys in an emergency
 	env = &engine.Env{
-		Plan: p.Name, Dir: p.Dir, CacheDir: cache, StateDir: state, Mirrors: mirrors, Session: new(engine.Session), Detach: detach,
+		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Mirrors: mirrors, Session: new(engine.Session), Detach: detach,
 		Cluster: engine.Cluster{
 			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
 			Context:    first(a.context, p.Connections.Kubernetes.Context),

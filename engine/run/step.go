@@ -235,6 +235,11 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			left = nil // the pause is over: look, then write
 			continue
 		}
+		if s.applied == 0 && left == nil {
+			if err := s.opts.Review.allows(s.node.ID, writable); err != nil {
+				return s.failed("", err)
+			}
+		}
 		left, last = make(map[string]bool, len(writable)), nil
 		for _, e := range writable {
 			left[e.Path] = true
