@@ -27,9 +27,10 @@ runs the proofs. In a second run no step writes anything but what its proofs hav
 to change in order to measure; a killed run is continued by running it again.
 
 With --expect it first looks at everything and refuses, before any write, if the
-edits are no longer those that were reviewed in a dry run. A Lease in the cluster
-keeps two runs of one plan from writing at the same time: it is taken before the
-first write and frees itself within 30 s when its run is killed. What a run did
+edits are no longer those that were reviewed in a dry run. Each step is compared
+once more before its first write, and fails if its edits are others by then. A
+Lease in the cluster keeps two runs of one plan from writing at the same time: it
+is taken before the first write and frees itself within 30 s when its run is killed. What a run did
 is in its journal, below $XDG_STATE_HOME/ztplan/runs, with --lab in the lab's
 directory.
 

@@ -24,15 +24,14 @@ const signTimeout = 30 * time.Second
 func (a *app) signingKey(p *plan.Plan, mode run.Mode) (signingKey, error) {
 	if !transit.IsRef(a.signKey) {
 		data, err := a.inputs.ReadGiven(a.signKey)
-		if err == nil {
-			err = a.inputs.Exposed(a.signKey)
-		}
 		var key *attest.Key
 		if err == nil {
 			key, err = attest.ParsePrivate(a.signKey, data)
 		}
-		if hint := engine.HintOf(err); hint != "" {
-			return nil, err
+		if err == nil {
+			if err := a.inputs.Exposed(a.signKey); err != nil {
+				return nil, err
+			}
 		}
 		if err != nil {
 			return nil, engine.WithHint(err, "make one with: openssl genpkey -algorithm ed25519 -out key.pem")
