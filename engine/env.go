@@ -15,6 +15,10 @@ type Env struct {
 	Step string // the step's id
 	Dir  string // absolute directory of the plan; relative files resolve here
 
+	// Inputs are what the plan was read through. A step reads what its plan names
+	// through them, or through a [File]; see there. Nil reads anew each time.
+	Inputs *Inputs
+
 	// SinkDir, if not empty, is where relative secret sinks go instead of Dir.
 	// The lab sets it to its own state, so that the keys of a throw-away Vault
 	// live and die with it and never land in a working tree.

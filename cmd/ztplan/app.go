@@ -46,7 +46,8 @@ type app struct {
 	noColor    bool
 	verbose    bool
 
-	safety safety // of a run that writes
+	inputs *engine.Inputs // the files that this invocation reads
+	safety safety         // of a run that writes
 }
 
 // say shows a line beside the events of a run: on standard error, or above the
@@ -122,7 +123,7 @@ func onePlan(cmd *cobra.Command, args []string) error {
 
 // load reads and checks the plan. Every problem is printed; nothing is
 // contacted.
-func (a *app) load(file string) (*plan.Plan, *plan.Selection, error) {
+func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selection, error) {
 	switch a.output {
 	case "text", "json", "github":
 	default:
@@ -136,10 +137,14 @@ func (a *app) load(file string) (*plan.Plan, *plan.Selection, error) {
 		}
 		vars[name] = value
 	}
-	p, err := plan.Load(plan.Input{File: file, Kinds: steps.All(), Vars: vars, VarFiles: a.varFiles, Env: os.LookupEnv})
+	a.inputs = engine.NewInputs(ctx)
+	p, err := plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Vars: vars, VarFiles: a.varFiles, Env: os.LookupEnv})
 	var chosen *plan.Selection
 	if err == nil {
 		chosen, err = p.Select(a.only, a.skip)
+	}
+	if ctx.Err() != nil {
+		return nil, nil, &exitError{code: exitInterrupted, text: "interrupted while reading the plan"}
 	}
 	if err != nil {
 		a.problems(err)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,16 +37,15 @@ func readReview(arg string) (review, error) {
 		return review{}, &exitError{code: exitInvalid, text: "--expect " + arg + ": " + fmt.Sprintf(format, args...),
 			hint: "give the digest that ends a dry run, sha256:…, or a file with what --dry-run --output json printed"}
 	}
-	f, err := os.Open(arg)
+	data, err := engine.ReadFile(arg, maxEvidence)
 	if errors.Is(err, fs.ErrNotExist) {
 		return invalid("neither a digest nor a file")
 	}
 	if err != nil {
 		return invalid("%v", err)
 	}
-	defer f.Close()
 	var last engine.Event
-	for dec := json.NewDecoder(bufio.NewReader(f)); ; {
+	for dec := json.NewDecoder(bytes.NewReader(data)); ; {
 		var e engine.Event
 		if err := dec.Decode(&e); err == io.EOF {
 			break
@@ -63,8 +61,9 @@ func readReview(arg string) (review, error) {
 }
 
 // expected looks at the whole plan and refuses to go on if what differs is not
-// what was reviewed. Nothing is written.
-func (a *app) expected(ctx context.Context, file string, want review, nodes []run.Node, opts run.Options) error {
+// what was reviewed. Nothing is written. What it returns is what each step of the
+// run is compared with before its first edit: until then the world may change.
+func (a *app) expected(ctx context.Context, file string, want review, nodes []run.Node, opts run.Options) (*run.Review, error) {
 	// With a session of its own: what steps remember and have said once is about
 	// a world before any write.
 	opts.Mode, opts.Sink, opts.Env.Session = run.DryRun, nil, new(engine.Session)
@@ -72,16 +71,16 @@ func (a *app) expected(ctx context.Context, file string, want review, nodes []ru
 	res, err := run.Run(ctx, nodes, opts)
 	switch {
 	case res == nil:
-		return err
+		return nil, err
 	case res.Interrupted:
-		return &exitError{code: exitInterrupted, text: "interrupted while looking; nothing was written"}
+		return nil, &exitError{code: exitInterrupted, text: "interrupted while looking; nothing was written"}
 	case err != nil:
-		return &exitError{code: exitFailed, text: "--expect: the edits are not known, because a step could not be looked at; nothing was written\n" + err.Error(),
+		return nil, &exitError{code: exitFailed, text: "--expect: the edits are not known, because a step could not be looked at; nothing was written\n" + err.Error(),
 			hint: "see ztplan run " + file + " --dry-run"}
 	}
 	other := want.otherwise(res.Summary.Seen)
 	if res.Summary.Digest == want.digest && len(other) == 0 {
-		return nil
+		return res.Review, nil
 	}
 	var b strings.Builder
 	b.WriteString("the edits are no longer those that were reviewed; nothing was written\n")
@@ -90,7 +89,7 @@ func (a *app) expected(ctx context.Context, file string, want review, nodes []ru
 	} else {
 		b.WriteString("  steps after others that differ, seen with other edits: " + strings.Join(other, ", "))
 	}
-	return &exitError{code: exitFailed, text: b.String(),
+	return nil, &exitError{code: exitFailed, text: b.String(),
 		hint: "review them again: ztplan run " + file + " --dry-run; then give its digest to --expect"}
 }
 

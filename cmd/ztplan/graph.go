@@ -18,7 +18,7 @@ func (a *app) graphCommand() *cobra.Command {
 		Short: "Print the graph as text, DOT, Mermaid or SVG",
 		Args:  onePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, _, err := a.load(args[0])
+			p, _, err := a.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ Exit status: 0 no errors (there may be warnings), 1 errors, 3 the plan is
 invalid.`,
 		Args: onePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, _, err := a.load(args[0])
+			p, _, err := a.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -8,10 +8,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -148,52 +146,28 @@ func appendTo(name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// planEvidence says which plan it is: the digests of the plan's file and of
-// every file that it reads. Those that secrets are written to are not read.
+// planEvidence says which plan it is: the digests of the plan and of every file
+// that it reads, as they were read. Those that secrets are written to are not
+// read; charts are on record with their releases.
 func planEvidence(p *plan.Plan) (evidence.Plan, error) {
-	data, err := os.ReadFile(p.File)
+	data, err := p.Inputs.ReadGiven(p.File)
 	if err != nil {
 		return evidence.Plan{}, err
 	}
-	files := make(map[string]string) // path by name
+	out := evidence.Plan{Name: p.Name, File: p.File, Digest: evidence.Digest(data)}
+	files := make(map[string]engine.File)
 	for _, s := range p.Steps {
 		spec, _ := s.Draft()
-		inputFiles(reflect.ValueOf(spec), false, files)
+		for _, f := range engine.InputFiles(spec) {
+			files[f.Name] = f
+		}
 	}
-	out := evidence.Plan{Name: p.Name, File: p.File, Digest: evidence.Digest(data)}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		data, err := os.ReadFile(files[name])
+		data, err := files[name].Read()
 		if err != nil {
 			return evidence.Plan{}, err
 		}
 		out.Files = append(out.Files, evidence.FileDigest{Name: name, Digest: evidence.Digest(data)})
 	}
 	return out, nil
-}
-
-// inputFiles notes the files in v that must exist when a plan is read: those
-// are inputs.
-func inputFiles(v reflect.Value, exists bool, files map[string]string) {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			inputFiles(v.Elem(), exists, files)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			inputFiles(v.Index(i), exists, files)
-		}
-	case reflect.Struct:
-		if f, ok := v.Interface().(engine.File); ok {
-			if exists && f.Name != "" {
-				files[f.Name] = f.Path
-			}
-			return
-		}
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				inputFiles(v.Field(i), strings.Contains(f.Tag.Get("check"), "exists"), files)
-			}
-		}
-	}
 }

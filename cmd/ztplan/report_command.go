@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -47,7 +48,7 @@ func (a *app) rewrite(name, dir string) error {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, report.EvidenceFile)
 	}
-	data, err := os.ReadFile(name)
+	data, err := engine.ReadFile(name, maxEvidence)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (a *app) rewrite(name, dir string) error {
 	}
 	// A statement about other evidence must not lie beside it.
 	beside := filepath.Join(dir, attest.FileName)
-	statement, err := os.ReadFile(filepath.Join(filepath.Dir(name), attest.FileName))
+	statement, err := engine.ReadFile(filepath.Join(filepath.Dir(name), attest.FileName), maxEvidence)
 	switch {
 	case err == nil:
 		err = keep(beside, statement)

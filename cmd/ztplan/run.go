@@ -27,9 +27,10 @@ runs the proofs. In a second run no step writes anything but what its proofs hav
 to change in order to measure; a killed run is continued by running it again.
 
 With --expect it first looks at everything and refuses, before any write, if the
-edits are no longer those that were reviewed in a dry run. A Lease in the cluster
-keeps two runs of one plan from writing at the same time: it is taken before the
-first write and frees itself within 30 s when its run is killed. What a run did
+edits are no longer those that were reviewed in a dry run. Each step is compared
+once more before its first write, and fails if its edits are others by then. A
+Lease in the cluster keeps two runs of one plan from writing at the same time: it
+is taken before the first write and frees itself within 30 s when its run is killed. What a run did
 is in its journal, below $XDG_STATE_HOME/ztplan/runs, with --lab in the lab's
 directory.
 
@@ -88,7 +89,7 @@ looked at, 3 the plan is invalid.`,
 
 // run loads the plan, finds the world it is about, and drives the engine.
 func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
-	p, chosen, err := a.load(file)
+	p, chosen, err := a.load(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	}
 	state, _ := stateDir() // without one there is one place less for keys in an emergency
 	env = &engine.Env{
-		Plan: p.Name, Dir: p.Dir, CacheDir: cache, StateDir: state, Mirrors: mirrors, Session: new(engine.Session), Detach: detach,
+		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Mirrors: mirrors, Session: new(engine.Session), Detach: detach,
 		Cluster: engine.Cluster{
 			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
 			Context:    first(a.context, p.Connections.Kubernetes.Context),

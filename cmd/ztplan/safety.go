@@ -42,7 +42,7 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 	if a.safety.expect != "" {
 		want, err := readReview(a.safety.expect)
 		if err == nil {
-			err = a.expected(ctx, p.File, want, nodes, *opts)
+			opts.Review, err = a.expected(ctx, p.File, want, nodes, *opts)
 		}
 		if err != nil {
 			return nil, nil, err

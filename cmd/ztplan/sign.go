@@ -23,7 +23,16 @@ const signTimeout = 30 * time.Second
 // the run may be what makes that Vault.
 func (a *app) signingKey(p *plan.Plan, mode run.Mode) (signingKey, error) {
 	if !transit.IsRef(a.signKey) {
-		key, err := attest.ReadPrivate(a.signKey)
+		data, err := a.inputs.ReadGiven(a.signKey)
+		var key *attest.Key
+		if err == nil {
+			key, err = attest.ParsePrivate(a.signKey, data)
+		}
+		if err == nil {
+			if err := a.inputs.Exposed(a.signKey); err != nil {
+				return nil, err
+			}
+		}
 		if err != nil {
 			return nil, engine.WithHint(err, "make one with: openssl genpkey -algorithm ed25519 -out key.pem")
 		}

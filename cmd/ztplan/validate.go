@@ -17,7 +17,7 @@ at once, each with its place. It contacts nothing.
 Exit status: 0 valid, 3 invalid.`,
 		Args: onePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, _, err := a.load(args[0])
+			p, _, err := a.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

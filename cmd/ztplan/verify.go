@@ -72,6 +72,9 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 	return cmd
 }
 
+// maxEvidence is how many bytes of evidence are read, and of the events of a run.
+const maxEvidence = 256 << 20
+
 func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 	if f.maxAge < 0 {
 		return &exitError{code: exitInvalid, text: fmt.Sprintf("--max-age %s: is negative", f.maxAge), hint: "for example: --max-age 24h"}
@@ -80,7 +83,7 @@ func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		file, folder = filepath.Join(name, report.EvidenceFile), true
 	}
-	data, err := os.ReadFile(file)
+	data, err := engine.ReadFile(file, maxEvidence)
 	if err != nil {
 		return err
 	}
@@ -159,7 +162,7 @@ func listed(before string, ids []string) string {
 func checkPlan(d *evidence.Document, planFile string) evidence.Check {
 	c := evidence.Check{Name: "plan", Did: planFile + " and " + evidence.Count(len(d.Plan.Files), "file") + " that it names"}
 	compare := func(name, path, want string) {
-		data, err := os.ReadFile(path)
+		data, err := engine.ReadFile(path, engine.MaxInput)
 		if err != nil {
 			c.Problems = append(c.Problems, err.Error())
 		} else if got := evidence.Digest(data); got != want {
@@ -188,12 +191,15 @@ func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file
 	c.Name = "signature"
 	var public *attest.Key
 	if key != "" {
-		var err error
-		if public, err = attest.ReadPublic(key); err != nil {
+		text, err := engine.ReadFile(key, engine.MaxInput)
+		if err == nil {
+			public, err = attest.ParsePublic(key, text)
+		}
+		if err != nil {
 			return c, "", &exitError{code: exitInvalid, text: "--key: " + err.Error(), hint: "get it from the private key with: openssl pkey -in key.pem -pubout"}
 		}
 	}
-	envelope, err := os.ReadFile(filepath.Join(filepath.Dir(file), attest.FileName))
+	envelope, err := engine.ReadFile(filepath.Join(filepath.Dir(file), attest.FileName), maxEvidence)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && key == "":
 		c.Open, c.Did = true, "unsigned: nothing tells who made this"

@@ -68,7 +68,11 @@ func (s signed) write(t *testing.T, d *evidence.Document) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := attest.ReadPrivate(s.private)
+	pem, err := os.ReadFile(s.private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := attest.ParsePrivate(s.private, pem)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,7 +123,7 @@ func (d *decoder) checkExists(n *yaml.Node, f engine.File) outcome {
 	if f.IsZero() {
 		return set
 	}
-	err := d.p.stat(f.Path)
+	_, err := f.Read()
 	if err == nil {
 		return set
 	}

@@ -87,7 +87,7 @@ func (l *loader) userPath(path string) string {
 			return filepath.Join(home, rest)
 		}
 	}
-	return newFile(l.plan.Dir, path).Path
+	return l.plan.file(path).Path
 }
 
 // checkVault checks connections.vault against every kind that has an input

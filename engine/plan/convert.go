@@ -50,8 +50,8 @@ func (c *typeCache) fits(from, to reflect.Type) bool {
 	return false
 }
 
-// convert sets to to the value of from, which fits.
-func (c *typeCache) convert(from, to reflect.Value, dir string) error {
+// convert sets to to the value of from, which fits. file resolves paths.
+func (c *typeCache) convert(from, to reflect.Value, file func(name string) engine.File) error {
 	for from.Kind() == reflect.Pointer {
 		if from.IsNil() {
 			return nil
@@ -73,7 +73,7 @@ func (c *typeCache) convert(from, to reflect.Value, dir string) error {
 			to.Set(reflect.ValueOf(v))
 		}
 	case tt == fileType:
-		to.Set(reflect.ValueOf(newFile(dir, format(from))))
+		to.Set(reflect.ValueOf(file(format(from))))
 	case reflect.PointerTo(tt).Implements(textType):
 		return to.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(format(from)))
 	case tt.Kind() == reflect.String:
@@ -118,7 +118,7 @@ func (c *typeCache) convert(from, to reflect.Value, dir string) error {
 	case tt.Kind() == reflect.Slice:
 		s := reflect.MakeSlice(tt, from.Len(), from.Len())
 		for i := range from.Len() {
-			if err := c.convert(from.Index(i), s.Index(i), dir); err != nil {
+			if err := c.convert(from.Index(i), s.Index(i), file); err != nil {
 				return fmt.Errorf("[%d]: %w", i, err)
 			}
 		}
@@ -127,7 +127,7 @@ func (c *typeCache) convert(from, to reflect.Value, dir string) error {
 		m := reflect.MakeMap(tt)
 		set := func(key string, v reflect.Value) error {
 			e := reflect.New(tt.Elem()).Elem()
-			if err := c.convert(v, e, dir); err != nil {
+			if err := c.convert(v, e, file); err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
 			m.SetMapIndex(reflect.ValueOf(key).Convert(tt.Key()), e)

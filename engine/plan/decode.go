@@ -129,7 +129,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
 			return d.mismatch(n, t)
 		}
-		v.Set(reflect.ValueOf(newFile(d.p.Dir, n.Value)))
+		v.Set(reflect.ValueOf(d.p.file(n.Value)))
 		return set
 	}
 	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {

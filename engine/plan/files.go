@@ -20,14 +20,8 @@ func siblings(path string) []string {
 	return names
 }
 
-// newFile resolves a path that a plan names. An empty name is no file.
-func newFile(dir, name string) engine.File {
-	f := engine.File{Name: name, Path: name}
-	if name != "" && !filepath.IsAbs(name) {
-		f.Path = filepath.Join(dir, name)
-	}
-	return f
-}
+// file resolves a path that the plan names. An empty name is no file.
+func (p *Plan) file(name string) engine.File { return p.Inputs.File(p.Dir, name) }
 
 // resolveFiles completes files that a kind's defaults name.
 func (p *Plan) resolveFiles(v reflect.Value) {
@@ -46,7 +40,7 @@ func (p *Plan) resolveFiles(v reflect.Value) {
 	case reflect.Struct:
 		if v.Type() == fileType {
 			if f := v.Interface().(engine.File); f.Name != "" && f.Path == "" {
-				v.Set(reflect.ValueOf(newFile(p.Dir, f.Name)))
+				v.Set(reflect.ValueOf(p.file(f.Name)))
 			}
 			return
 		}

@@ -27,7 +27,9 @@ func input(file string, data []byte) plan.Input {
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimSpace(line)
 		if rest, ok := strings.CutPrefix(line, "# --var-file "); ok {
-			in.VarFiles = append(in.VarFiles, filepath.Join(filepath.Dir(file), rest))
+			name := filepath.Join(filepath.Dir(file), rest)
+			_ = os.Chmod(name, 0o600) // a checkout does not keep that
+			in.VarFiles = append(in.VarFiles, name)
 		} else if rest, ok := strings.CutPrefix(line, "# --var "); ok {
 			name, value, _ := strings.Cut(rest, "=")
 			in.Vars[name] = value

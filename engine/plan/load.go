@@ -3,10 +3,10 @@ package plan
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -31,6 +31,9 @@ type Input struct {
 	File string
 	// Data is the plan's text; if nil, File is read.
 	Data []byte
+	// Inputs are what files are read through, the plan included; nil means new
+	// ones.
+	Inputs *engine.Inputs
 	// Kinds are the kinds of steps that a plan may use.
 	Kinds []*engine.Kind
 	// Vars are values of variables from the command line.
@@ -53,12 +56,15 @@ func Load(in Input) (*Plan, error) {
 	if in.File == "" {
 		in.File = "plan.yaml"
 	}
+	if in.Inputs == nil {
+		in.Inputs = engine.NewInputs(context.Background())
+	}
 	l := &loader{in: in}
 	l.plan = &Plan{
-		File: in.File, byID: make(map[string]*Step), vars: make(map[string]*variable),
+		File: in.File, Inputs: in.Inputs, byID: make(map[string]*Step), vars: make(map[string]*variable),
 		types: new(typeCache), loading: l,
 	}
-	l.collector.sources = make(map[string]*source)
+	l.sources, l.inputs = make(map[string]*source), in.Inputs
 	if err := l.open(); err != nil {
 		return nil, problemsOf(err)
 	}
@@ -86,7 +92,6 @@ type loader struct {
 	kinds     map[string]*engine.Kind
 	kindNames []string
 	vault     *yaml.Node // connections.vault
-	stats     map[string]error
 	envelopes []envelope // one per step
 	compared  int        // ids of steps, for suggestions
 	reached   []int      // by step: the step that has an edge to it, plus one
@@ -107,7 +112,7 @@ func (l *loader) open() *Problem {
 	data := l.in.Data
 	if data == nil {
 		var err error
-		if data, err = os.ReadFile(p.File); err != nil {
+		if data, err = p.Inputs.ReadGiven(p.File); err != nil {
 			var pe *fs.PathError
 			if errors.As(err, &pe) {
 				err = pe.Err
@@ -560,22 +565,4 @@ func (l *loader) cycle(nodes []int) {
 		Detail:  strings.Join(why, "\n"),
 		Hint:    "remove one of these",
 	})
-}
-
-// stat asks once for every file while a plan is read.
-func (p *Plan) stat(path string) error {
-	if p.loading == nil {
-		_, err := os.Stat(path)
-		return err
-	}
-	l := p.loading
-	err, ok := l.stats[path]
-	if !ok {
-		if l.stats == nil {
-			l.stats = make(map[string]error)
-		}
-		_, err = os.Stat(path)
-		l.stats[path] = err
-	}
-	return err
 }

@@ -21,6 +21,10 @@ type Plan struct {
 	File        string // as the user named it
 	Dir         string // absolute; relative files resolve here
 
+	// Inputs are what the plan was read through. Its files are read through them,
+	// too, whenever that is: by steps, for digests, for evidence.
+	Inputs *engine.Inputs
+
 	// Vars holds every variable's value as plain data. A secret one, and one
 	// made from a secret, is an engine.Secret.
 	Vars map[string]any
@@ -127,7 +131,7 @@ func (p *Plan) position(n *yaml.Node) Position { return Position{p.File, n.Line,
 // collector returns a collector for problems that show after the plan was read.
 func (p *Plan) collector() *collector {
 	return &collector{
-		dir: p.Dir, shown: filepath.Dir(p.File), first: p.File,
+		inputs: p.Inputs, dir: p.Dir, shown: filepath.Dir(p.File), first: p.File,
 		sources: map[string]*source{p.File: p.src}, secrets: slices.Clone(p.secrets),
 	}
 }

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,6 +98,7 @@ func problemsOf(list ...*Problem) error {
 // A collector gathers problems, and finishes them when all are known: it is
 // only then that every secret is known, too.
 type collector struct {
+	inputs  *engine.Inputs
 	dir     string // absolute directory of the plan
 	shown   string // the same as the user named it, "" for the current one
 	sources map[string]*source
@@ -190,7 +190,7 @@ func (c *collector) source(name string) *source {
 		}
 	}
 	var src *source
-	if data, err := os.ReadFile(path); err == nil {
+	if data, err := c.inputs.Read(path); err == nil {
 		src = newSource(name, data)
 	}
 	if c.sources == nil {

@@ -106,7 +106,7 @@ func (d *decoder) whole(n *yaml.Node, ref *reference, v reflect.Value) outcome {
 	case r.typ != nil:
 		return d.wait(v)
 	}
-	if err := d.p.types.convert(r.val, v, d.p.Dir); err != nil {
+	if err := d.p.types.convert(r.val, v, d.p.file); err != nil {
 		return d.refProblem(n, ref, "", "%s: %v", ref.raw, err)
 	}
 	return set

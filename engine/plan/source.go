@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // A Position is a place in a file. Lines and columns count from 1; a column
@@ -36,10 +38,11 @@ type source struct {
 	name   string // for messages
 	data   []byte
 	starts []int // where each line begins
+	keys   bool  // see holdsKeys
 }
 
 func newSource(name string, data []byte) *source {
-	s := &source{name: name, data: data, starts: make([]int, 1, 1+bytes.Count(data, []byte("\n")))}
+	s := &source{name: name, data: data, keys: holdsKeys(data), starts: make([]int, 1, 1+bytes.Count(data, []byte("\n")))}
 	for i := 0; i < len(data); {
 		n := lineBreak(data[i:])
 		if n == 0 {
@@ -185,22 +188,33 @@ const maxExcerpt = 150
 //	     |                        ^
 //	  15 |     timeout: 2m
 //
-// conceal takes secrets out of a line before it is shown.
-func (s *source) excerpt(line, column int, conceal func(string) string) string {
-	if line < 1 || line > s.lines() {
+// known takes known secrets out of a line before it is shown; what looks like a
+// secret is taken out as well. A file of keys has no excerpts.
+func (s *source) excerpt(line, column int, known func(string) string) string {
+	if line < 1 || line > s.lines() || s.keys {
 		return ""
 	}
+	conceal := func(text string) string { return mask(known(text)) }
 	first, last := max(1, line-1), min(s.lines(), line+1)
 	width := len(strconv.Itoa(last))
 	var b strings.Builder
 	for n := first; n <= last; n++ {
 		text := s.line(n)
+		if s.hidden(n) {
+			text = text[:indentOf(text)] + engine.Redacted
+		}
 		if n != line {
 			row(&b, " ", width, n, cut(conceal(text), 0))
 			continue
 		}
 		before := string([]rune(text)[:max(0, min(column-1, utf8.RuneCountInString(text)))])
-		shown, caret := conceal(text), utf8.RuneCountInString(conceal(before))
+		shown := conceal(text)
+		if shown == known(text) {
+			before = known(before) // a part of a value may look like a secret
+		} else {
+			before = conceal(before)
+		}
+		caret := min(utf8.RuneCountInString(before), utf8.RuneCountInString(shown))
 		from := 0
 		if utf8.RuneCountInString(shown) > maxExcerpt {
 			from = max(0, caret-maxExcerpt/2)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -169,9 +168,9 @@ func textNode(s string) *yaml.Node {
 }
 
 // varFile reads one file of variables: a YAML or JSON mapping of values, which
-// are taken as they are.
+// are taken as they are. One that gives a secret must be open to its owner only.
 func (l *loader) varFile(name string) {
-	data, err := os.ReadFile(name)
+	data, err := l.in.Inputs.ReadGiven(name)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
@@ -193,6 +192,7 @@ func (l *loader) varFile(name string) {
 		problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", kindOf(root))
 		return
 	}
+	exposed := false
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, val := root.Content[i], root.Content[i+1]
 		v := l.plan.vars[key.Value]
@@ -205,6 +205,12 @@ func (l *loader) varFile(name string) {
 		}
 		if v.secret && val.Kind == yaml.ScalarNode {
 			l.keepSecret(val.Value)
+		}
+		if v.secret && !exposed {
+			if err := l.in.Inputs.Exposed(name); err != nil {
+				exposed = true
+				problem(key, engine.HintOf(err), "variable %q is a secret, and %v", key.Value, err)
+			}
 		}
 		v.given, v.givenBy = val, src.name
 	}

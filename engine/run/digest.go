@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
-	"reflect"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -33,7 +31,7 @@ type finding struct {
 type afterwards struct {
 	Needs   []string          `json:"needs"`
 	Literal any               `json:"literal"`
-	Files   map[string]string `json:"files,omitempty"` // SHA-256 of the files that the inputs name
+	Files   map[string]string `json:"files,omitempty"` // SHA-256 of the files and folders that the inputs name
 }
 
 // digestEntry is one edit in the form that is hashed.
@@ -129,52 +127,28 @@ func lineOf(e digestEntry) []byte {
 }
 
 // afterOf describes a step whose edits are known for certain only after others.
-func afterOf(n *Node, needs []string) *afterwards {
+// The files and charts that it reads are in it by their content: without them a
+// reviewed step could be given others under the same name.
+func afterOf(n *Node, needs []string, env *engine.Env) *afterwards {
 	after := &afterwards{Needs: slices.Sorted(slices.Values(needs)), Literal: n.literal()}
-	if n.Preview != nil {
-		after.Files = make(map[string]string)
-		inputFiles(reflect.ValueOf(n.Preview()), false, after.Files)
+	if n.Preview == nil {
+		return after
 	}
-	return after
-}
-
-var fileType = reflect.TypeFor[engine.File]()
-
-// inputFiles hashes the files that a spec reads: those marked check:"exists".
-// Without this a reviewed step could be given other manifests or values under
-// the same name.
-func inputFiles(v reflect.Value, exists bool, sums map[string]string) {
-	if !v.IsValid() {
-		return
+	spec := n.Preview()
+	after.Files = make(map[string]string)
+	if r, ok := spec.(engine.FolderReader); ok {
+		maps.Copy(after.Files, r.Folders(env))
 	}
-	if v.Type() == fileType {
-		f := v.Interface().(engine.File)
-		if !exists || f.IsZero() {
-			return
-		}
-		b, err := os.ReadFile(f.Path)
+	for _, f := range engine.InputFiles(spec) {
+		b, err := f.Read()
 		if err != nil {
-			sums[f.Name] = "unreadable"
-			return
+			after.Files[f.Name] = "unreadable"
+			continue
 		}
 		sum := sha256.Sum256(b)
-		sums[f.Name] = hex.EncodeToString(sum[:])
-		return
+		after.Files[f.Name] = hex.EncodeToString(sum[:])
 	}
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		inputFiles(v.Elem(), exists, sums)
-	case reflect.Slice:
-		for i := range v.Len() {
-			inputFiles(v.Index(i), exists, sums)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				inputFiles(v.Field(i), slices.Contains(strings.Split(f.Tag.Get("check"), ","), "exists"), sums)
-			}
-		}
-	}
+	return after
 }
 
 // marked returns want, with a text in place of each secret that differs from

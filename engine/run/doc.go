@@ -55,6 +55,10 @@
 // the moment, and equal worlds must have equal digests. What was seen is hashed
 // apart; two dry runs that both saw something can be compared.
 //
+// A digest is compared before a run. What the dry run found is kept as well
+// ([Review]) and compared with what each step is about to write, because the world
+// may change until then.
+//
 // What a proof would change ([engine.Changer]) is in the digest, though it is no
 // difference: it is a write all the same.
 package run

@@ -95,6 +95,10 @@ type Options struct {
 	// run, never call it.
 	BeforeFirstWrite func(context.Context) error
 
+	// Review, if it is not nil, is what was found when the run was reviewed. A
+	// step that is about to make its first edit fails if that is none of these.
+	Review *Review
+
 	// Journal, if it is not nil, is told about every edit, those of proofs as well.
 	// What others do because of one is not in it.
 	Journal Journal
@@ -135,6 +139,9 @@ type Result struct {
 
 	// Redactor knows every secret of the run, for what is said about it after.
 	Redactor *Redactor
+
+	// Review is what a dry run found, for the run that is to make these edits.
+	Review *Review
 }
 
 // A StepError is a step's failure.

@@ -164,6 +164,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	res.Summary = r.summary(how)
 	if r.opts.Mode == DryRun && ctx.Err() == nil {
 		r.digest(&res.Summary)
+		res.Review = r.review()
 	}
 	r.send(engine.Event{Action: engine.ActionEnd, Seconds: res.Summary.WallSeconds, Summary: &res.Summary})
 	var errs *multierror.Error
@@ -347,7 +348,7 @@ func (r *runner) finish(i int, out outcome) {
 		r.send(ev)
 	}
 	if len(out.behind) > 0 && (out.state == Unchanged || out.state == Pending || out.state == After || len(r.found[i].changes) > 0) {
-		r.found[i].after = afterOf(n, out.behind)
+		r.found[i].after = afterOf(n, out.behind, &r.opts.Env)
 	}
 	r.ready = append(r.ready, r.schedule.Done(i)...)
 }

@@ -182,6 +182,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 		}
 	}
 	var left map[string]bool // paths that the last round meant to remove
+	begun := false           // with the first edit
 	for {
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
 		s.conceal(out)
@@ -234,6 +235,12 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			}
 			left = nil // the pause is over: look, then write
 			continue
+		}
+		if !begun {
+			if err := s.opts.Review.allows(s.node.ID, writable); err != nil {
+				return s.failed("", err)
+			}
+			begun = true
 		}
 		left, last = make(map[string]bool, len(writable)), nil
 		for _, e := range writable {

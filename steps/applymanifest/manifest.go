@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -71,7 +70,7 @@ func (s *Spec) read() ([]manifest, []engine.Problem) {
 	var r reader
 	for i, f := range s.Files {
 		src := source{field: fmt.Sprintf("files[%d]", i), file: f.Name, path: f.Path}
-		text, err := os.ReadFile(f.Path)
+		text, err := f.Read()
 		if err != nil {
 			r.problems = append(r.problems, engine.Problem{Field: src.field, Message: err.Error()})
 			continue

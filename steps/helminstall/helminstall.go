@@ -191,6 +191,18 @@ func (s *Spec) source() helmkit.Source {
 	}
 }
 
+// Folders implements engine.FolderReader.
+func (s *Spec) Folders(env *engine.Env) map[string]string {
+	if s.Chart == "" || !s.source().IsPath() {
+		return nil
+	}
+	c, err := helmkit.Local(env, s.source())
+	if err != nil {
+		return nil
+	}
+	return map[string]string{s.Chart: c.Digest}
+}
+
 // Inspect implements engine.Step.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
 	w, err := s.gather(ctx, env)

@@ -37,7 +37,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 		p.Add("values", "%v", err)
 	}
 	for _, f := range s.ValuesFiles {
-		if _, err := os.Stat(f.Path); err != nil {
+		if _, err := f.Read(); err != nil {
 			continue // check:"exists" says it
 		}
 		if _, err := helmkit.ReadValues([]engine.File{f}, nil); err != nil {

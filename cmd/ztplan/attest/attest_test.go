@@ -79,7 +79,7 @@ func signed(t *testing.T, name string, private crypto.Signer) (*evidence.Documen
 	t.Helper()
 	d, data := golden(t, name)
 	priv, pub := keys(t, private)
-	k, err := attest.ReadPrivate(priv)
+	k, err := readPrivate(priv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func signed(t *testing.T, name string, private crypto.Signer) (*evidence.Documen
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := attest.ReadPublic(pub)
+	p, err := readPublic(pub)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestKeyElsewhere(t *testing.T) {
 	if err := os.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(public)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	exported, err := attest.ReadPublic(file)
+	exported, err := readPublic(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,15 +241,30 @@ func TestKeyElsewhere(t *testing.T) {
 	}
 }
 
+func readPrivate(file string) (*attest.Key, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return attest.ParsePrivate(file, data)
+}
+
+func readPublic(file string) (*attest.Key, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return attest.ParsePublic(file, data)
+}
+
 func TestWrongKeys(t *testing.T) {
 	private, public := keys(t, ed(t))
 	big, _ := keys(t, ec(t, elliptic.P384()))
 	for name, read := range map[string]func() (*attest.Key, error){
-		"a public key to sign":    func() (*attest.Key, error) { return attest.ReadPrivate(public) },
-		"a private key to verify": func() (*attest.Key, error) { return attest.ReadPublic(private) },
-		"another curve":           func() (*attest.Key, error) { return attest.ReadPrivate(big) },
-		"no file":                 func() (*attest.Key, error) { return attest.ReadPrivate(private + "x") },
-		"garbage":                 func() (*attest.Key, error) { return attest.ReadPublic(write(t, "PUBLIC KEY", []byte("x"))) },
+		"a public key to sign":    func() (*attest.Key, error) { return readPrivate(public) },
+		"a private key to verify": func() (*attest.Key, error) { return readPublic(private) },
+		"another curve":           func() (*attest.Key, error) { return readPrivate(big) },
+		"garbage":                 func() (*attest.Key, error) { return readPublic(write(t, "PUBLIC KEY", []byte("x"))) },
 	} {
 		if _, err := read(); err == nil {
 			t.Errorf("%s is taken", name)

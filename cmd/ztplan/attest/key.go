@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine/evidence"
@@ -40,9 +39,9 @@ func NewKey(public crypto.PublicKey, sign Signing) (*Key, error) {
 	return k, err
 }
 
-// ReadPrivate reads a private key to sign with.
-func ReadPrivate(file string) (*Key, error) {
-	return read(file, "PRIVATE KEY", func(der []byte) (*Key, error) {
+// ParsePrivate reads a private key to sign with from the content of a file.
+func ParsePrivate(file string, data []byte) (*Key, error) {
+	return parse(file, data, "PRIVATE KEY", func(der []byte) (*Key, error) {
 		parsed, err := x509.ParsePKCS8PrivateKey(der)
 		if err != nil {
 			return nil, err
@@ -66,16 +65,14 @@ func local(signer crypto.Signer) Signing {
 	}
 }
 
-// ReadPublic reads a public key to verify with: PEM, or the base64 of an
-// Ed25519 key's 32 bytes, which is how Vault exports one.
-func ReadPublic(file string) (*Key, error) {
-	if data, err := os.ReadFile(file); err == nil {
-		raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(data)))
-		if err == nil && len(raw) == ed25519.PublicKeySize {
-			return newKey(ed25519.PublicKey(raw))
-		}
+// ParsePublic reads a public key to verify with from the content of a file: PEM,
+// or the base64 of an Ed25519 key's 32 bytes, which is how Vault exports one.
+func ParsePublic(file string, data []byte) (*Key, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(data)))
+	if err == nil && len(raw) == ed25519.PublicKeySize {
+		return newKey(ed25519.PublicKey(raw))
 	}
-	return read(file, "PUBLIC KEY", func(der []byte) (*Key, error) {
+	return parse(file, data, "PUBLIC KEY", func(der []byte) (*Key, error) {
 		parsed, err := x509.ParsePKIXPublicKey(der)
 		if err != nil {
 			return nil, err
@@ -84,12 +81,8 @@ func ReadPublic(file string) (*Key, error) {
 	})
 }
 
-// read never puts the content of the file into an error.
-func read(file, kind string, parse func(der []byte) (*Key, error)) (*Key, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
+// parse never puts the content of the file into an error.
+func parse(file string, data []byte, kind string, keyOf func(der []byte) (*Key, error)) (*Key, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
 		return nil, fmt.Errorf("%s: there is no PEM block", file)
@@ -97,7 +90,7 @@ func read(file, kind string, parse func(der []byte) (*Key, error)) (*Key, error)
 	if block.Type != kind {
 		return nil, fmt.Errorf("%s: the PEM block is %q instead of %q", file, block.Type, kind)
 	}
-	k, err := parse(block.Bytes)
+	k, err := keyOf(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

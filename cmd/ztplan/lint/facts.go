@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"golang.org/x/mod/semver"
 	"gopkg.in/yaml.v3"
@@ -88,7 +87,7 @@ func chartOf(s *plan.Step, spec *helminstall.Spec) chart {
 		c.version = "v" + c.version
 	}
 	for _, file := range spec.ValuesFiles {
-		if b, err := os.ReadFile(file.Path); err == nil {
+		if b, err := file.Read(); err == nil {
 			var v map[string]any
 			if yaml.Unmarshal(b, &v) == nil {
 				merge(c.values, v)
@@ -128,7 +127,7 @@ func objectsOf(s *plan.Step, spec *applymanifest.Spec) []object {
 		out = append(out, o)
 	}
 	for i, file := range spec.Files {
-		b, err := os.ReadFile(file.Path)
+		b, err := file.Read()
 		if err != nil {
 			continue
 		}

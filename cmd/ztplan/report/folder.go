@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -26,6 +27,9 @@ func (r Renderer) same(d *evidence.Document) bool {
 	}
 	return r.Version != "devel" && r.Version == d.Run.Version
 }
+
+// maxPage is how many bytes of a page are read.
+const maxPage = 256 << 20
 
 // Folder checks that the folder of a report holds the pages of the evidence d
 // and nothing else; beside are names of files that may lie there, too.
@@ -47,7 +51,7 @@ func Folder(dir string, d *evidence.Document, by Renderer, beside ...string) evi
 	rendered, digests := 0, 0
 	for _, p := range pages {
 		beside = append(beside, p.Name)
-		data, err := os.ReadFile(filepath.Join(dir, p.Name))
+		data, err := engine.ReadFile(filepath.Join(dir, p.Name), maxPage)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			add("%s is missing", p.Name)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -96,39 +98,53 @@ func parseArchive(b []byte, from string) (*Chart, error) {
 	return newChart(files, from)
 }
 
-// readPath reads a chart directory or archive beside the plan.
-func readPath(env *engine.Env, s Source) (*Chart, error) {
+// maxFolder bounds the files of a chart directory together, as Helm bounds what an
+// archive unpacks to; it reads no single file of more than 5 MiB.
+const maxFolder = 100 << 20
+
+// Local returns the chart at a path beside the plan: a directory or an archive. It
+// is read once for all that have the same inputs.
+func Local(env *engine.Env, s Source) (*Chart, error) {
 	path := s.path(env.Dir)
-	info, err := os.Stat(path)
+	c, err := engine.ReadOnce(env.Inputs, path, func() (*Chart, error) { return readLocal(path, s.Chart) })
 	if err != nil {
-		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("chart %s: %w", s.Chart, err)),
-			"without repo, chart is the path of a chart directory or .tgz, relative to the plan")
-	}
-	var c *Chart
-	if info.IsDir() {
-		parsed, err := loader.LoadDir(path)
-		if err != nil {
-			return nil, engine.Permanent(fmt.Errorf("chart %s: %w", s.Chart, err))
-		}
-		files := make([]*loader.BufferedFile, 0, len(parsed.Raw))
-		for _, f := range parsed.Raw {
-			files = append(files, &loader.BufferedFile{Name: f.Name, Data: f.Data})
-		}
-		c, err = newChart(files, s.Chart)
-		if err != nil {
-			return nil, err
-		}
-	} else {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, engine.Permanent(fmt.Errorf("chart %s: %w", s.Chart, err))
-		}
-		if c, err = parseArchive(b, s.Chart); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	if s.Version != "" && !sameVersion(s.Version, c.Version) {
 		return nil, engine.Permanent(fmt.Errorf("chart %s: its version is %s and the plan asks for %s", s.Chart, c.Version, s.Version))
 	}
 	return c, nil
+}
+
+func readLocal(path, name string) (*Chart, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("chart %s: %w", name, err)),
+			"without repo, chart is the path of a chart directory or .tgz, relative to the plan")
+	}
+	if !info.IsDir() {
+		b, err := engine.ReadFile(path, maxArchive)
+		if err != nil {
+			return nil, engine.Permanent(fmt.Errorf("chart %s: %w", name, err))
+		}
+		return parseArchive(b, name)
+	}
+	// Helm walks the whole directory before it misses this file.
+	if _, err := os.Stat(filepath.Join(path, chartutil.ChartfileName)); err != nil {
+		return nil, engine.Permanent(fmt.Errorf("chart %s: %w", name, err))
+	}
+	parsed, err := loader.LoadDir(path)
+	if err != nil {
+		return nil, engine.Permanent(fmt.Errorf("chart %s: %w", name, err))
+	}
+	size := 0
+	files := make([]*loader.BufferedFile, 0, len(parsed.Raw))
+	for _, f := range parsed.Raw {
+		size += len(f.Data)
+		files = append(files, &loader.BufferedFile{Name: f.Name, Data: f.Data})
+	}
+	if size > maxFolder {
+		return nil, engine.Permanent(fmt.Errorf("chart %s: has %d bytes in %s, and at most %d (%d MiB) are read", name, size, path, maxFolder, maxFolder>>20))
+	}
+	return newChart(files, name)
 }

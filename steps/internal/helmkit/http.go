@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +30,7 @@ func httpClient(caFile engine.File) (*http.Client, error) {
 	t.ResponseHeaderTimeout = 30 * time.Second
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if !caFile.IsZero() {
-		pem, err := os.ReadFile(caFile.Path)
+		pem, err := caFile.Read()
 		if err != nil {
 			return nil, engine.Permanent(fmt.Errorf("caFile %s: %w", caFile, err))
 		}

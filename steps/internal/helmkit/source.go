@@ -113,6 +113,6 @@ func Fetch(ctx context.Context, env *engine.Env, s Source) (*Chart, error) {
 		case fromRepository:
 			return fetchFromRepository(ctx, env, s)
 		}
-		return readPath(env, s)
+		return Local(env, s)
 	})
 }

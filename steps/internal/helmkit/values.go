@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -43,7 +42,7 @@ func ReadValues(files []engine.File, inline map[string]any) (Values, error) {
 }
 
 func readValuesFile(f engine.File) (Values, error) {
-	b, err := os.ReadFile(f.Path)
+	b, err := f.Read()
 	if err != nil {
 		return nil, fmt.Errorf("valuesFiles: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
@@ -62,7 +61,7 @@ func (t TrustInput) Load() (*Trust, error) {
 }
 
 func readTrust(f engine.File) (*Trust, error) {
-	text, err := os.ReadFile(f.Path)
+	text, err := f.Read()
 	if err != nil {
 		return nil, err
 	}

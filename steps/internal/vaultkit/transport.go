@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
@@ -65,7 +64,7 @@ func (s Server) tlsConfig() (*tls.Config, error) {
 	if s.CAFile.IsZero() {
 		return c, nil
 	}
-	pem, err := os.ReadFile(s.CAFile.Path)
+	pem, err := s.CAFile.Read()
 	if err != nil {
 		return nil, engine.Permanent(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"filippo.io/age"
@@ -76,22 +75,16 @@ func openAge(text string, ids []age.Identity) (plain string, ok bool, err error)
 
 // readIdentities reads a file of age identities: what it opens is as safe as it.
 func readIdentities(f engine.File, conceal func(...engine.Secret)) ([]age.Identity, error) {
-	info, err := os.Stat(f.Path)
+	text, err := f.Read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("identity file %s does not exist", f)),
 			"put it there, or leave it out of keys.identities: the custodians can unseal by hand then")
 	}
-	if err != nil {
-		return nil, engine.Permanent(err)
+	if err == nil {
+		err = f.Exposed()
 	}
-	if open := info.Mode().Perm() & 0o077; open != 0 {
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("identity file %s is open to others (mode %04o)", f, info.Mode().Perm())),
-			"chmod 600 "+f.Path+", and consider whom the identity has reached")
-	}
-	text, err := os.ReadFile(f.Path)
 	if err != nil {
-		return nil, engine.Permanent(err)
+		return nil, engine.Permanent(fmt.Errorf("identity file %w", err))
 	}
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "AGE-SECRET-KEY-") {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +28,7 @@ type pgpKey struct {
 // readPGP reads a file with one public key, armored, base64 or binary, and makes
 // sure that it can be encrypted to at the time now.
 func readPGP(f engine.File, now time.Time) (*pgpKey, error) {
-	text, err := os.ReadFile(f.Path)
+	text, err := f.Read()
 	if err != nil {
 		return nil, fmt.Errorf("PGP key %s: %w", f, err)
 	}
