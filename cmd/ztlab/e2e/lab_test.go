@@ -105,9 +105,11 @@ func shared(t *testing.T) *lab {
 	return l
 }
 
-// up starts a lab that is stopped and forgotten when the test ends.
+// up starts a lab that is stopped and forgotten when the test ends. The test goes on
+// beside others that have a lab of their own.
 func up(t *testing.T, args ...string) *lab {
 	t.Helper()
+	t.Parallel()
 	l := &lab{dir: filepath.Join(t.TempDir(), "lab")}
 	t.Cleanup(func() { l.down(t) })
 	l.start(t, args...)

@@ -155,7 +155,8 @@ func TestStateSurvivesDown(t *testing.T) {
 }
 
 func TestTwoLabsSideBySide(t *testing.T) {
-	a, b := shared(t), up(t)
+	b := up(t)
+	a := shared(t)
 	sa, sb := a.status(t), b.status(t)
 	if sa.Address == sb.Address {
 		t.Skipf("both labs have %s: this system has one loopback address", sa.Address)
@@ -259,6 +260,7 @@ func serve(t *testing.T, l *lab, args ...string) (cmd *exec.Cmd, status labstate
 }
 
 func TestServeEndsWithItsParent(t *testing.T) {
+	t.Parallel()
 	l := &lab{dir: filepath.Join(t.TempDir(), "lab")}
 	cmd, status, release := serve(t, l, "--parent-pipe", "--ephemeral")
 	if !status.Ready || status.PID != cmd.Process.Pid {
@@ -281,8 +283,10 @@ func TestServeEndsWithItsParent(t *testing.T) {
 }
 
 func TestServeEndsOnSignals(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
 			l := &lab{dir: filepath.Join(t.TempDir(), "lab")}
 			cmd, _, release := serve(t, l)
 			defer release()
@@ -328,6 +332,7 @@ func TestAuditRecordsWrites(t *testing.T) {
 }
 
 func TestTwoUpsAtOnce(t *testing.T) {
+	t.Parallel()
 	l := &lab{dir: filepath.Join(t.TempDir(), "lab")}
 	t.Cleanup(func() { l.down(t) })
 	results := make(chan error, 2)

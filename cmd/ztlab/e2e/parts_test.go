@@ -73,7 +73,7 @@ func TestNodePortThatIsTakenIsAProblem(t *testing.T) {
 }
 
 func TestControlPlaneComesBack(t *testing.T) {
-	l := shared(t)
+	l := up(t)
 	for _, name := range []string{"etcd", "apiserver", "controller-manager", "scheduler"} {
 		t.Run(name, func(t *testing.T) {
 			full := name
