@@ -33,6 +33,7 @@ var initMoments = []moment{
 // which begins at once, has the keys. Quick: once at each moment. Full:
 // ZTPLAN_KILLS times (default 200).
 func TestCrashInit(t *testing.T) {
+	parallel(t)
 	kills := len(initMoments)
 	if full() {
 		kills = 200

@@ -234,6 +234,7 @@ func (w *world) everyEdit(t *testing.T, m moment, took map[string]time.Duration,
 // through. Quick: at four edits. Full: before, during and after each edit,
 // and at ZTPLAN_KILLS random moments (default 20).
 func TestCrash(t *testing.T) {
+	parallel(t)
 	w := newWorld(t)
 	tb := new(table)
 	tb.add("KILLED", "AT", "WHAT HAPPENED", "s")

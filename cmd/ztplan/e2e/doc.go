@@ -13,6 +13,8 @@
 //     interrupt_test.go).
 //   - No secret is in anything that a run shows or leaves (leaks_test.go).
 //
+// Each test has a lab of its own, and in the quick form tests run beside each other.
+//
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
 // checkout. make test runs a quick form of each; with ZTPLAN_FULL=1, as in make
 // drift, make crash and make faults, the whole tables run and are printed.

@@ -32,6 +32,7 @@ type faulty struct {
 // trouble, converges and then has nothing to do. No secret is in anything that a run
 // shows or leaves, whatever happened to it. Quick: each trouble once.
 func TestFaults(t *testing.T) {
+	parallel(t)
 	w := newWorld(t)
 	w.sub(t, "secrets", w.secretive)
 	f := &faulty{w: w, token: w.generateRoot(0, 1, 2), root: w.read("pki/cert/ca")["certificate"].(string)}

@@ -56,6 +56,7 @@ func interruptions() []interruption {
 // run: the run goes on when they are back, or it fails with the reason and what to
 // do; the next run converges, and nothing is lost or made twice.
 func TestInterruptions(t *testing.T) {
+	parallel(t)
 	w := newWorld(t)
 	// An API server that was killed while it established CRDs takes five minutes to
 	// go on with that.

@@ -109,10 +109,10 @@ func median(list []float64) float64 {
 
 // TestProof is the whole table, `make proof`: 2, 4 and 8 workers, ZTPLAN_PROOFS
 // runs each (default 50).
-// make test runs a short form of it on the lab of TestOneLab.
+// make test runs a short form of it on the lab of TestRotations.
 func TestProof(t *testing.T) {
 	if !full() {
-		t.Skip("make proof runs the whole table; TestOneLab/proofs is its short form")
+		t.Skip("make proof runs the whole table; TestRotations/proofs is its short form")
 	}
 	runs := 50
 	if s := os.Getenv("ZTPLAN_PROOFS"); s != "" {

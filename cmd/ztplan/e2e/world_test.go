@@ -21,6 +21,14 @@ import (
 // full reports whether the whole tables are asked for.
 func full() bool { return os.Getenv("ZTPLAN_FULL") != "" }
 
+// parallel lets a test that has a lab of its own run beside others. The whole tables
+// print times: they run alone.
+func parallel(t *testing.T) {
+	if !full() {
+		t.Parallel()
+	}
+}
+
 // binary returns the path of a shipped binary.
 func binary(t testing.TB, name string) string {
 	t.Helper()
