@@ -127,7 +127,8 @@ func TestDuring(t *testing.T) {
 				w.manager.stuck = true
 				return w.manager
 			},
-			violated: []string{"certificate ingress-apisix/hello-cert is issued anew", "cert-manager is back within 2m"},
+			spec:     func(s *assertrotation.Spec) { s.During.MaxDown = engine.Duration(20 * time.Second) },
+			violated: []string{"certificate ingress-apisix/hello-cert is issued anew", "cert-manager is back within 20s"},
 			broken:   []string{"issued", "restored"},
 		},
 		{

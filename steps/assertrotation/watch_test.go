@@ -41,7 +41,7 @@ func TestBrokenWatch(t *testing.T) {
 					return false, nil, nil
 				})
 				s := w.newSpec()
-				s.Settle = engine.Duration(time.Minute)
+				s.Settle = engine.Duration(20 * time.Second)
 				r, err := w.prove(s, 2*time.Minute)
 				if c.want == "" && (err != nil || r.violated() != nil) {
 					t.Fatalf("error %v, violated %q", err, r.violated())
