@@ -90,6 +90,7 @@ printf 'changed in the lab: %s\n' "${lab[*]:-none}"
 if [[ ${1:-} == --list ]]; then
   exit
 fi
+((${#main[@]} + ${#lab[@]})) || die "nothing else changed: make test"
 
 status=0
 if ((${#lab[@]})); then
@@ -100,7 +101,6 @@ if ((${#importers[@]})); then
   go test -count=1 -short "${importers[@]}" || status=1
 fi
 if ((${#main[@]})); then
-  # A kit's importers may need the lab, too; to ask the tests is to run them.
   if [[ -z ${ZTPLAN_LAB_DIR:-} ]] && grep -rqlE 'labtest|vaulttest|ZTPLAN_LAB_DIR|\[lab\]' --include='*_test.go' "${main[@]}"; then
     [[ -x $bin/ztlab ]] || make --no-print-directory ztlab
     export ZTPLAN_LAB_DIR
