@@ -11,10 +11,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -83,14 +85,36 @@ func TestLookingDoesNotWrite(t *testing.T) {
 	}
 }
 
+// hostile are values for the variables that Vault's own client reads, and for
+// those that it cannot read.
+var hostile = map[string][]string{
+	api.EnvVaultAddress:          {"http://127.0.0.1:1", "::"},
+	api.EnvVaultAgentAddr:        {"http://127.0.0.1:1", "unix:///no/such"},
+	api.EnvVaultToken:            {"hvs.environment", "\x01"},
+	api.EnvVaultNamespace:        {"environment"},
+	api.EnvVaultHeaders:          {`{"X-Custom":"environment"}`, "{"},
+	api.EnvVaultWrapTTL:          {"5m", "x"},
+	api.EnvVaultCACert:           {"/no/such/file"},
+	api.EnvVaultCACertBytes:      {"no certificate"},
+	api.EnvVaultCAPath:           {"/no/such/directory"},
+	api.EnvVaultClientCert:       {"/no/such/file"},
+	api.EnvVaultClientKey:        {"/no/such/file"},
+	api.EnvVaultClientTimeout:    {"0", "1ns", "x"},
+	api.EnvVaultSRVLookup:        {"true", "x"},
+	api.EnvVaultSkipVerify:       {"true", "x"},
+	api.EnvVaultTLSServerName:    {"environment.example.com"},
+	api.EnvVaultMaxRetries:       {"5", "x"},
+	api.EnvRateLimit:             {"0.000001:1", "x"},
+	api.EnvHTTPProxy:             {"http://127.0.0.1:1", "::"},
+	api.EnvVaultProxyAddr:        {"http://127.0.0.1:1", "::"},
+	api.EnvVaultDisableRedirects: {"true", "x"},
+	api.EnvVaultMFA:              {"environment"},
+	"VAULT_CONFIG_PATH":          {"/no/such/file"},
+	"VAULT_ALLOW_PENDING_REMOVAL_DUPLICATE_HCL_ATTRIBUTES": {"true"},
+}
+
 // A plan means the same on every machine.
 func TestEnvironmentIsNotUsed(t *testing.T) {
-	t.Setenv("VAULT_ADDR", "http://127.0.0.1:1")
-	t.Setenv("VAULT_TOKEN", "hvs.environment")
-	t.Setenv("VAULT_NAMESPACE", "environment")
-	t.Setenv("VAULT_HEADERS", `{"X-Custom":"environment"}`)
-	t.Setenv("VAULT_MAX_RETRIES", "5")
-	t.Setenv("VAULT_SKIP_VERIFY", "true")
 	var header http.Header
 	var requests atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,29 +123,56 @@ func TestEnvironmentIsNotUsed(t *testing.T) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}))
 	defer s.Close()
-	_, _ = connect(t, connection(s.URL, "hvs.plan")).Read(t.Context(), "sys/mounts")
-	if got := header.Get("X-Vault-Token"); got != "hvs.plan" {
-		t.Errorf("token is %q", got)
+	for name, values := range hostile {
+		for _, value := range values {
+			t.Run(name+"="+value, func(t *testing.T) {
+				t.Setenv(name, value)
+				before := requests.Load()
+				_, err := connect(t, connection(s.URL, "hvs.plan")).Read(t.Context(), "sys/mounts")
+				if n := requests.Load() - before; n != 1 {
+					t.Fatalf("%d requests, want 1, error %v", n, err)
+				}
+				for key := range header {
+					if !slices.Contains([]string{"Accept-Encoding", "User-Agent", "X-Vault-Request", "X-Vault-Token"}, key) {
+						t.Errorf("header %s: %s", key, header.Get(key))
+					}
+				}
+				if got := header.Get("X-Vault-Token"); got != "hvs.plan" {
+					t.Errorf("token is %q", got)
+				}
+				server, err := vaultkit.ConnectServer(t.Context(), vaulttest.Env(t), connection(s.URL, "").Server)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = server.SealStatus(t.Context())
+				if got := header.Get("X-Vault-Token"); got != "" {
+					t.Errorf("token of a client without one is %q", got)
+				}
+			})
+		}
 	}
-	if got := header.Get("X-Vault-Namespace") + header.Get("X-Custom"); got != "" {
-		t.Errorf("headers from the environment: %q", got)
+}
+
+// What is behind a wrapping token is not absent.
+func TestWrappedAnswer(t *testing.T) {
+	s := answering(t, http.StatusOK, `{"data":null,"wrap_info":{"token":"hvs.w","ttl":300,"creation_path":"sys/mounts"}}`)
+	c := connect(t, connection(s.URL, "t"))
+	ctx := engine.AllowWrites(t.Context())
+	for name, ask := range map[string]func() error{
+		"read":   func() error { _, err := c.Read(ctx, "sys/mounts"); return err },
+		"list":   func() error { _, _, err := c.List(ctx, "pki/issuers"); return err },
+		"write":  func() error { _, err := c.Write(ctx, "pki/root/generate/internal", nil); return err },
+		"patch":  func() error { _, err := c.Patch(ctx, "pki/issuer/x", nil); return err },
+		"delete": func() error { return c.Delete(ctx, "pki/issuer/x") },
+		"status": func() error { _, err := c.SealStatus(ctx); return err },
+		"help":   func() error { return c.Help(ctx, "pki") },
+		"login": func() error {
+			_, err := c.Login(ctx, "kubernetes", "r", engine.NewSecret("x"))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { vaulttest.WantPermanent(t, ask(), "wrapped its answer", "X-Vault-Wrap-TTL") })
 	}
-	if requests.Load() != 1 {
-		t.Errorf("%d requests, want 1: the engine tries again, not the client", requests.Load())
-	}
-	server, err := vaultkit.ConnectServer(t.Context(), vaulttest.Env(t), connection(s.URL, "").Server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = server.SealStatus(t.Context())
-	if got := header.Get("X-Vault-Token"); got != "" {
-		t.Errorf("token of a client without one is %q", got)
-	}
-	t.Run("unreadable", func(t *testing.T) {
-		t.Setenv("VAULT_CACERT", "/no/such/file")
-		_, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), connection(s.URL, "t"))
-		vaulttest.WantPermanent(t, err, "/no/such/file", "unset the VAULT_*")
-	})
 }
 
 func TestNamespace(t *testing.T) {

@@ -75,7 +75,7 @@ func (c Connection) withToken(ctx context.Context, env *engine.Env) (*Client, er
 	if err != nil {
 		return nil, err
 	}
-	client.api.SetToken(c.Token.Reveal())
+	client.token = c.Token
 	return client, nil
 }
 

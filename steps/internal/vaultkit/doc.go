@@ -6,7 +6,13 @@
 // A [Server] is either a Kubernetes Service, reached through the API server
 // without opening a local port, or an address. Nothing is read from VAULT_*
 // environment variables: a plan means the same on every machine, and a token
-// can only come from the plan.
+// can only come from the plan. So the client of Vault's own Go package is not
+// used: making one reads them. A proxy (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) counts
+// for an address, but not on this machine's own loopback, and never for a Service.
+//
+// An answer that leads elsewhere (307 of a standby that cannot reach the active
+// node) is an error: Vault's client would take the token to whatever host and
+// port the answer names.
 //
 // # Who is let in
 //
@@ -49,7 +55,8 @@
 // Vault answers many mistakes with 200 and a warning: a lifetime that it cut, a
 // parameter that it ignored. A warning of a write is an error here unless the
 // caller allows it ([Allow]). Errors say what Vault said, and carry a hint;
-// those that another try cannot cure are permanent.
+// those that another try cannot cure are permanent. An answer behind a wrapping
+// token (wrap_info) is an error, never nothing: nobody here asks for one.
 //
 // # Differences
 //

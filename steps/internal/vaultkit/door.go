@@ -171,7 +171,7 @@ func (d *door) revoke(ctx context.Context, token engine.Secret) error {
 	if err != nil {
 		return err
 	}
-	client.api.SetToken(token.Reveal())
+	client.token = token
 	return client.LogOut(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -24,7 +25,7 @@ type Grant struct {
 // not the business of who logs in.
 func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
 	path := "auth/" + mount + "/login"
-	secret, err := c.api.Logical().WriteWithContext(ctx, path, map[string]any{"role": role, "jwt": jwt.Reveal()})
+	secret, err := c.secret(ctx, query{method: http.MethodPut, path: path, body: map[string]any{"role": role, "jwt": jwt.Reveal()}})
 	if err != nil {
 		return Grant{}, c.explain(ctx, "write", path, err)
 	}
@@ -49,10 +50,7 @@ func (c *Client) Enter(ctx context.Context, mount, role string, jwt engine.Secre
 // matter what its policies are (vault/acl.go): so an answer shows that the token
 // is alive and that something serves the path. It reads nothing.
 func (c *Client) Help(ctx context.Context, path string) error {
-	resp, err := c.api.Logical().ReadRawWithDataWithContext(ctx, path, url.Values{"help": {"1"}})
-	if resp != nil {
-		defer resp.Body.Close()
-	}
+	err := c.send(ctx, query{method: http.MethodGet, path: path, params: url.Values{"help": {"1"}}}, nil)
 	if err == nil {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/ztplan/ztplan/engine"
@@ -19,8 +21,8 @@ const Shamir = "shamir"
 // SealStatus asks for the seal's status. Vault answers it in every state, so an
 // error means that Vault could not be reached.
 func (c *Client) SealStatus(ctx context.Context) (*SealStatus, error) {
-	s, err := c.api.Sys().SealStatusWithContext(ctx)
-	if err != nil {
+	s := new(SealStatus)
+	if err := c.send(ctx, query{method: http.MethodGet, path: "sys/seal-status"}, s); err != nil {
 		return nil, c.explain(ctx, "read", "sys/seal-status", err)
 	}
 	return s, nil
@@ -55,7 +57,8 @@ func (c *Client) Init(ctx context.Context, sealType string, order InitOrder) (*I
 			RecoveryPGPKeys: order.PGPKeys, RootTokenPGPKey: order.RootTokenPGPKey,
 		}
 	}
-	answer, err := c.api.Sys().InitWithContext(ctx, req)
+	answer := new(InitAnswer)
+	err := c.send(ctx, query{method: http.MethodPut, path: "sys/init", body: req}, answer)
 	if err == nil {
 		return answer, nil
 	}
@@ -71,8 +74,9 @@ var ErrAnswerLost = errors.New("vault initialised itself, but its answer with th
 
 // Unseal submits one key share, hexadecimal or base64.
 func (c *Client) Unseal(ctx context.Context, share engine.Secret) (*SealStatus, error) {
-	s, err := c.api.Sys().UnsealWithContext(ctx, share.Reveal())
-	if err != nil {
+	s := new(SealStatus)
+	q := query{method: http.MethodPut, path: "sys/unseal", body: map[string]string{"key": share.Reveal()}}
+	if err := c.send(ctx, q, s); err != nil {
 		return nil, c.explain(ctx, "write", "sys/unseal", err)
 	}
 	return s, nil
@@ -81,8 +85,13 @@ func (c *Client) Unseal(ctx context.Context, share engine.Secret) (*SealStatus, 
 // Serving reports whether requests are answered: the server is active, or it is
 // a standby of a cluster that has an active one. why says what is missing.
 func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
-	h, err := c.api.Sys().HealthWithContext(ctx)
-	if err != nil {
+	// Without these, the answers for these states would be errors.
+	states := url.Values{}
+	for _, state := range []string{"uninitcode", "sealedcode", "standbycode", "drsecondarycode", "performancestandbycode", "removedcode", "haunhealthycode"} {
+		states.Set(state, "299")
+	}
+	var h api.HealthResponse
+	if err := c.send(ctx, query{method: http.MethodGet, path: "sys/health", params: states}, &h); err != nil {
 		return false, "", c.explain(ctx, "read", "sys/health", err)
 	}
 	switch {
@@ -93,8 +102,8 @@ func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
 	case !h.Standby:
 		return true, "", nil
 	}
-	leader, err := c.api.Sys().LeaderWithContext(ctx)
-	if err != nil {
+	var leader api.LeaderResponse
+	if err := c.send(ctx, query{method: http.MethodGet, path: "sys/leader"}, &leader); err != nil {
 		return false, "", c.explain(ctx, "read", "sys/leader", err)
 	}
 	if leader.HAEnabled && leader.LeaderAddress == "" {
