@@ -43,14 +43,15 @@ func httpClient(caFile engine.File) (*http.Client, error) {
 		}
 		t.TLSClientConfig.RootCAs = pool
 	}
-	return &http.Client{Transport: t}, nil
+	return &http.Client{Transport: t, CheckRedirect: redirect}, nil
 }
 
 // A fetcher gets files from one repository.
 type fetcher struct {
 	client *http.Client
-	// base is the address whose host gets the credentials; the password goes
-	// nowhere else, neither to a mirror nor to where a chart's URL points.
+	// base is the address whose scheme, host and port get the credentials; the
+	// password goes nowhere else, neither to a mirror nor to where a chart's URL
+	// or a redirect points.
 	base     *url.URL
 	username string
 	password engine.Secret
@@ -83,7 +84,7 @@ func (f *fetcher) get(ctx context.Context, address, etag, modified string, limit
 	if modified != "" {
 		req.Header.Set("If-Modified-Since", modified)
 	}
-	if f.username != "" && u.Scheme == f.base.Scheme && u.Host == f.base.Host {
+	if f.username != "" && sameOrigin(u, f.base) {
 		req.SetBasicAuth(f.username, f.password.Reveal())
 	}
 	resp, err := f.client.Do(req)
@@ -125,6 +126,8 @@ func unreachable(ctx context.Context, u *url.URL, err error) error {
 		rec  tls.RecordHeaderError
 	)
 	switch {
+	case errors.Is(err, engine.ErrPermanent):
+		return err
 	case errors.As(err, &cert):
 		return engine.WithHint(engine.Permanent(err), "the server's certificate is not trusted: name its CA in caFile")
 	case errors.As(err, &rec):

@@ -69,14 +69,20 @@ func openRegistry(client *http.Client, s Source, named, address string) (*remote
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("chart %s: %w", address, err)),
 			"write oci://HOST/PATH/CHART without a tag; the version says which tag")
 	}
-	ac := &auth.Client{Client: client, Cache: auth.NewCache(), Header: http.Header{"User-Agent": {"ztplan"}}}
+	// As container engines do: a registry on this machine may speak plain HTTP.
+	repo.PlainHTTP = isLoopback(repo.Reference.Registry)
+	at := &url.URL{Scheme: "https", Host: repo.Reference.Host()}
+	if repo.PlainHTTP {
+		at.Scheme = "http"
+	}
+	guarded := *client
+	guarded.Transport = tokenGuard{registry: at, next: client.Transport}
+	ac := &auth.Client{Client: &guarded, Cache: auth.NewCache(), Header: http.Header{"User-Agent": {"ztplan"}}}
 	if s.Username != "" {
 		host, _, _ := strings.Cut(strings.TrimPrefix(named, "oci://"), "/")
 		ac.Credential = auth.StaticCredential(host, auth.Credential{Username: s.Username, Password: s.Password.Reveal()})
 	}
 	repo.Client = ac
-	// As container engines do: a registry on this machine may speak plain HTTP.
-	repo.PlainHTTP = isLoopback(repo.Reference.Registry)
 	return repo, nil
 }
 
