@@ -31,7 +31,7 @@ const contactTimeout = 15 * time.Second
 //
 // The first caller contacts the API server. What keeps that from working
 // carries a hint, and is permanent unless it may pass by itself: no kubeconfig,
-// a context that it does not have, credentials that are refused, nothing that
+// one that does not verify the server, a context that it does not have, credentials that are refused, nothing that
 // listens, no answer in time. A busy server (429, 5xx) and a connection that
 // broke may pass: the next caller tries again.
 func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
@@ -127,7 +127,8 @@ func (c *Cluster) contact(ctx context.Context) error {
 
 // load reads the kubeconfig in kubectl's order: the file that is named, then
 // KUBECONFIG, then ~/.kube/config, then the ServiceAccount of the pod that
-// ztplan runs in. It returns the client's configuration and a name for it.
+// ztplan runs in. It returns the client's configuration and a name for it. A
+// configuration that does not verify the server is an error.
 func load(cl engine.Cluster) (*rest.Config, string, error) {
 	from := ""
 	if cl.Position != "" {
@@ -167,6 +168,9 @@ func load(cl engine.Cluster) (*rest.Config, string, error) {
 	if err != nil {
 		return nil, "", engine.WithHint(fmt.Errorf("kubeconfig %s%s: %w", name, from, err),
 			"check the file with kubectl config view")
+	}
+	if err := verified(config); err != nil {
+		return nil, "", fmt.Errorf("kubeconfig %s%s: %w", name, from, err)
 	}
 	return config, name, nil
 }
