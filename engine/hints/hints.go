@@ -23,6 +23,15 @@ func For(message string) string {
 	return ""
 }
 
+// Or is For, and general for a message that is not known. A general hint, such as
+// "raise the timeout", is attached by it, so that it never hides one of the table.
+func Or(message, general string) string {
+	if hint := For(message); hint != "" {
+		return hint
+	}
+	return general
+}
+
 // A hint belongs to every message that contains all parts of one of its
 // patterns, in any order and in any case.
 type hint struct {

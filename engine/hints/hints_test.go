@@ -41,6 +41,8 @@ func TestFor(t *testing.T) {
 		{`Secret "hello-tls" not found`, "not been issued"},
 		{"no GatewayProxy configs provided", "createDefault"},
 		{"failed to check token", "admin key"},
+		{`SyncFailed: ServerAddr: http://apisix-admin:9180, Err: HTTP 500: {"message":"AxiosError: Request failed with status code 401"}`, "admin key"},
+		{`admission webhook "validate.x.io" denied the request: panic: runtime error: index out of range [recovered]`, "defect of the webhook"},
 		{`failed to find any SSL certificate by SNI: hello.example.local`, "ApisixTls"},
 		{"remote error: tls: internal error", "ApisixTls"},
 		{"remote error: tls: unrecognized name", "ApisixTls"},

@@ -47,6 +47,13 @@ func table() []hint {
 			threads: []string{"cert-manager/cert-manager#6201", "cert-manager/cert-manager#6378"},
 		},
 
+		// Admission webhooks of anything else.
+		{
+			patterns: [][]string{{"admission webhook", "denied the request: panic"}},
+			text: "the admission webhook named here crashed over this object: that is a defect of the webhook, not of the API server; " +
+				"read the log of its pod, which the webhook configuration's service leads to, and upgrade or restart it",
+		},
+
 		// Vault: the Kubernetes login.
 		{
 			patterns: [][]string{{"invalid audience (aud) claim"}},
@@ -151,7 +158,7 @@ func table() []hint {
 			threads:  []string{"apache/apisix-ingress-controller#2591", "apache/apisix-ingress-controller#2504", "apache/apisix-helm-chart#892"},
 		},
 		{
-			patterns: [][]string{{"failed to check token"}, {"/apisix/admin", "401"}},
+			patterns: [][]string{{"failed to check token"}, {"/apisix/admin", "401"}, {"AxiosError", "status code 401"}},
 			text:     "the ingress controller's admin key differs from the gateway's: gatewayProxy's adminKey must equal apisix.admin.credentials.admin",
 			threads:  []string{"apache/apisix-helm-chart#598"},
 		},

@@ -480,6 +480,59 @@ func sorted(s []string) map[string]int {
 	return m
 }
 
+// The table of known messages is asked before a general hint is given.
+func TestTimeoutDoesNotHideTheTable(t *testing.T) {
+	const failed = `HTTP 500: {"message":"AxiosError: Request failed with status code 401"}`
+	for name, inspect := range map[string]func(context.Context, *engine.Env) (facts, []engine.Edit, error){
+		"an error": func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, nil, errors.New(failed)
+		},
+		"a wait": func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, []engine.Edit{{Path: "ApisixTls/default/web", Have: "SyncFailed: " + failed}}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var hint string
+				n := node("a", nil, inspect)
+				n.Policy.Timeout = time.Minute
+				_, _ = run.Run(t.Context(), []run.Node{n}, run.Options{Sink: func(ev engine.Event) {
+					if ev.Action == engine.ActionFail {
+						hint = ev.Hint
+					}
+				}})
+				if !strings.Contains(hint, "admin key") {
+					t.Errorf("hint is %q", hint)
+				}
+			})
+		})
+	}
+}
+
+// A look that fails in the same way again and again is not silent.
+func TestRetriesAreShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var shown []time.Duration
+		began := time.Now()
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, nil, errors.New(`admission webhook "x" denied the request: panic: nil map`)
+		})
+		n.Policy.Timeout = time.Minute
+		_, _ = run.Run(t.Context(), []run.Node{n}, run.Options{Sink: func(ev engine.Event) {
+			if ev.Action != engine.ActionRetry {
+				return
+			}
+			shown = append(shown, time.Since(began))
+			if !strings.Contains(ev.Hint, "defect of the webhook") {
+				t.Errorf("hint is %q", ev.Hint)
+			}
+		}})
+		if len(shown) != 4 {
+			t.Errorf("shown after %v, want about every 15 s of a minute", shown)
+		}
+	})
+}
+
 // A proof that is cut off by its timeout says why the attempts before failed,
 // not that it was cut off.
 func TestProofKeepsTheReason(t *testing.T) {

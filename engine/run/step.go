@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/hints"
 )
 
 // stepRun is one step while it runs, in a goroutine of its own.
@@ -129,13 +130,9 @@ func (s *stepRun) stopped(ctx context.Context, last error, waitingFor string) ou
 	after := engine.Duration(s.node.Policy.Timeout)
 	switch {
 	case last != nil && waitingFor == "":
-		err := fmt.Errorf("not done after %s: %w", after, last)
-		if engine.HintOf(err) == "" {
-			err = engine.WithHint(err, "raise the step's timeout if the cause goes away by itself")
-		}
-		return s.failed("", err)
+		return s.failed("", hinted(fmt.Errorf("not done after %s: %w", after, last), "raise the step's timeout if the cause goes away by itself"))
 	case waitingFor != "":
-		return s.failed("", engine.WithHint(fmt.Errorf("not done after %s: still waiting for %s", after, waitingFor),
+		return s.failed("", hinted(fmt.Errorf("not done after %s: still waiting for %s", after, waitingFor),
 			"look at the objects named here; raise the step's timeout if they only need longer"))
 	}
 	return s.failed("", fmt.Errorf("not done after %s", after))
@@ -174,8 +171,9 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	policy := s.node.Policy
 	writes, looks := s.pauses(), lookPauses()
 	rounds := 0
-	var last error   // of this round
-	var reason error // the newest that says more than that the time is over, since a round went well
+	var last error        // of this round
+	var retried time.Time // when the last retry of a look was shown
+	var reason error      // the newest that says more than that the time is over, since a round went well
 	said := func(err error) {
 		if reason == nil || !isContext(err) {
 			reason = err
@@ -194,8 +192,9 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			if errors.Is(err, engine.ErrPermanent) {
 				return s.failed("", err)
 			}
-			if last == nil || last.Error() != err.Error() {
+			if last == nil || last.Error() != err.Error() || time.Since(retried) >= repeat {
 				s.retry(err)
+				retried = time.Now()
 			}
 			last = err
 			if !looks.pause(ctx) {
@@ -226,7 +225,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 				if last != nil {
 					return s.failed(stuck, last)
 				}
-				return s.failed(stuck, engine.WithHint(fmt.Errorf("still differs after %d attempts", rounds),
+				return s.failed(stuck, hinted(fmt.Errorf("still differs after %d attempts", rounds),
 					"something changes it back, or the server stores it differently: compare what differs above"))
 			}
 			s.retries++
@@ -257,7 +256,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 					return s.stopped(ctx, reason, "")
 				}
 				last = err
-				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: engine.HintOf(err)})
+				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: hintOf(err, "")})
 				break
 			}
 		}
@@ -405,10 +404,24 @@ func (s *stepRun) announce(e engine.Edit) {
 	s.emit(ev)
 }
 
+// repeat is how often a look that keeps failing in the same way is shown.
+const repeat = 15 * time.Second
+
 func (s *stepRun) retry(err error) {
 	s.retries++
-	s.emit(engine.Event{Action: engine.ActionRetry, Error: err.Error(), Hint: engine.HintOf(err)})
+	s.emit(engine.Event{Action: engine.ActionRetry, Error: err.Error(), Hint: hintOf(err, "")})
 }
+
+// hintOf returns the hint of err; without one, that of the table of known
+// messages; without that, the general one.
+func hintOf(err error, general string) string {
+	if hint := engine.HintOf(err); hint != "" {
+		return hint
+	}
+	return hints.Or(err.Error(), general)
+}
+
+func hinted(err error, general string) error { return engine.WithHint(err, hintOf(err, general)) }
 
 // wait says what the step waits for, each time that changes.
 func (s *stepRun) wait(edits []engine.Edit) {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/hints"
 )
 
 // Classify marks err as permanent if another try cannot cure it, and attaches
@@ -33,7 +34,7 @@ func Classify(err error) error {
 		return err
 	}
 	st := status.Status()
-	if hint := hintFor(err, st.Message); hint != "" && engine.HintOf(err) == "" {
+	if hint := hints.Or(st.Message, hintFor(err, st.Message)); hint != "" && engine.HintOf(err) == "" {
 		err = engine.WithHint(err, hint)
 	}
 	if permanentCode(int(st.Code)) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/hints"
 )
 
 // Errors that callers may ask for with errors.Is.
@@ -75,7 +76,7 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 	case re.StatusCode == http.StatusForbidden && hint == "":
 		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
 	case hint == "" && busyHint(re.StatusCode) != "":
-		return withHint(e, busyHint(re.StatusCode))
+		return engine.WithHint(e, hints.Or(e.Error(), busyHint(re.StatusCode)))
 	case re.StatusCode == http.StatusPreconditionFailed, re.StatusCode == http.StatusTooManyRequests, re.StatusCode >= 500:
 		return withHint(e, hint)
 	}
@@ -164,9 +165,9 @@ func oneLine(messages []string) []string {
 	return out
 }
 
-// hints are what to do about words in an answer; the first match counts. The
+// answerHints are what to do about words in an answer; the first match counts. The
 // threads behind them are in the documentation of the kinds.
-var hints = []struct{ match, hint string }{
+var answerHints = []struct{ match, hint string }{
 	{"no handler for route", "nothing is mounted there: check the mount's name, and that the step that mounts it comes first"},
 	{"invalid token", "the token is wrong, expired or revoked, or that of another Vault: check connections.vault.token, and that this is the right cluster"},
 	{"longer than permitted maxTTL", "raise maxLeaseTTL of the mount, or shorten the ttl"},
@@ -180,7 +181,7 @@ var hints = []struct{ match, hint string }{
 }
 
 func hintFor(text string) string {
-	for _, h := range hints {
+	for _, h := range answerHints {
 		if strings.Contains(text, h.match) {
 			return h.hint
 		}
