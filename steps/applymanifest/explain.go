@@ -31,6 +31,11 @@ func (r *run) explain(o *object, err error) error {
 	wrap := func(text string) error {
 		return fmt.Errorf("%s (%s): %w", name, o.where(fieldsIn(err)), rephrased{text, err})
 	}
+	if status != nil {
+		if problems := kubekit.TypedProblems(status.Message); len(problems) > 0 {
+			return o.mistyped(name, problems)
+		}
+	}
 	switch {
 	case status == nil:
 		return wrap(err.Error())
@@ -48,6 +53,24 @@ func (r *run) explain(o *object, err error) error {
 			"the field cannot be changed: delete the object (kubectl delete), or put the old value back"))
 	}
 	return kubekit.Classify(wrap(plainMessage(status)))
+}
+
+// mistyped returns what does not fit the schema of the kind, each at its place in
+// the manifest.
+func (o *object) mistyped(name string, problems []kubekit.FieldProblem) error {
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		hint := "correct the manifest: kubectl explain " + strings.ToLower(o.gvk().Kind) + " --recursive lists all fields with their types"
+		text := p.Field + ": " + p.Message
+		switch {
+		case p.Unknown:
+			text = "unknown field " + p.Field
+		case p.Near != "":
+			hint = "write " + p.Near + ", in quotes"
+		}
+		errs[i] = engine.WithHint(fmt.Errorf("%s (%s): %s", name, o.where([]string{p.Field}), text), hint)
+	}
+	return engine.InPlan(errors.Join(errs...))
 }
 
 // rephrased is an error with a better text.
@@ -176,6 +199,5 @@ func (o *object) where(fields []string) source {
 	if len(fields) == 0 || o.node == nil {
 		return o.source
 	}
-	path := strings.FieldsFunc(fields[0], func(c rune) bool { return c == '.' || c == '[' || c == ']' })
-	return o.source.at(key(o.node, path))
+	return o.source.at(key(o.node, fieldPath(fields[0])))
 }

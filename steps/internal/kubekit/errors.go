@@ -16,8 +16,9 @@ import (
 
 // Classify marks err as permanent if another try cannot cure it, and attaches
 // a hint where one is known. Answers of the API server from 400 to 499 are
-// permanent except 408 (timeout), 409 (conflict), 410 (expired) and 429 (busy);
-// everything else is worth another try. nil stays nil, and an error that is
+// permanent except 408 (timeout), 409 (conflict), 410 (expired) and 429 (busy),
+// and so is a 500 that says that the object does not fit its kind; everything
+// else is worth another try. nil stays nil, and an error that is
 // permanent or has a hint keeps them.
 //
 // A 404 is permanent too: a step that looks for an object asks
@@ -34,13 +35,23 @@ func Classify(err error) error {
 		return err
 	}
 	st := status.Status()
-	if hint := hints.Or(st.Message, hintFor(err, st.Message)); hint != "" && engine.HintOf(err) == "" {
-		err = engine.WithHint(err, hint)
+	if mistyped(int(st.Code), st.Message) {
+		return hintedOnce(engine.Permanent(err), hints.Or(st.Message, "correct the object: the API server cannot read it as its kind, and will not another time"))
+	}
+	if hint := hints.Or(st.Message, hintFor(err, st.Message)); hint != "" {
+		err = hintedOnce(err, hint)
 	}
 	if permanentCode(int(st.Code)) {
 		err = engine.Permanent(err)
 	}
 	return err
+}
+
+func hintedOnce(err error, hint string) error {
+	if engine.HintOf(err) != "" {
+		return err
+	}
+	return engine.WithHint(err, hint)
 }
 
 func permanentCode(code int) bool {
