@@ -272,10 +272,13 @@ func (c *Cluster) Judge(ctx context.Context, obj *unstructured.Unstructured) (St
 	if needsPods {
 		judged := Current(obj, owned(list.Items, obj)...)
 		st.Done, st.Failed, st.Message = judged.Done, judged.Failed, judged.Message
+		if !st.Done {
+			st.Message += c.lastWords(ctx, list.Items)
+		}
 		return st, nil
 	}
 	if why := whyNotReady(list.Items); why != "" {
-		st.Message += "; " + why
+		st.Message += "; " + why + c.lastWords(ctx, list.Items)
 	}
 	return st, nil
 }

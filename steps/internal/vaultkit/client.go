@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // A Client makes requests to one Vault server.
@@ -22,6 +23,10 @@ type Client struct {
 	token     engine.Secret
 	where     string
 	login     *Login // what its requests are authenticated by, nil for a token
+
+	// trouble says what keeps the pods behind a Service from answering, "" if
+	// nothing is known.
+	trouble func(context.Context) string
 }
 
 // ConnectServer returns a client without a token, for what Vault answers to
@@ -31,7 +36,22 @@ func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("vault (%s): %w", s.where(), err)
 	}
-	return s.client(guard{w})
+	c, err := s.client(guard{w})
+	if err == nil {
+		c.trouble = s.trouble(env)
+	}
+	return c, err
+}
+
+// trouble asks the cluster that the run is connected to.
+func (s Server) trouble(env *engine.Env) func(context.Context) string {
+	return func(ctx context.Context) string {
+		cluster, ok := kubekit.Connected(env)
+		if s.Address != "" || !ok {
+			return ""
+		}
+		return cluster.Trouble(ctx, s.Service.Namespace, s.Service.Name)
+	}
 }
 
 func (s Server) client(transport http.RoundTripper) (*Client, error) {

@@ -55,7 +55,7 @@ func (d *door) visitor(env *engine.Env) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client.login = d.login
+	client.login, client.trouble = d.login, d.server.trouble(env)
 	return client, nil
 }
 

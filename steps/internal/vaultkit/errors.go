@@ -58,7 +58,7 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 	}
 	var re *api.ResponseError
 	if !errors.As(err, &re) {
-		return c.explainNetwork(verb, path, err)
+		return c.explainNetwork(ctx, verb, path, err)
 	}
 	e := &Error{Verb: verb, Path: path, Status: re.StatusCode, Messages: oneLine(re.Errors)}
 	if re.StatusCode == http.StatusServiceUnavailable && e.Contains("Vault is sealed") {
@@ -105,7 +105,7 @@ func (c *Client) explainSealed(ctx context.Context, e *Error) error {
 		"Vault seals itself whenever its pod restarts: let this step come after a vaultUnseal step, or run the plan again to unseal it")
 }
 
-func (c *Client) explainNetwork(verb, path string, err error) error {
+func (c *Client) explainNetwork(ctx context.Context, verb, path string, err error) error {
 	wrapped := fmt.Errorf("%s %s at %s: %w", verb, path, c.where, unwrapURL(err))
 	if engine.HintOf(err) != "" || errors.Is(err, engine.ErrPermanent) {
 		return wrapped
@@ -127,6 +127,12 @@ func (c *Client) explainNetwork(verb, path string, err error) error {
 		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks plain HTTP here: use http:// in vault.address, or leave vault.service.tls off")
 	case strings.Contains(err.Error(), "HTTP request to an HTTPS server"):
 		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks TLS here: use https:// in vault.address, or set vault.service.tls")
+	}
+	if c.trouble != nil {
+		if why := c.trouble(ctx); why != "" {
+			return engine.WithHint(fmt.Errorf("%w: %s", wrapped, why),
+				"mend what the container says; kubectl logs --previous shows more of it, kubectl describe what the pod waits for")
+		}
 	}
 	return engine.WithHint(wrapped, "is Vault's pod running? kubectl get pods -A -l app.kubernetes.io/name=vault; kubectl describe shows why not")
 }

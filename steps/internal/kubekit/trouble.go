@@ -1,0 +1,94 @@
+package kubekit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// troubleTime bounds the question why a pod does not answer: the answer only
+// makes an error better.
+const troubleTime = 5 * time.Second
+
+// Trouble says what keeps a pod behind a Service from answering, with the last
+// line that a container wrote before it ended: "pod vault-0 waits: container
+// vault is in CrashLoopBackOff: …; its last line: …". It is "" if every pod is
+// well, or nothing can be found out. An error of the caller needs no second one.
+func (c *Cluster) Trouble(ctx context.Context, namespace, service string) string {
+	ctx, cancel := context.WithTimeout(ctx, troubleTime)
+	defer cancel()
+	svc, err := c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
+	if err != nil || len(svc.Spec.Selector) == 0 {
+		return ""
+	}
+	pods, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String(),
+	})
+	if err != nil {
+		return ""
+	}
+	for _, p := range pods.Items {
+		runs, why := podRuns(&p)
+		fallen := ended(&p)
+		switch {
+		case runs && fallen != nil && !podReady(&p):
+			why = fmt.Sprintf("runs again: container %s has ended %d times", fallen.Name, fallen.RestartCount)
+		case runs:
+			continue
+		}
+		return "pod " + p.Name + " " + oneLine(why) + c.lastLine(ctx, &p)
+	}
+	return ""
+}
+
+// ended returns a container of the pod that has ended and was or will be started
+// again, nil if there is none.
+func ended(p *corev1.Pod) *corev1.ContainerStatus {
+	all := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
+	for i, cs := range all {
+		if last := cs.LastTerminationState.Terminated; last != nil && last.ExitCode != 0 {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// lastLine returns what the pod's ended container wrote last, ready to be
+// appended to a message, or "".
+func (c *Cluster) lastLine(ctx context.Context, p *corev1.Pod) string {
+	fallen := ended(p)
+	if fallen == nil {
+		return ""
+	}
+	lines, limit := int64(1), int64(1<<10)
+	r, err := c.client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
+		Container: fallen.Name, Previous: true, TailLines: &lines, LimitBytes: &limit,
+	}).Stream(ctx)
+	if err != nil {
+		return ""
+	}
+	defer r.Close()
+	b, _ := io.ReadAll(io.LimitReader(r, limit))
+	text := oneLine(string(b))
+	if strings.TrimSpace(text) == "" {
+		return ""
+	}
+	return "; its last line: " + text
+}
+
+// lastWords is lastLine of the first pod that is not ready and whose container
+// ended.
+func (c *Cluster) lastWords(ctx context.Context, pods []corev1.Pod) string {
+	for _, p := range pods {
+		if !podReady(&p) && ended(&p) != nil {
+			return c.lastLine(ctx, &p)
+		}
+	}
+	return ""
+}
