@@ -11,10 +11,7 @@ import (
 func key(n *yaml.Node, path []string) *yaml.Node {
 	at := n
 	for _, step := range path {
-		for n != nil && n.Kind == yaml.AliasNode {
-			n = n.Alias
-		}
-		if n == nil {
+		if n = resolved(n); n == nil {
 			return at
 		}
 		next := (*yaml.Node)(nil)
