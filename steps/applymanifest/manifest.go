@@ -17,6 +17,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // A manifest is one object as it is written, without what only servers write.
@@ -164,18 +165,37 @@ func (r *reader) value(src source, n *yaml.Node, v any) {
 		r.bad(src, "%v", err)
 		return
 	}
-	if items, ok := content["items"].([]any); ok && content["apiVersion"] == "v1" && content["kind"] == "List" {
-		nodes := child(n, "items")
-		for i, item := range items {
-			var in *yaml.Node
-			if nodes != nil && i < len(nodes.Content) {
-				in = nodes.Content[i]
-			}
-			r.value(src.at(in), in, item)
+	if kind, _ := content["kind"].(string); strings.HasSuffix(kind, "List") {
+		if items, ok := kubekit.ListItems(content); ok {
+			r.items(src, n, items)
+			return
 		}
-		return
 	}
 	r.object(src, n, content)
+}
+
+// items takes the items of a list. What the list says of itself does not count.
+func (r *reader) items(src source, n *yaml.Node, items []any) {
+	nodes := child(n, "items")
+	for i, item := range items {
+		at := src
+		var in *yaml.Node
+		switch {
+		case n == nil:
+			at.field += fmt.Sprintf(".items[%d]", i)
+		case i < len(nodes.Content):
+			in = resolved(nodes.Content[i])
+		}
+		r.value(at.at(in), in, item)
+	}
+}
+
+// resolved returns the node that an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	for n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
 }
 
 func (r *reader) object(src source, n *yaml.Node, content map[string]any) {
@@ -208,7 +228,9 @@ func (r *reader) object(src source, n *yaml.Node, content map[string]any) {
 		return
 	}
 	strip(content)
+	kubekit.DropNulls(content)
 	encode(content)
+	dropEmptyData(content)
 	r.found = append(r.found, manifest{obj: &unstructured.Unstructured{Object: content}, source: src, node: n})
 }
 
@@ -264,6 +286,19 @@ func encode(content map[string]any) {
 	delete(content, "stringData")
 }
 
+// dropEmptyData removes the empty data of a ConfigMap or Secret. The API server
+// does not keep it, and takes it for a change of one that is immutable.
+func dropEmptyData(content map[string]any) {
+	if content["apiVersion"] != "v1" || content["kind"] != "ConfigMap" && content["kind"] != "Secret" {
+		return
+	}
+	for _, field := range []string{"data", "binaryData"} {
+		if m, ok := content[field].(map[string]any); ok && len(m) == 0 {
+			delete(content, field)
+		}
+	}
+}
+
 // duplicates reports objects that are written twice: the later one would win.
 func (r *reader) duplicates() {
 	type key struct {
@@ -289,7 +324,7 @@ func child(n *yaml.Node, path ...string) *yaml.Node {
 		if n != nil && n.Kind == yaml.MappingNode {
 			for i := 0; i+1 < len(n.Content); i += 2 {
 				if n.Content[i].Value == key {
-					next = n.Content[i+1]
+					next = resolved(n.Content[i+1])
 				}
 			}
 		}

@@ -151,7 +151,7 @@ func (got traffic) report(t *testing.T, name string, o *outcome) {
 
 // TestOneLab takes one lab through its life. Looking at it, empty, half-built,
 // finished and drifted, asks for nothing that could change anything, and a
-// second run neither; then its root token is gone, it drifts, and its place is taken
+// second run neither; then its root token is gone, it drifts, Vault is upgraded, and its place is taken
 // by another cluster. What proves rotations is TestRotations, on a lab of its own.
 func TestOneLab(t *testing.T) {
 	parallel(t)
@@ -213,6 +213,7 @@ func TestOneLab(t *testing.T) {
 		w.giveBack(w.generateRoot(0, 2, 4))
 		w.drift(t)
 	})
+	w.sub(t, "upgrade", w.upgrade)
 	w.sub(t, "another-cluster", w.anotherCluster)
 }
 
