@@ -2,13 +2,12 @@ package lint
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 
 	"golang.org/x/mod/semver"
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/steps/applymanifest"
 	"github.com/ztplan/ztplan/steps/helminstall"
@@ -88,9 +87,9 @@ func chartOf(s *plan.Step, spec *helminstall.Spec) chart {
 	}
 	for _, file := range spec.ValuesFiles {
 		if b, err := file.Read(); err == nil {
-			var v map[string]any
-			if yaml.Unmarshal(b, &v) == nil {
-				merge(c.values, v)
+			v, _ := kubeyaml.Unmarshal(b)
+			if m, ok := v.(map[string]any); ok {
+				merge(c.values, m)
 			}
 		}
 	}
@@ -132,10 +131,11 @@ func objectsOf(s *plan.Step, spec *applymanifest.Spec) []object {
 			continue
 		}
 		for d := yaml.NewDecoder(bytes.NewReader(b)); ; {
-			var v any
-			if err := d.Decode(&v); errors.Is(err, io.EOF) || err != nil {
-				break
+			var doc yaml.Node
+			if err := d.Decode(&doc); err != nil {
+				break // the end, or a problem of the plan
 			}
+			v, _ := kubeyaml.Decode(&doc)
 			add(fmt.Sprintf("files[%d]", i), v)
 		}
 	}
