@@ -21,11 +21,12 @@ engine/hints
 engine/evidence          engine
 engine/journal           engine
 engine/diff              engine github.com/google/go-cmp
-engine/plan              engine engine/dag gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
+engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
+engine/plan              engine engine/dag engine/kubeyaml gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
 engine/run               engine engine/dag engine/hints github.com/hashicorp/go-multierror
 engine/enginetest        engine github.com/google/go-cmp
-steps/internal/...       engine engine/hints engine/evidence engine/enginetest steps/internal/... !steps !engine/run !engine/plan
-steps/...                engine engine/hints engine/diff engine/evidence steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
+steps/internal/...       engine engine/hints engine/evidence engine/enginetest engine/kubeyaml steps/internal/... !steps !engine/run !engine/plan
+steps/...                engine engine/hints engine/diff engine/evidence engine/kubeyaml steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
 steps                    engine steps/...
 schemas
 schemas/gen              engine schemas steps
@@ -39,7 +40,7 @@ cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy
-cmd/ztplan/lint          engine engine/plan steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
+cmd/ztplan/lint          engine engine/plan engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2
 `
 

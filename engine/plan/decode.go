@@ -3,14 +3,13 @@ package plan
 import (
 	"encoding"
 	"fmt"
-	"math"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
 // A decoder fills a spec from YAML. The same code runs while a plan is read,
@@ -117,8 +116,11 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	t := v.Type()
 	switch t {
 	case secretType:
-		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" && d.via == "" {
+		if n.Kind != yaml.ScalarNode || !isText(n) && d.via == "" {
 			return d.mismatch(n, t)
+		}
+		if out := d.ambiguous(n, true); out != set {
+			return out
 		}
 		if d.keep != nil {
 			d.keep(n.Value)
@@ -126,14 +128,14 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		v.Set(reflect.ValueOf(engine.NewSecret(n.Value)))
 		return set
 	case fileType:
-		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+		if n.Kind != yaml.ScalarNode || !isText(n) {
 			return d.mismatch(n, t)
 		}
 		v.Set(reflect.ValueOf(d.p.file(n.Value)))
 		return set
 	}
 	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
-		if n.Kind != yaml.ScalarNode || !textTag(n.Tag) {
+		if n.Kind != yaml.ScalarNode || !isText(n) {
 			return d.mismatch(n, t)
 		}
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
@@ -170,9 +172,12 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	return d.scalar(n, v)
 }
 
-// textTag reports whether a scalar of this tag is text: a date looks like
-// something else to YAML only.
-func textTag(tag string) bool { return tag == "!!str" || tag == "!!timestamp" }
+// isText reports whether a scalar may stand where text is wanted. A word such as
+// no or y is text there, as it is written: only data that Kubernetes, Helm and
+// Vault type themselves reads it as false or true.
+func isText(n *yaml.Node) bool {
+	return n.Tag == "!!str" || n.Tag == "!!bool" && n.Style == 0 && !strings.EqualFold(n.Value, "true") && !strings.EqualFold(n.Value, "false")
+}
 
 func (d *decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	t := v.Type()
@@ -182,42 +187,50 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	switch {
 	case t.Kind() == reflect.String:
 		// A variable's number has no quotes to put it in.
-		if !textTag(n.Tag) && d.via == "" {
+		if !isText(n) && d.via == "" {
 			return d.mismatch(n, t)
+		}
+		if out := d.ambiguous(n, false); out != set {
+			return out
 		}
 		v.SetString(n.Value)
 	case t.Kind() == reflect.Bool:
 		if n.Tag != "!!bool" {
 			return d.mismatch(n, t)
 		}
-		v.SetBool(strings.EqualFold(n.Value, "true"))
+		v.SetBool(truth(n))
 	case isInt(t):
 		if n.Tag != "!!int" {
 			return d.mismatch(n, t)
 		}
-		i, err := strconv.ParseInt(n.Value, 0, 64)
-		if err != nil || v.OverflowInt(i) {
+		x, _ := kubeyaml.Scalar(n)
+		i, ok := x.(int)
+		if !ok || v.OverflowInt(int64(i)) {
 			return d.problem(n, "", "%s is not a whole number, or too large", n.Value)
 		}
-		v.SetInt(i)
+		v.SetInt(int64(i))
 	case isUint(t):
 		if n.Tag != "!!int" {
 			return d.mismatch(n, t)
 		}
-		u, err := strconv.ParseUint(n.Value, 0, 64)
-		if err != nil || v.OverflowUint(u) {
+		x, _ := kubeyaml.Scalar(n)
+		u, ok := x.(uint64)
+		if i, small := x.(int); small && i >= 0 {
+			u, ok = uint64(i), true
+		}
+		if !ok || v.OverflowUint(u) {
 			return d.problem(n, "", "%s is not a whole number from 0, or too large", n.Value)
 		}
 		v.SetUint(u)
 	case isFloat(t):
-		var f float64
 		if n.Tag != "!!float" && n.Tag != "!!int" {
 			return d.mismatch(n, t)
 		}
-		if err := n.Decode(&f); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		x, err := kubeyaml.Scalar(n)
+		if err != nil {
 			return d.problem(n, "", "%s is not a number", n.Value)
 		}
-		v.SetFloat(f)
+		v.SetFloat(reflect.ValueOf(x).Convert(t).Float())
 	default:
 		return d.problem(n, "", "inputs of type %v are not supported", t)
 	}
@@ -311,16 +324,13 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	m := reflect.MakeMapWithSize(t, len(n.Content)/2)
 	e := reflect.New(t.Elem()).Elem()
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
-		d.push(elem{key.Value, -1})
-		if !literal {
-			d.plainKey(key)
-		}
+		name, val := d.key(n, i, literal), n.Content[i+1]
+		d.push(elem{name, -1})
 		e.SetZero()
 		if d.value(val, e, literal) == unset && e.Kind() != reflect.Pointer && e.Kind() != reflect.Slice && e.Kind() != reflect.Map {
 			d.problem(val, `write "" for empty text`, "has no value")
 		}
-		m.SetMapIndex(reflect.ValueOf(key.Value).Convert(t.Key()), e)
+		m.SetMapIndex(reflect.ValueOf(name).Convert(t.Key()), e)
 		d.pop()
 	}
 	v.Set(m)
@@ -357,11 +367,9 @@ func (d *decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			d.push(elem{n.Content[i].Value, -1})
-			if !literal {
-				d.plainKey(n.Content[i])
-			}
-			m[n.Content[i].Value], _ = d.any(n.Content[i+1], literal)
+			name := d.key(n, i, literal)
+			d.push(elem{name, -1})
+			m[name], _ = d.any(n.Content[i+1], literal)
 			d.pop()
 		}
 		return m, set
@@ -379,34 +387,68 @@ func (d *decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 		out := d.template(n, reflect.ValueOf(&x).Elem())
 		return x, out
 	}
-	x, err := plainScalar(n)
+	x, err := kubeyaml.Scalar(n)
 	if err != nil {
 		return nil, d.problem(n, "", "%v", err)
 	}
 	return x, set
 }
 
-func plainScalar(n *yaml.Node) (any, error) {
-	switch n.Tag {
-	case "!!null":
-		return nil, nil
-	case "!!bool":
-		return strings.EqualFold(n.Value, "true"), nil
-	case "!!int":
-		if i, err := strconv.Atoi(n.Value); err == nil {
-			return i, nil
-		}
-		var x any
-		if err := n.Decode(&x); err != nil {
-			return nil, fmt.Errorf("%s is not a number", n.Value)
-		}
-		return x, nil
-	case "!!float":
-		var f float64
-		if err := n.Decode(&f); err != nil {
-			return nil, fmt.Errorf("%s is not a number", n.Value)
-		}
-		return f, nil
+// truth returns the value of a scalar that is true or false.
+func truth(n *yaml.Node) bool {
+	v, _ := kubeyaml.Scalar(n)
+	return v == true
+}
+
+// ambiguous reports a variable's value that is about to become text and is not
+// what it looks like.
+func (d *decoder) ambiguous(n *yaml.Node, secret bool) outcome {
+	if d.via == "" {
+		return set
 	}
-	return n.Value, nil
+	if message, hint := ambiguity(n, d.via, secret); message != "" {
+		return d.problem(n, hint, "%s", message)
+	}
+	return set
+}
+
+// ambiguity says what is wrong with using a value as text that is written in
+// one way and means something else, such as 0400; "" if there is nothing. Of a
+// secret, neither is shown.
+func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
+	reading := kubeyaml.Reading(n)
+	switch {
+	case reading == "":
+		return "", ""
+	case secret:
+		return fmt.Sprintf("want text, and %s is %s in a form that changes when it is read", what, kindOf(n)), "write it in quotes where it is given"
+	}
+	return fmt.Sprintf("want text, and %s is written %s and read as %s", what, n.Value, reading),
+		fmt.Sprintf("where it is given, write %q for the text, or %s", n.Value, reading)
+}
+
+// key returns the key at n.Content[i] of a mapping of data, as Kubernetes, Helm
+// and Vault get it.
+func (d *decoder) key(n *yaml.Node, i int, literal bool) string {
+	key := n.Content[i]
+	d.push(elem{key.Value, -1})
+	defer d.pop()
+	if !literal {
+		d.plainKey(key)
+	}
+	name, err := kubeyaml.Key(key)
+	if err != nil {
+		d.problem(key, "", "%v", err)
+		return key.Value
+	}
+	if name == key.Value {
+		return name
+	}
+	for j := 0; j+1 < len(n.Content); j += 2 {
+		if other, err := kubeyaml.Key(n.Content[j]); j != i && err == nil && other == name && (j < i || other == n.Content[j].Value) {
+			d.problem(key, "", "%s", kubeyaml.Repeated(name, n.Content[j], key))
+			break
+		}
+	}
+	return name
 }

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
 // mismatch reports that n is of another type than t.
@@ -48,11 +50,15 @@ func describe(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode || isNull(n) {
 		return kindOf(n)
 	}
+	read := ""
+	if reading := kubeyaml.Reading(n); reading != "" {
+		read = fmt.Sprintf(" (%s, as YAML 1.1 reads it)", reading)
+	}
 	switch varType(n) {
 	case "number":
-		return "the number " + abbreviate(n.Value)
+		return "the number " + abbreviate(n.Value) + read
 	case "bool":
-		return abbreviate(n.Value)
+		return abbreviate(n.Value) + read
 	}
 	return fmt.Sprintf("the text %q", abbreviate(n.Value))
 }

@@ -74,6 +74,16 @@
 // that are not scalars are problems; anchors, aliases and merge keys work. A
 // null stands for a key that is not there.
 //
+// Scalars and the keys of data mean what they mean to kubectl and Helm, as
+// package kubeyaml says: an unquoted yes, no, on, off, y or n is true or false,
+// and 0400 is 256. It is the same in a plan, in a file of variables, in text from
+// --var and the environment that is read as another type than text, in manifests
+// and in files of values. Two things are names, not data, and stay as they are
+// written: the keys that ztplan gives a meaning, which includes those of vars, and
+// a word where an input takes text. A variable that was read as true, false or
+// another number than it looks like cannot become text again: the problem shows
+// both readings.
+//
 // # Design
 //
 // The tree that the YAML parser makes stays: inputs are decoded from it, so

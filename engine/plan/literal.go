@@ -7,6 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
 // Literal returns the inputs that the plan gives the step, as plain data to be
@@ -53,7 +54,11 @@ func (d *decoder) literal(n *yaml.Node, t reflect.Type) any {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			m[n.Content[i].Value] = d.literal(n.Content[i+1], below(n.Content[i].Value))
+			name := n.Content[i].Value
+			if t == nil || t.Kind() != reflect.Struct {
+				name = d.key(n, i, true)
+			}
+			m[name] = d.literal(n.Content[i+1], below(name))
 		}
 		return m
 	case yaml.SequenceNode:
@@ -64,7 +69,7 @@ func (d *decoder) literal(n *yaml.Node, t reflect.Type) any {
 		return list
 	}
 	if !isTemplate(n) {
-		x, _ := plainScalar(n)
+		x, _ := kubeyaml.Scalar(n)
 		return x
 	}
 	return d.literalTemplate(n, t)

@@ -145,7 +145,7 @@ func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
 
 // text returns a scalar of the envelope that must be text.
 func (l *loader) text(n *yaml.Node, subject string) string {
-	if n.Kind != yaml.ScalarNode || !textTag(n.Tag) {
+	if n.Kind != yaml.ScalarNode || !isText(n) {
 		hint := ""
 		if n.Kind == yaml.ScalarNode && !isNull(n) {
 			hint = fmt.Sprintf("write it in quotes: %q", n.Value)
@@ -161,7 +161,7 @@ func (l *loader) truth(n *yaml.Node, subject string) bool {
 		l.problem(n, "", "%s: want true or false, have %s", subject, describe(n))
 		return false
 	}
-	return strings.EqualFold(n.Value, "true")
+	return truth(n)
 }
 
 // identifier reports whether s may name a plan or a step.
@@ -324,7 +324,7 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 	subject := fmt.Sprintf("steps[%d]", i)
 	if e.id == nil {
 		l.problem(n, "add id: …", "%s: id is missing", subject)
-	} else if id := l.text(e.id, subject+".id"); id != "" || textTag(e.id.Tag) {
+	} else if id := l.text(e.id, subject+".id"); id != "" || isText(e.id) {
 		first := l.plan.byID[id]
 		switch {
 		case !identifier(id):
@@ -344,7 +344,7 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 	}
 	if e.uses == nil {
 		l.problem(n, "the kinds are "+listed(l.kindNames), "%s: uses is missing", subject)
-	} else if kind := l.text(e.uses, subject+": uses"); kind != "" || textTag(e.uses.Tag) {
+	} else if kind := l.text(e.uses, subject+": uses"); kind != "" || isText(e.uses) {
 		if s.Kind = l.kinds[kind]; s.Kind == nil {
 			l.problem(e.uses, suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
 		}
@@ -423,7 +423,7 @@ func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
 		id := l.text(item, subject+": needs")
 		to := l.plan.byID[id]
 		switch {
-		case id == "" && !textTag(item.Tag):
+		case id == "" && !isText(item):
 		case to == nil:
 			l.problem(item, l.plan.suggestStep(id), "%s: needs: there is no step %q", subject, id)
 		case to == s:

@@ -207,7 +207,7 @@ steps:
 		Name: "5", Version: "8443", Namespace: "2026-01-18", Labels: map[string]string{"app": "x"}, Wait: true, Weight: 8443,
 		Timeouts: []engine.Duration{30e9, 300e9, 3600e9},
 		Values: map[string]any{
-			"number": 5, "text": "a5", "yes": true, "ratio": 0.5, "list": []any{"a", "b"}, "first": "a",
+			"number": 5, "text": "a5", "true": true, "ratio": 0.5, "list": []any{"a", "b"}, "first": "a",
 			"map": map[string]any{"a": "b"}, "serials": []any{"4a", "e7"},
 			"names": map[string]any{"common": "Root CA Lab", "alt": []any{}},
 			"port":  8443, "lease": "1h", "label": "x", "plan": "test", "escaped": "${vars.n} and $ and 5", "nothing": nil, "8080": "key",

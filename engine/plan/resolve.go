@@ -47,6 +47,10 @@ func (d *decoder) template(n *yaml.Node, v reflect.Value) outcome {
 			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.raw, kindOf(r.node))
 			wrong = true
 		case r.node != nil:
+			if message, hint := ambiguity(r.node, p.ref.raw, r.secret); message != "" {
+				d.refProblem(n, p.ref, hint, "%s", message)
+				wrong = true
+			}
 			text.WriteString(r.node.Value)
 		case r.typ != nil && !scalar(r.typ):
 			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.raw, typeName(r.typ))

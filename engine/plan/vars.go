@@ -267,6 +267,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 			l.problem(v.def, "", "vars.%s: has more than %d values", v.name, maxVarNodes)
 			return nil, varFailed
 		}
+		value = asType(value, typ)
 		if typ != "" && varType(value) != typ {
 			l.problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, varWant[typ], kindOf(value))
 			return nil, varFailed
@@ -296,6 +297,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 	if v.givenBy == "--var" || strings.HasPrefix(v.givenBy, "$") {
 		value = readAs(v.given.Value, typ)
 	}
+	value = asType(value, v.typ)
 	if typ != "" && varType(value) != typ {
 		have := describe(v.given)
 		if v.secret {
@@ -330,7 +332,7 @@ func varType(n *yaml.Node) string {
 		return "map"
 	case n.Kind == yaml.SequenceNode:
 		return "list"
-	case textTag(n.Tag):
+	case n.Tag == "!!str":
 		return "string"
 	case n.Tag == "!!int" || n.Tag == "!!float":
 		return "number"
@@ -338,6 +340,17 @@ func varType(n *yaml.Node) string {
 		return "bool"
 	}
 	return ""
+}
+
+// asType returns a value as the declared type has it: for text, a word such as
+// no is the text that is written.
+func asType(n *yaml.Node, typ string) *yaml.Node {
+	if typ != "string" || n.Kind != yaml.ScalarNode || !isText(n) {
+		return n
+	}
+	text := *n
+	text.Tag = "!!str"
+	return &text
 }
 
 // readAs reads text from outside the plan as a value of the given type. Text
@@ -406,6 +419,10 @@ func (d *decoder) substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
 		}
 		if r.node.Kind != yaml.ScalarNode || isNull(r.node) {
 			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.raw, kindOf(r.node))
+			return nil, false, false
+		}
+		if message, hint := ambiguity(r.node, p.ref.raw, r.secret); message != "" {
+			d.refProblem(n, p.ref, hint, "%s", message)
 			return nil, false, false
 		}
 		text.WriteString(r.node.Value)

@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
 // A Condition is a step's when.
@@ -72,7 +73,7 @@ func (d *decoder) condition(n *yaml.Node) *Condition {
 	d.path = []elem{{"when", -1}}
 	c := &Condition{Source: n.Value, Position: d.p.position(n), step: d.step, node: n}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!bool" {
-		c.root, c.known, c.value = &expr{value: strings.EqualFold(n.Value, "true")}, true, strings.EqualFold(n.Value, "true")
+		c.root, c.known, c.value = &expr{value: truth(n)}, true, truth(n)
 		return c
 	}
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
@@ -202,7 +203,7 @@ func (d *decoder) eval(n *yaml.Node, e *expr) (any, bool) {
 		case !ok:
 			return nil, false
 		case r.node != nil:
-			x, err := plainScalar(r.node)
+			x, err := kubeyaml.Scalar(r.node)
 			if err != nil {
 				return nil, false
 			}

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
 // maxExpanded bounds what anchors may blow up to: nodes that aliases repeat.
@@ -44,6 +46,7 @@ func parse(src *source, what string, report func(*Problem)) *yaml.Node {
 		report(syntaxProblem(src, err))
 		return nil
 	}
+	kubeyaml.Resolve(doc)
 	x := expander{src: src, report: report}
 	root := doc.Content[0]
 	x.expand(&root)
@@ -228,7 +231,7 @@ func (x *expander) expand(p **yaml.Node) (size int) {
 
 func (x *expander) checkTag(n *yaml.Node) {
 	switch n.Tag {
-	case "", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!map", "!!seq", "!!merge":
+	case "", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!merge":
 		return
 	}
 	x.problem(n, "leave the tag out, or quote the value", "tag %q has no meaning here", n.Tag)
@@ -242,9 +245,9 @@ func (x *expander) checkTag(n *yaml.Node) {
 	}
 }
 
-// mapping checks the keys of n and replaces its merge keys.
+// mapping checks the keys of n and replaces its merge keys. As everywhere in
+// [kubeyaml], the later of a merge key and a key of n's own wins.
 func (x *expander) mapping(n *yaml.Node) {
-	var merges []*yaml.Node
 	out := n.Content[:0:0]
 	changed := false
 	seen := &x.keys // the children are done: nobody else uses it now
@@ -255,14 +258,19 @@ func (x *expander) mapping(n *yaml.Node) {
 		case key.Kind != yaml.ScalarNode:
 			x.problem(key, "", "a key is a mapping or a list: keys are plain text")
 		case key.Tag == "!!merge":
-			merges = append(merges, value)
+			if !changed {
+				changed = true
+				out = append(out, n.Content[:i]...)
+			}
+			out = x.merge(out, value)
+			continue
 		default:
 			if first := seen.add(key); first != nil {
 				x.problem(key, "keep one of the two", "key %q is given twice; first in line %d", key.Value, first.Line)
 				break
 			}
 			if changed {
-				out = append(out, key, value)
+				out = replace(out, key, value)
 			}
 			continue
 		}
@@ -271,29 +279,34 @@ func (x *expander) mapping(n *yaml.Node) {
 			out = append(out, n.Content[:i]...)
 		}
 	}
-	for _, m := range merges {
-		for _, from := range mergeSources(m) {
-			if from.Kind != yaml.MappingNode {
-				x.problem(from, "write <<: *anchor, where the anchor is on a mapping", "only mappings can be merged")
-				continue
-			}
-			for i := 0; i+1 < len(from.Content); i += 2 {
-				if from.Content[i].Kind == yaml.ScalarNode && seen.add(from.Content[i]) == nil {
-					out = append(out, from.Content[i], from.Content[i+1])
-				}
-			}
-		}
-	}
 	if changed {
 		n.Content = out
 	}
 }
 
-func mergeSources(n *yaml.Node) []*yaml.Node {
-	if n.Kind == yaml.SequenceNode {
-		return n.Content
+// merge adds to the pairs of a mapping what a merge key names.
+func (x *expander) merge(pairs []*yaml.Node, merged *yaml.Node) []*yaml.Node {
+	for _, from := range kubeyaml.MergeSources(merged) {
+		if from.Kind != yaml.MappingNode {
+			x.problem(from, "write <<: *anchor, where the anchor is on a mapping", "only mappings can be merged")
+			continue
+		}
+		for i := 0; i+1 < len(from.Content); i += 2 {
+			pairs = replace(pairs, from.Content[i], from.Content[i+1])
+		}
 	}
-	return []*yaml.Node{n}
+	return pairs
+}
+
+// replace sets a key of the pairs of a mapping.
+func replace(pairs []*yaml.Node, key, value *yaml.Node) []*yaml.Node {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i].Value == key.Value {
+			pairs[i], pairs[i+1] = key, value
+			return pairs
+		}
+	}
+	return append(pairs, key, value)
 }
 
 // A keySet finds repeated keys. Most mappings are short: for them comparing

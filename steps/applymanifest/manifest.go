@@ -17,6 +17,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -133,18 +134,17 @@ func (r *reader) text(src source, text []byte) {
 		if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 			continue // a document of comments
 		}
-		timestampsAreText(n)
-		var v any
-		if err := n.Decode(&v); err != nil {
-			line, message := yamlError(err)
-			at := src.at(n)
-			if line > 1 {
-				at.line, at.column = line, 1
+		v, problems := kubeyaml.Decode(n)
+		for _, p := range problems {
+			message := p.Message
+			if p.Path != "" {
+				message = p.Path + ": " + message
 			}
-			r.bad(at, "not valid YAML: %s", message)
-			continue
+			r.bad(src.at(p.Node), "%s", message)
 		}
-		r.value(src.at(n), n, v)
+		if len(problems) == 0 {
+			r.value(src.at(n), n, v)
+		}
 	}
 }
 
@@ -255,7 +255,11 @@ func (r *reader) texts(src source, n *yaml.Node, content map[string]any) {
 			switch v := values[name].(type) {
 			case string:
 			case bool, int64, float64:
-				r.bad(src.at(child(n, field, name)), "%s.%s must be a text: write %q", field, name, fmt.Sprint(v))
+				at, written := child(n, field, name), fmt.Sprint(v)
+				if at != nil && at.Kind == yaml.ScalarNode {
+					written = at.Value
+				}
+				r.bad(src.at(at), "%s.%s must be a text: write %q", field, name, written)
 			default:
 				r.bad(src.at(child(n, field, name)), "%s.%s must be a text, not %s", field, name, typeName(v))
 			}
@@ -323,7 +327,7 @@ func child(n *yaml.Node, path ...string) *yaml.Node {
 		next := (*yaml.Node)(nil)
 		if n != nil && n.Kind == yaml.MappingNode {
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == key {
+				if named(n.Content[i], key) {
 					next = resolved(n.Content[i+1])
 				}
 			}
@@ -336,22 +340,15 @@ func child(n *yaml.Node, path ...string) *yaml.Node {
 	return n
 }
 
-// timestampsAreText makes unquoted dates texts, as Kubernetes reads them.
-func timestampsAreText(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!timestamp" {
-		n.Tag = "!!str"
-	}
-	for _, c := range n.Content {
-		timestampsAreText(c)
-	}
+// named reports whether a key of a mapping is read as this one.
+func named(n *yaml.Node, key string) bool {
+	name, err := kubeyaml.Key(n)
+	return err == nil && name == key
 }
 
 // yamlError takes the line out of an error of the YAML parser.
 func yamlError(err error) (line int, message string) {
 	line, message = 1, strings.TrimPrefix(err.Error(), "yaml: ")
-	if t := (*yaml.TypeError)(nil); errors.As(err, &t) && len(t.Errors) > 0 {
-		message = t.Errors[0]
-	}
 	if _, err := fmt.Sscanf(message, "line %d:", &line); err == nil {
 		_, message, _ = strings.Cut(message, ": ")
 	}
@@ -368,8 +365,6 @@ func typeName(v any) string {
 		return "a text"
 	case map[string]any:
 		return "a mapping"
-	case map[any]any:
-		return "a mapping whose keys are not all texts"
 	}
 	return fmt.Sprintf("%v", v)
 }

@@ -1,6 +1,7 @@
 package applymanifest
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kyaml "sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -56,7 +59,7 @@ func TestValidate(t *testing.T) {
 		},
 		"key twice": {
 			file("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata: {}\ndata: {}\n"),
-			[]string{`files[0] 6:1 not valid YAML: mapping key "data" already defined at line 5`},
+			[]string{`files[0] 6:1 key "data" is given twice; first in line 5`},
 		},
 		"empty file": {file(""), []string{"files[0] 1:1 there is no object in it"}},
 		"no mapping": {file("- a\n"), []string{"files[0] 1:1 a manifest is a mapping with apiVersion, kind and metadata, not a list"}},
@@ -70,8 +73,11 @@ func TestValidate(t *testing.T) {
 		"bad version":    {file("apiVersion: a/b/c\nkind: X\nmetadata: {name: a}\n"), []string{`files[0] 1:13 apiVersion "a/b/c" must be version or group/version`}},
 		"generated name": {file("apiVersion: v1\nkind: X\nmetadata: {generateName: a-}\n"), []string{"files[0] 3:26 metadata.generateName makes a new object every time: give a name"}},
 		"values that are no texts": {
-			file("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  n: 1\n  t: one\n  y: true\n"),
-			[]string{`files[0] 5:6 data.n must be a text: write "1"`, `files[0] 7:6 data.y must be a text: write "true"`},
+			file("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  a: 1\n  t: one\n  z: true\n  word: NO\n  y: 0400\n"),
+			[]string{
+				`files[0] 5:6 data.a must be a text: write "1"`, `files[0] 9:6 data.true must be a text: write "0400"`,
+				`files[0] 8:9 data.word must be a text: write "NO"`, `files[0] 7:6 data.z must be a text: write "true"`,
+			},
 		},
 		"text in the plan": {
 			inline("apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n"), []string{"manifests 0:0 line 3 of the text: metadata.name is missing"},
@@ -127,7 +133,7 @@ metadata:
   name: a
   uid: gone
   annotations: {since: 2026-01-02}
-data: &data {x: y}
+data: &data {x: z}
 binaryData: *data
 mode: 0644
 big: 9007199254740993
@@ -141,12 +147,67 @@ status: {gone: true}
 		"apiVersion": "v1",
 		"kind":       "ConfigMap",
 		"metadata":   map[string]any{"name": "a", "annotations": map[string]any{"since": "2026-01-02"}},
-		"data":       map[string]any{"x": "y"},
-		"binaryData": map[string]any{"x": "y"},
+		"data":       map[string]any{"x": "z"},
+		"binaryData": map[string]any{"x": "z"},
 		"mode":       int64(0o644),
 		"big":        int64(9007199254740993),
 	}
 	if d := cmp.Diff(want, found[0].obj.Object); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// TestManifestsAsKubectl: the same text as a file, as text in the plan and as data
+// gives the same object, which is what kubectl reads.
+func TestManifestsAsKubectl(t *testing.T) {
+	const text = `apiVersion: example.org/v1
+kind: Thing
+metadata: {name: a, labels: {y: "yes"}}
+spec:
+  mode: 0400
+  words: [yes, no, on, off, y, n, Yes, NO, true]
+  numbers: [0o17, 0x1F, 1_000, 08, 1e3, .5, 1.10, 9007199254740993]
+  text: ["0400", 2026-01-02, 22:22:22, 1.2.3.4]
+  base: &base {a: 1, b: on}
+  merged: {a: 2, <<: *base}
+`
+	want := map[string]any{}
+	if err := kyaml.Unmarshal([]byte(text), &want, func(d *json.Decoder) *json.Decoder { d.UseNumber(); return d }); err != nil {
+		t.Fatal(err)
+	}
+	data, err := kubeyaml.Unmarshal([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spec := range map[string]*Spec{
+		"file": withFile(t, text),
+		"text": {Manifests: text},
+		"data": {Manifests: []any{data}},
+	} {
+		found, problems := spec.read()
+		if len(problems) > 0 {
+			t.Fatal(name, problems)
+		}
+		got, _ := json.Marshal(found[0].obj.Object)
+		wanted, _ := json.Marshal(want)
+		if d := cmp.Diff(string(wanted), string(got)); d != "" {
+			t.Errorf("%s: -want +got:\n%s", name, d)
+		}
+	}
+}
+
+func TestManifestProblemsNameTheKey(t *testing.T) {
+	spec := withFile(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  a: .inf\n  b: x\n  b: y\n")
+	_, problems := spec.read()
+	var got []string
+	for _, p := range problems {
+		got = append(got, fmt.Sprintf("%d:%d %s", p.Line, p.Column, p.Message))
+	}
+	want := []string{
+		"5:6 data.a: .inf has no form in JSON: write a number, or the text in quotes",
+		`7:3 data: key "b" is given twice; first in line 6`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }

@@ -79,7 +79,7 @@ func key(n *yaml.Node, path []string) *yaml.Node {
 		switch n.Kind {
 		case yaml.MappingNode:
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == step {
+				if named(n.Content[i], step) {
 					at, next = n.Content[i], n.Content[i+1]
 				}
 			}

@@ -246,6 +246,9 @@ func (s *Spec) validateRole(p *engine.Problems, r Role, field string) {
 	if ttl, most := r.lifetimes(); ttl > most {
 		p.Add(field+".tokenTTL", "%s is longer than tokenMaxTTL, %s", ttl, most)
 	}
+	vaultkit.ValidateItems(p, field+".serviceAccounts", r.ServiceAccounts)
+	vaultkit.ValidateItems(p, field+".namespaces", r.Namespaces)
+	vaultkit.ValidateItems(p, field+".policies", r.Policies)
 	for i, policy := range r.Policies {
 		if policy == "root" {
 			p.Add(fmt.Sprintf("%s.policies[%d]", field, i), "gives everything away")

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
@@ -569,6 +570,49 @@ func TestBeyondTheParent(t *testing.T) {
 	w.WantPKI(t, w.mount, 2, 1)
 }
 
+// TestRoleFormsOfLists: the ways to write a list that Vault's API takes give the
+// same role, a second look finds no difference, and certificates get the usages.
+func TestRoleFormsOfLists(t *testing.T) {
+	w := newWorld(t)
+	for name, form := range map[string]func(...string) any{
+		"text": func(s ...string) any { return strings.Join(s, ", ") },
+		"list": func(s ...string) any {
+			var list []any
+			for _, one := range s {
+				list = append(list, " "+one)
+			}
+			return list
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := w.spec(w.Address)
+			s.Roles[0].Extra = make(map[string]any)
+			want := make(map[string][]string)
+			for field, values := range map[string][]string{
+				"key_usage": {"DigitalSignature", "KeyEncipherment"}, "ext_key_usage": {"ClientAuth", "serverauth"},
+				"ext_key_usage_oids": {"1.2.3.4", "1.2.3.5"}, "allowed_uri_sans": {"spiffe://a.example/*", "spiffe://b.example/*"},
+				"allowed_other_sans": {"1.2.3.4;utf8:a", "1.2.3.4;utf8:b"}, "allowed_serial_numbers": {"a", "b"}, "allowed_user_ids": {"a", "b"},
+				"ou": {"a", "b"}, "organization": {"a", "b"}, "country": {"CH", "NO"}, "locality": {"a", "b"}, "province": {"a", "b"},
+				"street_address": {"a", "b"}, "postal_code": {"1", "2"}, "policy_identifiers": {"1.2.3.4", "1.2.3.5"}, "cn_validations": {"email", "hostname"},
+			} {
+				s.Roles[0].Extra[field], want[field] = form(values...), values
+			}
+			converge(t, s)
+			if _, edits := inspect(t, s); len(edits) > 0 {
+				t.Errorf("a second look differs: %v", vaulttest.Show(edits))
+			}
+			have := w.Do(t, "GET", w.mount+"/roles/"+s.Roles[0].Name, "")
+			for field, values := range want {
+				got := vaultkit.Strings(have[field])
+				slices.Sort(got)
+				if diff := cmp.Diff(slices.Sorted(slices.Values(values)), got); diff != "" {
+					t.Errorf("%s: %s", field, diff)
+				}
+			}
+		})
+	}
+}
+
 func TestValidate(t *testing.T) {
 	s := pkiintermediate.Kind.New().(*pkiintermediate.Spec)
 	s.Mount, s.Parent.Mount = "pki", "pki"
@@ -581,6 +625,9 @@ func TestValidate(t *testing.T) {
 		{Name: "none"},
 		{Name: "neither", AllowedDomains: []string{"x"}},
 		{Name: "twice", AllowedDomains: []string{"x"}, AllowBareDomains: true, Extra: map[string]any{"allow_bare_domains": true}},
+		{Name: "commas", AllowedDomains: []string{"x,y", " "}, AllowBareDomains: true},
+		{Name: "usage", AllowedDomains: []string{"x"}, AllowBareDomains: true, Extra: map[string]any{"key_usage": "digitalsignature,KeyEncypherment"}},
+		{Name: "oid", AllowedDomains: []string{"x"}, AllowBareDomains: true, Extra: map[string]any{"ext_key_usage": []any{"ClientAuth", "1.2.3"}}},
 		{Name: "type", AllowedDomains: []string{"x"}, AllowBareDomains: true, Extra: map[string]any{"allow_any_name": "yes"}},
 	}
 	p := &engine.Problems{}
@@ -591,7 +638,8 @@ func TestValidate(t *testing.T) {
 	}
 	want := []string{
 		"parent.certificate", "mount", "renewBefore",
-		"roles[0].name", "roles[1].ttl", "roles[2].name", "roles[3].allowedDomains", "roles[4]", "roles[5].extra", "roles[6].extra",
+		"roles[0].name", "roles[1].ttl", "roles[2].name", "roles[3].allowedDomains", "roles[4]", "roles[5].extra",
+		"roles[6].allowedDomains[0]", "roles[6].allowedDomains[1]", "roles[7].extra", "roles[8].extra", "roles[9].extra",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

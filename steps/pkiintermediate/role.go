@@ -56,7 +56,8 @@ type Role struct {
 	// default is true, as in Vault.
 	ClientFlag *bool `yaml:"clientFlag"`
 	// Extra holds further fields under Vault's own names:
-	// "not_before_duration: 30s".
+	// "not_before_duration: 30s". A text for a field that holds a list is split
+	// at its commas, as Vault does: "key_usage: DigitalSignature,KeyAgreement".
 	Extra map[string]any `yaml:"extra"`
 }
 
@@ -150,7 +151,7 @@ func (r Role) given() (map[string]any, error) {
 		}
 		out[f.Name] = f.Want
 	}
-	return out, nil
+	return out, checkUsages(out)
 }
 
 func (r Role) validate(p *engine.Problems, field string) {
@@ -158,6 +159,7 @@ func (r Role) validate(p *engine.Problems, field string) {
 	if _, err := r.given(); err != nil {
 		p.Add(field+".extra", "%v", err)
 	}
+	vaultkit.ValidateItems(p, field+".allowedDomains", r.AllowedDomains)
 	if r.MaxTTL != 0 && r.TTL > r.MaxTTL {
 		p.Add(field+".ttl", "%s is longer than maxTTL, %s", r.TTL, r.MaxTTL)
 	}

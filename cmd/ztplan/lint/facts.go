@@ -2,13 +2,14 @@ package lint
 
 import (
 	"bytes"
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
+	"strings"
 
 	"golang.org/x/mod/semver"
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/steps/applymanifest"
 	"github.com/ztplan/ztplan/steps/helminstall"
@@ -48,10 +49,12 @@ type chart struct {
 // An object is one manifest.
 type object struct {
 	step   *plan.Step
-	field  string // the input of the step that holds it, "manifests[0]"
+	field  string     // the input of the step that holds it, "manifests[0]"
+	file   string     // that it is written in; empty inside the plan
+	node   *yaml.Node // its document in the file
 	kind   string
 	name   string
-	space  string
+	space  string // the step's if it names none
 	fields map[string]any
 }
 
@@ -88,9 +91,9 @@ func chartOf(s *plan.Step, spec *helminstall.Spec) chart {
 	}
 	for _, file := range spec.ValuesFiles {
 		if b, err := file.Read(); err == nil {
-			var v map[string]any
-			if yaml.Unmarshal(b, &v) == nil {
-				merge(c.values, v)
+			v, _ := kubeyaml.Unmarshal(b)
+			if m, ok := v.(map[string]any); ok {
+				merge(c.values, m)
 			}
 		}
 	}
@@ -114,40 +117,102 @@ func merge(into, from map[string]any) {
 // of the plan that validating has already found.
 func objectsOf(s *plan.Step, spec *applymanifest.Spec) []object {
 	var out []object
-	add := func(field string, v any) {
+	add := func(o object, v any) {
 		m, ok := v.(map[string]any)
 		if !ok {
 			return
 		}
 		meta, _ := m["metadata"].(map[string]any)
-		o := object{step: s, field: field, fields: m}
+		o.step, o.fields = s, m
 		o.kind, _ = m["kind"].(string)
 		o.name, _ = meta["name"].(string)
 		o.space, _ = meta["namespace"].(string)
+		o.space = cmp.Or(o.space, spec.Namespace)
 		out = append(out, o)
 	}
-	for i, file := range spec.Files {
-		b, err := file.Read()
-		if err != nil {
-			continue
-		}
-		for d := yaml.NewDecoder(bytes.NewReader(b)); ; {
-			var v any
-			if err := d.Decode(&v); errors.Is(err, io.EOF) || err != nil {
-				break
+	text := func(o object, text []byte) {
+		for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
+			var doc yaml.Node
+			if err := d.Decode(&doc); err != nil {
+				return // the end, or a problem of the plan
 			}
-			add(fmt.Sprintf("files[%d]", i), v)
+			v, _ := kubeyaml.Decode(&doc)
+			if o.file != "" {
+				o.node = &doc
+			}
+			add(o, v)
 		}
 	}
-	switch v := spec.Manifests.(type) {
-	case []any:
-		for i, e := range v {
-			add(fmt.Sprintf("manifests[%d]", i), e)
+	for i, file := range spec.Files {
+		if b, err := file.Read(); err == nil {
+			text(object{field: fmt.Sprintf("files[%d]", i), file: file.Path}, b)
 		}
-	default:
-		add("manifests", v)
+	}
+	item := func(o object, v any) {
+		if t, ok := v.(string); ok {
+			text(o, []byte(t))
+			return
+		}
+		add(o, v)
+	}
+	if list, ok := spec.Manifests.([]any); ok {
+		for i, v := range list {
+			item(object{field: fmt.Sprintf("manifests[%d]", i)}, v)
+		}
+	} else {
+		item(object{field: "manifests"}, spec.Manifests)
 	}
 	return out
+}
+
+// position returns where a field of the object is written, "spec.duration", or
+// the nearest one around it.
+func (o object) position(field string) string {
+	if o.node == nil {
+		return o.step.PositionOf(o.field + "." + field).String()
+	}
+	n := o.node.Content[0]
+	at := n
+	for key := range strings.SplitSeq(field, ".") {
+		var next *yaml.Node
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				at, next = n.Content[i], n.Content[i+1]
+			}
+		}
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return plan.Position{File: o.file, Line: at.Line, Column: at.Column}.String()
+}
+
+// finding makes a finding about a field of the object.
+func (o object) finding(severity Severity, rule, hint, why, field, format string, args ...any) Finding {
+	return Finding{
+		Severity: severity, Rule: rule, Step: o.step.ID, Position: o.position(field),
+		Message: fmt.Sprintf(format, args...), Why: why, Hint: hint,
+	}
+}
+
+// roleOf returns the role of the plan that signs a Certificate, if the plan has
+// its issuer, too.
+func (f *facts) roleOf(cert object) (pkiintermediate.Role, bool) {
+	kind := cmp.Or(cert.text("spec", "issuerRef", "kind"), "Issuer")
+	for _, o := range f.objects {
+		if o.kind != kind || o.name != cert.text("spec", "issuerRef", "name") || kind == "Issuer" && o.space != cert.space {
+			continue
+		}
+		for _, i := range f.inter {
+			for _, r := range i.spec.Roles {
+				if o.text("spec", "vault", "path") == i.spec.Mount+"/sign/"+r.Name {
+					return r, true
+				}
+			}
+		}
+	}
+	return pkiintermediate.Role{}, false
 }
 
 func (o object) text(path ...string) string {

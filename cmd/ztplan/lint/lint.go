@@ -43,7 +43,7 @@ func Check(p *plan.Plan) []Finding {
 	var out []Finding
 	for _, rule := range []func(*facts) []Finding{
 		knownBadGateway, eventLoss, knownBadCertManager, tokenPermission,
-		certificateTimes, rotationPolicy, lifetimeOrder, issuerMatches,
+		certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder, issuerMatches, allowedNames, policiesMade,
 		audience, unboundedDate, adminKey, oneCertificatePerHost, plainKeys,
 		rootToken, logins, proofs,
 	} {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,6 +38,32 @@ func unboundedDate(f *facts) []Finding {
 							"this Vault does not compare not_after with max_ttl (hashicorp/vault#29928)",
 							"policy %s lets its holder have certificates of any lifetime from %s, whatever maxTTL the role has", p.Name, path))
 					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// policiesMade: a token with a policy that does not exist may do nothing of it,
+// and Vault does not say so when the role is written.
+func policiesMade(f *facts) []Finding {
+	made := []string{"default"} // Vault's own
+	for _, a := range f.auths {
+		for _, p := range a.spec.Policies {
+			made = append(made, p.Name)
+		}
+	}
+	var out []Finding
+	for _, a := range f.auths {
+		for i, r := range a.spec.Roles {
+			for j, p := range r.Policies {
+				// Vault keeps the names of policies in lower case.
+				if p != "" && !slices.Contains(made, strings.ToLower(p)) {
+					out = append(out, at(a.step, fmt.Sprintf("roles[%d].policies[%d]", i, j), Warning, "policy-missing",
+						"add it to policies of a k8sAuth step, which make "+strings.Join(made, ", ")+"; leave it if it is made elsewhere",
+						"Vault takes names of policies that do not exist, and the token may then do nothing",
+						"role %s gives policy %s, which no step makes", r.Name, p))
 				}
 			}
 		}

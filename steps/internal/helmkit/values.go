@@ -2,7 +2,6 @@ package helmkit
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -12,9 +11,9 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
-	"sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
 // Values are a chart's values in the form that JSON gives them, in which Helm
@@ -46,15 +45,15 @@ func readValuesFile(f engine.File) (Values, error) {
 	if err != nil {
 		return nil, fmt.Errorf("valuesFiles: %w", err)
 	}
-	var v any
-	if err := yaml.Unmarshal(b, &v); err != nil {
+	v, err := kubeyaml.Unmarshal(b)
+	if err != nil {
 		return nil, fmt.Errorf("values file %s: %w", f, err)
 	}
 	switch v := v.(type) {
 	case nil:
 		return Values{}, nil
 	case map[string]any:
-		return v, nil
+		return normal(v)
 	}
 	return nil, fmt.Errorf("values file %s: it must hold a mapping of keys to values", f)
 }
@@ -79,7 +78,7 @@ func normal(v map[string]any) (Values, error) {
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, errors.New("a key is not a string, or a value has no JSON form")
+		return nil, err
 	}
 	return out, json.Unmarshal(b, &out)
 }

@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
 func file(t *testing.T, text string) engine.File {
@@ -40,6 +42,38 @@ func TestReadValues(t *testing.T) {
 		if _, err := ReadValues([]engine.File{file(t, text)}, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one that says %q", text, err, want)
 		}
+	}
+}
+
+// TestValuesAsHelm: a values file is read as Helm reads it, inline values are
+// what the plan read by the same rules, and a problem names its key.
+func TestValuesAsHelm(t *testing.T) {
+	const text = "mode: 0400\nwords: [yes, no, on, off, y, n, Yes, NO]\nnumbers: [0o17, 0x1F, 1_000, 1e3, 9007199254740993]\ntext: [\"0400\", 2026-01-02]\ny: 1\n"
+	want := Values{}
+	if err := yaml.Unmarshal([]byte(text), &want); err != nil {
+		t.Fatal(err)
+	}
+	inline, err := kubeyaml.Unmarshal([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFile, err := ReadValues([]engine.File{file(t, text)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromPlan, err := ReadValues(nil, inline.(map[string]any))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, fromFile); d != "" {
+		t.Errorf("file: -want +got:\n%s", d)
+	}
+	if d := cmp.Diff(want, fromPlan); d != "" {
+		t.Errorf("inline: -want +got:\n%s", d)
+	}
+	_, err = ReadValues([]engine.File{file(t, "a:\n  b: .nan\n")}, nil)
+	if err == nil || !strings.Contains(err.Error(), "line 2: a.b: .nan has no form in JSON") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -63,6 +63,24 @@ func Data(fields []Field) map[string]any {
 	return data
 }
 
+// ValidateItems reports items of a list of names that Vault would keep as one
+// name that matches nothing: it splits texts at commas, and not their parts.
+// field is the path of the list.
+func ValidateItems(p *engine.Problems, field string, list []string) {
+	for i, item := range list {
+		switch {
+		case strings.Contains(item, ","):
+			p.AddProblem(engine.Problem{
+				Field:   fmt.Sprintf("%s[%d]", field, i),
+				Message: fmt.Sprintf("%q would be one name", item),
+				Hint:    "write one item for each name",
+			})
+		case strings.TrimSpace(item) == "":
+			p.Add(fmt.Sprintf("%s[%d]", field, i), "is empty")
+		}
+	}
+}
+
 // Once returns a function that calls f until it succeeds, and then no more.
 func Once(f func(context.Context) error) func(context.Context) error {
 	var mu sync.Mutex
@@ -114,7 +132,7 @@ func as(have, want any) any {
 		case nil:
 			return []string(nil)
 		case string: // an older Vault's comma-separated list
-			return strings.FieldsFunc(h, func(r rune) bool { return r == ',' })
+			return split(h)
 		case []any:
 			return Strings(h)
 		}
@@ -142,9 +160,28 @@ func seconds(s string) (engine.Duration, error) {
 	return engine.ParseDuration(s)
 }
 
+// split reads a text as Vault reads one for a field that holds a list
+// (go-secure-stdlib/parseutil.ParseCommaStringSlice).
+func split(s string) []string {
+	if s == "" {
+		return []string{}
+	}
+	return trimmed(strings.Split(s, ","))
+}
+
+// trimmed returns a list without the space around its items, as Vault stores it.
+func trimmed(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strings.TrimSpace(s)
+	}
+	return out
+}
+
 func same(have, want any) bool {
 	if h, ok := have.([]string); ok {
 		if w, ok := want.([]string); ok {
+			h, w = trimmed(h), trimmed(w)
 			return slices.Equal(slices.Sorted(slices.Values(h)), slices.Sorted(slices.Values(w)))
 		}
 	}
@@ -172,7 +209,7 @@ func plain(v any) any {
 // Extra turns fields that a plan gives under Vault's own names, with whatever
 // types YAML gave them, into Fields in the order of their names. known maps the
 // names to values of the types that Vault has for them; a name that it lacks
-// keeps YAML's type.
+// keeps YAML's type. A text for a list is split at its commas.
 func Extra(extra map[string]any, known map[string]any) ([]Field, error) {
 	fields := make([]Field, 0, len(extra))
 	for name, v := range extra {
@@ -199,9 +236,10 @@ func convert(v, like any) (any, error) {
 	case []string:
 		switch v := v.(type) {
 		case string:
-			return []string{v}, nil
-		case []string:
-			return v, nil
+			if strings.HasPrefix(v, "[") { // JSON, as Vault takes for policy_identifiers
+				return []string{v}, nil
+			}
+			return split(v), nil
 		case []any:
 			list := make([]string, len(v))
 			for i, one := range v {
@@ -211,7 +249,7 @@ func convert(v, like any) (any, error) {
 				}
 				list[i] = s
 			}
-			return list, nil
+			return trimmed(list), nil
 		}
 		return nil, fmt.Errorf("%v is not a list of strings", v)
 	case nil:

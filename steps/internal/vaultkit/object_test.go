@@ -121,6 +121,35 @@ func TestExtra(t *testing.T) {
 	}
 }
 
+// TestExtraSplitsAsVault: a text for a list is what Vault's API makes of it, and
+// what Vault then reports is no difference.
+func TestExtraSplitsAsVault(t *testing.T) {
+	known := map[string]any{"key_usage": []string(nil)}
+	for text, want := range map[string][]string{
+		"DigitalSignature,KeyEncipherment": {"DigitalSignature", "KeyEncipherment"},
+		" a , b":                           {"a", "b"},
+		"a":                                {"a"},
+		"a,":                               {"a", ""},
+		"":                                 {},
+	} {
+		fields, err := vaultkit.Extra(map[string]any{"key_usage": text}, known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, fields[0].Want); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
+		var stored []any
+		for _, s := range want {
+			stored = append(stored, s)
+		}
+		have := map[string]any{"key_usage": stored}
+		if edits := vaultkit.Object("x", have, fields, nil); len(edits) > 0 {
+			t.Errorf("%q: differs from what Vault made of it: %v", text, vaulttest.Show(edits))
+		}
+	}
+}
+
 func TestValidateServer(t *testing.T) {
 	for address, problem := range map[string]string{
 		"https://vault.example.com:8200": "", "http://127.0.0.1:8200/": "",
