@@ -29,11 +29,14 @@ type Leaf struct {
 	HasHave, HasWant bool
 }
 
-// Leaves returns what differs between have and want, by path. A side that is
-// nil has no leaves. Two secrets that differ show as "(secret)" and
+// Leaves returns what differs between have and want, by path. A side that is nil
+// has no leaves, and an empty map or list is none where the other side is nil as a
+// whole, or has something in it. Two secrets that differ show as "(secret)" and
 // "(secret, changed)".
 func Leaves(have, want any) []Leaf {
 	h, w := flatten(have), flatten(want)
+	dropFilled(h, w)
+	dropFilled(w, h)
 	at := make(map[string][]string, len(h))
 	for key, l := range h {
 		at[key] = l.path
@@ -133,6 +136,39 @@ func flatten(v any) map[string]leaf {
 		walk("", nil, plain(v), out)
 	}
 	return out
+}
+
+// dropFilled removes the empty maps and lists of side that other has something
+// in: that says all. Those of the same kind only: a list that becomes a map is a
+// difference of its own.
+func dropFilled(side, other map[string]leaf) {
+	for key, l := range side {
+		if !empty(l.value) {
+			continue
+		}
+		if key == "" && len(other) == 0 {
+			delete(side, key)
+			continue
+		}
+		_, isMap := l.value.(map[string]any)
+		for in := range other {
+			if below, ok := strings.CutPrefix(in, key+"/"); ok && strings.HasPrefix(below, `"`) == isMap {
+				delete(side, key)
+				break
+			}
+		}
+	}
+}
+
+// empty reports whether v is a map or a list without anything in it.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return false
 }
 
 func walk(key string, path []string, v any, out map[string]leaf) {
