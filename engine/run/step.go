@@ -181,6 +181,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	}
 	var left map[string]bool // paths that the last round meant to remove
 	begun := false           // with the first edit
+	made := make(futile)     // what was written and did not help
 	for {
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
 		s.conceal(out)
@@ -213,6 +214,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			s.announce(e)
 		}
 		writable := writableOf(edits)
+		made.keep(writable)
 		if len(writable) == 0 {
 			s.wait(edits)
 			if !await(ctx, edits, looks) {
@@ -224,6 +226,9 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			if rounds++; policy.Attempts > 0 && rounds >= policy.Attempts {
 				if last != nil {
 					return s.failed(stuck, last)
+				}
+				if e, ok := made.first(writable); ok {
+					return s.failed(e.Path, didNotHelp(e))
 				}
 				return s.failed(stuck, hinted(fmt.Errorf("still differs after %d attempts", rounds),
 					"something changes it back, or the server stores it differently: compare what differs above"))
@@ -242,8 +247,13 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 			begun = true
 		}
 		left, last = make(map[string]bool, len(writable)), nil
+		var unhelped error
 		for _, e := range writable {
 			left[e.Path] = true
+			if made.has(e) {
+				unhelped = fmt.Errorf("%s: %w", e.Path, didNotHelp(e))
+				continue // written already: it may only take a while to be seen
+			}
 			if ctx.Err() != nil {
 				return s.stopped(ctx, reason, "")
 			}
@@ -259,9 +269,10 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: hintOf(err, "")})
 				break
 			}
+			made[e.Path] = e
 		}
 		if last == nil {
-			reason = nil
+			reason = unhelped
 		}
 	}
 }
