@@ -70,8 +70,19 @@ func (r *run) applyOnce(ctx context.Context, o *object) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.patch(ctx, resource, o)
-	return err
+	made, err := r.patch(ctx, resource, o)
+	if err != nil || !vanishes(o.obj) {
+		return err
+	}
+	if r.spec.Wait.For == waitNone {
+		return r.recordEnd(ctx, o, made.GetUID()) // its end is not waited for
+	}
+	seen, err := r.finishes(ctx)
+	if err != nil {
+		return err
+	}
+	seen.Store(o.ref.String(), made.GetUID())
+	return r.keepVigil(ctx, o, made)
 }
 
 // unserved reports whether the API server does not know the kind (yet): it is

@@ -30,6 +30,19 @@
 // ready means is up to the kind: a Deployment is available, a Job has
 // completed, a Certificate has Ready=True. Named conditions can be added.
 //
+// # Work that runs to its end
+//
+// A Job with ttlSecondsAfterFinished is removed by the cluster when it has run,
+// and so, in time, is a Pod that is not restarted. One that has completed counts
+// as there: its completion is an edit of its own, which records it in the
+// ConfigMap ztplan-completed beside it, with the digest of the manifest and the
+// object's UID. So no run on any machine makes it again until the manifest changes
+// or the entry is removed, and when the namespace goes, the record goes with it.
+// With wait.for none, nothing is waited for, and that it was made is what is
+// recorded. A run that is killed between the completion and the record leaves
+// none: then, and without the permission to write the ConfigMap, work that has
+// vanished is done again.
+//
 // # What it refuses
 //
 // Fields that somebody else manages are not taken over unless force says so:
@@ -72,6 +85,8 @@ const (
 // Spec holds the inputs.
 type Spec struct {
 	// Files are manifests in YAML or JSON, each with one document or several.
+	// Lists, those of a kind of their own such as RoleList as well, stand for
+	// their items.
 	Files []engine.File `yaml:"files" check:"exists"`
 
 	// Manifests are written in the plan itself: one object, a list of objects,

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -36,6 +37,8 @@ type object struct {
 	live   *unstructured.Unstructured // nil if it does not exist
 	merged *unstructured.Unstructured // what applying would give; nil if it could not be asked
 	note   string                     // why it could not be asked
+
+	finished types.UID // of the object that this manifest made, once it has run to its end and counts as there
 }
 
 func (o *object) gvk() schema.GroupVersionKind { return o.obj.GroupVersionKind() }
@@ -66,7 +69,10 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		return Outputs{}, nil, err
 	}
 	out := r.outputs()
-	edits, settled := r.contentEdits()
+	edits, settled, err := r.contentEdits(ctx)
+	if err != nil {
+		return out, nil, err
+	}
 	waits, err := r.readiness(ctx, settled)
 	if err != nil {
 		return out, nil, err
@@ -140,6 +146,8 @@ func (r *run) outputs() Outputs {
 		}
 		out.Objects = append(out.Objects, o.ref.String())
 		switch {
+		case o.finished != "" && out.UIDs != nil:
+			out.UIDs[o.ref.String()] = string(o.finished)
 		case o.live == nil || o.live.GetDeletionTimestamp() != nil:
 			out.UIDs = nil
 		case out.UIDs != nil:
@@ -150,9 +158,24 @@ func (r *run) outputs() Outputs {
 }
 
 // contentEdits returns an edit for every object that differs, and the objects
-// that do not.
-func (r *run) contentEdits() (edits []engine.Edit, settled []*object) {
+// that do not and are there.
+func (r *run) contentEdits(ctx context.Context) (edits []engine.Edit, settled []*object, err error) {
+	var errs []error
 	for _, o := range sorted(r.objects) {
+		if o.finished != "" && (o.live == nil || o.live.GetDeletionTimestamp() != nil) {
+			continue
+		}
+		if vanishes(o.obj) && o.finished == "" {
+			e, ok, err := r.endEdit(ctx, o)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if ok {
+				edits = append(edits, e)
+				continue
+			}
+		}
 		e, differs := r.contentEdit(o)
 		if differs {
 			edits = append(edits, e)
@@ -160,7 +183,7 @@ func (r *run) contentEdits() (edits []engine.Edit, settled []*object) {
 			settled = append(settled, o)
 		}
 	}
-	return edits, settled
+	return edits, settled, errors.Join(errs...)
 }
 
 func (r *run) contentEdit(o *object) (engine.Edit, bool) {
@@ -211,13 +234,13 @@ func (r *run) awaitObject(ctx context.Context, o *object) error {
 	return r.cluster.AwaitChange(ctx, kubekit.Watch{Ref: o.ref, ResourceVersion: o.live.GetResourceVersion()})
 }
 
-// path names the object; with its API group if two objects of the step would
-// have the same name.
+// path names the object; with its API group, if it has one, if two objects of
+// the step would have the same name.
 func (r *run) path(o *object) string {
 	for _, other := range r.objects {
 		if other != o && other.ref.String() == o.ref.String() {
 			ref := o.ref
-			ref.Kind += "." + o.gvk().Group
+			ref.Kind = o.gvk().GroupKind().String()
 			return ref.String()
 		}
 	}

@@ -39,6 +39,11 @@ func (r *run) look(ctx context.Context, o *object) error {
 		}
 		return nil
 	}
+	if vanishes(o.obj) {
+		if err := r.lookAtEnd(ctx, o); err != nil {
+			return r.explain(o, err)
+		}
+	}
 	resource, err := r.resource(o)
 	if err != nil {
 		return r.explain(o, err)

@@ -17,6 +17,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // A manifest is one object as it is written, without what only servers write.
@@ -164,18 +165,37 @@ func (r *reader) value(src source, n *yaml.Node, v any) {
 		r.bad(src, "%v", err)
 		return
 	}
-	if items, ok := content["items"].([]any); ok && content["apiVersion"] == "v1" && content["kind"] == "List" {
-		nodes := child(n, "items")
-		for i, item := range items {
-			var in *yaml.Node
-			if nodes != nil && i < len(nodes.Content) {
-				in = nodes.Content[i]
-			}
-			r.value(src.at(in), in, item)
+	if kind, _ := content["kind"].(string); strings.HasSuffix(kind, "List") {
+		if items, ok := kubekit.ListItems(content); ok {
+			r.items(src, n, items)
+			return
 		}
-		return
 	}
 	r.object(src, n, content)
+}
+
+// items takes the items of a list. What the list says of itself does not count.
+func (r *reader) items(src source, n *yaml.Node, items []any) {
+	nodes := child(n, "items")
+	for i, item := range items {
+		at := src
+		var in *yaml.Node
+		switch {
+		case n == nil:
+			at.field += fmt.Sprintf(".items[%d]", i)
+		case i < len(nodes.Content):
+			in = resolved(nodes.Content[i])
+		}
+		r.value(at.at(in), in, item)
+	}
+}
+
+// resolved returns the node that an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	for n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
 }
 
 func (r *reader) object(src source, n *yaml.Node, content map[string]any) {
@@ -289,7 +309,7 @@ func child(n *yaml.Node, path ...string) *yaml.Node {
 		if n != nil && n.Kind == yaml.MappingNode {
 			for i := 0; i+1 < len(n.Content); i += 2 {
 				if n.Content[i].Value == key {
-					next = n.Content[i+1]
+					next = resolved(n.Content[i+1])
 				}
 			}
 		}

@@ -3,6 +3,7 @@ package applymanifest
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -26,11 +27,11 @@ func (s *Spec) Owns(unknown []string) func(path string) bool {
 	}
 	for _, m := range manifests {
 		gvk := m.obj.GroupVersionKind()
-		for _, kind := range []string{gvk.Kind, gvk.Kind + "." + gvk.Group} {
+		for _, kind := range []string{gvk.Kind, gvk.GroupKind().String()} {
 			for _, namespace := range []string{"", cmp.Or(m.obj.GetNamespace(), s.Namespace, metav1.NamespaceDefault)} {
 				owned[kubekit.Ref{Kind: kind, Namespace: namespace, Name: m.obj.GetName()}.String()] = true
 			}
 		}
 	}
-	return func(path string) bool { return owned[path] }
+	return func(path string) bool { return owned[strings.TrimSuffix(path, completion)] }
 }

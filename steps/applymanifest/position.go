@@ -72,10 +72,7 @@ func entry(list *yaml.Node, step string) *yaml.Node {
 func key(n *yaml.Node, path []string) *yaml.Node {
 	at := n
 	for _, step := range path {
-		for n != nil && n.Kind == yaml.AliasNode {
-			n = n.Alias
-		}
-		if n == nil {
+		if n = resolved(n); n == nil {
 			return at
 		}
 		next := (*yaml.Node)(nil)

@@ -27,16 +27,28 @@ func Objects(manifest string) ([]*unstructured.Unstructured, error) {
 		if err := u.UnmarshalJSON(b); err != nil {
 			return nil, fmt.Errorf("manifest: document %d: %w", number, err)
 		}
-		if !u.IsList() {
-			objects = append(objects, u)
-			continue
-		}
-		list, err := u.ToList()
-		if err != nil {
+		if objects, err = unfold(objects, u.Object); err != nil {
 			return nil, fmt.Errorf("manifest: document %d: %w", number, err)
 		}
-		for i := range list.Items {
-			objects = append(objects, &list.Items[i])
+	}
+	return objects, nil
+}
+
+// unfold appends an object, or the items of a list, to objects. What lists say
+// of themselves does not count.
+func unfold(objects []*unstructured.Unstructured, content map[string]any) ([]*unstructured.Unstructured, error) {
+	items, ok := kubekit.ListItems(content)
+	if !ok {
+		return append(objects, &unstructured.Unstructured{Object: content}), nil
+	}
+	for i, item := range items {
+		m, ok := item.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("items[%d] of %v is no object", i, content["kind"])
+		}
+		var err error
+		if objects, err = unfold(objects, m); err != nil {
+			return nil, err
 		}
 	}
 	return objects, nil

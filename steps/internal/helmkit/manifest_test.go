@@ -24,7 +24,12 @@ apiVersion: v1
 kind: ConfigMapList
 items:
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}
-- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}
+- {metadata: {name: c}}
+---
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: SecretList, items: [{metadata: {name: e}}]}
 ---
 apiVersion: v1
 kind: Service
@@ -36,12 +41,12 @@ spec: {ports: [{port: 80}]}
 	}
 	var names []string
 	for _, o := range objects {
-		names = append(names, o.GetName())
+		names = append(names, o.GetKind()+" "+o.GetName())
 	}
-	if d := cmp.Diff([]string{"a", "b", "c", "d----"}, names); d != "" {
+	if d := cmp.Diff([]string{"ConfigMap a", "ConfigMap b", "ConfigMap c", "Secret e", "Service d----"}, names); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
-	if ports := objects[3].DeepCopy().Object["spec"]; ports == nil { // DeepCopy panics on what is not JSON
+	if ports := objects[4].DeepCopy().Object["spec"]; ports == nil { // DeepCopy panics on what is not JSON
 		t.Error("no spec")
 	}
 	if _, err := Objects("a: 1\n---\nb: ["); err == nil || !strings.Contains(err.Error(), "document 1") {
