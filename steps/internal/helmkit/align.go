@@ -16,9 +16,10 @@ import (
 )
 
 // normalise brings a manifest into the form in which the API server answers:
-// without status, and with a Secret's stringData in data.
+// without status and null fields, and with a Secret's stringData in data.
 func normalise(o *unstructured.Unstructured) {
 	delete(o.Object, "status")
+	withoutNulls(o.Object)
 	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
 	if o.GetAPIVersion() != "v1" || o.GetKind() != "Secret" {
 		return
@@ -132,9 +133,19 @@ func yieldIn(parent map[string]any, key, path string, want, have any, paths map[
 
 // patchFor returns the patch that makes live what target asks for, by the rules
 // of helm upgrade: fields that original has and target has not are removed,
-// fields that neither has are left alone. It is empty ("{}") if there is nothing
-// to do.
+// fields that neither has are left alone. What they leave empty is left alone too,
+// which Helm does not always do (see wishes). It is empty ("{}") if there is
+// nothing to do.
 func patchFor(original, target, live *unstructured.Unstructured) ([]byte, types.PatchType, error) {
+	original, target = wishes(original, target, live)
+	meta, err := patchMeta(target)
+	if err != nil {
+		return nil, "", err
+	}
+	if m := (merger{meta}); m.repeats(original, target, live) {
+		patch, err := m.patch(original, target, live)
+		return patch, types.MergePatchType, err
+	}
 	var texts [3][]byte
 	for i, o := range []*unstructured.Unstructured{original, target, live} {
 		b, err := json.Marshal(o.Object)
@@ -143,15 +154,24 @@ func patchFor(original, target, live *unstructured.Unstructured) ([]byte, types.
 		}
 		texts[i] = b
 	}
-	typed, err := builtin.Scheme.New(target.GroupVersionKind())
-	if err != nil { // not a built-in kind
+	if meta == nil {
 		patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(texts[0], texts[1], texts[2])
 		return patch, types.MergePatchType, err
 	}
-	meta, err := strategicpatch.NewPatchMetaFromStruct(typed)
-	if err != nil {
-		return nil, "", err
-	}
 	patch, err := strategicpatch.CreateThreeWayMergePatch(texts[0], texts[1], texts[2], meta, true)
 	return patch, types.StrategicMergePatchType, err
+}
+
+// patchMeta returns the patch strategies and merge keys of an object's kind; nil
+// if it is not built in.
+func patchMeta(o *unstructured.Unstructured) (strategicpatch.LookupPatchMeta, error) {
+	typed, err := builtin.Scheme.New(o.GroupVersionKind())
+	if err != nil {
+		return nil, nil
+	}
+	meta, err := strategicpatch.NewPatchMetaFromStruct(typed)
+	if err != nil {
+		return nil, err
+	}
+	return meta, nil
 }

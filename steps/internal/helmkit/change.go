@@ -46,18 +46,12 @@ const maxAsk = 10
 // a difference. So the object is read again until it is.
 func (c *change) ask(ctx context.Context, cluster *kubekit.Cluster) error {
 	for range maxAsk {
-		var err error
-		if c.original, c.target, err = c.aim(ctx, c.live); err != nil || c.target == nil {
+		if err := c.plan(ctx); err != nil || c.target == nil || string(c.patch) == "{}" {
 			return err
-		}
-		if c.patch, c.patchType, err = patchFor(c.original, c.target, c.live); err != nil {
-			return fmt.Errorf("%s: %w", c.ref, err)
-		}
-		if string(c.patch) == "{}" {
-			return nil
 		}
 		merged, err := c.send(ctx, cluster, metav1.DryRunAll)
 		switch {
+		case apierrors.IsConflict(err): // it has changed since it was read
 		case cannotAsk(err):
 			c.guess()
 			return nil
@@ -67,23 +61,56 @@ func (c *change) ask(ctx context.Context, cluster *kubekit.Cluster) error {
 			c.have, c.want = kubekit.Differing(kubekit.Leaves(c.live.Object), kubekit.Leaves(merged.Object))
 			return nil
 		}
-		again, err := cluster.Read(ctx, c.ref)
-		switch {
-		case err != nil:
+		if err := c.again(ctx, cluster); err != nil {
 			return err
-		case again[0] == nil:
-			return fmt.Errorf("%s: was deleted while it was looked at", c.ref)
 		}
-		c.live = again[0]
 	}
 	return fmt.Errorf("%s: it changes faster than it can be read", c.ref)
 }
 
-// apply sends the patch.
+// apply sends the patch. A patch that replaces whole lists is refused when the
+// object has changed since it was read, such as its status: it is made anew for
+// the object as it is then.
 func (c *change) apply(ctx context.Context, cluster *kubekit.Cluster) error {
-	if _, err := c.send(ctx, cluster); err != nil {
-		return explain(fmt.Errorf("%s: %w", c.ref, err))
+	for range maxAsk {
+		_, err := c.send(ctx, cluster)
+		if err == nil {
+			return nil
+		}
+		if !apierrors.IsConflict(err) {
+			return explain(fmt.Errorf("%s: %w", c.ref, err))
+		}
+		if err := c.again(ctx, cluster); err != nil {
+			return err
+		}
+		if err := c.plan(ctx); err != nil || c.target == nil || string(c.patch) == "{}" {
+			return err
+		}
 	}
+	return fmt.Errorf("%s: it changes faster than it can be written", c.ref)
+}
+
+// plan makes the patch for the object as it was read last.
+func (c *change) plan(ctx context.Context) (err error) {
+	if c.original, c.target, err = c.aim(ctx, c.live); err != nil || c.target == nil {
+		return err
+	}
+	if c.patch, c.patchType, err = patchFor(c.original, c.target, c.live); err != nil {
+		return fmt.Errorf("%s: %w", c.ref, err)
+	}
+	return nil
+}
+
+// again reads the object again.
+func (c *change) again(ctx context.Context, cluster *kubekit.Cluster) error {
+	objects, err := cluster.Read(ctx, c.ref)
+	switch {
+	case err != nil:
+		return err
+	case objects[0] == nil:
+		return fmt.Errorf("%s: was deleted while it was looked at", c.ref)
+	}
+	c.live = objects[0]
 	return nil
 }
 

@@ -152,3 +152,54 @@ func (c *client) WaitForDelete(resources kube.ResourceList, _ time.Duration) err
 	}
 	return nil
 }
+
+// Update is Helm's, with two differences: what a manifest leaves empty takes
+// nothing away from others (see wishes), and lists with merge keys that occur
+// twice become what the manifest says (see merger).
+func (c *client) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
+	if force {
+		return c.Client.Update(original, target, force)
+	}
+	refs := make([]kubekit.Ref, len(target))
+	for i, info := range target {
+		refs[i] = refOf(info)
+	}
+	live, err := c.cluster.Read(c.ctx, refs...)
+	if err != nil {
+		return &kube.Result{}, err
+	}
+	var repeating kube.ResourceList
+	for i, info := range target {
+		before := original.Get(info)
+		if live[i] == nil || before == nil {
+			continue
+		}
+		was, isObject := before.Object.(*unstructured.Unstructured)
+		want, isObjectToo := info.Object.(*unstructured.Unstructured)
+		if !isObject || !isObjectToo {
+			continue
+		}
+		meta, err := patchMeta(want)
+		if err != nil {
+			return &kube.Result{}, err
+		}
+		if !(merger{meta}).repeats(was, want, live[i]) {
+			before.Object, info.Object = wishes(was, want, live[i])
+			continue
+		}
+		ch := &change{ref: refs[i], live: live[i]}
+		ch.aim = func(context.Context, *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
+			return was, want, nil
+		}
+		if err := ch.plan(c.ctx); err != nil {
+			return &kube.Result{}, err
+		}
+		if err := ch.apply(c.ctx, c.cluster); err != nil {
+			return &kube.Result{}, err
+		}
+		repeating = append(repeating, info)
+	}
+	res, err := c.Client.Update(original.Difference(repeating), target.Difference(repeating), force)
+	res.Updated = append(res.Updated, repeating...)
+	return res, err
+}
