@@ -1,6 +1,7 @@
 package applymanifest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,7 @@ func hopeless(o *object, st kubekit.Status) error {
 	}
 	if st.Failed {
 		return engine.Permanent(engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.source, st.Message),
-			"its controller has given up: see kubectl describe, remove the cause, and run again"))
+			cmp.Or(st.Hint, "its controller has given up: see kubectl describe, remove the cause, and run again")))
 	}
 	return failedIssuance(o)
 }

@@ -49,6 +49,11 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 		return nil, err
 	}
 	edits = append(edits, changed...)
+	outdated, err := w.outdated(ctx, env, state, len(edits) == 0)
+	if err != nil {
+		return nil, err
+	}
+	edits = append(edits, outdated...)
 	if !w.spec.Wait {
 		return edits, nil
 	}

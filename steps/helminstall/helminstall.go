@@ -27,13 +27,16 @@
 //     HorizontalPodAutoscaler, CA bundles that are injected, fields that a
 //     controller set last. The API server says what differs, so that a default
 //     or another way to write the same is no difference.
+//   - Pods that an upgrade has not reached, because their StatefulSet or DaemonSet
+//     has the update strategy OnDelete: with onDelete: restart they are deleted.
 //   - Readiness, unless wait is false: edits that can only be waited for.
 //     Deployments must be available, Jobs complete, CustomResourceDefinitions
 //     established. Of a StatefulSet with the update strategy OnDelete, such as
 //     Vault's, the pods must run and need not be ready, because Vault's become
 //     ready only when they are unsealed. A webhook with the failure policy Fail
 //     needs its CA bundle and a ready pod, or the API server would refuse what
-//     the next step applies.
+//     the next step applies. A rolling update whose new pod can be nowhere but
+//     where the old one is, by a required anti-affinity, is an error at once.
 //
 // # What the edit of the release shows
 //
@@ -87,7 +90,7 @@ import (
 // Kind is helmInstall. Its timeout is that of slow images and of etcd, whose
 // first readiness check comes after a minute.
 var Kind = engine.NewKind("helmInstall", policy(), func() *Spec {
-	return &Spec{Namespace: "default", CreateNamespace: true, Wait: true, MaxHistory: 10}
+	return &Spec{Namespace: "default", CreateNamespace: true, Wait: true, MaxHistory: 10, OnDelete: onDeleteKeep}
 })
 
 func policy() engine.Policy {
@@ -95,6 +98,12 @@ func policy() engine.Policy {
 	p.Timeout = 10 * time.Minute
 	return p
 }
+
+// What becomes of pods with the update strategy OnDelete.
+const (
+	onDeleteKeep    = "keep"
+	onDeleteRestart = "restart"
+)
 
 // Spec is what a plan says about a release.
 type Spec struct {
@@ -145,6 +154,14 @@ type Spec struct {
 	// complete, webhooks able to answer. The step's timeout bounds it. Default:
 	// true.
 	Wait bool `yaml:"wait"`
+
+	// OnDelete says what becomes of pods that still run what they ran before an
+	// upgrade, because their StatefulSet or DaemonSet has the update strategy
+	// OnDelete, as Vault's has. keep leaves them and warns. restart deletes them,
+	// one after another, the last of a StatefulSet first, each when the one
+	// before runs again; it does not wait until that is ready. Vault's come back
+	// sealed: a vaultUnseal step after this one unseals them. Default: keep.
+	OnDelete string `yaml:"onDelete" check:"oneof=keep|restart"`
 
 	// MaxHistory is how many revisions of the release are kept; 0 keeps all.
 	// Default: 10, as in Helm.

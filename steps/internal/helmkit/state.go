@@ -123,6 +123,9 @@ func (s *State) NotReady(ctx context.Context) ([]engine.Edit, error) {
 			return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: %s", st.Ref, st.Message)),
 				"look at its pods' logs, then delete the Job: it is created again")
 		}
+		if st.Failed && st.Hint != "" {
+			return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: %s", st.Ref, st.Message)), st.Hint)
+		}
 		edits = append(edits, engine.Edit{
 			Path:  st.Ref.String(),
 			Have:  st.Message,

@@ -49,6 +49,8 @@ type Status struct {
 	// Failed means that its controller has given up: waiting is of no use
 	// unless somebody changes something.
 	Failed bool
+	// Hint, with Failed, is the way out if there is a known one.
+	Hint string
 	// Message says what is missing, or what was reached; one line.
 	Message string
 	// Object is what was read, nil if it does not exist.
@@ -65,8 +67,8 @@ type Status struct {
 //     are accepted;
 //   - an object of cert-manager is done when it has Ready=True: kstatus takes one
 //     that its controller has not seen yet for done;
-//   - a StatefulSet with the update strategy OnDelete, which kstatus never
-//     waits for, is done when its pods exist and every container has started.
+//   - a StatefulSet or DaemonSet with the update strategy OnDelete, which kstatus
+//     never waits for, or for ever, is done when its pods exist and every container has started.
 //     They need not be ready: a Vault pod gets ready only when it is unsealed.
 //     Pass the pods that its selector matches; without them the count in its
 //     status decides.
@@ -83,7 +85,7 @@ func Current(obj *unstructured.Unstructured, pods ...corev1.Pod) Status {
 		if obj.GetDeletionTimestamp() == nil {
 			return currentCRD(st, obj)
 		}
-	case schema.GroupKind{Group: "apps", Kind: "StatefulSet"}:
+	case schema.GroupKind{Group: "apps", Kind: "StatefulSet"}, schema.GroupKind{Group: "apps", Kind: "DaemonSet"}:
 		if obj.GetDeletionTimestamp() == nil && onDelete(obj) {
 			return currentOnDelete(st, obj, pods)
 		}
@@ -179,13 +181,18 @@ func currentOnDelete(st Status, obj *unstructured.Unstructured, pods []corev1.Po
 	if !found {
 		want = 1
 	}
+	count := "replicas"
+	if obj.GetKind() == "DaemonSet" {
+		want, _, _ = unstructured.NestedInt64(obj.Object, "status", "desiredNumberScheduled")
+		count = "currentNumberScheduled"
+	}
 	observed, _, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration")
 	if observed < obj.GetGeneration() {
-		st.Message = "StatefulSet generation is not observed yet"
+		st.Message = obj.GetKind() + " generation is not observed yet"
 		return st
 	}
 	if pods == nil {
-		have, _, _ := unstructured.NestedInt64(obj.Object, "status", "replicas")
+		have, _, _ := unstructured.NestedInt64(obj.Object, "status", count)
 		st.Done = have == want
 		st.Message = fmt.Sprintf("%d of %d pods exist", have, want)
 		return st
@@ -252,7 +259,7 @@ func (c *Cluster) Judge(ctx context.Context, obj *unstructured.Unstructured) (St
 	own := Watch{Ref: RefOf(obj), ResourceVersion: obj.GetResourceVersion()}
 	st := Current(obj)
 	st.Object, st.Watch = obj, []Watch{own}
-	needsPods := onDelete(obj) && isKind(obj, "apps", "StatefulSet")
+	needsPods := staysUntilDeleted(obj)
 	if !needsPods && (st.Done || !runsPods(obj)) {
 		return st, nil
 	}
@@ -275,6 +282,10 @@ func (c *Cluster) Judge(ctx context.Context, obj *unstructured.Unstructured) (St
 		if !st.Done {
 			st.Message += c.lastWords(ctx, list.Items)
 		}
+		return st, nil
+	}
+	if why := blockedSurge(obj, list.Items); why != "" {
+		st.Failed, st.Message, st.Hint = true, why, surgeHint
 		return st, nil
 	}
 	if why := whyNotReady(list.Items); why != "" {

@@ -1,0 +1,38 @@
+package helminstall
+
+import (
+	"context"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit"
+)
+
+// outdated returns the edits that delete pods which still run what they ran
+// before an upgrade, if the plan wants that, and warns about them otherwise. If
+// the release is not settled, they come later: their revision may change again.
+func (w *world) outdated(ctx context.Context, env *engine.Env, state *helmkit.State, settled bool) ([]engine.Edit, error) {
+	if !settled {
+		return nil, nil
+	}
+	pods, err := state.Outdated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if w.spec.OnDelete == onDeleteRestart {
+		edits := make([]engine.Edit, len(pods))
+		for i, p := range pods {
+			edits[i] = p.Restart(w.spec.Wait)
+		}
+		return edits, nil
+	}
+	for _, p := range pods {
+		_, err := engine.Share(ctx, env.Session, "helmInstall outdated "+env.Step+" "+p.String(), func(context.Context) (bool, error) {
+			env.Warnf("%s: delete it, or set onDelete: restart", p)
+			return true, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
