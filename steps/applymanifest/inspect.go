@@ -165,18 +165,17 @@ func (r *run) contentEdits(ctx context.Context) (edits []engine.Edit, settled []
 		if o.finished != "" && (o.live == nil || o.live.GetDeletionTimestamp() != nil) {
 			continue
 		}
-		if vanishes(o.obj) && o.finished == "" {
-			e, ok, err := r.endEdit(ctx, o)
+		e, differs := r.contentEdit(o)
+		if vanishes(o.obj) && o.finished == "" && (o.live == nil || !differs) {
+			end, ok, err := r.endEdit(ctx, o)
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
 			if ok {
-				edits = append(edits, e)
-				continue
+				e, differs = end, true
 			}
 		}
-		e, differs := r.contentEdit(o)
 		if differs {
 			edits = append(edits, e)
 		} else {

@@ -228,7 +228,9 @@ func (r *reader) object(src source, n *yaml.Node, content map[string]any) {
 		return
 	}
 	strip(content)
+	kubekit.DropNulls(content)
 	encode(content)
+	dropEmptyData(content)
 	r.found = append(r.found, manifest{obj: &unstructured.Unstructured{Object: content}, source: src, node: n})
 }
 
@@ -282,6 +284,19 @@ func encode(content map[string]any) {
 	}
 	content["data"] = data
 	delete(content, "stringData")
+}
+
+// dropEmptyData removes the empty data of a ConfigMap or Secret. The API server
+// does not keep it, and takes it for a change of one that is immutable.
+func dropEmptyData(content map[string]any) {
+	if content["apiVersion"] != "v1" || content["kind"] != "ConfigMap" && content["kind"] != "Secret" {
+		return
+	}
+	for _, field := range []string{"data", "binaryData"} {
+		if m, ok := content[field].(map[string]any); ok && len(m) == 0 {
+			delete(content, field)
+		}
+	}
 }
 
 // duplicates reports objects that are written twice: the later one would win.

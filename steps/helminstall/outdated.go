@@ -3,6 +3,8 @@ package helminstall
 import (
 	"context"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit"
 )
@@ -15,6 +17,9 @@ func (w *world) outdated(ctx context.Context, env *engine.Env, state *helmkit.St
 		return nil, nil
 	}
 	pods, err := state.Outdated(ctx)
+	if apierrors.IsForbidden(err) && w.spec.OnDelete == onDeleteKeep {
+		return nil, nil // without the permission to list pods there is no warning
+	}
 	if err != nil {
 		return nil, err
 	}

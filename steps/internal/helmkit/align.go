@@ -19,7 +19,7 @@ import (
 // without status and null fields, and with a Secret's stringData in data.
 func normalise(o *unstructured.Unstructured) {
 	delete(o.Object, "status")
-	withoutNulls(o.Object)
+	kubekit.DropNulls(o.Object)
 	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
 	if o.GetAPIVersion() != "v1" || o.GetKind() != "Secret" {
 		return

@@ -84,20 +84,3 @@ func saysNothing(v any) bool {
 	_, isText := v.(string)
 	return !isText && isEmpty(v)
 }
-
-// withoutNulls removes the fields that are null.
-func withoutNulls(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, e := range v {
-			if e == nil {
-				delete(v, key)
-			}
-			withoutNulls(e)
-		}
-	case []any:
-		for _, e := range v {
-			withoutNulls(e)
-		}
-	}
-}
