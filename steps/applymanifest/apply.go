@@ -71,7 +71,7 @@ func (r *run) applyOnce(ctx context.Context, o *object) error {
 		return err
 	}
 	made, err := r.patch(ctx, resource, o)
-	if err != nil || !vanishes(o.obj) {
+	if err != nil || !kubekit.Vanishes(o.obj) {
 		return err
 	}
 	if r.spec.Wait.For == waitNone {

@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -35,20 +34,6 @@ type finish struct {
 	Digest string    `json:"digest"` // of the manifest
 	UID    types.UID `json:"uid"`
 	Time   time.Time `json:"time"` // of the record
-}
-
-// vanishes reports whether the cluster removes the object when it has run to its
-// end: a Job with ttlSecondsAfterFinished, and a Pod that is not restarted.
-func vanishes(o *unstructured.Unstructured) bool {
-	switch o.GroupVersionKind().GroupKind() {
-	case schema.GroupKind{Group: "batch", Kind: "Job"}:
-		_, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "ttlSecondsAfterFinished")
-		return found
-	case schema.GroupKind{Kind: "Pod"}:
-		policy, _, _ := unstructured.NestedString(o.Object, "spec", "restartPolicy")
-		return policy == "Never" || policy == "OnFailure"
-	}
-	return false
 }
 
 // ended reports whether the object has run to its end, and whether that failed.

@@ -166,7 +166,7 @@ func (r *run) contentEdits(ctx context.Context) (edits []engine.Edit, settled []
 			continue
 		}
 		e, differs := r.contentEdit(o)
-		if vanishes(o.obj) && o.finished == "" && (o.live == nil || !differs) {
+		if kubekit.Vanishes(o.obj) && o.finished == "" && (o.live == nil || !differs) {
 			end, ok, err := r.endEdit(ctx, o)
 			if err != nil {
 				errs = append(errs, err)

@@ -39,7 +39,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 		}
 		return nil
 	}
-	if vanishes(o.obj) {
+	if kubekit.Vanishes(o.obj) {
 		if err := r.lookAtEnd(ctx, o); err != nil {
 			return r.explain(o, err)
 		}

@@ -102,6 +102,7 @@ func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Differe
 		Previous:      w.release,
 		MaxHistory:    w.spec.MaxHistory,
 		TakeOwnership: w.spec.TakeOwnership,
+		Restarts:      w.spec.OnDelete == onDeleteRestart,
 		CRDs:          w.crds,
 		Until:         until,
 	}

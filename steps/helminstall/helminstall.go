@@ -43,6 +43,7 @@
 // The changed values and versions, and what becomes of objects: below objects,
 // by "Kind/namespace/name", all fields of those that are made, the fields that
 // change of those that exist, and "exists" for those that are removed; below
+// restarts, the workloads whose pods onDelete: restart deletes afterwards; below
 // hooks, by event and name, what runs; below images, for an install, what the
 // containers run. The chart is rendered as the install or upgrade will, with
 // lookups in the cluster. What it makes at random is shown as "(random)" in new

@@ -57,6 +57,13 @@ func TestPodsThatAnUpgradeDoesNotReach(t *testing.T) {
 	}
 
 	s.OnDelete = "restart"
+	s.Values["tag"] = "3"
+	want := map[string]any{"StatefulSet/" + w.namespace + "/set": "its pods, one after another", "DaemonSet/" + w.namespace + "/daemon": "its pods, one after another"}
+	if d := cmp.Diff(want, only(t, w.edits(s)).Want.(map[string]any)["restarts"]); d != "" {
+		t.Errorf("what the next upgrade restarts (-want +got):\n%s", d)
+	}
+	s.Values["tag"] = "2"
+
 	pods, err := w.cluster.Client().CoreV1().Pods(w.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app=daemon"})
 	if err != nil || len(pods.Items) != 1 {
 		t.Fatalf("pods %v, err %v", pods, err)
@@ -68,14 +75,14 @@ func TestPodsThatAnUpgradeDoesNotReach(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	_, applied := w.converge(s)
-	want := []string{"Pod/" + w.namespace + "/" + pods.Items[0].Name, "Pod/" + w.namespace + "/set-1", "Pod/" + w.namespace + "/set-0"}
-	slices.Sort(want[1:])
-	slices.Reverse(want[1:])
+	order := []string{"Pod/" + w.namespace + "/" + pods.Items[0].Name, "Pod/" + w.namespace + "/set-1", "Pod/" + w.namespace + "/set-0"}
+	slices.Sort(order[1:])
+	slices.Reverse(order[1:])
 	got := slices.Clone(applied)
-	if i := slices.Index(got, want[0]); i > 0 { // the manifest's order is Helm's
+	if i := slices.Index(got, order[0]); i > 0 { // the manifest's order is Helm's
 		got = append([]string{got[i]}, slices.Delete(got, i, i+1)...)
 	}
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(order, got); d != "" {
 		t.Errorf("deleted (-want +got):\n%s", d)
 	}
 	pods, err = w.cluster.Client().CoreV1().Pods(w.namespace).List(t.Context(), metav1.ListOptions{})

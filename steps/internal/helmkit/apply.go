@@ -30,6 +30,10 @@ type Operation struct {
 	// TakeOwnership lets the release adopt objects that belong to no release
 	// or to another.
 	TakeOwnership bool
+	// Restarts says that pods which the operation does not reach, because their
+	// workload has the update strategy OnDelete, are deleted after it; Preview
+	// shows it.
+	Restarts bool
 	// CRDs are those of the chart's crds folder, which are there before Apply.
 	CRDs []*CRD
 	// Until is when the operation has ended in any case; others go by it if

@@ -40,7 +40,7 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 		return err
 	}
 	catalogue.AddCRDs(env.Step, o.Chart.Title(), r.Objects...)
-	p := &previewer{op: o, env: env, cluster: cluster, rendering: r, have: map[string]any{}, want: map[string]any{}}
+	p := &previewer{op: o, env: env, cluster: cluster, rendering: r, have: map[string]any{}, want: map[string]any{}, restarts: map[string]any{}}
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
@@ -54,6 +54,7 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 		d.Have = map[string]any{"objects": p.have}
 	}
 	put(d.Want, "objects", p.want)
+	put(d.Want, "restarts", p.restarts)
 	put(d.Want, "hooks", p.hooks())
 	if o.installs() {
 		put(d.Want, "images", imagesOf(r.all()))
@@ -83,6 +84,7 @@ type previewer struct {
 
 	mu         sync.Mutex
 	have, want map[string]any
+	restarts   map[string]any // workloads whose pods are deleted afterwards
 }
 
 // prepare reads what the release has and the cluster holds.
@@ -172,7 +174,25 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 	have, want := p.veil.overBoth(gk, c.have, c.want)
 	p.put(p.have, ref, have)
 	p.put(p.want, ref, want)
+	if p.op.Restarts && kubekit.StaysUntilDeleted(live) && changesTemplate(have, want) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.restarts[ref.String()] = "its pods, one after another"
+	}
 	return nil
+}
+
+// changesTemplate reports whether leaves of a workload's pod template are among
+// those that change.
+func changesTemplate(sides ...map[string]any) bool {
+	for _, side := range sides {
+		for path := range side {
+			if strings.HasPrefix(path, "spec/template/") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (p *previewer) put(side map[string]any, ref kubekit.Ref, v map[string]any) {

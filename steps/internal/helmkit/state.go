@@ -53,13 +53,13 @@ func (r *Release) Look(ctx context.Context, env *engine.Env, cluster *kubekit.Cl
 // Missing returns an edit for every object of the release that the cluster
 // lacks. It is created again exactly as the release has it. An upgrade would do
 // that too, but it would also run the hooks again and make new whatever the
-// chart makes at random. Jobs that delete themselves after a while are not
-// missed.
+// chart makes at random. Jobs and Pods that are removed when they have run to
+// their end are not missed.
 func (s *State) Missing() []engine.Edit {
 	var edits []engine.Edit
 	for i, st := range s.have {
 		o := s.objects[i]
-		if st.Object != nil || expires(o) {
+		if st.Object != nil || kubekit.Vanishes(o) {
 			continue
 		}
 		edits = append(edits, engine.Edit{
@@ -76,12 +76,6 @@ func (s *State) Missing() []engine.Edit {
 		})
 	}
 	return edits
-}
-
-// expires reports whether the object is a Job that deletes itself.
-func expires(o *unstructured.Unstructured) bool {
-	_, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "ttlSecondsAfterFinished")
-	return found && o.GetKind() == "Job"
 }
 
 // own marks an object as Helm does, so that the release may go on managing it.

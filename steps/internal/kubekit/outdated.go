@@ -23,7 +23,7 @@ const RevisionLabel = appsv1.ControllerRevisionHashLabelKey
 // (kubernetes/kubernetes#73492).
 func (c *Cluster) Outdated(ctx context.Context, obj *unstructured.Unstructured) (pods []corev1.Pod, revision string, err error) {
 	observed, _, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration")
-	if !staysUntilDeleted(obj) || observed < obj.GetGeneration() {
+	if !StaysUntilDeleted(obj) || observed < obj.GetGeneration() {
 		return nil, "", nil
 	}
 	selector, err := podSelector(obj)
@@ -67,9 +67,10 @@ func (c *Cluster) newestRevision(ctx context.Context, obj *unstructured.Unstruct
 	return newest.Labels[RevisionLabel], nil
 }
 
-// staysUntilDeleted reports whether pods of the workload are what they are until
-// they are deleted.
-func staysUntilDeleted(obj *unstructured.Unstructured) bool {
+// StaysUntilDeleted reports whether pods of the workload stay what they are until
+// they are deleted: those of a StatefulSet or DaemonSet with the update strategy
+// OnDelete.
+func StaysUntilDeleted(obj *unstructured.Unstructured) bool {
 	return (isKind(obj, "apps", "StatefulSet") || isKind(obj, "apps", "DaemonSet")) && onDelete(obj)
 }
 

@@ -259,7 +259,7 @@ func (c *Cluster) Judge(ctx context.Context, obj *unstructured.Unstructured) (St
 	own := Watch{Ref: RefOf(obj), ResourceVersion: obj.GetResourceVersion()}
 	st := Current(obj)
 	st.Object, st.Watch = obj, []Watch{own}
-	needsPods := staysUntilDeleted(obj)
+	needsPods := StaysUntilDeleted(obj)
 	if !needsPods && (st.Done || !runsPods(obj)) {
 		return st, nil
 	}
