@@ -213,6 +213,7 @@ func TestOneLab(t *testing.T) {
 		w.giveBack(w.generateRoot(0, 2, 4))
 		w.drift(t)
 	})
+	w.sub(t, "upgrade", w.upgrade)
 	w.sub(t, "another-cluster", w.anotherCluster)
 }
 
