@@ -36,6 +36,11 @@ func TestEmptyKeysTakeNothingAway(t *testing.T) {
 	w := newWorld(t)
 	spec := w.step(hollow)
 	spec.Wait.For = "none"
+	for path, v := range w.look(spec)[0].Want.(map[string]any) {
+		if v == nil {
+			t.Errorf("what is to be made shows %s, which is empty", path)
+		}
+	}
 	w.converge(spec)
 	deployments := w.cluster.Client().AppsV1().Deployments(w.namespace)
 	patch := func(text string) {
