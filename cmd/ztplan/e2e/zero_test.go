@@ -151,7 +151,7 @@ func (got traffic) report(t *testing.T, name string, o *outcome) {
 
 // TestOneLab takes one lab through its life. Looking at it, empty, half-built,
 // finished and drifted, asks for nothing that could change anything, and a
-// second run neither; then its root token is gone, it drifts, and its place is taken
+// second run neither; then its root token is gone, it drifts, Vault is upgraded, and its place is taken
 // by another cluster. What proves rotations is TestRotations, on a lab of its own.
 func TestOneLab(t *testing.T) {
 	parallel(t)
