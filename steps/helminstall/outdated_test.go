@@ -68,7 +68,11 @@ func TestPodsThatAnUpgradeDoesNotReach(t *testing.T) {
 	if err != nil || len(pods.Items) != 1 {
 		t.Fatalf("pods %v, err %v", pods, err)
 	}
-	e := w.edits(s)[0]
+	edits := w.edits(s)
+	if len(edits) != 3 {
+		t.Fatalf("got %d edits, want one for each pod: %v", len(edits), paths(edits))
+	}
+	e := edits[0]
 	if d := cmp.Diff([]any{"example.com/inert:1", "example.com/inert:2"}, []any{
 		e.Have.(map[string]any)["containers[main]/image"], e.Want.(map[string]any)["containers[main]/image"],
 	}); d != "" {
