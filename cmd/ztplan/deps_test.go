@@ -17,8 +17,9 @@ import (
 const policy = `
 engine
 engine/dag
+engine/display           engine
 engine/hints
-engine/evidence          engine
+engine/evidence          engine engine/display
 engine/journal           engine
 engine/diff              engine github.com/google/go-cmp
 engine/plan              engine engine/dag gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
@@ -30,9 +31,9 @@ steps                    engine steps/...
 schemas
 schemas/gen              engine schemas steps
 plans
-cmd/ztplan/ui            engine engine/diff
+cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/ztlab
-cmd/ztplan/report        engine engine/evidence
+cmd/ztplan/report        engine engine/display engine/evidence
 cmd/ztplan/attest        engine engine/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
 cmd/ztplan/checkout      engine/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...
