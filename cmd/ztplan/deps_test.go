@@ -18,15 +18,16 @@ const policy = `
 engine
 engine/dag
 engine/display           engine
+engine/sensitive
 engine/hints
 engine/evidence          engine engine/display
 engine/journal           engine
 engine/diff              engine github.com/google/go-cmp
-engine/plan              engine engine/dag gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
-engine/run               engine engine/dag engine/hints github.com/hashicorp/go-multierror
+engine/plan              engine engine/dag engine/sensitive gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
+engine/run               engine engine/dag engine/hints engine/sensitive golang.org/x/crypto/scrypt github.com/hashicorp/go-multierror
 engine/enginetest        engine github.com/google/go-cmp
-steps/internal/...       engine engine/hints engine/evidence engine/enginetest steps/internal/... !steps !engine/run !engine/plan
-steps/...                engine engine/hints engine/diff engine/evidence steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
+steps/internal/...       engine engine/hints engine/evidence engine/sensitive engine/enginetest steps/internal/... !steps !engine/run !engine/plan
+steps/...                engine engine/hints engine/diff engine/evidence engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
 steps                    engine steps/...
 schemas
 schemas/gen              engine schemas steps
