@@ -116,7 +116,7 @@ type Summary struct {
 	// Digest stands for all edits that a dry run found: step, path, have, want,
 	// for what proofs would change: step, path and want,
 	// and for what comes after steps that differ the inputs and the files they
-	// name. Secrets count as redacted. Equal edits have equal digests, whatever
+	// name. Secrets count by a slow hash over all those of a step. Equal edits have equal digests, whatever
 	// the order in which steps were done. It is left out when a step could not
 	// be looked at. Digests holds the same for each step with edits.
 	Digest  string            `json:"digest,omitempty"`

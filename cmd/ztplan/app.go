@@ -22,11 +22,15 @@ import (
 
 // app is one invocation: its streams and the flags that hold everywhere.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	kill           context.Context // ends with the second interrupt
-	now            func() time.Time
-	voice          atomic.Pointer[func(string)]
+	stdin  io.Reader
+	stdout io.Writer // as it is: for renderers that make what they show safe
+	text   io.Writer // stdout for plain text
+	stderr io.Writer // for plain text
+	screen io.Writer // stderr as it is
+
+	kill  context.Context // ends with the second interrupt
+	now   func() time.Time
+	voice atomic.Pointer[func(string)]
 
 	lab        bool
 	labDir     string

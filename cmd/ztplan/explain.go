@@ -59,7 +59,7 @@ func (a *app) explainAll(kinds []schemas.Kind) error {
 	for _, k := range kinds {
 		text, _, _ := strings.Cut(strings.ReplaceAll(k.Doc, "\n", " "), ". ")
 		text = strings.TrimPrefix(text, k.Name+" ")
-		if _, err := fmt.Fprintf(a.stdout, "%-16s %s\n", k.Name, strings.TrimSuffix(text, ".")); err != nil {
+		if _, err := fmt.Fprintf(a.text, "%-16s %s\n", k.Name, strings.TrimSuffix(text, ".")); err != nil {
 			return err
 		}
 	}
@@ -70,7 +70,7 @@ func (a *app) explainKind(k schemas.Kind) error {
 	if a.output == "json" {
 		return json.NewEncoder(a.stdout).Encode(k)
 	}
-	w := a.stdout
+	w := a.text
 	fmt.Fprintf(w, "%s\n\n%s\n", strings.ToUpper(k.Name), k.Doc)
 	attempts := fmt.Sprint(k.Policy.Attempts)
 	if k.Policy.Attempts == 0 {
@@ -103,9 +103,9 @@ func (a *app) explainField(k schemas.Kind, path []string) error {
 	if a.output == "json" {
 		return json.NewEncoder(a.stdout).Encode(field)
 	}
-	fmt.Fprintf(a.stdout, "%s.%s  %s\n\n%s\n", k.Name, strings.Join(path, "."), fieldType(field), indent(field.Doc, "  "))
+	fmt.Fprintf(a.text, "%s.%s  %s\n\n%s\n", k.Name, strings.Join(path, "."), fieldType(field), indent(field.Doc, "  "))
 	if len(field.Fields) > 0 {
-		fmt.Fprintf(a.stdout, "\nFIELDS\n")
+		fmt.Fprintf(a.text, "\nFIELDS\n")
 		explainFields(a.stdout, "  ", field.Fields)
 	}
 	return nil

@@ -24,13 +24,13 @@ func (a *app) graphCommand() *cobra.Command {
 			}
 			switch format {
 			case "text":
-				return graphText(a.stdout, p)
+				return graphText(a.text, p)
 			case "dot":
-				return graphDOT(a.stdout, p)
+				return graphDOT(a.text, p)
 			case "mermaid":
-				return graphMermaid(a.stdout, p)
+				return graphMermaid(a.text, p)
 			case "svg":
-				return graphSVG(a.stdout, p)
+				return graphSVG(a.text, p)
 			}
 			return &exitError{code: exitInvalid, text: fmt.Sprintf("--format %s: there is text, dot, mermaid and svg", format)}
 		},

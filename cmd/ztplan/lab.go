@@ -37,7 +37,7 @@ root rights or the internet.`,
 				return &exitError{code: exitFailed, text: err.Error(), hint: ztlab.NotFoundHint}
 			}
 			lab := exec.CommandContext(cmd.Context(), path, args...)
-			lab.Stdin, lab.Stdout, lab.Stderr = a.stdin, a.stdout, a.stderr
+			lab.Stdin, lab.Stdout, lab.Stderr = a.stdin, a.stdout, a.screen
 			lab.Cancel = func() error { return lab.Process.Signal(os.Interrupt) }
 			err = lab.Run()
 			var exit *exec.ExitError

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/lint"
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 func (a *app) lintCommand() *cobra.Command {
@@ -38,20 +39,20 @@ invalid.`,
 				if findings == nil {
 					findings = []lint.Finding{}
 				}
-				if err := json.NewEncoder(a.stdout).Encode(findings); err != nil {
+				if err := json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(findings); err != nil {
 					return err
 				}
 			default:
 				for _, f := range findings {
-					fmt.Fprintf(a.stdout, "%s: %s: step %s: %s [%s]\n    why: %s\n", f.Position, f.Severity, f.Step, f.Message, f.Rule, f.Why)
+					fmt.Fprintf(a.text, "%s: %s: step %s: %s [%s]\n    why: %s\n", f.Position, f.Severity, f.Step, f.Message, f.Rule, f.Why)
 					if f.Hint != "" {
-						fmt.Fprintf(a.stdout, "    hint: %s\n", f.Hint)
+						fmt.Fprintf(a.text, "    hint: %s\n", f.Hint)
 					}
 					if a.output == "github" {
 						ui.Annotate(a.stdout, string(f.Severity), ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
 					}
 				}
-				fmt.Fprintf(a.stdout, "%s: %d errors, %d warnings\n", args[0], errs, len(findings)-errs)
+				fmt.Fprintf(a.text, "%s: %d errors, %d warnings\n", args[0], errs, len(findings)-errs)
 			}
 			if errs > 0 {
 				return &exitError{code: exitFailed}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
@@ -47,8 +48,8 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == detachedCommand {
 		return serveDetached(args[1:], stdin, stdout, stderr)
 	}
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
-	a.saying(func(line string) { fmt.Fprintln(stderr, line) })
+	a := &app{stdin: stdin, stdout: stdout, text: display.Writer{W: stdout}, stderr: display.Writer{W: stderr}, screen: stderr, now: time.Now}
+	a.saying(func(line string) { fmt.Fprintln(a.stderr, line) })
 	ctx, kill, stop := interrupts(a.say)
 	defer stop()
 	a.kill = kill
@@ -61,14 +62,14 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.As(err, &exit):
 		if exit.text != "" {
-			fmt.Fprintln(stderr, "ztplan: "+exit.text)
+			fmt.Fprintln(a.stderr, "ztplan: "+exit.text)
 		}
 		if exit.hint != "" {
-			fmt.Fprintln(stderr, "hint: "+exit.hint)
+			fmt.Fprintln(a.stderr, "hint: "+exit.hint)
 		}
 		return exit.code
 	default:
-		fmt.Fprintln(stderr, "ztplan: "+err.Error())
+		fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
 		return exitFailed
 	}
 }

@@ -82,7 +82,7 @@ func (a *app) rewrite(name, dir string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "report: %s\n", filepath.Join(dir, "report.html"))
+	_, err = fmt.Fprintf(a.text, "report: %s\n", filepath.Join(dir, "report.html"))
 	return err
 }
 

@@ -220,7 +220,7 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 	}
 	switch a.output {
 	case "json":
-		records, people := ui.NewJSON(a.stdout), ui.NewText(a.stderr, a.style(a.stderr), a.verbose, dry)
+		records, people := ui.NewJSON(a.stdout), ui.NewText(a.screen, a.style(a.screen), a.verbose, dry)
 		return inOrder(func(e engine.Event) { records.Event(e); people.Event(e) }), none
 	case "github":
 		log := ui.NewGitHub(a.stdout, a.verbose, dry).Event

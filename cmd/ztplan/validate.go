@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 func (a *app) validateCommand() *cobra.Command {
@@ -22,13 +24,13 @@ Exit status: 0 valid, 3 invalid.`,
 				return err
 			}
 			if a.output == "json" {
-				return json.NewEncoder(a.stdout).Encode(map[string]any{"valid": true, "plan": p.Name, "steps": len(p.Steps)})
+				return json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(map[string]any{"valid": true, "plan": p.Name, "steps": len(p.Steps)})
 			}
 			edges := 0
 			for _, s := range p.Steps {
 				edges += len(s.Needs)
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s: plan %s is valid: %d steps, %d dependencies\n", args[0], p.Name, len(p.Steps), edges)
+			_, err = fmt.Fprintf(a.text, "%s: plan %s is valid: %d steps, %d dependencies\n", args[0], p.Name, len(p.Steps), edges)
 			return err
 		},
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -267,7 +268,7 @@ func (a *app) showChecks(v verified) error {
 	if a.output == "json" {
 		err = a.checksJSON(v)
 	} else {
-		_, err = io.WriteString(a.stdout, checksText(v))
+		_, err = io.WriteString(a.text, checksText(v))
 	}
 	if err == nil && v.bad() > 0 {
 		err = &exitError{code: exitFailed}
@@ -285,9 +286,9 @@ func checksText(v verified) string {
 		case c.Open:
 			mark = "-"
 		}
-		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%s %-13s %s", mark, c.Name, c.Did), " "))
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%s %-13s %s", mark, c.Name, oneLine(c.Did)), " "))
 		for _, p := range c.Problems {
-			fmt.Fprintf(&b, "    %s\n", p)
+			fmt.Fprintf(&b, "    %s\n", oneLine(p))
 		}
 	}
 	switch bad := v.bad(); {
@@ -301,11 +302,14 @@ func checksText(v verified) string {
 	}
 	d := v.doc
 	for _, r := range v.remarks() {
-		fmt.Fprintf(&b, "remark: %s\n", r)
+		fmt.Fprintf(&b, "remark: %s\n", oneLine(r))
 	}
 	fmt.Fprintf(&b, "\nthe evidence holds: plan %s, %s on %s, %s\n", d.Plan.Name, d.Run.Mode, d.Run.Began.Format("2006-01-02 15:04:05 UTC"), d.Outcome())
 	return b.String()
 }
+
+// oneLine keeps a text of the evidence from passing for a check of its own.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 func (a *app) checksJSON(v verified) error {
 	type check struct {
@@ -340,7 +344,7 @@ func (a *app) checksJSON(v verified) error {
 		}
 		out.Checks = append(out.Checks, check{c.Name, holds, c.Did, append([]string{}, c.Problems...)})
 	}
-	enc := json.NewEncoder(a.stdout)
+	enc := json.NewEncoder(display.JSONWriter{W: a.stdout})
 	enc.SetEscapeHTML(false)
 	return enc.Encode(out)
 }

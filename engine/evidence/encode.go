@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // Seal computes the digests. Call it once the document is complete.
@@ -62,13 +64,15 @@ func Digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Encode returns the canonical bytes of the document.
+// Encode returns the canonical bytes of the document. Characters that a terminal
+// would execute are escapes in it, see [display.JSON]; the digests are of the
+// values, however they are written.
 func (d *Document) Encode() ([]byte, error) {
 	b, err := encode(d, "  ")
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
-	return b, nil
+	return display.JSON(b), nil
 }
 
 func encode(v any, indent string) ([]byte, error) {

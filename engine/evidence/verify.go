@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // A Check is one thing that was computed again.
@@ -39,7 +40,7 @@ func Verify(data []byte) (*Document, []Check) {
 	}
 	if canonical, err := d.Encode(); err != nil {
 		form.add("%v", err)
-	} else if !bytes.Equal(canonical, data) {
+	} else if !bytes.Equal(canonical, display.JSON(data)) { // older versions did not escape what JSON leaves
 		form.add("the bytes are not the canonical encoding: the file was edited or printed by something else")
 	}
 	v := &verifier{doc: d, certs: make(map[string]*x509.Certificate), used: make(map[string]bool), states: make(map[string]string)}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -8,24 +9,28 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // Literal returns the inputs that the plan gives the step, as plain data to be
-// shown: secrets are replaced by [engine.Redacted], and what another step has
-// to find out first by "(known after ID)". Defaults of the kind are not in it.
-// What a Kubernetes Secret among them holds is a secret, too.
+// shown: secrets are of type [engine.Secret], and what another step has to find
+// out first is "(known after ID)". Defaults of the kind are not in it. What a
+// Kubernetes Secret among them holds is a secret, too, and in data without a
+// schema of its own, such as values of a chart, what has the name of one: see
+// [sensitive.Holds].
 func (s *Step) Literal() map[string]any {
 	if isNull(s.with) {
 		return map[string]any{}
 	}
 	d := s.decoder(func(*Problem) {})
-	m, _ := d.literal(s.with, s.Kind.Spec).(map[string]any)
+	m, _ := d.literal(s.with, s.Kind.Spec, "").(map[string]any)
 	hideSecretObjects(m)
 	return m
 }
 
-// literal shows n, which fills a value of type t; t is nil below inline YAML.
-func (d *decoder) literal(n *yaml.Node, t reflect.Type) any {
+// literal shows n, which fills a value of type t; t is nil below inline YAML, and
+// path leads to n from there.
+func (d *decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 	if t != nil {
 		t = indirect(t)
 	}
@@ -33,8 +38,9 @@ func (d *decoder) literal(n *yaml.Node, t reflect.Type) any {
 		if after := d.after(n); after != "" {
 			return after
 		}
-		return engine.Redacted
+		return secretOf(d.literalTemplate(n))
 	}
+	inline := t == nil || t.Kind() == reflect.Interface
 	below := func(string) reflect.Type { return nil }
 	if t != nil {
 		switch t.Kind() {
@@ -54,28 +60,47 @@ func (d *decoder) literal(n *yaml.Node, t reflect.Type) any {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			name := n.Content[i].Value
+			key := n.Content[i].Value
 			if t == nil || t.Kind() != reflect.Struct {
-				name = d.key(n, i, true)
+				key = d.key(n, i, true)
 			}
-			m[name] = d.literal(n.Content[i+1], below(name))
+			if in := below(key); in == nil || in.Kind() == reflect.Interface {
+				m[key] = d.literal(n.Content[i+1], in, path+"."+key)
+			} else {
+				m[key] = d.literal(n.Content[i+1], in, "")
+			}
 		}
 		return m
 	case yaml.SequenceNode:
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			list[i] = d.literal(item, below(""))
+			list[i] = d.literal(item, below(""), path)
 		}
 		return list
 	}
-	if !isTemplate(n) {
-		x, _ := kubeyaml.Scalar(n)
-		return x
+	var x any
+	if isTemplate(n) {
+		x = d.literalTemplate(n)
+	} else {
+		x, _ = kubeyaml.Scalar(n)
 	}
-	return d.literalTemplate(n, t)
+	if text, ok := x.(string); ok && inline && sensitive.Holds(path, text) && d.after(n) == "" {
+		return engine.NewSecret(text)
+	}
+	return x
 }
 
-func (d *decoder) literalTemplate(n *yaml.Node, t reflect.Type) any {
+func secretOf(x any) engine.Secret {
+	if s, ok := x.(engine.Secret); ok {
+		return s
+	}
+	return engine.NewSecret(fmt.Sprint(x))
+}
+
+// literalTemplate shows a text with references. One that holds a secret is secret
+// as a whole.
+func (d *decoder) literalTemplate(n *yaml.Node) any {
+	secret := false
 	parts, bad := parseTemplate(n.Value)
 	if bad != nil {
 		return n.Value
@@ -94,14 +119,18 @@ func (d *decoder) literalTemplate(n *yaml.Node, t reflect.Type) any {
 		switch {
 		case !ok:
 			text.WriteString(p.ref.raw)
-		case r.secret:
-			text.WriteString(engine.Redacted)
+		case r.secret && r.node != nil:
+			secret = true
+			text.WriteString(r.node.Value)
 		case len(parts) == 1:
 			x, _ := d.any(r.node, true)
 			return x
 		default:
 			text.WriteString(r.node.Value)
 		}
+	}
+	if secret {
+		return engine.NewSecret(text.String())
 	}
 	return text.String()
 }

@@ -2,8 +2,6 @@ package plan
 
 import (
 	"regexp"
-
-	"github.com/ztplan/ztplan/engine"
 )
 
 // hideSecretObjects replaces the values of Kubernetes Secrets that are written
@@ -15,17 +13,17 @@ func hideSecretObjects(v any) {
 			for _, field := range []string{"data", "stringData"} {
 				if m, ok := v[field].(map[string]any); ok {
 					for k := range m {
-						m[k] = engine.Redacted
+						m[k] = secretOf(m[k])
 					}
 				} else if v[field] != nil {
-					v[field] = engine.Redacted
+					v[field] = secretOf(v[field])
 				}
 			}
 			return
 		}
 		for k, e := range v {
 			if text, ok := e.(string); ok && secretDocument.MatchString(text) {
-				v[k] = engine.Redacted
+				v[k] = secretOf(text)
 				continue
 			}
 			hideSecretObjects(e)
@@ -33,7 +31,7 @@ func hideSecretObjects(v any) {
 	case []any:
 		for i, e := range v {
 			if text, ok := e.(string); ok && secretDocument.MatchString(text) {
-				v[i] = engine.Redacted
+				v[i] = secretOf(text)
 				continue
 			}
 			hideSecretObjects(e)

@@ -14,7 +14,7 @@ import (
 
 // digestVersion is part of what is hashed: digests of another form never
 // compare equal by accident.
-const digestVersion = "ztplan edits v1\n"
+const digestVersion = "ztplan edits v2\n"
 
 // changedSecret stands for a secret that differs from the one that is there.
 const changedSecret = "(secret, changed)"
@@ -41,6 +41,8 @@ type digestEntry struct {
 	Want  any         `json:"want"`
 	Proof bool        `json:"proof,omitempty"`
 	After *afterwards `json:"after,omitempty"`
+
+	Hidden string `json:"hidden,omitempty"` // alone: stands for the secrets of a step
 }
 
 // digest sets the digest of all edits that a dry run found, and one for each
@@ -64,12 +66,12 @@ func (r *runner) digest(sum *engine.Summary) {
 			return
 		}
 		f, id := &r.found[i], r.nodes[i].ID
-		lines := f.lines(r.settled)
+		lines := r.withHidden(id, f.lines)
 		if f.after != nil {
 			if f.looked {
 				seen[id] = hashOf(lines)
 			}
-			lines = [][]byte{f.after.line(r.settled)}
+			lines = r.withHidden(id, f.after.lines)
 		}
 		if len(lines) == 0 {
 			continue
@@ -96,26 +98,31 @@ func hashOf(lines [][]byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// lines returns the edits in the form that is hashed, one a line.
-func (f *finding) lines(redactor *Redactor) [][]byte {
+// lines returns the edits in the form that is hashed, one a line, and puts the
+// secrets in them into h.
+func (f *finding) lines(redactor *Redactor, h *hidden) [][]byte {
 	var lines [][]byte
 	for _, e := range f.edits {
 		if e.Apply != nil {
+			h.add(redactor, e.Path+" have", e.Have)
+			h.add(redactor, e.Path+" want", e.Want)
 			lines = append(lines, lineOf(digestEntry{
 				Path: redactor.Text(e.Path), Have: redactor.Value(e.Have), Want: redactor.Value(marked(e.Have, e.Want)),
 			}))
 		}
 	}
 	for _, e := range f.changes {
+		h.add(redactor, e.Path+" change", e.Want)
 		lines = append(lines, lineOf(digestEntry{Path: redactor.Text(e.Path), Want: redactor.Value(e.Want), Proof: true}))
 	}
 	return lines
 }
 
-func (a *afterwards) line(redactor *Redactor) []byte {
+func (a *afterwards) lines(redactor *Redactor, h *hidden) [][]byte {
 	after := *a
+	h.add(redactor, "literal", after.Literal)
 	after.Literal = redactor.Value(after.Literal)
-	return lineOf(digestEntry{After: &after})
+	return [][]byte{lineOf(digestEntry{After: &after})}
 }
 
 func lineOf(e digestEntry) []byte {

@@ -2,7 +2,10 @@ package run_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,8 +99,25 @@ func TestDigestSeesWhatMatters(t *testing.T) {
 		}
 	}
 
-	if digestOf(t, one(secret("the-new-secret"))...).Digest != digestOf(t, one(secret("another-secret"))...).Digest {
-		t.Error("the digest depends on the text of a secret")
+	reviewed := digestOf(t, one(secret("the-new-secret"))...)
+	if digestOf(t, one(secret("another-secret"))...).Digest == reviewed.Digest {
+		t.Error("another secret than the reviewed one has its digest")
+	}
+	if digestOf(t, one(secret("the-new-secret"))...).Digest != reviewed.Digest {
+		t.Error("the digest of the same secret is another")
+	}
+	if plain := sha256.Sum256([]byte("the-new-secret")); strings.Contains(fmt.Sprint(reviewed), hex.EncodeToString(plain[:])) {
+		t.Error("a plain hash of the secret is shown")
+	}
+	url := func(password string) engine.Edit {
+		return engine.Edit{Path: "p", Want: "postgres://app:" + password + "@db"}
+	}
+	if digestOf(t, one(url("a"))...).Digest == digestOf(t, one(url("b"))...).Digest {
+		t.Error("a secret inside a text counts for nothing")
+	}
+	literal := func(text string) map[string]any { return map[string]any{"token": engine.NewSecret(text)} }
+	if digestOf(t, after(literal("the-new-secret"))...).Digest == digestOf(t, after(literal("another-secret"))...).Digest {
+		t.Error("a secret input of a step behind others counts for nothing")
 	}
 	if digestOf(t, one(secret("the-new-secret"))...).Digest == digestOf(t, one(secret("the-old-secret"))...).Digest {
 		t.Error("a secret that changes is not told from one that does not")
@@ -190,5 +210,29 @@ func TestTheStreamNamesItsSchema(t *testing.T) {
 		if (e.Schema == engine.EventSchema) != (i == 0) {
 			t.Errorf("event %d, %s: schema %q", i, e.Action, e.Schema)
 		}
+	}
+}
+
+// What is secret in the literal inputs of a step is known before anything is
+// shown, also when the step cannot be looked at.
+func TestLiteralSecretsAreKnown(t *testing.T) {
+	var rec recorder
+	n := node("a", nil, differing(engine.Edit{Path: "p", Want: "x LEAK01aaaaaaaaaaaa y", Note: "as admin"}))
+	n.Literal = func() any {
+		return map[string]any{"values": map[string]any{"password": engine.NewSecret("LEAK01aaaaaaaaaaaa"), "user": engine.NewSecret("admin")}}
+	}
+	if _, err := run.Run(t.Context(), []run.Node{n}, run.Options{Mode: run.DryRun, Sink: rec.sink}); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := rec.find(engine.ActionDiffers)
+	if e.Want != "x (secret) y" || e.Message != "as admin" {
+		t.Errorf("%v, %s", e.Want, e.Message)
+	}
+}
+
+func TestShapesAreRedacted(t *testing.T) {
+	got := new(run.Redactor).Event(engine.Event{Error: "dial postgres://app:CANARY@db/app: refused", Data: map[string]any{"token": "hvs.CANARY" + strings.Repeat("x", 20)}})
+	if text := fmt.Sprint(got); strings.Contains(text, "CANARY") {
+		t.Error(text)
 	}
 }

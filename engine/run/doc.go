@@ -59,6 +59,15 @@
 // ([Review]) and compared with what each step is about to write, because the world
 // may change until then.
 //
+// Secrets are in the digest of their step by one slow, salted hash (scrypt) over
+// all of them with their places. So a review holds for the secrets, too, and two
+// runs that know the same secrets compute the same, on any machine and without a
+// key that would have to be shared. Who reads a digest can test guesses against
+// it only for all secrets of a step at once, and pays the work of the hash for
+// each guess. A step whose only secret is one that can be guessed in some million
+// tries is not protected against a reader of its digest; its plan and everything
+// else in the edits must be known for that, too.
+//
 // What a proof would change ([engine.Changer]) is in the digest, though it is no
 // difference: it is a write all the same.
 package run

@@ -35,8 +35,8 @@ type Node struct {
 	Spec func(Outputs) (any, error)
 
 	// Preview returns the spec with its literal inputs only, for a proof's
-	// intent. Literal returns the same as plain, redacted data with a remark
-	// where a value is not known yet. Both serve the dry run and may be nil.
+	// intent. Literal returns the same as plain data, with secrets as
+	// engine.Secret and a remark where a value is not known yet. Both serve the dry run and may be nil.
 	Preview func() any
 	Literal func() any
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // shortest is the length below which a secret is too common a text to be
@@ -53,16 +54,15 @@ func (r *Redactor) AddFrom(v any) {
 	collect(reflect.ValueOf(v), func(s engine.Secret) { r.Add(s) })
 }
 
-// Text returns s with every known secret replaced.
+// Text returns s with every known secret replaced, and what is one by its shape.
 func (r *Redactor) Text(s string) string {
 	if s == "" {
 		return s
 	}
-	rep := r.current()
-	if rep == nil {
-		return s
+	if rep := r.current(); rep != nil {
+		s = rep.Replace(s)
 	}
-	return rep.Replace(s)
+	return sensitive.Mask(s, engine.Redacted)
 }
 
 // Value returns v as plain data with every secret replaced.

@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -10,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
 	"github.com/ztplan/ztplan/engine/hints"
+	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // Run runs the nodes, which must be acyclic and refer only to each other: a
@@ -101,6 +104,7 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 		r.settled.Add(opts.Secrets...)
 	}
 	for i, n := range nodes {
+		r.concealLiteral(&n)
 		if _, ok := r.index[n.ID]; ok {
 			return nil, fmt.Errorf("step %s is given twice", n.ID)
 		}
@@ -125,6 +129,20 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 	r.schedule = r.graph.Schedule()
 	r.ready = r.schedule.Start()
 	return r, nil
+}
+
+// concealLiteral makes known the secrets that are written into the inputs of a
+// step, before anything is shown. A text of several lines is hidden where it
+// stands: its lines may be ordinary ones.
+func (r *runner) concealLiteral(n *Node) {
+	collect(reflect.ValueOf(n.literal()), func(s engine.Secret) {
+		if text := s.Reveal(); !strings.Contains(text, "\n") && sensitive.Findable(text, false) {
+			r.redactor.Add(s)
+			if r.settled != nil {
+				r.settled.Add(s)
+			}
+		}
+	})
 }
 
 func (r *runner) run(ctx context.Context) (*Result, error) {

@@ -24,6 +24,7 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 			return append(before, w.busy(env, until)), nil
 		}
 	}
+	w.chart.Conceal(env, w.values)
 	d, err := helmkit.Compare(w.release, w.chart, w.values)
 	if err != nil {
 		return nil, err

@@ -47,9 +47,10 @@
 // hooks, by event and name, what runs; below images, for an install, what the
 // containers run. The chart is rendered as the install or upgrade will, with
 // lookups in the cluster. What it makes at random is shown as "(random)" in new
-// objects and is no change in others. Secrets are never shown: the data of
-// Secrets, environment variables with telling names, and secret values wherever
-// a template puts them.
+// objects and is no change in others. An object without fields of its own, such
+// as a ServiceAccount, is shown as "exists". Secrets are never shown: the data of
+// Secrets, what has the name of a secret, and both wherever a template puts them;
+// package engine/sensitive has the rules.
 //
 // So the dry run fails if the upgrade would: a value that a template refuses, a
 // field that cannot be changed, an object that belongs to somebody else.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -111,6 +112,7 @@ type cardView struct {
 // HTML returns report.html: one file that needs no network, with a policy that
 // forbids it.
 func HTML(d *evidence.Document) ([]byte, error) {
+	d = display.Copy(d)
 	page, err := template.New("page").Parse(pageText)
 	if err != nil {
 		return nil, fmt.Errorf("report.html: %w", err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -63,6 +64,7 @@ type junitSkipped struct {
 // PLAN.KIND.STEP). In a dry run, a step that would change something is skipped,
 // with its differences as output, and so are the proofs: nothing was tested.
 func JUnit(d *evidence.Document) ([]byte, error) {
+	d = display.Copy(d)
 	s := junitSuite{
 		Name: d.Plan.Name, Time: seconds(d.Summary.WallSeconds), Timestamp: d.Run.Began.Format(time.RFC3339),
 		Properties: []junitProperty{

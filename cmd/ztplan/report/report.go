@@ -3,6 +3,9 @@
 // an [evidence.Document]: it can be made again from evidence.json, and holds
 // nothing that evidence.json does not hold.
 //
+// Text from outside is made safe before it is rendered, see package display:
+// evidence.json has it as it was.
+//
 // The renderings are bound to the evidence: its section pages has the digest of
 // each. They do not show that section, so that they are the same before and
 // after it is filled in.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -136,7 +137,7 @@ func TestDryRun(t *testing.T) {
 
 // What comes from servers is text, whatever is in it.
 func TestHostileText(t *testing.T) {
-	const evil = "</script><script>alert(1)</script> ]]> \x00 \x1b[31m | `x` <img src=x onerror=alert(1)> @all"
+	const evil = "</script><script>alert(1)</script> ]]> \x00 \x1b[31m \u009b31m \u202e | `x` <img src=x onerror=alert(1)> @all"
 	d := document(t, "failed")
 	d.Plan.Name = evil
 	for i := range d.Steps {
@@ -163,6 +164,20 @@ func TestHostileText(t *testing.T) {
 	}
 	if s := string(report.Summary(d)); strings.Contains(s, "<script>alert") && !strings.Contains(s, "```text") {
 		t.Errorf("summary.md holds markup:\n%s", s)
+	}
+	pages, err := report.Pages(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		if i := bytes.IndexFunc(p.Data, func(r rune) bool {
+			return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r == 0x202e || r == utf8.RuneError
+		}); i >= 0 {
+			t.Errorf("%s: %q", p.Name, p.Data[max(0, i-20):i+20])
+		}
+		if !bytes.Contains(p.Data, []byte(`\x1b[31m`)) && !bytes.Contains(p.Data, []byte(`\\x1b\[31m`)) {
+			t.Errorf("%s does not show the text", p.Name)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -13,6 +14,7 @@ const mostRows = 500
 
 // Summary returns summary.md, GitHub-flavoured Markdown.
 func Summary(d *evidence.Document) []byte {
+	d = display.Copy(d)
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s: %s\n\n", resultMark(d.Result()), md(d.Plan.Name), d.Outcome())
 	fmt.Fprintf(&b, "%s in %s, %s", counts(d), duration(d.Summary.WallSeconds), d.Run.Began.Format("2006-01-02 15:04:05 UTC"))

@@ -1,11 +1,13 @@
 package ui
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // GitHub writes a run for the log of a GitHub Actions job: a collapsible group
@@ -13,13 +15,15 @@ import (
 // Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 //
 // Steps run side by side while groups cannot nest, so a step's lines are kept
-// until it ends.
+// until it ends. They hold text from outside: workflow commands are off while
+// they are written, besides being escaped.
 type GitHub struct {
 	w       io.Writer
 	verbose bool
 	dryRun  bool
 	steps   map[string]*githubStep
 	order   []string // of first sight
+	token   string   // that turns workflow commands on again
 }
 
 type githubStep struct {
@@ -31,11 +35,12 @@ type githubStep struct {
 
 // NewGitHub returns a GitHub that writes to w.
 func NewGitHub(w io.Writer, verbose, dryRun bool) *GitHub {
-	return &GitHub{w: w, verbose: verbose, dryRun: dryRun, steps: make(map[string]*githubStep)}
+	return &GitHub{w: w, verbose: verbose, dryRun: dryRun, steps: make(map[string]*githubStep), token: rand.Text()}
 }
 
 // Event writes or keeps e.
 func (g *GitHub) Event(e engine.Event) {
+	e = display.Event(e)
 	if e.Action == engine.ActionEnd {
 		for _, id := range g.order {
 			if s := g.steps[id]; s.lines.Len() > 0 {
@@ -77,17 +82,21 @@ func (g *GitHub) Event(e engine.Event) {
 }
 
 func (g *GitHub) close(step, state string, s *githubStep) {
-	fmt.Fprintf(g.w, "::group::%s (%s): %s\n%s::endgroup::\n", step, s.kind, state, s.lines.String())
+	fmt.Fprintf(g.w, "::group::%s (%s): %s\n", step, s.kind, state)
+	if s.lines.Len() > 0 {
+		fmt.Fprintf(g.w, "::stop-commands::%s\n%s::%s::\n", g.token, s.lines.String(), g.token)
+	}
+	fmt.Fprintln(g.w, "::endgroup::")
 	s.lines.Reset()
 }
 
 func (g *GitHub) command(level, position, title, text string) {
-	file, line, col := splitPosition(position)
-	properties := "title=" + escapeProperty(title)
+	file, line, col := splitPosition(display.Text(position))
+	properties := "title=" + escapeProperty(display.Text(title))
 	if file != "" {
 		properties = "file=" + escapeProperty(file) + ",line=" + line + ",col=" + col + "," + properties
 	}
-	fmt.Fprintf(g.w, "::%s %s::%s\n", level, properties, escapeData(text))
+	fmt.Fprintf(g.w, "::%s %s::%s\n", level, properties, escapeData(display.Text(text)))
 }
 
 // splitPosition splits "file:line:col".

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // JSON writes every event as one line of JSON.
@@ -12,7 +13,7 @@ type JSON struct{ enc *json.Encoder }
 
 // NewJSON returns a JSON that writes to w.
 func NewJSON(w io.Writer) *JSON {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(display.JSONWriter{W: w})
 	enc.SetEscapeHTML(false)
 	return &JSON{enc}
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // Live is Text for a terminal: below the lines it keeps a view of the graph,
@@ -81,6 +82,7 @@ func (l *Live) tick() {
 
 // Event shows e.
 func (l *Live) Event(e engine.Event) {
+	e = display.Event(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch e.Action {
@@ -128,7 +130,7 @@ func (l *Live) Event(e engine.Event) {
 func (l *Live) Say(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintln(&l.lines, line)
+	fmt.Fprintln(&l.lines, below(display.Text(line)))
 	l.draw()
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/diff"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // mostSummary bounds a summary, in bytes: GitHub shows one mebibyte a step.
@@ -30,6 +31,7 @@ func NewSummary(write func(text string) error) *Summary {
 
 // Event takes e. The error is that of writing, at the end.
 func (s *Summary) Event(e engine.Event) error {
+	e = display.Event(e)
 	switch e.Action {
 	case engine.ActionDiffers:
 		s.edits[e.Step]++
@@ -91,7 +93,7 @@ func (s *Summary) add(step string, lines ...string) {
 
 func (s *Summary) text(end engine.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## ztplan dry run of %s\n\n", strings.TrimSpace(end.Plan))
+	fmt.Fprintf(&b, "## ztplan dry run of %s\n\n", html.EscapeString(strings.TrimSpace(end.Plan)))
 	if end.Summary != nil {
 		fmt.Fprintf(&b, "%d to change, %d unchanged", end.Summary.Pending, end.Summary.Unchanged)
 		if end.Summary.Failed > 0 {

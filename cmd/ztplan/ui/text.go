@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/diff"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // Text writes a run as lines for people: one block a step when it ends,
@@ -42,6 +43,7 @@ func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
 
 // Event shows e.
 func (t *Text) Event(e engine.Event) {
+	e = display.Event(e)
 	switch e.Action {
 	case engine.ActionPlan:
 		t.width = min(max(t.width, len(e.Step)), 24)
@@ -68,7 +70,7 @@ func (t *Text) Event(e engine.Event) {
 		t.hint(e.Hint)
 	case engine.ActionWarn:
 		if e.Step == "" {
-			fmt.Fprintf(t.w, "%s warning: %s\n", t.style.yellow("!"), e.Message)
+			fmt.Fprintf(t.w, "%s warning: %s\n", t.style.yellow("!"), below(e.Message))
 			return
 		}
 		t.line(t.style.yellow("!"), e, "warning: "+e.Message)
@@ -215,7 +217,7 @@ func (t *Text) findings(step string) {
 		if saw := value(f.Have); saw != "" {
 			text += t.style.dim(": " + saw)
 		}
-		fmt.Fprintf(t.w, "      %s %s\n", mark, text)
+		fmt.Fprintf(t.w, "      %s %s\n", mark, below(text))
 		if f.Message != "" && (f.Action == engine.ActionViolated || t.verbose) {
 			for l := range strings.SplitSeq(strings.TrimRight(f.Message, "\n"), "\n") {
 				fmt.Fprintf(t.w, "          %s\n", t.style.dim(l))
@@ -282,12 +284,18 @@ func (t *Text) result(s *engine.Summary) string {
 }
 
 func (t *Text) line(mark string, e engine.Event, text string) {
-	fmt.Fprintf(t.w, "%s %s %s\n", mark, t.style.bold(pad(e.Step, t.width)), text)
+	fmt.Fprintf(t.w, "%s %s %s\n", mark, t.style.bold(pad(e.Step, t.width)), below(text))
+}
+
+// below indents what follows the first line, so that no line of a text from
+// outside looks like one of ours.
+func below(text string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n      ")
 }
 
 func (t *Text) lines(lines []string) {
 	for _, l := range lines {
-		fmt.Fprintf(t.w, "      %s\n", t.style.diffLine(l))
+		fmt.Fprintf(t.w, "      %s\n", t.style.diffLine(below(l)))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -76,7 +77,7 @@ func (s *State) changed(ctx context.Context, env *engine.Env, o *unstructured.Un
 	if len(c.have) == 0 && len(c.want) == 0 {
 		return nil, nil
 	}
-	have, want := s.release.veil().overBoth(st.Ref.GVK().GroupKind(), c.have, c.want)
+	have, want := s.veil(env, st.Object).overBoth(st.Ref.GVK().GroupKind(), c.have, c.want)
 	return &engine.Edit{
 		Path:  st.Ref.String(),
 		Have:  have,
@@ -122,10 +123,13 @@ func (s *State) askedKey(c *change) (string, error) {
 	return fmt.Sprintf("%s %s %x", c.ref, s.release.ManifestDigest(), sha256.Sum256(spec)), nil
 }
 
-func (r *Release) veil() *veil {
-	values, err := effective(r.stored.Chart, r.Values)
+// veil hides what the release and the object as it is hold that is secret.
+func (s *State) veil(env *engine.Env, live *unstructured.Unstructured) *veil {
+	values, err := effective(s.release.stored.Chart, s.release.Values)
 	if err != nil {
-		values = r.Values
+		values = s.release.Values
 	}
-	return newVeil(values)
+	v := newVeil([]Values{values}, append(slices.Clone(s.objects), live)...)
+	env.Conceal(v.known...)
+	return v
 }

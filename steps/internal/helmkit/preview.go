@@ -48,6 +48,8 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 		return err
 	}
 	p.removed()
+	p.veil.overValues(d.Have)
+	p.veil.overValues(d.Want)
 	if d.Have != nil {
 		put(d.Have, "objects", p.have)
 	} else if len(p.have) > 0 {
@@ -60,6 +62,16 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 		put(d.Want, "images", imagesOf(r.all()))
 	}
 	return nil
+}
+
+// Conceal registers with the run what is secret among the values, for errors that
+// quote them before objects are known.
+func (c *Chart) Conceal(env *engine.Env, v Values) {
+	values, err := effective(c.parsed, v)
+	if err != nil {
+		values = v
+	}
+	env.Conceal(newVeil([]Values{values}).known...)
 }
 
 // looksUpUnserved reports whether a template looks up objects of a kind that the
@@ -93,10 +105,10 @@ func (p *previewer) prepare(ctx context.Context) error {
 	if err != nil {
 		return engine.Permanent(err)
 	}
-	p.veil = newVeil(values)
+	all, hiding := []Values{values}, p.rendering.all()
 	p.previous = make(map[kubekit.Ref]*unstructured.Unstructured)
 	if before := p.op.Previous; before != nil {
-		p.veil = newVeil(values, before.Values)
+		all = append(all, before.Values)
 		objects, err := Objects(before.Manifest)
 		if err != nil {
 			return engine.Permanent(err)
@@ -105,22 +117,25 @@ func (p *previewer) prepare(ctx context.Context) error {
 			normalise(o)
 			p.previous[inNamespace(p.cluster.Mapper(), o, p.op.Namespace)] = o
 		}
+		hiding = append(hiding, objects...)
 	}
-	p.env.Conceal(p.veil.known...)
 	for _, o := range p.rendering.Objects {
 		p.refs = append(p.refs, p.ref(ctx, o))
 	}
-	all := slices.AppendSeq(slices.Clone(p.refs), maps.Keys(p.previous))
-	live, err := p.cluster.Read(ctx, all...)
+	refs := slices.AppendSeq(slices.Clone(p.refs), maps.Keys(p.previous))
+	live, err := p.cluster.Read(ctx, refs...)
 	if err != nil {
 		return err
 	}
-	p.live = make(map[kubekit.Ref]*unstructured.Unstructured, len(all))
-	for i, ref := range all {
+	p.live = make(map[kubekit.Ref]*unstructured.Unstructured, len(refs))
+	for i, ref := range refs {
 		if live[i] != nil {
 			p.live[ref] = live[i]
+			hiding = append(hiding, live[i])
 		}
 	}
+	p.veil = newVeil(all, hiding...)
+	p.env.Conceal(p.veil.known...)
 	return nil
 }
 
@@ -153,7 +168,14 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 	gk, random := ref.GVK().GroupKind(), p.rendering.random[keyOf(o)]
 	live := p.live[ref]
 	if live == nil {
-		p.put(p.want, ref, p.veil.over(gk, kubekit.Leaves(o.Object), random))
+		fields := p.veil.over(gk, kubekit.Leaves(o.Object), random)
+		if len(fields) == 0 {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.want[ref.String()] = "exists" // a ServiceAccount has nothing but its name
+			return nil
+		}
+		p.put(p.want, ref, fields)
 		return nil
 	}
 	c := &change{ref: ref, live: live}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // Values are a chart's values in the form that JSON gives them, in which Helm
@@ -152,7 +152,7 @@ func shown(path string, v any) any {
 	if v == nil {
 		return nil
 	}
-	if looksSecret(path) {
+	if sensitive.Name(path) && !isSwitch(v) {
 		b, _ := json.Marshal(v)
 		return engine.NewSecret(strings.Trim(string(b), `"`))
 	}
@@ -166,7 +166,7 @@ func shown(path string, v any) any {
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			if m, ok := e.(map[string]any); ok && looksSecret(path+"."+text(m["name"])) {
+			if m, ok := e.(map[string]any); ok && sensitive.Name(path+"."+text(m["name"])) {
 				m = maps.Clone(m)
 				m["value"] = shown(path+"."+text(m["name"]), m["value"])
 				e = m
@@ -180,23 +180,4 @@ func shown(path string, v any) any {
 
 func text(v any) string { s, _ := v.(string); return s }
 
-var (
-	secretKey = regexp.MustCompile(`(password|passwd|passphrase|secret|token|credential|^key|(api|admin|access|private|auth|license)_?key)$`)
-	// Names of objects and files, and switches, are no secrets themselves.
-	plainKey = regexp.MustCompile(`(existing|pull|name|ref|enable|create|mount|use|path|file|generate|rotate)`)
-)
-
-// looksSecret guesses by the last key of a dotted path whether the value is a
-// secret: password, token, adminKey or adminKey.value, and whatever is below
-// credentials, but not existingSecret or secretName.
-func looksSecret(path string) bool {
-	keys := strings.Split(strings.ReplaceAll(strings.ToLower(path), "-", "_"), ".")
-	if n := len(keys); n > 1 && keys[n-1] == "value" {
-		keys = keys[:n-1]
-	}
-	last := keys[len(keys)-1]
-	if plainKey.MatchString(last) {
-		return false
-	}
-	return secretKey.MatchString(last) || slices.Contains(keys, "credentials")
-}
+func isSwitch(v any) bool { _, ok := v.(bool); return ok }

@@ -92,17 +92,3 @@ func TestChangedLeaves(t *testing.T) {
 		t.Errorf("want (-want +got):\n%s", d)
 	}
 }
-
-func TestLooksSecret(t *testing.T) {
-	for path, want := range map[string]bool{
-		"password": true, "auth.rootPassword": true, "adminKey": true, "apisix.admin.credentials.admin": true,
-		"token": true, "tls.key": true, "api-key": true, "oauth.clientSecret": true, "accessKey": true,
-		"existingSecret": false, "secretName": false, "imagePullSecret": false, "passwordFile": false,
-		"automountServiceAccountToken": false, "tokenRef": false, "keyType": false, "monkey": false, "tokens": false,
-		"tolerations": false,
-	} {
-		if got := looksSecret(path); got != want {
-			t.Errorf("%s: %v, want %v", path, got, want)
-		}
-	}
-}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // Leaves flattens an object to the paths and values of its fields, leaving out
@@ -143,13 +144,11 @@ func Condense(gk schema.GroupKind, flat map[string]any) map[string]any {
 }
 
 // Hide replaces what is secret in leaves of an object of the kind: the data of
-// a Secret.
+// a Secret, and in any object what has the name of a secret.
 func Hide(gk schema.GroupKind, flat map[string]any) map[string]any {
-	if gk != (schema.GroupKind{Kind: "Secret"}) {
-		return flat
-	}
 	for path, v := range flat {
-		if text, ok := v.(string); ok && secretPath(path) {
+		text, ok := v.(string)
+		if ok && (gk == schema.GroupKind{Kind: "Secret"} && secretPath(path) || sensitive.Holds(path, text)) {
 			flat[path] = engine.NewSecret(text)
 		}
 	}
@@ -157,6 +156,6 @@ func Hide(gk schema.GroupKind, flat map[string]any) map[string]any {
 }
 
 func secretPath(path string) bool {
-	return strings.HasPrefix(path, "data/") ||
+	return strings.HasPrefix(path, "data/") || strings.HasPrefix(path, "stringData/") ||
 		path == "metadata/annotations/kubectl.kubernetes.io/last-applied-configuration"
 }

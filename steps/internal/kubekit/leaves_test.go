@@ -70,8 +70,8 @@ func TestDiffering(t *testing.T) {
 func TestHide(t *testing.T) {
 	flat := func() map[string]any {
 		return map[string]any{
-			"data/password": "aHVudGVyMg==",
-			"type":          "Opaque",
+			"data/color": "aHVudGVyMg==",
+			"type":       "Opaque",
 			"metadata/annotations/kubectl.kubernetes.io/last-applied-configuration": "hunter2",
 		}
 	}
@@ -81,5 +81,9 @@ func TestHide(t *testing.T) {
 	}
 	if d := cmp.Diff(flat(), kubekit.Hide(schema.GroupKind{Kind: "ConfigMap"}, flat())); d != "" {
 		t.Errorf("a ConfigMap is hidden: %s", d)
+	}
+	named := fmt.Sprint(kubekit.Hide(schema.GroupKind{Kind: "ConfigMap"}, map[string]any{"data/superuserPassword": "hunter2", "data/secretName": "shown"}))
+	if strings.Contains(named, "hunter2") || !strings.Contains(named, "shown") {
+		t.Errorf("by name: %s", named)
 	}
 }

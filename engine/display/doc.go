@@ -1,0 +1,26 @@
+// Package display makes text from outside safe to show. Servers, certificates,
+// clusters and files put what they like into the text that a run is told, and
+// terminals and CI systems execute some of it. All of it passes through here on
+// its way out.
+//
+// # What is escaped
+//
+//   - Control characters (C0, DEL, C1) but newline and tab, and bytes that are
+//     not UTF-8: a terminal takes ESC and the C1 characters for commands.
+//   - Characters that show nothing or change the order of others: bidirectional
+//     controls, line separators, zero-width and tag characters. The two joiners
+//     that scripts and emoji need stay.
+//   - Workflow commands: a line that begins with ::command:: (GitHub Actions and
+//     Forgejo), and ##[command], ##vso[…] and ##teamcity[…] anywhere (GitHub Actions,
+//     Azure Pipelines, TeamCity).
+//
+// They appear as Go writes them in a string: \x1b, \u202e, \x3a:error::. A
+// backslash that was there is kept as it is: this is for readers, and nothing
+// reads it back. In JSON the escape is that of JSON, and the value stays the same.
+//
+// # Where
+//
+// Renderers for people take events through [Event] and documents through [Copy]
+// before they add colours, Markdown or HTML of their own. Commands that print
+// plain text write to a [Writer]. JSON goes through a [JSONWriter].
+package display

@@ -1,0 +1,68 @@
+package kubekit
+
+import (
+	"encoding/base64"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/sensitive"
+)
+
+// A SecretValue is what an object holds that is secret.
+type SecretValue struct {
+	Key   string // the last key of its path
+	Text  string
+	Named bool // whether the key is the name of a secret
+}
+
+// SecretValues returns the values in a Secret, as they are and encoded, and in any
+// other object what stands under the name of a secret or is assigned to one in a
+// text.
+func SecretValues(o *unstructured.Unstructured) []SecretValue {
+	var out []SecretValue
+	if o.GetKind() == "Secret" && o.GroupVersionKind().Group == "" {
+		add := func(key, text string) {
+			out = append(out, SecretValue{key, text, sensitive.Name(key)})
+			for _, part := range sensitive.Assigned(text) {
+				out = append(out, SecretValue{key, part, false})
+			}
+		}
+		data, _, _ := unstructured.NestedMap(o.Object, "data")
+		for key, v := range data {
+			coded, _ := v.(string)
+			if plain, err := base64.StdEncoding.DecodeString(coded); err == nil {
+				add(key, string(plain))
+			}
+			out = append(out, SecretValue{key, coded, false})
+		}
+		plain, _, _ := unstructured.NestedMap(o.Object, "stringData")
+		for key, v := range plain {
+			text, _ := v.(string)
+			add(key, text)
+		}
+		return out
+	}
+	for path, v := range Leaves(o.Object) {
+		text, _ := v.(string)
+		if sensitive.Holds(path, text) {
+			out = append(out, SecretValue{path, text, true})
+		}
+		for _, part := range sensitive.Assigned(text) {
+			out = append(out, SecretValue{path, part, false})
+		}
+	}
+	return out
+}
+
+// Findable returns those of the values that may be searched for in all that a run
+// shows, for [engine.Env] Conceal.
+func Findable(values []SecretValue) []engine.Secret {
+	var out []engine.Secret
+	for _, v := range values {
+		if sensitive.Findable(v.Text, v.Named) {
+			out = append(out, engine.NewSecret(v.Text))
+		}
+	}
+	return out
+}
