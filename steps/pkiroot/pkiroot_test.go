@@ -284,6 +284,45 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// A root whose certificate is there without its key, under whatever name, is
+// that root: no second one of its common name is made, and it serves as soon as
+// its key is imported.
+func TestRootWithoutItsKey(t *testing.T) {
+	v := vaulttest.Shared(t)
+	for _, name := range []string{"", "company", "root-lab"} {
+		t.Run("named "+name, func(t *testing.T) {
+			mount, elsewhere := v.Mount(t, ""), v.Mount(t, "_elsewhere")
+			for _, m := range []string{mount, elsewhere} {
+				v.Do(t, "POST", "sys/mounts/"+m, `{"type":"pki","config":{"max_lease_ttl":"87600h"}}`)
+			}
+			made := v.Do(t, "POST", elsewhere+"/root/generate/exported", `{"common_name":"Root CA Lab","ttl":"87600h"}`)
+			got := v.DoJSON(t, "POST", mount+"/issuers/import/cert", map[string]any{"pem_bundle": made["certificate"]})
+			id := got["imported_issuers"].([]any)[0].(string)
+			v.DoJSON(t, "PATCH", mount+"/issuer/"+id, map[string]any{"issuer_name": name})
+
+			s := rootSpec(v.Address, v.Token, mount)
+			s.URLs = pki.URLs{}
+			_, edits, err := s.Inspect(t.Context(), vaulttest.Env(t))
+			if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "its key is not in Vault") {
+				t.Fatalf("edits %v, error %v", vaulttest.Show(edits), err)
+			}
+			if hint := engine.HintOf(err); !strings.Contains(hint, "vault write "+mount+"/keys/import pem_bundle=@") {
+				t.Errorf("hint is %q", hint)
+			}
+			v.WantPKI(t, mount, 1, 0)
+
+			v.DoJSON(t, "POST", mount+"/keys/import", map[string]any{"pem_bundle": made["private_key"]})
+			if name == "company" {
+				s.IssuerName = name
+			}
+			if out := converge(t, s); out.IssuerID != id {
+				t.Errorf("another root serves: %+v", out)
+			}
+			v.WantPKI(t, mount, 1, 1)
+		})
+	}
+}
+
 // An answer that is lost on its way must not make a second root.
 func TestLostAnswers(t *testing.T) {
 	v := vaulttest.Shared(t)

@@ -54,6 +54,11 @@ func (s *Spec) find(env *engine.Env, issuers []*pki.Issuer) (*pki.Issuer, error)
 	if i := slices.IndexFunc(issuers, func(i *pki.Issuer) bool { return i.Name == name }); i >= 0 {
 		return issuers[i], s.check(issuers[i], now)
 	}
+	// A certificate of the plan's name whose key is elsewhere is that authority:
+	// a second one of the same name could not be told from it.
+	if k := pki.Keyless(issuers, s.CommonName); k != nil {
+		return nil, s.check(k, now)
+	}
 	var nameless []*pki.Issuer
 	for _, i := range roots(issuers) {
 		switch {
@@ -90,17 +95,17 @@ func (s *Spec) check(i *pki.Issuer, now time.Time) error {
 	const another = "a root cannot be changed: write what it is into the plan, or make another one with another issuerName in another mount"
 	c := i.Certificate
 	switch {
-	case !i.SelfSigned():
-		return s.refuse(i, "it is signed by "+c.Issuer.String()+" and is no root", "set another issuerName")
-	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
-		return s.refuse(i, "it may not sign certificates", another)
-	case i.KeyID == "":
-		return s.refuse(i, "its key is not in Vault, so it cannot sign", "import the key: vault write "+s.Mount+"/issuers/import/bundle, or choose another mount")
 	case i.Revoked:
 		return s.refuse(i, "it is revoked", "choose another mount and issuerName, and replace the root wherever it is trusted")
 	case !now.Before(c.NotAfter):
 		return s.refuse(i, "it expired at "+c.NotAfter.UTC().Format(time.RFC3339),
 			"choose another mount and issuerName for a new root, and replace the old one wherever it is trusted")
+	case i.KeyID == "":
+		return s.refuse(i, "its key is not in Vault, so it cannot sign", pki.ImportKey(s.Mount)+"; or choose another mount")
+	case !i.SelfSigned():
+		return s.refuse(i, "it is signed by "+c.Issuer.String()+" and is no root", "set another issuerName")
+	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
+		return s.refuse(i, "it may not sign certificates", another)
 	}
 	if diffs := s.authority().Compare(c, time.Time{}); len(diffs) > 0 {
 		return s.refuse(i, "it is not what the plan says: "+list(diffs), another)
@@ -118,6 +123,9 @@ func (s *Spec) warn(env *engine.Env, root *pki.Issuer, issuers []*pki.Issuer) {
 		if i.ID != root.ID {
 			env.Warnf("%s holds another root: %s", s.Mount, i.Label())
 		}
+	}
+	if k := pki.Keyless(issuers, s.CommonName); k != nil {
+		env.Warnf("%s holds another certificate named %q, without its key: %s", s.Mount, s.CommonName, k.Label())
 	}
 	c := root.Certificate
 	if left := c.NotAfter.Sub(env.Now()); left < c.NotAfter.Sub(c.NotBefore)/10 {
