@@ -352,6 +352,46 @@ func look2(t *testing.T, s *pkiroot.Spec) []engine.Edit {
 	return edits
 }
 
+// Two plans that want the same root at the same time make one: the later one uses
+// it, or is told how to.
+func TestTwoAtOnce(t *testing.T) {
+	v := vaulttest.Shared(t)
+	for name, c := range map[string]struct {
+		between    func(t *testing.T, s *pkiroot.Spec) // the look of the second one and its edits
+		issuerName string                              // of the second one
+		permanent  bool
+		hint       string
+	}{
+		"the same name":  {between: func(t *testing.T, s *pkiroot.Spec) { converge(t, s) }, issuerName: "root-lab"},
+		"another name":   {between: func(t *testing.T, s *pkiroot.Spec) { converge(t, s) }, issuerName: "root-b", permanent: true, hint: "set issuerName: root-lab to use this root"},
+		"the name alone": {issuerName: "root-lab", hint: "the next look says whether it is what the plan asks for"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mount := v.Mount(t, "")
+			p := vaulttest.NewProxy(t, v.Address)
+			first, second := rootSpec(v.Address, v.Token, mount), rootSpec(p.Address, v.Token, mount)
+			second.IssuerName = c.issuerName
+			edits := look2(t, second)
+			if c.between != nil {
+				c.between(t, first)
+			} else {
+				p.Before(func(r vaulttest.Request) bool { return strings.Contains(r.Path, "/root/generate/") }, func() { converge(t, first) })
+			}
+			err := vaulttest.ApplyAll(t, edits)
+			if err == nil || errors.Is(err, engine.ErrPermanent) != c.permanent || !strings.Contains(engine.HintOf(err), c.hint) {
+				t.Errorf("error is %v (%s)", err, engine.HintOf(err))
+			}
+			if c.permanent {
+				second.IssuerName = "root-lab" // as it was told
+			} else if hint := engine.HintOf(err); strings.Contains(hint, "another issuerName") {
+				t.Errorf("hint is %q", hint)
+			}
+			converge(t, second)
+			v.WantPKI(t, mount, 1, 1)
+		})
+	}
+}
+
 // A key that an interrupted run left behind is used, not joined by another.
 func TestUsesItsOrphanKey(t *testing.T) {
 	v := vaulttest.Shared(t)

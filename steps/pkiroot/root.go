@@ -25,7 +25,7 @@ func (s *Spec) inspectRoot(ctx context.Context, env *engine.Env, c *vaultkit.Cli
 	var edits []engine.Edit
 	switch {
 	case root == nil:
-		generate, err := s.generate(ctx, c, mounted, name, issuers)
+		generate, err := s.generate(ctx, env, c, mounted, name, issuers)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -135,7 +135,7 @@ func (s *Spec) warn(env *engine.Env, root *pki.Issuer, issuers []*pki.Issuer) {
 
 // generate returns the edit that makes the root. The name is what keeps a
 // repeat from making a second one.
-func (s *Spec) generate(ctx context.Context, c *vaultkit.Client, mounted bool, name string, issuers []*pki.Issuer) (engine.Edit, error) {
+func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client, mounted bool, name string, issuers []*pki.Issuer) (engine.Edit, error) {
 	authority := s.authority()
 	request := authority.NameParameters()
 	request["issuer_name"] = name
@@ -167,6 +167,9 @@ func (s *Spec) generate(ctx context.Context, c *vaultkit.Client, mounted bool, n
 		Want: authority.Want(),
 		Note: note,
 		Apply: func(ctx context.Context) error {
+			if err := s.absent(ctx, env, c); err != nil {
+				return err
+			}
 			answer, err := c.Write(ctx, path, request, allow...)
 			var warning *vaultkit.WarningError
 			if errors.As(err, &warning) {
@@ -188,6 +191,20 @@ func (s *Spec) generate(ctx context.Context, c *vaultkit.Client, mounted bool, n
 			return nil
 		},
 	}, nil
+}
+
+// absent looks for the root again, right before it is made: another plan may want
+// the same one under another name, which Vault does not refuse.
+func (s *Spec) absent(ctx context.Context, env *engine.Env, c *vaultkit.Client) error {
+	issuers, err := pki.Issuers(ctx, c, s.Mount)
+	if err != nil {
+		return err
+	}
+	root, err := s.find(env, issuers)
+	if err == nil && root != nil {
+		err = fmt.Errorf("%s: root %s was made by another run in this moment: looking again", s.Mount, root.Label())
+	}
+	return err
 }
 
 // spoiled adds to err how to start over: the root that was just made is not the
