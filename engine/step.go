@@ -105,7 +105,10 @@ type Validator interface {
 	Validate(p *Problems)
 }
 
-type writesKey struct{}
+type (
+	writesKey struct{}
+	whileKey  struct{}
+)
 
 // AllowWrites marks ctx as belonging to an edit being applied. Only the run loop
 // and tests call it.
@@ -118,4 +121,35 @@ func AllowWrites(ctx context.Context) context.Context {
 func WritesAllowed(ctx context.Context) bool {
 	ok, _ := ctx.Value(writesKey{}).(bool)
 	return ok
+}
+
+// WritesWhile returns a context in which what ctx may write, it may write only as
+// long as check returns nil: see [WriteCheck].
+func WritesWhile(ctx context.Context, check func() error) context.Context {
+	before := ctx
+	return context.WithValue(ctx, whileKey{}, func() error {
+		if err := WriteCheck(before); err != nil {
+			return err
+		}
+		return check()
+	})
+}
+
+// WriteCheck returns why nothing may be written right now in a context that
+// allows writes: its run may have lost its lock since the edit began. The kits
+// ask it before every mutating request and send nothing when there is an error.
+func WriteCheck(ctx context.Context) error {
+	if check, ok := ctx.Value(whileKey{}).(func() error); ok {
+		return check()
+	}
+	return nil
+}
+
+// WritesLike returns a context like ctx in which writes are allowed as they are
+// in edit. It serves libraries that make contexts of their own.
+func WritesLike(ctx, edit context.Context) context.Context {
+	if WritesAllowed(edit) {
+		ctx = AllowWrites(ctx)
+	}
+	return WritesWhile(ctx, func() error { return WriteCheck(edit) })
 }

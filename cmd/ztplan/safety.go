@@ -58,17 +58,14 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 	}
 	opts.Journal = j
 	ctx, stop := context.WithCancelCause(ctx)
-	var lock *lease.Lock
+	held := new(locks)
 	if !a.safety.noLock && writesToCluster(p, nodes) {
-		env := opts.Env
-		opts.BeforeFirstWrite = func(ctx context.Context) (err error) {
-			lock, err = lease.Acquire(ctx, &env, lease.Request{
-				Namespace: a.safety.lockNamespace, Plan: p.Name, Holder: lease.Self(j.Run()),
-				Dead: func(run string) bool { return journal.Dead(where, run) },
-				Lost: stop,
-			})
-			return err
-		}
+		held = a.locks(p, nodes, *opts, lease.Request{
+			Namespace: a.safety.lockNamespace, Plan: p.Name, Holder: lease.Self(j.Run()), Since: time.Now(),
+			Dead: func(run string) bool { return journal.Dead(where, run) },
+			Lost: stop,
+		})
+		opts.BeforeFirstWrite, opts.Fence = held.acquire, held
 	}
 	return ctx, func(res *run.Result) (lost error) {
 		defer stop(nil)
@@ -76,15 +73,13 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 		if res != nil {
 			summary = res.Summary
 		}
-		if lock != nil {
-			if err := lock.Release(context.Background()); err != nil && a.verbose {
-				fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
-			}
-			if err := lock.Err(); err != nil {
-				lost = &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
-				if said(res, err) {
-					lost = &exitError{code: exitFailed}
-				}
+		if err := held.release(context.Background()); err != nil && a.verbose {
+			fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+		}
+		if err := held.err(); err != nil {
+			lost = &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+			if said(res, err) {
+				lost = &exitError{code: exitFailed}
 			}
 		}
 		if err := j.Close(summary); err != nil {
@@ -204,14 +199,9 @@ func stateDir() (string, error) {
 // or through it. Steps that write do, unless they reach Vault by its address
 // and have nothing in the cluster. So do proofs that change something.
 func writesToCluster(p *plan.Plan, nodes []run.Node) bool {
-	for _, n := range nodes {
-		switch {
-		case n.Skip != "":
-			continue
-		case n.Kind.Proof && len(n.Kind.Changes(n.Preview())) > 0:
+	for _, n := range writers(nodes) {
+		if n.Kind.Proof {
 			return true
-		case n.Kind.Proof:
-			continue
 		}
 		with := p.Step(n.ID).Literal()
 		vault, _ := with["vault"].(map[string]any)
@@ -221,4 +211,11 @@ func writesToCluster(p *plan.Plan, nodes []run.Node) bool {
 		}
 	}
 	return false
+}
+
+// writers are the steps of a run that may write.
+func writers(nodes []run.Node) []run.Node {
+	return slices.DeleteFunc(slices.Clone(nodes), func(n run.Node) bool {
+		return n.Skip != "" || n.Kind.Proof && len(n.Kind.Changes(n.Preview())) == 0
+	})
 }

@@ -77,6 +77,10 @@ func Load(in Input) (*Plan, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
+	l.compareClaims()
+	if err := l.err(); err != nil {
+		return nil, err
+	}
 	l.plan.loading, l.plan.vault = nil, l.vault
 	l.plan.secrets = l.secrets
 	return l.plan, nil

@@ -77,7 +77,7 @@ func TestAProofChangesByEdits(t *testing.T) {
 		}
 		return nil
 	}, door)
-	res, err := run.Run(t.Context(), []run.Node{n}, run.Options{Sink: rec.sink, Journal: &j, BeforeFirstWrite: func(context.Context) error { gates++; return nil }})
+	res, err := run.Run(t.Context(), []run.Node{n}, run.Options{Sink: rec.sink, Journal: &j, BeforeFirstWrite: func(context.Context, func(string)) error { gates++; return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestAProofIsRefused(t *testing.T) {
 		{name: "not declared", path: "window", want: "window: the proof did not declare that it changes this: a defect of kind changing"},
 		{name: "not below", path: "doorway", want: "did not declare"},
 		{name: "locked", path: "door", want: "held by another run",
-			opts: run.Options{BeforeFirstWrite: func(context.Context) error { return engine.Permanent(errors.New("held by another run")) }}},
+			opts: run.Options{BeforeFirstWrite: func(context.Context, func(string)) error { return engine.Permanent(errors.New("held by another run")) }}},
 		{name: "no journal", path: "door", want: full.Error(), opts: run.Options{Journal: &notes{refuse: full}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestAProofAppliesSeveralAtOnce(t *testing.T) {
 			return nil
 		}, door)
 		began := time.Now()
-		res, err := run.Run(t.Context(), []run.Node{n}, run.Options{Journal: &j, BeforeFirstWrite: func(context.Context) error {
+		res, err := run.Run(t.Context(), []run.Node{n}, run.Options{Journal: &j, BeforeFirstWrite: func(context.Context, func(string)) error {
 			gates++
 			time.Sleep(time.Second)
 			return nil

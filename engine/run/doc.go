@@ -31,7 +31,11 @@
 // # What surrounds an edit
 //
 // Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is
-// where a lock is taken, so that a run that has nothing to write takes none.
+// where a lock is taken, so that a run that has nothing to write takes none. If
+// another run had the lock meanwhile ([Fence]), what was looked at before is looked
+// at again. The fence is asked before every edit, and inside an edit before every
+// request that writes: a run that was stopped, or that cannot renew its lock,
+// starts nothing until the lock is known to be its own.
 // The [Journal] is told before and after each edit. What a proof changes goes the
 // same way, see [engine.Env]; between these edits a proof cannot write.
 //

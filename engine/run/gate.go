@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -23,9 +24,14 @@ type Journal interface {
 // gate is what the first edit of a run has to pass.
 type gate struct {
 	turn   chan struct{} // holds one token; who has it may look at the rest
-	open   bool
-	closed error // for good
+	closed error         // for good
+	open   atomic.Bool   // is set by who has the token
+	moved  bool          // the world, before it was open
 }
+
+// errOld is why an edit is not applied that was found before the run had its
+// lock, when another run had it meanwhile.
+var errOld = errors.New("looked at before the run had its lock")
 
 func newGate() *gate {
 	g := &gate{turn: make(chan struct{}, 1)}
@@ -33,9 +39,10 @@ func newGate() *gate {
 	return g
 }
 
-// pass calls first until it returned nil once, one caller at a time. A
+// pass calls BeforeFirstWrite until it returned nil once, one caller at a time. A
 // permanent error is every later caller's, too.
-func (g *gate) pass(ctx context.Context, first func(context.Context) error) error {
+func (g *gate) pass(ctx context.Context, opts *Options, say func(string)) error {
+	first := opts.BeforeFirstWrite
 	if first == nil {
 		return nil
 	}
@@ -45,24 +52,37 @@ func (g *gate) pass(ctx context.Context, first func(context.Context) error) erro
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if g.open || g.closed != nil {
+	if g.open.Load() || g.closed != nil {
 		return g.closed
 	}
-	err := first(engine.AllowWrites(ctx))
+	err := first(engine.AllowWrites(ctx), say)
 	if errors.Is(err, engine.ErrPermanent) {
 		g.closed = err
 	}
-	g.open = err == nil
+	if err == nil {
+		g.moved = opts.Fence != nil && opts.Fence.Moved()
+		g.open.Store(true)
+	}
 	if err == nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
 }
 
-// intend is what happens before an edit is applied: the gate, then the journal.
+// intend is what happens before an edit is applied: the gate, the fence, then
+// the journal.
 func (s *stepRun) intend(ctx context.Context, path string, attempt int) error {
-	if err := s.gate.pass(ctx, s.opts.BeforeFirstWrite); err != nil {
+	say := func(text string) { s.emit(engine.Event{Action: engine.ActionWait, Message: text}) }
+	if err := s.gate.pass(ctx, s.opts, say); err != nil {
 		return err
+	}
+	if s.early && s.gate.moved {
+		return errOld
+	}
+	if s.opts.Fence != nil {
+		if err := s.opts.Fence.Wait(ctx, say); err != nil {
+			return err
+		}
 	}
 	return s.journal(engine.Event{Action: engine.ActionApply, Path: path, Attempt: attempt})
 }

@@ -108,7 +108,7 @@ func TestBeforeFirstWriteIsAskedOnce(t *testing.T) {
 			id := fmt.Sprint("s", i)
 			nodes = append(nodes, node(id, nil, toggle(id, &done[i], func(context.Context) error { applied.Add(1); return nil })))
 		}
-		opts := run.Options{BeforeFirstWrite: func(ctx context.Context) error {
+		opts := run.Options{BeforeFirstWrite: func(ctx context.Context, _ func(string)) error {
 			time.Sleep(time.Second)
 			if applied.Load() != 0 {
 				t.Error("an edit was applied before")
@@ -144,7 +144,7 @@ func TestBeforeFirstWriteRefuses(t *testing.T) {
 			var x, y atomic.Bool
 			calls := 0
 			nodes := []run.Node{node("a", nil, toggle("x", &x, nil)), node("b", nil, toggle("y", &y, nil))}
-			_, err := run.Run(t.Context(), nodes, run.Options{BeforeFirstWrite: func(context.Context) error { calls++; return tc.err }})
+			_, err := run.Run(t.Context(), nodes, run.Options{BeforeFirstWrite: func(context.Context, func(string)) error { calls++; return tc.err }})
 			if !errors.Is(err, tc.err) || calls != tc.calls || x.Load() || y.Load() {
 				t.Errorf("%s: err %v, asked %d times, want %d; applied %v %v", tc.name, err, calls, tc.calls, x.Load(), y.Load())
 			}

@@ -91,9 +91,13 @@ type Options struct {
 	// BeforeFirstWrite, if it is not nil, is called before the first edit is
 	// applied, by one step while others that want to write wait. Its error is
 	// the step's: a permanent one fails every step that wants to write, after
-	// another it is called again. A run that has nothing to write, and a dry
-	// run, never call it.
-	BeforeFirstWrite func(context.Context) error
+	// another it is called again. It calls say with what it waits for. A run that
+	// has nothing to write, and a dry run, never call it.
+	BeforeFirstWrite func(ctx context.Context, say func(string)) error
+
+	// Fence, if it is not nil, is asked about every edit once BeforeFirstWrite has
+	// returned nil.
+	Fence Fence
 
 	// Review, if it is not nil, is what was found when the run was reviewed. A
 	// step that is about to make its first edit fails if that is none of these.
@@ -102,6 +106,25 @@ type Options struct {
 	// Journal, if it is not nil, is told about every edit, those of proofs as well.
 	// What others do because of one is not in it.
 	Journal Journal
+}
+
+// A Fence keeps a run from writing when others may write: its lock was not renewed
+// in time, because it was stopped or could not reach the lock. It must be safe for
+// concurrent use.
+type Fence interface {
+	// Moved reports whether others may have written between the start of this
+	// run and the moment when it got its lock. What was looked at before that is
+	// looked at again.
+	Moved() bool
+
+	// Wait returns nil as soon as an edit may start. It calls say with what it
+	// waits for, and returns that as an error when ctx ends.
+	Wait(ctx context.Context, say func(string)) error
+
+	// Enclose returns a context for an edit: it ends, with the reason as its
+	// cause, when the edit must not go on, and [engine.WriteCheck] fails from then
+	// on. The function releases what it holds.
+	Enclose(ctx context.Context) (context.Context, context.CancelFunc)
 }
 
 // A State is how a step ended.

@@ -66,6 +66,7 @@ type runner struct {
 	results  []StepResult
 	found    []finding // of a dry run
 	gate     *gate
+	ledger   ledger
 	messages chan message
 	running  int
 
@@ -212,7 +213,7 @@ func (r *runner) start(ctx context.Context) {
 		r.send(engine.Event{Action: engine.ActionStart, Step: n.ID, Kind: n.Kind.Name})
 		outputs := r.outputsFor(n)
 		go func() {
-			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, messages: r.messages}
+			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, ledger: &r.ledger, messages: r.messages}
 			var out outcome
 			if len(behind) > 0 {
 				out = s.peek(ctx, outputs)

@@ -21,12 +21,15 @@ type stepRun struct {
 	redactor *Redactor
 	settled  *Redactor // may be nil
 	gate     *gate
+	ledger   *ledger
 	messages chan<- message
 
 	env     engine.Env
 	life    context.Context // of the run; the step's own ends sooner
 	attempt int             // of a proof
 	retries int
+	server  string // that it changes beside the cluster, "" for none
+	early   bool   // its edits were found before the gate was open
 
 	mu      sync.Mutex      // a proof applies edits from several goroutines
 	applied int             // edits
@@ -69,6 +72,9 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 	}
 	s.conceal(spec)
 	s.prepare()
+	if u, ok := spec.(engine.ServerUser); ok {
+		s.server = u.ServerID()
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.node.Policy.Timeout, errTimeout)
 	defer cancel()
 	switch {
@@ -183,6 +189,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	begun := false           // with the first edit
 	made := make(futile)     // what was written and did not help
 	for {
+		s.early = !s.gate.open.Load()
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
 		s.conceal(out)
 		if err != nil {
@@ -258,6 +265,10 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 				return s.stopped(ctx, reason, "")
 			}
 			if err := s.apply(ctx, e, rounds+1); err != nil {
+				if err == errOld {
+					left, begun = nil, false
+					break
+				}
 				if errors.Is(err, engine.ErrPermanent) {
 					return s.failed(e.Path, err)
 				}
@@ -280,6 +291,11 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 // apply applies one edit. It outlives an interrupt by the grace, so that an
 // edit is not cut in half by the first Ctrl-C.
 func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
+	if !s.node.Kind.Proof {
+		if err := s.ledger.check(s.node.ID, s.server, e); err != nil {
+			return err
+		}
+	}
 	if err := s.intend(ctx, e.Path, attempt); err != nil {
 		return err
 	}
@@ -303,9 +319,18 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 		case <-actx.Done():
 		}
 	})()
-	err := e.Apply(engine.AllowWrites(actx))
+	wctx := engine.AllowWrites(actx)
+	if s.opts.Fence != nil {
+		enclosed, release := s.opts.Fence.Enclose(wctx)
+		defer release()
+		wctx = enclosed
+	}
+	err := engine.WriteCheck(wctx) // the process may have been stopped since the fence
+	if err == nil {
+		err = e.Apply(wctx)
+	}
 	ev.Message, ev.Seconds = "", time.Since(began).Seconds()
-	if err != nil && actx.Err() != nil {
+	if err != nil && wctx.Err() != nil {
 		ev.Action, ev.Error = engine.ActionUnknown, err.Error()
 		_ = s.journal(ev)
 		s.emit(ev)
@@ -318,6 +343,9 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 		return err
 	}
 	_ = s.journal(ev)
+	if !s.node.Kind.Proof {
+		s.ledger.add(s.node.ID, s.server, e)
+	}
 	s.mu.Lock()
 	s.applied++
 	s.mu.Unlock()

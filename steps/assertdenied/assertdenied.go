@@ -242,3 +242,9 @@ type Outputs struct {
 	// Refusals lists them with the answers, in the order of the attempts.
 	Refusals []string `yaml:"refusals"`
 }
+
+// ServerInCluster implements engine.ServerUser.
+func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+
+// ServerID implements engine.ServerUser.
+func (s *Spec) ServerID() string { return s.Vault.ID() }

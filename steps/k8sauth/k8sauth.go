@@ -288,8 +288,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if err != nil {
 		return out, nil, err
 	}
-	mount := vaultkit.Mount{Table: vaultkit.Auth, Path: s.Mount, Type: "kubernetes", Description: s.Description}
-	mounted, edits, err := mount.Inspect(ctx, c)
+	mounted, edits, err := s.mount().Inspect(ctx, c)
 	if err != nil {
 		return out, nil, err
 	}
@@ -306,6 +305,10 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		edits = append(edits, more...)
 	}
 	return out, edits, nil
+}
+
+func (s *Spec) mount() vaultkit.Mount {
+	return vaultkit.Mount{Table: vaultkit.Auth, Path: s.Mount, Type: "kubernetes", Description: s.Description}
 }
 
 // connect uses the token that bootstraps for the step that makes the login of

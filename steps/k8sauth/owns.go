@@ -48,3 +48,9 @@ func (s *Spec) ownsInCluster(path string) bool {
 	}
 	return s.TokenRequest != nil && (engine.Below(path, a.rolePath()) || engine.Below(path, a.bindingPath()))
 }
+
+// ServerInCluster implements engine.ServerUser.
+func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+
+// ServerID implements engine.ServerUser.
+func (s *Spec) ServerID() string { return s.Vault.ID() }

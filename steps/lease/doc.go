@@ -20,10 +20,27 @@
 // for: see [Request.Dead]. Every change carries the resourceVersion it was
 // decided on, so that of two runs that take over at once only one can succeed.
 //
+// # Doubting it
+//
+// A holder that could not renew the lock in time, because the API server was away
+// or because it was stopped itself, does not know whether another run took the
+// lock. It starts no edit then ([Lock.Wait]), and one that is under way sends
+// nothing more ([Lock.Enclose]), shortly before others may take the lock. The age
+// of the last renewal is measured with a clock that counts suspend. When the lock
+// can be renewed after all, it was not taken, and the run goes on.
+//
 // # Losing it
 //
-// A holder that could not renew the lock gives up shortly before others may take
-// it: [Request.Lost] is told, once, and why.
+// When another run has the lock, or had it meanwhile, or when the Lease was
+// deleted, [Request.Lost] is told, once, and why.
+//
+// # The lock of a Vault
+//
+// Two plans may mean the same Vault. A run that changes one which it reaches
+// through the cluster holds the Lease ztplan.vault.<namespace>.<service> as well,
+// beside the plan's, in the same namespace; another plan waits for it. A Vault
+// that is reached by its address has no such lock: two plans need not see the
+// same cluster.
 //
 // The lock keeps runs of this program apart that mean the same cluster; it does
 // not keep anybody else from changing anything.

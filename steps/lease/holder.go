@@ -43,6 +43,19 @@ func runIn(identity string) string {
 	return ""
 }
 
-// nameFor returns the name of a plan's Lease. Plan names may have underscores,
-// which names of objects may not; no plan name has a dot.
-func nameFor(plan string) string { return "ztplan-" + strings.ReplaceAll(plan, "_", ".") }
+// lease returns the name of the Lease. Names of plans may have underscores, which
+// names of objects may not; no plan name has a dot, and none follows "ztplan.".
+func (r Request) lease() string {
+	if r.Vault != "" {
+		return "ztplan.vault." + strings.ReplaceAll(r.Vault, "/", ".")
+	}
+	return "ztplan-" + strings.ReplaceAll(r.Plan, "_", ".")
+}
+
+// what says what its holder does.
+func (r Request) what() string {
+	if r.Vault != "" {
+		return "Vault " + r.Vault + " is being changed"
+	}
+	return "plan " + r.Plan + " is being run"
+}

@@ -102,6 +102,11 @@ func (a *authority) find() (*pki.Issuer, error) {
 	if a.named != nil && len(a.failings(a.named)) == 0 {
 		return a.named, nil
 	}
+	if k := a.keyless(); k != nil {
+		return nil, engine.WithHint(
+			engine.Permanent(fmt.Errorf("%s: the intermediate %s is there, and its key is not in Vault, so it cannot sign", a.Mount, k.Label())),
+			pki.ImportKey(a.Mount)+"; for a new one instead, remove this certificate: vault delete "+a.Mount+"/issuer/"+k.ID)
+	}
 	var best *pki.Issuer
 	for _, i := range a.issuers {
 		if len(a.failings(i)) > 0 || !i.Issues() {
@@ -117,6 +122,17 @@ func (a *authority) find() (*pki.Issuer, error) {
 		}
 	}
 	return best, nil
+}
+
+// keyless returns an issuer that would serve if its key were in the mount, or nil.
+// Retired ones do not count: they have a successor.
+func (a *authority) keyless() *pki.Issuer {
+	for _, i := range a.issuers {
+		if i.KeyID == "" && !pki.Retired(a.name, i.Name) && !i.Certificate.Equal(a.parent.Certificate) && len(a.failings(i)) == 1 {
+			return i
+		}
+	}
+	return nil
 }
 
 // failings says why an issuer does not serve, as differences from what the plan

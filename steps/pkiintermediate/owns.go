@@ -21,3 +21,9 @@ func (s *Spec) Owns(unknown []string) func(path string) bool {
 		return vaultkit.Secrets.Holds(s.Mount, path)
 	}
 }
+
+// ServerInCluster implements engine.ServerUser.
+func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+
+// ServerID implements engine.ServerUser.
+func (s *Spec) ServerID() string { return s.Vault.ID() }

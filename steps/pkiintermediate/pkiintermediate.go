@@ -31,8 +31,9 @@
 // # What it refuses
 //
 // Something other than a PKI engine at the path; a parent that is missing, that
-// is not the certificate that the plan names, or that cannot sign; warnings of
-// Vault, such as a lifetime that it cut, unless allowWarnings lists them.
+// is not the certificate that the plan names, or that cannot sign; an
+// intermediate that would serve if its key were in Vault, until the key is
+// imported or the certificate removed; warnings of Vault, such as a lifetime that it cut, unless allowWarnings lists them.
 package pkiintermediate
 
 import (

@@ -551,6 +551,31 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// An intermediate whose certificate is there without its key is not passed over
+// for another one, unless it is one that has a successor.
+func TestIntermediateWithoutItsKey(t *testing.T) {
+	for _, name := range []string{"", "mine", "intermediate-lab"} {
+		t.Run("named "+name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.spec(w.Address)
+			out := converge(t, s)
+			s.Mount = w.Mount(t, "_without")
+			w.Do(t, "POST", "sys/mounts/"+s.Mount, `{"type":"pki","config":{"max_lease_ttl":"87600h"}}`)
+			got := w.DoJSON(t, "POST", s.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": out.Certificate})
+			w.DoJSON(t, "PATCH", s.Mount+"/issuer/"+got["imported_issuers"].([]any)[0].(string), map[string]any{"issuer_name": name})
+
+			_, edits, err := s.Inspect(t.Context(), vaulttest.Env(t))
+			if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "its key is not in Vault") {
+				t.Fatalf("edits %v, error %v", vaulttest.Show(edits), err)
+			}
+			if hint := engine.HintOf(err); !strings.Contains(hint, "vault write "+s.Mount+"/keys/import pem_bundle=@") {
+				t.Errorf("hint is %q", hint)
+			}
+			w.WantPKI(t, s.Mount, 1, 0)
+		})
+	}
+}
+
 // Vault cuts what reaches beyond the parent, and nothing is imported then.
 func TestBeyondTheParent(t *testing.T) {
 	w := newWorld(t)

@@ -9,3 +9,9 @@ func (s *Spec) Owns([]string) func(path string) bool {
 	}
 	return func(path string) bool { return vaultkit.Secrets.Holds(s.Mount, path) }
 }
+
+// ServerInCluster implements engine.ServerUser.
+func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+
+// ServerID implements engine.ServerUser.
+func (s *Spec) ServerID() string { return s.Vault.ID() }

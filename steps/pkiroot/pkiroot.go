@@ -23,8 +23,8 @@
 // a second one beside it. These end the step with the reason: another root in
 // a mount that lacks the plan's; a root with the wanted name that has another
 // common name, key, subject or lifetime than the plan says; one that has
-// expired, or whose key is missing; something other than a PKI engine at the
-// path. A foreign root beside the plan's is left alone, with a warning.
+// expired; a certificate with the plan's common name whose key is not in Vault,
+// until the key is imported; something other than a PKI engine at the path. A foreign root beside the plan's is left alone, with a warning.
 //
 // Warnings of Vault are errors, because they tell that it did something else
 // than it was asked to. allowWarnings lists exceptions.

@@ -284,6 +284,45 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// A root whose certificate is there without its key, under whatever name, is
+// that root: no second one of its common name is made, and it serves as soon as
+// its key is imported.
+func TestRootWithoutItsKey(t *testing.T) {
+	v := vaulttest.Shared(t)
+	for _, name := range []string{"", "company", "root-lab"} {
+		t.Run("named "+name, func(t *testing.T) {
+			mount, elsewhere := v.Mount(t, ""), v.Mount(t, "_elsewhere")
+			for _, m := range []string{mount, elsewhere} {
+				v.Do(t, "POST", "sys/mounts/"+m, `{"type":"pki","config":{"max_lease_ttl":"87600h"}}`)
+			}
+			made := v.Do(t, "POST", elsewhere+"/root/generate/exported", `{"common_name":"Root CA Lab","ttl":"87600h"}`)
+			got := v.DoJSON(t, "POST", mount+"/issuers/import/cert", map[string]any{"pem_bundle": made["certificate"]})
+			id := got["imported_issuers"].([]any)[0].(string)
+			v.DoJSON(t, "PATCH", mount+"/issuer/"+id, map[string]any{"issuer_name": name})
+
+			s := rootSpec(v.Address, v.Token, mount)
+			s.URLs = pki.URLs{}
+			_, edits, err := s.Inspect(t.Context(), vaulttest.Env(t))
+			if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "its key is not in Vault") {
+				t.Fatalf("edits %v, error %v", vaulttest.Show(edits), err)
+			}
+			if hint := engine.HintOf(err); !strings.Contains(hint, "vault write "+mount+"/keys/import pem_bundle=@") {
+				t.Errorf("hint is %q", hint)
+			}
+			v.WantPKI(t, mount, 1, 0)
+
+			v.DoJSON(t, "POST", mount+"/keys/import", map[string]any{"pem_bundle": made["private_key"]})
+			if name == "company" {
+				s.IssuerName = name
+			}
+			if out := converge(t, s); out.IssuerID != id {
+				t.Errorf("another root serves: %+v", out)
+			}
+			v.WantPKI(t, mount, 1, 1)
+		})
+	}
+}
+
 // An answer that is lost on its way must not make a second root.
 func TestLostAnswers(t *testing.T) {
 	v := vaulttest.Shared(t)
@@ -311,6 +350,46 @@ func look2(t *testing.T, s *pkiroot.Spec) []engine.Edit {
 	t.Helper()
 	_, edits := look(t, s)
 	return edits
+}
+
+// Two plans that want the same root at the same time make one: the later one uses
+// it, or is told how to.
+func TestTwoAtOnce(t *testing.T) {
+	v := vaulttest.Shared(t)
+	for name, c := range map[string]struct {
+		between    func(t *testing.T, s *pkiroot.Spec) // the look of the second one and its edits
+		issuerName string                              // of the second one
+		permanent  bool
+		hint       string
+	}{
+		"the same name":  {between: func(t *testing.T, s *pkiroot.Spec) { converge(t, s) }, issuerName: "root-lab"},
+		"another name":   {between: func(t *testing.T, s *pkiroot.Spec) { converge(t, s) }, issuerName: "root-b", permanent: true, hint: "set issuerName: root-lab to use this root"},
+		"the name alone": {issuerName: "root-lab", hint: "the next look says whether it is what the plan asks for"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mount := v.Mount(t, "")
+			p := vaulttest.NewProxy(t, v.Address)
+			first, second := rootSpec(v.Address, v.Token, mount), rootSpec(p.Address, v.Token, mount)
+			second.IssuerName = c.issuerName
+			edits := look2(t, second)
+			if c.between != nil {
+				c.between(t, first)
+			} else {
+				p.Before(func(r vaulttest.Request) bool { return strings.Contains(r.Path, "/root/generate/") }, func() { converge(t, first) })
+			}
+			err := vaulttest.ApplyAll(t, edits)
+			if err == nil || errors.Is(err, engine.ErrPermanent) != c.permanent || !strings.Contains(engine.HintOf(err), c.hint) {
+				t.Errorf("error is %v (%s)", err, engine.HintOf(err))
+			}
+			if c.permanent {
+				second.IssuerName = "root-lab" // as it was told
+			} else if hint := engine.HintOf(err); strings.Contains(hint, "another issuerName") {
+				t.Errorf("hint is %q", hint)
+			}
+			converge(t, second)
+			v.WantPKI(t, mount, 1, 1)
+		})
+	}
 }
 
 // A key that an interrupted run left behind is used, not joined by another.

@@ -25,7 +25,7 @@ func (s *Spec) inspectRoot(ctx context.Context, env *engine.Env, c *vaultkit.Cli
 	var edits []engine.Edit
 	switch {
 	case root == nil:
-		generate, err := s.generate(ctx, c, mounted, name, issuers)
+		generate, err := s.generate(ctx, env, c, mounted, name, issuers)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -53,6 +53,11 @@ func (s *Spec) find(env *engine.Env, issuers []*pki.Issuer) (*pki.Issuer, error)
 	name, now := s.issuerName(env), env.Now()
 	if i := slices.IndexFunc(issuers, func(i *pki.Issuer) bool { return i.Name == name }); i >= 0 {
 		return issuers[i], s.check(issuers[i], now)
+	}
+	// A certificate of the plan's name whose key is elsewhere is that authority:
+	// a second one of the same name could not be told from it.
+	if k := pki.Keyless(issuers, s.CommonName); k != nil {
+		return nil, s.check(k, now)
 	}
 	var nameless []*pki.Issuer
 	for _, i := range roots(issuers) {
@@ -90,17 +95,17 @@ func (s *Spec) check(i *pki.Issuer, now time.Time) error {
 	const another = "a root cannot be changed: write what it is into the plan, or make another one with another issuerName in another mount"
 	c := i.Certificate
 	switch {
-	case !i.SelfSigned():
-		return s.refuse(i, "it is signed by "+c.Issuer.String()+" and is no root", "set another issuerName")
-	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
-		return s.refuse(i, "it may not sign certificates", another)
-	case i.KeyID == "":
-		return s.refuse(i, "its key is not in Vault, so it cannot sign", "import the key: vault write "+s.Mount+"/issuers/import/bundle, or choose another mount")
 	case i.Revoked:
 		return s.refuse(i, "it is revoked", "choose another mount and issuerName, and replace the root wherever it is trusted")
 	case !now.Before(c.NotAfter):
 		return s.refuse(i, "it expired at "+c.NotAfter.UTC().Format(time.RFC3339),
 			"choose another mount and issuerName for a new root, and replace the old one wherever it is trusted")
+	case i.KeyID == "":
+		return s.refuse(i, "its key is not in Vault, so it cannot sign", pki.ImportKey(s.Mount)+"; or choose another mount")
+	case !i.SelfSigned():
+		return s.refuse(i, "it is signed by "+c.Issuer.String()+" and is no root", "set another issuerName")
+	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
+		return s.refuse(i, "it may not sign certificates", another)
 	}
 	if diffs := s.authority().Compare(c, time.Time{}); len(diffs) > 0 {
 		return s.refuse(i, "it is not what the plan says: "+list(diffs), another)
@@ -119,6 +124,9 @@ func (s *Spec) warn(env *engine.Env, root *pki.Issuer, issuers []*pki.Issuer) {
 			env.Warnf("%s holds another root: %s", s.Mount, i.Label())
 		}
 	}
+	if k := pki.Keyless(issuers, s.CommonName); k != nil {
+		env.Warnf("%s holds another certificate named %q, without its key: %s", s.Mount, s.CommonName, k.Label())
+	}
 	c := root.Certificate
 	if left := c.NotAfter.Sub(env.Now()); left < c.NotAfter.Sub(c.NotBefore)/10 {
 		env.Warnf("%s: root %s expires at %s: plan its successor", s.Mount, root.Label(), c.NotAfter.UTC().Format(time.RFC3339))
@@ -127,7 +135,7 @@ func (s *Spec) warn(env *engine.Env, root *pki.Issuer, issuers []*pki.Issuer) {
 
 // generate returns the edit that makes the root. The name is what keeps a
 // repeat from making a second one.
-func (s *Spec) generate(ctx context.Context, c *vaultkit.Client, mounted bool, name string, issuers []*pki.Issuer) (engine.Edit, error) {
+func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client, mounted bool, name string, issuers []*pki.Issuer) (engine.Edit, error) {
 	authority := s.authority()
 	request := authority.NameParameters()
 	request["issuer_name"] = name
@@ -159,6 +167,9 @@ func (s *Spec) generate(ctx context.Context, c *vaultkit.Client, mounted bool, n
 		Want: authority.Want(),
 		Note: note,
 		Apply: func(ctx context.Context) error {
+			if err := s.absent(ctx, env, c); err != nil {
+				return err
+			}
 			answer, err := c.Write(ctx, path, request, allow...)
 			var warning *vaultkit.WarningError
 			if errors.As(err, &warning) {
@@ -180,6 +191,20 @@ func (s *Spec) generate(ctx context.Context, c *vaultkit.Client, mounted bool, n
 			return nil
 		},
 	}, nil
+}
+
+// absent looks for the root again, right before it is made: another plan may want
+// the same one under another name, which Vault does not refuse.
+func (s *Spec) absent(ctx context.Context, env *engine.Env, c *vaultkit.Client) error {
+	issuers, err := pki.Issuers(ctx, c, s.Mount)
+	if err != nil {
+		return err
+	}
+	root, err := s.find(env, issuers)
+	if err == nil && root != nil {
+		err = fmt.Errorf("%s: root %s was made by another run in this moment: looking again", s.Mount, root.Label())
+	}
+	return err
 }
 
 // spoiled adds to err how to start over: the root that was just made is not the

@@ -263,3 +263,9 @@ func (s *Spec) sameNumbers(status *vaultkit.SealStatus, answer *custody.Answer) 
 		engine.Permanent(fmt.Errorf("vault has %d shares with a threshold of %d, and the plan asks for %d and %d", n, t, s.Shares, s.Threshold)),
 		fmt.Sprintf("set shares: %d and threshold: %d, or rekey Vault (vault operator rekey) and store the new shares", n, t))
 }
+
+// ServerInCluster implements engine.ServerUser.
+func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+
+// ServerID implements engine.ServerUser.
+func (s *Spec) ServerID() string { return s.Vault.ID() }

@@ -132,3 +132,9 @@ func note(status *vaultkit.SealStatus, keys custody.Keys) string {
 	}
 	return text
 }
+
+// ServerInCluster implements engine.ServerUser.
+func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+
+// ServerID implements engine.ServerUser.
+func (s *Spec) ServerID() string { return s.Vault.ID() }

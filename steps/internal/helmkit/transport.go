@@ -51,9 +51,7 @@ func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		stop = context.AfterFunc(b.edit, func() { cancel(context.Cause(b.edit)) })
 	}
-	if engine.WritesAllowed(b.edit) {
-		ctx = engine.AllowWrites(ctx)
-	}
+	ctx = engine.WritesLike(ctx, b.edit)
 	release := func() { stop(); cancel(nil) }
 	resp, err := b.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {

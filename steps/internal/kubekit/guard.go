@@ -21,7 +21,7 @@ func (readOnlyError) Error() string {
 }
 
 // guard refuses requests that could change the cluster unless their context
-// allows writes. See RequestToken for the one exception.
+// allows writes, and the run's lock does at this moment. See RequestToken for the one exception.
 type guard struct{ next http.RoundTripper }
 
 // adopt runs requests that have no context of their own in ctx.
@@ -41,11 +41,17 @@ func (a *adopt) RoundTrip(req *http.Request) (*http.Response, error) {
 func (a *adopt) WrappedRoundTripper() http.RoundTripper { return a.next }
 
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !readOnly(req) && !isTokenRequest(req) && !engine.WritesAllowed(req.Context()) {
-		if req.Body != nil {
-			req.Body.Close()
+	if !readOnly(req) && !isTokenRequest(req) {
+		err := engine.WriteCheck(req.Context())
+		if !engine.WritesAllowed(req.Context()) {
+			err = ErrReadOnly
 		}
-		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, ErrReadOnly)
+		if err != nil {
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
+		}
 	}
 	return g.next.RoundTrip(req)
 }

@@ -75,6 +75,8 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 			"the login may not do that itself, so the step that makes it needs a root token: " + Regenerate
 	case re.StatusCode == http.StatusForbidden && hint == "":
 		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
+	case e.Contains(nameTaken):
+		return withHint(e, hint) // since the last look: another look may find what is wanted
 	case hint == "" && busyHint(re.StatusCode) != "":
 		return engine.WithHint(e, hints.Or(e.Error(), busyHint(re.StatusCode)))
 	case re.StatusCode == http.StatusPreconditionFailed, re.StatusCode == http.StatusTooManyRequests, re.StatusCode >= 500:
@@ -82,6 +84,9 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 	}
 	return withHint(engine.Permanent(e), hint)
 }
+
+// nameTaken ends the refusals of a new issuer or key whose name another one has.
+const nameTaken = "name already in use"
 
 // busyHint says what to do about an answer that puts off.
 func busyHint(status int) string {
@@ -180,8 +185,8 @@ var answerHints = []struct{ match, hint string }{
 	{"notAfter was truncated", "the parent expires before that: shorten ttl, or renew the parent first"},
 	{"beyond the expiration of the CA certificate", "the issuer expires before that: shorten the ttl, or renew the issuer"},
 	{"ignored these unrecognized parameters", "this version of Vault does not know the parameter: check its spelling"},
-	{"issuer name already in use", "another issuer of the mount has this name: give the step another issuerName"},
-	{"key name already in use", "another key of the mount has this name: give the step another issuerName"},
+	{nameTaken, "another run made it at the same time: the next look says whether it is what the plan asks for; " +
+		"if it stays, see who has the name: vault list -detailed MOUNT/issuers, and MOUNT/keys"},
 	{"specifying an audience", "set the role's audience"},
 	{"serviceaccount/ca.crt: no such file or directory", "this Vault does not run in a pod: set config.kubernetesCACert and config.disableLocalCAJWT"},
 }

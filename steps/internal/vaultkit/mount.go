@@ -106,6 +106,23 @@ func (m Mount) enable(ctx context.Context, c *Client) error {
 	return err
 }
 
+// Claims are the settings of the mount that a plan gives, each by the input of its
+// name; what it leaves open, or only wants at least, is not claimed.
+func (m Mount) Claims() []engine.Claim {
+	path := string(m.Table) + "/" + m.Path
+	claims := []engine.Claim{{Path: path + "/type", Want: m.Type, Field: "mount"}}
+	if m.Description != "" {
+		claims = append(claims, engine.Claim{Path: path + "/description", Want: m.Description, Field: "description"})
+	}
+	if m.MaxLeaseTTL != 0 && !m.AtLeast {
+		claims = append(claims, engine.Claim{Path: path + "/max_lease_ttl", Want: m.MaxLeaseTTL, Field: "maxLeaseTTL"})
+	}
+	if m.DefaultLeaseTTL != 0 {
+		claims = append(claims, engine.Claim{Path: path + "/default_lease_ttl", Want: m.DefaultLeaseTTL, Field: "defaultLeaseTTL"})
+	}
+	return claims
+}
+
 // enclosing returns the mount that path lies in, or "".
 func enclosing(all map[string]any, path string) string {
 	for mount := range all {

@@ -86,6 +86,35 @@ func DefaultServer() Server {
 // DefaultConnection returns DefaultServer without a token.
 func DefaultConnection() Connection { return Connection{Server: DefaultServer()} }
 
+// Claims completes claims on things in this Vault; field is the path of the input
+// that says which one it is. There are none while that is not known.
+func (s Server) Claims(field string, unknown []string, claims []engine.Claim) []engine.Claim {
+	for _, part := range []string{".address", ".service", ".namespace"} {
+		if !engine.Known(field+part, unknown) {
+			return nil
+		}
+	}
+	out := make([]engine.Claim, 0, len(claims))
+	for _, c := range claims {
+		if c.Server = s.ID(); engine.Known(c.Field, unknown) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// ID tells this Vault, and the namespace in it, from others.
+func (s Server) ID() string { return s.where() + " " + s.Namespace }
+
+// InCluster returns the Service that Vault is reached through, as
+// "namespace/name", or "" if it is reached by its address.
+func (s Server) InCluster() string {
+	if s.Address != "" || s.Service.Namespace == "" || s.Service.Name == "" {
+		return ""
+	}
+	return s.Service.Namespace + "/" + s.Service.Name
+}
+
 // Validate reports what is wrong with s; field is the path of the input.
 func (s Server) Validate(p *engine.Problems, field string) {
 	if s.Address == "" {

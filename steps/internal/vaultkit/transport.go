@@ -134,8 +134,8 @@ func retryAfter(resp *http.Response) (time.Duration, bool) {
 	return wait, err == nil && seconds > 0 && wait <= longestWait
 }
 
-// A guard lets reads pass, writes of contexts that allow them, and the one
-// request that a context names: see knock.
+// A guard lets reads pass, writes of contexts that allow them at this moment, and
+// the one request that a context names: see knock.
 type guard struct{ next http.RoundTripper }
 
 // knock returns a context in which a write to path passes the guard, so that a
@@ -153,8 +153,14 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, "LIST":
 	default:
-		if r.Context().Value(knocking{}) != r.URL.Path && !engine.WritesAllowed(r.Context()) {
+		if r.Context().Value(knocking{}) == r.URL.Path {
+			break
+		}
+		if !engine.WritesAllowed(r.Context()) {
 			return nil, engine.Permanent(fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, ErrReadOnly))
+		}
+		if err := engine.WriteCheck(r.Context()); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, err)
 		}
 	}
 	resp, err := g.patient(r)

@@ -142,6 +142,25 @@ func ReadIssuer(ctx context.Context, c *vaultkit.Client, mount, ref string) (*Is
 	return i, nil
 }
 
+// Keyless returns an authority with a common name whose key is not in the mount,
+// or nil. It signs nothing until its key is imported.
+func Keyless(issuers []*Issuer, commonName string) *Issuer {
+	for _, i := range issuers {
+		if i.KeyID == "" && i.Certificate.IsCA && i.Certificate.Subject.CommonName == commonName {
+			return i
+		}
+	}
+	return nil
+}
+
+// ImportKey says how a mount gets the key of a certificate that it has: Vault
+// finds out by itself which certificate an imported key belongs to
+// (developer.hashicorp.com/vault/api-docs/secret/pki#import-key).
+func ImportKey(mount string) string {
+	return fmt.Sprintf("import its key, which Vault then finds the certificate of: vault write %s/keys/import pem_bundle=@key.pem "+
+		"(or certificate and key together: vault write %s/issuers/import/bundle pem_bundle=@bundle.pem)", mount, mount)
+}
+
 // A Key is a private key in a mount.
 type Key struct {
 	ID   string

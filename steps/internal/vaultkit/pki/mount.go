@@ -61,6 +61,15 @@ func (u URLs) fields() []vaultkit.Field {
 	return out
 }
 
+// Claims are the addresses that a plan gives for a mount.
+func (u URLs) Claims(mount string) []engine.Claim {
+	var out []engine.Claim
+	for _, f := range u.fields() {
+		out = append(out, engine.Claim{Path: mount + "/config/urls/" + f.Name, Want: f.Want, Field: "urls"})
+	}
+	return out
+}
+
 // NoAddresses is the warning of generating an authority in a mount without URLs.
 // It is expected when a plan gives none.
 const NoAddresses vaultkit.Allow = "hasn't configured any authority information access"

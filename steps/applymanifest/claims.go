@@ -1,0 +1,65 @@
+package applymanifest
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// Claims implements engine.Claimer. What is applied under one field manager takes
+// the place of what was applied under it before, so two steps with the same
+// fieldManager must say the same of an object; two with different ones may share
+// it, but no field (kubernetes.io/docs/reference/using-api/server-side-apply).
+func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
+	for _, input := range []string{"namespace", "manifests", "files", "fieldManager"} {
+		if !engine.Known(input, unknown) {
+			return nil
+		}
+	}
+	manifests, problems := s.read()
+	if len(problems) > 0 {
+		return nil
+	}
+	var claims []engine.Claim
+	for _, m := range manifests {
+		object := s.named(m)
+		claims = append(claims, engine.Claim{Path: object + " (field manager " + s.FieldManager + ")", Want: m.obj.Object, Field: m.source.field})
+		leaves := kubekit.Leaves(m.obj.Object)
+		for _, field := range slices.Sorted(maps.Keys(leaves)) {
+			claims = append(claims, engine.Claim{Path: object + "/" + field, Want: leaves[field], Field: m.source.field})
+		}
+	}
+	return claims
+}
+
+// named returns what tells the object of a manifest from all others in the
+// cluster, as far as that is known without it.
+func (s *Spec) named(m manifest) string {
+	gvk := m.obj.GroupVersionKind()
+	ref := kubekit.Ref{Kind: gvk.Kind, Namespace: m.obj.GetNamespace(), Name: m.obj.GetName()}
+	if gvk.Group != "" {
+		ref.Kind += "." + gvk.Group
+	}
+	if ref.Namespace == "" && !clusterScoped(gvk.Kind) {
+		ref.Namespace = cmp.Or(s.Namespace, metav1.NamespaceDefault)
+	}
+	return ref.String()
+}
+
+// clusterScoped reports whether a kind has no namespaces: those of Kubernetes
+// itself are listed, and others are called Cluster… by custom.
+func clusterScoped(kind string) bool {
+	switch kind {
+	case "Namespace", "Node", "PersistentVolume", "StorageClass", "IngressClass", "PriorityClass", "RuntimeClass", "GatewayClass",
+		"CSIDriver", "CustomResourceDefinition", "APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
+		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CertificateSigningRequest":
+		return true
+	}
+	return len(kind) > len("Cluster") && strings.HasPrefix(kind, "Cluster")
+}

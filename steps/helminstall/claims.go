@@ -1,0 +1,26 @@
+package helminstall
+
+import (
+	"cmp"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Claims implements engine.Claimer: the release. What is in it is known to its
+// chart.
+func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
+	for _, input := range []string{"repo", "chart", "release", "namespace", "version", "values", "valuesFiles"} {
+		if !engine.Known(input, unknown) {
+			return nil
+		}
+	}
+	name := cmp.Or(s.Release, s.source().Name())
+	if name == "" {
+		return nil
+	}
+	return []engine.Claim{{
+		Path:  releasePath(s.Namespace, name),
+		Want:  map[string]any{"chart": s.source(), "version": s.Version, "values": s.Values, "files": s.ValuesFiles},
+		Field: "chart",
+	}}
+}

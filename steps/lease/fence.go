@@ -1,0 +1,96 @@
+package lease
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// answer is how long one request may take, and the margin before the end of the
+// lock: what was sent before it has arrived by then.
+func (l *Lock) answer() time.Duration { return l.req.Duration / 6 }
+
+// Check returns nil as long as no other run can have taken the lock over. It
+// contacts nothing.
+func (l *Lock) Check() error {
+	err, _, _ := l.state()
+	return err
+}
+
+// state is what Check returns, for how long a nil stays true without a renewal,
+// and a channel that is closed when that changes.
+func (l *Lock) state() (err error, left time.Duration, changed <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err, 0, l.changed
+	}
+	age := l.clock() - l.renewed
+	if left = l.req.Duration - l.answer() - age; left > 0 {
+		return nil, left, l.changed
+	}
+	why := ""
+	if l.failed != nil {
+		why = " (" + l.failed.Error() + ")"
+	}
+	return fmt.Errorf("the run lock was renewed %s ago%s: nothing is written until it is renewed, since another run may have taken it over: lease %s",
+		age.Round(time.Second), why, l.name), 0, l.changed
+}
+
+// Wait returns nil as soon as Check does, and calls say, once, with what it waits
+// for. The error is the lock's if it is lost, and what Check said when ctx ends.
+func (l *Lock) Wait(ctx context.Context, say func(string)) error {
+	for said := false; ; said = true {
+		err, _, changed := l.state()
+		if err == nil || l.Err() != nil {
+			return err
+		}
+		if !said {
+			say(err.Error())
+			l.renewNow()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// renewNow does not wait for the time of the next renewal: after a suspend it is
+// late.
+func (l *Lock) renewNow() {
+	select {
+	case l.hurry <- struct{}{}:
+	default:
+	}
+}
+
+// Enclose returns a context for an edit: it ends when Check fails, with that as
+// its cause, and [engine.WriteCheck] asks Check at every request. The function
+// releases what it holds.
+func (l *Lock) Enclose(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(engine.WritesWhile(ctx, l.Check))
+	go func() {
+		for {
+			err, left, changed := l.state()
+			if err != nil {
+				cancel(err)
+				return
+			}
+			end := time.NewTimer(left)
+			select {
+			case <-changed:
+			case <-end.C:
+			case <-ctx.Done():
+			}
+			end.Stop()
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
