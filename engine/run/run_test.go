@@ -416,15 +416,6 @@ func TestInterruptRecordsAnUnfinishedEditAsUnknown(t *testing.T) {
 	})
 }
 
-func TestPanicIsAPermanentError(t *testing.T) {
-	looks := 0
-	n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) { looks++; panic("boom") })
-	_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
-	if err == nil || !strings.Contains(err.Error(), "panic: boom") || looks != 1 {
-		t.Errorf("err %v after %d looks", err, looks)
-	}
-}
-
 func TestProofRunsUntilItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec recorder

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -42,16 +41,17 @@ func (s *stepRun) emit(ev engine.Event) {
 	s.messages <- message{index: s.index, event: &ev}
 }
 
-// run never panics: a panic in a step is that step's permanent error.
+// run never panics: a panic in a step, or in a goroutine that it waits for, is
+// that step's permanent error, and its text has the stack.
 func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.emit(engine.Event{Action: engine.ActionLog, Message: string(debug.Stack())})
-			out = s.failed("", engine.WithHint(engine.Permanent(fmt.Errorf("panic: %v", p)),
-				"this is a defect in ztplan: please report it with the output of the same command and -v"))
-		}
-		out.edits, out.retries = s.applied, s.retries
-	}()
+	if err := engine.Try(func() error { out = s.work(ctx, outputs); return nil }); err != nil {
+		out = s.failed("", err)
+	}
+	out.edits, out.retries = s.applied, s.retries
+	return out
+}
+
+func (s *stepRun) work(ctx context.Context, outputs Outputs) outcome {
 	s.life = ctx
 	if s.node.When != nil {
 		yes, err := s.node.When(outputs)
@@ -286,9 +286,9 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 		case <-actx.Done():
 		}
 	})()
-	err := e.Apply(engine.AllowWrites(actx))
+	err := engine.Try(func() error { return e.Apply(engine.AllowWrites(actx)) })
 	ev.Message, ev.Seconds = "", time.Since(began).Seconds()
-	if err != nil && actx.Err() != nil {
+	if err != nil && (actx.Err() != nil || errors.As(err, new(*engine.PanicError))) {
 		ev.Action, ev.Error = engine.ActionUnknown, err.Error()
 		_ = s.journal(ev)
 		s.emit(ev)

@@ -76,7 +76,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -238,7 +237,7 @@ func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 		w.name = s.source().Name()
 	}
 	var (
-		wg       sync.WaitGroup
+		wg       engine.Group
 		chartErr error
 	)
 	fetch := func() {
@@ -287,7 +286,7 @@ func (w *world) ask(ctx context.Context, env *engine.Env) error {
 		return err
 	}
 	var (
-		wg    sync.WaitGroup
+		wg    engine.Group
 		nsErr error
 	)
 	wg.Go(func() { w.namespace, nsErr = helmkit.Namespace(ctx, env, w.cluster, w.spec.Namespace) })
