@@ -158,7 +158,7 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 			return outcome{state: Pending, outputs: out, found: edits}
 		case ctx.Err() != nil:
 			return s.stopped(ctx, err, "")
-		case errors.Is(err, engine.ErrPermanent), s.retries+1 >= max(s.node.Policy.Attempts, 1):
+		case errors.Is(err, engine.ErrPermanent), s.node.Policy.Attempts > 0 && s.retries+1 >= s.node.Policy.Attempts:
 			return s.failed("", err)
 		}
 		s.retry(err)
