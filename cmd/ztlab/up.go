@@ -37,6 +37,9 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 			if err != nil {
 				return err
 			}
+			if dir, err = lab.open(); err != nil {
+				return err
+			}
 			status, err := client.WaitStarted(cmd.Context())
 			switch {
 			case err == nil && !flags.fresh:
