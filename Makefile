@@ -12,7 +12,7 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 TEST := $(GO) test $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab quick bench drift crash faults proof kind-proof check gen fmt vet vet-main fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-lab quick bench drift crash faults attack proof kind-proof check gen fmt vet vet-main fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ crash: build ## kill runs at every edit, in Vault's init, and ZTPLAN_KILLS rando
 
 faults: build ## let every kind meet every fault of the API server and of Vault, print what it did
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 60m -v -run 'TestFaults|TestInterruptions' ./cmd/ztplan/e2e
+
+attack: build ## make the scripted attacks on the binaries and a lab, print what held
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 60m -v -run 'TestAttack$$' ./cmd/ztplan/e2e
 
 # The real gateway instead of the lab's stand-in: docker, kind, kubectl and openssl
 # have to be there.

@@ -30,6 +30,10 @@ lab is up.`,
 			if err != nil && !errors.Is(err, supervisor.ErrDown) {
 				return err
 			}
+			if !dir.Used() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "there is no lab in %s\n", dir)
+				return nil
+			}
 			unlock, err := waitLock(cmd.Context(), dir)
 			if err != nil {
 				return err

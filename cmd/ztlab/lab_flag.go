@@ -8,12 +8,18 @@ import (
 // A labFlag is the value of --lab-dir.
 type labFlag struct{ path string }
 
-// open returns the state directory, making it when it is not there.
-func (f *labFlag) open() (labstate.Dir, error) {
+// find returns the state directory, which need not be there.
+func (f *labFlag) find() (labstate.Dir, error) {
 	if f.path != "" {
-		return labstate.Open(f.path)
+		return labstate.Find(f.path)
 	}
-	dir, err := labstate.Default()
+	return labstate.Default()
+}
+
+// open is find for a lab that is to be started: the directory is made when it is
+// not there.
+func (f *labFlag) open() (labstate.Dir, error) {
+	dir, err := f.find()
 	if err != nil {
 		return "", err
 	}
@@ -22,7 +28,7 @@ func (f *labFlag) open() (labstate.Dir, error) {
 
 // client returns a client of the lab in the state directory.
 func (f *labFlag) client() (*supervisor.Client, labstate.Dir, error) {
-	dir, err := f.open()
+	dir, err := f.find()
 	if err != nil {
 		return nil, "", err
 	}

@@ -38,6 +38,9 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 			if err != nil {
 				return err
 			}
+			if dir, err = lab.open(); err != nil {
+				return err
+			}
 			if err := flags.absolute(); err != nil {
 				return fmt.Errorf("--charts: %w", err)
 			}

@@ -180,6 +180,9 @@ func cacheDir() (string, error) {
 
 // terminal returns the file behind w if it is a terminal.
 func terminal(w io.Writer) (*os.File, bool) {
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
 	f, ok := w.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }

@@ -8,6 +8,6 @@ import "syscall"
 // stop (core(5), PR_SET_DUMPABLE(2const)). Nobody but root can attach to it then.
 // What fails is left as it is: the run does not depend on it.
 func leaveNoCore() {
-	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	crashBySignal()
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0)
 }

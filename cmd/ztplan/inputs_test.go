@@ -163,9 +163,9 @@ func replace(t *testing.T, path string, with func(string) error) {
 	}
 }
 
-// readers are the files that may read files by themselves, with the reason: what
+// ownReaders are the files that may read files by themselves, with the reason: what
 // they read is no input of a user, or goes through [engine.Inputs] further down.
-var readers = map[string]string{
+var ownReaders = map[string]string{
 	"engine/inputs.go":                   "reads inputs",
 	"engine/journal/":                    "its own journals",
 	"schemas/gen/":                       "generates from the source",
@@ -207,7 +207,7 @@ func TestInputsAreReadInOnePlace(t *testing.T) {
 			if pkg, ok := sel.X.(*ast.Ident); !ok || pkg.Name != "os" {
 				return true
 			}
-			for prefix := range readers {
+			for prefix := range ownReaders {
 				if strings.HasPrefix(name, prefix) {
 					used[prefix] = true
 					return true
@@ -221,7 +221,7 @@ func TestInputsAreReadInOnePlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for prefix := range readers {
+	for prefix := range ownReaders {
 		if !used[prefix] {
 			t.Errorf("%s reads no file: remove it from the list", prefix)
 		}

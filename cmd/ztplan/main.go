@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
@@ -25,7 +26,7 @@ const (
 	exitFailed      = 1   // a step failed, or the command could not be carried out
 	exitDiffers     = 2   // dry run or status: there are differences
 	exitInvalid     = 3   // the plan is invalid: nothing was contacted
-	exitInterrupted = 130 // interrupted: the next run goes on
+	exitInterrupted = 130 // interrupted, or the output cannot be written: the next run goes on
 )
 
 // An exitError ends the program with a code. Its text is printed unless it is
@@ -55,7 +56,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a.kill = kill
 	root := a.rootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := engine.Try(func() error { return root.ExecuteContext(ctx) })
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -70,6 +71,9 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exit.code
 	default:
 		fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+		if errors.As(err, new(*engine.PanicError)) {
+			fmt.Fprintln(a.stderr, "hint: "+engine.HintOf(err))
+		}
 		return exitFailed
 	}
 }
@@ -82,10 +86,12 @@ func serveDetached(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	ignoreSignals()
 	err := fmt.Errorf("%s %v: is for ztplan itself", detachedCommand, args)
 	if len(args) == 1 && args[0] == vaultinit.Detached {
-		err = vaultinit.Serve(struct {
-			io.Reader
-			io.Writer
-		}{stdin, stdout}, stderr)
+		err = engine.Try(func() error {
+			return vaultinit.Serve(struct {
+				io.Reader
+				io.Writer
+			}{stdin, stdout}, stderr)
+		})
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "ztplan:", err)

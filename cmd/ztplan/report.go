@@ -36,6 +36,8 @@ type reporting struct {
 	env       engine.Env // of the run
 	collector *evidence.Collector
 
+	room *room // in dir, for what is written at the end
+
 	about      evidence.Subject // as far as it is known before the run
 	namespaces []string         // of the plan's releases
 }
@@ -59,10 +61,19 @@ func (a *app) newReporting(p *plan.Plan, mode run.Mode) (*reporting, error) {
 			return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: engine.HintOf(err)}
 		}
 	}
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return nil, &exitError{code: exitInvalid, text: "--report: " + err.Error()}
+	var err error
+	if r.room, err = takeRoom(r.dir); err != nil {
+		return nil, &exitError{code: exitInvalid, text: "--report: " + err.Error(),
+			hint: "give --report a directory that this user may write to, with some megabytes of room; nothing was contacted"}
 	}
 	return r, nil
+}
+
+// close gives up the room of a report that was not written.
+func (r *reporting) close() {
+	if r != nil {
+		r.room.release()
+	}
 }
 
 // begin says what the run is about.
@@ -90,16 +101,15 @@ func (a *app) begin(ctx context.Context, r *reporting, p *plan.Plan, mode run.Mo
 	return nil
 }
 
-// sink returns a reader of events that also hands them to next.
-func (r *reporting) sink(next func(engine.Event)) func(engine.Event) {
-	if r == nil {
-		return next
+func (r *reporting) event(e engine.Event) {
+	if r != nil {
+		r.collector.Event(e)
 	}
-	return func(e engine.Event) { r.collector.Event(e); next(e) }
 }
 
 // write writes the report; the run may have failed or been interrupted. The
-// evidence is there, without a signature, when signing it fails.
+// evidence is there, without a signature, when signing it fails. When its directory
+// cannot be written after all, it goes to another place, and that is an error.
 func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if r == nil || res == nil {
 		return nil
@@ -109,20 +119,19 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if err != nil {
 		return err
 	}
-	// The statement of an earlier run must not lie beside this evidence.
-	statement := filepath.Join(r.dir, attest.FileName)
-	if err := os.Remove(statement); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("--report: %w", err)
-	}
-	data, err := report.Write(r.dir, d)
-	if err != nil {
-		return fmt.Errorf("--report: %w", err)
+	r.room.release()
+	data, dir, err := r.files(d)
+	if dir == "" {
+		return err
 	}
 	var errs []error
+	if err != nil {
+		errs = append(errs, err)
+	}
 	if r.key != nil {
 		envelope, err := r.sign(ctx, res, d, data)
 		if err == nil {
-			err = evidence.WriteFile(statement, envelope)
+			err = evidence.WriteFile(filepath.Join(dir, attest.FileName), envelope)
 		}
 		if err != nil {
 			errs = append(errs, engine.WithHint(fmt.Errorf("--sign-key: the evidence is written and NOT signed: %w", err), engine.HintOf(err)))
@@ -133,8 +142,47 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 			errs = append(errs, fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err))
 		}
 	}
-	fmt.Fprintf(r.out, "report: %s\n", filepath.Join(r.dir, "report.html"))
+	fmt.Fprintf(r.out, "report: %s\n", filepath.Join(dir, "report.html"))
 	return errors.Join(errs...)
+}
+
+// files writes the files of the report and returns the evidence and where it is:
+// the report's directory, else a temporary one; "" if it is only on standard error.
+func (r *reporting) files(d *evidence.Document) (data []byte, dir string, err error) {
+	// The statement of an earlier run must not lie beside this evidence.
+	err = os.Remove(filepath.Join(r.dir, attest.FileName))
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		data, err = report.Write(r.dir, d)
+	}
+	if err == nil {
+		return data, r.dir, nil
+	}
+	err = fmt.Errorf("--report: %w", err)
+	dir, other := os.MkdirTemp("", "ztplan-report-")
+	if other == nil {
+		data, other = report.Write(dir, d)
+	}
+	if other == nil {
+		return data, dir, engine.WithHint(err, "the evidence of this run is in "+dir+" instead: keep it")
+	}
+	if data != nil {
+		if _, serr := os.Stat(filepath.Join(dir, report.EvidenceFile)); serr == nil {
+			return data, dir, engine.WithHint(errors.Join(err, other), "the evidence of this run is in "+dir+" instead: keep it")
+		}
+	}
+	if dir != "" {
+		_ = os.RemoveAll(dir)
+	}
+	if data == nil {
+		unsealed := d.Seal()
+		text, unwritten := d.Encode()
+		if unsealed != nil || unwritten != nil {
+			return nil, "", errors.Join(err, other, unsealed, unwritten)
+		}
+		data = text
+	}
+	fmt.Fprintf(r.out, "ztplan: the evidence of this run, which no file could take:\n%s\n", data)
+	return nil, "", errors.Join(err, other)
 }
 
 func appendTo(name string, data []byte) error {

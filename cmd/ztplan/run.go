@@ -43,7 +43,8 @@ proofs were "not run (dry run)".
 Exit status: 0 converged, and every proof that ran held, which with --skip, --only
 or when need not be all of them; with --dry-run, nothing differs. 1 a step failed.
 2 with --dry-run, there are differences. 3 the plan or the selection is invalid
-and nothing was contacted. 130 interrupted.
+and nothing was contacted. 130 interrupted: by a signal, or because standard
+output or standard error cannot be written any more, as in "ztplan run … | head".
 
 To demand a proof, use ztplan verify --require-proved.`,
 		Args: onePlan,
@@ -93,10 +94,13 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	if err != nil {
 		return err
 	}
+	ctx, stop := a.watchOutput(ctx)
+	defer stop()
 	rep, err := a.newReporting(p, mode)
 	if err != nil {
 		return err
 	}
+	defer rep.close()
 	env, done, err := a.environment(ctx, p)
 	if err != nil {
 		return err
@@ -121,11 +125,12 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	sink, closeSink := a.sink(mode)
 	traced := a.traced(ctx, mode)
-	opts.Sink = both(traced.Event, rep.sink(sink))
+	readers := readers{list: []func(engine.Event){traced.Event, rep.event, sink}, say: a.say}
+	opts.Sink = readers.Event
 	res, rerr := run.Run(ctx, list, opts)
 	closeSink()
 	a.endTrace(traced, res)
-	reported := rep.write(ctx, res)
+	reported := engine.Try(func() error { return rep.write(ctx, res) })
 	lost := finish(res)
 	if cerr := env.Session.Close(); cerr != nil && a.verbose {
 		fmt.Fprintln(a.stderr, "closing connections:", cerr)
@@ -136,11 +141,16 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 			fmt.Fprintln(a.stderr, "hint:", hint)
 		}
 	}
+	if err := a.tellGitHub(res); err != nil {
+		return err
+	}
 	switch {
 	case res == nil:
 		return rerr
 	case lost != nil:
 		return lost
+	case readers.err != nil:
+		return &exitError{code: exitFailed}
 	case res.Interrupted:
 		return &exitError{code: exitInterrupted, text: "interrupted", hint: "run the same command again: it looks at what is there and goes on"}
 	case rerr != nil, reported != nil, res.Summary.Result == engine.ResultFailed:
@@ -231,7 +241,7 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 		return inOrder(log), none
 	}
 	if f, tty := terminal(a.stdout); tty && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		live := ui.NewLive(f, a.style(f), a.verbose, dry, func() (int, int) {
+		live := ui.NewLive(a.stdout, a.style(f), a.verbose, dry, func() (int, int) {
 			w, h, err := term.GetSize(int(f.Fd()))
 			if err != nil {
 				return 80, 24
@@ -245,11 +255,28 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 	return inOrder(ui.NewText(a.stdout, a.style(a.stdout), a.verbose, dry).Event), none
 }
 
+// tellGitHub gives the result to the steps of a job that come after this one. It
+// is the last thing that a run writes: without it, an exit code is not that of a
+// run that came to its end.
+func (a *app) tellGitHub(res *run.Result) error {
+	file := os.Getenv("GITHUB_OUTPUT")
+	if a.output != "github" || file == "" || res == nil {
+		return nil
+	}
+	if err := appendTo(file, []byte("result="+string(res.Summary.Result)+"\n")); err != nil {
+		return fmt.Errorf("GITHUB_OUTPUT: %w", err)
+	}
+	return nil
+}
+
 func (a *app) summarise(s *ui.Summary, e engine.Event) {
 	if err := s.Event(e); err != nil {
 		fmt.Fprintln(a.stderr, "ztplan: GITHUB_STEP_SUMMARY:", err)
 	}
 }
+
+// mostProblems is how many problems of a plan are printed; the rest is counted.
+const mostProblems = 50
 
 // problems prints what is wrong with a plan, in the form that the output flag
 // asks for.
@@ -259,16 +286,21 @@ func (a *app) problems(err error) {
 		fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
 		return
 	}
+	list := ps.List()
+	n := len(list)
+	list = list[:min(n, mostProblems)]
 	if a.output == "github" {
-		ui.Problems(a.stdout, githubProblems(ps))
+		ui.Problems(a.stdout, githubProblems(list))
 	}
-	for i, p := range ps.List() {
+	for i, p := range list {
 		if i > 0 {
 			fmt.Fprintln(a.stderr)
 		}
 		_, _ = io.WriteString(a.stderr, p.Text()+"\n")
 	}
-	n := len(ps.List())
+	if more := n - len(list); more > 0 {
+		fmt.Fprintf(a.stderr, "\n… and %d more, which are not shown\n", more)
+	}
 	word := "problems"
 	if n == 1 {
 		word = "problem"
@@ -276,9 +308,9 @@ func (a *app) problems(err error) {
 	fmt.Fprintf(a.stderr, "\n%d %s; nothing was contacted\n", n, word)
 }
 
-func githubProblems(ps *plan.Problems) []ui.Problem {
+func githubProblems(list []*plan.Problem) []ui.Problem {
 	var out []ui.Problem
-	for _, p := range ps.List() {
+	for _, p := range list {
 		text := p.Summary
 		for _, more := range []string{p.Detail, p.Hint} {
 			if more != "" {

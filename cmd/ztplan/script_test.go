@@ -11,11 +11,18 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// roleVariable makes the test binary another program: "ztplan", or one of crashes.
+const roleVariable = "ZTPLAN_TEST_ROLE"
+
 // TestMain makes the test binary the ztplan that scripts run, and the process that
 // a run starts beside itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == detachedCommand {
+	if len(os.Args) > 1 && os.Args[1] == detachedCommand || os.Getenv(roleVariable) == "ztplan" {
 		main()
+	}
+	if crash := crashes[os.Getenv(roleVariable)]; crash != nil {
+		leaveNoCore()
+		crash()
 	}
 	testscript.Main(m, map[string]func(){"ztplan": main})
 }

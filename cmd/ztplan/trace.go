@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/trace"
-	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/run"
 )
 
@@ -29,9 +28,4 @@ func (a *app) endTrace(t *trace.Tracer, res *run.Result) {
 	if id != "" {
 		fmt.Fprintf(a.stderr, "trace: %s at %s\n", id, t.Where())
 	}
-}
-
-// both hands events to two readers.
-func both(first, second func(engine.Event)) func(engine.Event) {
-	return func(e engine.Event) { first(e); second(e) }
 }

@@ -24,6 +24,7 @@ import (
 // verifyFlags are what a user of evidence demands of it.
 type verifyFlags struct {
 	key    string
+	signed bool
 	plan   string
 	proved bool
 	steps  []string
@@ -52,6 +53,10 @@ says how it ended. --require-proved demands that the result is "proved", --steps
 that each of these steps is a proof that held, --max-age that the run ended no
 longer ago. Together with --key they are what a deployment should ask for.
 
+Evidence without a checked signature may be forged as a whole: all that can be
+computed from it agrees, and it exits with 0. The last line says "UNSIGNED" then.
+With --key or --require-signed it does not hold.
+
 Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 		Example: `  ztplan verify report
   ztplan verify report/evidence.json --key release.pub --plan plans/lab.yaml
@@ -63,9 +68,16 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 			return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one file or folder, not %d arguments", cmd.CommandPath(), len(args)),
 				hint: "for example: " + cmd.CommandPath() + " report"}
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (f.signed || cmd.Flags().Changed("key")) && f.key == "" {
+				return &exitError{code: exitInvalid, text: "--key: is empty, and a signature counts only by a key that you trust",
+					hint: "give --key the file with the public key of who runs the plan"}
+			}
+			return a.verify(cmd.Context(), args[0], f)
+		},
 	}
 	cmd.Flags().StringVar(&f.key, "key", "", "demand a signature by the public key in this PEM `file`")
+	cmd.Flags().BoolVar(&f.signed, "require-signed", false, "demand a signature, and --key to check it with")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "compare this plan `file`, and the files that it names, with the digests on record")
 	cmd.Flags().BoolVar(&f.proved, "require-proved", false, "demand that the run's result is proved")
 	cmd.Flags().StringSliceVar(&f.steps, "steps", nil, "demand that each of these step `ids` is a proof that held")
@@ -232,6 +244,17 @@ type verified struct {
 	signature string
 }
 
+// by says in the result what is not known of who made the evidence.
+func (v verified) by() string {
+	switch v.signature {
+	case signatureUnsigned:
+		return ", UNSIGNED"
+	case signatureUnknown:
+		return ", signature NOT CHECKED"
+	}
+	return ""
+}
+
 // bad counts the checks that do not hold.
 func (v verified) bad() (n int) {
 	for _, c := range v.checks {
@@ -256,9 +279,9 @@ func (v verified) remarks() []string {
 	}
 	switch v.signature {
 	case signatureUnsigned:
-		out = append(out, "unsigned: who changed it with care is not found")
+		out = append(out, "unsigned: anybody may have made it or changed it with care")
 	case signatureUnknown:
-		out = append(out, "signature not checked: who changed it with care is not found")
+		out = append(out, "signature not checked: anybody may have made it or changed it with care")
 	}
 	return out
 }
@@ -294,7 +317,7 @@ func checksText(v verified) string {
 	switch bad := v.bad(); {
 	case bad == 0:
 	case bad == 1 && !v.checks[len(v.checks)-1].Holds() && v.checks[len(v.checks)-1].Name == demands:
-		fmt.Fprintf(&b, "\nthe evidence holds, and is not what is demanded: plan %s, %s\n", v.doc.Plan.Name, v.doc.Outcome())
+		fmt.Fprintf(&b, "\nthe evidence holds"+v.by()+", and is not what is demanded: plan %s, %s\n", v.doc.Plan.Name, v.doc.Outcome())
 		return b.String()
 	default:
 		fmt.Fprintf(&b, "\n%d of %d checks do not hold: do not rely on this evidence\n", bad, len(v.checks))
@@ -304,7 +327,7 @@ func checksText(v verified) string {
 	for _, r := range v.remarks() {
 		fmt.Fprintf(&b, "remark: %s\n", oneLine(r))
 	}
-	fmt.Fprintf(&b, "\nthe evidence holds: plan %s, %s on %s, %s\n", d.Plan.Name, d.Run.Mode, d.Run.Began.Format("2006-01-02 15:04:05 UTC"), d.Outcome())
+	fmt.Fprintf(&b, "\nthe evidence holds%s: plan %s, %s on %s, %s\n", v.by(), d.Plan.Name, d.Run.Mode, d.Run.Began.Format("2006-01-02 15:04:05 UTC"), d.Outcome())
 	return b.String()
 }
 
@@ -329,10 +352,11 @@ func (a *app) checksJSON(v verified) error {
 		Remarks   []string      `json:"remarks"`
 	}
 	out := struct {
-		Holds bool `json:"holds"`
+		Holds  bool `json:"holds"`
+		Signed bool `json:"signed"` // by the key of --key
 		*about
 		Checks []check `json:"checks"`
-	}{Holds: v.bad() == 0}
+	}{Holds: v.bad() == 0, Signed: v.signature == signatureChecked}
 	if d := v.doc; d != nil {
 		out.about = &about{d.Plan.Name, d.Run.Mode, d.Run.Began, d.Run.Ended, d.Result(), d.Outcome(), v.signature, append([]string{}, v.remarks()...)}
 	}

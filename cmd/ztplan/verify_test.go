@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +95,48 @@ func ztplan(args ...string) (code int, out string) {
 	var b bytes.Buffer
 	code = execute(args, strings.NewReader(""), &b, &b)
 	return code, b.String()
+}
+
+// Evidence that was changed with care and sealed anew holds by itself; the result
+// says that it is unsigned, to people and to programs.
+func TestUnsignedIsInTheResult(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "evidence.json")
+	data, err := evidenceOf(t, "passed").Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, file, data)
+	code, out := ztplan("verify", file)
+	if code != exitOK || !strings.Contains(out, "\nthe evidence holds, UNSIGNED: plan ") {
+		t.Errorf("exit status %d\n%s", code, out)
+	}
+	code, out = ztplan("verify", file, "-o", "json")
+	if code != exitOK || !strings.HasPrefix(out, `{"holds":true,"signed":false,`) {
+		t.Errorf("exit status %d\n%s", code, out)
+	}
+	for _, args := range [][]string{{"--key", ""}, {"--require-signed"}} {
+		if code, out := ztplan(append([]string{"verify", file}, args...)...); code != exitInvalid {
+			t.Errorf("%v: exit status %d\n%s", args, code, out)
+		}
+	}
+}
+
+// A plan with very many problems prints the first and counts the rest.
+func TestProblemsAreCapped(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\nsteps:\n")
+	for i := range 2000 {
+		fmt.Fprintf(&b, "  - {id: s%d, uses: nothing, with: {}}\n", i)
+	}
+	file := filepath.Join(t.TempDir(), "plan.yaml")
+	put(t, file, []byte(b.String()))
+	for _, form := range []string{"text", "json", "github"} {
+		code, out := ztplan("validate", file, "-o", form)
+		if code != exitInvalid || len(out) > 100_000 || !strings.Contains(out, "more, which are not shown") {
+			t.Errorf("%s: exit status %d, %d bytes\n%.2000s", form, code, len(out), out)
+		}
+	}
 }
 
 // as makes the running program a version for the length of a test.

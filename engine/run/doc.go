@@ -28,6 +28,14 @@
 // the run the same way; it is then no interrupt but a failure, and the cause is
 // its reason.
 //
+// # A panic is a failed step
+//
+// A panic of a kind, in the goroutine of its step or in one that it started
+// through [engine.Group] or [engine.Try], fails that step for good, with the stack
+// in its error. The other steps go on as after any failure. An edit that panicked
+// is recorded as unknown, and a peek that panicked warns. Neither a library's own goroutines nor what the Go runtime
+// calls fatal can be recovered.
+//
 // # What surrounds an edit
 //
 // Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is

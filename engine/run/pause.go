@@ -73,7 +73,7 @@ func await(ctx context.Context, edits []engine.Edit, p *pauses) bool {
 		}
 		watchers++
 		go func() {
-			if e.Await(wctx) != nil && wctx.Err() == nil {
+			if engine.Try(func() error { return e.Await(wctx) }) != nil && wctx.Err() == nil {
 				sleep(wctx, p.most) // a watch that cannot be made: fall back to looking
 			}
 			changed <- struct{}{}

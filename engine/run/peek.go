@@ -3,8 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -22,13 +20,14 @@ const longestPeek = 15 * time.Second
 // interrupt is, as everywhere.
 func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
 	s.held = new(held)
-	defer func() {
-		if p := recover(); p != nil {
-			out = s.unknown(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
-			s.emit(engine.Event{Action: engine.ActionWarn, Message: fmt.Sprintf(
-				"panic: %v: this is a defect in ztplan: please report it with the output of the same command and -v", p)})
-		}
-	}()
+	if err := engine.Try(func() error { out = s.glance(ctx, outputs); return nil }); err != nil {
+		out = s.unknown(err)
+		s.emit(engine.Event{Action: engine.ActionWarn, Message: err.Error() + engine.HintOf(err)})
+	}
+	return out
+}
+
+func (s *stepRun) glance(ctx context.Context, outputs Outputs) outcome {
 	if s.node.When != nil {
 		// True or false for now: whether the step is skipped is known later.
 		yes, err := s.node.When(outputs)

@@ -324,6 +324,11 @@ func (r *runner) outputsFor(n *Node) Outputs {
 
 func (r *runner) finish(i int, out outcome) {
 	n, res := &r.nodes[i], &r.results[i]
+	if out.state == Would {
+		if err := engine.Try(func() error { r.intend(i, out.behind); return nil }); err != nil {
+			out.state, out.err = Failed, &StepError{ID: n.ID, Kind: n.Kind.Name, Position: n.Position, Err: err, text: r.redactor.Text(err.Error())}
+		}
+	}
 	res.State, res.Outputs, res.Edits, res.Retries, res.Err = out.state, out.outputs, out.edits, out.retries, out.err
 	ev := engine.Event{Step: n.ID, Kind: n.Kind.Name, Needs: out.needs, Message: out.reason}
 	r.found[i].behind = out.behind
@@ -346,14 +351,7 @@ func (r *runner) finish(i int, out outcome) {
 		ev.Action, ev.Needs = engine.ActionAfter, out.behind
 		ev.Want = n.literal()
 	case Would:
-		for _, line := range n.Kind.Intent(n.Preview()) {
-			r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})
-		}
-		changes := r.changes(n, out.behind)
-		res.Edits, r.found[i].changes = len(changes), changes
-		for _, e := range changes {
-			r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Path: e.Path, Want: e.Want, Message: e.Note})
-		}
+		res.Edits = len(r.found[i].changes)
 	case Skipped:
 		ev.Action = engine.ActionSkip
 	case Failed:
@@ -370,6 +368,18 @@ func (r *runner) finish(i int, out outcome) {
 		r.found[i].after = afterOf(n, out.behind, &r.opts.Env)
 	}
 	r.ready = append(r.ready, r.schedule.Done(i)...)
+}
+
+// intend says what a proof of a dry run would do and change.
+func (r *runner) intend(i int, behind []string) {
+	n := &r.nodes[i]
+	for _, line := range n.Kind.Intent(n.Preview()) {
+		r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})
+	}
+	r.found[i].changes = r.changes(n, behind)
+	for _, e := range r.found[i].changes {
+		r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Path: e.Path, Want: e.Want, Message: e.Note})
+	}
 }
 
 // changes returns what a proof of a dry run would change: by its inputs as they

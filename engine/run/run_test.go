@@ -274,6 +274,23 @@ func TestAttemptsAndBackoff(t *testing.T) {
 	})
 }
 
+// attempts: 0 is until the timeout, in a dry run, too.
+func TestDryRunWithoutABoundOnAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			if looks++; looks < 6 {
+				return facts{}, nil, errors.New("503")
+			}
+			return facts{}, nil, nil
+		})
+		n.Policy = engine.Policy{Timeout: time.Hour, Attempts: 0, Delay: time.Second, Backoff: 1, MaxDelay: time.Second}
+		if _, err := run.Run(t.Context(), []run.Node{n}, run.Options{Mode: run.DryRun}); err != nil || looks != 6 {
+			t.Errorf("err = %v after %d looks", err, looks)
+		}
+	})
+}
+
 func TestPermanentErrorStopsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, looks := time.Now(), 0
@@ -414,15 +431,6 @@ func TestInterruptRecordsAnUnfinishedEditAsUnknown(t *testing.T) {
 			t.Errorf("unknown recorded: %v, after %s", ok, time.Since(began))
 		}
 	})
-}
-
-func TestPanicIsAPermanentError(t *testing.T) {
-	looks := 0
-	n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) { looks++; panic("boom") })
-	_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
-	if err == nil || !strings.Contains(err.Error(), "panic: boom") || looks != 1 {
-		t.Errorf("err %v after %d looks", err, looks)
-	}
 }
 
 func TestProofRunsUntilItHolds(t *testing.T) {

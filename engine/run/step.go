@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -46,16 +45,17 @@ func (s *stepRun) emit(ev engine.Event) {
 	s.messages <- message{index: s.index, event: &ev}
 }
 
-// run never panics: a panic in a step is that step's permanent error.
+// run never panics: a panic in a step, or in a goroutine that it waits for, is
+// that step's permanent error, and its text has the stack.
 func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.emit(engine.Event{Action: engine.ActionLog, Message: string(debug.Stack())})
-			out = s.failed("", engine.WithHint(engine.Permanent(fmt.Errorf("panic: %v", p)),
-				"this is a defect in ztplan: please report it with the output of the same command and -v"))
-		}
-		out.edits, out.retries = s.applied, s.retries
-	}()
+	if err := engine.Try(func() error { out = s.work(ctx, outputs); return nil }); err != nil {
+		out = s.failed("", err)
+	}
+	out.edits, out.retries = s.applied, s.retries
+	return out
+}
+
+func (s *stepRun) work(ctx context.Context, outputs Outputs) outcome {
 	s.life = ctx
 	if s.node.When != nil {
 		yes, err := s.node.When(outputs)
@@ -161,7 +161,7 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 			return outcome{state: Pending, outputs: out, found: edits}
 		case ctx.Err() != nil:
 			return s.stopped(ctx, err, "")
-		case errors.Is(err, engine.ErrPermanent), s.retries+1 >= max(s.node.Policy.Attempts, 1):
+		case errors.Is(err, engine.ErrPermanent), s.node.Policy.Attempts > 0 && s.retries+1 >= s.node.Policy.Attempts:
 			return s.failed("", err)
 		}
 		s.retry(err)
@@ -327,10 +327,10 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 	}
 	err := engine.WriteCheck(wctx) // the process may have been stopped since the fence
 	if err == nil {
-		err = e.Apply(wctx)
+		err = engine.Try(func() error { return e.Apply(wctx) })
 	}
 	ev.Message, ev.Seconds = "", time.Since(began).Seconds()
-	if err != nil && wctx.Err() != nil {
+	if err != nil && (wctx.Err() != nil || errors.As(err, new(*engine.PanicError))) {
 		ev.Action, ev.Error = engine.ActionUnknown, err.Error()
 		_ = s.journal(ev)
 		s.emit(ev)

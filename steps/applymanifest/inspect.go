@@ -116,7 +116,7 @@ func (r *run) withNamespace(manifests []manifest) []manifest {
 func (r *run) each(ctx context.Context, f func(*object) error) error {
 	errs := make([]error, len(r.objects))
 	slots := make(chan struct{}, maxParallel)
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i, o := range r.objects {
 		select {
 		case slots <- struct{}{}:

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -76,7 +75,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 // time, and what they wrote in between must not pass for a difference.
 func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *object) (dryErr, err error) {
 	for range maxAsk {
-		var wg sync.WaitGroup
+		var wg engine.Group
 		wg.Go(func() { o.live, err = resource.Get(ctx, o.ref.Name, metav1.GetOptions{}) })
 		wg.Go(func() { o.merged, dryErr = r.patch(ctx, resource, o, metav1.DryRunAll) })
 		wg.Wait()

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -30,7 +31,7 @@ func (p *prober) wave(ctx context.Context, pause time.Duration, to []target) {
 	case <-ctx.Done():
 		return
 	}
-	var all sync.WaitGroup
+	var all engine.Group
 	var connecting atomic.Int64
 	connecting.Store(int64(len(to)))
 	opened := make(chan struct{})

@@ -3,9 +3,9 @@ package assertrotation
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -113,7 +113,7 @@ func (p *prober) holders(trusting func(protocol string) *tlskit.Client, protocol
 }
 
 // start runs holders in goroutines of wg.
-func start(ctx context.Context, wg *sync.WaitGroup, list []*holder) {
+func start(ctx context.Context, wg *engine.Group, list []*holder) {
 	for _, h := range list {
 		wg.Go(func() { h.run(ctx) })
 	}

@@ -10,6 +10,8 @@ import (
 	kubewatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // errWatchClosed is the trouble of a watch that ends. API servers end one after
@@ -49,9 +51,7 @@ func newInformer(client dynamic.Interface, resource dynamic.ResourceInterface, n
 func overhear(ctx context.Context, w kubewatch.Interface, tell func(error)) kubewatch.Interface {
 	events := make(chan kubewatch.Event)
 	out := kubewatch.NewProxyWatcher(events)
-	go func() {
-		defer close(events)
-		defer w.Stop()
+	pass := func() {
 		silent := true
 		for {
 			select {
@@ -74,6 +74,13 @@ func overhear(ctx context.Context, w kubewatch.Interface, tell func(error)) kube
 			case <-out.StopChan():
 				return
 			}
+		}
+	}
+	go func() {
+		defer close(events)
+		defer w.Stop()
+		if err := engine.Try(func() error { pass(); return nil }); err != nil {
+			tell(err)
 		}
 	}()
 	return out

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -105,7 +106,9 @@ func (p *prober) end(id int) {
 // run probes until ctx ends and returns when no probe is under way. Probes that
 // the end cuts off are not reported.
 func (p *prober) run(ctx context.Context) {
-	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg := engine.Group{Panicked: func(error) { cancel() }}
 	for i := range p.endpoints {
 		// Addresses take turns instead of being asked at the same moment.
 		offset := p.interval * time.Duration(i) / time.Duration(len(p.endpoints))
@@ -114,7 +117,7 @@ func (p *prober) run(ctx context.Context) {
 	wg.Wait()
 }
 
-func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, wg *sync.WaitGroup) {
+func (p *prober) pace(ctx context.Context, endpoint int, offset time.Duration, wg *engine.Group) {
 	due := time.Now().Add(offset)
 	timer := time.NewTimer(offset)
 	defer timer.Stop()

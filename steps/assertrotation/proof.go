@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,8 +57,8 @@ type proof struct {
 	waves       chan waved
 
 	rec    *record
-	issued time.Time      // when the present certificate was there at the latest
-	wg     sync.WaitGroup // of everything that run started
+	issued time.Time    // when the present certificate was there at the latest
+	wg     engine.Group // of everything that run started
 }
 
 // A state is what there was before or after a rotation.
@@ -83,9 +82,10 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	if err != nil {
 		return Outputs{}, nil, err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	p.wg.Panicked = cancel
 	defer p.wg.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer cancel(nil)
 	p.issued = p.env.Now()
 	p.history.floor = p.issued.Round(0)
 	p.reader = newReader(p, secretName)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"sync"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/hints"
@@ -17,7 +16,7 @@ func (p *proof) reissue(ctx context.Context, ref Ref, next *x509.Certificate) (r
 	if err != nil {
 		return reissued{}, err
 	}
-	var wg sync.WaitGroup
+	var wg engine.Group
 	defer wg.Wait()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()

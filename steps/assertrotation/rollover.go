@@ -216,15 +216,17 @@ func (h *caRollover) wave(ctx context.Context) error {
 	group.SetLimit(h.proof.spec.Intermediate.wave())
 	for _, ref := range list {
 		group.Go(func() error {
-			one, err := h.proof.reissue(ctx, ref, next)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			h.reissued = append(h.reissued, one)
-			h.at(fmt.Sprintf("%d of %s issued anew", len(h.reissued), others(len(list))))
-			return nil
+			return engine.Try(func() error {
+				one, err := h.proof.reissue(ctx, ref, next)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				h.reissued = append(h.reissued, one)
+				h.at(fmt.Sprintf("%d of %s issued anew", len(h.reissued), others(len(list))))
+				return nil
+			})
 		})
 	}
 	if err := group.Wait(); err != nil {

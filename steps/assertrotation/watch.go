@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -58,7 +57,7 @@ func (t troubles) String() string {
 // ends. The first changes are the present states. Lost connections are taken
 // up again; what may not be read at all is reported as an error. The goroutines
 // count in wg.
-func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, ref Ref, secretName string) chan change {
+func watch(ctx context.Context, wg *engine.Group, client dynamic.Interface, ref Ref, secretName string) chan change {
 	changes := make(chan change)
 	send := func(c change) {
 		select {
@@ -84,7 +83,12 @@ func watch(ctx context.Context, wg *sync.WaitGroup, client dynamic.Interface, re
 			if !ok || name != "" && u.GetName() != name {
 				return
 			}
-			if c, ok := handle(u); ok {
+			var c change
+			err := engine.Try(func() error { c, ok = handle(u); return nil })
+			if err != nil {
+				c = change{err: err} // the goroutine is the informer's
+			}
+			if ok {
 				c.resource = resource.Resource
 				send(c)
 			}

@@ -41,7 +41,7 @@ func Read(ctx context.Context, env *engine.Env, namespaces []string) Facts {
 	}
 	f.Cluster.Server = withoutUser(c.Host())
 	var mu sync.Mutex
-	var wg sync.WaitGroup
+	var wg engine.Group
 	read := func(what string, get func() error) {
 		wg.Go(func() {
 			err := get()

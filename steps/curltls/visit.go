@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -91,7 +90,7 @@ func (vr *visitor) visitAll(ctx context.Context, endpoints []tlskit.Endpoint) []
 		return []*visit{vr.visit(ctx, endpoints)}
 	}
 	visits := make([]*visit, len(endpoints))
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i := range endpoints {
 		wg.Go(func() { visits[i] = vr.visit(ctx, endpoints[i:i+1]) })
 	}

@@ -81,7 +81,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -269,7 +268,7 @@ func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 		w.name = s.source().Name()
 	}
 	var (
-		wg       sync.WaitGroup
+		wg       engine.Group
 		chartErr error
 	)
 	fetch := func() {
@@ -318,7 +317,7 @@ func (w *world) ask(ctx context.Context, env *engine.Env) error {
 		return err
 	}
 	var (
-		wg    sync.WaitGroup
+		wg    engine.Group
 		nsErr error
 	)
 	wg.Go(func() { w.namespace, nsErr = helmkit.Namespace(ctx, env, w.cluster, w.spec.Namespace) })

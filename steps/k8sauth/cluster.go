@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -78,7 +77,7 @@ func (s *Spec) see(ctx context.Context, client kubernetes.Interface) (seen, erro
 	var (
 		have seen
 		errs [3]error
-		wg   sync.WaitGroup
+		wg   engine.Group
 		a    = *s.ServiceAccount
 	)
 	wg.Go(func() {

@@ -293,7 +293,9 @@ func (l *Lock) start() {
 	l.stop = cancel
 	go func() {
 		defer close(l.stopped)
-		l.keep(ctx)
+		if err := engine.Try(func() error { l.keep(ctx); return nil }); err != nil {
+			l.lose(fmt.Errorf("lease %s is not renewed any more: %w", l.name, err))
+		}
 	}()
 }
 

@@ -62,21 +62,24 @@ func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note 
 	ended := make(chan end, 1)
 	lines := make(chan message)
 	go func() {
-		err := gob.NewEncoder(conn).Encode(order{
-			Plan: env.Plan, Step: env.Step, Dir: env.Dir, SinkDir: env.SinkDir, StateDir: env.StateDir, CacheDir: env.CacheDir,
-			Cluster: env.Cluster, Seal: seal, Spec: *s,
-		})
 		var m message
-		for in := gob.NewDecoder(conn); err == nil && !m.Done; {
-			m = message{} // gob leaves what is not sent as it is
-			if err = in.Decode(&m); err != nil || m.Done {
-				break
+		err := engine.Try(func() error {
+			err := gob.NewEncoder(conn).Encode(order{
+				Plan: env.Plan, Step: env.Step, Dir: env.Dir, SinkDir: env.SinkDir, StateDir: env.StateDir, CacheDir: env.CacheDir,
+				Cluster: env.Cluster, Seal: seal, Spec: *s,
+			})
+			for in := gob.NewDecoder(conn); err == nil && !m.Done; {
+				m = message{} // gob leaves what is not sent as it is
+				if err = in.Decode(&m); err != nil || m.Done {
+					break
+				}
+				select {
+				case lines <- m:
+				case <-ctx.Done():
+				}
 			}
-			select {
-			case lines <- m:
-			case <-ctx.Done():
-			}
-		}
+			return err
+		})
 		_ = conn.Close() // when the process is over, and its lock
 		ended <- end{m, err}
 	}()

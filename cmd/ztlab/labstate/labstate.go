@@ -32,20 +32,50 @@ func Default() (Dir, error) {
 	return Dir(filepath.Join(home, ".local", "state", "ztplan", "lab")), nil
 }
 
-// Open makes path absolute and creates the directory, readable by its owner
-// only: it holds keys.
-func Open(path string) (Dir, error) {
+// Find makes path absolute and changes nothing: there need not be a lab.
+func Find(path string) (Dir, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("lab directory %s: %w", path, err)
 	}
-	if err := os.MkdirAll(abs, 0o700); err != nil {
+	return Dir(abs), nil
+}
+
+// Open is Find for a lab that is to be started: it creates the directory, readable
+// by its owner only, since it holds keys. A directory that others may read is made
+// so if it is empty or a lab's; one with other content is refused.
+func Open(path string) (Dir, error) {
+	d, err := Find(path)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return "", fmt.Errorf("lab directory: %w", err)
 	}
-	if err := os.Chmod(abs, 0o700); err != nil {
+	info, err := os.Stat(string(d))
+	if err != nil {
+		return "", fmt.Errorf("lab directory: %w", err)
+	}
+	if info.Mode().Perm() == 0o700 {
+		return d, nil
+	}
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return "", fmt.Errorf("lab directory: %w", err)
+	}
+	if len(entries) > 0 && !d.Used() {
+		return "", fmt.Errorf("lab directory %s: has other content and mode %04o: choose a directory of the lab's own", d, info.Mode().Perm())
+	}
+	if err := os.Chmod(string(d), 0o700); err != nil {
 		return "", fmt.Errorf("lab directory: %w; it must belong to you", err)
 	}
-	return Dir(abs), nil
+	return d, nil
+}
+
+// Used reports whether a lab was started in the directory.
+func (d Dir) Used() bool {
+	_, err := os.Lstat(d.lockFile())
+	return err == nil
 }
 
 // Path joins names to the directory.

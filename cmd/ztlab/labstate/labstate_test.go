@@ -38,6 +38,36 @@ func TestDefaultFollowsXDG(t *testing.T) {
 	}
 }
 
+// To look for a lab changes nothing; to start one in a directory with other content
+// that others may read is refused.
+func TestDirectoryThatIsNoLab(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "other"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	absent := filepath.Join(dir, "absent")
+	for _, path := range []string{dir, absent} {
+		if d, err := labstate.Find(path); err != nil || d.Used() {
+			t.Errorf("%s: used %v, %v", path, d.Used(), err)
+		}
+	}
+	if _, err := os.Lstat(absent); err == nil {
+		t.Error("looking for a lab made its directory")
+	}
+	if _, err := labstate.Open(dir); err == nil {
+		t.Error("a lab may start among other content that others may read")
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("the mode is now %v, %v", info.Mode(), err)
+	}
+	if d, err := labstate.Open(absent); err != nil || d.Used() {
+		t.Errorf("a new one: %v", err)
+	}
+}
+
 func TestLockKeepsASecondOut(t *testing.T) {
 	d := open(t)
 	unlock, err := d.Lock()

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
 )
 
@@ -42,12 +43,11 @@ func Pages(d *evidence.Document) ([]Page, error) {
 
 // Write writes the pages and then evidence.json into dir, which must exist. It
 // puts the digests of the pages into d and returns the bytes of evidence.json,
-// for a signature. The evidence is written also if a page could not be.
+// for a signature. The evidence is written also if a page could not be
+// rendered or written.
 func Write(dir string, d *evidence.Document) ([]byte, error) {
-	pages, err := Pages(d)
-	if err != nil {
-		return nil, err
-	}
+	var pages []Page
+	unrendered := engine.Try(func() (err error) { pages, err = Pages(d); return err })
 	d.Pages = nil
 	for _, p := range pages {
 		d.Pages = append(d.Pages, evidence.FileDigest{Name: p.Name, Digest: evidence.Digest(p.Data)})
@@ -60,7 +60,7 @@ func Write(dir string, d *evidence.Document) ([]byte, error) {
 		return nil, err
 	}
 	errs := WritePages(dir, pages)
-	return data, errors.Join(errs, evidence.WriteFile(filepath.Join(dir, EvidenceFile), data))
+	return data, errors.Join(unrendered, errs, evidence.WriteFile(filepath.Join(dir, EvidenceFile), data))
 }
 
 // WritePages writes pages into dir, which must exist.
@@ -71,3 +71,6 @@ func WritePages(dir string, pages []Page) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Files returns the names of the files that Write writes.
+func Files() []string { return []string{EvidenceFile, "report.html", "junit.xml", "summary.md"} }

@@ -59,8 +59,8 @@ func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width,
 	if dryRun {
 		l.show = InOrder(l.text.Event)
 	}
-	l.text.progress = nil // the view shows it
-	go l.tick()
+	l.text.progress = nil                                                 // the view shows it
+	go func() { _ = engine.Try(func() error { l.tick(); return nil }) }() // Event draws, too, and its panic is seen
 	return l
 }
 
@@ -71,13 +71,17 @@ func (l *Live) tick() {
 	for {
 		select {
 		case <-t.C:
-			l.mu.Lock()
-			l.draw()
-			l.mu.Unlock()
+			l.redraw()
 		case <-l.stop:
 			return
 		}
 	}
+}
+
+func (l *Live) redraw() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.draw()
 }
 
 // Event shows e.

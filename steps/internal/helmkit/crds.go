@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -99,7 +99,7 @@ func versionsOf(crd *unstructured.Unstructured) []string {
 // there, and returns when they are established.
 func CreateCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) error {
 	errs := make([]error, len(crds))
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i, o := range crds {
 		wg.Go(func() { errs[i] = create(ctx, cluster, o, "") })
 	}

@@ -23,7 +23,7 @@ import (
 func (s *State) Changed(ctx context.Context, env *engine.Env) ([]engine.Edit, error) {
 	edits := make([]*engine.Edit, len(s.have))
 	errs := make([]error, len(s.have))
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i, st := range s.have {
 		if st.Object == nil || st.Object.GetDeletionTimestamp() != nil || met(specOf(s.objects[i]), st.Object.Object) {
 			continue

@@ -153,7 +153,7 @@ func (p *previewer) ref(ctx context.Context, o *unstructured.Unstructured) kubek
 // compare compares every rendered object with what is there, all at once.
 func (p *previewer) compare(ctx context.Context) error {
 	errs := make([]error, len(p.refs))
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i, o := range p.rendering.Objects {
 		wg.Go(func() { errs[i] = p.object(ctx, p.refs[i], o) })
 	}

@@ -6,6 +6,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // blindDelay is how long AwaitChange waits for what it cannot watch.
@@ -35,7 +37,7 @@ func (c *Cluster) AwaitChange(ctx context.Context, watches ...Watch) error {
 	defer cancel()
 	changed := make(chan error, len(watches))
 	for _, w := range watches {
-		go func() { changed <- c.awaitOne(ctx, w) }()
+		go func() { changed <- engine.Try(func() error { return c.awaitOne(ctx, w) }) }()
 	}
 	select {
 	case err := <-changed:

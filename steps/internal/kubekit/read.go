@@ -3,11 +3,12 @@ package kubekit
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // Read reads objects, all at once, in the order of refs; nil for one that does
@@ -16,7 +17,7 @@ import (
 func (c *Cluster) Read(ctx context.Context, refs ...Ref) ([]*unstructured.Unstructured, error) {
 	objects := make([]*unstructured.Unstructured, len(refs))
 	errs := make([]error, len(refs))
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i, ref := range refs {
 		wg.Go(func() { objects[i], errs[i] = c.read(ctx, ref) })
 	}

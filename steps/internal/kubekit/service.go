@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -65,7 +64,7 @@ func (c *Cluster) behind(ctx context.Context, namespace, service string, port in
 		svc              *corev1.Service
 		sliced           *discoveryv1.EndpointSliceList
 		svcErr, sliceErr error
-		wg               sync.WaitGroup
+		wg               engine.Group
 	)
 	wg.Go(func() {
 		svc, svcErr = c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
@@ -212,7 +211,7 @@ func (c *Cluster) NodePort(ctx context.Context, namespace, service string, port 
 		svc             *corev1.Service
 		nodes           *corev1.NodeList
 		svcErr, nodeErr error
-		wg              sync.WaitGroup
+		wg              engine.Group
 	)
 	wg.Go(func() {
 		svc, svcErr = c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kstatus "sigs.k8s.io/cli-utils/pkg/kstatus/status"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // A Ref names an object of the cluster.
@@ -219,7 +220,7 @@ func currentOnDelete(st Status, obj *unstructured.Unstructured, pods []corev1.Po
 func (c *Cluster) Status(ctx context.Context, refs ...Ref) ([]Status, error) {
 	statuses := make([]Status, len(refs))
 	errs := make([]error, len(refs))
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i, ref := range refs {
 		wg.Go(func() { statuses[i], errs[i] = c.status(ctx, ref) })
 	}

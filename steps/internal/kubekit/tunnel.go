@@ -67,7 +67,8 @@ func (t *tunnels) dial(ctx context.Context, pod podKey, port int) (net.Conn, err
 	}
 	done := make(chan result, 1)
 	go func() {
-		conn, err := t.open(tunnel, id, pod, port)
+		var conn net.Conn
+		err := engine.Try(func() (err error) { conn, err = t.open(tunnel, id, pod, port); return err })
 		done <- result{conn, err}
 	}()
 	select {
@@ -165,7 +166,7 @@ func (t *tunnels) acquire(ctx context.Context, pod podKey) (*podTunnel, int, err
 }
 
 func (t *tunnels) connect(pod podKey, tunnel *podTunnel) {
-	tunnel.conn, tunnel.err = t.upgrade(pod)
+	tunnel.err = engine.Try(func() (err error) { tunnel.conn, err = t.upgrade(pod); return err })
 	t.mu.Lock()
 	if tunnel.err != nil && t.pods[pod] == tunnel {
 		delete(t.pods, pod) // the next dial tries again

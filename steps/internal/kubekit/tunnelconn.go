@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/streaming/pkg/httpstream"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // maxUnread is how much a tunnelConn reads ahead. Streams share a connection,
@@ -66,10 +68,19 @@ func newTunnelConn(addr tunnelAddr, data, errs httpstream.Stream, lost <-chan bo
 	c.readDeadline.set(time.Time{})
 	c.writeDeadline.set(time.Time{})
 	reported := make(chan error, 1)
-	go c.watchErrors(errs, reported)
-	go c.pump(reported)
-	go c.serveWrites(errs)
+	c.start(func() { c.watchErrors(errs, reported) })
+	c.start(func() { c.pump(reported) })
+	c.start(func() { c.serveWrites(errs) })
 	return c
+}
+
+// start runs f in a goroutine; its panic is the error of the connection.
+func (c *tunnelConn) start(f func()) {
+	go func() {
+		if err := engine.Try(func() error { f(); return nil }); err != nil {
+			c.fail(err)
+		}
+	}()
 }
 
 // watchErrors reads the error stream, which says why the kubelet could not
@@ -218,7 +229,7 @@ func (c *tunnelConn) writeChunk(p []byte) error {
 			return c.opError("write", os.ErrDeadlineExceeded)
 		}
 		c.mu.Lock()
-		err := c.err
+		err, changed := c.err, c.changed
 		c.mu.Unlock()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
@@ -231,6 +242,7 @@ func (c *tunnelConn) writeChunk(p []byte) error {
 				return c.opError("write", err)
 			}
 			return nil
+		case <-changed:
 		case <-c.closed:
 		case <-expiry.Done():
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // An Endpoint is one place where a connection can be opened.
@@ -67,7 +69,8 @@ func DialFirst(ctx context.Context, endpoints []Endpoint) (net.Conn, Endpoint, e
 	results := make(chan result)
 	start := func(i int) {
 		go func() {
-			conn, err := endpoints[i].Dial(ctx)
+			var conn net.Conn
+			err := engine.Try(func() (err error) { conn, err = endpoints[i].Dial(ctx); return err })
 			select {
 			case results <- result{i, conn, err}:
 			case <-ctx.Done():

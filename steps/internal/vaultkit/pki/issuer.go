@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -91,7 +90,7 @@ func Issuers(ctx context.Context, c *vaultkit.Client, mount string) ([]*Issuer, 
 	}
 	issuers := make([]*Issuer, len(ids))
 	errs := make([]error, len(ids))
-	var wg sync.WaitGroup
+	var wg engine.Group
 	for i, id := range ids {
 		wg.Go(func() { issuers[i], errs[i] = ReadIssuer(ctx, c, mount, id) })
 	}
