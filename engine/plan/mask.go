@@ -7,23 +7,30 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // mask hides what looks like a secret in a line of an excerpt. A file that cannot
 // be read as YAML tells of no secret, so that only its text can be asked: a value
 // is hidden by the name of its key, to the end of the line, and by its shape.
 func mask(line string) string {
+	path := ""
 	for _, m := range keyOfValue.FindAllStringSubmatchIndex(line, -1) {
 		value := strings.TrimSpace(line[m[1]:])
+		key := path + line[m[2]:m[3]]
+		if strings.HasPrefix(value, "{") && !noSecret.MatchString(value) {
+			path = key + "." // what is below it is judged by itself
+			continue
+		}
 		if value == "" || strings.HasPrefix(value, "#") || blockHeader.MatchString(value) || noSecret.MatchString(value) {
 			continue
 		}
-		if secretName(line[m[2]:m[3]]) {
+		if secretName(key) {
 			line = line[:m[1]] + " " + engine.Redacted
 			break
 		}
 	}
-	return secretShape.ReplaceAllString(line, engine.Redacted)
+	return sensitive.Mask(line, engine.Redacted)
 }
 
 // hidden reports whether a whole line lies below a key that looks like a secret:
@@ -49,7 +56,7 @@ func (s *source) hidden(line int) bool {
 		}
 		value := strings.TrimSpace(above[m[1]:])
 		own := keyOfValue.FindStringSubmatch(text)
-		return blockHeader.MatchString(value) || own == nil || !plainName.MatchString(strings.ToLower(own[1]))
+		return blockHeader.MatchString(value) || own == nil || !sensitive.Plain(own[1])
 	}
 	return false
 }
@@ -72,26 +79,24 @@ var (
 	keyOfValue = regexp.MustCompile(`["']?([A-Za-z_][A-Za-z0-9_.-]*)["']?\s*[:=]`)
 
 	// noSecret is a value that cannot be one: a reference, a known secret that is taken
-	// out already, a switch, and the
-	// declaration of a variable without a default.
+	// out already, a switch, and the declaration of a variable without a default.
 	noSecret = regexp.MustCompile(`^(["']?(\$\{[^}]*\}|\(secret\))["']?|true|false|null|~|\{\s*secret:\s*(true|false)\s*\})\s*([,}\]#]|$)`)
 
 	// blockHeader is what stands after the key of a block of text.
 	blockHeader = regexp.MustCompile(`^[|>][-+0-9]*(\s+#.*)?$`)
-
-	// secretWord is in names of what is secret, plainName in those of what only
-	// says where one is or how it is used.
-	secretWord = regexp.MustCompile(`passw|passphrase|secret|token|credential|(^|[^a-z])pass$|(^|[^a-z])pwd|authorization|(api|admin|access|private|priv|auth|license|licence|encryption|signing|unseal|recovery|master|root|ssh)[-_.]?keys?([^a-z]|$)|unseal_key|^keys?_?(base64|b64)|^stringdata$`)
-	plainName  = regexp.MustCompile(`^(existing|pull|image|use|create|enable|mount|generate|rotate|require|automount)|(name|namespace|ref|refs|file|files|path|url|ttl|type|kind|version|mount|policies|policy|period|enabled|accessor)$|^(key|id|uses|needs|with|api[-_]?version)$`)
-
-	// secretShape finds tokens and keys that their issuers mark as such, and
-	// passwords in addresses.
-	secretShape = regexp.MustCompile(`\b(hv[sbr]\.[\w-]{8,}|s\.[A-Za-z0-9]{24}\b|gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{8,}|sk-[\w-]{16,}|(AKIA|ASIA)[A-Z0-9]{12,}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?|AGE-SECRET-KEY-[A-Z0-9-]+)|://[^\s/@:]*:[^\s/@]+@`)
 )
 
-func secretName(key string) bool {
-	key = strings.ToLower(key)
-	return secretWord.MatchString(key) && !plainName.MatchString(key)
+// secretName reports whether what stands under a key is hidden in an excerpt. A key
+// that is called just that names an entry in most of Kubernetes' objects, and the
+// kubeconfig of a plan is a file's name.
+func secretName(path string) bool {
+	switch strings.ToLower(path[strings.LastIndexByte(path, '.')+1:]) {
+	case "key", "keys", "kubeconfig":
+		return false
+	case "stringdata":
+		return true
+	}
+	return sensitive.Name(path)
 }
 
 // keyMarks are in files that hold keys and nothing else.

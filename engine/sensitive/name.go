@@ -31,8 +31,14 @@ func Name(path string) bool {
 	if telling(last) {
 		return true
 	}
-	joined := strings.Join(last, "")
-	return slices.ContainsFunc(parents, holdsSecrets) && !reference.MatchString(joined) && !switches[first(last)]
+	return slices.ContainsFunc(parents, holdsSecrets) && !Plain(keys[len(keys)-1])
+}
+
+// Plain reports whether a key only says which secret is meant, where it is or how
+// it is used: secretName, existingSecret, tokenTTL, namespace.
+func Plain(key string) bool {
+	w := words(key)
+	return reference.MatchString(strings.Join(w, "")) || switches[first(w)]
 }
 
 func telling(words []string) bool {

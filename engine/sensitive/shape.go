@@ -23,7 +23,7 @@ var shapes = []shape{
 	{"eyJ", regexp.MustCompile(`\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*`)},
 	{"AGE-", regexp.MustCompile(`\bAGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9]+)-[A-Z0-9-]{20,}`)},
 	{"://", regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:"'<>]*:([^\s/?#"'<>]+)@`)},
-	{"hv", regexp.MustCompile(`\bhv[sbr]\.[\w-]{20,}`)},
+	{"hv", regexp.MustCompile(`\bhv[sbr]\.[\w-]{12,}`)},
 	{"s.", regexp.MustCompile(`\bs\.[A-Za-z0-9]{24}\b`)},
 	{"b.AAAA", regexp.MustCompile(`\bb\.AAAA[\w-]{20,}`)},
 	{"gh", regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{36,})`)},
