@@ -179,14 +179,17 @@ func (in *Inputs) readPipe(path string) ([]byte, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		f, err := os.Open(path)
-		if err != nil {
-			done <- result{err: err}
-			return
-		}
-		defer f.Close()
-		data, err := readBounded(path, f, MaxInput)
-		done <- result{data, err}
+		var r result
+		r.err = Try(func() error {
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			r.data, err = readBounded(path, f, MaxInput)
+			return err
+		})
+		done <- r
 	}()
 	until := context.Background()
 	if in != nil {

@@ -67,8 +67,13 @@ func TestGoroutinesRecover(t *testing.T) {
 
 func calls(in ast.Node, pkg, name string) (yes bool) {
 	ast.Inspect(in, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == name {
-			if x, ok := s.X.(*ast.Ident); ok && x.Name == pkg {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == pkg && n.Sel.Name == name {
+				yes = true
+			}
+		case *ast.CallExpr: // within the package
+			if x, ok := n.Fun.(*ast.Ident); ok && x.Name == name {
 				yes = true
 			}
 		}

@@ -69,7 +69,7 @@ func TestQuick(t *testing.T) {
 	}
 	for _, want := range []string{
 		"changed: ./cmd/ztplan ./engine/diff ./steps/curltls\n",
-		"importers, without a lab: .*\\./cmd/ztplan/ui .*\\./steps\n",
+		"importers, without a lab: .*\\./cmd/ztplan/ui .*\\./steps .*\n",
 		"changed in the lab: \\./\\.\n",
 		"left to make test, with labs of their own: ./cmd/ztplan/e2e",
 	} {

@@ -70,7 +70,7 @@ func TestSubject(t *testing.T) {
 	}
 	want := &evidence.Subject{
 		Host: host, Variables: map[string]any{"domain": "other.local", "list": []any{"a", 1.0}}, Secret: []string{"token"},
-		Only: []string{"app"}, Skip: []string{"more"}, Mirrors: []evidence.Mirror{{From: "https://example.com", To: "https://u:xxxxx@mirror.example.com"}},
+		Only: []string{"app"}, Skip: []string{"more"}, Mirrors: []evidence.Mirror{{From: "https://example.com", To: "https://u:(secret)@mirror.example.com"}},
 		Binary: own, Remarks: []string{"Git checkout: the plan is in none", "pods: refused for " + engine.Redacted},
 	}
 	got.Job = nil

@@ -78,7 +78,7 @@ func TestNamespaceThatAnotherStepMakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	absent := w.namespace + "-absent"
-	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: " + absent + "}\ndata: {x: y}\n"
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: " + absent + "}\ndata: {x: b}\n"
 	if e := w.look(w.step(text))[0]; e.Note != "namespace "+absent+" does not exist yet" {
 		t.Errorf("nobody makes it: note %q", e.Note)
 	}

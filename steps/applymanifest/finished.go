@@ -51,15 +51,16 @@ func ended(o *unstructured.Unstructured) (end, failed bool) {
 // A vigil watches an object that the step has made, so that its end is seen even
 // if the cluster removes it at once.
 type vigil struct {
-	cancel context.CancelFunc
-	over   chan struct{} // closed when the object has ended or is gone
-	last   *unstructured.Unstructured
+	cancel   context.CancelFunc
+	watching engine.Group
+	over     chan struct{} // closed when the object has ended or is gone
+	last     *unstructured.Unstructured
 }
 
 // Close ends the watch.
 func (v *vigil) Close() error {
 	v.cancel()
-	<-v.over
+	v.watching.Wait()
 	return nil
 }
 
@@ -72,7 +73,7 @@ func (r *run) keepVigil(ctx context.Context, o *object, made *unstructured.Unstr
 	_, err = engine.Share(ctx, r.env.Session, r.vigilKey(o, made.GetUID()), func(ctx context.Context) (*vigil, error) {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		v := &vigil{cancel: cancel, over: make(chan struct{}), last: made}
-		go func() {
+		v.watching.Go(func() {
 			defer close(v.over)
 			for ctx.Err() == nil {
 				events, err := resource.Watch(ctx, metav1.ListOptions{
@@ -85,7 +86,7 @@ func (r *run) keepVigil(ctx context.Context, o *object, made *unstructured.Unstr
 					return
 				}
 			}
-		}()
+		})
 		return v, nil
 	})
 	return err

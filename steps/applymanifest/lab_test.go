@@ -126,19 +126,19 @@ func wantPermanent(t *testing.T, err error, text, hint string) {
 func TestEditShowsOnlyWhatDiffers(t *testing.T) {
 	w := newWorld(t)
 	const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"1\", %s}\n"
-	created := w.apply(w.step(fmt.Sprintf(text, "y: old")))
+	created := w.apply(w.step(fmt.Sprintf(text, "b: old")))
 	path := "ConfigMap/" + w.namespace + "/a"
-	if d := cmp.Diff(map[string]any{"data/x": "1", "data/y": "old"}, created[0].Want); created[0].Path != path || created[0].Have != nil || d != "" {
+	if d := cmp.Diff(map[string]any{"data/x": "1", "data/b": "old"}, created[0].Want); created[0].Path != path || created[0].Have != nil || d != "" {
 		t.Errorf("creating: %s has %v, -want +got:\n%s", created[0].Path, created[0].Have, d)
 	}
-	changed := w.look(w.step(fmt.Sprintf(text, "z: new")))
+	changed := w.look(w.step(fmt.Sprintf(text, "c: new")))
 	if len(changed) != 1 {
 		t.Fatalf("got %d edits", len(changed))
 	}
-	if d := cmp.Diff(map[string]any{"data/y": "old"}, changed[0].Have); d != "" {
+	if d := cmp.Diff(map[string]any{"data/b": "old"}, changed[0].Have); d != "" {
 		t.Errorf("have: -want +got:\n%s", d)
 	}
-	if d := cmp.Diff(map[string]any{"data/z": "new"}, changed[0].Want); d != "" {
+	if d := cmp.Diff(map[string]any{"data/c": "new"}, changed[0].Want); d != "" {
 		t.Errorf("want: -want +got:\n%s", d)
 	}
 }
@@ -148,7 +148,7 @@ func TestFieldsOfOthersAreLeftAlone(t *testing.T) {
 	spec := w.step("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"1\"}\n")
 	w.apply(spec)
 	configMaps := w.cluster.Client().CoreV1().ConfigMaps(w.namespace)
-	_, err := configMaps.Patch(engine.AllowWrites(t.Context()), "a", "application/merge-patch+json", []byte(`{"data":{"y":"2"}}`), metav1.PatchOptions{})
+	_, err := configMaps.Patch(engine.AllowWrites(t.Context()), "a", "application/merge-patch+json", []byte(`{"data":{"b":"2"}}`), metav1.PatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,8 @@ func (l *Lock) renewNow() {
 // releases what it holds.
 func (l *Lock) Enclose(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(engine.WritesWhile(ctx, l.Check))
-	go func() {
+	var watching engine.Group
+	watching.Go(func() {
 		for {
 			err, left, changed := l.state()
 			if err != nil {
@@ -91,6 +92,6 @@ func (l *Lock) Enclose(ctx context.Context) (context.Context, context.CancelFunc
 				return
 			}
 		}
-	}()
-	return ctx, func() { cancel(nil) }
+	})
+	return ctx, func() { cancel(nil); watching.Wait() }
 }

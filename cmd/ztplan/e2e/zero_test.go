@@ -213,8 +213,8 @@ func TestOneLab(t *testing.T) {
 		w.giveBack(w.generateRoot(0, 2, 4))
 		w.drift(t)
 	})
-	w.sub(t, "upgrade", w.upgrade)
 	w.sub(t, "another-cluster", w.anotherCluster)
+	w.sub(t, "upgrade", w.upgrade)
 }
 
 // TestRotations proves rotations on a finished world: its gateway shows known bugs,

@@ -31,7 +31,7 @@ func TestHostConflict(t *testing.T) {
 		{"a longer wildcard", tls("a", "apisix", `"*.local"`, "s1"), tls("b", "apisix", `"*.example.local"`, "s2"), 0},
 		{"the same Secret", tls("a", "apisix", "hello.local", "s1"), tls("b", "apisix", "hello.local", "s1"), 0},
 		{"another class", tls("a", "apisix", "hello.local", "s1"), tls("b", "inner", "hello.local", "s2"), 0},
-		{"the same object again", tls("a", "apisix", "hello.local", "s1"), tls("a", "apisix", "hello.local", "s2"), 0},
+		{"the same object again", tls("a", "apisix", "hello.local", "s1"), tls("a", "apisix", "hello.local", "s1"), 0},
 		{"another kind", tls("a", "apisix", "hello.local", "s1"), strings.Replace(tls("b", "apisix", "hello.local", "s2"), "ApisixTls", "Other", 1), 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
