@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/applymanifest"
@@ -419,4 +420,63 @@ func TestWebhookThatDoesNotAnswerYet(t *testing.T) {
 	if err := <-applied; err != nil {
 		t.Errorf("applying: %v", err)
 	}
+}
+
+// What was reviewed is what is written to: an object that was made anew since, or
+// that changed where force would take fields from others, is looked at again.
+func TestWritesToWhatWasLookedAt(t *testing.T) {
+	for name, meantime := range map[string]func(w *world){
+		"made anew": func(w *world) {
+			w.remove("a")
+			w.applyAs("somebody", map[string]string{"other": "1"})
+		},
+		"changed, with force": func(w *world) { w.applyAs("somebody", map[string]string{"other": "1"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"%s\"}\n"
+			w.apply(w.step(fmt.Sprintf(text, "0")))
+			spec := w.step(fmt.Sprintf(text, "1"))
+			spec.Force = name == "changed, with force"
+			edit := w.look(spec)[0]
+			meantime(w)
+			before := w.data("a")["x"]
+			if err := edit.Apply(engine.AllowWrites(t.Context())); err == nil || errors.Is(err, engine.ErrPermanent) {
+				t.Errorf("applied all the same: %v", err)
+			}
+			if got := w.data("a")["x"]; got != before {
+				t.Errorf("x is %q, and was %q", got, before)
+			}
+			w.apply(spec)
+			if got := w.data("a")["x"]; got != "1" {
+				t.Errorf("after another look x is %q", got)
+			}
+		})
+	}
+}
+
+func (w *world) remove(name string) {
+	w.Helper()
+	if err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Delete(engine.AllowWrites(w.Context()), name, metav1.DeleteOptions{}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// applyAs writes the ConfigMap a as another field manager.
+func (w *world) applyAs(manager string, data map[string]string) {
+	w.Helper()
+	_, err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Apply(engine.AllowWrites(w.Context()),
+		applycorev1.ConfigMap("a", w.namespace).WithData(data), metav1.ApplyOptions{FieldManager: manager})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) data(name string) map[string]string {
+	w.Helper()
+	got, err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Get(w.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return got.Data
 }

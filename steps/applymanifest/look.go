@@ -194,10 +194,19 @@ func (r *run) resource(o *object) (dynamic.ResourceInterface, error) {
 	return r.cluster.Resource(o.gvk(), o.ref.Namespace)
 }
 
-// patch applies the manifest, or with dryRun All asks what that would give.
+// patch applies the manifest, or with dryRun All asks what that would give. The
+// server refuses, with a conflict that is looked at again, to apply it to another
+// object than the one that was looked at. With force, which takes fields from
+// others, it refuses after any change since.
 func (r *run) patch(ctx context.Context, resource dynamic.ResourceInterface, o *object, dryRun ...string) (*unstructured.Unstructured, error) {
 	body := o.obj.DeepCopy()
 	body.SetNamespace(o.ref.Namespace)
+	if o.live != nil && o.live.GetDeletionTimestamp() == nil && len(dryRun) == 0 {
+		body.SetUID(o.live.GetUID())
+		if r.spec.Force {
+			body.SetResourceVersion(o.live.GetResourceVersion())
+		}
+	}
 	data, err := json.Marshal(body.Object)
 	if err != nil {
 		return nil, err
