@@ -3,9 +3,11 @@ package applymanifest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -71,6 +73,9 @@ func (r *run) applyOnce(ctx context.Context, o *object) error {
 		return err
 	}
 	made, err := r.patch(ctx, resource, o)
+	if madeAnew(err) {
+		return fmt.Errorf("%s (%s): it was deleted and made anew since it was looked at", o.ref, o.source)
+	}
 	if err != nil || !kubekit.Vanishes(o.obj) {
 		return err
 	}
@@ -83,6 +88,15 @@ func (r *run) applyOnce(ctx context.Context, o *object) error {
 	}
 	seen.Store(o.ref.String(), made.GetUID())
 	return r.keepVigil(ctx, o, made)
+}
+
+// madeAnew reports whether the API server refused the UID of a write: the object
+// has another one.
+func madeAnew(err error) bool {
+	status := statusOf(err)
+	return status != nil && status.Details != nil && slices.ContainsFunc(status.Details.Causes, func(c metav1.StatusCause) bool {
+		return c.Field == "metadata.uid"
+	})
 }
 
 // unserved reports whether the API server does not know the kind (yet): it is
