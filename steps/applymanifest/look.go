@@ -195,17 +195,14 @@ func (r *run) resource(o *object) (dynamic.ResourceInterface, error) {
 }
 
 // patch applies the manifest, or with dryRun All asks what that would give. The
-// server refuses, with a conflict that is looked at again, to apply it to another
-// object than the one that was looked at. With force, which takes fields from
-// others, it refuses after any change since.
+// server refuses to apply it to another object than the one that was looked at. A
+// resourceVersion is not sent: the status of many objects changes all the time, and
+// fields of others are protected by their managers.
 func (r *run) patch(ctx context.Context, resource dynamic.ResourceInterface, o *object, dryRun ...string) (*unstructured.Unstructured, error) {
 	body := o.obj.DeepCopy()
 	body.SetNamespace(o.ref.Namespace)
 	if o.live != nil && o.live.GetDeletionTimestamp() == nil && len(dryRun) == 0 {
 		body.SetUID(o.live.GetUID())
-		if r.spec.Force {
-			body.SetResourceVersion(o.live.GetResourceVersion())
-		}
 	}
 	data, err := json.Marshal(body.Object)
 	if err != nil {
