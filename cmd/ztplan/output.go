@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // An output is standard output or standard error of a run.
@@ -36,14 +37,15 @@ func (a *app) watchOutput(ctx context.Context) (_ context.Context, stop func()) 
 	ctx, cancel := context.WithCancel(ctx)
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE) // never read: the write returns the error
-	stdout, stderr := a.stdout, a.stderr
+	stdout, stderr, screen := a.stdout, a.stderr, a.screen
 	a.stdout = &output{Writer: stdout, broken: func(err error) {
 		cancel()
 		fmt.Fprintf(stderr, "ztplan: standard output: %v: finishing the running edit\n", err)
 	}}
-	a.stderr = &output{Writer: stderr, broken: func(error) { cancel() }}
+	a.screen = &output{Writer: screen, broken: func(error) { cancel() }}
+	a.stderr = display.Writer{W: a.screen}
 	return ctx, func() {
-		a.stdout, a.stderr = stdout, stderr
+		a.stdout, a.stderr, a.screen = stdout, stderr, screen
 		cancel()
 	}
 }
