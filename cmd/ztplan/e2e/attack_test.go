@@ -1,15 +1,11 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,286 +13,121 @@ import (
 
 // An attack is something that a run must hold against.
 type attack struct {
+	item  string // what is attacked
 	name  string // what was done
-	guard string // the narrower test that fails without the mend
+	guard string // the narrower tests that fail without the mend
 	quick bool   // is a part of make test
 	do    func(t *testing.T, w *world) (broke string)
 }
 
 func attacks() []attack {
 	return []attack{
-		{"the reader of standard output goes away (| head)", "TestBrokenPipeStopsTheRun", true, func(t *testing.T, w *world) string { return w.brokenPipe("stdout") }},
-		{"the reader of standard error goes away", "TestBrokenPipeStopsTheRun", false, func(t *testing.T, w *world) string { return w.brokenPipe("stderr") }},
-		{"standard output on a full disk", "TestOutputOnAFullDisk", true, fullOutput},
-		{"--report below a file", "TestReportToAPlaceWithoutRoom", true, func(t *testing.T, w *world) string { return w.reportTo("plan.yaml/report") }},
-		{"--report where files cannot be made", "TestReportToAPlaceWithoutRoom", true, func(t *testing.T, w *world) string { return w.reportTo("/proc/self") }},
-		{"--report is spoilt while the run writes", "TestEvidenceGoesElsewhere", false, spoiltReport},
-		{"SIGQUIT, which Go ends with 2", "TestACrashIsNoExitCodeOfOurs", true, quit},
-		{"a crash with exit code 2 in the GitHub Action", "TestScripts/github_action", true, crashedAction},
-		{"unsigned evidence", "TestUnsignedIsInTheResult", true, unsigned},
-		{"20,000 problems in one plan", "TestProblemsAreCapped", true, manyProblems},
-		{"ztlab status and down on a directory that is no lab", "TestDirectoryThatIsNoLab", true, noLab},
-		{"actions by tag", "TestAction, TestWorkflows", true, actionsByTag},
+		{"check and use", "plan and manifest replaced while a run with --expect waits", "TestInputsAreReadOnce", true, replacedInputs},
+		{"check and use", "a plan through a pipe", "TestPlanThroughAPipe", false, pipedPlan},
+		{"check and use", "an object changed between review and write", "TestReview", true, changedWorld},
+		{"keys, full disk", "a disk with one free block for Vault's keys", "TestFullDisk", false, fullDisk},
+		{"keys, killed", "killed between sync and link of the key file; a second link", "TestKilled, TestOtherNames", false, orphanedKeys},
+		{"window of init", "SIGKILL to the process group at four moments of init", "TestCrashInit, TestDetached", false, killedInit},
+		{"fencing", "SIGSTOP past the lease, takeover, SIGCONT", "TestAStoppedRun, TestNoEditStartsInDoubt", false, stoppedRun},
+		{"environment", "every VAULT_* variable hostile", "TestIgnoredVariables, TestEnvironmentIsNotUsed, TestWrappedAnswer", false, hostileVariables},
+		{"review", "a chart with an object, or a Secret's value, more than reviewed", "TestSecretsByDataFlow, TestDigestSeesWhatMatters", false, changedChart},
+		{"redirects", "a chart repository that leads elsewhere", "TestCredentialsDoNotFollowRedirects, TestRegistryPasswordStaysWithTheRegistry", false, redirectedCredentials},
+		{"excerpts", "mistakes beside secrets in plan, variables, manifest and key file", "TestExcerptsShowNoSecrets", false, secretExcerpts},
+		{"secrets", "17 credentials in a chart, in every form of output", "TestSecretsByDataFlow, TestShapesAreRedacted", false, plantedSecrets},
+		{"foreign text", "hostile text from a server, the cluster and a plan, in every form of output", "TestForeignText, TestForeignTextInVerify, TestForeignTextInCommands, TestHostileText", false, hostileText},
+		{"crash", "a crash with exit code 2 under the GitHub Action's script", "TestScripts/github_action", true, crashedAction},
+		{"crash", "SIGQUIT, which Go ends with 2", "TestACrashIsNoExitCodeOfOurs", false, quit},
+		{"report", "--report on a full disk", "TestReportOnAFullDisk", false, fullReport},
+		{"report", "--report below a file", "TestReportToAPlaceWithoutRoom", false, func(t *testing.T, w *world) string { return w.reportTo("plan.yaml/report") }},
+		{"report", "--report where files cannot be made", "TestReportToAPlaceWithoutRoom", false, func(t *testing.T, w *world) string { return w.reportTo("/proc/self") }},
+		{"report", "--report is spoilt while the run writes", "TestEvidenceGoesElsewhere", false, spoiltReport},
+		{"broken pipe", "| head -3", "TestBrokenPipeStopsTheRun", true, head},
+		{"broken pipe", "the reader of JSON goes away", "TestBrokenPipeStopsTheRun", false, func(t *testing.T, w *world) string { return w.brokenPipe("stdout") }},
+		{"broken pipe", "the reader of standard error goes away", "TestBrokenPipeStopsTheRun", false, func(t *testing.T, w *world) string { return w.brokenPipe("stderr") }},
+		{"broken pipe", "standard output on a full disk", "TestOutputOnAFullDisk", false, fullOutput},
+		{"one root", "two plans with one root at once, on a Vault at an address", "TestTwoAtOnce", false, twoPlans},
+		{"one root", "two plans with one root at once, on a Vault in the cluster", "TestTwoAtOnce, TestWhoNeedsALock", false, twoPlansInCluster},
+		{"root without key", "a root without its key", "TestRootWithoutItsKey", false, rootWithoutKey},
+		{"two owners", "two owners of an object, and of a path of Vault", "TestTwoOwners", false, twoOwners},
+		{"outage", "the API server is away for 40 s", "TestAnOutageIsWaitedFor", false, longOutage},
+		{"lab", "ztlab status and down on a directory that is no lab", "TestDirectoryThatIsNoLab", false, noLab},
+		{"open files", "keys, variables and signing key open to others", "TestWrongInputs, TestInputsExposed", false, openFiles},
+		{"strange files", "devices, pipes and files of 1 GiB as inputs; Ctrl-C at a silent pipe", "TestWrongInputs, TestInputsRefuseWhatIsNoFile", false, strangeFiles},
+		{"size", "100,000 references in one text", "TestAttack", false, manyReferences},
+		{"size", "a manifest with a map of 10 MB", "TestAttack", false, largeMap},
+		{"size", "the graph of a chain of 50,000 steps", "TestAttack", false, longChain},
+		{"size", "20,000 problems in one plan", "TestProblemsAreCapped", false, manyProblems},
+		{"supply chain", "actions by tag", "TestAction, TestWorkflows", false, actionsByTag},
+		{"evidence", "changed and exchanged evidence without a key", "TestUnsignedIsInTheResult, TestVerifyResealed", false, resealed},
+		{"attempts", "attempts: 0 in a dry run, and connections that break", "TestDryRunWithoutABoundOnAttempts", false, unboundedAttempts},
+		{"TLS", "insecure-skip-tls-verify", "TestServerIsAlwaysVerified", false, unverified},
 	}
 }
 
-// TestAttack makes the attacks of the table on the binaries and a lab.
+// TestAttack makes the attacks of the table on the binaries and a lab. make test
+// makes the quick ones in TestOneLab.
 func TestAttack(t *testing.T) {
-	w := newWorld(t)
-	tb := new(table)
-	tb.add("ATTACK", "RESULT", "GUARDED BY", "s")
-	held, all := 0, 0
-	if full() {
-		defer func() {
-			tb.print()
-			fmt.Printf("%d of %d attacks held\n", held, all)
-		}()
+	if !full() {
+		t.Skip("the quick attacks are made in TestOneLab; all of them by make attack")
 	}
+	newWorld(t).attacked(t)
+}
+
+// attacked makes the attacks and prints what held.
+func (w *world) attacked(t *testing.T) {
+	tb := new(table)
+	tb.add("ITEM", "ATTACK", "RESULT", "GUARDED BY", "s")
+	held, all := 0, 0
 	for _, a := range attacks() {
 		if !full() && !a.quick {
 			continue
 		}
 		all++
 		w.sub(t, strings.ReplaceAll(a.name, "/", "-"), func(t *testing.T) {
-			began := time.Now()
-			result := "held"
-			defer func() { tb.add(a.name, result, a.guard, fmt.Sprintf("%.1f", time.Since(began).Seconds())) }()
+			began, result := time.Now(), "BROKE"
+			defer func() {
+				if t.Skipped() {
+					result = "not made"
+				}
+				tb.add(a.item, a.name, result, a.guard, fmt.Sprintf("%.1f", time.Since(began).Seconds()))
+			}()
 			if broke := a.do(t, w); broke != "" {
-				result = "BROKE"
 				t.Error(broke)
-				return
 			}
-			held++
+			if !t.Failed() && !t.Skipped() {
+				result = "held"
+				held++
+			}
 		})
 	}
+	if full() {
+		tb.print()
+		fmt.Printf("%d of %d attacks held\n", held, all)
+	}
 }
 
-// chainFile writes a plan of n objects, each after the one before, and returns its
-// name.
-func (w *world) chainFile(name string, n int) string {
-	w.t.Helper()
-	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: %s}\nsteps:\n", name)
-	for i := range n {
-		fmt.Fprintf(&b, "  - id: s%d\n    uses: applyManifest\n", i)
-		if i > 0 {
-			fmt.Fprintf(&b, "    needs: [s%d]\n", i-1)
+// TestAttackGuards: the tests that the table names exist.
+func TestAttackGuards(t *testing.T) {
+	known := make(map[string]bool)
+	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	err := filepath.WalkDir("../../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
 		}
-		fmt.Fprintf(&b, "    with: {namespace: default, manifests: {apiVersion: v1, kind: ConfigMap, metadata: {name: %s-%d}, data: {of: %q}}}\n", name, i, name)
-	}
-	file := name + ".yaml"
-	if err := os.WriteFile(filepath.Join(w.work, file), []byte(b.String()), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	return file
-}
-
-// resultOf returns the result in the evidence of a report, or why there is none.
-func (w *world) resultOf(dir string) string {
-	cmd := w.bare(context.Background(), "verify", dir, "--output", "json")
-	out, err := cmd.Output()
-	var v struct{ Result string }
-	if jerr := json.Unmarshal(out, &v); err != nil || jerr != nil {
-		return fmt.Sprintf("evidence that does not hold: %v %s", err, out)
-	}
-	return v.Result
-}
-
-func (w *world) brokenPipe(stream string) string {
-	plan := w.chainFile("attack-"+stream, 30)
-	cmd := w.command(context.Background(), "run", plan, "-v", "--report", "report-"+stream)
-	r, pw, err := os.Pipe()
+		text, err := os.ReadFile(path)
+		for _, found := range function.FindAllStringSubmatch(string(text), -1) {
+			known[found[1]] = true
+		}
+		return err
+	})
 	if err != nil {
-		return err.Error()
+		t.Fatal(err)
 	}
-	var other bytes.Buffer
-	if cmd.Stdout, cmd.Stderr = pw, &other; stream == "stderr" {
-		cmd.Stdout, cmd.Stderr = &other, pw
-	}
-	if err := cmd.Start(); err != nil {
-		return err.Error()
-	}
-	_ = pw.Close()
-	for lines := bufio.NewScanner(r); lines.Scan() && !strings.Contains(lines.Text(), "s1"); {
-	}
-	_ = r.Close()
-	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		return fmt.Sprintf("%v, want exit status 130\n%s", cmd.ProcessState, other.String())
-	}
-	if got := w.resultOf("report-" + stream); got != "interrupted" {
-		return "the evidence says " + got
-	}
-	if o := w.do(nil, "run", plan); o.code != 0 {
-		return "the next run: " + o.String()
-	}
-	return ""
-}
-
-func fullOutput(t *testing.T, w *world) string {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	defer full.Close()
-	cmd := w.command(t.Context(), "run", w.chainFile("attack-full", 1), "--report", "report-full")
-	cmd.Stdout = full
-	_ = cmd.Run()
-	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		return fmt.Sprintf("%v, want exit status 130", cmd.ProcessState)
-	}
-	if got := w.resultOf("report-full"); got != "interrupted" {
-		return "the evidence says " + got
-	}
-	return ""
-}
-
-func (w *world) reportTo(place string) string {
-	plan := w.chainFile("attack-report", 1)
-	if err := os.WriteFile(filepath.Join(w.work, "plan.yaml"), nil, 0o600); err != nil {
-		return err.Error()
-	}
-	if o := w.do(nil, "run", plan, "--report", place); o.code != 3 || len(o.events) > 0 {
-		return "the run began: " + o.String()
-	}
-	return ""
-}
-
-func spoiltReport(t *testing.T, w *world) string {
-	dir := filepath.Join(w.work, "report-spoilt")
-	cmd := w.command(t.Context(), "run", w.chainFile("attack-spoilt", 20), "--report", dir)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err.Error()
-	}
-	if err := cmd.Start(); err != nil {
-		return err.Error()
-	}
-	spoilt := false
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if !spoilt && strings.Contains(lines.Text(), `"applied"`) {
-			spoilt = true
-			if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
-				return err.Error()
+	for _, a := range attacks() {
+		for _, name := range strings.Split(a.guard, ", ") {
+			if function, _, _ := strings.Cut(name, "/"); !known[function] {
+				t.Errorf("%s: there is no test %q", a.name, name)
 			}
 		}
 	}
-	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 1 {
-		return fmt.Sprintf("%v, want exit status 1\n%s", cmd.ProcessState, stderr.String())
-	}
-	found, _ := filepath.Glob(filepath.Join(w.temp, "ztplan-report-*"))
-	if len(found) != 1 || !strings.Contains(stderr.String(), found[0]) {
-		return fmt.Sprintf("the evidence is in %v\n%s", found, stderr.String())
-	}
-	if got := w.resultOf(found[0]); got != "converged" {
-		return "the evidence says " + got
-	}
-	return ""
-}
-
-func quit(t *testing.T, w *world) string {
-	cmd := w.command(t.Context(), "run", w.chainFile("attack-quit", 20))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err.Error()
-	}
-	if err := cmd.Start(); err != nil {
-		return err.Error()
-	}
-	bufio.NewScanner(out).Scan()
-	_ = exec.Command("kill", "-QUIT", fmt.Sprint(cmd.Process.Pid)).Run()
-	_ = out.Close()
-	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code >= 0 {
-		return fmt.Sprintf("%v, want an end by a signal", cmd.ProcessState)
-	}
-	return ""
-}
-
-func crashedAction(t *testing.T, w *world) string {
-	dir := filepath.Join(w.work, "crashed")
-	script := "#!/bin/sh\necho 'fatal error: planted' >&2\nexit 2\n"
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "ztplan"), []byte(script), 0o700)); err != nil {
-		return err.Error()
-	}
-	path, err := filepath.Abs("../../../.github/action/run.sh")
-	if err != nil {
-		return err.Error()
-	}
-	cmd := exec.CommandContext(t.Context(), path)
-	cmd.Dir = w.work
-	cmd.Env = append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"), "GITHUB_OUTPUT="+filepath.Join(dir, "output"),
-		"ZTPLAN_PLAN=plan.yaml", "ZTPLAN_REPORT=report-action", "ZTPLAN_LAB=false", "ZTPLAN_DRY_RUN=true", "ZTPLAN_ALLOW_DIFFERENCES=true")
-	out, _ := cmd.CombinedOutput()
-	if code := cmd.ProcessState.ExitCode(); code != 1 {
-		return fmt.Sprintf("the action passes with %v\n%s", cmd.ProcessState, out)
-	}
-	return ""
-}
-
-func unsigned(_ *testing.T, w *world) string {
-	if o := w.do(nil, "run", w.chainFile("attack-unsigned", 1), "--report", "report-unsigned"); o.code != 0 {
-		return o.String()
-	}
-	out, err := w.bare(context.Background(), "verify", "report-unsigned").Output()
-	if err != nil || !strings.Contains(string(out), "the evidence holds, UNSIGNED") {
-		return fmt.Sprintf("%v\n%s", err, out)
-	}
-	return ""
-}
-
-func manyProblems(_ *testing.T, w *world) string {
-	var b strings.Builder
-	b.WriteString("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\nsteps:\n")
-	for i := range 20_000 {
-		fmt.Fprintf(&b, "  - {id: s%d, uses: nothing, with: {}}\n", i)
-	}
-	if err := os.WriteFile(filepath.Join(w.work, "problems.yaml"), []byte(b.String()), 0o600); err != nil {
-		return err.Error()
-	}
-	cmd := w.bare(context.Background(), "validate", "problems.yaml")
-	out, _ := cmd.CombinedOutput()
-	if code := cmd.ProcessState.ExitCode(); code != 3 || len(out) > 100_000 || !strings.Contains(string(out), "20000 problems") {
-		return fmt.Sprintf("%v, %d bytes", cmd.ProcessState, len(out))
-	}
-	return ""
-}
-
-func noLab(t *testing.T, w *world) string {
-	dir := t.TempDir()
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "other"), nil, 0o600), os.Chmod(dir, 0o755)); err != nil {
-		return err.Error()
-	}
-	for _, verb := range []string{"status", "down"} {
-		_ = exec.Command(w.ztlab, verb, "--lab-dir", dir).Run()
-		entries, _ := os.ReadDir(dir)
-		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 || len(entries) != 1 {
-			return fmt.Sprintf("ztlab %s: %v, %v, %v", verb, info.Mode(), entries, err)
-		}
-	}
-	return ""
-}
-
-func actionsByTag(t *testing.T, _ *world) string {
-	files, err := filepath.Glob("../../../.github/workflows/*.yml")
-	if err != nil {
-		return err.Error()
-	}
-	for _, file := range append(files, "../../../action.yml") {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err.Error()
-		}
-		for line := range strings.Lines(string(data)) {
-			_, name, uses := strings.Cut(line, "uses: ")
-			_, ref, at := strings.Cut(strings.Fields(name + " .")[0], "@")
-			if uses && at && len(ref) != 40 {
-				return file + ": " + strings.TrimSpace(line)
-			}
-		}
-	}
-	return ""
 }

@@ -47,11 +47,13 @@ func (w *world) kube() dynamic.Interface {
 var resources = map[string]schema.GroupVersionResource{
 	"ApisixRoute":              {Group: "apisix.apache.org", Version: "v2", Resource: "apisixroutes"},
 	"ApisixTls":                {Group: "apisix.apache.org", Version: "v2", Resource: "apisixtlses"},
+	"ConfigMap":                {Version: "v1", Resource: "configmaps"},
 	"Certificate":              {Group: "cert-manager.io", Version: "v1", Resource: "certificates"},
 	"ClusterIssuer":            {Group: "cert-manager.io", Version: "v1", Resource: "clusterissuers"},
 	"CustomResourceDefinition": {Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
 	"Deployment":               {Group: "apps", Version: "v1", Resource: "deployments"},
 	"GatewayProxy":             {Group: "apisix.apache.org", Version: "v1alpha1", Resource: "gatewayproxies"},
+	"Lease":                    {Group: "coordination.k8s.io", Version: "v1", Resource: "leases"},
 	"PersistentVolumeClaim":    {Version: "v1", Resource: "persistentvolumeclaims"},
 	"Pod":                      {Version: "v1", Resource: "pods"},
 	"Role":                     {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"},

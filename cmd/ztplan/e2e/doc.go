@@ -11,11 +11,13 @@
 //   - A server that is slow, busy, cut off or of another opinion about the time
 //     makes a step take longer, or fail with the cause (faults_test.go,
 //     interrupt_test.go).
-//   - Broken pipes, full disks, crashes and forged evidence end as they should
-//     (attack_test.go).
+//   - Attacks on all of it do no harm: replaced inputs, hostile text and variables,
+//     full disks, stopped runs, forged evidence and more (attack_test.go has the
+//     table).
 //   - No secret is in anything that a run shows or leaves (leaks_test.go).
 //
-// Each test has a lab of its own, and in the quick form tests run beside each other.
+// Each test has a lab of its own, and in the quick form tests run beside each other;
+// quick attacks are made on that of TestOneLab.
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
 // checkout. make test runs a quick form of each; with ZTPLAN_FULL=1, as in make

@@ -169,6 +169,7 @@ func TestOneLab(t *testing.T) {
 			t.Errorf("vault was %s and is %s", before, after)
 		}
 	})
+	w.sub(t, "attacks", w.attacked)
 	var token string
 	must(t, "the whole plan", w.do(w.firstToken(&token), "run", planFile), 0)
 	w.look()
