@@ -35,6 +35,10 @@ type Env struct {
 	Cluster Cluster
 	Mirrors []Mirror
 
+	// Claims are what the steps of the plan claim; see [Env.Claim]. Nil compares
+	// nothing.
+	Claims *Claims
+
 	// Session holds connections that steps share.
 	Session *Session
 

@@ -32,39 +32,3 @@ type ServerUser interface {
 	// ServerID tells the server from others that steps of the plan may change.
 	ServerID() string
 }
-
-// A Claim is one thing that a step brings to a state of its own, whole or in one
-// field.
-type Claim struct {
-	Server string // that has it; "" is the plan's cluster
-	Path   string // of the thing, slash-separated: "auth/kubernetes/role/app"
-	Want   any    // the state, compared by reflect.DeepEqual; it may hold secrets and is never shown
-	Field  string // the input that says so: "roles[0]"
-}
-
-// A Claimer is a spec that knows what its step writes. Two steps that claim one
-// thing in different states would undo each other in every run, so a plan that
-// has them is invalid; two that claim the same state are not.
-type Claimer interface {
-	// Claims returns what the step claims, of a plan with a name. What depends on
-	// the inputs in unknown is left out; see [Known]. Claims contacts nothing but
-	// files beside the plan.
-	Claims(plan string, unknown []string) []Claim
-}
-
-// Known reports whether an input is known as a whole, given the paths of those
-// that are not.
-func Known(field string, unknown []string) bool {
-	for _, u := range unknown {
-		if inside(u, field) || inside(field, u) {
-			return false
-		}
-	}
-	return true
-}
-
-// inside reports whether the path of an input is top or lies inside it.
-func inside(path, top string) bool {
-	rest, ok := strings.CutPrefix(path, top)
-	return ok && (rest == "" || top == "" || rest[0] == '.' || rest[0] == '[')
-}

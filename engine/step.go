@@ -43,6 +43,11 @@ type Edit struct {
 	// Note is an optional remark for the reader, one line.
 	Note string
 
+	// Parts are, of an edit that writes several things at once, each of them: the
+	// Path, Have and Want that an edit of its own would have. They say nothing that
+	// Have and Want do not, and are compared with the edits of other steps only.
+	Parts []Edit
+
 	// Apply makes the change. If Apply is nil, the step can only wait for
 	// somebody else to make it: this is how readiness is said.
 	Apply func(context.Context) error

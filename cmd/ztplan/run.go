@@ -173,7 +173,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	}
 	state, _ := stateDir() // without one there is one place less for keys in an emergency
 	env = &engine.Env{
-		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Mirrors: mirrors, Session: new(engine.Session), Detach: detach,
+		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Mirrors: mirrors, Claims: p.Claims(), Session: new(engine.Session), Detach: detach,
 		Cluster: engine.Cluster{
 			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
 			Context:    first(a.context, p.Connections.Kubernetes.Context),

@@ -2,43 +2,44 @@ package plan
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/ztplan/ztplan/engine"
 )
 
-// thing identifies what steps claim.
-type thing struct{ server, path string }
-
-type claimed struct {
-	step *Step
-	want any
+// Claims returns what the steps claim by their inputs, for a run to compare with
+// what they learn. A step with a condition may be the alternative to another one:
+// what it claims is not in it.
+func (p *Plan) Claims() *engine.Claims {
+	claims := new(engine.Claims)
+	p.eachClaim(func(s *Step, list []engine.Claim) { claims.Add(s.ID, list) })
+	return claims
 }
 
-// compareClaims reports what two steps want in different states: each would undo
-// the other in every run. A step with a condition may be the alternative to
-// another one and is not compared.
-func (l *loader) compareClaims() {
-	first := make(map[thing]claimed)
-	for _, s := range l.plan.Steps {
+func (p *Plan) eachClaim(f func(*Step, []engine.Claim)) {
+	for _, s := range p.Steps {
 		if _, is := s.Kind.New().(engine.Claimer); !is || s.When != nil {
 			continue
 		}
 		spec, unknown := s.Draft()
-		said := make(map[string]bool) // inputs: one problem each
-		for _, c := range spec.(engine.Claimer).Claims(l.plan.Name, unknown) {
-			t := thing{c.Server, c.Path}
-			other, taken := first[t]
-			switch {
-			case !taken:
-				first[t] = claimed{s, c.Want}
-			case other.step != s && !said[c.Field] && !reflect.DeepEqual(other.want, c.Want):
-				said[c.Field] = true
-				at := s.PositionOf(c.Field)
-				l.report(&Problem{File: at.File, Line: at.Line, Column: at.Column,
-					Summary: fmt.Sprintf("step %s (%s): %s: %s is what step %s (%s) makes as well, and differently", s.ID, s.Kind.Name, c.Field, c.Path, other.step.ID, other.step.Kind.Name),
-					Hint:    fmt.Sprintf("each would undo the other in every run: leave it to one of them, or write the same in both; step %s is at %s", other.step.ID, other.step.Position)})
-			}
-		}
+		f(s, spec.(engine.Claimer).Claims(p.Name, unknown))
 	}
+}
+
+// compareClaims reports what two steps want in different states: each would undo
+// the other in every run.
+func (l *loader) compareClaims() {
+	var claims engine.Claims
+	l.plan.eachClaim(func(s *Step, list []engine.Claim) {
+		said := make(map[string]bool) // inputs: one problem each
+		for _, c := range claims.Add(s.ID, list) {
+			if said[c.Field] {
+				continue
+			}
+			said[c.Field] = true
+			at, other := s.PositionOf(c.Field), l.plan.Step(c.Step)
+			l.report(&Problem{File: at.File, Line: at.Line, Column: at.Column,
+				Summary: fmt.Sprintf("step %s (%s): %s: %s is what step %s (%s) makes as well, and differently", s.ID, s.Kind.Name, c.Field, c.Path, other.ID, other.Kind.Name),
+				Hint:    fmt.Sprintf("each would undo the other in every run: leave it to one of them, or write the same in both; step %s is at %s", other.ID, other.Position)})
+		}
+	})
 }

@@ -20,23 +20,49 @@ type leaf struct {
 	want any
 }
 
-// check returns an error if e changes what another step wrote in this run, or
-// takes it away. That it brings back what something else changed is fine.
+// check returns an error if e, or one of its parts, changes what another step
+// wrote in this run, or takes it away. That it brings back what something else
+// changed is fine.
 func (l *ledger) check(step, server string, e engine.Edit) error {
-	want := leavesOf(server, e.Path, e.Want)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if before := l.undoes(step, server, e); before != "" {
+		return twoOwners(before, step, "it")
+	}
+	for _, part := range e.Parts {
+		if before := l.undoes(step, server, part); before != "" {
+			return twoOwners(before, step, part.Path)
+		}
+	}
+	return nil
+}
+
+func twoOwners(before, step, what string) error {
+	return engine.WithHint(
+		engine.Permanent(fmt.Errorf("step %s wrote %s in this run, and step %s wants it otherwise", before, what, step)),
+		"each of the two would undo the other in every run: leave it to one of them, or write the same in both")
+}
+
+// undoes returns the step, other than step, whose work e undoes; "" if none.
+func (l *ledger) undoes(step, server string, e engine.Edit) string {
+	if e.Want == nil { // whatever is below it goes
+		for path, before := range l.leaves {
+			if before.step != step && engine.Below(path, server+" "+e.Path) {
+				return before.step
+			}
+		}
+		return ""
+	}
+	want := leavesOf(server, e.Path, e.Want)
 	for _, side := range []map[string]any{want, leavesOf(server, e.Path, e.Have)} {
 		for path := range side {
 			before, ok := l.leaves[path]
 			if now, stays := want[path]; ok && before.step != step && !(stays && reflect.DeepEqual(now, before.want)) {
-				return engine.WithHint(
-					engine.Permanent(fmt.Errorf("step %s wrote it in this run, and step %s wants it otherwise", before.step, step)),
-					"each of the two would undo the other in every run: leave it to one of them, or write the same in both")
+				return before.step
 			}
 		}
 	}
-	return nil
+	return ""
 }
 
 // add takes note of an edit that was applied.
@@ -46,8 +72,10 @@ func (l *ledger) add(step, server string, e engine.Edit) {
 	if l.leaves == nil {
 		l.leaves = make(map[string]leaf)
 	}
-	for path, want := range leavesOf(server, e.Path, e.Want) {
-		l.leaves[path] = leaf{step, want}
+	for _, part := range append([]engine.Edit{e}, e.Parts...) {
+		for path, want := range leavesOf(server, part.Path, part.Want) {
+			l.leaves[path] = leaf{step, want}
+		}
 	}
 }
 

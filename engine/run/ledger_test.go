@@ -19,13 +19,16 @@ func TestTwoOwners(t *testing.T) {
 		server string // of the second step
 		fails  bool
 	}{
-		"a field":          {second: engine.Edit{Path: "auth/k/role/app/audience", Have: "x", Want: "y"}, fails: true},
-		"the whole":        {second: engine.Edit{Path: "auth/k/role/app", Have: map[string]any{"ttl": "5m"}, Want: map[string]any{"ttl": "6m"}}, fails: true},
-		"taken away":       {second: engine.Edit{Path: "auth/k/role/app", Have: map[string]any{"ttl": "5m"}}, fails: true},
-		"another field":    {second: engine.Edit{Path: "auth/k/role/app", Have: map[string]any{}, Want: map[string]any{"period": "1h"}}},
-		"brought back":     {second: engine.Edit{Path: "auth/k/role/app/ttl", Have: "1m", Want: "5m"}},
-		"another object":   {second: engine.Edit{Path: "auth/k/role/app2/ttl", Have: "1m", Want: "6m"}},
-		"on another Vault": {second: engine.Edit{Path: "auth/k/role/app/ttl", Have: "1m", Want: "6m"}, server: "https://other"},
+		"a field":           {second: engine.Edit{Path: "auth/k/role/app/audience", Have: "x", Want: "y"}, fails: true},
+		"the whole":         {second: engine.Edit{Path: "auth/k/role/app", Have: map[string]any{"ttl": "5m"}, Want: map[string]any{"ttl": "6m"}}, fails: true},
+		"taken away":        {second: engine.Edit{Path: "auth/k/role/app", Have: map[string]any{"ttl": "5m"}}, fails: true},
+		"in a part":         {second: engine.Edit{Path: "release/r", Want: "v2", Parts: []engine.Edit{{Path: "auth/k/role/app", Want: map[string]any{"ttl": "6m"}}}}, fails: true},
+		"a part taken away": {second: engine.Edit{Path: "release/r", Want: "v2", Parts: []engine.Edit{{Path: "auth/k/role", Have: "exists"}}}, fails: true},
+		"a part beside":     {second: engine.Edit{Path: "release/r", Want: "v2", Parts: []engine.Edit{{Path: "auth/k/role/app2", Have: "exists"}}}},
+		"another field":     {second: engine.Edit{Path: "auth/k/role/app", Have: map[string]any{}, Want: map[string]any{"period": "1h"}}},
+		"brought back":      {second: engine.Edit{Path: "auth/k/role/app/ttl", Have: "1m", Want: "5m"}},
+		"another object":    {second: engine.Edit{Path: "auth/k/role/app2/ttl", Have: "1m", Want: "6m"}},
+		"on another Vault":  {second: engine.Edit{Path: "auth/k/role/app/ttl", Have: "1m", Want: "6m"}, server: "https://other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var applied []string
@@ -35,7 +38,7 @@ func TestTwoOwners(t *testing.T) {
 				n := node(id, needs, nil)
 				n.Kind = tenantKind
 				n.Spec = func(run.Outputs) (any, error) {
-					return &tenant{server, world{inspect: func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+					return &tenant{server: server, world: world{inspect: func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
 						if done {
 							return facts{}, nil, nil
 						}
@@ -52,10 +55,39 @@ func TestTwoOwners(t *testing.T) {
 				return
 			}
 			if !errors.Is(err, engine.ErrPermanent) || len(applied) != 1 ||
-				!strings.Contains(err.Error(), c.second.Path+": step a wrote it in this run, and step b wants it otherwise") {
+				!strings.Contains(err.Error(), c.second.Path+": step a wrote ") || !strings.Contains(err.Error(), " in this run, and step b wants it otherwise") {
 				t.Errorf("applied %v, error %v", applied, err)
 			}
 		})
+	}
+}
+
+// What a step claims, now that its inputs are known, is compared with what others
+// claim, before it looks: in a run, and in a dry run behind a step that differs.
+func TestClaims(t *testing.T) {
+	for _, mode := range []run.Mode{run.Apply, run.DryRun} {
+		looked := false
+		first := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			if looked {
+				return facts{}, nil, nil
+			}
+			looked = true
+			return facts{}, []engine.Edit{{Path: "x", Want: "y", Apply: func(context.Context) error { return nil }}}, nil
+		})
+		second := node("b", []string{"a"}, nil)
+		second.Kind = tenantKind
+		second.Spec = func(run.Outputs) (any, error) {
+			return &tenant{claims: []engine.Claim{{Path: "auth/k/config", Want: "b"}}, world: world{inspect: func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+				t.Error("it looked")
+				return facts{}, nil, nil
+			}}}, nil
+		}
+		var claims engine.Claims
+		claims.Add("a", []engine.Claim{{Path: "auth/k/config", Want: "a"}})
+		_, err := run.Run(t.Context(), []run.Node{first, second}, run.Options{Mode: mode, Env: engine.Env{Claims: &claims}})
+		if !errors.Is(err, engine.ErrPlan) || !strings.Contains(err.Error(), "auth/k/config is what step a makes as well, and differently") {
+			t.Errorf("mode %d: %v", mode, err)
+		}
 	}
 }
 
@@ -63,7 +95,10 @@ func TestTwoOwners(t *testing.T) {
 type tenant struct {
 	server string
 	world
+	claims []engine.Claim
 }
+
+func (s *tenant) Claims(string, []string) []engine.Claim { return s.claims }
 
 func (s *tenant) ServerID() string        { return s.server }
 func (s *tenant) ServerInCluster() string { return "" }

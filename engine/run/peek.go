@@ -44,6 +44,9 @@ func (s *stepRun) glance(ctx context.Context, outputs Outputs) outcome {
 	}
 	s.conceal(spec)
 	s.prepare()
+	if err := s.claim(spec); err != nil {
+		return s.failed("", err)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, min(s.node.Policy.Timeout, longestPeek), errTimeout)
 	defer cancel()
 	facts, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)

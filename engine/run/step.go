@@ -72,6 +72,9 @@ func (s *stepRun) work(ctx context.Context, outputs Outputs) outcome {
 	}
 	s.conceal(spec)
 	s.prepare()
+	if err := s.claim(spec); err != nil {
+		return s.failed("", err)
+	}
 	if u, ok := spec.(engine.ServerUser); ok {
 		s.server = u.ServerID()
 	}
@@ -106,6 +109,16 @@ func (s *stepRun) prepare() {
 	s.env.Logf = s.says(engine.ActionLog)
 	s.env.Statusf = s.says(engine.ActionStatus)
 	s.env.Warnf = s.says(engine.ActionWarn)
+}
+
+// claim compares what the step claims, now that all its inputs are known, with
+// what other steps do.
+func (s *stepRun) claim(spec any) error {
+	c, is := spec.(engine.Claimer)
+	if !is {
+		return nil
+	}
+	return s.env.Claim(c.Claims(s.env.Plan, nil))
 }
 
 var errTimeout = errors.New("the step's timeout is over")

@@ -48,8 +48,13 @@
 // Fields that somebody else manages are not taken over unless force says so:
 // the error names the owner and the field. What the API server rejects for good
 // (an unknown field, an immutable field, a denial by a webhook) stops the step
-// at once, and so does a Certificate whose issuance has failed, because
-// cert-manager tries again only an hour later.
+// at once, and so does a Certificate whose issuance has failed, if cert-manager
+// tries again only when the step's time is over: it pauses for an hour, unless its
+// configuration says otherwise. Until then, and while a request is pending because
+// the issuer does not answer, the reason and the time of the next try are said. A
+// pending request is tried again after five minutes at the latest, which is why the
+// step's timeout is ten; touching an annotation of the CertificateRequest makes
+// cert-manager try at once, touching one of the Certificate does not.
 //
 // Objects that are no longer in the manifests are not deleted; runs say which,
 // by their journals.
@@ -59,11 +64,13 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 )
 
-// Kind is the kind applyManifest.
+// Kind is the kind applyManifest. Its timeout outlasts the longest pause between two
+// tries of a request that is pending.
 var Kind = engine.NewKind("applyManifest", engine.Policy{
-	Timeout:  5 * time.Minute,
+	Timeout:  2 * certmanager.LongestPending,
 	Attempts: 3,
 	Delay:    500 * time.Millisecond,
 	Backoff:  2,

@@ -3,6 +3,7 @@ package applymanifest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,22 +12,72 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// pendingIssuance adds to what is said of a Certificate that is not ready why its
-// request is not signed: the issuer's reason is in the request alone, and while it
-// may pass, as a sealed Vault does, cert-manager tries again without a word in the
+// An issuance is what is known of a Certificate or an issuer that is not ready.
+type issuance struct {
+	text  string        // why, and when cert-manager tries again
+	watch kubekit.Watch // of the Certificate's request; without a kind if there is none to watch
+	next  time.Time     // when cert-manager tries again at the latest; zero if it is not known
+}
+
+// issuance adds to what is said of a Certificate that is not ready why it is not
+// issued and when cert-manager tries again. The issuer's reason is in the request
+// alone: while it may pass, as a sealed Vault does, nothing changes in the
 // Certificate. An error is no reason to fail: only the remark is missing then.
-func (r *run) pendingIssuance(ctx context.Context, certificate *unstructured.Unstructured, said string) string {
-	if certificate == nil || certificate.GroupVersionKind().GroupKind() != certificateKind {
-		return said
+func (r *run) issuance(ctx context.Context, certificate *unstructured.Unstructured, said string) issuance {
+	if c, ok := kubekit.Condition(certificate, "Issuing"); ok && c.Message != "" && !strings.Contains(said, oneLine(c.Message)) {
+		said += "; Issuing: " + oneLine(c.Message)
 	}
-	have, err := r.cluster.Status(ctx, requestOf(certificate))
-	if err != nil || have[0].Object == nil {
-		return said
+	if f := failureOf(certificate); f != nil {
+		next := certmanager.BackoffOf(ctx, r.cluster).Next(f.at, f.times)
+		return issuance{text: said + "; cert-manager tries again at " + stamp(next), next: next}
 	}
-	return said + pending(have[0].Object)
+	i := issuance{text: said, watch: kubekit.Watch{Ref: requestOf(certificate)}}
+	have, err := r.cluster.Status(ctx, i.watch.Ref)
+	if err != nil {
+		return issuance{text: said}
+	}
+	if request := have[0].Object; request != nil {
+		i.watch.ResourceVersion = request.GetResourceVersion()
+		i.text += pending(request)
+		i.retried(request, "Failed to initialise")
+	}
+	return i
+}
+
+// retried adds when cert-manager tries an object again that is not Ready, if that
+// is a matter of time: by what its message begins with. Of a request whose issuer
+// is not ready nothing is tried until that is.
+func (i *issuance) retried(o *unstructured.Unstructured, beginning string) {
+	c, ok := kubekit.Condition(o, "Ready")
+	if !ok || c.Status == metav1.ConditionTrue || !strings.HasPrefix(c.Message, beginning) || c.LastTransitionTime.IsZero() {
+		return
+	}
+	i.next = certmanager.NextPending(c.LastTransitionTime.Time, time.Now())
+	i.text += "; cert-manager tries again at the latest at " + stamp(i.next)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// issued returns when the Certificate or its request has changed, or when
+// cert-manager was to have tried again.
+func (r *run) issued(ctx context.Context, watches []kubekit.Watch, i issuance) error {
+	if i.watch.Ref.Kind != "" {
+		watches = append(slices.Clone(watches), i.watch)
+	}
+	wait, cancel := ctx, context.CancelFunc(func() {})
+	if !i.next.IsZero() {
+		wait, cancel = context.WithTimeout(ctx, max(time.Until(i.next), 0)+settleTime)
+	}
+	defer cancel()
+	err := r.cluster.AwaitChange(wait, watches...)
+	if wait.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
 }
 
 // requestOf names the request for a Certificate's next revision. Names too long for
@@ -45,50 +96,58 @@ func pending(request *unstructured.Unstructured) string {
 	if !ok || c.Status != metav1.ConditionFalse || c.Message == "" {
 		return ""
 	}
-	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, strings.Join(strings.Fields(c.Message), " "))
+	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, oneLine(c.Message))
 }
 
-var certificateKind = schema.GroupKind{Group: "cert-manager.io", Kind: "Certificate"}
+var (
+	certificateKind   = schema.GroupKind{Group: "cert-manager.io", Kind: "Certificate"}
+	issuerKind        = schema.GroupKind{Group: "cert-manager.io", Kind: "Issuer"}
+	clusterIssuerKind = schema.GroupKind{Group: "cert-manager.io", Kind: "ClusterIssuer"}
+)
 
 // failedIssuance returns a permanent error for a Certificate whose issuance has
-// failed since its last change: cert-manager sets Issuing=False and
-// lastFailureTime then, and tries again only after its back-off, an hour that
-// doubles with every failure up to 32 (cert-manager/cert-manager#6201).
-func failedIssuance(o *object) error {
-	if o.gvk().GroupKind() != certificateKind {
+// failed since its last change, if cert-manager tries again only when the step's
+// time is over: it sets Issuing=False and lastFailureTime, and then makes a pause
+// (cert-manager/cert-manager#6201).
+func (r *run) failedIssuance(ctx context.Context, o *object) error {
+	end, limited := ctx.Deadline()
+	if !limited || o.gvk().GroupKind() != certificateKind || failureOf(o.live) == nil {
 		return nil
 	}
-	message, next := issuanceFailure(o.live)
-	if message == "" {
+	return o.givenUp(*failureOf(o.live), certmanager.BackoffOf(ctx, r.cluster), end)
+}
+
+func (o *object) givenUp(f failure, b certmanager.Backoff, end time.Time) error {
+	next := b.Next(f.at, f.times)
+	if next.Before(end) {
 		return nil
 	}
 	return engine.Permanent(engine.WithHint(
-		fmt.Errorf("%s (%s): issuance failed: %s", o.ref, o.source, message),
-		fmt.Sprintf("remove the cause, then cmctl renew %s -n %s, or kubectl delete certificate %s -n %s (its Secret stays) and run again; by itself cert-manager tries again %s",
-			o.ref.Name, o.ref.Namespace, o.ref.Name, o.ref.Namespace, next)))
+		fmt.Errorf("%s (%s): issuance failed: %s", o.ref, o.source, f.message),
+		fmt.Sprintf("remove the cause, then cmctl renew %s -n %s, or kubectl delete certificate %s -n %s (its Secret stays) and run again; by itself cert-manager tries again at %s, when the step's timeout is over",
+			o.ref.Name, o.ref.Namespace, o.ref.Name, o.ref.Namespace, stamp(next))))
 }
 
-// issuanceFailure returns why the last issuance of a Certificate failed, and
-// when the next one is due; "" if it did not fail.
-func issuanceFailure(certificate *unstructured.Unstructured) (message, next string) {
+// A failure is that of the last issuance of a Certificate.
+type failure struct {
+	message string
+	at      time.Time
+	times   int // in a row
+}
+
+// failureOf returns nil if the last issuance did not fail, or the Certificate has
+// changed since.
+func failureOf(certificate *unstructured.Unstructured) *failure {
 	c, _ := kubekit.Condition(certificate, "Issuing")
 	text, _, _ := unstructured.NestedString(certificate.Object, "status", "lastFailureTime")
-	failedAt, err := time.Parse(time.RFC3339, text)
+	at, err := time.Parse(time.RFC3339, text)
 	if err != nil || c.Status != metav1.ConditionFalse ||
 		c.ObservedGeneration != 0 && c.ObservedGeneration < certificate.GetGeneration() {
-		return "", ""
+		return nil
 	}
-	attempts, _, _ := unstructured.NestedInt64(certificate.Object, "status", "failedIssuanceAttempts")
-	return c.Message, "at " + failedAt.Add(backoff(attempts)).UTC().Format(time.RFC3339)
+	times, _, _ := unstructured.NestedInt64(certificate.Object, "status", "failedIssuanceAttempts")
+	return &failure{oneLine(c.Message), at, int(times)}
 }
 
-// backoff is cert-manager's pause after failed issuances in its default
-// configuration.
-func backoff(attempts int64) time.Duration {
-	const first, limit = time.Hour, 32 * time.Hour
-	d := first
-	for ; attempts > 1 && d < limit; attempts-- {
-		d *= 2
-	}
-	return min(d, limit)
-}
+// oneLine joins the lines of a message; Vault's have several.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -2,8 +2,6 @@ package applymanifest
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,28 +26,21 @@ func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 	}
 	var claims []engine.Claim
 	for _, m := range manifests {
-		object := s.named(m)
-		claims = append(claims, engine.Claim{Path: object + " (field manager " + s.FieldManager + ")", Want: m.obj.Object, Field: m.source.field})
-		leaves := kubekit.Leaves(m.obj.Object)
-		for _, field := range slices.Sorted(maps.Keys(leaves)) {
-			claims = append(claims, engine.Claim{Path: object + "/" + field, Want: leaves[field], Field: m.source.field})
-		}
+		ref := s.named(m)
+		claims = append(claims, engine.Claim{Path: kubekit.ClaimPath(ref) + " (field manager " + s.FieldManager + ")", Want: m.obj.Object, Field: m.source.field})
+		claims = append(claims, kubekit.Claims(ref, m.obj.Object, m.source.field)...)
 	}
 	return claims
 }
 
-// named returns what tells the object of a manifest from all others in the
-// cluster, as far as that is known without it.
-func (s *Spec) named(m manifest) string {
-	gvk := m.obj.GroupVersionKind()
-	ref := kubekit.Ref{Kind: gvk.Kind, Namespace: m.obj.GetNamespace(), Name: m.obj.GetName()}
-	if gvk.Group != "" {
-		ref.Kind += "." + gvk.Group
-	}
-	if ref.Namespace == "" && !clusterScoped(gvk.Kind) {
+// named returns what names the object of a manifest, as far as that is known
+// without the cluster.
+func (s *Spec) named(m manifest) kubekit.Ref {
+	ref := kubekit.RefOf(m.obj)
+	if ref.Namespace == "" && !clusterScoped(ref.Kind) {
 		ref.Namespace = cmp.Or(s.Namespace, metav1.NamespaceDefault)
 	}
-	return ref.String()
+	return ref
 }
 
 // clusterScoped reports whether a kind has no namespaces: those of Kubernetes

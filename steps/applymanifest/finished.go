@@ -192,7 +192,7 @@ func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error)
 	}
 	switch end, failed := ended(v.last); {
 	case failed:
-		return engine.Edit{}, false, hopeless(o, kubekit.Current(v.last))
+		return engine.Edit{}, false, r.hopeless(ctx, o, kubekit.Current(v.last))
 	case end:
 		return r.recordEdit(o, v.last.GetUID()), true, nil
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 func withFile(t *testing.T, text string) *Spec {
@@ -274,49 +272,5 @@ func TestPendingIssuance(t *testing.T) {
 	}
 	if got := pending(&unstructured.Unstructured{Object: map[string]any{}}); got != "" {
 		t.Errorf("without a condition: %q", got)
-	}
-}
-
-func TestFailedIssuance(t *testing.T) {
-	certificate := func(generation, observed int64, issuing string) *object {
-		return &object{
-			ref: kubekit.Ref{Kind: "Certificate", Namespace: "web", Name: "hello"},
-			manifest: manifest{
-				obj:    &unstructured.Unstructured{Object: map[string]any{"apiVersion": "cert-manager.io/v1", "kind": "Certificate"}},
-				source: source{file: "c.yaml", line: 3, column: 1},
-			},
-			live: &unstructured.Unstructured{Object: map[string]any{
-				"metadata": map[string]any{"generation": generation},
-				"status": map[string]any{
-					"lastFailureTime":        "2026-01-18T16:00:00Z",
-					"failedIssuanceAttempts": int64(2),
-					"conditions": []any{map[string]any{
-						"type": "Issuing", "status": issuing, "reason": "Failed",
-						"message": "Vault failed to sign certificate: 403", "observedGeneration": observed,
-					}},
-				},
-			}},
-		}
-	}
-	err := failedIssuance(certificate(1, 1, "False"))
-	if want := "Certificate/web/hello (c.yaml:3:1): issuance failed: Vault failed to sign certificate: 403"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	if hint := engine.HintOf(err); !strings.Contains(hint, "cmctl renew hello -n web") || !strings.Contains(hint, "2026-01-18T18:00:00Z") {
-		t.Errorf("got hint %s", hint)
-	}
-	if err := failedIssuance(certificate(2, 1, "False")); err != nil {
-		t.Errorf("a failure before the last change counts: %v", err)
-	}
-	if err := failedIssuance(certificate(1, 1, "True")); err != nil {
-		t.Errorf("an issuance that is on its way counts: %v", err)
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	for attempts, want := range map[int64]time.Duration{0: time.Hour, 1: time.Hour, 2: 2 * time.Hour, 5: 16 * time.Hour, 6: 32 * time.Hour, 60: 32 * time.Hour} {
-		if got := backoff(attempts); got != want {
-			t.Errorf("after %d attempts: got %v, want %v", attempts, got, want)
-		}
 	}
 }

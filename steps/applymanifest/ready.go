@@ -45,18 +45,33 @@ func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, 
 		st, err := r.cluster.Judge(ctx, o.live)
 		if err != nil {
 			errs = append(errs, r.explain(o, err))
-		} else if err := hopeless(o, st); err != nil {
+		} else if err := r.hopeless(ctx, o, st); err != nil {
 			errs = append(errs, err)
 		} else if !st.Done {
-			edits = append(edits, engine.Edit{
-				Path:  r.path(o) + "/ready",
-				Have:  r.pendingIssuance(ctx, st.Object, st.Message),
-				Want:  "ready",
-				Await: func(ctx context.Context) error { return r.settled(ctx, st) },
-			})
+			have, await := r.awaited(ctx, st, st.Message, func(ctx context.Context) error { return r.settled(ctx, st) })
+			edits = append(edits, engine.Edit{Path: r.path(o) + "/ready", Have: have, Want: "ready", Await: await})
 		}
 	}
 	return append(edits, named...), errors.Join(errs...)
+}
+
+// awaited returns what is said of an object that is waited for, and what waits for
+// it: said and await, of a Certificate and of an issuer with what cert-manager
+// does about it.
+func (r *run) awaited(ctx context.Context, st kubekit.Status, said string, await func(context.Context) error) (string, func(context.Context) error) {
+	if st.Object == nil {
+		return said, await
+	}
+	i := issuance{text: said}
+	switch st.Object.GroupVersionKind().GroupKind() {
+	case certificateKind:
+		i = r.issuance(ctx, st.Object, said)
+	case issuerKind, clusterIssuerKind:
+		i.retried(st.Object, "Failed to ")
+	default:
+		return said, await
+	}
+	return i.text, func(ctx context.Context) error { return r.issued(ctx, st.Watch, i) }
 }
 
 // settled returns when the object is ready or will not get ready, or when what
@@ -96,7 +111,7 @@ func (r *run) changed(ctx context.Context, st kubekit.Status, limited bool, limi
 }
 
 // hopeless returns a permanent error if waiting for the object is of no use.
-func hopeless(o *object, st kubekit.Status) error {
+func (r *run) hopeless(ctx context.Context, o *object, st kubekit.Status) error {
 	if st.Done {
 		return nil
 	}
@@ -104,7 +119,7 @@ func hopeless(o *object, st kubekit.Status) error {
 		return engine.Permanent(engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.source, st.Message),
 			cmp.Or(st.Hint, "its controller has given up: see kubectl describe, remove the cause, and run again")))
 	}
-	return failedIssuance(o)
+	return r.failedIssuance(ctx, o)
 }
 
 // condition looks at one named condition. An object of this step that is still
@@ -123,18 +138,12 @@ func (r *run) condition(ctx context.Context, c Condition, settled []*object) (re
 		return ref, engine.Edit{}, true, nil
 	}
 	if o != nil {
-		if err := failedIssuance(o); err != nil {
+		if err := r.failedIssuance(ctx, o); err != nil {
 			return ref, engine.Edit{}, false, err
 		}
 	}
-	return ref, engine.Edit{
-		Path: fmt.Sprintf("%s/conditions/%s", ref, c.Type),
-		Have: r.pendingIssuance(ctx, status.Object, have),
-		Want: c.want(),
-		Await: func(ctx context.Context) error {
-			return r.cluster.AwaitChange(ctx, status.Watch...)
-		},
-	}, false, nil
+	have, await := r.awaited(ctx, status, have, func(ctx context.Context) error { return r.cluster.AwaitChange(ctx, status.Watch...) })
+	return ref, engine.Edit{Path: fmt.Sprintf("%s/conditions/%s", ref, c.Type), Have: have, Want: c.want(), Await: await}, false, nil
 }
 
 // judge says what the condition is and whether that is what c asks for.

@@ -76,6 +76,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -427,7 +428,7 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, lookServers: s.lookServers(env, u), clock: serverClock{now: env.Now}}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, lookServers: s.lookServers(env, u), clock: serverClock{now: env.Now}, backoff: certmanager.BackoffOf(ctx, cluster)}
 	config := cluster.Config()
 	config.Wrap(p.clock.listen)
 	if p.client, err = dynamic.NewForConfig(config); err != nil {

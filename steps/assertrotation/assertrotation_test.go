@@ -599,15 +599,6 @@ func TestProbesAreOpenLoop(t *testing.T) {
 	})
 }
 
-func TestNextTry(t *testing.T) {
-	last := time.Date(2026, 1, 18, 12, 0, 0, 0, time.UTC)
-	for n, want := range map[int]time.Duration{0: time.Hour, 1: time.Hour, 2: 2 * time.Hour, 5: 16 * time.Hour, 6: 32 * time.Hour, 7: 32 * time.Hour, 100: 32 * time.Hour} {
-		if got := assertrotation.NextTry(last, n).Sub(last); got != want {
-			t.Errorf("after %d failures: %s, want %s", n, got, want)
-		}
-	}
-}
-
 func TestValidate(t *testing.T) {
 	root := tlstest.NewCA(t, "Root CA Lab").PEM()
 	tests := []struct {

@@ -110,7 +110,7 @@ func checkIssued(r *rotation) engine.Finding {
 		parts = append(parts, text)
 	}
 	if r.end == endFailed {
-		if text := explainBackoff(r.after.cert, r.before.secret.leaf().NotAfter, r.ended); text != "" {
+		if text := explainBackoff(r.proof.backoff, r.after.cert, r.before.secret.leaf().NotAfter, r.ended); text != "" {
 			parts = append(parts, text)
 		}
 	}

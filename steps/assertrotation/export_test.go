@@ -2,11 +2,11 @@ package assertrotation
 
 import (
 	"context"
-	"time"
 
 	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -22,7 +22,7 @@ func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Inte
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, reopen: reopen, lookVault: both}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, reopen: reopen, lookVault: both, backoff: certmanager.DefaultBackoff()}
 	if behind != nil {
 		p.lookServers = func(context.Context) (servers, error) {
 			b, found := behind(), s.assumed()
@@ -47,6 +47,3 @@ type (
 	Authorities = authorities
 	Trial       = trial
 )
-
-// NextTry is nextTry.
-func NextTry(last time.Time, n int) time.Time { return nextTry(last, n) }

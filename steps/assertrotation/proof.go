@@ -16,6 +16,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
@@ -29,6 +30,7 @@ type proof struct {
 	trust     *tlskit.Trust
 	endpoints []tlskit.Endpoint
 	client    dynamic.Interface
+	backoff   certmanager.Backoff         // of the cert-manager that is there
 	reopen    func(context.Context) error // unseals Vault after a fault; nil if somebody else does
 	lookVault func(context.Context) (authorities, error)
 

@@ -44,6 +44,9 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := env.Claim(state.Claims()); err != nil {
+		return nil, err
+	}
 	edits := append(before, state.Missing()...)
 	changed, err := state.Changed(ctx, env)
 	if err != nil {
@@ -114,6 +117,7 @@ func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Differe
 		Path:  w.path(),
 		Want:  d.Want,
 		Note:  d.Note,
+		Parts: d.Parts(),
 		Apply: func(ctx context.Context) error { return op.Apply(ctx, env, w.cluster) },
 	}
 	if d.Have != nil {

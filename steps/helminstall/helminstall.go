@@ -72,7 +72,11 @@
 //
 // Versions that are not exact; a release of another chart under the same name;
 // a release that somebody else brought to a newer version; values that the
-// chart's schema forbids; charts that do not support the cluster's version.
+// chart's schema forbids; charts that do not support the cluster's version; an
+// object with a field that another step of the plan, or a release in it, wants
+// otherwise. That two say the same of a field, or different ones of an object, is
+// no reason, and neither is a namespace that createNamespace makes and a manifest
+// labels.
 // Values that nothing in the chart reads, which Helm drops in silence, are
 // warned about, and refused if strict is true.
 package helminstall

@@ -2,12 +2,17 @@ package k8sauth
 
 import (
 	"fmt"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Claims implements engine.Claimer. A ServiceAccount that several steps make is
-// the same for all of them.
+// Claims implements engine.Claimer. A ServiceAccount is made only if it is absent
+// and then left alone, so that another step, or a chart, may make it as well.
 func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 	var own []engine.Claim
 	if engine.Known("mount", unknown) {
@@ -23,7 +28,26 @@ func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 	}
 	claims := s.Vault.Claims("vault", unknown, own)
 	if a := s.ServiceAccount; a != nil && s.TokenRequest != nil && engine.Known("serviceAccount", unknown) && engine.Known("tokenRequest", unknown) {
-		claims = append(claims, engine.Claim{Path: a.bindingPath(), Want: s.TokenRequest.GrantTo, Field: "tokenRequest"})
+		claims = append(claims, s.grantClaims()...)
 	}
 	return claims
+}
+
+// grantClaims are the fields of the Role and of the RoleBinding that are kept.
+func (s *Spec) grantClaims() []engine.Claim {
+	a := *s.ServiceAccount
+	ref := kubekit.Ref{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role", Namespace: a.Namespace, Name: a.grantName()}
+	role := kubekit.Claims(ref, plain(&rbacv1.Role{Rules: s.rules()}), "tokenRequest")
+	ref.Kind = "RoleBinding"
+	binding := kubekit.Claims(ref, plain(&rbacv1.RoleBinding{RoleRef: a.roleRef(), Subjects: s.subjects()}), "tokenRequest")
+	return slices.Concat(role, binding)
+}
+
+// plain is an object as a manifest writes it.
+func plain(object any) map[string]any {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return nil // never: the types of the API can be written
+	}
+	return content
 }

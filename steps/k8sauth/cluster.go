@@ -133,11 +133,25 @@ func (s *Spec) makeAccount(client kubernetes.Interface) engine.Edit {
 // was never ours.
 var apply = metav1.ApplyOptions{FieldManager: manager, Force: true}
 
-func (s *Spec) compareRole(client kubernetes.Interface, have *rbacv1.Role) ([]engine.Edit, error) {
-	a := *s.ServiceAccount
-	want := []rbacv1.PolicyRule{{
-		APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{a.Name}, Verbs: []string{"create"},
+// rules are those of the Role: it may request tokens of the ServiceAccount.
+func (s *Spec) rules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{
+		APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{s.ServiceAccount.Name}, Verbs: []string{"create"},
 	}}
+}
+
+// subjects are those whom the RoleBinding gives the Role to.
+func (s *Spec) subjects() []rbacv1.Subject {
+	to := s.TokenRequest.GrantTo
+	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: to.ServiceAccount, Namespace: to.Namespace}}
+}
+
+func (a ServiceAccount) roleRef() rbacv1.RoleRef {
+	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: a.grantName()}
+}
+
+func (s *Spec) compareRole(client kubernetes.Interface, have *rbacv1.Role) ([]engine.Edit, error) {
+	a, want := *s.ServiceAccount, s.rules()
 	path := a.rolePath()
 	edit := engine.Edit{Path: path, Want: map[string]any{"rules": showRules(want)}}
 	if have != nil {
@@ -159,8 +173,7 @@ func (s *Spec) compareRole(client kubernetes.Interface, have *rbacv1.Role) ([]en
 }
 
 func (s *Spec) compareBinding(client kubernetes.Interface, have *rbacv1.RoleBinding) ([]engine.Edit, error) {
-	a, to := *s.ServiceAccount, s.TokenRequest.GrantTo
-	want := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: to.ServiceAccount, Namespace: to.Namespace}}
+	a, to, want := *s.ServiceAccount, s.TokenRequest.GrantTo, s.subjects()
 	path := a.bindingPath()
 	edit := engine.Edit{Path: path, Want: map[string]any{"role": a.grantName(), "subjects": showSubjects(want)}}
 	if have != nil {

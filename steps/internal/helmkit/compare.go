@@ -3,6 +3,8 @@ package helmkit
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/release"
@@ -18,6 +20,24 @@ type Difference struct {
 	Have map[string]any // nil if there is no release
 	Want map[string]any
 	Note string
+}
+
+// Parts returns an edit for each object that Preview has found to change, by name.
+func (d *Difference) Parts() []engine.Edit {
+	have, _ := d.Have["objects"].(map[string]any)
+	want, _ := d.Want["objects"].(map[string]any)
+	names := slices.Collect(maps.Keys(have))
+	for name := range want {
+		if _, both := have[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	parts := make([]engine.Edit, len(names))
+	for i, name := range names {
+		parts[i] = engine.Edit{Path: name, Have: have[name], Want: want[name]}
+	}
+	return parts
 }
 
 // Compare compares a release (nil if there is none) with a chart and values.

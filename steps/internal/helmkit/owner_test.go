@@ -45,10 +45,13 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestBoundRequests(t *testing.T) {
-	type seen struct{ writes, cancelled bool }
+	type seen struct {
+		writes, cancelled bool
+		check             error
+	}
 	var last *seen
 	next := roundTrip(func(r *http.Request) (*http.Response, error) {
-		last = &seen{engine.WritesAllowed(r.Context()), r.Context().Err() != nil}
+		last = &seen{engine.WritesAllowed(r.Context()), r.Context().Err() != nil, engine.WriteCheck(r.Context())}
 		w := httptest.NewRecorder()
 		return w.Result(), nil
 	})
@@ -68,6 +71,13 @@ func TestBoundRequests(t *testing.T) {
 
 	if got, err := do(t.Context(), "PUT", configMap); err != nil || got.writes {
 		t.Errorf("an edit that may not write: %+v, error %v", got, err)
+	}
+	lost := errors.New("renewed 26s ago")
+	doubtful := engine.WritesWhile(engine.AllowWrites(t.Context()), func() error { return lost })
+	for _, path := range []string{configMap, record} { // Helm's requests have contexts of their own
+		if got, err := do(doubtful, "PUT", path); err != nil || got.check != lost {
+			t.Errorf("an edit whose run may have lost its lock: %+v, error %v", got, err)
+		}
 	}
 	edit, cancel := context.WithCancelCause(engine.AllowWrites(t.Context()))
 	if got, err := do(edit, "PUT", configMap); err != nil || !got.writes || got.cancelled {

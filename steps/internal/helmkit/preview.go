@@ -24,6 +24,9 @@ import (
 // without keeping it. What the chart makes at random is shown as Random in new
 // objects and not compared in others, because every upgrade would change it.
 //
+// What the rendered objects say is claimed for the step, so that another step of
+// the plan that wants a field of one otherwise is found before anything is written.
+//
 // The error is permanent if Helm would fail: the chart refuses the values, an
 // object belongs to somebody else, a field cannot be changed.
 func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, d *Difference) error {
@@ -42,6 +45,9 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 	catalogue.AddCRDs(env.Step, o.Chart.Title(), r.Objects...)
 	p := &previewer{op: o, env: env, cluster: cluster, rendering: r, have: map[string]any{}, want: map[string]any{}, restarts: map[string]any{}}
 	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	if err := env.Claim(claims(o.Name, o.Namespace, p.refs, r.Objects, r.random)); err != nil {
 		return err
 	}
 	if err := p.compare(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -129,12 +130,14 @@ func Condition(obj *unstructured.Unstructured, conditionType string) (metav1.Con
 		}
 		text := func(key string) string { s, _ := m[key].(string); return s }
 		generation, _ := m["observedGeneration"].(int64)
+		since, _ := time.Parse(time.RFC3339, text("lastTransitionTime"))
 		return metav1.Condition{
 			Type:               conditionType,
 			Status:             metav1.ConditionStatus(text("status")),
 			Reason:             text("reason"),
 			Message:            text("message"),
 			ObservedGeneration: generation,
+			LastTransitionTime: metav1.Time{Time: since},
 		}, true
 	}
 	return metav1.Condition{}, false

@@ -43,6 +43,26 @@ func TestGuardWhileLoggingIn(t *testing.T) {
 	}
 }
 
+// An edit writes nothing once its run may have lost the lock; looks go on.
+func TestGuardInDoubt(t *testing.T) {
+	lost := errors.New("renewed 26s ago")
+	ctx := engine.WritesWhile(engine.AllowWrites(t.Context()), func() error { return lost })
+	for method, want := range map[string]error{"GET": nil, "LIST": nil, "POST": lost, "PUT": lost, "DELETE": lost} {
+		sent := false
+		next := roundTrip(func(*http.Request) (*http.Response, error) {
+			sent = true
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})
+		r, err := http.NewRequestWithContext(ctx, method, "http://vault/v1/sys/mounts/pki", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = (guard{next}).RoundTrip(r); !errors.Is(err, want) || sent != (want == nil) {
+			t.Errorf("%s: sent %v, error %v, want %v", method, sent, err, want)
+		}
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

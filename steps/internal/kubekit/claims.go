@@ -1,0 +1,41 @@
+package kubekit
+
+import (
+	"encoding/base64"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Claims returns what a step claims that brings an object to have content: each of
+// its fields, sorted. What is empty is not claimed. ref has the namespace, if the
+// kind has any, and field is the input that says so.
+func Claims(ref Ref, content map[string]any, field string) []engine.Claim {
+	gk := ref.GVK().GroupKind()
+	leaves := Condense(gk, Leaves(content))
+	object := ClaimPath(ref)
+	var claims []engine.Claim
+	for _, path := range slices.Sorted(maps.Keys(leaves)) {
+		v := leaves[path]
+		if m, is := v.(map[string]any); v == nil || is && len(m) == 0 {
+			continue
+		}
+		if key, plain := strings.CutPrefix(path, "stringData/"); plain && gk == (schema.GroupKind{Kind: "Secret"}) {
+			text, _ := v.(string)
+			path, v = "data/"+key, base64.StdEncoding.EncodeToString([]byte(text))
+		}
+		claims = append(claims, engine.Claim{Path: object + "/" + path, Want: v, Field: field})
+	}
+	return claims
+}
+
+// ClaimPath is what tells an object from all others of a cluster, whatever version
+// of its kind a manifest uses.
+func ClaimPath(ref Ref) string {
+	ref.Kind = ref.GVK().GroupKind().String()
+	return ref.String()
+}
