@@ -39,6 +39,19 @@ spec:
 `
 }
 
+// generated is a hook whose name the API server makes up.
+func generated(deletePolicy string) string {
+	return `
+apiVersion: batch/v1
+kind: Job
+metadata:
+  generateName: hook-
+  annotations: {helm.sh/hook: "post-install,post-upgrade", helm.sh/hook-delete-policy: ` + deletePolicy + `}
+spec:
+  template: {spec: {restartPolicy: Never, containers: [{name: main, image: example.com/inert:1}]}}
+`
+}
+
 // hookSamples are charts with hooks: they run with each upgrade, and belong to no
 // release between.
 func hookSamples() []sample {
@@ -91,15 +104,10 @@ metadata:
 spec: {restartPolicy: Never, containers: [{name: main, image: example.com/inert:1}]}
 `}, gone: []string{"Pod/app-test"}}),
 		colored(sample{kind: "hook with generateName", files: map[string]string{
-			"templates/hook.yaml": `
-apiVersion: batch/v1
-kind: Job
-metadata:
-  generateName: hook-
-  annotations: {helm.sh/hook: "post-install,post-upgrade", helm.sh/hook-delete-policy: hook-succeeded}
-spec:
-  template: {spec: {restartPolicy: Never, containers: [{name: main, image: example.com/inert:1}]}}
-`}}),
+			"templates/hook.yaml": generated("hook-failed")}}),
+		colored(sample{kind: "hook with generateName, deleted by name", files: map[string]string{
+			"templates/hook.yaml": generated("hook-succeeded")},
+			refused: map[string][]string{"install": {"templates/hook.yaml", "metadata.generateName", "the chart has to give it a metadata.name"}}}),
 		colored(sample{kind: "hook that keeps a random Secret", files: map[string]string{
 			"templates/secret.yaml": `
 apiVersion: v1

@@ -120,8 +120,13 @@ type: kubernetes.io/service-account-token
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: NS, labels: {aggregate.GROUP/to-all: "true"}}
-rules: [{apiGroups: [""], resources: [pods], verbs: {{ toJson .Values.verbs }}}, {nonResourceURLs: [/metrics], verbs: [get]}]
+metadata: {name: NS-part, labels: {aggregate.GROUP/to-all: "true"}}
+rules: [{nonResourceURLs: [/metrics], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: NS}
+rules: [{apiGroups: [""], resources: [pods], verbs: {{ toJson .Values.verbs }}}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -140,7 +145,8 @@ kind: RoleBinding
 metadata: {name: app, namespace: kube-system}
 roleRef: {kind: Role, name: extension-apiserver-authentication-reader}
 subjects: [{kind: ServiceAccount, name: app, namespace: NS}]
-`}, change: "verbs: [get]", drift: drift{object: "ServiceAccount/app", pointer: "/automountServiceAccountToken", value: true, leaf: "automountServiceAccountToken"},
+`}, change: "verbs: [get, list]", changes: []string{"ClusterRole/NS rules[0]/verbs"},
+			drift:    drift{object: "ServiceAccount/app", pointer: "/automountServiceAccountToken", value: true, leaf: "automountServiceAccountToken"},
 			upgrades: []string{"ServiceAccount/app metadata/labels/version"}},
 		{kind: "Ingress and Gateway-like routes", values: "host: a.example.com", files: map[string]string{"templates/all.yaml": `
 apiVersion: networking.k8s.io/v1

@@ -419,12 +419,9 @@ func (l *life) snapshot() (map[string]map[string]any, error) {
 		if o == nil || slices.ContainsFunc(slices.Collect(maps.Keys(o.GetAnnotations())), func(k string) bool { return k == "helm.sh/hook" }) {
 			continue
 		}
-		delete(o.Object, "status")
-		for _, field := range []string{"resourceVersion", "generation", "managedFields"} {
-			unstructured.RemoveNestedField(o.Object, "metadata", field)
-		}
 		unstructured.RemoveNestedField(o.Object, "metadata", "annotations", "deployment.kubernetes.io/revision")
 		all[name] = kubekit.Leaves(o.Object)
+		all[name]["metadata/uid"] = o.GetUID() // another one was made anew
 	}
 	return all, nil
 }

@@ -69,7 +69,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: dense}
 data: {text: {{ .Files.Get "files/dense.txt" | trunc 900000 | quote }}}
-`}, refused: map[string][]string{"install": {"1048576", "release"}}}),
+`}, refused: map[string][]string{"install": {"release", "1048576", "take large files out of the chart"}}}),
 		colored(sample{kind: "empty keys", quick: true, files: map[string]string{"templates/empty.yaml": `
 apiVersion: apps/v1
 kind: Deployment
@@ -110,7 +110,7 @@ kind: Service
 metadata: {name: app}
 spec:
   selector: {app: app, color: {{ .Values.color }}}
-  ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53, protocol: TCP}]
+  ports: [{name: dns, port: 53, protocol: UDP, targetPort: 53}, {name: dns-tcp, port: 53, protocol: TCP}]
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -147,12 +147,18 @@ status: {loadBalancer: {}}
 apiVersion: v1
 kind: ConfigMap
 metadata: {generateName: app-}
-`}, refused: map[string][]string{"install": {"generateName", "ConfigMap"}}}),
+`}, refused: map[string][]string{"install": {"templates/generated.yaml", "ConfigMap", "metadata.generateName", "the chart has to give it a metadata.name"}}}),
 		colored(sample{kind: "fields that the API does not know", files: map[string]string{"templates/unknown.yaml": `
 apiVersion: v1
 kind: Service
 metadata: {name: unknown}
 spec: {selector: {app: x}, ports: [{port: 80, portName: web}], clusterIPFamily: IPv4}
 `}, drift: drift{object: "Service/unknown", pointer: "/spec/ports/0/port", value: 81, leaf: "spec/ports[0]/port"}}),
+		colored(sample{kind: "merge key changed by hand", files: map[string]string{"templates/service.yaml": `
+apiVersion: v1
+kind: Service
+metadata: {name: named}
+spec: {selector: {app: x}, ports: [{name: http, port: 80, targetPort: http}, {name: https, port: 443}]}
+`}, drift: drift{object: "Service/named", pointer: "/spec/ports/0/port", value: 8080, leaf: "spec/ports[http]/port"}}),
 	}
 }

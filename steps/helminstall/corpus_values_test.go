@@ -119,7 +119,9 @@ data:
 			"charts/sub/templates/sub.yaml": `
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: sub, labels: {{- toYaml .Values.labels | nindent 4 }}}
+metadata:
+  name: sub
+  labels: {{- toYaml .Values.labels | nindent 4 }}
 `}), set: "sub: {labels: {x: y}}", change: "sub: {labels: {x: y, a: null}}", changes: []string{"ConfigMap/sub metadata/labels/a"}}),
 		{kind: "big integers and file modes", quick: true, values: "uid: 1000650000\nmode: 0440\nbig: 9007199254740992\nbytes: 104857600\nport: 8080\n",
 			files: map[string]string{"templates/all.yaml": `

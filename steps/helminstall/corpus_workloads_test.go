@@ -149,6 +149,6 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data, annotations: {helm.sh/resource-policy: keep}}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: {{ .Values.storage | default "8Gi" }}}}}
-`}, noWait: true, change: "storage: 4Gi", refused: map[string][]string{"change": {"PersistentVolumeClaim/data", "spec", "is immutable", "put it back"}}}),
+`}, noWait: true, change: "storage: 4Gi", refused: map[string][]string{"change": {"PersistentVolumeClaim/data", "spec is immutable", "resources.requests", "put the value back"}}}),
 	}
 }

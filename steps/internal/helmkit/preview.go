@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -92,11 +91,23 @@ type previewer struct {
 
 	refs     []kubekit.Ref                              // of the rendered objects, in their order
 	live     map[kubekit.Ref]*unstructured.Unstructured // what exists of them and of previous
-	previous map[kubekit.Ref]*unstructured.Unstructured // as the release before has them
+	previous map[objectKey]previous                     // as the release before has them
 
 	mu         sync.Mutex
 	have, want map[string]any
 	restarts   map[string]any // workloads whose pods are deleted afterwards
+}
+
+// previous is an object of the release before, perhaps of another version of its
+// kind.
+type previous struct {
+	ref    kubekit.Ref
+	object *unstructured.Unstructured
+}
+
+// keyOfRef identifies an object in whatever version of its kind.
+func keyOfRef(r kubekit.Ref) objectKey {
+	return objectKey{r.GVK().Group, r.Kind, r.Namespace, r.Name}
 }
 
 // prepare reads what the release has and the cluster holds.
@@ -106,7 +117,7 @@ func (p *previewer) prepare(ctx context.Context) error {
 		return engine.Permanent(err)
 	}
 	all, hiding := []Values{values}, p.rendering.all()
-	p.previous = make(map[kubekit.Ref]*unstructured.Unstructured)
+	p.previous = make(map[objectKey]previous)
 	if before := p.op.Previous; before != nil {
 		all = append(all, before.Values)
 		objects, err := Objects(before.Manifest)
@@ -115,14 +126,18 @@ func (p *previewer) prepare(ctx context.Context) error {
 		}
 		for _, o := range objects {
 			normalise(o)
-			p.previous[inNamespace(p.cluster.Mapper(), o, p.op.Namespace)] = o
+			ref := inNamespace(p.cluster.Mapper(), o, p.op.Namespace)
+			p.previous[keyOfRef(ref)] = previous{ref, o}
 		}
 		hiding = append(hiding, objects...)
 	}
 	for _, o := range p.rendering.Objects {
 		p.refs = append(p.refs, p.ref(ctx, o))
 	}
-	refs := slices.AppendSeq(slices.Clone(p.refs), maps.Keys(p.previous))
+	refs := slices.Clone(p.refs)
+	for _, before := range p.previous {
+		refs = append(refs, before.ref)
+	}
 	live, err := p.cluster.Read(ctx, refs...)
 	if err != nil {
 		return err
@@ -185,8 +200,8 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 			target.SetNamespace(ref.Namespace)
 		}
 		own(target, p.op.Name, p.op.Namespace)
-		if before := p.previous[ref]; before != nil && !p.op.installs() {
-			return yield(before, live, random), target, nil
+		if before, ok := p.previous[keyOfRef(ref)]; ok && !p.op.installs() {
+			return yield(before.object, live, random), target, nil
 		}
 		return target, target, p.foreign(ref, live) // what is adopted loses nothing
 	}
@@ -242,11 +257,12 @@ func (p *previewer) removed() {
 	if p.op.installs() {
 		return
 	}
-	for ref, o := range p.previous {
-		if slices.Contains(p.refs, ref) || p.live[ref] == nil || o.GetAnnotations()["helm.sh/resource-policy"] == "keep" {
+	for key, before := range p.previous {
+		made := slices.ContainsFunc(p.refs, func(ref kubekit.Ref) bool { return keyOfRef(ref) == key })
+		if made || p.live[before.ref] == nil || before.object.GetAnnotations()["helm.sh/resource-policy"] == "keep" {
 			continue
 		}
-		p.have[ref.String()] = "exists"
+		p.have[before.ref.String()] = "exists"
 	}
 }
 
