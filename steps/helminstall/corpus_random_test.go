@@ -102,7 +102,6 @@ webhooks:
   rules: [{apiGroups: [GROUP], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [things]}]
 `}, values: "timeout: 5", change: "timeout: 7", changes: []string{"ValidatingWebhookConfiguration/NS webhooks[validate.GROUP]/timeoutSeconds"},
 			drift: drift{object: "ValidatingWebhookConfiguration/NS", pointer: "/webhooks/0/clientConfig/caBundle", value: "YWJj"},
-			// Helm's patch does not touch what the manifest has as before.
 			upgrades: []string{"ValidatingWebhookConfiguration/NS webhooks[validate.GROUP]/clientConfig/service/path"}},
 		colored(sample{kind: "lookup of objects in the cluster", files: map[string]string{"templates/looked.yaml": `
 {{- $ns := lookup "v1" "Namespace" "" .Release.Namespace }}

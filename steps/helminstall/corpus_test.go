@@ -419,7 +419,9 @@ func (l *life) snapshot() (map[string]map[string]any, error) {
 		if o == nil || slices.ContainsFunc(slices.Collect(maps.Keys(o.GetAnnotations())), func(k string) bool { return k == "helm.sh/hook" }) {
 			continue
 		}
-		unstructured.RemoveNestedField(o.Object, "metadata", "annotations", "deployment.kubernetes.io/revision")
+		for _, status := range []string{"deployment.kubernetes.io/revision", "autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics"} {
+			unstructured.RemoveNestedField(o.Object, "metadata", "annotations", status)
+		}
 		all[name] = kubekit.Leaves(o.Object)
 		all[name]["metadata/uid"] = o.GetUID() // another one was made anew
 	}
@@ -437,7 +439,9 @@ func (l *life) remember(o *unstructured.Unstructured) {
 	} else if ref.Namespace == "" {
 		ref.Namespace = l.namespace
 	}
-	l.refs[l.general(ref.String())] = ref
+	if name := l.general(ref.String()); l.refs[name] == (kubekit.Ref{}) {
+		l.refs[name] = ref // in the version of its kind that came first
+	}
 }
 
 // object returns an object that the release has or had, nil if it is not there.

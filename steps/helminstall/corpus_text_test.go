@@ -148,6 +148,11 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {generateName: app-}
 `}, refused: map[string][]string{"install": {"templates/generated.yaml", "ConfigMap", "metadata.generateName", "the chart has to give it a metadata.name"}}}),
+		colored(sample{kind: "label that is no text", files: map[string]string{"templates/typed.yaml": `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: typed, labels: {enabled: true}}
+`}, refused: map[string][]string{"install": {"ConfigMap/typed", "cannot unmarshal bool", "metadata.labels"}}}),
 		colored(sample{kind: "fields that the API does not know", files: map[string]string{"templates/unknown.yaml": `
 apiVersion: v1
 kind: Service

@@ -122,7 +122,7 @@ kind: ConfigMap
 metadata:
   name: sub
   labels: {{- toYaml .Values.labels | nindent 4 }}
-`}), set: "sub: {labels: {x: y}}", change: "sub: {labels: {x: y, a: null}}", changes: []string{"ConfigMap/sub metadata/labels/a"}}),
+`}), set: "sub: {labels: {x: z}}", change: "sub: {labels: {x: z, a: null}}", changes: []string{"ConfigMap/sub metadata/labels/a"}}),
 		{kind: "big integers and file modes", quick: true, values: "uid: 1000650000\nmode: 0440\nbig: 9007199254740992\nbytes: 104857600\nport: 8080\n",
 			files: map[string]string{"templates/all.yaml": `
 apiVersion: v1

@@ -77,7 +77,7 @@ spec:
         volumeMounts: [{name: tmp, mountPath: /tmp, readOnly: false}]
 `}}, "Deployment/app"),
 		template(sample{kind: "replicas left to an autoscaler", files: map[string]string{"templates/all.yaml": deployed("") + autoscaler},
-			drift: replicas, upgrades: []string{}}, "Deployment/app"),
+			drift: replicas}, "Deployment/app"),
 		template(sample{kind: "replicas under an autoscaler", files: map[string]string{"templates/all.yaml": deployed("replicas: 1") + autoscaler},
 			drift: replicas}, "Deployment/app"),
 		template(sample{kind: "StatefulSet with claims", files: map[string]string{"templates/all.yaml": `

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -24,7 +25,8 @@ import (
 // objects and not compared in others, because every upgrade would change it.
 //
 // The error is permanent if Helm would fail: the chart refuses the values, an
-// object belongs to somebody else, a field cannot be changed.
+// object belongs to somebody else, a field cannot be changed or is no field of the
+// kind, the release is too large to be stored.
 func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, d *Difference) error {
 	r, err := o.Render(ctx, cluster)
 	if err != nil && looksUpUnserved(err) {
@@ -40,6 +42,9 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 	}
 	catalogue.AddCRDs(env.Step, o.Chart.Title(), r.Objects...)
 	p := &previewer{op: o, env: env, cluster: cluster, rendering: r, have: map[string]any{}, want: map[string]any{}, restarts: map[string]any{}}
+	if err := o.storable(r); err != nil {
+		return err
+	}
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
@@ -183,6 +188,9 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 	gk, random := ref.GVK().GroupKind(), p.rendering.random[keyOf(o)]
 	live := p.live[ref]
 	if live == nil {
+		if err := p.refused(ctx, ref, o); err != nil {
+			return err
+		}
 		fields := p.veil.over(gk, kubekit.Leaves(o.Object), random)
 		if len(fields) == 0 {
 			p.mu.Lock()
@@ -194,14 +202,15 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		return nil
 	}
 	c := &change{ref: ref, live: live}
-	c.aim = func(_ context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
+	c.aim = func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
 		target = yield(o, live, random).DeepCopy()
 		if ref.Namespace != "" {
 			target.SetNamespace(ref.Namespace)
 		}
 		own(target, p.op.Name, p.op.Namespace)
 		if before, ok := p.previous[keyOfRef(ref)]; ok && !p.op.installs() {
-			return yield(before.object, live, random), target, nil
+			alone, err := kept(ctx, p.cluster, before.object, o, live)
+			return yield(yield(before.object, live, random), live, alone), yield(target, live, alone), err
 		}
 		return target, target, p.foreign(ref, live) // what is adopted loses nothing
 	}
@@ -215,6 +224,25 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.restarts[ref.String()] = "its pods, one after another"
+	}
+	return nil
+}
+
+// refused returns why the API server would not take a new object, as far as the
+// object itself is the reason. What else keeps it from being made, such as a
+// namespace or a kind that is still to come, is no error of a preview.
+func (p *previewer) refused(ctx context.Context, ref kubekit.Ref, o *unstructured.Unstructured) error {
+	resource, err := p.cluster.Resource(ref.GVK(), ref.Namespace)
+	if err != nil {
+		return nil
+	}
+	target := o.DeepCopy()
+	if ref.Namespace != "" {
+		target.SetNamespace(ref.Namespace)
+	}
+	_, err = resource.Create(ctx, target, metav1.CreateOptions{FieldManager: "ztplan", DryRun: []string{metav1.DryRunAll}})
+	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "cannot be handled as a") {
+		return explain(fmt.Errorf("%s: %w", ref, err))
 	}
 	return nil
 }

@@ -27,6 +27,8 @@ type Rendering struct {
 	Objects []*unstructured.Unstructured // in the order in which Helm installs them
 	Hooks   []RenderedHook               // those that the operation runs, in a stable order
 
+	manifest string // as Helm stores it, more or less
+
 	// random holds the paths of the fields, by object, that are another with
 	// each rendering: generated passwords, keys and certificates.
 	random map[objectKey]map[string]bool
@@ -124,6 +126,7 @@ func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, ca
 	}
 	r := &Rendering{}
 	for _, m := range manifests {
+		r.manifest += "---\n" + m.Content + "\n"
 		objects, err := o.objects(m.Content + "\n") // as Helm joins them
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
