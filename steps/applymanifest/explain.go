@@ -167,8 +167,7 @@ func unknownField(message string) bool {
 }
 
 func immutable(status *metav1.Status) bool {
-	return status.Reason == metav1.StatusReasonInvalid &&
-		(strings.Contains(status.Message, "immutable") || strings.Contains(status.Message, "are forbidden"))
+	return status.Reason == metav1.StatusReasonInvalid && kubekit.Unchangeable(status.Message)
 }
 
 var unknownPattern = regexp.MustCompile(`unknown field "([^"]+)"|\.([\w.\-\[\]]+): field not declared in schema`)

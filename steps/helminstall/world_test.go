@@ -134,20 +134,28 @@ func (w *world) apply(e engine.Edit) error {
 // what it applied.
 func (w *world) converge(s *helminstall.Spec) (helminstall.Outputs, []string) {
 	w.t.Helper()
+	out, applied, err := w.settle(s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out, applied
+}
+
+// settle is converge with an error.
+func (w *world) settle(s *helminstall.Spec) (out helminstall.Outputs, applied []string, err error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
-	var applied []string
 	for {
 		out, edits, err := s.Inspect(ctx, w.env)
 		if err != nil {
-			w.t.Fatalf("looking: %v", err)
+			return out, applied, fmt.Errorf("looking: %w", err)
 		}
 		if len(edits) == 0 {
-			return out, applied
+			return out, applied, nil
 		}
 		if !slices.ContainsFunc(edits, func(e engine.Edit) bool { return e.Apply != nil }) {
 			if err := edits[0].Await(ctx); err != nil && ctx.Err() != nil {
-				w.t.Fatalf("still waiting for %s: %v", edits[0].Path, edits[0].Have)
+				return out, applied, fmt.Errorf("still waiting for %s: %v", edits[0].Path, edits[0].Have)
 			}
 			continue
 		}
@@ -156,12 +164,12 @@ func (w *world) converge(s *helminstall.Spec) (helminstall.Outputs, []string) {
 				continue
 			}
 			if len(applied) > 20 {
-				w.t.Fatalf("does not converge: %v", applied)
+				return out, applied, fmt.Errorf("does not converge: %v", applied)
 			}
 			applied = append(applied, e.Path)
 			w.t.Logf("applying %s: have %v, want %v", e.Path, plain(e.Have), plain(e.Want))
 			if err := w.apply(e); err != nil {
-				w.t.Fatalf("applying %s: %v", e.Path, err)
+				return out, applied, fmt.Errorf("applying %s: %w", e.Path, err)
 			}
 		}
 	}

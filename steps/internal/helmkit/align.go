@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	builtin "k8s.io/client-go/kubernetes/scheme"
 
@@ -142,8 +141,8 @@ func patchFor(original, target, live *unstructured.Unstructured) ([]byte, types.
 	if err != nil {
 		return nil, "", err
 	}
-	if m := (merger{meta}); m.repeats(original, target, live) {
-		patch, err := m.patch(original, target, live)
+	if m := (merger{meta}); meta == nil || m.repeats(original, target, live) {
+		patch, err := m.patch(original, target, live, meta != nil)
 		return patch, types.MergePatchType, err
 	}
 	var texts [3][]byte
@@ -153,10 +152,6 @@ func patchFor(original, target, live *unstructured.Unstructured) ([]byte, types.
 			return nil, "", err
 		}
 		texts[i] = b
-	}
-	if meta == nil {
-		patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(texts[0], texts[1], texts[2])
-		return patch, types.MergePatchType, err
 	}
 	patch, err := strategicpatch.CreateThreeWayMergePatch(texts[0], texts[1], texts[2], meta, true)
 	return patch, types.StrategicMergePatchType, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -44,6 +45,23 @@ func leftAlone(ctx context.Context, cluster *kubekit.Cluster, manifest, live *un
 			alone[path] = owners.set(path)
 		}
 		if !alone[path] {
+			delete(alone, path)
+		}
+	}
+	return alone, nil
+}
+
+// kept returns those of the fields that are left alone which an upgrade leaves as
+// they were: Helm would set them back all the same, scale down what is under load,
+// or take a webhook its CA bundle.
+func kept(ctx context.Context, cluster *kubekit.Cluster, before, target, live *unstructured.Unstructured) (map[string]bool, error) {
+	alone, err := leftAlone(ctx, cluster, target, live)
+	if len(alone) == 0 || err != nil {
+		return nil, err
+	}
+	was, want := kubekit.Leaves(before.Object), kubekit.Leaves(target.Object)
+	for path := range alone {
+		if !reflect.DeepEqual(was[path], want[path]) {
 			delete(alone, path)
 		}
 	}

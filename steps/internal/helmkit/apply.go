@@ -165,6 +165,8 @@ func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluste
 	}, nil
 }
 
+const claimHint = "of a volume claim only the requested storage may change, upwards, and where its StorageClass has allowVolumeExpansion: put the value back; deleting the claim deletes its data"
+
 // explain marks errors of Helm that another try cannot cure, and says what to
 // do about the known ones. Helm has no types for them.
 func explain(err error) error {
@@ -177,12 +179,17 @@ func explain(err error) error {
 		{"parse error at", "the chart cannot be rendered with these values"},
 		{"error calling include", "the chart cannot be rendered with these values"},
 		{"updates to statefulset spec", "a field that cannot be changed differs, such as the size of a volume claim: put it back, or delete the StatefulSet with --cascade=orphan first"},
-		{"field is immutable", "a field that cannot be changed differs: put it back, or delete the object first"},
+		{"spec is immutable after creation except resources.requests", claimHint},
+		{"field can not be less than", claimHint},
+		{"Too long: may not be more than", "Helm stores a release, its chart included, in one Secret: take large files out of the chart, or split it"},
 	}
 	for _, p := range permanent {
 		if strings.Contains(said, p.part) {
 			return engine.WithHint(engine.Permanent(err), p.hint)
 		}
+	}
+	if kubekit.Unchangeable(said) {
+		return engine.WithHint(engine.Permanent(err), "a field that cannot be changed differs: put it back, or delete the object first")
 	}
 	if strings.Contains(said, "no matches for kind") {
 		return engine.WithHint(err, "a CustomResourceDefinition is missing: the chart has none for it (look for a value that installs them), or an earlier step must install it")

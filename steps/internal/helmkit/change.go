@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,11 @@ type change struct {
 	aim func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error)
 
 	original, target *unstructured.Unstructured
+
+	// mayReplaceLists lets lists become what target has, as a whole, where the API
+	// server refuses the patch: of an element whose merge key somebody changed, such
+	// as the port of a Service, a patch makes a second one.
+	mayReplaceLists, replacesLists bool
 
 	patch     []byte
 	patchType types.PatchType
@@ -55,8 +61,11 @@ func (c *change) ask(ctx context.Context, cluster *kubekit.Cluster) error {
 		case cannotAsk(err):
 			c.guess()
 			return nil
+		case apierrors.IsInvalid(err) && c.mayReplaceLists && !c.replacesLists:
+			c.replacesLists = true
+			continue
 		case err != nil:
-			return explain(fmt.Errorf("%s: %w", c.ref, err))
+			return explain(fmt.Errorf("%s: %w", c.ref, c.naming(err)))
 		case merged.GetResourceVersion() == c.live.GetResourceVersion():
 			c.have, c.want = kubekit.Differing(kubekit.Leaves(c.live.Object), kubekit.Leaves(merged.Object))
 			return nil
@@ -95,10 +104,37 @@ func (c *change) plan(ctx context.Context) (err error) {
 	if c.original, c.target, err = c.aim(ctx, c.live); err != nil || c.target == nil {
 		return err
 	}
-	if c.patch, c.patchType, err = patchFor(c.original, c.target, c.live); err != nil {
+	if c.replacesLists {
+		original, target := wishes(c.original, c.target, c.live)
+		c.patch, err = merger{}.patch(original, target, c.live, true)
+		c.patchType = types.MergePatchType
+	} else {
+		c.patch, c.patchType, err = patchFor(c.original, c.target, c.live)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", c.ref, err)
 	}
 	return nil
+}
+
+// naming adds the fields to an error that says which fields of a StatefulSet may
+// change instead of which one may not.
+func (c *change) naming(err error) error {
+	_, allowed, found := strings.Cut(err.Error(), "updates to statefulset spec for fields other than ")
+	if !found {
+		return err
+	}
+	c.guess()
+	var refused []string
+	for path := range c.want {
+		field, _, _ := strings.Cut(strings.TrimPrefix(path, "spec/"), "/")
+		field, _, _ = strings.Cut(field, "[")
+		if strings.HasPrefix(path, "spec/") && !strings.Contains(allowed, "'"+field+"'") {
+			refused = append(refused, path)
+		}
+	}
+	slices.Sort(refused)
+	return fmt.Errorf("%w (these differ: %s)", err, strings.Join(refused, ", "))
 }
 
 // again reads the object again.

@@ -153,9 +153,10 @@ func (c *client) WaitForDelete(resources kube.ResourceList, _ time.Duration) err
 	return nil
 }
 
-// Update is Helm's, with two differences: what a manifest leaves empty takes
-// nothing away from others (see wishes), and lists with merge keys that occur
-// twice become what the manifest says (see merger).
+// Update is Helm's, with three differences: what a manifest leaves empty takes
+// nothing away from others (see wishes), lists with merge keys that occur twice
+// become what the manifest says (see merger), and what controllers keep stays (see
+// kept).
 func (c *client) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
 	if force {
 		return c.Client.Update(original, target, force)
@@ -179,6 +180,11 @@ func (c *client) Update(original, target kube.ResourceList, force bool) (*kube.R
 		if !isObject || !isObjectToo {
 			continue
 		}
+		alone, err := kept(c.ctx, c.cluster, was, want, live[i])
+		if err != nil {
+			return &kube.Result{}, err
+		}
+		was, want = yield(was, live[i], alone), yield(want, live[i], alone)
 		meta, err := patchMeta(want)
 		if err != nil {
 			return &kube.Result{}, err

@@ -60,7 +60,7 @@ func specOf(o *unstructured.Unstructured) map[string]any {
 }
 
 func (s *State) changed(ctx context.Context, env *engine.Env, o *unstructured.Unstructured, st kubekit.Status) (*engine.Edit, error) {
-	c := &change{ref: st.Ref, live: st.Object}
+	c := &change{ref: st.Ref, live: st.Object, mayReplaceLists: true}
 	c.aim = func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
 		alone, err := leftAlone(ctx, s.cluster, o, live)
 		if err != nil {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -28,7 +28,8 @@ import (
 // the plan that wants a field of one otherwise is found before anything is written.
 //
 // The error is permanent if Helm would fail: the chart refuses the values, an
-// object belongs to somebody else, a field cannot be changed.
+// object belongs to somebody else, a field cannot be changed or is no field of the
+// kind, the release is too large to be stored.
 func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, d *Difference) error {
 	r, err := o.Render(ctx, cluster)
 	if err != nil && looksUpUnserved(err) {
@@ -44,6 +45,9 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 	}
 	catalogue.AddCRDs(env.Step, o.Chart.Title(), r.Objects...)
 	p := &previewer{op: o, env: env, cluster: cluster, rendering: r, have: map[string]any{}, want: map[string]any{}, restarts: map[string]any{}}
+	if err := o.storable(r); err != nil {
+		return err
+	}
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
@@ -98,11 +102,23 @@ type previewer struct {
 
 	refs     []kubekit.Ref                              // of the rendered objects, in their order
 	live     map[kubekit.Ref]*unstructured.Unstructured // what exists of them and of previous
-	previous map[kubekit.Ref]*unstructured.Unstructured // as the release before has them
+	previous map[objectKey]previous                     // as the release before has them
 
 	mu         sync.Mutex
 	have, want map[string]any
 	restarts   map[string]any // workloads whose pods are deleted afterwards
+}
+
+// previous is an object of the release before, perhaps of another version of its
+// kind.
+type previous struct {
+	ref    kubekit.Ref
+	object *unstructured.Unstructured
+}
+
+// keyOfRef identifies an object in whatever version of its kind.
+func keyOfRef(r kubekit.Ref) objectKey {
+	return objectKey{r.GVK().Group, r.Kind, r.Namespace, r.Name}
 }
 
 // prepare reads what the release has and the cluster holds.
@@ -112,7 +128,7 @@ func (p *previewer) prepare(ctx context.Context) error {
 		return engine.Permanent(err)
 	}
 	all, hiding := []Values{values}, p.rendering.all()
-	p.previous = make(map[kubekit.Ref]*unstructured.Unstructured)
+	p.previous = make(map[objectKey]previous)
 	if before := p.op.Previous; before != nil {
 		all = append(all, before.Values)
 		objects, err := Objects(before.Manifest)
@@ -121,14 +137,18 @@ func (p *previewer) prepare(ctx context.Context) error {
 		}
 		for _, o := range objects {
 			normalise(o)
-			p.previous[inNamespace(p.cluster.Mapper(), o, p.op.Namespace)] = o
+			ref := inNamespace(p.cluster.Mapper(), o, p.op.Namespace)
+			p.previous[keyOfRef(ref)] = previous{ref, o}
 		}
 		hiding = append(hiding, objects...)
 	}
 	for _, o := range p.rendering.Objects {
 		p.refs = append(p.refs, p.ref(ctx, o))
 	}
-	refs := slices.AppendSeq(slices.Clone(p.refs), maps.Keys(p.previous))
+	refs := slices.Clone(p.refs)
+	for _, before := range p.previous {
+		refs = append(refs, before.ref)
+	}
 	live, err := p.cluster.Read(ctx, refs...)
 	if err != nil {
 		return err
@@ -174,6 +194,9 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 	gk, random := ref.GVK().GroupKind(), p.rendering.random[keyOf(o)]
 	live := p.live[ref]
 	if live == nil {
+		if err := p.refused(ctx, ref, o); err != nil {
+			return err
+		}
 		fields := p.veil.over(gk, kubekit.Leaves(o.Object), random)
 		if len(fields) == 0 {
 			p.mu.Lock()
@@ -185,14 +208,15 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		return nil
 	}
 	c := &change{ref: ref, live: live}
-	c.aim = func(_ context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
+	c.aim = func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
 		target = yield(o, live, random).DeepCopy()
 		if ref.Namespace != "" {
 			target.SetNamespace(ref.Namespace)
 		}
 		own(target, p.op.Name, p.op.Namespace)
-		if before := p.previous[ref]; before != nil && !p.op.installs() {
-			return yield(before, live, random), target, nil
+		if before, ok := p.previous[keyOfRef(ref)]; ok && !p.op.installs() {
+			alone, err := kept(ctx, p.cluster, before.object, o, live)
+			return yield(yield(before.object, live, random), live, alone), yield(target, live, alone), err
 		}
 		return target, target, p.foreign(ref, live) // what is adopted loses nothing
 	}
@@ -206,6 +230,25 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.restarts[ref.String()] = "its pods, one after another"
+	}
+	return nil
+}
+
+// refused returns why the API server would not take a new object, as far as the
+// object itself is the reason. What else keeps it from being made, such as a
+// namespace or a kind that is still to come, is no error of a preview.
+func (p *previewer) refused(ctx context.Context, ref kubekit.Ref, o *unstructured.Unstructured) error {
+	resource, err := p.cluster.Resource(ref.GVK(), ref.Namespace)
+	if err != nil {
+		return nil
+	}
+	target := o.DeepCopy()
+	if ref.Namespace != "" {
+		target.SetNamespace(ref.Namespace)
+	}
+	_, err = resource.Create(ctx, target, metav1.CreateOptions{FieldManager: "ztplan", DryRun: []string{metav1.DryRunAll}})
+	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "cannot be handled as a") {
+		return explain(fmt.Errorf("%s: %w", ref, err))
 	}
 	return nil
 }
@@ -248,11 +291,12 @@ func (p *previewer) removed() {
 	if p.op.installs() {
 		return
 	}
-	for ref, o := range p.previous {
-		if slices.Contains(p.refs, ref) || p.live[ref] == nil || o.GetAnnotations()["helm.sh/resource-policy"] == "keep" {
+	for key, before := range p.previous {
+		made := slices.ContainsFunc(p.refs, func(ref kubekit.Ref) bool { return keyOfRef(ref) == key })
+		if made || p.live[before.ref] == nil || before.object.GetAnnotations()["helm.sh/resource-policy"] == "keep" {
 			continue
 		}
-		p.have[ref.String()] = "exists"
+		p.have[before.ref.String()] = "exists"
 	}
 }
 

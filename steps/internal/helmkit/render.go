@@ -2,6 +2,7 @@ package helmkit
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path"
 	"regexp"
@@ -11,7 +12,6 @@ import (
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	helmengine "helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/release"
@@ -26,6 +26,8 @@ import (
 type Rendering struct {
 	Objects []*unstructured.Unstructured // in the order in which Helm installs them
 	Hooks   []RenderedHook               // those that the operation runs, in a stable order
+
+	manifest string // as Helm stores it, more or less
 
 	// random holds the paths of the fields, by object, that are another with
 	// each rendering: generated passwords, keys and certificates.
@@ -57,10 +59,10 @@ func (o *Operation) Render(ctx context.Context, cluster *kubekit.Cluster) (*Rend
 	if err != nil {
 		return nil, err
 	}
-	if !o.Chart.calls(random) {
+	if !o.calls(random) {
 		return first, nil
 	}
-	if o.Chart.calls(clock) {
+	if o.calls(clock) {
 		if err := nextSecond(ctx); err != nil {
 			return nil, err
 		}
@@ -124,9 +126,15 @@ func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, ca
 	}
 	r := &Rendering{}
 	for _, m := range manifests {
+		r.manifest += "---\n" + m.Content + "\n"
 		objects, err := o.objects(m.Content + "\n") // as Helm joins them
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		for _, object := range objects {
+			if err := named(object); err != nil {
+				return nil, fmt.Errorf("%s: %w", m.Name, err)
+			}
 		}
 		r.Objects = append(r.Objects, objects...)
 	}
@@ -171,6 +179,11 @@ func (o *Operation) addHook(r *Rendering, h *release.Hook) error {
 			return err
 		}
 		for _, object := range objects {
+			if deletes(h) {
+				if err := named(object); err != nil {
+					return err
+				}
+			}
 			r.Hooks = append(r.Hooks, RenderedHook{object, event.String()})
 		}
 	}
@@ -186,6 +199,27 @@ func (o *Operation) objects(manifest string) ([]*unstructured.Unstructured, erro
 		normalise(object)
 	}
 	return objects, nil
+}
+
+// named refuses an object that Helm would not find again, because the API server
+// makes up its name.
+func named(o *unstructured.Unstructured) error {
+	if o.GetName() != "" {
+		return nil
+	}
+	if o.GetGenerateName() == "" {
+		return engine.Permanent(fmt.Errorf("%s: metadata.name is missing", o.GetKind()))
+	}
+	return engine.WithHint(
+		engine.Permanent(fmt.Errorf("%s: metadata.generateName: %s: Helm finds objects by their names, and this one has none", o.GetKind(), o.GetGenerateName())),
+		"the chart has to give it a metadata.name, such as one with {{ .Release.Revision }}; only a hook whose one delete policy is hook-failed may go without")
+}
+
+// deletes reports whether Helm deletes a hook that has succeeded, or the one
+// before; it does without a policy, too.
+func deletes(h *release.Hook) bool {
+	return len(h.DeletePolicies) == 0 || slices.Contains(h.DeletePolicies, release.HookBeforeHookCreation) ||
+		slices.Contains(h.DeletePolicies, release.HookSucceeded)
 }
 
 // compareWith finds what is random: what another rendering has otherwise.
@@ -223,11 +257,16 @@ var (
 )
 
 // calls reports whether a template of the chart or of its subcharts calls one of
-// the functions, as far as its text shows.
-func (c *Chart) calls(functions *regexp.Regexp) bool {
-	return slices.ContainsFunc(c.files, func(f *loader.BufferedFile) bool {
-		return strings.Contains(f.Name, "templates/") && functions.Match(f.Data)
-	})
+// the functions, or a value that tpl may make a template, as far as its text shows.
+func (o *Operation) calls(functions *regexp.Regexp) bool {
+	values, err := json.Marshal(o.Values)
+	return err != nil || functions.Match(values) || calls(o.Chart.parsed, functions)
+}
+
+func calls(c *chart.Chart, functions *regexp.Regexp) bool {
+	return slices.ContainsFunc(c.Raw, func(f *chart.File) bool {
+		return (strings.HasPrefix(f.Name, "templates/") || f.Name == chartutil.ValuesfileName) && functions.Match(f.Data)
+	}) || slices.ContainsFunc(c.Dependencies(), func(sub *chart.Chart) bool { return calls(sub, functions) })
 }
 
 // nextSecond waits for the next second: texts made from the time differ then.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
@@ -47,31 +46,43 @@ func (m merger) repeatsIn(v map[string]any) bool {
 	return false
 }
 
-// patch returns the merge patch that makes live what target asks for. It fails
-// at the API server if live has changed in the meantime, because lists in it are
-// sent as a whole.
-func (m merger) patch(original, target, live *unstructured.Unstructured) ([]byte, error) {
-	merged := m.merge(original.Object, target.Object, live.Object)
-	before, err := json.Marshal(live.Object)
-	if err != nil {
-		return nil, err
-	}
-	after, err := json.Marshal(merged)
-	if err != nil {
-		return nil, err
-	}
-	patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(before, after, before)
-	if err != nil || string(patch) == "{}" {
-		return patch, err
-	}
-	var fields map[string]any
-	if err := json.Unmarshal(patch, &fields); err != nil {
-		return nil, err
-	}
-	if err := unstructured.SetNestedField(fields, live.GetResourceVersion(), "metadata", "resourceVersion"); err != nil {
-		return nil, err
+// patch returns the merge patch that makes live what target asks for; "{}" if
+// there is nothing to do. One of a version is refused by the API server if live has
+// changed in the meantime, as it must be where lists of others are sent as a whole.
+func (m merger) patch(original, target, live *unstructured.Unstructured, ofVersion bool) ([]byte, error) {
+	fields := difference(live.Object, m.merge(original.Object, target.Object, live.Object))
+	if len(fields) > 0 && ofVersion {
+		if err := unstructured.SetNestedField(fields, live.GetResourceVersion(), "metadata", "resourceVersion"); err != nil {
+			return nil, err
+		}
 	}
 	return json.Marshal(fields)
+}
+
+// difference is the merge patch (RFC 7396) from before to after. It compares whole
+// numbers exactly, unlike patches made from text, for which those beyond 2^53 are
+// floating-point numbers.
+func difference(before, after map[string]any) map[string]any {
+	patch := make(map[string]any)
+	for key, v := range after {
+		old, had := before[key]
+		if had && reflect.DeepEqual(old, v) {
+			continue
+		}
+		now, isMap := v.(map[string]any)
+		was, wasMap := old.(map[string]any)
+		if !isMap || !wasMap {
+			patch[key] = v
+		} else if d := difference(was, now); len(d) > 0 {
+			patch[key] = d
+		}
+	}
+	for key := range before {
+		if _, kept := after[key]; !kept {
+			patch[key] = nil
+		}
+	}
+	return patch
 }
 
 func (m merger) merge(original, target, live map[string]any) map[string]any {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -77,3 +78,11 @@ func hintFor(err error, message string) string {
 // IsNoKind reports whether err says that the API server does not serve a kind:
 // its CustomResourceDefinition is missing or not Established yet.
 func IsNoKind(err error) bool { return meta.IsNoMatchError(err) }
+
+// Unchangeable reports whether the API server refuses, with this message, a change
+// because the field keeps its value for as long as the object lives. There is no
+// reason code for it; the messages are those of the validation of Kubernetes
+// (pkg/apis/*/validation) and of rules in CustomResourceDefinitions.
+func Unchangeable(message string) bool { return unchangeable.MatchString(message) }
+
+var unchangeable = regexp.MustCompile(`immutable|may not change once set|cannot change roleRef|may not change fields other than|are forbidden`)

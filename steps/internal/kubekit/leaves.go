@@ -31,12 +31,16 @@ func Leaves(content map[string]any) map[string]any {
 					flatten("metadata/"+key, v, flat)
 				}
 			}
+			delete(flat, daemonGeneration)
 		default:
 			flatten(key, v, flat)
 		}
 	}
 	return flat
 }
+
+// daemonGeneration is where the API server counts the templates of a DaemonSet.
+const daemonGeneration = "metadata/annotations/deprecated.daemonset.template.generation"
 
 var serverOnly = map[string]bool{
 	"name": true, "namespace": true, "uid": true, "resourceVersion": true, "generation": true,

@@ -1,0 +1,44 @@
+package helmkit
+
+import (
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"helm.sh/helm/v3/pkg/release"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// storable returns why the release cannot be stored, if it is larger than a Secret
+// may be. Helm stores chart, values and manifest together, compressed and in
+// base64. Source: https://helm.sh/docs/topics/advanced/#storage-backends
+func (o *Operation) storable(r *Rendering) error {
+	text, err := json.Marshal(release.Release{Name: o.Name, Chart: o.Chart.parsed, Config: o.Values, Manifest: r.manifest})
+	if err != nil || len(text) < corev1.MaxSecretSize/2 {
+		return err
+	}
+	var size counter
+	z, err := gzip.NewWriterLevel(&size, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if _, err := z.Write(text); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	if n := base64.StdEncoding.EncodedLen(int(size)); n > corev1.MaxSecretSize {
+		return explain(fmt.Errorf("release %s/%s takes %d bytes. Too long: may not be more than %d bytes in a Secret", o.Namespace, o.Name, n, corev1.MaxSecretSize))
+	}
+	return nil
+}
+
+// counter counts what is written to it.
+type counter int
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
