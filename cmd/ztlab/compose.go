@@ -21,7 +21,7 @@ func composition() supervisor.Composition {
 func newNode(c supervisor.NodeConfig) (supervisor.Node, error) {
 	agent, err := node.New(node.Config{
 		Config: c.Client, NodeName: c.Name, NodeAddress: c.Address,
-		StateDir: c.StateDir, Executable: c.Executable,
+		StateDir: c.StateDir, Sockets: c.Sockets, Executable: c.Executable,
 		ProxyURL: c.ProxyURL, APIServer: c.APIServer, CAFile: c.CAFile,
 		Images: images(), Programs: programs(), Logf: c.Logf,
 	})

@@ -25,7 +25,8 @@ address, and for tests.
 
 One line goes to standard output when it answers, {"address": "http://…"}. It
 starts sealed or uninitialised, keeps its data in the directory, and ends when
-standard input ends or it is interrupted.`,
+standard input ends or it is interrupted. Every user of the machine can connect to
+its port, and initialise it first.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)

@@ -45,25 +45,18 @@ func graphText(w io.Writer, p *plan.Plan) error {
 		width, kinds = max(width, len(s.ID)), max(kinds, len(s.Kind.Name))
 	}
 	level := p.Graph().Levels()
-	deepest := 0
-	for _, l := range level {
-		deepest = max(deepest, l)
-	}
-	for l := 0; l <= deepest; l++ {
-		for _, s := range p.Steps {
-			if level[s.Index] != l {
-				continue
-			}
-			line := fmt.Sprintf("%2d  %-*s  %-*s", l, width, s.ID, kinds, s.Kind.Name)
-			switch {
-			case s.Closes != "":
-				line += "  ← every step of the plan"
-			case len(s.Needs) > 0:
-				line += "  ← " + strings.Join(s.Needs, ", ")
-			}
-			if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
-				return err
-			}
+	steps := slices.Clone(p.Steps)
+	slices.SortStableFunc(steps, func(a, b *plan.Step) int { return level[a.Index] - level[b.Index] })
+	for _, s := range steps {
+		line := fmt.Sprintf("%2d  %-*s  %-*s", level[s.Index], width, s.ID, kinds, s.Kind.Name)
+		switch {
+		case s.Closes != "":
+			line += "  ← every step of the plan"
+		case len(s.Needs) > 0:
+			line += "  ← " + strings.Join(s.Needs, ", ")
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -275,9 +275,6 @@ func (a *app) summarise(s *ui.Summary, e engine.Event) {
 	}
 }
 
-// mostProblems is how many problems of a plan are printed; the rest is counted.
-const mostProblems = 50
-
 // problems prints what is wrong with a plan, in the form that the output flag
 // asks for.
 func (a *app) problems(err error) {
@@ -288,7 +285,7 @@ func (a *app) problems(err error) {
 	}
 	list := ps.List()
 	n := len(list)
-	list = list[:min(n, mostProblems)]
+	list = list[:min(n, plan.MostShown)]
 	if a.output == "github" {
 		ui.Problems(a.stdout, githubProblems(list))
 	}

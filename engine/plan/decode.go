@@ -38,6 +38,8 @@ type decoder struct {
 
 	size int // nodes that substitute has made
 
+	finder finder // of the parts of scalars; see places
+
 	pending []string // paths of inputs that only a run can fill
 	bad     []string // paths of inputs with problems
 }
@@ -51,6 +53,12 @@ const (
 	pending                // its value comes from an output and is not known yet
 	failed                 // it is wrong; the problem has been reported
 )
+
+// places returns what finds parts of the plan's scalars.
+func (d *decoder) places() *finder {
+	d.finder.src = d.p.src
+	return &d.finder
+}
 
 func (d *decoder) push(e elem) { d.path = append(d.path, e) }
 func (d *decoder) pop()        { d.path = d.path[:len(d.path)-1] }

@@ -446,7 +446,7 @@ func (l *loader) refer(s *Step, d *decoder, n *yaml.Node, ref *reference, to *St
 		Step: to.ID, Output: pathString(ref.path[1:]), Input: pathString(d.path), Text: ref.raw,
 		Secret: t != nil && l.plan.types.hasSecret(t),
 	}
-	line, column := l.plan.src.within(n, ref.offset, ref.raw)
+	line, column := d.places().within(n, ref.offset, ref.raw)
 	r.Position = Position{l.plan.File, line, column}
 	s.Refs = append(s.Refs, r)
 	l.edge(s, to, Edge{Position: r.Position, Ref: ref.raw})

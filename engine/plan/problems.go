@@ -23,9 +23,14 @@ type Problem struct {
 	Hint    string `json:"hint,omitempty"`   // what to do: `did you mean "commonName"?`; optional
 
 	// Snippet is the line with its neighbours and a caret; lines that each end
-	// with a newline. Secrets that are known are taken out.
+	// with a newline. Secrets that are known are taken out. Only the first
+	// [MostShown] problems of a plan have one.
 	Snippet string `json:"snippet,omitempty"`
 }
+
+// MostShown is how many problems of a plan are for people to read; the rest is
+// counted.
+const MostShown = 50
 
 // Position returns where the problem is.
 func (p *Problem) Position() Position { return Position{p.File, p.Line, p.Column} }
@@ -155,8 +160,8 @@ func (c *collector) err() error {
 		seen[f] = true
 		return again
 	})
-	for _, p := range list {
-		if src := c.source(p.File); src != nil {
+	for i, p := range list {
+		if src := c.source(p.File); src != nil && i < MostShown {
 			p.Line, p.Column = src.clamp(p.Line, p.Column)
 			p.Snippet = src.excerpt(p.Line, p.Column, c.conceal)
 		}

@@ -133,14 +133,14 @@ func (d *decoder) leak(n *yaml.Node, ref *reference) outcome {
 }
 
 func (d *decoder) badTemplate(n *yaml.Node, bad *templateError) outcome {
-	line, column := d.p.src.within(n, bad.offset, bad.text)
+	line, column := d.places().within(n, bad.offset, bad.text)
 	d.problemAt(n, line, column, bad.hint, "%s", bad.message)
 	return failed
 }
 
 // refProblem reports a problem at the place of a reference.
 func (d *decoder) refProblem(n *yaml.Node, ref *reference, hint, format string, args ...any) outcome {
-	line, column := d.p.src.within(n, ref.offset, ref.raw)
+	line, column := d.places().within(n, ref.offset, ref.raw)
 	d.problemAt(n, line, column, hint, format, args...)
 	return failed
 }

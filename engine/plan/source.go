@@ -9,8 +9,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -83,13 +81,24 @@ func (s *source) line(n int) string {
 	if n < 1 || n > len(s.starts) {
 		return ""
 	}
-	b := s.data[s.starts[n-1]:]
-	for i := 0; i < len(b); i++ {
-		if lineBreak(b[i:]) > 0 {
-			return string(b[:i])
+	start, end := s.starts[n-1], len(s.data)
+	if n < len(s.starts) {
+		end = s.starts[n]
+		for i := max(start, end-len("\u2028")); i < end; i++ {
+			if i+lineBreak(s.data[i:]) == end {
+				end = i
+			}
 		}
 	}
-	return string(b)
+	return string(s.data[start:end])
+}
+
+// length returns how many bytes a line has, with its break.
+func (s *source) length(n int) int {
+	if n < len(s.starts) {
+		return s.starts[n] - s.starts[n-1]
+	}
+	return len(s.data) - s.starts[n-1]
 }
 
 // lines returns how many lines there are; a break at the end begins no line
@@ -141,45 +150,12 @@ func (s *source) clamp(line, column int) (int, int) {
 	return line, column
 }
 
-// within returns the position of a part of a scalar: the byte at offset in the
-// scalar's value, where text is found. Quotes, escapes and folding make the
-// source differ from the value, so the text itself is looked for; without it
-// the position is the scalar's own.
-func (s *source) within(n *yaml.Node, offset int, text string) (line, column int) {
-	start := s.offset(n.Line, n.Column)
-	if start < 0 {
-		return n.Line, n.Column
-	}
-	rest := s.data[start:]
-	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
-		rest, start = rest[min(1, len(rest)):], start+1
-	}
-	if offset <= len(n.Value) && bytes.HasPrefix(rest, []byte(n.Value[:offset])) {
-		return s.at(start + offset)
-	}
-	// The value is never much shorter than its source; looking further would
-	// find the same text in another scalar.
-	window := rest[:min(len(rest), 4*len(n.Value)+256)]
-	if text == "" {
-		return n.Line, n.Column
-	}
-	// The same text may come more than once: count those before.
-	skip := strings.Count(n.Value[:min(offset, len(n.Value))], text)
-	for at := 0; ; {
-		i := bytes.Index(window[at:], []byte(text))
-		if i < 0 {
-			return n.Line, n.Column
-		}
-		if skip == 0 {
-			return s.at(start + at + i)
-		}
-		skip--
-		at += i + len(text)
-	}
-}
-
 // maxExcerpt is how many characters of a line an excerpt shows.
 const maxExcerpt = 150
+
+// maxLine is how many bytes a line has of which there are excerpts: the whole line
+// is searched for what looks like a secret.
+const maxLine = 64 << 10
 
 // excerpt returns the line with its neighbours and a caret under the column:
 //
@@ -189,9 +165,10 @@ const maxExcerpt = 150
 //	  15 |     timeout: 2m
 //
 // known takes known secrets out of a line before it is shown; what looks like a
-// secret is taken out as well. A file of keys has no excerpts.
+// secret is taken out as well. A file of keys has no excerpts, and neither has a line of
+// more than maxLine bytes.
 func (s *source) excerpt(line, column int, known func(string) string) string {
-	if line < 1 || line > s.lines() || s.keys {
+	if line < 1 || line > s.lines() || s.keys || s.length(line) > maxLine {
 		return ""
 	}
 	conceal := func(text string) string { return mask(known(text)) }
@@ -199,6 +176,9 @@ func (s *source) excerpt(line, column int, known func(string) string) string {
 	width := len(strconv.Itoa(last))
 	var b strings.Builder
 	for n := first; n <= last; n++ {
+		if s.length(n) > maxLine {
+			continue
+		}
 		text := s.line(n)
 		if s.hidden(n) {
 			text = text[:indentOf(text)] + engine.Redacted

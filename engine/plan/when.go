@@ -153,7 +153,7 @@ func (d *decoder) operand(n *yaml.Node, op, e *expr, depends *bool) exprType {
 }
 
 func (d *decoder) exprProblem(n *yaml.Node, e *expr, hint, format string, args ...any) {
-	line, column := d.p.src.within(n, e.offset, e.text)
+	line, column := d.places().within(n, e.offset, e.text)
 	d.problemAt(n, line, column, hint, format, args...)
 }
 

@@ -248,7 +248,7 @@ func (x *expander) checkTag(n *yaml.Node) {
 // mapping checks the keys of n and replaces its merge keys. As everywhere in
 // [kubeyaml], the later of a merge key and a key of n's own wins.
 func (x *expander) mapping(n *yaml.Node) {
-	out := n.Content[:0:0]
+	var out pairs // what is kept, from the first pair on that is left out
 	changed := false
 	seen := &x.keys // the children are done: nobody else uses it now
 	seen.reset(len(n.Content) / 2)
@@ -260,9 +260,9 @@ func (x *expander) mapping(n *yaml.Node) {
 		case key.Tag == "!!merge":
 			if !changed {
 				changed = true
-				out = append(out, n.Content[:i]...)
+				out.add(n.Content[:i])
 			}
-			out = x.merge(out, value)
+			x.merge(&out, value)
 			continue
 		default:
 			if first := seen.add(key); first != nil {
@@ -270,43 +270,55 @@ func (x *expander) mapping(n *yaml.Node) {
 				break
 			}
 			if changed {
-				out = replace(out, key, value)
+				out.set(key, value)
 			}
 			continue
 		}
 		if !changed { // the first pair that is left out
 			changed = true
-			out = append(out, n.Content[:i]...)
+			out.add(n.Content[:i])
 		}
 	}
 	if changed {
-		n.Content = out
+		n.Content = out.nodes
 	}
 }
 
 // merge adds to the pairs of a mapping what a merge key names.
-func (x *expander) merge(pairs []*yaml.Node, merged *yaml.Node) []*yaml.Node {
+func (x *expander) merge(out *pairs, merged *yaml.Node) {
 	for _, from := range kubeyaml.MergeSources(merged) {
 		if from.Kind != yaml.MappingNode {
 			x.problem(from, "write <<: *anchor, where the anchor is on a mapping", "only mappings can be merged")
 			continue
 		}
-		for i := 0; i+1 < len(from.Content); i += 2 {
-			pairs = replace(pairs, from.Content[i], from.Content[i+1])
-		}
+		out.add(from.Content)
 	}
-	return pairs
 }
 
-// replace sets a key of the pairs of a mapping.
-func replace(pairs []*yaml.Node, key, value *yaml.Node) []*yaml.Node {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i].Value == key.Value {
-			pairs[i], pairs[i+1] = key, value
-			return pairs
-		}
+// Pairs are the keys and values of a mapping that is put together anew.
+type pairs struct {
+	nodes []*yaml.Node
+	at    map[string]int // where in nodes a key is
+}
+
+// add sets the keys of another mapping.
+func (p *pairs) add(nodes []*yaml.Node) {
+	for i := 0; i+1 < len(nodes); i += 2 {
+		p.set(nodes[i], nodes[i+1])
 	}
-	return append(pairs, key, value)
+}
+
+// set sets a key: in its place, or at the end.
+func (p *pairs) set(key, value *yaml.Node) {
+	if i, ok := p.at[key.Value]; ok {
+		p.nodes[i], p.nodes[i+1] = key, value
+		return
+	}
+	if p.at == nil {
+		p.at = make(map[string]int)
+	}
+	p.at[key.Value] = len(p.nodes)
+	p.nodes = append(p.nodes, key, value)
 }
 
 // A keySet finds repeated keys. Most mappings are short: for them comparing

@@ -2,6 +2,7 @@ package applymanifest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -251,17 +252,18 @@ func (r *reader) texts(src source, n *yaml.Node, content map[string]any) {
 	}
 	for _, field := range []string{"data", "stringData", "binaryData"} {
 		values, _, _ := unstructured.NestedMap(content, field)
+		nodes := children(child(n, field))
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			switch v := values[name].(type) {
 			case string:
 			case bool, int64, float64:
-				at, written := child(n, field, name), fmt.Sprint(v)
+				at, written := cmp.Or(nodes[name], child(n, field)), fmt.Sprint(v)
 				if at != nil && at.Kind == yaml.ScalarNode {
 					written = at.Value
 				}
 				r.bad(src.at(at), "%s.%s must be a text: write %q", field, name, written)
 			default:
-				r.bad(src.at(child(n, field, name)), "%s.%s must be a text, not %s", field, name, typeName(v))
+				r.bad(src.at(cmp.Or(nodes[name], child(n, field))), "%s.%s must be a text, not %s", field, name, typeName(v))
 			}
 		}
 	}
@@ -338,6 +340,20 @@ func child(n *yaml.Node, path ...string) *yaml.Node {
 		n = next
 	}
 	return n
+}
+
+// children returns the values of a mapping by their keys.
+func children(n *yaml.Node) map[string]*yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	nodes := make(map[string]*yaml.Node, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if name, err := kubeyaml.Key(n.Content[i]); err == nil {
+			nodes[name] = resolved(n.Content[i+1])
+		}
+	}
+	return nodes
 }
 
 // named reports whether a key of a mapping is read as this one.

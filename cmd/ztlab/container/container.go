@@ -37,6 +37,11 @@ type Spec struct {
 	// Dir is a private scratch directory, kept across restarts of the container.
 	Dir string `json:"dir"`
 
+	// Sockets is a directory of mode 0700 with a path that is short enough for
+	// Unix sockets. A component whose protocol lets a stranger take it over
+	// listens there. Empty outside a lab.
+	Sockets string `json:"sockets,omitempty"`
+
 	// APIServer is the URL of the kube-apiserver on loopback. TokenFile and
 	// CAFile hold the pod's own ServiceAccount token (renewed in place) and the
 	// cluster's CA: a component has exactly the rights its ServiceAccount has.
@@ -44,8 +49,8 @@ type Spec struct {
 	TokenFile string `json:"tokenFile"`
 	CAFile    string `json:"caFile"`
 
-	// Proxy is an HTTP CONNECT proxy (http://127.0.0.1:port) that resolves
-	// Service names, cluster IPs and pod IPs; the only way to another pod.
+	// Proxy is an HTTP CONNECT proxy (http://lab:password@127.0.0.1:port) that
+	// resolves Service names, cluster IPs and pod IPs; the only way to another pod.
 	Proxy string `json:"proxy"`
 }
 
@@ -53,7 +58,8 @@ type Spec struct {
 // last value.
 type Report struct {
 	// Listen maps a container port to the loopback address that serves it,
-	// for example {8200: "127.0.0.1:41233"}.
+	// for example {8200: "127.0.0.1:41233"}, or to a Unix socket,
+	// "unix:/path"; see [Dial].
 	Listen map[int]string `json:"listen,omitempty"`
 	// Ready is the readiness of the container. A container that never reports
 	// it is not ready.
@@ -75,8 +81,7 @@ type Exec struct {
 	Stdout, Stderr io.Writer
 	// TTY says that Stdin is the caller's terminal, in raw mode.
 	TTY bool
-	// Addresses maps the container's ports to the loopback addresses that serve
-	// them, as reported.
+	// Addresses maps the container's ports to what serves them, as reported.
 	Addresses map[int]string
 	// Mounts maps each mountPath of the container to its directory on the host.
 	Mounts map[string]string

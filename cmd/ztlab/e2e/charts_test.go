@@ -111,6 +111,8 @@ func TestVaultIsSealedAfterARestart(t *testing.T) {
 	if c := l.component(t, "vault"); c.State != labstate.StateNotReady || c.StandIn || c.PID == 0 {
 		t.Errorf("status of an uninitialised Vault: %+v, want the real one, not ready", c)
 	}
+	// Whoever reaches it first could initialise it: other users must not.
+	onlyOwner(t, l.component(t, "vault"))
 	if s := l.status(t); !s.Ready {
 		t.Errorf("a sealed Vault makes the lab not ready: %s", s.Message)
 	}

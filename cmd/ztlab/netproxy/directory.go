@@ -25,6 +25,8 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/container"
 )
 
 // clusterDomain is the DNS domain of the cluster; kubeadm's default.
@@ -32,8 +34,8 @@ const clusterDomain = "cluster.local"
 
 // A Resolver knows the pods of the lab's node.
 type Resolver interface {
-	// Lookup returns the loopback address that serves a port of a pod; false
-	// when nothing listens there.
+	// Lookup returns the address that serves a port of a pod, see
+	// [container.Dial]; false when nothing listens there.
 	Lookup(podIP string, port int) (addr string, ok bool)
 }
 
@@ -83,12 +85,12 @@ func (d *Directory) Synced() bool {
 // Dial connects to an address as a pod of the cluster sees it: a Service name,
 // a cluster IP, a pod's IP or name, the node. It knows nothing else: a lab has
 // no way out. Errors read as those of a real network do.
-func (d *Directory) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (d *Directory) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	targets, err := d.Resolve(addr)
 	if err != nil {
 		return nil, err
 	}
-	return dialAny(ctx, network, addr, targets)
+	return dialAny(ctx, addr, targets)
 }
 
 // DialService connects to a ready endpoint of a Service's port.
@@ -98,22 +100,21 @@ func (d *Directory) DialService(ctx context.Context, svc *corev1.Service, port c
 	if err != nil {
 		return nil, err
 	}
-	return dialAny(ctx, "tcp", addr, targets)
+	return dialAny(ctx, addr, targets)
 }
 
-func dialAny(ctx context.Context, network, addr string, targets []string) (net.Conn, error) {
-	var dialer net.Dialer
+func dialAny(ctx context.Context, addr string, targets []string) (net.Conn, error) {
 	err := refused(addr, "")
 	for _, t := range targets {
 		var conn net.Conn
-		if conn, err = dialer.DialContext(ctx, network, t); err == nil {
+		if conn, err = container.Dial(ctx, t); err == nil {
 			return conn, nil
 		}
 	}
 	return nil, err
 }
 
-// Resolve returns the loopback addresses that serve addr ("host:port"), in the
+// Resolve returns the addresses, see [container.Dial], that serve addr ("host:port"), in the
 // order in which to try them.
 func (d *Directory) Resolve(addr string) ([]string, error) {
 	host, portText, err := net.SplitHostPort(addr)

@@ -3,6 +3,7 @@ package netproxy_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -187,7 +189,7 @@ func world(t *testing.T, h http.Handler) (proxy *url.URL, target string) {
 	svc := service("app", "hello", "10.96.0.9", corev1.ServicePort{Name: "http", Port: 80})
 	d := newDirectory(t, pods{"10.244.0.9:8080": backend.Listener.Addr().String()}, svc,
 		slice(svc, "http", 8080, endpoint{ip: "10.244.0.9", ready: true}))
-	server := netproxy.NewServer(d, log.New(io.Discard, "", 0))
+	server := netproxy.NewServer(d, "", log.New(io.Discard, "", 0))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +286,7 @@ func TestConnectSaysWhy(t *testing.T) {
 
 func TestRefusalIsLoggedOnce(t *testing.T) {
 	var out bytes.Buffer
-	server := httptest.NewServer(netproxy.NewServer(newDirectory(t, nil), log.New(&out, "", 0)).Handler)
+	server := httptest.NewServer(netproxy.NewServer(newDirectory(t, nil), "", log.New(&out, "", 0)).Handler)
 	defer server.Close()
 	proxy, err := url.Parse(server.URL)
 	if err != nil {
@@ -321,4 +323,46 @@ func TestSpliceClosesBothWhenOneBreaks(t *testing.T) {
 		t.Errorf("the other end reads %v, want EOF", err)
 	}
 	<-done
+}
+
+// TestPassword: a port of loopback is open to every user of the machine, so the
+// proxy wants a password there, and none on a Unix socket in a private directory.
+func TestPassword(t *testing.T) {
+	server := netproxy.NewServer(newDirectory(t, nil), "right", log.New(io.Discard, "", 0))
+	containers, apiServer, err := netproxy.Listen("127.0.0.1", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	go server.Serve(containers)
+	go server.Serve(apiServer)
+	for name, tt := range map[string]struct {
+		listener net.Listener
+		user     *url.Userinfo
+		refused  bool
+	}{
+		"none":          {containers, nil, true},
+		"wrong":         {containers, url.UserPassword("lab", "wrong"), true},
+		"right":         {containers, url.UserPassword("lab", "right"), false},
+		"none, private": {apiServer, nil, false},
+	} {
+		client := &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test", User: tt.user}),
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				return net.Dial(tt.listener.Addr().Network(), tt.listener.Addr().String())
+			},
+		}}
+		resp, err := client.Get("http://10.0.0.1:80/")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		resp.Body.Close()
+		if got := resp.StatusCode == http.StatusProxyAuthRequired; got != tt.refused {
+			t.Errorf("%s: plain: %s", name, resp.Status)
+		}
+		_, err = client.Get("https://10.0.0.1:443/")
+		if got := err != nil && strings.Contains(err.Error(), "Proxy Authentication Required"); got != tt.refused {
+			t.Errorf("%s: CONNECT: %v", name, err)
+		}
+	}
 }

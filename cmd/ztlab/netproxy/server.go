@@ -2,6 +2,7 @@ package netproxy
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log"
@@ -20,7 +21,11 @@ const connectTimeout = 10 * time.Second
 // requests for absolute URLs with the target's answer (RFC 9110, sections
 // 3.7 and 9.3.6). The reason phrase of a refusal says why, because that is the
 // only part of it that Go's clients show.
-func NewServer(d *Directory, logger *log.Logger) *http.Server {
+//
+// On a port of loopback, which every user of the machine can reach, it wants the
+// password (RFC 7617, any user name): behind it is Vault, which whoever comes first
+// can initialise. On a Unix socket it wants none.
+func NewServer(d *Directory, password string, logger *log.Logger) *http.Server {
 	refusals := &refusalLog{logger: logger, last: make(map[string]string)}
 	plain := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetXForwarded(); r.Out.Host = r.In.Host },
@@ -39,6 +44,9 @@ func NewServer(d *Directory, logger *log.Logger) *http.Server {
 		ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
+			case !allowed(r, password):
+				w.Header().Set("Proxy-Authenticate", `Basic realm="lab"`)
+				http.Error(w, "the lab's network is for its own components", http.StatusProxyAuthRequired)
 			case r.Method == http.MethodConnect:
 				connect(d, refusals, w, r)
 			case r.URL.IsAbs():
@@ -48,6 +56,16 @@ func NewServer(d *Directory, logger *log.Logger) *http.Server {
 			}
 		}),
 	}
+}
+
+// allowed reports whether a request may use the proxy.
+func allowed(r *http.Request, password string) bool {
+	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); unix {
+		return true
+	}
+	asked := http.Request{Header: http.Header{"Authorization": r.Header.Values("Proxy-Authorization")}}
+	_, given, _ := asked.BasicAuth()
+	return subtle.ConstantTimeCompare([]byte(given), []byte(password)) == 1
 }
 
 func connect(d *Directory, refusals *refusalLog, w http.ResponseWriter, r *http.Request) {

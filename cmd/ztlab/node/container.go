@@ -333,7 +333,7 @@ func (w *worker) specFor(ctx context.Context, c *cont) (container.Spec, error) {
 		Namespace: w.namespace, Pod: w.name, UID: string(w.uid), PodIP: w.ip,
 		Name: c.spec.Name, Image: c.spec.Image, ServiceAccount: w.pod.Spec.ServiceAccountName, Labels: w.pod.Labels,
 		Command: expandAll(c.spec.Command, env), Args: expandAll(c.spec.Args, env), Env: env,
-		Mounts: mounts, Dir: dir,
+		Mounts: mounts, Dir: dir, Sockets: w.a.conf.Sockets,
 		APIServer: w.a.conf.APIServer, TokenFile: token, CAFile: ca, Proxy: w.a.conf.ProxyURL,
 	}, nil
 }

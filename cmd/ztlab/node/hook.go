@@ -13,6 +13,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/container"
 )
 
 // preStop runs a container's preStop hook, and returns when it has ended or ctx
@@ -140,12 +142,12 @@ func (w *worker) getHook(ctx context.Context, c *corev1.Container, get *corev1.H
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // as the kubelet does
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			target, ok := w.a.Lookup(w.ip, port)
 			if !ok {
 				return nil, fmt.Errorf("connection refused: nothing listens on port %d", port)
 			}
-			return (&net.Dialer{}).DialContext(ctx, network, target)
+			return container.Dial(ctx, target)
 		},
 	}
 	response, err := transport.RoundTrip(request)

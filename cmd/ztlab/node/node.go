@@ -57,6 +57,8 @@ type Config struct {
 	NodeName, NodeAddress string
 	// StateDir is the agent's own directory: volumes, logs, scratch space.
 	StateDir string
+	// Sockets is given to components, see [container.Spec]. It may be empty.
+	Sockets string
 	// Executable is started as "Executable component NAME" for a container.
 	Executable string
 	// ProxyURL, APIServer and CAFile are given to components, see

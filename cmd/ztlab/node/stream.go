@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/container"
 )
 
 // Time-outs of the streams, as the kubelet's.
@@ -100,8 +101,7 @@ func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, str
 	if !ok {
 		return fmt.Errorf("pod %s/%s: connection refused: nothing listens on port %d", f.w.namespace, f.w.name, port)
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	conn, err := container.Dial(ctx, addr)
 	if err != nil {
 		return fmt.Errorf("pod %s/%s port %d: %w", f.w.namespace, f.w.name, port, err)
 	}
@@ -110,8 +110,8 @@ func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, str
 	defer stop()
 	var toPod sync.WaitGroup
 	toPod.Go(func() {
-		io.Copy(conn, stream)            //nolint:errcheck // the other direction tells the client
-		conn.(*net.TCPConn).CloseWrite() //nolint:errcheck // likewise
+		io.Copy(conn, stream)                               //nolint:errcheck // the other direction tells the client
+		conn.(interface{ CloseWrite() error }).CloseWrite() //nolint:errcheck // likewise
 	})
 	_, err = io.Copy(stream, conn)
 	stream.Close() //nolint:errcheck // ends the other direction

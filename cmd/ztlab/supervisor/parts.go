@@ -48,10 +48,12 @@ type NodeConfig struct {
 	Client               *rest.Config
 	Name, Address        string
 	StateDir, Executable string
-	ProxyURL             string
-	APIServer            string
-	CAFile               string
-	Logf                 func(string, ...any)
+	// Sockets is the directory of the lab's Unix sockets.
+	Sockets   string
+	ProxyURL  string
+	APIServer string
+	CAFile    string
+	Logf      func(string, ...any)
 }
 
 // Charts serves Helm repositories.

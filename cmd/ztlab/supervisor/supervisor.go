@@ -6,6 +6,7 @@ package supervisor
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,9 @@ type Lab struct {
 	client  *rest.Config
 	api     kubernetes.Interface
 	proxy   net.Listener
-	stop    context.CancelFunc
+	// password opens the proxy's port.
+	password string
+	stop     context.CancelFunc
 
 	mu    sync.Mutex
 	node  Node
@@ -119,7 +122,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Stopping != nil {
 		context.AfterFunc(ctx, o.Stopping)
 	}
-	l := &Lab{options: o, log: logger, dir: o.Dir, address: address, group: process.NewGroup(), stop: stop}
+	l := &Lab{options: o, log: logger, dir: o.Dir, address: address, group: process.NewGroup(), stop: stop, password: rand.Text()}
 	defer l.group.Close()
 	return l.run(ctx)
 }

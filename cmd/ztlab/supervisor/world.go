@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -103,7 +104,7 @@ func (l *Lab) newWorld() (*world, error) {
 
 // serveProxy opens the doors of the pods' network.
 func (l *Lab) serveProxy(d *netproxy.Directory, doors []net.Listener) *http.Server {
-	proxy := netproxy.NewServer(d, l.log)
+	proxy := netproxy.NewServer(d, l.password, l.log)
 	for _, door := range doors {
 		go func() {
 			if err := proxy.Serve(door); !errors.Is(err, http.ErrServerClosed) {
@@ -121,7 +122,9 @@ func (l *Lab) newNode() (Node, error) {
 	node, err := l.options.NewNode(NodeConfig{
 		Client: l.client, Name: NodeName, Address: l.address,
 		StateDir: l.dir.Node(), Executable: l.options.Executable,
-		ProxyURL: "http://" + l.proxy.Addr().String(), APIServer: l.plane.Server(), CAFile: l.plane.CAFile(),
+		Sockets:   l.dir.Sockets(),
+		ProxyURL:  (&url.URL{Scheme: "http", User: url.UserPassword("lab", l.password), Host: l.proxy.Addr().String()}).String(),
+		APIServer: l.plane.Server(), CAFile: l.plane.CAFile(),
 		Logf: l.log.Printf,
 	})
 	if err != nil {

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -169,15 +171,29 @@ func (w *world) vault() *api.Client {
 	return w.clients.vault
 }
 
+// vaultTransport connects to the lab's Vault, which listens on a Unix socket,
+// whatever the address. Each request has a connection of its own.
+func (w *world) vaultTransport() *http.Transport {
+	var socket string
+	for _, c := range w.status.Components {
+		if c.Name == "vault" {
+			socket = strings.TrimPrefix(c.Address, "unix:")
+		}
+	}
+	return &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}
+}
+
 func (w *world) vaultAt() *api.Client {
 	w.t.Helper()
 	config := api.DefaultConfig()
-	for _, c := range w.status.Components {
-		if c.Name == "vault" {
-			config.Address = "http://" + c.Address
-		}
-	}
-	config.HttpClient = &http.Client{}
+	config.Address = "http://127.0.0.1:8200" // the container's own
+	config.HttpClient = &http.Client{Transport: w.vaultTransport()}
 	c, err := api.NewClient(config)
 	if err != nil {
 		w.t.Fatal(err)

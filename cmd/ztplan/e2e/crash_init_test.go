@@ -69,7 +69,7 @@ func TestCrashInit(t *testing.T) {
 func killInit(t *testing.T, m moment, group bool) {
 	ztplan, dir := binary(t, "ztplan"), t.TempDir()
 	v := startVault(t, binary(t, "ztlab"))
-	p := vaultProxy(t, v.address)
+	p := vaultProxy(t, v.address, nil)
 	plan := filepath.Join(dir, "plan.yaml")
 	text := fmt.Sprintf("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: keys}\nconnections:\n  vault: {address: %q}\n"+
 		"steps:\n  - {id: init, uses: vaultInit, with: {keys: {file: keys.json}}}\n", p.URL)

@@ -90,14 +90,15 @@ func serving(t *testing.T, from time.Time) (*tls.Certificate, []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// vaultProxy returns a proxy before the Vault at address.
-func vaultProxy(t *testing.T, address string) *faultproxy.Proxy {
+// vaultProxy returns a proxy before the Vault at address, which it reaches by way
+// of transport; nil means a plain one.
+func vaultProxy(t *testing.T, address string, transport http.RoundTripper) *faultproxy.Proxy {
 	t.Helper()
 	to, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := faultproxy.New(to, nil, nil)
+	p := faultproxy.New(to, transport, nil)
 	t.Cleanup(p.Close)
 	return p
 }

@@ -200,7 +200,7 @@ func (f *faulty) cell(t *testing.T, s *subject, tr trouble) *cell {
 	}
 	if s.alone {
 		c.vault = startVault(t, c.w.ztlab)
-		c.proxy = vaultProxy(t, c.vault.address)
+		c.proxy = vaultProxy(t, c.vault.address, nil)
 		connection = "address: " + c.proxy.URL
 		if s.name == "vaultUnseal" {
 			c.vault.init(t, filepath.Join(c.dir, "keys.json"))

@@ -37,7 +37,7 @@ func TestFaults(t *testing.T) {
 	w.sub(t, "secrets", w.secretive)
 	f := &faulty{w: w, token: w.generateRoot(0, 1, 2), root: w.read("pki/cert/ca")["certificate"].(string)}
 	f.api, f.kubeconfig = w.apiProxy(t, time.Now().Add(-time.Minute))
-	f.vault = vaultProxy(t, w.vaultAt().Address())
+	f.vault = vaultProxy(t, w.vaultAt().Address(), w.vaultTransport())
 
 	tb := new(table)
 	tb.add("KIND", "SERVER", "TROUBLE", "WHAT HAPPENED", "s")

@@ -5,8 +5,8 @@
 // secrets engines and the kubernetes auth method are the published modules. What
 // the package adds is what an image adds: it reads the configuration that the
 // chart mounts, gives paths of the container their directories on the host,
-// listens on a loopback port that the system chose, and tells the node agent
-// whether Vault is unsealed. Only the plugins of [plugins] exist; mounting another one is answered
+// listens where only the lab's own user can connect, as whoever comes first may
+// initialise it, and tells the node agent whether Vault is unsealed. Only the plugins of [plugins] exist; mounting another one is answered
 // by Vault's own error.
 //
 // The server starts sealed, always: a restart of the container needs an unseal,
@@ -15,12 +15,16 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -94,7 +98,7 @@ func Run(ctx context.Context, spec container.Spec, report func(container.Report)
 		}
 	}()
 
-	listening, err := listen(conf, core, logger)
+	listening, err := listen(spec, conf, core, logger)
 	if err != nil {
 		return err
 	}
@@ -161,13 +165,13 @@ func auditDevices(conf *config) map[string]audit.Factory {
 
 // A listeners is the set of open listeners of one server.
 type listeners struct {
-	ports  map[int]string // container port to loopback address
+	ports  map[int]string // container port to address
 	failed chan error     // the first listener that broke
 	close  func()
 }
 
-// listen opens a loopback port for every tcp listener of the configuration.
-func listen(conf *config, core *vault.Core, logger hclog.Logger) (*listeners, error) {
+// listen serves every tcp listener of the configuration on an address of its own.
+func listen(spec container.Spec, conf *config, core *vault.Core, logger hclog.Logger) (*listeners, error) {
 	l := &listeners{ports: map[int]string{}, failed: make(chan error, 1)}
 	var servers []*http.Server
 	l.close = func() {
@@ -180,12 +184,11 @@ func listen(conf *config, core *vault.Core, logger hclog.Logger) (*listeners, er
 		}
 	}
 	for _, lc := range conf.listeners {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, address, err := open(spec, lc.port)
 		if err != nil {
 			l.close()
 			return nil, fmt.Errorf("vault listener %s: %w", lc.Address, err)
 		}
-		address := ln.Addr().String()
 		if ln, err = secure(ln, conf, lc); err != nil {
 			l.close()
 			return nil, err
@@ -211,6 +214,45 @@ func listen(conf *config, core *vault.Core, logger hclog.Logger) (*listeners, er
 	}
 	return l, nil
 }
+
+// open listens for a container port: on a Unix socket, or without a directory for
+// it on a loopback port that the system chooses.
+func open(spec container.Spec, port int) (net.Listener, string, error) {
+	if spec.Sockets == "" {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, "", err
+		}
+		return ln, ln.Addr().String(), nil
+	}
+	// A short name, see labstate.Dir.Sockets.
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s:%d", spec.UID, spec.Name, port))
+	path := filepath.Join(spec.Sockets, hex.EncodeToString(sum[:5]))
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", err // of a process that was killed
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, "", err
+	}
+	return local{ln}, container.Unix + path, nil
+}
+
+// A local is a Unix socket whose clients have an address for Vault: what limits a
+// token to addresses and what audits them knows IP addresses only.
+type local struct{ net.Listener }
+
+func (l local) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return localConn{conn.(*net.UnixConn)}, nil
+}
+
+type localConn struct{ *net.UnixConn }
+
+func (localConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
 // secure wraps ln in TLS when the listener's configuration asks for it.
 func secure(ln net.Listener, conf *config, lc listener) (net.Listener, error) {

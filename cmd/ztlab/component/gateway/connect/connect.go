@@ -21,9 +21,10 @@ const handshake = 10 * time.Second
 // directly.
 type Dialer struct {
 	proxy string // host:port, "" for none
+	user  *url.Userinfo
 }
 
-// NewDialer returns the Dialer for a proxy's URL (http://host:port). An empty
+// NewDialer returns the Dialer for a proxy's URL (http://user:password@host:port). An empty
 // URL is a Dialer that connects directly.
 func NewDialer(proxy string) (Dialer, error) {
 	if proxy == "" {
@@ -31,12 +32,12 @@ func NewDialer(proxy string) (Dialer, error) {
 	}
 	parsed, err := url.Parse(proxy)
 	if err != nil {
-		return Dialer{}, fmt.Errorf("proxy %q: %w", proxy, err)
+		return Dialer{}, fmt.Errorf("the lab's proxy: %w", err)
 	}
 	if parsed.Scheme != "http" || parsed.Port() == "" {
-		return Dialer{}, fmt.Errorf("proxy %q: want http://host:port", proxy)
+		return Dialer{}, fmt.Errorf("proxy %s: want http://host:port", parsed.Redacted())
 	}
-	return Dialer{proxy: parsed.Host}, nil
+	return Dialer{proxy: parsed.Host, user: parsed.User}, nil
 }
 
 // DialContext connects to address (host:port). A refusal by the proxy is a
@@ -74,6 +75,12 @@ func (d Dialer) open(ctx context.Context, conn net.Conn, address string) (net.Co
 		URL:    &url.URL{Opaque: address},
 		Host:   address,
 		Header: http.Header{},
+	}
+	if password, ok := d.user.Password(); ok {
+		// As http.Transport does for a proxy (RFC 9110, section 11.7.2).
+		request.SetBasicAuth(d.user.Username(), password)
+		request.Header["Proxy-Authorization"] = request.Header["Authorization"]
+		request.Header.Del("Authorization")
 	}
 	if err := request.Write(conn); err != nil {
 		return nil, err

@@ -124,3 +124,22 @@ func TestNewDialerErrors(t *testing.T) {
 		}
 	}
 }
+
+// The proxy is given the password of its URL.
+func TestPassword(t *testing.T) {
+	url := proxy(t, func(conn net.Conn, request *http.Request) {
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\n\r\n%s %s\n", request.Header.Get("Proxy-Authorization"), request.Header.Get("Authorization"))
+	})
+	dialer, err := connect.NewDialer(strings.Replace(url, "http://", "http://lab:secret@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := dialer.DialContext(t.Context(), "tcp", "10.0.0.1:9180")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "Basic bGFiOnNlY3JldA== \n" {
+		t.Errorf("got %q, %v", line, err)
+	}
+}

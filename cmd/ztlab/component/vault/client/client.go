@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -140,7 +141,7 @@ func (s *session) call(ctx context.Context, method, path string, body any) ([]by
 		}
 		content = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+address+"/v1/"+strings.Trim(path, "/"), content)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+shown(address)+"/v1/"+strings.Trim(path, "/"), content)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +149,10 @@ func (s *session) call(ctx context.Context, method, path string, body any) ([]by
 	if token := s.token(); token != "" {
 		req.Header.Set("X-Vault-Token", token)
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return container.Dial(ctx, address) },
+	}
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
 		return nil, err
@@ -167,6 +171,14 @@ func (s *session) call(ctx context.Context, method, path string, body any) ([]by
 		return nil, r
 	}
 	return data, nil
+}
+
+// shown is how a URL names an address: inside a container Vault has its own port.
+func shown(address string) string {
+	if strings.HasPrefix(address, container.Unix) {
+		return fmt.Sprintf("127.0.0.1:%d", port)
+	}
+	return address
 }
 
 // secret makes a request whose answer has the usual form; nil when it has none.

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
+)
+
+// A link is a step of a long chain.
+type link struct{}
+
+func (*link) Inspect(context.Context, *engine.Env) (out struct{}, edits []engine.Edit, err error) {
+	return
+}
+
+// longChain returns a plan of n steps of which each needs the one before.
+func longChain(t testing.TB, n int) *plan.Plan {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: chain}\nsteps:\n  - {id: s0, uses: link}\n")
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, "  - {id: s%d, uses: link, needs: [s%d]}\n", i, i-1)
+	}
+	kind := engine.NewKind("link", engine.Policy{}, func() *link { return new(link) })
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(b.String()), Kinds: []*engine.Kind{kind}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+var drawings = map[string]func(io.Writer, *plan.Plan) error{"text": graphText, "dot": graphDOT, "mermaid": graphMermaid, "svg": graphSVG}
+
+// TestGraphOfLongChain: no drawing looks at every step again for every level, which is as
+// many levels as steps here.
+func TestGraphOfLongChain(t *testing.T) {
+	p := longChain(t, 50_000)
+	for name, draw := range drawings {
+		if err := draw(io.Discard, p); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestGraphTextIsByLevels(t *testing.T) {
+	var b strings.Builder
+	if err := graphText(&b, longChain(t, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), " 0  s0  link\n 1  s1  link  ← s0\n 2  s2  link  ← s1\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// BenchmarkGraph reports how much longer a chain of twice the length takes: 2 is
+// linear, 4 quadratic.
+func BenchmarkGraph(b *testing.B) {
+	const n = 25_000
+	half, whole := longChain(b, n), longChain(b, 2*n)
+	for name, draw := range drawings {
+		b.Run(name, func(b *testing.B) {
+			var took [2]time.Duration
+			for b.Loop() {
+				for i, p := range []*plan.Plan{half, whole} {
+					start := time.Now()
+					if err := draw(io.Discard, p); err != nil {
+						b.Fatal(err)
+					}
+					took[i] += time.Since(start)
+				}
+			}
+			b.ReportMetric(float64(took[1])/float64(took[0]), "t(2n)/t(n)")
+		})
+	}
+}

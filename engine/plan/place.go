@@ -1,0 +1,99 @@
+package plan
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A finder returns the places of parts of scalars. It goes on from the part that
+// it found last: those of one scalar, asked for in their order, are found in time
+// that is linear in the length of the scalar.
+type finder struct {
+	src  *source
+	node *yaml.Node // whose parts are being looked for
+
+	// Where the last part begins: in the value, in the source, and its place. At
+	// first it is the value itself.
+	value, source, line, column int
+	// apart says that the value and the source differ before the last part.
+	apart bool
+	// lost says that a part was not found: those after it are not looked for.
+	lost bool
+}
+
+// within returns the position of a part of a scalar: the byte at offset in the
+// scalar's value, where text is found. Quotes, escapes and folding make the
+// source differ from the value, so the text itself is looked for; without it
+// the position is the scalar's own.
+func (f *finder) within(n *yaml.Node, offset int, text string) (line, column int) {
+	if f.node != n || offset < f.value {
+		if !f.begin(n) {
+			return n.Line, n.Column
+		}
+	}
+	if f.lost || offset > len(n.Value) {
+		return n.Line, n.Column
+	}
+	between, rest := n.Value[f.value:offset], f.src.data[f.source:]
+	if !f.apart && bytes.HasPrefix(rest, []byte(between)) {
+		f.move(offset, f.source+len(between))
+		return f.line, f.column
+	}
+	at := -1
+	if text != "" {
+		// An escape such as \U00000041 takes ten bytes; looking further would find the
+		// same text in another scalar.
+		window := rest[:min(len(rest), 10*(len(between)+len(text))+256)]
+		// The same text may come more than once: skip those before.
+		at = nth(window, []byte(text), strings.Count(between, text))
+	}
+	if at < 0 {
+		f.lost = true
+		return n.Line, n.Column
+	}
+	f.apart = true
+	f.move(offset, f.source+at)
+	return f.line, f.column
+}
+
+// begin turns to a scalar, and reports whether its source is there.
+func (f *finder) begin(n *yaml.Node) bool {
+	start := f.src.offset(n.Line, n.Column)
+	if start < 0 {
+		*f = finder{src: f.src}
+		return false
+	}
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+		start = min(start+1, len(f.src.data))
+	}
+	*f = finder{src: f.src, node: n, source: start}
+	f.line, f.column = f.src.at(start)
+	return true
+}
+
+// move goes on to a later part.
+func (f *finder) move(value, source int) {
+	if next := f.line; next < len(f.src.starts) && f.src.starts[next] <= source {
+		f.line, f.column = f.src.at(source)
+	} else {
+		f.column += utf8.RuneCount(f.src.data[f.source:source])
+	}
+	f.value, f.source = value, source
+}
+
+// nth returns where text is found in data after it was skipped so often, or -1.
+func nth(data, text []byte, skip int) int {
+	for at := 0; ; skip-- {
+		i := bytes.Index(data[at:], text)
+		if i < 0 {
+			return -1
+		}
+		if at += i; skip == 0 {
+			return at
+		}
+		at += len(text)
+	}
+}
