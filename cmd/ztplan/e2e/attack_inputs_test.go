@@ -166,7 +166,7 @@ func strangeFiles(t *testing.T, w *world) string {
 func (w *world) grows(t *testing.T, n int, with func(n int) []string) string {
 	t.Helper()
 	used := func(n int) (time.Duration, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*runLimit)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		cmd := w.bare(ctx, with(n)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
