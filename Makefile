@@ -12,7 +12,7 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 TEST := $(GO) test $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab quick bench drift crash faults attack proof kind-proof check gen fmt vet vet-main fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-lab quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,15 +35,18 @@ test: build test-main test-lab ## run all tests
 # their tables take five times as long. cmd/ztplan/makefile_test.go holds them to it.
 PLAIN := engine/evidence
 
+# What precedes a command that needs a lab of its own: it is stopped afterwards.
+WITH_LAB = dir=$$(mktemp -d); \
+	trap 'status=$$?; $(BIN)/ztlab down --lab-dir $$dir || status=1; rm -rf $$dir; exit $$status' EXIT; \
+	$(BIN)/ztlab up --lab-dir $$dir; \
+	ZTPLAN_LAB_DIR=$$dir ZTPLAN_BIN=$(BIN)
+
 # One lab serves every test of the main module; each test keeps to a namespace
 # and a mount of its own.
 test-main:
 	$(GO) test -count=1 $(addprefix ./,$(PLAIN))
-	dir=$$(mktemp -d); \
-	trap 'status=$$?; $(BIN)/ztlab down --lab-dir $$dir || status=1; rm -rf $$dir; exit $$status' EXIT; \
-	$(BIN)/ztlab up --lab-dir $$dir; \
-	$(if $(RACE),,echo "no C compiler: testing without the race detector";) \
-	ZTPLAN_LAB_DIR=$$dir ZTPLAN_BIN=$(BIN) $(TEST) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(PLAIN)))$$')
+	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
+	$(WITH_LAB) $(TEST) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(PLAIN)))$$')
 
 # What links the control plane, Vault or cert-manager is tested without the race
 # detector: building all of them with it takes longer than everything else.
@@ -60,6 +63,9 @@ bench: build ## measure speed and memory, with the ratio to a peer or a limit
 
 drift: build ## make every drift of the table on a finished lab, print what status and run do
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 30m -v -run 'TestOneLab/drift$$' ./cmd/ztplan/e2e
+
+corpus: build ## take charts of every kind of structure from install to upgrade, print what became of them
+	$(WITH_LAB) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 30m -parallel 8 -v -run 'TestCorpus$$' ./steps/helminstall
 
 crash: build ## kill runs at every edit, in Vault's init, and ZTPLAN_KILLS random moments; print what the next runs do
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test -count=1 -timeout 120m -v -run TestCrash ./cmd/ztplan/e2e

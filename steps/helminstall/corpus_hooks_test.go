@@ -57,7 +57,7 @@ spec:
 func hookSamples() []sample {
 	const deletePolicy = `, helm.sh/hook-delete-policy: `
 	return []sample{
-		colored(sample{kind: "hook before, deleted before creation", quick: true, files: map[string]string{
+		colored(sample{kind: "hook before, deleted before creation", files: map[string]string{
 			"templates/hook.yaml": hookJob("hook", "pre-install,pre-upgrade", deletePolicy+"before-hook-creation")},
 			stays: []string{"Job/hook"}}),
 		colored(sample{kind: "hook after, deleted on success", files: map[string]string{
@@ -105,7 +105,7 @@ spec: {restartPolicy: Never, containers: [{name: main, image: example.com/inert:
 `}, gone: []string{"Pod/app-test"}}),
 		colored(sample{kind: "hook with generateName", files: map[string]string{
 			"templates/hook.yaml": generated("hook-failed")}}),
-		colored(sample{kind: "hook with generateName, deleted by name", files: map[string]string{
+		colored(sample{kind: "hook with generateName, deleted by name", quick: true, files: map[string]string{
 			"templates/hook.yaml": generated("hook-succeeded")},
 			refused: map[string][]string{"install": {"templates/hook.yaml", "metadata.generateName", "the chart has to give it a metadata.name"}}}),
 		colored(sample{kind: "hook that keeps a random Secret", files: map[string]string{

@@ -84,7 +84,7 @@ spec: {selector: {app: app}, ports: [{port: 443}]}
 `}, change: "priority: 200", changes: []string{"APIService/v1.GROUP spec/groupPriorityMinimum"},
 			drift:    drift{object: "APIService/v1.GROUP", pointer: "/spec/versionPriority", value: 50, leaf: "spec/versionPriority"},
 			upgrades: []string{"APIService/v1.GROUP metadata/annotations/version"}},
-		{kind: "PodDisruptionBudget", quick: true, values: "min: 1", files: map[string]string{"templates/all.yaml": `
+		{kind: "PodDisruptionBudget", values: "min: 1", files: map[string]string{"templates/all.yaml": `
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {name: app, labels: {version: {{ .Chart.Version | quote }}}}

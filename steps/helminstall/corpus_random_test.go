@@ -34,7 +34,7 @@ webhooks:
 `
 	}
 	return []sample{
-		colored(sample{kind: "random Secret kept by lookup", quick: true, files: map[string]string{"templates/secret.yaml": `
+		colored(sample{kind: "random Secret kept by lookup", files: map[string]string{"templates/secret.yaml": `
 {{- $old := lookup "v1" "Secret" .Release.Namespace "app" }}
 apiVersion: v1
 kind: Secret
@@ -46,7 +46,7 @@ data:
   password: {{ randAlphaNum 24 | b64enc }}
   {{- end }}
 `}}),
-		colored(sample{kind: "random Secret", quick: true, files: map[string]string{"templates/secret.yaml": `
+		colored(sample{kind: "random Secret", files: map[string]string{"templates/secret.yaml": `
 apiVersion: v1
 kind: Secret
 metadata: {name: app}
@@ -58,13 +58,13 @@ kind: Secret
 metadata: {name: app}
 stringData: {password: {{ tpl .Values.secret . | quote }}}
 `}, values: "secret: '{{ randAlphaNum 12 }}'", random: []string{"Secret/app data/password"}}),
-		colored(sample{kind: "random values by tpl of the plan", files: map[string]string{"templates/secret.yaml": `
+		colored(sample{kind: "random values by tpl of the plan", quick: true, files: map[string]string{"templates/secret.yaml": `
 apiVersion: v1
 kind: Secret
 metadata: {name: app}
 stringData: {password: {{ tpl .Values.secret . | quote }}}
 `}, values: "secret: ''", set: "secret: '{{ randAlphaNum 12 }}'", random: []string{"Secret/app data/password"}}),
-		colored(sample{kind: "random Secret of a packed subchart", meta: "dependencies: [{name: sub, version: 1.0.0}]\n", files: map[string]string{
+		colored(sample{kind: "random Secret of a packed subchart", quick: true, meta: "dependencies: [{name: sub, version: 1.0.0}]\n", files: map[string]string{
 			"charts/sub-1.0.0.tgz": packed(t, "sub", map[string]string{"templates/secret.yaml": `
 apiVersion: v1
 kind: Secret
@@ -101,7 +101,7 @@ webhooks:
   clientConfig: {caBundle: Cg==, service: {name: app, namespace: NS, path: "/{{ .Chart.Version }}"}}
   rules: [{apiGroups: [GROUP], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [things]}]
 `}, values: "timeout: 5", change: "timeout: 7", changes: []string{"ValidatingWebhookConfiguration/NS webhooks[validate.GROUP]/timeoutSeconds"},
-			drift: drift{object: "ValidatingWebhookConfiguration/NS", pointer: "/webhooks/0/clientConfig/caBundle", value: "YWJj"},
+			drift:    drift{object: "ValidatingWebhookConfiguration/NS", pointer: "/webhooks/0/clientConfig/caBundle", value: "YWJj"},
 			upgrades: []string{"ValidatingWebhookConfiguration/NS webhooks[validate.GROUP]/clientConfig/service/path"}},
 		colored(sample{kind: "lookup of objects in the cluster", files: map[string]string{"templates/looked.yaml": `
 {{- $ns := lookup "v1" "Namespace" "" .Release.Namespace }}

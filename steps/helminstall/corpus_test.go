@@ -81,7 +81,7 @@ func TestCorpus(t *testing.T) {
 			}
 		}
 	}
-	rows := make([][]string, len(samples))
+	rows, notes := make([][]string, len(samples)), make([]string, len(samples))
 	t.Cleanup(func() {
 		var b strings.Builder
 		tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -93,7 +93,7 @@ func TestCorpus(t *testing.T) {
 			fmt.Fprintf(tw, "%s\t%s\n", s.kind, strings.Join(rows[i], "\t"))
 		}
 		tw.Flush()
-		t.Logf("\n%s", b.String())
+		t.Logf("\n%s%s", b.String(), strings.Join(notes, ""))
 	})
 	for i, s := range samples {
 		t.Run(strings.ReplaceAll(s.kind, " ", "-"), func(t *testing.T) {
@@ -102,10 +102,11 @@ func TestCorpus(t *testing.T) {
 			for n, stage := range []func() error{l.install, l.again, l.changed, l.drifted, l.upgraded, l.again} {
 				cell, err := "ok", stage()
 				if parts, refused := s.refused[stages[n]]; refused {
+					notes[i] = fmt.Sprintf("%s, %s: refused: %s\n", s.kind, stages[n], l.said(err))
 					cell, err = "refused", l.isRefused(err, parts)
 				}
 				if err != nil {
-					cell = "FAILED"
+					cell, notes[i] = "FAILED", fmt.Sprintf("%s, %s: FAILED: %v\n", s.kind, stages[n], err)
 					t.Errorf("%s: %v", stages[n], err)
 				}
 				rows[i] = append(rows[i], cell)
@@ -375,8 +376,7 @@ func (l *life) isRefused(err error, parts []string) error {
 	if !errors.Is(err, engine.ErrPermanent) {
 		return fmt.Errorf("not refused for good: %v", err)
 	}
-	said := l.general(err.Error() + "; " + engine.HintOf(err))
-	l.t.Logf("refused: %s", said)
+	said := l.said(err)
 	for _, part := range parts {
 		if !strings.Contains(said, part) {
 			return fmt.Errorf("%q does not say %q", said, part)
@@ -386,6 +386,21 @@ func (l *life) isRefused(err error, parts []string) error {
 		return fmt.Errorf("the dry run did not see it: %s", said)
 	}
 	return nil
+}
+
+// said is an error with its hint, as far as a line takes it.
+func (l *life) said(err error) string {
+	if err == nil {
+		return "nothing"
+	}
+	text := l.general(err.Error())
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		text = text[:i] + " …"
+	}
+	if len(text) > 500 {
+		text = text[:200] + " … " + text[len(text)-200:]
+	}
+	return text + "; " + engine.HintOf(err)
 }
 
 // snapshot returns the leaves of all objects that the release has or had, by

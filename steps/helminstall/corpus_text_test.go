@@ -14,7 +14,7 @@ func textSamples() []sample {
 		fmt.Fprintf(&dense, "%016x%016x", random.Uint64(), random.Uint64())
 	}
 	return []sample{
-		colored(sample{kind: "Lists", quick: true, files: map[string]string{"templates/list.yaml": `
+		colored(sample{kind: "Lists", files: map[string]string{"templates/list.yaml": `
 apiVersion: v1
 kind: List
 metadata: {name: ignored}
@@ -63,14 +63,14 @@ metadata: {name: large}
 data: {text: {{ repeat 90000 "0123456789" | quote }}, color: {{ .Values.color }}}
 `}, change: "color: red", changes: []string{"ConfigMap/app data/color", "ConfigMap/large data/color"},
 			drift: drift{object: "ConfigMap/large", pointer: "/data/text", value: "short", leaf: "data/text"}}),
-		colored(sample{kind: "release too large to be stored", files: map[string]string{
+		colored(sample{kind: "release too large to be stored", quick: true, files: map[string]string{
 			"files/dense.txt": dense.String(), "templates/dense.yaml": `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: dense}
 data: {text: {{ .Files.Get "files/dense.txt" | trunc 900000 | quote }}}
 `}, refused: map[string][]string{"install": {"release", "1048576", "take large files out of the chart"}}}),
-		colored(sample{kind: "empty keys", quick: true, files: map[string]string{"templates/empty.yaml": `
+		colored(sample{kind: "empty keys", files: map[string]string{"templates/empty.yaml": `
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -143,23 +143,23 @@ metadata: {name: made, creationTimestamp: null, namespace: NS}
 spec: {selector: {app: x}, ports: [{port: 80}]}
 status: {loadBalancer: {}}
 `}}),
-		colored(sample{kind: "generateName", files: map[string]string{"templates/generated.yaml": `
+		colored(sample{kind: "generateName", quick: true, files: map[string]string{"templates/generated.yaml": `
 apiVersion: v1
 kind: ConfigMap
 metadata: {generateName: app-}
 `}, refused: map[string][]string{"install": {"templates/generated.yaml", "ConfigMap", "metadata.generateName", "the chart has to give it a metadata.name"}}}),
-		colored(sample{kind: "label that is no text", files: map[string]string{"templates/typed.yaml": `
+		colored(sample{kind: "label that is no text", quick: true, files: map[string]string{"templates/typed.yaml": `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: typed, labels: {enabled: true}}
-`}, refused: map[string][]string{"install": {"ConfigMap/typed", "cannot unmarshal bool", "metadata.labels"}}}),
+`}, refused: map[string][]string{"install": {"ConfigMap/typed", "cannot unmarshal bool", "metadata.labels", "text needs quotes"}}}),
 		colored(sample{kind: "fields that the API does not know", files: map[string]string{"templates/unknown.yaml": `
 apiVersion: v1
 kind: Service
 metadata: {name: unknown}
 spec: {selector: {app: x}, ports: [{port: 80, portName: web}], clusterIPFamily: IPv4}
 `}, drift: drift{object: "Service/unknown", pointer: "/spec/ports/0/port", value: 81, leaf: "spec/ports[0]/port"}}),
-		colored(sample{kind: "merge key changed by hand", files: map[string]string{"templates/service.yaml": `
+		colored(sample{kind: "merge key changed by hand", quick: true, files: map[string]string{"templates/service.yaml": `
 apiVersion: v1
 kind: Service
 metadata: {name: named}

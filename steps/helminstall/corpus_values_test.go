@@ -23,7 +23,7 @@ data: {size: {{ .Values.size | quote }}, region: {{ (.Values.global).region | de
 // valueSamples are charts with ways to pass and read values.
 func valueSamples(t testing.TB) []sample {
 	return []sample{
-		colored(sample{kind: "tpl in values", quick: true, values: `
+		colored(sample{kind: "tpl in values", values: `
 annotations: {example.com/release: "{{ .Release.Name }}-{{ .Values.size }}"}
 extra: |
   url: http://{{ include "app.host" . }}:{{ .Values.size }}
@@ -52,7 +52,7 @@ extraObjects:
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: "{{ .Release.Name }}-one"}, data: {a: "2"}}
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: "{{ .Release.Name }}-two"}, data: {b: "1"}}
 `, changes: []string{"ConfigMap/app-one data/a", "ConfigMap/app-two"}}),
-		colored(sample{kind: "library chart", quick: true, meta: "dependencies: [{name: lib, version: 1.0.0, repository: https://charts.example.com}]\n", files: map[string]string{
+		colored(sample{kind: "library chart", meta: "dependencies: [{name: lib, version: 1.0.0, repository: https://charts.example.com}]\n", files: map[string]string{
 			"charts/lib/Chart.yaml": "apiVersion: v2\nname: lib\nversion: 1.0.0\ntype: library\n",
 			"charts/lib/templates/_map.tpl": `
 {{- define "lib.map.tpl" -}}
@@ -102,7 +102,7 @@ data: {shared: {{ .Values.shared }}, level: {{ .Values.imported.level | quote }}
 		colored(sample{kind: "packed subchart", meta: "dependencies: [{name: sub, version: ~1.0.0, repository: oci://registry.example.com/charts}]\n", files: map[string]string{
 			"charts/sub-1.0.0.tgz": packed(t, "sub", map[string]string{"templates/sub.yaml": subchart(nil)["charts/sub/templates/sub.yaml"]}),
 		}, change: "sub: {size: 2}", changes: []string{"ConfigMap/sub data/size"}}),
-		colored(sample{kind: "null removes a default", quick: true, values: "limits: {cpu: 100m, memory: 64Mi}\nprobe: {httpGet: {path: /, port: 80}, periodSeconds: 5}", set: "limits: {cpu: null}",
+		colored(sample{kind: "null removes a default", values: "limits: {cpu: 100m, memory: 64Mi}\nprobe: {httpGet: {path: /, port: 80}, periodSeconds: 5}", set: "limits: {cpu: null}",
 			files: map[string]string{"templates/limits.yaml": `
 apiVersion: v1
 kind: ConfigMap
@@ -123,7 +123,7 @@ metadata:
   name: sub
   labels: {{- toYaml .Values.labels | nindent 4 }}
 `}), set: "sub: {labels: {x: z}}", change: "sub: {labels: {x: z, a: null}}", changes: []string{"ConfigMap/sub metadata/labels/a"}}),
-		{kind: "big integers and file modes", quick: true, values: "uid: 1000650000\nmode: 0440\nbig: 9007199254740992\nbytes: 104857600\nport: 8080\n",
+		{kind: "big integers and file modes", values: "uid: 1000650000\nmode: 0440\nbig: 9007199254740992\nbytes: 104857600\nport: 8080\n",
 			files: map[string]string{"templates/all.yaml": `
 apiVersion: v1
 kind: ConfigMap
@@ -174,7 +174,7 @@ kind: ServiceMonitor
 metadata: {name: absent}
 {{- end }}
 `}, meta: "kubeVersion: '>=1.22.0-0'\n"}),
-		colored(sample{kind: "files and their checksums", quick: true, files: map[string]string{
+		colored(sample{kind: "files and their checksums", files: map[string]string{
 			"files/a.conf": "a = {{ .Release.Name }}\n", "files/b.bin": "\x00\x01\xff", "dashboards/one.json": `{"title": "{{label}}"}`,
 			"templates/files.yaml": `
 apiVersion: v1

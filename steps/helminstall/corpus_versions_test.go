@@ -35,7 +35,7 @@ spec:
 		colored(sample{kind: "field removed", files: map[string]string{"templates/other.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: other, labels: {a: b}}\nspec: {selector: {app: a, tier: b}, ports: [{name: a, port: 80}, {name: b, port: 81}]}\n"},
 			next:     map[string]string{"templates/other.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: other}\nspec: {selector: {app: a}, ports: [{name: b, port: 81}]}\n"},
 			upgrades: []string{"Service/other metadata/labels/a", "Service/other spec/selector/tier", "Service/other spec/ports[a]/name", "Service/other spec/ports[a]/port", "Service/other spec/ports[a]/protocol", "Service/other spec/ports[a]/targetPort"}}),
-		colored(sample{kind: "immutable ConfigMap named by its content", quick: true, files: map[string]string{"templates/immutable.yaml": `
+		colored(sample{kind: "immutable ConfigMap named by its content", files: map[string]string{"templates/immutable.yaml": `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: app-{{ .Values.color }}}
@@ -59,7 +59,7 @@ spec:
     metadata: {labels: {app: "app-{{ .Chart.Version }}"}}
     spec: {containers: [{name: main, image: example.com/inert:1}]}
 `}, refused: map[string][]string{"upgrade": {"Deployment/app", "spec.selector", "field is immutable", "delete the object first"}}}),
-		colored(sample{kind: "claim of a StatefulSet grows", files: map[string]string{"templates/set.yaml": claim},
+		colored(sample{kind: "claim of a StatefulSet grows", quick: true, files: map[string]string{"templates/set.yaml": claim},
 			refused: map[string][]string{"upgrade": {"StatefulSet/app", "volumeClaimTemplates", "--cascade=orphan"}}}),
 		colored(sample{kind: "clusterIP of a Service changes", files: map[string]string{"templates/service.yaml": `
 apiVersion: v1
@@ -67,7 +67,7 @@ kind: Service
 metadata: {name: app}
 spec: {clusterIP: {{ if eq .Chart.Version "1.0.0" }}None{{ else }}10.96.77.77{{ end }}, selector: {app: app}, ports: [{port: 80}]}
 `}, refused: map[string][]string{"upgrade": {"Service/app", "spec.clusterIPs[0]", "may not change once set", "delete the object first"}}}),
-		colored(sample{kind: "role of a binding changes", files: map[string]string{"templates/binding.yaml": `
+		colored(sample{kind: "role of a binding changes", quick: true, files: map[string]string{"templates/binding.yaml": `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: app}

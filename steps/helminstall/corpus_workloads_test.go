@@ -44,7 +44,7 @@ spec:
 `
 	replicas := drift{object: "Deployment/app", pointer: "/spec/replicas", value: 2}
 	return []sample{
-		template(sample{kind: "Deployment with everything", quick: true, files: map[string]string{"templates/all.yaml": `
+		template(sample{kind: "Deployment with everything", files: map[string]string{"templates/all.yaml": `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: app}
@@ -78,7 +78,7 @@ spec:
 `}}, "Deployment/app"),
 		template(sample{kind: "replicas left to an autoscaler", files: map[string]string{"templates/all.yaml": deployed("") + autoscaler},
 			drift: replicas}, "Deployment/app"),
-		template(sample{kind: "replicas under an autoscaler", files: map[string]string{"templates/all.yaml": deployed("replicas: 1") + autoscaler},
+		template(sample{kind: "replicas under an autoscaler", quick: true, files: map[string]string{"templates/all.yaml": deployed("replicas: 1") + autoscaler},
 			drift: replicas}, "Deployment/app"),
 		template(sample{kind: "StatefulSet with claims", files: map[string]string{"templates/all.yaml": `
 apiVersion: v1
@@ -101,7 +101,7 @@ spec:
     metadata: {name: more}
     spec: {accessModes: [ReadWriteOnce], storageClassName: null, resources: {requests: {storage: "1"}}}
   template:` + pod}}, "StatefulSet/app"),
-		template(sample{kind: "DaemonSet", files: map[string]string{"templates/all.yaml": `
+		template(sample{kind: "DaemonSet", quick: true, files: map[string]string{"templates/all.yaml": `
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: app}
@@ -130,7 +130,7 @@ spec:
   ttlSecondsAfterFinished: 3600
   template: {spec: {restartPolicy: Never, containers: [{name: main, image: example.com/inert:1}]}}
 `}}),
-		colored(sample{kind: "Job named after the revision", quick: true, files: map[string]string{"templates/job.yaml": `
+		colored(sample{kind: "Job named after the revision", files: map[string]string{"templates/job.yaml": `
 apiVersion: batch/v1
 kind: Job
 metadata: {name: migrate-{{ .Release.Revision }}}

@@ -53,7 +53,12 @@
 // package engine/sensitive has the rules.
 //
 // So the dry run fails if the upgrade would: a value that a template refuses, a
-// field that cannot be changed, an object that belongs to somebody else.
+// field that cannot be changed or has another type, an object that belongs to
+// somebody else or has no name of its own (generateName), a release that is too
+// large to be stored.
+//
+// An upgrade leaves what controllers keep as it is (see above), which helm upgrade
+// does not, unless the chart or its values change that very field.
 //
 // Hooks run as part of the release's edit. Nothing is ever rolled back or
 // uninstalled: both could take a volume's data or a workload's state with them.

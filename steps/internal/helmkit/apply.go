@@ -181,6 +181,7 @@ func explain(err error) error {
 		{"updates to statefulset spec", "a field that cannot be changed differs, such as the size of a volume claim: put it back, or delete the StatefulSet with --cascade=orphan first"},
 		{"spec is immutable after creation except resources.requests", claimHint},
 		{"field can not be less than", claimHint},
+		{"json: cannot unmarshal", "the chart, or a value that it takes, writes the field as another type: text needs quotes, such as \"true\" or \"1\""},
 		{"Too long: may not be more than", "Helm stores a release, its chart included, in one Secret: take large files out of the chart, or split it"},
 	}
 	for _, p := range permanent {
