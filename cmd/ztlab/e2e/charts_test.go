@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 	"sigs.k8s.io/yaml"
@@ -213,6 +214,27 @@ func TestCertManagersOwnChart(t *testing.T) {
 			return c.State == labstate.StateReady && c.PID != before
 		})
 	}
+	// The new pod of a rollout is ready while the old one holds the lease, as
+	// upstream, where the containers have no probe.
+	for _, name := range []string{"cert-manager", "cert-manager-cainjector"} {
+		deployments := l.api.AppsV1().Deployments("cert-manager")
+		patch := []byte(`{"spec": {"template": {"metadata": {"annotations": {"rolled": "out"}}}}}`)
+		if _, err := deployments.Patch(t.Context(), name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the rollout of "+name+" ends", func() bool {
+			d, err := deployments.Get(t.Context(), name, metav1.GetOptions{})
+			return err == nil && d.Status.ObservedGeneration == d.Generation &&
+				d.Status.UpdatedReplicas == 1 && d.Status.Replicas == 1 && d.Status.AvailableReplicas == 1
+		})
+	}
+	if err := l.api.CoreV1().Secrets("default").Delete(t.Context(), "leaf-tls", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the new controller issues the certificate again", func() bool {
+		secret, err := l.api.CoreV1().Secrets("default").Get(t.Context(), "leaf-tls", metav1.GetOptions{})
+		return err == nil && len(secret.Data["tls.crt"]) > 0
+	})
 }
 
 var apisixRelease = release{

@@ -24,7 +24,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
@@ -34,7 +33,7 @@ import (
 const kindCAInjector = "CAInjectorConfiguration"
 
 // CAInjector runs cert-manager's cainjector for the pod in spec until ctx ends.
-// It is ready when it leads and its caches are filled; the image has no probe.
+// It is ready as soon as it runs: the image has no probe.
 func CAInjector(ctx context.Context, spec container.Spec, report func(container.Report)) error {
 	kubeconfig, err := prepare(spec)
 	if err != nil {
@@ -103,13 +102,7 @@ func CAInjector(ctx context.Context, spec container.Spec, report func(container.
 	if err := cainjector.RegisterAllInjectors(ctx, mgr, setupOptions(config)); err != nil {
 		return fmt.Errorf("cainjector: %w", err)
 	}
-	report(container.Report{Ready: ptr.To(false), Message: "cainjector is waiting for its lease"})
-	if err := mgr.Add(manager.RunnableFunc(func(context.Context) error {
-		report(container.Report{Ready: ptr.To(true)})
-		return nil
-	})); err != nil {
-		return fmt.Errorf("cainjector: %w", err)
-	}
+	report(container.Report{Ready: ptr.To(true)})
 	return mgr.Start(ctx)
 }
 

@@ -46,8 +46,8 @@ const (
 )
 
 // Controller runs cert-manager's controllers for the pod in spec until ctx
-// ends. It is ready when it leads and its caches are filled: the image has no
-// readiness probe, and is ready as soon as its process runs.
+// ends. It is ready as soon as it runs, as the image, which has no readiness probe:
+// during a rollout the new pod waits for the lease of the old one, and is ready.
 func Controller(ctx context.Context, spec container.Spec, report func(container.Report)) error {
 	kubeconfig, err := prepare(spec)
 	if err != nil {
@@ -85,7 +85,7 @@ func Controller(ctx context.Context, spec container.Spec, report func(container.
 	if err != nil {
 		return err
 	}
-	report(container.Report{Listen: ports, Ready: ptr.To(false), Message: "cert-manager is waiting for its lease"})
+	report(container.Report{Listen: ports, Ready: ptr.To(true)})
 	group.Go(func() error {
 		// The identity is the pod's, as upstream: a container that is
 		// restarted in its pod gets its own lease back at once.
@@ -97,7 +97,7 @@ func Controller(ctx context.Context, spec container.Spec, report func(container.
 			recorder: root.Recorder,
 		}
 		return l.lead(ctx, func(ctx context.Context) error {
-			return runControllers(ctx, factory, root, config, report)
+			return runControllers(ctx, factory, root, config)
 		})
 	})
 	return group.Wait()
@@ -134,7 +134,7 @@ func contextOptions(c *v1alpha1.ControllerConfiguration, kubeconfig string) cont
 
 // runControllers builds and runs every enabled controller until ctx ends or one
 // of them fails.
-func runControllers(ctx context.Context, factory *controller.ContextFactory, root *controller.Context, c *v1alpha1.ControllerConfiguration, report func(container.Report)) error {
+func runControllers(ctx context.Context, factory *controller.ContextFactory, root *controller.Context, c *v1alpha1.ControllerConfiguration) error {
 	log := logf.FromContext(ctx)
 	enabled := enabledControllers(c.Controllers, controller.Known())
 	group, ctx := errgroup.WithContext(ctx)
@@ -161,14 +161,6 @@ func runControllers(ctx context.Context, factory *controller.ContextFactory, roo
 	root.SharedInformerFactory.Start(ctx.Done())
 	root.KubeSharedInformerFactory.Start(ctx.Done())
 	root.HTTP01ResourceMetadataInformersFactory.Start(ctx.Done())
-	group.Go(func() error {
-		root.SharedInformerFactory.WaitForCacheSync(ctx.Done())
-		root.KubeSharedInformerFactory.WaitForCacheSync(ctx.Done())
-		if ctx.Err() == nil {
-			report(container.Report{Ready: ptr.To(true)})
-		}
-		return nil
-	})
 	return group.Wait()
 }
 
