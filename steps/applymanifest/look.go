@@ -201,7 +201,7 @@ func (r *run) resource(o *object) (dynamic.ResourceInterface, error) {
 func (r *run) patch(ctx context.Context, resource dynamic.ResourceInterface, o *object, dryRun ...string) (*unstructured.Unstructured, error) {
 	body := o.obj.DeepCopy()
 	body.SetNamespace(o.ref.Namespace)
-	if o.live != nil && o.live.GetDeletionTimestamp() == nil && len(dryRun) == 0 {
+	if len(dryRun) == 0 && o.live != nil && o.live.GetDeletionTimestamp() == nil {
 		body.SetUID(o.live.GetUID())
 	}
 	data, err := json.Marshal(body.Object)
