@@ -376,7 +376,7 @@ func (l *life) isRefused(err error, parts []string) error {
 	if !errors.Is(err, engine.ErrPermanent) {
 		return fmt.Errorf("not refused for good: %v", err)
 	}
-	said := l.said(err)
+	said := l.general(err.Error()) + "; " + engine.HintOf(err)
 	for _, part := range parts {
 		if !strings.Contains(said, part) {
 			return fmt.Errorf("%q does not say %q", said, part)
