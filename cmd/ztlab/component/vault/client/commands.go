@@ -123,36 +123,37 @@ func (s *session) login(ctx context.Context, args []string) error {
 }
 
 func (s *session) read(ctx context.Context, args []string) error {
-	if err := wants(args, 1); err != nil {
+	secret, err := s.found(ctx, http.MethodGet, "reading", args)
+	if err != nil {
 		return err
-	}
-	secret, err := s.secret(ctx, http.MethodGet, args[0], nil)
-	var refused *refusal
-	switch {
-	case errors.As(err, &refused) && refused.status == http.StatusNotFound && len(refused.errors) == 0, err == nil && secret == nil:
-		fmt.Fprintf(s.Stderr, "No value found at %s\n", args[0])
-		return exitCode(exitServer)
-	case err != nil:
-		return fmt.Errorf("Error reading %s: %w", args[0], err) //nolint:staticcheck // Vault's words
 	}
 	return s.printSecret(secret)
 }
 
 func (s *session) list(ctx context.Context, args []string) error {
-	if err := wants(args, 1); err != nil {
+	secret, err := s.found(ctx, "LIST", "listing", args)
+	if err != nil {
 		return err
 	}
-	secret, err := s.secret(ctx, "LIST", args[0], nil)
+	keys, _ := secret.Data["keys"].([]any)
+	return s.printList(keys)
+}
+
+// found asks for what is at the one path in args.
+func (s *session) found(ctx context.Context, method, doing string, args []string) (*api.Secret, error) {
+	if err := wants(args, 1); err != nil {
+		return nil, err
+	}
+	secret, err := s.secret(ctx, method, args[0], nil)
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused) && refused.status == http.StatusNotFound && len(refused.errors) == 0, err == nil && secret == nil:
 		fmt.Fprintf(s.Stderr, "No value found at %s\n", args[0])
-		return exitCode(exitServer)
+		return nil, exitCode(exitServer)
 	case err != nil:
-		return fmt.Errorf("Error listing %s: %w", args[0], err) //nolint:staticcheck // Vault's words
+		return nil, fmt.Errorf("Error %s %s: %w", doing, args[0], err) //nolint:staticcheck // Vault's words
 	}
-	keys, _ := secret.Data["keys"].([]any)
-	return s.printList(keys)
+	return secret, nil
 }
 
 func write(s *session) func(context.Context, []string) error {
