@@ -116,7 +116,8 @@ func (e *Env) Claim(claims []Claim) error {
 	if more := len(clashes) - most; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
-	return WithHint(InPlan(errors.New(strings.Join(texts, "; "))), twoOwners)
+	return WithHint(InPlan(errors.New(strings.Join(texts, "; "))), TwoOwners)
 }
 
-const twoOwners = "each would undo the other in every run: leave it to one of them, or write the same in both"
+// TwoOwners is what to do about two steps that want one thing in different states.
+const TwoOwners = "each would undo the other in every run: leave it to one of them, or write the same in both"

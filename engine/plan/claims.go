@@ -39,7 +39,7 @@ func (l *loader) compareClaims() {
 			at, other := s.PositionOf(c.Field), l.plan.Step(c.Step)
 			l.report(&Problem{File: at.File, Line: at.Line, Column: at.Column,
 				Summary: fmt.Sprintf("step %s (%s): %s: %s is what step %s (%s) makes as well, and differently", s.ID, s.Kind.Name, c.Field, c.Path, other.ID, other.Kind.Name),
-				Hint:    fmt.Sprintf("each would undo the other in every run: leave it to one of them, or write the same in both; step %s is at %s", other.ID, other.Position)})
+				Hint:    fmt.Sprintf("%s; step %s is at %s", engine.TwoOwners, other.ID, other.Position)})
 		}
 	})
 }

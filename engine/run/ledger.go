@@ -40,7 +40,7 @@ func (l *ledger) check(step, server string, e engine.Edit) error {
 func twoOwners(before, step, what string) error {
 	return engine.WithHint(
 		engine.Permanent(fmt.Errorf("step %s wrote %s in this run, and step %s wants it otherwise", before, what, step)),
-		"each of the two would undo the other in every run: leave it to one of them, or write the same in both")
+		engine.TwoOwners)
 }
 
 // undoes returns the step, other than step, whose work e undoes; "" if none.

@@ -111,10 +111,14 @@ var (
 // (cert-manager/cert-manager#6201).
 func (r *run) failedIssuance(ctx context.Context, o *object) error {
 	end, limited := ctx.Deadline()
-	if !limited || o.gvk().GroupKind() != certificateKind || failureOf(o.live) == nil {
+	if !limited || o.gvk().GroupKind() != certificateKind {
 		return nil
 	}
-	return o.givenUp(*failureOf(o.live), certmanager.BackoffOf(ctx, r.cluster), end)
+	f := failureOf(o.live)
+	if f == nil {
+		return nil
+	}
+	return o.givenUp(*f, certmanager.BackoffOf(ctx, r.cluster), end)
 }
 
 func (o *object) givenUp(f failure, b certmanager.Backoff, end time.Time) error {
