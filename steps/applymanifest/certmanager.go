@@ -28,8 +28,8 @@ type issuance struct {
 // alone: while it may pass, as a sealed Vault does, nothing changes in the
 // Certificate. An error is no reason to fail: only the remark is missing then.
 func (r *run) issuance(ctx context.Context, certificate *unstructured.Unstructured, said string) issuance {
-	if c, ok := kubekit.Condition(certificate, "Issuing"); ok && c.Message != "" && !strings.Contains(said, oneLine(c.Message)) {
-		said += "; Issuing: " + oneLine(c.Message)
+	if c, ok := kubekit.Condition(certificate, "Issuing"); ok && c.Message != "" && !strings.Contains(said, kubekit.OneLine(c.Message)) {
+		said += "; Issuing: " + kubekit.OneLine(c.Message)
 	}
 	if f := failureOf(certificate); f != nil {
 		next := certmanager.BackoffOf(ctx, r.cluster).Next(f.at, f.times)
@@ -96,7 +96,7 @@ func pending(request *unstructured.Unstructured) string {
 	if !ok || c.Status != metav1.ConditionFalse || c.Message == "" {
 		return ""
 	}
-	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, oneLine(c.Message))
+	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, kubekit.OneLine(c.Message))
 }
 
 var (
@@ -150,8 +150,5 @@ func failureOf(certificate *unstructured.Unstructured) *failure {
 		return nil
 	}
 	times, _, _ := unstructured.NestedInt64(certificate.Object, "status", "failedIssuanceAttempts")
-	return &failure{oneLine(c.Message), at, int(times)}
+	return &failure{kubekit.OneLine(c.Message), at, int(times)}
 }
-
-// oneLine joins the lines of a message; Vault's have several.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -56,7 +56,7 @@ func whyNotReady(pods []corev1.Pod) string {
 			continue
 		}
 		if runs, why := podRuns(&p); !runs {
-			return "pod " + p.Name + " " + oneLine(why)
+			return "pod " + p.Name + " " + OneLine(why)
 		}
 		return "pod " + p.Name + " runs and is not ready"
 	}

@@ -102,7 +102,7 @@ func Current(obj *unstructured.Unstructured, pods ...corev1.Pod) Status {
 	}
 	st.Done = res.Status == kstatus.CurrentStatus
 	st.Failed = res.Status == kstatus.FailedStatus
-	st.Message = oneLine(res.Message)
+	st.Message = OneLine(res.Message)
 	return st
 }
 
@@ -114,7 +114,7 @@ func currentReady(st Status, obj *unstructured.Unstructured, ready metav1.Condit
 		st.Message = "its controller has not seen the last change yet"
 	default:
 		st.Done = ready.Status == metav1.ConditionTrue
-		st.Message = oneLine(ready.Reason + ": " + ready.Message)
+		st.Message = OneLine(ready.Reason + ": " + ready.Message)
 	}
 	return st
 }
@@ -146,7 +146,7 @@ func Condition(obj *unstructured.Unstructured, conditionType string) (metav1.Con
 func currentJob(st Status, obj *unstructured.Unstructured) Status {
 	if c, ok := Condition(obj, "Failed"); ok && c.Status == metav1.ConditionTrue {
 		st.Failed = true
-		st.Message = oneLine("Job failed: " + c.Reason + ": " + c.Message)
+		st.Message = OneLine("Job failed: " + c.Reason + ": " + c.Message)
 		return st
 	}
 	if c, ok := Condition(obj, "Complete"); ok && c.Status == metav1.ConditionTrue {
@@ -166,7 +166,7 @@ func currentCRD(st Status, obj *unstructured.Unstructured) Status {
 	switch {
 	case hasNames && names.Status == metav1.ConditionFalse:
 		st.Failed = true
-		st.Message = oneLine("names are not accepted: " + names.Message)
+		st.Message = OneLine("names are not accepted: " + names.Message)
 	case hasNames && established.Status == metav1.ConditionTrue:
 		st.Done, st.Message = true, "CRD is established"
 	default:
@@ -212,7 +212,7 @@ func currentOnDelete(st Status, obj *unstructured.Unstructured, pods []corev1.Po
 	st.Done = running == want
 	st.Message = fmt.Sprintf("%d of %d pods run", running, want)
 	if !st.Done && len(waiting) > 0 {
-		st.Message += ": " + oneLine(strings.Join(waiting, "; "))
+		st.Message += ": " + OneLine(strings.Join(waiting, "; "))
 	}
 	return st
 }
@@ -337,4 +337,5 @@ func owned(pods []corev1.Pod, obj *unstructured.Unstructured) []corev1.Pod {
 	return kept
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// OneLine joins the lines of a message: those of servers have several.
+func OneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

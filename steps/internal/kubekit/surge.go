@@ -34,7 +34,7 @@ func blockedSurge(obj *unstructured.Unstructured, pods []corev1.Pod) string {
 			}
 			if shuns(&p, &old) {
 				return "the update cannot end: pod " + p.Name + " must not be on a node with pod " + old.Name +
-					", which stays until the other is ready: " + oneLine(c.Message)
+					", which stays until the other is ready: " + OneLine(c.Message)
 			}
 		}
 	}

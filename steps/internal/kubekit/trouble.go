@@ -42,7 +42,7 @@ func (c *Cluster) Trouble(ctx context.Context, namespace, service string) string
 		case runs:
 			continue
 		}
-		return "pod " + p.Name + " " + oneLine(why) + c.lastLine(ctx, &p)
+		return "pod " + p.Name + " " + OneLine(why) + c.lastLine(ctx, &p)
 	}
 	return ""
 }
@@ -75,7 +75,7 @@ func (c *Cluster) lastLine(ctx context.Context, p *corev1.Pod) string {
 	}
 	defer r.Close()
 	b, _ := io.ReadAll(io.LimitReader(r, limit))
-	text := oneLine(string(b))
+	text := OneLine(string(b))
 	if strings.TrimSpace(text) == "" {
 		return ""
 	}
