@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
-	"github.com/ztplan/ztplan/steps/transit"
+	"github.com/ztplan/ztplan/steps/session/transit"
 )
 
 // signTimeout bounds how long a key that is elsewhere may take to sign.

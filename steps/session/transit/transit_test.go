@@ -18,7 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
-	"github.com/ztplan/ztplan/steps/transit"
+	"github.com/ztplan/ztplan/steps/session/transit"
 )
 
 func TestMain(m *testing.M) { vaulttest.Main(m) }
