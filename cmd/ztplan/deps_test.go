@@ -28,9 +28,8 @@ engine/plan              engine engine/dag engine/kubeyaml engine/sensitive gopk
 engine/run               engine engine/dag engine/hints engine/sensitive golang.org/x/crypto/scrypt github.com/hashicorp/go-multierror
 engine/enginetest        engine github.com/google/go-cmp
 steps/internal/...       engine engine/hints engine/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan
-steps/...                engine engine/hints engine/diff engine/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
 steps/session/...        engine engine/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
-steps/lease              engine steps/internal/... k8s.io/... golang.org/x/sys/unix
+steps/...                engine engine/hints engine/diff engine/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
 steps                    engine steps/...
 schemas
 schemas/gen              engine schemas steps

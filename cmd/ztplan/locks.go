@@ -8,7 +8,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
-	"github.com/ztplan/ztplan/steps/lease"
+	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 // locks are what a run holds while it writes: the lock of its plan, and that of

@@ -16,8 +16,8 @@ import (
 	"github.com/ztplan/ztplan/engine/journal"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
-	"github.com/ztplan/ztplan/steps/cluster"
-	"github.com/ztplan/ztplan/steps/lease"
+	"github.com/ztplan/ztplan/steps/session/cluster"
+	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 // safety is what surrounds a run that writes: what was reviewed, the journal,

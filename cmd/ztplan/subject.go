@@ -21,8 +21,8 @@ import (
 	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
-	"github.com/ztplan/ztplan/steps/cluster"
 	"github.com/ztplan/ztplan/steps/helminstall"
+	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
 // subjectTimeout bounds what is read for the record once the run is over.

@@ -21,7 +21,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
-	"github.com/ztplan/ztplan/steps/lease"
+	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 const (

@@ -12,9 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/ztplan/ztplan/engine/evidence"
-	"github.com/ztplan/ztplan/steps/cluster"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
+	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
 // What the cluster says of itself is read without writing, and only from one that

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
-	"github.com/ztplan/ztplan/steps/lease"
+	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 func request(namespace, run string) lease.Request {

@@ -1,3 +1,5 @@
+// Package cluster names the cluster that a plan is about and reads the facts
+// about it that evidence and attestations record.
 package cluster
 
 import (
@@ -18,10 +20,14 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
+// Server returns the address of the API server, as the kubeconfig has it, and ""
+// if the kubeconfig names none. It contacts nothing.
+func Server(c engine.Cluster) string { return kubekit.Server(c) }
+
 // mostPods bounds the pods of a namespace that are read.
 const mostPods = 500
 
-// Facts are what a cluster says of itself.
+// Facts describe a cluster.
 type Facts struct {
 	Cluster evidence.Cluster
 	User    string           // who asks, as the API server knows them
