@@ -60,7 +60,7 @@ type Env struct {
 	Warnf   func(format string, args ...any)
 
 	// Record puts a measurement on record, for the evidence of the run: name
-	// says what it is, and the form of data is in package engine/evidence.
+	// says what it is, and the form of data is in package steps/evidence.
 	Record func(name string, data any)
 
 	// Apply makes a change of a proof, exactly as the edits of other steps are

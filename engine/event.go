@@ -43,7 +43,7 @@ type Event struct {
 	Needs []string `json:"needs,omitempty"`
 
 	// Name and Data are what a step put on record (action evidence): plain data
-	// whose form is in package engine/evidence.
+	// whose form is in package steps/evidence.
 	Name string `json:"name,omitempty"`
 	Data any    `json:"data,omitempty"`
 

@@ -19,26 +19,26 @@ engine
 engine/dag
 engine/display           engine
 engine/sensitive
-engine/hints
-engine/evidence          engine engine/display
 engine/journal           engine
 engine/diff              engine github.com/google/go-cmp
 engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
 engine/plan              engine engine/dag engine/kubeyaml engine/sensitive gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
-engine/run               engine engine/dag engine/hints engine/sensitive golang.org/x/crypto/scrypt github.com/hashicorp/go-multierror
+engine/run               engine engine/dag engine/sensitive golang.org/x/crypto/scrypt github.com/hashicorp/go-multierror
 engine/enginetest        engine github.com/google/go-cmp
-steps/internal/...       engine engine/hints engine/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan
-steps/session/...        engine engine/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
-steps/...                engine engine/hints engine/diff engine/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
+steps/hints
+steps/evidence           engine engine/display
+steps/internal/...       engine steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan
+steps/session/...        engine steps/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
+steps/...                engine steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan
 steps                    engine steps/...
 schemas
 schemas/gen              engine schemas steps
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/ztlab
-cmd/ztplan/report        engine engine/display engine/evidence
-cmd/ztplan/attest        engine engine/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
-cmd/ztplan/checkout      engine/evidence github.com/go-git/go-git/v5
+cmd/ztplan/report        engine engine/display steps/evidence
+cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
+cmd/ztplan/checkout      steps/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 const hostile = "CN=owned\x1b[2J\x1b]0;t\x07\u009b31m\u202eb\x7f\r::error::one\n::add-mask::two\n##[error]three\n✓ signature     by key 00\n"

@@ -17,8 +17,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/applymanifest"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 const inputsPlan = `apiVersion: ztplan.dev/v1

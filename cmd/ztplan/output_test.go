@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // chain is a plan of n objects, each after the one before.

@@ -16,9 +16,9 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // reportFlags are the flags of commands that write a report.

@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 func (a *app) reportCommand() *cobra.Command {

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A place that a report cannot be written to is found out before anything is

@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/hints"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -115,7 +116,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	opts := run.Options{
 		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.kill,
-		Secrets: p.Secrets(), Remarks: a.remarks(p, env.Cluster),
+		Secrets: p.Secrets(), Remarks: a.remarks(p, env.Cluster), Hint: hints.For,
 	}
 	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
 	if mode == run.Apply {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/session/transit"
 )
 

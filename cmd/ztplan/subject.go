@@ -18,9 +18,9 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/checkout"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/helminstall"
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )

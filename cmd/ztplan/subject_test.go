@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 func TestCIJob(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // verifyFlags are what a user of evidence demands of it.

@@ -17,13 +17,13 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // evidenceOf returns evidence that the tests of package evidence keep.
 func evidenceOf(t *testing.T, name string) *evidence.Document {
 	t.Helper()
-	data, err := os.ReadFile("../../engine/evidence/testdata/" + name + ".json")
+	data, err := os.ReadFile("../../steps/evidence/testdata/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}

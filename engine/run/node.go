@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -78,6 +79,10 @@ type Options struct {
 	// Remarks are warnings about the plan as a whole, told before any step.
 	Remarks []string
 
+	// Hint, if it is not nil, returns what to do about an error message, "" if the
+	// message is not known. It is asked when an error has no hint of its own.
+	Hint func(message string) string
+
 	// Sink receives every event, redacted, in order, from one goroutine.
 	Sink func(engine.Event)
 
@@ -106,6 +111,19 @@ type Options struct {
 	// Journal, if it is not nil, is told about every edit, those of proofs as well.
 	// What others do because of one is not in it.
 	Journal Journal
+}
+
+func (o *Options) knownHint(message string) string {
+	if o.Hint == nil {
+		return ""
+	}
+	return o.Hint(message)
+}
+
+// hint returns the hint of err; without one, that of its message; without that,
+// the general one.
+func (o *Options) hint(err error, general string) string {
+	return cmp.Or(engine.HintOf(err), o.knownHint(err.Error()), general)
 }
 
 // A Fence keeps a run from writing when others may write: its lock was not renewed

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
-	"github.com/ztplan/ztplan/engine/hints"
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
@@ -356,9 +355,9 @@ func (r *runner) finish(i int, out outcome) {
 		ev.Action = engine.ActionSkip
 	case Failed:
 		ev.Action, ev.Position = engine.ActionFail, n.Position
-		ev.Error, ev.Hint = textOf(out.err), engine.HintOf(out.err)
-		if ev.Hint == "" {
-			ev.Hint = hints.For(ev.Error)
+		ev.Error = textOf(out.err)
+		if ev.Hint = engine.HintOf(out.err); ev.Hint == "" {
+			ev.Hint = r.opts.knownHint(ev.Error)
 		}
 	}
 	if ev.Action != "" {

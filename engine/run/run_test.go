@@ -488,9 +488,15 @@ func sorted(s []string) map[string]int {
 	return m
 }
 
-// The table of known messages is asked before a general hint is given.
-func TestTimeoutDoesNotHideTheTable(t *testing.T) {
+// The hint of a known message comes before a general hint.
+func TestTimeoutDoesNotHideAKnownHint(t *testing.T) {
 	const failed = `HTTP 500: {"message":"AxiosError: Request failed with status code 401"}`
+	known := func(message string) string {
+		if strings.Contains(message, failed) {
+			return "check the admin key"
+		}
+		return ""
+	}
 	for name, inspect := range map[string]func(context.Context, *engine.Env) (facts, []engine.Edit, error){
 		"an error": func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
 			return facts{}, nil, errors.New(failed)
@@ -504,7 +510,7 @@ func TestTimeoutDoesNotHideTheTable(t *testing.T) {
 				var hint string
 				n := node("a", nil, inspect)
 				n.Policy.Timeout = time.Minute
-				_, _ = run.Run(t.Context(), []run.Node{n}, run.Options{Sink: func(ev engine.Event) {
+				_, _ = run.Run(t.Context(), []run.Node{n}, run.Options{Hint: known, Sink: func(ev engine.Event) {
 					if ev.Action == engine.ActionFail {
 						hint = ev.Hint
 					}
@@ -526,7 +532,8 @@ func TestRetriesAreShown(t *testing.T) {
 			return facts{}, nil, errors.New(`admission webhook "x" denied the request: panic: nil map`)
 		})
 		n.Policy.Timeout = time.Minute
-		_, _ = run.Run(t.Context(), []run.Node{n}, run.Options{Sink: func(ev engine.Event) {
+		known := func(string) string { return "this is a defect of the webhook" }
+		_, _ = run.Run(t.Context(), []run.Node{n}, run.Options{Hint: known, Sink: func(ev engine.Event) {
 			if ev.Action != engine.ActionRetry {
 				return
 			}

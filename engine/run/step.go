@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/hints"
 )
 
 // stepRun is one step while it runs, in a goroutine of its own.
@@ -149,9 +148,9 @@ func (s *stepRun) stopped(ctx context.Context, last error, waitingFor string) ou
 	after := engine.Duration(s.node.Policy.Timeout)
 	switch {
 	case last != nil && waitingFor == "":
-		return s.failed("", hinted(fmt.Errorf("not done after %s: %w", after, last), "raise the step's timeout if the cause goes away by itself"))
+		return s.failed("", s.hinted(fmt.Errorf("not done after %s: %w", after, last), "raise the step's timeout if the cause goes away by itself"))
 	case waitingFor != "":
-		return s.failed("", hinted(fmt.Errorf("not done after %s: still waiting for %s", after, waitingFor),
+		return s.failed("", s.hinted(fmt.Errorf("not done after %s: still waiting for %s", after, waitingFor),
 			"look at the objects named here; raise the step's timeout if they only need longer"))
 	}
 	return s.failed("", fmt.Errorf("not done after %s", after))
@@ -250,7 +249,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 				if e, ok := made.first(writable); ok {
 					return s.failed(e.Path, didNotHelp(e))
 				}
-				return s.failed(stuck, hinted(fmt.Errorf("still differs after %d attempts", rounds),
+				return s.failed(stuck, s.hinted(fmt.Errorf("still differs after %d attempts", rounds),
 					"something changes it back, or the server stores it differently: compare what differs above"))
 			}
 			s.retries++
@@ -290,7 +289,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 					return s.stopped(ctx, reason, "")
 				}
 				last = err
-				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: hintOf(err, "")})
+				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: s.opts.hint(err, "")})
 				break
 			}
 			made[e.Path] = e
@@ -461,19 +460,12 @@ const repeat = 15 * time.Second
 
 func (s *stepRun) retry(err error) {
 	s.retries++
-	s.emit(engine.Event{Action: engine.ActionRetry, Error: err.Error(), Hint: hintOf(err, "")})
+	s.emit(engine.Event{Action: engine.ActionRetry, Error: err.Error(), Hint: s.opts.hint(err, "")})
 }
 
-// hintOf returns the hint of err; without one, that of the table of known
-// messages; without that, the general one.
-func hintOf(err error, general string) string {
-	if hint := engine.HintOf(err); hint != "" {
-		return hint
-	}
-	return hints.Or(err.Error(), general)
+func (s *stepRun) hinted(err error, general string) error {
+	return engine.WithHint(err, s.opts.hint(err, general))
 }
-
-func hinted(err error, general string) error { return engine.WithHint(err, hintOf(err, general)) }
 
 // wait says what the step waits for, each time that changes.
 func (s *stepRun) wait(edits []engine.Edit) {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertdenied"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"

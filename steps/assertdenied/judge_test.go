@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )

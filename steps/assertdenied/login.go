@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )

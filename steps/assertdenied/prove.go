@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // Prove makes the legitimate requests, then the attempts. An attempt whose

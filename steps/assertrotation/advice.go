@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/hints"
+	"github.com/ztplan/ztplan/steps/hints"
 )
 
 const (

@@ -75,7 +75,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"

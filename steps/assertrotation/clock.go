@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // resolution is that of times in objects and in the header Date.

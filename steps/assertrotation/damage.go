@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A damage is what a rotation knows of the fault that was made during it.

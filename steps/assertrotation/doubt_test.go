@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 

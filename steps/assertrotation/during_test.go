@@ -12,8 +12,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 

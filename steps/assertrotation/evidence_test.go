@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // collect makes the evidence of a run whose only step was the proof, as a run

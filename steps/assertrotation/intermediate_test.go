@@ -18,8 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/hints"
+	"github.com/ztplan/ztplan/steps/hints"
 )
 
 // reissue has a Certificate issued anew, unless it is signed by next already,

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )

@@ -25,8 +25,8 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )

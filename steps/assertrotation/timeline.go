@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A hop is a station of a new certificate on its way to the wire, by its name in

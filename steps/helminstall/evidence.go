@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // record puts the chart on record, once in a run. The digest is that of its

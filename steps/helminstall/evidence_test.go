@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/helmkit"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"

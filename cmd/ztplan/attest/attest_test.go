@@ -20,7 +20,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 func write(t *testing.T, kind string, der []byte) string {
@@ -64,7 +64,7 @@ func ec(t *testing.T, c elliptic.Curve) crypto.Signer {
 
 func golden(t *testing.T, name string) (*evidence.Document, []byte) {
 	t.Helper()
-	data, err := os.ReadFile("../../../engine/evidence/testdata/" + name + ".json")
+	data, err := os.ReadFile("../../../steps/evidence/testdata/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A Key signs, or only verifies if it was read from a public key. It is a

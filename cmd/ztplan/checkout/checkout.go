@@ -19,7 +19,7 @@ import (
 
 	"github.com/go-git/go-git/v5"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // mostChanges bounds the changes on record.

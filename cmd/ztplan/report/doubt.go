@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // doubts says, a line for each group of servers, how likely one that was left

@@ -10,7 +10,7 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A Renderer says which program renders the pages again.

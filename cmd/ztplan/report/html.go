@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 //go:embed page.html

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 type junitSuites struct {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // laneWidth is what an edge takes in a row that it passes.

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // Sizes of a plot, in the units of its viewBox.

@@ -16,7 +16,7 @@ import (
 	"path/filepath"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // EvidenceFile is the name of the evidence in a report's folder.

@@ -18,14 +18,14 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 func document(t *testing.T, name string) *evidence.Document {
 	t.Helper()
-	data, err := os.ReadFile("../../../engine/evidence/testdata/" + name + ".json")
+	data, err := os.ReadFile("../../../steps/evidence/testdata/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}

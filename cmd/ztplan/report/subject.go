@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A fact is one line about where and by whom the plan was run.

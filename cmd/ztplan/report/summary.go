@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // mostRows bounds the tables of summary.md: GitHub shows one mebibyte at most.

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // plain shows a value in one line.

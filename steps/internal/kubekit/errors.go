@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/hints"
+	"github.com/ztplan/ztplan/steps/hints"
 )
 
 // Classify marks err as permanent if another try cannot cure it, and attaches

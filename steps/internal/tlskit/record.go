@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // Record describes a chain for the evidence of a run: the server's certificate

@@ -13,7 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/hints"
+	"github.com/ztplan/ztplan/steps/hints"
 )
 
 // Errors that callers may ask for with errors.Is.

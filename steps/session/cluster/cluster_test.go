@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/session/cluster"

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // denials are what had to be refused and was, one for each way in which the

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // rollOver adds to a run that passed a second rotation, in which a new

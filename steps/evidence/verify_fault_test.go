@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A proof that broke something holds only if the restart was over when every old

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 const canary = "hvs.canary-7c41d9f0-do-not-print"

@@ -16,13 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // schemas/evidence.schema.json is what the types and their comments say.
 func TestSchema(t *testing.T) {
 	docs := make(map[string]string)
-	for _, file := range []string{"document.go", "subject.go", "records.go", "denials.go", "rollovers.go", "../event.go"} {
+	for _, file := range []string{"document.go", "subject.go", "records.go", "denials.go", "rollovers.go", "../../engine/event.go"} {
 		comments(t, file, docs)
 	}
 	g := schemaMaker{docs: docs, defs: map[string]any{}}
@@ -50,7 +50,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("go test ./engine/evidence -update writes the schema (-file +types):\n%s", diff)
+		t.Errorf("go test ./steps/evidence -update writes the schema (-file +types):\n%s", diff)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // FuzzVerify: whatever a file holds, verifying it does not panic and says what it

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ztplan/ztplan/engine/hints"
+	"github.com/ztplan/ztplan/steps/hints"
 )
 
 func TestFor(t *testing.T) {

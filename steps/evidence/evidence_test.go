@@ -15,7 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -84,7 +84,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("go test ./engine/evidence -update writes the golden file (-want +got):\n%s", diff)
+				t.Errorf("go test ./steps/evidence -update writes the golden file (-want +got):\n%s", diff)
 			}
 		})
 	}

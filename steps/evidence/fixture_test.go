@@ -15,7 +15,7 @@ import (
 	"crypto/sha256"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // began is when the run of the fixture began. Everything in it is made anew by

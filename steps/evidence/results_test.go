@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // Evidence of versions that had no subject and called every success passed still

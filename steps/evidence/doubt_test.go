@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ztplan/ztplan/engine/evidence"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // The row, its interruptions and the doubt are computed again from the samples.
