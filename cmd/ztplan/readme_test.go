@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/steps"
 )
 
@@ -120,7 +121,7 @@ func TestExamplesDecode(t *testing.T) {
 		}
 		head := "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: example}\nsteps:\n"
 		_, err = plan.Load(plan.Input{File: k.Name + ".yaml", Data: []byte(head + string(text)), Kinds: steps.All()})
-		var problems *plan.Problems
+		var problems *source.Problems
 		if !errors.As(err, &problems) {
 			continue
 		}

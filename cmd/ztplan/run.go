@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/hints"
 )
@@ -279,14 +280,14 @@ func (a *app) summarise(s *ui.Summary, e engine.Event) {
 // problems prints what is wrong with a plan, in the form that the output flag
 // asks for.
 func (a *app) problems(err error) {
-	var ps *plan.Problems
+	var ps *source.Problems
 	if !errors.As(err, &ps) {
 		fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
 		return
 	}
 	list := ps.List()
 	n := len(list)
-	list = list[:min(n, plan.MostShown)]
+	list = list[:min(n, source.MostShown)]
 	if a.output == "github" {
 		ui.Problems(a.stdout, githubProblems(list))
 	}
@@ -306,7 +307,7 @@ func (a *app) problems(err error) {
 	fmt.Fprintf(a.stderr, "\n%d %s; nothing was contacted\n", n, word)
 }
 
-func githubProblems(list []*plan.Problem) []ui.Problem {
+func githubProblems(list []*source.Problem) []ui.Problem {
 	var out []ui.Problem
 	for _, p := range list {
 		text := p.Summary

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // check applies the check tag of a field to its value.
@@ -37,7 +38,7 @@ func (d *decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
 	if f.oneof != nil {
 		out = max(out, d.checkEach(n, v, func(n *yaml.Node, v reflect.Value) outcome {
 			if s := v.String(); !slices.Contains(f.oneof, s) {
-				return d.problem(n, didYouMean(s, f.oneof), "%q is not one of %s", abbreviate(s), strings.Join(f.oneof, ", "))
+				return d.problem(n, source.DidYouMean(s, f.oneof), "%q is not one of %s", abbreviate(s), strings.Join(f.oneof, ", "))
 			}
 			return set
 		}))
@@ -131,7 +132,7 @@ func (d *decoder) checkExists(n *yaml.Node, f engine.File) outcome {
 		hint := "paths are relative to the directory of the plan"
 		if filepath.IsAbs(f.Name) {
 			hint = ""
-		} else if best := closest(filepath.Base(f.Path), siblings(f.Path)); best != "" {
+		} else if best := source.ClosestFile(f.Path); best != "" {
 			hint = fmt.Sprintf("did you mean %q?", filepath.ToSlash(filepath.Join(filepath.Dir(f.Name), best)))
 		}
 		return d.problem(n, hint, "file %q does not exist", f.Name)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // Claims returns what the steps claim by their inputs, for a run to compare with
@@ -37,7 +38,7 @@ func (l *loader) compareClaims() {
 			}
 			said[c.Field] = true
 			at, other := s.PositionOf(c.Field), l.plan.Step(c.Step)
-			l.report(&Problem{File: at.File, Line: at.Line, Column: at.Column,
+			l.Add(&source.Problem{File: at.File, Line: at.Line, Column: at.Column,
 				Summary: fmt.Sprintf("step %s (%s): %s: %s is what step %s (%s) makes as well, and differently", s.ID, s.Kind.Name, c.Field, c.Path, other.ID, other.Kind.Name),
 				Hint:    fmt.Sprintf("%s; step %s is at %s", engine.TwoOwners, other.ID, other.Position)})
 		}

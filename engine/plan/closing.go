@@ -7,6 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A closer is a step that asks for a closing step.
@@ -56,7 +57,7 @@ func (l *loader) close() {
 		l.policy(s, &envelope{}, s.subject())
 		s.with = l.withConnections(s, c.with)
 		s.Position = s.PositionOf(c.input)
-		d := s.decoder(func(*Problem) {})
+		d := s.decoder(func(*source.Problem) {})
 		d.refer = func(n *yaml.Node, ref *reference, to *Step, t reflect.Type) { l.refer(s, d, n, ref, to, t) }
 		s.decode(d)
 		for _, to := range l.plan.Steps[:written] {

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // Connections say what a plan is about.
@@ -22,7 +23,7 @@ type Connections struct {
 // readConnections reads connections. What it says about Vault stays YAML: it
 // becomes part of the inputs of every step that has an input called vault.
 func (l *loader) readConnections(n *yaml.Node) {
-	if isNull(n) {
+	if source.IsNull(n) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
@@ -37,12 +38,12 @@ func (l *loader) readConnections(n *yaml.Node) {
 		case "kubernetes":
 			l.kubernetes(val)
 		case "vault":
-			if !isNull(val) {
+			if !source.IsNull(val) {
 				l.vault = val
 			}
 		default:
 			known := []string{"kubernetes", "vault"}
-			l.problem(key, suggestion(key.Value, known, "the connections are "), "connections: unknown key %q", key.Value)
+			l.problem(key, source.Suggestion(key.Value, known, "the connections are "), "connections: unknown key %q", key.Value)
 		}
 	}
 }
@@ -59,7 +60,7 @@ func (l *loader) connect(n *yaml.Node) {
 }
 
 func (l *loader) kubernetes(n *yaml.Node) {
-	if isNull(n) {
+	if source.IsNull(n) {
 		return
 	}
 	var in struct {
@@ -150,7 +151,7 @@ func (l *loader) checkVaultKeys(n *yaml.Node, types []reflect.Type, path string)
 			}
 		}
 		if !found {
-			hint := suggestion(key.Value, slices.Sorted(maps.Keys(known)), "the keys here are ")
+			hint := source.Suggestion(key.Value, slices.Sorted(maps.Keys(known)), "the keys here are ")
 			l.problem(key, hint, "%s: unknown key %q", path, key.Value)
 			continue
 		}
@@ -170,8 +171,8 @@ func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
 	if t == nil {
 		return with
 	}
-	key, own := lookup(with, "vault")
-	if isNull(own) {
+	key, own := source.Lookup(with, "vault")
+	if source.IsNull(own) {
 		own = nil
 	}
 	merged := l.merge(own, l.elsewhere(own), t)
@@ -200,13 +201,13 @@ func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
 // it one way does not get the other.
 func (l *loader) elsewhere(own *yaml.Node) *yaml.Node {
 	without := ""
-	if _, n := lookup(own, "service"); !isNull(n) {
+	if _, n := source.Lookup(own, "service"); !source.IsNull(n) {
 		without = "address"
 	}
-	if _, n := lookup(own, "address"); !isNull(n) {
+	if _, n := source.Lookup(own, "address"); !source.IsNull(n) {
 		without = "service"
 	}
-	key, _ := lookup(l.vault, without)
+	key, _ := source.Lookup(l.vault, without)
 	if key == nil {
 		return l.vault
 	}
@@ -235,7 +236,7 @@ func (l *loader) merge(own, from *yaml.Node, t reflect.Type) *yaml.Node {
 	for i := 0; i+1 < len(from.Content); i += 2 {
 		key, val := from.Content[i], from.Content[i+1]
 		fi, ok := st.byName[key.Value]
-		if !ok || isNull(val) {
+		if !ok || source.IsNull(val) {
 			continue
 		}
 		at := -1

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A decoder fills a spec from YAML. The same code runs while a plan is read,
@@ -19,7 +20,7 @@ type decoder struct {
 	p       *Plan
 	step    *Step // whose inputs these are; nil for what belongs to no step
 	subject string
-	report  func(*Problem)
+	report  func(*source.Problem)
 
 	// outputs returns what a step learned; nil while the plan is read.
 	outputs func(id string) (any, bool)
@@ -38,7 +39,7 @@ type decoder struct {
 
 	size int // nodes that substitute has made
 
-	finder finder // of the parts of scalars; see places
+	finder source.Finder // of the parts of scalars; see places
 
 	pending []string // paths of inputs that only a run can fill
 	bad     []string // paths of inputs with problems
@@ -55,8 +56,8 @@ const (
 )
 
 // places returns what finds parts of the plan's scalars.
-func (d *decoder) places() *finder {
-	d.finder.src = d.p.src
+func (d *decoder) places() *source.Finder {
+	d.finder.File = d.p.src
 	return &d.finder
 }
 
@@ -77,7 +78,7 @@ func (d *decoder) problem(n *yaml.Node, hint, format string, args ...any) outcom
 func (d *decoder) problemAt(n *yaml.Node, line, column int, hint, format string, args ...any) {
 	path := pathString(d.path)
 	d.bad = append(d.bad, path)
-	d.report(&Problem{
+	d.report(&source.Problem{
 		File: d.p.File, Line: line, Column: column,
 		Summary: d.about(n, path) + fmt.Sprintf(format, args...),
 		Hint:    hint,
@@ -118,7 +119,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	if !literal && isTemplate(n) {
 		return d.template(n, v)
 	}
-	if isNull(n) && v.Kind() != reflect.Interface {
+	if source.IsNull(n) && v.Kind() != reflect.Interface {
 		return unset
 	}
 	t := v.Type()
@@ -292,7 +293,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 			if d.at != nil {
 				at = d.at
 			}
-			d.report(&Problem{
+			d.report(&source.Problem{
 				File: d.p.File, Line: at.Line, Column: at.Column,
 				Summary: d.about(at, "") + fmt.Sprintf("%s is missing", path),
 				Hint:    fmt.Sprintf("add %s: %s", f.name, typeName(f.typ)),
@@ -309,13 +310,13 @@ func (d *decoder) unknownKey(n, key *yaml.Node, st *structType) int {
 	if d.at != nil {
 		at = d.at
 	}
-	d.report(&Problem{
+	d.report(&source.Problem{
 		File: d.p.File, Line: at.Line, Column: at.Column,
 		Summary: d.about(key, pathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
-		Hint:    suggestion(key.Value, st.names, "the keys here are "),
+		Hint:    source.Suggestion(key.Value, st.names, "the keys here are "),
 	})
-	best := closest(key.Value, st.names)
-	if _, there := lookup(n, best); best == "" || there != nil {
+	best := source.Closest(key.Value, st.names)
+	if _, there := source.Lookup(n, best); best == "" || there != nil {
 		return -1
 	}
 	d.push(elem{best, -1})

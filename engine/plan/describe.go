@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // mismatch reports that n is of another type than t.
@@ -24,7 +25,7 @@ func (d *decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 			hint = "write the value in quotes"
 		}
 	case d.via != "":
-	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && !isNull(n):
+	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && !source.IsNull(n):
 		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
 	case t.Kind() == reflect.Bool && text:
 		hint = "write true or false, without quotes"
@@ -47,7 +48,7 @@ func (d *decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 
 // describe names a value: its sort, and the value itself if it is short.
 func describe(n *yaml.Node) string {
-	if n.Kind != yaml.ScalarNode || isNull(n) {
+	if n.Kind != yaml.ScalarNode || source.IsNull(n) {
 		return kindOf(n)
 	}
 	read := ""
@@ -67,7 +68,7 @@ func describe(n *yaml.Node) string {
 
 func kindOf(n *yaml.Node) string {
 	switch {
-	case isNull(n):
+	case source.IsNull(n):
 		return "nothing"
 	case n.Kind == yaml.SequenceNode:
 		return "a list"

@@ -1,24 +1,10 @@
 package plan
 
 import (
-	"os"
-	"path/filepath"
 	"reflect"
 
 	"github.com/ztplan/ztplan/engine"
 )
-
-func siblings(path string) []string {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
 
 // file resolves a path that the plan names. An empty name is no file.
 func (p *Plan) file(name string) engine.File { return p.Inputs.File(p.Dir, name) }

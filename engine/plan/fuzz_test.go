@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // FuzzLoad: whatever a plan says, reading it ends with a plan or with problems
@@ -69,7 +70,7 @@ func zeroOutputs(s *plan.Step) any {
 
 func checkProblems(t *testing.T, err error, text string) {
 	t.Helper()
-	var problems *plan.Problems
+	var problems *source.Problems
 	if !errors.As(err, &problems) || len(problems.List()) == 0 {
 		t.Fatalf("got %T %v, want problems", err, err)
 	}

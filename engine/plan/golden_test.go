@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected messages in testdata/plans")
@@ -53,7 +54,7 @@ func TestInvalidPlans(t *testing.T) {
 				t.Fatal(err)
 			}
 			p, err := plan.Load(input(file, data))
-			var problems *plan.Problems
+			var problems *source.Problems
 			if !errors.As(err, &problems) || p != nil {
 				t.Fatalf("Load = %v, %v; want Problems", p, err)
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // large are plans that took time quadratic in their size: n is the number of
@@ -64,7 +65,7 @@ func one(text string) string {
 func read(t testing.TB, body string) {
 	t.Helper()
 	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + body), Kinds: kinds()})
-	var problems *plan.Problems
+	var problems *source.Problems
 	if err != nil && (!errors.As(err, &problems) || strings.Contains(problems.List()[0].Summary, "YAML")) {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestLongLines(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	_, err = plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Data: []byte(head + "steps: [{id: r, uses: pkiRoot, with: {commonName: x, x: 1}}] " + long + "\n")})
-	var problems *plan.Problems
+	var problems *source.Problems
 	if !errors.As(err, &problems) || problems.List()[0].Snippet != "" || problems.List()[0].Line != 4 {
 		t.Errorf("got %v", err)
 	}

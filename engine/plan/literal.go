@@ -9,6 +9,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
@@ -19,10 +20,10 @@ import (
 // schema of its own, such as values of a chart, what has the name of one: see
 // [sensitive.Holds].
 func (s *Step) Literal() map[string]any {
-	if isNull(s.with) {
+	if source.IsNull(s.with) {
 		return map[string]any{}
 	}
-	d := s.decoder(func(*Problem) {})
+	d := s.decoder(func(*source.Problem) {})
 	m, _ := d.literal(s.with, s.Kind.Spec, "").(map[string]any)
 	hideSecretObjects(m)
 	return m
@@ -34,7 +35,7 @@ func (d *decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 	if t != nil {
 		t = indirect(t)
 	}
-	if t == secretType && !isNull(n) {
+	if t == secretType && !source.IsNull(n) {
 		if after := d.after(n); after != "" {
 			return after
 		}

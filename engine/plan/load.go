@@ -16,6 +16,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // APIVersion and DocumentKind are what every plan begins with.
@@ -47,7 +48,7 @@ type Input struct {
 }
 
 // Load reads a plan, with everything that can be known without contacting
-// anything. The error is a *[Problems] that holds every problem of the plan;
+// anything. The error is a *[source.Problems] that holds every problem of the plan;
 // then the plan is nil. Only files are read: the plan, the variable files, and
 // what inputs of steps name.
 //
@@ -64,31 +65,30 @@ func Load(in Input) (*Plan, error) {
 		File: in.File, Inputs: in.Inputs, byID: make(map[string]*Step), vars: make(map[string]*variable),
 		types: new(typeCache), loading: l,
 	}
-	l.sources, l.inputs = make(map[string]*source), in.Inputs
 	if err := l.open(); err != nil {
-		return nil, problemsOf(err)
+		return nil, source.NewProblems(err)
 	}
-	if root := parse(l.plan.src, "a plan", l.report); root != nil {
+	if root := source.Parse(l.plan.src, "a plan", l.Add); root != nil {
 		l.document(root)
-	} else if len(l.list) == 0 {
-		l.report(&Problem{File: in.File, Line: 1, Column: 1, Summary: "the plan is empty",
+	} else if l.Len() == 0 {
+		l.Add(&source.Problem{File: in.File, Line: 1, Column: 1, Summary: "the plan is empty",
 			Hint: "a plan begins with apiVersion: " + APIVersion})
 	}
-	if err := l.err(); err != nil {
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
 	l.compareClaims()
-	if err := l.err(); err != nil {
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
 	l.plan.loading, l.plan.vault = nil, l.vault
-	l.plan.secrets = l.secrets
+	l.plan.secrets = l.Secrets()
 	return l.plan, nil
 }
 
 // A loader is what reading a plan takes and the plan itself does not keep.
 type loader struct {
-	collector
+	*source.Collector
 	in        Input
 	plan      *Plan
 	varNames  []string // in the order of the file
@@ -111,7 +111,7 @@ var (
 	stepKeys     = []string{"id", "uses", "needs", "when", "timeout", "retry", "with"}
 )
 
-func (l *loader) open() *Problem {
+func (l *loader) open() *source.Problem {
 	p := l.plan
 	data := l.in.Data
 	if data == nil {
@@ -121,8 +121,8 @@ func (l *loader) open() *Problem {
 			if errors.As(err, &pe) {
 				err = pe.Err
 			}
-			problem := &Problem{File: p.File, Summary: err.Error()}
-			if best := closest(filepath.Base(p.File), siblings(p.File)); best != "" && errors.Is(err, fs.ErrNotExist) {
+			problem := &source.Problem{File: p.File, Summary: err.Error()}
+			if best := source.ClosestFile(p.File); best != "" && errors.Is(err, fs.ErrNotExist) {
 				problem.Hint = fmt.Sprintf("did you mean %q?", filepath.Join(filepath.Dir(p.File), best))
 			}
 			return problem
@@ -131,27 +131,24 @@ func (l *loader) open() *Problem {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	abs, err := filepath.Abs(p.File)
 	if err != nil {
-		return &Problem{File: p.File, Summary: err.Error()}
+		return &source.Problem{File: p.File, Summary: err.Error()}
 	}
 	p.Dir = filepath.Dir(abs)
-	p.src = newSource(p.File, data)
-	l.dir, l.shown, l.first = p.Dir, filepath.Dir(p.File), p.File
-	l.sources[p.File] = p.src
+	p.src = source.NewFile(p.File, data)
+	l.Collector = source.NewCollector(p.Inputs, p.src, p.Dir, nil)
 	return nil
 }
 
-func (l *loader) report(p *Problem) { l.add(p) }
-
 // problem reports something wrong with the plan at a node.
 func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
-	l.report(&Problem{File: l.plan.File, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+	l.Add(&source.Problem{File: l.plan.File, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // text returns a scalar of the envelope that must be text.
 func (l *loader) text(n *yaml.Node, subject string) string {
 	if n.Kind != yaml.ScalarNode || !isText(n) {
 		hint := ""
-		if n.Kind == yaml.ScalarNode && !isNull(n) {
+		if n.Kind == yaml.ScalarNode && !source.IsNull(n) {
 			hint = fmt.Sprintf("write it in quotes: %q", n.Value)
 		}
 		l.problem(n, hint, "%s: want text, have %s", subject, describe(n))
@@ -200,7 +197,7 @@ func (l *loader) document(root *yaml.Node) {
 		return // some other document; what else is wrong with it does not matter
 	}
 	for _, key := range unknown {
-		l.problem(key, suggestion(key.Value, planKeys, "a plan has "), "unknown key %q", key.Value)
+		l.problem(key, source.Suggestion(key.Value, planKeys, "a plan has "), "unknown key %q", key.Value)
 	}
 	l.metadata(root, parts["metadata"])
 	for _, k := range l.in.Kinds {
@@ -247,7 +244,7 @@ func (l *loader) constant(root *yaml.Node, parts map[string]*yaml.Node, key, wan
 
 func (l *loader) metadata(root, n *yaml.Node) {
 	switch {
-	case isNull(n):
+	case source.IsNull(n):
 		l.problem(cmp.Or(n, root), "add metadata: {name: …}", "metadata is missing: a plan has a name")
 		return
 	case n.Kind != yaml.MappingNode:
@@ -267,7 +264,7 @@ func (l *loader) metadata(root, n *yaml.Node) {
 		case "description":
 			l.plan.Description = l.text(val, "metadata.description")
 		default:
-			l.problem(key, suggestion(key.Value, metadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
+			l.problem(key, source.Suggestion(key.Value, metadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
 		}
 	}
 	if !named {
@@ -279,7 +276,7 @@ func (l *loader) metadata(root, n *yaml.Node) {
 // reference is looked at.
 func (l *loader) readSteps(root, n *yaml.Node) {
 	switch {
-	case isNull(n):
+	case source.IsNull(n):
 		l.problem(cmp.Or(n, root), "add steps: [{id: …, uses: …}]", "steps are missing: a plan has at least one")
 		return
 	case n.Kind != yaml.SequenceNode:
@@ -347,16 +344,16 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 		subject = "step " + s.ID
 	}
 	if e.uses == nil {
-		l.problem(n, "the kinds are "+listed(l.kindNames), "%s: uses is missing", subject)
+		l.problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", subject)
 	} else if kind := l.text(e.uses, subject+": uses"); kind != "" || isText(e.uses) {
 		if s.Kind = l.kinds[kind]; s.Kind == nil {
-			l.problem(e.uses, suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
+			l.problem(e.uses, source.Suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
 		}
 	}
 	for _, key := range unknown {
-		hint := suggestion(key.Value, stepKeys, "a step has ")
+		hint := source.Suggestion(key.Value, stepKeys, "a step has ")
 		if s.Kind != nil {
-			if best := closest(key.Value, l.plan.types.of(s.Kind.Spec).names); strings.EqualFold(best, key.Value) {
+			if best := source.Closest(key.Value, l.plan.types.of(s.Kind.Spec).names); strings.EqualFold(best, key.Value) {
 				hint = fmt.Sprintf("%s is an input: write it below with", best)
 			}
 		}
@@ -368,7 +365,7 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 
 // decoder returns a decoder for what belongs to a step, or to none.
 func (l *loader) decoder(s *Step, subject string) *decoder {
-	return &decoder{p: l.plan, step: s, subject: subject, report: l.report, keep: l.keepSecret}
+	return &decoder{p: l.plan, step: s, subject: subject, report: l.Add, keep: l.KeepSecret}
 }
 
 // step reads everything of a step but its id and its kind.
@@ -380,7 +377,7 @@ func (l *loader) step(s *Step, e *envelope) {
 	l.needs(s, e.needs, subject)
 	d := l.decoder(s, subject)
 	d.refer = func(n *yaml.Node, ref *reference, to *Step, t reflect.Type) { l.refer(s, d, n, ref, to, t) }
-	if !isNull(e.when) {
+	if !source.IsNull(e.when) {
 		s.When = d.condition(e.when)
 		d.path, d.bad = d.path[:0], nil
 	}
@@ -416,7 +413,7 @@ func (d *decoder) scan(n *yaml.Node) {
 }
 
 func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
-	if isNull(n) {
+	if source.IsNull(n) {
 		return
 	}
 	items := []*yaml.Node{n}
@@ -440,14 +437,27 @@ func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
 	}
 }
 
+// suggestStep is a suggestion for the id of a step. A plan of thousands of steps
+// with thousands of mistakes gets suggestions for the first of them only: comparing
+// each with each would take longer than reading it.
+func (p *Plan) suggestStep(written string) string {
+	const most = 1_000_000
+	if l := p.loading; l != nil {
+		if l.compared += len(p.ids); l.compared > most+len(p.ids) {
+			return ""
+		}
+	}
+	return source.Suggestion(written, p.ids, "the steps are ")
+}
+
 // refer records that a step refers to an output of another.
 func (l *loader) refer(s *Step, d *decoder, n *yaml.Node, ref *reference, to *Step, t reflect.Type) {
 	r := Ref{
 		Step: to.ID, Output: pathString(ref.path[1:]), Input: pathString(d.path), Text: ref.raw,
 		Secret: t != nil && l.plan.types.hasSecret(t),
 	}
-	line, column := d.places().within(n, ref.offset, ref.raw)
-	r.Position = Position{l.plan.File, line, column}
+	line, column := d.places().Within(n, ref.offset, ref.raw)
+	r.Position = source.Position{File: l.plan.File, Line: line, Column: column}
 	s.Refs = append(s.Refs, r)
 	l.edge(s, to, Edge{Position: r.Position, Ref: ref.raw})
 }
@@ -519,7 +529,7 @@ func (l *loader) policy(s *Step, e *envelope, subject string) {
 		if p.Delay > p.MaxDelay && r.MaxDelay == nil {
 			p.MaxDelay = p.Delay
 		} else if p.Delay > p.MaxDelay {
-			_, at := lookup(e.retry, "maxDelay")
+			_, at := source.Lookup(e.retry, "maxDelay")
 			l.problem(cmp.Or(at, e.retry), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *r.MaxDelay, *r.Delay)
 		}
 	}
@@ -563,7 +573,7 @@ func (l *loader) cycle(nodes []int) {
 	}
 	names = append(names, names[0])
 	at := steps[nodes[0]].edges[steps[nodes[0]].edgeTo(steps[nodes[1%len(nodes)]])].Position
-	l.report(&Problem{
+	l.Add(&source.Problem{
 		File: at.File, Line: at.Line, Column: at.Column,
 		Summary: "steps need each other in a circle: " + strings.Join(names, " -> "),
 		Detail:  strings.Join(why, "\n"),

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A Plan is a plan that was read and found sound. It does not change and may
@@ -33,7 +33,7 @@ type Plan struct {
 
 	Steps []*Step // in the order of the file, then the closing steps
 
-	src       *source
+	src       *source.File
 	byID      map[string]*Step
 	ids       []string // in the order of the file
 	vars      map[string]*variable
@@ -67,8 +67,8 @@ type Step struct {
 	// step that the plan writes. See [engine.Closer].
 	Closes string
 
-	Position Position   // of the step in the plan
-	Node     *yaml.Node // the step as written
+	Position source.Position // of the step in the plan
+	Node     *yaml.Node      // the step as written
 
 	plan  *Plan
 	with  *yaml.Node // with, and what it takes from the connections
@@ -83,14 +83,14 @@ type Ref struct {
 	Text   string // as written: "${steps.root.certificate}"
 	Secret bool
 
-	Position Position
+	Position source.Position
 }
 
 // An Edge says why one step needs another; the first reason that was found.
 type Edge struct {
 	From, To string
 	Ref      string // the reference that makes the edge; "" if needs does
-	Position Position
+	Position source.Position
 
 	to *Step
 }
@@ -126,14 +126,13 @@ func (p *Plan) Secrets() []engine.Secret {
 	return out
 }
 
-func (p *Plan) position(n *yaml.Node) Position { return Position{p.File, n.Line, n.Column} }
+func (p *Plan) position(n *yaml.Node) source.Position {
+	return source.Position{File: p.File, Line: n.Line, Column: n.Column}
+}
 
 // collector returns a collector for problems that show after the plan was read.
-func (p *Plan) collector() *collector {
-	return &collector{
-		inputs: p.Inputs, dir: p.Dir, shown: filepath.Dir(p.File), first: p.File,
-		sources: map[string]*source{p.File: p.src}, secrets: slices.Clone(p.secrets),
-	}
+func (p *Plan) collector() *source.Collector {
+	return source.NewCollector(p.Inputs, p.src, p.Dir, p.secrets)
 }
 
 // DataNeeds returns the steps whose outputs this one refers to, each once, in
@@ -199,7 +198,7 @@ func (s *Step) subject() string {
 	return "step " + s.ID + " (" + s.Kind.Name + ")"
 }
 
-func (s *Step) decoder(report func(*Problem)) *decoder {
+func (s *Step) decoder(report func(*source.Problem)) *decoder {
 	return &decoder{p: s.plan, step: s, subject: s.subject(), report: report}
 }
 
@@ -210,16 +209,16 @@ func (s *Step) decoder(report func(*Problem)) *decoder {
 // outputs returns what a step learned: a struct of the type Kind.Outputs of
 // that step, or a pointer to one, and false if it has none. If a step that
 // this one refers to has none, the error is a [MissingOutputsError]. Any other
-// error is permanent and holds [Problems].
+// error is permanent and holds [source.Problems].
 func (s *Step) Spec(outputs func(id string) (any, bool)) (any, error) {
 	if err := s.available(outputs); err != nil {
 		return nil, err
 	}
 	c := s.plan.collector()
-	d := s.decoder(c.add)
+	d := s.decoder(c.Add)
 	d.outputs = outputs
 	spec := s.decode(d)
-	if err := c.err(); err != nil {
+	if err := c.Err(); err != nil {
 		return nil, engine.Permanent(err)
 	}
 	return spec, nil
@@ -228,7 +227,7 @@ func (s *Step) Spec(outputs func(id string) (any, bool)) (any, error) {
 // Draft returns the step's inputs as far as they are known before any step has
 // run, and the paths of the inputs that are not: these are zero.
 func (s *Step) Draft() (spec any, unknown []string) {
-	d := s.decoder(func(*Problem) {})
+	d := s.decoder(func(*source.Problem) {})
 	spec = s.decode(d)
 	return spec, d.pending
 }
@@ -238,7 +237,7 @@ func (s *Step) Draft() (spec any, unknown []string) {
 type MissingOutputsError struct {
 	Step     string // without outputs
 	Ref      Ref
-	Position Position
+	Position source.Position
 }
 
 // Error says which reference cannot be followed.
@@ -260,7 +259,7 @@ func (s *Step) decode(d *decoder) any {
 	spec := s.Kind.New()
 	v := reflect.ValueOf(spec).Elem()
 	with := s.with
-	if isNull(with) {
+	if source.IsNull(with) {
 		with = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: s.Position.Line, Column: s.Position.Column}
 	}
 	d.path = d.path[:0]
@@ -297,7 +296,7 @@ func (d *decoder) validated(p engine.Problem) {
 			subject = "connections." + p.Field
 		}
 	}
-	problem := &Problem{File: at.File, Line: at.Line, Column: at.Column, Summary: subject + ": " + p.Message, Hint: p.Hint}
+	problem := &source.Problem{File: at.File, Line: at.Line, Column: at.Column, Summary: subject + ": " + p.Message, Hint: p.Hint}
 	if p.File != "" {
 		problem.File, problem.Line, problem.Column = d.display(p.File), p.Line, p.Column
 	}
@@ -305,7 +304,7 @@ func (d *decoder) validated(p engine.Problem) {
 }
 
 func (d *decoder) display(path string) string {
-	return d.p.collector().display(path)
+	return d.p.collector().Display(path)
 }
 
 // below reports whether a path is another one or lies inside it.
@@ -318,14 +317,14 @@ func below(path, top string) bool {
 // "roles[0].name", `labels["a/b"]`. An input that the plan does not write is
 // where it would be written: in the nearest mapping around it. The keys of the
 // envelope (when, retry.delay) are found, too.
-func (s *Step) PositionOf(path string) Position { return s.plan.position(s.find(path)) }
+func (s *Step) PositionOf(path string) source.Position { return s.plan.position(s.find(path)) }
 
 func (s *Step) find(path string) *yaml.Node {
 	elems := parsePath(path)
 	if len(elems) == 0 {
 		return s.Node
 	}
-	if !isNull(s.with) {
+	if !source.IsNull(s.with) {
 		if n, depth := descend(s.with, elems); depth > 0 {
 			return n
 		}
@@ -333,7 +332,7 @@ func (s *Step) find(path string) *yaml.Node {
 	if n, depth := descend(s.Node, elems); depth > 0 && elems[0].name != "with" {
 		return n
 	}
-	if _, with := lookup(s.Node, "with"); !isNull(with) {
+	if _, with := source.Lookup(s.Node, "with"); !source.IsNull(with) {
 		return with
 	}
 	return s.Node
@@ -344,7 +343,7 @@ func descend(n *yaml.Node, path []elem) (*yaml.Node, int) {
 	for i, e := range path {
 		var next *yaml.Node
 		if e.index < 0 {
-			_, next = lookup(n, e.name)
+			_, next = source.Lookup(n, e.name)
 		} else if n.Kind == yaml.SequenceNode && e.index < len(n.Content) {
 			next = n.Content[e.index]
 		}

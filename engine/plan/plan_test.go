@@ -13,6 +13,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 const head = "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: test}\n"
@@ -152,7 +153,7 @@ steps:
 			if !strings.HasPrefix(got, tt.want) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			var problems *plan.Problems
+			var problems *source.Problems
 			if !errors.As(err, &problems) || len(problems.List()) != 1 {
 				t.Errorf("got %v, want one problem", err)
 			}
@@ -253,7 +254,7 @@ func TestNeeds(t *testing.T) {
 	refs := p.Step("root").Refs
 	wantRefs := []plan.Ref{{
 		Step: "init", Output: "rootToken", Input: "vault.token", Text: "${steps.init.rootToken}", Secret: true,
-		Position: plan.Position{File: p.File, Line: 16, Column: 12},
+		Position: source.Position{File: p.File, Line: 16, Column: 12},
 	}}
 	if d := cmp.Diff(wantRefs, refs); d != "" {
 		t.Error(d)
@@ -700,11 +701,11 @@ func TestMissingFile(t *testing.T) {
 
 func TestProblemsUnwrap(t *testing.T) {
 	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit, with: {shares: 0, x: 1}}]"), Kinds: kinds()})
-	var one *plan.Problem
+	var one *source.Problem
 	if !errors.As(err, &one) || one.Line != 4 {
 		t.Errorf("got %v", err)
 	}
-	var all *plan.Problems
+	var all *source.Problems
 	if !errors.As(err, &all) || len(all.List()) != 2 || len(all.Unwrap()) != 2 {
 		t.Errorf("got %v", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A reference is what stands between ${ and }: "steps.root.certificate".
@@ -125,7 +127,7 @@ func parseReference(raw string) (*reference, *templateError) {
 		return bad("%s is not a reference", raw)
 	default:
 		_, err := bad("%s begins with %q: a reference begins with vars, steps or plan", raw, root)
-		if best := closest(root, []string{"vars", "steps", "plan"}); best != "" {
+		if best := source.Closest(root, []string{"vars", "steps", "plan"}); best != "" {
 			err.hint = fmt.Sprintf("did you mean %q?", best)
 		}
 		return nil, err

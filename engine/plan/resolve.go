@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A resolved is what a reference stands for: exactly one of node, typ and val
@@ -43,7 +44,7 @@ func (d *decoder) template(n *yaml.Node, v reflect.Value) outcome {
 		case r.secret && t != secretType:
 			d.leak(n, p.ref)
 			wrong = true
-		case r.node != nil && (r.node.Kind != yaml.ScalarNode || isNull(r.node)):
+		case r.node != nil && (r.node.Kind != yaml.ScalarNode || source.IsNull(r.node)):
 			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.raw, kindOf(r.node))
 			wrong = true
 		case r.node != nil:
@@ -133,14 +134,14 @@ func (d *decoder) leak(n *yaml.Node, ref *reference) outcome {
 }
 
 func (d *decoder) badTemplate(n *yaml.Node, bad *templateError) outcome {
-	line, column := d.places().within(n, bad.offset, bad.text)
+	line, column := d.places().Within(n, bad.offset, bad.text)
 	d.problemAt(n, line, column, bad.hint, "%s", bad.message)
 	return failed
 }
 
 // refProblem reports a problem at the place of a reference.
 func (d *decoder) refProblem(n *yaml.Node, ref *reference, hint, format string, args ...any) outcome {
-	line, column := d.places().within(n, ref.offset, ref.raw)
+	line, column := d.places().Within(n, ref.offset, ref.raw)
 	d.problemAt(n, line, column, hint, format, args...)
 	return failed
 }
@@ -177,7 +178,7 @@ func (d *decoder) resolve(n *yaml.Node, ref *reference) (resolved, bool) {
 		}
 		return resolved{}, false // its unknown kind has been reported
 	case len(ref.path) == 1:
-		d.refProblem(n, ref, "its outputs are "+listed(d.p.types.of(to.Kind.Outputs).names), "%s names a step and no output", ref.raw)
+		d.refProblem(n, ref, "its outputs are "+source.Listed(d.p.types.of(to.Kind.Outputs).names), "%s names a step and no output", ref.raw)
 		return resolved{}, false
 	}
 	t, ok := d.outputType(n, ref, to)
@@ -216,7 +217,7 @@ func (d *decoder) outputType(n *yaml.Node, ref *reference, to *Step) (reflect.Ty
 			fi, ok := st.byName[e.name]
 			if !ok || e.index >= 0 {
 				what := fmt.Sprintf("step %s (%s) has no output %q", to.ID, to.Kind.Name, pathString(ref.path[1:i+2]))
-				d.refProblem(n, ref, suggestion(e.name, st.names, "there is "), "%s: %s", ref.raw, what)
+				d.refProblem(n, ref, source.Suggestion(e.name, st.names, "there is "), "%s: %s", ref.raw, what)
 				return nil, false
 			}
 			t = st.fields[fi].typ
@@ -257,7 +258,7 @@ func (c *typeCache) walk(v reflect.Value, path []elem) (reflect.Value, error) {
 				for _, k := range v.MapKeys() {
 					keys = append(keys, k.String())
 				}
-				return v, engine.WithHint(fmt.Errorf("output %s has no key %q; it has %s", pathString(path[:i]), e.name, listed(keys)), didYouMean(e.name, keys))
+				return v, engine.WithHint(fmt.Errorf("output %s has no key %q; it has %s", pathString(path[:i]), e.name, source.Listed(keys)), source.DidYouMean(e.name, keys))
 			}
 			v = m
 		case reflect.Slice:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A Selection says which steps of a plan are to run.
@@ -27,17 +29,17 @@ func (s *Selection) Includes(id string) bool {
 // The same holds for steps whose when is known to be false, and a closing step
 // does not run without the step that asked for it.
 //
-// The error is a *[Problems] that names ids that do not exist, or says that
+// The error is a *[source.Problems] that names ids that do not exist, or says that
 // only and skip leave none of those that were chosen.
 func (p *Plan) Select(only, skip []string) (*Selection, error) {
-	var problems []*Problem
+	var problems []*source.Problem
 	check := func(flag string, ids []string) (nodes []int) {
 		for _, id := range ids {
 			s := p.byID[id]
 			if s == nil {
-				problems = append(problems, &Problem{
+				problems = append(problems, &source.Problem{
 					Summary: fmt.Sprintf("%s %s: the plan has no such step", flag, id),
-					Hint:    suggestion(id, p.ids, "its steps are "),
+					Hint:    source.Suggestion(id, p.ids, "its steps are "),
 				})
 				continue
 			}
@@ -46,7 +48,7 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 		return nodes
 	}
 	onlyNodes, skipNodes := check("--only", only), check("--skip", skip)
-	if err := problemsOf(problems...); err != nil {
+	if err := source.NewProblems(problems...); err != nil {
 		return nil, err
 	}
 	sel := &Selection{Left: make(map[string]string)}
@@ -91,7 +93,7 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 	wanted := func(id string) bool { return !slices.Contains(skip, id) }
 	contradiction := len(only) > 0 && !slices.ContainsFunc(only, wanted)
 	if contradiction || len(sel.Steps) == 0 && len(only)+len(skip) > 0 {
-		return nil, problemsOf(&Problem{
+		return nil, source.NewProblems(&source.Problem{
 			Summary: "no step is left: " + selected(only, skip) + " leaves out all that were chosen",
 			Hint:    "name a step that is not left out: a run of nothing shows nothing",
 		})

@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A variable is one entry of vars.
@@ -52,7 +53,7 @@ var varTypes = []string{"string", "number", "bool", "list", "map"}
 
 // readVars reads the declarations below vars.
 func (l *loader) readVars(n *yaml.Node) {
-	if isNull(n) {
+	if source.IsNull(n) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
@@ -70,7 +71,7 @@ func (l *loader) readVars(n *yaml.Node) {
 		l.varNames = append(l.varNames, v.name)
 		if isDeclaration(val) {
 			l.declaration(v, val)
-		} else if !isNull(val) {
+		} else if !source.IsNull(val) {
 			v.def = val
 		}
 	}
@@ -89,13 +90,13 @@ func isDeclaration(n *yaml.Node) bool {
 }
 
 func (l *loader) declaration(v *variable, n *yaml.Node) {
-	required, before := false, len(l.list)
+	required, before := false, l.Len()
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
 		subject := "vars." + v.name + "." + key.Value
 		switch key.Value {
 		case "default":
-			if !isNull(val) {
+			if !source.IsNull(val) {
 				v.def = val
 			}
 		case "description":
@@ -108,13 +109,13 @@ func (l *loader) declaration(v *variable, n *yaml.Node) {
 			v.fromEnv = l.text(val, subject)
 		case "type":
 			if v.typ = l.text(val, subject); v.typ != "" && !slices.Contains(varTypes, v.typ) {
-				l.problem(val, didYouMean(v.typ, varTypes), "%s: %q is not one of %s", subject, v.typ, strings.Join(varTypes, ", "))
+				l.problem(val, source.DidYouMean(v.typ, varTypes), "%s: %q is not one of %s", subject, v.typ, strings.Join(varTypes, ", "))
 				v.typ = ""
 			}
 		default:
-			hint := didYouMean(key.Value, declarationKeys)
+			hint := source.DidYouMean(key.Value, declarationKeys)
 			if hint == "" {
-				hint = "a mapping with any of " + listed(declarationKeys) + " declares a variable; write a value that is such a mapping below default"
+				hint = "a mapping with any of " + source.Listed(declarationKeys) + " declares a variable; write a value that is such a mapping below default"
 			}
 			l.problem(key, hint, "vars.%s: unknown key %q", v.name, key.Value)
 		}
@@ -122,11 +123,11 @@ func (l *loader) declaration(v *variable, n *yaml.Node) {
 	if required && v.def != nil {
 		l.problem(v.key, "keep one of the two", "vars.%s: is required and has a default", v.name)
 	}
-	if len(l.list) > before {
+	if l.Len() > before {
 		v.state = varFailed // what else is wrong with it may follow from that
 	}
 	if v.secret && v.def != nil && v.def.Kind == yaml.ScalarNode {
-		l.keepSecret(v.def.Value)
+		l.KeepSecret(v.def.Value)
 	}
 }
 
@@ -148,13 +149,13 @@ func (l *loader) giveVars(in Input) {
 	for _, n := range slices.Sorted(maps.Keys(in.Vars)) {
 		v := l.plan.vars[n]
 		if v == nil {
-			l.report(&Problem{Summary: fmt.Sprintf("--var %s: the plan has no such variable", n),
-				Hint: suggestion(n, l.varNames, "its variables are ")})
+			l.Add(&source.Problem{Summary: fmt.Sprintf("--var %s: the plan has no such variable", n),
+				Hint: source.Suggestion(n, l.varNames, "its variables are ")})
 			continue
 		}
 		if v.secret {
-			l.keepSecret(in.Vars[n])
-			l.report(&Problem{Summary: fmt.Sprintf("--var %s: a secret on the command line is there for every process to see", n),
+			l.KeepSecret(in.Vars[n])
+			l.Add(&source.Problem{Summary: fmt.Sprintf("--var %s: a secret on the command line is there for every process to see", n),
 				Hint: fmt.Sprintf("put it into a file that only you can read, and give that: --var-file %s.yaml", n)})
 			v.state = varFailed
 			continue
@@ -176,17 +177,17 @@ func (l *loader) varFile(name string) {
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		l.report(&Problem{Summary: fmt.Sprintf("--var-file %s: %v", name, err)})
+		l.Add(&source.Problem{Summary: fmt.Sprintf("--var-file %s: %v", name, err)})
 		return
 	}
-	src := newSource(filepath.Clean(name), data)
-	l.sources[src.name] = src
-	root := parse(src, "a file of variables", l.report)
-	if isNull(root) {
+	src := source.NewFile(filepath.Clean(name), data)
+	l.AddFile(src)
+	root := source.Parse(src, "a file of variables", l.Add)
+	if source.IsNull(root) {
 		return
 	}
 	problem := func(n *yaml.Node, hint, format string, args ...any) {
-		l.report(&Problem{File: src.name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+		l.Add(&source.Problem{File: src.Name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	if root.Kind != yaml.MappingNode {
 		problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", kindOf(root))
@@ -197,14 +198,14 @@ func (l *loader) varFile(name string) {
 		key, val := root.Content[i], root.Content[i+1]
 		v := l.plan.vars[key.Value]
 		if v == nil {
-			problem(key, suggestion(key.Value, l.varNames, "its variables are "), "the plan has no variable %q", key.Value)
+			problem(key, source.Suggestion(key.Value, l.varNames, "its variables are "), "the plan has no variable %q", key.Value)
 			continue
 		}
-		if isNull(val) {
+		if source.IsNull(val) {
 			continue // as if it had not been written
 		}
 		if v.secret && val.Kind == yaml.ScalarNode {
-			l.keepSecret(val.Value)
+			l.KeepSecret(val.Value)
 		}
 		if v.secret && !exposed {
 			if err := l.in.Inputs.Exposed(name); err != nil {
@@ -212,7 +213,7 @@ func (l *loader) varFile(name string) {
 				problem(key, engine.HintOf(err), "variable %q is a secret, and %v", key.Value, err)
 			}
 		}
-		v.given, v.givenBy = val, src.name
+		v.given, v.givenBy = val, src.Name
 	}
 }
 
@@ -231,12 +232,12 @@ func (l *loader) resolveVars() {
 			var text string
 			if v.value.Kind == yaml.ScalarNode {
 				text = v.value.Value
-				l.keepSecret(text)
+				l.KeepSecret(text)
 			}
 			l.plan.Vars[n] = engine.NewSecret(text)
 			continue
 		}
-		d := decoder{p: l.plan, report: func(*Problem) {}}
+		d := decoder{p: l.plan, report: func(*source.Problem) {}}
 		l.plan.Vars[n], _ = d.any(v.value, true)
 	}
 }
@@ -303,7 +304,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		if v.secret {
 			have = kindOf(v.given)
 		}
-		p := &Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, varWant[typ], have)}
+		p := &source.Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, varWant[typ], have)}
 		switch {
 		case v.given.Line > 0:
 			p.File, p.Line, p.Column = v.givenBy, v.given.Line, v.given.Column
@@ -315,7 +316,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		default:
 			p.Summary += ", from " + v.givenBy
 		}
-		l.report(p)
+		l.Add(p)
 		return nil, varFailed
 	}
 	return value, varResolved
@@ -359,15 +360,15 @@ func readAs(text, typ string) *yaml.Node {
 	if typ == "" || typ == "string" {
 		return textNode(text)
 	}
-	src := newSource("", []byte(text))
-	if n := parse(src, "a value", func(*Problem) {}); n != nil && varType(n) == typ {
+	src := source.NewFile("", []byte(text))
+	if n := source.Parse(src, "a value", func(*source.Problem) {}); n != nil && varType(n) == typ {
 		return n
 	}
 	return textNode(text)
 }
 
 func (l *loader) varDecoder(subject string) *decoder {
-	return &decoder{p: l.plan, subject: subject, report: l.report,
+	return &decoder{p: l.plan, subject: subject, report: l.Add,
 		noSteps: "variables have their values before any step runs"}
 }
 
@@ -417,7 +418,7 @@ func (d *decoder) substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
 			}
 			return r.node, secret, true
 		}
-		if r.node.Kind != yaml.ScalarNode || isNull(r.node) {
+		if r.node.Kind != yaml.ScalarNode || source.IsNull(r.node) {
 			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.raw, kindOf(r.node))
 			return nil, false, false
 		}
@@ -444,7 +445,7 @@ func (d *decoder) resolveVar(n *yaml.Node, ref *reference) (resolved, bool) {
 			names = append(names, v.name)
 		}
 		slices.Sort(names)
-		hint := suggestion(id, names, "the variables are ")
+		hint := source.Suggestion(id, names, "the variables are ")
 		if len(names) == 0 {
 			hint = fmt.Sprintf("declare it: vars: {%s: value}", id)
 		}
@@ -476,8 +477,8 @@ func (d *decoder) resolveVar(n *yaml.Node, ref *reference) (resolved, bool) {
 			}
 			next = value.Content[e.index]
 		case e.index < 0 && value.Kind == yaml.MappingNode:
-			if _, next = lookup(value, e.name); next == nil {
-				d.refProblem(n, ref, suggestion(e.name, keysOf(value), "it has "), "%s: %s has no key %q", ref.raw, so, e.name)
+			if _, next = source.Lookup(value, e.name); next == nil {
+				d.refProblem(n, ref, source.Suggestion(e.name, keysOf(value), "it has "), "%s: %s has no key %q", ref.raw, so, e.name)
 				return resolved{}, false
 			}
 		default:

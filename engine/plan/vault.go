@@ -4,27 +4,28 @@ import (
 	"reflect"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // ConnectsVault reports whether the plan says where Vault is and with what
 // token: connections.vault has both.
 func (p *Plan) ConnectsVault() bool {
-	_, token := lookup(p.vault, "token")
-	return !isNull(token)
+	_, token := source.Lookup(p.vault, "token")
+	return !source.IsNull(token)
 }
 
 // Vault fills connection, a pointer to a struct like the input vault of kinds,
 // with what connections.vault says of it; outputs are as in [Step.Spec]. It is
 // for who uses Vault beside the steps. The error is permanent and holds
-// [Problems].
+// [source.Problems].
 func (p *Plan) Vault(connection any, outputs func(id string) (any, bool)) error {
 	if p.vault == nil {
 		return nil
 	}
 	v := reflect.ValueOf(connection).Elem()
 	c := p.collector()
-	d := &decoder{p: p, report: c.add, outputs: outputs, path: []elem{{"vault", -1}}}
+	d := &decoder{p: p, report: c.Add, outputs: outputs, path: []elem{{"vault", -1}}}
 	d.value(p.vault, v, false)
 	p.resolveFiles(v)
-	return engine.Permanent(c.err())
+	return engine.Permanent(c.Err())
 }

@@ -10,12 +10,13 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A Condition is a step's when.
 type Condition struct {
 	Source   string // as the plan writes it
-	Position Position
+	Position source.Position
 
 	step  *Step
 	node  *yaml.Node
@@ -37,10 +38,10 @@ func (c *Condition) Eval(outputs func(id string) (any, bool)) (bool, error) {
 		return false, err
 	}
 	report := c.step.plan.collector()
-	d := c.step.decoder(report.add)
+	d := c.step.decoder(report.Add)
 	d.outputs, d.path = outputs, []elem{{"when", -1}}
 	v, ok := d.eval(c.node, c.root)
-	if err := report.err(); err != nil {
+	if err := report.Err(); err != nil {
 		return false, engine.Permanent(err)
 	}
 	b, _ := v.(bool)
@@ -153,7 +154,7 @@ func (d *decoder) operand(n *yaml.Node, op, e *expr, depends *bool) exprType {
 }
 
 func (d *decoder) exprProblem(n *yaml.Node, e *expr, hint, format string, args ...any) {
-	line, column := d.places().within(n, e.offset, e.text)
+	line, column := d.places().Within(n, e.offset, e.text)
 	d.problemAt(n, line, column, hint, format, args...)
 }
 

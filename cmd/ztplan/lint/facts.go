@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/steps/applymanifest"
 	"github.com/ztplan/ztplan/steps/helminstall"
 	"github.com/ztplan/ztplan/steps/k8sauth"
@@ -185,7 +186,7 @@ func (o object) position(field string) string {
 		}
 		n = next
 	}
-	return plan.Position{File: o.file, Line: at.Line, Column: at.Column}.String()
+	return source.Position{File: o.file, Line: at.Line, Column: at.Column}.String()
 }
 
 // finding makes a finding about a field of the object.

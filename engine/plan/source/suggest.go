@@ -1,16 +1,18 @@
-package plan
+package source
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// didYouMean returns `did you mean "x"?` for the candidate that is closest to
+// DidYouMean returns `did you mean "x"?` for the candidate that is closest to
 // what was written, or "" if none is close. Of equally close ones the first
 // counts.
-func didYouMean(written string, candidates []string) string {
-	if best := closest(written, candidates); best != "" {
+func DidYouMean(written string, candidates []string) string {
+	if best := Closest(written, candidates); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return ""
@@ -19,7 +21,8 @@ func didYouMean(written string, candidates []string) string {
 // maxSuggested is how long a word may be to be compared with others.
 const maxSuggested = 64
 
-func closest(written string, candidates []string) string {
+// Closest returns the candidate that [DidYouMean] would name, or "".
+func Closest(written string, candidates []string) string {
 	if written == "" || len(written) > maxSuggested {
 		return ""
 	}
@@ -81,9 +84,9 @@ func distance(a, b string, limit int) int {
 	return min(last[len(b)], limit)
 }
 
-// listed returns names for a hint, sorted: "a, b and c", the first few if
+// Listed returns names for a hint, sorted: "a, b and c", the first few if
 // there are many.
-func listed(names []string) string {
+func Listed(names []string) string {
 	const most = 12
 	names = slices.Clone(names)
 	slices.Sort(names)
@@ -99,26 +102,27 @@ func listed(names []string) string {
 	}
 }
 
-// suggestStep is suggestion for the ids of steps. A plan of thousands of steps
-// with thousands of mistakes gets a suggestion for the first of them only:
-// comparing each with each would take longer than reading it.
-func (p *Plan) suggestStep(written string) string {
-	const most = 1_000_000
-	if l := p.loading; l != nil {
-		if l.compared += len(p.ids); l.compared > most+len(p.ids) {
-			return ""
-		}
-	}
-	return suggestion(written, p.ids, "the steps are ")
-}
-
-// suggestion returns didYouMean, or else what there is to choose from.
-func suggestion(written string, candidates []string, intro string) string {
-	if s := didYouMean(written, candidates); s != "" {
+// suggestion returns DidYouMean, or else what there is to choose from.
+func Suggestion(written string, candidates []string, intro string) string {
+	if s := DidYouMean(written, candidates); s != "" {
 		return s
 	}
 	if len(candidates) == 0 {
 		return ""
 	}
-	return intro + listed(candidates)
+	return intro + Listed(candidates)
+}
+
+// ClosestFile returns the name of the file beside path that is closest to its own
+// name, or "".
+func ClosestFile(path string) string {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return ""
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return Closest(filepath.Base(path), names)
 }

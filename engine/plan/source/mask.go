@@ -1,4 +1,4 @@
-package plan
+package source
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ func mask(line string) string {
 // hidden reports whether a whole line lies below a key that looks like a secret:
 // in a block of text, or in a list or mapping of values. Its own key may say that
 // it is none: secret: {name: …}.
-func (s *source) hidden(line int) bool {
+func (s *File) hidden(line int) bool {
 	text := s.line(line)
 	indent := indentOf(text)
 	if indent < 0 {

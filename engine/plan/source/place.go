@@ -1,4 +1,4 @@
-package plan
+package source
 
 import (
 	"bytes"
@@ -8,11 +8,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A finder returns the places of parts of scalars. It goes on from the part that
-// it found last: those of one scalar, asked for in their order, are found in time
-// that is linear in the length of the scalar.
-type finder struct {
-	src  *source
+// A Finder returns the places of parts of scalars. It continues from the part that
+// it found last: the parts of one scalar, in their order, are found in time linear
+// in the length of the scalar.
+type Finder struct {
+	File *File
+
 	node *yaml.Node // whose parts are being looked for
 
 	// Where the last part begins: in the value, in the source, and its place. At
@@ -24,11 +25,11 @@ type finder struct {
 	lost bool
 }
 
-// within returns the position of a part of a scalar: the byte at offset in the
+// Within returns the position of a part of a scalar: the byte at offset in the
 // scalar's value, where text is found. Quotes, escapes and folding make the
 // source differ from the value, so the text itself is looked for; without it
 // the position is the scalar's own.
-func (f *finder) within(n *yaml.Node, offset int, text string) (line, column int) {
+func (f *Finder) Within(n *yaml.Node, offset int, text string) (line, column int) {
 	if f.node != n || offset < f.value {
 		if !f.begin(n) {
 			return n.Line, n.Column
@@ -37,7 +38,7 @@ func (f *finder) within(n *yaml.Node, offset int, text string) (line, column int
 	if f.lost || offset > len(n.Value) {
 		return n.Line, n.Column
 	}
-	between, rest := n.Value[f.value:offset], f.src.data[f.source:]
+	between, rest := n.Value[f.value:offset], f.File.data[f.source:]
 	if !f.apart && bytes.HasPrefix(rest, []byte(between)) {
 		f.move(offset, f.source+len(between))
 		return f.line, f.column
@@ -59,27 +60,27 @@ func (f *finder) within(n *yaml.Node, offset int, text string) (line, column int
 	return f.line, f.column
 }
 
-// begin turns to a scalar, and reports whether its source is there.
-func (f *finder) begin(n *yaml.Node) bool {
-	start := f.src.offset(n.Line, n.Column)
+// begin starts at a scalar, and reports whether its source is there.
+func (f *Finder) begin(n *yaml.Node) bool {
+	start := f.File.offset(n.Line, n.Column)
 	if start < 0 {
-		*f = finder{src: f.src}
+		*f = Finder{File: f.File}
 		return false
 	}
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
-		start = min(start+1, len(f.src.data))
+		start = min(start+1, len(f.File.data))
 	}
-	*f = finder{src: f.src, node: n, source: start}
-	f.line, f.column = f.src.at(start)
+	*f = Finder{File: f.File, node: n, source: start}
+	f.line, f.column = f.File.at(start)
 	return true
 }
 
-// move goes on to a later part.
-func (f *finder) move(value, source int) {
-	if next := f.line; next < len(f.src.starts) && f.src.starts[next] <= source {
-		f.line, f.column = f.src.at(source)
+// move continues to a later part.
+func (f *Finder) move(value, source int) {
+	if next := f.line; next < len(f.File.starts) && f.File.starts[next] <= source {
+		f.line, f.column = f.File.at(source)
 	} else {
-		f.column += utf8.RuneCount(f.src.data[f.source:source])
+		f.column += utf8.RuneCount(f.File.data[f.source:source])
 	}
 	f.value, f.source = value, source
 }

@@ -1,4 +1,4 @@
-package plan
+package source
 
 import (
 	"bytes"
@@ -18,14 +18,14 @@ import (
 // maxExpanded bounds what anchors may blow up to: nodes that aliases repeat.
 const maxExpanded = 1_000_000
 
-// parse reads the one document of a file into a tree without aliases and merge
+// Parse reads the one document of a file into a tree without aliases and merge
 // keys, in which keys are scalars and unique within their mapping. It returns
 // nil for a file without content, and nil with problems reported for one that
 // is no YAML.
-func parse(src *source, what string, report func(*Problem)) *yaml.Node {
+func Parse(src *File, what string, report func(*Problem)) *yaml.Node {
 	if at := invalidUTF8(src.data); at >= 0 {
 		line, column := src.at(at)
-		report(&Problem{File: src.name, Line: line, Column: column,
+		report(&Problem{File: src.Name, Line: line, Column: column,
 			Summary: "not UTF-8 text", Hint: "save the file as UTF-8"})
 		return nil
 	}
@@ -38,8 +38,8 @@ func parse(src *source, what string, report func(*Problem)) *yaml.Node {
 		report(syntaxProblem(src, err))
 		return nil
 	}
-	if second, err := nextDocument(dec); err == nil && !isNull(second.Content[0]) {
-		report(&Problem{File: src.name, Line: second.Content[0].Line, Column: second.Content[0].Column,
+	if second, err := nextDocument(dec); err == nil && !IsNull(second.Content[0]) {
+		report(&Problem{File: src.Name, Line: second.Content[0].Line, Column: second.Content[0].Column,
 			Summary: "a second YAML document: " + what + " is one document",
 			Hint:    "put it into a file of its own, or remove the --- before it"})
 	} else if err != nil && !errors.Is(err, io.EOF) {
@@ -90,9 +90,9 @@ func nextDocument(dec *yaml.Decoder) (doc *yaml.Node, err error) {
 
 var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
 
-func syntaxProblem(src *source, err error) *Problem {
+func syntaxProblem(src *File, err error) *Problem {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := &Problem{File: src.name, Line: 1}
+	p := &Problem{File: src.Name, Line: 1}
 	if m := yamlErrorLine.FindStringSubmatch(text); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
@@ -130,7 +130,7 @@ func syntaxProblem(src *source, err error) *Problem {
 
 // lastLineRead returns the number of the last line that the parser takes in
 // before it gives up.
-func lastLineRead(src *source) int {
+func lastLineRead(src *File) int {
 	r := &lineReader{src: src}
 	dec := yaml.NewDecoder(r)
 	for {
@@ -143,7 +143,7 @@ func lastLineRead(src *source) int {
 // A lineReader hands out a file line by line and counts. Lines that are only a
 // comment become empty: the parser would read on beyond them.
 type lineReader struct {
-	src  *source
+	src  *File
 	line int // handed out, perhaps in part
 	rest []byte
 }
@@ -168,12 +168,13 @@ func (r *lineReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func isNull(n *yaml.Node) bool {
+// IsNull reports whether n is null or not there.
+func IsNull(n *yaml.Node) bool {
 	return n == nil || n.Kind == 0 || n.Kind == yaml.ScalarNode && n.Tag == "!!null"
 }
 
 type expander struct {
-	src      *source
+	src      *File
 	report   func(*Problem)
 	active   map[*yaml.Node]bool // anchored nodes being expanded
 	size     map[*yaml.Node]int  // anchored nodes, expanded
@@ -183,7 +184,7 @@ type expander struct {
 }
 
 func (x *expander) problem(n *yaml.Node, hint, format string, args ...any) {
-	x.report(&Problem{File: x.src.name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+	x.report(&Problem{File: x.src.Name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // expand replaces aliases below *p and *p itself and returns how many nodes
@@ -250,7 +251,7 @@ func (x *expander) checkTag(n *yaml.Node) {
 func (x *expander) mapping(n *yaml.Node) {
 	var out pairs // what is kept, from the first pair on that is left out
 	changed := false
-	seen := &x.keys // the children are done: nobody else uses it now
+	seen := &x.keys // the children are done: it is free
 	seen.reset(len(n.Content) / 2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -295,7 +296,7 @@ func (x *expander) merge(out *pairs, merged *yaml.Node) {
 	}
 }
 
-// Pairs are the keys and values of a mapping that is put together anew.
+// pairs are the keys and values of a mapping that is put together anew.
 type pairs struct {
 	nodes []*yaml.Node
 	at    map[string]int // where in nodes a key is
@@ -354,8 +355,8 @@ func (s *keySet) add(key *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// lookup returns the key and value of a mapping's entry, or nils.
-func lookup(n *yaml.Node, key string) (k, v *yaml.Node) {
+// Lookup returns the key and value of a mapping's entry, or nils.
+func Lookup(n *yaml.Node, key string) (k, v *yaml.Node) {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil, nil
 	}

@@ -1,0 +1,146 @@
+package source
+
+import (
+	"cmp"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A Collector gathers problems. [Collector.Err] finishes them: only then is every
+// secret known that an excerpt must not show.
+type Collector struct {
+	inputs   *engine.Inputs
+	dir      string // absolute directory of the plan
+	files    map[string]*File
+	plan     string // the plan's file: its problems come first
+	secrets  []string
+	problems []*Problem
+}
+
+// NewCollector returns a collector for problems of a plan, which is a file in the
+// absolute directory dir, and of what it names. Files are read through inputs.
+// secrets are what no problem may show.
+func NewCollector(inputs *engine.Inputs, plan *File, dir string, secrets []string) *Collector {
+	return &Collector{
+		inputs: inputs, dir: dir, plan: plan.Name,
+		files: map[string]*File{plan.Name: plan}, secrets: slices.Clone(secrets),
+	}
+}
+
+// Add adds a problem. Its excerpt is made by [Collector.Err].
+func (c *Collector) Add(p *Problem) { c.problems = append(c.problems, p) }
+
+// AddFile adds a file that was read, for excerpts.
+func (c *Collector) AddFile(f *File) { c.files[f.Name] = f }
+
+// Len returns the number of problems.
+func (c *Collector) Len() int { return len(c.problems) }
+
+// Secrets returns the secrets known so far.
+func (c *Collector) Secrets() []string { return c.secrets }
+
+// conceal takes known secrets out of a text that is about to be shown.
+func (c *Collector) conceal(s string) string {
+	for _, secret := range c.secrets {
+		s = strings.ReplaceAll(s, secret, engine.Redacted)
+	}
+	return s
+}
+
+// KeepSecret adds a secret that the files hold, so that no problem shows it. Lines
+// of less than four characters are not kept: they would hit words by chance.
+func (c *Collector) KeepSecret(s string) {
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSpace(line); len(line) >= 4 {
+			c.secrets = append(c.secrets, line)
+		}
+	}
+}
+
+// Err returns the problems as an error of type *[Problems], in order, each once
+// and with its excerpt; nil if there are none.
+func (c *Collector) Err() error {
+	// A longer secret may contain a shorter one.
+	slices.SortFunc(c.secrets, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	c.secrets = slices.Compact(c.secrets)
+	slices.SortStableFunc(c.problems, func(a, b *Problem) int {
+		return cmp.Or(
+			cmp.Compare(c.rank(a), c.rank(b)),
+			cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column),
+		)
+	})
+	// A problem of the connections is found again with every step.
+	type fact struct {
+		at      Position
+		summary string
+	}
+	seen := make(map[fact]bool, len(c.problems))
+	list := slices.DeleteFunc(c.problems, func(p *Problem) bool {
+		f := fact{p.Position(), p.Summary}
+		again := seen[f]
+		seen[f] = true
+		return again
+	})
+	for i, p := range list {
+		if src := c.file(p.File); src != nil && i < MostShown {
+			p.Line, p.Column = src.clamp(p.Line, p.Column)
+			p.Snippet = src.excerpt(p.Line, p.Column, c.conceal)
+		}
+		p.Summary, p.Detail, p.Hint = c.conceal(p.Summary), c.conceal(p.Detail), c.conceal(p.Hint)
+	}
+	return NewProblems(list...)
+}
+
+// rank orders problems by file: the command line, the plan, all others.
+func (c *Collector) rank(p *Problem) int {
+	switch p.File {
+	case "":
+		return 0
+	case c.plan:
+		return 1
+	}
+	return 2
+}
+
+// file returns a file that was read, or reads one that only a step knows; nil if
+// there is none.
+func (c *Collector) file(name string) *File {
+	if name == "" {
+		return nil
+	}
+	if f, ok := c.files[name]; ok {
+		return f
+	}
+	path := name
+	if !filepath.IsAbs(path) {
+		if rel, err := filepath.Rel(filepath.Dir(c.plan), name); err == nil {
+			path = filepath.Join(c.dir, rel)
+		}
+	}
+	var f *File
+	if data, err := c.inputs.Read(path); err == nil {
+		f = NewFile(name, data)
+	}
+	c.files[name] = f
+	return f
+}
+
+// Display returns the name of a file in messages: beside the plan's as the user
+// named it, so that a terminal can open it, and absolute otherwise.
+func (c *Collector) Display(path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(c.dir, path)
+	}
+	rel, err := filepath.Rel(c.dir, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(c.plan), rel)
+}

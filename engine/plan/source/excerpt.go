@@ -1,0 +1,121 @@
+package source
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// maxExcerpt is how many characters of a line an excerpt shows.
+const maxExcerpt = 150
+
+// maxLine is how many bytes a line has of which there are excerpts: the whole line
+// is searched for what looks like a secret.
+const maxLine = 64 << 10
+
+// excerpt returns the line with its neighbours and a caret under the column:
+//
+//	  13 |     uses: pkiRoot
+//	> 14 |     with: {mount: pki, commonNme: Root CA Lab}
+//	     |                        ^
+//	  15 |     timeout: 2m
+//
+// known takes known secrets out of a line before it is shown; what looks like a
+// secret is taken out as well. A file of keys has no excerpts, and neither has a line of
+// more than maxLine bytes.
+func (s *File) excerpt(line, column int, known func(string) string) string {
+	if line < 1 || line > s.lines() || s.keys || s.length(line) > maxLine {
+		return ""
+	}
+	conceal := func(text string) string { return mask(known(text)) }
+	first, last := max(1, line-1), min(s.lines(), line+1)
+	width := len(strconv.Itoa(last))
+	var b strings.Builder
+	for n := first; n <= last; n++ {
+		if s.length(n) > maxLine {
+			continue
+		}
+		text := s.line(n)
+		if s.hidden(n) {
+			text = text[:indentOf(text)] + engine.Redacted
+		}
+		if n != line {
+			row(&b, " ", width, n, cut(conceal(text), 0))
+			continue
+		}
+		before := string([]rune(text)[:max(0, min(column-1, utf8.RuneCountInString(text)))])
+		shown := conceal(text)
+		if shown == known(text) {
+			before = known(before) // a part of a value may look like a secret
+		} else {
+			before = conceal(before)
+		}
+		caret := min(utf8.RuneCountInString(before), utf8.RuneCountInString(shown))
+		from := 0
+		if utf8.RuneCountInString(shown) > maxExcerpt {
+			from = max(0, caret-maxExcerpt/2)
+		}
+		part := cut(shown, from)
+		row(&b, ">", width, n, part)
+		if column > 0 {
+			if from > 0 {
+				caret -= from - 1 // for the mark that something was cut
+			}
+			fmt.Fprintf(&b, "  %*s | %s^\n", width, "", blank(part, caret))
+		}
+	}
+	return b.String()
+}
+
+func row(b *strings.Builder, mark string, width, n int, text string) {
+	line := fmt.Sprintf("%s %*d | %s", mark, width, n, text)
+	b.WriteString(strings.TrimRightFunc(line, unicode.IsSpace))
+	b.WriteByte('\n')
+}
+
+// cut returns what an excerpt shows of a line from the given character on.
+func cut(text string, from int) string {
+	runes := []rune(text)
+	for i, r := range runes {
+		if r != '\t' && !unicode.IsPrint(r) {
+			runes[i] = '\uFFFD'
+		}
+	}
+	if len(runes) <= maxExcerpt {
+		return string(runes)
+	}
+	var b strings.Builder
+	if from > 0 {
+		b.WriteRune('…')
+	}
+	end := min(len(runes), from+maxExcerpt)
+	b.WriteString(string(runes[min(from, end):end]))
+	if end < len(runes) {
+		b.WriteRune('…')
+	}
+	return b.String()
+}
+
+// blank returns the space that n characters of text take, tabs kept.
+func blank(text string, n int) string {
+	var b strings.Builder
+	for _, r := range text {
+		if n == 0 {
+			break
+		}
+		n--
+		if r == '\t' {
+			b.WriteByte('\t')
+		} else {
+			b.WriteByte(' ')
+		}
+	}
+	for range n {
+		b.WriteByte(' ')
+	}
+	return b.String()
+}

@@ -1,0 +1,116 @@
+package source
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// A Position is a place in a file. Lines and columns count from 1; a column
+// counts characters, as editors and yaml do.
+type Position struct {
+	File   string // as the user named it
+	Line   int
+	Column int
+}
+
+// String returns "file:line:column", the form that terminals and editors open.
+func (p Position) String() string {
+	switch {
+	case p.Line == 0:
+		return p.File
+	case p.Column == 0:
+		return p.File + ":" + strconv.Itoa(p.Line)
+	}
+	return p.File + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column)
+}
+
+// A Problem is one thing wrong with a plan, a variable file or the choice of
+// steps, with its place and what to do about it.
+type Problem struct {
+	File   string `json:"file,omitempty"`   // as the user named it; "" for the command line
+	Line   int    `json:"line,omitempty"`   // from 1; 0 when the problem is not in a file
+	Column int    `json:"column,omitempty"` // from 1, in characters; 0 when only the line is known
+
+	Summary string `json:"summary"`          // one line: what is wrong
+	Detail  string `json:"detail,omitempty"` // more of it, lines; optional
+	Hint    string `json:"hint,omitempty"`   // what to do: `did you mean "commonName"?`; optional
+
+	// Snippet is the line with its neighbours and a caret; lines that each end
+	// with a newline. Secrets that are known are taken out. Only the first
+	// [MostShown] problems of a plan have one.
+	Snippet string `json:"snippet,omitempty"`
+}
+
+// MostShown is how many problems of a plan are for people to read; the rest is
+// counted.
+const MostShown = 50
+
+// Position returns where the problem is.
+func (p *Problem) Position() Position { return Position{p.File, p.Line, p.Column} }
+
+// Error returns one line: "file:line:column: summary".
+func (p *Problem) Error() string {
+	if at := p.Position().String(); at != "" {
+		return at + ": " + p.Summary
+	}
+	return p.Summary
+}
+
+// Text returns everything about the problem: the line of Error, then the
+// snippet, the detail and the hint, indented. It ends without a newline.
+func (p *Problem) Text() string {
+	var b strings.Builder
+	b.WriteString(p.Error())
+	for _, part := range []string{p.Snippet, p.Detail, p.Hint} {
+		for line := range strings.Lines(part) {
+			b.WriteString("\n  ")
+			b.WriteString(strings.TrimRight(line, "\n"))
+		}
+	}
+	return b.String()
+}
+
+// Problems is the error that reading and checking a plan return: all problems,
+// ordered by their place. It is never empty and never a typed nil.
+type Problems struct{ errs *multierror.Error }
+
+// List returns the problems; there is at least one.
+func (p *Problems) List() []*Problem {
+	out := make([]*Problem, len(p.errs.Errors))
+	for i, err := range p.errs.Errors {
+		out[i] = err.(*Problem)
+	}
+	return out
+}
+
+// Error returns the text of every problem, with an empty line between two.
+func (p *Problems) Error() string { return p.errs.Error() }
+
+// Unwrap returns the problems one by one, for errors.As and errors.Is.
+func (p *Problems) Unwrap() []error { return p.errs.WrappedErrors() }
+
+func formatProblems(errs []error) string {
+	var b strings.Builder
+	for i, err := range errs {
+		if i > 0 {
+			b.WriteString("\n\n")
+		}
+		b.WriteString(err.(*Problem).Text())
+	}
+	return b.String()
+}
+
+// NewProblems returns the problems as an error, or nil if there are none.
+func NewProblems(list ...*Problem) error {
+	var errs *multierror.Error
+	for _, p := range list {
+		errs = multierror.Append(errs, p)
+	}
+	if errs.ErrorOrNil() == nil {
+		return nil
+	}
+	errs.ErrorFormat = formatProblems
+	return &Problems{errs}
+}
