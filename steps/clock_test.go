@@ -11,7 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/curltls"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 	"github.com/ztplan/ztplan/steps/pkiroot"
@@ -98,7 +98,7 @@ func serve(t *testing.T, v *vaulttest.Server, mount string) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pki.ParseOne(issued["certificate"].(string)); err != nil {
+	if _, err := certs.ParseOne(issued["certificate"].(string)); err != nil {
 		t.Fatal(err)
 	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

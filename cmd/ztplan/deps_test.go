@@ -28,7 +28,8 @@ engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v
 engine/run               engine engine/dag engine/diff engine/sensitive golang.org/x/crypto/scrypt github.com/hashicorp/go-multierror
 engine/enginetest        engine github.com/google/go-cmp
 steps/hints
-steps/evidence           engine engine/display
+steps/evidence           engine engine/display steps/internal/certs
+steps/internal/certs
 steps/internal/...       engine steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
 steps/session/...        engine steps/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
 steps/...                engine steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // A Collector makes a Document from the events of one run. It is used from one
@@ -272,11 +273,11 @@ func (c *Collector) presented(cert Certificate) (CertificateRef, error) {
 func (c *Collector) certificates(texts []string) ([]string, error) {
 	out := []string{}
 	for _, text := range texts {
-		certs, err := parsePEM(text)
+		all, err := certs.Parse(text)
 		if err != nil {
 			return nil, err
 		}
-		for _, cert := range certs {
+		for _, cert := range all {
 			r := describe(cert)
 			out = append(out, r.Fingerprint)
 			if !c.seen[r.Fingerprint] {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // A Check is one thing that was computed again.
@@ -110,12 +111,12 @@ func short(digest string) string {
 func (v *verifier) certificates() Check {
 	c := Check{Name: "certificates", Did: Count(len(v.doc.Certificates), "certificate") + " parsed; fingerprint, serial, key, names and dates as recorded"}
 	for _, r := range v.doc.Certificates {
-		list, err := parsePEM(r.PEM)
-		if err != nil || len(list) != 1 {
+		cert, err := certs.ParseOne(r.PEM)
+		if err != nil {
 			c.add("certificate %s does not parse: %v", short(r.Fingerprint), err)
 			continue
 		}
-		want := describe(list[0])
+		want := describe(cert)
 		for _, f := range []struct {
 			name       string
 			have, want any
@@ -134,7 +135,7 @@ func (v *verifier) certificates() Check {
 		if v.certs[r.Fingerprint] != nil {
 			c.add("certificate %s is there twice", short(r.Fingerprint))
 		}
-		v.certs[r.Fingerprint] = list[0]
+		v.certs[r.Fingerprint] = cert
 	}
 	return c
 }

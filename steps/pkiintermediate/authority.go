@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
@@ -72,13 +73,13 @@ func (a *authority) lookParent(ctx context.Context) (*pki.Issuer, error) {
 			a.Parent.Mount, a.Parent.Issuer, parent.Label(), fmt.Sprintf(format, args...))), hint)
 	}
 	if a.Parent.Certificate != "" {
-		pinned, err := pki.ParseOne(a.Parent.Certificate)
+		pinned, err := certs.ParseOne(a.Parent.Certificate)
 		if err != nil {
 			return nil, engine.Permanent(fmt.Errorf("parent.certificate: %w", err))
 		}
 		if !pinned.Equal(parent.Certificate) {
 			return nil, refuse("set parent.issuer to the issuer that the plan means, or make it the mount's default",
-				"is not parent.certificate (%s, SHA-256 %s)", pinned.Subject.CommonName, pki.Fingerprint(pinned))
+				"is not parent.certificate (%s, SHA-256 %s)", pinned.Subject.CommonName, certs.Fingerprint(pinned))
 		}
 	}
 	switch c := parent.Certificate; {
@@ -86,7 +87,7 @@ func (a *authority) lookParent(ctx context.Context) (*pki.Issuer, error) {
 		return nil, refuse("sign with an issuer whose key is in Vault", "has no key in Vault and cannot sign")
 	case parent.Revoked:
 		return nil, refuse("sign with another parent", "is revoked")
-	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
+	case !certs.Signs(c):
 		return nil, refuse("sign with an authority", "may not sign certificates")
 	case !a.now.Before(c.NotAfter):
 		return nil, refuse("make a new root first", "expired at %s", c.NotAfter.UTC().Format(time.RFC3339))
@@ -161,7 +162,7 @@ func (a *authority) failings(i *pki.Issuer) []pki.Difference {
 }
 
 func signer(i *pki.Issuer) string {
-	return i.Certificate.Subject.CommonName + ", SHA-256 " + pki.Fingerprint(i.Certificate)
+	return i.Certificate.Subject.CommonName + ", SHA-256 " + certs.Fingerprint(i.Certificate)
 }
 
 // pathLength is an authority's limit on authorities below it, nil for none.
@@ -239,7 +240,7 @@ func (a *authority) completeChain() []engine.Edit {
 		Have: names(a.current.Chain),
 		Want: names(append([]*x509.Certificate{a.current.Certificate}, above...)),
 		Apply: func(ctx context.Context) error {
-			_, err := a.client.Write(ctx, a.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": pki.Encode(above...)}, vaultkit.AllowAll(a.AllowWarnings)...)
+			_, err := a.client.Write(ctx, a.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": certs.Encode(above...)}, vaultkit.AllowAll(a.AllowWarnings)...)
 			return err
 		},
 	}}

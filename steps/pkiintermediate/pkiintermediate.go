@@ -43,6 +43,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
@@ -155,7 +156,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	s.URLs.Validate(p, "urls")
 	s.authority().Validate(p, "keyBits")
 	if s.Parent.Certificate != "" {
-		if _, err := pki.ParseOne(s.Parent.Certificate); err != nil {
+		if _, err := certs.ParseOne(s.Parent.Certificate); err != nil {
 			p.Add("parent.certificate", "%v", err)
 		}
 	}
@@ -259,12 +260,12 @@ func (s *Spec) mount() vaultkit.Mount {
 func (o *Outputs) describe(i *pki.Issuer) {
 	var chain strings.Builder
 	for _, c := range i.Chain {
-		chain.WriteString(pki.Encode(c))
+		chain.WriteString(certs.Encode(c))
 	}
 	o.Certificate = i.PEM
 	o.Chain = chain.String()
 	o.IssuerID = i.ID
-	o.Serial = pki.Serial(i.Certificate)
+	o.Serial = certs.Serial(i.Certificate)
 	o.NotAfter = i.Certificate.NotAfter.UTC().Format(time.RFC3339)
-	o.Fingerprint = pki.Fingerprint(i.Certificate)
+	o.Fingerprint = certs.Fingerprint(i.Certificate)
 }

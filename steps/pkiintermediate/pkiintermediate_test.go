@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -106,14 +107,14 @@ func TestContract(t *testing.T) {
 func TestDifferenceOfAnEmptyVault(t *testing.T) {
 	w := newWorld(t)
 	_, edits := inspect(t, w.spec(w.Address))
-	root, err := pki.ParseOne(w.certificate)
+	root, err := certs.ParseOne(w.certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"sys/mounts/MOUNT: <nil> -> map[max_lease_ttl:43800h type:pki]",
 		"MOUNT/config/urls: <nil> -> map[crl_distribution_points:[http://vault.vault.svc.cluster.local:8200/v1/pki_int/crl] issuing_certificates:[http://vault.vault.svc.cluster.local:8200/v1/pki_int/ca]]",
-		"MOUNT/issuer/intermediate-lab: <nil> -> map[common_name:Intermediate CA Lab key_bits:256 key_type:ec signed_by:Root CA Lab, SHA-256 " + pki.Fingerprint(root) + " ttl:43800h]",
+		"MOUNT/issuer/intermediate-lab: <nil> -> map[common_name:Intermediate CA Lab key_bits:256 key_type:ec signed_by:Root CA Lab, SHA-256 " + certs.Fingerprint(root) + " ttl:43800h]",
 		"MOUNT/roles/example-dot-local: <nil> -> map[allow_bare_domains:true allow_subdomains:true allowed_domains:[example.local] max_ttl:24h require_cn:false]",
 	}
 	got := vaulttest.Show(edits)
@@ -148,18 +149,18 @@ func TestNoParentYet(t *testing.T) {
 func TestOutputs(t *testing.T) {
 	w := newWorld(t)
 	out := converge(t, w.spec(w.Address))
-	chain, err := pki.Parse(out.Chain)
+	chain, err := certs.Parse(out.Chain)
 	if err != nil || len(chain) != 2 {
 		t.Fatalf("chain has %d certificates: %v", len(chain), err)
 	}
-	if pki.Encode(chain[0]) != out.Certificate || strings.TrimSpace(pki.Encode(chain[1])) != strings.TrimSpace(w.certificate) {
+	if certs.Encode(chain[0]) != out.Certificate || strings.TrimSpace(certs.Encode(chain[1])) != strings.TrimSpace(w.certificate) {
 		t.Error("chain is not the intermediate and the root")
 	}
 	want := pkiintermediate.Outputs{
 		Certificate: out.Certificate, Chain: out.Chain, IssuerID: out.IssuerID,
-		IssuerName: "intermediate-lab", Serial: pki.Serial(chain[0]),
+		IssuerName: "intermediate-lab", Serial: certs.Serial(chain[0]),
 		NotAfter:    chain[0].NotAfter.UTC().Format(time.RFC3339),
-		Fingerprint: pki.Fingerprint(chain[0]), Mount: w.mount, Roles: []string{"example-dot-local"},
+		Fingerprint: certs.Fingerprint(chain[0]), Mount: w.mount, Roles: []string{"example-dot-local"},
 	}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)
@@ -172,7 +173,7 @@ func TestSignsLeaves(t *testing.T) {
 	w := newWorld(t)
 	converge(t, w.spec(w.Address))
 	leaf := w.Do(t, "POST", w.mount+"/issue/example-dot-local", `{"common_name":"hello.example.local","ttl":"1h"}`)
-	cert, err := pki.ParseOne(leaf["certificate"].(string))
+	cert, err := certs.ParseOne(leaf["certificate"].(string))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,11 +250,11 @@ func TestAdoptsTheGuidesIntermediate(t *testing.T) {
 
 func pemFirst(t *testing.T, bundle string) string {
 	t.Helper()
-	certs, err := pki.Parse(bundle)
+	all, err := certs.Parse(bundle)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pki.Encode(certs[0])
+	return certs.Encode(all[0])
 }
 
 // Imported alone, the intermediate would make cert-manager take it for the root.
@@ -270,7 +271,7 @@ func TestCompletesTheChain(t *testing.T) {
 	if got := vaulttest.Show(edits); !slices.Contains(got, want) {
 		t.Errorf("edits: %v", got)
 	}
-	if chain, err := pki.Parse(converge(t, s).Chain); err != nil || len(chain) != 2 {
+	if chain, err := certs.Parse(converge(t, s).Chain); err != nil || len(chain) != 2 {
 		t.Errorf("chain: %d, %v", len(chain), err)
 	}
 }
@@ -363,11 +364,11 @@ func TestReplaces(t *testing.T) {
 
 func sameKey(t *testing.T, a, b string) bool {
 	t.Helper()
-	x, err := pki.ParseOne(a)
+	x, err := certs.ParseOne(a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	y, err := pki.ParseOne(b)
+	y, err := certs.ParseOne(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -442,7 +443,7 @@ func TestPathLengthZero(t *testing.T) {
 	s := w.spec(w.Address)
 	zero := 0
 	s.MaxPathLength = &zero
-	cert, err := pki.ParseOne(converge(t, s).Certificate)
+	cert, err := certs.ParseOne(converge(t, s).Certificate)
 	if err != nil || !cert.MaxPathLenZero {
 		t.Errorf("MaxPathLenZero is %v, %v", cert.MaxPathLenZero, err)
 	}

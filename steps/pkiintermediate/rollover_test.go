@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/engine/enginetest"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
@@ -76,7 +77,7 @@ func TestAfterARollover(t *testing.T) {
 				t.Fatalf("edits:\n%s", cmp.Diff(c.want, have))
 			}
 			is := converge(t, s)
-			if changed := is.IssuerID != was.IssuerID; changed != c.next || changed && is.Certificate != pki.Encode(next.Next()[0]) {
+			if changed := is.IssuerID != was.IssuerID; changed != c.next || changed && is.Certificate != certs.Encode(next.Next()[0]) {
 				t.Errorf("%s serves, before %s; the new one is to serve: %t", is.IssuerID, was.IssuerID, c.next)
 			}
 		})

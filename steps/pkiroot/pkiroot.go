@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
@@ -184,7 +185,7 @@ func (s *Spec) mount() vaultkit.Mount {
 func (o *Outputs) describe(root *pki.Issuer) {
 	o.Certificate = root.PEM
 	o.IssuerID = root.ID
-	o.Serial = pki.Serial(root.Certificate)
+	o.Serial = certs.Serial(root.Certificate)
 	o.NotAfter = root.Certificate.NotAfter.UTC().Format(time.RFC3339)
-	o.Fingerprint = pki.Fingerprint(root.Certificate)
+	o.Fingerprint = certs.Fingerprint(root.Certificate)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/pkiroot"
@@ -96,7 +97,7 @@ func TestOutputs(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.Mount(t, "")
 	out := converge(t, rootSpec(v.Address, v.Token, mount))
-	cert, err := pki.ParseOne(out.Certificate)
+	cert, err := certs.ParseOne(out.Certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,15 +105,15 @@ func TestOutputs(t *testing.T) {
 		Certificate: out.Certificate,
 		IssuerID:    out.IssuerID,
 		IssuerName:  "root-lab",
-		Serial:      pki.Serial(cert),
+		Serial:      certs.Serial(cert),
 		NotAfter:    cert.NotAfter.UTC().Format(time.RFC3339),
-		Fingerprint: pki.Fingerprint(cert),
+		Fingerprint: certs.Fingerprint(cert),
 		Mount:       mount,
 	}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)
 	}
-	if !pki.SelfSigned(cert) || cert.Subject.CommonName != "Root CA Lab" || out.IssuerID == "" {
+	if !certs.SelfSigned(cert) || cert.Subject.CommonName != "Root CA Lab" || out.IssuerID == "" {
 		t.Errorf("not the root: %+v", out)
 	}
 	if life := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); life != 87600*time.Hour {

@@ -2,7 +2,6 @@ package pkiroot
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
@@ -104,7 +104,7 @@ func (s *Spec) check(i *pki.Issuer, now time.Time) error {
 		return s.refuse(i, "its key is not in Vault, so it cannot sign", pki.ImportKey(s.Mount)+"; or choose another mount")
 	case !i.SelfSigned():
 		return s.refuse(i, "it is signed by "+c.Issuer.String()+" and is no root", "set another issuerName")
-	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
+	case !certs.Signs(c):
 		return s.refuse(i, "it may not sign certificates", another)
 	}
 	if diffs := s.authority().Compare(c, time.Time{}); len(diffs) > 0 {
@@ -180,7 +180,7 @@ func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client
 			}
 			// Vault 1.21 cuts a lifetime without the warning that it owes: the
 			// warnings of generating are lost behind those of the CRL.
-			cert, err := pki.ParseOne(vaultkit.Text(answer["certificate"]))
+			cert, err := certs.ParseOne(vaultkit.Text(answer["certificate"]))
 			if err != nil {
 				return engine.Permanent(fmt.Errorf("%s: %w", path, err))
 			}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // A Class says at which stage a connection failed.
@@ -141,7 +143,7 @@ func newVerifyFailure(err error, chain []*x509.Certificate, name string, trust *
 	case errors.As(err, &unknown):
 		f.Reason, f.Hint = explainAuthority(chain, trust)
 	case errors.As(err, &host):
-		names := strings.Join(Names(host.Certificate), ", ")
+		names := strings.Join(certs.Names(host.Certificate), ", ")
 		if names == "" {
 			names = "no name at all"
 		}
@@ -166,7 +168,7 @@ func explainAuthority(chain []*x509.Certificate, trust *Trust) (reason, hint str
 	}
 	switch {
 	case string(top.RawIssuer) == string(top.RawSubject) && len(chain) == 1:
-		return fmt.Sprintf("the certificate of %s is self-signed; trusted is %s", Subject(top), trust),
+		return fmt.Sprintf("the certificate of %s is self-signed; trusted is %s", certs.Subject(top), trust),
 			"the gateway serves a default certificate, or one that another authority made"
 	case string(top.RawIssuer) == string(top.RawSubject):
 		return fmt.Sprintf("the certificate leads to %s; trusted is %s", top.Subject, trust), "trust the root that issued it, or have it issued by the trusted one"
@@ -200,10 +202,10 @@ func topOf(chain []*x509.Certificate) *x509.Certificate {
 
 func explainDates(c *x509.Certificate, now time.Time) (reason, hint string) {
 	if now.Before(c.NotBefore) {
-		return fmt.Sprintf("the certificate of %s is valid from %s on, which is in %s", Subject(c), stamp(c.NotBefore), c.NotBefore.Sub(now).Round(time.Second)),
+		return fmt.Sprintf("the certificate of %s is valid from %s on, which is in %s", certs.Subject(c), stamp(c.NotBefore), c.NotBefore.Sub(now).Round(time.Second)),
 			"compare the clocks of this machine and of the issuer"
 	}
-	return fmt.Sprintf("the certificate of %s expired at %s, %s ago", Subject(c), stamp(c.NotAfter), now.Sub(c.NotAfter).Round(time.Second)),
+	return fmt.Sprintf("the certificate of %s expired at %s, %s ago", certs.Subject(c), stamp(c.NotAfter), now.Sub(c.NotAfter).Round(time.Second)),
 		"look at the Certificate's status and the last CertificateRequest: the renewal failed, or the gateway did not take the new certificate over"
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
+
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // A chain that was verified before is verified again unless it is the same and
@@ -103,7 +105,7 @@ func TestManyChains(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !conn.Verified[0].Equal(pair.Leaf()) || conn.State.CurveID != tls.X25519 {
-				t.Errorf("%s, key exchange %s", tlskit.Subject(conn.Verified[0]), conn.State.CurveID)
+				t.Errorf("%s, key exchange %s", certs.Subject(conn.Verified[0]), conn.State.CurveID)
 			}
 			_ = conn.Close()
 		}

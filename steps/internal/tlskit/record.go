@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // Record describes a chain for the evidence of a run: the server's certificate
@@ -16,12 +17,12 @@ func Record(chain []*x509.Certificate) evidence.Certificate {
 	}
 	leaf := chain[0]
 	c := evidence.Certificate{
-		PEM: EncodePEM(leaf), Chain: []string{},
-		Serial: Serial(leaf), Fingerprint: Fingerprint(leaf), PublicKey: KeyDigest(leaf),
+		PEM: certs.Encode(leaf), Chain: []string{},
+		Serial: certs.Serial(leaf), Fingerprint: certs.Fingerprint(leaf), PublicKey: certs.KeyDigest(leaf),
 		NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(),
 	}
 	for _, above := range chain[1:] {
-		c.Chain = append(c.Chain, EncodePEM(above))
+		c.Chain = append(c.Chain, certs.Encode(above))
 	}
 	return c
 }
@@ -33,15 +34,15 @@ func (t *Trust) Record(verified ...[]*x509.Certificate) []string {
 	if t.pool == nil {
 		seen := make(map[string]bool)
 		for _, chain := range verified {
-			if n := len(chain); n > 0 && !seen[Fingerprint(chain[n-1])] {
-				seen[Fingerprint(chain[n-1])] = true
+			if n := len(chain); n > 0 && !seen[certs.Fingerprint(chain[n-1])] {
+				seen[certs.Fingerprint(chain[n-1])] = true
 				anchors = append(anchors, chain[n-1])
 			}
 		}
 	}
 	list := make([]string, len(anchors))
 	for i, a := range anchors {
-		list[i] = EncodePEM(a)
+		list[i] = certs.Encode(a)
 	}
 	return list
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // Describe says what a connection is, a line each: what `curl -v` tells about
@@ -22,7 +24,7 @@ func (c *Conn) Describe(now time.Time) []string {
 	}
 	lines = append(lines, DescribeChain(s.PeerCertificates, now)...)
 	anchor := c.Verified[len(c.Verified)-1]
-	return append(lines, fmt.Sprintf("verified: %s leads to %s in %d steps", s.ServerName, Subject(anchor), len(c.Verified)-1))
+	return append(lines, fmt.Sprintf("verified: %s leads to %s in %d steps", s.ServerName, certs.Subject(anchor), len(c.Verified)-1))
 }
 
 // DescribeChain says what certificates are, some lines each.
@@ -30,17 +32,17 @@ func DescribeChain(chain []*x509.Certificate, now time.Time) []string {
 	var lines []string
 	for i, c := range chain {
 		lines = append(lines,
-			fmt.Sprintf("certificate %d: %s", i, Subject(c)),
+			fmt.Sprintf("certificate %d: %s", i, certs.Subject(c)),
 			fmt.Sprintf("  issuer %s", c.Issuer),
 			fmt.Sprintf("  valid  %s to %s (%s)", stamp(c.NotBefore), stamp(c.NotAfter), remaining(c, now)),
 		)
-		if names := Names(c); len(names) > 0 {
+		if names := certs.Names(c); len(names) > 0 {
 			lines = append(lines, "  names  "+strings.Join(names, ", "))
 		}
 		lines = append(lines,
-			fmt.Sprintf("  key    %s, signed with %s", KeyName(c), c.SignatureAlgorithm),
-			"  serial "+Serial(c),
-			"  sha256 "+Fingerprint(c),
+			fmt.Sprintf("  key    %s, signed with %s", certs.KeyName(c), c.SignatureAlgorithm),
+			"  serial "+certs.Serial(c),
+			"  sha256 "+certs.Fingerprint(c),
 		)
 	}
 	return lines

@@ -11,6 +11,8 @@ import (
 
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
+
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 func TestDescribeChain(t *testing.T) {
@@ -23,8 +25,8 @@ func TestDescribeChain(t *testing.T) {
 		"  valid  2026-01-18T17:00:00Z to 2026-01-18T18:00:00Z (30m0s left)",
 		"  names  *.example.local, 10.0.0.1",
 		"  key    ECDSA P-256, signed with ECDSA-SHA256",
-		"  serial " + tlskit.Serial(leaf),
-		"  sha256 " + tlskit.Fingerprint(leaf),
+		"  serial " + certs.Serial(leaf),
+		"  sha256 " + certs.Fingerprint(leaf),
 	}
 	got := tlskit.DescribeChain([]*x509.Certificate{leaf}, at.Add(30*time.Minute))
 	if d := cmp.Diff(want, got); d != "" {

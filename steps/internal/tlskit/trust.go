@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // SystemRoots is the value of [TrustInput.Trust] that stands for the operating
@@ -88,7 +89,7 @@ func ParseTrust(text string) (*Trust, error) {
 }
 
 func parseAnchors(text []byte) (*Trust, error) {
-	anchors, err := ParseChain(text)
+	anchors, err := certs.Parse(string(text))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func NewTrust(anchors ...*x509.Certificate) (*Trust, error) {
 	t := &Trust{anchors: anchors, pool: x509.NewCertPool()}
 	for _, c := range anchors {
 		if !c.IsCA {
-			return nil, fmt.Errorf("%s is not a CA certificate: trust the root that issued it instead", Subject(c))
+			return nil, fmt.Errorf("%s is not a CA certificate: trust the root that issued it instead", certs.Subject(c))
 		}
 		t.pool.AddCert(c)
 	}
@@ -117,7 +118,7 @@ func (t *Trust) String() string {
 	}
 	names := make([]string, len(t.anchors))
 	for i, c := range t.anchors {
-		names[i] = Subject(c)
+		names[i] = certs.Subject(c)
 	}
 	return strings.Join(names, ", ")
 }

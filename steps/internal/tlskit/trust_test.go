@@ -2,7 +2,6 @@ package tlskit_test
 
 import (
 	"crypto/x509"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,30 +85,6 @@ func TestTrustInput(t *testing.T) {
 		if (err != nil) != (tt.field != "" && tt.name != "both") {
 			t.Errorf("%s: Load: %v", tt.name, err)
 		}
-	}
-}
-
-func TestIdentifiers(t *testing.T) {
-	c := &x509.Certificate{SerialNumber: big.NewInt(0x0ae72a)}
-	if got, want := tlskit.Serial(c), "0a:e7:2a"; got != want {
-		t.Errorf("Serial = %q, want %q", got, want)
-	}
-	if got := tlskit.Serial(nil); got != "" {
-		t.Errorf("Serial(nil) = %q", got)
-	}
-	for _, s := range []string{"0a:e7:2a", "0AE72A", " ae72a", "00 0A E7 2A"} {
-		if got, want := tlskit.NormalHex(s), "ae72a"; got != want {
-			t.Errorf("NormalHex(%q) = %q, want %q", s, got, want)
-		}
-	}
-	root := tlstest.NewCA(t, "Root CA Lab")
-	key := tlstest.NewKey(t)
-	a, b := root.Issue(t, tlstest.Leaf{Key: key}).Leaf(), root.Issue(t, tlstest.Leaf{Key: key}).Leaf()
-	if tlskit.KeyDigest(a) != tlskit.KeyDigest(b) || tlskit.Fingerprint(a) == tlskit.Fingerprint(b) {
-		t.Error("two certificates of one key must differ in the fingerprint only")
-	}
-	if got, want := tlskit.KeyName(a), "ECDSA P-256"; got != want {
-		t.Errorf("KeyName = %q, want %q", got, want)
 	}
 }
 

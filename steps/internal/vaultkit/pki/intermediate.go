@@ -3,13 +3,13 @@ package pki
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
@@ -107,11 +107,7 @@ func (i *Intermediate) freeKeyName(keys []Key) string {
 
 // fits reports whether the key of a request is of the kind that is wanted.
 func (i *Intermediate) fits(csr string) bool {
-	block, _ := pem.Decode([]byte(csr))
-	if block == nil {
-		return false
-	}
-	r, err := x509.ParseCertificateRequest(block.Bytes)
+	r, err := certs.ParseRequest(csr)
 	if err != nil {
 		return false
 	}
@@ -137,7 +133,7 @@ func (i *Intermediate) sign(ctx context.Context, c *vaultkit.Client, csr string)
 	if err != nil {
 		return nil, err
 	}
-	cert, err := ParseOne(vaultkit.Text(answer["certificate"]))
+	cert, err := certs.ParseOne(vaultkit.Text(answer["certificate"]))
 	if err != nil {
 		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
 	}
@@ -149,7 +145,7 @@ func (i *Intermediate) sign(ctx context.Context, c *vaultkit.Client, csr string)
 
 // bring imports the certificate with its chain and returns the issuer's id.
 func (i *Intermediate) bring(ctx context.Context, c *vaultkit.Client, keyID string, cert *x509.Certificate) (string, error) {
-	bundle := Encode(append([]*x509.Certificate{cert}, i.Above()...)...)
+	bundle := certs.Encode(append([]*x509.Certificate{cert}, i.Above()...)...)
 	path := i.Mount + "/intermediate/set-signed"
 	answer, err := c.Write(ctx, path, map[string]any{"certificate": bundle}, i.Allow...)
 	if err != nil {

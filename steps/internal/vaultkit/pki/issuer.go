@@ -3,12 +3,12 @@ package pki
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
@@ -75,12 +75,7 @@ func (i *Issuer) Issue(c *vaultkit.Client, mount string, may bool) engine.Edit {
 }
 
 // SelfSigned reports whether the issuer is a root.
-func (i *Issuer) SelfSigned() bool { return SelfSigned(i.Certificate) }
-
-// SelfSigned reports whether c is signed by its own key.
-func SelfSigned(c *x509.Certificate) bool {
-	return string(c.RawIssuer) == string(c.RawSubject) && c.CheckSignatureFrom(c) == nil
-}
+func (i *Issuer) SelfSigned() bool { return certs.SelfSigned(i.Certificate) }
 
 // Issuers returns the issuers of a mount, in Vault's order.
 func Issuers(ctx context.Context, c *vaultkit.Client, mount string) ([]*Issuer, error) {
@@ -128,11 +123,11 @@ func ReadIssuer(ctx context.Context, c *vaultkit.Client, mount, ref string) (*Is
 		Usage:   usages(vaultkit.Text(data["usage"])),
 		PEM:     strings.TrimSpace(vaultkit.Text(data["certificate"])) + "\n",
 	}
-	if i.Certificate, err = ParseOne(i.PEM); err != nil {
+	if i.Certificate, err = certs.ParseOne(i.PEM); err != nil {
 		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
 	}
 	for _, text := range vaultkit.Strings(data["ca_chain"]) {
-		link, err := ParseOne(text)
+		link, err := certs.ParseOne(text)
 		if err != nil {
 			return nil, engine.Permanent(fmt.Errorf("%s: ca_chain: %w", path, err))
 		}
@@ -188,49 +183,4 @@ func Orphans(keys []Key, issuers []*Issuer) []Key {
 		}
 	}
 	return out
-}
-
-// Parse returns the certificates in a PEM text.
-func Parse(text string) ([]*x509.Certificate, error) {
-	var out []*x509.Certificate
-	rest := []byte(text)
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("PEM block is %q, not a certificate", block.Type)
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate: %w", err)
-		}
-		out = append(out, c)
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("no certificate in PEM form")
-	}
-	return out, nil
-}
-
-// ParseOne returns the only certificate in a PEM text.
-func ParseOne(text string) (*x509.Certificate, error) {
-	all, err := Parse(text)
-	if err == nil && len(all) != 1 {
-		err = fmt.Errorf("%d certificates where one is expected", len(all))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return all[0], nil
-}
-
-// Encode returns the certificates as one PEM text.
-func Encode(certs ...*x509.Certificate) string {
-	var b strings.Builder
-	for _, c := range certs {
-		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a Builder does not fail
-	}
-	return b.String()
 }

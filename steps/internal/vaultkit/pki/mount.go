@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
@@ -139,7 +140,9 @@ func Rename(c *vaultkit.Client, mount string, i *Issuer, to, note string) engine
 // RetiredName is the name that an authority called name gets when another one
 // takes its own: it tells the retired ones apart by their serial numbers.
 func RetiredName(name string, c *x509.Certificate) string {
-	return name + "-" + strings.ReplaceAll(Serial(c), ":", "")[:8]
+	serial := strings.ReplaceAll(certs.Serial(c), ":", "")
+	serial = strings.Repeat("0", max(0, 8-len(serial))) + serial // one made by hand may be 1
+	return name + "-" + serial[:8]
 }
 
 var serialPart = regexp.MustCompile(`^-[0-9a-f]{8}$`)

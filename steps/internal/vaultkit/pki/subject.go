@@ -4,9 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -179,21 +177,4 @@ func PublicKey(key any) (kind string, bits int) {
 		return "ed25519", 0
 	}
 	return fmt.Sprintf("%T", key), 0
-}
-
-// Serial returns a certificate's serial number as Vault writes it:
-// "4a:e7:2a:…".
-func Serial(c *x509.Certificate) string {
-	b := c.SerialNumber.Bytes()
-	parts := make([]string, len(b))
-	for i, one := range b {
-		parts[i] = hex.EncodeToString([]byte{one})
-	}
-	return strings.Join(parts, ":")
-}
-
-// Fingerprint returns the SHA-256 of a certificate in hexadecimal.
-func Fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }

@@ -8,8 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
@@ -77,14 +76,12 @@ func (s *Rollover) Request(names ...string) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-	}, key)
+	csr, err := certs.NewRequest(key, names...)
 	if err != nil {
 		return nil, err
 	}
 	return &Request{s, names, map[string]any{
-		"csr":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})),
+		"csr":         csr,
 		"common_name": names[0], "alt_names": strings.Join(names, ","), "exclude_cn_from_sans": true,
 		"ttl": trialTTL.String(),
 	}}, nil
@@ -124,13 +121,13 @@ func (r *Request) by(ctx context.Context, i *pki.Issuer) ([]*x509.Certificate, e
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := pki.ParseOne(vaultkit.Text(data["certificate"]))
+	leaf, err := certs.ParseOne(vaultkit.Text(data["certificate"]))
 	if err != nil {
 		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
 	}
 	chain := []*x509.Certificate{leaf}
 	for _, text := range vaultkit.Strings(data["ca_chain"]) {
-		c, err := pki.ParseOne(text)
+		c, err := certs.ParseOne(text)
 		if err != nil {
 			return nil, engine.Permanent(fmt.Errorf("%s: ca_chain: %w", path, err))
 		}
