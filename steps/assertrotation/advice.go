@@ -3,7 +3,6 @@ package assertrotation
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -63,7 +62,7 @@ func (p *proof) settleAdvice() string {
 		}
 		return ""
 	}
-	return p.rec.advice(p)
+	return p.wireAdvice()
 }
 
 // advice says what to do about a rotation that went wrong.
@@ -78,16 +77,16 @@ func (r *rotation) advice() string {
 	case r.target == nil:
 		return hints.For(r.excuse())
 	}
-	if len(r.held.failures) > r.proof.spec.MaxLost {
+	if len(r.kept.Failures) > r.proof.spec.MaxLost {
 		if r.proof.spec.During.last() {
 			return adviceRestarted
 		}
 		return adviceDropped
 	}
-	if a := r.rec.advice(r.proof); a != "" {
+	if a := r.proof.wireAdvice(); a != "" {
 		return a
 	}
-	if observed, _, _ := r.lag(); r.rec.settled(r.target, r.proof.spec.Probe) && observed > r.proof.spec.MaxSwitch.Std() {
+	if observed, _, _ := r.lag(); r.rec.Settled(r.target) && observed > r.proof.spec.MaxSwitch.Std() {
 		return adviceLate
 	}
 	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
@@ -96,20 +95,17 @@ func (r *rotation) advice() string {
 	return ""
 }
 
-// advice says what to do about what was seen on the wire: addresses that do not
-// show the Secret's certificate, or failed probes.
-func (r *record) advice(p *proof) string {
+// wireAdvice says what to do about addresses that do not show the Secret's
+// certificate, or failed probes.
+func (p *proof) wireAdvice() string {
 	held := p.secret.leaf()
-	for _, class := range slices.Sorted(maps.Keys(r.newest)) {
-		if h := r.newest[class].Hint; h != "" {
-			return h
-		}
-	}
-	left := r.behind(held, p.spec.Probe)
-	if len(left) == 0 || r.failed() > 0 {
+	switch hint := p.rec.Hint(); {
+	case hint != "":
+		return hint
+	case p.rec.Failed() > 0 || !p.rec.Behind(held):
 		return ""
 	}
-	if at, _ := r.firstSight(held); at.IsZero() {
+	if at, _ := p.rec.FirstShown(held.Equal); at.IsZero() {
 		return adviceNotPushed
 	}
 	return adviceLeftBehind

@@ -78,6 +78,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
@@ -102,7 +103,7 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 			Rate:           20,
 			ConsecutiveNew: 12,
 			MaxDoubt:       0.001,
-			HTTP:           "auto",
+			HTTP:           probe.HTTPAuto,
 			LongLived:      true,
 			Timeout:        engine.Duration(5 * time.Second),
 		},
@@ -428,7 +429,10 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, lookServers: s.lookServers(env, u), clock: serverClock{now: env.Now}, backoff: certmanager.BackoffOf(ctx, cluster)}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, clock: serverClock{now: env.Now}, backoff: certmanager.BackoffOf(ctx, cluster)}
+	p.findServers = func(ctx context.Context) (probe.Servers, error) {
+		return probe.LookUp(ctx, env, u, s.Target, s.Probe.Workers)
+	}
 	config := cluster.Config()
 	config.Wrap(p.clock.listen)
 	if p.client, err = dynamic.NewForConfig(config); err != nil {

@@ -3,12 +3,14 @@ package assertrotation
 import (
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -267,16 +269,15 @@ func checkLifetime(r *rotation) engine.Finding {
 
 // checkServed: every address shows exactly the Secret's certificate.
 func checkServed(r *rotation) engine.Finding {
-	probe := r.proof.spec.Probe
 	held := r.after.secret.leaf()
 	f := engine.Finding{
 		Rule:  "every address serves the certificate of the Secret",
-		Holds: len(r.rec.behind(held, probe)) == 0,
-		Have:  r.rec.onTheWire(), Want: tlskit.Serial(held),
-		Detail: fmt.Sprintf("at least %d handshakes in a row at %s", probe.ConsecutiveNew, addresses(len(r.rec.series))),
+		Holds: !r.rec.Behind(held),
+		Have:  r.rec.OnTheWire(), Want: tlskit.Serial(held),
+		Detail: fmt.Sprintf("at least %d handshakes in a row at %s", r.proof.spec.Probe.ConsecutiveNew, addresses(len(r.rec.Addresses()))),
 	}
 	if !f.Holds {
-		f.Have, f.Detail = r.rec.counts(held, probe), r.rec.whyNot(held, probe)+"; hops: "+r.line.hops()
+		f.Have, f.Detail = r.rec.Counts(held), r.rec.WhyNot(held)+"; hops: "+r.line.hops()
 	}
 	return f
 }
@@ -284,21 +285,16 @@ func checkServed(r *rotation) engine.Finding {
 // checkDoubt: a server that was left behind would have been seen.
 func checkDoubt(r *rotation) engine.Finding {
 	limit := r.proof.spec.Probe.MaxDoubt
-	doubt, _ := r.rec.doubt()
 	f := engine.Finding{
 		Rule: fmt.Sprintf("a stale server would be seen with %s", evidence.Percent(1-limit)),
-		Want: "at least " + evidence.Percent(1-limit), Have: evidence.Percent(1 - doubt),
-		Holds: r.rec.target == tlskit.Fingerprint(r.after.secret.leaf()) && len(r.rec.doubtful(limit)) == 0,
+		Want: "at least " + evidence.Percent(1-limit), Have: evidence.Percent(1 - r.rec.Doubt()),
+		Holds: r.rec.Aimed(r.after.secret.leaf()) && len(r.rec.Lacking()) == 0,
 	}
 	if f.Holds {
-		f.Detail = r.proof.certainty()
+		f.Detail = r.rec.Certainty()
 		return f
 	}
-	var parts []string
-	for _, g := range r.rec.doubtful(limit) {
-		parts = append(parts, g.lacks(limit))
-	}
-	f.Detail = strings.Join(parts, "; ")
+	f.Detail = strings.Join(r.rec.Lacking(), "; ")
 	return f
 }
 
@@ -320,7 +316,7 @@ func checkSwitch(r *rotation) engine.Finding {
 	}
 	written, _ := r.line.when(hopSecret)
 	f.Have = "more than " + r.ended.Sub(written).Round(time.Millisecond).String()
-	switch at, where := r.rec.firstSight(r.target); {
+	switch at, where := r.rec.FirstShown(r.target.Equal); {
 	case r.end == endCut:
 		f.Detail = "the step's timeout was over before"
 	case at.IsZero():
@@ -329,10 +325,10 @@ func checkSwitch(r *rotation) engine.Finding {
 		f.Detail = fmt.Sprintf("first seen at %s after %s", where, max(at.Sub(written), 0).Round(time.Millisecond))
 	}
 	f.Detail += "; hops: " + r.line.hops()
-	if r.never && len(r.rec.behind(r.target, r.proof.spec.Probe)) > 0 {
+	if r.never && r.rec.Behind(r.target) {
 		f.Detail += fmt.Sprintf("; what is behind did not come by itself within %s either", r.proof.spec.MaxLate)
 	}
-	if !r.rec.settled(r.target, r.proof.spec.Probe) {
+	if !r.rec.Settled(r.target) {
 		return f
 	}
 	f.Detail = "every address serves the new certificate, but the Certificate's revision or its condition Issuing was not updated"
@@ -353,16 +349,16 @@ func took(observed, most time.Duration) string {
 func (r *rotation) lags() string {
 	const most = 5
 	written, _ := r.line.when(hopSecret)
-	list := slices.Clone(r.rec.series)
-	slices.SortStableFunc(list, func(a, b *series) int { return b.since.Compare(a.since) })
+	list := slices.Clone(r.rec.Addresses())
+	slices.SortStableFunc(list, func(a, b *probe.Series) int { return b.Since.Compare(a.Since) })
 	var parts []string
 	for i, s := range list {
 		if i == most {
 			parts = append(parts, fmt.Sprintf("%d more", len(list)-most))
 			break
 		}
-		text := fmt.Sprintf("%s %s", s.name, max(s.since.Sub(written), 0).Round(time.Millisecond))
-		if s.since.Sub(written) > r.proof.spec.MaxSwitch.Std() {
+		text := fmt.Sprintf("%s %s", s.Name, max(s.Since.Sub(written), 0).Round(time.Millisecond))
+		if s.Since.Sub(written) > r.proof.spec.MaxSwitch.Std() {
 			text += " (straggler)"
 		}
 		parts = append(parts, text)
@@ -383,15 +379,15 @@ func checkSeen(r *rotation) engine.Finding {
 	known := append([]*x509.Certificate{r.before.secret.leaf()}, r.written...)
 	counts := make([]int, len(known))
 	f := engine.Finding{Rule: "clients see only the old and the new certificate", Holds: true}
-	for _, s := range r.rec.all() {
-		for print, g := range s.seen {
-			i := slices.IndexFunc(known, g.cert.Equal)
-			if i < 0 {
-				f.Holds = false
-				f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s: %s", s.name, tlskit.Serial(g.cert), g.cert.Issuer, r.proof.history.origin(g.cert))
+	for _, c := range r.rec.Certificates() {
+		i := slices.IndexFunc(known, c.Leaf.Equal)
+		for _, name := range slices.Sorted(maps.Keys(c.Shown)) {
+			if i >= 0 {
+				counts[i] += c.Shown[name]
 				continue
 			}
-			counts[i] += s.shown[print]
+			f.Holds = false
+			f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s: %s", name, tlskit.Serial(c.Leaf), c.Leaf.Issuer, r.proof.history.origin(c.Leaf))
 		}
 	}
 	var parts []string
@@ -405,16 +401,16 @@ func checkSeen(r *rotation) engine.Finding {
 // checkFailures: nobody was turned away.
 func checkFailures(r *rotation) engine.Finding {
 	most := r.proof.spec.MaxFailures
-	failed := r.rec.failed()
-	f := engine.Finding{Rule: "no probe fails", Holds: failed <= most, Want: most, Have: fmt.Sprintf("%d of %d", failed, r.rec.attempts)}
+	failed := r.rec.Failed()
+	f := engine.Finding{Rule: "no probe fails", Holds: failed <= most, Want: most, Have: fmt.Sprintf("%d of %d", failed, r.rec.Attempts)}
 	if most > 0 {
 		f.Rule = fmt.Sprintf("at most %d probes fail", most)
 	}
-	f.Detail = r.rec.versions()
+	f.Detail = r.rec.Versions()
 	if failed > 0 {
-		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.failureClasses(), r.line.at(r.failing))
+		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.FailureClasses(), r.line.at(r.failing))
 		if !r.fault.began.IsZero() {
-			f.Detail += fmt.Sprintf("; %d of them while %s was away", r.between(), r.proof.spec.During.Restart)
+			f.Detail += fmt.Sprintf("; %d of them while %s was away", r.rec.FailedBetween(r.fault.began, r.fault.over), r.proof.spec.During.Restart)
 		}
 	}
 	return f
@@ -424,13 +420,13 @@ func checkFailures(r *rotation) engine.Finding {
 func checkHeld(r *rotation) engine.Finding {
 	const most = 4
 	var lost []string
-	for i, a := range r.held.failures {
+	for i, a := range r.kept.Failures {
 		if i == most {
-			lost = append(lost, fmt.Sprintf("and %d more", len(r.held.failures)-most))
+			lost = append(lost, fmt.Sprintf("and %d more", len(r.kept.Failures)-most))
 			break
 		}
-		lost = append(lost, fmt.Sprintf("the %s connection to %s that was opened %s before: %s (%s)", a.protocol,
-			r.proof.endpoints[a.endpoint], a.start.Sub(a.opened).Round(time.Millisecond), a.failure.Reason, r.line.at(a.start)))
+		lost = append(lost, fmt.Sprintf("the %s connection to %s that was opened %s before: %s (%s)", a.Protocol,
+			r.proof.endpoints[a.Endpoint], a.Start.Sub(a.Opened).Round(time.Millisecond), a.Failure.Reason, r.line.at(a.Start)))
 	}
 	rule := "connections opened before keep answering"
 	if limit := r.proof.spec.MaxLost; limit > 0 {
@@ -438,8 +434,8 @@ func checkHeld(r *rotation) engine.Finding {
 	}
 	return engine.Finding{
 		Rule:   rule,
-		Holds:  len(r.held.failures) <= r.proof.spec.MaxLost,
-		Have:   fmt.Sprintf("%d answers, %d lost connections", r.held.answered, len(r.held.failures)),
+		Holds:  len(r.kept.Failures) <= r.proof.spec.MaxLost,
+		Have:   fmt.Sprintf("%d answers, %d lost connections", r.kept.Answered, len(r.kept.Failures)),
 		Detail: strings.Join(lost, "; "),
 	}
 }

@@ -84,7 +84,7 @@ func (o *tlsObject) rank(host string) int {
 // is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() string) ([]engine.Finding, error) {
 	ours := Ref{p.spec.Certificate.Namespace, secretName}
-	wireIsRight := p.rec.onTheWire() == tlskit.Serial(p.secret.leaf())
+	wireIsRight := p.rec.OnTheWire() == tlskit.Serial(p.secret.leaf())
 	if f, ok := conflict(p.tlsObjects(ctx), strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
 		findings = append(findings, f)
 		p.withDeadline(findings)

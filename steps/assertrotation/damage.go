@@ -136,20 +136,6 @@ func checkCatchUp(r *rotation) engine.Finding {
 	return f
 }
 
-// between counts the failed probes that were begun while the fault lasted.
-func (r *rotation) between() int {
-	n := 0
-	for _, s := range r.rec.series {
-		for _, one := range s.trace.runs {
-			at := r.began.Add(one.first)
-			if one.cert == "" && !at.Before(r.fault.began) && (r.fault.over.IsZero() || at.Before(r.fault.over)) {
-				n += one.count
-			}
-		}
-	}
-	return n
-}
-
 // evidence puts the fault on record.
 func (d damage) evidence(spec *During) evidence.Fault {
 	if spec == nil || d.began.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -29,15 +30,15 @@ func (p *proof) withDeadline(findings []engine.Finding) {
 // to expire of several; if the wire shows none, that of the Secret. It is "" if
 // neither is known.
 func (p *proof) deadline(now time.Time) string {
-	var served *series
-	for _, s := range p.rec.series {
-		if s.current != nil && (served == nil || s.current.NotAfter.Before(served.current.NotAfter)) {
+	var served *probe.Series
+	for _, s := range p.rec.Addresses() {
+		if s.Current != nil && (served == nil || s.Current.NotAfter.Before(served.Current.NotAfter)) {
 			served = s
 		}
 	}
 	switch {
 	case served != nil:
-		return fmt.Sprintf("the certificate that %s serves (serial %s) %s", served.name, tlskit.Serial(served.current), holds(served.current.NotAfter, now))
+		return fmt.Sprintf("the certificate that %s serves (serial %s) %s", served.Name, tlskit.Serial(served.Current), holds(served.Current.NotAfter, now))
 	case p.secret != nil:
 		return fmt.Sprintf("the certificate in the Secret (serial %s) %s", tlskit.Serial(p.secret.leaf()), holds(p.secret.leaf().NotAfter, now))
 	}

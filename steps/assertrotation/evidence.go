@@ -2,17 +2,19 @@ package assertrotation
 
 import (
 	"crypto/x509"
+	"math"
 	"slices"
-	"time"
 
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // evidence puts the rotation on record, whatever became of it.
 func (r *rotation) evidence() evidence.Rotation {
 	p := r.proof
-	certs, index := r.certificates()
+	seen := r.rec.Certificates()
+	certs, index := r.certificates(seen)
 	out := evidence.Rotation{
 		Namespace: p.spec.Certificate.Namespace,
 		Name:      p.spec.Certificate.Name,
@@ -27,27 +29,17 @@ func (r *rotation) evidence() evidence.Rotation {
 		Began:     r.began,
 		Ended:     r.ended,
 	}
+	length := r.ended.Sub(r.began)
+	out.Endpoints = r.rec.Endpoints(length, index, r.switchOf)
+	out.Looks = r.rec.Pods(length, index, r.switchOf)
+	if r.target != nil {
+		out.Coverage = r.rec.Coverage()
+	}
+	out.Workers, out.WorkersFrom = r.rec.Workers()
 	var verified [][]*x509.Certificate
-	for _, s := range r.rec.series {
-		out.Endpoints = append(out.Endpoints, r.endpoint(s, index))
+	for _, c := range seen {
+		verified = append(verified, c.Verified)
 	}
-	for _, g := range r.rec.groups {
-		if g.gone {
-			continue
-		}
-		if r.target != nil {
-			out.Coverage = append(out.Coverage, g.evidence(r.rec))
-		}
-		if s := r.rec.at(g.members[0]); g.look {
-			out.Looks = append(out.Looks, r.endpoint(s, index))
-		}
-	}
-	for _, s := range r.rec.all() {
-		for _, g := range s.seen {
-			verified = append(verified, g.verified)
-		}
-	}
-	out.Workers, out.WorkersFrom = p.servers.workers, p.servers.from
 	out.Trust = p.trust.Record(verified...)
 	out.Rules = r.rules(out)
 	return out
@@ -65,88 +57,40 @@ func (r *rotation) keyPolicy() string {
 // certificates lists the old certificate, the new one, and the others in the
 // order in which they were seen; index finds them by fingerprint. Chains are
 // those on the wire as far as they were seen there.
-func (r *rotation) certificates() (list []evidence.Certificate, index map[string]int) {
+func (r *rotation) certificates(seen []probe.Certificate) (list []evidence.Certificate, index map[string]int) {
 	index = make(map[string]int)
-	seen := make(map[string]*sighting)
-	var prints []string
-	for _, s := range r.rec.all() {
-		for print, g := range s.seen {
-			if seen[print] == nil {
-				prints = append(prints, print)
-			}
-			if seen[print] == nil || g.first.Before(seen[print].first) {
-				seen[print] = g
-			}
-		}
-	}
-	slices.SortFunc(prints, func(a, b string) int { return seen[a].first.Compare(seen[b].first) })
-	add := func(print string, chain []*x509.Certificate) {
+	add := func(leaf *x509.Certificate, chain []*x509.Certificate) {
+		print := tlskit.Fingerprint(leaf)
 		if _, ok := index[print]; ok {
 			return
 		}
-		if g := seen[print]; g != nil {
-			chain = g.chain
+		if i := slices.IndexFunc(seen, func(c probe.Certificate) bool { return c.Leaf.Equal(leaf) }); i >= 0 {
+			chain = seen[i].Chain
 		}
 		index[print] = len(list)
 		list = append(list, tlskit.Record(chain))
 	}
-	add(tlskit.Fingerprint(r.before.secret.leaf()), r.before.secret.chain)
+	add(r.before.secret.leaf(), r.before.secret.chain)
 	if r.target != nil {
-		add(tlskit.Fingerprint(r.target), r.after.secret.chain)
+		add(r.target, r.after.secret.chain)
 	}
-	for _, print := range prints {
-		add(print, nil)
+	for _, c := range seen {
+		add(c.Leaf, nil)
 	}
 	return list, index
 }
 
-// endpoint puts what one address showed on record.
-func (r *rotation) endpoint(s *series, index map[string]int) evidence.Endpoint {
-	e := evidence.Endpoint{Address: s.name, Attempts: s.attempts, Protocols: s.spoken, LongestGapSeconds: s.trace.longest(r.ended.Sub(r.began)).Seconds()}
-	for _, one := range s.trace.runs {
-		if one.cert == "" {
-			if e.Failures == nil {
-				e.Failures = make(map[string]int)
-			}
-			e.Failures[one.class] += one.count
-		}
-	}
-	for _, one := range thin(s.trace.runs, mostRecorded, max(neverMerged, r.rec.longestRow())) {
-		sample := evidence.Sample{At: one.first.Seconds(), Seconds: one.mean().Seconds(), Cert: -1, Class: one.class}
-		if one.cert != "" {
-			sample.Cert = index[one.cert]
-		}
-		if one.count > 1 {
-			sample.Count = one.count
-		}
-		e.Samples = append(e.Samples, sample)
-	}
-	e.Latency = r.latency(s)
-	return e
-}
-
-// latency returns the percentiles before, during and after the switch of an
-// address: from the Secret being written until it showed only its certificate.
-func (r *rotation) latency(s *series) map[string]map[string]float64 {
-	const never = time.Duration(1<<63 - 1)
-	from, to := never, never
+// switchOf returns the switch of an address; it lies in the future as far as it
+// did not happen.
+func (r *rotation) switchOf(s *probe.Series) probe.Span {
+	span := probe.Span{From: math.MaxInt64, To: math.MaxInt64}
 	if written, ok := r.line.when(hopSecret); ok {
-		from = written.Sub(r.began)
-		if s.current != nil && s.current.Equal(r.target) {
-			to = s.since.Sub(r.began)
+		span.From = written.Sub(r.began)
+		if s.Current != nil && s.Current.Equal(r.target) {
+			span.To = s.Since.Sub(r.began)
 		}
 	}
-	out := make(map[string]map[string]float64)
-	for name, in := range map[string]func(run) bool{
-		"before": func(o run) bool { return o.first < from },
-		"during": func(o run) bool { return o.first >= from && o.first < to },
-		"after":  func(o run) bool { return o.first >= from && o.first >= to },
-	} {
-		if p := percentiles(s.trace.runs, in); p != nil {
-			out[name] = p
-		}
-	}
-	return out
+	return span
 }
 
 // rules puts the pass rule on record: limits and what was measured in the same
@@ -165,7 +109,7 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 		for _, n := range e.Failures {
 			failures += n
 		}
-		for print, n := range r.rec.series[i].shown {
+		for print, n := range r.rec.Addresses()[i].Shown {
 			if !r.known(print) {
 				foreign += n
 			}
@@ -178,7 +122,7 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 	}
 	add("maxForeign", 0, foreign)
 	if spec.Probe.LongLived {
-		add("maxLost", spec.MaxLost, len(r.held.failures))
+		add("maxLost", spec.MaxLost, len(r.kept.Failures))
 	}
 	if f := rec.Fault; f.Part != "" {
 		if spec.During.first() {
@@ -206,14 +150,9 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 	} else if r.end == endLate {
 		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), r.ended.Sub(r.earliest()).Seconds())
 	}
-	add("switched", len(r.rec.series), len(r.rec.series)-len(r.rec.stragglers(r.target, spec.Probe.ConsecutiveNew)))
-	least := r.rec.series[0].newest(r.target)
-	for _, s := range r.rec.series[1:] {
-		least = min(least, s.newest(r.target))
-	}
-	add("consecutiveNew", spec.Probe.ConsecutiveNew, least)
-	doubt, _ := r.rec.doubt()
-	add("maxDoubt", spec.Probe.MaxDoubt, doubt)
+	add("switched", len(r.rec.Addresses()), r.rec.Switched(r.target))
+	add("consecutiveNew", spec.Probe.ConsecutiveNew, r.rec.LeastInRow(r.target))
+	add("maxDoubt", spec.Probe.MaxDoubt, r.rec.Doubt())
 	return list
 }
 
@@ -221,12 +160,4 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 func (r *rotation) known(print string) bool {
 	return print == tlskit.Fingerprint(r.before.secret.leaf()) ||
 		slices.ContainsFunc(r.written, func(c *x509.Certificate) bool { return tlskit.Fingerprint(c) == print })
-}
-
-// newest returns how many of the newest handshakes in a row showed cert.
-func (s *series) newest(cert *x509.Certificate) int {
-	if s.current == nil || !s.current.Equal(cert) {
-		return 0
-	}
-	return s.run
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -23,12 +24,13 @@ func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Inte
 		return Outputs{}, nil, err
 	}
 	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, reopen: reopen, lookVault: both, backoff: certmanager.DefaultBackoff()}
-	if behind != nil {
-		p.lookServers = func(context.Context) (servers, error) {
-			b, found := behind(), s.assumed()
-			found.count, found.replicas, found.sticky, found.problem, found.apart = b.Count, b.Pods, b.Sticky, b.Problem, false
-			return found, nil
+	p.findServers = func(context.Context) (probe.Servers, error) {
+		found := probe.Assumed(s.Probe.Workers)
+		if behind != nil {
+			b := behind()
+			found.Count, found.Replicas, found.Sticky, found.Problem, found.Apart = b.Count, b.Pods, b.Sticky, b.Problem, false
 		}
+		return found, nil
 	}
 	return p.run(ctx)
 }

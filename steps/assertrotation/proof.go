@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -28,18 +29,18 @@ type proof struct {
 	env       *engine.Env
 	url       *url.URL
 	trust     *tlskit.Trust
-	endpoints []tlskit.Endpoint
+	endpoints []tlskit.Endpoint // of the clients
 	client    dynamic.Interface
 	backoff   certmanager.Backoff         // of the cert-manager that is there
 	reopen    func(context.Context) error // unseals Vault after a fault; nil if somebody else does
 	lookVault func(context.Context) (authorities, error)
 
 	changes <-chan change
-	samples chan sample
-	answers chan answer
 	mishaps chan mishap
 	news    chan news
-	prober  *prober
+	prober  *probe.Prober
+	bursts  *probe.Bursts
+	answers <-chan probe.Answer // nil without keep-alive connections
 
 	// The newest known states; nil until the watch has told.
 	cert     *certificate
@@ -51,14 +52,10 @@ type proof struct {
 	reader *reader
 	clock  serverClock
 
-	lookServers func(context.Context) (servers, error) // what is behind the addresses; nil if nothing can be asked
-	servers     servers
-	found       chan foundServers
-	refreshing  bool
-	listed      time.Time // when the newest answer was asked for
-	waves       chan waved
+	findServers func(context.Context) (probe.Servers, error)
+	servers     *probe.Discovery
 
-	rec    *record
+	rec    *probe.Record
 	issued time.Time    // when the present certificate was there at the latest
 	wg     engine.Group // of everything that run started
 }
@@ -94,39 +91,24 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	changes := watch(ctx, &p.wg, p.client, p.spec.Certificate, secretName)
 	p.wg.Go(func() { p.reader.run(ctx, changes) })
 	p.changes = changes
-	p.samples = make(chan sample) // unbuffered: see prober.begin
 	p.requests = make(map[types.UID]*request)
 	p.troubles = make(troubles)
-	p.rec = newRecord(p.endpoints, p.spec.Probe.Timeout.Std(), p.env.Now())
-	p.prober = &prober{
-		clients:   p.clients(),
-		endpoints: p.endpoints,
-		url:       p.url,
-		status:    p.spec.Probe.Status,
-		interval:  time.Second / time.Duration(p.spec.Probe.Rate),
-		limit:     p.spec.Probe.Timeout.Std(),
-		now:       p.env.Now,
-		samples:   p.samples,
+	p.servers = probe.NewDiscovery(p.findServers, p.env.Now, &p.wg)
+	found, err := p.servers.First(ctx)
+	if err != nil {
+		return Outputs{}, nil, err
 	}
-	p.found, p.waves = make(chan foundServers), make(chan waved)
-	found := p.spec.assumed()
-	if p.lookServers != nil {
-		if found, err = p.lookServers(ctx); err != nil {
-			return Outputs{}, nil, err
-		}
-		if err := found.check(); err != nil {
-			return Outputs{}, nil, err
-		}
-	}
-	p.regroup(found)
-	p.wg.Go(func() { p.prober.run(ctx) })
+	p.rec = probe.NewRecord(p.endpoints, found, p.limits(), p.env.Now())
+	p.prober = probe.New(probe.Config{
+		URL: p.url, Trust: p.trust, Endpoints: p.endpoints, HTTP: p.spec.Probe.HTTP, Status: p.spec.Probe.Status,
+		Rate: p.spec.Probe.Rate, Timeout: p.spec.Probe.Timeout.Std(), Now: p.env.Now,
+	})
+	p.bursts = probe.NewBursts(p.prober, &p.wg)
+	p.wg.Go(func() { p.prober.Run(ctx) })
 	p.mishaps = make(chan mishap)
 	p.news = make(chan news)
-	p.answers = make(chan answer)
 	if p.spec.Probe.LongLived {
-		start(ctx, &p.wg, p.prober.holders(func(protocol string) *tlskit.Client {
-			return tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocol)
-		}, protocols(p.spec.Probe.HTTP), p.answers))
+		p.answers = p.prober.KeepAlive(ctx, &p.wg)
 	}
 
 	var out Outputs
@@ -167,29 +149,8 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	return out, findings, err
 }
 
-// clients are those that probes take turns with: a server that speaks both
-// versions of HTTP is asked in both.
-func (p *proof) clients() []*tlskit.Client {
-	client := func(protocols ...string) *tlskit.Client {
-		return tlskit.NewClient(p.url.Hostname(), p.trust, p.env.Now, protocols...).Classical()
-	}
-	offers := protocols(p.spec.Probe.HTTP)
-	if len(offers) == 1 {
-		return []*tlskit.Client{client(offers...)}
-	}
-	return []*tlskit.Client{client(offers...), client(tlskit.HTTP1)}
-}
-
-// protocols are the versions that may be spoken, the preferred one first.
-func protocols(http string) []string {
-	switch http {
-	case "1.1":
-		return []string{tlskit.HTTP1}
-	case "2":
-		return []string{tlskit.HTTP2}
-	default:
-		return []string{tlskit.HTTP2, tlskit.HTTP1}
-	}
+func (p *proof) limits() probe.Limits {
+	return probe.Limits{ConsecutiveNew: p.spec.Probe.ConsecutiveNew, MaxDoubt: p.spec.Probe.MaxDoubt, Timeout: p.spec.Probe.Timeout.Std()}
 }
 
 // look reads a Certificate once, so that what is missing or forbidden is said
@@ -256,16 +217,16 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 			if p.take(c); !c.readAt.IsZero() {
 				p.history.read(c.secret.leaf(), c.readAt)
 			}
-		case s := <-p.samples:
-			p.rec.add(s)
-		case w := <-p.waves:
-			p.waveEnded(w)
+		case s := <-p.prober.Samples():
+			p.rec.Add(s)
+		case w := <-p.bursts.Ended():
+			p.rec.EndWave(w)
 		case <-p.answers:
 		case <-ticker.C:
 			p.env.Statusf("before the renewal: %s", p.unsettled(secretName))
 		case <-limit.C:
 			finding.Detail = fmt.Sprintf("not within %s: %s", p.spec.Settle, p.unsettled(secretName))
-			finding.Have, finding.Want = p.rec.onTheWire(), tlskit.Serial(p.secret.leaf())
+			finding.Have, finding.Want = p.rec.OnTheWire(), tlskit.Serial(p.secret.leaf())
 			return finding, nil
 		case <-ctx.Done():
 			finding.Detail = p.unsettled(secretName)
@@ -274,14 +235,14 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 		if p.cert == nil || p.secret == nil {
 			continue
 		}
-		p.rec.aim(p.secret.leaf())
-		if p.rec.settled(p.secret.leaf(), p.spec.Probe) {
+		p.rec.Aim(p.secret.leaf())
+		if p.rec.Settled(p.secret.leaf()) {
 			serial := tlskit.Serial(p.secret.leaf())
 			finding.Holds, finding.Have, finding.Want = true, serial, serial
-			finding.Detail = p.certainty()
+			finding.Detail = p.rec.Certainty()
 			return finding, nil
 		}
-		p.burst(ctx)
+		p.bursts.Continue(ctx, p.rec)
 	}
 }
 
@@ -297,13 +258,13 @@ func (p *proof) unsettled(secretName string) string {
 		}
 		return text
 	}
-	return p.rec.whyNot(p.secret.leaf(), p.spec.Probe)
+	return p.rec.WhyNot(p.secret.leaf())
 }
 
 // rotate has the certificate renewed once and follows it to the wire. Whether
 // that went as it should is told by the rotation's judge.
 func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
-	p.rec = p.rec.restart(p.env.Now())
+	p.rec = p.rec.Restart(p.env.Now())
 	r := newRotation(p, index)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
@@ -344,7 +305,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	p.env.Statusf("%s", r.view())
 	for !r.over() {
 		if !r.since.IsZero() && !r.listed() {
-			p.refresh(ctx)
+			p.servers.Refresh(ctx)
 		}
 		target, last := r.target, r.line.last()
 		select {
@@ -372,19 +333,19 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			if p.take(c) {
 				r.observe(c, p.env.Now())
 			}
-		case s := <-p.samples:
-			p.rec.add(s)
+		case s := <-p.prober.Samples():
+			p.rec.Add(s)
 			r.see(s)
-		case w := <-p.waves:
-			p.waveEnded(w)
-		case f := <-p.found:
-			if err := p.foundServers(f); err != nil {
+		case w := <-p.bursts.Ended():
+			p.rec.EndWave(w)
+		case f := <-p.servers.Found():
+			if err := p.servers.Handle(f, p.rec); err != nil {
 				return nil, err
 			}
 		case a := <-p.answers:
-			r.held.add(a)
+			r.kept.Add(a)
 		case <-ticker.C:
-			r.pace.update(p.env.Now(), r.rec.attempts)
+			r.pace.update(p.env.Now(), r.rec.Attempts)
 			p.env.Statusf("%s", r.view())
 		case m := <-p.mishaps:
 			if m.err != nil {
@@ -419,14 +380,14 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			if target == nil && p.spec.During.last() {
 				p.wg.Go(func() { broken.run(ctx) })
 			}
-			p.rec.aim(r.target)
+			p.rec.Aim(r.target)
 			r.overdue, r.never = false, false
 			never.Stop()
 			late.Reset(p.spec.MaxSwitch.Std())
 		}
 		r.arrive()
 		if !r.suffering() {
-			p.burst(ctx)
+			p.bursts.Continue(ctx, p.rec)
 		}
 		if r.line.last() != last && !r.over() {
 			p.env.Statusf("%s", r.view())
@@ -434,7 +395,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	}
 	p.reader.renewal(false)
 	r.finish(p.env.Now())
-	if late := p.prober.lateness(); late > tooLate {
+	if late := p.prober.Lateness(); late > tooLate {
 		p.env.Warnf("probes were begun up to %s later than planned: this machine cannot open %d connections a second to %s, "+
 			"and what took long here may not be the gateway's fault; lower probe.rate", late.Round(time.Millisecond), p.spec.Probe.Rate, addresses(len(p.endpoints)))
 	}
@@ -513,8 +474,8 @@ func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *c
 
 // report adds a rotation to the outputs.
 func (p *proof) report(out *Outputs, r *rotation) {
-	out.Attempts += r.rec.attempts
-	out.Failures += r.rec.failed()
+	out.Attempts += r.rec.Attempts
+	out.Failures += r.rec.Failed()
 	out.LongestGapMilliseconds = max(out.LongestGapMilliseconds, int(r.gap.Milliseconds()))
 	out.Timeline = append(out.Timeline, r.lines()...)
 	if r.target == nil {
@@ -530,8 +491,7 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	if h := r.rollover; h != nil && r.through {
 		out.Intermediate = tlskit.EncodePEM(h.authorities.Next()[0])
 	}
-	doubt, _ := r.rec.doubt()
-	out.Doubt = max(out.Doubt, doubt)
+	out.Doubt = max(out.Doubt, r.rec.Doubt())
 	out.Revision = r.after.cert.Status.Revision
 	_, most, _ := r.lag()
 	out.SwitchMilliseconds = max(out.SwitchMilliseconds, int(most.Milliseconds()))

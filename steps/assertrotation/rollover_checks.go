@@ -49,7 +49,7 @@ func (r *rotation) arrive() {
 	now := r.proof.env.Now()
 	so := *r
 	so.ended = now
-	so.gap, _, _ = r.rec.longestGap(now)
+	so.gap, _, _ = r.rec.LongestGap(now)
 	for _, c := range slices.Concat(r.issuance(), []check{checkServed}, r.clients()) {
 		if !c(&so).Holds {
 			r.unfit = true

@@ -3,16 +3,13 @@ package assertrotation
 import (
 	"crypto/x509"
 	"fmt"
-	"maps"
-	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 )
 
 // An ending says how the measurement of a rotation ended.
@@ -33,8 +30,8 @@ type rotation struct {
 	index    int
 	before   state
 	after    state
-	rec      *record
-	held     *tally
+	rec      *probe.Record
+	kept     probe.Statistics // of the keep-alive connections
 	line     timeline
 	end      ending
 	began    time.Time
@@ -61,12 +58,12 @@ type rotation struct {
 
 func newRotation(p *proof, index int) *rotation {
 	r := &rotation{
-		proof: p, index: index, rec: p.rec, held: newTally(),
+		proof: p, index: index, rec: p.rec,
 		before: state{p.cert, p.secret},
 		after:  state{p.cert, p.secret},
-		line:   timeline{start: p.rec.began, fromFirst: p.spec.Trigger == triggerWait},
-		pace:   pace{at: p.rec.began},
-		began:  p.rec.began,
+		line:   timeline{start: p.rec.Began, fromFirst: p.spec.Trigger == triggerWait},
+		pace:   pace{at: p.rec.Began},
+		began:  p.rec.Began,
 		old:    make(map[types.UID]bool),
 		asking: p.spec.Trigger != triggerWait,
 	}
@@ -104,11 +101,11 @@ func (r *rotation) over() bool {
 		r.since = r.proof.env.Now()
 		fallthrough
 	default:
-		changed, _ := r.rec.lastSwitch()
+		changed, _ := r.rec.LastSwitch()
 		if r.fault.over.After(changed) {
 			changed = r.fault.over
 		}
-		if oldest, ok := r.proof.prober.oldest(); (!ok || oldest.After(r.since)) && r.held.answeredSince(changed) && r.listed() {
+		if oldest, ok := r.proof.prober.Oldest(); (!ok || oldest.After(r.since)) && r.kept.AnsweredSince(changed) && r.listed() {
 			r.end = endComplete
 		}
 	}
@@ -118,8 +115,7 @@ func (r *rotation) over() bool {
 // listed reports whether the pods behind the Service were listed since everything
 // is as it should be: one that came meanwhile may be behind.
 func (r *rotation) listed() bool {
-	p := r.proof
-	return p.lookServers == nil || !r.since.IsZero() && !p.listed.Before(r.since)
+	return !r.since.IsZero() && r.proof.servers.Since(r.since)
 }
 
 // switched reports whether the certificate has arrived and the intermediate has
@@ -131,7 +127,7 @@ func (r *rotation) switched() bool { return r.arrived() && !r.pending() }
 func (r *rotation) arrived() bool {
 	return r.target != nil && !r.asking && !r.suffering() && !r.after.cert.issuing() &&
 		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
-		r.rec.settled(r.target, r.proof.spec.Probe)
+		r.rec.Settled(r.target)
 }
 
 // observe takes in what the watch told.
@@ -189,11 +185,11 @@ func (r *rotation) observeRequest(q *request, at time.Time) {
 }
 
 // see takes in what a probe saw.
-func (r *rotation) see(s sample) {
-	if s.failure != nil && (r.failing.IsZero() || s.start.Before(r.failing)) {
-		r.failing = s.start
+func (r *rotation) see(s probe.Sample) {
+	if s.Failure != nil && (r.failing.IsZero() || s.Start.Before(r.failing)) {
+		r.failing = s.Start
 	}
-	if s.leaf != nil && !s.leaf.Equal(r.before.secret.leaf()) {
+	if s.Leaf != nil && !s.Leaf.Equal(r.before.secret.leaf()) {
 		r.sight()
 	}
 }
@@ -202,17 +198,15 @@ func (r *rotation) see(s sample) {
 func (r *rotation) finish(at time.Time) {
 	r.ended = at
 	r.place() // by what the clock is known to be now
-	gap, from, name := r.rec.longestGap(at)
+	gap, from, name := r.rec.LongestGap(at)
 	r.gap = gap
 	r.gapAt = fmt.Sprintf("%s, from %s", name, r.line.at(from))
-	for _, s := range r.rec.series {
-		s.trace.close(math.MaxInt64)
-	}
+	r.rec.Close()
 	if r.end == endComplete {
-		when, where := r.rec.lastSwitch()
+		when, where := r.rec.LastSwitch()
 		r.line.mark(hopLastServed, when, where)
 		if !r.fault.over.IsZero() {
-			when, where := r.rec.lastRow()
+			when, where := r.rec.LastRow()
 			if when.Before(r.fault.over) {
 				when, where = r.fault.over, ""
 			}
@@ -266,11 +260,10 @@ func (r *rotation) status() string {
 		}
 		fmt.Fprintf(&b, ", %s left", remaining(r.maxDown(), r.fault.began, now))
 	}
-	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.attempts, r.rec.failed())
+	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.Attempts, r.rec.Failed())
 	if r.target != nil {
-		left := len(r.rec.stragglers(r.target, r.proof.spec.Probe.ConsecutiveNew))
-		fmt.Fprintf(&b, "; %d of %d addresses switched", len(r.rec.series)-left, len(r.rec.series))
-		if doubt, _ := r.rec.doubt(); doubt < 1 {
+		fmt.Fprintf(&b, "; %d of %d addresses switched", r.rec.Switched(r.target), len(r.rec.Addresses()))
+		if doubt := r.rec.Doubt(); doubt < 1 {
 			fmt.Fprintf(&b, ", a stale server would be seen with %s", evidence.Percent(1-doubt))
 		}
 		if r.overdue {
@@ -280,108 +273,4 @@ func (r *rotation) status() string {
 		}
 	}
 	return b.String()
-}
-
-// failureClasses renders the failed probes by class, each with its newest error:
-// "2 dial (10.0.0.1:443: connect: connection refused), 1 tls (…)".
-func (r *record) failureClasses() string {
-	var parts []string
-	for _, c := range slices.Sorted(maps.Keys(r.failures)) {
-		parts = append(parts, fmt.Sprintf("%d %s (%s)", r.failures[c], c, r.newest[c].Error()))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// behind lists the addresses and pods that have not shown cert as often in a row
-// as they must, or that showed others since they showed it.
-func (r *record) behind(cert *x509.Certificate, probe Probe) []*series {
-	list := r.stragglers(cert, probe.ConsecutiveNew)
-	for _, g := range r.doubtful(probe.MaxDoubt) {
-		for _, i := range g.members {
-			if s := r.at(i); s.mixed(cert) && !slices.Contains(list, s) {
-				list = append(list, s)
-			}
-		}
-	}
-	return list
-}
-
-// counts renders what the addresses showed that are behind.
-func (r *record) counts(cert *x509.Certificate, probe Probe) string {
-	var parts []string
-	for _, s := range r.behind(cert, probe) {
-		for _, g := range slices.SortedFunc(maps.Values(s.seen), func(a, b *sighting) int { return a.first.Compare(b.first) }) {
-			parts = append(parts, fmt.Sprintf("%d × %s", s.shown[tlskit.Fingerprint(g.cert)], tlskit.Serial(g.cert)))
-		}
-	}
-	if len(parts) == 0 {
-		return "no certificate"
-	}
-	return strings.Join(parts, ", ")
-}
-
-// whyNot says which addresses are behind and what they showed instead, or how
-// many handshakes the doubt still needs.
-func (r *record) whyNot(cert *x509.Certificate, probe Probe) string {
-	var parts []string
-	for _, s := range r.behind(cert, probe) {
-		parts = append(parts, s.whyNot(cert, probe.ConsecutiveNew))
-	}
-	if len(parts) == 0 && r.target == tlskit.Fingerprint(cert) {
-		for _, g := range r.doubtful(probe.MaxDoubt) {
-			parts = append(parts, g.lacks(probe.MaxDoubt))
-		}
-	}
-	if len(parts) == 0 {
-		return "every address shows it"
-	}
-	return strings.Join(parts, "; ")
-}
-
-// broken renders the failed probes of an address: "2 dial, 1 tls, the newest:
-// connect: connection refused".
-func (s *series) broken() string {
-	var parts []string
-	for _, c := range slices.Sorted(maps.Keys(s.classes)) {
-		parts = append(parts, fmt.Sprintf("%d %s", s.classes[c], c))
-	}
-	if s.failure != nil {
-		parts = append(parts, "the newest: "+s.failure.Reason)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// mixed reports whether others were shown after cert was first seen.
-func (s *series) mixed(cert *x509.Certificate) bool {
-	mine := s.seen[tlskit.Fingerprint(cert)]
-	for _, g := range s.seen {
-		if mine != nil && g != mine && g.last.After(mine.first) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *series) whyNot(cert *x509.Certificate, n int) string {
-	total := 0
-	for _, c := range s.shown {
-		total += c
-	}
-	shown := s.shown[tlskit.Fingerprint(cert)]
-	switch {
-	case s.attempts == 0:
-		return s.name + " has not been probed yet"
-	case s.current == nil && s.refused != nil:
-		return fmt.Sprintf("%s: none of %d connections got a verified certificate: %s", s.name, s.attempts, s.refused.Reason)
-	case s.current == nil:
-		return fmt.Sprintf("%s: none of %d probes got a verified certificate (%s)", s.name, s.attempts, s.broken())
-	case s.current.Equal(cert) && s.run == 0:
-		return fmt.Sprintf("%s: the newest of %d probes failed (%s)", s.name, s.attempts, s.broken())
-	case s.mixed(cert):
-		return fmt.Sprintf("%s showed it in %d of %d handshakes and other serials in between: one of its workers or replicas was left behind", s.name, shown, total)
-	case s.current.Equal(cert):
-		return fmt.Sprintf("%s showed it in %d of %d handshakes, the newest %d in a row instead of %d", s.name, shown, total, s.run, n)
-	default:
-		return fmt.Sprintf("%s never showed it in %d handshakes and shows serial %s: the gateway has not taken the Secret over", s.name, total, tlskit.Serial(s.current))
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -31,36 +32,32 @@ const (
 func (r *rotation) view() string {
 	lines := []string{r.status()}
 	width := 0
-	for _, s := range r.rec.series {
-		width = max(width, len(s.name))
+	for _, s := range r.rec.Addresses() {
+		width = max(width, len(s.Name))
 	}
-	for i, s := range r.rec.series {
+	for i, s := range r.rec.Addresses() {
 		if i == viewEndpoints {
-			lines = append(lines, fmt.Sprintf("and %d more addresses", len(r.rec.series)-i))
+			lines = append(lines, fmt.Sprintf("and %d more addresses", len(r.rec.Addresses())-i))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%-*s  %s  %s", width, s.name, r.bar(s), r.tally(s)))
+		lines = append(lines, fmt.Sprintf("%-*s  %s  %s", width, s.Name, r.bar(s), r.counts(s)))
 	}
-	if r.rec.failed() > 0 {
-		lines = append(lines, "failed: "+r.rec.failureClasses())
+	if r.rec.Failed() > 0 {
+		lines = append(lines, "failed: "+r.rec.FailureClasses())
 	}
 	return strings.Join(lines, "\n")
 }
 
 // bar draws the newest handshakes of an address, the newest on the right.
-func (r *rotation) bar(s *series) string {
+func (r *rotation) bar(s *probe.Series) string {
 	now := r.proof.env.Now().Sub(r.began)
 	first := now - viewCells*viewCell
 	var cells [viewCells]rune
-	for i := len(s.trace.runs) - 1; i >= 0; i-- {
-		one := s.trace.runs[i]
-		if one.first < first-s.trace.limit {
-			break // what arrived before that was begun before, too
+	s.Newest(first, func(start time.Duration, print string) {
+		if at := int((start - first) / viewCell); at < viewCells {
+			cells[at] = join(cells[at], r.sign(print))
 		}
-		if at := int((one.first - first) / viewCell); one.first >= first && at < viewCells {
-			cells[at] = join(cells[at], r.sign(one.cert))
-		}
-	}
+	})
 	for i, c := range cells {
 		if c == 0 {
 			cells[i] = signNone
@@ -94,10 +91,10 @@ func join(a, b rune) rune {
 	return signMixed
 }
 
-// tally counts what an address showed.
-func (r *rotation) tally(s *series) string {
+// counts renders how often an address showed the old, the new and other certificates.
+func (r *rotation) counts(s *probe.Series) string {
 	var before, after, other int
-	for print, n := range s.shown {
+	for print, n := range s.Shown {
 		switch r.sign(print) {
 		case signOld:
 			before += n
@@ -111,8 +108,8 @@ func (r *rotation) tally(s *series) string {
 	if other > 0 {
 		text += fmt.Sprintf(", other %d", other)
 	}
-	if s.failures > 0 {
-		text += fmt.Sprintf(", failed %d", s.failures)
+	if s.Failures > 0 {
+		text += fmt.Sprintf(", failed %d", s.Failures)
 	}
 	return text
 }

@@ -145,15 +145,9 @@ func (r *rotation) sight() {
 		name  string
 	)
 	if r.target != nil {
-		first, name = r.rec.firstSight(r.target)
+		first, name = r.rec.FirstShown(r.target.Equal)
 	} else {
-		for _, s := range r.rec.series {
-			for _, g := range s.seen {
-				if !r.proof.history.held(g.cert) && (first.IsZero() || g.first.Before(first)) {
-					first, name = g.first, s.name
-				}
-			}
-		}
+		first, name = r.rec.FirstShown(func(c *x509.Certificate) bool { return !r.proof.history.held(c) })
 	}
 	if first.IsZero() {
 		r.line.drop(hopFirstServed)

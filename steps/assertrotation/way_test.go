@@ -15,6 +15,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )
@@ -50,7 +51,7 @@ func newTale(seed uint64, pairs []*tlstest.Pair) *tale {
 	end := []tlskit.Endpoint{tlskit.NewEndpoint("a:443", nil), tlskit.NewEndpoint("b:443", nil)}
 	t.p = &proof{
 		spec: spec, env: &engine.Env{Now: func() time.Time { return now }}, endpoints: end, url: &url.URL{},
-		requests: make(map[types.UID]*request), troubles: make(troubles), rec: newRecord(end, time.Second, t.zero),
+		requests: make(map[types.UID]*request), troubles: make(troubles), rec: probe.NewRecord(end, probe.Assumed(0), probe.Limits{Timeout: time.Second}, t.zero),
 		clock: serverClock{now: time.Now}, history: history{floor: t.zero}, reader: &reader{now: time.Now, wake: make(chan struct{}, 1)},
 	}
 	t.p.take(change{certificate: t.certificate(1, "", 10, 0)})
@@ -187,8 +188,8 @@ func (t *tale) probe(endpoint int, until time.Duration, switched []time.Duration
 		}
 		leaf := t.pairs[n].Leaf()
 		t.heard = append(t.heard, hearsay{shown + t.ms(0, 5), "probe", func(time.Time) {
-			s := sample{endpoint: endpoint, start: t.zero.Add(start), handshake: shown - start, leaf: leaf}
-			t.p.rec.add(s)
+			s := probe.Sample{Endpoint: endpoint, Start: t.zero.Add(start), Handshake: shown - start, Leaf: leaf}
+			t.p.rec.Add(s)
 			t.r.see(s)
 		}})
 	}

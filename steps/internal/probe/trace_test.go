@@ -1,4 +1,4 @@
-package assertrotation
+package probe
 
 import (
 	"math"

@@ -1,4 +1,4 @@
-package assertrotation
+package probe
 
 import (
 	"cmp"
@@ -7,18 +7,18 @@ import (
 )
 
 // How many runs of probes a trace keeps in memory, how many of them go on
-// record, and how many of the newest are never put together.
+// record, and how many of the newest are never merged.
 const (
 	mostRuns     = 1 << 16
 	mostRecorded = 2000
 	neverMerged  = 200
 )
 
-// A trace keeps every probe of one address in one rotation. When there are very
-// many, older ones are put together into runs; the longest gap stays exact.
+// A trace keeps every probe of one address in one record. When there are very
+// many, older ones are merged into runs; the longest gap stays exact.
 type trace struct {
 	limit time.Duration // of one probe: what began before that has arrived
-	most  int           // runs; above it older ones are put together
+	most  int           // runs; above it older ones are merged
 	runs  []run         // ordered by their start up to done, then as they arrived
 	done  int
 
@@ -29,13 +29,13 @@ type trace struct {
 	gap     time.Duration
 }
 
-// A run is one probe, or several that went alike.
+// A run is one probe, or several with the same result.
 type run struct {
 	first time.Duration // start of the first one, since the rotation began
 	took  time.Duration // what they took together
 	count int
-	cert  string // fingerprint of what was shown; "" if they failed
-	shown string // fingerprint of what was shown before a request failed
+	cert  string // fingerprint of the certificate; "" if they failed
+	shown string // fingerprint of the certificate before a request that failed
 	class string // of the failure
 }
 
@@ -43,15 +43,14 @@ func (r run) mean() time.Duration { return r.took / time.Duration(r.count) }
 
 func newTrace(limit time.Duration) *trace { return &trace{limit: limit, most: mostRuns} }
 
-// add takes a probe in.
+// add keeps a probe.
 func (t *trace) add(r run) {
 	if len(t.runs) >= t.most {
 		t.close(r.first - t.limit)
 		older := thin(t.runs[:t.done], t.most/4, neverMerged)
 		t.runs = append(older, t.runs[t.done:]...)
 		t.done = len(older)
-		// When that was no use (probes that go differently in turns), memory
-		// has to do.
+		// Probes that differ in turns cannot be merged: they take more memory.
 		t.most = max(t.most, 2*len(t.runs))
 	}
 	t.runs = append(t.runs, r)
@@ -87,7 +86,7 @@ func (t *trace) longest(length time.Duration) time.Duration {
 	return max(t.gap, t.runs[first].first, length-t.good)
 }
 
-// thin puts neighbours together so that about most runs are left: in each group
+// thin merges neighbours so that about most runs are left: in each group
 // of neighbours one run for each certificate and each class of failure, in the
 // order in which they began. The newest ones, as many as newest, stay as they are.
 func thin(runs []run, most, newest int) []run {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package assertrotation
+package probe
 
 import (
 	"context"
@@ -47,7 +47,7 @@ func BenchmarkProber(b *testing.B) {
 
 // serve starts a server whose certificate leads to root and returns its address
 // and a prober of it.
-func serve(b *testing.B, protocol string, key crypto.Signer) (root *tlstest.CA, address string, p *prober) {
+func serve(b *testing.B, protocol string, key crypto.Signer) (root *tlstest.CA, address string, p *Prober) {
 	root = tlstest.NewCA(b, "Root CA Lab")
 	pair := root.Intermediate(b, "Intermediate CA Lab").Issue(b, tlstest.Leaf{Names: []string{"hello.example.local"}, Key: key})
 	address = tlstest.NewServer(b, pair, nil).Listen()
@@ -59,18 +59,20 @@ func serve(b *testing.B, protocol string, key crypto.Signer) (root *tlstest.CA, 
 	if err != nil {
 		b.Fatal(err)
 	}
-	return root, address, &prober{
-		clients:   []*tlskit.Client{tlskit.NewClient(u.Hostname(), trust, nil, protocol).Classical()},
-		endpoints: []tlskit.Endpoint{tlskit.Address(address)},
-		url:       u, limit: 10 * time.Second, now: time.Now,
+	http := HTTP1
+	if protocol == tlskit.HTTP2 {
+		http = HTTP2
 	}
+	return root, address, New(Config{
+		URL: u, Trust: trust, HTTP: http, Endpoints: []tlskit.Endpoint{tlskit.Address(address)}, Timeout: 10 * time.Second, Now: time.Now,
+	})
 }
 
 func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
 	root, address, p := serve(b, protocol, key)
 	pool := x509.NewCertPool()
 	pool.AddCert(root.Cert)
-	config := &tls.Config{ServerName: p.url.Hostname(), RootCAs: pool, SessionTicketsDisabled: true, CurvePreferences: []tls.CurveID{tls.X25519}}
+	config := &tls.Config{ServerName: p.URL.Hostname(), RootCAs: pool, SessionTicketsDisabled: true, CurvePreferences: []tls.CurveID{tls.X25519}}
 	raw := func() error {
 		conn, err := tls.Dial("tcp", address, config)
 		if err != nil {
@@ -79,9 +81,9 @@ func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
 		return conn.Close()
 	}
 	probe := func() error {
-		s, _ := p.probe(b.Context(), p.clients[0], target{0, p.endpoints[0]}, time.Now(), func() {})
-		if s.failure != nil {
-			return s.failure
+		s, _ := p.probe(b.Context(), p.clients[0], target{0, p.Endpoints[0]}, time.Now(), func() {})
+		if s.Failure != nil {
+			return s.Failure
 		}
 		return nil
 	}
@@ -142,16 +144,15 @@ func BenchmarkOpenLoop(b *testing.B) {
 
 func benchmarkOpenLoop(b *testing.B, rate int) {
 	_, _, p := serve(b, tlskit.HTTP1, nil)
-	samples := make(chan sample)
-	p.interval, p.limit, p.samples = time.Second/time.Duration(rate), 5*time.Second, samples
+	p.Rate, p.Timeout = rate, 5*time.Second
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var wg sync.WaitGroup
-	wg.Go(func() { p.run(ctx) })
+	wg.Go(func() { p.Run(ctx) })
 	failed := 0
 	began := time.Now()
 	for b.Loop() {
-		if s := <-samples; s.failure != nil {
+		if s := <-p.Samples(); s.Failure != nil {
 			failed++
 		}
 	}

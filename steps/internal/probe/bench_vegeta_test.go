@@ -1,6 +1,6 @@
 //go:build unix
 
-package assertrotation
+package probe
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func BenchmarkVegeta(b *testing.B) {
 	}
 	root, address, p := serve(b, tlskit.HTTP1, nil)
 	dir := b.TempDir()
-	for name, text := range map[string]string{"ca.pem": root.PEM(), "targets": "GET " + p.url.String() + "\n"} {
+	for name, text := range map[string]string{"ca.pem": root.PEM(), "targets": "GET " + p.URL.String() + "\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			b.Fatal(err)
 		}
@@ -42,12 +42,12 @@ func BenchmarkVegeta(b *testing.B) {
 	var probes, attack cost
 	for range turns {
 		probes.add(b, n, func() error {
-			if s, _ := p.probe(b.Context(), p.clients[0], target{0, p.endpoints[0]}, time.Now(), func() {}); s.failure != nil {
-				return s.failure
+			if s, _ := p.probe(b.Context(), p.clients[0], target{0, p.Endpoints[0]}, time.Now(), func() {}); s.Failure != nil {
+				return s.Failure
 			}
 			return nil
 		})
-		attack.attack(b, vegeta, dir, p.url.Hostname()+":443:"+address)
+		attack.attack(b, vegeta, dir, p.URL.Hostname()+":443:"+address)
 	}
 	b.ReportMetric(probes.rate(), "probes/s")
 	b.ReportMetric(attack.rate(), "vegeta/s")

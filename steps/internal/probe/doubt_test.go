@@ -1,4 +1,4 @@
-package assertrotation
+package probe
 
 import (
 	"crypto/x509"
@@ -44,15 +44,13 @@ var picks = []struct {
 	}},
 }
 
-// prove plays the rule of a proof against the gateway: 20 connections a second,
-// and bursts as the proof makes them, until the doubt is small enough or limit is
+// prove applies the rule of a proof to the gateway: 20 connections a second, and
+// bursts as the proof makes them, until the doubt is small enough or limit is
 // over. It reports whether the rule was met while a worker was stale.
 func (g *simulated) prove(workers int, maxDoubt float64, limit time.Duration) (met, wrong bool) {
 	began := time.Unix(0, 0)
-	p := &proof{spec: &Spec{Probe: Probe{ConsecutiveNew: 12, MaxDoubt: maxDoubt}}, endpoints: []tlskit.Endpoint{tlskit.Address("127.0.0.1:443")}}
-	p.rec = newRecord(p.endpoints, time.Second, began)
-	p.regroup(servers{workers: workers, apart: true})
-	p.rec.aim(simNew)
+	r := NewRecord([]tlskit.Endpoint{tlskit.Address("127.0.0.1:443")}, Assumed(workers), Limits{ConsecutiveNew: 12, MaxDoubt: maxDoubt, Timeout: time.Second}, began)
+	r.Aim(simNew)
 	n := 0
 	connect := func(at time.Duration) {
 		leaf := simNew
@@ -60,7 +58,7 @@ func (g *simulated) prove(workers int, maxDoubt float64, limit time.Duration) (m
 			leaf = simOld
 		}
 		n++
-		p.rec.add(sample{start: began.Add(at), handshake: 1, total: 1, leaf: leaf})
+		r.Add(Sample{Start: began.Add(at), Handshake: 1, Total: 1, Leaf: leaf})
 	}
 	next, burst := time.Duration(0), time.Duration(0)
 	for at := time.Duration(0); at < limit; {
@@ -68,28 +66,28 @@ func (g *simulated) prove(workers int, maxDoubt float64, limit time.Duration) (m
 			connect(at)
 			next += 50 * time.Millisecond
 		}
-		if p.rec.settled(simNew, p.spec.Probe) {
+		if r.Settled(simNew) {
 			for _, s := range g.switches {
 				wrong = wrong || s < 0 || s > at
 			}
 			return true, wrong
 		}
-		group := p.rec.groups[0]
-		if p.rec.series[0].print() != p.rec.target || at < burst {
+		group := r.groups[0]
+		if !r.shownEverywhere() || at < burst {
 			burst = max(burst, at)
 			if at < next {
 				at = next - time.Microsecond
 			}
 			continue
 		}
-		wave := waved{0, group.row, len(p.wanted(group))}
+		wave := Wave{0, group.row, len(r.wanted(group))}
 		for range wave.size {
 			connect(at)
 			at += time.Millisecond
 		}
-		p.waveEnded(wave)
+		r.EndWave(wave)
 		burst = at + group.pause
-		if p.rec.settled(simNew, p.spec.Probe) {
+		if r.Settled(simNew) {
 			for _, s := range g.switches {
 				wrong = wrong || s < 0 || s > at
 			}

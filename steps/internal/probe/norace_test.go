@@ -1,6 +1,6 @@
 //go:build !race
 
-package assertrotation
+package probe
 
 // simulations is how many proofs are simulated for each gateway.
 const simulations = 400

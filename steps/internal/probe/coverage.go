@@ -1,4 +1,4 @@
-package assertrotation
+package probe
 
 import (
 	"crypto/x509"
@@ -9,18 +9,17 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// A group is one or more servers that share the connections to some addresses,
+// A group is one or more servers that share the connections to some endpoints,
 // and what the handshakes there say about them. With one stale server among them
 // each new handshake shows it with a probability of at least 1/servers.
 type group struct {
 	name    string
-	members []int // indexes for record.at
+	members []int // indexes for Record.at
 	servers int
-	look    bool // it is one pod, to which no client connects
+	pod     bool // it is one pod, which clients reach through the Service alone
 	gone    bool // the pod is not behind the Service any more
 
-	// waving says that a burst of connections is under way; pause is how long
-	// the next one waits.
+	// waving says that a wave is under way; pause is how long the next one waits.
 	waving bool
 	pause  time.Duration
 
@@ -52,7 +51,7 @@ func (g *group) missing(limit float64) int {
 
 // aim begins to count for another certificate. Handshakes that showed it already
 // do not count: the row begins with the next one.
-func (g *group) aim(r *record, target string) {
+func (g *group) aim(r *Record, target string) {
 	if g.target == target {
 		return
 	}
@@ -73,7 +72,7 @@ func (g *group) aim(r *record, target string) {
 }
 
 // recount counts the handshakes since the certificate was first seen.
-func (g *group) recount(r *record) {
+func (g *group) recount(r *Record) {
 	g.others, g.total = 0, 0
 	for _, one := range g.runs(r) {
 		switch shown := one.first + one.took; {
@@ -88,13 +87,13 @@ func (g *group) recount(r *record) {
 }
 
 // other reports whether a probe speaks against the servers of the group: it
-// showed another certificate, or a pod refused the handshake that no client
-// asked for.
+// showed another certificate, or a pod refused a handshake, which no client asks
+// of it.
 func (g *group) other(one run) bool {
-	return one.cert != "" && one.cert != g.target || one.shown != "" && one.shown != g.target || g.look && one.class != "" && one.class != "dial"
+	return one.cert != "" && one.cert != g.target || one.shown != "" && one.shown != g.target || g.pod && one.class != "" && one.class != "dial"
 }
 
-func (g *group) runs(r *record) []run {
+func (g *group) runs(r *Record) []run {
 	var list []run
 	for _, i := range g.members {
 		list = append(list, r.at(i).trace.runs...)
@@ -102,11 +101,11 @@ func (g *group) runs(r *record) []run {
 	return list
 }
 
-// add takes a probe in that the trace holds already. Another certificate ends
-// the row, whenever it was shown: no handshake counts for two rows. The one that
-// shows the certificate first begins the first row and does not count for it: that
-// it would show it was sure.
-func (g *group) add(r *record, one run) {
+// add counts a probe that the trace holds already. Another certificate ends the
+// row, whenever it was shown: no handshake counts for two rows. The first one that
+// shows the certificate begins the first row and does not count for it: its result
+// was certain.
+func (g *group) add(r *Record, one run) {
 	shown := one.first + one.took
 	switch {
 	case g.target == "":
@@ -128,40 +127,7 @@ func (g *group) add(r *record, one run) {
 	}
 }
 
-// aim begins to count for another certificate, nil for none.
-func (r *record) aim(target *x509.Certificate) {
-	print := ""
-	if target != nil {
-		print = tlskit.Fingerprint(target)
-	}
-	r.target = print
-	for _, g := range r.groups {
-		g.aim(r, print)
-	}
-}
-
-// doubtful lists the groups whose doubt is above limit.
-func (r *record) doubtful(limit float64) []*group {
-	var list []*group
-	for _, g := range r.groups {
-		if g.missing(limit) > 0 {
-			list = append(list, g)
-		}
-	}
-	return list
-}
-
-// doubt returns the largest doubt of all groups, and the group.
-func (r *record) doubt() (most float64, where *group) {
-	for _, g := range r.groups {
-		if d := g.doubt(); !g.gone && (where == nil || d > most) {
-			most, where = d, g
-		}
-	}
-	return most, where
-}
-
-// missing says how many handshakes in a row a group still needs.
+// lacks renders how many handshakes in a row a group still needs.
 func (g *group) lacks(limit float64) string {
 	text := fmt.Sprintf("%s showed it in the newest %d handshakes in a row; %d are needed before a stale server among %d would have been seen",
 		g.name, g.row, evidence.LeastRow(g.servers, g.others, limit), g.servers)
@@ -171,27 +137,69 @@ func (g *group) lacks(limit float64) string {
 	return text
 }
 
-// evidence puts the group on record.
-func (g *group) evidence(r *record) evidence.Coverage {
-	c := evidence.Coverage{Name: g.name, Servers: g.servers, Row: g.row, Others: g.others, Handshakes: max(g.total, g.row+g.others), Doubt: g.doubt()}
-	for _, i := range g.members {
-		c.Endpoints = append(c.Endpoints, r.at(i).name)
+// Aim begins to count for another certificate, nil for none.
+func (r *Record) Aim(target *x509.Certificate) {
+	r.target = ""
+	if target != nil {
+		r.target = tlskit.Fingerprint(target)
 	}
-	return c
+	for _, g := range r.groups {
+		g.aim(r, r.target)
+	}
+}
+
+// Aimed reports whether the record counts for cert.
+func (r *Record) Aimed(cert *x509.Certificate) bool { return r.target == tlskit.Fingerprint(cert) }
+
+// doubtful lists the groups whose doubt is too large.
+func (r *Record) doubtful() []*group {
+	var list []*group
+	for _, g := range r.groups {
+		if g.missing(r.limits.MaxDoubt) > 0 {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+// Lacking renders, for each group whose doubt is too large, how many handshakes in
+// a row it still needs.
+func (r *Record) Lacking() []string {
+	var parts []string
+	for _, g := range r.doubtful() {
+		parts = append(parts, g.lacks(r.limits.MaxDoubt))
+	}
+	return parts
+}
+
+// Doubt returns the largest doubt of all groups.
+func (r *Record) Doubt() float64 {
+	doubt, _ := r.leastCertain()
+	return doubt
+}
+
+// leastCertain returns the largest doubt of all groups, and the group.
+func (r *Record) leastCertain() (most float64, where *group) {
+	for _, g := range r.groups {
+		if d := g.doubt(); !g.gone && (where == nil || d > most) {
+			most, where = d, g
+		}
+	}
+	return most, where
+}
+
+// Certainty renders how sure it is that no server was left behind.
+func (r *Record) Certainty() string {
+	doubt, g := r.leastCertain()
+	return fmt.Sprintf("%d handshakes in a row at %s; a stale server among %d would have been seen with %s: %s",
+		g.row, g.name, g.servers, evidence.Percent(1-doubt), r.servers)
 }
 
 // longestRow returns the longest row of all groups.
-func (r *record) longestRow() int {
+func (r *Record) longestRow() int {
 	most := 0
 	for _, g := range r.groups {
 		most = max(most, g.row)
 	}
 	return most
-}
-
-// certainty says how sure it is that no server was left behind.
-func (p *proof) certainty() string {
-	doubt, g := p.rec.doubt()
-	return fmt.Sprintf("%d handshakes in a row at %s; a stale server among %d would have been seen with %s: %s",
-		g.row, g.name, g.servers, evidence.Percent(1-doubt), p.servers)
 }
