@@ -6,7 +6,7 @@
 //
 // The kit reads and writes no Helm configuration: no repositories.yaml, no
 // registry logins, no plugins, no cache of the helm command. A chart comes from
-// where the plan says, or from the mirror of that address (engine.Mirror), and
+// where the plan says, or from the mirror of that address (session.Mirror), and
 // is kept in engine.Env.CacheDir under its SHA-256. What a repository's index
 // gives as digest is checked each time the file is read.
 //

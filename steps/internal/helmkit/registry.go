@@ -19,6 +19,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // Media types of a chart in a registry (helm.sh/docs/topics/registries): the
@@ -41,7 +42,7 @@ type pin struct {
 // another registry, or a chart repository that has the chart by its name.
 func fetchFromRegistry(ctx context.Context, env *engine.Env, s Source) (*Chart, error) {
 	named := s.reference()
-	address := env.Mirrored(named)
+	address := session.Of(env).Mirrored(named)
 	if !isOCI(address) {
 		u, err := url.Parse(address)
 		if err != nil {

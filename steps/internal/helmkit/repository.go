@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // A repository is a chart repository at the address from which it is really
@@ -45,7 +46,7 @@ func redacted(address string) string {
 }
 
 func fetchFromRepository(ctx context.Context, env *engine.Env, s Source) (*Chart, error) {
-	return fetchByIndex(ctx, env, s, s.Repo, env.Mirrored(s.Repo), s.Chart)
+	return fetchByIndex(ctx, env, s, s.Repo, session.Of(env).Mirrored(s.Repo), s.Chart)
 }
 
 // fetchByIndex fetches a chart from the repository at address, which the plan
@@ -122,7 +123,7 @@ func (r *repository) resolve(env *engine.Env, ref string) (string, error) {
 		}
 		return u.String(), nil
 	}
-	address := env.Mirrored(ref)
+	address := session.Of(env).Mirrored(ref)
 	if u, err = url.Parse(address); err != nil {
 		return "", err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // newEnv is an environment without a cluster, and what it warns about.
@@ -139,10 +140,10 @@ func TestMirrors(t *testing.T) {
 	repo := charttest.Serve(t, app("1.0.0"))
 	// The index that the mirror copied names archives on a third host.
 	repo.Base = "https://downloads.example.com/files/"
-	env.Mirrors = []engine.Mirror{
+	env.Settings = session.Settings{Mirrors: []session.Mirror{
 		{From: "https://charts.example.com", To: repo.URL + "/charts"},
 		{From: "https://downloads.example.com", To: repo.URL + "/elsewhere"},
-	}
+	}}
 	c, err := Fetch(t.Context(), env, Source{Repo: "https://charts.example.com/stable/", Chart: "app", Version: "1.0.0"})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +159,7 @@ func TestMirrors(t *testing.T) {
 func TestRegistryWithARepositoryAsMirror(t *testing.T) {
 	env, _ := newEnv(t)
 	repo := charttest.Serve(t, app("1.0.0"))
-	env.Mirrors = []engine.Mirror{{From: "oci://registry.example.com/charts", To: repo.URL + "/mirror"}}
+	env.Settings = session.Settings{Mirrors: []session.Mirror{{From: "oci://registry.example.com/charts", To: repo.URL + "/mirror"}}}
 	if _, err := Fetch(t.Context(), env, Source{Repo: "oci://registry.example.com/charts", Chart: "app", Version: "1.0.0"}); err != nil {
 		t.Fatal(err)
 	}
