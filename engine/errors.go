@@ -2,6 +2,8 @@ package engine
 
 import (
 	"errors"
+	"slices"
+	"strings"
 )
 
 // ErrPermanent marks an error that trying again cannot cure.
@@ -60,10 +62,27 @@ type hintedError struct {
 func (e *hintedError) Error() string { return e.err.Error() }
 func (e *hintedError) Unwrap() error { return e.err }
 
-// HintOf returns the outermost hint attached to err, or "".
+// HintOf returns the outermost hint attached to err, or "". Of errors that are joined
+// it returns the hint of each, every distinct one once.
 func HintOf(err error) string {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if h, ok := e.(*hintedError); ok {
+			return h.hint
+		}
+		joined, ok := e.(interface{ Unwrap() []error })
+		if !ok {
+			continue
+		}
+		var hints []string
+		for _, one := range joined.Unwrap() {
+			if hint := HintOf(one); hint != "" && !slices.Contains(hints, hint) {
+				hints = append(hints, hint)
+			}
+		}
+		return strings.Join(hints, "; ")
+	}
 	var h *hintedError
-	if errors.As(err, &h) {
+	if errors.As(err, &h) { // behind an error that only answers As
 		return h.hint
 	}
 	return ""

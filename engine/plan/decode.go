@@ -316,13 +316,39 @@ func (d *decoder) unknownKey(n, key *yaml.Node, st *structType) int {
 		Hint:    source.Suggestion(key.Value, st.names, "the keys here are "),
 	})
 	best := source.Closest(key.Value, st.names)
-	if _, there := source.Lookup(n, best); best == "" || there != nil {
+	if best == "" {
+		return -1
+	}
+	if _, written := source.Lookup(n, key.Value); d.p.types.hasSecret(st.fields[st.byName[best]].typ) {
+		d.keepAll(written)
+	}
+	if _, there := source.Lookup(n, best); there != nil {
 		return -1
 	}
 	d.push(elem{best, -1})
 	d.bad = append(d.bad, pathString(d.path))
 	d.pop()
 	return st.byName[best]
+}
+
+// keepAll keeps what was probably meant to be secret.
+func (d *decoder) keepAll(n *yaml.Node) {
+	if d.keep == nil || n == nil {
+		return
+	}
+	if n.Kind == yaml.ScalarNode && !isTemplate(n) {
+		d.keep(n.Value)
+	}
+	if n.Kind == yaml.MappingNode {
+		for i := 1; i < len(n.Content); i += 2 {
+			d.keepAll(n.Content[i])
+		}
+	}
+	if n.Kind == yaml.SequenceNode {
+		for _, item := range n.Content {
+			d.keepAll(item)
+		}
+	}
 }
 
 func (d *decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {

@@ -23,6 +23,8 @@ func TestExcerptsShowNoSecrets(t *testing.T) {
 		"private key":      "-----BEGIN PRIVATE KEY-----\ncanary: a: b\n-----END PRIVATE KEY-----\n",
 		"age":              "# canary\nAGE-SECRET-KEY-1: a: b\n",
 		"keys of Vault":    "{\"keys\": [\"canary\"],\n\"root_token\": \"canary\": x}\n",
+		"misspelt":         "a: 1\npasword: canary\nkind: a: b\n",
+		"misspelt at last": "a: 1\nsecret:\n  name: x\ndbPasswort: canary\nkind: a: b\n",
 		"a second problem": "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: x}\nstps: 1\naccess_key: canary\n",
 	} {
 		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds()})
@@ -38,10 +40,21 @@ func TestExcerptsShowNoSecrets(t *testing.T) {
 
 // What only says where a secret is can be read.
 func TestExcerptsShowWhatIsNoSecret(t *testing.T) {
-	for _, line := range []string{"existingSecret: shown", "secretName: shown", "  name: shown", "publicKey: shown", "keys: {file: shown}", "passwordFile: shown"} {
+	for _, line := range []string{"existingSecret: shown", "secretName: shown", "  name: shown", "publicKey: shown", "keys: {file: shown}", "passwordFile: shown", "broken: shown", "pastorate: shown"} {
 		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte("secret:\n  namespace: x\n" + line + "\nkind: a: b\n"), Kinds: kinds()})
 		if err == nil || !strings.Contains(err.Error(), "shown") {
 			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// A value under an unknown key is hidden if the key that is suggested is secret.
+func TestMisspeltSecretIsHidden(t *testing.T) {
+	for _, input := range []string{"tokenn: canary", "tken: {value: [canary]}", "token: x1234, toke: canary"} {
+		text := "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: x}\nsteps:\n- {id: a, uses: pkiRoot, with: {commonName: x, vault: {address: \"http://a\", " + input + "}}}\n"
+		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds()})
+		if err == nil || !strings.Contains(err.Error(), "unknown key") || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", input, err)
 		}
 	}
 }

@@ -10,6 +10,13 @@
 // does not mention are left to others, and a mistake in a manifest is found
 // before anything is written: unknown fields are refused.
 //
+// Before anything is contacted, objects of Kubernetes' own kinds are checked against
+// their types, and custom resources against a CustomResourceDefinition among the
+// manifests: fields of another type, entries of lists that are there twice,
+// quantities that cannot be read. A field that is unknown here is an error only if it
+// is plainly misspelt, and else a warning of ztplan lint: a newer server may have it,
+// and is asked in the dry run.
+//
 // An object whose kind is not served yet, because another step of the plan brings
 // it, is checked against the schema of the CustomResourceDefinition that the
 // step has, such as one in a chart: what it does not know, or misses, is an

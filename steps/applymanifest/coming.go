@@ -70,11 +70,18 @@ func (r *run) laterLook(step string) string {
 }
 
 func (o *object) refused(p kubekit.FieldProblem, coming kubekit.Coming) error {
-	text := p.Field + ": " + p.Message
+	text, hint := refusal(p, coming)
+	return engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.where([]string{p.Field}), text), hint)
+}
+
+// refusal returns what the schema of a CustomResourceDefinition has against a field,
+// and what to do.
+func refusal(p kubekit.FieldProblem, coming kubekit.Coming) (text, hint string) {
+	text = p.Field + ": " + p.Message
 	if p.Field == "" {
 		text = p.Message
 	}
-	hint := "correct the manifest"
+	hint = "correct the manifest"
 	if p.Unknown {
 		text = "unknown field " + p.Field
 		hint = "check the spelling and the place of the field"
@@ -85,7 +92,7 @@ func (o *object) refused(p kubekit.FieldProblem, coming kubekit.Coming) error {
 	if !strings.HasPrefix(text, "apiVersion: ") {
 		text += fmt.Sprintf(" (by the CRD of %s)", coming.From)
 	}
-	return engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.where([]string{p.Field}), text), hint)
+	return text, hint
 }
 
 // withoutNamespace is the note of an object whose namespace does not exist yet.

@@ -60,17 +60,27 @@ func (r *run) explain(o *object, err error) error {
 func (o *object) mistyped(name string, problems []kubekit.FieldProblem) error {
 	errs := make([]error, len(problems))
 	for i, p := range problems {
-		hint := "correct the manifest: kubectl explain " + strings.ToLower(o.gvk().Kind) + " --recursive lists all fields with their types"
-		text := p.Field + ": " + p.Message
-		switch {
-		case p.Unknown:
-			text = "unknown field " + p.Field
-		case p.Near != "":
-			hint = "write " + p.Near + ", in quotes"
-		}
+		text, hint := mismatch(p, o.gvk().Kind)
 		errs[i] = engine.WithHint(fmt.Errorf("%s (%s): %s", name, o.where([]string{p.Field}), text), hint)
 	}
 	return engine.InPlan(errors.Join(errs...))
+}
+
+// mismatch returns what a field has against the type that its kind gives it, and what
+// to do.
+func mismatch(p kubekit.FieldProblem, kind string) (text, hint string) {
+	hint = "correct the manifest: kubectl explain " + strings.ToLower(kind) + " --recursive lists all fields with their types"
+	switch {
+	case p.Unknown && p.Near != "":
+		return "unknown field " + p.Field, "did you mean " + p.Near + "? Check the spelling and the place of the field"
+	case p.Unknown:
+		return "unknown field " + p.Field, hint
+	case strings.HasPrefix(p.Near, `"`):
+		hint = "write " + p.Near + ", in quotes"
+	case p.Near != "":
+		hint = "write " + p.Near + ", without quotes"
+	}
+	return p.Field + ": " + p.Message, hint
 }
 
 // rephrased is an error with a better text.

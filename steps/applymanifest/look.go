@@ -135,16 +135,21 @@ func (r *run) namespace() string {
 // none.
 func (r *run) crdOf(gvk schema.GroupVersionKind) *object {
 	for _, o := range r.objects {
-		if o.gvk().GroupKind() != crdKind {
-			continue
-		}
-		group, _, _ := unstructured.NestedString(o.obj.Object, "spec", "group")
-		kind, _, _ := unstructured.NestedString(o.obj.Object, "spec", "names", "kind")
-		if group == gvk.Group && kind == gvk.Kind {
+		if defines(o.obj, gvk) {
 			return o
 		}
 	}
 	return nil
+}
+
+// defines reports whether an object is the CustomResourceDefinition of a kind.
+func defines(obj *unstructured.Unstructured, gvk schema.GroupVersionKind) bool {
+	if obj.GroupVersionKind().GroupKind() != crdKind {
+		return false
+	}
+	group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
+	return group == gvk.Group && kind == gvk.Kind
 }
 
 // namespacedKind says whether a kind that is not served has namespaces: as its

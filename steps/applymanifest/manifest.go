@@ -261,7 +261,11 @@ func (r *reader) texts(src source, n *yaml.Node, content map[string]any) {
 				if at != nil && at.Kind == yaml.ScalarNode {
 					written = at.Value
 				}
-				r.bad(src.at(at), "%s.%s must be a text: write %q", field, name, written)
+				write := fmt.Sprintf("write %q", written)
+				if content["kind"] == "Secret" {
+					write = "write it in quotes"
+				}
+				r.bad(src.at(at), "%s.%s must be a text: %s", field, name, write)
 			default:
 				r.bad(src.at(cmp.Or(nodes[name], child(n, field))), "%s.%s must be a text, not %s", field, name, typeName(v))
 			}

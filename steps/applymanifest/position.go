@@ -38,11 +38,12 @@ func fieldPath(field string) []string {
 	return steps
 }
 
-// entry returns the last entry of a list that has the keys of a step such as
-// name="app",protocol="TCP"; keys that it leaves to a default do not count.
-func entry(list *yaml.Node, step string) *yaml.Node {
-	var found *yaml.Node
-	for _, item := range list.Content {
+// entry returns the index of the last entry of a list that has the keys of a step
+// such as name="app",protocol="TCP", or -1; keys that it leaves to a default do not
+// count.
+func entry(list *yaml.Node, step string) int {
+	found := -1
+	for i, item := range list.Content {
 		for item.Kind == yaml.AliasNode {
 			item = item.Alias
 		}
@@ -61,7 +62,7 @@ func entry(list *yaml.Node, step string) *yaml.Node {
 			}
 		}
 		if matches && sure {
-			found = item
+			found = i
 		}
 	}
 	return found
@@ -70,29 +71,46 @@ func entry(list *yaml.Node, step string) *yaml.Node {
 // key returns the node of the last key of a path of keys and indices, or the
 // nearest node above it.
 func key(n *yaml.Node, path []string) *yaml.Node {
-	at := n
+	at, _ := locate(n, path)
+	return at
+}
+
+// locate is key that also returns the path with indices in place of the keys of
+// entries: spec.containers[1].image for spec.containers[name="app"].image.
+func locate(n *yaml.Node, path []string) (at *yaml.Node, field string) {
+	at = n
 	for _, step := range path {
 		if n = resolved(n); n == nil {
-			return at
+			return at, field
 		}
 		next := (*yaml.Node)(nil)
 		switch n.Kind {
 		case yaml.MappingNode:
+			name, written := step, step
+			if text, err := strconv.Unquote(step); err == nil {
+				name, written = text, "["+step+"]"
+			} else if field != "" {
+				written = "." + step
+			}
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				if named(n.Content[i], step) {
+				if named(n.Content[i], name) {
 					at, next = n.Content[i], n.Content[i+1]
 				}
 			}
+			if next != nil {
+				field += written
+			}
 		case yaml.SequenceNode:
-			if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(n.Content) {
+			i, err := strconv.Atoi(step)
+			if err != nil && strings.Contains(step, "=") {
+				i = entry(n, step)
+			}
+			if i >= 0 && i < len(n.Content) && (err == nil || strings.Contains(step, "=")) {
 				at, next = n.Content[i], n.Content[i]
-			} else if strings.Contains(step, "=") {
-				if next = entry(n, step); next != nil {
-					at = next
-				}
+				field += "[" + strconv.Itoa(i) + "]"
 			}
 		}
 		n = next
 	}
-	return at
+	return at, field
 }

@@ -26,6 +26,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	if len(problems) > 0 {
 		return // what they name is not known
 	}
+	checkTypes(manifests, p.AddProblem)
 	for i, c := range s.Wait.Conditions {
 		if c.Kind == "" || c.Name == "" || c.APIVersion != "" {
 			continue

@@ -29,6 +29,7 @@ type facts struct {
 	inter   []of[*pkiintermediate.Spec]
 	auths   []of[*k8sauth.Spec]
 	inits   []of[*vaultinit.Spec]
+	applied []of[*applymanifest.Spec]
 	objects []object
 	proofs  int
 }
@@ -79,6 +80,7 @@ func gather(p *plan.Plan) *facts {
 		case *vaultinit.Spec:
 			f.inits = append(f.inits, of[*vaultinit.Spec]{s, spec})
 		case *applymanifest.Spec:
+			f.applied = append(f.applied, of[*applymanifest.Spec]{s, spec})
 			f.objects = append(f.objects, objectsOf(s, spec)...)
 		}
 	}

@@ -45,7 +45,7 @@ func Check(p *plan.Plan) []Finding {
 		knownBadGateway, eventLoss, knownBadCertManager, tokenPermission,
 		certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder, issuerMatches, allowedNames, policiesMade,
 		audience, unboundedDate, adminKey, oneCertificatePerHost, plainKeys,
-		rootToken, logins, proofs,
+		rootToken, logins, unknownFields, proofs,
 	} {
 		out = append(out, rule(f)...)
 	}

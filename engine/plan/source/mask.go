@@ -96,7 +96,28 @@ func secretName(path string) bool {
 	case "stringdata":
 		return true
 	}
-	return sensitive.Name(path)
+	return sensitive.Name(path) || misspeltSecret(path)
+}
+
+// misspeltSecret reports whether the end of a key is one letter away from the name of
+// a secret: pasword, dbPasswort.
+func misspeltSecret(path string) bool {
+	key := strings.ToLower(path[strings.LastIndexByte(path, '.')+1:])
+	for _, word := range []string{"password", "passphrase", "secret", "token", "credentials", "privatekey", "apikey"} {
+		if strings.Contains(key, word) {
+			return false // spelt well, and no secret by its other words
+		}
+		for n := len(word) - 1; n <= len(word)+1; n++ {
+			// Many a word ends like a short one: broken.
+			if n > len(key) || n < len(key) && len(word) < 8 {
+				continue
+			}
+			if distance(key[len(key)-n:], word, 2) == 1 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // keyMarks are in files that hold keys and nothing else.

@@ -18,13 +18,24 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/validate"
 )
 
-// A FieldProblem is what the schema of a CustomResourceDefinition has against a
-// field of an object.
+// A FieldProblem is what the schema of a kind has against a field of an object.
 type FieldProblem struct {
 	Field   string // "spec.issuerRef.name", "spec.http[0].match"
 	Message string
 	Unknown bool   // the schema has no such field
-	Near    string // the field that is probably meant instead; "" if none is
+	Near    string // what to write instead, such as the field that is probably meant; "" if that is not known
+}
+
+// Misspelt reports whether an unknown field is plainly a slip of the pen: another
+// case, one letter, or in a long name two. A plural does not count: Kubernetes gave
+// clusterIP the sibling clusterIPs, and a newer server may know more of them.
+func (p FieldProblem) Misspelt() bool {
+	name := p.Field[strings.LastIndexByte(p.Field, '.')+1:]
+	if !p.Unknown || p.Near == "" || name+"s" == p.Near || name == p.Near+"s" {
+		return false
+	}
+	d := Distance(strings.ToLower(name), strings.ToLower(p.Near))
+	return d == 0 || d == 1 && len(name) >= 4 || d == 2 && len(name) >= 7
 }
 
 // Check checks an object against the schema of the CustomResourceDefinition as

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // neverTyped are parts of answers with status 500 that another try gets again:
@@ -33,16 +35,18 @@ func mistyped(code int, message string) bool {
 }
 
 var (
-	typedLine = regexp.MustCompile(`(?m)((?:\.[\w\-/]+|\[[^\]\n]*\])+): ((?:expected|duplicate entries|unexpected|element|associative list|field not declared)[^\n]*)`)
-	goValue   = regexp.MustCompile(`&value\.valueUnstructured\{Value:(.*)\}$`)
-	dupKey    = regexp.MustCompile(`^duplicate entries for key (\[.*\])$`)
-	plainText = regexp.MustCompile(`^(true|false|-?[0-9][0-9.e+]*)$`)
+	typedLine  = regexp.MustCompile(`(?m)((?:\.[\w\-/]+|\[[^\]\n]*\])+): ((?:expected|duplicate entries|unexpected|element|associative list|field not declared)[^\n]*)`)
+	goValue    = regexp.MustCompile(`&value\.valueUnstructured\{Value:(.*)\}$`)
+	dupKey     = regexp.MustCompile(`^duplicate entries for key (\[.*\])$`)
+	namedEntry = regexp.MustCompile(`\[name="([^"]*)"[^\]]*\]`)
+	plainText  = regexp.MustCompile(`^(true|false|-?[0-9][0-9.e+]*)$`)
 )
 
 // TypedProblems returns what an answer to a server-side apply has against the
 // fields of the object, nothing if it is about something else. A field may lead
 // through a list by the keys of its entries: spec.containers[name="app"].image.
-// Values are shown only if they are numbers or truth values.
+// Values are shown only if they are numbers or truth values, and no secrets by their
+// names.
 func TypedProblems(message string) []FieldProblem {
 	if !strings.Contains(message, "failed to create typed patch object") {
 		return nil
@@ -58,6 +62,8 @@ func TypedProblems(message string) []FieldProblem {
 		p.Message = goValue.ReplaceAllStringFunc(p.Message, func(text string) string {
 			value := goValue.FindStringSubmatch(text)[1]
 			switch {
+			case plainText.MatchString(value) && sensitive.Name(namedEntry.ReplaceAllString(p.Field, "[$1]")):
+				return "a number or a truth value"
 			case plainText.MatchString(value):
 				return value
 			case strings.HasPrefix(value, "map["):

@@ -30,7 +30,6 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
-	"github.com/ztplan/ztplan/steps/session"
 )
 
 const dirVariable = "ZTPLAN_LAB_DIR"
@@ -39,7 +38,7 @@ const dirVariable = "ZTPLAN_LAB_DIR"
 type Lab struct {
 	Dir        string // the lab's directory
 	Kubeconfig string
-	Mirrors    []session.Mirror
+	Mirrors    []engine.Mirror
 }
 
 // Running returns the running lab. Under -short the test is skipped; without a
@@ -86,7 +85,7 @@ var status = sync.OnceValues(func() (Lab, error) {
 	}
 	lab := Lab{Dir: dir, Kubeconfig: answer.Kubeconfig}
 	for _, from := range slices.Sorted(maps.Keys(answer.Mirrors)) {
-		lab.Mirrors = append(lab.Mirrors, session.Mirror{From: from, To: answer.Mirrors[from]})
+		lab.Mirrors = append(lab.Mirrors, engine.Mirror{From: from, To: answer.Mirrors[from]})
 	}
 	return lab, nil
 })
@@ -125,9 +124,9 @@ func executable(path string) bool {
 func Env(t testing.TB) *engine.Env {
 	t.Helper()
 	lab := Running(t)
-	shared := &engine.Session{}
+	session := &engine.Session{}
 	t.Cleanup(func() {
-		if err := shared.Close(); err != nil {
+		if err := session.Close(); err != nil {
 			t.Errorf("closing the session: %v", err)
 		}
 	})
@@ -142,8 +141,9 @@ func Env(t testing.TB) *engine.Env {
 		Step:     strings.ToLower(filepath.Base(t.Name())),
 		Dir:      t.TempDir(),
 		CacheDir: filepath.Join(t.TempDir(), "cache"),
-		Settings: session.Settings{Cluster: session.Cluster{Kubeconfig: lab.Kubeconfig, Position: dirVariable}, Mirrors: lab.Mirrors},
-		Session:  shared,
+		Cluster:  engine.Cluster{Kubeconfig: lab.Kubeconfig, Position: dirVariable},
+		Mirrors:  lab.Mirrors,
+		Session:  session,
 		Now:      time.Now,
 		Logf:     logf("log: "),
 		Statusf:  logf("status: "),

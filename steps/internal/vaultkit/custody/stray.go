@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/session"
 )
 
 // A Stray is a file that an earlier run left and that is not one of the sinks.
@@ -138,7 +137,7 @@ func Adopt(strays []Stray) (*Answer, error) {
 // directory, that hold keys of some Vault: a copy, or the file of a plan that
 // named another.
 func (k Keys) Lookalikes(env *engine.Env) []string {
-	dirs := []string{env.Dir, session.Of(env).SinkDir}
+	dirs := []string{env.Dir, env.SinkDir}
 	for _, s := range k.emergencies(env) {
 		dirs = append(dirs, filepath.Dir(s.path))
 	}
@@ -171,7 +170,7 @@ func (k Keys) ManyNames(env *engine.Env, strays []Stray) (path string, more int)
 	if k.File.IsZero() {
 		return "", 0
 	}
-	path = session.Of(env).Sink(k.File)
+	path = env.Sink(k.File)
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", 0
