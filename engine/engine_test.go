@@ -66,24 +66,6 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-func TestMirrored(t *testing.T) {
-	env := engine.Env{Mirrors: []engine.Mirror{
-		{From: "https://a.example", To: "http://127.0.0.1:1/a/"},
-		{From: "https://a.example/deep", To: "http://127.0.0.1:1/deep"},
-	}}
-	for in, want := range map[string]string{
-		"https://a.example":            "http://127.0.0.1:1/a",
-		"https://a.example/x.tgz":      "http://127.0.0.1:1/a/x.tgz",
-		"https://a.example/deep/x.tgz": "http://127.0.0.1:1/deep/x.tgz",
-		"https://a.example.org/x":      "https://a.example.org/x",
-		"https://b.example":            "https://b.example",
-	} {
-		if got := env.Mirrored(in); got != want {
-			t.Errorf("%s from %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestErrorsKeepTheirText(t *testing.T) {
 	base := errors.New("sealed")
 	err := engine.WithHint(engine.Permanent(fmt.Errorf("pki: %w", base)), "unseal")

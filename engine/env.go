@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -19,21 +18,18 @@ type Env struct {
 	// through them, or through a [File]; see there. Nil reads anew each time.
 	Inputs *Inputs
 
-	// SinkDir, if not empty, is where relative secret sinks go instead of Dir.
-	// The lab sets it to its own state, so that the keys of a throw-away Vault
-	// live and die with it and never land in a working tree.
-	SinkDir string
-
 	// CacheDir is a private directory outside the plan's for what can be
-	// fetched again (charts); it is created on first use.
+	// fetched again; it is created on first use.
 	CacheDir string
 
 	// StateDir is a private directory outside the plan's for what cannot be made
 	// again; it is created on first use. Empty if there is none.
 	StateDir string
 
-	Cluster Cluster
-	Mirrors []Mirror
+	// Settings are what the kinds know about the run and the engine does not, such
+	// as the system that the plan is about. Their type belongs to the kinds:
+	// package steps/session.
+	Settings any
 
 	// Claims are what the steps of the plan claim; see [Env.Claim]. Nil compares
 	// nothing.
@@ -79,32 +75,4 @@ type Env struct {
 	// Conceal registers secrets that the step learned, beyond those in its
 	// inputs and outputs, so that no output of the run can show them.
 	Conceal func(...Secret)
-}
-
-// A Cluster says which Kubernetes cluster the plan is about, in kubectl's terms.
-type Cluster struct {
-	Kubeconfig string // path; empty means KUBECONFIG, then ~/.kube/config
-	Context    string // empty means the current context
-	Position   string // where the plan or the command line says so, for messages
-}
-
-// A Mirror says where what an address names is really fetched from: the lab's
-// chart repositories, or those of an air-gapped site.
-type Mirror struct {
-	From string // an address prefix as plans write it: "https://charts.jetstack.io"
-	To   string // the address used instead
-}
-
-// Sink returns the absolute path of a file that secrets are written to.
-func (e *Env) Sink(f File) string {
-	if e.SinkDir != "" && !filepath.IsAbs(f.Name) {
-		return filepath.Join(e.SinkDir, f.Name)
-	}
-	return f.Path
-}
-
-// Mirrored returns where address is fetched from: the longest matching mirror
-// decides, and an address without a mirror is returned as it is.
-func (e *Env) Mirrored(address string) string {
-	return mirrored(e.Mirrors, address)
 }

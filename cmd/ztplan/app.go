@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/steps"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // app is one invocation: its streams and the flags that hold everywhere.
@@ -157,14 +158,14 @@ func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selectio
 	return p, chosen, nil
 }
 
-func (a *app) mirrorList() ([]engine.Mirror, error) {
-	var out []engine.Mirror
+func (a *app) mirrorList() ([]session.Mirror, error) {
+	var out []session.Mirror
 	for _, m := range a.mirrors {
 		from, to, ok := strings.Cut(m, "=")
 		if !ok || from == "" || to == "" {
 			return nil, &exitError{code: exitInvalid, text: fmt.Sprintf("--mirror %s: there are not two addresses", m), hint: "write --mirror https://charts.example.org=http://127.0.0.1:8080"}
 		}
-		out = append(out, engine.Mirror{From: from, To: to})
+		out = append(out, session.Mirror{From: from, To: to})
 	}
 	return out, nil
 }

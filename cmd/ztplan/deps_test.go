@@ -30,9 +30,10 @@ engine/enginetest        engine github.com/google/go-cmp
 steps/hints
 steps/evidence           engine engine/display steps/internal/certs
 steps/internal/certs
-steps/internal/...       engine steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
-steps/session/...        engine steps/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
-steps/...                engine steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
+steps/session            engine
+steps/internal/...       engine steps/session steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
+steps/session/...        engine steps/session steps/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
+steps/...                engine steps/session steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
 steps                    engine steps/...
 schemas
 schemas/gen              engine schemas steps
@@ -47,7 +48,7 @@ cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint          engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
-cmd/ztplan               engine engine/... steps steps/... schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2
+cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2
 `
 
 const module = "github.com/ztplan/ztplan/"

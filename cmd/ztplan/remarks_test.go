@@ -10,6 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine/journal"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/steps"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // A run made all that this plan asked for once; what the next version of the
@@ -52,7 +53,7 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 		}
 		return p
 	}
-	where, err := a.journals(load(root+auth+object+release+web), engine.Cluster{})
+	where, err := a.journals(load(root+auth+object+release+web), session.Cluster{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 		{"another role", root + auth + object + release + webNew, []string{less("web", "int/roles/a (pkiIntermediate)")}},
 		{"another release", root + auth + object + releaseTo + web, []string{less("helm", "release/n/c (helmInstall)")}},
 	} {
-		if d := cmp.Diff(tc.want, a.remarks(load(tc.steps), engine.Cluster{})); d != "" {
+		if d := cmp.Diff(tc.want, a.remarks(load(tc.steps), session.Cluster{})); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, d)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // reportFlags are the flags of commands that write a report.
@@ -97,7 +98,7 @@ func (a *app) begin(ctx context.Context, r *reporting, p *plan.Plan, mode run.Mo
 		how.Versions = lab.Versions
 	}
 	r.collector = evidence.NewCollector(about, how)
-	r.about, r.namespaces = a.aboutRun(ctx, p, env.Mirrors), releaseNamespaces(p)
+	r.about, r.namespaces = a.aboutRun(ctx, p, session.Of(&env).Mirrors), releaseNamespaces(p)
 	return nil
 }
 

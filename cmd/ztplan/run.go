@@ -17,6 +17,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/hints"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -117,7 +118,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	opts := run.Options{
 		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.kill,
-		Secrets: p.Secrets(), Remarks: a.remarks(p, env.Cluster), Hint: hints.For,
+		Secrets: p.Secrets(), Remarks: a.remarks(p, session.Of(env).Cluster), Hint: hints.For,
 	}
 	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
 	if mode == run.Apply {
@@ -175,13 +176,13 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	}
 	state, _ := stateDir() // without one there is one place less for keys in an emergency
 	env = &engine.Env{
-		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Mirrors: mirrors, Claims: p.Claims(), Session: new(engine.Session), Detach: detach,
-		Cluster: engine.Cluster{
-			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
-			Context:    first(a.context, p.Connections.Kubernetes.Context),
-		},
+		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Claims: p.Claims(), Session: new(engine.Session), Detach: detach,
 	}
 	if !a.lab {
+		env.Settings = session.Settings{Mirrors: mirrors, Cluster: session.Cluster{
+			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
+			Context:    first(a.context, p.Connections.Kubernetes.Context),
+		}}
 		return env, func() error { return nil }, nil
 	}
 	if a.kubeconfig != "" || a.context != "" {
@@ -192,13 +193,13 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	if err != nil {
 		return nil, nil, err
 	}
-	env.Cluster = engine.Cluster{Kubeconfig: world.Kubeconfig}
-	env.SinkDir, env.StateDir = world.sinks, world.Dir
+	for from, to := range world.Mirrors {
+		mirrors = append(mirrors, session.Mirror{From: from, To: to})
+	}
+	env.Settings = session.Settings{Cluster: session.Cluster{Kubeconfig: world.Kubeconfig}, Mirrors: mirrors, SinkDir: world.sinks}
+	env.StateDir = world.Dir
 	a.met = &world.Status
 	a.safety.runs = filepath.Join(world.Dir, "runs")
-	for from, to := range world.Mirrors {
-		env.Mirrors = append(env.Mirrors, engine.Mirror{From: from, To: to})
-	}
 	return env, world.Leave, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine/journal"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/session"
 	"github.com/ztplan/ztplan/steps/session/cluster"
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
@@ -48,7 +49,7 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 			return nil, nil, err
 		}
 	}
-	where, err := a.journals(p, opts.Env.Cluster)
+	where, err := a.journals(p, session.Of(&opts.Env).Cluster)
 	if err != nil {
 		return nil, nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
 	}
@@ -95,7 +96,7 @@ func said(res *run.Result, err error) bool {
 }
 
 // journals says where the journals of the plan's runs are, and which count.
-func (a *app) journals(p *plan.Plan, c engine.Cluster) (journal.Plan, error) {
+func (a *app) journals(p *plan.Plan, c session.Cluster) (journal.Plan, error) {
 	where := journal.Plan{Base: a.safety.runs, Name: p.Name, File: filepath.Join(p.Dir, filepath.Base(p.File))}
 	for _, s := range p.Steps {
 		where.Steps = append(where.Steps, s.ID)
@@ -125,7 +126,7 @@ func owns(s *plan.Step, kind string) func(path string) bool {
 // remarks says what journals of earlier runs tell about this one: that the last
 // was about another cluster, and what they made that the plan does not ask for
 // any more. It writes nothing; without journals there is nothing to say.
-func (a *app) remarks(p *plan.Plan, c engine.Cluster) []string {
+func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
 	where, err := a.journals(p, c)
 	if err != nil {
 		return nil

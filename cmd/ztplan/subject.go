@@ -22,6 +22,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/helminstall"
+	"github.com/ztplan/ztplan/steps/session"
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
@@ -58,7 +59,7 @@ func redacted(s evidence.Subject, r *run.Redactor) *evidence.Subject {
 
 // aboutRun is what is known of the subject before the run: it is read then, since
 // the run may change files in the checkout.
-func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []engine.Mirror) evidence.Subject {
+func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirror) evidence.Subject {
 	s := evidence.Subject{
 		Variables: make(map[string]any), Only: a.only, Skip: a.skip, Job: ciJob(os.LookupEnv),
 	}

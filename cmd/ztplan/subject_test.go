@@ -13,6 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 func TestCIJob(t *testing.T) {
@@ -55,7 +56,7 @@ func TestSubject(t *testing.T) {
 	}
 	t.Setenv("GITHUB_ACTIONS", "")
 	a := &app{only: []string{"app"}, skip: []string{"more"}}
-	s := a.aboutRun(t.Context(), p, []engine.Mirror{{From: "https://example.com", To: "https://u:p@mirror.example.com"}})
+	s := a.aboutRun(t.Context(), p, []session.Mirror{{From: "https://example.com", To: "https://u:p@mirror.example.com"}})
 	s.Remarks = append(s.Remarks, "pods: refused for "+secret)
 	var redactor run.Redactor
 	redactor.Add(p.Secrets()...)

@@ -17,7 +17,14 @@ import (
 type Connections struct {
 	// Kubernetes is the cluster; its zero value means the user's current one.
 	// Kubeconfig is absolute. What the command line says comes before it.
-	Kubernetes engine.Cluster
+	Kubernetes Kubernetes
+}
+
+// Kubernetes says which cluster a plan is about, in kubectl's terms.
+type Kubernetes struct {
+	Kubeconfig string // absolute path; "" is the user's
+	Context    string // "" is the current one
+	Position   string // where the plan says so
 }
 
 // readConnections reads connections. What it says about Vault stays YAML: it
@@ -74,7 +81,7 @@ func (l *loader) kubernetes(n *yaml.Node) {
 	if in.Kubeconfig != "" {
 		in.Kubeconfig = l.userPath(in.Kubeconfig)
 	}
-	l.plan.Connections.Kubernetes = engine.Cluster{
+	l.plan.Connections.Kubernetes = Kubernetes{
 		Kubeconfig: in.Kubeconfig,
 		Context:    in.Context,
 		Position:   l.plan.position(n).String(),

@@ -21,8 +21,9 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/steps/helminstall"
-	"github.com/ztplan/ztplan/steps/internal/helmkit"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -406,7 +407,7 @@ func (l *life) said(err error) string {
 // snapshot returns the leaves of all objects that the release has or had, by
 // "Kind/name", without what controllers and the API server write.
 func (l *life) snapshot() (map[string]map[string]any, error) {
-	r, err := helmkit.Read(l.t.Context(), l.cluster, l.namespace, l.spec.Chart)
+	r, err := release.Read(l.t.Context(), l.cluster, l.namespace, l.spec.Chart)
 	if err != nil {
 		return nil, err
 	}
@@ -416,7 +417,7 @@ func (l *life) snapshot() (map[string]map[string]any, error) {
 			manifests = append(manifests, h.Manifest)
 		}
 		for _, m := range manifests {
-			objects, err := helmkit.Objects(m)
+			objects, err := manifest.Objects(m)
 			if err != nil {
 				return nil, err
 			}
@@ -510,7 +511,7 @@ func (l *life) clear() {
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), 30*time.Second)
 	defer cancel()
 	for name, text := range l.files {
-		if objects, err := helmkit.Objects(l.here(text)); strings.HasPrefix(name, "crds/") && err == nil {
+		if objects, err := manifest.Objects(l.here(text)); strings.HasPrefix(name, "crds/") && err == nil {
 			for _, o := range objects {
 				l.remember(o)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/helminstall"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // crashVariable holds what the process that is going to be killed shall do.
@@ -33,8 +34,8 @@ func crash() {
 	quiet := func(string, ...any) {}
 	env := &engine.Env{
 		Plan: "test", Step: "crash", CacheDir: o.CacheDir,
-		Cluster: engine.Cluster{Kubeconfig: o.Kubeconfig},
-		Session: &engine.Session{}, Now: time.Now, Logf: quiet, Statusf: quiet, Warnf: quiet,
+		Settings: session.Settings{Cluster: session.Cluster{Kubeconfig: o.Kubeconfig}},
+		Session:  &engine.Session{}, Now: time.Now, Logf: quiet, Statusf: quiet, Warnf: quiet,
 		Conceal: func(...engine.Secret) {},
 	}
 	s := helminstall.Kind.New().(*helminstall.Spec)
@@ -54,7 +55,7 @@ func crash() {
 func TestKilledInstall(t *testing.T) {
 	w := newWorld(t)
 	repo := charttest.Serve(t, slow())
-	order, err := json.Marshal(crashOrder{w.env.Cluster.Kubeconfig, w.env.CacheDir, repo.URL, w.namespace})
+	order, err := json.Marshal(crashOrder{session.Of(w.env).Cluster.Kubeconfig, w.env.CacheDir, repo.URL, w.namespace})
 	if err != nil {
 		t.Fatal(err)
 	}

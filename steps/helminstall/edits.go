@@ -24,13 +24,13 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 			return append(before, w.busy(env, until)), nil
 		}
 	}
-	w.chart.Conceal(env, w.values)
+	helmkit.Conceal(env, w.chart, w.values)
 	d, err := helmkit.Compare(w.release, w.chart, w.values)
 	if err != nil {
 		return nil, err
 	}
 	if d != nil {
-		if err := w.chart.Check(ctx, w.cluster, w.values); err != nil {
+		if err := helmkit.Check(ctx, w.cluster, w.chart, w.values); err != nil {
 			return nil, err
 		}
 		e, err := w.operate(ctx, env, d)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/internal/helmkit"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
 )
 
 // A chart is put on record once in a run, however often the step looks, and
@@ -16,7 +16,7 @@ func TestEvidence(t *testing.T) {
 	var got []any
 	env := &engine.Env{Step: "vault", Session: new(engine.Session), Record: func(name string, data any) { got = append(got, name, data) }}
 	s := &Spec{Repo: "https://user:secret@charts.example.org"}
-	w := &world{chart: &helmkit.Chart{Name: "vault", Version: "0.31.0", AppVersion: "1.20.4", Digest: "ab"}}
+	w := &world{chart: &chart.Chart{Name: "vault", Version: "0.31.0", AppVersion: "1.20.4", Digest: "ab"}}
 	for range 3 {
 		if err := s.record(t.Context(), env, w); err != nil {
 			t.Fatal(err)

@@ -94,6 +94,9 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -211,8 +214,8 @@ type Outputs struct {
 	ManifestDigest string `yaml:"manifestDigest"`
 }
 
-func (s *Spec) source() helmkit.Source {
-	return helmkit.Source{
+func (s *Spec) source() chart.Source {
+	return chart.Source{
 		Repo: s.Repo, Chart: s.Chart, Version: s.Version,
 		Username: s.Username, Password: s.Password, CAFile: s.CAFile,
 	}
@@ -223,7 +226,7 @@ func (s *Spec) Folders(env *engine.Env) map[string]string {
 	if s.Chart == "" || !s.source().IsPath() {
 		return nil
 	}
-	c, err := helmkit.Local(env, s.source())
+	c, err := chart.Local(env, s.source())
 	if err != nil {
 		return nil
 	}
@@ -252,11 +255,11 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 // world is what Inspect looks at.
 type world struct {
 	spec    *Spec
-	values  helmkit.Values
-	chart   *helmkit.Chart
+	values  values.Values
+	chart   *chart.Chart
 	cluster *kubekit.Cluster
 	name    string
-	release *helmkit.Release // nil if there is none
+	release *release.Release // nil if there is none
 
 	agrees    bool // the release is as the plan says and stays at its revision
 	namespace []engine.Edit
@@ -270,7 +273,7 @@ type world struct {
 func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 	w := &world{spec: s, name: s.Release}
 	var err error
-	if w.values, err = helmkit.ReadValues(s.ValuesFiles, s.Values); err != nil {
+	if w.values, err = values.Read(s.ValuesFiles, s.Values); err != nil {
 		return nil, err
 	}
 	if w.name == "" {
@@ -281,7 +284,7 @@ func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 		chartErr error
 	)
 	fetch := func() {
-		if w.chart, chartErr = helmkit.Fetch(ctx, env, s.source()); chartErr == nil && w.name == "" {
+		if w.chart, chartErr = chart.Fetch(ctx, env, s.source()); chartErr == nil && w.name == "" {
 			w.name = w.chart.Name
 		}
 	}
@@ -311,7 +314,7 @@ func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 	if s.SkipCRDs {
 		return w, nil
 	}
-	if w.crds, err = w.chart.CRDs(w.values); err != nil {
+	if w.crds, err = helmkit.CRDs(w.chart, w.values); err != nil {
 		return nil, engine.Permanent(err)
 	}
 	catalogue.AddCRDs(env.Step, w.chart.Title(), w.crds...)
@@ -330,7 +333,7 @@ func (w *world) ask(ctx context.Context, env *engine.Env) error {
 		nsErr error
 	)
 	wg.Go(func() { w.namespace, nsErr = helmkit.Namespace(ctx, env, w.cluster, w.spec.Namespace) })
-	w.release, err = helmkit.Read(ctx, w.cluster, w.spec.Namespace, w.name)
+	w.release, err = release.Read(ctx, w.cluster, w.spec.Namespace, w.name)
 	wg.Wait()
 	if err != nil {
 		return err
@@ -384,7 +387,7 @@ func (s *Spec) remarks(ctx context.Context, env *engine.Env, w *world) error {
 	return err
 }
 
-func join(unknown []helmkit.UnknownValue) string {
+func join(unknown []values.Unknown) string {
 	parts := make([]string, len(unknown))
 	for i, u := range unknown {
 		parts[i] = u.String()

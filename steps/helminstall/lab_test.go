@@ -17,6 +17,7 @@ import (
 	"github.com/ztplan/ztplan/steps/helminstall"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // plain shows secrets as their length, so that edits can be compared.
@@ -184,7 +185,9 @@ func TestRefusals(t *testing.T) {
 		permanent(t, err, "chart setings is not in "+repo.URL, "settings")
 	})
 	t.Run("its mirror is named", func(t *testing.T) {
-		w.env.Mirrors = append(w.env.Mirrors, engine.Mirror{From: "https://charts.example.com/stable", To: repo.URL})
+		settings := session.Of(w.env)
+		settings.Mirrors = append(settings.Mirrors, session.Mirror{From: "https://charts.example.com/stable", To: repo.URL})
+		w.env.Settings = settings
 		s := w.spec(repo, "settings", "9.0.0")
 		s.Repo = "https://charts.example.com/stable"
 		_, _, err := w.look(s)

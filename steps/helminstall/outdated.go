@@ -6,13 +6,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/helmkit"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 )
 
 // outdated returns the edits that delete pods which still run what they ran
 // before an upgrade, if the plan wants that, and warns about them otherwise. If
 // the release is not settled, they come later: their revision may change again.
-func (w *world) outdated(ctx context.Context, env *engine.Env, state *helmkit.State, settled bool) ([]engine.Edit, error) {
+func (w *world) outdated(ctx context.Context, env *engine.Env, state *release.State, settled bool) ([]engine.Edit, error) {
 	if !settled {
 		return nil, nil
 	}

@@ -10,12 +10,14 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 )
 
 // Validate implements engine.Validator.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.validateSource(p)
-	if err := helmkit.CheckVersion(s.Version); err != nil && !(s.Version == "" && s.source().IsPath()) {
+	if err := chart.CheckVersion(s.Version); err != nil && !(s.Version == "" && s.source().IsPath()) {
 		p.Add("version", "%v", err)
 	}
 	if s.Release != "" {
@@ -33,14 +35,14 @@ func (s *Spec) Validate(p *engine.Problems) {
 			p.Add("password", "username is of no use without password")
 		}
 	}
-	if _, err := helmkit.ReadValues(nil, s.Values); err != nil {
+	if _, err := values.Read(nil, s.Values); err != nil {
 		p.Add("values", "%v", err)
 	}
 	for _, f := range s.ValuesFiles {
 		if _, err := f.Read(); err != nil {
 			continue // check:"exists" says it
 		}
-		if _, err := helmkit.ReadValues([]engine.File{f}, nil); err != nil {
+		if _, err := values.Read([]engine.File{f}, nil); err != nil {
 			p.Add("valuesFiles", "%v", err)
 		}
 	}

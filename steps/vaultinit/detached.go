@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // Detached is the name of the process that asks Vault; [Serve] is what it does.
@@ -19,11 +20,11 @@ const Detached = "vaultInit"
 // An order is what that process needs. The spec has no secrets: those of the
 // connections are in files that both can read.
 type order struct {
-	Plan, Step, Dir, SinkDir, StateDir, CacheDir string
+	Plan, Step, Dir, StateDir, CacheDir string
 
-	Cluster engine.Cluster
-	Seal    string
-	Spec    Spec
+	Settings session.Settings
+	Seal     string
+	Spec     Spec
 }
 
 // A message is what that process says: a line, or at its end the answer.
@@ -65,8 +66,8 @@ func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note 
 		var m message
 		err := engine.Try(func() error {
 			err := gob.NewEncoder(conn).Encode(order{
-				Plan: env.Plan, Step: env.Step, Dir: env.Dir, SinkDir: env.SinkDir, StateDir: env.StateDir, CacheDir: env.CacheDir,
-				Cluster: env.Cluster, Seal: seal, Spec: *s,
+				Plan: env.Plan, Step: env.Step, Dir: env.Dir, StateDir: env.StateDir, CacheDir: env.CacheDir,
+				Settings: session.Of(env), Seal: seal, Spec: *s,
 			})
 			for in := gob.NewDecoder(conn); err == nil && !m.Done; {
 				m = message{} // gob leaves what is not sent as it is
@@ -147,12 +148,12 @@ func Serve(conn io.ReadWriter, last io.Writer) error {
 		return fmt.Errorf("this command is for ztplan itself: %w", err)
 	}
 	out := gob.NewEncoder(conn)
-	var session engine.Session
-	defer session.Close()
+	var shared engine.Session
+	defer shared.Close()
 	say := func(m message) { _ = out.Encode(m) } // the run may be gone
 	env := &engine.Env{
-		Plan: o.Plan, Step: o.Step, Dir: o.Dir, SinkDir: o.SinkDir, StateDir: o.StateDir, CacheDir: o.CacheDir,
-		Cluster: o.Cluster, Session: &session, Now: time.Now,
+		Plan: o.Plan, Step: o.Step, Dir: o.Dir, StateDir: o.StateDir, CacheDir: o.CacheDir,
+		Settings: o.Settings, Session: &shared, Now: time.Now,
 		Logf:    func(format string, args ...any) { say(message{Log: fmt.Sprintf(format, args...)}) },
 		Warnf:   func(format string, args ...any) { say(message{Warning: fmt.Sprintf(format, args...)}) },
 		Statusf: func(string, ...any) {},

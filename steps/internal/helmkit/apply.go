@@ -2,7 +2,6 @@ package helmkit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,21 +9,24 @@ import (
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/kube"
-	"helm.sh/helm/v3/pkg/release"
+	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // An Operation installs or upgrades a release.
 type Operation struct {
-	Chart     *Chart
-	Values    Values
+	Chart     *chart.Chart
+	Values    values.Values
 	Name      string
 	Namespace string
 	// Previous is the release as it was looked at, nil if there is none.
-	Previous *Release
+	Previous *release.Release
 	// MaxHistory is how many revisions are kept; 0 means all.
 	MaxHistory int
 	// TakeOwnership lets the release adopt objects that belong to no release
@@ -59,9 +61,9 @@ const maxHookWait = 24 * time.Hour
 // When ctx ends first, what is waited for is given up and the release recorded
 // as failed.
 func (o *Operation) Apply(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster) error {
-	claim := cacheOf(env).claim()
-	err := o.apply(ctx, env, cluster, claim.id)
-	claim.end(err == nil)
+	claim := release.NewClaim(env)
+	err := o.apply(ctx, env, cluster, claim.ID)
+	claim.End(err == nil)
 	if err == nil {
 		return nil
 	}
@@ -69,7 +71,7 @@ func (o *Operation) Apply(ctx context.Context, env *engine.Env, cluster *kubekit
 	if ctx.Err() != nil {
 		return engine.WithHint(&cutOff{err, context.Cause(ctx)}, "the release is recorded as failed; the next run goes on from there")
 	}
-	return explain(err)
+	return release.Explain(err)
 }
 
 // cutOff is an error of Helm, which drops causes, with the cause.
@@ -83,7 +85,7 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 	if err != nil {
 		return err
 	}
-	chart, err := o.Chart.load()
+	loaded, err := o.Chart.Load()
 	if err != nil {
 		return err
 	}
@@ -94,7 +96,7 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 			return err
 		}
 	}
-	labels := labelsFor(revision, o.Chart.Digest, claim, o.Until)
+	labels := release.LabelsFor(revision, o.Chart.Digest, claim, o.Until)
 	cfg.Releases.MaxHistory = o.MaxHistory
 	// Helm is not told that ctx ended: it would go on in the background. Its
 	// requests and waits end, and it records what became of the release.
@@ -108,7 +110,7 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 		in.Timeout = maxHookWait
 		in.TakeOwnership = o.TakeOwnership
 		in.Labels = labels
-		_, err = in.RunWithContext(hctx, chart, o.Values.copied())
+		_, err = in.RunWithContext(hctx, loaded, o.Values.Copied())
 		return err
 	}
 	env.Statusf("upgrading to chart %s %s", o.Chart.Name, o.Chart.Version)
@@ -120,23 +122,23 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 	up.ResetValues = true // never the values of the revision before
 	up.MaxHistory = o.MaxHistory
 	up.Labels = labels
-	_, err = up.RunWithContext(hctx, o.Name, chart, o.Values.copied())
+	_, err = up.RunWithContext(hctx, o.Name, loaded, o.Values.Copied())
 	return err
 }
 
 // settle records a revision that was cut off as failed, which lets Helm go on.
-func (o *Operation) settle(cfg *action.Configuration, r *Release) error {
-	if !r.pending() {
+func (o *Operation) settle(cfg *action.Configuration, r *release.Release) error {
+	if !r.Pending() {
 		return nil
 	}
 	last, err := cfg.Releases.Get(r.Name, r.Revision)
 	if err != nil {
 		return err
 	}
-	if last.Info.Status != release.Status(r.Status) {
+	if last.Info.Status != helmrelease.Status(r.Status) {
 		return fmt.Errorf("revision %d was %s and is now %s: somebody else works on the release", r.Revision, r.Status, last.Info.Status)
 	}
-	last.SetStatus(release.StatusFailed, fmt.Sprintf("cut off while %s; continued by ztplan", r.Status))
+	last.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("cut off while %s; continued by ztplan", r.Status))
 	return cfg.Releases.Update(last)
 }
 
@@ -155,7 +157,7 @@ func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluste
 	kc := kube.New(g)
 	kc.Namespace, kc.Log = namespace, logf
 	// Helm's own context would end the recording of a failed release too.
-	records := storageIn(context.WithoutCancel(ctx), clientset.CoreV1().Secrets(namespace))
+	records := release.Store(context.WithoutCancel(ctx), clientset.CoreV1().Secrets(namespace))
 	return &action.Configuration{
 		RESTClientGetter: g,
 		KubeClient:       &client{Client: kc, ctx: ctx, env: env, cluster: cluster},
@@ -163,40 +165,4 @@ func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluste
 		Log:              logf,
 		HookOutputFunc:   func(_, _, _ string) io.Writer { return io.Discard },
 	}, nil
-}
-
-const claimHint = "of a volume claim only the requested storage may change, upwards, and where its StorageClass has allowVolumeExpansion: put the value back; deleting the claim deletes its data"
-
-// explain marks errors of Helm that another try cannot cure, and says what to
-// do about the known ones. Helm has no types for them.
-func explain(err error) error {
-	said := err.Error()
-	permanent := []struct{ part, hint string }{
-		{"cannot be imported into the current release", "the object was made by something else: remove it, or set takeOwnership: true to let this release have it"},
-		{"values don't meet the specifications of the schema", "correct the values; helm show values prints what the chart knows"},
-		{"chart requires kubeVersion", "choose a version of the chart that supports the cluster"},
-		{"execution error at", "the chart refuses these values: correct them"},
-		{"parse error at", "the chart cannot be rendered with these values"},
-		{"error calling include", "the chart cannot be rendered with these values"},
-		{"updates to statefulset spec", "a field that cannot be changed differs, such as the size of a volume claim: put it back, or delete the StatefulSet with --cascade=orphan first"},
-		{"spec is immutable after creation except resources.requests", claimHint},
-		{"field can not be less than", claimHint},
-		{"json: cannot unmarshal", "the chart, or a value that it takes, writes the field as another type: text needs quotes, such as \"true\" or \"1\""},
-		{"Too long: may not be more than", "Helm stores a release, its chart included, in one Secret: take large files out of the chart, or split it"},
-	}
-	for _, p := range permanent {
-		if strings.Contains(said, p.part) {
-			return engine.WithHint(engine.Permanent(err), p.hint)
-		}
-	}
-	if kubekit.Unchangeable(said) {
-		return engine.WithHint(engine.Permanent(err), "a field that cannot be changed differs: put it back, or delete the object first")
-	}
-	if strings.Contains(said, "no matches for kind") {
-		return engine.WithHint(err, "a CustomResourceDefinition is missing: the chart has none for it (look for a value that installs them), or an earlier step must install it")
-	}
-	if errors.Is(err, kubekit.ErrReadOnly) {
-		return engine.Permanent(err)
-	}
-	return kubekit.Classify(err)
 }

@@ -15,6 +15,8 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -90,7 +92,7 @@ func ended(obj *unstructured.Unstructured) (bool, error) {
 		case "Complete":
 			return true, nil
 		case "Failed":
-			return true, fmt.Errorf("the job failed: %s: %s", text(m["reason"]), text(m["message"]))
+			return true, fmt.Errorf("the job failed: %s: %s", kubekit.Text(m["reason"]), kubekit.Text(m["message"]))
 		}
 	}
 	return false, nil
@@ -153,10 +155,10 @@ func (c *client) WaitForDelete(resources kube.ResourceList, _ time.Duration) err
 	return nil
 }
 
-// Update is Helm's, with three differences: what a manifest leaves empty takes
-// nothing away from others (see wishes), lists with merge keys that occur twice
-// become what the manifest says (see merger), and what controllers keep stays (see
-// kept).
+// Update is Helm's, with three differences: a field that a manifest leaves empty
+// removes nothing (see [manifest.WithoutEmpty]), lists with merge keys that occur twice
+// become those of the manifest (see [manifest.RepeatsKeys]), and the fields that
+// controllers keep stay (see [release.KeptFields]).
 func (c *client) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
 	if force {
 		return c.Client.Update(original, target, force)
@@ -180,27 +182,27 @@ func (c *client) Update(original, target kube.ResourceList, force bool) (*kube.R
 		if !isObject || !isObjectToo {
 			continue
 		}
-		alone, err := kept(c.ctx, c.cluster, was, want, live[i])
+		ignored, err := release.KeptFields(c.ctx, c.cluster, was, want, live[i])
 		if err != nil {
 			return &kube.Result{}, err
 		}
-		was, want = yield(was, live[i], alone), yield(want, live[i], alone)
-		meta, err := patchMeta(want)
+		was, want = manifest.WithIgnored(was, live[i], ignored), manifest.WithIgnored(want, live[i], ignored)
+		repeats, err := manifest.RepeatsKeys(want, was, live[i])
 		if err != nil {
 			return &kube.Result{}, err
 		}
-		if !(merger{meta}).repeats(was, want, live[i]) {
-			before.Object, info.Object = wishes(was, want, live[i])
+		if !repeats {
+			before.Object, info.Object = manifest.WithoutEmpty(was, want, live[i])
 			continue
 		}
-		ch := &change{ref: refs[i], live: live[i]}
-		ch.aim = func(context.Context, *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
+		ch := &release.Change{Ref: refs[i], Live: live[i]}
+		ch.Aim = func(context.Context, *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
 			return was, want, nil
 		}
-		if err := ch.plan(c.ctx); err != nil {
+		if err := ch.Plan(c.ctx); err != nil {
 			return &kube.Result{}, err
 		}
-		if err := ch.apply(c.ctx, c.cluster); err != nil {
+		if err := ch.Apply(c.ctx, c.cluster); err != nil {
 			return &kube.Result{}, err
 		}
 		repeating = append(repeating, info)

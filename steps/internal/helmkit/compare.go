@@ -7,14 +7,17 @@ import (
 	"slices"
 
 	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/release"
+	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // A Difference is what keeps a release from being what the plan asks for, as
-// an edit shows it. Values have dotted paths; those that look like secrets are
+// an edit shows it. values.Values have dotted paths; those that look like secrets are
 // engine.Secrets.
 type Difference struct {
 	Have map[string]any // nil if there is no release
@@ -42,31 +45,31 @@ func (d *Difference) Parts() []engine.Edit {
 
 // Compare compares a release (nil if there is none) with a chart and values.
 // It returns nil if they agree: same chart, same content, same values in
-// effect, and the last operation succeeded. Values that repeat a default of the
+// effect, and the last operation succeeded. values.Values that repeat a default of the
 // chart make no difference.
-func Compare(r *Release, c *Chart, v Values) (*Difference, error) {
+func Compare(r *release.Release, c *chart.Chart, v values.Values) (*Difference, error) {
 	if r == nil {
 		d := &Difference{Want: map[string]any{"chart": c.Name, "version": c.Version}}
 		put(d.Want, "appVersion", c.AppVersion)
-		_, values := changedLeaves(nil, v)
-		put(d.Want, "values", values)
+		_, given := values.Differing(nil, v)
+		put(d.Want, "values", given)
 		return d, nil
 	}
 	d := &Difference{Have: map[string]any{}, Want: map[string]any{}}
-	if r.Status != release.StatusDeployed.String() {
-		d.Have["status"], d.Want["status"] = r.Status, release.StatusDeployed.String()
+	if r.Status != helmrelease.StatusDeployed.String() {
+		d.Have["status"], d.Want["status"] = r.Status, helmrelease.StatusDeployed.String()
 		d.Note = repairs(r)
 	}
 	have, want := r.Values, v
-	if sameVersion(r.Version, c.Version) {
+	if chart.SameVersion(r.Version, c.Version) {
 		if r.ChartChanged(c) {
 			d.Have["content"], d.Want["content"] = "another archive of the same version", "sha256 "+c.Digest
 		}
 		var err error
-		if have, err = effective(c.parsed, have); err != nil {
+		if have, err = values.Effective(c.Parsed(), have); err != nil {
 			return nil, err
 		}
-		if want, err = effective(c.parsed, want); err != nil {
+		if want, err = values.Effective(c.Parsed(), want); err != nil {
 			return nil, engine.Permanent(fmt.Errorf("chart %s %s: values: %w", c.Name, c.Version, err))
 		}
 	} else {
@@ -74,11 +77,11 @@ func Compare(r *Release, c *Chart, v Values) (*Difference, error) {
 		if r.AppVersion != c.AppVersion {
 			d.Have["appVersion"], d.Want["appVersion"] = r.AppVersion, c.AppVersion
 		}
-		if newerVersion(r.Version, c.Version) {
+		if chart.NewerVersion(r.Version, c.Version) {
 			d.Note = "a downgrade"
 		}
 	}
-	haveValues, wantValues := changedLeaves(have, want)
+	haveValues, wantValues := values.Differing(have, want)
 	put(d.Have, "values", haveValues)
 	put(d.Want, "values", wantValues)
 	if len(d.Have) == 0 && len(d.Want) == 0 {
@@ -106,15 +109,15 @@ func put(m map[string]any, key string, v any) {
 }
 
 // repairs says what will be done about a release that is not deployed.
-func repairs(r *Release) string {
+func repairs(r *release.Release) string {
 	what := "an upgrade completes it"
 	switch {
-	case r.Status == release.StatusUninstalled.String():
+	case r.Status == helmrelease.StatusUninstalled.String():
 		return "its history was kept when it was uninstalled"
 	case !r.EverDeployed:
 		what = "it is installed again over what is there; nothing is deleted"
 	}
-	if r.pending() {
+	if r.Pending() {
 		return "an earlier operation was cut off: " + what
 	}
 	if r.Description != "" {
@@ -125,8 +128,8 @@ func repairs(r *Release) string {
 
 // Refuse returns why the plan's chart must not be put over a release, or nil.
 // The error is permanent and its hint says the way out.
-func Refuse(r *Release, c *Chart) error {
-	if r == nil || r.Status == release.StatusUninstalled.String() {
+func Refuse(r *release.Release, c *chart.Chart) error {
+	if r == nil || r.Status == helmrelease.StatusUninstalled.String() {
 		return nil
 	}
 	if r.Chart != c.Name {
@@ -134,7 +137,7 @@ func Refuse(r *Release, c *Chart) error {
 			engine.Permanent(fmt.Errorf("release %s/%s is of chart %s %s, and the plan asks for chart %s", r.Namespace, r.Name, r.Chart, r.Version, c.Name)),
 			fmt.Sprintf("give this step another release name, or remove the other release: helm uninstall %s -n %s", r.Name, r.Namespace))
 	}
-	if !r.Ours() && newerVersion(r.Version, c.Version) {
+	if !r.Ours() && chart.NewerVersion(r.Version, c.Version) {
 		return engine.WithHint(
 			engine.Permanent(fmt.Errorf("release %s/%s has chart %s %s, which is newer than the plan's %s and was not installed by ztplan", r.Namespace, r.Name, r.Chart, r.Version, c.Version)),
 			fmt.Sprintf("set version to %s, or go back first: helm rollback %s -n %s", r.Version, r.Name, r.Namespace))
@@ -142,11 +145,10 @@ func Refuse(r *Release, c *Chart) error {
 	return nil
 }
 
-// Check tells whether the chart takes the values and the cluster, as far as its
-// schema and metadata say. Helm asks the same when it installs; this is for the
-// dry run.
-func (c *Chart) Check(ctx context.Context, cluster *kubekit.Cluster, v Values) error {
-	if want := c.parsed.Metadata.KubeVersion; want != "" {
+// Check returns why the chart does not take the values or the cluster, by its schema
+// and metadata. Helm checks the same when it installs; this is for the dry run.
+func Check(ctx context.Context, cluster *kubekit.Cluster, c *chart.Chart, v values.Values) error {
+	if want := c.Parsed().Metadata.KubeVersion; want != "" {
 		have, err := cluster.Client().Discovery().ServerVersion()
 		if err != nil {
 			return kubekit.Classify(err)
@@ -157,20 +159,20 @@ func (c *Chart) Check(ctx context.Context, cluster *kubekit.Cluster, v Values) e
 				"choose a version of the chart that supports the cluster")
 		}
 	}
-	chart, err := c.load()
+	loaded, err := c.Load()
 	if err != nil {
 		return err
 	}
-	values := v.copied()
-	if err := chartutil.ProcessDependenciesWithMerge(chart, values); err != nil {
+	given := v.Copied()
+	if err := chartutil.ProcessDependenciesWithMerge(loaded, given); err != nil {
 		return engine.Permanent(fmt.Errorf("chart %s %s: %w", c.Name, c.Version, err))
 	}
-	all, err := chartutil.CoalesceValues(chart, values)
+	all, err := chartutil.CoalesceValues(loaded, given)
 	if err != nil {
 		return engine.Permanent(fmt.Errorf("chart %s %s: values: %w", c.Name, c.Version, err))
 	}
-	if err := chartutil.ValidateAgainstSchema(chart, all); err != nil {
-		return explain(fmt.Errorf("chart %s %s: values don't meet the specifications of the schema: %w", c.Name, c.Version, err))
+	if err := chartutil.ValidateAgainstSchema(loaded, all); err != nil {
+		return release.Explain(fmt.Errorf("chart %s %s: values don't meet the specifications of the schema: %w", c.Name, c.Version, err))
 	}
 	return nil
 }

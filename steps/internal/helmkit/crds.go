@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chartutil"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -22,21 +23,21 @@ type CRD = unstructured.Unstructured
 // CRDs returns the CustomResourceDefinitions in the chart's crds folder, and
 // in those of the subcharts that the values switch on. Helm installs them once
 // and then never looks at them again.
-func (c *Chart) CRDs(v Values) ([]*CRD, error) {
-	if len(c.parsed.CRDObjects()) == 0 {
+func CRDs(c *chart.Chart, v values.Values) ([]*CRD, error) {
+	if len(c.Parsed().CRDObjects()) == 0 {
 		return nil, nil
 	}
-	chart, err := c.load()
+	loaded, err := c.Load()
 	if err != nil {
 		return nil, err
 	}
-	if err := chartutil.ProcessDependenciesWithMerge(chart, v.copied()); err != nil {
+	if err := chartutil.ProcessDependenciesWithMerge(loaded, v.Copied()); err != nil {
 		return nil, fmt.Errorf("chart %s: %w", c.Name, err)
 	}
 	var crds []*CRD
 	seen := map[string]bool{}
-	for _, f := range chart.CRDObjects() {
-		objects, err := Objects(string(f.File.Data))
+	for _, f := range loaded.CRDObjects() {
+		objects, err := manifest.Objects(string(f.File.Data))
 		if err != nil {
 			return nil, fmt.Errorf("chart %s: %s: %w", c.Name, f.Filename, err)
 		}
@@ -88,8 +89,8 @@ func versionsOf(crd *unstructured.Unstructured) []string {
 	list, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
 	var names []string
 	for _, item := range list {
-		if m, ok := item.(map[string]any); ok && text(m["name"]) != "" {
-			names = append(names, text(m["name"]))
+		if m, ok := item.(map[string]any); ok && kubekit.Text(m["name"]) != "" {
+			names = append(names, kubekit.Text(m["name"]))
 		}
 	}
 	return names
@@ -101,7 +102,7 @@ func CreateCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) erro
 	errs := make([]error, len(crds))
 	var wg engine.Group
 	for i, o := range crds {
-		wg.Go(func() { errs[i] = create(ctx, cluster, o, "") })
+		wg.Go(func() { errs[i] = cluster.Create(ctx, o, "") })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -128,19 +129,6 @@ func CreateCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) erro
 		}
 	}
 	cluster.Mapper().Reset()
-	return nil
-}
-
-// create creates one object; that it exists by now is fine.
-func create(ctx context.Context, cluster *kubekit.Cluster, o *unstructured.Unstructured, namespace string) error {
-	resource, err := cluster.Resource(o.GroupVersionKind(), namespace)
-	if err != nil {
-		return fmt.Errorf("%s: %w", kubekit.RefOf(o), err)
-	}
-	_, err = resource.Create(ctx, o.DeepCopy(), metav1.CreateOptions{FieldManager: "ztplan"})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("%s: %w", kubekit.RefOf(o), kubekit.Classify(err))
-	}
 	return nil
 }
 

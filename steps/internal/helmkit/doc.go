@@ -1,12 +1,13 @@
-// Package helmkit is what steps use to work with Helm: charts fetched from
-// repositories, registries and directories; releases read from the cluster;
-// install and upgrade; values compared and checked.
+// Package helmkit installs and upgrades releases with Helm, and shows before what an
+// operation changes. Its parts are packages of their own: chart fetches charts, values
+// reads and checks their values, manifest compares objects and makes patches, release
+// reads what Helm has stored and what became of it in the cluster.
 //
 // # Nothing of the user's Helm
 //
 // The kit reads and writes no Helm configuration: no repositories.yaml, no
 // registry logins, no plugins, no cache of the helm command. A chart comes from
-// where the plan says, or from the mirror of that address (engine.Mirror), and
+// where the plan says, or from the mirror of that address (session.Mirror), and
 // is kept in engine.Env.CacheDir under its SHA-256. What a repository's index
 // gives as digest is checked each time the file is read.
 //
@@ -21,6 +22,6 @@
 // exactly as long as the edit may, and end with it. When the edit is cut off,
 // one kind of request still passes for a short while: the one that records the
 // release as failed. So a run that is interrupted leaves no release in a
-// pending state; a run that is killed does, and [Release.Busy] tells whether
-// somebody is still at work.
+// pending state; a run that is killed does, and [release.Release.Busy] reports whether
+// an operation may still be under way.
 package helmkit

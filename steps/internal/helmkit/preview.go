@@ -13,6 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -51,15 +55,15 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	if err := env.Claim(claims(o.Name, o.Namespace, p.refs, r.Objects, r.random)); err != nil {
+	if err := env.Claim(release.Claims(o.Name, o.Namespace, p.refs, r.Objects, r.random)); err != nil {
 		return err
 	}
 	if err := p.compare(ctx); err != nil {
 		return err
 	}
 	p.removed()
-	p.veil.overValues(d.Have)
-	p.veil.overValues(d.Want)
+	p.mask.Values(d.Have)
+	p.mask.Values(d.Want)
 	if d.Have != nil {
 		put(d.Have, "objects", p.have)
 	} else if len(p.have) > 0 {
@@ -74,14 +78,14 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 	return nil
 }
 
-// Conceal registers with the run what is secret among the values, for errors that
-// quote them before objects are known.
-func (c *Chart) Conceal(env *engine.Env, v Values) {
-	values, err := effective(c.parsed, v)
+// Conceal registers the secrets among the values with the run, for errors that quote
+// them before objects are known.
+func Conceal(env *engine.Env, c *chart.Chart, v values.Values) {
+	all, err := values.Effective(c.Parsed(), v)
 	if err != nil {
-		values = v
+		all = v
 	}
-	env.Conceal(newVeil([]Values{values}).known...)
+	env.Conceal(release.NewMask([]values.Values{all}).Secrets...)
 }
 
 // looksUpUnserved reports whether a template looks up objects of a kind that the
@@ -90,19 +94,16 @@ func looksUpUnserved(err error) bool {
 	return strings.Contains(err.Error(), "unable to get apiresource from unstructured")
 }
 
-// Title names the chart and its version.
-func (c *Chart) Title() string { return "chart " + c.Name + " " + c.Version }
-
 type previewer struct {
 	op        *Operation
 	env       *engine.Env
 	cluster   *kubekit.Cluster
 	rendering *Rendering
-	veil      *veil
+	mask      *release.Mask
 
 	refs     []kubekit.Ref                              // of the rendered objects, in their order
 	live     map[kubekit.Ref]*unstructured.Unstructured // what exists of them and of previous
-	previous map[objectKey]previous                     // as the release before has them
+	previous map[manifest.Key]previous                  // as the release before has them
 
 	mu         sync.Mutex
 	have, want map[string]any
@@ -116,29 +117,24 @@ type previous struct {
 	object *unstructured.Unstructured
 }
 
-// keyOfRef identifies an object in whatever version of its kind.
-func keyOfRef(r kubekit.Ref) objectKey {
-	return objectKey{r.GVK().Group, r.Kind, r.Namespace, r.Name}
-}
-
 // prepare reads what the release has and the cluster holds.
 func (p *previewer) prepare(ctx context.Context) error {
-	values, err := effective(p.op.Chart.parsed, p.op.Values)
+	given, err := values.Effective(p.op.Chart.Parsed(), p.op.Values)
 	if err != nil {
 		return engine.Permanent(err)
 	}
-	all, hiding := []Values{values}, p.rendering.all()
-	p.previous = make(map[objectKey]previous)
+	all, hiding := []values.Values{given}, p.rendering.all()
+	p.previous = make(map[manifest.Key]previous)
 	if before := p.op.Previous; before != nil {
 		all = append(all, before.Values)
-		objects, err := Objects(before.Manifest)
+		objects, err := manifest.Objects(before.Manifest)
 		if err != nil {
 			return engine.Permanent(err)
 		}
 		for _, o := range objects {
-			normalise(o)
-			ref := inNamespace(p.cluster.Mapper(), o, p.op.Namespace)
-			p.previous[keyOfRef(ref)] = previous{ref, o}
+			manifest.Normalise(o)
+			ref := manifest.RefIn(p.cluster.Mapper(), o, p.op.Namespace)
+			p.previous[manifest.KeyOfRef(ref)] = previous{ref, o}
 		}
 		hiding = append(hiding, objects...)
 	}
@@ -160,14 +156,14 @@ func (p *previewer) prepare(ctx context.Context) error {
 			hiding = append(hiding, live[i])
 		}
 	}
-	p.veil = newVeil(all, hiding...)
-	p.env.Conceal(p.veil.known...)
+	p.mask = release.NewMask(all, hiding...)
+	p.env.Conceal(p.mask.Secrets...)
 	return nil
 }
 
 // ref is inNamespace for objects whose kind may only be on the way.
 func (p *previewer) ref(ctx context.Context, o *unstructured.Unstructured) kubekit.Ref {
-	ref := inNamespace(p.cluster.Mapper(), o, p.op.Namespace)
+	ref := manifest.RefIn(p.cluster.Mapper(), o, p.op.Namespace)
 	if catalogue, err := kubekit.CatalogueOf(ctx, p.env); err == nil {
 		if coming, ok := catalogue.Kind(ref.GVK().GroupKind()); ok && !coming.Namespaced() {
 			ref.Namespace = ""
@@ -191,13 +187,13 @@ func (p *previewer) compare(ctx context.Context) error {
 }
 
 func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured.Unstructured) error {
-	gk, random := ref.GVK().GroupKind(), p.rendering.random[keyOf(o)]
+	gk, random := ref.GVK().GroupKind(), p.rendering.random[manifest.KeyOf(o)]
 	live := p.live[ref]
 	if live == nil {
 		if err := p.refused(ctx, ref, o); err != nil {
 			return err
 		}
-		fields := p.veil.over(gk, kubekit.Leaves(o.Object), random)
+		fields := p.mask.Fields(gk, kubekit.Leaves(o.Object), random)
 		if len(fields) == 0 {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -207,23 +203,23 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		p.put(p.want, ref, fields)
 		return nil
 	}
-	c := &change{ref: ref, live: live}
-	c.aim = func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
-		target = yield(o, live, random).DeepCopy()
+	c := &release.Change{Ref: ref, Live: live}
+	c.Aim = func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error) {
+		target = manifest.WithIgnored(o, live, random).DeepCopy()
 		if ref.Namespace != "" {
 			target.SetNamespace(ref.Namespace)
 		}
-		own(target, p.op.Name, p.op.Namespace)
-		if before, ok := p.previous[keyOfRef(ref)]; ok && !p.op.installs() {
-			alone, err := kept(ctx, p.cluster, before.object, o, live)
-			return yield(yield(before.object, live, random), live, alone), yield(target, live, alone), err
+		release.Own(target, p.op.Name, p.op.Namespace)
+		if before, ok := p.previous[manifest.KeyOfRef(ref)]; ok && !p.op.installs() {
+			alone, err := release.KeptFields(ctx, p.cluster, before.object, o, live)
+			return manifest.WithIgnored(manifest.WithIgnored(before.object, live, random), live, alone), manifest.WithIgnored(target, live, alone), err
 		}
 		return target, target, p.foreign(ref, live) // what is adopted loses nothing
 	}
-	if err := c.ask(ctx, p.cluster); err != nil {
+	if err := c.Ask(ctx, p.cluster); err != nil {
 		return err
 	}
-	have, want := p.veil.overBoth(gk, c.have, c.want)
+	have, want := p.mask.Difference(gk, c.Have, c.Want)
 	p.put(p.have, ref, have)
 	p.put(p.want, ref, want)
 	if p.op.Restarts && kubekit.StaysUntilDeleted(live) && changesTemplate(have, want) {
@@ -248,7 +244,7 @@ func (p *previewer) refused(ctx context.Context, ref kubekit.Ref, o *unstructure
 	}
 	_, err = resource.Create(ctx, target, metav1.CreateOptions{FieldManager: "ztplan", DryRun: []string{metav1.DryRunAll}})
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "cannot be handled as a") {
-		return explain(fmt.Errorf("%s: %w", ref, err))
+		return release.Explain(fmt.Errorf("%s: %w", ref, err))
 	}
 	return nil
 }
@@ -283,7 +279,7 @@ func (p *previewer) foreign(ref kubekit.Ref, live *unstructured.Unstructured) er
 	if name != "" {
 		owner = fmt.Sprintf("belongs to release %s/%s", namespace, name)
 	}
-	return explain(fmt.Errorf("release %s/%s: %s exists, %s and cannot be imported into the current release", p.op.Namespace, p.op.Name, ref, owner))
+	return release.Explain(fmt.Errorf("release %s/%s: %s exists, %s and cannot be imported into the current release", p.op.Namespace, p.op.Name, ref, owner))
 }
 
 // removed notes the objects that the release has and the chart no longer makes.
@@ -292,7 +288,7 @@ func (p *previewer) removed() {
 		return
 	}
 	for key, before := range p.previous {
-		made := slices.ContainsFunc(p.refs, func(ref kubekit.Ref) bool { return keyOfRef(ref) == key })
+		made := slices.ContainsFunc(p.refs, func(ref kubekit.Ref) bool { return manifest.KeyOfRef(ref) == key })
 		if made || p.live[before.ref] == nil || before.object.GetAnnotations()["helm.sh/resource-policy"] == "keep" {
 			continue
 		}
@@ -303,8 +299,8 @@ func (p *previewer) removed() {
 func (p *previewer) hooks() map[string]any {
 	hooks := make(map[string]any)
 	for _, h := range p.rendering.Hooks {
-		ref := inNamespace(p.cluster.Mapper(), h.Object, p.op.Namespace)
-		hooks[h.Event+" "+ref.String()] = p.veil.over(ref.GVK().GroupKind(), kubekit.Leaves(h.Object.Object), p.rendering.random[keyOf(h.Object)])
+		ref := manifest.RefIn(p.cluster.Mapper(), h.Object, p.op.Namespace)
+		hooks[h.Event+" "+ref.String()] = p.mask.Fields(ref.GVK().GroupKind(), kubekit.Leaves(h.Object.Object), p.rendering.random[manifest.KeyOf(h.Object)])
 	}
 	return hooks
 }
@@ -314,8 +310,8 @@ func imagesOf(objects []*unstructured.Unstructured) []any {
 	var names []string
 	for _, o := range objects {
 		for path, v := range kubekit.Leaves(o.Object) {
-			if strings.HasSuffix(path, "/image") && strings.Contains(strings.ToLower(path), "containers[") && text(v) != "" {
-				names = append(names, text(v))
+			if strings.HasSuffix(path, "/image") && strings.Contains(strings.ToLower(path), "containers[") && kubekit.Text(v) != "" {
+				names = append(names, kubekit.Text(v))
 			}
 		}
 	}
@@ -325,9 +321,4 @@ func imagesOf(objects []*unstructured.Unstructured) []any {
 		images = append(images, n)
 	}
 	return images
-}
-
-// patchOptions are those of a repair, and of the question what it would do.
-func patchOptions(dryRun ...string) metav1.PatchOptions {
-	return metav1.PatchOptions{FieldManager: "ztplan", DryRun: dryRun}
 }

@@ -11,14 +11,16 @@ import (
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/chart"
+	helmchart "helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	helmengine "helm.sh/helm/v3/pkg/engine"
-	"helm.sh/helm/v3/pkg/release"
+	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -31,20 +33,13 @@ type Rendering struct {
 
 	// random holds the paths of the fields, by object, that are another with
 	// each rendering: generated passwords, keys and certificates.
-	random map[objectKey]map[string]bool
+	random map[manifest.Key]map[string]bool
 }
 
 // A RenderedHook is an object that Helm makes at a certain moment only.
 type RenderedHook struct {
 	Object *unstructured.Unstructured
 	Event  string // "pre-install", "post-upgrade", …
-}
-
-// objectKey identifies an object within a release.
-type objectKey struct{ group, kind, namespace, name string }
-
-func keyOf(o *unstructured.Unstructured) objectKey {
-	return objectKey{o.GroupVersionKind().Group, o.GetKind(), o.GetNamespace(), o.GetName()}
 }
 
 // Render renders the chart as Apply is going to, with lookups in the cluster. A
@@ -77,7 +72,7 @@ func (o *Operation) Render(ctx context.Context, cluster *kubekit.Cluster) (*Rend
 
 // installs reports whether Apply installs; otherwise it upgrades.
 func (o *Operation) installs() bool {
-	return o.Previous == nil || !o.Previous.EverDeployed || o.Previous.Status == release.StatusUninstalled.String()
+	return o.Previous == nil || !o.Previous.EverDeployed || o.Previous.Status == helmrelease.StatusUninstalled.String()
 }
 
 // capabilities are what templates may ask about the cluster. The kinds of the
@@ -107,13 +102,13 @@ func (o *Operation) capabilities(cluster *kubekit.Cluster) (*chartutil.Capabilit
 }
 
 func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, caps *chartutil.Capabilities) (*Rendering, error) {
-	c, err := o.Chart.load()
+	c, err := o.Chart.Load()
 	if err != nil {
 		return nil, err
 	}
 	files, err := o.files(ctx, cluster, c, caps)
 	if err != nil {
-		return nil, explain(fmt.Errorf("chart %s %s: %w", o.Chart.Name, o.Chart.Version, err))
+		return nil, release.Explain(fmt.Errorf("chart %s %s: %w", o.Chart.Name, o.Chart.Version, err))
 	}
 	for name := range files {
 		if path.Base(name) == "NOTES.txt" {
@@ -149,8 +144,8 @@ func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, ca
 	return r, nil
 }
 
-func (o *Operation) files(ctx context.Context, cluster *kubekit.Cluster, c *chart.Chart, caps *chartutil.Capabilities) (map[string]string, error) {
-	values := o.Values.copied()
+func (o *Operation) files(ctx context.Context, cluster *kubekit.Cluster, c *helmchart.Chart, caps *chartutil.Capabilities) (map[string]string, error) {
+	values := o.Values.Copied()
 	if err := chartutil.ProcessDependenciesWithMerge(c, values); err != nil {
 		return nil, err
 	}
@@ -165,7 +160,7 @@ func (o *Operation) files(ctx context.Context, cluster *kubekit.Cluster, c *char
 	return helmengine.New(cluster.ConfigFor(ctx)).Render(c, all)
 }
 
-func (o *Operation) addHook(r *Rendering, h *release.Hook) error {
+func (o *Operation) addHook(r *Rendering, h *helmrelease.Hook) error {
 	for _, event := range h.Events {
 		if event.String() != "pre-install" && event.String() != "post-install" &&
 			event.String() != "pre-upgrade" && event.String() != "post-upgrade" {
@@ -190,13 +185,13 @@ func (o *Operation) addHook(r *Rendering, h *release.Hook) error {
 	return nil
 }
 
-func (o *Operation) objects(manifest string) ([]*unstructured.Unstructured, error) {
-	objects, err := Objects(manifest)
+func (o *Operation) objects(text string) ([]*unstructured.Unstructured, error) {
+	objects, err := manifest.Objects(text)
 	if err != nil {
 		return nil, engine.Permanent(err)
 	}
 	for _, object := range objects {
-		normalise(object)
+		manifest.Normalise(object)
 	}
 	return objects, nil
 }
@@ -217,27 +212,27 @@ func named(o *unstructured.Unstructured) error {
 
 // deletes reports whether Helm deletes a hook that has succeeded, or the one
 // before; it does without a policy, too.
-func deletes(h *release.Hook) bool {
-	return len(h.DeletePolicies) == 0 || slices.Contains(h.DeletePolicies, release.HookBeforeHookCreation) ||
-		slices.Contains(h.DeletePolicies, release.HookSucceeded)
+func deletes(h *helmrelease.Hook) bool {
+	return len(h.DeletePolicies) == 0 || slices.Contains(h.DeletePolicies, helmrelease.HookBeforeHookCreation) ||
+		slices.Contains(h.DeletePolicies, helmrelease.HookSucceeded)
 }
 
 // compareWith finds what is random: what another rendering has otherwise.
 func (r *Rendering) compareWith(other *Rendering) {
-	r.random = make(map[objectKey]map[string]bool)
-	second := make(map[objectKey]map[string]any)
+	r.random = make(map[manifest.Key]map[string]bool)
+	second := make(map[manifest.Key]map[string]any)
 	for _, o := range other.all() {
-		second[keyOf(o)] = kubekit.Leaves(o.Object)
+		second[manifest.KeyOf(o)] = kubekit.Leaves(o.Object)
 	}
 	for _, o := range r.all() {
-		have, want := kubekit.Differing(second[keyOf(o)], kubekit.Leaves(o.Object))
+		have, want := kubekit.Differing(second[manifest.KeyOf(o)], kubekit.Leaves(o.Object))
 		paths := make(map[string]bool)
 		for _, side := range []map[string]any{have, want} {
 			for path := range side {
 				paths[path] = true
 			}
 		}
-		r.random[keyOf(o)] = paths
+		r.random[manifest.KeyOf(o)] = paths
 	}
 }
 
@@ -260,13 +255,13 @@ var (
 // the functions, or a value that tpl may make a template, as far as its text shows.
 func (o *Operation) calls(functions *regexp.Regexp) bool {
 	values, err := json.Marshal(o.Values)
-	return err != nil || functions.Match(values) || calls(o.Chart.parsed, functions)
+	return err != nil || functions.Match(values) || calls(o.Chart.Parsed(), functions)
 }
 
-func calls(c *chart.Chart, functions *regexp.Regexp) bool {
-	return slices.ContainsFunc(c.Raw, func(f *chart.File) bool {
+func calls(c *helmchart.Chart, functions *regexp.Regexp) bool {
+	return slices.ContainsFunc(c.Raw, func(f *helmchart.File) bool {
 		return (strings.HasPrefix(f.Name, "templates/") || f.Name == chartutil.ValuesfileName) && functions.Match(f.Data)
-	}) || slices.ContainsFunc(c.Dependencies(), func(sub *chart.Chart) bool { return calls(sub, functions) })
+	}) || slices.ContainsFunc(c.Dependencies(), func(sub *helmchart.Chart) bool { return calls(sub, functions) })
 }
 
 // nextSecond waits for the next second: texts made from the time differ then.

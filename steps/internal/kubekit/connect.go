@@ -21,12 +21,13 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // contactTimeout bounds the first contact with the API server.
 const contactTimeout = 15 * time.Second
 
-// Connect returns the cluster that env.Cluster names. Steps of one run share
+// Connect returns the cluster that the settings of env name. Steps of one run share
 // it through env.Session, which also closes it.
 //
 // The first caller contacts the API server. What keeps that from working
@@ -36,7 +37,7 @@ const contactTimeout = 15 * time.Second
 // broke may pass: the next caller tries again.
 func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
 	return engine.Share(ctx, env.Session, key(env), func(ctx context.Context) (*Cluster, error) {
-		config, name, err := load(env.Cluster)
+		config, name, err := load(session.Of(env).Cluster)
 		if err != nil {
 			return nil, engine.Permanent(err)
 		}
@@ -52,19 +53,20 @@ func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
 	})
 }
 
-// Connected returns the cluster that env.Cluster names if a step of the run has
+// Connected returns the cluster that the settings of env name if a step of the run has
 // connected to it. It contacts nothing.
 func Connected(env *engine.Env) (*Cluster, bool) {
 	return engine.Opened[*Cluster](env.Session, key(env))
 }
 
 func key(env *engine.Env) string {
-	return "kubekit " + env.Cluster.Kubeconfig + " " + env.Cluster.Context
+	c := session.Of(env).Cluster
+	return "kubekit " + c.Kubeconfig + " " + c.Context
 }
 
 // Server returns the address of the API server of a cluster, or "" if there is
 // no such cluster. It contacts nothing.
-func Server(cl engine.Cluster) string {
+func Server(cl session.Cluster) string {
 	config, _, err := load(cl)
 	if err != nil {
 		return ""
@@ -129,7 +131,7 @@ func (c *Cluster) contact(ctx context.Context) error {
 // KUBECONFIG, then ~/.kube/config, then the ServiceAccount of the pod that
 // ztplan runs in. It returns the client's configuration and a name for it. A
 // configuration that does not verify the server is an error.
-func load(cl engine.Cluster) (*rest.Config, string, error) {
+func load(cl session.Cluster) (*rest.Config, string, error) {
 	from := ""
 	if cl.Position != "" {
 		from = " (" + cl.Position + ")"

@@ -28,6 +28,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // kubeconfig writes a file with the contexts lab and kind-lab, both of the
@@ -48,11 +49,11 @@ func kubeconfig(t *testing.T, server string, ca []byte) string {
 	return path
 }
 
-func environment(t *testing.T, cluster engine.Cluster) *engine.Env {
+func environment(t *testing.T, cluster session.Cluster) *engine.Env {
 	t.Helper()
-	session := &engine.Session{}
-	t.Cleanup(func() { session.Close() })
-	return &engine.Env{Cluster: cluster, Session: session, Now: time.Now}
+	shared := &engine.Session{}
+	t.Cleanup(func() { shared.Close() })
+	return &engine.Env{Settings: session.Settings{Cluster: cluster}, Session: shared, Now: time.Now}
 }
 
 // answer is an API server that gives one answer.
@@ -75,7 +76,7 @@ func caOf(s *httptest.Server) []byte {
 
 func TestConnect(t *testing.T) {
 	s := answer(t, http.StatusOK, map[string]string{"gitVersion": "v1.36.3"})
-	env := environment(t, engine.Cluster{Kubeconfig: kubeconfig(t, s.URL, caOf(s))})
+	env := environment(t, session.Cluster{Kubeconfig: kubeconfig(t, s.URL, caOf(s))})
 	first, err := kubekit.Connect(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
@@ -115,35 +116,35 @@ func TestConnectExplainsWhatIsWrong(t *testing.T) {
 	goodConfig := kubeconfig(t, good.URL, caOf(good))
 
 	for name, test := range map[string]struct {
-		cluster   engine.Cluster
+		cluster   session.Cluster
 		wantError string
 		wantHint  string
 	}{
 		"missing file": {
-			engine.Cluster{Kubeconfig: missing, Position: "plan.yaml:4:15"},
+			session.Cluster{Kubeconfig: missing, Position: "plan.yaml:4:15"},
 			"kubeconfig " + missing + " (plan.yaml:4:15): no such file", "--lab",
 		},
-		"empty file":  {engine.Cluster{Kubeconfig: empty}, "no cluster is configured there", "--kubeconfig"},
-		"broken file": {engine.Cluster{Kubeconfig: broken}, "kubeconfig " + broken + ": ", "kubectl config view"},
+		"empty file":  {session.Cluster{Kubeconfig: empty}, "no cluster is configured there", "--kubeconfig"},
+		"broken file": {session.Cluster{Kubeconfig: broken}, "kubeconfig " + broken + ": ", "kubectl config view"},
 		"unknown context": {
-			engine.Cluster{Kubeconfig: goodConfig, Context: "kind-lap"},
+			session.Cluster{Kubeconfig: goodConfig, Context: "kind-lap"},
 			`context "kind-lap" does not exist`, `did you mean "kind-lab"? the kubeconfig has: kind-lab, lab`,
 		},
 		"nothing listens": {
-			engine.Cluster{Kubeconfig: kubeconfig(t, "https://"+closed.Addr().String(), nil)},
+			session.Cluster{Kubeconfig: kubeconfig(t, "https://"+closed.Addr().String(), nil)},
 			"cluster https://" + closed.Addr().String(), "nothing listens there",
 		},
-		"unknown CA": {engine.Cluster{Kubeconfig: kubeconfig(t, good.URL, nil)}, "unknown authority", "created anew"},
+		"unknown CA": {session.Cluster{Kubeconfig: kubeconfig(t, good.URL, nil)}, "unknown authority", "created anew"},
 		"wrong name": {
-			engine.Cluster{Kubeconfig: kubeconfig(t, strings.Replace(other.URL, "127.0.0.1", "localhost", 1), caOf(other))},
+			session.Cluster{Kubeconfig: kubeconfig(t, strings.Replace(other.URL, "127.0.0.1", "localhost", 1), caOf(other))},
 			"certificate is valid for", "tls-server-name",
 		},
 		"no TLS": {
-			engine.Cluster{Kubeconfig: kubeconfig(t, strings.Replace(plain.URL, "http:", "https:", 1), nil)},
+			session.Cluster{Kubeconfig: kubeconfig(t, strings.Replace(plain.URL, "http:", "https:", 1), nil)},
 			"HTTP", "something other than an API server",
 		},
-		"forbidden": {engine.Cluster{Kubeconfig: kubeconfig(t, forbidding.URL, caOf(forbidding))}, "answered 403: forbidden", "ask for a role"},
-		"refused":   {engine.Cluster{Kubeconfig: kubeconfig(t, refusing.URL, caOf(refusing))}, "answered 401: ", "log in again"},
+		"forbidden": {session.Cluster{Kubeconfig: kubeconfig(t, forbidding.URL, caOf(forbidding))}, "answered 403: forbidden", "ask for a role"},
+		"refused":   {session.Cluster{Kubeconfig: kubeconfig(t, refusing.URL, caOf(refusing))}, "answered 401: ", "log in again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := kubekit.Connect(t.Context(), environment(t, test.cluster))
@@ -171,7 +172,7 @@ func TestConnectWithoutAnyKubeconfig(t *testing.T) {
 	t.Setenv("HOME", home)
 	t.Setenv("KUBECONFIG", filepath.Join(home, "a")+string(filepath.ListSeparator)+filepath.Join(home, "b"))
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	_, err := kubekit.Connect(t.Context(), environment(t, engine.Cluster{}))
+	_, err := kubekit.Connect(t.Context(), environment(t, session.Cluster{}))
 	if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), filepath.Join(home, "b")) {
 		t.Errorf("got %v", err)
 	}
@@ -182,7 +183,7 @@ func TestConnectReturnsWhenCancelled(t *testing.T) {
 	hanging := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	t.Cleanup(hanging.Close)
 	t.Cleanup(func() { close(release) })
-	env := environment(t, engine.Cluster{Kubeconfig: kubeconfig(t, hanging.URL, caOf(hanging))})
+	env := environment(t, session.Cluster{Kubeconfig: kubeconfig(t, hanging.URL, caOf(hanging))})
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("interrupted"))
 	defer cancel()
 	_, err := kubekit.Connect(ctx, env)
@@ -207,7 +208,7 @@ func TestConnectTriesAgainWhatPasses(t *testing.T) {
 		_, _ = io.WriteString(w, `{"gitVersion": "v1.36.3"}`)
 	}))
 	t.Cleanup(s.Close)
-	env := environment(t, engine.Cluster{Kubeconfig: kubeconfig(t, s.URL, caOf(s))})
+	env := environment(t, session.Cluster{Kubeconfig: kubeconfig(t, s.URL, caOf(s))})
 	_, err := kubekit.Connect(t.Context(), env)
 	if err == nil || errors.Is(err, engine.ErrPermanent) || engine.HintOf(err) == "" {
 		t.Fatalf("want an error with a hint that is not permanent, got %v (hint %q)", err, engine.HintOf(err))

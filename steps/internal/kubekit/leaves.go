@@ -163,3 +163,6 @@ func secretPath(path string) bool {
 	return strings.HasPrefix(path, "data/") || strings.HasPrefix(path, "stringData/") ||
 		path == "metadata/annotations/kubectl.kubernetes.io/last-applied-configuration"
 }
+
+// Text returns the text at a place of an object, and "" for anything else.
+func Text(v any) string { s, _ := v.(string); return s }

@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 func TestTrouble(t *testing.T) {
@@ -53,7 +53,7 @@ func TestTrouble(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(body)
 			}))
 			defer s.Close()
-			cluster, err := kubekit.Connect(t.Context(), environment(t, engine.Cluster{Kubeconfig: kubeconfig(t, s.URL, nil)}))
+			cluster, err := kubekit.Connect(t.Context(), environment(t, session.Cluster{Kubeconfig: kubeconfig(t, s.URL, nil)}))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // insecure makes the clusters of a kubeconfig skip the verification.
@@ -54,7 +55,7 @@ func TestServerIsAlwaysVerified(t *testing.T) {
 		{"plain HTTP by default", kubeconfig(t, "kubernetes.example.com:8080", nil), "is not https", "kubectl proxy"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := kubekit.Connect(t.Context(), environment(t, engine.Cluster{Kubeconfig: c.kubeconfig}))
+			_, err := kubekit.Connect(t.Context(), environment(t, session.Cluster{Kubeconfig: c.kubeconfig}))
 			if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.kubeconfig) {
 				t.Errorf("error is %v, want a permanent one with %q", err, c.want)
 			}
@@ -66,7 +67,7 @@ func TestServerIsAlwaysVerified(t *testing.T) {
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the servers were asked %d times", n)
 	}
-	if _, err := kubekit.Connect(t.Context(), environment(t, engine.Cluster{Kubeconfig: kubeconfig(t, plain.URL, nil)})); err != nil {
+	if _, err := kubekit.Connect(t.Context(), environment(t, session.Cluster{Kubeconfig: kubeconfig(t, plain.URL, nil)})); err != nil {
 		t.Errorf("kubectl proxy: %v", err)
 	}
 }

@@ -30,6 +30,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 const dirVariable = "ZTPLAN_LAB_DIR"
@@ -38,7 +39,7 @@ const dirVariable = "ZTPLAN_LAB_DIR"
 type Lab struct {
 	Dir        string // the lab's directory
 	Kubeconfig string
-	Mirrors    []engine.Mirror
+	Mirrors    []session.Mirror
 }
 
 // Running returns the running lab. Under -short the test is skipped; without a
@@ -85,7 +86,7 @@ var status = sync.OnceValues(func() (Lab, error) {
 	}
 	lab := Lab{Dir: dir, Kubeconfig: answer.Kubeconfig}
 	for _, from := range slices.Sorted(maps.Keys(answer.Mirrors)) {
-		lab.Mirrors = append(lab.Mirrors, engine.Mirror{From: from, To: answer.Mirrors[from]})
+		lab.Mirrors = append(lab.Mirrors, session.Mirror{From: from, To: answer.Mirrors[from]})
 	}
 	return lab, nil
 })
@@ -124,9 +125,9 @@ func executable(path string) bool {
 func Env(t testing.TB) *engine.Env {
 	t.Helper()
 	lab := Running(t)
-	session := &engine.Session{}
+	shared := &engine.Session{}
 	t.Cleanup(func() {
-		if err := session.Close(); err != nil {
+		if err := shared.Close(); err != nil {
 			t.Errorf("closing the session: %v", err)
 		}
 	})
@@ -141,9 +142,8 @@ func Env(t testing.TB) *engine.Env {
 		Step:     strings.ToLower(filepath.Base(t.Name())),
 		Dir:      t.TempDir(),
 		CacheDir: filepath.Join(t.TempDir(), "cache"),
-		Cluster:  engine.Cluster{Kubeconfig: lab.Kubeconfig, Position: dirVariable},
-		Mirrors:  lab.Mirrors,
-		Session:  session,
+		Settings: session.Settings{Cluster: session.Cluster{Kubeconfig: lab.Kubeconfig, Position: dirVariable}, Mirrors: lab.Mirrors},
+		Session:  shared,
 		Now:      time.Now,
 		Logf:     logf("log: "),
 		Statusf:  logf("status: "),

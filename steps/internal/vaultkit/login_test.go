@@ -11,6 +11,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // A visit is a connection to the shared Vault with a login, through a proxy that
@@ -264,7 +265,7 @@ func TestLoginRefused(t *testing.T) {
 func TestMayNotRequestTokens(t *testing.T) {
 	v := newVisit(t)
 	v.login.MakeAll()
-	v.env.Cluster.Kubeconfig = v.login.Stranger()
+	v.env.Settings = session.Settings{Cluster: session.Cluster{Kubeconfig: v.login.Stranger()}}
 	v.wantPolicies("root")
 	if len(v.warns) != 1 || !strings.Contains(v.warns[0], "is used instead") {
 		t.Errorf("warned: %q", v.warns)

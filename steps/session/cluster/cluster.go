@@ -18,11 +18,12 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // Server returns the address of the API server, as the kubeconfig has it, and ""
 // if the kubeconfig names none. It contacts nothing.
-func Server(c engine.Cluster) string { return kubekit.Server(c) }
+func Server(c session.Cluster) string { return kubekit.Server(c) }
 
 // mostPods bounds the pods of a namespace that are read.
 const mostPods = 500

@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
+	"github.com/ztplan/ztplan/steps/session"
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
@@ -30,7 +31,7 @@ func TestRead(t *testing.T) {
 	ns := labtest.Namespace(t, env)
 	f := cluster.Read(t.Context(), env, []string{ns})
 	uid := regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	if f.Cluster.Server != cluster.Server(env.Cluster) || !uid.MatchString(f.Cluster.UID) || !strings.HasPrefix(f.Cluster.Version, "v1.") ||
+	if f.Cluster.Server != cluster.Server(session.Of(env).Cluster) || !uid.MatchString(f.Cluster.UID) || !strings.HasPrefix(f.Cluster.Version, "v1.") ||
 		f.User != "kubernetes-admin" || len(f.Missing) > 0 || len(f.Images) > 0 {
 		t.Errorf("%+v", f)
 	}
@@ -39,13 +40,14 @@ func TestRead(t *testing.T) {
 // What a user may not see is left out, and said.
 func TestReadRefused(t *testing.T) {
 	env := labtest.Env(t)
-	config, err := os.ReadFile(env.Cluster.Kubeconfig)
+	config, err := os.ReadFile(session.Of(env).Cluster.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	env.Cluster.Kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	file := filepath.Join(t.TempDir(), "kubeconfig")
 	as := regexp.MustCompile(`(?m)^( *)user:\n`).ReplaceAll(config, []byte("${0}${1}  as: nobody\n"))
-	if err := os.WriteFile(env.Cluster.Kubeconfig, as, 0o600); err != nil {
+	env.Settings = session.Settings{Cluster: session.Cluster{Kubeconfig: file}}
+	if err := os.WriteFile(file, as, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := kubekit.Connect(t.Context(), env); err != nil {

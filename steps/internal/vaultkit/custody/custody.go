@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // Keys says where the key shares and the root token are kept. At least one sink
@@ -157,7 +158,7 @@ func (k Keys) Sinks(env *engine.Env) []Sink {
 	if !k.File.IsZero() {
 		path := k.File.Path
 		if env != nil {
-			path = env.Sink(k.File)
+			path = session.Of(env).Sink(k.File)
 		}
 		sinks = append(sinks, fileSink{name: k.File.Name, path: path, sealed: len(k.Custodians) > 0})
 	}

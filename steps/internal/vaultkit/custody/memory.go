@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // A memory is what a run knows about one sink and the sink does not tell. It
@@ -30,7 +31,7 @@ type memories []*memory
 func (k Keys) memories(ctx context.Context, env *engine.Env) (memories, error) {
 	var places []string
 	if !k.File.IsZero() {
-		places = append(places, "file "+env.Sink(k.File))
+		places = append(places, "file "+session.Of(env).Sink(k.File))
 	}
 	if k.Secret != nil {
 		places = append(places, "secret "+k.Secret.Namespace+"/"+k.Secret.Name)

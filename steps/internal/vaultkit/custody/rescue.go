@@ -10,16 +10,17 @@ import (
 	"path/filepath"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // emergencies are the files of last resort: beside the key file, or in the plan's
 // directory; then in the state directory and in that for temporary files, which
 // are often on another file system.
 func (k Keys) emergencies(env *engine.Env) []fileSink {
-	s := fileSink{name: k.File.Name + ".emergency", path: env.Sink(k.File) + ".emergency", emergency: true}
+	s := fileSink{name: k.File.Name + ".emergency", path: session.Of(env).Sink(k.File) + ".emergency", emergency: true}
 	if k.File.IsZero() {
 		s.name = fmt.Sprintf("vault-keys-%s-%s.emergency", k.Secret.Namespace, k.Secret.Name)
-		s.path = env.Sink(engine.File{Name: s.name, Path: filepath.Join(env.Dir, s.name)})
+		s.path = session.Of(env).Sink(engine.File{Name: s.name, Path: filepath.Join(env.Dir, s.name)})
 	}
 	out := []fileSink{s}
 	for _, dir := range []string{env.StateDir, os.TempDir()} {

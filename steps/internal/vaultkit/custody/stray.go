@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
 // A Stray is a file that an earlier run left and that is not one of the sinks.
@@ -137,7 +138,7 @@ func Adopt(strays []Stray) (*Answer, error) {
 // directory, that hold keys of some Vault: a copy, or the file of a plan that
 // named another.
 func (k Keys) Lookalikes(env *engine.Env) []string {
-	dirs := []string{env.Dir, env.SinkDir}
+	dirs := []string{env.Dir, session.Of(env).SinkDir}
 	for _, s := range k.emergencies(env) {
 		dirs = append(dirs, filepath.Dir(s.path))
 	}
@@ -170,7 +171,7 @@ func (k Keys) ManyNames(env *engine.Env, strays []Stray) (path string, more int)
 	if k.File.IsZero() {
 		return "", 0
 	}
-	path = env.Sink(k.File)
+	path = session.Of(env).Sink(k.File)
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", 0

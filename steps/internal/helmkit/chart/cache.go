@@ -1,0 +1,101 @@
+package chart
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// A cache keeps what can be fetched again below a directory. Several processes
+// may use it at once: files appear complete, by renaming, and what is read is
+// checked against its digest. The empty cache keeps nothing.
+type cache string
+
+func cacheOf(env *engine.Env) cache {
+	if env.CacheDir == "" {
+		return ""
+	}
+	return cache(filepath.Join(env.CacheDir, "helm"))
+}
+
+// archive returns the chart archive with the SHA-256 digest (hex), or nil. A
+// file that does not have the digest that its name says is removed.
+func (c cache) archive(digest string) []byte {
+	if c == "" || !isDigest(digest) {
+		return nil
+	}
+	path := filepath.Join(string(c), "charts", digest+".tgz")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	if sha256Hex(b) != digest {
+		_ = os.Remove(path)
+		return nil
+	}
+	return b
+}
+
+func (c cache) keepArchive(b []byte) error {
+	return c.write(filepath.Join("charts", sha256Hex(b)+".tgz"), b)
+}
+
+// read decodes the record name, in a folder of the cache, into v. It reports
+// whether there was one.
+func (c cache) read(folder, key string, v any) bool {
+	if c == "" {
+		return false
+	}
+	b, err := os.ReadFile(filepath.Join(string(c), folder, sha256Hex([]byte(key))+".json"))
+	return err == nil && json.Unmarshal(b, v) == nil
+}
+
+func (c cache) keep(folder, key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.write(filepath.Join(folder, sha256Hex([]byte(key))+".json"), b)
+}
+
+// write puts a file in place by renaming. It does not sync: after a crash a
+// reader finds a wrong digest or broken JSON and fetches again.
+func (c cache) write(name string, b []byte) error {
+	if c == "" {
+		return nil
+	}
+	path := filepath.Join(string(c), name)
+	if _, err := os.Stat(path); err == nil && filepath.Ext(path) == ".tgz" {
+		return nil // named by its content
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("chart cache: %w", err)
+	}
+	temp := path + "." + rand.Text() + ".tmp"
+	if err := os.WriteFile(temp, b, 0o600); err != nil {
+		return fmt.Errorf("chart cache: %w", err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		err = errors.Join(err, os.Remove(temp))
+		return fmt.Errorf("chart cache: %w", err)
+	}
+	return nil
+}
+
+// isDigest reports whether s is a SHA-256 in hex.
+func isDigest(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size
+}
+
+func sha256Hex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

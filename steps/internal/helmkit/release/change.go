@@ -1,0 +1,197 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// A Change brings a live object to the state that a manifest asks for.
+type Change struct {
+	Ref  kubekit.Ref
+	Live *unstructured.Unstructured // as it was read last
+
+	// Aim returns the object as it is to be, given the live one; see
+	// [manifest.Patch]. A nil target means that there is nothing to change.
+	Aim func(ctx context.Context, live *unstructured.Unstructured) (original, target *unstructured.Unstructured, err error)
+
+	original, target *unstructured.Unstructured
+
+	// MayReplaceLists lets lists become what target has, as a whole, where the API
+	// server refuses the patch: of an element whose merge key somebody changed, such
+	// as the port of a Service, a patch makes a second one.
+	MayReplaceLists, replacesLists bool
+
+	patch     []byte
+	patchType types.PatchType
+
+	// Have and Want are the fields that change, by path, as Ask found them. Both are
+	// empty if there is no difference.
+	Have, Want map[string]any
+}
+
+// maxAsk bounds how often an object that keeps changing is asked about in one
+// look.
+const maxAsk = 10
+
+// Ask finds the difference. The API server is asked to apply the patch
+// without keeping it, so that defaults and other ways to write the same are no
+// difference. If it cannot be asked, because a webhook is in the way or the
+// user may not write, the fields that the manifest has decide.
+//
+// Its answer must be about the object as it was read: controllers write to an
+// object that has just changed, and what they wrote in between must not pass for
+// a difference. So the object is read again until it is.
+func (c *Change) Ask(ctx context.Context, cluster *kubekit.Cluster) error {
+	for range maxAsk {
+		if err := c.Plan(ctx); err != nil || c.target == nil || string(c.patch) == "{}" {
+			return err
+		}
+		merged, err := c.send(ctx, cluster, metav1.DryRunAll)
+		switch {
+		case apierrors.IsConflict(err): // it has changed since it was read
+		case cannotAsk(err):
+			c.guess()
+			return nil
+		case apierrors.IsInvalid(err) && c.MayReplaceLists && !c.replacesLists:
+			c.replacesLists = true
+			continue
+		case err != nil:
+			return Explain(fmt.Errorf("%s: %w", c.Ref, c.naming(err)))
+		case merged.GetResourceVersion() == c.Live.GetResourceVersion():
+			c.Have, c.Want = kubekit.Differing(kubekit.Leaves(c.Live.Object), kubekit.Leaves(merged.Object))
+			return nil
+		}
+		if err := c.again(ctx, cluster); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: it changes faster than it can be read", c.Ref)
+}
+
+// Apply sends the patch. A patch that replaces whole lists is refused when the
+// object has changed since it was read, such as its status: it is made anew for
+// the object as it is then.
+func (c *Change) Apply(ctx context.Context, cluster *kubekit.Cluster) error {
+	for range maxAsk {
+		_, err := c.send(ctx, cluster)
+		if err == nil {
+			return nil
+		}
+		if !apierrors.IsConflict(err) {
+			return Explain(fmt.Errorf("%s: %w", c.Ref, err))
+		}
+		if err := c.again(ctx, cluster); err != nil {
+			return err
+		}
+		if err := c.Plan(ctx); err != nil || c.target == nil || string(c.patch) == "{}" {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: it changes faster than it can be written", c.Ref)
+}
+
+// Plan makes the patch for the object as it was read last.
+func (c *Change) Plan(ctx context.Context) (err error) {
+	if c.original, c.target, err = c.Aim(ctx, c.Live); err != nil || c.target == nil {
+		return err
+	}
+	if c.replacesLists {
+		c.patch, err = manifest.ReplacingPatch(c.original, c.target, c.Live)
+		c.patchType = types.MergePatchType
+	} else {
+		c.patch, c.patchType, err = manifest.Patch(c.original, c.target, c.Live)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Ref, err)
+	}
+	return nil
+}
+
+// naming adds the fields to an error that says which fields of a StatefulSet may
+// change instead of which one may not.
+func (c *Change) naming(err error) error {
+	_, allowed, found := strings.Cut(err.Error(), "updates to statefulset spec for fields other than ")
+	if !found {
+		return err
+	}
+	c.guess()
+	var refused []string
+	for path := range c.Want {
+		field, _, _ := strings.Cut(strings.TrimPrefix(path, "spec/"), "/")
+		field, _, _ = strings.Cut(field, "[")
+		if strings.HasPrefix(path, "spec/") && !strings.Contains(allowed, "'"+field+"'") {
+			refused = append(refused, path)
+		}
+	}
+	slices.Sort(refused)
+	return fmt.Errorf("%w (these differ: %s)", err, strings.Join(refused, ", "))
+}
+
+// again reads the object again.
+func (c *Change) again(ctx context.Context, cluster *kubekit.Cluster) error {
+	objects, err := cluster.Read(ctx, c.Ref)
+	switch {
+	case err != nil:
+		return err
+	case objects[0] == nil:
+		return fmt.Errorf("%s: was deleted while it was looked at", c.Ref)
+	}
+	c.Live = objects[0]
+	return nil
+}
+
+func (c *Change) send(ctx context.Context, cluster *kubekit.Cluster, dryRun ...string) (*unstructured.Unstructured, error) {
+	resource, err := cluster.Resource(c.Ref.GVK(), c.Ref.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	return resource.Patch(ctx, c.Ref.Name, c.patchType, c.patch, metav1.PatchOptions{FieldManager: "ztplan", DryRun: dryRun})
+}
+
+// cannotAsk reports whether the answer says nothing about the patch.
+func cannotAsk(err error) bool {
+	status, ok := err.(apierrors.APIStatus)
+	if !ok {
+		return false
+	}
+	s := status.Status()
+	return apierrors.IsForbidden(err) && !strings.Contains(s.Message, "denied the request") ||
+		s.Code == http.StatusBadRequest && strings.Contains(s.Message, "does not support dry run") ||
+		s.Code >= 500 && strings.Contains(s.Message, "failed calling webhook")
+}
+
+// guess compares the leaves of the manifest with those that are there.
+func (c *Change) guess() {
+	c.Have, c.Want = map[string]any{}, map[string]any{}
+	live, target := kubekit.Leaves(c.Live.Object), kubekit.Leaves(c.target.Object)
+	for path, v := range target {
+		old, there := live[path]
+		if manifest.IsEmpty(v) || there && reflect.DeepEqual(old, v) {
+			continue
+		}
+		if there {
+			c.Have[path] = old
+		}
+		c.Want[path] = v
+	}
+	for path := range kubekit.Leaves(c.original.Object) {
+		if _, kept := target[path]; kept {
+			continue
+		}
+		if old, there := live[path]; there {
+			c.Have[path] = old
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"reflect"
+	"regexp"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// ignoredFields returns the paths of the fields of a manifest that a controller keeps
+// at another value. They are not compared, because the controller would set them back.
+//
+//   - spec/replicas of a workload that a HorizontalPodAutoscaler scales;
+//   - the CA bundle of a webhook that cert-manager's cainjector fills in;
+//   - fields that a controller set last, by the records of the API server
+//     (metadata.managedFields).
+func ignoredFields(ctx context.Context, cluster *kubekit.Cluster, want, live *unstructured.Unstructured) (map[string]bool, error) {
+	ignored := make(map[string]bool)
+	owners := controllers(live)
+	liveLeaves := kubekit.Leaves(live.Object)
+	for path, v := range kubekit.Leaves(want.Object) {
+		if manifest.Satisfies(v, liveLeaves[path]) {
+			continue
+		}
+		switch {
+		case path == "spec/replicas":
+			scaled, err := autoscaled(ctx, cluster, live)
+			if err != nil {
+				return nil, err
+			}
+			ignored[path] = scaled || owners.set(path)
+		case strings.HasSuffix(path, "/caBundle"):
+			ignored[path] = injected(live) || owners.set(path)
+		default:
+			ignored[path] = owners.set(path)
+		}
+		if !ignored[path] {
+			delete(ignored, path)
+		}
+	}
+	return ignored, nil
+}
+
+// KeptFields returns those of the ignored fields that an upgrade does not change.
+// Helm would set them to the manifest's value all the same: it would scale down a
+// workload under load, or empty the CA bundle of a webhook.
+func KeptFields(ctx context.Context, cluster *kubekit.Cluster, before, target, live *unstructured.Unstructured) (map[string]bool, error) {
+	ignored, err := ignoredFields(ctx, cluster, target, live)
+	if len(ignored) == 0 || err != nil {
+		return nil, err
+	}
+	was, want := kubekit.Leaves(before.Object), kubekit.Leaves(target.Object)
+	for path := range ignored {
+		if !reflect.DeepEqual(was[path], want[path]) {
+			delete(ignored, path)
+		}
+	}
+	return ignored, nil
+}
+
+// autoscaled reports whether a HorizontalPodAutoscaler scales the object.
+// Whoever may not ask finds none.
+func autoscaled(ctx context.Context, cluster *kubekit.Cluster, o *unstructured.Unstructured) (bool, error) {
+	list, err := cluster.Client().AutoscalingV2().HorizontalPodAutoscalers(o.GetNamespace()).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		if err := kubekit.Classify(err); !errors.Is(err, engine.ErrPermanent) {
+			return false, err
+		}
+		return false, nil
+	}
+	for _, hpa := range list.Items {
+		if t := hpa.Spec.ScaleTargetRef; t.Kind == o.GetKind() && t.Name == o.GetName() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// injected reports whether cert-manager's cainjector fills in CA bundles.
+// Source: https://cert-manager.io/docs/concepts/ca-injector/
+func injected(o *unstructured.Unstructured) bool {
+	for key := range o.GetAnnotations() {
+		if strings.HasPrefix(key, "cert-manager.io/inject-") {
+			return true
+		}
+	}
+	return false
+}
+
+// controllerName matches the names under which controllers, as opposed to
+// people and their tools, manage fields. client-go takes the name of the
+// program where none is set.
+var controllerName = regexp.MustCompile(`(?i)(controller|operator|manager|injector|autoscaler|scheduler|kubelet|webhook|vault-k8s|keda)`)
+
+type fieldOwners []*fieldpath.Set
+
+// controllers returns the fields of an object that controllers manage.
+func controllers(o *unstructured.Unstructured) fieldOwners {
+	var owners fieldOwners
+	for _, m := range o.GetManagedFields() {
+		if m.FieldsV1 == nil || !controllerName.MatchString(m.Manager) || strings.HasPrefix(m.Manager, "kubectl") {
+			continue
+		}
+		var set fieldpath.Set
+		if set.FromJSON(bytes.NewReader(m.FieldsV1.Raw)) == nil {
+			owners = append(owners, &set)
+		}
+	}
+	return owners
+}
+
+// set reports whether one of them manages the field at a path of kubekit.Leaves,
+// or what contains it.
+func (owners fieldOwners) set(path string) bool {
+	found := false
+	for _, s := range owners {
+		s.Iterate(func(p fieldpath.Path) {
+			at := leafPath(p)
+			found = found || at == path || strings.HasPrefix(path, at+"/") || strings.HasPrefix(path, at+"[")
+		})
+	}
+	return found
+}
+
+// leafPath writes a path as kubekit.Leaves does; elements of lists that have no
+// name are written so that they match nothing.
+func leafPath(p fieldpath.Path) string {
+	var b strings.Builder
+	for _, e := range p {
+		switch {
+		case e.FieldName != nil:
+			if b.Len() > 0 {
+				b.WriteByte('/')
+			}
+			b.WriteString(*e.FieldName)
+		case e.Key != nil:
+			name := "?"
+			for _, f := range *e.Key {
+				if f.Name == "name" && f.Value.IsString() {
+					name = f.Value.AsString()
+				}
+			}
+			b.WriteString("[" + name + "]")
+		default:
+			b.WriteString("[?]")
+		}
+	}
+	return b.String()
+}

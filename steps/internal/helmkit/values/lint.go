@@ -1,0 +1,297 @@
+package values
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
+
+// An Unknown is a key of the user's values that nothing in the chart
+// reads. Helm ignores such keys without a word.
+type Unknown struct {
+	Path   string // dotted: "gateway.type"
+	Advice string // what to write instead, or why there is nothing; may be empty
+}
+
+func (u Unknown) String() string {
+	if u.Advice == "" {
+		return u.Path
+	}
+	return u.Path + " (" + u.Advice + ")"
+}
+
+// Keys are the values that a chart knows: its defaults, those of its subcharts, its
+// schema, the conditions that switch subcharts on, and the paths that its templates
+// read.
+type Keys struct {
+	defaults map[string]any
+	schema   map[string]any
+	used     *usage
+	sub      map[string]Keys // by name or alias
+	extra    []string        // dotted paths that count as known
+	chart    *chart.Chart
+}
+
+// KeysOf reads the chart's files. It is slow for large charts, and its result does
+// not change.
+func KeysOf(c *chart.Chart) Keys { return keysOf(c, parseTemplates(c)) }
+
+// Unknown returns the values that the chart does not know. Below a default that is
+// an empty map, or none at all, anything goes: the chart leaves that to the user.
+// It reports the topmost unknown key of a branch, or the values below it where it
+// knows the replacement of one of them.
+func (s Keys) Unknown(v Values) []Unknown {
+	var found []string
+	lint(s, v, "", &found)
+	slices.Sort(found)
+	known := replacements[s.chart.Name()]
+	all := Flatten(defaultsOf(s.chart), "")
+
+	var out []Unknown
+	for _, path := range found {
+		for _, leaf := range spread(path, v, known) {
+			out = append(out, Unknown{leaf, advise(leaf, known, all)})
+		}
+	}
+	return out
+}
+
+func keysOf(c *chart.Chart, templates *templateSet) Keys {
+	s := Keys{chart: c, defaults: c.Values, used: usageOf(c, templates), sub: map[string]Keys{}}
+	if len(c.Schema) > 0 {
+		_ = json.Unmarshal(c.Schema, &s.schema) // Helm itself reports a broken schema
+	}
+	for _, d := range c.Metadata.Dependencies {
+		for _, path := range strings.Split(d.Condition, ",") {
+			s.extra = append(s.extra, strings.TrimSpace(path))
+		}
+		if len(d.Tags) > 0 {
+			s.extra = append(s.extra, "tags")
+		}
+		for _, iv := range d.ImportValues {
+			if m, ok := iv.(map[string]any); ok {
+				s.extra = append(s.extra, kubekit.Text(m["parent"]))
+			}
+		}
+		for _, dep := range c.Dependencies() {
+			if dep.Name() != d.Name {
+				continue
+			}
+			name := d.Alias
+			if name == "" {
+				name = d.Name
+			}
+			s.sub[name] = keysOf(dep, templates)
+		}
+	}
+	for _, dep := range c.Dependencies() { // vendored without being declared
+		if _, ok := s.sub[dep.Name()]; !ok {
+			s.sub[dep.Name()] = keysOf(dep, templates)
+		}
+	}
+	return s
+}
+
+// lint walks the values of one chart; prefix is where they are in the user's.
+func lint(s Keys, v map[string]any, prefix string, found *[]string) {
+	for key, value := range v {
+		if key == "global" {
+			continue // for everybody
+		}
+		path := prefix + key
+		sub, ok := s.sub[key]
+		if !ok {
+			lintKey(s, key, s.defaults, s.schema, value, path, prefix, found)
+			continue
+		}
+		m, isMap := value.(map[string]any)
+		if !isMap {
+			continue
+		}
+		// What the parent's defaults say about the subchart counts too.
+		if own, ok := s.defaults[key].(map[string]any); ok {
+			sub.defaults = overlay(sub.defaults, own)
+		}
+		for _, e := range s.extra {
+			if rest, ok := strings.CutPrefix(e, key+"."); ok {
+				sub.extra = append(slices.Clone(sub.extra), rest)
+			}
+		}
+		lint(sub, m, path+".", found)
+	}
+}
+
+// lintKey judges one key inside a chart's own values. in holds the defaults
+// beside it, schema describes them.
+func lintKey(s Keys, key string, in, schema map[string]any, value any, path, prefix string, found *[]string) {
+	local := strings.TrimPrefix(path, prefix)
+	fallback, inDefaults := in[key]
+	below, described, open := property(schema, key)
+	if !inDefaults && !described {
+		if open || s.knows(local) {
+			return
+		}
+		m, isMap := value.(map[string]any)
+		if !isMap || !s.leadsOn(local) {
+			*found = append(*found, path)
+			return
+		}
+		for k, e := range m { // templates name something below it
+			lintKey(s, k, nil, nil, e, path+"."+k, prefix, found)
+		}
+		return
+	}
+	m, isMap := value.(map[string]any)
+	d, defaultIsMap := fallback.(map[string]any)
+	free := !defaultIsMap || len(d) == 0
+	if !isMap || free && below == nil || s.used.whole(local) {
+		return
+	}
+	if free && !closed(below) {
+		return
+	}
+	for k, e := range m {
+		lintKey(s, k, d, below, e, path+"."+k, prefix, found)
+	}
+}
+
+func (s Keys) knows(local string) bool {
+	return s.used.names(local) || slices.ContainsFunc(s.extra, func(e string) bool {
+		return e == local || strings.HasPrefix(local, e+".")
+	})
+}
+
+func (s Keys) leadsOn(local string) bool {
+	return s.used.below(local) || slices.ContainsFunc(s.extra, func(e string) bool { return strings.HasPrefix(e, local+".") })
+}
+
+// property looks a key up in a JSON schema: what describes it, whether
+// something does, and whether the schema leaves other keys open on purpose.
+func property(schema map[string]any, key string) (below map[string]any, described, open bool) {
+	if schema == nil {
+		return nil, false, false
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	if p, ok := properties[key]; ok {
+		below, _ = p.(map[string]any)
+		return below, true, false
+	}
+	if _, ok := schema["patternProperties"]; ok {
+		return nil, false, true
+	}
+	switch a := schema["additionalProperties"].(type) {
+	case bool:
+		return nil, false, a
+	case map[string]any:
+		return a, false, true
+	}
+	_, ref := schema["$ref"]
+	return nil, false, ref
+}
+
+// closed reports whether a schema lists the keys that it allows.
+func closed(schema map[string]any) bool {
+	properties, _ := schema["properties"].(map[string]any)
+	additional, isBool := schema["additionalProperties"].(bool)
+	return len(properties) > 0 && isBool && !additional
+}
+
+func overlay(base, top map[string]any) map[string]any {
+	out := maps.Clone(base)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for k, v := range top {
+		if m, ok := v.(map[string]any); ok {
+			if b, ok := out[k].(map[string]any); ok {
+				v = overlay(b, m)
+			}
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// defaultsOf returns the defaults with those of the subcharts in their places.
+func defaultsOf(c *chart.Chart) map[string]any {
+	out := maps.Clone(c.Values)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for _, dep := range c.Dependencies() {
+		own, _ := out[dep.Name()].(map[string]any)
+		out[dep.Name()] = overlay(defaultsOf(dep), own)
+	}
+	return out
+}
+
+// spread returns the values of an unknown branch if the replacements know one
+// of them, else the branch itself.
+func spread(path string, v Values, known map[string]string) []string {
+	if _, ok := known[path]; ok {
+		return []string{path}
+	}
+	var at any = map[string]any(v)
+	for _, k := range strings.Split(path, ".") {
+		m, ok := at.(map[string]any)
+		if !ok {
+			return []string{path}
+		}
+		at = m[k]
+	}
+	paths := slices.Sorted(maps.Keys(Flatten(at, path)))
+	if slices.ContainsFunc(paths, func(p string) bool { _, ok := known[p]; return ok }) {
+		return paths
+	}
+	return []string{path}
+}
+
+// advise says what to write instead of an unknown key.
+func advise(path string, known map[string]string, defaults map[string]any) string {
+	if advice, ok := known[path]; ok {
+		return advice
+	}
+	if near := nearestKey(path, defaults); near != "" {
+		return fmt.Sprintf("did you mean %s?", near)
+	}
+	return ""
+}
+
+// nearestKey finds what is most likely meant by an unknown path among the keys
+// of the chart: a slip of the pen in the last key, or the same key elsewhere.
+func nearestKey(path string, defaults map[string]any) string {
+	candidates := map[string]bool{}
+	for leaf := range defaults {
+		for p := leaf; p != ""; {
+			candidates[p] = true
+			i := strings.LastIndexByte(p, '.')
+			p = p[:max(i, 0)]
+		}
+	}
+	parent, last := "", path
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		parent, last = path[:i+1], path[i+1:]
+	}
+	best, limit := "", len(last)/3+1
+	var elsewhere []string
+	for _, c := range slices.Sorted(maps.Keys(candidates)) {
+		if rest, ok := strings.CutPrefix(c, parent); ok && !strings.Contains(rest, ".") {
+			if d := kubekit.Distance(strings.ToLower(last), strings.ToLower(rest)); d < limit {
+				best, limit = c, d
+			}
+		}
+		if c == last || strings.HasSuffix(c, "."+last) {
+			elsewhere = append(elsewhere, c)
+		}
+	}
+	if best == "" && len(elsewhere) == 1 && len(last) > 4 {
+		return elsewhere[0]
+	}
+	return best
+}
