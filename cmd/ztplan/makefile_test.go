@@ -62,7 +62,7 @@ func TestQuick(t *testing.T) {
 		t.Errorf("without a change: %v\n%s", err, out)
 	}
 	sh(t, dir, nil, "echo >> engine/diff/diff.go && echo >> cmd/ztplan/e2e/doc.go && "+git+"commit -q -a -m change && "+
-		"echo >> steps/curltls/example.yaml && mkdir steps/curltls/testdata && echo > steps/curltls/testdata/new && echo >> plans/lab.yaml && echo >> cmd/ztlab/README.md")
+		"echo >> steps/curltls/example.yaml && mkdir steps/curltls/testdata && echo > steps/curltls/testdata/new && echo >> plans/lab.yaml && echo >> cmd/ztlab/README.md && echo >> cmd/ztlab/stub/okta/okta/okta.go")
 	out, err := list()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -70,7 +70,7 @@ func TestQuick(t *testing.T) {
 	for _, want := range []string{
 		"changed: ./cmd/ztplan ./engine/diff ./steps/curltls\n",
 		"importers, without a lab: .*\\./cmd/ztplan/ui .*\\./steps .*\n",
-		"changed in the lab: \\./\\.\n",
+		"changed in the lab: \\./\\. \\./stub\n",
 		"left to make test, with labs of their own: ./cmd/ztplan/e2e",
 	} {
 		if !regexp.MustCompile("(?m)^" + want).MatchString(out) {

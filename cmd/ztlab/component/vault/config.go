@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	wrapping "github.com/hashicorp/go-kms-wrapping/v2"
 	"github.com/hashicorp/vault/command/server"
 	"github.com/hashicorp/vault/internalshared/configutil"
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
@@ -90,6 +91,11 @@ func (c *config) resolve() error {
 		c.storagePath = c.hostPath(p)
 		if err := os.MkdirAll(c.storagePath, 0o700); err != nil {
 			return fmt.Errorf("vault storage: %w", err)
+		}
+	}
+	for _, s := range c.server.Seals {
+		if s.Type != wrapping.WrapperTypeShamir.String() && !s.Disabled {
+			return fmt.Errorf("%s: seal %q: the lab's Vault is unsealed with key shares; remove the stanza", configDir, s.Type)
 		}
 	}
 	for _, l := range c.server.Listeners {

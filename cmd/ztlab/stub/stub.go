@@ -1,0 +1,15 @@
+// Package stub keeps what the lab never calls out of its build: the SDKs of clouds,
+// which Vault and cert-manager link for logins, seals, metrics and cluster members
+// that a lab without a network cannot have. They are a third of the source that the
+// lab would compile otherwise.
+//
+// Each directory is a Go module that stands in for one of another path, by a replace
+// directive in the lab's go.mod. It is written for the lab, and has the names that
+// Vault, its SDK or cert-manager use and no others. Its functions return an error that
+// says what the lab does not have. The package comment says who links the original
+// and for what.
+//
+// After an update of Vault or cert-manager a name may be missing: the compiler says
+// which. The test of this package keeps the originals, and everything else of a
+// cloud, out of the build.
+package stub
