@@ -12,7 +12,7 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 TEST := $(GO) test $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-lab quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,7 +110,17 @@ vet-main:
 vet: vet-main
 	cd cmd/ztlab && $(GO) vet ./...
 
-check: fmt vet test ## format, vet, generated files and all tests
+# By version, so that the same commit has the same findings.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+analyze: ## find mistakes that vet leaves out: staticcheck, in both modules
+	$(GO) run $(STATICCHECK) ./...
+	cd cmd/ztlab && $(GO) run $(STATICCHECK) ./...
+
+vulnerabilities: ## ask the Go vulnerability database about what the program calls
+	$(GO) run $(GOVULNCHECK) ./...
+
+check: fmt vet analyze test ## format, vet, staticcheck, generated files and all tests
 
 release: ## build what a release publishes into dist/: static binaries, SBOMs, checksums
 	.github/release/build.sh dist

@@ -34,11 +34,12 @@ What a lab knows is kept in its directory until "ztlab down --purge" or "ztlab
 up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, dir, err := lab.client()
+			client, _, err := lab.client()
 			if err != nil {
 				return err
 			}
-			if dir, err = lab.open(); err != nil {
+			dir, err := lab.open()
+			if err != nil {
 				return err
 			}
 			if err := flags.absolute(); err != nil {

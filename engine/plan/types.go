@@ -17,7 +17,6 @@ var (
 	secretType   = reflect.TypeFor[engine.Secret]()
 	fileType     = reflect.TypeFor[engine.File]()
 	stringType   = reflect.TypeFor[string]()
-	boolType     = reflect.TypeFor[bool]()
 	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 	marshalType  = reflect.TypeFor[encoding.TextMarshaler]()
 )

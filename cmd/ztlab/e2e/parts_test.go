@@ -201,14 +201,14 @@ func TestDeletedPodServesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer deployments.Delete(context.WithoutCancel(t.Context()), "drain", metav1.DeleteOptions{}) //nolint:errcheck // the lab ends
+	defer deployments.Delete(context.WithoutCancel(t.Context()), "drain", metav1.DeleteOptions{}) // the lab ends
 	if _, err := services.Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "drain"},
 		Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 80}}},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	defer services.Delete(context.WithoutCancel(t.Context()), "drain", metav1.DeleteOptions{}) //nolint:errcheck // the lab ends
+	defer services.Delete(context.WithoutCancel(t.Context()), "drain", metav1.DeleteOptions{}) // the lab ends
 
 	// endpoint returns what is said of a pod's endpoint.
 	endpoint := func(pod string) (found discoveryv1.EndpointConditions) {

@@ -267,16 +267,16 @@ func (w *worker) start(ctx context.Context, c *cont) error {
 			w.send(event{c: c, run: run, report: &report})
 		},
 	})
-	out.Close() //nolint:errcheck // the child has its own
+	out.Close() // the child has its own
 	if err != nil {
-		r.Close() //nolint:errcheck // nothing was read
+		r.Close() // nothing was read
 		log.close()
 		return err
 	}
 	c.child = child
 	w.a.running.Go(func() {
 		log.copyFrom(r)
-		r.Close() //nolint:errcheck // read to its end
+		r.Close() // read to its end
 	})
 	w.a.running.Go(func() {
 		<-child.Done()

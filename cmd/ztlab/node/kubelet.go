@@ -63,7 +63,7 @@ func (a *Agent) serveKubelet(ctx context.Context) error {
 		ReadHeaderTimeout: 30 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
-	stop := context.AfterFunc(ctx, func() { s.Close() }) //nolint:errcheck // streams end with the node
+	stop := context.AfterFunc(ctx, func() { s.Close() }) // streams end with the node
 	defer stop()
 	if err := s.ServeTLS(a.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("kubelet API: %w", err)

@@ -96,7 +96,7 @@ func (f *logFile) close() {
 		delete(f.parent.open, f.path)
 	}
 	f.parent.mu.Unlock()
-	f.file.Close() //nolint:errcheck // lines are written one by one
+	f.file.Close() // lines are written one by one
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true

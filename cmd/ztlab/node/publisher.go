@@ -68,7 +68,7 @@ func (p *publisher) write() {
 	for p.pending != nil && p.ctx.Err() == nil {
 		p.mu.Unlock()
 		// An error means that the pod's worker has ended.
-		_ = p.a.persist(p.ctx, "status of pod "+p.namespace+"/"+p.name, p.patch) //nolint:errcheck
+		_ = p.a.persist(p.ctx, "status of pod "+p.namespace+"/"+p.name, p.patch)
 		p.mu.Lock()
 	}
 	p.busy = false

@@ -30,7 +30,7 @@ const (
 func (a *Agent) kubeletHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "ok") //nolint:errcheck // the caller is gone
+		io.WriteString(w, "ok") // the caller is gone
 	})
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", a.serveLogs)
 	for _, pattern := range []string{"/portForward/{namespace}/{pod}", "/portForward/{namespace}/{pod}/{uid}"} {
@@ -94,7 +94,7 @@ type forwarder struct {
 // PortForward copies between a stream and a port of the pod until both
 // directions have ended.
 func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
-	defer stream.Close() //nolint:errcheck // it is done with either way
+	defer stream.Close() // it is done with either way
 	f.a.mu.Lock()
 	addr, ok := f.a.pods[f.w.uid].port(int(port))
 	f.a.mu.Unlock()
@@ -105,16 +105,16 @@ func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, str
 	if err != nil {
 		return fmt.Errorf("pod %s/%s port %d: %w", f.w.namespace, f.w.name, port, err)
 	}
-	defer conn.Close() //nolint:errcheck // both directions have ended
+	defer conn.Close() // both directions have ended
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	var toPod sync.WaitGroup
 	toPod.Go(func() {
-		io.Copy(conn, stream)                               //nolint:errcheck // the other direction tells the client
-		conn.(interface{ CloseWrite() error }).CloseWrite() //nolint:errcheck // likewise
+		io.Copy(conn, stream)                               // the other direction tells the client
+		conn.(interface{ CloseWrite() error }).CloseWrite() // likewise
 	})
 	_, err = io.Copy(stream, conn)
-	stream.Close() //nolint:errcheck // ends the other direction
+	stream.Close() // ends the other direction
 	toPod.Wait()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("pod %s/%s port %d: %w", f.w.namespace, f.w.name, port, err)

@@ -190,7 +190,7 @@ func serveStatus(ctx context.Context, group *errgroup.Group, root *controller.Co
 	}
 	healthz, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		metrics.Close() //nolint:errcheck // nothing was served
+		metrics.Close() // nothing was served
 		return nil, err
 	}
 	live := http.NewServeMux()

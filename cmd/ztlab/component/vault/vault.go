@@ -179,7 +179,7 @@ func listen(spec container.Spec, conf *config, core *vault.Core, logger hclog.Lo
 		defer cancel()
 		for _, s := range servers {
 			if s.Shutdown(ctx) != nil {
-				s.Close() //nolint:errcheck // the process ends next
+				s.Close() // the process ends next
 			}
 		}
 	}
@@ -261,7 +261,7 @@ func secure(ln net.Listener, conf *config, lc listener) (net.Listener, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(conf.hostPath(lc.TLSCertFile), conf.hostPath(lc.TLSKeyFile))
 	if err != nil {
-		ln.Close() //nolint:errcheck // the error that matters is the pair's
+		ln.Close() // the error that matters is the pair's
 		return nil, fmt.Errorf("vault listener %s: %w", lc.Address, err)
 	}
 	return tls.NewListener(ln, &tls.Config{

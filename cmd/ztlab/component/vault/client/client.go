@@ -7,6 +7,8 @@
 // every secrets engine and login.
 package client
 
+//lint:file-ignore ST1005 The messages are those of Vault's own command line.
+
 import (
 	"bytes"
 	"context"
@@ -105,9 +107,9 @@ func (s *session) run(ctx context.Context) error {
 func wants(args []string, n int) error {
 	switch {
 	case len(args) < n:
-		return fmt.Errorf("Not enough arguments (expected %d, got %d)", n, len(args)) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Not enough arguments (expected %d, got %d)", n, len(args))
 	case len(args) > n:
-		return fmt.Errorf("Too many arguments (expected %d, got %d)", n, len(args)) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Too many arguments (expected %d, got %d)", n, len(args))
 	}
 	return nil
 }
@@ -157,7 +159,7 @@ func (s *session) call(ctx context.Context, method, path string, body any) ([]by
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close() // it was read
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err

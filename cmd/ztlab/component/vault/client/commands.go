@@ -1,5 +1,7 @@
 package client
 
+//lint:file-ignore ST1005 The messages are those of Vault's own command line.
+
 import (
 	"context"
 	"errors"
@@ -51,7 +53,7 @@ func (s *session) status(ctx context.Context, args []string) error {
 	}
 	var status api.SealStatusResponse
 	if err := s.get(ctx, http.MethodGet, "sys/seal-status", nil, &status); err != nil {
-		return fmt.Errorf("Error checking seal status: %w", err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error checking seal status: %w", err)
 	}
 	if err := s.printStatus(status); err != nil {
 		return err
@@ -72,7 +74,7 @@ func operatorInit(s *session) func(context.Context, []string) error {
 		var keys api.InitResponse
 		request := map[string]any{"secret_shares": *shares, "secret_threshold": *threshold}
 		if err := s.get(ctx, http.MethodPut, "sys/init", request, &keys); err != nil {
-			return fmt.Errorf("Error initializing: %w", err) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Error initializing: %w", err)
 		}
 		return s.printKeys(keys, *shares, *threshold)
 	}
@@ -85,7 +87,7 @@ func (s *session) unseal(ctx context.Context, args []string) error {
 	}
 	var status api.SealStatusResponse
 	if err := s.get(ctx, http.MethodPut, "sys/unseal", map[string]any{"key": key}, &status); err != nil {
-		return fmt.Errorf("Error unsealing: %w", err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error unsealing: %w", err)
 	}
 	return s.printStatus(status)
 }
@@ -95,7 +97,7 @@ func (s *session) seal(ctx context.Context, args []string) error {
 		return err
 	}
 	if _, err := s.call(ctx, http.MethodPut, "sys/seal", nil); err != nil {
-		return fmt.Errorf("Error sealing: %w", err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error sealing: %w", err)
 	}
 	fmt.Fprintln(s.Stdout, "Success! Vault is sealed.")
 	return nil
@@ -112,7 +114,7 @@ func (s *session) login(ctx context.Context, args []string) error {
 	}
 	self, err := s.secret(ctx, http.MethodGet, "auth/token/lookup-self", nil)
 	if err != nil {
-		return errors.Join(fmt.Errorf("Error authenticating: %w", err), os.WriteFile(s.tokenFile(), []byte(before), 0o600)) //nolint:staticcheck // Vault's words
+		return errors.Join(fmt.Errorf("Error authenticating: %w", err), os.WriteFile(s.tokenFile(), []byte(before), 0o600))
 	}
 	if s.format == "table" {
 		fmt.Fprint(s.Stdout, "Success! You are now authenticated. The token information displayed below\n"+
@@ -151,7 +153,7 @@ func (s *session) found(ctx context.Context, method, doing string, args []string
 		fmt.Fprintf(s.Stderr, "No value found at %s\n", args[0])
 		return nil, exitCode(exitServer)
 	case err != nil:
-		return nil, fmt.Errorf("Error %s %s: %w", doing, args[0], err) //nolint:staticcheck // Vault's words
+		return nil, fmt.Errorf("Error %s %s: %w", doing, args[0], err)
 	}
 	return secret, nil
 }
@@ -164,19 +166,19 @@ func write(s *session) func(context.Context, []string) error {
 			return wants(args, 1)
 		}
 		if len(args) == 1 && !*force {
-			return errors.New("Must supply data or use -force") //nolint:staticcheck // Vault's words
+			return errors.New("Must supply data or use -force")
 		}
 		data, err := s.hostFiles(args[1:])
 		if err != nil {
-			return fmt.Errorf("Failed to parse K=V data: %w", err) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Failed to parse K=V data: %w", err)
 		}
 		builder := &kvbuilder.Builder{Stdin: s.Stdin}
 		if err := builder.Add(data...); err != nil {
-			return fmt.Errorf("Failed to parse K=V data: %w", err) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Failed to parse K=V data: %w", err)
 		}
 		secret, err := s.secret(ctx, http.MethodPut, args[0], builder.Map())
 		if err != nil {
-			return fmt.Errorf("Error writing data to %s: %w", args[0], err) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Error writing data to %s: %w", args[0], err)
 		}
 		if secret == nil {
 			if s.format == "table" {
@@ -193,7 +195,7 @@ func (s *session) remove(ctx context.Context, args []string) error {
 		return err
 	}
 	if _, err := s.call(ctx, http.MethodDelete, args[0], nil); err != nil {
-		return fmt.Errorf("Error deleting %s: %w", args[0], err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error deleting %s: %w", args[0], err)
 	}
 	fmt.Fprintf(s.Stdout, "Success! Data deleted (if it existed) at: %s\n", args[0])
 	return nil
@@ -209,7 +211,7 @@ func mounts(path string) func(*session) func(context.Context, []string) error {
 			Data map[string]*api.MountOutput `json:"data"`
 		}
 		if err := s.get(ctx, http.MethodGet, path, nil, &answer); err != nil {
-			return fmt.Errorf("Error listing: %w", err) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Error listing: %w", err)
 		}
 		return s.printMounts(answer.Data)
 	})
@@ -233,7 +235,7 @@ func enable(prefix, thing string) func(*session) func(context.Context, []string)
 			at = strings.TrimSuffix(at, "/") + "/"
 			body := map[string]any{"type": args[0], "description": *description, "config": ttls(*most, *usual)}
 			if _, err := s.call(ctx, http.MethodPost, prefix+at, body); err != nil {
-				return fmt.Errorf("Error enabling: %w", err) //nolint:staticcheck // Vault's words
+				return fmt.Errorf("Error enabling: %w", err)
 			}
 			what := "the " + fmt.Sprintf(thing, args[0])
 			if strings.HasPrefix(prefix, "sys/auth") {
@@ -254,7 +256,7 @@ func tune(s *session) func(context.Context, []string) error {
 		}
 		path := strings.TrimSuffix(args[0], "/") + "/"
 		if _, err := s.call(ctx, http.MethodPost, "sys/mounts/"+path+"tune", ttls(*most, *usual)); err != nil {
-			return fmt.Errorf("Error tuning secrets engine %s: %w", path, err) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Error tuning secrets engine %s: %w", path, err)
 		}
 		fmt.Fprintf(s.Stdout, "Success! Tuned the secrets engine at: %s\n", path)
 		return nil
@@ -279,7 +281,7 @@ func disable(prefix, thing string) func(*session) func(context.Context, []string
 		}
 		path := strings.TrimSuffix(args[0], "/") + "/"
 		if _, err := s.call(ctx, http.MethodDelete, prefix+path, nil); err != nil {
-			return fmt.Errorf("Error disabling %s: %w", path, err) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Error disabling %s: %w", path, err)
 		}
 		fmt.Fprintf(s.Stdout, "Success! Disabled the %s (if it existed) at: %s\n", thing, path)
 		return nil
@@ -292,7 +294,7 @@ func (s *session) policies(ctx context.Context, args []string) error {
 	}
 	secret, err := s.secret(ctx, http.MethodGet, "sys/policy", nil)
 	if err != nil {
-		return fmt.Errorf("Error listing policies: %w", err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error listing policies: %w", err)
 	}
 	names, _ := secret.Data["policies"].([]any)
 	if s.format == "json" {
@@ -310,7 +312,7 @@ func (s *session) policy(ctx context.Context, args []string) error {
 	}
 	secret, err := s.secret(ctx, http.MethodGet, "sys/policies/acl/"+args[0], nil)
 	if err != nil {
-		return fmt.Errorf("Error reading policy named %s: %w", args[0], err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error reading policy named %s: %w", args[0], err)
 	}
 	fmt.Fprintln(s.Stdout, strings.TrimSpace(fmt.Sprint(secret.Data["policy"])))
 	return nil
@@ -322,10 +324,10 @@ func (s *session) writePolicy(ctx context.Context, args []string) error {
 	}
 	text, err := s.content(args[1])
 	if err != nil {
-		return fmt.Errorf("Error opening policy file: %w", err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error opening policy file: %w", err)
 	}
 	if _, err := s.call(ctx, http.MethodPut, "sys/policies/acl/"+args[0], map[string]any{"policy": text}); err != nil {
-		return fmt.Errorf("Error uploading policy: %w", err) //nolint:staticcheck // Vault's words
+		return fmt.Errorf("Error uploading policy: %w", err)
 	}
 	fmt.Fprintf(s.Stdout, "Success! Uploaded policy: %s\n", strings.ToLower(args[0]))
 	return nil

@@ -1,5 +1,7 @@
 package client
 
+//lint:file-ignore ST1005 The messages are those of Vault's own command line.
+
 import (
 	"encoding/json"
 	"fmt"
@@ -122,7 +124,7 @@ func (s *session) printSecret(secret *api.Secret) error {
 	if s.field != "" {
 		v, ok := secret.Data[s.field]
 		if !ok {
-			return fmt.Errorf("Field %q not present in secret", s.field) //nolint:staticcheck // Vault's words
+			return fmt.Errorf("Field %q not present in secret", s.field)
 		}
 		_, err := io.WriteString(s.Stdout, fmt.Sprint(v)) // no line end, so that a file holds the value alone
 		return err
