@@ -18,7 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 )
 
-// A review is what --expect names: the edits that somebody has looked at.
+// A review is what --expect names: the edits that were looked at before.
 type review struct {
 	digest string
 	steps  map[string]string // digests of single steps; nil if only the digest is known

@@ -34,7 +34,7 @@ import (
 // FileName is the name of the file beside evidence.json.
 const FileName = "evidence.intoto.jsonl"
 
-// Subject is the name of what the statement is about.
+// Subject is the name of the statement's subject.
 const Subject = "evidence.json"
 
 const (
@@ -184,7 +184,7 @@ func Verify(ctx context.Context, d *evidence.Document, data, envelope []byte, ke
 		if _, err := verifier.Verify(ctx, &e); err != nil {
 			return ids, fmt.Errorf("key %s did not sign it; it names %q", key.id, ids)
 		}
-		// One signature is asked for; another one that nobody checks must not
+		// One signature is asked for; another one that is not checked must not
 		// ride along.
 		if !slices.Equal(ids, []string{key.id}) {
 			return ids, fmt.Errorf("the envelope names the keys %q, the key given is %s", ids, key.id)

@@ -1,4 +1,4 @@
-// Package checkout tells which commit a plan's file was read from.
+// Package checkout finds the commit that a plan's file was read from.
 //
 // It reads the repository with go-git and starts no program: a machine that runs
 // plans need not have git, and what git does may depend on its configuration.

@@ -7,7 +7,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// slack is what an issuance may take besides waiting.
+// slack is the time that an issuance may take besides waiting.
 const slack = 5 * time.Minute
 
 // certificateTimes: cert-manager's own limits, and a failed signing that must
@@ -61,16 +61,16 @@ func certificateTimes(f *facts) []Finding {
 	return out
 }
 
-// times are what sets the time of a Certificate's renewal.
+// times are the fields that set the time of a Certificate's renewal.
 type times struct {
 	duration   time.Duration
 	before     time.Duration // spec.renewBefore; 0 if it is not given
 	percentage int           // spec.renewBeforePercentage; 0 if it is not given
-	field      string        // that says when
+	field      string        // that sets it
 }
 
 // renewBefore returns how long before its end a certificate of this lifetime is
-// renewed. Without a field that says so it is a third of the lifetime.
+// renewed. Without such a field it is a third of the lifetime.
 func (t times) renewBefore(lifetime time.Duration) time.Duration {
 	switch {
 	case t.before != 0:
@@ -88,7 +88,7 @@ func (t times) name() string {
 	return "renewBefore"
 }
 
-// timesOf reads the times of a Certificate, or says what cert-manager refuses.
+// timesOf reads the times of a Certificate, or reports the value that cert-manager refuses.
 func timesOf(o object, cmVersion string) (times, []Finding) {
 	t := times{field: "spec.duration"}
 	var bad []Finding
@@ -171,7 +171,7 @@ func rotationPolicy(f *facts) []Finding {
 	return out
 }
 
-// lifetimeOrder: nothing may outlive what signed it; Vault shortens silently.
+// lifetimeOrder: no certificate may outlive its issuer; Vault shortens it silently.
 // That a mount's limit is long enough is checked by the kinds themselves.
 func lifetimeOrder(f *facts) []Finding {
 	var out []Finding

@@ -20,7 +20,7 @@ import (
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
-// facts are what the rules need to know about a plan.
+// facts are the parts of a plan that the rules read.
 type facts struct {
 	plan    *plan.Plan
 	order   map[string]int

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// issuerMatches: what an issuer's manifest names must be what the plan makes.
+// issuerMatches: the mount and role that an issuer's manifest names must be made by the plan.
 func issuerMatches(f *facts) []Finding {
 	var out []Finding
 	if len(f.inter) == 0 {
@@ -74,7 +74,7 @@ func plainKeys(f *facts) []Finding {
 			what = "the unseal keys are kept together"
 		}
 		out = append(out, at(init.step, "keys", Warning, "plain-keys", "name keys.custodians, who get one encrypted share each, or use auto-unseal",
-			"whoever reads them owns the CA", "%s, in the clear, in %s", what, keys))
+			"a reader of them owns the CA", "%s, in the clear, in %s", what, keys))
 	}
 	return out
 }

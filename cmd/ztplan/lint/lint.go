@@ -5,7 +5,7 @@
 // A rule is a function from the facts of a plan to findings, and says where the
 // fact behind it is documented. Rules see steps of several kinds at once; that
 // is why they are here and not in the kinds. A rule that cannot be decided
-// because an input is known only later says nothing.
+// because an input is known only later returns no finding.
 package lint
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan"
 )
 
-// A Severity says how bad a finding is.
+// A Severity is the weight of a finding.
 type Severity string
 
 // The severities. An error is something that will fail or is unsafe as it
@@ -34,7 +34,7 @@ type Finding struct {
 	Position string   `json:"position"` // file:line:col
 	Message  string   `json:"message"`
 	Why      string   `json:"why"`            // the reason, with its source
-	Hint     string   `json:"hint,omitempty"` // what to write instead
+	Hint     string   `json:"hint,omitempty"` // the text to write instead
 }
 
 // Check applies every rule. Errors come first, then by place in the plan.

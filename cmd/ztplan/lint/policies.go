@@ -13,7 +13,7 @@ import (
 
 // unboundedDate: Vault up to 1.19.18, 1.20.12, 1.21.7 and 2.0.2 does not hold a
 // certificate's not_after against max_ttl, so that only a policy can. A policy
-// that may write the role as well is left alone: whoever has it sets max_ttl.
+// that may write the role as well is left alone: it allows to set max_ttl.
 func unboundedDate(f *facts) []Finding {
 	c, ok := f.release("vault")
 	if !ok || boundsDates(c) {
@@ -46,7 +46,7 @@ func unboundedDate(f *facts) []Finding {
 }
 
 // policiesMade: a token with a policy that does not exist may do nothing of it,
-// and Vault does not say so when the role is written.
+// and Vault does not warn when the role is written.
 func policiesMade(f *facts) []Finding {
 	made := []string{"default"} // Vault's own
 	for _, a := range f.auths {
@@ -101,7 +101,7 @@ type pathRule struct {
 }
 
 // pathRules returns the blocks of a policy; none if it is not understood, which
-// Vault says when it is written.
+// Vault warns when it is written.
 func pathRules(p k8sauth.Policy) []pathRule {
 	var out []pathRule
 	for path, capabilities := range p.Paths {

@@ -31,14 +31,14 @@ func rootToken(f *facts) []Finding {
 		}
 		if init.spec.RootToken == "keep" {
 			out = append(out, at(init.step, "rootToken", Warning, "root-token-kept", "set rootToken: revoke, which needs connections.vault.login",
-				"whoever finds it in "+init.spec.Keys.String()+" owns Vault; holders of the shares can make another when one is needed",
+				"a reader of "+init.spec.Keys.String()+" owns Vault; holders of the shares can make another when one is needed",
 				"the root token is never revoked"))
 		}
 	}
 	return out
 }
 
-// loginOf returns what a step is let in by, nil for a token only.
+// loginOf returns the login of a step, nil for a token only.
 func loginOf(s *plan.Step) *login {
 	spec, _ := s.Draft()
 	switch spec := spec.(type) {
@@ -58,7 +58,7 @@ func loginOf(s *plan.Step) *login {
 	return nil
 }
 
-// A login is what the rules need to know about one.
+// A login is the part of a Vault login that the rules read.
 type login struct{ mount, role, audience, namespace, account string }
 
 func toLogin[L interface {
@@ -126,7 +126,7 @@ func (f *facts) login(s *plan.Step, l login) []Finding {
 	}
 	if !made && len(f.auths) > 0 {
 		out = append(out, at(s, "vault.login", Warning, "login-role", "add the role to a k8sAuth step, or make it elsewhere before the root token is revoked",
-			"until somebody makes it, everything is done with the token that bootstraps", "no step makes role %s of auth/%s, which the plan logs in to", l.role, l.mount))
+			"until it is made, everything is done with the token that bootstraps", "no step makes role %s of auth/%s, which the plan logs in to", l.role, l.mount))
 	}
 	return out
 }

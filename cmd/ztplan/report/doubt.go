@@ -6,7 +6,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// doubts says, a line for each group of servers, how likely one that was left
+// doubts states, in a line for each group of servers, how likely one that was left
 // behind would have been seen.
 func doubts(r evidence.RotationRecord) []string {
 	var lines []string

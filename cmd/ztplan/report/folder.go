@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// A Renderer says which program renders the pages again.
+// A Renderer is the program that renders the pages again.
 type Renderer struct {
 	Version string // "devel" for a build without one
 	Binary  string // SHA-256

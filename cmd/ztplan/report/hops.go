@@ -7,8 +7,8 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// known says what a hop's place is known from and how much earlier it can have
-// been; "" of records that do not say.
+// known states the source of a hop's place and how much earlier it can have
+// been; "" for records without it.
 func known(h evidence.Hop) string {
 	var parts []string
 	switch h.Source {
@@ -30,8 +30,8 @@ func known(h evidence.Hop) string {
 	return strings.Join(parts, ", ")
 }
 
-// switched says how long the switch took and how exact the times of the hops are;
-// "" of records that do not say.
+// switched states how long the switch took and how exact the times of the hops are;
+// "" for records without it.
 func switched(r evidence.RotationRecord) string {
 	var parts []string
 	if observed, most, ok := evidence.Switch(r.Hops); ok && most > observed {

@@ -25,7 +25,7 @@ var pageStyle string
 //go:embed page.js
 var pageScript string
 
-// A pageView is what page.html shows.
+// A pageView is the data of page.html.
 type pageView struct {
 	*evidence.Document
 	Style  template.CSS
@@ -64,7 +64,7 @@ type findingView struct {
 type rotationView struct {
 	evidence.RotationRecord
 	Title     string
-	Broken    string // what was broken on purpose
+	Broken    string // the part that was broken on purpose
 	Switched  string // how long the switch took
 	Doubts    []string
 	Rollover  *rolloverView
@@ -83,7 +83,7 @@ type ruleView struct {
 type hopLine struct {
 	Number        int
 	Name, At, Lag string
-	Known         string // what its place is known from
+	Known         string // the source of its place
 }
 
 type endView struct {
@@ -95,7 +95,7 @@ type endView struct {
 
 type latencyView struct{ Phase, P50, P90, P99, Max string }
 
-// A chainView is a leaf and what is above it.
+// A chainView is a leaf and the certificates above it.
 type chainView struct {
 	Role  string // "old", "new", "served"
 	Cards []cardView

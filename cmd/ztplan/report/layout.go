@@ -10,10 +10,10 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// laneWidth is what an edge takes in a row that it passes.
+// laneWidth is the width of an edge in a row that it passes.
 const laneWidth = 14
 
-// A layout says where boxes stand and where edges pass between them. Nodes are
+// A layout holds the places of boxes, and of edges between them. Nodes are
 // the steps by index, then one for each row that an edge passes on its way.
 type layout struct {
 	rows   [][]int
@@ -23,7 +23,7 @@ type layout struct {
 }
 
 // newLayout lays the steps out in rows. An edge that follows from others is
-// left out, unless keep says otherwise.
+// left out, unless keep is set.
 func newLayout(steps []evidence.Step, index map[string]int, level []int, keep func(step, need string) bool) *layout {
 	l := &layout{passes: make(map[[2]int][]int)}
 	add := func(node, row int) {
@@ -33,7 +33,7 @@ func newLayout(steps []evidence.Step, index map[string]int, level []int, keep fu
 		l.rows[row] = append(l.rows[row], node)
 	}
 	before := ancestors(steps, index, level)
-	above := make([][]int, len(steps)) // what a node hangs on
+	above := make([][]int, len(steps)) // the nodes that a node needs
 	for i := range steps {
 		add(i, level[i])
 	}
@@ -72,7 +72,7 @@ func newLayout(steps []evidence.Step, index map[string]int, level []int, keep fu
 	}
 	l.center = make([]int, len(above))
 	for _, row := range l.rows {
-		// Below what they hang on, so that few edges cross.
+		// Below the nodes that they need, so that few edges cross.
 		want := make(map[int]float64, len(row))
 		for k, node := range row {
 			want[node] = float64(k)

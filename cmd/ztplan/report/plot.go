@@ -17,7 +17,7 @@ const (
 	nameRow    = 16 // height of a line above a lane
 )
 
-// A sheet is what a plot is drawn on: as wide as a page, or as a phone, where
+// A sheet is the area of a plot: as wide as a page, or as a phone, where
 // hops are numbers and the table of hops has their names.
 type sheet struct {
 	class   string
@@ -71,7 +71,7 @@ type hopView struct {
 	Anchor   string
 	Name     string
 	At       string
-	Path     string // of the line, which leaves out what is written above lanes
+	Path     string // of the line, which leaves out the text above lanes
 }
 
 type tickView struct {

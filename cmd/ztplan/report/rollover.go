@@ -17,7 +17,7 @@ type rolloverView struct {
 // An otherView is a certificate that was issued anew under it.
 type otherView struct{ Name, Serial, At string }
 
-// rolloverOf returns what happened to the intermediate during a rotation, nil
+// rolloverOf returns the change of the intermediate during a rotation, nil
 // if nothing did.
 func rolloverOf(d *evidence.Document, r evidence.RotationRecord) *rolloverView {
 	for _, s := range d.Rollovers {
@@ -35,7 +35,7 @@ func rolloverOf(d *evidence.Document, r evidence.RotationRecord) *rolloverView {
 	return nil
 }
 
-// rolledOver says it in sentences.
+// rolledOver states it in sentences.
 func rolledOver(d *evidence.Document, s evidence.RolloverRecord) []string {
 	lines := []string{fmt.Sprintf("New intermediate %s beside %s (%s in %s)", serialOf(d, s.New), serialOf(d, s.Old), s.Issuer, s.Mount)}
 	if s.ByOld != nil && s.ByNew != nil {

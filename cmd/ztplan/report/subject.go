@@ -15,7 +15,7 @@ type fact struct {
 	Mono   bool
 }
 
-// facts returns what is on record of the subject of a run.
+// facts returns the recorded facts about the subject of a run.
 func facts(d *evidence.Document) []fact {
 	s := d.Subject
 	if s == nil {

@@ -106,7 +106,7 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 	}
 }
 
-// broken says what the proof broke on purpose, "" if nothing.
+// broken names the part that the proof broke on purpose, "" if none.
 func broken(f evidence.Fault) string {
 	switch {
 	case f.Part == "":
@@ -120,7 +120,7 @@ func broken(f evidence.Fault) string {
 
 func offset(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
 
-// md escapes what Markdown would interpret.
+// md escapes Markdown's special characters.
 func md(s string) string {
 	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "\r", "", "<", "&lt;", ">", "&gt;", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "@", "&#64;").Replace(s)
 }

@@ -149,7 +149,7 @@ func resultMark(r engine.Result) string {
 	return "✗"
 }
 
-// remark says in a few words what a step did.
+// remark sums up a step in a few words.
 func remark(s evidence.Step) string {
 	var parts []string
 	if s.Reason != "" {

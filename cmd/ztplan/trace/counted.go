@@ -7,8 +7,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// counted is an exporter that remembers what became of the spans: the SDK
-// tells nobody but its global error handler.
+// counted is an exporter that counts the spans that were sent and lost: the SDK
+// reports losses to its global error handler only.
 type counted struct {
 	next sdk.SpanExporter
 

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A step is what is known of one step of the run.
+// A step is the state of one step of the run.
 type step struct {
 	event   engine.Event // that announced it
 	span    trace.Span   // nil before it has one
@@ -108,7 +108,7 @@ func (t *Tracer) leave(s *step) {
 	}
 }
 
-// details returns what an event says, as attributes.
+// details returns the fields of an event as attributes.
 func details(e engine.Event) []attribute.KeyValue {
 	var out []attribute.KeyValue
 	text := func(key, value string) {

@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Options say what is traced.
+// Options are the settings of a trace.
 type Options struct {
 	Version string // of ztplan
 	DryRun  bool
@@ -126,7 +126,7 @@ func (t *Tracer) summary(s *engine.Summary) {
 	)
 }
 
-// Close ends the spans that are open, sends what is not sent yet, and returns
+// Close ends the spans that are open, sends the remaining spans, and returns
 // the trace's id, "" if nothing was traced. The error says that the trace is
 // not complete where it was sent to.
 func (t *Tracer) Close(ctx context.Context, interrupted bool) (id string, err error) {

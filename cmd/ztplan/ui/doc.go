@@ -3,9 +3,9 @@
 //
 // # Voice
 //
-// What a step says begins with its id. Past participles for what was done
+// The lines of a step begin with its id. Past participles for finished work
 // (changed, unchanged, proved, skipped, failed). Lower case, no full stop.
-// Errors come with a line that starts "hint:" and says what to do next.
+// Errors come with a line that starts "hint:" and names the next thing to do.
 // Colour marks, never carries, meaning. Output that another program may read
 // goes to standard output and everything else to standard error.
 package ui

@@ -126,7 +126,7 @@ type Problem struct {
 	Text     string
 }
 
-// Problems annotates the plan's lines with what is wrong with them.
+// Problems annotates the plan's lines with their problems.
 func Problems(w io.Writer, problems []Problem) {
 	g := GitHub{w: w}
 	for _, p := range problems {

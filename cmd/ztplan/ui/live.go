@@ -20,7 +20,7 @@ import (
 type Live struct {
 	text  *Text
 	show  func(engine.Event) // text, in the plan's order in a dry run
-	lines bytes.Buffer       // what text wrote and is not on the screen yet
+	lines bytes.Buffer       // lines of text that are not on the screen yet
 
 	mu      sync.Mutex
 	w       io.Writer
@@ -206,7 +206,7 @@ func (l *Live) bar(now time.Time) string {
 		l.style.dim(strings.Repeat("─", cells-full)), l.done, l.total, Seconds(now.Sub(l.began).Seconds()))
 }
 
-// next names what starts when the running steps are done.
+// next names the steps that start when the running ones are done.
 func (l *Live) next() string {
 	running := make(map[string]bool, len(l.running))
 	for _, a := range l.running {

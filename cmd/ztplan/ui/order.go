@@ -16,7 +16,7 @@ type inOrder struct {
 	order   []string // steps whose turn is still to come
 	kept    map[string][]engine.Event
 	done    map[string]bool
-	proving string // the proof that says what it would do; nothing ends it
+	proving string // the proof that lists its changes; nothing ends it
 }
 
 func (o *inOrder) event(e engine.Event) {

@@ -46,7 +46,7 @@ func (s Style) diffLine(l string) string {
 	return l
 }
 
-// bar colours the signs of a bar: what is new, old, and wrong.
+// bar colours the signs of a bar: new, old, and wrong.
 func (s Style) bar(line string) string {
 	if !s.on {
 		return line

@@ -27,7 +27,7 @@ type Text struct {
 	applying map[string]bool           // by step: an edit is being applied
 }
 
-// Without a terminal a step shows what it does after a while, and then at most
+// Without a terminal a step shows its progress after a while, and then at most
 // so often.
 const (
 	progressAfter = 2 * time.Second
@@ -117,7 +117,7 @@ func (t *Text) Event(e engine.Event) {
 	}
 }
 
-// behind says what a step of a dry run comes after, as far as that differs.
+// behind names the differing steps that a step of a dry run comes after.
 func (t *Text) behind(e engine.Event) string {
 	if len(e.Needs) == 0 {
 		return ""
@@ -125,7 +125,7 @@ func (t *Text) behind(e engine.Event) string {
 	return ", may change after " + strings.Join(e.Needs, ", ")
 }
 
-// status shows the first line of what a step is doing, now and then.
+// status shows the first line of a step's progress, now and then.
 func (t *Text) status(e engine.Event) {
 	text, _, _ := strings.Cut(e.Message, "\n")
 	due, ok := t.progress[e.Step]
@@ -158,7 +158,7 @@ func (t *Text) differs(e engine.Event) {
 	t.lines(lines)
 }
 
-// would shows what a proof would do and, marked like a difference, what it would
+// would shows the intent of a proof and, marked like a difference, what it would
 // change.
 func (t *Text) would(e engine.Event) {
 	if e.Path == "" {
@@ -186,7 +186,7 @@ func (t *Text) between(step string) {
 	t.last = step
 }
 
-// denied shows what was refused, as an edit needs it to be. Proofs have their
+// denied shows the requests that were refused, as an edit needs it. Proofs have their
 // findings for that, and other records are for the evidence.
 func (t *Text) denied(e engine.Event) {
 	d, _ := e.Data.(map[string]any)
@@ -287,7 +287,7 @@ func (t *Text) line(mark string, e engine.Event, text string) {
 	fmt.Fprintf(t.w, "%s %s %s\n", mark, t.style.bold(pad(e.Step, t.width)), below(text))
 }
 
-// below indents what follows the first line, so that no line of a text from
+// below indents the lines after the first, so that no line of a text from
 // outside looks like one of ours.
 func below(text string) string {
 	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n      ")
