@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 	"github.com/ztplan/ztplan/steps"
 )
 
@@ -110,7 +111,7 @@ func TestReadmeListsEveryKind(t *testing.T) {
 // to other steps, so those problems, and only those, are no failure.
 func TestExamplesDecode(t *testing.T) {
 	for _, k := range steps.All() {
-		plan.CheckKind(k)
+		spec.CheckKind(k)
 		text, err := os.ReadFile("../../steps/" + strings.ToLower(k.Name) + "/example.yaml")
 		if err != nil {
 			t.Error(err)

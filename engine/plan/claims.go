@@ -21,8 +21,8 @@ func (p *Plan) eachClaim(f func(*Step, []engine.Claim)) {
 		if _, is := s.Kind.New().(engine.Claimer); !is || s.When != nil {
 			continue
 		}
-		spec, unknown := s.Draft()
-		f(s, spec.(engine.Claimer).Claims(p.Name, unknown))
+		inputs, unknown := s.Draft()
+		f(s, inputs.(engine.Claimer).Claims(p.Name, unknown))
 	}
 }
 

@@ -1,13 +1,11 @@
 package plan
 
 import (
-	"reflect"
 	"slices"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A closer is a step that asks for a closing step.
@@ -20,8 +18,8 @@ type closer struct {
 
 // closing notes whether a step asks for a closing step. What decides that has to
 // be known now: the graph is.
-func (l *loader) closing(s *Step, e *envelope, spec any, pending []string) {
-	c, ok := spec.(engine.Closer)
+func (l *loader) closing(s *Step, e *envelope, inputs any, pending []string) {
+	c, ok := inputs.(engine.Closer)
 	if !ok {
 		return
 	}
@@ -57,8 +55,9 @@ func (l *loader) close() {
 		l.policy(s, &envelope{}, s.subject())
 		s.with = l.withConnections(s, c.with)
 		s.Position = s.PositionOf(c.input)
-		d := s.decoder(func(*source.Problem) {})
-		d.refer = func(n *yaml.Node, ref *reference, to *Step, t reflect.Type) { l.refer(s, d, n, ref, to, t) }
+		sc := &scope{step: s}
+		d := l.plan.decoder(sc, s.subject(), silent)
+		l.recordRefs(sc, d)
 		s.decode(d)
 		for _, to := range l.plan.Steps[:written] {
 			l.edge(s, to, Edge{Position: s.Position})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 // Connections say what a plan is about.
@@ -34,7 +35,7 @@ func (l *loader) readConnections(n *yaml.Node) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		l.problem(n, "", "connections: want a mapping, have %s", describe(n))
+		l.problem(n, "", "connections: want a mapping, have %s", spec.Describe(n))
 		return
 	}
 	l.plan.connected = make(map[*yaml.Node]bool)
@@ -74,10 +75,8 @@ func (l *loader) kubernetes(n *yaml.Node) {
 		Kubeconfig string `yaml:"kubeconfig"`
 		Context    string `yaml:"context"`
 	}
-	d := l.decoder(nil, "")
-	d.noSteps = "the cluster is known before any step runs"
-	d.path = []elem{{"kubernetes", -1}}
-	d.value(n, reflect.ValueOf(&in).Elem(), false)
+	d := l.decoder(&scope{noSteps: "the cluster is known before any step runs"}, "")
+	d.Decode(n, []spec.Elem{spec.Key("kubernetes")}, &in)
 	if in.Kubeconfig != "" {
 		in.Kubeconfig = l.userPath(in.Kubeconfig)
 	}
@@ -104,56 +103,51 @@ func (l *loader) checkVault() {
 	if l.vault == nil {
 		return
 	}
-	var types []reflect.Type
+	var types []*spec.Struct
 	for _, k := range l.in.Kinds {
-		if t := l.plan.types.vaultInput(k); t != nil && !slices.Contains(types, t) {
+		if t := l.plan.vaultInput(k); t != nil && !slices.Contains(types, t) {
 			types = append(types, t)
 		}
 	}
 	if l.vault.Kind != yaml.MappingNode {
-		l.problem(l.vault, "", "connections.vault: want a mapping, have %s", describe(l.vault))
+		l.problem(l.vault, "", "connections.vault: want a mapping, have %s", spec.Describe(l.vault))
 		l.vault = nil
 		return
 	}
 	l.checkVaultKeys(l.vault, types, "connections.vault")
 	for _, t := range types {
 		if n := l.merge(nil, l.vault, t); n != nil {
-			d := l.decoder(nil, "")
-			d.partial, d.path = true, []elem{{"vault", -1}}
-			d.value(n, reflect.New(t).Elem(), false)
+			d := l.decoder(&scope{}, "")
+			d.Partial = true
+			d.Decode(n, []spec.Elem{spec.Key("vault")}, reflect.New(t.Type).Interface())
 		}
 	}
 }
 
 // vaultInput returns the struct type of a kind's input vault, or nil.
-func (c *typeCache) vaultInput(k *engine.Kind) reflect.Type {
-	st := c.of(k.Spec)
-	i, ok := st.byName["vault"]
+func (p *Plan) vaultInput(k *engine.Kind) *spec.Struct {
+	t, ok := p.types.Of(k.Spec).Field("vault")
 	if !ok {
 		return nil
 	}
-	if t := indirect(st.fields[i].typ); t.Kind() == reflect.Struct {
-		return t
-	}
-	return nil
+	return p.types.Fields(t)
 }
 
 // checkVaultKeys reports keys that none of the types knows.
-func (l *loader) checkVaultKeys(n *yaml.Node, types []reflect.Type, path string) {
+func (l *loader) checkVaultKeys(n *yaml.Node, types []*spec.Struct, path string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
-		var below []reflect.Type
+		var below []*spec.Struct
 		known := make(map[string]bool)
 		found := false
 		for _, t := range types {
-			st := l.plan.types.of(t)
-			for _, name := range st.names {
+			for _, name := range t.Names() {
 				known[name] = true
 			}
-			if fi, ok := st.byName[key.Value]; ok {
+			if ft, ok := t.Field(key.Value); ok {
 				found = true
-				if ft := indirect(st.fields[fi].typ); ft.Kind() == reflect.Struct && !slices.Contains(below, ft) {
-					below = append(below, ft)
+				if fields := l.plan.types.Fields(ft); fields != nil && !slices.Contains(below, fields) {
+					below = append(below, fields)
 				}
 			}
 		}
@@ -174,7 +168,7 @@ func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
 	if l.vault == nil || with != nil && with.Kind != yaml.MappingNode {
 		return with
 	}
-	t := l.plan.types.vaultInput(step.Kind)
+	t := l.plan.vaultInput(step.Kind)
 	if t == nil {
 		return with
 	}
@@ -227,14 +221,13 @@ func (l *loader) elsewhere(own *yaml.Node) *yaml.Node {
 // merge returns own with the keys that it leaves out and type t knows, taken
 // from the connections; own itself if there are none. Keys of a struct inside
 // are merged one by one, too.
-func (l *loader) merge(own, from *yaml.Node, t reflect.Type) *yaml.Node {
+func (l *loader) merge(own, from *yaml.Node, t *spec.Struct) *yaml.Node {
 	if own != nil && (own.Kind != yaml.MappingNode || from.Kind != yaml.MappingNode) {
 		return own
 	}
 	if from.Kind != yaml.MappingNode {
 		return from
 	}
-	st := l.plan.types.of(t)
 	var content []*yaml.Node
 	if own != nil {
 		content = own.Content
@@ -242,7 +235,7 @@ func (l *loader) merge(own, from *yaml.Node, t reflect.Type) *yaml.Node {
 	changed := false
 	for i := 0; i+1 < len(from.Content); i += 2 {
 		key, val := from.Content[i], from.Content[i+1]
-		fi, ok := st.byName[key.Value]
+		ft, ok := t.Field(key.Value)
 		if !ok || source.IsNull(val) {
 			continue
 		}
@@ -252,11 +245,11 @@ func (l *loader) merge(own, from *yaml.Node, t reflect.Type) *yaml.Node {
 				at = j + 1
 			}
 		}
-		ft := indirect(st.fields[fi].typ)
-		inside := ft.Kind() == reflect.Struct && ft != secretType && ft != fileType && val.Kind == yaml.MappingNode
+		fields := l.plan.types.Fields(ft)
+		inside := fields != nil && val.Kind == yaml.MappingNode
 		switch {
 		case at < 0 && inside:
-			if val = l.merge(nil, val, ft); val == nil {
+			if val = l.merge(nil, val, fields); val == nil {
 				continue
 			}
 			fallthrough
@@ -264,7 +257,7 @@ func (l *loader) merge(own, from *yaml.Node, t reflect.Type) *yaml.Node {
 			content = append(slices.Clip(content), key, val)
 			changed = true
 		case inside:
-			if merged := l.merge(own.Content[at], val, ft); merged != own.Content[at] {
+			if merged := l.merge(own.Content[at], val, fields); merged != own.Content[at] {
 				content = slices.Clone(content)
 				content[at] = merged
 				changed = true

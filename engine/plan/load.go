@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 // APIVersion and DocumentKind are what every plan begins with.
@@ -52,7 +52,7 @@ type Input struct {
 // then the plan is nil. Only files are read: the plan, the variable files, and
 // what inputs of steps name.
 //
-// It panics if the types of a kind are wrong; see [CheckKind].
+// It panics if the types of a kind are wrong; see [spec.CheckKind].
 func Load(in Input) (*Plan, error) {
 	if in.File == "" {
 		in.File = "plan.yaml"
@@ -63,7 +63,7 @@ func Load(in Input) (*Plan, error) {
 	l := &loader{in: in}
 	l.plan = &Plan{
 		File: in.File, Inputs: in.Inputs, byID: make(map[string]*Step), vars: make(map[string]*variable),
-		types: new(typeCache), loading: l,
+		types: new(spec.Types), loading: l,
 	}
 	if err := l.open(); err != nil {
 		return nil, source.NewProblems(err)
@@ -146,12 +146,12 @@ func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
 
 // text returns a scalar of the envelope that must be text.
 func (l *loader) text(n *yaml.Node, subject string) string {
-	if n.Kind != yaml.ScalarNode || !isText(n) {
+	if n.Kind != yaml.ScalarNode || !spec.IsText(n) {
 		hint := ""
 		if n.Kind == yaml.ScalarNode && !source.IsNull(n) {
 			hint = fmt.Sprintf("write it in quotes: %q", n.Value)
 		}
-		l.problem(n, hint, "%s: want text, have %s", subject, describe(n))
+		l.problem(n, hint, "%s: want text, have %s", subject, spec.Describe(n))
 		return ""
 	}
 	return n.Value
@@ -159,10 +159,10 @@ func (l *loader) text(n *yaml.Node, subject string) string {
 
 func (l *loader) truth(n *yaml.Node, subject string) bool {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
-		l.problem(n, "", "%s: want true or false, have %s", subject, describe(n))
+		l.problem(n, "", "%s: want true or false, have %s", subject, spec.Describe(n))
 		return false
 	}
-	return truth(n)
+	return spec.Truth(n)
 }
 
 // identifier reports whether s may name a plan or a step.
@@ -180,7 +180,7 @@ const identifierHint = "use lower-case letters, digits and hyphens, beginning wi
 
 func (l *loader) document(root *yaml.Node) {
 	if root.Kind != yaml.MappingNode {
-		l.problem(root, "a plan begins with apiVersion: "+APIVersion, "want a plan, have %s", kindOf(root))
+		l.problem(root, "a plan begins with apiVersion: "+APIVersion, "want a plan, have %s", spec.KindOf(root))
 		return
 	}
 	parts := make(map[string]*yaml.Node)
@@ -235,7 +235,7 @@ func (l *loader) constant(root *yaml.Node, parts map[string]*yaml.Node, key, wan
 		if key == "apiVersion" && n.Kind == yaml.ScalarNode && strings.HasPrefix(n.Value, "ztplan.dev/") {
 			hint = fmt.Sprintf("this ztplan reads %s; another release may read %s", want, n.Value)
 		}
-		l.problem(n, hint, "%s: want %s, have %s", key, want, describe(n))
+		l.problem(n, hint, "%s: want %s, have %s", key, want, spec.Describe(n))
 	default:
 		return true
 	}
@@ -248,7 +248,7 @@ func (l *loader) metadata(root, n *yaml.Node) {
 		l.problem(cmp.Or(n, root), "add metadata: {name: …}", "metadata is missing: a plan has a name")
 		return
 	case n.Kind != yaml.MappingNode:
-		l.problem(n, "write metadata: {name: …}", "metadata: want a mapping, have %s", describe(n))
+		l.problem(n, "write metadata: {name: …}", "metadata: want a mapping, have %s", spec.Describe(n))
 		return
 	}
 	named := false
@@ -280,7 +280,7 @@ func (l *loader) readSteps(root, n *yaml.Node) {
 		l.problem(cmp.Or(n, root), "add steps: [{id: …, uses: …}]", "steps are missing: a plan has at least one")
 		return
 	case n.Kind != yaml.SequenceNode:
-		l.problem(n, "write every step with a hyphen: - id: …", "steps: want a list, have %s", describe(n))
+		l.problem(n, "write every step with a hyphen: - id: …", "steps: want a list, have %s", spec.Describe(n))
 		return
 	case len(n.Content) == 0:
 		l.problem(n, "add steps: [{id: …, uses: …}]", "steps: the list is empty: a plan has at least one")
@@ -290,7 +290,7 @@ func (l *loader) readSteps(root, n *yaml.Node) {
 	l.envelopes = make([]envelope, 0, len(n.Content))
 	for i, item := range n.Content {
 		if item.Kind != yaml.MappingNode {
-			l.problem(item, "write id: …, uses: …", "steps[%d]: want a step, have %s", i, describe(item))
+			l.problem(item, "write id: …, uses: …", "steps[%d]: want a step, have %s", i, spec.Describe(item))
 			continue
 		}
 		l.readStep(i, item)
@@ -325,7 +325,7 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 	subject := fmt.Sprintf("steps[%d]", i)
 	if e.id == nil {
 		l.problem(n, "add id: …", "%s: id is missing", subject)
-	} else if id := l.text(e.id, subject+".id"); id != "" || isText(e.id) {
+	} else if id := l.text(e.id, subject+".id"); id != "" || spec.IsText(e.id) {
 		first := l.plan.byID[id]
 		switch {
 		case !identifier(id):
@@ -345,7 +345,7 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 	}
 	if e.uses == nil {
 		l.problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", subject)
-	} else if kind := l.text(e.uses, subject+": uses"); kind != "" || isText(e.uses) {
+	} else if kind := l.text(e.uses, subject+": uses"); kind != "" || spec.IsText(e.uses) {
 		if s.Kind = l.kinds[kind]; s.Kind == nil {
 			l.problem(e.uses, source.Suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
 		}
@@ -353,7 +353,7 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 	for _, key := range unknown {
 		hint := source.Suggestion(key.Value, stepKeys, "a step has ")
 		if s.Kind != nil {
-			if best := source.Closest(key.Value, l.plan.types.of(s.Kind.Spec).names); strings.EqualFold(best, key.Value) {
+			if best := source.Closest(key.Value, l.plan.types.Of(s.Kind.Spec).Names()); strings.EqualFold(best, key.Value) {
 				hint = fmt.Sprintf("%s is an input: write it below with", best)
 			}
 		}
@@ -363,9 +363,12 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 	l.envelopes = append(l.envelopes, e)
 }
 
-// decoder returns a decoder for what belongs to a step, or to none.
-func (l *loader) decoder(s *Step, subject string) *decoder {
-	return &decoder{p: l.plan, step: s, subject: subject, report: l.Add, keep: l.KeepSecret}
+// decoder returns a decoder that reports its problems and keeps the secrets that the
+// plan holds.
+func (l *loader) decoder(sc *scope, subject string) *spec.Decoder {
+	d := l.plan.decoder(sc, subject, l.Add)
+	d.KeepSecret = l.KeepSecret
+	return d
 }
 
 // step reads everything of a step but its id and its kind.
@@ -375,41 +378,21 @@ func (l *loader) step(s *Step, e *envelope) {
 		subject = fmt.Sprintf("steps[%d]", s.Index)
 	}
 	l.needs(s, e.needs, subject)
-	d := l.decoder(s, subject)
-	d.refer = func(n *yaml.Node, ref *reference, to *Step, t reflect.Type) { l.refer(s, d, n, ref, to, t) }
+	sc := &scope{step: s}
+	d := l.decoder(sc, subject)
+	l.recordRefs(sc, d)
 	if !source.IsNull(e.when) {
-		s.When = d.condition(e.when)
-		d.path, d.bad = d.path[:0], nil
+		s.When = s.when(d, e.when)
 	}
 	if s.Kind == nil {
 		if e.with != nil {
-			d.scan(e.with)
+			d.Scan(e.with)
 		}
 		return
 	}
 	l.policy(s, e, subject)
 	s.with = l.withConnections(s, e.with)
-	spec := s.decode(d)
-	l.closing(s, e, spec, d.pending)
-}
-
-// scan looks at the references in inputs whose types are not known.
-func (d *decoder) scan(n *yaml.Node) {
-	for _, c := range n.Content {
-		d.scan(c)
-	}
-	if !isTemplate(n) {
-		return
-	}
-	parts, bad := parseTemplate(n.Value)
-	if bad != nil {
-		d.badTemplate(n, bad)
-	}
-	for _, p := range parts {
-		if p.ref != nil {
-			d.resolve(n, p.ref)
-		}
-	}
+	l.closing(s, e, s.decode(d), d.Pending())
 }
 
 func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
@@ -424,7 +407,7 @@ func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
 		id := l.text(item, subject+": needs")
 		to := l.plan.byID[id]
 		switch {
-		case id == "" && !isText(item):
+		case id == "" && !spec.IsText(item):
 		case to == nil:
 			l.problem(item, l.plan.suggestStep(id), "%s: needs: there is no step %q", subject, id)
 		case to == s:
@@ -450,16 +433,15 @@ func (p *Plan) suggestStep(written string) string {
 	return source.Suggestion(written, p.ids, "the steps are ")
 }
 
-// refer records that a step refers to an output of another.
-func (l *loader) refer(s *Step, d *decoder, n *yaml.Node, ref *reference, to *Step, t reflect.Type) {
-	r := Ref{
-		Step: to.ID, Output: pathString(ref.path[1:]), Input: pathString(d.path), Text: ref.raw,
-		Secret: t != nil && l.plan.types.hasSecret(t),
+// recordRefs makes a step's scope record what its decoder refers to.
+func (l *loader) recordRefs(sc *scope, d *spec.Decoder) {
+	sc.refer = func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool) {
+		at := d.Place(n, ref)
+		sc.step.Refs = append(sc.step.Refs, Ref{
+			Step: to.ID, Output: spec.PathString(ref.Path[1:]), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
+		})
+		l.edge(sc.step, to, Edge{Position: at, Ref: ref.Raw})
 	}
-	line, column := d.places().Within(n, ref.offset, ref.raw)
-	r.Position = source.Position{File: l.plan.File, Line: line, Column: column}
-	s.Refs = append(s.Refs, r)
-	l.edge(s, to, Edge{Position: r.Position, Ref: ref.raw})
 }
 
 // edge adds an edge unless there is one, and reports whether it did. All edges
@@ -504,9 +486,7 @@ func (l *loader) policy(s *Step, e *envelope, subject string) {
 	}
 	add("timeout", e.timeout)
 	add("retry", e.retry)
-	d := l.decoder(s, subject)
-	d.noSteps = "how a step is tried is known before any step runs"
-	d.value(n, reflect.ValueOf(&in).Elem(), false)
+	l.decoder(&scope{step: s, noSteps: "how a step is tried is known before any step runs"}, subject).Decode(n, nil, &in)
 	p := &s.Policy
 	if in.Timeout != nil {
 		p.Timeout = in.Timeout.Std()

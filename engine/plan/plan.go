@@ -2,15 +2,14 @@ package plan
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 // A Plan is a plan that was read and found sound. It does not change and may
@@ -39,7 +38,7 @@ type Plan struct {
 	vars      map[string]*variable
 	connected map[*yaml.Node]bool // what belongs to the connections
 	vault     *yaml.Node          // connections.vault
-	types     *typeCache
+	types     *spec.Types
 	graph     *dag.Graph
 	secrets   []string
 	loading   *loader // nil once the plan is read
@@ -130,6 +129,9 @@ func (p *Plan) position(n *yaml.Node) source.Position {
 	return source.Position{File: p.File, Line: n.Line, Column: n.Column}
 }
 
+// file resolves a path that the plan names. An empty name is no file.
+func (p *Plan) file(name string) engine.File { return p.Inputs.File(p.Dir, name) }
+
 // collector returns a collector for problems that show after the plan was read.
 func (p *Plan) collector() *source.Collector {
 	return source.NewCollector(p.Inputs, p.src, p.Dir, p.secrets)
@@ -155,36 +157,7 @@ func (s *Step) Knows(id string, outputs any) bool {
 	if outputs == nil {
 		return false
 	}
-	for _, r := range s.Refs {
-		if r.Step != id {
-			continue
-		}
-		ref, bad := parseReference(r.Text)
-		if bad != nil {
-			return false
-		}
-		v, err := s.plan.types.walk(reflect.ValueOf(outputs), ref.path[1:])
-		if err != nil || incomplete(v) {
-			return false
-		}
-	}
-	return true
-}
-
-// incomplete reports whether a value holds nothing, or one of its fields does.
-func incomplete(v reflect.Value) bool {
-	switch {
-	case empty(v):
-		return true
-	case v.Kind() == reflect.Struct && v.Type() != secretType && v.Type() != fileType && !scalar(v.Type()):
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() && incomplete(v.Field(i)) {
-				return true
-			}
-		}
-		return false
-	}
-	return v.IsZero()
+	return !slices.ContainsFunc(s.Refs, func(r Ref) bool { return r.Step == id && !s.plan.types.Holds(outputs, r.Text) })
 }
 
 // subject is how messages name the step: "step root (pkiRoot)".
@@ -198,9 +171,13 @@ func (s *Step) subject() string {
 	return "step " + s.ID + " (" + s.Kind.Name + ")"
 }
 
-func (s *Step) decoder(report func(*source.Problem)) *decoder {
-	return &decoder{p: s.plan, step: s, subject: s.subject(), report: report}
+// decoder returns a decoder for the step's inputs. outputs may be nil: see [scope].
+func (s *Step) decoder(report func(*source.Problem), outputs func(id string) (any, bool)) *spec.Decoder {
+	return s.plan.decoder(&scope{step: s, outputs: outputs}, s.subject(), report)
 }
+
+// silent drops problems that have been reported.
+func silent(*source.Problem) {}
 
 // Spec returns the step's inputs as its kind wants them: a fresh spec made by
 // Kind.New, every reference to an output replaced by what the output holds,
@@ -215,21 +192,32 @@ func (s *Step) Spec(outputs func(id string) (any, bool)) (any, error) {
 		return nil, err
 	}
 	c := s.plan.collector()
-	d := s.decoder(c.Add)
-	d.outputs = outputs
-	spec := s.decode(d)
+	inputs := s.decode(s.decoder(c.Add, outputs))
 	if err := c.Err(); err != nil {
 		return nil, engine.Permanent(err)
 	}
-	return spec, nil
+	return inputs, nil
 }
 
 // Draft returns the step's inputs as far as they are known before any step has
 // run, and the paths of the inputs that are not: these are zero.
-func (s *Step) Draft() (spec any, unknown []string) {
-	d := s.decoder(func(*source.Problem) {})
-	spec = s.decode(d)
-	return spec, d.pending
+func (s *Step) Draft() (inputs any, unknown []string) {
+	d := s.decoder(silent, nil)
+	inputs = s.decode(d)
+	return inputs, d.Pending()
+}
+
+// Literal returns the inputs that the plan gives the step, as plain data to be
+// shown: secrets are of type [engine.Secret], and what another step has to find
+// out first is "(known after ID)". Defaults of the kind are not in it. What a
+// Kubernetes Secret among them holds is a secret, too, and in data without a
+// schema of its own, such as values of a chart, what has the name of one: see
+// [sensitive.Holds].
+func (s *Step) Literal() map[string]any {
+	if source.IsNull(s.with) {
+		return map[string]any{}
+	}
+	return s.decoder(silent, nil).Literal(s.with, s.Kind.Spec)
 }
 
 // A MissingOutputsError says that a step refers to a step without outputs: one
@@ -255,62 +243,41 @@ func (s *Step) available(outputs func(id string) (any, bool)) error {
 }
 
 // decode makes the spec: defaults, inputs, the kind's own checks.
-func (s *Step) decode(d *decoder) any {
-	spec := s.Kind.New()
-	v := reflect.ValueOf(spec).Elem()
+func (s *Step) decode(d *spec.Decoder) any {
+	inputs := s.Kind.New()
 	with := s.with
 	if source.IsNull(with) {
 		with = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: s.Position.Line, Column: s.Position.Column}
 	}
-	d.path = d.path[:0]
-	out := d.value(with, v, false)
-	s.plan.resolveFiles(v)
-	if check, ok := spec.(engine.Validator); ok && out == set {
+	if check, ok := inputs.(engine.Validator); d.Decode(with, nil, inputs) && ok {
 		problems := engine.Problems{Dir: s.plan.Dir}
 		check.Validate(&problems)
 		for _, p := range problems.List() {
-			d.validated(p)
+			s.validated(d, p)
 		}
 	}
-	return spec
+	return inputs
 }
 
 // validated reports a problem that a kind found itself, unless it follows from
 // an input that is not known yet, or from one that is wrong anyway.
-func (d *decoder) validated(p engine.Problem) {
-	for _, path := range d.pending {
-		if below(p.Field, path) || p.Field != "" && below(path, p.Field) {
-			return
-		}
+func (s *Step) validated(d *spec.Decoder, p engine.Problem) {
+	if d.Unsettled(p.Field) {
+		return
 	}
-	for _, path := range d.bad {
-		if p.Field != "" && (below(p.Field, path) || below(path, p.Field)) {
-			return
-		}
-	}
-	at := d.step.PositionOf(p.Field)
-	subject := d.subject
+	at := s.PositionOf(p.Field)
+	subject := d.Subject
 	if p.Field != "" {
 		subject += ": " + p.Field
-		if n := d.step.find(p.Field); d.p.connected[n] {
+		if s.plan.connected[s.find(p.Field)] {
 			subject = "connections." + p.Field
 		}
 	}
 	problem := &source.Problem{File: at.File, Line: at.Line, Column: at.Column, Summary: subject + ": " + p.Message, Hint: p.Hint}
 	if p.File != "" {
-		problem.File, problem.Line, problem.Column = d.display(p.File), p.Line, p.Column
+		problem.File, problem.Line, problem.Column = s.plan.collector().Display(p.File), p.Line, p.Column
 	}
-	d.report(problem)
-}
-
-func (d *decoder) display(path string) string {
-	return d.p.collector().Display(path)
-}
-
-// below reports whether a path is another one or lies inside it.
-func below(path, top string) bool {
-	rest, ok := strings.CutPrefix(path, top)
-	return ok && (rest == "" || top == "" || rest[0] == '.' || rest[0] == '[')
+	d.Report(problem)
 }
 
 // PositionOf returns where the plan gives an input: "expect.status",
@@ -320,7 +287,7 @@ func below(path, top string) bool {
 func (s *Step) PositionOf(path string) source.Position { return s.plan.position(s.find(path)) }
 
 func (s *Step) find(path string) *yaml.Node {
-	elems := parsePath(path)
+	elems := spec.ParsePath(path)
 	if len(elems) == 0 {
 		return s.Node
 	}
@@ -329,7 +296,7 @@ func (s *Step) find(path string) *yaml.Node {
 			return n
 		}
 	}
-	if n, depth := descend(s.Node, elems); depth > 0 && elems[0].name != "with" {
+	if n, depth := descend(s.Node, elems); depth > 0 && elems[0].Name != "with" {
 		return n
 	}
 	if _, with := source.Lookup(s.Node, "with"); !source.IsNull(with) {
@@ -339,13 +306,13 @@ func (s *Step) find(path string) *yaml.Node {
 }
 
 // descend follows a path as far as it goes and returns how far that was.
-func descend(n *yaml.Node, path []elem) (*yaml.Node, int) {
+func descend(n *yaml.Node, path []spec.Elem) (*yaml.Node, int) {
 	for i, e := range path {
 		var next *yaml.Node
-		if e.index < 0 {
-			_, next = source.Lookup(n, e.name)
-		} else if n.Kind == yaml.SequenceNode && e.index < len(n.Content) {
-			next = n.Content[e.index]
+		if e.Index < 0 {
+			_, next = source.Lookup(n, e.Name)
+		} else if n.Kind == yaml.SequenceNode && e.Index < len(n.Content) {
+			next = n.Content[e.Index]
 		}
 		if next == nil {
 			return n, i

@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 const head = "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: test}\n"
@@ -713,7 +714,7 @@ func TestProblemsUnwrap(t *testing.T) {
 
 func TestCheckKind(t *testing.T) {
 	for _, k := range kinds() {
-		if err := plan.CheckKind(k); err != nil {
+		if err := spec.CheckKind(k); err != nil {
 			t.Error(err)
 		}
 	}
@@ -741,7 +742,7 @@ func TestCheckKind(t *testing.T) {
 			A int `yaml:"a" check:"oneof=a"`
 		}](),
 	} {
-		if err := plan.CheckKind(k); err == nil || !strings.Contains(err.Error(), name) {
+		if err := spec.CheckKind(k); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want %s", err, name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 // A variable is one entry of vars.
@@ -30,12 +31,6 @@ type variable struct {
 	size    int        // nodes in value
 	tainted bool       // secret, or made from a secret
 }
-
-// What variables made of variables may grow to.
-const (
-	maxVarNodes = 1_000_000
-	maxText     = 4 << 20
-)
 
 type varState int
 
@@ -57,13 +52,13 @@ func (l *loader) readVars(n *yaml.Node) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		l.problem(n, "write vars: {name: value}", "vars: want a mapping, have %s", describe(n))
+		l.problem(n, "write vars: {name: value}", "vars: want a mapping, have %s", spec.Describe(n))
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
 		v := &variable{name: key.Value, key: key}
-		if id, rest := name(key.Value); id == "" || rest != "" {
+		if !spec.IsName(key.Value) {
 			l.problem(key, "use letters, digits, _ and -, beginning with a letter", "vars: %q is not a name for a variable", key.Value)
 			continue
 		}
@@ -190,7 +185,7 @@ func (l *loader) varFile(name string) {
 		l.Add(&source.Problem{File: src.Name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	if root.Kind != yaml.MappingNode {
-		problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", kindOf(root))
+		problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", spec.KindOf(root))
 		return
 	}
 	exposed := false
@@ -237,8 +232,7 @@ func (l *loader) resolveVars() {
 			l.plan.Vars[n] = engine.NewSecret(text)
 			continue
 		}
-		d := decoder{p: l.plan, report: func(*source.Problem) {}}
-		l.plan.Vars[n], _ = d.any(v.value, true)
+		l.plan.Vars[n] = l.plan.decoder(&scope{}, "", silent).Plain(v.value)
 	}
 }
 
@@ -259,22 +253,22 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 	v.tainted = v.secret
 	typ := v.typ
 	if v.def != nil {
-		d := l.varDecoder("vars." + v.name)
-		value, secret, ok := d.substitute(v.def)
+		d := l.plan.decoder(&scope{noSteps: "variables have their values before any step runs"}, "vars."+v.name, l.Add)
+		value, secret, ok := d.Substitute(v.def)
 		if !ok {
 			return nil, varFailed
 		}
-		if v.size = d.size; v.size > maxVarNodes {
-			l.problem(v.def, "", "vars.%s: has more than %d values", v.name, maxVarNodes)
+		if v.size = d.Size(); v.size > spec.MaxNodes {
+			l.problem(v.def, "", "vars.%s: has more than %d values", v.name, spec.MaxNodes)
 			return nil, varFailed
 		}
-		value = asType(value, typ)
-		if typ != "" && varType(value) != typ {
-			l.problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, varWant[typ], kindOf(value))
+		value = spec.AsType(value, typ)
+		if typ != "" && spec.TypeOf(value) != typ {
+			l.problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, varWant[typ], spec.KindOf(value))
 			return nil, varFailed
 		}
 		if typ == "" {
-			typ = varType(value)
+			typ = spec.TypeOf(value)
 		}
 		if v.given == nil {
 			v.tainted = v.tainted || secret
@@ -298,11 +292,11 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 	if v.givenBy == "--var" || strings.HasPrefix(v.givenBy, "$") {
 		value = readAs(v.given.Value, typ)
 	}
-	value = asType(value, v.typ)
-	if typ != "" && varType(value) != typ {
-		have := describe(v.given)
+	value = spec.AsType(value, v.typ)
+	if typ != "" && spec.TypeOf(value) != typ {
+		have := spec.Describe(v.given)
 		if v.secret {
-			have = kindOf(v.given)
+			have = spec.KindOf(v.given)
 		}
 		p := &source.Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, varWant[typ], have)}
 		switch {
@@ -326,34 +320,6 @@ var varWant = map[string]string{
 	"string": "text", "number": "a number", "bool": "true or false", "list": "a list", "map": "a mapping",
 }
 
-// varType returns which of varTypes a value is; "" for null.
-func varType(n *yaml.Node) string {
-	switch {
-	case n.Kind == yaml.MappingNode:
-		return "map"
-	case n.Kind == yaml.SequenceNode:
-		return "list"
-	case n.Tag == "!!str":
-		return "string"
-	case n.Tag == "!!int" || n.Tag == "!!float":
-		return "number"
-	case n.Tag == "!!bool":
-		return "bool"
-	}
-	return ""
-}
-
-// asType returns a value as the declared type has it: for text, a word such as
-// no is the text that is written.
-func asType(n *yaml.Node, typ string) *yaml.Node {
-	if typ != "string" || n.Kind != yaml.ScalarNode || !isText(n) {
-		return n
-	}
-	text := *n
-	text.Tag = "!!str"
-	return &text
-}
-
 // readAs reads text from outside the plan as a value of the given type. Text
 // that is none stays text.
 func readAs(text, typ string) *yaml.Node {
@@ -361,139 +327,8 @@ func readAs(text, typ string) *yaml.Node {
 		return textNode(text)
 	}
 	src := source.NewFile("", []byte(text))
-	if n := source.Parse(src, "a value", func(*source.Problem) {}); n != nil && varType(n) == typ {
+	if n := source.Parse(src, "a value", func(*source.Problem) {}); n != nil && spec.TypeOf(n) == typ {
 		return n
 	}
 	return textNode(text)
-}
-
-func (l *loader) varDecoder(subject string) *decoder {
-	return &decoder{p: l.plan, subject: subject, report: l.Add,
-		noSteps: "variables have their values before any step runs"}
-}
-
-// substitute returns n with its references replaced, and whether a secret went
-// into it. n itself does not change.
-func (d *decoder) substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
-	d.size = min(d.size+1, maxVarNodes+1)
-	switch {
-	case n.Kind != yaml.ScalarNode:
-		out := *n
-		out.Content = slices.Clone(n.Content)
-		ok = true
-		for i := range out.Content {
-			if n.Kind == yaml.MappingNode && i%2 == 0 {
-				d.plainKey(n.Content[i])
-				continue
-			}
-			v, s, good := d.substitute(n.Content[i])
-			if good {
-				out.Content[i] = v
-			}
-			secret, ok = secret || s, ok && good
-		}
-		return &out, secret, ok
-	case !isTemplate(n):
-		return n, false, true
-	}
-	parts, bad := parseTemplate(n.Value)
-	if bad != nil {
-		d.badTemplate(n, bad)
-		return nil, false, false
-	}
-	var text strings.Builder
-	for _, p := range parts {
-		if p.ref == nil {
-			text.WriteString(p.text)
-			continue
-		}
-		r, ok := d.resolve(n, p.ref)
-		if !ok {
-			return nil, false, false
-		}
-		secret = secret || r.secret
-		if len(parts) == 1 {
-			if p.ref.root == "vars" {
-				d.size = min(d.size+d.p.vars[p.ref.path[0].name].size, maxVarNodes+1)
-			}
-			return r.node, secret, true
-		}
-		if r.node.Kind != yaml.ScalarNode || source.IsNull(r.node) {
-			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.raw, kindOf(r.node))
-			return nil, false, false
-		}
-		if message, hint := ambiguity(r.node, p.ref.raw, r.secret); message != "" {
-			d.refProblem(n, p.ref, hint, "%s", message)
-			return nil, false, false
-		}
-		text.WriteString(r.node.Value)
-		if text.Len() > maxText {
-			d.problem(n, "", "the text is longer than %d bytes", maxText)
-			return nil, false, false
-		}
-	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text.String(), Line: n.Line, Column: n.Column}, secret, true
-}
-
-// resolveVar finds the variable that a reference names.
-func (d *decoder) resolveVar(n *yaml.Node, ref *reference) (resolved, bool) {
-	id := ref.path[0].name
-	v := d.p.vars[id]
-	if v == nil {
-		var names []string
-		for _, v := range d.p.vars {
-			names = append(names, v.name)
-		}
-		slices.Sort(names)
-		hint := source.Suggestion(id, names, "the variables are ")
-		if len(names) == 0 {
-			hint = fmt.Sprintf("declare it: vars: {%s: value}", id)
-		}
-		d.refProblem(n, ref, hint, "%s: there is no variable %q", ref.raw, id)
-		return resolved{}, false
-	}
-	if d.p.loading != nil {
-		l := d.p.loading
-		if v.state == varResolving {
-			at := slices.Index(l.resolving, id)
-			circle := append(slices.Clone(l.resolving[at:]), id)
-			d.refProblem(n, ref, "", "variables refer to each other in a circle: %s", strings.Join(circle, " -> "))
-			return resolved{}, false
-		}
-		l.resolveVar(v)
-	}
-	if v.state != varResolved {
-		return resolved{}, false // reported where it is declared
-	}
-	value := v.value
-	for i, e := range ref.path[1:] {
-		so := "vars." + pathString(ref.path[:i+1])
-		var next *yaml.Node
-		switch {
-		case e.index >= 0 && value.Kind == yaml.SequenceNode:
-			if e.index >= len(value.Content) {
-				d.refProblem(n, ref, "", "%s: %s has %d items, so no [%d]", ref.raw, so, len(value.Content), e.index)
-				return resolved{}, false
-			}
-			next = value.Content[e.index]
-		case e.index < 0 && value.Kind == yaml.MappingNode:
-			if _, next = source.Lookup(value, e.name); next == nil {
-				d.refProblem(n, ref, source.Suggestion(e.name, keysOf(value), "it has "), "%s: %s has no key %q", ref.raw, so, e.name)
-				return resolved{}, false
-			}
-		default:
-			d.refProblem(n, ref, "", "%s: %s is %s and has no %s", ref.raw, so, kindOf(value), pathString([]elem{e}))
-			return resolved{}, false
-		}
-		value = next
-	}
-	return resolved{node: value, secret: v.tainted}, true
-}
-
-func keysOf(n *yaml.Node) []string {
-	var keys []string
-	for i := 0; i < len(n.Content); i += 2 {
-		keys = append(keys, n.Content[i].Value)
-	}
-	return keys
 }

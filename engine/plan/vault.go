@@ -1,10 +1,9 @@
 package plan
 
 import (
-	"reflect"
-
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 // ConnectsVault reports whether the plan says where Vault is and with what
@@ -22,10 +21,7 @@ func (p *Plan) Vault(connection any, outputs func(id string) (any, bool)) error 
 	if p.vault == nil {
 		return nil
 	}
-	v := reflect.ValueOf(connection).Elem()
 	c := p.collector()
-	d := &decoder{p: p, report: c.Add, outputs: outputs, path: []elem{{"vault", -1}}}
-	d.value(p.vault, v, false)
-	p.resolveFiles(v)
+	p.decoder(&scope{outputs: outputs}, "", c.Add).Decode(p.vault, []spec.Elem{spec.Key("vault")}, connection)
 	return engine.Permanent(c.Err())
 }

@@ -1,4 +1,4 @@
-package plan
+package spec
 
 import (
 	"fmt"
@@ -8,28 +8,29 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// A reference is what stands between ${ and }: "steps.root.certificate".
-type reference struct {
-	raw    string // as written, with ${ and }
-	offset int    // in the scalar's value
-	root   string // "vars", "steps" or "plan"
-	path   []elem // what follows the root
+// A Reference is what stands between ${ and }: "steps.root.certificate".
+type Reference struct {
+	Raw  string // as written, with ${ and }
+	Root string // "vars", "steps" or "plan"
+	Path []Elem // what follows the root
+
+	offset int // in the scalar's value
 }
 
-// An elem is one step of a path: a name, or an index into a list.
-type elem struct {
-	name  string
-	index int // -1 for a name
+// An Elem is a step of a path: a name, or an index into a list.
+type Elem struct {
+	Name  string
+	Index int // -1 for a name
 }
 
 // A part of a template is literal text or a reference.
 type part struct {
 	text string
-	ref  *reference
+	ref  *Reference
 }
 
-// A templateError says what is wrong with a reference and where it begins.
-type templateError struct {
+// A syntaxError says what is wrong with a reference and where it begins.
+type syntaxError struct {
 	offset  int
 	text    string // the source text to look for, from offset
 	message string
@@ -40,7 +41,7 @@ const literalHint = "write $${ for the text ${ itself"
 
 // parseTemplate cuts a scalar's value into literal text and references. $${
 // stands for ${. A value without references is one part, or none if empty.
-func parseTemplate(s string) ([]part, *templateError) {
+func parseTemplate(s string) ([]part, *syntaxError) {
 	var parts []part
 	var text strings.Builder
 	for i := 0; i < len(s); {
@@ -58,7 +59,7 @@ func parseTemplate(s string) ([]part, *templateError) {
 		case strings.HasPrefix(s[i:], "${"):
 			end := referenceEnd(s[i:])
 			if end < 0 {
-				return nil, &templateError{i, "${", "a reference is not closed: } is missing", literalHint}
+				return nil, &syntaxError{i, "${", "a reference is not closed: } is missing", literalHint}
 			}
 			raw := s[i : i+end]
 			ref, err := parseReference(raw)
@@ -106,10 +107,10 @@ func referenceEnd(s string) int {
 const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT} and ${plan.name}; " + literalHint
 
 // parseReference reads "${root.name[0]["key"]}".
-func parseReference(raw string) (*reference, *templateError) {
+func parseReference(raw string) (*Reference, *syntaxError) {
 	body := strings.TrimSpace(raw[2 : len(raw)-1])
-	bad := func(format string, args ...any) (*reference, *templateError) {
-		return nil, &templateError{message: fmt.Sprintf(format, args...), hint: referenceForms}
+	bad := func(format string, args ...any) (*Reference, *syntaxError) {
+		return nil, &syntaxError{message: fmt.Sprintf(format, args...), hint: referenceForms}
 	}
 	if body == "" {
 		return bad("a reference is empty")
@@ -120,7 +121,7 @@ func parseReference(raw string) (*reference, *templateError) {
 		return nil, err
 	}
 	root, rest := name(body)
-	ref := &reference{raw: raw, root: root}
+	ref := &Reference{Raw: raw, Root: root}
 	switch root {
 	case "vars", "steps", "plan":
 	case "":
@@ -139,13 +140,13 @@ func parseReference(raw string) (*reference, *templateError) {
 			if n, rest = name(rest[1:]); n == "" {
 				return bad("%s: a name is missing after a dot", raw)
 			}
-			ref.path = append(ref.path, elem{n, -1})
+			ref.Path = append(ref.Path, Elem{n, -1})
 		case strings.HasPrefix(rest, `["`):
 			end := strings.Index(rest[2:], `"]`)
 			if end < 0 {
 				return bad(`%s: "] is missing`, raw)
 			}
-			ref.path = append(ref.path, elem{rest[2 : 2+end], -1})
+			ref.Path = append(ref.Path, Elem{rest[2 : 2+end], -1})
 			rest = rest[2+end+2:]
 		case rest[0] == '[':
 			inside, after, ok := strings.Cut(rest[1:], "]")
@@ -153,23 +154,32 @@ func parseReference(raw string) (*reference, *templateError) {
 			if !ok || err != nil {
 				return bad(`%s: want a number from 0 or a quoted key between [ and ]`, raw)
 			}
-			ref.path = append(ref.path, elem{"", int(i)})
+			ref.Path = append(ref.Path, Elem{"", int(i)})
 			rest = after
 		default:
 			return bad("%s: unexpected %q", raw, rest)
 		}
 	}
 	switch {
-	case root == "plan" && (len(ref.path) != 1 || ref.path[0].name != "name"):
+	case root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
 		_, err := bad("%s: the plan has only its name", raw)
 		err.hint = "write ${plan.name}"
 		return nil, err
-	case len(ref.path) == 0:
+	case len(ref.Path) == 0:
 		return bad("%s: a name is missing after %s", raw, root)
-	case ref.path[0].index >= 0:
+	case ref.Path[0].Index >= 0:
 		return bad("%s: want a name after %s, not an index", raw, root)
 	}
 	return ref, nil
+}
+
+// Key returns the element of a path that names a key.
+func Key(name string) Elem { return Elem{name, -1} }
+
+// IsName reports whether s can be named in a reference without quotes.
+func IsName(s string) bool {
+	id, rest := name(s)
+	return id != "" && rest == ""
 }
 
 // name cuts the identifier off that s begins with.
@@ -185,29 +195,29 @@ func isLetter(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
 }
 
-// pathString writes a path as problems and PositionOf name it:
+// PathString returns a path as problems name it:
 // roles[0].name, labels["a/b"].
-func pathString(path []elem) string {
+func PathString(path []Elem) string {
 	var b strings.Builder
 	for i, e := range path {
-		switch id, rest := name(e.name); {
-		case e.index >= 0:
-			fmt.Fprintf(&b, "[%d]", e.index)
-		case e.name == "" || rest != "" || id == "":
-			fmt.Fprintf(&b, "[%q]", e.name)
+		switch {
+		case e.Index >= 0:
+			fmt.Fprintf(&b, "[%d]", e.Index)
+		case !IsName(e.Name):
+			fmt.Fprintf(&b, "[%q]", e.Name)
 		default:
 			if i > 0 {
 				b.WriteByte('.')
 			}
-			b.WriteString(e.name)
+			b.WriteString(e.Name)
 		}
 	}
 	return b.String()
 }
 
-// parsePath reads what pathString writes; a malformed rest is cut off.
-func parsePath(s string) []elem {
-	var path []elem
+// ParsePath reads what PathString writes; a malformed rest is cut off.
+func ParsePath(s string) []Elem {
+	var path []Elem
 	for s != "" {
 		switch {
 		case strings.HasPrefix(s, `["`):
@@ -216,7 +226,7 @@ func parsePath(s string) []elem {
 				return path
 			}
 			key, _ := strconv.Unquote(quoted)
-			path = append(path, elem{key, -1})
+			path = append(path, Elem{key, -1})
 			s = strings.TrimPrefix(s[1+len(quoted):], "]")
 		case s[0] == '[':
 			inside, after, _ := strings.Cut(s[1:], "]")
@@ -224,7 +234,7 @@ func parsePath(s string) []elem {
 			if err != nil {
 				return path
 			}
-			path = append(path, elem{"", int(i)})
+			path = append(path, Elem{"", int(i)})
 			s = after
 		default:
 			s = strings.TrimPrefix(s, ".")
@@ -235,7 +245,7 @@ func parsePath(s string) []elem {
 			if end == 0 {
 				return path
 			}
-			path = append(path, elem{s[:end], -1})
+			path = append(path, Elem{s[:end], -1})
 			s = s[end:]
 		}
 	}

@@ -1,4 +1,4 @@
-package plan
+package spec
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ import (
 )
 
 // check applies the check tag of a field to its value.
-func (d *decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
+func (d *Decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
 	if f.min == nil && f.max == nil && f.oneof == nil && !f.required && !f.nonempty && !f.exists {
 		return set
 	}
@@ -52,14 +52,14 @@ func (d *decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
 }
 
 // checkEach applies a check to a value, or to the items of a list that have one.
-func (d *decoder) checkEach(n *yaml.Node, v reflect.Value, check func(*yaml.Node, reflect.Value) outcome) outcome {
+func (d *Decoder) checkEach(n *yaml.Node, v reflect.Value, check func(*yaml.Node, reflect.Value) outcome) outcome {
 	if v.Kind() != reflect.Slice {
 		return check(n, v)
 	}
 	out := set
 	for i := range v.Len() {
-		d.push(elem{"", i})
-		if path := pathString(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
+		d.push(Elem{"", i})
+		if path := PathString(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
 			at := n
 			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
 				at = n.Content[i]
@@ -85,7 +85,7 @@ func empty(v reflect.Value) bool {
 	return false
 }
 
-func (d *decoder) checkBounds(f *field, n *yaml.Node, v reflect.Value) outcome {
+func (d *Decoder) checkBounds(f *field, n *yaml.Node, v reflect.Value) outcome {
 	t, shown, what := v.Type(), "", ""
 	var have float64
 	switch {
@@ -120,7 +120,7 @@ func (d *decoder) checkBounds(f *field, n *yaml.Node, v reflect.Value) outcome {
 	return set
 }
 
-func (d *decoder) checkExists(n *yaml.Node, f engine.File) outcome {
+func (d *Decoder) checkExists(n *yaml.Node, f engine.File) outcome {
 	if f.IsZero() {
 		return set
 	}

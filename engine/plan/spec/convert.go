@@ -1,4 +1,4 @@
-package plan
+package spec
 
 import (
 	"encoding"
@@ -12,12 +12,12 @@ import (
 // fits reports whether an output of type from may be the whole value of an
 // input of type to. It knows types only: that a number is in range and that a
 // text is a duration shows when there is a value.
-func (c *typeCache) fits(from, to reflect.Type) bool {
+func (c *Types) fits(from, to reflect.Type) bool {
 	from, to = indirect(from), indirect(to)
 	switch {
 	case to == secretType:
 		return from == secretType || scalar(from)
-	case c.hasSecret(from):
+	case c.HasSecret(from):
 		return from == to && from != secretType
 	case from == to:
 		return true
@@ -40,7 +40,7 @@ func (c *typeCache) fits(from, to reflect.Type) bool {
 	case to.Kind() == reflect.Map && from.Kind() == reflect.Map:
 		return c.fits(from.Elem(), to.Elem())
 	case to.Kind() == reflect.Map && from.Kind() == reflect.Struct && from != fileType:
-		for _, f := range c.of(from).fields {
+		for _, f := range c.Of(from).fields {
 			if !c.fits(f.typ, to.Elem()) {
 				return false
 			}
@@ -51,7 +51,7 @@ func (c *typeCache) fits(from, to reflect.Type) bool {
 }
 
 // convert sets to to the value of from, which fits. file resolves paths.
-func (c *typeCache) convert(from, to reflect.Value, file func(name string) engine.File) error {
+func (c *Types) convert(from, to reflect.Value, file func(name string) engine.File) error {
 	for from.Kind() == reflect.Pointer {
 		if from.IsNil() {
 			return nil
@@ -134,7 +134,7 @@ func (c *typeCache) convert(from, to reflect.Value, file func(name string) engin
 			return nil
 		}
 		if ft.Kind() == reflect.Struct {
-			for _, f := range c.of(ft).fields {
+			for _, f := range c.Of(ft).fields {
 				if err := set(f.name, from.FieldByIndex(f.index)); err != nil {
 					return err
 				}
@@ -148,13 +148,13 @@ func (c *typeCache) convert(from, to reflect.Value, file func(name string) engin
 		}
 		to.Set(m)
 	default:
-		return fmt.Errorf("is %s, want %s", typeName(ft), typeName(tt))
+		return fmt.Errorf("is %s, want %s", TypeName(ft), TypeName(tt))
 	}
 	return nil
 }
 
 // plain turns an output into plain data: what inline YAML would have given.
-func (c *typeCache) plain(v reflect.Value) any {
+func (c *Types) plain(v reflect.Value) any {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
 			return nil
@@ -193,7 +193,7 @@ func (c *typeCache) plain(v reflect.Value) any {
 		return out
 	case reflect.Struct:
 		out := make(map[string]any)
-		for _, f := range c.of(t).fields {
+		for _, f := range c.Of(t).fields {
 			out[f.name] = c.plain(v.FieldByIndex(f.index))
 		}
 		return out

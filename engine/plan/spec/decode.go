@@ -1,9 +1,10 @@
-package plan
+package spec
 
 import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -13,39 +14,70 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// A decoder fills a spec from YAML. The same code runs while a plan is read,
-// when references to outputs have a type and no value, and right before a step
-// starts, when they have one.
-type decoder struct {
-	p       *Plan
-	step    *Step // whose inputs these are; nil for what belongs to no step
-	subject string
-	report  func(*source.Problem)
+// A Decoder fills a spec from YAML. The same code runs while a plan is read, when
+// references to outputs have a type and no value, and right before a step starts,
+// when they have one.
+type Decoder struct {
+	Types  *Types
+	File   *source.File // that the nodes are from
+	Scope  Scope
+	FileOf func(name string) engine.File // resolves a file that an input names
 
-	// outputs returns what a step learned; nil while the plan is read.
-	outputs func(id string) (any, bool)
-	// noSteps says why outputs cannot be referred to here; "" if they can.
-	noSteps string
-	// refer is told every reference to an output, while the plan is read.
-	refer func(n *yaml.Node, ref *reference, to *Step, t reflect.Type)
-	// keep is told every secret that the plan itself holds, while it is read.
-	keep func(string)
-	// partial is set for values of which only a part is here: nothing is missing.
-	partial bool
+	Subject string // begins every message: "step root (pkiRoot)"
+	Kind    string // of the step; empty for inputs of no step
+	Report  func(*source.Problem)
 
-	path []elem     // of the input being decoded
+	// KeepSecret, if not nil, gets every secret that the nodes hold.
+	KeepSecret func(string)
+	// Connected holds the nodes that are from the plan's connections: messages about
+	// them are the same for all steps.
+	Connected map[*yaml.Node]bool
+	// Partial is set for values of which only a part is here: no key is missing.
+	Partial bool
+
+	path []Elem     // of the input being decoded
 	at   *yaml.Node // where a variable is used whose value is being decoded
 	via  string     // that reference, as written
 
-	size int // nodes that substitute has made
-
+	size   int           // nodes that Substitute has made
 	finder source.Finder // of the parts of scalars; see places
 
 	pending []string // paths of inputs that only a run can fill
 	bad     []string // paths of inputs with problems
 }
 
-// An outcome says what became of an input.
+// Decode fills into, a pointer, from n, which is the input at path. It reports
+// whether all keys could be set.
+func (d *Decoder) Decode(n *yaml.Node, path []Elem, into any) bool {
+	d.path = path
+	v := reflect.ValueOf(into).Elem()
+	out := d.value(n, v, false)
+	d.resolveFiles(v)
+	return out == set
+}
+
+// Plain returns n, in which ${ means nothing, as plain data: nil, bool, int, uint64,
+// float64, string, []any and map[string]any.
+func (d *Decoder) Plain(n *yaml.Node) any {
+	x, _ := d.any(n, true)
+	return x
+}
+
+// Pending returns the paths of inputs that only a run can fill.
+func (d *Decoder) Pending() []string { return d.pending }
+
+// Path returns the path of the input being decoded.
+func (d *Decoder) Path() string { return PathString(d.path) }
+
+// Unsettled reports whether a problem with the input at a path follows from an input
+// that is not known yet or is wrong. The path "" is the spec as a whole, which is
+// unsettled by any input that is not known.
+func (d *Decoder) Unsettled(path string) bool {
+	around := func(other string) bool { return below(path, other) || path != "" && below(other, path) }
+	return slices.ContainsFunc(d.pending, around) || path != "" && slices.ContainsFunc(d.bad, around)
+}
+
+// An outcome is the result of decoding an input.
 type outcome int
 
 const (
@@ -55,17 +87,17 @@ const (
 	failed                 // it is wrong; the problem has been reported
 )
 
-// places returns what finds parts of the plan's scalars.
-func (d *decoder) places() *source.Finder {
-	d.finder.File = d.p.src
+// places returns the finder for parts of the scalars of File.
+func (d *Decoder) places() *source.Finder {
+	d.finder.File = d.File
 	return &d.finder
 }
 
-func (d *decoder) push(e elem) { d.path = append(d.path, e) }
-func (d *decoder) pop()        { d.path = d.path[:len(d.path)-1] }
+func (d *Decoder) push(e Elem) { d.path = append(d.path, e) }
+func (d *Decoder) pop()        { d.path = d.path[:len(d.path)-1] }
 
 // problem reports something wrong with the input being decoded.
-func (d *decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
+func (d *Decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
 	if d.at != nil {
 		n = d.at
 	}
@@ -75,11 +107,11 @@ func (d *decoder) problem(n *yaml.Node, hint, format string, args ...any) outcom
 
 // problemAt reports something wrong with the input being decoded, at a place
 // of its own.
-func (d *decoder) problemAt(n *yaml.Node, line, column int, hint, format string, args ...any) {
-	path := pathString(d.path)
+func (d *Decoder) problemAt(n *yaml.Node, line, column int, hint, format string, args ...any) {
+	path := PathString(d.path)
 	d.bad = append(d.bad, path)
-	d.report(&source.Problem{
-		File: d.p.File, Line: line, Column: column,
+	d.Report(&source.Problem{
+		File: d.File.Name, Line: line, Column: column,
 		Summary: d.about(n, path) + fmt.Sprintf(format, args...),
 		Hint:    hint,
 	})
@@ -87,9 +119,9 @@ func (d *decoder) problemAt(n *yaml.Node, line, column int, hint, format string,
 
 // about is how a problem's summary begins: whose input it is about. What comes
 // from the plan's connections is the same for all steps.
-func (d *decoder) about(n *yaml.Node, path string) string {
-	subject := d.subject
-	if d.p.connected[n] {
+func (d *Decoder) about(n *yaml.Node, path string) string {
+	subject := d.Subject
+	if d.Connected[n] {
 		subject = "connections"
 		if path != "" {
 			path = "." + path
@@ -104,9 +136,9 @@ func (d *decoder) about(n *yaml.Node, path string) string {
 }
 
 // wait marks the input being decoded as one that only a run can fill.
-func (d *decoder) wait(v reflect.Value) outcome {
+func (d *Decoder) wait(v reflect.Value) outcome {
 	v.SetZero()
-	d.pending = append(d.pending, pathString(d.path))
+	d.pending = append(d.pending, PathString(d.path))
 	return pending
 }
 
@@ -115,7 +147,7 @@ func isTemplate(n *yaml.Node) bool {
 }
 
 // value fills v from n. Inside a literal, ${ means nothing.
-func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
+func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	if !literal && isTemplate(n) {
 		return d.template(n, v)
 	}
@@ -125,26 +157,26 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	t := v.Type()
 	switch t {
 	case secretType:
-		if n.Kind != yaml.ScalarNode || !isText(n) && d.via == "" {
+		if n.Kind != yaml.ScalarNode || !IsText(n) && d.via == "" {
 			return d.mismatch(n, t)
 		}
 		if out := d.ambiguous(n, true); out != set {
 			return out
 		}
-		if d.keep != nil {
-			d.keep(n.Value)
+		if d.KeepSecret != nil {
+			d.KeepSecret(n.Value)
 		}
 		v.Set(reflect.ValueOf(engine.NewSecret(n.Value)))
 		return set
 	case fileType:
-		if n.Kind != yaml.ScalarNode || !isText(n) {
+		if n.Kind != yaml.ScalarNode || !IsText(n) {
 			return d.mismatch(n, t)
 		}
-		v.Set(reflect.ValueOf(d.p.file(n.Value)))
+		v.Set(reflect.ValueOf(d.FileOf(n.Value)))
 		return set
 	}
 	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
-		if n.Kind != yaml.ScalarNode || !isText(n) {
+		if n.Kind != yaml.ScalarNode || !IsText(n) {
 			return d.mismatch(n, t)
 		}
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
@@ -181,14 +213,14 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	return d.scalar(n, v)
 }
 
-// isText reports whether a scalar may stand where text is wanted. A word such as
+// IsText reports whether a scalar may stand where text is wanted. A word such as
 // no or y is text there, as it is written: only data that Kubernetes, Helm and
 // Vault type themselves reads it as false or true.
-func isText(n *yaml.Node) bool {
+func IsText(n *yaml.Node) bool {
 	return n.Tag == "!!str" || n.Tag == "!!bool" && n.Style == 0 && !strings.EqualFold(n.Value, "true") && !strings.EqualFold(n.Value, "false")
 }
 
-func (d *decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
+func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	t := v.Type()
 	if n.Kind != yaml.ScalarNode {
 		return d.mismatch(n, t)
@@ -196,7 +228,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	switch {
 	case t.Kind() == reflect.String:
 		// A variable's number has no quotes to put it in.
-		if !isText(n) && d.via == "" {
+		if !IsText(n) && d.via == "" {
 			return d.mismatch(n, t)
 		}
 		if out := d.ambiguous(n, false); out != set {
@@ -207,7 +239,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 		if n.Tag != "!!bool" {
 			return d.mismatch(n, t)
 		}
-		v.SetBool(truth(n))
+		v.SetBool(Truth(n))
 	case isInt(t):
 		if n.Tag != "!!int" {
 			return d.mismatch(n, t)
@@ -246,12 +278,12 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	return set
 }
 
-func (d *decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome {
+func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	t := v.Type()
 	if n.Kind != yaml.MappingNode {
 		return d.mismatch(n, t)
 	}
-	st := d.p.types.of(t)
+	st := d.Types.Of(t)
 	var buf [32]outcome
 	var outcomes []outcome // shifted by one: 0 means that the key is not there
 	if len(st.fields) <= len(buf) {
@@ -270,7 +302,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 			continue
 		}
 		f := &st.fields[fi]
-		d.push(elem{f.name, -1})
+		d.push(Elem{f.name, -1})
 		fv := v.FieldByIndex(f.index)
 		out := d.value(val, fv, literal)
 		if out == set {
@@ -279,24 +311,24 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 		outcomes[fi] = out + 1
 		d.pop()
 	}
-	if d.partial {
+	if d.Partial {
 		return set
 	}
 	for i := range st.fields {
 		f := &st.fields[i]
 		if f.required && (outcomes[i] == 0 || outcomes[i] == unset+1) && v.FieldByIndex(f.index).IsZero() {
-			d.push(elem{f.name, -1})
-			path := pathString(d.path)
+			d.push(Elem{f.name, -1})
+			path := PathString(d.path)
 			d.bad = append(d.bad, path)
 			d.pop()
 			at := n
 			if d.at != nil {
 				at = d.at
 			}
-			d.report(&source.Problem{
-				File: d.p.File, Line: at.Line, Column: at.Column,
+			d.Report(&source.Problem{
+				File: d.File.Name, Line: at.Line, Column: at.Column,
 				Summary: d.about(at, "") + fmt.Sprintf("%s is missing", path),
-				Hint:    fmt.Sprintf("add %s: %s", f.name, typeName(f.typ)),
+				Hint:    fmt.Sprintf("add %s: %s", f.name, TypeName(f.typ)),
 			})
 		}
 	}
@@ -305,39 +337,39 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 
 // unknownKey reports a key that a struct does not have and returns the index
 // of the field that was probably meant, or -1.
-func (d *decoder) unknownKey(n, key *yaml.Node, st *structType) int {
+func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	at := key
 	if d.at != nil {
 		at = d.at
 	}
-	d.report(&source.Problem{
-		File: d.p.File, Line: at.Line, Column: at.Column,
-		Summary: d.about(key, pathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
+	d.Report(&source.Problem{
+		File: d.File.Name, Line: at.Line, Column: at.Column,
+		Summary: d.about(key, PathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
 		Hint:    source.Suggestion(key.Value, st.names, "the keys here are "),
 	})
 	best := source.Closest(key.Value, st.names)
 	if best == "" {
 		return -1
 	}
-	if _, written := source.Lookup(n, key.Value); d.p.types.hasSecret(st.fields[st.byName[best]].typ) {
+	if _, written := source.Lookup(n, key.Value); d.Types.HasSecret(st.fields[st.byName[best]].typ) {
 		d.keepAll(written)
 	}
 	if _, there := source.Lookup(n, best); there != nil {
 		return -1
 	}
-	d.push(elem{best, -1})
-	d.bad = append(d.bad, pathString(d.path))
+	d.push(Elem{best, -1})
+	d.bad = append(d.bad, PathString(d.path))
 	d.pop()
 	return st.byName[best]
 }
 
 // keepAll keeps what was probably meant to be secret.
-func (d *decoder) keepAll(n *yaml.Node) {
-	if d.keep == nil || n == nil {
+func (d *Decoder) keepAll(n *yaml.Node) {
+	if d.KeepSecret == nil || n == nil {
 		return
 	}
 	if n.Kind == yaml.ScalarNode && !isTemplate(n) {
-		d.keep(n.Value)
+		d.KeepSecret(n.Value)
 	}
 	if n.Kind == yaml.MappingNode {
 		for i := 1; i < len(n.Content); i += 2 {
@@ -351,7 +383,7 @@ func (d *decoder) keepAll(n *yaml.Node) {
 	}
 }
 
-func (d *decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
+func (d *Decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	t := v.Type()
 	if n.Kind != yaml.MappingNode {
 		return d.mismatch(n, t)
@@ -360,7 +392,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	e := reflect.New(t.Elem()).Elem()
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, val := d.key(n, i, literal), n.Content[i+1]
-		d.push(elem{name, -1})
+		d.push(Elem{name, -1})
 		e.SetZero()
 		if d.value(val, e, literal) == unset && e.Kind() != reflect.Pointer && e.Kind() != reflect.Slice && e.Kind() != reflect.Map {
 			d.problem(val, `write "" for empty text`, "has no value")
@@ -372,20 +404,20 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	return set
 }
 
-func (d *decoder) plainKey(key *yaml.Node) {
+func (d *Decoder) plainKey(key *yaml.Node) {
 	if isTemplate(key) && strings.Contains(strings.ReplaceAll(key.Value, "$${", ""), "${") {
 		d.problem(key, "", "references are for values: the key %q cannot hold one", key.Value)
 	}
 }
 
-func (d *decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
+func (d *Decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	t := v.Type()
 	if n.Kind != yaml.SequenceNode {
 		return d.mismatch(n, t)
 	}
 	s := reflect.MakeSlice(t, len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		d.push(elem{"", i})
+		d.push(Elem{"", i})
 		if d.value(item, s.Index(i), literal) == unset && t.Elem().Kind() != reflect.Interface {
 			d.problem(item, "remove the item, or give it a value", "has no value")
 		}
@@ -397,13 +429,13 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
 
 // any returns inline YAML as plain data: nil, bool, int, float64, string,
 // []any and map[string]any.
-func (d *decoder) any(n *yaml.Node, literal bool) (any, outcome) {
+func (d *Decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name := d.key(n, i, literal)
-			d.push(elem{name, -1})
+			d.push(Elem{name, -1})
 			m[name], _ = d.any(n.Content[i+1], literal)
 			d.pop()
 		}
@@ -411,7 +443,7 @@ func (d *decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 	case yaml.SequenceNode:
 		s := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			d.push(elem{"", i})
+			d.push(Elem{"", i})
 			s[i], _ = d.any(item, literal)
 			d.pop()
 		}
@@ -429,15 +461,15 @@ func (d *decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 	return x, set
 }
 
-// truth returns the value of a scalar that is true or false.
-func truth(n *yaml.Node) bool {
+// Truth returns the value of a scalar that is true or false.
+func Truth(n *yaml.Node) bool {
 	v, _ := kubeyaml.Scalar(n)
 	return v == true
 }
 
 // ambiguous reports a variable's value that is about to become text and is not
 // what it looks like.
-func (d *decoder) ambiguous(n *yaml.Node, secret bool) outcome {
+func (d *Decoder) ambiguous(n *yaml.Node, secret bool) outcome {
 	if d.via == "" {
 		return set
 	}
@@ -456,7 +488,7 @@ func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
 	case reading == "":
 		return "", ""
 	case secret:
-		return fmt.Sprintf("want text, and %s is %s in a form that changes when it is read", what, kindOf(n)), "write it in quotes where it is given"
+		return fmt.Sprintf("want text, and %s is %s in a form that changes when it is read", what, KindOf(n)), "write it in quotes where it is given"
 	}
 	return fmt.Sprintf("want text, and %s is written %s and read as %s", what, n.Value, reading),
 		fmt.Sprintf("where it is given, write %q for the text, or %s", n.Value, reading)
@@ -464,9 +496,9 @@ func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
 
 // key returns the key at n.Content[i] of a mapping of data, as Kubernetes, Helm
 // and Vault get it.
-func (d *decoder) key(n *yaml.Node, i int, literal bool) string {
+func (d *Decoder) key(n *yaml.Node, i int, literal bool) string {
 	key := n.Content[i]
-	d.push(elem{key.Value, -1})
+	d.push(Elem{key.Value, -1})
 	defer d.pop()
 	if !literal {
 		d.plainKey(key)
@@ -486,4 +518,10 @@ func (d *decoder) key(n *yaml.Node, i int, literal bool) string {
 		}
 	}
 	return name
+}
+
+// below reports whether a path is another one or lies inside it.
+func below(path, top string) bool {
+	rest, ok := strings.CutPrefix(path, top)
+	return ok && (rest == "" || top == "" || rest[0] == '.' || rest[0] == '[')
 }

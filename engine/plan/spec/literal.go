@@ -1,4 +1,4 @@
-package plan
+package spec
 
 import (
 	"fmt"
@@ -13,25 +13,19 @@ import (
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
-// Literal returns the inputs that the plan gives the step, as plain data to be
-// shown: secrets are of type [engine.Secret], and what another step has to find
-// out first is "(known after ID)". Defaults of the kind are not in it. What a
-// Kubernetes Secret among them holds is a secret, too, and in data without a
-// schema of its own, such as values of a chart, what has the name of one: see
-// [sensitive.Holds].
-func (s *Step) Literal() map[string]any {
-	if source.IsNull(s.with) {
-		return map[string]any{}
-	}
-	d := s.decoder(func(*source.Problem) {})
-	m, _ := d.literal(s.with, s.Kind.Spec, "").(map[string]any)
+// Literal returns n, which fills a value of type t, as plain data to be shown:
+// secrets are of type [engine.Secret], and an output of a step is "(known after ID)".
+// The data of a Kubernetes Secret in n is secret, and so are values of inline YAML
+// that have the name of a secret: see [sensitive.Holds].
+func (d *Decoder) Literal(n *yaml.Node, t reflect.Type) map[string]any {
+	m, _ := d.literal(n, t, "").(map[string]any)
 	hideSecretObjects(m)
 	return m
 }
 
 // literal shows n, which fills a value of type t; t is nil below inline YAML, and
 // path leads to n from there.
-func (d *decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
+func (d *Decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 	if t != nil {
 		t = indirect(t)
 	}
@@ -46,7 +40,7 @@ func (d *decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 	if t != nil {
 		switch t.Kind() {
 		case reflect.Struct:
-			st := d.p.types.of(t)
+			st := d.Types.Of(t)
 			below = func(key string) reflect.Type {
 				if fi, ok := st.byName[key]; ok {
 					return st.fields[fi].typ
@@ -100,7 +94,7 @@ func secretOf(x any) engine.Secret {
 
 // literalTemplate shows a text with references. One that holds a secret is secret
 // as a whole.
-func (d *decoder) literalTemplate(n *yaml.Node) any {
+func (d *Decoder) literalTemplate(n *yaml.Node) any {
 	secret := false
 	parts, bad := parseTemplate(n.Value)
 	if bad != nil {
@@ -112,22 +106,22 @@ func (d *decoder) literalTemplate(n *yaml.Node) any {
 			text.WriteString(p.text)
 			continue
 		}
-		if p.ref.root == "steps" {
+		if p.ref.Root == "steps" {
 			text.WriteString(knownAfter(p.ref))
 			continue
 		}
 		r, ok := d.resolve(n, p.ref)
 		switch {
 		case !ok:
-			text.WriteString(p.ref.raw)
-		case r.secret && r.node != nil:
+			text.WriteString(p.ref.Raw)
+		case r.Secret && r.Node != nil:
 			secret = true
-			text.WriteString(r.node.Value)
+			text.WriteString(r.Node.Value)
 		case len(parts) == 1:
-			x, _ := d.any(r.node, true)
+			x, _ := d.any(r.Node, true)
 			return x
 		default:
-			text.WriteString(r.node.Value)
+			text.WriteString(r.Node.Value)
 		}
 	}
 	if secret {
@@ -137,17 +131,17 @@ func (d *decoder) literalTemplate(n *yaml.Node) any {
 }
 
 // after returns which step has to run before a secret is known, in words.
-func (d *decoder) after(n *yaml.Node) string {
+func (d *Decoder) after(n *yaml.Node) string {
 	if !isTemplate(n) {
 		return ""
 	}
 	parts, _ := parseTemplate(n.Value)
 	for _, p := range parts {
-		if p.ref != nil && p.ref.root == "steps" {
+		if p.ref != nil && p.ref.Root == "steps" {
 			return knownAfter(p.ref)
 		}
 	}
 	return ""
 }
 
-func knownAfter(ref *reference) string { return "(known after " + ref.path[0].name + ")" }
+func knownAfter(ref *Reference) string { return "(known after " + ref.Path[0].Name + ")" }

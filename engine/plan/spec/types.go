@@ -1,4 +1,4 @@
-package plan
+package spec
 
 import (
 	"encoding"
@@ -21,8 +21,10 @@ var (
 	marshalType  = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// A structType is what decoding has to know about a struct, found out once.
-type structType struct {
+// A Struct describes a struct that YAML fills.
+type Struct struct {
+	Type reflect.Type
+
 	fields []field
 	byName map[string]int
 	names  []string // in the order of the source
@@ -49,34 +51,55 @@ type bound struct {
 	value float64 // nanoseconds for durations
 }
 
-// A typeCache holds what is known about struct types. It is safe for
+// Types holds descriptions of struct types. It is safe for
 // concurrent use: steps are decoded while the run goes on.
-type typeCache struct{ structs sync.Map } // reflect.Type -> *structType
+type Types struct{ structs sync.Map } // reflect.Type -> *Struct
 
-// of returns what is known about struct type t. A type with a wrong tag is a
-// mistake in a kind, not in a plan: [CheckKind] finds it, of panics.
-func (c *typeCache) of(t reflect.Type) *structType {
+// Of returns the description of struct type t. It panics if a tag is wrong: that is
+// a mistake in a kind, not in a plan, and [CheckKind] finds it.
+func (c *Types) Of(t reflect.Type) *Struct {
 	if s, ok := c.structs.Load(t); ok {
-		return s.(*structType)
+		return s.(*Struct)
 	}
-	s, err := newStructType(t)
+	s, err := newStruct(t)
 	if err != nil {
 		panic(err)
 	}
 	s.hasFile, s.hasSecret = contains(t, fileType, nil), contains(t, secretType, nil)
 	actual, _ := c.structs.LoadOrStore(t, s)
-	return actual.(*structType)
+	return actual.(*Struct)
 }
 
-func newStructType(t reflect.Type) (*structType, error) {
-	s := &structType{byName: make(map[string]int)}
+// Fields returns the description of a type, pointers removed, that is a mapping of
+// keys; nil for any other type, secrets and file names included.
+func (c *Types) Fields(t reflect.Type) *Struct {
+	if t = indirect(t); t.Kind() != reflect.Struct || t == secretType || scalar(t) {
+		return nil
+	}
+	return c.Of(t)
+}
+
+// Names returns the keys in the order of the struct.
+func (s *Struct) Names() []string { return s.names }
+
+// Field returns the type of a key.
+func (s *Struct) Field(name string) (reflect.Type, bool) {
+	i, ok := s.byName[name]
+	if !ok {
+		return nil, false
+	}
+	return s.fields[i].typ, true
+}
+
+func newStruct(t reflect.Type) (*Struct, error) {
+	s := &Struct{Type: t, byName: make(map[string]int)}
 	if err := s.collect(t, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", t, err)
 	}
 	return s, nil
 }
 
-func (s *structType) collect(t reflect.Type, index []int) error {
+func (s *Struct) collect(t reflect.Type, index []int) error {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		tag, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -183,24 +206,24 @@ func contains(t, leaf reflect.Type, above []reflect.Type) bool {
 	return false
 }
 
-// hasSecret reports whether a value of type t can hold a secret.
-func (c *typeCache) hasSecret(t reflect.Type) bool {
+// HasSecret reports whether a value of type t can hold a secret.
+func (c *Types) HasSecret(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return c.hasSecret(t.Elem())
+		return c.HasSecret(t.Elem())
 	case reflect.Struct:
-		return t == secretType || t != fileType && c.of(t).hasSecret
+		return t == secretType || t != fileType && c.Of(t).hasSecret
 	}
 	return false
 }
 
 // hasFile reports whether a value of type t can hold a file name.
-func (c *typeCache) hasFile(t reflect.Type) bool {
+func (c *Types) hasFile(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return c.hasFile(t.Elem())
 	case reflect.Struct:
-		return t == fileType || t != secretType && c.of(t).hasFile
+		return t == fileType || t != secretType && c.Of(t).hasFile
 	}
 	return false
 }
@@ -251,7 +274,7 @@ func checkType(t reflect.Type, input bool, above []reflect.Type) error {
 		if slices.Contains(above, t) {
 			return nil
 		}
-		s, err := newStructType(t)
+		s, err := newStruct(t)
 		if err != nil {
 			return err
 		}
@@ -265,8 +288,8 @@ func checkType(t reflect.Type, input bool, above []reflect.Type) error {
 	return fmt.Errorf("type %v is not supported", t)
 }
 
-// typeName says in a plan's words what a type takes.
-func typeName(t reflect.Type) string {
+// TypeName returns the name of a type in messages: "a whole number".
+func TypeName(t reflect.Type) string {
 	switch t {
 	case durationType:
 		return "a duration"
@@ -289,7 +312,7 @@ func typeName(t reflect.Type) string {
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return "a whole number"
 	case reflect.Pointer:
-		return typeName(t.Elem())
+		return TypeName(t.Elem())
 	case reflect.Slice:
 		return "a list"
 	case reflect.Map, reflect.Struct:

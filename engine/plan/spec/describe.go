@@ -1,4 +1,4 @@
-package plan
+package spec
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 )
 
 // mismatch reports that n is of another type than t.
-func (d *decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
+func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 	var hint string
 	text := n.Kind == yaml.ScalarNode && n.Tag == "!!str"
 	number := n.Kind == yaml.ScalarNode && (n.Tag == "!!int" || n.Tag == "!!float")
@@ -36,26 +36,26 @@ func (d *decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && (t.Elem() == secretType || scalar(t.Elem())):
 		hint = fmt.Sprintf("write [%s]", abbreviate(n.Value))
 	}
-	have := describe(n)
+	have := Describe(n)
 	if t == secretType {
-		have = kindOf(n) // not the value: it may be one
+		have = KindOf(n) // not the value: it may be one
 	}
 	if d.via != "" {
-		return d.problem(n, hint, "want %s, and %s is %s", typeName(t), d.via, have)
+		return d.problem(n, hint, "want %s, and %s is %s", TypeName(t), d.via, have)
 	}
-	return d.problem(n, hint, "want %s, have %s", typeName(t), have)
+	return d.problem(n, hint, "want %s, have %s", TypeName(t), have)
 }
 
-// describe names a value: its sort, and the value itself if it is short.
-func describe(n *yaml.Node) string {
+// Describe names a value: its sort, and the value itself if it is short.
+func Describe(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode || source.IsNull(n) {
-		return kindOf(n)
+		return KindOf(n)
 	}
 	read := ""
 	if reading := kubeyaml.Reading(n); reading != "" {
 		read = fmt.Sprintf(" (%s, as YAML 1.1 reads it)", reading)
 	}
-	switch varType(n) {
+	switch TypeOf(n) {
 	case "number":
 		return "the number " + abbreviate(n.Value) + read
 	case "bool":
@@ -64,9 +64,8 @@ func describe(n *yaml.Node) string {
 	return fmt.Sprintf("the text %q", abbreviate(n.Value))
 }
 
-// kindOf names the sort of a value.
-
-func kindOf(n *yaml.Node) string {
+// KindOf names the sort of a value: "a list".
+func KindOf(n *yaml.Node) string {
 	switch {
 	case source.IsNull(n):
 		return "nothing"
@@ -75,7 +74,7 @@ func kindOf(n *yaml.Node) string {
 	case n.Kind == yaml.MappingNode:
 		return "a mapping"
 	}
-	switch varType(n) {
+	switch TypeOf(n) {
 	case "number":
 		return "a number"
 	case "bool":
@@ -90,4 +89,33 @@ func abbreviate(s string) string {
 		return s
 	}
 	return string([]rune(s)[:most]) + "…"
+}
+
+// TypeOf returns the type of a value as variables declare it: string, number, bool,
+// list or map; "" for null.
+func TypeOf(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "map"
+	case n.Kind == yaml.SequenceNode:
+		return "list"
+	case n.Tag == "!!str":
+		return "string"
+	case n.Tag == "!!int" || n.Tag == "!!float":
+		return "number"
+	case n.Tag == "!!bool":
+		return "bool"
+	}
+	return ""
+}
+
+// AsType returns a value as the declared type has it: for text, a word such as
+// no is the text that is written.
+func AsType(n *yaml.Node, typ string) *yaml.Node {
+	if typ != "string" || n.Kind != yaml.ScalarNode || !IsText(n) {
+		return n
+	}
+	text := *n
+	text.Tag = "!!str"
+	return &text
 }

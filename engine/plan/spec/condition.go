@@ -1,0 +1,391 @@
+package spec
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/kubeyaml"
+)
+
+// A Condition is a condition that was read and whose types were checked.
+type Condition struct {
+	// Depends is set if the condition refers to an output of a step.
+	Depends bool
+
+	node *yaml.Node
+	root *expr
+}
+
+// whenPath is where the problems of a condition are.
+var whenPath = []Elem{Key("when")}
+
+// Eval returns the value of a condition; ok is false if a problem was reported.
+func (d *Decoder) Eval(c *Condition) (value, ok bool) {
+	d.path = whenPath
+	v, ok := d.eval(c.node, c.root)
+	value, _ = v.(bool)
+	return value && ok, ok
+}
+
+// An expr is a node of a condition: a literal, a reference, or an operator
+// with one or two operands.
+type expr struct {
+	op     string // "==", "!=", "!", "&&", "||"; "" for a leaf
+	l, r   *expr
+	ref    *Reference
+	value  any // string, float64 or bool
+	offset int
+	text   string // the source text at offset, for its position
+}
+
+// An exprType is the type of an expr.
+type exprType string
+
+const (
+	exprText    exprType = "text"
+	exprNumber  exprType = "a number"
+	exprTruth   exprType = "true or false"
+	exprUnknown exprType = "" // its problem has been reported
+)
+
+// Condition reads a condition and checks its types. It returns nil after it reported
+// a problem.
+func (d *Decoder) Condition(n *yaml.Node) *Condition {
+	d.path = whenPath
+	defer func() { d.bad = nil }() // no input of the step depends on it
+	c := &Condition{node: n}
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!bool" {
+		c.root = &expr{value: Truth(n)}
+		return c
+	}
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+		d.problem(n, `such as: when: ${vars.env} == "prod"`, "want a condition, have %s", Describe(n))
+		return nil
+	}
+	root, bad := (&exprParser{s: n.Value}).parse()
+	if bad != nil {
+		d.badTemplate(n, bad)
+		return nil
+	}
+	c.root = root
+	switch t := d.exprType(n, root, &c.Depends); t {
+	case exprUnknown:
+		return nil
+	case exprTruth:
+		return c
+	default:
+		d.problem(n, `compare it: … == "…"`, "a condition is true or false, and this is %s", t)
+		return nil
+	}
+}
+
+// exprType checks an expression and returns its type. depends is set if it
+// refers to an output.
+func (d *Decoder) exprType(n *yaml.Node, e *expr, depends *bool) exprType {
+	switch e.op {
+	case "":
+		if e.ref != nil {
+			return d.refType(n, e.ref, depends)
+		}
+		switch e.value.(type) {
+		case string:
+			return exprText
+		case float64:
+			return exprNumber
+		}
+		return exprTruth
+	case "!":
+		return d.operand(n, e, e.l, depends)
+	case "&&", "||":
+		l, r := d.operand(n, e, e.l, depends), d.operand(n, e, e.r, depends)
+		if l == exprUnknown || r == exprUnknown {
+			return exprUnknown
+		}
+		return exprTruth
+	}
+	l, r := d.exprType(n, e.l, depends), d.exprType(n, e.r, depends)
+	if l == exprUnknown || r == exprUnknown {
+		return exprUnknown
+	}
+	if l != r {
+		hint := ""
+		if e.l.op == "" && e.r.op == "" && (l == exprText || r == exprText) {
+			hint = "text is written in quotes; numbers, true and false are not"
+		}
+		d.exprProblem(n, e, hint, "%s compares %s with %s", e.op, l, r)
+		return exprUnknown
+	}
+	return exprTruth
+}
+
+func (d *Decoder) operand(n *yaml.Node, op, e *expr, depends *bool) exprType {
+	t := d.exprType(n, e, depends)
+	if t != exprTruth && t != exprUnknown {
+		d.exprProblem(n, op, "", "%s wants true or false, and has %s", op.op, t)
+		return exprUnknown
+	}
+	return t
+}
+
+func (d *Decoder) exprProblem(n *yaml.Node, e *expr, hint, format string, args ...any) {
+	line, column := d.places().Within(n, e.offset, e.text)
+	d.problemAt(n, line, column, hint, format, args...)
+}
+
+func (d *Decoder) refType(n *yaml.Node, ref *Reference, depends *bool) exprType {
+	r, ok := d.resolve(n, ref)
+	switch {
+	case !ok:
+		return exprUnknown
+	case r.Secret:
+		d.refProblem(n, ref, "", "%s is a secret, and a condition would tell what it is", ref.Raw)
+		return exprUnknown
+	case r.Node != nil:
+		switch TypeOf(r.Node) {
+		case "string":
+			return exprText
+		case "number":
+			return exprNumber
+		case "bool":
+			return exprTruth
+		}
+		d.refProblem(n, ref, "", "%s is %s: a condition compares text, numbers, true and false", ref.Raw, KindOf(r.Node))
+		return exprUnknown
+	}
+	*depends = true
+	t := indirect(r.typeOf())
+	switch {
+	case t == fileType || t.Implements(marshalType) || t.Kind() == reflect.String:
+		return exprText
+	case t.Kind() == reflect.Bool:
+		return exprTruth
+	case isInt(t) || isUint(t) || isFloat(t):
+		return exprNumber
+	}
+	d.refProblem(n, ref, "", "%s is %s: a condition compares text, numbers, true and false", ref.Raw, TypeName(t))
+	return exprUnknown
+}
+
+// eval returns the value of a checked expression: string, float64 or bool.
+func (d *Decoder) eval(n *yaml.Node, e *expr) (any, bool) {
+	switch e.op {
+	case "":
+		if e.ref == nil {
+			return e.value, true
+		}
+		r, ok := d.resolve(n, e.ref)
+		switch {
+		case !ok:
+			return nil, false
+		case r.Node != nil:
+			x, err := kubeyaml.Scalar(r.Node)
+			if err != nil {
+				return nil, false
+			}
+			return comparand(reflect.ValueOf(x)), true
+		}
+		return comparand(reflect.Indirect(r.Output)), true
+	case "!":
+		v, ok := d.eval(n, e.l)
+		b, _ := v.(bool)
+		return !b, ok
+	case "&&", "||":
+		v, ok := d.eval(n, e.l)
+		if b, _ := v.(bool); !ok || b == (e.op == "||") {
+			return b, ok
+		}
+		return d.eval(n, e.r)
+	}
+	l, okL := d.eval(n, e.l)
+	r, okR := d.eval(n, e.r)
+	return (l == r) == (e.op == "=="), okL && okR
+}
+
+func comparand(v reflect.Value) any {
+	t := v.Type()
+	switch {
+	case t.Implements(marshalType):
+		return format(v)
+	case isInt(t):
+		return float64(v.Int())
+	case isUint(t):
+		return float64(v.Uint())
+	case isFloat(t):
+		return v.Float()
+	case t.Kind() == reflect.Bool:
+		return v.Bool()
+	}
+	return format(v)
+}
+
+// An exprParser reads
+//
+//	or      = and { "||" and }
+//	and     = equal { "&&" equal }
+//	equal   = unary [ ("==" | "!=") unary ]
+//	unary   = "!" unary | "(" or ")" | literal | reference
+//	literal = "true" | "false" | number | '"' text '"' | "'" text "'"
+type exprParser struct {
+	s     string
+	i     int
+	depth int
+}
+
+// maxDepth bounds parentheses and negations, since the parser recurses.
+const maxDepth = 100
+
+func (p *exprParser) parse() (*expr, *syntaxError) {
+	e, bad := p.or()
+	if bad != nil {
+		return nil, bad
+	}
+	if p.space(); p.i < len(p.s) {
+		return nil, p.unexpected("an operator: ==, !=, && or ||")
+	}
+	return e, nil
+}
+
+func (p *exprParser) or() (*expr, *syntaxError) {
+	return p.chain("||", func() (*expr, *syntaxError) { return p.chain("&&", p.equal) })
+}
+
+func (p *exprParser) chain(op string, next func() (*expr, *syntaxError)) (*expr, *syntaxError) {
+	l, bad := next()
+	for bad == nil {
+		at := p.space()
+		if !p.take(op) {
+			return l, nil
+		}
+		var r *expr
+		r, bad = next()
+		l = &expr{op: op, l: l, r: r, offset: at, text: op}
+	}
+	return nil, bad
+}
+
+func (p *exprParser) equal() (*expr, *syntaxError) {
+	l, bad := p.unary()
+	if bad != nil {
+		return nil, bad
+	}
+	at := p.space()
+	for _, op := range []string{"==", "!="} {
+		if !p.take(op) {
+			continue
+		}
+		r, bad := p.unary()
+		if bad != nil {
+			return nil, bad
+		}
+		return &expr{op: op, l: l, r: r, offset: at, text: op}, nil
+	}
+	return l, nil
+}
+
+func (p *exprParser) unary() (*expr, *syntaxError) {
+	p.depth++
+	defer func() { p.depth-- }()
+	at := p.space()
+	rest := p.s[p.i:]
+	switch {
+	case p.depth > maxDepth:
+		return nil, &syntaxError{at, "", "too many parentheses", ""}
+	case rest == "":
+		return nil, p.unexpected("a value")
+	case rest[0] == '!' && !strings.HasPrefix(rest, "!="):
+		p.i++
+		l, bad := p.unary()
+		return &expr{op: "!", l: l, offset: at, text: "!"}, bad
+	case rest[0] == '(':
+		p.i++
+		e, bad := p.or()
+		if bad != nil {
+			return nil, bad
+		}
+		if p.space(); !p.take(")") {
+			return nil, p.unexpected(") or an operator")
+		}
+		return e, nil
+	case rest[0] == '"' || rest[0] == '\'':
+		end := strings.IndexByte(rest[1:], rest[0])
+		if end < 0 {
+			return nil, &syntaxError{at, rest[:1], "the closing quote is missing", ""}
+		}
+		text := rest[1 : 1+end]
+		if strings.Contains(text, "${") {
+			return nil, &syntaxError{at, rest[:end+2], "inside quotes a reference is only text", "write the reference without quotes: ${vars.NAME}"}
+		}
+		p.i += end + 2
+		return &expr{value: text, offset: at, text: rest[:end+2]}, nil
+	case strings.HasPrefix(rest, "${"):
+		end := referenceEnd(rest)
+		if end < 0 {
+			return nil, &syntaxError{at, "${", "a reference is not closed: } is missing", ""}
+		}
+		ref, bad := parseReference(rest[:end])
+		if bad != nil {
+			bad.offset, bad.text = at, rest[:end]
+			return nil, bad
+		}
+		ref.offset = at
+		p.i += end
+		return &expr{ref: ref, offset: at, text: ref.Raw}, nil
+	}
+	word := p.word()
+	switch word {
+	case "":
+		return nil, p.unexpected("a value")
+	case "true", "false":
+		p.i += len(word)
+		return &expr{value: word == "true", offset: at, text: word}, nil
+	}
+	if f, err := strconv.ParseFloat(word, 64); err == nil && word[0] <= '9' {
+		p.i += len(word)
+		return &expr{value: f, offset: at, text: word}, nil
+	}
+	return nil, &syntaxError{at, word, fmt.Sprintf("%q is no value", word),
+		fmt.Sprintf("text is written in quotes: %q; a reference is written ${vars.%s}", word, word)}
+}
+
+// word returns the run of characters that could be a bare word.
+func (p *exprParser) word() string {
+	i := p.i
+	for i < len(p.s) && !strings.ContainsRune(" \t\r\n()!=&|\"'", rune(p.s[i])) {
+		i++
+	}
+	return p.s[p.i:i]
+}
+
+func (p *exprParser) space() int {
+	for p.i < len(p.s) && strings.IndexByte(" \t\r\n", p.s[p.i]) >= 0 {
+		p.i++
+	}
+	return p.i
+}
+
+func (p *exprParser) take(op string) bool {
+	if strings.HasPrefix(p.s[p.i:], op) {
+		p.i += len(op)
+		return true
+	}
+	return false
+}
+
+func (p *exprParser) unexpected(want string) *syntaxError {
+	if p.i >= len(p.s) {
+		return &syntaxError{p.i, "", "the condition ends too early: want " + want, ""}
+	}
+	text := p.word()
+	if text == "" {
+		text = p.s[p.i : p.i+1]
+	}
+	hint := ""
+	if text == "=" {
+		hint = "write == to compare"
+	}
+	return &syntaxError{p.i, text, fmt.Sprintf("unexpected %q: want %s", text, want), hint}
+}

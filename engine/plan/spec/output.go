@@ -1,0 +1,82 @@
+package spec
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
+)
+
+// Output returns the part of a step's outputs that a path, whose type has been
+// checked, leads to. outputs is a struct or a pointer to one.
+func (c *Types) Output(outputs any, path []Elem) (reflect.Value, error) {
+	v := reflect.ValueOf(outputs)
+	for i, e := range path {
+		for v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return v, fmt.Errorf("%s is not set", PathString(path[:i]))
+			}
+			v = v.Elem()
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			fi, ok := c.Of(v.Type()).byName[e.Name]
+			if !ok {
+				return v, fmt.Errorf("the outputs are of another type than the kind says: %v", v.Type())
+			}
+			v = v.FieldByIndex(c.Of(v.Type()).fields[fi].index)
+		case reflect.Map:
+			m := v.MapIndex(reflect.ValueOf(e.Name).Convert(v.Type().Key()))
+			if !m.IsValid() {
+				var keys []string
+				for _, k := range v.MapKeys() {
+					keys = append(keys, k.String())
+				}
+				return v, engine.WithHint(fmt.Errorf("output %s has no key %q; it has %s", PathString(path[:i]), e.Name, source.Listed(keys)), source.DidYouMean(e.Name, keys))
+			}
+			v = m
+		case reflect.Slice:
+			if e.Index >= v.Len() {
+				return v, fmt.Errorf("output %s has %d items, so no [%d]", PathString(path[:i]), v.Len(), e.Index)
+			}
+			v = v.Index(e.Index)
+		default:
+			return v, fmt.Errorf("the outputs are of another type than the kind says: %v", v.Type())
+		}
+	}
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return v, fmt.Errorf("%s is not set", PathString(path))
+		}
+		v = v.Elem()
+	}
+	return v, nil
+}
+
+// Holds reports whether a step's outputs hold all that a reference, as written,
+// needs of them. An empty value counts as missing.
+func (c *Types) Holds(outputs any, reference string) bool {
+	ref, bad := parseReference(reference)
+	if bad != nil {
+		return false
+	}
+	v, err := c.Output(outputs, ref.Path[1:])
+	return err == nil && !incomplete(v)
+}
+
+// incomplete reports whether a value holds nothing, or one of its fields does.
+func incomplete(v reflect.Value) bool {
+	switch {
+	case empty(v):
+		return true
+	case v.Kind() == reflect.Struct && v.Type() != secretType && v.Type() != fileType && !scalar(v.Type()):
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() && incomplete(v.Field(i)) {
+				return true
+			}
+		}
+		return false
+	}
+	return v.IsZero()
+}

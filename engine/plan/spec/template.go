@@ -1,0 +1,194 @@
+package spec
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/source"
+)
+
+// A Scope gives references their values.
+type Scope interface {
+	// Resolve returns the value of a reference, which stands in scalar n.
+	Resolve(n *yaml.Node, ref *Reference) (Value, *Fault)
+}
+
+// A Value is the value of a reference: exactly one of Node, Type and Output is set.
+type Value struct {
+	Node   *yaml.Node    // a value that is known: a variable, the plan's name
+	Size   int           // nodes in Node, 0 for one
+	Type   reflect.Type  // the type of an output that is not known yet
+	Output reflect.Value // an output
+	Secret bool
+}
+
+// A Fault says why a reference has no value. One without a message follows from
+// another problem, which has been reported.
+type Fault struct{ Message, Hint string }
+
+// resolve returns the value of a reference, or reports why it has none.
+func (d *Decoder) resolve(n *yaml.Node, ref *Reference) (Value, bool) {
+	v, fault := d.Scope.Resolve(n, ref)
+	if fault == nil {
+		return v, true
+	}
+	if fault.Message != "" {
+		d.refProblem(n, ref, fault.Hint, "%s", fault.Message)
+	}
+	return Value{}, false
+}
+
+// Place returns the position of a reference in scalar n.
+func (d *Decoder) Place(n *yaml.Node, ref *Reference) source.Position {
+	line, column := d.places().Within(n, ref.offset, ref.Raw)
+	return source.Position{File: d.File.Name, Line: line, Column: column}
+}
+
+// template fills v from a scalar that holds references.
+func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
+	parts, bad := parseTemplate(n.Value)
+	if bad != nil {
+		return d.badTemplate(n, bad)
+	}
+	if len(parts) == 1 && parts[0].ref != nil {
+		return d.whole(n, parts[0].ref, v)
+	}
+	t := indirect(v.Type())
+	var text strings.Builder
+	waiting, wrong := false, false
+	for _, p := range parts {
+		if p.ref == nil {
+			text.WriteString(p.text)
+			continue
+		}
+		r, ok := d.resolve(n, p.ref)
+		switch {
+		case !ok:
+			wrong = true
+		case r.Secret && t != secretType:
+			d.leak(n, p.ref)
+			wrong = true
+		case r.Node != nil && (r.Node.Kind != yaml.ScalarNode || source.IsNull(r.Node)):
+			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, KindOf(r.Node))
+			wrong = true
+		case r.Node != nil:
+			if message, hint := ambiguity(r.Node, p.ref.Raw, r.Secret); message != "" {
+				d.refProblem(n, p.ref, hint, "%s", message)
+				wrong = true
+			}
+			text.WriteString(r.Node.Value)
+		case r.Type != nil && !scalar(r.Type):
+			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, TypeName(r.Type))
+			wrong = true
+		case r.Type != nil:
+			waiting = true
+		default:
+			text.WriteString(format(reflect.Indirect(r.Output)))
+		}
+		if text.Len() > maxText {
+			return d.problem(n, "", "the text is longer than %d bytes", maxText)
+		}
+	}
+	switch {
+	case wrong:
+		d.bad = append(d.bad, PathString(d.path))
+		return failed
+	case waiting && !d.Types.fits(stringType, t):
+		return d.problem(n, "", "want %s, have text with references in it", TypeName(t))
+	case waiting:
+		return d.wait(v)
+	}
+	lit := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text.String(), Line: n.Line, Column: n.Column}
+	if d.at == nil {
+		d.at = n
+		defer func() { d.at = nil }()
+	}
+	return d.value(lit, v, true)
+}
+
+// whole fills v from a scalar that is one reference and nothing else.
+func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
+	r, ok := d.resolve(n, ref)
+	t := v.Type()
+	switch {
+	case !ok:
+		d.bad = append(d.bad, PathString(d.path))
+		return failed
+	case r.Secret && indirect(t) != secretType:
+		if r.Node != nil || !d.Types.fits(r.typeOf(), t) {
+			return d.leak(n, ref)
+		}
+	}
+	switch {
+	case r.Node != nil:
+		if d.at == nil {
+			d.at, d.via = n, ref.Raw
+			defer func() { d.at, d.via = nil, "" }()
+		}
+		return d.value(r.Node, v, true)
+	case !d.Types.fits(r.typeOf(), t):
+		want, have := TypeName(t), TypeName(r.typeOf())
+		if want == have {
+			have += " of other values"
+		}
+		return d.refProblem(n, ref, "", "want %s, and %s is %s", want, ref.Raw, have)
+	case r.Type != nil:
+		return d.wait(v)
+	}
+	if err := d.Types.convert(r.Output, v, d.FileOf); err != nil {
+		return d.refProblem(n, ref, "", "%s: %v", ref.Raw, err)
+	}
+	return set
+}
+
+// typeOf returns the type of an output.
+func (r Value) typeOf() reflect.Type {
+	if r.Type != nil {
+		return r.Type
+	}
+	return r.Output.Type()
+}
+
+func (d *Decoder) leak(n *yaml.Node, ref *Reference) outcome {
+	hint := ""
+	if d.Kind != "" {
+		hint = fmt.Sprintf("ztplan explain %s shows which inputs take secrets", d.Kind)
+	}
+	return d.refProblem(n, ref, hint,
+		"%s is a secret, and this input is not: it would be shown", ref.Raw)
+}
+
+func (d *Decoder) badTemplate(n *yaml.Node, bad *syntaxError) outcome {
+	line, column := d.places().Within(n, bad.offset, bad.text)
+	d.problemAt(n, line, column, bad.hint, "%s", bad.message)
+	return failed
+}
+
+// refProblem reports a problem at the place of a reference.
+func (d *Decoder) refProblem(n *yaml.Node, ref *Reference, hint, format string, args ...any) outcome {
+	line, column := d.places().Within(n, ref.offset, ref.Raw)
+	d.problemAt(n, line, column, hint, format, args...)
+	return failed
+}
+
+// Scan checks the references in inputs whose types are not known.
+func (d *Decoder) Scan(n *yaml.Node) {
+	for _, c := range n.Content {
+		d.Scan(c)
+	}
+	if !isTemplate(n) {
+		return
+	}
+	parts, bad := parseTemplate(n.Value)
+	if bad != nil {
+		d.badTemplate(n, bad)
+	}
+	for _, p := range parts {
+		if p.ref != nil {
+			d.resolve(n, p.ref)
+		}
+	}
+}
