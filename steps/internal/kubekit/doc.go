@@ -10,9 +10,9 @@
 //
 // # Tunnels
 //
-// [Cluster.DialService] and [Cluster.DialPod] open streams through the API
-// server, as kubectl port-forward does, but without a local listener: nobody
-// else on the machine can use them, and there is no port to collide. All
+// [Cluster.DialService] and [ServicePod] open streams through the API
+// server, as kubectl port-forward does, but without a local listener: no other
+// program can use them, and there is no port to collide. All
 // streams to one pod share one connection, which is opened again when it
 // breaks.
 //

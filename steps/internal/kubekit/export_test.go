@@ -1,6 +1,9 @@
 package kubekit
 
 import (
+	"context"
+	"net"
+
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/streaming/pkg/httpstream"
 )
@@ -11,6 +14,11 @@ func CountTunnels(c *Cluster) int {
 	c.tunnels.mu.Lock()
 	defer c.tunnels.mu.Unlock()
 	return len(c.tunnels.pods)
+}
+
+// DialPod opens a connection to a port of a pod.
+func DialPod(ctx context.Context, c *Cluster, namespace, pod string, port int) (net.Conn, error) {
+	return c.tunnels.dial(ctx, podKey{namespace: namespace, name: pod}, port)
 }
 
 // DialSPDY opens a connection to a pod the old way.

@@ -214,7 +214,7 @@ func TestTunnel(t *testing.T) {
 		if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(engine.HintOf(err), "8080, 8081") {
 			t.Errorf("missing port: got %v, hint %q", err, engine.HintOf(err))
 		}
-		_, err = c.DialPod(t.Context(), ns, "web-0", 80)
+		_, err = kubekit.DialPod(t.Context(), c, ns, "web-0", 80)
 		if err == nil || !strings.Contains(err.Error(), "not found") {
 			t.Errorf("missing pod: got %v", err)
 		}

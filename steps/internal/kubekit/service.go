@@ -20,16 +20,11 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// DialPod opens a connection to a port of a pod through the API server. ctx
-// bounds the dialling; the connection lives until it is closed or the session
-// ends. That nothing listens on the port is the first Read's error.
-func (c *Cluster) DialPod(ctx context.Context, namespace, pod string, port int) (net.Conn, error) {
-	return c.tunnels.dial(ctx, podKey{namespace: namespace, name: pod}, port)
-}
-
-// DialService opens a connection to a port of a Service: to a running pod
-// behind it, a ready one if there is any. A pod that runs and is not ready, as
-// a sealed Vault, is reached too. The other rules are those of DialPod.
+// DialService opens a connection to a port of a Service through the API server: to a
+// running pod behind it, a ready one if there is any. A pod that runs and is not
+// ready, as a sealed Vault, is reached too. ctx bounds the dialling; the connection
+// lives until it is closed or the session ends. That nothing listens on the port is
+// the first Read's error.
 func (c *Cluster) DialService(ctx context.Context, namespace, service string, port int) (net.Conn, error) {
 	_, backends, err := c.behind(ctx, namespace, service, port)
 	if err != nil {

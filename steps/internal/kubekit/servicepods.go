@@ -63,8 +63,7 @@ func (c *Cluster) Processors(ctx context.Context, nodes []string) int {
 }
 
 // ServicePods lists the running pods behind a port of a Service, the ready ones
-// first, each with a way through the API server that keeps to it. The rules of
-// the connections are those of DialPod.
+// first. Dial opens a connection to that pod; see [Cluster.DialService].
 func (c *Cluster) ServicePods(ctx context.Context, namespace, service string, port int) ([]ServicePod, error) {
 	_, backends, err := c.behind(ctx, namespace, service, port)
 	if err != nil {

@@ -1,7 +1,6 @@
 package kubekit
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,60 +16,45 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// maxUnread is how much a tunnelConn reads ahead. Streams share a connection,
-// so one that nobody reads must not hold up the others at once.
+// maxUnread is how many bytes a tunnelConn reads ahead. Streams share a connection:
+// one that is not read must not hold up the others at once.
 const maxUnread = 1 << 20
 
-// maxFrame is the most that one data frame carries.
+// maxFrame is the most bytes that one data frame carries.
 const maxFrame = 32 << 10
 
-// kubeletPrefix repeats what the address already says.
+// kubeletPrefix repeats the address, which the error has already.
 var kubeletPrefix = regexp.MustCompile(`^error forwarding port \d+ to pod \S+, uid [^:]*: `)
 
-// A tunnelConn is a net.Conn over a pair of port-forward streams. The streams
-// know deadlines only for the connection as a whole; a tunnelConn has its own.
+// A tunnelConn is a net.Conn over a pair of port-forward streams. Streams have
+// deadlines for the connection as a whole only, so that it reads and writes through
+// pipes of package net, which have their own. There is one for each direction: the
+// other side may end its own and still read.
 type tunnelConn struct {
+	net.Conn // the pipe from which the arrived bytes are read
 	addr     tunnelAddr
-	data     httpstream.Stream
-	lost     <-chan bool // the shared connection is gone
-	finished func(failed bool)
-
-	readDeadline  deadline
-	writeDeadline deadline
-
-	closeOnce sync.Once
-	closed    chan struct{}
-	writes    chan write
+	out      net.Conn // the pipe into which the bytes to send are written
 
 	mu      sync.Mutex
+	changed sync.Cond // of what follows
 	unread  []byte
-	err     error         // what Read returns after unread; nil while open
-	changed chan struct{} // closed and replaced when unread or err changes
+	err     error // why nothing more arrives: io.EOF for an orderly end; nil while open
+	closed  bool
 }
 
-type write struct {
-	p    []byte
-	done chan error
-}
-
-// newTunnelConn takes over the streams. finished is called once, after Close,
-// and says whether the other side reported an error.
+// newTunnelConn takes over the streams. lost is closed with the shared connection.
+// finished is called once, after Close, and says whether the connection failed.
 func newTunnelConn(addr tunnelAddr, data, errs httpstream.Stream, lost <-chan bool, finished func(failed bool)) *tunnelConn {
-	c := &tunnelConn{
-		addr:     addr,
-		data:     data,
-		lost:     lost,
-		finished: finished,
-		closed:   make(chan struct{}),
-		writes:   make(chan write),
-		changed:  make(chan struct{}),
-	}
-	c.readDeadline.set(time.Time{})
-	c.writeDeadline.set(time.Time{})
-	reported := make(chan error, 1)
-	c.start(func() { c.watchErrors(errs, reported) })
-	c.start(func() { c.pump(reported) })
-	c.start(func() { c.serveWrites(errs) })
+	c := &tunnelConn{addr: addr}
+	c.changed.L = &c.mu
+	in, arrived := net.Pipe()
+	out, toSend := net.Pipe()
+	c.Conn, c.out = in, out
+	reported := make(chan struct{})
+	c.start(func() { defer close(reported); c.readError(errs) })
+	c.start(func() { c.receive(data, reported, lost) })
+	c.start(func() { c.deliver(arrived) })
+	c.start(func() { c.send(toSend, data, errs, finished) })
 	return c
 }
 
@@ -83,40 +67,55 @@ func (c *tunnelConn) start(f func()) {
 	}()
 }
 
-// watchErrors reads the error stream, which says why the kubelet could not
-// reach the port and is silent otherwise.
-func (c *tunnelConn) watchErrors(errs io.Reader, reported chan<- error) {
-	text, _ := io.ReadAll(errs)
-	if len(text) == 0 {
-		reported <- nil
-		return
+// fail ends the connection with an error; the first one stays.
+func (c *tunnelConn) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
 	}
-	reason := kubeletPrefix.ReplaceAllString(strings.TrimSpace(string(text)), "")
-	err := fmt.Errorf("port-forward to %s: %s", c.addr, reason)
-	c.fail(err)
-	reported <- err
+	c.changed.Broadcast()
+	if !errors.Is(err, io.EOF) {
+		c.out.Close() // ends a Write
+	}
 }
 
-// pump moves what arrives to unread.
-func (c *tunnelConn) pump(reported <-chan error) {
+// readError reads the error stream: the kubelet writes there why it could not reach
+// the port, and nothing otherwise.
+func (c *tunnelConn) readError(errs io.Reader) {
+	if text, _ := io.ReadAll(errs); len(text) > 0 {
+		reason := kubeletPrefix.ReplaceAllString(strings.TrimSpace(string(text)), "")
+		c.fail(fmt.Errorf("port-forward to %s: %s", c.addr, reason))
+	}
+}
+
+// receive reads the data stream ahead of the reader.
+func (c *tunnelConn) receive(data io.Reader, reported <-chan struct{}, lost <-chan bool) {
 	buf := make([]byte, maxFrame)
 	for {
-		n, err := c.data.Read(buf)
-		if n > 0 && !c.deliver(buf[:n]) {
-			return
+		n, err := data.Read(buf)
+		c.mu.Lock()
+		for len(c.unread) >= maxUnread && !c.closed {
+			c.changed.Wait()
 		}
-		if err == nil {
+		c.unread = append(c.unread, buf[:n]...)
+		closed := c.closed
+		c.changed.Broadcast()
+		c.mu.Unlock()
+		switch {
+		case closed:
+			return
+		case err == nil:
 			continue
 		}
-		// The kubelet closes both streams together: what it reported, if
-		// anything, is about to be read.
+		// The kubelet closes both streams together: its error, if there is one, is
+		// about to be read.
 		select {
 		case <-reported:
-		case <-c.closed:
 		case <-time.After(closeGrace):
 		}
 		select {
-		case <-c.lost:
+		case <-lost:
 			if errors.Is(err, io.EOF) {
 				err = fmt.Errorf("port-forward to %s: connection lost: %w", c.addr, io.ErrUnexpectedEOF)
 			}
@@ -127,211 +126,95 @@ func (c *tunnelConn) pump(reported <-chan error) {
 	}
 }
 
-// deliver appends to unread when there is room; false means closed.
-func (c *tunnelConn) deliver(p []byte) bool {
+// deliver hands the arrived bytes to the reader, and ends the pipe after the last.
+func (c *tunnelConn) deliver(reader net.Conn) {
+	defer reader.Close()
 	for {
 		c.mu.Lock()
-		if len(c.unread) < maxUnread {
-			c.unread = append(c.unread, p...)
-			c.broadcastLocked()
-			c.mu.Unlock()
-			return true
+		for len(c.unread) == 0 && c.err == nil && !c.closed {
+			c.changed.Wait()
 		}
-		changed := c.changed
+		next := c.unread
+		c.unread = nil
+		c.changed.Broadcast()
 		c.mu.Unlock()
-		select {
-		case <-changed:
-		case <-c.closed:
-			return false
+		if len(next) == 0 {
+			return
 		}
-	}
-}
-
-// fail sets what Read returns at the end; the first error stays.
-func (c *tunnelConn) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = err
-		c.broadcastLocked()
-	}
-}
-
-func (c *tunnelConn) broadcastLocked() {
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-func (c *tunnelConn) Read(p []byte) (int, error) {
-	for {
-		expiry := c.readDeadline.current()
-		select {
-		case <-c.closed:
-			return 0, c.opError("read", net.ErrClosed)
-		default:
-		}
-		if expiry.Err() == context.DeadlineExceeded {
-			return 0, c.opError("read", os.ErrDeadlineExceeded)
-		}
-		c.mu.Lock()
-		if len(c.unread) > 0 || len(p) == 0 {
-			n := copy(p, c.unread)
-			c.unread = c.unread[n:]
-			if len(c.unread) == 0 {
-				c.unread = nil
-			}
-			c.broadcastLocked()
-			c.mu.Unlock()
-			return n, nil
-		}
-		err, changed := c.err, c.changed
-		c.mu.Unlock()
-		if err != nil {
-			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-				return 0, io.EOF
-			}
-			return 0, err
-		}
-		select {
-		case <-changed:
-		case <-c.closed:
-		case <-expiry.Done():
-		}
-	}
-}
-
-func (c *tunnelConn) Write(p []byte) (int, error) {
-	written := 0
-	for len(p) > 0 {
-		chunk := p[:min(len(p), maxFrame)]
-		if err := c.writeChunk(chunk); err != nil {
-			return written, err
-		}
-		written += len(chunk)
-		p = p[len(chunk):]
-	}
-	return written, nil
-}
-
-// writeChunk hands a copy of p to serveWrites: a write that outlives its
-// deadline goes on in the background, when p is the caller's again.
-func (c *tunnelConn) writeChunk(p []byte) error {
-	w := write{p: append([]byte(nil), p...), done: make(chan error, 1)}
-	submit := c.writes
-	for {
-		expiry := c.writeDeadline.current()
-		select {
-		case <-c.closed:
-			return c.opError("write", net.ErrClosed)
-		default:
-		}
-		if expiry.Err() == context.DeadlineExceeded {
-			return c.opError("write", os.ErrDeadlineExceeded)
-		}
-		c.mu.Lock()
-		err, changed := c.err, c.changed
-		c.mu.Unlock()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		select {
-		case submit <- w:
-			submit = nil
-		case err := <-w.done:
-			if err != nil {
-				return c.opError("write", err)
-			}
-			return nil
-		case <-changed:
-		case <-c.closed:
-		case <-expiry.Done():
-		}
-	}
-}
-
-// serveWrites writes until the conn is closed and then ends the streams.
-func (c *tunnelConn) serveWrites(errs httpstream.Stream) {
-	for {
-		select {
-		case w := <-c.writes:
-			_, err := c.data.Write(w.p)
-			w.done <- err
-		case <-c.closed:
-			c.data.Close() // the other side reads to the end
-			c.data.Reset()
-			errs.Reset()
-			c.mu.Lock()
-			failed := c.err != nil && !errors.Is(c.err, io.EOF)
-			c.mu.Unlock()
-			c.finished(failed)
+		if _, err := reader.Write(next); err != nil {
 			return
 		}
 	}
 }
 
+// send writes until the connection is closed, and ends the streams.
+func (c *tunnelConn) send(writer io.Reader, data, errs httpstream.Stream, finished func(failed bool)) {
+	if _, err := io.Copy(data, writer); err != nil {
+		c.fail(fmt.Errorf("port-forward to %s: %w", c.addr, err))
+	}
+	c.mu.Lock()
+	for !c.closed {
+		c.changed.Wait()
+	}
+	failed := c.err != nil && !errors.Is(c.err, io.EOF)
+	c.mu.Unlock()
+	data.Close() // the other side reads to the end
+	data.Reset()
+	errs.Reset()
+	finished(failed)
+}
+
+func (c *tunnelConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, c.explain("read", err)
+}
+
+// Write returns when the bytes are about to be sent. That they could not be is the
+// error of a later call, as it is for TCP.
+func (c *tunnelConn) Write(p []byte) (int, error) {
+	n, err := c.out.Write(p)
+	return n, c.explain("write", err)
+}
+
+// explain returns the reason why a pipe returned an error.
+func (c *tunnelConn) explain(op string, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		return nil
+	case c.closed:
+		err = net.ErrClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+	case c.err != nil:
+		return c.err
+	}
+	return &net.OpError{Op: op, Net: c.addr.Network(), Addr: c.addr, Err: err}
+}
+
 func (c *tunnelConn) Close() error {
-	err := c.opError("close", net.ErrClosed)
-	c.closeOnce.Do(func() {
-		close(c.closed)
-		err = nil
-	})
-	return err
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	if closed {
+		return c.explain("close", net.ErrClosed)
+	}
+	return errors.Join(c.Conn.Close(), c.out.Close())
 }
 
 func (c *tunnelConn) LocalAddr() net.Addr  { return tunnelAddr("ztplan") }
 func (c *tunnelConn) RemoteAddr() net.Addr { return c.addr }
 
 func (c *tunnelConn) SetDeadline(t time.Time) error {
-	c.readDeadline.set(t)
-	c.writeDeadline.set(t)
-	return nil
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-func (c *tunnelConn) SetReadDeadline(t time.Time) error {
-	c.readDeadline.set(t)
-	return nil
-}
-
-func (c *tunnelConn) SetWriteDeadline(t time.Time) error {
-	c.writeDeadline.set(t)
-	return nil
-}
-
-func (c *tunnelConn) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: c.addr.Network(), Addr: c.addr, Err: err}
-}
+func (c *tunnelConn) SetWriteDeadline(t time.Time) error { return c.out.SetWriteDeadline(t) }
 
 // tunnelAddr is the address of a tunnel's end: "namespace/pod:port".
 type tunnelAddr string
 
 func (tunnelAddr) Network() string  { return "port-forward" }
 func (a tunnelAddr) String() string { return string(a) }
-
-// A deadline is a context that ends when the deadline passes (DeadlineExceeded)
-// or when another one replaces it (Canceled): then whoever waits looks again.
-type deadline struct {
-	mu     sync.Mutex
-	ctx    context.Context
-	cancel context.CancelFunc
-}
-
-func (d *deadline) set(t time.Time) {
-	ctx, cancel := context.WithCancel(context.Background())
-	if !t.IsZero() {
-		cancel()
-		ctx, cancel = context.WithDeadline(context.Background(), t)
-	}
-	d.mu.Lock()
-	replaced := d.cancel
-	d.ctx, d.cancel = ctx, cancel
-	d.mu.Unlock()
-	if replaced != nil {
-		replaced()
-	}
-}
-
-func (d *deadline) current() context.Context {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.ctx
-}
