@@ -34,6 +34,13 @@
 // When another run has the lock, or had it meanwhile, or when the Lease was
 // deleted, [Request.Lost] is told, once, and why.
 //
+// # Why not leaderelection
+//
+// The object is read and written by client-go's resourcelock. Its leaderelection is
+// not used: it waits a whole duration before it takes over a lock, by its own clock,
+// and gives a lock up that it could not renew. A run takes the lock of a dead run at
+// once, by the API server's clock, and goes on if nobody took it meanwhile.
+//
 // # The lock of a Vault
 //
 // Two plans may mean the same Vault. A run that changes one which it reaches

@@ -9,11 +9,11 @@ import (
 	"sync"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -67,13 +67,14 @@ func (e *HeldError) Error() string {
 		e.What, e.Holder, e.Since.UTC().Format(time.RFC3339), e.For.Round(time.Second), e.Lease)
 }
 
-// errTaken is a conflict: somebody else changed the Lease first.
+// errTaken is a conflict: the Lease was changed first.
 var errTaken = errors.New("somebody else changed it at the same time")
 
 // A Lock is held until it is released or lost.
 type Lock struct {
-	client coordinationclient.LeaseInterface
-	name   string // namespace/name
+	object *resourcelock.LeaseLock
+	record resourcelock.LeaderElectionRecord // as this run writes it
+	name   string                            // namespace/name
 	now    func() time.Time
 	clock  func() time.Duration // of this machine, counts suspend
 	req    Request
@@ -84,11 +85,10 @@ type Lock struct {
 	hurry   chan struct{} // asks for a renewal now
 
 	mu      sync.Mutex
-	lease   *coordinationv1.Lease // as it was written last
-	renewed time.Duration         // by clock, when that was begun
-	failed  error                 // why the newest renewal did not succeed
-	err     error                 // why it is lost
-	changed chan struct{}         // is closed when one of these changes
+	renewed time.Duration // by clock, when the last renewal was begun
+	failed  error         // why the newest renewal did not succeed
+	err     error         // why it is lost
+	changed chan struct{} // is closed when one of these changes
 }
 
 // Acquire takes the lock of a plan in the cluster of env and keeps it renewed
@@ -154,20 +154,25 @@ func connect(ctx context.Context, env *engine.Env, req Request) (*Lock, error) {
 	if err != nil {
 		return nil, engine.Permanent(err)
 	}
-	return newLock(client.Leases(req.Namespace), clock.now, newClock(), req), nil
+	return newLock(client, clock.now, newClock(), req), nil
 }
 
-func newLock(client coordinationclient.LeaseInterface, now func() time.Time, clock func() time.Duration, req Request) *Lock {
+func newLock(client coordinationclient.LeasesGetter, now func() time.Time, clock func() time.Duration, req Request) *Lock {
 	if req.Duration == 0 {
 		req.Duration = Duration
 	}
 	return &Lock{
-		client: client, name: req.Namespace + "/" + req.lease(), now: now, clock: clock, req: req,
+		object: &resourcelock.LeaseLock{
+			LeaseMeta: metav1.ObjectMeta{Name: req.lease(), Namespace: req.Namespace},
+			Client:    client,
+			Labels:    map[string]string{"app.kubernetes.io/managed-by": "ztplan"},
+		},
+		name: req.Namespace + "/" + req.lease(), now: now, clock: clock, req: req,
 		stopped: make(chan struct{}), hurry: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }
 
-// acquire takes the lock, and looks again when somebody else was faster.
+// acquire takes the lock. It reads the Lease again when another run was faster.
 func (l *Lock) acquire(ctx context.Context) error {
 	var err error
 	for range 5 {
@@ -179,63 +184,45 @@ func (l *Lock) acquire(ctx context.Context) error {
 }
 
 func (l *Lock) try(ctx context.Context) error {
-	have, err := l.client.Get(ctx, l.req.lease(), metav1.GetOptions{})
-	began := l.clock()
+	have, _, err := l.object.Get(ctx)
+	began, now := l.clock(), metav1.NewTime(l.now())
+	l.record = resourcelock.LeaderElectionRecord{
+		HolderIdentity:       l.req.Holder.String(),
+		LeaseDurationSeconds: int(l.req.Duration / time.Second),
+		AcquireTime:          now,
+		RenewTime:            now,
+	}
 	switch {
 	case apierrors.IsNotFound(err):
-		return l.created(began)(l.client.Create(ctx, l.fresh(), metav1.CreateOptions{}))
+		err = l.object.Create(ctx, l.record)
 	case err != nil:
 		return err
-	}
-	if err := l.held(have); err != nil {
-		l.moved = true
-		return err
-	}
-	l.moved = l.moved || l.written(have)
-	want := l.fresh()
-	want.ObjectMeta = *have.ObjectMeta.DeepCopy()
-	transitions := int32(1)
-	if t := have.Spec.LeaseTransitions; t != nil {
-		transitions += *t
-	}
-	want.Spec.LeaseTransitions = &transitions
-	return l.created(began)(l.client.Update(ctx, want, metav1.UpdateOptions{}))
-}
-
-// fresh is the Lease as this run takes it.
-func (l *Lock) fresh() *coordinationv1.Lease {
-	holder, seconds, now := l.req.Holder.String(), int32(l.req.Duration/time.Second), metav1.NewMicroTime(l.now())
-	return &coordinationv1.Lease{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: l.req.lease(), Namespace: l.req.Namespace,
-			Labels: map[string]string{"app.kubernetes.io/managed-by": "ztplan"},
-		},
-		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
-	}
-}
-
-// created takes note of an answer to a request that was begun at a time.
-func (l *Lock) created(began time.Duration) func(*coordinationv1.Lease, error) error {
-	return func(lease *coordinationv1.Lease, err error) error {
-		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+	default:
+		if err := l.held(have); err != nil {
 			l.moved = true
-			return errTaken
+			return err
 		}
-		if err == nil {
-			l.lease, l.renewed = lease, began
-		}
-		return err
+		l.moved = l.moved || l.written(have)
+		l.record.LeaderTransitions = have.LeaderTransitions + 1
+		err = l.object.Update(ctx, l.record)
 	}
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		l.moved = true
+		return errTaken
+	}
+	if err == nil {
+		l.renewed = began
+	}
+	return err
 }
 
 // written reports whether a former holder may have written since the run began.
-func (l *Lock) written(have *coordinationv1.Lease) bool {
-	last := have.Spec.RenewTime
-	if last == nil {
+func (l *Lock) written(have *resourcelock.LeaderElectionRecord) bool {
+	if have.RenewTime.IsZero() {
 		return true
 	}
-	end := last.Time
-	if h := have.Spec.HolderIdentity; h != nil && *h != "" {
+	end := have.RenewTime.Time
+	if have.HolderIdentity != "" {
 		end = end.Add(durationOf(have)) // it did not give the lock back
 	}
 	return end.Add(tolerance).After(l.now().Add(-time.Since(l.req.Since)))
@@ -245,27 +232,23 @@ func (l *Lock) written(have *coordinationv1.Lease) bool {
 // this one had the lock.
 func (l *Lock) Moved() bool { return l.moved }
 
-func durationOf(l *coordinationv1.Lease) time.Duration {
-	if s := l.Spec.LeaseDurationSeconds; s != nil {
-		return time.Duration(*s) * time.Second
-	}
-	return Duration
+func durationOf(r *resourcelock.LeaderElectionRecord) time.Duration {
+	return cmp.Or(time.Duration(r.LeaseDurationSeconds)*time.Second, Duration)
 }
 
-// held returns a HeldError if have is somebody else's.
-func (l *Lock) held(have *coordinationv1.Lease) error {
-	s := have.Spec
-	if s.HolderIdentity == nil || *s.HolderIdentity == "" || *s.HolderIdentity == l.req.Holder.String() || s.RenewTime == nil {
+// held returns a HeldError if another run holds the lock.
+func (l *Lock) held(have *resourcelock.LeaderElectionRecord) error {
+	if have.HolderIdentity == "" || have.HolderIdentity == l.req.Holder.String() || have.RenewTime.IsZero() {
 		return nil
 	}
 	now := l.now()
-	free := s.RenewTime.Add(durationOf(have)).Sub(now)
-	if free <= 0 || l.req.Dead != nil && l.req.Dead(runIn(*s.HolderIdentity)) {
+	free := have.RenewTime.Add(durationOf(have)).Sub(now)
+	if free <= 0 || l.req.Dead != nil && l.req.Dead(runIn(have.HolderIdentity)) {
 		return nil
 	}
-	e := &HeldError{Lease: l.name, What: l.req.what(), Holder: *s.HolderIdentity, Since: s.RenewTime.Time, Free: free}
-	if s.AcquireTime != nil {
-		e.Since = s.AcquireTime.Time
+	e := &HeldError{Lease: l.name, What: l.req.what(), Holder: have.HolderIdentity, Since: have.RenewTime.Time, Free: free}
+	if !have.AcquireTime.IsZero() {
+		e.Since = have.AcquireTime.Time
 	}
 	e.For = now.Sub(e.Since)
 	return engine.Permanent(engine.WithHint(e, fmt.Sprintf(
@@ -344,33 +327,30 @@ func (l *Lock) note(change func()) {
 // renew writes a new renewTime. It is permanent that another run has the lock, or
 // had it.
 func (l *Lock) renew(ctx context.Context) error {
-	l.mu.Lock()
-	want := l.lease.DeepCopy()
-	l.mu.Unlock()
-	err := l.write(ctx, want)
+	err := l.write(ctx)
 	if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 		return err
 	}
-	have, gerr := l.client.Get(ctx, want.Name, metav1.GetOptions{})
+	have, _, err := l.object.Get(ctx)
 	switch {
-	case apierrors.IsNotFound(gerr):
+	case apierrors.IsNotFound(err):
 		return engine.Permanent(fmt.Errorf("lease %s was deleted", l.name))
-	case gerr != nil:
-		return gerr
-	case have.Spec.HolderIdentity == nil || *have.Spec.HolderIdentity == "":
+	case err != nil:
+		return err
+	case have.HolderIdentity == "":
 		return engine.Permanent(fmt.Errorf("lease %s was taken over by another run, which is over", l.name))
-	case *have.Spec.HolderIdentity != l.req.Holder.String():
-		return engine.Permanent(fmt.Errorf("lease %s is held by %s now", l.name, *have.Spec.HolderIdentity))
+	case have.HolderIdentity != l.req.Holder.String():
+		return engine.Permanent(fmt.Errorf("lease %s is held by %s now", l.name, have.HolderIdentity))
 	}
-	return l.write(ctx, have) // somebody touched something else of it
+	return l.write(ctx) // something else of it was changed
 }
 
-func (l *Lock) write(ctx context.Context, want *coordinationv1.Lease) error {
-	now, began := metav1.NewMicroTime(l.now()), l.clock()
-	want.Spec.RenewTime = &now
-	got, err := l.client.Update(ctx, want, metav1.UpdateOptions{})
+func (l *Lock) write(ctx context.Context) error {
+	began := l.clock()
+	l.record.RenewTime = metav1.NewTime(l.now())
+	err := l.object.Update(ctx, l.record)
 	if err == nil {
-		l.note(func() { l.lease, l.renewed, l.failed = got, began, nil })
+		l.note(func() { l.renewed, l.failed = began, nil })
 	}
 	return err
 }
@@ -399,12 +379,10 @@ func (l *Lock) Release(ctx context.Context) error {
 	if l.err != nil {
 		return nil
 	}
-	want := l.lease.DeepCopy()
-	nobody, now := "", metav1.NewMicroTime(l.now())
-	want.Spec.HolderIdentity, want.Spec.RenewTime = &nobody, &now
+	l.record.HolderIdentity, l.record.RenewTime = "", metav1.NewTime(l.now())
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(ctx), l.answer())
 	defer cancel()
-	if _, err := l.client.Update(ctx, want, metav1.UpdateOptions{}); err != nil {
+	if err := l.object.Update(ctx, l.record); err != nil {
 		return fmt.Errorf("run lock: lease %s was not given back, it frees itself in %s: %w", l.name, l.req.Duration, err)
 	}
 	return nil

@@ -35,6 +35,9 @@ type server struct {
 
 var resource = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 
+// Leases makes the server the client of every namespace.
+func (s *server) Leases(string) coordinationclient.LeaseInterface { return s }
+
 func (s *server) Get(_ context.Context, name string, _ metav1.GetOptions) (*coordinationv1.Lease, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
