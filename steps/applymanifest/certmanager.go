@@ -32,7 +32,7 @@ func (r *run) issuance(ctx context.Context, certificate *unstructured.Unstructur
 		said += "; Issuing: " + kubekit.OneLine(c.Message)
 	}
 	if f := failureOf(certificate); f != nil {
-		next := certmanager.BackoffOf(ctx, r.cluster).Next(f.at, f.times)
+		next := certmanager.BackoffOf(ctx, r.env, r.cluster).Next(f.at, f.times)
 		return issuance{text: said + "; cert-manager tries again at " + stamp(next), next: next}
 	}
 	i := issuance{text: said, watch: kubekit.Watch{Ref: requestOf(certificate)}}
@@ -118,7 +118,7 @@ func (r *run) failedIssuance(ctx context.Context, o *object) error {
 	if f == nil {
 		return nil
 	}
-	return o.givenUp(*f, certmanager.BackoffOf(ctx, r.cluster), end)
+	return o.givenUp(*f, certmanager.BackoffOf(ctx, r.env, r.cluster), end)
 }
 
 func (o *object) givenUp(f failure, b certmanager.Backoff, end time.Time) error {

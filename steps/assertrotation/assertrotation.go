@@ -429,7 +429,7 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, clock: serverClock{now: env.Now}, backoff: certmanager.BackoffOf(ctx, cluster)}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, clock: serverClock{now: env.Now}, backoff: certmanager.BackoffOf(ctx, env, cluster)}
 	p.findServers = func(ctx context.Context) (probe.Servers, error) {
 		return probe.LookUp(ctx, env, u, s.Target, s.Probe.Workers)
 	}

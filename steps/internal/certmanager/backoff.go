@@ -15,9 +15,11 @@ import (
 	"context"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -51,15 +53,24 @@ func DefaultBackoff() Backoff { return Backoff{time.Hour, 32 * time.Hour} }
 
 // BackoffOf returns the pause that the cluster's cert-manager is configured to make
 // (certificateRequestMinimumBackoffDuration, since v1.20), as its chart stores
-// that. Where it cannot be read, it is the default.
-func BackoffOf(ctx context.Context, cluster *kubekit.Cluster) Backoff {
-	b := DefaultBackoff()
-	list, err := cluster.Client().CoreV1().ConfigMaps("").List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=controller"})
+// that. It is read once a step. Where it cannot be read, it is the default.
+func BackoffOf(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster) Backoff {
+	b, err := engine.Share(ctx, env.Session, "cert-manager back-off of step "+env.Step, func(ctx context.Context) (Backoff, error) {
+		b := DefaultBackoff()
+		list, err := cluster.Client().CoreV1().ConfigMaps("").List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=controller"})
+		if apierrors.IsForbidden(err) {
+			return b, nil // that stays so
+		}
+		if err != nil {
+			return b, err
+		}
+		for _, m := range list.Items {
+			b.configure(m.Data["config.yaml"])
+		}
+		return b, nil
+	})
 	if err != nil {
-		return b
-	}
-	for _, m := range list.Items {
-		b.configure(m.Data["config.yaml"])
+		return DefaultBackoff()
 	}
 	return b
 }
