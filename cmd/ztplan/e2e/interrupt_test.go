@@ -108,12 +108,12 @@ func (w *world) writeHasty() {
 		w.t.Fatal(err)
 	}
 	text := string(b)
-	for _, step := range []string{"issuer", "certificate"} {
+	for step, limit := range map[string]string{"issuer": "40s", "certificate": "40s", "rotation": "2m"} {
 		was := "  - id: " + step + "\n"
 		if !strings.Contains(text, was) {
 			w.t.Fatalf("%s has no step %s", planFile, step)
 		}
-		text = strings.Replace(text, was, was+"    timeout: 40s\n", 1)
+		text = strings.Replace(text, was, was+"    timeout: "+limit+"\n", 1)
 	}
 	if err := os.WriteFile(filepath.Join(w.work, hasty), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
