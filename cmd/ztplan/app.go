@@ -143,7 +143,7 @@ func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selectio
 		vars[name] = value
 	}
 	a.inputs = engine.NewInputs(ctx)
-	p, err := plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Vars: vars, VarFiles: a.varFiles, Env: os.LookupEnv})
+	p, err := plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Env: os.LookupEnv})
 	var chosen *plan.Selection
 	if err == nil {
 		chosen, err = p.Select(a.only, a.skip)

@@ -192,7 +192,7 @@ func TestKindPlans(t *testing.T) {
 	}
 	load := func(name string, in plan.Input) *plan.Plan {
 		t.Helper()
-		in.Kinds = steps.All()
+		in.Kinds, in.Connections = steps.All(), steps.Connections()
 		p, err := plan.Load(in)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -217,7 +217,7 @@ func TestKindPlans(t *testing.T) {
 	// The second ApisixTls is a conflict for lint when both are in one plan.
 	text := kindFile(t, "../../plans/lab.yaml")
 	text = append(text, "\n  - id: second\n    uses: applyManifest\n    needs: [tls]\n    with: {files: [../.github/kind/second-tls.yaml]}\n"...)
-	p, err := plan.Load(plan.Input{File: "../../plans/lab.yaml", Data: text, Kinds: steps.All()})
+	p, err := plan.Load(plan.Input{File: "../../plans/lab.yaml", Data: text, Kinds: steps.All(), Connections: steps.Connections()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestPlansAreValid(t *testing.T) {
 	}
 	inputs := []plan.Input{{File: "README.md", Data: block[1]}, {File: "../../plans/lab.yaml"}}
 	for _, in := range inputs {
-		in.Kinds = steps.All()
+		in.Kinds, in.Connections = steps.All(), steps.Connections()
 		if _, err := plan.Load(in); err != nil {
 			t.Errorf("%s: %v", in.File, err)
 		}
@@ -61,7 +61,7 @@ func TestReadmeSnippets(t *testing.T) {
 	for _, b := range blocks {
 		if bytes.HasPrefix(b[1], []byte("- id: ")) {
 			text := append([]byte(around), b[1]...)
-			if _, err := plan.Load(plan.Input{File: "README.md", Data: text, Kinds: steps.All()}); err != nil {
+			if _, err := plan.Load(plan.Input{File: "README.md", Data: text, Kinds: steps.All(), Connections: steps.Connections()}); err != nil {
 				t.Errorf("%v:\n%s", err, text)
 			}
 			continue
@@ -121,7 +121,7 @@ func TestExamplesDecode(t *testing.T) {
 			t.Errorf("the example of %s does not use it", k.Name)
 		}
 		head := "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: example}\nsteps:\n"
-		_, err = plan.Load(plan.Input{File: k.Name + ".yaml", Data: []byte(head + string(text)), Kinds: steps.All()})
+		_, err = plan.Load(plan.Input{File: k.Name + ".yaml", Data: []byte(head + string(text)), Kinds: steps.All(), Connections: steps.Connections()})
 		var problems *source.Problems
 		if !errors.As(err, &problems) {
 			continue

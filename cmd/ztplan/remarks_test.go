@@ -47,7 +47,7 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 	a.safety.runs = t.TempDir()
 	load := func(text string) *plan.Plan {
 		t.Helper()
-		p, err := plan.Load(plan.Input{File: "p.yaml", Data: []byte(head + text), Kinds: steps.All()})
+		p, err := plan.Load(plan.Input{File: "p.yaml", Data: []byte(head + text), Kinds: steps.All(), Connections: steps.Connections()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -179,10 +179,12 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Claims: p.Claims(), Session: new(engine.Session), Detach: detach,
 	}
 	if !a.lab {
-		env.Settings = session.Settings{Mirrors: mirrors, Cluster: session.Cluster{
-			Kubeconfig: first(a.kubeconfig, p.Connections.Kubernetes.Kubeconfig),
-			Context:    first(a.context, p.Connections.Kubernetes.Context),
-		}}
+		var cluster session.Cluster
+		if value, _ := p.Connection("kubernetes"); value != nil {
+			cluster = value.(*session.Kubernetes).Cluster(p.Dir, os.Getenv("HOME"))
+		}
+		cluster.Kubeconfig, cluster.Context = first(a.kubeconfig, cluster.Kubeconfig), first(a.context, cluster.Context)
+		env.Settings = session.Settings{Mirrors: mirrors, Cluster: cluster}
 		return env, func() error { return nil }, nil
 	}
 	if a.kubeconfig != "" || a.context != "" {

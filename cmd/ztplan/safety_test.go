@@ -36,7 +36,7 @@ func TestWhoNeedsALock(t *testing.T) {
 		{"a proof that changes something", "steps:\n" + renewal, nil, true},
 		{"which is left out, too", "steps:\n" + visit + renewal, []string{"rotation"}, false},
 	} {
-		p, err := plan.Load(plan.Input{File: "p.yaml", Data: []byte(head + tc.text), Kinds: steps.All()})
+		p, err := plan.Load(plan.Input{File: "p.yaml", Data: []byte(head + tc.text), Kinds: steps.All(), Connections: steps.Connections()})
 		if err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 			continue

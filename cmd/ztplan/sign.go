@@ -42,7 +42,7 @@ func (a *app) signingKey(p *plan.Plan, mode run.Mode) (signingKey, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !p.ConnectsVault():
+	case !p.Connects("vault", "token"):
 		return nil, engine.WithHint(fmt.Errorf("%s: the plan does not say how to reach Vault", ref),
 			"give it connections.vault with a token, such as ${steps.init.rootToken}")
 	case mode == run.DryRun:
@@ -50,7 +50,7 @@ func (a *app) signingKey(p *plan.Plan, mode run.Mode) (signingKey, error) {
 			"sign the evidence of a dry run with a key in a file")
 	}
 	return func(ctx context.Context, env *engine.Env, res *run.Result) (*attest.Key, error) {
-		key, err := transit.Open(ctx, env, ref, func(connection any) error { return p.Vault(connection, outputsOf(res)) })
+		key, err := transit.Open(ctx, env, ref, func(connection any) error { return p.Connect("vault", connection, outputsOf(res)) })
 		if err != nil {
 			return nil, err
 		}

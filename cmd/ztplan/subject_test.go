@@ -49,7 +49,7 @@ steps:
 func TestSubject(t *testing.T) {
 	const secret = "hvs.0123456789"
 	dir := t.TempDir()
-	p, err := plan.Load(plan.Input{File: filepath.Join(dir, "p.yaml"), Data: []byte(subjectPlan), Kinds: steps.All(), Vars: map[string]string{"domain": "other.local"},
+	p, err := plan.Load(plan.Input{File: filepath.Join(dir, "p.yaml"), Data: []byte(subjectPlan), Kinds: steps.All(), Connections: steps.Connections(), Vars: map[string]string{"domain": "other.local"},
 		Env: func(name string) (string, bool) { return secret, name == "TOKEN" }})
 	if err != nil {
 		t.Fatal(err)

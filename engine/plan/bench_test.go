@@ -86,7 +86,7 @@ func BenchmarkLoad10000(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: data, Kinds: kinds()})
+		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: data, Kinds: kinds(), Connections: connections()})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func BenchmarkLoad10000(b *testing.B) {
 }
 
 func BenchmarkSpec(b *testing.B) {
-	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: realistic(20), Kinds: kinds()})
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: realistic(20), Kinds: kinds(), Connections: connections()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func BenchmarkSpec(b *testing.B) {
 // about as fast as one without.
 func TestManyProblems(t *testing.T) {
 	data := strings.ReplaceAll(string(realistic(3000)), "${steps.s", "${steps.sx")
-	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(data), Kinds: kinds()})
+	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(data), Kinds: kinds(), Connections: connections()})
 	if err == nil || strings.Count(err.Error(), "there is no step") < 3000 {
 		t.Errorf("want many problems")
 	}

@@ -2,10 +2,8 @@ package plan
 
 import (
 	"maps"
-	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -14,22 +12,15 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
-// Connections say what a plan is about.
-type Connections struct {
-	// Kubernetes is the cluster; its zero value means the user's current one.
-	// Kubeconfig is absolute. What the command line says comes before it.
-	Kubernetes Kubernetes
+// A connection is a key below connections that the plan has.
+type connection struct {
+	engine.Connection
+	node  *yaml.Node
+	value any // made by New; nil for a default of inputs
 }
 
-// Kubernetes says which cluster a plan is about, in kubectl's terms.
-type Kubernetes struct {
-	Kubeconfig string // absolute path; "" is the user's
-	Context    string // "" is the current one
-	Position   string // where the plan says so
-}
-
-// readConnections reads connections. What it says about Vault stays YAML: it
-// becomes part of the inputs of every step that has an input called vault.
+// readConnections reads connections. A default of inputs stays YAML: it becomes part
+// of the inputs of every step that has an input of its name.
 func (l *loader) readConnections(n *yaml.Node) {
 	if source.IsNull(n) {
 		return
@@ -42,21 +33,32 @@ func (l *loader) readConnections(n *yaml.Node) {
 	l.connect(n)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
-		switch key.Value {
-		case "kubernetes":
-			l.kubernetes(val)
-		case "vault":
-			if !source.IsNull(val) {
-				l.vault = val
+		at := slices.IndexFunc(l.in.Connections, func(c engine.Connection) bool { return c.Key == key.Value })
+		if at < 0 {
+			known := make([]string, len(l.in.Connections))
+			for j, c := range l.in.Connections {
+				known[j] = c.Key
 			}
-		default:
-			known := []string{"kubernetes", "vault"}
 			l.problem(key, source.Suggestion(key.Value, known, "the connections are "), "connections: unknown key %q", key.Value)
+			continue
 		}
+		if source.IsNull(val) {
+			continue
+		}
+		c := &connection{Connection: l.in.Connections[at], node: val}
+		if c.New == nil {
+			if !l.checkDefault(c) {
+				continue
+			}
+		} else {
+			c.value = c.New()
+			l.decoder(&scope{noSteps: c.NoOutputs}, "").Decode(val, []spec.Elem{spec.Key(c.Key)}, c.value)
+		}
+		l.plan.connections = append(l.plan.connections, c)
 	}
 }
 
-// connect notes that a node belongs to the connections.
+// connect marks a node as part of the connections.
 func (l *loader) connect(n *yaml.Node) {
 	if l.plan.connected[n] {
 		return
@@ -67,74 +69,44 @@ func (l *loader) connect(n *yaml.Node) {
 	}
 }
 
-func (l *loader) kubernetes(n *yaml.Node) {
-	if source.IsNull(n) {
-		return
-	}
-	var in struct {
-		Kubeconfig string `yaml:"kubeconfig"`
-		Context    string `yaml:"context"`
-	}
-	d := l.decoder(&scope{noSteps: "the cluster is known before any step runs"}, "")
-	d.Decode(n, []spec.Elem{spec.Key("kubernetes")}, &in)
-	if in.Kubeconfig != "" {
-		in.Kubeconfig = l.userPath(in.Kubeconfig)
-	}
-	l.plan.Connections.Kubernetes = Kubernetes{
-		Kubeconfig: in.Kubeconfig,
-		Context:    in.Context,
-		Position:   l.plan.position(n).String(),
-	}
-}
-
-// userPath resolves a path outside the plan's directory: ~ is the home.
-func (l *loader) userPath(path string) string {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok && l.in.Env != nil {
-		if home, ok := l.in.Env("HOME"); ok && home != "" {
-			return filepath.Join(home, rest)
-		}
-	}
-	return l.plan.file(path).Path
-}
-
-// checkVault checks connections.vault against every kind that has an input
-// called vault: what no step of the plan uses must be right, too.
-func (l *loader) checkVault() {
-	if l.vault == nil {
-		return
+// checkDefault checks a default of inputs against every kind that has such an input:
+// keys that no step of the plan uses must be right, too. It reports whether the
+// default is a mapping.
+func (l *loader) checkDefault(c *connection) bool {
+	path := "connections." + c.Key
+	if c.node.Kind != yaml.MappingNode {
+		l.problem(c.node, "", "%s: want a mapping, have %s", path, spec.Describe(c.node))
+		return false
 	}
 	var types []*spec.Struct
 	for _, k := range l.in.Kinds {
-		if t := l.plan.vaultInput(k); t != nil && !slices.Contains(types, t) {
+		if t := l.plan.input(k, c.Key); t != nil && !slices.Contains(types, t) {
 			types = append(types, t)
 		}
 	}
-	if l.vault.Kind != yaml.MappingNode {
-		l.problem(l.vault, "", "connections.vault: want a mapping, have %s", spec.Describe(l.vault))
-		l.vault = nil
-		return
-	}
-	l.checkVaultKeys(l.vault, types, "connections.vault")
+	l.checkKeys(c.node, types, path)
 	for _, t := range types {
-		if n := l.merge(nil, l.vault, t); n != nil {
+		if n := l.merge(nil, c.node, t); n != nil {
 			d := l.decoder(&scope{}, "")
 			d.Partial = true
-			d.Decode(n, []spec.Elem{spec.Key("vault")}, reflect.New(t.Type).Interface())
+			d.Decode(n, []spec.Elem{spec.Key(c.Key)}, reflect.New(t.Type).Interface())
 		}
 	}
+	return true
 }
 
-// vaultInput returns the struct type of a kind's input vault, or nil.
-func (p *Plan) vaultInput(k *engine.Kind) *spec.Struct {
-	t, ok := p.types.Of(k.Spec).Field("vault")
+// input returns the type of a kind's input, nil if it has none that is a mapping of
+// keys.
+func (p *Plan) input(k *engine.Kind, name string) *spec.Struct {
+	t, ok := p.types.Of(k.Spec).Field(name)
 	if !ok {
 		return nil
 	}
 	return p.types.Fields(t)
 }
 
-// checkVaultKeys reports keys that none of the types knows.
-func (l *loader) checkVaultKeys(n *yaml.Node, types []*spec.Struct, path string) {
+// checkKeys reports keys that none of the types knows.
+func (l *loader) checkKeys(n *yaml.Node, types []*spec.Struct, path string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
 		var below []*spec.Struct
@@ -157,26 +129,31 @@ func (l *loader) checkVaultKeys(n *yaml.Node, types []*spec.Struct, path string)
 			continue
 		}
 		if len(below) > 0 && val.Kind == yaml.MappingNode {
-			l.checkVaultKeys(val, below, path+"."+key.Value)
+			l.checkKeys(val, below, path+"."+key.Value)
 		}
 	}
 }
 
-// withConnections returns a step's inputs with what they leave out of the
-// connections; with itself does not change.
+// withConnections returns a step's inputs with the keys that they leave out and the
+// connections have; with itself does not change.
 func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
-	if l.vault == nil || with != nil && with.Kind != yaml.MappingNode {
-		return with
+	for _, c := range l.plan.connections {
+		if with != nil && with.Kind != yaml.MappingNode {
+			break
+		}
+		if t := l.plan.input(step.Kind, c.Key); t != nil && c.New == nil {
+			with = l.withConnection(c, t, step, with)
+		}
 	}
-	t := l.plan.vaultInput(step.Kind)
-	if t == nil {
-		return with
-	}
-	key, own := source.Lookup(with, "vault")
+	return with
+}
+
+func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with *yaml.Node) *yaml.Node {
+	key, own := source.Lookup(with, c.Key)
 	if source.IsNull(own) {
 		own = nil
 	}
-	merged := l.merge(own, l.elsewhere(own), t)
+	merged := l.merge(own, c.without(own), t)
 	if merged == nil || merged == own {
 		return with
 	}
@@ -191,31 +168,30 @@ func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
 		}
 	}
 	if key == nil {
-		key = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "vault", Line: l.vault.Line, Column: l.vault.Column}
+		key = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: c.Key, Line: c.node.Line, Column: c.node.Column}
 	}
 	out.Content = append(out.Content, key, merged)
 	return out
 }
 
-// elsewhere returns what a step with these inputs takes from the connections.
-// An address and a service are two ways to say where Vault is: a step that says
-// it one way does not get the other.
-func (l *loader) elsewhere(own *yaml.Node) *yaml.Node {
-	without := ""
-	if _, n := source.Lookup(own, "service"); !source.IsNull(n) {
-		without = "address"
+// without returns the connection for a step with these inputs: without the exclusive
+// keys other than the one that the step gives.
+func (c *connection) without(own *yaml.Node) *yaml.Node {
+	from := c.node
+	for _, given := range c.Exclusive {
+		if _, n := source.Lookup(own, given); source.IsNull(n) {
+			continue
+		}
+		for _, other := range c.Exclusive {
+			if key, _ := source.Lookup(from, other); key != nil && other != given {
+				out := *from
+				at := slices.Index(out.Content, key)
+				out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
+				from = &out
+			}
+		}
 	}
-	if _, n := source.Lookup(own, "address"); !source.IsNull(n) {
-		without = "service"
-	}
-	key, _ := source.Lookup(l.vault, without)
-	if key == nil {
-		return l.vault
-	}
-	out := *l.vault
-	at := slices.Index(out.Content, key)
-	out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
-	return &out
+	return from
 }
 
 // merge returns own with the keys that it leaves out and type t knows, taken
@@ -274,4 +250,45 @@ func (l *loader) merge(own, from *yaml.Node, t *spec.Struct) *yaml.Node {
 		l.plan.connected[out] = true
 	}
 	return out
+}
+
+func (p *Plan) connection(key string) *connection {
+	for _, c := range p.connections {
+		if c.Key == key {
+			return c
+		}
+	}
+	return nil
+}
+
+// Connection returns the value of a connection that has one, as its New made it, and
+// its position; nil if the plan does not have it.
+func (p *Plan) Connection(key string) (value any, at source.Position) {
+	if c := p.connection(key); c != nil {
+		return c.value, p.position(c.node)
+	}
+	return nil, source.Position{}
+}
+
+// Connects reports whether the plan gives a key of a connection.
+func (p *Plan) Connects(connection, key string) bool {
+	c := p.connection(connection)
+	if c == nil {
+		return false
+	}
+	_, n := source.Lookup(c.node, key)
+	return !source.IsNull(n)
+}
+
+// Connect fills into, a pointer to a struct like the inputs of the connection's name,
+// from the connection; outputs are as in [Step.Spec]. It is for what is used beside
+// the steps. The error is permanent and holds [source.Problems].
+func (p *Plan) Connect(connection string, into any, outputs func(id string) (any, bool)) error {
+	c := p.connection(connection)
+	if c == nil {
+		return nil
+	}
+	problems := p.collector()
+	p.decoder(&scope{outputs: outputs}, "", problems.Add).Decode(c.node, []spec.Elem{spec.Key(c.Key)}, into)
+	return engine.Permanent(problems.Err())
 }

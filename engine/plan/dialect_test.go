@@ -61,7 +61,7 @@ func TestInlineDataAsKubectl(t *testing.T) {
 	if err := os.WriteFile(file, []byte("outside:\n"+indented("  ")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Load(plan.Input{File: "plan.yaml", VarFiles: []string{file}, Kinds: kinds(), Data: []byte(head + `
+	p, err := plan.Load(plan.Input{File: "plan.yaml", VarFiles: []string{file}, Kinds: kinds(), Connections: connections(), Data: []byte(head + `
 vars:
   outside: {type: map}
   inside:
@@ -132,7 +132,7 @@ func flow(s string) string {
 
 func TestTextFromOutsideAsKubectl(t *testing.T) {
 	for text, want := range map[string]any{"yes": true, "off": false, "N": false, "TRUE": true} {
-		p, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Vars: map[string]string{"flag": text}, Data: []byte(head + `
+		p, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Connections: connections(), Vars: map[string]string{"flag": text}, Data: []byte(head + `
 vars: {flag: {type: bool}}
 steps: [{id: a, uses: helmInstall, when: "${vars.flag}", with: {chart: x, wait: "${vars.flag}", values: {v: "${vars.flag}"}}}]
 `)})
@@ -143,7 +143,7 @@ steps: [{id: a, uses: helmInstall, when: "${vars.flag}", with: {chart: x, wait: 
 			t.Errorf("--var flag=%s: got %v, want %v", text, p.Vars["flag"], want)
 		}
 	}
-	p, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Vars: map[string]string{"mode": "0400", "text": "0400", "word": "no"}, Data: []byte(head + `
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Connections: connections(), Vars: map[string]string{"mode": "0400", "text": "0400", "word": "no"}, Data: []byte(head + `
 vars: {mode: 1, text: x, word: x}
 steps: [{id: a, uses: helmInstall, with: {chart: "${vars.word}", values: {v: "${vars.mode}"}}}]
 `)})
@@ -178,7 +178,7 @@ steps:
 		{"{}", `{commonName: 0400}`, "commonName: want text, have the number 0400 (256, as YAML 1.1 reads it)\n"},
 		{"{p: {secret: true, default: 0400}}", `{commonName: x, vault: {token: "${vars.p}"}}`, "vault.token: want text, and ${vars.p} is a number in a form that changes when it is read\n"},
 	} {
-		_, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Data: []byte(head + fmt.Sprintf("\nvars: %s\nsteps: [{id: a, uses: pkiRoot, with: %s}]\n", tt.vars, tt.with))})
+		_, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Connections: connections(), Data: []byte(head + fmt.Sprintf("\nvars: %s\nsteps: [{id: a, uses: pkiRoot, with: %s}]\n", tt.vars, tt.with))})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %s\ngot  %v\nwant %s", tt.vars, tt.with, err, tt.want)
 		}
@@ -186,7 +186,7 @@ steps:
 }
 
 func TestDataWithoutJSONNamesTheKey(t *testing.T) {
-	_, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Data: []byte(head + `
+	_, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Connections: connections(), Data: []byte(head + `
 steps:
   - {id: a, uses: helmInstall, with: {chart: x, values: {s: {list: [.inf], nan: -.INF, on: 1, yes: 2}}}}
 `)})

@@ -41,7 +41,7 @@
 // else keeps its type, except that a number, true or false may fill an input
 // that takes text. As part of a text, references to text, numbers, true and
 // false are formatted. Outputs can be used in inputs, in when and in
-// connections.vault. A reference to an output is a dependency; needs adds those
+// connections that are defaults. A reference to an output is a dependency; needs adds those
 // that no reference shows.
 //
 // # When
@@ -62,11 +62,11 @@
 //
 // # Connections
 //
-// connections.kubernetes names the cluster. connections.vault is merged into
-// the input vault of every step that has one: keys that the step leaves out are
-// filled in, nested ones too, as far as the input has such a key. A key with
-// the value null is not left out. A step that gives an address gets no service
-// from the connections, and the other way round.
+// What a plan may say below connections is [Input.Connections]: a value that is known
+// before any step runs, or the default of the inputs of one name. A default is merged
+// into that input of every step that has it: keys that the step leaves out are filled
+// in, nested ones too, as far as the input has such a key. A key with the value null
+// is not left out. Of keys that exclude each other, a step gets none if it gives one.
 //
 // # YAML
 //
@@ -86,10 +86,11 @@
 //
 // # Design
 //
-// The tree that the YAML parser makes stays: inputs are decoded from it, so
-// that every problem, also one that shows hours later in a run, has its place.
-// References are resolved while decoding, not before: so the target's type is
-// known where a reference is met, and that a secret goes only where secrets
-// belong is decided in one place. While a plan is read, an output has a type
-// and no value; the same decoder checks the type and leaves the input zero.
+// Three layers, each of which imports those below it: package source reads the text,
+// package spec fills the inputs of a step, and this package knows the plan: its keys,
+// variables, connections, steps and their graph.
+//
+// The tree that the YAML parser makes stays: inputs are decoded from it when the plan
+// is read, and again with the outputs of steps right before a step starts. So every
+// problem has its place, also one that shows hours later in a run.
 package plan

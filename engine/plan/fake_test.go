@@ -164,6 +164,19 @@ func (*probe) Prove(context.Context, *engine.Env) (out probeOutputs, findings []
 	return
 }
 
+// cluster is a connection that is known before any step runs.
+type cluster struct {
+	Kubeconfig string `yaml:"kubeconfig"`
+	Context    string `yaml:"context"`
+}
+
+func connections() []engine.Connection {
+	return []engine.Connection{
+		{Key: "kubernetes", New: func() any { return new(cluster) }, NoOutputs: "the cluster is known before any step runs"},
+		{Key: "vault", Exclusive: []string{"address", "service"}},
+	}
+}
+
 func kinds() []*engine.Kind {
 	quick := engine.DefaultPolicy()
 	quick.Attempts = 7

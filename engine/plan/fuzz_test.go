@@ -29,7 +29,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(string(data))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds(), Vars: map[string]string{"domain": "x", "port": "1"}})
+		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds(), Connections: connections(), Vars: map[string]string{"domain": "x", "port": "1"}})
 		if err != nil {
 			checkProblems(t, err, text)
 			return
@@ -119,7 +119,7 @@ steps:
   - {id: root, uses: pkiRoot, with: {commonName: x}}
   - {id: site, uses: curlTLS, with: {url: x, trust: `
 		data := before + quote(text) + "}}\n"
-		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(data), Kinds: kinds()})
+		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(data), Kinds: kinds(), Connections: connections()})
 		if err != nil {
 			checkProblems(t, err, data)
 			return

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the expected messages in testda
 // input reads the flags that a plan of these tests is read with from comments
 // on its first lines: "# --var name=value" and "# --var-file name".
 func input(file string, data []byte) plan.Input {
-	in := plan.Input{File: file, Data: data, Kinds: kinds(), Vars: map[string]string{}, Env: func(name string) (string, bool) {
+	in := plan.Input{File: file, Data: data, Kinds: kinds(), Connections: connections(), Vars: map[string]string{}, Env: func(name string) (string, bool) {
 		if name == "ZTPLAN_TEST_TOKEN" {
 			return "hvs.from-the-environment", true
 		}

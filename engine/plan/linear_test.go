@@ -64,7 +64,7 @@ func one(text string) string {
 // read reads a large plan, which may have problems of its own and no others.
 func read(t testing.TB, body string) {
 	t.Helper()
-	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + body), Kinds: kinds()})
+	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + body), Kinds: kinds(), Connections: connections()})
 	var problems *source.Problems
 	if err != nil && (!errors.As(err, &problems) || strings.Contains(problems.List()[0].Summary, "YAML")) {
 		t.Fatal(err)
@@ -129,11 +129,11 @@ func TestPlacesOfParts(t *testing.T) {
 // and the lines beside it are.
 func TestLongLines(t *testing.T) {
 	long := "# " + strings.Repeat("password: hunter22 ", 5000)
-	_, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Data: []byte(head + "steps:\n" + long + "\n  - {id: r, uses: pkiRoot, with: {commonName: x, x: 1}}\n" + long + "\n")})
+	_, err := plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Connections: connections(), Data: []byte(head + "steps:\n" + long + "\n  - {id: r, uses: pkiRoot, with: {commonName: x, x: 1}}\n" + long + "\n")})
 	if err == nil || strings.Contains(err.Error(), "hunter22") || !strings.Contains(err.Error(), "commonName: x, x: 1") {
 		t.Errorf("got %v", err)
 	}
-	_, err = plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Data: []byte(head + "steps: [{id: r, uses: pkiRoot, with: {commonName: x, x: 1}}] " + long + "\n")})
+	_, err = plan.Load(plan.Input{File: "plan.yaml", Kinds: kinds(), Connections: connections(), Data: []byte(head + "steps: [{id: r, uses: pkiRoot, with: {commonName: x, x: 1}}] " + long + "\n")})
 	var problems *source.Problems
 	if !errors.As(err, &problems) || problems.List()[0].Snippet != "" || problems.List()[0].Line != 4 {
 		t.Errorf("got %v", err)

@@ -37,13 +37,15 @@ type Input struct {
 	Inputs *engine.Inputs
 	// Kinds are the kinds of steps that a plan may use.
 	Kinds []*engine.Kind
+	// Connections are what a plan may say below connections.
+	Connections []engine.Connection
 	// Vars are values of variables from the command line.
 	Vars map[string]string
 	// VarFiles are YAML or JSON files of variables; later ones come before
 	// earlier ones, and Vars come before all.
 	VarFiles []string
-	// Env looks up environment variables: those that the plan's variables name,
-	// and HOME for paths that begin with ~/. Nil means that there are none.
+	// Env looks up environment variables that the plan's variables name. Nil means
+	// that there are none.
 	Env func(name string) (string, bool)
 }
 
@@ -81,7 +83,7 @@ func Load(in Input) (*Plan, error) {
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	l.plan.loading, l.plan.vault = nil, l.vault
+	l.plan.loading = nil
 	l.plan.secrets = l.Secrets()
 	return l.plan, nil
 }
@@ -95,7 +97,6 @@ type loader struct {
 	resolving []string // variables whose values are being found
 	kinds     map[string]*engine.Kind
 	kindNames []string
-	vault     *yaml.Node // connections.vault
 	envelopes []envelope // one per step
 	compared  int        // ids of steps, for suggestions
 	reached   []int      // by step: the step that has an edge to it, plus one
@@ -215,7 +216,6 @@ func (l *loader) document(root *yaml.Node) {
 	l.readSteps(root, parts["steps"])
 	if n := parts["connections"]; n != nil {
 		l.readConnections(n)
-		l.checkVault()
 	}
 	for i, s := range l.plan.Steps {
 		l.step(s, &l.envelopes[i])

@@ -27,7 +27,7 @@ func TestExcerptsShowNoSecrets(t *testing.T) {
 		"misspelt at last": "a: 1\nsecret:\n  name: x\ndbPasswort: canary\nkind: a: b\n",
 		"a second problem": "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: x}\nstps: 1\naccess_key: canary\n",
 	} {
-		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds()})
+		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds(), Connections: connections()})
 		if err == nil {
 			t.Errorf("%s: valid", name)
 			continue
@@ -41,7 +41,7 @@ func TestExcerptsShowNoSecrets(t *testing.T) {
 // What only says where a secret is can be read.
 func TestExcerptsShowWhatIsNoSecret(t *testing.T) {
 	for _, line := range []string{"existingSecret: shown", "secretName: shown", "  name: shown", "publicKey: shown", "keys: {file: shown}", "passwordFile: shown", "broken: shown", "pastorate: shown"} {
-		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte("secret:\n  namespace: x\n" + line + "\nkind: a: b\n"), Kinds: kinds()})
+		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte("secret:\n  namespace: x\n" + line + "\nkind: a: b\n"), Kinds: kinds(), Connections: connections()})
 		if err == nil || !strings.Contains(err.Error(), "shown") {
 			t.Errorf("%s: %v", line, err)
 		}
@@ -52,7 +52,7 @@ func TestExcerptsShowWhatIsNoSecret(t *testing.T) {
 func TestMisspeltSecretIsHidden(t *testing.T) {
 	for _, input := range []string{"tokenn: canary", "tken: {value: [canary]}", "token: x1234, toke: canary"} {
 		text := "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: x}\nsteps:\n- {id: a, uses: pkiRoot, with: {commonName: x, vault: {address: \"http://a\", " + input + "}}}\n"
-		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds()})
+		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds(), Connections: connections()})
 		if err == nil || !strings.Contains(err.Error(), "unknown key") || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", input, err)
 		}

@@ -28,20 +28,18 @@ type Plan struct {
 	// made from a secret, is an engine.Secret.
 	Vars map[string]any
 
-	Connections Connections
-
 	Steps []*Step // in the order of the file, then the closing steps
 
-	src       *source.File
-	byID      map[string]*Step
-	ids       []string // in the order of the file
-	vars      map[string]*variable
-	connected map[*yaml.Node]bool // what belongs to the connections
-	vault     *yaml.Node          // connections.vault
-	types     *spec.Types
-	graph     *dag.Graph
-	secrets   []string
-	loading   *loader // nil once the plan is read
+	src         *source.File
+	byID        map[string]*Step
+	ids         []string // in the order of the file
+	vars        map[string]*variable
+	connected   map[*yaml.Node]bool // what belongs to the connections
+	connections []*connection
+	types       *spec.Types
+	graph       *dag.Graph
+	secrets     []string
+	loading     *loader // nil once the plan is read
 }
 
 // A Step is one step of a plan.

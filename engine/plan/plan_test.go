@@ -22,7 +22,7 @@ const head = "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: test}\n"
 // load reads a plan that must be valid; the head is added.
 func load(t *testing.T, body string) *plan.Plan {
 	t.Helper()
-	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + body), Kinds: kinds()})
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + body), Kinds: kinds(), Connections: connections()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,9 +342,9 @@ steps:
 	if d := cmp.Diff(map[string][]string{"init": {}, "one": {"init"}, "two": {}, "three": {}, "four": {}}, needs); d != "" {
 		t.Errorf("only steps that use the token need init: %s", d)
 	}
-	k := p.Connections.Kubernetes
-	if k.Kubeconfig != filepath.Join(p.Dir, "kube/config") || k.Context != "test" || k.Position != "plan.yaml:6:15" {
-		t.Errorf("got %+v", k)
+	k, at := p.Connection("kubernetes")
+	if d := cmp.Diff(&cluster{Kubeconfig: "kube/config", Context: "test"}, k); d != "" || at.String() != "plan.yaml:6:15" {
+		t.Errorf("%s at %v", d, at)
 	}
 }
 
@@ -355,17 +355,17 @@ connections: {vault: {service: {name: other}, token: "${steps.init.rootToken}"}}
 steps: [{id: init, uses: vaultInit}]
 `)
 	got := connection{server: server{Service: serviceRef{"vault", "vault", 8200}}}
-	err := p.Vault(&got, outputs(map[string]any{"init": initOutputs{RootToken: engine.NewSecret("hvs.root")}}))
+	err := p.Connect("vault", &got, outputs(map[string]any{"init": initOutputs{RootToken: engine.NewSecret("hvs.root")}}))
 	want := connection{server{Service: serviceRef{"vault", "other", 8200}}, engine.NewSecret("hvs.root")}
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(connection{})); d != "" || err != nil || !p.ConnectsVault() {
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(connection{})); d != "" || err != nil || !p.Connects("vault", "token") {
 		t.Error(d, err)
 	}
-	err = p.Vault(&got, outputs(nil))
+	err = p.Connect("vault", &got, outputs(nil))
 	if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "connections.vault.token: ${steps.init.rootToken}: step init has no outputs") {
 		t.Errorf("without outputs: %v", err)
 	}
 	without := load(t, "steps: [{id: init, uses: vaultInit}]")
-	if err := without.Vault(&got, outputs(nil)); err != nil || without.ConnectsVault() {
+	if err := without.Connect("vault", &got, outputs(nil)); err != nil || without.Connects("vault", "token") {
 		t.Errorf("without a connection: %v", err)
 	}
 }
@@ -387,19 +387,6 @@ func TestConnectionsElsewhere(t *testing.T) {
 		if got := fmt.Sprintf("%+v", spec.(*initialise).Vault); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s and %s: got %s, want %s", tt.connections, tt.own, got, tt.want)
 		}
-	}
-}
-
-func TestHome(t *testing.T) {
-	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + `
-connections: {kubernetes: {kubeconfig: ~/.kube/lab}}
-steps: [{id: init, uses: vaultInit}]
-`), Kinds: kinds(), Env: func(string) (string, bool) { return "/home/me", true }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := p.Connections.Kubernetes.Kubeconfig; got != "/home/me/.kube/lab" {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -662,7 +649,7 @@ steps:
 
 // A selection of nothing is refused, also where what it needs would run.
 func TestSelectNothing(t *testing.T) {
-	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit}, {id: b, uses: vaultInit, needs: [a]}]"), Kinds: kinds()})
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit}, {id: b, uses: vaultInit, needs: [a]}]"), Kinds: kinds(), Connections: connections()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -679,7 +666,7 @@ func TestSelectNothing(t *testing.T) {
 }
 
 func TestNoTypedNil(t *testing.T) {
-	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit}]"), Kinds: kinds()})
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit}]"), Kinds: kinds(), Connections: connections()})
 	if err != nil {
 		t.Fatalf("%T %v", err, err)
 	}
@@ -693,7 +680,7 @@ func TestNoTypedNil(t *testing.T) {
 
 func TestMissingFile(t *testing.T) {
 	t.Chdir(plans)
-	_, err := plan.Load(plan.Input{File: "valid-guid.yaml", Kinds: kinds()})
+	_, err := plan.Load(plan.Input{File: "valid-guid.yaml", Kinds: kinds(), Connections: connections()})
 	const want = "valid-guid.yaml: no such file or directory\n  did you mean \"valid-guide.yaml\"?"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -701,7 +688,7 @@ func TestMissingFile(t *testing.T) {
 }
 
 func TestProblemsUnwrap(t *testing.T) {
-	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit, with: {shares: 0, x: 1}}]"), Kinds: kinds()})
+	_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit, with: {shares: 0, x: 1}}]"), Kinds: kinds(), Connections: connections()})
 	var one *source.Problem
 	if !errors.As(err, &one) || one.Line != 4 {
 		t.Errorf("got %v", err)
@@ -767,7 +754,7 @@ func TestSource(t *testing.T) {
 			strings.Repeat("x", 67) + `", url: 5, token: "(secret)"}}]` + "\n      | " + strings.Repeat(" ", 76) + "^\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := plan.Load(plan.Input{Data: []byte(tt.text), Kinds: kinds()})
+			_, err := plan.Load(plan.Input{Data: []byte(tt.text), Kinds: kinds(), Connections: connections()})
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("got\n%v\nwant\n%s", err, tt.want)
 			}
@@ -797,7 +784,7 @@ func TestExplosions(t *testing.T) {
 			if !strings.HasPrefix(text, "steps") {
 				text += step
 			}
-			_, err := plan.Load(plan.Input{Data: []byte(head + text), Kinds: kinds()})
+			_, err := plan.Load(plan.Input{Data: []byte(head + text), Kinds: kinds(), Connections: connections()})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %.300v, want %s", err, tt.want)
 			}
@@ -841,7 +828,7 @@ steps:
 		"when: ${steps.root.ready}\n    with: {url: \"https://x\"}":            func(o *rootOutputs) { o.Ready = false },
 		"when: ${steps.root.issuerID} == \"\"\n    with: {url: \"https://x\"}": func(o *rootOutputs) { o.IssuerID = "" },
 	} {
-		p, err := plan.Load(plan.Input{Data: []byte(strings.Replace(head, "steps:", "vars: {t: {secret: true, default: tttt}}\nsteps:", 1) + use + "\n"), Kinds: kinds()})
+		p, err := plan.Load(plan.Input{Data: []byte(strings.Replace(head, "steps:", "vars: {t: {secret: true, default: tttt}}\nsteps:", 1) + use + "\n"), Kinds: kinds(), Connections: connections()})
 		if err != nil {
 			t.Fatalf("%s: %v", use, err)
 		}

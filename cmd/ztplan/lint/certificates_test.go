@@ -139,7 +139,7 @@ func TestCertificatesInFiles(t *testing.T) {
 	if err := os.WriteFile(file, []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: a}\nspec:\n  secretName: a\n  duration: 90d\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Load(plan.Input{File: filepath.Join(dir, "plan.yaml"), Kinds: steps.All(), Data: []byte(
+	p, err := plan.Load(plan.Input{File: filepath.Join(dir, "plan.yaml"), Kinds: steps.All(), Connections: steps.Connections(), Data: []byte(
 		"apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\nsteps: [{id: a, uses: applyManifest, with: {files: [certs.yaml]}}, {id: b, uses: applyManifest, with: {manifests: \"kind: Certificate\\napiVersion: cert-manager.io/v1\\nmetadata: {name: b}\\nspec: {secretName: b, duration: 1d}\"}}]\n")})
 	if p == nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ steps:
           metadata: {name: b, namespace: shop}
           spec: {ingressClassName: apisix, hosts: ["*.${vars.domain}"], secret: {name: s2, namespace: shop}}
 `)
-	p, err := plan.Load(plan.Input{File: path, Kinds: steps.All()})
+	p, err := plan.Load(plan.Input{File: path, Kinds: steps.All(), Connections: steps.Connections()})
 	if err != nil {
 		t.Fatal(err)
 	}

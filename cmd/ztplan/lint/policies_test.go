@@ -15,7 +15,7 @@ import (
 // findings applies one rule to a plan.
 func findings(t *testing.T, rule, text string) []lint.Finding {
 	t.Helper()
-	p, err := plan.Load(plan.Input{Data: []byte(text), Kinds: steps.All()})
+	p, err := plan.Load(plan.Input{Data: []byte(text), Kinds: steps.All(), Connections: steps.Connections()})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

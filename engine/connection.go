@@ -1,0 +1,22 @@
+package engine
+
+// A Connection is a key below connections of a plan: how the steps of the plan
+// reach something that they share. It is one of two sorts.
+//
+// With New, it is a value that is known before any step runs. Without New, it is
+// the default of the inputs that have its name: each step whose kind has such an
+// input, a mapping with keys of its own, gets from the connection the keys that it
+// leaves out. The types of the keys are those of the inputs.
+type Connection struct {
+	Key string
+
+	// New returns a pointer to a struct, which is filled from the plan.
+	New func() any
+	// NoOutputs says why outputs of steps cannot be used in the value: a sentence
+	// without a capital and a full stop.
+	NoOutputs string
+
+	// Exclusive are keys of which one is enough: a step that gives one of them does
+	// not get the others.
+	Exclusive []string
+}

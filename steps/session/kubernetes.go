@@ -1,0 +1,25 @@
+package session
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// Kubernetes is what a plan writes below connections.kubernetes.
+type Kubernetes struct {
+	Kubeconfig string `yaml:"kubeconfig"` // path; ~/ is the home, others are relative to the plan
+	Context    string `yaml:"context"`
+}
+
+// Cluster returns the cluster of a plan in the absolute directory dir. home is the
+// user's home directory; empty if there is none.
+func (k Kubernetes) Cluster(dir, home string) Cluster {
+	path := k.Kubeconfig
+	if rest, ok := strings.CutPrefix(path, "~/"); ok && home != "" {
+		path = filepath.Join(home, rest)
+	}
+	if path != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return Cluster{Kubeconfig: path, Context: k.Context}
+}
