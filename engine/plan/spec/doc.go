@@ -17,7 +17,7 @@
 // Functions, arithmetic, < and [*] have to be found and refused.
 //
 // It would replace the parsers of references and of conditions and the evaluation,
-// about 380 lines. What checks its tree, translates its messages to those of a plan
+// about 350 lines. What checks its tree, translates its messages to those of a plan
 // and converts nodes and outputs to values and back is estimated at 450, since conversion
 // between Go types, places inside YAML scalars and suggestions stay here. A program
 // grows by up to 2.8 MB.
