@@ -13,6 +13,9 @@ import (
 // A role refuses a Certificate's first issuance and is then mended: the step says why
 // it waits and when cert-manager tries again, outlasts that pause, and passes.
 func TestBackoffIsWaitedFor(t *testing.T) {
+	if !full() {
+		t.Skip("it waits for a minute: make faults")
+	}
 	parallel(t)
 	w := newWorld(t)
 	must(t, "the plan of the lab", w.run(), 0)
