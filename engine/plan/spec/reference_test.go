@@ -1,0 +1,79 @@
+package spec_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/ztplan/ztplan/engine/plan/spec"
+)
+
+// TestReferences: how each wrong reference is explained, and where.
+func TestReferences(t *testing.T) {
+	const forms = " (references are ${vars.NAME}, ${steps.ID.OUTPUT} and ${plan.name}; write $${ for the text ${ itself)"
+	for text, want := range map[string]string{
+		`${vars.x`:               `1:1: a reference is not closed: } is missing (write $${ for the text ${ itself)`,
+		`a ${vars.x`:             `1:3: a reference is not closed: } is missing (write $${ for the text ${ itself)`,
+		`a $${b} ${}`:            `1:9: a reference is empty` + forms,
+		`${ }`:                   `1:1: a reference is empty` + forms,
+		`${1}`:                   `1:1: ${1} is not a reference` + forms,
+		`${vras.x}`:              `1:1: ${vras.x} begins with "vras": a reference begins with vars, steps or plan (did you mean "vars"?)`,
+		`${env.HOME}`:            `1:1: ${env.HOME} begins with "env": a reference begins with vars, steps or plan` + forms,
+		`${vars}`:                `1:1: ${vars}: a name is missing after vars` + forms,
+		`${vars.}`:               `1:1: ${vars.}: a name is missing after a dot` + forms,
+		`${vars.a..b}`:           `1:1: ${vars.a..b}: a name is missing after a dot` + forms,
+		`${vars[0]}`:             `1:1: ${vars[0]}: want a name after vars, not an index` + forms,
+		`${vars.a[x]}`:           `1:1: ${vars.a[x]}: want a number from 0 or a quoted key between [ and ]` + forms,
+		`${vars.a[-1]}`:          `1:1: ${vars.a[-1]}: want a number from 0 or a quoted key between [ and ]` + forms,
+		`${vars.a[99999999999]}`: `1:1: ${vars.a[99999999999]}: want a number from 0 or a quoted key between [ and ]` + forms,
+		`${vars.a["b}`:           `1:1: a reference is not closed: } is missing (write $${ for the text ${ itself)`,
+		`${vars.a b}`:            `1:1: ${vars.a b}: unexpected " b"` + forms,
+		`${plan.file}`:           `1:1: ${plan.file}: the plan has only its name (write ${plan.name})`,
+		`${vars.a == 1}`:         `1:1: ${vars.a == 1} is an expression: a reference names one value (in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions)`,
+		`${upper(vars.a)}`:       `1:1: ${upper(vars.a)} is an expression: a reference names one value (in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions)`,
+		`${vars.a[0].b["c/d"]}`:  `"found"`,
+		`${ vars.a }`:            `"spaced"`,
+		`x${vars.k["a}b"]}y`:     `"xbracey"`,
+		`$$${vars.z}`:            `"$${vars.z}"`,
+	} {
+		scope := values{`vars.a[0].b["c/d"]`: variable(t, "found"), ` vars.a `: variable(t, "spaced"), `vars.k["a}b"]`: variable(t, "brace"), "vars.z": variable(t, "z")}
+		if got := decode(t, text, "", scope); got != want {
+			t.Errorf("%s\n got %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+// TestReferenceKeys: a key of a mapping holds no reference.
+func TestReferenceKeys(t *testing.T) {
+	got := decode(t, `{"a${vars.x}": 1, "$${b}": 2}`, map[string]int{}, values{})
+	if want := `1:2: ["a${vars.x}"]: references are for values: the key "a${vars.x}" cannot hold one`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestPaths: a path that was written is read back, whatever its keys are.
+func TestPaths(t *testing.T) {
+	if got, want := spec.PathString([]spec.Elem{{Name: "roles", Index: -1}, {Index: 0}, {Name: "a/b", Index: -1}, {Name: "c", Index: -1}}), `roles[0]["a/b"].c`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	alphabet := []rune(`ab-_1."[]\é 🙂$`)
+	for range 5000 {
+		path := make([]spec.Elem, r.IntN(5))
+		for i := range path {
+			if i > 0 && r.IntN(3) == 0 {
+				path[i] = spec.Elem{Index: r.IntN(1000)}
+				continue
+			}
+			name := make([]rune, r.IntN(6))
+			for j := range name {
+				name[j] = alphabet[r.IntN(len(alphabet))]
+			}
+			path[i] = spec.Key(string(name))
+		}
+		s := spec.PathString(path)
+		if back := spec.ParsePath(s); !slices.Equal(back, path) {
+			t.Fatalf("%s: got %v, want %v", s, back, path)
+		}
+	}
+}
