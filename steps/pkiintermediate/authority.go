@@ -140,7 +140,7 @@ func (a *authority) keyless() *pki.Issuer {
 // asks for.
 func (a *authority) failings(i *pki.Issuer) []pki.Difference {
 	c := i.Certificate
-	out := a.authority().Compare(c, a.parent.Certificate.NotAfter)
+	out := a.Compare(c, a.parent.Certificate.NotAfter)
 	if i.KeyID == "" {
 		out = append(out, pki.Difference{Field: "key_id", Have: "", Want: "a key in this mount"})
 	}
@@ -179,7 +179,7 @@ func (a *authority) edits() []engine.Edit {
 	var edits []engine.Edit
 	switch {
 	case a.current == nil && a.named == nil:
-		want := a.authority().Want()
+		want := a.Want()
 		want["signed_by"] = a.Parent.Mount + "/" + a.Parent.Issuer
 		if a.parent != nil {
 			want["signed_by"] = signer(a.parent)

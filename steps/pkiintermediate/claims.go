@@ -3,18 +3,16 @@ package pkiintermediate
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// Claims implements engine.Claimer. A mount has one default issuer, so two steps
-// with intermediates of different names in one mount claim it differently.
+// Claims implements engine.Claimer.
 func (s *Spec) Claims(plan string, unknown []string) []engine.Claim {
-	name := s.issuerName(&engine.Env{Plan: plan})
-	own := []engine.Claim{{Path: s.Mount + "/config/issuers/default", Want: name, Field: "issuerName"}}
-	if engine.Known("subject", unknown) && engine.Known("ttl", unknown) {
-		own = append(own, engine.Claim{Path: s.Mount + "/issuer/" + name, Want: s.authority(), Field: "commonName"})
-	}
+	name := s.issuerName(plan)
+	var own []engine.Claim
 	if engine.Known("parent.mount", unknown) && engine.Known("parent.issuer", unknown) {
 		own = append(own, engine.Claim{Path: s.Mount + "/issuer/" + name + "/signed_by", Want: s.Parent.Mount + "/" + s.Parent.Issuer, Field: "parent"})
 	}
@@ -23,5 +21,20 @@ func (s *Spec) Claims(plan string, unknown []string) []engine.Claim {
 			own = append(own, engine.Claim{Path: s.Mount + "/roles/" + r.Name, Want: fields, Field: fmt.Sprintf("roles[%d]", i)})
 		}
 	}
-	return s.Vault.Claims("vault", unknown, slices.Concat(s.mount().Claims(), s.URLs.Claims(s.Mount), own))
+	return s.ClaimsOf(name, unknown, own...)
+}
+
+// Owns implements engine.Owner: all that is in the mount, but of the roles only
+// those of the plan. An issuer that lost its name to a newer one is part of it.
+func (s *Spec) Owns(unknown []string) func(path string) bool {
+	if s.Mount == "" || slices.Contains(unknown, "roles") {
+		return nil
+	}
+	return func(path string) bool {
+		if rest, is := strings.CutPrefix(path, s.Mount+"/roles/"); is {
+			name, _, _ := strings.Cut(rest, "/")
+			return slices.ContainsFunc(s.Roles, func(r Role) bool { return r.Name == name || r.Name == "" })
+		}
+		return vaultkit.Secrets.Holds(s.Mount, path)
+	}
 }

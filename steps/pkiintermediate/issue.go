@@ -3,7 +3,6 @@ package pkiintermediate
 import (
 	"context"
 
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
@@ -28,13 +27,9 @@ func (a *authority) issue(ctx context.Context) error {
 
 // intermediate is what the plan asks for.
 func (a *authority) intermediate() *pki.Intermediate {
-	allow := vaultkit.AllowAll(a.AllowWarnings)
-	if a.URLs.IsZero() {
-		allow = append(allow, pki.NoAddresses)
-	}
 	return &pki.Intermediate{
-		Authority: a.authority(), Mount: a.Mount, Name: a.name,
+		Authority: a.Authority, Mount: a.Mount, Name: a.name,
 		ParentMount: a.Parent.Mount, Parent: a.parent,
-		MaxPathLength: a.MaxPathLength, Allow: allow,
+		MaxPathLength: a.MaxPathLength, Allow: a.Allowed(),
 	}
 }

@@ -37,9 +37,10 @@
 package pkiintermediate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -51,66 +52,28 @@ import (
 // Kind is pkiIntermediate.
 var Kind = engine.NewKind("pkiIntermediate", engine.DefaultPolicy(), func() *Spec {
 	return &Spec{
-		Vault:       vaultkit.DefaultConnection(),
-		Mount:       "pki_int",
 		Parent:      Parent{Mount: "pki", Issuer: "default"},
-		TTL:         engine.Duration(43800 * time.Hour),
+		Spec:        pki.NewSpec("pki_int", 43800*time.Hour),
 		RenewBefore: engine.Duration(720 * time.Hour),
-		KeyType:     "rsa",
 	}
 })
 
 // Spec is the intermediate that a plan wants.
 type Spec struct {
-	// Vault is where Vault is, and the token to use. Usually given once, in the
-	// plan's connections.
-	Vault vaultkit.Connection `yaml:"vault"`
-	// Mount is the path of the PKI engine, without slashes around it.
-	Mount string `yaml:"mount" check:"required"`
-	// Description of the mount. Without it, any will do.
-	Description string `yaml:"description"`
-	// MaxLeaseTTL is the longest lifetime that the mount gives to certificates.
-	// The default is the intermediate's ttl; a mount that allows more is left
-	// alone then.
-	MaxLeaseTTL engine.Duration `yaml:"maxLeaseTTL"`
-	// DefaultLeaseTTL is the lifetime of certificates that are asked for
-	// without one. Without it, the mount keeps what it has (768h in a new one).
-	DefaultLeaseTTL engine.Duration `yaml:"defaultLeaseTTL"`
-	// URLs where the intermediate's certificate and revocation list can be
-	// fetched. They are written into what it signs from then on.
-	URLs pki.URLs `yaml:"urls"`
 	// Parent is the authority that signs the intermediate.
-	Parent Parent `yaml:"parent"`
-	// CommonName (CN) of the intermediate: "Intermediate CA Lab".
-	CommonName string `yaml:"commonName" check:"required"`
-	// Subject holds further parts of the intermediate's name.
-	Subject pki.Subject `yaml:"subject"`
-	// TTL is the lifetime of the intermediate. It must not reach beyond the end
-	// of its parent's.
-	TTL engine.Duration `yaml:"ttl"`
+	Parent   Parent `yaml:"parent"`
+	pki.Spec `yaml:",inline"`
 	// RenewBefore is how long before its end the intermediate is replaced by a
 	// new one with a new key. It must be longer than the longest certificate
 	// that the roles sign.
 	RenewBefore engine.Duration `yaml:"renewBefore"`
 	// MaxPathLength is how many authorities may follow below the intermediate
 	// (RFC 5280, section 4.2.1.9); 0 lets it sign leaf certificates only.
-	// Without it, nothing is said about it.
+	// Without it, the certificate has no such limit of its own.
 	MaxPathLength *int `yaml:"maxPathLength"`
-	// KeyType is the algorithm of the intermediate's key.
-	KeyType string `yaml:"keyType" check:"oneof=rsa|ec|ed25519"`
-	// KeyBits is the size of the key: 2048, 3072, 4096 or 8192 for rsa, 224,
-	// 256, 384 or 521 for ec. The default is Vault's: 2048 for rsa, 256 for ec.
-	KeyBits int `yaml:"keyBits"`
-	// IssuerName is the name of the intermediate in Vault and of its key. It
-	// identifies the intermediate from one run to the next. The default is
-	// intermediate-PLAN, with the plan's name.
-	IssuerName string `yaml:"issuerName"`
 	// Roles say what may be signed under the intermediate. Roles in Vault that
 	// are not listed are left alone.
 	Roles []Role `yaml:"roles"`
-	// AllowWarnings lists parts of warnings of Vault that are expected. Any
-	// other warning fails the step.
-	AllowWarnings []string `yaml:"allowWarnings"`
 }
 
 // A Parent is the authority that signs an intermediate. It is in the same Vault.
@@ -148,13 +111,9 @@ type Outputs struct {
 
 // Validate checks what types and tags cannot say.
 func (s *Spec) Validate(p *engine.Problems) {
-	s.Vault.Validate(p, "vault")
-	vaultkit.ValidatePath(p, "mount", s.Mount)
+	s.Spec.Validate(p)
 	vaultkit.ValidatePath(p, "parent.mount", s.Parent.Mount)
 	vaultkit.ValidateName(p, "parent.issuer", "an issuer", s.Parent.Issuer)
-	vaultkit.ValidateName(p, "issuerName", "an issuer", s.IssuerName)
-	s.URLs.Validate(p, "urls")
-	s.authority().Validate(p, "keyBits")
 	if s.Parent.Certificate != "" {
 		if _, err := certs.ParseOne(s.Parent.Certificate); err != nil {
 			p.Add("parent.certificate", "%v", err)
@@ -166,9 +125,6 @@ func (s *Spec) Validate(p *engine.Problems) {
 			Message: "is the parent's mount as well",
 			Hint:    "give the intermediate a mount of its own, such as pki_int: access is granted by mount",
 		})
-	}
-	if s.MaxLeaseTTL != 0 && s.MaxLeaseTTL < s.TTL {
-		p.Add("maxLeaseTTL", "%s is shorter than the intermediate's ttl of %s", s.MaxLeaseTTL, s.TTL)
 	}
 	if s.MaxPathLength != nil && *s.MaxPathLength < 0 {
 		p.Add("maxPathLength", "%d is negative", *s.MaxPathLength)
@@ -194,21 +150,12 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 }
 
-func (s *Spec) authority() pki.Authority {
-	return pki.Authority{CommonName: s.CommonName, Subject: s.Subject, TTL: s.TTL, KeyType: s.KeyType, KeyBits: s.KeyBits}
-}
-
 // issuerName is the intermediate's identity in its mount.
-func (s *Spec) issuerName(env *engine.Env) string {
-	if s.IssuerName != "" {
-		return s.IssuerName
-	}
-	return "intermediate-" + env.Plan
-}
+func (s *Spec) issuerName(plan string) string { return cmp.Or(s.IssuerName, "intermediate-"+plan) }
 
 // Inspect compares Vault with s.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
-	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env), Roles: []string{}}
+	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env.Plan), Roles: []string{}}
 	for _, r := range s.Roles {
 		out.Roles = append(out.Roles, r.Name)
 	}
@@ -216,15 +163,11 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if err != nil {
 		return out, nil, err
 	}
-	mounted, edits, err := s.mount().Inspect(ctx, c)
+	mounted, edits, err := s.InspectMount(ctx, c)
 	if err != nil {
 		return out, nil, err
 	}
-	urls, err := s.URLs.Inspect(ctx, c, s.Mount, mounted)
-	if err != nil {
-		return out, nil, err
-	}
-	a := &authority{Spec: s, client: c, name: s.issuerName(env), now: env.Now()}
+	a := &authority{Spec: s, client: c, name: s.issuerName(env.Plan), now: env.Now()}
 	if err := a.look(ctx, mounted); err != nil {
 		return out, nil, err
 	}
@@ -235,35 +178,12 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if a.current != nil {
 		out.describe(a.current)
 	}
-	return out, concat(edits, urls, a.edits(), roles), nil
-}
-
-func concat(lists ...[]engine.Edit) []engine.Edit {
-	var all []engine.Edit
-	for _, l := range lists {
-		all = append(all, l...)
-	}
-	return all
-}
-
-func (s *Spec) mount() vaultkit.Mount {
-	m := vaultkit.Mount{
-		Table: vaultkit.Secrets, Path: s.Mount, Type: "pki", Description: s.Description,
-		MaxLeaseTTL: s.MaxLeaseTTL, DefaultLeaseTTL: s.DefaultLeaseTTL,
-	}
-	if m.MaxLeaseTTL == 0 {
-		m.MaxLeaseTTL, m.AtLeast = s.TTL, true
-	}
-	return m
+	return out, slices.Concat(edits, a.edits(), roles), nil
 }
 
 func (o *Outputs) describe(i *pki.Issuer) {
-	var chain strings.Builder
-	for _, c := range i.Chain {
-		chain.WriteString(certs.Encode(c))
-	}
 	o.Certificate = i.PEM
-	o.Chain = chain.String()
+	o.Chain = certs.Encode(i.Chain...)
 	o.IssuerID = i.ID
 	o.Serial = certs.Serial(i.Certificate)
 	o.NotAfter = i.Certificate.NotAfter.UTC().Format(time.RFC3339)

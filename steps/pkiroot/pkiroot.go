@@ -31,8 +31,8 @@
 package pkiroot
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -43,50 +43,12 @@ import (
 
 // Kind is pkiRoot.
 var Kind = engine.NewKind("pkiRoot", engine.DefaultPolicy(), func() *Spec {
-	return &Spec{
-		Vault:   vaultkit.DefaultConnection(),
-		Mount:   "pki",
-		TTL:     engine.Duration(87600 * time.Hour),
-		KeyType: "rsa",
-	}
+	return &Spec{pki.NewSpec("pki", 87600*time.Hour)}
 })
 
 // Spec is the root that a plan wants.
 type Spec struct {
-	// Vault is where Vault is, and the token to use. Usually given once, in the
-	// plan's connections.
-	Vault vaultkit.Connection `yaml:"vault"`
-	// Mount is the path of the PKI engine, without slashes around it.
-	Mount string `yaml:"mount" check:"required"`
-	// Description of the mount. Without it, any will do.
-	Description string `yaml:"description"`
-	// MaxLeaseTTL is the longest lifetime that the mount gives to certificates.
-	// The default is the root's ttl; a mount that allows more is left alone then.
-	MaxLeaseTTL engine.Duration `yaml:"maxLeaseTTL"`
-	// DefaultLeaseTTL is the lifetime of certificates that are asked for
-	// without one. Without it, the mount keeps what it has (768h in a new one).
-	DefaultLeaseTTL engine.Duration `yaml:"defaultLeaseTTL"`
-	// URLs where the root's certificate and revocation list can be fetched.
-	// They are written into what the root signs from then on.
-	URLs pki.URLs `yaml:"urls"`
-	// CommonName (CN) of the root: "Root CA Lab".
-	CommonName string `yaml:"commonName" check:"required"`
-	// Subject holds further parts of the root's name.
-	Subject pki.Subject `yaml:"subject"`
-	// TTL is the lifetime of the root.
-	TTL engine.Duration `yaml:"ttl"`
-	// KeyType is the algorithm of the root's key.
-	KeyType string `yaml:"keyType" check:"oneof=rsa|ec|ed25519"`
-	// KeyBits is the size of the key: 2048, 3072, 4096 or 8192 for rsa, 224,
-	// 256, 384 or 521 for ec. The default is Vault's: 2048 for rsa, 256 for ec.
-	KeyBits int `yaml:"keyBits"`
-	// IssuerName is the name of the root in Vault and of its key. It identifies
-	// the root, so it must not change afterwards. The default is root-PLAN, with
-	// the plan's name.
-	IssuerName string `yaml:"issuerName"`
-	// AllowWarnings lists parts of warnings of Vault that are expected. Any
-	// other warning fails the step.
-	AllowWarnings []string `yaml:"allowWarnings"`
+	pki.Spec `yaml:",inline"`
 }
 
 // Outputs describe the root. They are public.
@@ -109,52 +71,39 @@ type Outputs struct {
 
 // Validate checks what types and tags cannot say.
 func (s *Spec) Validate(p *engine.Problems) {
-	s.Vault.Validate(p, "vault")
-	vaultkit.ValidatePath(p, "mount", s.Mount)
-	vaultkit.ValidateName(p, "issuerName", "an issuer", s.IssuerName)
-	s.URLs.Validate(p, "urls")
-	s.authority().Validate(p, "keyBits")
+	s.Spec.Validate(p)
 	if s.TTL < engine.Duration(time.Hour) {
 		p.Add("ttl", "%s is too short for a root", s.TTL)
 	}
-	if s.MaxLeaseTTL != 0 && s.MaxLeaseTTL < s.TTL {
-		p.AddProblem(engine.Problem{
-			Field:   "maxLeaseTTL",
-			Message: fmt.Sprintf("%s is shorter than the root's ttl of %s: Vault would cut the root's life", s.MaxLeaseTTL, s.TTL),
-			Hint:    "leave it out, or raise it to at least the ttl",
-		})
-	}
 }
 
-func (s *Spec) authority() pki.Authority {
-	return pki.Authority{CommonName: s.CommonName, Subject: s.Subject, TTL: s.TTL, KeyType: s.KeyType, KeyBits: s.KeyBits}
+// Claims implements engine.Claimer.
+func (s *Spec) Claims(plan string, unknown []string) []engine.Claim {
+	return s.ClaimsOf(s.issuerName(plan), unknown)
+}
+
+// Owns implements engine.Owner: all that is in the mount.
+func (s *Spec) Owns([]string) func(path string) bool {
+	if s.Mount == "" {
+		return nil
+	}
+	return func(path string) bool { return vaultkit.Secrets.Holds(s.Mount, path) }
 }
 
 // issuerName is the root's identity in its mount.
-func (s *Spec) issuerName(env *engine.Env) string {
-	if s.IssuerName != "" {
-		return s.IssuerName
-	}
-	return "root-" + env.Plan
-}
+func (s *Spec) issuerName(plan string) string { return cmp.Or(s.IssuerName, "root-"+plan) }
 
 // Inspect compares Vault with s.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
-	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env)}
+	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env.Plan)}
 	c, err := vaultkit.Connect(ctx, env, s.Vault)
 	if err != nil {
 		return out, nil, err
 	}
-	mounted, edits, err := s.mount().Inspect(ctx, c)
+	mounted, edits, err := s.InspectMount(ctx, c)
 	if err != nil {
 		return out, nil, err
 	}
-	urls, err := s.URLs.Inspect(ctx, c, s.Mount, mounted)
-	if err != nil {
-		return out, nil, err
-	}
-	edits = append(edits, urls...)
-
 	var issuers []*pki.Issuer
 	if mounted {
 		if issuers, err = pki.Issuers(ctx, c, s.Mount); err != nil {
@@ -169,17 +118,6 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		out.describe(root)
 	}
 	return out, append(edits, more...), nil
-}
-
-func (s *Spec) mount() vaultkit.Mount {
-	m := vaultkit.Mount{
-		Table: vaultkit.Secrets, Path: s.Mount, Type: "pki", Description: s.Description,
-		MaxLeaseTTL: s.MaxLeaseTTL, DefaultLeaseTTL: s.DefaultLeaseTTL,
-	}
-	if m.MaxLeaseTTL == 0 {
-		m.MaxLeaseTTL, m.AtLeast = s.TTL, true
-	}
-	return m
 }
 
 func (o *Outputs) describe(root *pki.Issuer) {

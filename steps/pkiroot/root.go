@@ -1,6 +1,7 @@
 package pkiroot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // inspectRoot finds the plan's root among the issuers of the mount, or returns
 // the edit that makes it. The root is nil while there is none.
 func (s *Spec) inspectRoot(ctx context.Context, env *engine.Env, c *vaultkit.Client, mounted bool, issuers []*pki.Issuer) (*pki.Issuer, []engine.Edit, error) {
-	name := s.issuerName(env)
+	name := s.issuerName(env.Plan)
 	root, err := s.find(env, issuers)
 	if err != nil {
 		return nil, nil, err
@@ -50,7 +51,7 @@ func (s *Spec) inspectRoot(ctx context.Context, env *engine.Env, c *vaultkit.Cli
 // else a nameless one with its common name. It returns nil if a root can be made
 // without harm, and a permanent error otherwise.
 func (s *Spec) find(env *engine.Env, issuers []*pki.Issuer) (*pki.Issuer, error) {
-	name, now := s.issuerName(env), env.Now()
+	name, now := s.issuerName(env.Plan), env.Now()
 	if i := slices.IndexFunc(issuers, func(i *pki.Issuer) bool { return i.Name == name }); i >= 0 {
 		return issuers[i], s.check(issuers[i], now)
 	}
@@ -107,7 +108,7 @@ func (s *Spec) check(i *pki.Issuer, now time.Time) error {
 	case !certs.Signs(c):
 		return s.refuse(i, "it may not sign certificates", another)
 	}
-	if diffs := s.authority().Compare(c, time.Time{}); len(diffs) > 0 {
+	if diffs := s.Compare(c, time.Time{}); len(diffs) > 0 {
 		return s.refuse(i, "it is not what the plan says: "+list(diffs), another)
 	}
 	return nil
@@ -136,8 +137,7 @@ func (s *Spec) warn(env *engine.Env, root *pki.Issuer, issuers []*pki.Issuer) {
 // generate returns the edit that makes the root. The name is what keeps a
 // repeat from making a second one.
 func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client, mounted bool, name string, issuers []*pki.Issuer) (engine.Edit, error) {
-	authority := s.authority()
-	request := authority.NameParameters()
+	request := s.NameParameters()
 	request["issuer_name"] = name
 	request["ttl"] = s.TTL.Seconds()
 	path, note := s.Mount+"/root/generate/internal", ""
@@ -158,19 +158,15 @@ func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client
 		request["key_type"] = s.KeyType
 		request["key_bits"] = s.KeyBits
 	}
-	allow := vaultkit.AllowAll(s.AllowWarnings)
-	if s.URLs.IsZero() {
-		allow = append(allow, pki.NoAddresses)
-	}
 	return engine.Edit{
 		Path: s.Mount + "/issuer/" + name,
-		Want: authority.Want(),
+		Want: s.Want(),
 		Note: note,
 		Apply: func(ctx context.Context) error {
 			if err := s.absent(ctx, env, c); err != nil {
 				return err
 			}
-			answer, err := c.Write(ctx, path, request, allow...)
+			answer, err := c.Write(ctx, path, request, s.Allowed()...)
 			var warning *vaultkit.WarningError
 			if errors.As(err, &warning) {
 				return s.spoiled(name, err)
@@ -185,7 +181,7 @@ func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client
 				return engine.Permanent(fmt.Errorf("%s: %w", path, err))
 			}
 			made := &pki.Issuer{ID: vaultkit.Text(answer["issuer_id"]), Name: name, KeyID: vaultkit.Text(answer["key_id"]), Certificate: cert}
-			if diffs := authority.Compare(cert, time.Time{}); len(diffs) > 0 {
+			if diffs := s.Compare(cert, time.Time{}); len(diffs) > 0 {
 				return s.spoiled(name, s.refuse(made, "it is not what the plan says: "+list(diffs), "raise maxLeaseTTL of the mount, or shorten the ttl"))
 			}
 			return nil
@@ -212,7 +208,7 @@ func (s *Spec) absent(ctx context.Context, env *engine.Env, c *vaultkit.Client) 
 func (s *Spec) spoiled(name string, err error) error {
 	return engine.WithHint(err, fmt.Sprintf(
 		"the root exists now, and is not as planned: %s; then remove it (vault delete %s/issuer/%s, and vault delete %s/key/%s) and run again, or allow a warning with allowWarnings",
-		or(engine.HintOf(err), "see what the warning says"), s.Mount, name, s.Mount, name))
+		cmp.Or(engine.HintOf(err), "see what the warning says"), s.Mount, name, s.Mount, name))
 }
 
 func list(diffs []pki.Difference) string {
@@ -221,11 +217,4 @@ func list(diffs []pki.Difference) string {
 		parts[i] = fmt.Sprintf("%s is %v, not %v", d.Field, d.Have, d.Want)
 	}
 	return strings.Join(parts, "; ")
-}
-
-func or(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

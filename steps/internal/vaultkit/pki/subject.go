@@ -62,11 +62,18 @@ type part struct {
 
 // An Authority is what a plan asks of an authority's certificate.
 type Authority struct {
-	CommonName string
-	Subject    Subject
-	TTL        engine.Duration
-	KeyType    string // rsa, ec or ed25519
-	KeyBits    int    // 0 means Vault's default
+	// CommonName (CN) of the authority: "Root CA Lab".
+	CommonName string `yaml:"commonName" check:"required"`
+	// Subject holds further parts of the authority's name.
+	Subject Subject `yaml:"subject"`
+	// TTL is the lifetime of the authority. That of an intermediate must not
+	// reach beyond the end of its parent's.
+	TTL engine.Duration `yaml:"ttl"`
+	// KeyType is the algorithm of the authority's key.
+	KeyType string `yaml:"keyType" check:"oneof=rsa|ec|ed25519"`
+	// KeyBits is the size of the key: 2048, 3072, 4096 or 8192 for rsa, 224,
+	// 256, 384 or 521 for ec. The default is Vault's: 2048 for rsa, 256 for ec.
+	KeyBits int `yaml:"keyBits"`
 }
 
 // slack is how far the lifetime of a certificate may be from the one asked for.
