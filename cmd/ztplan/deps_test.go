@@ -20,7 +20,8 @@ engine
 engine/dag
 engine/display           engine
 engine/sensitive
-engine/journal           engine
+engine/durable
+engine/journal           engine engine/durable
 engine/diff              engine github.com/google/go-cmp
 engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
 engine/plan              engine engine/dag engine/plan/spec engine/plan/source gopkg.in/yaml.v3
@@ -32,7 +33,7 @@ steps/hints
 steps/evidence           engine engine/display steps/internal/certs
 steps/internal/certs
 steps/session            engine
-steps/internal/...       engine steps/session steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
+steps/internal/...       engine engine/durable steps/session steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
 steps/session/...        engine steps/session steps/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
 steps/...                engine steps/session steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
 steps                    engine steps/...
@@ -41,7 +42,7 @@ schemas/gen              engine schemas steps
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/ztlab
-cmd/ztplan/report        engine engine/display steps/evidence
+cmd/ztplan/report        engine engine/durable engine/display steps/evidence
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
 cmd/ztplan/checkout      steps/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...

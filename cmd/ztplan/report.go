@@ -16,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -132,7 +133,7 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if r.key != nil {
 		envelope, err := r.sign(ctx, res, d, data)
 		if err == nil {
-			err = evidence.WriteFile(filepath.Join(dir, attest.FileName), envelope)
+			err = durable.WriteFile(filepath.Join(dir, attest.FileName), envelope, 0o644)
 		}
 		if err != nil {
 			errs = append(errs, engine.WithHint(fmt.Errorf("--sign-key: the evidence is written and NOT signed: %w", err), engine.HintOf(err)))

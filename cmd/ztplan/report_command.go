@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -91,5 +92,5 @@ func keep(name string, data []byte) error {
 	if have, err := os.ReadFile(name); err == nil && bytes.Equal(have, data) {
 		return nil
 	}
-	return evidence.WriteFile(name, data)
+	return durable.WriteFile(name, data, 0o644)
 }

@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
 )
 
-// hint is for every error of writing: nothing but the disk can be the reason.
+// hint goes with every error of writing: its reason is the disk.
 const hint = "make room or choose another place with XDG_STATE_HOME, then run the same command again"
 
-// A Plan says whose journals are meant.
+// A Plan identifies the journals of a plan.
 type Plan struct {
 	Base string // folder of all journals
 	Name string // the plan's metadata.name
@@ -81,7 +82,7 @@ func open(dir string, p Plan, now func() time.Time) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{run: run, now: now, file: f, locked: lock(f) == nil}
+	j := &Journal{run: run, now: now, file: f, locked: durable.Lock(f) == nil}
 	host, _ := os.Hostname()
 	made, gone, dropped := p.made()
 	err = j.write(Record{
@@ -89,7 +90,7 @@ func open(dir string, p Plan, now func() time.Time) (*Journal, error) {
 		Server: p.Server, Made: made, Told: stepsOf(gone), Dropped: dropped,
 	})
 	if err == nil {
-		err = syncDir(dir)
+		err = durable.SyncDir(dir)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
@@ -127,7 +128,7 @@ func (j *Journal) edit(t Type, e engine.Event) error {
 	return nil
 }
 
-// Close ends the journal: the run is over and nothing is left unsaid.
+// Close writes the last record of the run and closes the file.
 func (j *Journal) Close(s engine.Summary) error {
 	err := j.write(Record{Type: End, Summary: &s})
 	j.mu.Lock()
@@ -168,15 +169,6 @@ func hashOf(line []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// syncDir makes a new file's name last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 const suffix = ".jsonl"
 
 // runs returns the ids of the runs in dir, oldest first.
@@ -196,7 +188,7 @@ func runs(dir string) []string {
 func prune(dir, own string) {
 	ids := slices.DeleteFunc(runs(dir), func(id string) bool { return id == own })
 	for _, id := range ids[:max(0, len(ids)+1-Kept)] {
-		if path := filepath.Join(dir, id+suffix); !alive(path) {
+		if path := filepath.Join(dir, id+suffix); !durable.Locked(path) {
 			_ = os.Remove(path)
 		}
 	}

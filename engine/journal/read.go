@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/durable"
 )
 
 // Read returns the records of a journal, as many as are whole. The error says
@@ -68,7 +70,7 @@ func Last(p Plan, own string) (*Report, error) {
 		return nil, nil
 	}
 	path := filepath.Join(dir, ids[len(ids)-1]+suffix)
-	live := alive(path)
+	live := durable.Locked(path)
 	records, err := Read(path)
 	if len(records) == 0 {
 		return nil, err // an empty file: killed before its first record
@@ -112,7 +114,7 @@ func Dead(p Plan, run string) bool {
 		}
 		path := filepath.Join(p.Base, f.Name(), run+suffix)
 		if records, _ := Read(path); len(records) > 0 && records[0].Run == run && records[0].Locked {
-			return !alive(path)
+			return !durable.Locked(path)
 		}
 	}
 	return false

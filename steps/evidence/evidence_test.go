@@ -75,7 +75,7 @@ func TestGolden(t *testing.T) {
 			}
 			golden := filepath.Join("testdata", c.name+".json")
 			if *update {
-				if err := evidence.WriteFile(golden, got); err != nil {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -372,27 +372,6 @@ func TestVerdict(t *testing.T) {
 		if got != c.want || (err != nil) != c.err {
 			t.Errorf("%s, limit %v, saw %v: %t, %v", c.name, c.limit, c.saw, got, err)
 		}
-	}
-}
-
-func TestWriteFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "evidence.json")
-	for _, text := range []string{"one", "two"} {
-		if err := evidence.WriteFile(name, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := os.ReadFile(name)
-	if err != nil || string(b) != "two" {
-		t.Errorf("content %q, %v", b, err)
-	}
-	info, err := os.Stat(name)
-	if err != nil || info.Mode().Perm() != 0o644 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
-	left, _ := os.ReadDir(filepath.Dir(name))
-	if len(left) != 1 {
-		t.Errorf("files left behind: %v", left)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestSchema(t *testing.T) {
 	}
 	const file = "../../schemas/evidence.schema.json"
 	if *update {
-		if err := evidence.WriteFile(file, b.Bytes()); err != nil {
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -60,14 +61,14 @@ func Write(dir string, d *evidence.Document) ([]byte, error) {
 		return nil, err
 	}
 	errs := WritePages(dir, pages)
-	return data, errors.Join(unrendered, errs, evidence.WriteFile(filepath.Join(dir, EvidenceFile), data))
+	return data, errors.Join(unrendered, errs, durable.WriteFile(filepath.Join(dir, EvidenceFile), data, 0o644))
 }
 
 // WritePages writes pages into dir, which must exist.
 func WritePages(dir string, pages []Page) error {
 	var errs []error
 	for _, p := range pages {
-		errs = append(errs, evidence.WriteFile(filepath.Join(dir, p.Name), p.Data))
+		errs = append(errs, durable.WriteFile(filepath.Join(dir, p.Name), p.Data, 0o644))
 	}
 	return errors.Join(errs...)
 }

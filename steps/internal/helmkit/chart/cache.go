@@ -1,16 +1,15 @@
 package chart
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
 )
 
 // A cache keeps what can be fetched again below a directory. Several processes
@@ -65,8 +64,7 @@ func (c cache) keep(folder, key string, v any) error {
 	return c.write(filepath.Join(folder, sha256Hex([]byte(key))+".json"), b)
 }
 
-// write puts a file in place by renaming. It does not sync: after a crash a
-// reader finds a wrong digest or broken JSON and fetches again.
+// write replaces a file of the cache.
 func (c cache) write(name string, b []byte) error {
 	if c == "" {
 		return nil
@@ -78,12 +76,7 @@ func (c cache) write(name string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("chart cache: %w", err)
 	}
-	temp := path + "." + rand.Text() + ".tmp"
-	if err := os.WriteFile(temp, b, 0o600); err != nil {
-		return fmt.Errorf("chart cache: %w", err)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		err = errors.Join(err, os.Remove(temp))
+	if err := durable.WriteFile(path, b, 0o600); err != nil {
 		return fmt.Errorf("chart cache: %w", err)
 	}
 	return nil

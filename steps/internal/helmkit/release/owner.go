@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
 )
 
 // A Claim says that this process is at work on a release. It is a locked file:
@@ -58,7 +59,7 @@ func (c claims) claim() Claim {
 	if err != nil {
 		return cl
 	}
-	if !lock(f) {
+	if durable.TryLock(f) != nil {
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 		return cl
@@ -89,7 +90,7 @@ func (c claims) owner(id string) ownerState {
 		return unknown
 	}
 	defer f.Close()
-	if lock(f) {
+	if durable.TryLock(f) == nil {
 		return gone
 	}
 	return alive

@@ -3,6 +3,8 @@ package custody
 import (
 	"context"
 	"os"
+
+	"github.com/ztplan/ztplan/engine/durable"
 )
 
 // calls are the system calls that keep keys. A context can carry a function that
@@ -51,13 +53,5 @@ func (c calls) rename(from, to string) error {
 }
 
 func (c calls) syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = c.do("sync directory", d.Sync)
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return c.do("sync directory", func() error { return durable.SyncDir(dir) })
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
 )
 
 // A Pending is a note beside the sink that Vault is being asked for its keys. It
@@ -78,7 +79,7 @@ func (s fileSink) begin(ctx context.Context, text []byte) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if lockFile(f) || !s.is(f) {
+	if locked(f) || !s.is(f) {
 		err = ErrBusy
 	}
 	if err == nil {
@@ -93,6 +94,10 @@ func (s fileSink) begin(ctx context.Context, text []byte) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// locked takes the lock of f and reports whether another process has it. A file
+// system without locks is no error.
+func locked(f *os.File) bool { return errors.Is(durable.TryLock(f), durable.ErrLocked) }
 
 // is reports whether f has the name of s: the note may have been removed between
 // its opening and its lock.
@@ -132,7 +137,7 @@ func (p Pending) Read() (n *Note, name string, busy bool) {
 		n = new(Note)
 		if err == nil {
 			_ = json.NewDecoder(f).Decode(n)
-			busy = lockFile(f)
+			busy = locked(f)
 			_ = f.Close()
 		}
 		return n, s.String(), busy

@@ -1,0 +1,42 @@
+// Package durable replaces files and locks them, so that neither the end of the
+// process nor that of the machine leaves a part of a file.
+//
+// The usual libraries do not serve here: google/renameio has no Windows and, like
+// natefinch/atomic, does not sync the directory, without which a rename can be
+// lost in a power cut; gofrs/flock opens the file itself, and the locks here are
+// on files that a process has open already and that a child process inherits.
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// WriteFile replaces a file with data at once: a reader sees the old content or
+// the new one. The new content is on the disk when WriteFile returns. A symbolic
+// link of that name is replaced, not followed. An error leaves the file as it was
+// and no other file beside it, except when syncing the directory fails.
+func WriteFile(name string, data []byte, mode fs.FileMode) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = errors.Join(f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(name))
+}
