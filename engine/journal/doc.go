@@ -1,9 +1,8 @@
-// Package journal keeps the record of a run on disk, so that the next run can
-// say what a killed one was doing.
+// Package journal records a run on disk, so that the next run can report the edits
+// that a killed one had begun.
 //
-// It is for people and never a source of truth: the next run looks at the
-// world and trusts only that. A lost or damaged journal loses nothing but the
-// remark.
+// A journal is for people and never a source of truth: the next run compares the
+// systems themselves. A lost or damaged journal costs the report alone.
 //
 // # Where
 //
@@ -20,7 +19,7 @@
 //	prev    SHA-256 of the line before it without the line end, lower-case hex;
 //	        "" in the first
 //	time    RFC 3339, UTC
-//	record  what it says:
+//	record  its type:
 //	  run      the first: version (of this form), run, plan, file, host, pid, locked,
 //	           server (address of the API server), made (step, kind and paths of
 //	           what earlier runs on it made), told (steps that were removed),
@@ -34,8 +33,8 @@
 //
 // An intent is on the disk (fsync) before its edit is applied, and the outcome
 // before the run goes on. So a file without an end, whose run is over, is that
-// of a run that was killed, and its intents without an outcome are what it was
-// doing. The chain of hashes shows a line that was changed or lost; a last line
+// of a killed run, and its intents without an outcome are the edits that it had
+// begun. The chain of hashes shows a line that was changed or lost; a last line
 // that was cut off is no damage.
 //
 // # What a step leaves behind
@@ -43,20 +42,19 @@
 // A step that is removed from a plan leaves what it made, and so does one that
 // asks for less than before: an object taken out of its manifests, a role that
 // is not in its list any more, another mount. ztplan deletes nothing. [Orphans]
-// tells, by the plan and its journals, what that is; the kinds know what their
-// steps ask for ([engine.Owner]). Each journal begins with what earlier ones say,
-// so that it does not matter how many of them were removed. What was left is told
-// until a run has been told of it; its journal says so.
+// lists it from the plan and its journals; the kinds know what their steps ask for
+// ([engine.Owner]). Each journal begins with a summary of earlier ones, so that these
+// may be removed. A run reports leftovers once and records that it did.
 //
-// The journals know what runs on this machine did to the cluster at that address,
-// by the plan at that path. They do not know what became of it since.
+// The journals know the edits of runs on this machine, on the cluster at that
+// address, of the plan at that path. They do not know later changes.
 //
 // A record holds no values, only paths and error texts, and those were redacted
 // by the run before they came here.
 //
-// # Is that run still alive?
+// # Locks
 //
-// A run holds a lock (flock) on its file for as long as it lives; the kernel
-// drops it when the process ends, however it ends. Where the file system or the
-// operating system has no such lock, locked is false and nothing is concluded.
+// A run holds a lock on its file until its process ends. Where the file system or
+// the operating system has no such lock, locked is false, and other runs conclude
+// nothing from the missing lock.
 package journal

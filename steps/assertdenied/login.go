@@ -74,7 +74,7 @@ func (v *visitor) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
-	grant, err := v.anybody.Enter(ctx, l.mount(), l.Role, jwt)
+	grant, err := v.anybody.Authenticate(ctx, l.mount(), l.Role, jwt)
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}

@@ -333,19 +333,19 @@ func (s *Spec) inspectConfig(ctx context.Context, c *vaultkit.Client, mounted bo
 		have["kubernetes_ca_cert"] = strings.TrimSpace(ca)
 	}
 	fields := []vaultkit.Field{
-		{Name: "disable_local_ca_jwt", Want: s.Config.DisableLocalCAJWT, Quiet: !s.Config.DisableLocalCAJWT},
-		{Name: "kubernetes_ca_cert", Want: strings.TrimSpace(s.Config.KubernetesCACert), Quiet: s.Config.KubernetesCACert == ""},
+		{Name: "disable_local_ca_jwt", Want: s.Config.DisableLocalCAJWT, OmitIfAbsent: !s.Config.DisableLocalCAJWT},
+		{Name: "kubernetes_ca_cert", Want: strings.TrimSpace(s.Config.KubernetesCACert), OmitIfAbsent: s.Config.KubernetesCACert == ""},
 		{Name: "kubernetes_host", Want: s.Config.KubernetesHost},
 	}
 	// A write replaces the whole configuration: what it leaves out is cleared,
 	// the reviewer token too.
 	body := vaultkit.Data(fields)
 	for _, f := range []vaultkit.Field{
-		{Name: "disable_iss_validation", Want: true, Quiet: true},
-		{Name: "issuer", Want: "", Quiet: true},
-		{Name: "pem_keys", Want: []string(nil), Quiet: true},
-		{Name: "token_reviewer_jwt_set", Want: false, Quiet: true},
-		{Name: "use_annotations_as_alias_metadata", Want: false, Quiet: true},
+		{Name: "disable_iss_validation", Want: true, OmitIfAbsent: true},
+		{Name: "issuer", Want: "", OmitIfAbsent: true},
+		{Name: "pem_keys", Want: []string(nil), OmitIfAbsent: true},
+		{Name: "token_reviewer_jwt_set", Want: false, OmitIfAbsent: true},
+		{Name: "use_annotations_as_alias_metadata", Want: false, OmitIfAbsent: true},
 	} {
 		if _, reported := have[f.Name]; reported {
 			fields = append(fields, f)
@@ -407,16 +407,16 @@ func (s *Spec) roleFields(r Role, have map[string]any) []vaultkit.Field {
 		{Name: "token_ttl", Want: ttl},
 	}
 	for _, f := range []vaultkit.Field{
-		{Name: "alias_name_source", Want: "serviceaccount_uid", Quiet: true},
-		{Name: "bound_service_account_namespace_selector", Want: "", Quiet: true},
-		{Name: "token_bound_cidrs", Want: []string{}, Quiet: true},
-		{Name: "token_explicit_max_ttl", Want: engine.Duration(0), Quiet: true},
-		{Name: "token_no_default_policy", Want: false, Quiet: true},
-		{Name: "token_num_uses", Want: 0, Quiet: true},
-		{Name: "token_period", Want: engine.Duration(0), Quiet: true},
-		{Name: "token_type", Want: cmp.Or(r.TokenType, "default"), Quiet: r.TokenType == ""},
+		{Name: "alias_name_source", Want: "serviceaccount_uid", OmitIfAbsent: true},
+		{Name: "bound_service_account_namespace_selector", Want: "", OmitIfAbsent: true},
+		{Name: "token_bound_cidrs", Want: []string{}, OmitIfAbsent: true},
+		{Name: "token_explicit_max_ttl", Want: engine.Duration(0), OmitIfAbsent: true},
+		{Name: "token_no_default_policy", Want: false, OmitIfAbsent: true},
+		{Name: "token_num_uses", Want: 0, OmitIfAbsent: true},
+		{Name: "token_period", Want: engine.Duration(0), OmitIfAbsent: true},
+		{Name: "token_type", Want: cmp.Or(r.TokenType, "default"), OmitIfAbsent: r.TokenType == ""},
 	} {
-		if _, reported := have[f.Name]; reported || !f.Quiet {
+		if _, reported := have[f.Name]; reported || !f.OmitIfAbsent {
 			fields = append(fields, f)
 		}
 	}

@@ -30,10 +30,13 @@
 //
 // # What it refuses
 //
-// Something other than a PKI engine at the path; a parent that is missing, that
-// is not the certificate that the plan names, or that cannot sign; an
-// intermediate that would serve if its key were in Vault, until the key is
-// imported or the certificate removed; warnings of Vault, such as a lifetime that it cut, unless allowWarnings lists them.
+//   - Something other than a PKI engine at the path.
+//   - A parent that is missing, that is not the certificate that the plan names, or
+//     that cannot sign.
+//   - An intermediate whose key alone is not in Vault, until the key is imported or
+//     the certificate removed.
+//   - Warnings of Vault, such as a lifetime that it shortened, unless allowWarnings
+//     lists them.
 package pkiintermediate
 
 import (

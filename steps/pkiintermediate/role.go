@@ -199,7 +199,7 @@ func (r Role) fields(have map[string]any) ([]vaultkit.Field, error) {
 		if _, reported := have[name]; have != nil && !reported {
 			continue
 		}
-		fields = append(fields, vaultkit.Field{Name: name, Want: defaultOf(name, keyType), Quiet: true})
+		fields = append(fields, vaultkit.Field{Name: name, Want: defaultOf(name, keyType), OmitIfAbsent: true})
 	}
 	slices.SortFunc(fields, func(a, b vaultkit.Field) int { return strings.Compare(a.Name, b.Name) })
 	return fields, nil
@@ -237,7 +237,7 @@ func (s *Spec) inspectRoles(ctx context.Context, c *vaultkit.Client, mounted boo
 		}
 		edits = append(edits, vaultkit.Object(path, have, fields, func(ctx context.Context) error {
 			// A write replaces the whole role.
-			given := slices.DeleteFunc(slices.Clone(fields), func(f vaultkit.Field) bool { return f.Quiet })
+			given := slices.DeleteFunc(slices.Clone(fields), func(f vaultkit.Field) bool { return f.OmitIfAbsent })
 			_, err := c.Write(ctx, path, vaultkit.Data(given), vaultkit.AllowAll(s.AllowWarnings)...)
 			return err
 		})...)

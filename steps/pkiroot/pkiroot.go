@@ -4,7 +4,7 @@
 //
 // The PKI mount with its tuning and URLs, and the issuers in it. The root's
 // identity is its issuer name: without one, Vault makes another root, with
-// another key, each time it is asked, and says nothing about it.
+// another key, at each request, and gives no warning.
 //
 // # What it changes, in this order
 //
@@ -13,21 +13,26 @@
 //   - sets the URLs, before the root, since they are written into what it signs;
 //   - generates the root inside Vault; its key never leaves it. A key of that
 //     name without a certificate, as an interrupted run leaves it, is used;
-//   - or gives its issuer name to the root with the plan's common name that a
-//     person made by hand;
+//   - or gives its issuer name to a root with the plan's common name that was made
+//     by hand;
 //   - makes the root the mount's default issuer.
 //
 // # What it refuses
 //
-// A root is what everything else trusts, so it is never replaced and never gets
-// a second one beside it. These end the step with the reason: another root in
-// a mount that lacks the plan's; a root with the wanted name that has another
-// common name, key, subject or lifetime than the plan says; one that has
-// expired; a certificate with the plan's common name whose key is not in Vault,
-// until the key is imported; something other than a PKI engine at the path. A foreign root beside the plan's is left alone, with a warning.
+// Everything else trusts the root, so the step never replaces it and never makes a
+// second one beside it. It fails on:
 //
-// Warnings of Vault are errors, because they tell that it did something else
-// than it was asked to. allowWarnings lists exceptions.
+//   - another root in a mount that lacks the plan's;
+//   - a root of the plan's name that has another common name, key, subject or
+//     lifetime than the plan says, or that has expired;
+//   - a certificate with the plan's common name whose key is not in Vault, until the
+//     key is imported;
+//   - something other than a PKI engine at the path.
+//
+// A foreign root beside the plan's stays, with a warning.
+//
+// A warning of Vault is an error, because Vault then did something else than it was
+// asked to. allowWarnings lists exceptions.
 package pkiroot
 
 import (

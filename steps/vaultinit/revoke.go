@@ -100,10 +100,10 @@ func (r *revocation) Inspect(ctx context.Context, env *engine.Env) (struct{}, []
 
 // A rootToken is a token that a sink holds, and a client that uses it.
 type rootToken struct {
-	secret engine.Secret
-	client *vaultkit.Client
-	alive  *vaultkit.Self // nil when Vault does not know it
-	proven bool           // its death is on record
+	secret   engine.Secret
+	client   *vaultkit.Client
+	alive    *vaultkit.Self // nil when Vault does not know it
+	recorded bool           // the evidence has the refusal
 }
 
 func (r *revocation) ask(ctx context.Context, env *engine.Env, token engine.Secret) (*rootToken, error) {
@@ -136,7 +136,7 @@ func (r *revocation) revoke(env *engine.Env, root *rootToken, n int) engine.Edit
 					"let a k8sAuth step make the role and its policies, or set rootToken: keep")
 			}
 			err := root.client.RevokeSelf(ctx)
-			if dead := root.prove(ctx, env); dead != nil {
+			if dead := root.checkRefused(ctx, env); dead != nil {
 				return errors.Join(err, dead)
 			}
 			return nil // whatever became of the answer: it is dead
@@ -174,7 +174,7 @@ func (r *revocation) forget(env *engine.Env, h custody.Holding, root *rootToken)
 		Path: "keys/" + h.String() + "/root_token",
 		Have: root.secret,
 		Apply: func(ctx context.Context) error {
-			if err := root.prove(ctx, env); err != nil {
+			if err := root.checkRefused(ctx, env); err != nil {
 				return err
 			}
 			return h.Forget(context.WithoutCancel(ctx), root.secret)
@@ -186,13 +186,13 @@ func (r *revocation) forget(env *engine.Env, h custody.Holding, root *rootToken)
 	return edit
 }
 
-// prove makes sure that Vault refuses the token, and puts that on record once.
-func (t *rootToken) prove(ctx context.Context, env *engine.Env) error {
+// checkRefused checks that Vault refuses the token, and records that once.
+func (t *rootToken) checkRefused(ctx context.Context, env *engine.Env) error {
 	err := t.client.Dead(ctx)
-	if err != nil || t.proven {
+	if err != nil || t.recorded {
 		return err
 	}
-	t.proven = true
+	t.recorded = true
 	env.Logf("vault refuses the root token: 403")
 	env.Record(evidence.RecordDenial, evidence.Denial{
 		What: "the root token", Refused: true, By: "Vault (auth/token/lookup-self)",

@@ -1,4 +1,4 @@
-// Package vaultinit initialises Vault and keeps what it says.
+// Package vaultinit initialises Vault and stores its keys.
 //
 // # What it looks at
 //
@@ -12,16 +12,16 @@
 //     read back before anything else happens.
 //   - Stores the keys in a sink of the plan that lacks them, when another has
 //     them.
-//   - Removes what a run left that was killed: reservations, second names of the
-//     key file, emergency files and notes, once the sinks have the same keys.
+//   - Removes the files that a killed run left, once the sinks have the same keys:
+//     reservations, second names of the key file, emergency files and notes.
 //
-// # The answer that cannot be asked for twice
+// # Vault gives its keys once
 //
-// Vault says its keys once. If a sink fails just then, the others keep them; if
-// all fail, they go to an emergency file (mode 0600): beside the key file, else in
-// the state directory, else in the directory for temporary files. The error names
-// it, and the next run moves the keys to the sinks. If no file can be written at
-// all, they go to standard error, encrypted if there are custodians.
+// If a sink fails after the answer, the others keep the keys; if all fail, the keys
+// go to an emergency file (mode 0600): beside the key file, else in the state
+// directory, else in the directory for temporary files. The error names the file,
+// and the next run moves the keys to the sinks. If no file can be written, they go
+// to standard error, encrypted if there are custodians.
 //
 // The room for the keys is a file beside the key file, NAME.tmp-NUMBER, of the size
 // that the answer can have at most. The answer is written into it, and a link gives
@@ -58,11 +58,10 @@
 //
 // # Custodians
 //
-// With keys.custodians every share is encrypted to somebody, and the root token
-// to keys.rootToken, before anything is written: a share in the clear is on no
-// disk at any time. With age, ztplan encrypts right after the answer, and keeps
-// what it knows in memory, so that the same run can go on to unseal Vault and to
-// use the root token. With PGP, Vault itself encrypts: ztplan never has a share,
+// With keys.custodians each share is encrypted to its custodian, and the root token
+// to keys.rootToken, before anything is written: no share is on a disk in the
+// clear. With age, ztplan encrypts right after the answer and keeps shares and token
+// in memory, so that the same run can unseal Vault and use the root token. With PGP, Vault itself encrypts: ztplan never has a share,
 // and the run waits in vaultUnseal for the custodians. The root token may be
 // encrypted the other way than the shares.
 //
@@ -74,7 +73,7 @@
 //	  rootToken: {age: [age1…]}        # or: {pgp: root.asc}
 //
 // All of it is one JSON document in the same sinks. A file of it may be committed
-// to git, and each custodian takes the own part:
+// to git, and each custodian takes their part out of it:
 //
 //	jq -r '.custodians[] | select(.name == "alice") | .encrypted' keys.json |
 //	  age --decrypt --identity alice.txt             # or: base64 --decode | gpg --decrypt
@@ -88,20 +87,20 @@
 // With rootToken: revoke the plan gets one more step, ID.rootToken, which runs
 // when every other step is done and none has failed. It asks Vault about the
 // root token that a sink holds, or that Vault said in this run. One that works
-// is revoked: first the login of the connection is tried, and that its policies
-// exist, so that nobody is locked out; then the token revokes itself; then Vault
-// has to answer 403 to it, which goes on record as a denial. Only then it is
-// taken out of the sinks, each at once, everything else in them untouched. A run
-// that was cut off in between leaves a dead token in a sink; the next one finds
-// that out and takes it away.
+// is revoked: first the step logs in as the connection does and checks that the
+// policies of the login exist, so that the plan keeps its access; then the token
+// revokes itself; then Vault has to answer 403 to it, which the evidence records as
+// a denial. Only then the step removes the token from the sinks and leaves
+// everything else in them. A run that is cut off in between leaves a revoked token
+// in a sink, and the next run removes it.
 //
 // Revoking a token also revokes what it made with a lease, and the tokens it
 // made. The kinds of ztplan make neither with it.
 //
 // A root token is needed again for what the login may not do, such as changing
-// its own policies. Whoever holds enough shares makes one (vault operator
-// generate-root) and puts it into the key file as root_token: the next run uses
-// it for the step that makes the login, and revokes it at its end.
+// its own policies. Enough holders of shares make one (vault operator
+// generate-root) and put it into the key file as root_token: the next run uses it
+// for the step that makes the login, and revokes it at its end.
 //
 // # What it refuses
 //

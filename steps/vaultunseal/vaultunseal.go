@@ -2,47 +2,48 @@
 //
 // # What it looks at
 //
-// The seal's status, and whether requests are answered. Keys are read only when
-// Vault is sealed.
+// The status of the seal, and whether Vault answers requests. It reads the keys
+// only when Vault is sealed.
 //
 // # What it changes
 //
-// Submits distinct shares until Vault opens. A Vault that was sealed again, as
-// it is whenever its pod restarts, is an ordinary difference. Then it waits
-// until the node, or the active node of its cluster, answers.
+// It submits distinct shares until Vault is unsealed, and waits until the node, or
+// the active node of its cluster, answers. A Vault that was sealed again, as after
+// each restart of its pod, is an ordinary difference.
 //
-// # Somebody else unsealing
+// # Shares of others
 //
-// Shares that others have submitted already count: ours complete them. If they
-// turn out wrong, Vault discards them all, and ours are submitted once more from
-// the start. Nobody's progress is reset on purpose.
+// Shares that others have submitted count, and the step completes them. If they
+// are wrong, Vault discards all shares, and the step submits its own once more. It
+// never resets the progress of others.
 //
 // # Custodians
 //
 // Shares that are encrypted to custodians are used as far as this run knows them:
 // all of them in the run that initialised Vault, unless Vault encrypted them
 // itself (PGP), and those that keys.identities can decrypt. If they are not
-// enough, they are submitted, and the step waits for the others until its
-// timeout: set that to hours where people have to come. Each custodian who is
-// missing decrypts the own share and submits it:
+// enough, the step submits them and waits for the others until its timeout: give it
+// hours where people have to come. Each custodian whose share is missing decrypts
+// it and submits it:
 //
 //	jq -r '.custodians[] | select(.name == "bob") | .encrypted' keys.json |
 //	  age --decrypt --identity bob.txt               # or: base64 --decode | gpg --decrypt
 //	vault operator unseal
 //
-// or runs this plan where keys.identities names the own identity: a share that
-// was submitted counts until Vault is restarted. Two runs of one plan exclude each
-// other, so custodians who do it this way take turns, with a short timeout.
+// or runs this plan with their identity in keys.identities: a share that was
+// submitted counts until Vault restarts. Two runs of one plan exclude each other,
+// so custodians who do it this way take turns, with a short timeout.
 //
 // # What it refuses
 //
-// A Vault that is not initialised; no keys, or in the clear
-// fewer distinct ones than needed;
-// shares that Vault rejects, which means that they are another Vault's, such as
-// an earlier one's under the same name; a seal that is being migrated. It does
-// not try again then: with a wrong share there is nothing to gain.
+//   - A Vault that is not initialised.
+//   - Sinks without keys, or with fewer distinct shares than Vault needs, unless
+//     custodians have the others.
+//   - Shares that Vault rejects: they are those of another Vault, such as an earlier
+//     one of the same name. The step does not try again with wrong shares.
+//   - A seal that is being migrated.
 //
-// A Vault with auto-unseal is only waited for.
+// For a Vault with auto-unseal the step only waits.
 //
 // # Clusters
 //

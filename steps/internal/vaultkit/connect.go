@@ -21,29 +21,28 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error
 	if c.Login == nil {
 		return c.withToken(ctx, env)
 	}
-	door, err := c.door(ctx, env)
+	source, err := c.loginSource(ctx, env)
 	if err != nil {
 		return nil, err
 	}
-	_, err = door.token(ctx, env)
+	_, err = source.token(ctx, env)
 	switch {
 	case err == nil:
-		return door.visitor(env)
+		return source.client(env)
 	case errors.Is(err, errNotYet) && c.Token.IsZero():
 		return nil, noWayIn(c, err)
 	case errors.Is(err, errNotYet):
 		env.Logf("%v; the token bootstraps", err)
 		return c.withToken(ctx, env)
 	case (isStatus(err, http.StatusForbidden) || apierrors.IsForbidden(err)) && !c.Token.IsZero():
-		return c.despite(ctx, env, door, err)
+		return c.despite(ctx, env, source, err)
 	}
 	return nil, err
 }
 
 // Bootstrap returns a client for the step that makes the connection's login. It
-// uses the token if that works: a login that can change its own policies is no
-// limit to anybody. Without one that works it uses the login, which will do for
-// looking.
+// uses the token if that works: a login that may change its own policies has no
+// limit. Without a working token it uses the login, which is enough for Inspect.
 func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*Client, error) {
 	if c.Login == nil || c.Token.IsZero() {
 		return Connect(ctx, env, c)
@@ -82,7 +81,7 @@ func (c Connection) withToken(ctx context.Context, env *engine.Env) (*Client, er
 // despite uses the token although the login was refused, by Vault or by the API
 // server, and says so unless there is just no auth method yet: Vault answers that
 // with the same 403.
-func (c Connection) despite(ctx context.Context, env *engine.Env, door *door, refused error) (*Client, error) {
+func (c Connection) despite(ctx context.Context, env *engine.Env, source *loginSource, refused error) (*Client, error) {
 	client, err := c.withToken(ctx, env)
 	if err != nil {
 		return nil, err
@@ -92,7 +91,7 @@ func (c Connection) despite(ctx context.Context, env *engine.Env, door *door, re
 		return nil, errors.Join(refused, err)
 	}
 	if apierrors.IsForbidden(refused) || mounts[c.Login.At()+"/"] != nil {
-		door.warn(env, "%v; the token given to bootstrap is used instead", refused)
+		source.warn(env, "%v; the token given to bootstrap is used instead", refused)
 	}
 	return client, nil
 }

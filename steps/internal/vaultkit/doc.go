@@ -32,16 +32,15 @@
 // the session closes it is revoked, if there is anything to revoke: Vault stores
 // nothing of a batch token, which only expires.
 //
-// # Logging in while looking
+// # Logins in Inspect
 //
-// A login is two POST requests, and looking never writes. They pass because
-// nothing is left of them: the API server keeps nothing of a token request, and
-// Vault nothing of a login to a role with batch tokens, but for the entity by
-// which it knows the ServiceAccount, made at its first login ever. A role with
-// service tokens leaves a lease until the session closes, which then revokes it.
-// The guards let pass exactly these paths, from exactly this code
-// ([Client.Enter], [Client.LogOut]), and sys/capabilities-self, a question in the
-// form of a POST.
+// A login is two POST requests, and Inspect never writes. They are allowed because
+// they leave nothing: the API server keeps nothing of a token request, and Vault
+// nothing of a login to a role with batch tokens, except the entity of the
+// ServiceAccount, which its first login makes. A role with service tokens leaves a
+// lease until the session closes and revokes it. The guards allow exactly these
+// paths, from exactly this code ([Client.Authenticate], [Client.LogOut]), and
+// sys/capabilities-self, a question in the form of a POST.
 //
 // # Requests
 //

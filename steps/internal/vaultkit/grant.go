@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Grant is what Vault gives to who logs in.
+// A Grant is Vault's answer to a login.
 type Grant struct {
 	Token    engine.Secret
 	Policies []string
@@ -22,7 +22,7 @@ type Grant struct {
 
 // Login logs in to the Kubernetes auth method at auth/MOUNT with a
 // ServiceAccount's token. A refusal is an [*Error]; warnings about the role are
-// not the business of who logs in.
+// ignored.
 func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
 	path := "auth/" + mount + "/login"
 	secret, err := c.secret(ctx, query{method: http.MethodPut, path: path, body: map[string]any{"role": role, "jwt": jwt.Reveal()}})
@@ -40,10 +40,10 @@ func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secre
 	}, nil
 }
 
-// Enter is Login for who is to be let in: it passes while looking as well. A
-// login that must be refused is an edit, and uses Login.
-func (c *Client) Enter(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
-	return c.Login(knock(ctx, "auth/"+mount+"/login"), mount, role, jwt)
+// Authenticate is Login in a context that allows no other write, as in Inspect. An
+// attempt that Vault must refuse is an edit, and uses Login.
+func (c *Client) Authenticate(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
+	return c.Login(allowWrite(ctx, "auth/"+mount+"/login"), mount, role, jwt)
 }
 
 // Help asks for the help about a path. Vault gives it to every valid token, no

@@ -12,7 +12,7 @@ import (
 // Being let in is one write to one path; nothing else passes with it.
 func TestGuardWhileLoggingIn(t *testing.T) {
 	looking := t.Context()
-	entering := knock(looking, "auth/kubernetes/login")
+	loggingIn := allowWrite(looking, "auth/kubernetes/login")
 	for _, c := range []struct {
 		ctx          context.Context
 		method, path string
@@ -20,11 +20,11 @@ func TestGuardWhileLoggingIn(t *testing.T) {
 	}{
 		{looking, "GET", "/v1/sys/mounts", true},
 		{looking, "PUT", "/v1/auth/kubernetes/login", false},
-		{entering, "PUT", "/v1/auth/kubernetes/login", true},
-		{entering, "PUT", "/v1/auth/kubernetes/login/x", false},
-		{entering, "PUT", "/v1/auth/other/login", false},
-		{entering, "PUT", "/v1/sys/mounts/pki", false},
-		{entering, "DELETE", "/v1/sys/mounts/pki", false},
+		{loggingIn, "PUT", "/v1/auth/kubernetes/login", true},
+		{loggingIn, "PUT", "/v1/auth/kubernetes/login/x", false},
+		{loggingIn, "PUT", "/v1/auth/other/login", false},
+		{loggingIn, "PUT", "/v1/sys/mounts/pki", false},
+		{loggingIn, "DELETE", "/v1/sys/mounts/pki", false},
 		{engine.AllowWrites(looking), "PUT", "/v1/sys/mounts/pki", true},
 	} {
 		sent := false

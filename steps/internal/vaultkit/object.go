@@ -19,9 +19,9 @@ type Field struct {
 	// Want is a string, bool, int, []string or engine.Duration. Its zero value
 	// asks that the field be unset.
 	Want any
-	// Quiet keeps the field out of the difference of an object that does not
+	// OmitIfAbsent keeps the field out of the difference of an object that does not
 	// exist yet. It serves fields that the plan leaves at Vault's default.
-	Quiet bool
+	OmitIfAbsent bool
 }
 
 // Object compares an object in Vault with the fields that a plan asks for. An
@@ -35,7 +35,7 @@ func Object(path string, have map[string]any, fields []Field, write func(context
 	if have == nil {
 		want := make(map[string]any, len(fields))
 		for _, f := range fields {
-			if !f.Quiet {
+			if !f.OmitIfAbsent {
 				want[f.Name] = plain(f.Want)
 			}
 		}

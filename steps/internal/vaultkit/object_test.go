@@ -64,7 +64,7 @@ func TestObjectThatIsNotThere(t *testing.T) {
 	edits := vaultkit.Object("o", nil, []vaultkit.Field{
 		{Name: "ttl", Want: engine.Duration(time.Hour)},
 		{Name: "list", Want: []string(nil)},
-		{Name: "quiet", Want: true, Quiet: true},
+		{Name: "quiet", Want: true, OmitIfAbsent: true},
 	}, nil)
 	want := map[string]any{"ttl": "1h", "list": []string{}}
 	if len(edits) != 1 || edits[0].Have != nil {

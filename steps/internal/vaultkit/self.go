@@ -16,7 +16,7 @@ const (
 	capabilitiesSelf = "sys/capabilities-self"
 )
 
-// A Self is what Vault tells the bearer of a token about it.
+// A Self is Vault's description of a token to its bearer.
 type Self struct {
 	Policies []string
 	Type     string        // service or batch
@@ -46,14 +46,14 @@ func (c *Client) RevokeSelf(ctx context.Context) error {
 	return err
 }
 
-// LogOut ends what [Client.Enter] began: it revokes the client's token, which a
-// login gave. It passes while looking as well.
-func (c *Client) LogOut(ctx context.Context) error { return c.RevokeSelf(knock(ctx, revokeSelf)) }
+// LogOut revokes the client's token, which [Client.Authenticate] gave, and is
+// allowed in Inspect as well.
+func (c *Client) LogOut(ctx context.Context) error { return c.RevokeSelf(allowWrite(ctx, revokeSelf)) }
 
 // Capabilities returns what the client's token may do at a path. Vault wants a
-// POST for that and changes nothing, so it passes while looking.
+// POST for that and changes nothing, so Inspect may ask.
 func (c *Client) Capabilities(ctx context.Context, path string) ([]string, error) {
-	data, err := c.Write(knock(ctx, capabilitiesSelf), capabilitiesSelf, map[string]any{"paths": []string{path}})
+	data, err := c.Write(allowWrite(ctx, capabilitiesSelf), capabilitiesSelf, map[string]any{"paths": []string{path}})
 	if err != nil {
 		return nil, err
 	}

@@ -134,17 +134,17 @@ func retryAfter(resp *http.Response) (time.Duration, bool) {
 	return wait, err == nil && seconds > 0 && wait <= longestWait
 }
 
-// A guard lets reads pass, writes of contexts that allow them at this moment, and
-// the one request that a context names: see knock.
+// A guard allows reads, writes of contexts that allow them at this moment, and the
+// one write that a context names: see allowWrite.
 type guard struct{ next http.RoundTripper }
 
-// knock returns a context in which a write to path passes the guard, so that a
-// step can be let in while it looks.
-func knock(ctx context.Context, path string) context.Context {
-	return context.WithValue(ctx, knocking{}, "/v1/"+path)
+// allowWrite returns a context in which the guard allows a write to path, so that
+// Inspect can log in.
+func allowWrite(ctx context.Context, path string) context.Context {
+	return context.WithValue(ctx, allowedWrite{}, "/v1/"+path)
 }
 
-type knocking struct{}
+type allowedWrite struct{}
 
 // RoundTrip refuses with ErrReadOnly before anything is sent. An answer that
 // points elsewhere is an error: following it would hand the token to another
@@ -153,7 +153,7 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, "LIST":
 	default:
-		if r.Context().Value(knocking{}) == r.URL.Path {
+		if r.Context().Value(allowedWrite{}) == r.URL.Path {
 			break
 		}
 		if !engine.WritesAllowed(r.Context()) {
