@@ -1,5 +1,5 @@
-// Package assertdenied tries what must not be possible and checks that each
-// attempt is refused, for the right reason.
+// Package assertdenied makes forbidden attempts and checks that each is refused,
+// for the right reason.
 //
 // # What it tries
 //
@@ -10,22 +10,22 @@
 //   - login: the ServiceAccount, its namespace, or the audience of its token;
 //   - sign: the names in the request, or a life beyond the maximum, asked for as
 //     a ttl and as a date (not_after);
-//   - access: a path that the token's policies must not reach. Vault is asked to
-//     read it, and what the token may do there (sys/capabilities-self); that the
-//     path exists and the token is alive is shown by Vault's help;
+//   - access: a path that the token's policies must not reach. The proof reads it
+//     and the token's capabilities there (sys/capabilities-self); Vault's help shows
+//     that the path exists and that the token is alive;
 //   - dial: the trust, or the clock of the client.
 //
-// Without a list of attempts, those follow from what is given: login, sign and
-// dial. Nothing counts as refused but the status and the words that Vault has
-// for exactly this reason. Another refusal breaks the rule as a grant does, and
-// what keeps from asking (a sealed Vault, no connection) is an error.
+// Without a list of attempts, they follow from the given ones of login, sign and
+// dial. An attempt counts as refused only with the status and the words that Vault
+// has for exactly this reason. Another refusal breaks the rule as a grant does. A
+// sealed Vault or a failed connection is an error.
 //
 // # Lifetimes
 //
 // Vault does not refuse a ttl beyond the maximum, it shortens it with a warning.
-// What is asserted is that nobody gets more: the certificate that comes back is
-// measured, and what it is backdated by does not count. A date is another way
-// to ask, and before 1.19.19, 1.20.13, 1.21.8 and 2.0.3 Vault did not compare it with
+// The rule is that no certificate lives longer than that: the proof measures the
+// issued one, from its issue and not from its backdated notBefore. A date
+// (not_after) is another way to ask, and before 1.19.19, 1.20.13, 1.21.8 and 2.0.3 Vault did not compare it with
 // the maximum (hashicorp/vault#29928). There only a policy helps:
 //
 //	denied_parameters = { "not_after" = [] }
@@ -33,26 +33,26 @@
 // # Dials
 //
 // Vault refuses logins and requests by itself. A dial is refused by the client,
-// here the verification of crypto/x509. So these attempts say something about what
-// the server shows: that it leads to the key of the trusted root and not only to
-// its name, and that its certificate ends when it says (the client's clock is
-// put after that; nobody's certificate expires). That other clients verify as
-// strictly they cannot say.
+// here the verification of crypto/x509. These attempts therefore prove properties of
+// the server's chain: that it leads to the key of the trusted root and not only to
+// its name, and that its certificate expires (the client's clock is set after its
+// end; no certificate expires in fact). They do not prove that other clients verify
+// as strictly.
 //
 // # What it writes
 //
 // Tokens of ServiceAccounts (TokenRequest; they live for ten minutes, only in
 // memory), which needs create on serviceaccounts/token; a ServiceAccount without any
 // rights where an attempt names one that does not exist, removed again at once;
-// certificates with throw-away keys that never leave memory. A control lives for
-// a minute; what lives longer is revoked if vault.token allows it, which is used
-// for nothing else. Vault tokens are revoked at the end.
+// certificates with throw-away keys that never leave memory. The control's
+// certificate lives for a minute. Those that live longer are revoked if vault.token
+// allows it, which is used for nothing else. Vault tokens are revoked at the end.
 //
 // All of that but the legitimate login is an edit of the run: in the dry run, in
 // the digest and in the journal, behind the lock. So is an attempt to log in or to
-// have something signed: until Vault refuses it, nobody knows that it will. A
-// refused one is in the journal as failed, with Vault's words; one that was
-// granted as applied, followed by what took it back.
+// have something signed, since Vault might grant it. A refused attempt is in the
+// journal as failed, with Vault's words; a granted one as applied, followed by its
+// revocation.
 package assertdenied
 
 import (
@@ -63,8 +63,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// Kind is the kind assertDenied. It is tried once: what was granted once was
-// granted.
+// Kind is the kind assertDenied. It is tried once: a grant is final.
 var Kind = engine.NewProof("assertDenied", engine.Policy{
 	Timeout:  2 * time.Minute,
 	Attempts: 1,
@@ -77,8 +76,8 @@ var Kind = engine.NewProof("assertDenied", engine.Policy{
 
 // Spec holds the inputs.
 type Spec struct {
-	// Vault is where Vault is. Its token is only used to revoke certificates
-	// that the proof was given; attempts use tokens of their own.
+	// Vault is the server. Its token is only used to revoke certificates of the
+	// proof; attempts use tokens of their own.
 	Vault vaultkit.Connection `yaml:"vault"`
 
 	// Login is the legitimate login, the control of the attempts to log in.
@@ -95,7 +94,7 @@ type Spec struct {
 	// from login try to reach.
 	RootMount string `yaml:"rootMount" check:"nonempty"`
 
-	// Attempts are what must be refused. By default: with login, another
+	// Attempts must be refused. By default: with login, another
 	// ServiceAccount, namespace and audience, and the policies' bounds; with
 	// sign, a foreign name and a life beyond the maximum; with dial, another
 	// root and a clock after the certificate's end.

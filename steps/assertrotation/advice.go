@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
 )
 
 const (
@@ -56,9 +57,9 @@ func allHold(findings []engine.Finding) bool {
 // settleAdvice says what to do when the wire does not show the Secret's
 // certificate before the renewal.
 func (p *proof) settleAdvice() string {
-	if p.secret == nil {
-		if p.cert != nil {
-			return hints.For(p.cert.Status.Conditions.get("Ready").Message)
+	if p.state.Secret == nil {
+		if p.state.Certificate != nil {
+			return hints.For(p.state.Certificate.Status.Conditions.Get("Ready").Message)
 		}
 		return ""
 	}
@@ -68,9 +69,9 @@ func (p *proof) settleAdvice() string {
 // advice says what to do about a rotation that went wrong.
 func (r *rotation) advice() string {
 	switch {
-	case r.end == endDown && r.proof.spec.During.Restart == partVault && r.proof.spec.During.Keys == nil:
+	case r.end == endDown && r.proof.spec.During.Restart == disrupt.Vault && r.proof.spec.During.Keys == nil:
 		return adviceSealed
-	case r.fault.never:
+	case r.disruption.Never:
 		return adviceNoGap
 	case r.target == nil && r.end == endCut && r.proof.spec.Trigger == triggerWait && r.request == nil:
 		return adviceTooSoon
@@ -78,7 +79,7 @@ func (r *rotation) advice() string {
 		return hints.For(r.excuse())
 	}
 	if len(r.kept.Failures) > r.proof.spec.MaxLost {
-		if r.proof.spec.During.last() {
+		if r.proof.spec.During.Last() {
 			return adviceRestarted
 		}
 		return adviceDropped
@@ -98,7 +99,7 @@ func (r *rotation) advice() string {
 // wireAdvice says what to do about addresses that do not show the Secret's
 // certificate, or failed probes.
 func (p *proof) wireAdvice() string {
-	held := p.secret.leaf()
+	held := p.state.Secret.Leaf()
 	switch hint := p.rec.Hint(); {
 	case hint != "":
 		return hint

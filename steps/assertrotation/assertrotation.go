@@ -1,6 +1,6 @@
 // Package assertrotation has a certificate
 // renewed while the clients go on, and checks that the new one was issued as
-// planned, reached the wire, and that nobody noticed.
+// planned, reached the wire, and that no client noticed.
 //
 // It reads the cert-manager Certificate and its Secret, and opens a new
 // verified TLS connection with one request to every address at a fixed rate,
@@ -13,57 +13,56 @@
 // The doubt is the chance that one of the servers behind an address still shows
 // another certificate and was not met: a kernel gives each new connection to one
 // of a gateway's workers at random, and one worker may be left behind for good
-// (apache/apisix#13067). When the addresses have changed over, bursts of new
+// (apache/apisix#13067). When the addresses have switched, bursts of new
 // connections bring the doubt below probe.maxDoubt; each pod behind the Service
-// is looked at by itself where that is possible. Settling before the renewal
-// follows the same rule. How the doubt is computed, and why interruptions count,
+// is probed by itself where that is possible. Settling before the renewal follows
+// the same rule. How the doubt is computed, and why interruptions count,
 // is in [evidence.Doubt]; `ztplan verify` computes it again.
 //
-// Watches tell late, twice, or of the last state alone. The hops of a rotation are
-// therefore placed by cause, by the times in the objects (in whole seconds of the
-// API server's clock, which its answers tell) and by reads of the Secret that did
-// not find the new certificate yet; what remains uncertain is stated, and the
-// switch is judged by the longest time that it can have taken. [evidence.PlaceHops]
-// has the rules; `ztplan verify` places the hops again.
+// Watches deliver late, twice, or the last state alone. The milestones of a rotation
+// (hops in the evidence) are therefore placed by cause, by the times in the objects
+// (in whole seconds of the API server's clock, which is known from its answers) and
+// by reads of the Secret that did not find the new certificate yet. The remaining
+// uncertainty is stated, and the switch is judged by the longest time that it can
+// have taken. [evidence.PlaceHops] has the rules; `ztplan verify` applies them again.
 //
 // By itself it writes one thing, the Issuing condition in the Certificate's
 // status (trigger renew): that needs update on certificates/status, besides get,
 // list and watch on certificates, certificaterequests and the Secret.
-// Deleting the Secret would re-issue too, and would be an outage. This, and all
-// that during and trigger: intermediate change, are edits of the run: in the dry
+// Deleting the Secret would re-issue too, and would be an outage. This change, and
+// those of during and of trigger: intermediate, are edits of the run: in the dry
 // run, in the digest and in the journal, behind the lock.
 //
-// With list on apisixtlses in all namespaces it also sees whether another
-// ApisixTls names the host of the URL with another Secret, and names it: then a
-// restart of the gateway may change what the host shows, and the proof does not
-// hold. Without that permission, or without the kind, this is not looked at.
+// With list on apisixtlses in all namespaces it also finds another ApisixTls that
+// names the host of the URL with another Secret: then a restart of the gateway may
+// change the certificate of the host, and the proof does not hold. Without that
+// permission, or without the kind, this is not checked.
 //
 // It refuses to begin when the wire does not show the Secret's certificate:
-// then a rotation would prove nothing. It does not take the word of
-// conditions: Ready and Accepted are written before a gateway has taken a
-// certificate over.
+// then a rotation would prove nothing. Conditions prove nothing here: Ready and
+// Accepted are written before a gateway has taken a certificate over.
 //
-// With during it also breaks something: it deletes the pods of Vault,
+// With during it also makes a disruption: it deletes the pods of Vault,
 // cert-manager or the gateway, waits until they are gone and others are ready,
 // unseals Vault if it is given the keys, and checks that the renewal was asked for
 // while Vault or cert-manager was away, that the rotation catches up, and that
 // clients noticed no more than the plan allows.
 //
 // With trigger: intermediate the authority changes, too. A new intermediate is
-// made in Vault beside the old one, and one request for a certificate is put to
-// both, to show that either signs and leads to the trusted root. Then the new one
+// made in Vault beside the old one, and both sign one request for a certificate, to
+// prove that the certificates of either lead to the trusted root. Then the new one
 // becomes the default issuer of its mount, and the certificate is renewed and
 // measured. If it arrives as it should, the other Certificates of the plan
 // follow, a number of them at a time; the new intermediate takes the old one's
-// name, the old one may not sign certificates any more, and the same request is
-// put to both again: only the new one may grant it. If anything fails before
+// name, the old one may not sign certificates any more, and both get the same
+// request again: only the new one may sign. If anything fails before
 // that, the old one becomes the default again and the new one stays in its mount
 // without a name; the next try goes on with it. A pkiIntermediate step of the same
 // name finds nothing to do afterwards.
 //
 // The change of the authority is part of this proof and no step of its own: the
-// renewal that is measured lies in the middle of it, and whether it goes on or
-// back depends on what is measured. A step before the proof could not go back, and
+// measured renewal lies in the middle of it, and its result decides whether the
+// change goes on or back. A step before the proof could not go back, and
 // one after it would leave two authorities side by side when the proof fails.
 package assertrotation
 
@@ -76,7 +75,10 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/carollover"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -124,9 +126,9 @@ const mostOpen = 10000
 // Spec holds the inputs.
 type Spec struct {
 	// Certificate is the cert-manager Certificate that is renewed.
-	Certificate Ref `yaml:"certificate" check:"required"`
+	Certificate certwatch.Ref `yaml:"certificate" check:"required"`
 
-	// URL is what the probes ask for, such as https://hello.example.local/.
+	// URL is requested by the probes, such as https://hello.example.local/.
 	// Its host is the server name (SNI), the Host header and the name that the
 	// certificate must have.
 	URL string `yaml:"url" check:"required"`
@@ -134,22 +136,21 @@ type Spec struct {
 	tlskit.Target     `yaml:",inline"`
 	tlskit.TrustInput `yaml:",inline"`
 
-	// Trigger says what begins a rotation: renew asks cert-manager for it as
+	// Trigger begins a rotation: renew asks cert-manager for it as
 	// `cmctl renew` does; wait waits until cert-manager renews by itself,
 	// which the step's timeout must allow for; intermediate makes a new
 	// intermediate authority, has the certificate renewed under it, and retires
 	// the old one.
 	Trigger string `yaml:"trigger" check:"oneof=renew|wait|intermediate"`
 
-	// Intermediate says which authority is replaced, with trigger: intermediate.
-	Intermediate *Intermediate `yaml:"intermediate"`
+	// Intermediate is the authority that is replaced, with trigger: intermediate.
+	Intermediate *carollover.Spec `yaml:"intermediate"`
 
 	// Rotations is how many rotations are asserted, one after another. A
 	// second one finds watchers that die at the first.
 	Rotations int `yaml:"rotations" check:"min=1,max=1000"`
 
-	// Idle is how long nothing is asked for between two rotations, while the
-	// probes go on. A long gap finds watches that die when nothing happens. The
+	// Idle is the pause between two rotations, while the probes go on. A long gap finds watches that die when nothing happens. The
 	// step's timeout must allow for it. Default: none.
 	Idle engine.Duration `yaml:"idle" check:"min=0s"`
 
@@ -157,7 +158,7 @@ type Spec struct {
 	// do not keep time with anything that happens regularly. Default: none.
 	Jitter engine.Duration `yaml:"jitter" check:"min=0s"`
 
-	// NewKey says whether the private key must change. By default it must if
+	// NewKey is whether the private key must change. By default it must if
 	// the Certificate's privateKey.rotationPolicy is Always or not set (the
 	// default since cert-manager v1.18), and must not if it is Never.
 	NewKey *bool `yaml:"newKey"`
@@ -172,9 +173,9 @@ type Spec struct {
 	// last read that did not find the new certificate.
 	MaxSwitch engine.Duration `yaml:"maxSwitch" check:"min=1ms"`
 
-	// MaxLate is how long after that moment a server that is behind is waited for
-	// when maxSwitch is over. The proof has failed by then: this tells a server
-	// that is late from one that never takes the certificate. APISIX notices a
+	// MaxLate is how long after that moment the run waits for a server that is
+	// behind, when maxSwitch is over. The proof has failed by then: this separates a
+	// server that is late from one that never takes the certificate. APISIX notices a
 	// lost event when its watch on etcd times out, by default after 50s.
 	MaxLate engine.Duration `yaml:"maxLate" check:"min=0s"`
 
@@ -189,36 +190,25 @@ type Spec struct {
 	// lost. A gateway that is restarted ends those that it has.
 	MaxLost int `yaml:"maxLost" check:"min=0"`
 
-	// During is what is broken on purpose while the certificate rotates, in
-	// each rotation. Default: nothing.
-	During *During `yaml:"during"`
+	// During is a disruption while the certificate rotates, in each rotation.
+	// Default: none.
+	During *disrupt.Spec `yaml:"during"`
 
-	// Vault is where Vault is, to unseal it after during.restart: vault, and the
-	// login that lets trigger: intermediate in. Usually given once, in the plan's
+	// Vault is the server that is unsealed after during.restart: vault, and the
+	// login for trigger: intermediate. Usually given once, in the plan's
 	// connections.
 	Vault vaultkit.Entrance `yaml:"vault"`
 
-	// Probe says how the wire is measured.
+	// Probe configures the measurement.
 	Probe Probe `yaml:"probe"`
 }
 
-// A Ref names an object in a namespace.
-type Ref struct {
-	// Namespace is the object's namespace.
-	Namespace string `yaml:"namespace" check:"required"`
-
-	// Name is the object's name.
-	Name string `yaml:"name" check:"required"`
-}
-
-func (r Ref) String() string { return r.Namespace + "/" + r.Name }
-
-// Probe says how the wire is measured.
+// Probe configures the measurement.
 type Probe struct {
 	// Rate is how many connections are opened per second to each address. A
 	// probe costs about a millisecond of a processor, here and at the gateway
-	// together, and about two when the certificate has an RSA key: more of them
-	// than either can do time out, and count as failures.
+	// together, and about two when the certificate has an RSA key. Probes beyond the
+	// capacity of either time out, and count as failures.
 	Rate int `yaml:"rate" check:"min=1,max=5000"`
 
 	// ConsecutiveNew is how many handshakes in a row must show the new
@@ -236,12 +226,12 @@ type Probe struct {
 	// shows another certificate and was not met. When the certificate has arrived,
 	// new connections are opened until the doubt is smaller, in all to workers ×
 	// replicas of the Service; where the replicas can be reached through the API
-	// server (create on pods/portforward), each is looked at by itself instead.
+	// server (create on pods/portforward), each is probed by itself instead.
 	// With 16 servers 0.001 takes 118 handshakes in a row.
 	MaxDoubt float64 `yaml:"maxDoubt"`
 
 	// HTTP is the version to speak: "1.1", "2", or auto: every other connection
-	// offers both and takes what the server prefers, the others offer 1.1 alone.
+	// offers both and uses the server's preference, the others offer 1.1 alone.
 	// A server that speaks only 2 needs "2".
 	HTTP string `yaml:"http" check:"oneof=1.1|2|auto"`
 
@@ -249,7 +239,7 @@ type Probe struct {
 	// status below 400 is right.
 	Status int `yaml:"status" check:"min=0,max=599"`
 
-	// LongLived says whether connections that were opened before must keep
+	// LongLived is whether connections that were opened before must keep
 	// answering, too: one of each HTTP version to each address. A gateway that
 	// changes certificates by starting new workers may close them.
 	LongLived bool `yaml:"longLived"`
@@ -259,8 +249,7 @@ type Probe struct {
 	Timeout engine.Duration `yaml:"timeout" check:"min=1ms"`
 }
 
-// Outputs holds what was measured, from before the first rotation to after the
-// last.
+// Outputs are the measurements, from before the first rotation to after the last.
 type Outputs struct {
 	// OldSerial and NewSerial are serial numbers as Vault writes them:
 	// lower-case hexadecimal with colons.
@@ -318,13 +307,13 @@ type Outputs struct {
 	// successful probe.
 	LongestGapMilliseconds int `yaml:"longestGapMilliseconds"`
 
-	// Timeline lists when each hop of the rotations was reached at the latest,
+	// Timeline lists when each milestone of the rotations was reached at the latest,
 	// counted from the request for the renewal, and how much earlier it can have
-	// been. No hop comes before its cause.
+	// been. None comes before its cause.
 	Timeline []string `yaml:"timeline"`
 }
 
-// Validate checks what the types cannot say.
+// Validate checks the inputs against each other.
 func (s *Spec) Validate(p *engine.Problems) {
 	if s.URL != "" {
 		if _, err := tlskit.ParseURL(s.URL); err != nil {
@@ -341,9 +330,9 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 	s.Vault.Validate(p, "vault")
 	if s.During != nil {
-		s.During.validate(p, s)
+		s.validateDuring(p)
 	}
-	s.Intermediate.validate(p, s)
+	s.validateIntermediate(p)
 	if s.Rotations == 1 && s.Idle > 0 {
 		p.Add("idle", "there is nothing between the rotations when there is only one")
 	}
@@ -366,7 +355,54 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 }
 
-// Intent says what Prove would do.
+// validateDuring checks the disruption against the other inputs.
+func (s *Spec) validateDuring(p *engine.Problems) {
+	s.During.Validate(p)
+	if s.During.First() && s.Trigger == triggerWait {
+		p.AddProblem(engine.Problem{
+			Field:   "during.restart",
+			Message: fmt.Sprintf("with trigger: wait it is not known when %s would have to be away", s.During.Restart),
+			Hint:    "use trigger: renew",
+		})
+	}
+	if s.During.Last() && s.Service != nil && s.Service.Via == tlskit.ViaTunnel && s.Endpoints == tlskit.EndpointsAll {
+		p.AddProblem(engine.Problem{
+			Field:   "during.restart",
+			Message: "the probes would go to each of the gateway's pods, and those are deleted",
+			Hint:    "use service.via: nodePort, or endpoints: first",
+		})
+	}
+	if s.Intermediate != nil {
+		p.AddProblem(engine.Problem{
+			Field:   "during",
+			Message: "goes with trigger: renew and wait only",
+			Hint:    "give the fault a step of its own",
+		})
+	}
+}
+
+// validateIntermediate checks the intermediate against the other inputs.
+func (s *Spec) validateIntermediate(p *engine.Problems) {
+	switch {
+	case s.Intermediate == nil && s.Trigger == triggerIntermediate:
+		p.AddProblem(engine.Problem{
+			Field:   "intermediate",
+			Message: "is missing: trigger: intermediate needs to know which one is replaced",
+			Hint:    "give mount, issuerName, parent and role as in the pkiIntermediate step",
+		})
+	case s.Intermediate != nil && s.Trigger != triggerIntermediate:
+		p.AddProblem(engine.Problem{
+			Field:   "intermediate",
+			Message: fmt.Sprintf("has no use with trigger: %s", s.Trigger),
+			Hint:    "set trigger: intermediate, or leave it out",
+		})
+	}
+	if s.Intermediate != nil {
+		s.Intermediate.Validate(p, s.Certificate, s.Vault.Login != nil)
+	}
+}
+
+// Intent describes what Prove would do.
 func (s *Spec) Intent() []string {
 	name := s.URL
 	if u, err := tlskit.ParseURL(s.URL); err == nil {
@@ -386,7 +422,7 @@ func (s *Spec) Intent() []string {
 		times += fmt.Sprintf(", after a random pause of up to %s", s.Jitter)
 	}
 	if s.Intermediate != nil {
-		lines = append(lines, s.Intermediate.intent()...)
+		lines = append(lines, s.Intermediate.Intent()...)
 	}
 	if s.Trigger == triggerWait {
 		lines = append(lines, fmt.Sprintf("wait until cert-manager renews certificate %s%s", s.Certificate, times))
@@ -401,7 +437,7 @@ func (s *Spec) Intent() []string {
 		failures += ", and that connections opened before keep answering"
 	}
 	if s.During != nil {
-		lines = append(lines, s.During.intent()...)
+		lines = append(lines, s.During.Intent()...)
 	}
 	return append(lines,
 		fmt.Sprintf("assert that the new certificate is on the wire within %s at every address, and that a stale server would be seen with %s",
@@ -429,21 +465,21 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, clock: serverClock{now: env.Now}, backoff: certmanager.BackoffOf(ctx, env, cluster)}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, clock: certwatch.NewClock(env.Now), backoff: certmanager.BackoffOf(ctx, env, cluster)}
 	p.findServers = func(ctx context.Context) (probe.Servers, error) {
 		return probe.LookUp(ctx, env, u, s.Target, s.Probe.Workers)
 	}
 	config := cluster.Config()
-	config.Wrap(p.clock.listen)
+	config.Wrap(p.clock.Transport)
 	if p.client, err = dynamic.NewForConfig(config); err != nil {
 		return Outputs{}, nil, engine.Permanent(fmt.Errorf("kubeconfig: %w", err))
 	}
 	if s.During != nil && s.During.Keys != nil {
-		p.reopen = s.unseal(env)
+		p.unseal = disrupt.Unsealing(env, s.Vault.Server, s.During.Keys)
 	}
 	if s.Trigger == triggerIntermediate {
-		p.lookVault = s.lookVault(env)
-		// What is refused is refused before the certificate is looked at.
+		p.lookVault = carollover.Look(env, s.Vault, s.Intermediate)
+		// A refusal of Vault ends the proof before the certificate is renewed.
 		if _, err := p.lookVault(ctx); err != nil {
 			return Outputs{}, nil, err
 		}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
@@ -615,22 +616,22 @@ func TestValidate(t *testing.T) {
 		{"idle", func(s *assertrotation.Spec) { s.Idle = 1 }, "idle"},
 		{"idle between two", func(s *assertrotation.Spec) { s.Idle, s.Rotations = 1, 2 }, ""},
 		{"idle and wait", func(s *assertrotation.Spec) { s.Idle, s.Rotations, s.Trigger = 1, 2, "wait" }, "idle"},
-		{"during", func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "vault", Keys: &keyFile} }, ""},
+		{"during", func(s *assertrotation.Spec) { s.During = &disrupt.Spec{Restart: "vault", Keys: &keyFile} }, ""},
 		{"during and wait", func(s *assertrotation.Spec) {
-			s.During, s.Trigger = &assertrotation.During{Restart: "vault"}, "wait"
+			s.During, s.Trigger = &disrupt.Spec{Restart: "vault"}, "wait"
 		}, "during.restart"},
 		{"the gateway and wait", func(s *assertrotation.Spec) {
-			s.During, s.Trigger = &assertrotation.During{Restart: "gateway"}, "wait"
+			s.During, s.Trigger = &disrupt.Spec{Restart: "gateway"}, "wait"
 		}, ""},
 		{"the gateway's pods as endpoints", func(s *assertrotation.Spec) {
-			s.During, s.Service = &assertrotation.During{Restart: "gateway"}, &tlskit.Service{Namespace: "a", Name: "b", Via: "tunnel"}
+			s.During, s.Service = &disrupt.Spec{Restart: "gateway"}, &tlskit.Service{Namespace: "a", Name: "b", Via: "tunnel"}
 		}, "during.restart"},
 		{"selector", func(s *assertrotation.Spec) {
-			s.During = &assertrotation.During{Restart: "gateway", Selector: "!!"}
+			s.During = &disrupt.Spec{Restart: "gateway", Selector: "!!"}
 		}, "during.selector"},
-		{"keys for another part", func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "gateway", Keys: &keyFile} }, "during.keys"},
+		{"keys for another part", func(s *assertrotation.Spec) { s.During = &disrupt.Spec{Restart: "gateway", Keys: &keyFile} }, "during.keys"},
 		{"no place for keys", func(s *assertrotation.Spec) {
-			s.During = &assertrotation.During{Restart: "vault", Keys: &custody.Keys{}}
+			s.During = &disrupt.Spec{Restart: "vault", Keys: &custody.Keys{}}
 		}, "during.keys"},
 		{"jitter and wait", func(s *assertrotation.Spec) { s.Jitter, s.Trigger = 1, "wait" }, "jitter"},
 	}

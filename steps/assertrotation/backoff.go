@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
 )
 
 // explainBackoff says when cert-manager tries again and whether the certificate
 // expires before that.
-func explainBackoff(b certmanager.Backoff, c *certificate, notAfter, now time.Time) string {
+func explainBackoff(b certmanager.Backoff, c *certwatch.Certificate, notAfter, now time.Time) string {
 	if c.Status.LastFailureTime == nil {
 		return ""
 	}

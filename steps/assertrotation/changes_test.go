@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
 )
 
 // simulated is a spec whose cluster is a world.
@@ -35,7 +36,7 @@ func TestContract(t *testing.T) {
 			w.addVault()
 			s := w.newSpec()
 			s.MaxSwitch = engine.Duration(20 * time.Second)
-			s.During = &assertrotation.During{Restart: "vault", Keys: &keyFile}
+			s.During = &disrupt.Spec{Restart: "vault", Keys: &keyFile}
 			return s
 		},
 	} {
@@ -75,9 +76,9 @@ func TestChanges(t *testing.T) {
 		{"wait", func(s *assertrotation.Spec) { s.Trigger = "wait" }, nil},
 		{"not known yet", func(s *assertrotation.Spec) { s.Certificate.Name = "" },
 			[]string{"Certificate/ingress-apisix/(known later)/status/conditions/Issuing"}},
-		{"vault", func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "vault", Keys: &keyFile} },
+		{"vault", func(s *assertrotation.Spec) { s.During = &disrupt.Spec{Restart: "vault", Keys: &keyFile} },
 			[]string{"Pod/vault/(app.kubernetes.io/name=vault,app.kubernetes.io/instance=vault,component=server)", "sys/seal", asked}},
-		{"gateway", func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "gateway", Selector: "a=b"} },
+		{"gateway", func(s *assertrotation.Spec) { s.During = &disrupt.Spec{Restart: "gateway", Selector: "a=b"} },
 			[]string{"Pod/ingress-apisix/(a=b)", asked}},
 		{"intermediate", func(s *assertrotation.Spec) { *s = *w.intermediateSpec("shop-1") },
 			[]string{"pki_int/issuer/(new)", "pki_int/issuer/(old)/sign/example-dot-local", "pki_int/issuer/(new)/sign/example-dot-local",
@@ -103,7 +104,7 @@ func TestEdits(t *testing.T) {
 			w.addVault()
 			s := w.newSpec()
 			s.MaxSwitch = engine.Duration(20 * time.Second)
-			s.During = &assertrotation.During{Restart: "vault", Keys: &keyFile}
+			s.During = &disrupt.Spec{Restart: "vault", Keys: &keyFile}
 			return s
 		}, []string{"Certificate/ingress-apisix/hello-cert/status/conditions/Issuing",
 			"Pod/vault/(app.kubernetes.io/name=vault,app.kubernetes.io/instance=vault,component=server)/vault-0"}},

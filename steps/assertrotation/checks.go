@@ -10,7 +10,10 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -19,30 +22,29 @@ import (
 // so that clocks may differ.
 const skew = 30 * time.Second
 
-// A check is one rule about a rotation. It is a pure function of what was
-// gathered and never looks at the world.
+// A check is one rule about a rotation: a pure function of the measurement.
 type check func(r *rotation) engine.Finding
 
-// judge applies every check that can be applied to what was measured.
+// judge applies every check that the measurement allows.
 func (r *rotation) judge() []engine.Finding {
 	chain := []check{checkIssued}
 	if r.rollover != nil {
 		chain = append(chain, checkOverlap)
 	}
 	if r.target != nil {
-		chain = append(chain, r.issuance()...)
+		chain = append(chain, r.certificateChecks()...)
 		chain = append(chain, checkServed)
 		if checkServed(r).Holds {
 			chain = append(chain, checkDoubt) // a stale server was not seen
 		}
 		chain = append(chain, checkSwitch)
 	}
-	if r.proof.spec.During.first() {
+	if r.proof.spec.During.First() {
 		chain = append(chain, checkAway)
 	}
 	if r.proof.spec.During != nil {
 		chain = append(chain, checkRestored)
-		if !r.suffering() {
+		if !r.disrupted() {
 			chain = append(chain, checkCatchUp)
 		}
 	}
@@ -63,8 +65,8 @@ func (r *rotation) judge() []engine.Finding {
 	return findings
 }
 
-// issuance are the checks of the new certificate.
-func (r *rotation) issuance() []check {
+// certificateChecks are the checks of the new certificate.
+func (r *rotation) certificateChecks() []check {
 	chain := []check{checkSerial, checkNotBefore, checkKeyChange, checkRevision, checkKeyMatches, checkTrust, checkNames, checkIssuer}
 	if r.rollover != nil {
 		chain = append(chain, checkSigner)
@@ -72,11 +74,11 @@ func (r *rotation) issuance() []check {
 	return append(chain, checkLifetime)
 }
 
-// clients are the checks of what clients noticed.
+// clients are the checks of the effects on clients.
 func (r *rotation) clients() []check {
 	chain := []check{checkSeen, checkFailures}
 	if r.proof.spec.Probe.LongLived {
-		chain = append(chain, checkHeld)
+		chain = append(chain, checkKeepAlive)
 	}
 	if r.proof.spec.MaxGap > 0 {
 		chain = append(chain, checkGap)
@@ -90,37 +92,37 @@ func checkIssued(r *rotation) engine.Finding {
 	f := engine.Finding{Rule: fmt.Sprintf("certificate %s is issued anew", r.proof.spec.Certificate), Want: "a new certificate in the Secret"}
 	if r.target != nil {
 		f.Holds, f.Have = true, "serial "+tlskit.Serial(r.target)
-		if asked, ok := r.line.when(hopAsked); ok {
-			if written, ok := r.line.when(hopSecret); ok {
+		if asked, ok := r.line.When(timeline.Asked); ok {
+			if written, ok := r.line.When(timeline.Secret); ok {
 				f.Detail = fmt.Sprintf("%s after it was asked for", written.Sub(asked).Round(time.Millisecond))
 			}
 		}
 		return f
 	}
-	f.Have = "the old certificate, serial " + tlskit.Serial(r.before.secret.leaf())
+	f.Have = "the old certificate, serial " + tlskit.Serial(r.before.secret.Leaf())
 	var parts []string
 	if r.end == endFailed {
 		parts = append(parts, "the issuance failed")
 	} else {
-		reached := r.line.last()
+		reached := r.line.Last()
 		if reached == "" {
 			reached = "nothing"
 		}
-		parts = append(parts, fmt.Sprintf("reached after %s: %s", r.ended.Sub(r.line.begin()).Round(time.Second), reached))
+		parts = append(parts, fmt.Sprintf("reached after %s: %s", r.ended.Sub(r.line.Begin()).Round(time.Second), reached))
 	}
 	if text := r.excuse(); text != "" {
 		parts = append(parts, text)
 	}
 	if r.end == endFailed {
-		if text := explainBackoff(r.proof.backoff, r.after.cert, r.before.secret.leaf().NotAfter, r.ended); text != "" {
+		if text := explainBackoff(r.proof.backoff, r.after.cert, r.before.secret.Leaf().NotAfter, r.ended); text != "" {
 			parts = append(parts, text)
 		}
 	}
-	if text := r.proof.troubles.String(); text != "" {
+	if text := r.proof.state.Troubles.String(); text != "" {
 		parts = append(parts, text)
 	}
-	if len(r.line.facts) > 0 {
-		parts = append(parts, "hops: "+r.line.hops())
+	if r.line.Last() != "" {
+		parts = append(parts, "hops: "+r.line.String())
 	}
 	f.Detail = strings.Join(parts, "; ")
 	return f
@@ -130,42 +132,39 @@ func checkIssued(r *rotation) engine.Finding {
 // watches of request and Certificate are not in step, so the newest message may
 // be in either.
 func (r *rotation) excuse() string {
-	said := r.after.cert.Status.Conditions.get("Issuing").Message
+	said := r.after.cert.Status.Conditions.Get("Issuing").Message
 	if r.request == nil {
 		if said == "" {
 			return ""
 		}
-		return "the Certificate says: " + oneLine(said)
+		return "the Certificate says: " + kubekit.OneLine(said)
 	}
-	text := r.request.message()
+	text := r.request.Message()
 	if r.end == endFailed && !strings.Contains(said, text) {
 		text = said
 	}
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, oneLine(text))
+	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, kubekit.OneLine(text))
 }
-
-// oneLine joins the lines of a message; Vault's have several.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // checkSerial: no certificate is served under the number of the old one.
 func checkSerial(r *rotation) engine.Finding {
-	before, after := tlskit.Serial(r.before.secret.leaf()), tlskit.Serial(r.target)
+	before, after := tlskit.Serial(r.before.secret.Leaf()), tlskit.Serial(r.target)
 	return engine.Finding{Rule: "the serial number is new", Holds: before != after, Have: after, Want: "another than " + before}
 }
 
 // checkNotBefore: the certificate was made later than the old one.
 func checkNotBefore(r *rotation) engine.Finding {
-	before, after := r.before.secret.leaf().NotBefore, r.target.NotBefore
+	before, after := r.before.secret.Leaf().NotBefore, r.target.NotBefore
 	return engine.Finding{Rule: "notBefore is later", Holds: after.After(before), Have: stamp(after), Want: "later than " + stamp(before)}
 }
 
 // checkKeyChange: the private key changed, or stayed, as the plan or the
 // Certificate's rotation policy says.
 func checkKeyChange(r *rotation) engine.Finding {
-	before, after := tlskit.KeyDigest(r.before.secret.leaf()), tlskit.KeyDigest(r.target)
+	before, after := tlskit.KeyDigest(r.before.secret.Leaf()), tlskit.KeyDigest(r.target)
 	policy := r.after.cert.Spec.PrivateKey.RotationPolicy
 	want, why := r.wantsNewKey(), "rotationPolicy is "+policy
 	if policy == "" {
@@ -198,7 +197,7 @@ func checkRevision(r *rotation) engine.Finding {
 // checkKeyMatches: the Secret holds the private key of its certificate.
 func checkKeyMatches(r *rotation) engine.Finding {
 	f := engine.Finding{Rule: "the private key in the Secret belongs to the certificate", Holds: true}
-	if p := r.after.secret.keyProblem; p != "" {
+	if p := r.after.secret.KeyProblem; p != "" {
 		f.Holds, f.Detail = false, p
 	}
 	return f
@@ -208,7 +207,7 @@ func checkKeyMatches(r *rotation) engine.Finding {
 func checkTrust(r *rotation) engine.Finding {
 	f := engine.Finding{Rule: "the certificate in the Secret leads to " + r.proof.trust.String(), Want: r.proof.trust.String()}
 	at := r.ended
-	chain, err := r.proof.trust.Verify(r.after.secret.chain, r.proof.url.Hostname(), func() time.Time { return at })
+	chain, err := r.proof.trust.Verify(r.after.secret.Chain, r.proof.url.Hostname(), func() time.Time { return at })
 	if err != nil {
 		f.Detail = err.Error()
 		return f
@@ -244,19 +243,19 @@ func checkIssuer(r *rotation) engine.Finding {
 	if kind == "" {
 		kind = "Issuer"
 	}
-	a := r.after.secret.metadata.Annotations
-	signer := a[annotationIssuerKind]
+	a := r.after.secret.Metadata.Annotations
+	signer := a[certwatch.AnnotationIssuerKind]
 	if signer == "" {
 		signer = "Issuer"
 	}
-	have, want := signer+" "+a[annotationIssuerName], kind+" "+ref.Name
+	have, want := signer+" "+a[certwatch.AnnotationIssuerName], kind+" "+ref.Name
 	return engine.Finding{Rule: "the issuer is the one of the Certificate", Holds: have == want, Have: have, Want: want,
 		Detail: "signed by " + r.target.Issuer.String()}
 }
 
 // checkLifetime: the certificate does not live longer than planned.
 func checkLifetime(r *rotation) engine.Finding {
-	planned, have := r.after.cert.duration(), r.target.NotAfter.Sub(r.target.NotBefore)
+	planned, have := r.after.cert.Lifetime(), r.target.NotAfter.Sub(r.target.NotBefore)
 	f := engine.Finding{
 		Rule: "the lifetime is at most the planned one", Holds: have <= planned+skew,
 		Have: engine.Duration(have).String(), Want: engine.Duration(planned).String(),
@@ -269,7 +268,7 @@ func checkLifetime(r *rotation) engine.Finding {
 
 // checkServed: every address shows exactly the Secret's certificate.
 func checkServed(r *rotation) engine.Finding {
-	held := r.after.secret.leaf()
+	held := r.after.secret.Leaf()
 	f := engine.Finding{
 		Rule:  "every address serves the certificate of the Secret",
 		Holds: !r.rec.Behind(held),
@@ -277,7 +276,7 @@ func checkServed(r *rotation) engine.Finding {
 		Detail: fmt.Sprintf("at least %d handshakes in a row at %s", r.proof.spec.Probe.ConsecutiveNew, addresses(len(r.rec.Addresses()))),
 	}
 	if !f.Holds {
-		f.Have, f.Detail = r.rec.Counts(held), r.rec.WhyNot(held)+"; hops: "+r.line.hops()
+		f.Have, f.Detail = r.rec.Counts(held), r.rec.WhyNot(held)+"; hops: "+r.line.String()
 	}
 	return f
 }
@@ -288,7 +287,7 @@ func checkDoubt(r *rotation) engine.Finding {
 	f := engine.Finding{
 		Rule: fmt.Sprintf("a stale server would be seen with %s", evidence.Percent(1-limit)),
 		Want: "at least " + evidence.Percent(1-limit), Have: evidence.Percent(1 - r.rec.Doubt()),
-		Holds: r.rec.Aimed(r.after.secret.leaf()) && len(r.rec.Lacking()) == 0,
+		Holds: r.rec.Aimed(r.after.secret.Leaf()) && len(r.rec.Lacking()) == 0,
 	}
 	if f.Holds {
 		f.Detail = r.rec.Certainty()
@@ -310,11 +309,11 @@ func checkSwitch(r *rotation) engine.Finding {
 		case observed > limit.Std():
 			f.Detail += "; the last server was late, and did come by itself"
 		default:
-			f.Detail += "; when the Secret was written is not known closely enough, which takes permission to get it: " + r.line.hops()
+			f.Detail += "; when the Secret was written is not known closely enough, which takes permission to get it: " + r.line.String()
 		}
 		return f
 	}
-	written, _ := r.line.when(hopSecret)
+	written, _ := r.line.When(timeline.Secret)
 	f.Have = "more than " + r.ended.Sub(written).Round(time.Millisecond).String()
 	switch at, where := r.rec.FirstShown(r.target.Equal); {
 	case r.end == endCut:
@@ -324,7 +323,7 @@ func checkSwitch(r *rotation) engine.Finding {
 	default:
 		f.Detail = fmt.Sprintf("first seen at %s after %s", where, max(at.Sub(written), 0).Round(time.Millisecond))
 	}
-	f.Detail += "; hops: " + r.line.hops()
+	f.Detail += "; hops: " + r.line.String()
 	if r.never && r.rec.Behind(r.target) {
 		f.Detail += fmt.Sprintf("; what is behind did not come by itself within %s either", r.proof.spec.MaxLate)
 	}
@@ -348,7 +347,7 @@ func took(observed, most time.Duration) string {
 // slowest ones.
 func (r *rotation) lags() string {
 	const most = 5
-	written, _ := r.line.when(hopSecret)
+	written, _ := r.line.When(timeline.Secret)
 	list := slices.Clone(r.rec.Addresses())
 	slices.SortStableFunc(list, func(a, b *probe.Series) int { return b.Since.Compare(a.Since) })
 	var parts []string
@@ -370,13 +369,13 @@ func (r *rotation) lags() string {
 func checkHops(r *rotation) engine.Finding {
 	return engine.Finding{
 		Rule: "the new certificate passes every hop to the wire", Holds: true,
-		Have: r.line.hops(), Detail: strings.Join(r.line.lines(), "; "),
+		Have: r.line.String(), Detail: strings.Join(r.line.Lines(), "; "),
 	}
 }
 
 // checkSeen: clients met the old or the new certificate and no third one.
 func checkSeen(r *rotation) engine.Finding {
-	known := append([]*x509.Certificate{r.before.secret.leaf()}, r.written...)
+	known := append([]*x509.Certificate{r.before.secret.Leaf()}, r.written...)
 	counts := make([]int, len(known))
 	f := engine.Finding{Rule: "clients see only the old and the new certificate", Holds: true}
 	for _, c := range r.rec.Certificates() {
@@ -387,7 +386,7 @@ func checkSeen(r *rotation) engine.Finding {
 				continue
 			}
 			f.Holds = false
-			f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s: %s", name, tlskit.Serial(c.Leaf), c.Leaf.Issuer, r.proof.history.origin(c.Leaf))
+			f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s: %s", name, tlskit.Serial(c.Leaf), c.Leaf.Issuer, r.proof.state.History.Origin(c.Leaf))
 		}
 	}
 	var parts []string
@@ -398,7 +397,7 @@ func checkSeen(r *rotation) engine.Finding {
 	return f
 }
 
-// checkFailures: nobody was turned away.
+// checkFailures: no more probes failed than allowed.
 func checkFailures(r *rotation) engine.Finding {
 	most := r.proof.spec.MaxFailures
 	failed := r.rec.Failed()
@@ -408,16 +407,16 @@ func checkFailures(r *rotation) engine.Finding {
 	}
 	f.Detail = r.rec.Versions()
 	if failed > 0 {
-		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.FailureClasses(), r.line.at(r.failing))
-		if !r.fault.began.IsZero() {
-			f.Detail += fmt.Sprintf("; %d of them while %s was away", r.rec.FailedBetween(r.fault.began, r.fault.over), r.proof.spec.During.Restart)
+		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.FailureClasses(), r.line.Between(r.failing))
+		if !r.disruption.Began.IsZero() {
+			f.Detail += fmt.Sprintf("; %d of them while %s was away", r.rec.FailedBetween(r.disruption.Began, r.disruption.Over), r.proof.spec.During.Restart)
 		}
 	}
 	return f
 }
 
-// checkHeld: who was connected stayed connected.
-func checkHeld(r *rotation) engine.Finding {
+// checkKeepAlive: open connections stayed open.
+func checkKeepAlive(r *rotation) engine.Finding {
 	const most = 4
 	var lost []string
 	for i, a := range r.kept.Failures {
@@ -426,7 +425,7 @@ func checkHeld(r *rotation) engine.Finding {
 			break
 		}
 		lost = append(lost, fmt.Sprintf("the %s connection to %s that was opened %s before: %s (%s)", a.Protocol,
-			r.proof.endpoints[a.Endpoint], a.Start.Sub(a.Opened).Round(time.Millisecond), a.Failure.Reason, r.line.at(a.Start)))
+			r.proof.endpoints[a.Endpoint], a.Start.Sub(a.Opened).Round(time.Millisecond), a.Failure.Reason, r.line.Between(a.Start)))
 	}
 	rule := "connections opened before keep answering"
 	if limit := r.proof.spec.MaxLost; limit > 0 {

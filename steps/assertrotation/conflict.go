@@ -9,9 +9,11 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
@@ -36,7 +38,7 @@ type tlsObject struct {
 		} `json:"secret"`
 	} `json:"spec"`
 	Status struct {
-		Conditions conditions `json:"conditions"`
+		Conditions certwatch.Conditions `json:"conditions"`
 	} `json:"status"`
 }
 
@@ -45,7 +47,7 @@ func (o *tlsObject) String() string {
 	return fmt.Sprintf("%s/%s (secret %s)", o.Metadata.Namespace, o.Metadata.Name, o.secret())
 }
 
-func (o *tlsObject) secret() Ref { return Ref(o.Spec.Secret) }
+func (o *tlsObject) secret() certwatch.Ref { return certwatch.Ref(o.Spec.Secret) }
 
 // taken reports whether a controller can have taken the object: one without a
 // class belongs to the default class, and has no condition if there is none.
@@ -83,8 +85,8 @@ func (o *tlsObject) rank(host string) int {
 // wire shows the right certificate: the next restart may change it, so that nothing
 // is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() string) ([]engine.Finding, error) {
-	ours := Ref{p.spec.Certificate.Namespace, secretName}
-	wireIsRight := p.rec.OnTheWire() == tlskit.Serial(p.secret.leaf())
+	ours := certwatch.Ref{Namespace: p.spec.Certificate.Namespace, Name: secretName}
+	wireIsRight := p.rec.OnTheWire() == tlskit.Serial(p.state.Secret.Leaf())
 	if f, ok := conflict(p.tlsObjects(ctx), strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
 		findings = append(findings, f)
 		p.withDeadline(findings)
@@ -113,7 +115,8 @@ func (p *proof) tlsObjects(ctx context.Context) []*tlsObject {
 	}
 	var all []*tlsObject
 	for i := range list.Items {
-		if o, err := decode[tlsObject](&list.Items[i]); err == nil {
+		o := new(tlsObject)
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, o); err == nil {
 			all = append(all, o)
 		}
 	}
@@ -124,7 +127,7 @@ func (p *proof) tlsObjects(ctx context.Context) []*tlsObject {
 // it as closely as those that give it this one; ok reports whether there are any.
 // If none gives it this Secret they count only while the wire is wrong: else
 // another gateway serves the host.
-func conflict(all []*tlsObject, host string, secret Ref, wireIsRight bool) (_ engine.Finding, ok bool) {
+func conflict(all []*tlsObject, host string, secret certwatch.Ref, wireIsRight bool) (_ engine.Finding, ok bool) {
 	var ours, rivals []*tlsObject
 	for _, o := range all {
 		switch {

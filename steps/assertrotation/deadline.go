@@ -39,8 +39,8 @@ func (p *proof) deadline(now time.Time) string {
 	switch {
 	case served != nil:
 		return fmt.Sprintf("the certificate that %s serves (serial %s) %s", served.Name, tlskit.Serial(served.Current), holds(served.Current.NotAfter, now))
-	case p.secret != nil:
-		return fmt.Sprintf("the certificate in the Secret (serial %s) %s", tlskit.Serial(p.secret.leaf()), holds(p.secret.leaf().NotAfter, now))
+	case p.state.Secret != nil:
+		return fmt.Sprintf("the certificate in the Secret (serial %s) %s", tlskit.Serial(p.state.Secret.Leaf()), holds(p.state.Secret.Leaf().NotAfter, now))
 	}
 	return ""
 }

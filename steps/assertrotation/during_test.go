@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
@@ -228,7 +229,7 @@ func TestDuring(t *testing.T) {
 				part := tt.make(w)
 				s := w.newSpec()
 				s.MaxSwitch = engine.Duration(20 * time.Second)
-				s.During = &assertrotation.During{Restart: tt.restart}
+				s.During = &disrupt.Spec{Restart: tt.restart}
 				if tt.spec != nil {
 					tt.spec(s)
 				}
@@ -324,7 +325,7 @@ func TestGatewaysOneAfterAnother(t *testing.T) {
 		}
 		s := w.newSpec()
 		s.MaxSwitch = engine.Duration(time.Minute)
-		s.During = &assertrotation.During{Restart: "gateway"}
+		s.During = &disrupt.Spec{Restart: "gateway"}
 		r, err := w.prove(s, 5*time.Minute)
 		if err != nil || r.violated() != nil {
 			t.Fatalf("error %v, violated %q", err, r.violated())
@@ -342,7 +343,7 @@ func TestCutOffIsMended(t *testing.T) {
 		defer w.close()
 		vault := w.addVault()
 		s := w.newSpec()
-		s.During = &assertrotation.During{Restart: "vault", Keys: &keyFile}
+		s.During = &disrupt.Spec{Restart: "vault", Keys: &keyFile}
 		r, _ := w.prove(s, 3*time.Second) // gone after 2 s, running after 4 s
 		if f := r.find("vault is back"); f.Holds {
 			t.Errorf("Vault is back after %v", f.Have)
@@ -365,7 +366,7 @@ func TestDefaultMaxDown(t *testing.T) {
 			part.setGrace(60)
 			s := w.newSpec()
 			s.MaxSwitch = engine.Duration(time.Minute)
-			s.During = &assertrotation.During{Restart: restart}
+			s.During = &disrupt.Spec{Restart: restart}
 			r, err := w.prove(s, 9*time.Minute)
 			if err != nil || r.find(want).Rule != want {
 				t.Errorf("error %v, no finding %q", err, want)
@@ -391,7 +392,7 @@ func TestReadyBeforeTheRenewalIsAccepted(t *testing.T) {
 			return false, nil, nil
 		})
 		s := w.newSpec()
-		s.During = &assertrotation.During{Restart: "cert-manager"}
+		s.During = &disrupt.Spec{Restart: "cert-manager"}
 		began := time.Now()
 		r, err := w.prove(s, 5*time.Minute)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -23,9 +24,9 @@ func (r *rotation) evidence() evidence.Rotation {
 		KeyPolicy: r.keyPolicy(),
 		Server:    p.url.Hostname(),
 		Certs:     certs,
-		Hops:      r.line.record(),
-		Clock:     r.line.clock,
-		Fault:     r.fault.evidence(p.spec.During),
+		Hops:      r.line.Record(),
+		Clock:     r.line.Clock(),
+		Fault:     r.disruption.Evidence(p.spec.During),
 		Began:     r.began,
 		Ended:     r.ended,
 	}
@@ -70,9 +71,9 @@ func (r *rotation) certificates(seen []probe.Certificate) (list []evidence.Certi
 		index[print] = len(list)
 		list = append(list, tlskit.Record(chain))
 	}
-	add(r.before.secret.leaf(), r.before.secret.chain)
+	add(r.before.secret.Leaf(), r.before.secret.Chain)
 	if r.target != nil {
-		add(r.target, r.after.secret.chain)
+		add(r.target, r.after.secret.Chain)
 	}
 	for _, c := range seen {
 		add(c.Leaf, nil)
@@ -84,7 +85,7 @@ func (r *rotation) certificates(seen []probe.Certificate) (list []evidence.Certi
 // did not happen.
 func (r *rotation) switchOf(s *probe.Series) probe.Span {
 	span := probe.Span{From: math.MaxInt64, To: math.MaxInt64}
-	if written, ok := r.line.when(hopSecret); ok {
+	if written, ok := r.line.When(timeline.Secret); ok {
 		span.From = written.Sub(r.began)
 		if s.Current != nil && s.Current.Equal(r.target) {
 			span.To = s.Since.Sub(r.began)
@@ -125,7 +126,7 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 		add("maxLost", spec.MaxLost, len(r.kept.Failures))
 	}
 	if f := rec.Fault; f.Part != "" {
-		if spec.During.first() {
+		if spec.During.First() {
 			add("askedAway", true, r.askedAway())
 		}
 		add("restored", true, !f.Ended.IsZero())
@@ -133,22 +134,22 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 			add("maxDown", r.maxDown().Seconds(), f.Ended.Sub(f.Began).Seconds())
 		}
 		if lag, ok := r.caughtUp(); ok {
-			add("maxCatchUp", spec.During.maxCatchUp().Seconds(), lag.Seconds())
+			add("maxCatchUp", spec.During.CatchUpLimit().Seconds(), lag.Seconds())
 		} else if !f.Ended.IsZero() {
-			add("maxCatchUp", spec.During.maxCatchUp().Seconds(), r.ended.Sub(f.Ended).Seconds())
+			add("maxCatchUp", spec.During.CatchUpLimit().Seconds(), r.ended.Sub(f.Ended).Seconds())
 		}
 	}
 	if r.target == nil {
 		return list
 	}
-	before := r.before.secret.leaf()
+	before := r.before.secret.Leaf()
 	add("notSerial", tlskit.Serial(before), tlskit.Serial(r.target))
 	add("newKey", r.wantsNewKey(), tlskit.KeyDigest(before) != tlskit.KeyDigest(r.target))
 	add("minRevision", r.before.cert.Status.Revision+1, r.after.cert.Status.Revision)
 	if _, most, ok := r.lag(); ok {
 		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), most.Seconds())
 	} else if r.end == endLate {
-		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), r.ended.Sub(r.earliest()).Seconds())
+		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), r.ended.Sub(r.line.Earliest(timeline.Secret)).Seconds())
 	}
 	add("switched", len(r.rec.Addresses()), r.rec.Switched(r.target))
 	add("consecutiveNew", spec.Probe.ConsecutiveNew, r.rec.LeastInRow(r.target))
@@ -158,6 +159,6 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 
 // known reports whether the Secret held a certificate, before or since.
 func (r *rotation) known(print string) bool {
-	return print == tlskit.Fingerprint(r.before.secret.leaf()) ||
+	return print == tlskit.Fingerprint(r.before.secret.Leaf()) ||
 		slices.ContainsFunc(r.written, func(c *x509.Certificate) bool { return tlskit.Fingerprint(c) == print })
 }

@@ -6,7 +6,9 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/carollover"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
@@ -14,7 +16,7 @@ import (
 // ProveAt is Prove with a cluster and endpoints of the test's choice.
 // reopen plays the unsealing of Vault, both the intermediates in it, behind the
 // Service of the gateway, if there is one.
-func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, reopen func(context.Context) error, both func(context.Context) (Authorities, error), behind func() Behind, endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
+func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, reopen func(context.Context) error, both func(context.Context) (carollover.Authorities, error), behind func() Behind, endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
 	u, err := tlskit.ParseURL(s.URL)
 	if err != nil {
 		return Outputs{}, nil, err
@@ -23,7 +25,7 @@ func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Inte
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, reopen: reopen, lookVault: both, backoff: certmanager.DefaultBackoff()}
+	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, clock: certwatch.NewClock(env.Now), unseal: reopen, lookVault: both, backoff: certmanager.DefaultBackoff()}
 	p.findServers = func(context.Context) (probe.Servers, error) {
 		found := probe.Assumed(s.Probe.Workers)
 		if behind != nil {
@@ -43,9 +45,3 @@ type Behind struct {
 	Sticky  bool
 	Problem string
 }
-
-// Authorities are the intermediates in a Vault of the test's choice.
-type (
-	Authorities = authorities
-	Trial       = trial
-)

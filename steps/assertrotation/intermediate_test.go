@@ -20,6 +20,9 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/carollover"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
@@ -54,7 +57,7 @@ func (w *world) addIntermediates(others ...string) *intermediates {
 	return w.vaults
 }
 
-func (v *intermediates) look(context.Context) (assertrotation.Authorities, error) {
+func (v *intermediates) look(context.Context) (carollover.Authorities, error) {
 	v.next = nil
 	return v, v.do("look")
 }
@@ -110,7 +113,7 @@ func (v *intermediates) Refusal() evidence.Refusal {
 	return evidence.Refusal{Status: http.StatusInternalServerError, Text: "but only had usage crl-signing"}
 }
 
-func (v *intermediates) Ask(names ...string) (assertrotation.Trial, error) {
+func (v *intermediates) Ask(names ...string) (carollover.Trial, error) {
 	return tried{v, names}, v.do("ask for " + strings.Join(names, ","))
 }
 
@@ -185,10 +188,10 @@ func (v *intermediates) reissue(ctx context.Context, name string) {
 func (w *world) intermediateSpec(others ...string) *assertrotation.Spec {
 	s := w.newSpec()
 	s.Trigger = "intermediate"
-	s.Intermediate = &assertrotation.Intermediate{Mount: "pki_int", IssuerName: "intermediate-lab", Role: "example-dot-local", Wave: 2}
+	s.Intermediate = &carollover.Spec{Mount: "pki_int", IssuerName: "intermediate-lab", Role: "example-dot-local", Wave: 2}
 	s.Vault.Login = &vaultkit.Login{Role: "ztplan"}
 	for _, name := range others {
-		s.Intermediate.Certificates = append(s.Intermediate.Certificates, assertrotation.Ref{Namespace: namespace, Name: name})
+		s.Intermediate.Certificates = append(s.Intermediate.Certificates, certwatch.Ref{Namespace: namespace, Name: name})
 	}
 	return s
 }
@@ -395,10 +398,10 @@ func TestValidateIntermediate(t *testing.T) {
 		{func(s *assertrotation.Spec) { s.Vault.Login, s.Intermediate.Token = nil, engine.NewSecret("x") }, ""},
 		{func(s *assertrotation.Spec) { s.Intermediate.Parent.Mount = "pki_int" }, "intermediate.mount: is the parent's mount as well"},
 		{func(s *assertrotation.Spec) { s.Intermediate.Role = "a/b" }, "intermediate.role"},
-		{func(s *assertrotation.Spec) { s.During = &assertrotation.During{Restart: "gateway"} }, "during: goes with trigger: renew and wait only"},
-		{func(s *assertrotation.Spec) { s.Intermediate.Certificates = []assertrotation.Ref{s.Certificate} }, "intermediate.certificates[0]: ingress-apisix/hello-cert is the certificate that is measured"},
+		{func(s *assertrotation.Spec) { s.During = &disrupt.Spec{Restart: "gateway"} }, "during: goes with trigger: renew and wait only"},
+		{func(s *assertrotation.Spec) { s.Intermediate.Certificates = []certwatch.Ref{s.Certificate} }, "intermediate.certificates[0]: ingress-apisix/hello-cert is the certificate that is measured"},
 		{func(s *assertrotation.Spec) {
-			s.Intermediate.Certificates = []assertrotation.Ref{{Namespace: "a", Name: "b"}, {Namespace: "a", Name: "b"}}
+			s.Intermediate.Certificates = []certwatch.Ref{{Namespace: "a", Name: "b"}, {Namespace: "a", Name: "b"}}
 		}, "intermediate.certificates[1]: a/b is there already, as intermediate.certificates[0]"},
 	} {
 		w := &world{root: tlstest.NewCA(t, "Root CA Lab")}

@@ -9,16 +9,16 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/carollover"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -32,25 +32,19 @@ type proof struct {
 	endpoints []tlskit.Endpoint // of the clients
 	client    dynamic.Interface
 	backoff   certmanager.Backoff         // of the cert-manager that is there
-	reopen    func(context.Context) error // unseals Vault after a fault; nil if somebody else does
-	lookVault func(context.Context) (authorities, error)
+	unseal    func(context.Context) error // Vault after a disruption; nil if it is unsealed by other means
+	lookVault func(context.Context) (carollover.Authorities, error)
 
-	changes <-chan change
-	mishaps chan mishap
-	news    chan news
-	prober  *probe.Prober
-	bursts  *probe.Bursts
-	answers <-chan probe.Answer // nil without keep-alive connections
+	certs *certwatch.Client
+	watch *certwatch.Watch
+	state *certwatch.State // kept up to date by the watch
+	clock *certwatch.Clock // of the API server
 
-	// The newest known states; nil until the watch has told.
-	cert     *certificate
-	secret   *bundle
-	requests map[types.UID]*request
-	troubles troubles
-	history  history
-
-	reader *reader
-	clock  serverClock
+	disruptions chan disrupt.Progress
+	rollovers   chan carollover.Progress
+	prober      *probe.Prober
+	bursts      *probe.Bursts
+	answers     <-chan probe.Answer // nil without keep-alive connections
 
 	findServers func(context.Context) (probe.Servers, error)
 	servers     *probe.Discovery
@@ -60,10 +54,10 @@ type proof struct {
 	wg     engine.Group // of everything that run started
 }
 
-// A state is what there was before or after a rotation.
-type state struct {
-	cert   *certificate
-	secret *bundle
+// An issued is the Certificate and its Secret before or after a rotation.
+type issued struct {
+	cert   *certwatch.Certificate
+	secret *certwatch.Bundle
 }
 
 // apart is the least time between two issuances: certificates count whole
@@ -77,7 +71,8 @@ const tooLate = 250 * time.Millisecond
 const beat = 500 * time.Millisecond
 
 func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
-	secretName, err := p.look(ctx, p.spec.Certificate)
+	p.certs = &certwatch.Client{Kube: p.client, Env: p.env}
+	secretName, err := p.certs.Secret(ctx, p.spec.Certificate)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
@@ -86,13 +81,9 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	defer p.wg.Wait()
 	defer cancel(nil)
 	p.issued = p.env.Now()
-	p.history.floor = p.issued.Round(0)
-	p.reader = newReader(p, secretName)
-	changes := watch(ctx, &p.wg, p.client, p.spec.Certificate, secretName)
-	p.wg.Go(func() { p.reader.run(ctx, changes) })
-	p.changes = changes
-	p.requests = make(map[types.UID]*request)
-	p.troubles = make(troubles)
+	p.state = certwatch.NewState(p.issued)
+	p.watch = p.certs.Watch(ctx, &p.wg, p.spec.Certificate, secretName)
+	p.watch.Read(ctx)
 	p.servers = probe.NewDiscovery(p.findServers, p.env.Now, &p.wg)
 	found, err := p.servers.First(ctx)
 	if err != nil {
@@ -105,8 +96,8 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	})
 	p.bursts = probe.NewBursts(p.prober, &p.wg)
 	p.wg.Go(func() { p.prober.Run(ctx) })
-	p.mishaps = make(chan mishap)
-	p.news = make(chan news)
+	p.disruptions = make(chan disrupt.Progress)
+	p.rollovers = make(chan carollover.Progress)
 	if p.spec.Probe.LongLived {
 		p.answers = p.prober.KeepAlive(ctx, &p.wg)
 	}
@@ -128,7 +119,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		p.report(&out, r)
 		if p.env.Record != nil {
 			p.env.Record(evidence.RecordRotation, r.evidence())
-			if s, ok := r.recordRollover(); ok {
+			if s, ok := r.rollover.Evidence(i + 1); ok {
 				p.env.Record(evidence.RecordRollover, s)
 			}
 		}
@@ -153,52 +144,6 @@ func (p *proof) limits() probe.Limits {
 	return probe.Limits{ConsecutiveNew: p.spec.Probe.ConsecutiveNew, MaxDoubt: p.spec.Probe.MaxDoubt, Timeout: p.spec.Probe.Timeout.Std()}
 }
 
-// look reads a Certificate once, so that what is missing or forbidden is said
-// at once, and returns the name of its Secret.
-func (p *proof) look(ctx context.Context, ref Ref) (secretName string, err error) {
-	u, err := p.client.Resource(certificates).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		return "", engine.Permanent(engine.WithHint(fmt.Errorf("certificate %s: %w", ref, err),
-			"let this step need the one that applies the Certificate, and look at its name and namespace"))
-	case err != nil:
-		return "", fmt.Errorf("certificate %s: %w", ref, kubekit.Classify(err))
-	}
-	c, err := decode[certificate](u)
-	if err != nil {
-		return "", engine.Permanent(err)
-	}
-	return c.Spec.SecretName, nil
-}
-
-// take takes a change of the world in; it reports false if it is older than what
-// is known, or tells of the watch only.
-func (p *proof) take(c change) bool {
-	if p.troubles.take(c) {
-		return false
-	}
-	p.history.take(c)
-	switch {
-	case c.certificate != nil:
-		if p.cert != nil && c.certificate.olderThan(p.cert) {
-			return false
-		}
-		p.cert = c.certificate
-	case c.secret != nil:
-		// A watch that cannot be opened must be named, so that it comes first.
-		if p.secret == nil && !c.readAt.IsZero() || p.secret != nil && older(c.secret.metadata, p.secret.metadata) {
-			return false
-		}
-		p.secret = c.secret
-	case c.request != nil:
-		if known := p.requests[c.request.Metadata.UID]; known != nil && older(c.request.Metadata, known.Metadata) {
-			return false
-		}
-		p.requests[c.request.Metadata.UID] = c.request
-	}
-	return true
-}
-
 // settle waits until the wire shows what the Secret holds, at every address and
 // in as many handshakes in a row as count at the end.
 func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, error) {
@@ -210,12 +155,12 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 	p.env.Statusf("looking at certificate %s and at the wire", p.spec.Certificate)
 	for {
 		select {
-		case c := <-p.changes:
-			if c.err != nil {
-				return finding, c.err
+		case c := <-p.watch.Changes():
+			if c.Err != nil {
+				return finding, c.Err
 			}
-			if p.take(c); !c.readAt.IsZero() {
-				p.history.read(c.secret.leaf(), c.readAt)
+			if p.state.Handle(c); !c.ReadAt.IsZero() {
+				p.state.History.Read(c.Secret.Leaf(), c.ReadAt)
 			}
 		case s := <-p.prober.Samples():
 			p.rec.Add(s)
@@ -226,18 +171,18 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 			p.env.Statusf("before the renewal: %s", p.unsettled(secretName))
 		case <-limit.C:
 			finding.Detail = fmt.Sprintf("not within %s: %s", p.spec.Settle, p.unsettled(secretName))
-			finding.Have, finding.Want = p.rec.OnTheWire(), tlskit.Serial(p.secret.leaf())
+			finding.Have, finding.Want = p.rec.OnTheWire(), tlskit.Serial(p.state.Secret.Leaf())
 			return finding, nil
 		case <-ctx.Done():
 			finding.Detail = p.unsettled(secretName)
 			return finding, nil
 		}
-		if p.cert == nil || p.secret == nil {
+		if p.state.Certificate == nil || p.state.Secret == nil {
 			continue
 		}
-		p.rec.Aim(p.secret.leaf())
-		if p.rec.Settled(p.secret.leaf()) {
-			serial := tlskit.Serial(p.secret.leaf())
+		p.rec.Aim(p.state.Secret.Leaf())
+		if p.rec.Settled(p.state.Secret.Leaf()) {
+			serial := tlskit.Serial(p.state.Secret.Leaf())
 			finding.Holds, finding.Have, finding.Want = true, serial, serial
 			finding.Detail = p.rec.Certainty()
 			return finding, nil
@@ -249,16 +194,16 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 // unsettled says why the wire does not show what the Secret holds.
 func (p *proof) unsettled(secretName string) string {
 	switch {
-	case p.cert == nil || p.secret == nil && len(p.troubles) > 0:
-		return strings.TrimSuffix(fmt.Sprintf("certificate %s and its Secret cannot be watched: %s", p.spec.Certificate, p.troubles), ": ")
-	case p.secret == nil:
+	case p.state.Certificate == nil || p.state.Secret == nil && len(p.state.Troubles) > 0:
+		return strings.TrimSuffix(fmt.Sprintf("certificate %s and its Secret cannot be watched: %s", p.spec.Certificate, p.state.Troubles), ": ")
+	case p.state.Secret == nil:
 		text := fmt.Sprintf("secret %s/%s holds no certificate yet", p.spec.Certificate.Namespace, secretName)
-		if ready := p.cert.Status.Conditions.get("Ready"); ready.Status != "True" && ready.Message != "" {
+		if ready := p.state.Certificate.Status.Conditions.Get("Ready"); ready.Status != "True" && ready.Message != "" {
 			text += "; the Certificate says: " + ready.Message
 		}
 		return text
 	}
-	return p.rec.WhyNot(p.secret.leaf())
+	return p.rec.WhyNot(p.state.Secret.Leaf())
 }
 
 // rotate has the certificate renewed once and follows it to the wire. Whether
@@ -273,26 +218,15 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	defer never.Stop()
 	defer behind.Stop()
 
-	var broken *fault
-	if p.spec.During != nil {
-		broken = newFault(p, func(m mishap) {
-			select {
-			case p.mishaps <- m:
-			case <-ctx.Done():
-			}
-		})
-	}
+	disruption := p.newDisruption(ctx)
 	if p.spec.Trigger == triggerIntermediate {
 		inner, cancel := context.WithCancel(ctx)
-		h := newCARollover(p, func(n news) {
-			select {
-			case p.news <- n:
-			case <-inner.Done():
-			}
-		})
-		r.rollover = h
-		p.wg.Go(func() { h.run(inner) })
-		defer r.part(cancel)
+		r.rollover = p.newRollover(inner)
+		p.wg.Go(func() { r.rollover.Run(inner) })
+		defer func() {
+			cancel()
+			r.rollover.End()
+		}()
 	}
 	asked := make(chan requested, 1)
 	if p.spec.Trigger != triggerWait {
@@ -300,14 +234,14 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		if pause := earliest.Sub(p.env.Now()); pause > apart {
 			r.pausing = earliest
 		}
-		p.wg.Go(func() { asked <- p.ask(ctx, earliest, broken, r.rollover) })
+		p.wg.Go(func() { asked <- p.ask(ctx, earliest, disruption, r.rollover) })
 	}
 	p.env.Statusf("%s", r.view())
 	for !r.over() {
 		if !r.since.IsZero() && !r.listed() {
 			p.servers.Refresh(ctx)
 		}
-		target, last := r.target, r.line.last()
+		target, last := r.target, r.line.Last()
 		select {
 		case a := <-asked:
 			switch {
@@ -317,25 +251,25 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 				return nil, a.err
 			default:
 				r.asking = false
-				r.fault.still = a.still
-				r.ask(a)
+				r.disruption.Still = a.still
+				r.handleRequested(a)
 				// The watch may be behind, and the rotation must not end before
 				// what was asked for has begun.
-				if c := (change{certificate: a.cert}); p.take(c) {
-					r.observe(c, p.env.Now())
+				if c := (certwatch.Change{Certificate: a.cert}); p.state.Handle(c) {
+					r.handleChange(c, p.env.Now())
 				}
 			}
-		case c := <-p.changes:
-			if c.err != nil {
-				return nil, c.err
+		case c := <-p.watch.Changes():
+			if c.Err != nil {
+				return nil, c.Err
 			}
-			r.looked(c)
-			if p.take(c) {
-				r.observe(c, p.env.Now())
+			r.handleRead(c)
+			if p.state.Handle(c) {
+				r.handleChange(c, p.env.Now())
 			}
 		case s := <-p.prober.Samples():
 			p.rec.Add(s)
-			r.see(s)
+			r.handleSample(s)
 		case w := <-p.bursts.Ended():
 			p.rec.EndWave(w)
 		case f := <-p.servers.Found():
@@ -347,19 +281,19 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		case <-ticker.C:
 			r.pace.update(p.env.Now(), r.rec.Attempts)
 			p.env.Statusf("%s", r.view())
-		case m := <-p.mishaps:
-			if m.err != nil {
-				return nil, m.err
+		case m := <-p.disruptions:
+			if m.Err != nil {
+				return nil, m.Err
 			}
-			if r.suffer(m); m.hop == hopRestored {
-				// A switch that outlasts the fault has this time for the rest.
+			if r.handleDisruption(m); m.Milestone == timeline.Restored {
+				// A switch that outlasts the disruption has this time for the rest.
 				r.overdue, r.never = false, false
 				late.Stop()
 				never.Stop()
-				behind.Reset(p.spec.During.maxCatchUp())
+				behind.Reset(p.spec.During.CatchUpLimit())
 			}
-		case n := <-p.news:
-			if r.follow(n); n.done {
+		case c := <-p.rollovers:
+			if r.handleRollover(c); c.Done {
 				r.overdue, r.never = false, false
 				never.Stop()
 				late.Reset(p.spec.MaxSwitch.Std())
@@ -377,30 +311,30 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			}
 		}
 		if r.target != target {
-			if target == nil && p.spec.During.last() {
-				p.wg.Go(func() { broken.run(ctx) })
+			if target == nil && p.spec.During.Last() {
+				p.wg.Go(func() { disruption.Run(ctx) })
 			}
 			p.rec.Aim(r.target)
 			r.overdue, r.never = false, false
 			never.Stop()
 			late.Reset(p.spec.MaxSwitch.Std())
 		}
-		r.arrive()
-		if !r.suffering() {
+		r.continueRollover()
+		if !r.disrupted() {
 			p.bursts.Continue(ctx, p.rec)
 		}
-		if r.line.last() != last && !r.over() {
+		if r.line.Last() != last && !r.over() {
 			p.env.Statusf("%s", r.view())
 		}
 	}
-	p.reader.renewal(false)
+	p.watch.Renewing(false)
 	r.finish(p.env.Now())
 	if late := p.prober.Lateness(); late > tooLate {
 		p.env.Warnf("probes were begun up to %s later than planned: this machine cannot open %d connections a second to %s, "+
 			"and what took long here may not be the gateway's fault; lower probe.rate", late.Round(time.Millisecond), p.spec.Probe.Rate, addresses(len(p.endpoints)))
 	}
-	if written, ok := r.line.when(hopSecret); ok {
-		p.issued, p.history.floor = written, r.earliest()
+	if written, ok := r.line.When(timeline.Secret); ok {
+		p.issued, p.state.History.Floor = written, r.line.Earliest(timeline.Secret)
 	}
 	for _, line := range r.lines() {
 		p.env.Logf("%s", line)
@@ -409,6 +343,31 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 		return nil, fmt.Errorf("the measurement was interrupted: %w", context.Canceled)
 	}
 	return r, nil
+}
+
+// newDisruption returns the planned disruption, nil if there is none.
+func (p *proof) newDisruption(ctx context.Context) *disrupt.Disruption {
+	if p.spec.During == nil {
+		return nil
+	}
+	return disrupt.New(p.spec.During, p.client, p.env, p.unseal, func(d disrupt.Progress) {
+		select {
+		case p.disruptions <- d:
+		case <-ctx.Done():
+		}
+	})
+}
+
+func (p *proof) newRollover(ctx context.Context) *carollover.Rollover {
+	return carollover.New(carollover.Config{
+		Spec: p.spec.Intermediate, Look: p.lookVault, Certs: p.certs, Trust: p.trust, Server: p.url.Hostname(), Env: p.env,
+		Report: func(c carollover.Progress) {
+			select {
+			case p.rollovers <- c:
+			case <-ctx.Done():
+			}
+		},
+	})
 }
 
 // earliest returns when the next renewal is asked for: not too close to the last
@@ -427,20 +386,20 @@ func (p *proof) earliest(index int) time.Time {
 	return at
 }
 
-// requested tells when cert-manager was asked for a renewal.
+// requested is the result of asking cert-manager for a renewal.
 type requested struct {
 	at   time.Time
-	cert *certificate // as it was then
+	cert *certwatch.Certificate // as it was then
 	err  error
 
-	// still is when what it is to be without was still away, after it was asked
+	// still is when the disrupted part was still away after the renewal was asked
 	// for; zero if it was not.
 	still time.Time
 }
 
-// ask asks for the renewal, not before earliest, when what it is to be without
-// is away, and when the new intermediate signs.
-func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *caRollover) requested {
+// ask asks for the renewal, not before earliest, when the disrupted part is away and
+// when the new intermediate signs.
+func (p *proof) ask(ctx context.Context, earliest time.Time, disruption *disrupt.Disruption, authority *carollover.Rollover) requested {
 	timer := time.NewTimer(earliest.Sub(p.env.Now()))
 	defer timer.Stop()
 	select {
@@ -448,26 +407,23 @@ func (p *proof) ask(ctx context.Context, earliest time.Time, broken *fault, h *c
 	case <-ctx.Done():
 		return requested{err: ctx.Err()}
 	}
-	if p.spec.During.first() {
-		p.wg.Go(func() { broken.run(ctx) })
+	if p.spec.During.First() {
+		p.wg.Go(func() { disruption.Run(ctx) })
 		select {
-		case <-broken.away:
+		case <-disruption.Away():
 		case <-ctx.Done():
 			return requested{err: ctx.Err()}
 		}
 	}
-	if h != nil {
-		close(h.start)
-		select {
-		case <-h.ready:
-		case <-h.over:
-			return requested{err: h.err}
+	if authority != nil {
+		if err := authority.Start(); err != nil {
+			return requested{err: err}
 		}
 	}
-	cert, at, err := p.renew(ctx, p.spec.Certificate)
+	cert, at, err := p.certs.Renew(ctx, p.spec.Certificate)
 	r := requested{at: at, cert: cert, err: err}
-	if p.spec.During.first() {
-		r.still = broken.confirm(ctx)
+	if p.spec.During.First() {
+		r.still = disruption.Confirm(ctx)
 	}
 	return r
 }
@@ -481,15 +437,15 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	if r.target == nil {
 		return
 	}
-	before, after := r.before.secret.leaf(), r.after.secret.leaf()
+	before, after := r.before.secret.Leaf(), r.after.secret.Leaf()
 	if out.OldSerial == "" {
 		out.OldSerial, out.OldFingerprint, out.OldKey = tlskit.Serial(before), tlskit.Fingerprint(before), tlskit.KeyDigest(before)
 	}
 	out.NewSerial, out.NewFingerprint, out.NewKey = tlskit.Serial(after), tlskit.Fingerprint(after), tlskit.KeyDigest(after)
 	out.NotBefore, out.NotAfter = stamp(after.NotBefore), stamp(after.NotAfter)
 	out.Certificate = tlskit.EncodePEM(after)
-	if h := r.rollover; h != nil && r.through {
-		out.Intermediate = tlskit.EncodePEM(h.authorities.Next()[0])
+	if r.completed {
+		out.Intermediate = tlskit.EncodePEM(r.rollover.Next())
 	}
 	out.Doubt = max(out.Doubt, r.rec.Doubt())
 	out.Revision = r.after.cert.Status.Revision

@@ -9,7 +9,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/disrupt"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/timeline"
 )
 
 // An ending says how the measurement of a rotation ended.
@@ -20,38 +25,38 @@ const (
 	endFailed   ending = "failed"   // the issuance failed
 	endLate     ending = "late"     // the switch took too long
 	endCut      ending = "cut off"  // the step's time was over
-	endDown     ending = "down"     // what was broken did not come back
+	endDown     ending = "down"     // the disrupted part did not come back
 )
 
-// A rotation is one renewal on its way from the request to the wire. It is only
-// told what happens and never looks itself.
+// A rotation is one renewal on its way from the request to the wire. It handles
+// events and reads nothing by itself.
 type rotation struct {
-	proof    *proof
-	index    int
-	before   state
-	after    state
-	rec      *probe.Record
-	kept     probe.Statistics // of the keep-alive connections
-	line     timeline
-	end      ending
-	began    time.Time
-	ended    time.Time
-	failing  time.Time     // when the first probe that failed was begun; zero if none did
-	pausing  time.Time     // until when the plan wants a pause; zero without one
-	asking   bool          // the renewal has not been asked for yet
-	since    time.Time     // since when everything is as it should be; zero if it is not
-	overdue  bool          // the switch should be over
-	never    bool          // a server that is late would be here
-	behind   bool          // it should have caught up after the fault
-	fault    damage        // what was broken
-	progress               // of the intermediate
-	way      way           // of the certificate to the Secret
-	pace     pace          // of the probes
-	gap      time.Duration // the longest without a successful probe
-	gapAt    string        // and where
+	proof      *proof
+	index      int
+	before     issued
+	after      issued
+	rec        *probe.Record
+	kept       probe.Statistics // of the keep-alive connections
+	line       timeline.Timeline
+	end        ending
+	began      time.Time
+	ended      time.Time
+	failing    time.Time // when the first probe that failed was begun; zero if none did
+	pausing    time.Time // until when the plan wants a pause; zero without one
+	asking     bool      // the renewal has not been asked for yet
+	since      time.Time // since when everything is as it should be; zero if it is not
+	overdue    bool      // the switch should be over
+	never      bool      // a server that is late would be here
+	behind     bool      // it should have caught up after the disruption
+	disruption disrupt.Outcome
+	authorityChange
+	issuance certwatch.Issuance // of the certificate in the Secret
+	pace     pace               // of the probes
+	gap      time.Duration      // the longest without a successful probe
+	gapAt    string             // and where
 
 	old     map[types.UID]bool  // requests that were there before
-	request *request            // the newest request of this rotation
+	request *certwatch.Request  // the newest request of this rotation
 	target  *x509.Certificate   // what the Secret holds since this rotation
 	written []*x509.Certificate // everything that the Secret held since
 }
@@ -59,24 +64,24 @@ type rotation struct {
 func newRotation(p *proof, index int) *rotation {
 	r := &rotation{
 		proof: p, index: index, rec: p.rec,
-		before: state{p.cert, p.secret},
-		after:  state{p.cert, p.secret},
-		line:   timeline{start: p.rec.Began, fromFirst: p.spec.Trigger == triggerWait},
+		before: issued{p.state.Certificate, p.state.Secret},
+		after:  issued{p.state.Certificate, p.state.Secret},
+		line:   timeline.Timeline{Start: p.rec.Began, FromFirst: p.spec.Trigger == triggerWait},
 		pace:   pace{at: p.rec.Began},
 		began:  p.rec.Began,
 		old:    make(map[types.UID]bool),
 		asking: p.spec.Trigger != triggerWait,
 	}
-	if !p.cert.issuing() {
-		for uid := range p.requests {
+	if !p.state.Certificate.Issuing() {
+		for uid := range p.state.Requests {
 			r.old[uid] = true
 		}
 	}
-	if p.spec.Trigger == triggerWait && p.cert.failed() {
+	if p.spec.Trigger == triggerWait && p.state.Certificate.Failed() {
 		// Waiting would take as long as cert-manager's pause.
 		r.end = endFailed
-		for _, q := range p.requests {
-			if q.Status.Conditions.get("Ready").Reason == "Failed" {
+		for _, q := range p.state.Requests {
+			if q.Status.Conditions.Get("Ready").Reason == "Failed" {
 				r.request = q
 			}
 		}
@@ -86,15 +91,15 @@ func newRotation(p *proof, index int) *rotation {
 
 // over reports whether the measurement has ended. It has not as long as a probe
 // is under way that was started before everything was as it should be: the
-// clients that a switch keeps waiting are the last to be heard of. Connections
-// that are held must have answered since, and since the end of a fault: a pod that
-// ends closes its own.
+// probes of clients that a switch keeps waiting end last. Keep-alive connections must
+// have answered since, and since the end of a disruption: a pod that ends closes its
+// own.
 func (r *rotation) over() bool {
 	switch {
 	case r.end != "":
 	case !r.switched():
 		r.since = time.Time{}
-		if r.never && !(r.begun && r.pending()) && !r.suffering() || r.behind {
+		if r.never && !(r.begun && r.pending()) && !r.disrupted() || r.behind {
 			r.end = endLate
 		}
 	case r.since.IsZero():
@@ -102,8 +107,8 @@ func (r *rotation) over() bool {
 		fallthrough
 	default:
 		changed, _ := r.rec.LastSwitch()
-		if r.fault.over.After(changed) {
-			changed = r.fault.over
+		if r.disruption.Over.After(changed) {
+			changed = r.disruption.Over
 		}
 		if oldest, ok := r.proof.prober.Oldest(); (!ok || oldest.After(r.since)) && r.kept.AnsweredSince(changed) && r.listed() {
 			r.end = endComplete
@@ -118,79 +123,78 @@ func (r *rotation) listed() bool {
 	return !r.since.IsZero() && r.proof.servers.Since(r.since)
 }
 
-// switched reports whether the certificate has arrived and the intermediate has
-// changed, if it is to.
+// switched reports whether the certificate has arrived and a planned change of the
+// intermediate has ended.
 func (r *rotation) switched() bool { return r.arrived() && !r.pending() }
 
 // arrived reports whether cert-manager is done and every address shows the new
-// certificate, with everything back that was broken.
+// certificate, with the disrupted part back.
 func (r *rotation) arrived() bool {
-	return r.target != nil && !r.asking && !r.suffering() && !r.after.cert.issuing() &&
+	return r.target != nil && !r.asking && !r.disrupted() && !r.after.cert.Issuing() &&
 		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
 		r.rec.Settled(r.target)
 }
 
-// observe takes in what the watch told.
-func (r *rotation) observe(c change, at time.Time) {
+// handleChange notes a change that was seen at a moment.
+func (r *rotation) handleChange(c certwatch.Change, at time.Time) {
 	switch {
-	case c.certificate != nil:
-		r.after.cert = c.certificate
-		r.observeCertificate(c.certificate, at)
-	case c.request != nil:
-		r.observeRequest(c.request, at)
-	case c.secret != nil:
-		r.after.secret = c.secret
-		if leaf := c.secret.leaf(); !leaf.Equal(r.before.secret.leaf()) && !leaf.Equal(r.target) {
+	case c.Certificate != nil:
+		r.after.cert = c.Certificate
+		r.handleCertificate(c.Certificate, at)
+	case c.Request != nil:
+		r.handleRequest(c.Request, at)
+	case c.Secret != nil:
+		r.after.secret = c.Secret
+		if leaf := c.Secret.Leaf(); !leaf.Equal(r.before.secret.Leaf()) && !leaf.Equal(r.target) {
 			r.target = leaf
 			r.written = append(r.written, leaf)
-			r.put(hopSecret, evidence.Hop{Seen: at, Written: written(c.secret.metadata, "f:data", "f:tls.crt")}, "")
+			r.line.Set(timeline.Secret, c.Secret.WrittenSeen(at), "")
 		}
 	}
 	r.place()
 }
 
-// ask takes in that the renewal was asked for. If one was under way already, the
-// run's request changed nothing and is no hop.
-func (r *rotation) ask(a requested) {
-	r.line.start = a.at
-	issuing := a.cert.Status.Conditions.get("Issuing")
-	if issuing.Reason == reasonTriggered && !issuing.LastTransitionTime.Time.Before(a.at.Truncate(time.Second)) {
-		r.line.mark(hopAsked, a.at, "")
+// handleRequested notes that the renewal was asked for. If one was under way
+// already, the run's request changed nothing and is no milestone.
+func (r *rotation) handleRequested(a requested) {
+	r.line.Start = a.at
+	if a.cert.RequestedAt(a.at) {
+		r.line.Mark(timeline.Asked, a.at, "")
 	}
 }
 
-func (r *rotation) observeCertificate(c *certificate, at time.Time) {
-	if issuing := c.Status.Conditions.get("Issuing"); issuing.Status == "True" {
-		r.proof.reader.renewal(true)
-		if _, ok := r.line.facts[hopIssuing]; !ok {
-			r.put(hopIssuing, evidence.Hop{Seen: at, Written: conditionWritten(c.Metadata, "Issuing")}, issuing.Reason)
+func (r *rotation) handleCertificate(c *certwatch.Certificate, at time.Time) {
+	if issuing := c.Status.Conditions.Get("Issuing"); issuing.Status == "True" {
+		r.proof.watch.Renewing(true)
+		if r.line.Observed(timeline.Issuing).Seen.IsZero() {
+			r.line.Set(timeline.Issuing, c.IssuingSeen(at), issuing.Reason)
 		}
 	}
-	r.way.count(c, r.before.cert.Status.Revision, at)
-	if r.target == nil && c.failed() && failedAnew(r.before.cert, c) {
+	r.issuance.HandleCertificate(c, r.before.cert.Status.Revision, at)
+	if r.target == nil && c.FailedSince(r.before.cert) {
 		r.end = endFailed
 	}
 }
 
-func (r *rotation) observeRequest(q *request, at time.Time) {
+func (r *rotation) handleRequest(q *certwatch.Request, at time.Time) {
 	if r.old[q.Metadata.UID] {
 		return
 	}
-	if revision := q.revision(); revision > 0 && revision <= r.before.cert.Status.Revision {
+	if revision := q.Revision(); revision > 0 && revision <= r.before.cert.Status.Revision {
 		return
 	}
-	r.proof.reader.renewal(true)
+	r.proof.watch.Renewing(true)
 	r.request = q
-	r.way.pass(q, at)
+	r.issuance.HandleRequest(q, at)
 }
 
-// see takes in what a probe saw.
-func (r *rotation) see(s probe.Sample) {
+// handleSample notes the sample of a probe.
+func (r *rotation) handleSample(s probe.Sample) {
 	if s.Failure != nil && (r.failing.IsZero() || s.Start.Before(r.failing)) {
 		r.failing = s.Start
 	}
-	if s.Leaf != nil && !s.Leaf.Equal(r.before.secret.leaf()) {
-		r.sight()
+	if s.Leaf != nil && !s.Leaf.Equal(r.before.secret.Leaf()) {
+		r.placeFirstServed()
 	}
 }
 
@@ -200,24 +204,24 @@ func (r *rotation) finish(at time.Time) {
 	r.place() // by what the clock is known to be now
 	gap, from, name := r.rec.LongestGap(at)
 	r.gap = gap
-	r.gapAt = fmt.Sprintf("%s, from %s", name, r.line.at(from))
+	r.gapAt = fmt.Sprintf("%s, from %s", name, r.line.Between(from))
 	r.rec.Close()
 	if r.end == endComplete {
 		when, where := r.rec.LastSwitch()
-		r.line.mark(hopLastServed, when, where)
-		if !r.fault.over.IsZero() {
+		r.line.Mark(timeline.LastServed, when, where)
+		if !r.disruption.Over.IsZero() {
 			when, where := r.rec.LastRow()
-			if when.Before(r.fault.over) {
-				when, where = r.fault.over, ""
+			if when.Before(r.disruption.Over) {
+				when, where = r.disruption.Over, ""
 			}
-			r.line.mark(hopCaughtUp, when, where)
+			r.line.Mark(timeline.CaughtUp, when, where)
 		}
 	}
 }
 
 // lines renders the timeline.
 func (r *rotation) lines() []string {
-	lines := r.line.lines()
+	lines := r.line.Lines()
 	if r.proof.spec.Rotations > 1 {
 		for i := range lines {
 			lines[i] = fmt.Sprintf("rotation %d: %s", r.index+1, lines[i])
@@ -226,14 +230,62 @@ func (r *rotation) lines() []string {
 	return lines
 }
 
-// status says where the rotation is, in one line.
+// place puts the milestones on the timeline that are known from the cluster and from
+// the first sight of the new certificate.
+func (r *rotation) place() {
+	r.line.SetClock(r.proof.clock.Record())
+	r.issuance.Place(&r.line, r.target)
+	if r.target != nil {
+		seen := r.line.Observed(timeline.Secret)
+		seen.NotYet = r.proof.state.History.NotYet(r.target)
+		r.line.Set(timeline.Secret, seen, "serial "+certs.Serial(r.target))
+	}
+	r.placeFirstServed()
+}
+
+// placeFirstServed puts the first sight of the new certificate on the timeline: as
+// long as the Secret is not known to hold one, of any that it did not hold before.
+func (r *rotation) placeFirstServed() {
+	match := func(c *x509.Certificate) bool { return !r.proof.state.History.Held(c) }
+	if r.target != nil {
+		match = r.target.Equal
+	}
+	first, name := r.rec.FirstShown(match)
+	if first.IsZero() {
+		r.line.Drop(timeline.FirstServed)
+		return
+	}
+	r.line.Set(timeline.FirstServed, evidence.Hop{Seen: first}, name)
+}
+
+// handleRead notes a read of the Secret. One that began after the present
+// certificate was seen tells nothing about the time before.
+func (r *rotation) handleRead(c certwatch.Change) {
+	if c.ReadAt.IsZero() {
+		return
+	}
+	leaf := c.Secret.Leaf()
+	if seen := r.line.Observed(timeline.Secret).Seen; r.target != nil && !leaf.Equal(r.target) && !c.ReadAt.Before(seen) {
+		return
+	}
+	r.proof.state.History.Read(leaf, c.ReadAt)
+}
+
+// lag returns how long the switch took as it was observed, and at most: from the
+// Secret being written until every address showed only its certificate; false if
+// that did not happen.
+func (r *rotation) lag() (observed, most time.Duration, ok bool) {
+	return evidence.Switch(r.line.Record())
+}
+
+// status renders the state of the rotation in one line.
 func (r *rotation) status() string {
 	var b strings.Builder
 	if n := r.proof.spec.Rotations; n > 1 {
 		fmt.Fprintf(&b, "rotation %d of %d: ", r.index+1, n)
 	}
 	now := r.proof.env.Now()
-	switch last := r.line.last(); {
+	switch last := r.line.Last(); {
 	case last == "" && r.proof.spec.Trigger == triggerWait && r.before.cert.Status.RenewalTime != nil:
 		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", stamp(r.before.cert.Status.RenewalTime.Time),
 			r.before.cert.Status.RenewalTime.Sub(now).Round(time.Second))
@@ -245,20 +297,20 @@ func (r *rotation) status() string {
 		b.WriteString(last.String())
 	}
 	if r.request != nil && r.target == nil {
-		if ready := r.request.Status.Conditions.get("Ready"); ready.Status == "False" && ready.Message != "" {
-			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, oneLine(ready.Message))
+		if ready := r.request.Status.Conditions.Get("Ready"); ready.Status == "False" && ready.Message != "" {
+			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, kubekit.OneLine(ready.Message))
 		}
 	}
-	if r.state != "" && r.pending() {
-		fmt.Fprintf(&b, "; %s", r.state)
+	if r.stage != "" && r.pending() {
+		fmt.Fprintf(&b, "; %s", r.stage)
 	}
-	if r.suffering() && !r.fault.began.IsZero() {
+	if r.disrupted() && !r.disruption.Began.IsZero() {
 		d := r.proof.spec.During
 		fmt.Fprintf(&b, "; %s is away", d.Restart)
-		if r.fault.state != "" {
-			fmt.Fprintf(&b, " (%s)", r.fault.state)
+		if r.disruption.State != "" {
+			fmt.Fprintf(&b, " (%s)", r.disruption.State)
 		}
-		fmt.Fprintf(&b, ", %s left", remaining(r.maxDown(), r.fault.began, now))
+		fmt.Fprintf(&b, ", %s left", remaining(r.maxDown(), r.disruption.Began, now))
 	}
 	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.Attempts, r.rec.Failed())
 	if r.target != nil {
@@ -268,7 +320,7 @@ func (r *rotation) status() string {
 		}
 		if r.overdue {
 			fmt.Fprintf(&b, "; the switch is overdue: waiting whether the rest is late or never comes")
-		} else if written, ok := r.line.when(hopSecret); ok {
+		} else if written, ok := r.line.When(timeline.Secret); ok {
 			fmt.Fprintf(&b, ", %s left", remaining(r.proof.spec.MaxSwitch.Std(), written, now))
 		}
 	}

@@ -27,6 +27,8 @@ import (
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/carollover"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )
@@ -388,7 +390,7 @@ func setCondition(u *unstructured.Unstructured, kind, status, reason, message st
 // newSpec returns the kind's defaults for the world.
 func (w *world) newSpec() *assertrotation.Spec {
 	s := assertrotation.Kind.New().(*assertrotation.Spec)
-	s.Certificate = assertrotation.Ref{Namespace: namespace, Name: "hello-cert"}
+	s.Certificate = certwatch.Ref{Namespace: namespace, Name: "hello-cert"}
 	s.URL, s.Trust = "https://"+host, w.root.PEM()
 	s.MaxSwitch, s.Settle = engine.Duration(5*time.Second), engine.Duration(5*time.Second)
 	s.MaxLate = engine.Duration(6 * time.Second)
@@ -418,7 +420,7 @@ func (w *world) proveIn(ctx context.Context, env *engine.Env, s *assertrotation.
 	if s.During != nil && s.During.Keys != nil {
 		reopen = w.vault.open
 	}
-	var both func(context.Context) (assertrotation.Authorities, error)
+	var both func(context.Context) (carollover.Authorities, error)
 	if w.vaults != nil {
 		both = w.vaults.look
 	}

@@ -70,7 +70,7 @@ func (r *rotation) sign(print string) rune {
 	switch {
 	case print == "":
 		return signFailed
-	case print == tlskit.Fingerprint(r.before.secret.leaf()):
+	case print == tlskit.Fingerprint(r.before.secret.Leaf()):
 		return signOld
 	case r.target != nil && print == tlskit.Fingerprint(r.target):
 		return signNew

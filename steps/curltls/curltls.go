@@ -1,12 +1,12 @@
-// Package curltls asks for one URL over a new, verified
-// TLS connection and checks what it sees.
+// Package curltls requests one URL over a new, verified TLS connection and checks
+// certificate and answer.
 //
 // It opens a TCP connection to an address, to a node port of a Kubernetes
 // Service or to the address in the DNS, asks for the server name in the URL
 // (SNI), verifies the certificate for that name, sends one request and reads
 // the answer. Every rule under expect gives one finding; the connection itself
-// and the verification are always asserted. What `curl -v` would show is in the
-// log (-v).
+// and the verification are always asserted. The log (-v) has the details of
+// `curl -v`.
 //
 // Unlike `curl -vk` it proves something: only the given trust counts, there is
 // no way to skip verification, no session is resumed, no connection is reused,
@@ -51,7 +51,7 @@ const attemptLimit = 10 * time.Second
 
 // Spec holds the inputs.
 type Spec struct {
-	// URL is what is asked for, such as https://hello.example.local/. Its host
+	// URL is requested, such as https://hello.example.local/. Its host
 	// is the server name (SNI), the Host header and the name that the
 	// certificate must have; its port is the port of the Service or of the DNS
 	// name, by default 443.
@@ -61,7 +61,7 @@ type Spec struct {
 	tlskit.TrustInput `yaml:",inline"`
 
 	// HTTP is the version to speak: "1.1", "2", or auto, which offers both and
-	// takes what the server prefers.
+	// uses the server's preference.
 	HTTP string `yaml:"http" check:"oneof=1.1|2|auto"`
 
 	// Method is the request's method.
@@ -74,7 +74,7 @@ type Spec struct {
 	// Body is sent with the request.
 	Body string `yaml:"body"`
 
-	// Expect says what the answer must be.
+	// Expect has the rules for connection and answer.
 	Expect Expect `yaml:"expect"`
 }
 
@@ -92,10 +92,10 @@ type Expect struct {
 	// expression between slashes.
 	Body string `yaml:"body"`
 
-	// Protocol is what was negotiated: h2 or http/1.1.
+	// Protocol is the negotiated version: h2 or http/1.1.
 	Protocol string `yaml:"protocol" check:"oneof=h2|http/1.1"`
 
-	// TLS is the lowest version that is right: "1.2" or "1.3".
+	// TLS is the lowest accepted version: "1.2" or "1.3".
 	TLS string `yaml:"tls" check:"oneof=1.2|1.3"`
 
 	// Certificate holds the rules about the server's certificate.

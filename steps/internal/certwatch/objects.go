@@ -1,4 +1,4 @@
-package assertrotation
+package certwatch
 
 import (
 	"crypto"
@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -24,43 +25,43 @@ var (
 	secrets      = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
 )
 
-// The annotations by which cert-manager marks what it makes.
+// The annotations that cert-manager sets on requests and Secrets.
 const (
 	annotationCertificate = "cert-manager.io/certificate-name"
 	annotationRevision    = "cert-manager.io/certificate-revision"
-	annotationIssuerName  = "cert-manager.io/issuer-name"
-	annotationIssuerKind  = "cert-manager.io/issuer-kind"
+
+	AnnotationIssuerName = "cert-manager.io/issuer-name"
+	AnnotationIssuerKind = "cert-manager.io/issuer-kind"
 )
 
-// defaultDuration is the lifetime of a Certificate that does not say.
+// defaultDuration is the lifetime without one in the Certificate.
 const defaultDuration = 90 * 24 * time.Hour
 
-// A condition is a status condition as Kubernetes writes it.
-type condition struct {
-	Type    string `json:"type"`
-	Status  string `json:"status"`
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
+// A Ref names an object in a namespace.
+type Ref struct {
+	// Namespace is the object's namespace.
+	Namespace string `yaml:"namespace" check:"required"`
 
-	LastTransitionTime metav1.Time `json:"lastTransitionTime"`
+	// Name is the object's name.
+	Name string `yaml:"name" check:"required"`
 }
 
-type conditions []condition
+func (r Ref) String() string { return r.Namespace + "/" + r.Name }
 
-func (c conditions) get(kind string) condition {
-	for _, one := range c {
-		if one.Type == kind {
-			return one
-		}
+// Conditions are the conditions in a status.
+type Conditions []metav1.Condition
+
+// Get returns a condition by its type; its status is Unknown if there is none.
+func (c Conditions) Get(kind string) metav1.Condition {
+	if one := meta.FindStatusCondition(c, kind); one != nil {
+		return *one
 	}
-	return condition{Type: kind, Status: "Unknown"}
+	return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown}
 }
 
-func (c conditions) isTrue(kind string) bool { return c.get(kind).Status == "True" }
-
-// A certificate is the part of a cert-manager.io/v1 Certificate that matters
+// A Certificate is the part of a cert-manager.io/v1 Certificate that matters
 // here.
-type certificate struct {
+type Certificate struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Spec     struct {
 		SecretName     string           `json:"secretName"`
@@ -80,52 +81,60 @@ type certificate struct {
 	} `json:"spec"`
 	Status struct {
 		Revision        int          `json:"revision"`
-		Conditions      conditions   `json:"conditions"`
+		Conditions      Conditions   `json:"conditions"`
 		LastFailureTime *metav1.Time `json:"lastFailureTime"`
 		FailedAttempts  int          `json:"failedIssuanceAttempts"`
 		RenewalTime     *metav1.Time `json:"renewalTime"`
 	} `json:"status"`
 }
 
-// older reports whether a is a state of the same object before that of b. Since
-// Kubernetes 1.35 (KEP-5504) resource versions of one resource can be compared,
-// and etcd's always could; of servers where they are no such numbers nothing is
-// known. Those of different resources say nothing about each other.
+// older reports whether a is an earlier state of the object that b is a state of.
+// Since Kubernetes 1.35 (KEP-5504) resource versions of one resource can be
+// compared, and etcd's always could. Where they are no such numbers it returns false.
 func older(a, b metav1.ObjectMeta) bool {
 	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
 	return err == nil && a.UID == b.UID && order < 0
 }
 
-// olderThan is older for Certificates.
-func (c *certificate) olderThan(o *certificate) bool { return older(c.Metadata, o.Metadata) }
-
-func (c *certificate) issuing() bool { return c.Status.Conditions.isTrue("Issuing") }
-
-// failed reports whether the last issuance failed and no other is under way.
-func (c *certificate) failed() bool {
-	return c.Status.Conditions.get("Issuing").Status == "False" && c.Status.LastFailureTime != nil
+// Issuing reports whether an issuance is under way.
+func (c *Certificate) Issuing() bool {
+	return meta.IsStatusConditionTrue(c.Status.Conditions, "Issuing")
 }
 
-func (c *certificate) duration() time.Duration {
+// Failed reports whether the last issuance failed and no other is under way.
+func (c *Certificate) Failed() bool {
+	return meta.IsStatusConditionFalse(c.Status.Conditions, "Issuing") && c.Status.LastFailureTime != nil
+}
+
+// FailedSince reports whether the last issuance failed after an earlier state of
+// the Certificate.
+func (c *Certificate) FailedSince(before *Certificate) bool {
+	then := before.Status
+	return c.Failed() && (then.LastFailureTime == nil ||
+		c.Status.FailedAttempts != then.FailedAttempts ||
+		!c.Status.LastFailureTime.Equal(then.LastFailureTime))
+}
+
+// Lifetime returns the planned lifetime of the certificate.
+func (c *Certificate) Lifetime() time.Duration {
 	if c.Spec.Duration == nil {
 		return defaultDuration
 	}
 	return c.Spec.Duration.Duration
 }
 
-// A request is the part of a cert-manager.io/v1 CertificateRequest that matters
+// A Request is the part of a cert-manager.io/v1 CertificateRequest that matters
 // here.
-type request struct {
+type Request struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Status   struct {
-		Conditions  conditions `json:"conditions"`
+		Conditions  Conditions `json:"conditions"`
 		Certificate string     `json:"certificate"` // PEM in base64
 	} `json:"status"`
 }
 
-// leaf returns the certificate that the request was answered with; nil if it is
-// not known.
-func (r *request) leaf() *x509.Certificate {
+// Leaf returns the certificate in the request's status, nil if there is none.
+func (r *Request) Leaf() *x509.Certificate {
 	if r.Status.Certificate == "" {
 		return nil
 	}
@@ -140,21 +149,21 @@ func (r *request) leaf() *x509.Certificate {
 	return chain[0]
 }
 
-// revision returns the revision of the Certificate that the request is for; 0 if
-// it does not say.
-func (r *request) revision() int {
+// Revision returns the revision of the Certificate that the request is for; 0 if
+// it is not known.
+func (r *Request) Revision() int {
 	n, _ := strconv.Atoi(r.Metadata.Annotations[annotationRevision])
 	return n
 }
 
-// message returns what the request says about its state.
-func (r *request) message() string {
+// Message returns the message of the condition that explains the request's state.
+func (r *Request) Message() string {
 	for _, kind := range []string{"InvalidRequest", "Denied"} {
-		if c := r.Status.Conditions.get(kind); c.Status == "True" {
+		if c := r.Status.Conditions.Get(kind); c.Status == "True" {
 			return c.Message
 		}
 	}
-	return r.Status.Conditions.get("Ready").Message
+	return r.Status.Conditions.Get("Ready").Message
 }
 
 func decode[T any](u *unstructured.Unstructured) (*T, error) {
@@ -165,23 +174,24 @@ func decode[T any](u *unstructured.Unstructured) (*T, error) {
 	return v, nil
 }
 
-// A bundle is what a Secret of type kubernetes.io/tls holds. The private key is
+// A Bundle is the content of a Secret of type kubernetes.io/tls. The private key is
 // compared with the certificate and not kept.
-type bundle struct {
-	metadata   metav1.ObjectMeta
-	chain      []*x509.Certificate
-	keyProblem string // why the private key does not fit the certificate, or ""
+type Bundle struct {
+	Metadata   metav1.ObjectMeta
+	Chain      []*x509.Certificate
+	KeyProblem string // why the private key does not fit the certificate, or ""
 }
 
-func (b *bundle) leaf() *x509.Certificate {
+// Leaf returns the certificate; nil if b is nil.
+func (b *Bundle) Leaf() *x509.Certificate {
 	if b == nil {
 		return nil
 	}
-	return b.chain[0]
+	return b.Chain[0]
 }
 
-// decodeBundle reads a Secret; the error says why it holds no certificate.
-func decodeBundle(u *unstructured.Unstructured) (*bundle, error) {
+// decodeBundle reads a Secret; the error is why it holds no certificate.
+func decodeBundle(u *unstructured.Unstructured) (*Bundle, error) {
 	chainPEM, err := secretData(u, "tls.crt")
 	if err != nil {
 		return nil, err
@@ -190,19 +200,19 @@ func decodeBundle(u *unstructured.Unstructured) (*bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("secret %s/%s: tls.crt: %w", u.GetNamespace(), u.GetName(), err)
 	}
-	b := &bundle{chain: chain, metadata: metav1.ObjectMeta{
+	b := &Bundle{Chain: chain, Metadata: metav1.ObjectMeta{
 		UID: u.GetUID(), ResourceVersion: u.GetResourceVersion(), Annotations: u.GetAnnotations(), ManagedFields: u.GetManagedFields(),
 	}}
 	keyPEM, err := secretData(u, "tls.key")
 	if err != nil {
-		b.keyProblem = err.Error()
+		b.KeyProblem = err.Error()
 		return b, nil
 	}
 	pair, err := tls.X509KeyPair(chainPEM, keyPEM)
 	if err != nil {
-		b.keyProblem = err.Error()
+		b.KeyProblem = err.Error()
 	} else if _, ok := pair.PrivateKey.(crypto.Signer); !ok {
-		b.keyProblem = "the private key cannot sign"
+		b.KeyProblem = "the private key cannot sign"
 	}
 	return b, nil
 }

@@ -1,4 +1,4 @@
-package assertrotation
+package certwatch
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ func written(m metav1.ObjectMeta, path ...string) time.Time {
 		if entry.Time == nil || entry.FieldsV1 == nil || !owns(entry.FieldsV1.Raw, path) {
 			continue
 		}
-		// Whoever owns a value wrote it or found it there.
+		// A manager that owns a value wrote it or found it there.
 		if at.IsZero() || entry.Time.Time.Before(at) {
 			at = entry.Time.Time
 		}

@@ -1,4 +1,4 @@
-package assertrotation
+package certwatch
 
 import (
 	"net/http"
@@ -15,11 +15,11 @@ const resolution = time.Second
 // apart: any of them answers, and any of them writes a time into an object.
 const apiServers = 100 * time.Millisecond
 
-// A serverClock bounds how far the API server's clock is ahead of this machine's
+// A Clock bounds how far the API server's clock is ahead of this machine's
 // by the header Date of its answers: each was written between the request and
 // the answer. The more answers, the closer. Answers that contradict each other
 // mean that nothing is known. It is safe for concurrent use.
-type serverClock struct {
+type Clock struct {
 	now func() time.Time
 
 	mu          sync.Mutex
@@ -27,8 +27,12 @@ type serverClock struct {
 	least, most time.Duration
 }
 
-// note takes in an answer that carried a date.
-func (c *serverClock) note(asked, answered, date time.Time) {
+// NewClock returns a clock that compares with now. Nothing is known of the server's
+// clock yet.
+func NewClock(now func() time.Time) *Clock { return &Clock{now: now} }
+
+// Note uses the date in an answer.
+func (c *Clock) Note(asked, answered, date time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	least := date.Sub(answered) - apiServers
@@ -40,8 +44,8 @@ func (c *serverClock) note(asked, answered, date time.Time) {
 	c.lost = c.lost || least > most
 }
 
-// record returns what is known.
-func (c *serverClock) record() evidence.Clock {
+// Record returns the bounds; the zero value if nothing is known.
+func (c *Clock) Record() evidence.Clock {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.heard || c.lost {
@@ -50,8 +54,8 @@ func (c *serverClock) record() evidence.Clock {
 	return evidence.Clock{Least: c.least.Seconds(), Most: c.most.Seconds(), Resolution: resolution.Seconds()}
 }
 
-// listen returns a transport that notes the date of each answer.
-func (c *serverClock) listen(next http.RoundTripper) http.RoundTripper {
+// Transport returns a transport that uses the date of each answer.
+func (c *Clock) Transport(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		asked := c.now()
 		resp, err := next.RoundTrip(r)
@@ -59,7 +63,7 @@ func (c *serverClock) listen(next http.RoundTripper) http.RoundTripper {
 			return nil, err
 		}
 		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-			c.note(asked, c.now(), date)
+			c.Note(asked, c.now(), date)
 		}
 		return resp, nil
 	})

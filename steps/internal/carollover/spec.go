@@ -1,4 +1,4 @@
-package assertrotation
+package carollover
 
 import (
 	"context"
@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
-// The defaults of Intermediate.
+// The defaults of Spec.
 const (
 	defaultParentMount = "pki"
 	defaultParent      = "default"
@@ -18,16 +19,15 @@ const (
 	defaultMaxWave     = 5 * time.Minute
 )
 
-// Intermediate is what changes with trigger: intermediate, besides the
-// certificate: the authority that signs it.
+// Spec is the intermediate that is replaced with trigger: intermediate.
 //
 // The login in vault, or token, needs list on MOUNT/issuers and MOUNT/keys; read
 // and patch on MOUNT/issuer/+; update on MOUNT/intermediate/*, on
 // MOUNT/config/issuers and on MOUNT/issuer/+/sign/ROLE; read on MOUNT/roles/ROLE;
 // in the parent's mount read on PARENT/issuer/+ and update on
-// PARENT/issuer/+/sign-intermediate. What a pkiIntermediate step is let in by
-// covers most of it.
-type Intermediate struct {
+// PARENT/issuer/+/sign-intermediate. The login of a pkiIntermediate step covers most
+// of it.
+type Spec struct {
 	// Mount is the path of the intermediate's PKI engine, such as pki_int.
 	Mount string `yaml:"mount" check:"required"`
 
@@ -39,19 +39,19 @@ type Intermediate struct {
 	// Parent is the authority that signed the intermediate and signs the new one.
 	Parent Parent `yaml:"parent"`
 
-	// Token lets in, if vault has no login. It is not taken from the plan's
+	// Token is used if vault has no login. It is not taken from the plan's
 	// connections: most proofs need none.
 	Token engine.Secret `yaml:"token"`
 
-	// Role of mount under which the certificates are signed. It must leave it to
-	// the mount which issuer signs (issuer_ref default).
+	// Role of the mount under which the certificates are signed. Its issuer must be
+	// the mount's default (issuer_ref default).
 	Role string `yaml:"role" check:"required"`
 
 	// Certificates are other cert-manager Certificates that are issued anew
 	// under the new intermediate, after the one that is measured has arrived.
 	// Those that are not listed change when they are renewed: their certificates
 	// stay valid.
-	Certificates []Ref `yaml:"certificates"`
+	Certificates []certwatch.Ref `yaml:"certificates"`
 
 	// Wave is how many of them are issued at a time. Default: 5.
 	Wave int `yaml:"wave" check:"min=0,max=1000"`
@@ -69,7 +69,7 @@ type Parent struct {
 	Issuer string `yaml:"issuer"`
 }
 
-func (i *Intermediate) place() rollover.Place {
+func (i *Spec) place() rollover.Place {
 	p := rollover.Place{Mount: i.Mount, Issuer: i.IssuerName, ParentMount: i.Parent.Mount, Parent: i.Parent.Issuer, Role: i.Role}
 	if p.ParentMount == "" {
 		p.ParentMount = defaultParentMount
@@ -80,45 +80,34 @@ func (i *Intermediate) place() rollover.Place {
 	return p
 }
 
-func (i *Intermediate) wave() int {
+func (i *Spec) wave() int {
 	if i.Wave > 0 {
 		return i.Wave
 	}
 	return defaultWave
 }
 
-func (i *Intermediate) maxWave() time.Duration {
+func (i *Spec) maxWave() time.Duration {
 	if i.MaxWave > 0 {
 		return i.MaxWave.Std()
 	}
 	return defaultMaxWave
 }
 
-func (i *Intermediate) validate(p *engine.Problems, s *Spec) {
-	switch {
-	case i == nil && s.Trigger == triggerIntermediate:
-		p.AddProblem(engine.Problem{
-			Field:   "intermediate",
-			Message: "is missing: trigger: intermediate needs to know which one is replaced",
-			Hint:    "give mount, issuerName, parent and role as in the pkiIntermediate step",
-		})
-	case i != nil && s.Trigger != triggerIntermediate:
-		p.AddProblem(engine.Problem{
-			Field:   "intermediate",
-			Message: fmt.Sprintf("has no use with trigger: %s", s.Trigger),
-			Hint:    "set trigger: intermediate, or leave it out",
-		})
-	}
-	if i == nil {
-		return
-	}
+// Changes declares the edits of the replacement; those of the other Certificates come
+// later.
+func (i *Spec) Changes() []engine.Edit { return i.place().Changes() }
+
+// Validate adds the problems of the spec in the plan's field intermediate. measured
+// is the Certificate whose renewal is measured, and login whether vault has one.
+func (i *Spec) Validate(p *engine.Problems, measured certwatch.Ref, login bool) {
 	place := i.place()
 	vaultkit.ValidatePath(p, "intermediate.mount", place.Mount)
 	vaultkit.ValidatePath(p, "intermediate.parent.mount", place.ParentMount)
 	vaultkit.ValidateName(p, "intermediate.parent.issuer", "an issuer", place.Parent)
 	vaultkit.ValidateName(p, "intermediate.issuerName", "an issuer", place.Issuer)
 	vaultkit.ValidateName(p, "intermediate.role", "a role", place.Role)
-	if s.Vault.Login == nil && i.Token.IsZero() {
+	if !login && i.Token.IsZero() {
 		p.AddProblem(engine.Problem{
 			Field:   "intermediate",
 			Message: "nothing lets this step in to Vault",
@@ -128,25 +117,18 @@ func (i *Intermediate) validate(p *engine.Problems, s *Spec) {
 	if place.Mount == place.ParentMount {
 		p.Add("intermediate.mount", "is the parent's mount as well")
 	}
-	seen := map[Ref]string{s.Certificate: "the certificate that is measured"}
+	seen := map[certwatch.Ref]string{measured: "the certificate that is measured"}
 	for n, ref := range i.Certificates {
 		field := fmt.Sprintf("intermediate.certificates[%d]", n)
-		if already, ok := seen[ref]; ok && ref != (Ref{}) {
+		if already, ok := seen[ref]; ok && ref != (certwatch.Ref{}) {
 			p.Add(field, "%s is %s", ref, already)
 		}
 		seen[ref] = "there already, as " + field
 	}
-	if s.During != nil {
-		p.AddProblem(engine.Problem{
-			Field:   "during",
-			Message: "goes with trigger: renew and wait only",
-			Hint:    "give the fault a step of its own",
-		})
-	}
 }
 
-// intent says what is replaced and what must hold then.
-func (i *Intermediate) intent() []string {
+// Intent describes the replacement and its rules.
+func (i *Spec) Intent() []string {
 	p := i.place()
 	lines := []string{
 		fmt.Sprintf("make a new intermediate beside %s in %s, signed by %s/issuer/%s, and assert that either signs (role %s) and leads to the trusted root",
@@ -160,6 +142,7 @@ func (i *Intermediate) intent() []string {
 		fmt.Sprintf("let the new intermediate take the name %s, forbid the old one to sign certificates, and assert that it refuses", p.Issuer))
 }
 
+// others renders a number of certificates.
 func others(n int) string {
 	if n == 1 {
 		return "one more certificate"
@@ -167,14 +150,14 @@ func others(n int) string {
 	return fmt.Sprintf("%d more certificates", n)
 }
 
-// lookVault reads the authorities as they are.
-func (s *Spec) lookVault(env *engine.Env) func(context.Context) (authorities, error) {
-	return func(ctx context.Context) (authorities, error) {
-		client, err := vaultkit.Connect(ctx, env, vaultkit.Connection{Server: s.Vault.Server, Token: s.Intermediate.Token, Login: s.Vault.Login})
+// Look returns a function that reads the authorities of Vault.
+func Look(env *engine.Env, vault vaultkit.Entrance, s *Spec) func(context.Context) (Authorities, error) {
+	return func(ctx context.Context) (Authorities, error) {
+		client, err := vaultkit.Connect(ctx, env, vaultkit.Connection{Server: vault.Server, Token: s.Token, Login: vault.Login})
 		if err != nil {
 			return nil, err
 		}
-		found, err := rollover.Look(ctx, client, s.Intermediate.place(), env.Now(), env.Apply)
+		found, err := rollover.Look(ctx, client, s.place(), env.Now(), env.Apply)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package assertrotation
+package certwatch
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 )
 
 // errWatchClosed is the trouble of a watch that ends. API servers end one after
-// some minutes, and informers open the next without a word; a connection that is
-// cut ends them just so.
+// some minutes, and informers open the next and report nothing; a connection that
+// is cut ends a watch in the same way.
 var errWatchClosed = errors.New("the connection was closed")
 
 // newInformer returns an informer for the objects of one resource in a namespace
 // whose name is name, or for all of them if that is "". Unlike an informer of
-// client-go it tells of each trouble of its watch: of one that could not be
-// opened or was closed, and with nil that it is heard of again.
-func newInformer(client dynamic.Interface, resource dynamic.ResourceInterface, name string, tell func(error)) cache.SharedIndexInformer {
+// client-go it reports each trouble of its watch: one that could not be opened or
+// was closed, and nil when it delivers again.
+func newInformer(client dynamic.Interface, resource dynamic.ResourceInterface, name string, report func(error)) cache.SharedIndexInformer {
 	only := func(o *metav1.ListOptions) {
 		if name != "" {
 			o.FieldSelector = metav1.ObjectNameField + "=" + name
@@ -38,17 +38,17 @@ func newInformer(client dynamic.Interface, resource dynamic.ResourceInterface, n
 			only(&o)
 			w, err := resource.Watch(ctx, o)
 			if err != nil {
-				tell(err)
+				report(err)
 				return nil, err
 			}
-			return overhear(ctx, w, tell), nil
+			return reporting(ctx, w, report), nil
 		},
 	}, client), &unstructured.Unstructured{}, 0, nil)
 }
 
-// overhear passes a watch's events on and tells when it is closed, unless ctx is
+// reporting passes a watch's events on and reports when it is closed, unless ctx is
 // over or the informer closes it itself.
-func overhear(ctx context.Context, w kubewatch.Interface, tell func(error)) kubewatch.Interface {
+func reporting(ctx context.Context, w kubewatch.Interface, report func(error)) kubewatch.Interface {
 	events := make(chan kubewatch.Event)
 	out := kubewatch.NewProxyWatcher(events)
 	pass := func() {
@@ -58,13 +58,13 @@ func overhear(ctx context.Context, w kubewatch.Interface, tell func(error)) kube
 			case e, open := <-w.ResultChan():
 				if !open {
 					if ctx.Err() == nil && !out.Stopping() {
-						tell(errWatchClosed)
+						report(errWatchClosed)
 					}
 					return
 				}
 				if silent {
 					silent = false
-					tell(nil)
+					report(nil)
 				}
 				select {
 				case events <- e:
@@ -80,7 +80,7 @@ func overhear(ctx context.Context, w kubewatch.Interface, tell func(error)) kube
 		defer close(events)
 		defer w.Stop()
 		if err := engine.Try(func() error { pass(); return nil }); err != nil {
-			tell(err)
+			report(err)
 		}
 	}()
 	return out

@@ -1,4 +1,4 @@
-package assertrotation
+package certwatch
 
 import (
 	"context"
@@ -19,10 +19,10 @@ const (
 	readLimit = 5 * time.Second // of one read
 )
 
-// A reader reads the Secret again and again. A watch brings a new state at some
-// time or other; a read that does not find it proves that it was not there when
-// the read began (reads without a resource version are never answered from what
-// is older). Without permission to get the Secret it does nothing.
+// A reader reads the Secret again and again. A watch delivers a new state at some
+// time; a read that does not find it proves that it was not there when the read
+// began (reads without a resource version are never answered from what is older).
+// Without permission to get the Secret it ends.
 type reader struct {
 	resource dynamic.ResourceInterface
 	name     string
@@ -33,22 +33,27 @@ type reader struct {
 	since time.Time // since when a renewal is under way; zero if none is
 }
 
-func newReader(p *proof, secretName string) *reader {
-	return &reader{
-		resource: p.client.Resource(secrets).Namespace(p.spec.Certificate.Namespace), name: secretName,
-		now: p.env.Now, wake: make(chan struct{}, 1),
+// Read also reads the Secret until ctx ends: the changes have the time of the read.
+func (w *Watch) Read(ctx context.Context) {
+	w.reader = &reader{resource: w.resource, name: w.secret, now: w.now, wake: make(chan struct{}, 1)}
+	w.wg.Go(func() { w.reader.run(ctx, w) })
+}
+
+// Renewing sets whether a renewal is under way: then the Secret is read more often.
+func (w *Watch) Renewing(is bool) {
+	if w.reader != nil {
+		w.reader.renewing(is)
 	}
 }
 
-// renewal says whether one is under way.
-func (r *reader) renewal(going bool) {
+func (r *reader) renewing(is bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if going != r.since.IsZero() {
+	if is != r.since.IsZero() {
 		return
 	}
 	r.since = time.Time{}
-	if going {
+	if is {
 		r.since = r.now()
 		select {
 		case r.wake <- struct{}{}:
@@ -57,8 +62,8 @@ func (r *reader) renewal(going bool) {
 	}
 }
 
-// pause returns how long it is until the next read: a fiftieth of how long the
-// renewal has taken.
+// pause returns the time until the next read: a fiftieth of the time that the
+// renewal has taken so far.
 func (r *reader) pause() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,8 +73,8 @@ func (r *reader) pause() time.Duration {
 	return min(max(r.now().Sub(r.since)/50, readSoon), readLate)
 }
 
-// run sends what it reads to changes until ctx ends.
-func (r *reader) run(ctx context.Context, changes chan<- change) {
+// run delivers the Secret to w until ctx ends.
+func (r *reader) run(ctx context.Context, w *Watch) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -84,24 +89,20 @@ func (r *reader) run(ctx context.Context, changes chan<- change) {
 			return
 		}
 		if err == nil {
-			select {
-			case changes <- c:
-			case <-ctx.Done():
-				return
-			}
+			w.send(ctx, c)
 		}
 		timer.Reset(r.pause())
 	}
 }
 
-func (r *reader) read(ctx context.Context) (change, error) {
+func (r *reader) read(ctx context.Context) (Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	began := r.now()
 	u, err := r.resource.Get(ctx, r.name, metav1.GetOptions{})
 	if err != nil {
-		return change{}, err
+		return Change{}, err
 	}
 	b, err := decodeBundle(u)
-	return change{secret: b, readAt: began}, err
+	return Change{Secret: b, ReadAt: began}, err
 }

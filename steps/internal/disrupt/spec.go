@@ -1,4 +1,4 @@
-package assertrotation
+package disrupt
 
 import (
 	"fmt"
@@ -7,29 +7,28 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
-// The values of During.Restart.
+// The values of Spec.Restart.
 const (
-	partVault       = "vault"
-	partCertManager = "cert-manager"
-	partGateway     = "gateway"
+	Vault       = "vault"
+	CertManager = "cert-manager"
+	Gateway     = "gateway"
 )
 
-// The default of During.MaxCatchUp, and what During.MaxDown is by default beyond
-// the grace periods of the pods. cert-manager tries again 5
-// seconds after Vault was away, and doubles that every time.
+// The default of Spec.MaxCatchUp, and of Spec.MaxDown beyond the grace periods of the
+// pods. cert-manager tries again 5 seconds after Vault was away, and doubles that
+// every time.
 const (
 	defaultMaxStart   = 2 * time.Minute
 	defaultMaxCatchUp = 2 * time.Minute
 )
 
-// During is what is broken while the certificate rotates. Pods are deleted, as
-// the drain of a node does, on a cluster as on the lab: that needs list, watch
-// and delete on pods in their namespace.
-type During struct {
+// Spec is the disruption while the certificate rotates. Pods are deleted, as the
+// drain of a node does, on a cluster as in the lab: that needs list, watch and
+// delete on pods in their namespace.
+type Spec struct {
 	// Restart is the part whose pods are deleted. Those of vault and
 	// cert-manager are deleted before the renewal is asked for, all at once. It is
 	// asked for when they have ended and no other pod of the part is ready, so that
@@ -51,9 +50,9 @@ type During struct {
 	// controller) and apisix.
 	Selector string `yaml:"selector"`
 
-	// Keys says where the shares are that unseal Vault when it has come back
-	// sealed: the same as in the vaultUnseal step. Without it the step waits
-	// until somebody else has unsealed it.
+	// Keys are the shares that unseal Vault when it has come back sealed: the same
+	// as in the vaultUnseal step. Without it the step waits until Vault is unsealed
+	// by other means.
 	Keys *custody.Keys `yaml:"keys"`
 
 	// MaxDown is how long it may take from the deletion until the old pods are
@@ -69,18 +68,18 @@ type During struct {
 
 // chartPods are namespace and labels of the pods as the charts hashicorp/vault,
 // jetstack/cert-manager and apisix/apisix make them.
-func (d *During) chartPods() (namespace, selector string) {
+func (d *Spec) chartPods() (namespace, selector string) {
 	switch d.Restart {
-	case partVault:
+	case Vault:
 		return "vault", "app.kubernetes.io/name=vault,app.kubernetes.io/instance=vault,component=server"
-	case partCertManager:
+	case CertManager:
 		return "cert-manager", "app.kubernetes.io/instance=cert-manager,app.kubernetes.io/component=controller"
 	default:
 		return "ingress-apisix", "app.kubernetes.io/name=apisix,app.kubernetes.io/instance=apisix"
 	}
 }
 
-func (d *During) namespace() string {
+func (d *Spec) namespace() string {
 	if d.Namespace != "" {
 		return d.Namespace
 	}
@@ -88,7 +87,7 @@ func (d *During) namespace() string {
 	return namespace
 }
 
-func (d *During) selector() string {
+func (d *Spec) selector() string {
 	if d.Selector != "" {
 		return d.Selector
 	}
@@ -96,14 +95,14 @@ func (d *During) selector() string {
 	return selector
 }
 
-// maxDown is how long the part may be away when these pods of it are deleted.
-func (d *During) maxDown(old []*pod) time.Duration {
+// downLimit returns how long the part may be away when these pods of it are deleted.
+func (d *Spec) downLimit(old []*pod) time.Duration {
 	if d.MaxDown > 0 {
 		return d.MaxDown.Std()
 	}
 	var grace time.Duration
 	for _, p := range old {
-		if d.first() {
+		if d.First() {
 			grace = max(grace, p.grace())
 		} else {
 			grace += p.grace() // one after another
@@ -112,60 +111,72 @@ func (d *During) maxDown(old []*pod) time.Duration {
 	return defaultMaxStart + grace
 }
 
-func (d *During) maxCatchUp() time.Duration {
+// CatchUpLimit returns how long the rotation may take when the part is back.
+func (d *Spec) CatchUpLimit() time.Duration {
 	if d.MaxCatchUp > 0 {
 		return d.MaxCatchUp.Std()
 	}
 	return defaultMaxCatchUp
 }
 
-// first reports whether the fault comes before the renewal is asked for.
-func (d *During) first() bool { return d != nil && d.Restart != partGateway }
+// First reports whether the disruption comes before the renewal is asked for; false
+// for nil.
+func (d *Spec) First() bool { return d != nil && d.Restart != Gateway }
 
-// last reports whether the fault comes when the Secret has been written.
-func (d *During) last() bool { return d != nil && d.Restart == partGateway }
+// Last reports whether the disruption comes when the Secret has been written; false
+// for nil.
+func (d *Spec) Last() bool { return d != nil && d.Restart == Gateway }
 
-func (d *During) validate(p *engine.Problems, s *Spec) {
+// Validate adds the problems of the spec in the plan's field during.
+func (d *Spec) Validate(p *engine.Problems) {
 	if _, err := labels.Parse(d.Selector); err != nil {
 		p.Add("during.selector", "%v", err)
-	}
-	if d.first() && s.Trigger == triggerWait {
-		p.AddProblem(engine.Problem{
-			Field:   "during.restart",
-			Message: fmt.Sprintf("with trigger: wait nobody knows when %s would have to be away", d.Restart),
-			Hint:    "use trigger: renew",
-		})
-	}
-	if d.last() && s.Service != nil && s.Service.Via == tlskit.ViaTunnel && s.Endpoints == tlskit.EndpointsAll {
-		p.AddProblem(engine.Problem{
-			Field:   "during.restart",
-			Message: "the probes would go to each of the gateway's pods, and those are deleted",
-			Hint:    "use service.via: nodePort, or endpoints: first",
-		})
 	}
 	if d.Keys == nil {
 		return
 	}
-	if d.Restart != partVault {
+	if d.Restart != Vault {
 		p.Add("during.keys", "only vault needs keys when it comes back")
 	}
 	d.Keys.Validate(p, "during.keys")
 }
 
-// intent says what is broken and what must hold then.
-func (d *During) intent() []string {
+// Changes declares the edits of the disruption.
+func (d *Spec) Changes() []engine.Edit {
+	list := []engine.Edit{d.deletion()}
+	if d.Keys != nil {
+		list = append(list, unsealing())
+	}
+	return list
+}
+
+// deletion stands for the deletion of every pod of the part: the labels replace the
+// names, which are not known before.
+func (d *Spec) deletion() engine.Edit {
+	e := engine.Edit{
+		Path: "Pod/" + d.namespace() + "/(" + d.selector() + ")", Want: "deleted, one after another",
+		Note: "the pods with these labels",
+	}
+	if d.First() {
+		e.Want = "deleted, all at once"
+	}
+	return e
+}
+
+// Intent describes the disruption and its rule.
+func (d *Spec) Intent() []string {
 	when := "as soon as the Secret is written"
-	if d.first() {
+	if d.First() {
 		when = "before the renewal is asked for"
 	}
 	lines := []string{fmt.Sprintf("delete the pods of %s (%s in namespace %s) %s", d.Restart, d.selector(), d.namespace(), when)}
-	limit := engine.Duration(d.maxDown(nil)).String()
+	limit := engine.Duration(d.downLimit(nil)).String()
 	if d.MaxDown == 0 {
 		limit += " and its pods' grace periods"
 	}
 	back := fmt.Sprintf("assert that %s is back within %s, and the new certificate on the wire within %s after that",
-		d.Restart, limit, engine.Duration(d.maxCatchUp()))
-	if d.Restart == partVault {
+		d.Restart, limit, engine.Duration(d.CatchUpLimit()))
+	if d.Restart == Vault {
 		who := "wait until somebody has unsealed it"
 		if d.Keys != nil {
 			who = fmt.Sprintf("unseal it with the shares in %s", d.Keys)

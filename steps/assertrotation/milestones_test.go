@@ -15,7 +15,9 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )
@@ -29,7 +31,7 @@ type tale struct {
 	zero  time.Time
 	skew  time.Duration // how far the API server's clock is ahead
 
-	truth map[hop]time.Duration
+	truth map[timeline.Milestone]time.Duration
 	heard []hearsay
 }
 
@@ -41,7 +43,7 @@ type hearsay struct {
 }
 
 func newTale(seed uint64, pairs []*tlstest.Pair) *tale {
-	t := &tale{rng: rand.New(rand.NewPCG(seed, 1)), pairs: pairs, zero: time.Date(2026, 1, 18, 16, 0, 0, 0, time.UTC), truth: make(map[hop]time.Duration)}
+	t := &tale{rng: rand.New(rand.NewPCG(seed, 1)), pairs: pairs, zero: time.Date(2026, 1, 18, 16, 0, 0, 0, time.UTC), truth: make(map[timeline.Milestone]time.Duration)}
 	t.zero = t.zero.Add(time.Duration(t.rng.IntN(1000)) * time.Millisecond)
 	now := t.zero
 	spec := Kind.New().(*Spec)
@@ -51,11 +53,11 @@ func newTale(seed uint64, pairs []*tlstest.Pair) *tale {
 	end := []tlskit.Endpoint{tlskit.NewEndpoint("a:443", nil), tlskit.NewEndpoint("b:443", nil)}
 	t.p = &proof{
 		spec: spec, env: &engine.Env{Now: func() time.Time { return now }}, endpoints: end, url: &url.URL{},
-		requests: make(map[types.UID]*request), troubles: make(troubles), rec: probe.NewRecord(end, probe.Assumed(0), probe.Limits{Timeout: time.Second}, t.zero),
-		clock: serverClock{now: time.Now}, history: history{floor: t.zero}, reader: &reader{now: time.Now, wake: make(chan struct{}, 1)},
+		state: certwatch.NewState(t.zero), clock: certwatch.NewClock(time.Now), watch: new(certwatch.Watch),
+		rec: probe.NewRecord(end, probe.Assumed(0), probe.Limits{Timeout: time.Second}, t.zero),
 	}
-	t.p.take(change{certificate: t.certificate(1, "", 10, 0)})
-	t.p.take(change{secret: t.secret(0, 10, 0)})
+	t.p.state.Handle(certwatch.Change{Certificate: t.certificate(1, "", 10, 0)})
+	t.p.state.Handle(certwatch.Change{Secret: t.secret(0, 10, 0)})
 	t.r = newRotation(t.p, 0)
 	return t
 }
@@ -77,26 +79,26 @@ func (t *tale) meta(name string, version int, at time.Duration, fields string) m
 	}
 }
 
-func (t *tale) certificate(revision int, issuing string, version int, at time.Duration) *certificate {
-	c := &certificate{Metadata: t.meta("cert", version, at, `{"f:status":{"f:revision":{},"f:conditions":{"k:{\"type\":\"Issuing\"}":{"f:status":{}}}}}`)}
+func (t *tale) certificate(revision int, issuing string, version int, at time.Duration) *certwatch.Certificate {
+	c := &certwatch.Certificate{Metadata: t.meta("cert", version, at, `{"f:status":{"f:revision":{},"f:conditions":{"k:{\"type\":\"Issuing\"}":{"f:status":{}}}}}`)}
 	c.Status.Revision = revision
 	if issuing != "" {
-		c.Status.Conditions = conditions{{Type: "Issuing", Status: issuing}}
+		c.Status.Conditions = certwatch.Conditions{{Type: "Issuing", Status: metav1.ConditionStatus(issuing)}}
 	}
 	return c
 }
 
-func (t *tale) secret(pair, version int, at time.Duration) *bundle {
-	return &bundle{chain: t.pairs[pair].Chain, metadata: t.meta("secret", version, at, `{"f:data":{"f:tls.crt":{}}}`)}
+func (t *tale) secret(pair, version int, at time.Duration) *certwatch.Bundle {
+	return &certwatch.Bundle{Chain: t.pairs[pair].Chain, Metadata: t.meta("secret", version, at, `{"f:data":{"f:tls.crt":{}}}`)}
 }
 
-func (t *tale) request(revision, version int, created, at time.Duration, kinds ...string) *request {
-	q := &request{Metadata: t.meta(fmt.Sprintf("cert-%d", revision), version, at,
+func (t *tale) request(revision, version int, created, at time.Duration, kinds ...string) *certwatch.Request {
+	q := &certwatch.Request{Metadata: t.meta(fmt.Sprintf("cert-%d", revision), version, at,
 		`{"f:status":{"f:conditions":{"k:{\"type\":\"Approved\"}":{"f:status":{}},"k:{\"type\":\"Ready\"}":{"f:status":{}}}}}`)}
 	q.Metadata.CreationTimestamp = t.server(created)
-	q.Metadata.Annotations = map[string]string{annotationRevision: fmt.Sprint(revision)}
+	q.Metadata.Annotations = map[string]string{"cert-manager.io/certificate-revision": fmt.Sprint(revision)}
 	for _, kind := range kinds {
-		q.Status.Conditions = append(q.Status.Conditions, condition{Type: kind, Status: "True"})
+		q.Status.Conditions = append(q.Status.Conditions, metav1.Condition{Type: kind, Status: "True"})
 		if kind == "Ready" {
 			q.Status.Certificate = base64.StdEncoding.EncodeToString(t.pairs[revision-1].CertPEM)
 		}
@@ -106,7 +108,7 @@ func (t *tale) request(revision, version int, created, at time.Duration, kinds .
 
 // watch lets the run hear of the states of one resource as a watch may tell them:
 // late, twice, after a relist without some of them, or the last one alone.
-func (t *tale) watch(name string, lag int, at []time.Duration, states []change) {
+func (t *tale) watch(name string, lag int, at []time.Duration, states []certwatch.Change) {
 	after := time.Duration(0)
 	only := t.rng.IntN(8) == 0
 	for i, c := range states {
@@ -121,11 +123,11 @@ func (t *tale) watch(name string, lag int, at []time.Duration, states []change) 
 	}
 }
 
-func (t *tale) hear(at time.Duration, what string, c change) {
+func (t *tale) hear(at time.Duration, what string, c certwatch.Change) {
 	t.heard = append(t.heard, hearsay{at, what, func(now time.Time) {
-		t.r.looked(c)
-		if t.p.take(c) {
-			t.r.observe(c, now)
+		t.r.handleRead(c)
+		if t.p.state.Handle(c) {
+			t.r.handleChange(c, now)
 		}
 	}})
 }
@@ -139,22 +141,22 @@ func (t *tale) happen(n int, begin time.Duration, lag int) time.Duration {
 	signed := approved + t.ms(0, 300)
 	written := signed + t.ms(0, 30)
 	counted := written + t.ms(0, 30)
-	for h, at := range map[hop]time.Duration{hopIssuing: issuing, hopCreated: created, hopApproved: approved, hopSigned: signed, hopSecret: written, hopRevision: counted} {
+	for h, at := range map[timeline.Milestone]time.Duration{timeline.Issuing: issuing, timeline.Created: created, timeline.Approved: approved, timeline.Signed: signed, timeline.Secret: written, timeline.Revision: counted} {
 		t.truth[h] = at
 	}
 	v := 100 * n
-	t.watch("certificate", lag, []time.Duration{issuing, counted}, []change{
-		{certificate: t.certificate(n, "True", v, issuing)}, {certificate: t.certificate(n+1, "", v+5, counted)},
+	t.watch("certificate", lag, []time.Duration{issuing, counted}, []certwatch.Change{
+		{Certificate: t.certificate(n, "True", v, issuing)}, {Certificate: t.certificate(n+1, "", v+5, counted)},
 	})
-	t.watch("request", lag, []time.Duration{created, approved, signed}, []change{
-		{request: t.request(n+1, v+1, created, created)},
-		{request: t.request(n+1, v+2, created, approved, "Approved")},
-		{request: t.request(n+1, v+3, created, signed, "Approved", "Ready")},
+	t.watch("request", lag, []time.Duration{created, approved, signed}, []certwatch.Change{
+		{Request: t.request(n+1, v+1, created, created)},
+		{Request: t.request(n+1, v+2, created, approved, "Approved")},
+		{Request: t.request(n+1, v+3, created, signed, "Approved", "Ready")},
 	})
 	// cert-manager may write the Secret again, with the same certificate.
 	again := written + t.ms(1, 2000)
-	t.watch("secret", lag, []time.Duration{written, again}, []change{
-		{secret: t.secret(n, v+4, written)}, {secret: t.secret(n, v+6, again)},
+	t.watch("secret", lag, []time.Duration{written, again}, []certwatch.Change{
+		{Secret: t.secret(n, v+4, written)}, {Secret: t.secret(n, v+6, again)},
 	})
 	return counted
 }
@@ -172,7 +174,7 @@ func (t *tale) read(every, lag int, until time.Duration, written []time.Duration
 		if state > 0 {
 			version, at = 100*state+4, written[state-1]
 		}
-		t.hear(served+t.ms(0, lag), "read", change{secret: t.secret(state, version, at), readAt: t.zero.Add(began)})
+		t.hear(served+t.ms(0, lag), "read", certwatch.Change{Secret: t.secret(state, version, at), ReadAt: t.zero.Add(began)})
 	}
 }
 
@@ -190,7 +192,7 @@ func (t *tale) probe(endpoint int, until time.Duration, switched []time.Duration
 		t.heard = append(t.heard, hearsay{shown + t.ms(0, 5), "probe", func(time.Time) {
 			s := probe.Sample{Endpoint: endpoint, Start: t.zero.Add(start), Handshake: shown - start, Leaf: leaf}
 			t.p.rec.Add(s)
-			t.r.see(s)
+			t.r.handleSample(s)
 		}})
 	}
 }
@@ -215,27 +217,27 @@ func TestHopsAreCausalAndBounded(t *testing.T) {
 			for range w.rng.IntN(20) {
 				asked := w.ms(0, 3000)
 				dated := asked + w.ms(0, 20)
-				w.p.clock.note(w.zero.Add(asked), w.zero.Add(dated+w.ms(0, 20)), w.server(dated).Time)
+				w.p.clock.Note(w.zero.Add(asked), w.zero.Add(dated+w.ms(0, 20)), w.server(dated).Time)
 			}
 		}
 		asked := time.Duration(0)
 		if w.p.spec.Trigger != triggerWait {
 			asked = w.ms(0, 500)
-			w.truth[hopAsked] = asked
+			w.truth[timeline.Asked] = asked
 			w.heard = append(w.heard, hearsay{asked + w.ms(0, lag), "asked", func(time.Time) {
 				c := w.certificate(1, "True", 100, asked)
-				c.Status.Conditions[0].Reason = reasonTriggered
+				c.Status.Conditions[0].Reason = "ManuallyTriggered"
 				c.Status.Conditions[0].LastTransitionTime = metav1.NewTime(w.zero.Add(asked).Truncate(time.Second))
-				w.r.ask(requested{at: w.zero.Add(asked), cert: c})
+				w.r.handleRequested(requested{at: w.zero.Add(asked), cert: c})
 			}})
 		}
 		over := w.happen(1, asked, lag)
-		written := []time.Duration{w.truth[hopSecret]}
+		written := []time.Duration{w.truth[timeline.Secret]}
 		switched := [][]time.Duration{{written[0] + w.ms(0, 3000)}, {written[0] + w.ms(0, 3000)}}
 		newest := 1
 		if w.rng.IntN(4) == 0 { // renewed again while the switch is under way
 			over = w.happen(2, over, lag)
-			written = append(written, w.truth[hopSecret])
+			written = append(written, w.truth[timeline.Secret])
 			newest = 2
 			for i := range switched {
 				switched[i] = append(switched[i], max(switched[i][0], written[1])+w.ms(1, 3000))
@@ -255,35 +257,35 @@ func TestHopsAreCausalAndBounded(t *testing.T) {
 		w.r.end = endComplete
 		w.r.finish(w.zero.Add(end))
 
-		line := w.r.line.sorted()
+		line := w.r.line.Record()
 		fail := func(format string, args ...any) {
-			t.Errorf("seed %d: %s; truth %v; %s", seed, fmt.Sprintf(format, args...), w.truth, strings.Join(w.r.line.lines(), "; "))
+			t.Errorf("seed %d: %s; truth %v; %s", seed, fmt.Sprintf(format, args...), w.truth, strings.Join(w.r.line.Lines(), "; "))
 		}
 		if !w.r.target.Equal(pairs[newest].Leaf()) {
 			fail("the certificate is not the newest")
 			continue
 		}
-		place := make(map[hop]int)
+		place := make(map[timeline.Milestone]int)
 		for i, f := range line {
-			place[hop(f.Name)] = i + 1
+			place[timeline.Milestone(f.Name)] = i + 1
 			sources[f.Source]++
 			if f.Order != "" {
 				orders++
 			}
-			truth, ok := w.truth[hop(f.Name)]
-			if newest == 2 && (f.Name == string(hopIssuing) || f.Name == string(hopAsked)) {
+			truth, ok := w.truth[timeline.Milestone(f.Name)]
+			if newest == 2 && (f.Name == string(timeline.Issuing) || f.Name == string(timeline.Asked)) {
 				ok = false // of the first of two renewals
 			}
 			if at := w.zero.Add(truth); ok && (at.After(f.At) || at.Before(f.Earliest)) {
 				fail("%s was at %s, not from %s to %s", f.Name, truth, f.Earliest.Sub(w.zero), f.At.Sub(w.zero))
 			}
 			if i > 0 && f.Order == "" && ok {
-				if before, known := w.truth[hop(line[i-1].Name)]; known && before > truth && newest == 1 {
+				if before, known := w.truth[timeline.Milestone(line[i-1].Name)]; known && before > truth && newest == 1 {
 					fail("%s is said to be after %s", f.Name, line[i-1].Name)
 				}
 			}
 		}
-		way := []hop{hopAsked, hopIssuing, hopCreated, hopApproved, hopSigned, hopSecret, hopFirstServed, hopLastServed}
+		way := []timeline.Milestone{timeline.Asked, timeline.Issuing, timeline.Created, timeline.Approved, timeline.Signed, timeline.Secret, timeline.FirstServed, timeline.LastServed}
 		for i, cause := range way {
 			for _, effect := range way[i+1:] {
 				if place[effect] > 0 && place[cause] > place[effect] {
@@ -291,7 +293,7 @@ func TestHopsAreCausalAndBounded(t *testing.T) {
 				}
 			}
 		}
-		if place[hopRevision] > 0 && place[hopRevision] < place[hopSecret] {
+		if place[timeline.Revision] > 0 && place[timeline.Revision] < place[timeline.Secret] {
 			fail("revision before secret")
 		}
 		last := max(switched[0][newest-1], switched[1][newest-1])
@@ -302,7 +304,7 @@ func TestHopsAreCausalAndBounded(t *testing.T) {
 		if most > observed+time.Second {
 			loose++
 		}
-		if again := evidence.PlaceHops(w.r.line.record(), w.r.line.clock); !slices.Equal(again, w.r.line.record()) {
+		if again := evidence.PlaceHops(w.r.line.Record(), w.r.line.Clock()); !slices.Equal(again, w.r.line.Record()) {
 			fail("placed again, the hops are elsewhere")
 		}
 	}
