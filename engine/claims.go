@@ -12,20 +12,20 @@ import (
 // A Claim is one thing that a step brings to a state of its own, whole or in one
 // field.
 type Claim struct {
-	Server string // that has it; "" is the plan's cluster
-	Path   string // of the thing, slash-separated: "auth/kubernetes/role/app"
+	Server string // that has it; "" is the target of the plan
+	Path   string // of the thing, slash-separated: "roles/app"
 	Want   any    // the state, compared by reflect.DeepEqual; it may hold secrets and is never shown
 	Field  string // the input that says so: "roles[0]"
 }
 
 // A Claimer is a spec that knows what its step writes. Two steps that claim one
-// thing in different states would undo each other in every run, so a plan that
-// has them is invalid; two that claim the same state are not. What a step learns
-// only when it looks, it claims by [Env.Claim].
+// thing in different states would undo each other in every run: a plan that has
+// them is invalid. Two claims of one state are valid. A step claims by [Env.Claim]
+// what it learns in Inspect only.
 type Claimer interface {
-	// Claims returns what the step claims, of a plan with a name. What depends on
-	// the inputs in unknown is left out; see [Known]. Claims contacts nothing but
-	// files beside the plan.
+	// Claims returns the claims of the step, of a plan with a name, without those
+	// that depend on the inputs in unknown; see [Known]. It reads files beside the
+	// plan and contacts nothing else.
 	Claims(plan string, unknown []string) []Claim
 }
 
@@ -46,16 +46,15 @@ func inside(path, top string) bool {
 	return ok && (rest == "" || top == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// Claims are what the steps of a plan claim, as far as that is known: what follows
-// from the inputs when the plan is read, and what a step learns when it looks, such
-// as the objects of a chart. The nil pointer compares nothing. Claims is safe for
-// concurrent use.
+// Claims are the claims of all steps of a plan, as far as they are known: those
+// that follow from the inputs when the plan is read, and those that a step learns
+// in Inspect. The nil pointer compares nothing. Claims is safe for concurrent use.
 type Claims struct {
 	mu     sync.Mutex
 	owners map[thing][]owner
 }
 
-// thing identifies what steps claim.
+// thing identifies the object of a claim.
 type thing struct{ server, path string }
 
 type owner struct {
@@ -69,9 +68,8 @@ type Clash struct {
 	Step string // the other one
 }
 
-// Add takes note of what a step claims, in place of what it said of the same
-// things before, and returns those that another step claims in another state. Of
-// these it takes no note.
+// Add adds the claims of a step, in place of its earlier ones of the same things.
+// It returns, and does not add, those that another step claims in another state.
 func (c *Claims) Add(step string, claims []Claim) []Clash {
 	if c == nil {
 		return nil
@@ -99,9 +97,9 @@ func (c *Claims) Add(step string, claims []Claim) []Clash {
 	return clashes
 }
 
-// Claim takes note of what the step claims. The error, of the plan, says what of
-// that another step claims in another state. A step calls it before its first
-// write.
+// Claim adds claims of the step; it is called before the step's first write. The
+// error is one of the plan and names the claims that another step makes in another
+// state.
 func (e *Env) Claim(claims []Claim) error {
 	clashes := e.Claims.Add(e.Step, claims)
 	if len(clashes) == 0 {
@@ -119,5 +117,5 @@ func (e *Env) Claim(claims []Claim) error {
 	return WithHint(InPlan(errors.New(strings.Join(texts, "; "))), TwoOwners)
 }
 
-// TwoOwners is what to do about two steps that want one thing in different states.
+// TwoOwners is the hint for two steps that want one thing in different states.
 const TwoOwners = "each would undo the other in every run: leave it to one of them, or write the same in both"

@@ -41,7 +41,7 @@ func ParseDuration(s string) (Duration, error) {
 // Std returns d as a time.Duration.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
 
-// Seconds returns d in whole seconds, as Vault counts.
+// Seconds returns d in whole seconds, rounded down.
 func (d Duration) Seconds() int64 { return int64(time.Duration(d) / time.Second) }
 
 // String returns the shortest form: "87600h", "5m", "1h30m".

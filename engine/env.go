@@ -14,49 +14,48 @@ type Env struct {
 	Step string // the step's id
 	Dir  string // absolute directory of the plan; relative files resolve here
 
-	// Inputs are what the plan was read through. A step reads what its plan names
-	// through them, or through a [File]; see there. Nil reads anew each time.
+	// Inputs are the files that the plan was read from. A step reads files through
+	// them, or through a [File]; see there. Nil reads anew each time.
 	Inputs *Inputs
 
-	// CacheDir is a private directory outside the plan's for what can be
+	// CacheDir is a private directory outside the plan's for files that can be
 	// fetched again; it is created on first use.
 	CacheDir string
 
-	// StateDir is a private directory outside the plan's for what cannot be made
-	// again; it is created on first use. Empty if there is none.
+	// StateDir is a private directory outside the plan's for files that cannot be
+	// made again; it is created on first use. Empty if there is none.
 	StateDir string
 
-	// Settings are what the kinds know about the run and the engine does not, such
-	// as the system that the plan is about. Their type belongs to the kinds:
-	// package steps/session.
+	// Settings belong to the kinds, such as the address of the target; the engine
+	// only carries them. Their type is in package steps/session.
 	Settings any
 
-	// Claims are what the steps of the plan claim; see [Env.Claim]. Nil compares
+	// Claims are the claims of the steps of the plan; see [Env.Claim]. Nil compares
 	// nothing.
 	Claims *Claims
 
 	// Session holds connections that steps share.
 	Session *Session
 
-	// Detach starts a process of this program that does what name says and goes on
-	// when the run is killed. What is written to the connection it reads, and what
-	// it writes is read there; it has inherit open for as long as it lives. Close
-	// does not end it. Detach is nil where there is no such process: the step does
-	// the work itself then.
+	// Detach starts a process of this program that does the work called name and
+	// goes on when the run is killed. The connection is its standard input and
+	// output; it has inherit open for as long as it lives. Close does not end it.
+	// Where no such process can be started, Detach is nil and the step does the work
+	// itself.
 	Detach func(name string, inherit *os.File) (io.ReadWriteCloser, error)
 
 	// Now is the clock of the run.
 	Now func() time.Time
 
-	// Logf records a line of detail, shown with -v. Statusf says what the step
-	// is doing or waiting for right now; only the newest counts, and it is
-	// what a live view shows. Warnf is shown always and does not fail the step.
+	// Logf records a line of detail, shown with -v. Statusf records the present
+	// activity of the step; only the newest counts, and a live view shows it. Warnf
+	// records a warning, which is always shown and does not fail the step.
 	Logf    func(format string, args ...any)
 	Statusf func(format string, args ...any)
 	Warnf   func(format string, args ...any)
 
-	// Record puts a measurement on record, for the evidence of the run: name
-	// says what it is, and the form of data is in package steps/evidence.
+	// Record records a measurement for the evidence of the run. The names and the
+	// form of data are in package steps/evidence.
 	Record func(name string, data any)
 
 	// Apply makes a change of a proof, exactly as the edits of other steps are
@@ -73,6 +72,6 @@ type Env struct {
 	Apply func(ctx context.Context, e Edit) error
 
 	// Conceal registers secrets that the step learned, beyond those in its
-	// inputs and outputs, so that no output of the run can show them.
+	// inputs and outputs, so that no output of the run shows them.
 	Conceal func(...Secret)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // MaxInput is how many bytes of a file are read as an input: a plan, variables,
-// manifests, values, certificates, keys. Larger files are refused.
+// manifests, values, keys. Larger files are refused.
 const MaxInput = 16 << 20
 
 // Inputs are the files that one invocation is given. Each is read once: what was
@@ -204,7 +204,7 @@ func (in *Inputs) readPipe(path string) ([]byte, error) {
 }
 
 // A FolderReader is a spec that reads a folder, or a file that no field of type
-// [File] names: a chart beside the plan.
+// [File] names: a directory beside the plan.
 type FolderReader interface {
 	// Folders returns the SHA-256 (hex) of the content of each, by the name that
 	// the plan gives it. One that cannot be read is left out.

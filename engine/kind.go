@@ -91,6 +91,15 @@ func (k *Kind) Changes(spec any) []Edit {
 	return nil
 }
 
+// WritesToTarget reports whether a step with this spec may write to the target of
+// the plan, given the paths of the inputs that are not known yet.
+func (k *Kind) WritesToTarget(spec any, unknown []string) bool {
+	if w, ok := spec.(TargetWriter); ok {
+		return w.WritesToTarget(unknown)
+	}
+	return !k.Proof || len(k.Changes(spec)) > 0
+}
+
 func structOf[S any]() reflect.Type {
 	t := reflect.TypeFor[S]()
 	if t.Kind() == reflect.Pointer {

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// A Session holds what the steps of one run share: connections, discovery,
-// downloaded charts. The zero value is ready to use; it must not be copied.
+// A Session holds what the steps of one run share: connections, and what was
+// fetched through them. The zero value is ready to use; it must not be copied.
 type Session struct {
 	mu      sync.Mutex
 	entries map[string]*sessionEntry
@@ -75,7 +75,7 @@ func Share[T any](ctx context.Context, s *Session, key string, open func(context
 	return v, nil
 }
 
-// Opened returns the session's value for key if somebody has opened it already.
+// Opened returns the session's value for key if it is open already.
 func Opened[T any](s *Session, key string) (value T, ok bool) {
 	s.mu.Lock()
 	e := s.entries[key]

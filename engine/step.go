@@ -6,56 +6,53 @@ import (
 )
 
 // A Step brings one part of the world to the state that a plan asks for.
-// O is the struct of facts that later steps may refer to.
+// O is the struct of outputs, which later steps may refer to.
 //
 // A Step is a decoded spec: a pointer to a struct whose fields are the inputs.
 type Step[O any] interface {
 	// Inspect compares the world with the step and must not change anything.
 	//
-	// It returns the facts that it learned and one Edit per difference, in the
-	// order in which they are to be removed. No edits means that the step has
-	// converged. An error means that Inspect could not tell: it will be asked
-	// again unless the error wraps ErrPermanent.
+	// It returns the outputs and one Edit per difference, in the order in which
+	// the differences are to be removed. A step without edits has converged. After
+	// an error Inspect is called again, unless the error wraps ErrPermanent.
 	//
-	// Outputs come from what is there, so a run that finds everything done has
-	// the same outputs as the run that did it. Those that come with edits are
-	// facts that hold now and that the edits will not change: a name that the
-	// plan gives, a certificate when only an address beside it differs. What the
-	// edits would make or change is left empty, as a whole: a list or a map is
-	// complete or empty. A dry run looks at the steps after this one with what
-	// is not empty, and says that the rest is known later.
+	// Outputs come from the present state, so a run that finds everything done has
+	// the same outputs as the run that did it. Outputs that come with edits hold
+	// now, and the edits will not change them: a name that the plan gives. An
+	// output that the edits would make or change is empty, as a whole: a list or a
+	// map is complete or empty. A dry run inspects the steps after this one with
+	// the outputs that are not empty, and reports the others as known later.
 	Inspect(ctx context.Context, env *Env) (out O, edits []Edit, err error)
 }
 
 // An Edit is one difference between the plan and the world, together with the
 // function that removes it.
 type Edit struct {
-	// Path says where, slash-separated and the same from run to run:
-	// "pki/roles/web/max_ttl", "Deployment/default/hello-app/spec/replicas".
+	// Path is the place of the difference, slash-separated and the same from run
+	// to run: "roles/web/max_ttl".
 	Path string
 
-	// Have is what is there, nil if nothing; Want is what the plan asks for,
-	// nil if nothing. Plain data (strings, numbers, bools, slices, maps) or
-	// Secret; they are shown, compared and recorded, never interpreted.
+	// Have is the present value, Want the value that the plan asks for; nil is
+	// none. Both are plain data (strings, numbers, bools, slices, maps) or Secret;
+	// they are shown, compared and recorded, never interpreted.
 	Have any
 	Want any
 
 	// Note is an optional remark for the reader, one line.
 	Note string
 
-	// Parts are, of an edit that writes several things at once, each of them: the
-	// Path, Have and Want that an edit of its own would have. They say nothing that
-	// Have and Want do not, and are compared with the edits of other steps only.
+	// Parts are the things that the edit writes if it writes several at once, each
+	// with the Path, Have and Want of an edit of its own. They repeat Have and Want
+	// and serve the comparison with edits of other steps only.
 	Parts []Edit
 
-	// Apply makes the change. If Apply is nil, the step can only wait for
-	// somebody else to make it: this is how readiness is said.
+	// Apply makes the change. If Apply is nil, the step can only wait until the
+	// difference goes away: this is how a step waits for readiness.
 	Apply func(context.Context) error
 
-	// Await, used only when Apply is nil, returns when another look is
-	// worthwhile: a watch that saw a change. Its error is not a verdict, only
-	// a reason to look again. Without it the run looks again after a short,
-	// growing delay.
+	// Await, used only when Apply is nil, returns when Inspect should be called
+	// again: a watch saw a change. Its error is a reason to inspect again as well.
+	// Without Await the run inspects after a short, growing delay.
 	Await func(context.Context) error
 }
 
@@ -64,25 +61,25 @@ type Edit struct {
 // proof that has to change something is a [Changer] as well, and changes it
 // through [Env.Apply].
 type Proof[O any] interface {
-	// Intent says, a line each, what Prove would do. It contacts nothing.
+	// Intent returns the actions of Prove, a line each. It contacts nothing.
 	Intent() []string
 
-	// Prove measures. It returns the facts and a Finding for every rule,
+	// Prove measures. It returns the outputs and a Finding for every rule,
 	// whether it held or not. An error means that the measurement could not be
-	// made. With a violated rule and attempts left in the step's retry policy,
-	// the proof is asked again.
+	// made. After a violated rule Prove is called again, as long as the step's
+	// retry policy has attempts left.
 	Prove(ctx context.Context, env *Env) (out O, findings []Finding, err error)
 }
 
 // A Changer is a Proof that changes something in order to measure. It declares
-// what: a dry run lists that, the digest of a dry run covers it, and [Env.Apply]
-// refuses everything else.
+// its changes: a dry run lists them, the digest of a dry run covers them, and
+// [Env.Apply] refuses every other.
 type Changer interface {
 	// Changes returns one Edit for each thing that Prove may change, in the order
 	// in which it does: Path, Want and Note, without Apply. A path covers what is
 	// [Below] it. Where a name is known only at run time, the path ends above it,
-	// and what it stands for is in parentheses: "Pod/vault/(component=server)".
-	// Want says what becomes of it, for the reader and the digest.
+	// with a description in parentheses: "replicas/(one of the leaders)". Want is
+	// the outcome, for the reader and the digest.
 	//
 	// It follows from the inputs alone and contacts nothing. Inputs that other
 	// steps have yet to give are zero.
@@ -98,14 +95,14 @@ func Declared(changes []Edit, path string) bool {
 type Finding struct {
 	Rule   string // what was asserted, in words: "status is 200"
 	Holds  bool
-	Have   any    // what was seen
-	Want   any    // what the rule asks for
-	Detail string // what was tried, how often, and why it fails; optional
+	Have   any    // the measured value
+	Want   any    // the value that the rule asks for
+	Detail string // attempts and the cause of a failure; optional
 }
 
-// A Validator is a spec that checks itself beyond what its types and tags say.
-// It is asked once when a plan is read, before anything is contacted, and must
-// contact nothing but files beside the plan.
+// A Validator is a spec that checks itself beyond its types and tags. Validate is
+// called once when a plan is read, before any step runs; it reads files beside the
+// plan and contacts nothing else.
 type Validator interface {
 	Validate(p *Problems)
 }
@@ -128,8 +125,8 @@ func WritesAllowed(ctx context.Context) bool {
 	return ok
 }
 
-// WritesWhile returns a context in which what ctx may write, it may write only as
-// long as check returns nil: see [WriteCheck].
+// WritesWhile returns a context that may write like ctx, but only as long as check
+// returns nil: see [WriteCheck].
 func WritesWhile(ctx context.Context, check func() error) context.Context {
 	before := ctx
 	return context.WithValue(ctx, whileKey{}, func() error {

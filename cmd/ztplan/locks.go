@@ -35,8 +35,8 @@ func vaults(p *plan.Plan, nodes []run.Node) []string {
 	var all []string
 	for _, n := range writers(nodes) {
 		spec, _ := p.Step(n.ID).Draft()
-		if u, ok := spec.(engine.ServerUser); ok && u.ServerInCluster() != "" {
-			all = append(all, u.ServerInCluster())
+		if u, ok := spec.(engine.ServerUser); ok && u.ServerInTarget() != "" {
+			all = append(all, u.ServerInTarget())
 		}
 	}
 	slices.Sort(all)

@@ -196,22 +196,12 @@ func stateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "ztplan"), nil
 }
 
-// writesToCluster reports whether a step of the run may write to the cluster,
-// or through it. Steps that write do, unless they reach Vault by its address
-// and have nothing in the cluster. So do proofs that change something.
+// writesToCluster reports whether a step of the run may write to the cluster, or
+// through it.
 func writesToCluster(p *plan.Plan, nodes []run.Node) bool {
-	for _, n := range writers(nodes) {
-		if n.Kind.Proof {
-			return true
-		}
-		with := p.Step(n.ID).Literal()
-		vault, _ := with["vault"].(map[string]any)
-		keys, _ := with["keys"].(map[string]any)
-		if vault["address"] == nil || with["serviceAccount"] != nil || keys["secret"] != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(writers(nodes), func(n run.Node) bool {
+		return n.Kind.WritesToTarget(p.Step(n.ID).Draft())
+	})
 }
 
 // writers are the steps of a run that may write.

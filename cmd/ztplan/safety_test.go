@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,9 @@ func TestWhoNeedsALock(t *testing.T) {
 	const object = "  - id: ns\n    uses: applyManifest\n    with: {manifests: {apiVersion: v1, kind: Namespace, metadata: {name: x}}}\n"
 	const initFile = "  - id: init\n    uses: vaultInit\n    with: {shares: 1, threshold: 1, keys: {file: /nowhere/keys.json}}\n"
 	const initSecret = "  - id: init\n    uses: vaultInit\n    with: {shares: 1, threshold: 1, keys: {secret: {namespace: x, name: y}}}\n"
+	const unseal = "  - id: unseal\n    uses: vaultUnseal\n    with: {keys: {file: /nowhere/keys.json}}\n"
+	const auth = "  - id: auth\n    uses: k8sAuth\n    with: {mount: kubernetes, config: {kubernetesHost: \"https://127.0.0.1:6443\"}"
+	const later = "  - id: later\n    uses: pkiRoot\n    with: {vault: {address: \"https://${steps.root.issuerId}\"}, mount: pki, commonName: Root, issuerName: root, ttl: 24h, maxLeaseTTL: 24h}\n"
 	for _, tc := range []struct {
 		name, text string
 		skip       []string
@@ -32,6 +36,11 @@ func TestWhoNeedsALock(t *testing.T) {
 		{"Vault through the cluster", "connections: {vault: {token: hvs.0123456789}}\nsteps:\n" + root, nil, true},
 		{"keys in a file", address + "steps:\n" + initFile, nil, false},
 		{"keys in the cluster", address + "steps:\n" + initSecret, nil, true},
+		{"keys in the cluster, where is known later", address + "steps:\n" + root + strings.Replace(initSecret, "name: y", `name: "${steps.root.issuerId}"`, 1), nil, true},
+		{"unsealing from a file", address + "steps:\n" + unseal, nil, false},
+		{"an auth method", address + "steps:\n" + auth + "}\n", nil, false},
+		{"and its account in the cluster", address + "steps:\n" + auth + ", serviceAccount: {namespace: x, name: y}}\n", nil, true},
+		{"an address that is known later", address + "steps:\n" + root + later, nil, false},
 		{"proofs alone", "steps:\n" + visit, nil, false},
 		{"a proof that changes something", "steps:\n" + renewal, nil, true},
 		{"which is left out, too", "steps:\n" + visit + renewal, []string{"rotation"}, false},

@@ -1,7 +1,6 @@
-// Package display makes text from outside safe to show. Servers, certificates,
-// clusters and files put what they like into the text that a run is told, and
-// terminals and CI systems execute some of it. All of it passes through here on
-// its way out.
+// Package display makes text from outside safe to show. Servers and files control
+// parts of the text of a run, and terminals and CI systems execute some of it. All
+// text passes through this package on its way out.
 //
 // # What is escaped
 //

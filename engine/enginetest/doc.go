@@ -18,7 +18,7 @@
 //	func TestContract(t *testing.T) {
 //		env := labtest.Env(t)
 //		enginetest.Run(t, enginetest.Case{
-//			Kind: pkiroot.Kind,
+//			Kind: account.Kind,
 //			Env:  env,
 //			Spec: func() any { … },
 //			Reset: func(ctx context.Context) error { … },

@@ -39,15 +39,15 @@
 //
 // # What a step leaves behind
 //
-// A step that is removed from a plan leaves what it made, and so does one that
-// asks for less than before: an object taken out of its manifests, a role that
-// is not in its list any more, another mount. ztplan deletes nothing. [Orphans]
-// lists it from the plan and its journals; the kinds know what their steps ask for
-// ([engine.Owner]). Each journal begins with a summary of earlier ones, so that these
-// may be removed. A run reports leftovers once and records that it did.
+// A step that is removed from a plan leaves the things that it made, and so does
+// one that asks for less than before: an object taken out of a list, another
+// path. ztplan deletes nothing. [Orphans] returns these things, by the plan and
+// its journals; the kinds know what their steps ask for ([engine.Owner]). Each
+// journal begins with the content of the earlier ones, so that old journals may
+// be removed. Orphans are reported until the journal of a run records the report.
 //
-// The journals know the edits of runs on this machine, on the cluster at that
-// address, of the plan at that path. They do not know later changes.
+// The journals know the edits of runs on this machine, to the target at that
+// address, by the plan at that path. They do not know later changes by others.
 //
 // A record holds no values, only paths and error texts, and those were redacted
 // by the run before they came here.

@@ -27,9 +27,8 @@ type Plan struct {
 	Name string // the plan's metadata.name
 	File string // absolute path of the plan
 
-	// Server is the address of the API server that the run is about; "" if that
-	// does not tell one cluster from another. What one cluster holds says nothing
-	// about the next.
+	// Server is the address of the target of the run; "" if that does not tell one
+	// target from another. Journals of one target do not count for another.
 	Server string
 	// Steps are the ids of all steps of the plan.
 	Steps []string
@@ -46,7 +45,7 @@ func (p Plan) Dir() string {
 	return filepath.Join(p.Base, p.Name+"-"+hex.EncodeToString(sum[:6]))
 }
 
-// A Journal is that of a run under way. It is safe for concurrent use.
+// A Journal records a run under way. It is safe for concurrent use.
 type Journal struct {
 	run    string
 	locked bool

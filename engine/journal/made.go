@@ -117,8 +117,8 @@ func drop(all []Made, told Made) []Made {
 	return all
 }
 
-// String is "sys/mounts/pki, pki/issuer/root (pkiRoot)". Fields of an object
-// that is in it are not said.
+// String returns "users/ann, users/bob (account)", without the fields of objects
+// that are in the list.
 func (m Made) String() string {
 	const most = 8
 	paths := outermost(m.Paths)

@@ -134,7 +134,7 @@ func lineOf(e digestEntry) []byte {
 }
 
 // afterOf describes a step whose edits are known for certain only after others.
-// The files and charts that it reads are in it by their content: without them a
+// The files that it reads are in it by their content: without them a
 // reviewed step could be given others under the same name.
 func afterOf(n *Node, needs []string, env *engine.Env) *afterwards {
 	after := &afterwards{Needs: slices.Sorted(slices.Values(needs)), Literal: n.literal()}

@@ -100,7 +100,7 @@ type tenant struct {
 
 func (s *tenant) Claims(string, []string) []engine.Claim { return s.claims }
 
-func (s *tenant) ServerID() string        { return s.server }
-func (s *tenant) ServerInCluster() string { return "" }
+func (s *tenant) ServerID() string       { return s.server }
+func (s *tenant) ServerInTarget() string { return "" }
 
 var tenantKind = engine.NewKind("tenant", engine.DefaultPolicy(), func() *tenant { return new(tenant) })

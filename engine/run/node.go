@@ -196,8 +196,8 @@ type StepError struct {
 	text string // Err's text, redacted
 }
 
-// Error is "plan.yaml:14:7: step root (pkiRoot): pki/root: …". Secrets that the
-// run knew are replaced in it; Unwrap gives the cause as it was.
+// Error returns "plan.yaml:14:7: step ann (account): users/ann: …" with the secrets
+// of the run replaced; Unwrap returns the cause as it was.
 func (e *StepError) Error() string {
 	s := "step " + e.ID + " (" + e.Kind + "): "
 	if e.Position != "" {

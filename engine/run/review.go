@@ -33,7 +33,7 @@ func (r *runner) review() *Review {
 
 // allows returns nil if the edits that a step is about to begin with are among
 // those that the review saw. Fewer are no reason to refuse: another step may
-// have made one, such as a namespace that both need.
+// have made one, such as a directory that both need.
 //
 // Of a step behind others the review could not know every edit. One that it did
 // see must still be the same, from the same state; others are allowed, because

@@ -26,7 +26,7 @@ type stepRun struct {
 	life    context.Context // of the run; the step's own ends sooner
 	attempt int             // of a proof
 	retries int
-	server  string // that it changes beside the cluster, "" for none
+	server  string // that it changes beside the target, "" for none
 	early   bool   // its edits were found before the gate was open
 
 	mu      sync.Mutex      // a proof applies edits from several goroutines

@@ -242,8 +242,8 @@ type Outputs struct {
 	Refusals []string `yaml:"refusals"`
 }
 
-// ServerInCluster implements engine.ServerUser.
-func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+// ServerInTarget implements engine.ServerUser.
+func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }

@@ -487,8 +487,8 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	return p.run(ctx)
 }
 
-// ServerInCluster implements engine.ServerUser.
-func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+// ServerInTarget implements engine.ServerUser.
+func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }

@@ -49,8 +49,14 @@ func (s *Spec) ownsInCluster(path string) bool {
 	return s.TokenRequest != nil && (engine.Below(path, a.rolePath()) || engine.Below(path, a.bindingPath()))
 }
 
-// ServerInCluster implements engine.ServerUser.
-func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+// ServerInTarget implements engine.ServerUser.
+func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }
+
+// WritesToTarget implements engine.TargetWriter.
+func (s *Spec) WritesToTarget(unknown []string) bool {
+	return s.Vault.ThroughCluster("vault", unknown) ||
+		s.ServiceAccount != nil || !engine.Known("serviceAccount", unknown)
+}

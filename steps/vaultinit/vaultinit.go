@@ -263,8 +263,13 @@ func (s *Spec) sameNumbers(status *vaultkit.SealStatus, answer *custody.Answer) 
 		fmt.Sprintf("set shares: %d and threshold: %d, or rekey Vault (vault operator rekey) and store the new shares", n, t))
 }
 
-// ServerInCluster implements engine.ServerUser.
-func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+// ServerInTarget implements engine.ServerUser.
+func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }
+
+// WritesToTarget implements engine.TargetWriter.
+func (s *Spec) WritesToTarget(unknown []string) bool {
+	return s.Vault.ThroughCluster("vault", unknown) || s.Keys.InCluster("keys", unknown)
+}

@@ -115,6 +115,12 @@ func (s Server) InCluster() string {
 	return s.Service.Namespace + "/" + s.Service.Name
 }
 
+// ThroughCluster reports whether Vault is reached through the cluster, given the
+// inputs that are not known yet; field is the path of the input.
+func (s Server) ThroughCluster(field string, unknown []string) bool {
+	return s.Address == "" && engine.Known(field+".address", unknown)
+}
+
 // Validate reports what is wrong with s; field is the path of the input.
 func (s Server) Validate(p *engine.Problems, field string) {
 	if s.Address == "" {

@@ -65,6 +65,12 @@ type Keys struct {
 	Identities []engine.File `yaml:"identities"`
 }
 
+// InCluster reports whether the keys may be in the cluster, given the inputs that
+// are not known yet; field is the path of the input.
+func (k Keys) InCluster(field string, unknown []string) bool {
+	return k.Secret != nil || !engine.Known(field+".secret", unknown)
+}
+
 // A Secret names a Kubernetes Secret.
 type Secret struct {
 	// Namespace of the Secret. It must exist.

@@ -107,8 +107,13 @@ func (s *Spec) Allowed() []vaultkit.Allow {
 	return allow
 }
 
-// ServerInCluster implements engine.ServerUser.
-func (s *Spec) ServerInCluster() string { return s.Vault.InCluster() }
+// ServerInTarget implements engine.ServerUser.
+func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }
+
+// WritesToTarget implements engine.TargetWriter.
+func (s *Spec) WritesToTarget(unknown []string) bool {
+	return s.Vault.ThroughCluster("vault", unknown)
+}
