@@ -10,7 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxNodes bounds what aliases may blow a document up to.
+// maxNodes is the most nodes of a document after its aliases are repeated.
 const maxNodes = 1_000_000
 
 // A Problem is one thing that is wrong with a document.
@@ -135,7 +135,7 @@ func (d *decoder) mapping(n *yaml.Node, path string, into map[string]any) {
 	}
 }
 
-// Repeated says that two keys of a mapping are one, and why if they are written
+// Repeated returns the message that two keys of a mapping are one, with the reason if they are written
 // differently.
 func Repeated(key string, first, second *yaml.Node) string {
 	if first.Value == second.Value {
@@ -144,7 +144,7 @@ func Repeated(key string, first, second *yaml.Node) string {
 	return fmt.Sprintf("keys %s and %s, in line %d, are both read as %q: write them in quotes", second.Value, first.Value, first.Line, key)
 }
 
-// merge adds what a merge key names. Of a list, earlier mappings win.
+// merge adds the mappings that a merge key names. Of a list, earlier mappings win.
 func (d *decoder) merge(n *yaml.Node, path string, into map[string]any) {
 	for _, from := range MergeSources(n) {
 		target := from
@@ -162,7 +162,7 @@ func (d *decoder) merge(n *yaml.Node, path string, into map[string]any) {
 	}
 }
 
-// MergeSources returns what a merge key names, the ones that win last.
+// MergeSources returns the mappings that a merge key names; later ones win.
 func MergeSources(n *yaml.Node) []*yaml.Node {
 	if n.Kind == yaml.AliasNode && n.Alias.Kind == yaml.SequenceNode {
 		n = n.Alias

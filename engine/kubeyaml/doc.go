@@ -11,7 +11,6 @@
 // form in JSON (.inf, .nan) and a key that is a mapping, a list or nothing are
 // errors, with the key and the place.
 //
-// What a scalar means is asked of that library, one scalar at a time: there is
-// no second list of words. Trees are those of gopkg.in/yaml.v3, whose parser
+// That library decides the meaning of each scalar: there is no second list of words. Trees are those of gopkg.in/yaml.v3, whose parser
 // knows lines and columns; [Resolve] replaces the types that it gives them.
 package kubeyaml

@@ -108,8 +108,8 @@ func plainNumber(s string) bool {
 	return strings.Trim(digits, "0123456789") == ""
 }
 
-// Scalar returns what kubectl and Helm read a resolved scalar as: nil, a bool,
-// an int, a uint64, a float64 or a string. What JSON cannot say, .inf and .nan,
+// Scalar returns the value of a resolved scalar as kubectl and Helm read it: nil, a bool,
+// an int, a uint64, a float64 or a string. Values without a form in JSON, .inf and .nan,
 // is an error: it cannot be sent to Kubernetes, Helm or Vault.
 func Scalar(n *yaml.Node) (any, error) {
 	switch n.Tag {
@@ -166,7 +166,7 @@ func Key(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-// Reading says what a resolved scalar means if it is not what it looks like:
+// Reading returns the value of a resolved scalar whose text looks like another one:
 // "false" for an unquoted no, "256" for 0400. It is "" where the two agree.
 func Reading(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" && n.Tag != "!!int" && n.Tag != "!!float" {
@@ -179,7 +179,7 @@ func Reading(n *yaml.Node) string {
 	if have, err := strconv.ParseFloat(n.Value, 64); err == nil {
 		want, err := strconv.ParseFloat(text, 64)
 		if err == nil && have == want {
-			return "" // 1.10 and +5 are what they look like
+			return "" // 1.10 and +5 are read as written
 		}
 	}
 	return text

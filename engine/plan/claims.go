@@ -7,9 +7,9 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// Claims returns what the steps claim by their inputs, for a run to compare with
-// what they learn. A step with a condition may be the alternative to another one:
-// what it claims is not in it.
+// Claims returns the claims of the steps by their inputs, which a run compares with
+// their outputs. A step with a condition may be the alternative to another one: its
+// claims are left out.
 func (p *Plan) Claims() *engine.Claims {
 	claims := new(engine.Claims)
 	p.eachClaim(func(s *Step, list []engine.Claim) { claims.Add(s.ID, list) })
@@ -26,8 +26,8 @@ func (p *Plan) eachClaim(f func(*Step, []engine.Claim)) {
 	}
 }
 
-// compareClaims reports what two steps want in different states: each would undo
-// the other in every run.
+// compareClaims reports objects that two steps want in different states: each would
+// undo the other in every run.
 func (l *loader) compareClaims() {
 	var claims engine.Claims
 	l.plan.eachClaim(func(s *Step, list []engine.Claim) {

@@ -16,8 +16,8 @@ type closer struct {
 	kind  *engine.Kind
 }
 
-// closing notes whether a step asks for a closing step. What decides that has to
-// be known now: the graph is.
+// closing records a step that asks for a closing step. The input that decides it must
+// not depend on outputs, since it decides the graph.
 func (l *loader) closing(s *Step, e *envelope, inputs any, pending []string) {
 	c, ok := inputs.(engine.Closer)
 	if !ok {

@@ -281,8 +281,8 @@ func (p *Plan) Connects(connection, key string) bool {
 }
 
 // Connect fills into, a pointer to a struct like the inputs of the connection's name,
-// from the connection; outputs are as in [Step.Spec]. It is for what is used beside
-// the steps. The error is permanent and holds [source.Problems].
+// from the connection; outputs are as in [Step.Spec]. It is for parts of a
+// run that are no steps. The error is permanent and holds [source.Problems].
 func (p *Plan) Connect(connection string, into any, outputs func(id string) (any, bool)) error {
 	c := p.connection(connection)
 	if c == nil {

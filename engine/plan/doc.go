@@ -1,10 +1,10 @@
 // Package plan reads plans: YAML in, a [Plan] of typed steps out, or every
 // problem at once, each with its place.
 //
-// Nothing is contacted. What can be known from the plan, its variables and the
-// files beside it is checked by [Load]: keys, types, ranges, references, the
-// graph, and what each kind checks itself. What needs the outputs of another
-// step is checked by the same code with real values, in [Step.Spec].
+// Nothing is contacted. [Load] checks all that the plan, its variables and the files
+// beside it determine: keys, types, ranges, references, the graph, and the checks of
+// each kind. Inputs that need the outputs of another step are checked by the same code
+// with real values, in [Step.Spec].
 //
 // # Variables
 //
@@ -33,7 +33,7 @@
 // Inputs, connections, when, timeout and retry may hold references:
 //
 //	${vars.NAME}            a variable; ${vars.list[0].key["a/b"]} a part of it
-//	${steps.ID.OUTPUT}      what another step learned, or a part of it
+//	${steps.ID.OUTPUT}      an output of another step, or a part of it
 //	${plan.name}            the plan's name
 //	$${                     the text ${
 //
@@ -62,7 +62,7 @@
 //
 // # Connections
 //
-// What a plan may say below connections is [Input.Connections]: a value that is known
+// The keys below connections are [Input.Connections]: each is a value that is known
 // before any step runs, or the default of the inputs of one name. A default is merged
 // into that input of every step that has it: keys that the step leaves out are filled
 // in, nested ones too, as far as the input has such a key. A key with the value null

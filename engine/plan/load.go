@@ -19,25 +19,24 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
-// APIVersion and DocumentKind are what every plan begins with.
+// APIVersion and DocumentKind are the first keys of every plan.
 const (
 	APIVersion   = "ztplan.dev/v1"
 	DocumentKind = "Plan"
 )
 
-// An Input says what to read.
+// An Input is a plan to read and all that it depends on.
 type Input struct {
 	// File is the plan's path, as the user named it: messages name it so, and
 	// relative files are beside it. It may be missing if Data is given.
 	File string
 	// Data is the plan's text; if nil, File is read.
 	Data []byte
-	// Inputs are what files are read through, the plan included; nil means new
-	// ones.
+	// Inputs reads all files, the plan included; nil means new ones.
 	Inputs *engine.Inputs
 	// Kinds are the kinds of steps that a plan may use.
 	Kinds []*engine.Kind
-	// Connections are what a plan may say below connections.
+	// Connections are the keys that a plan may have below connections.
 	Connections []engine.Connection
 	// Vars are values of variables from the command line.
 	Vars map[string]string
@@ -49,10 +48,9 @@ type Input struct {
 	Env func(name string) (string, bool)
 }
 
-// Load reads a plan, with everything that can be known without contacting
-// anything. The error is a *[source.Problems] that holds every problem of the plan;
-// then the plan is nil. Only files are read: the plan, the variable files, and
-// what inputs of steps name.
+// Load reads and checks a plan without contacting anything. The error is a
+// *[source.Problems] that holds every problem of the plan; then the plan is nil. It
+// reads the plan, the variable files and the files that inputs of steps name.
 //
 // It panics if the types of a kind are wrong; see [spec.CheckKind].
 func Load(in Input) (*Plan, error) {
@@ -88,7 +86,7 @@ func Load(in Input) (*Plan, error) {
 	return l.plan, nil
 }
 
-// A loader is what reading a plan takes and the plan itself does not keep.
+// A loader holds the state of reading a plan that the plan does not keep.
 type loader struct {
 	*source.Collector
 	in        Input
@@ -195,7 +193,7 @@ func (l *loader) document(root *yaml.Node) {
 	}
 	version, kind := l.constant(root, parts, "apiVersion", APIVersion), l.constant(root, parts, "kind", DocumentKind)
 	if !version && !kind && parts["steps"] == nil {
-		return // some other document; what else is wrong with it does not matter
+		return // some other document: its other problems do not matter
 	}
 	for _, key := range unknown {
 		l.problem(key, source.Suggestion(key.Value, planKeys, "a plan has "), "unknown key %q", key.Value)
@@ -433,7 +431,7 @@ func (p *Plan) suggestStep(written string) string {
 	return source.Suggestion(written, p.ids, "the steps are ")
 }
 
-// recordRefs makes a step's scope record what its decoder refers to.
+// recordRefs makes a step's scope record the references of its decoder.
 func (l *loader) recordRefs(sc *scope, d *spec.Decoder) {
 	sc.refer = func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool) {
 		at := d.Place(n, ref)
@@ -459,7 +457,7 @@ func (l *loader) edge(s, to *Step, e Edge) bool {
 	return true
 }
 
-// policy is the kind's, as far as the step does not say otherwise.
+// policy sets the policy of a step: the kind's, with the step's timeout and retry.
 func (l *loader) policy(s *Step, e *envelope, subject string) {
 	s.Policy = s.Kind.Policy
 	if s.Policy == (engine.Policy{}) {

@@ -20,8 +20,8 @@ type Plan struct {
 	File        string // as the user named it
 	Dir         string // absolute; relative files resolve here
 
-	// Inputs are what the plan was read through. Its files are read through them,
-	// too, whenever that is: by steps, for digests, for evidence.
+	// Inputs has read the plan, and reads all its files: for steps, for digests, for
+	// evidence.
 	Inputs *engine.Inputs
 
 	// Vars holds every variable's value as plain data. A secret one, and one
@@ -34,7 +34,7 @@ type Plan struct {
 	byID        map[string]*Step
 	ids         []string // in the order of the file
 	vars        map[string]*variable
-	connected   map[*yaml.Node]bool // what belongs to the connections
+	connected   map[*yaml.Node]bool // the nodes of the connections
 	connections []*connection
 	types       *spec.Types
 	graph       *dag.Graph
@@ -68,7 +68,7 @@ type Step struct {
 	Node     *yaml.Node      // the step as written
 
 	plan  *Plan
-	with  *yaml.Node // with, and what it takes from the connections
+	with  *yaml.Node // with, completed from the connections
 	edges []Edge
 }
 
@@ -83,7 +83,7 @@ type Ref struct {
 	Position source.Position
 }
 
-// An Edge says why one step needs another; the first reason that was found.
+// An Edge is the first reason that was found why one step needs another.
 type Edge struct {
 	From, To string
 	Ref      string // the reference that makes the edge; "" if needs does
@@ -112,9 +112,8 @@ func (p *Plan) Edges() []Edge {
 	return edges
 }
 
-// Secrets returns the secrets that the plan and its variables hold, for
-// whoever shows anything to take out. Secrets shorter than four characters are
-// not among them.
+// Secrets returns the secrets that the plan and its variables hold, of at least four
+// characters, for the redaction of output.
 func (p *Plan) Secrets() []engine.Secret {
 	out := make([]engine.Secret, len(p.secrets))
 	for i, s := range p.secrets {
@@ -148,9 +147,9 @@ func (s *Step) DataNeeds() []string {
 	return ids
 }
 
-// Knows reports whether all that this step uses of the outputs of the step id
-// is in them. What is empty counts as not known: see [engine.Step] for what the
-// outputs of a step that differs are.
+// Knows reports whether outputs of the step id hold all that this step refers to. An
+// empty value counts as not known: see [engine.Step] for the outputs of a step that
+// has differences.
 func (s *Step) Knows(id string, outputs any) bool {
 	if outputs == nil {
 		return false
@@ -177,11 +176,10 @@ func (s *Step) decoder(report func(*source.Problem), outputs func(id string) (an
 // silent drops problems that have been reported.
 func silent(*source.Problem) {}
 
-// Spec returns the step's inputs as its kind wants them: a fresh spec made by
-// Kind.New, every reference to an output replaced by what the output holds,
-// every check made again with these values.
+// Spec returns the step's inputs: a fresh spec made by Kind.New, with the values of
+// outputs in place of references, and all checks made again with these values.
 //
-// outputs returns what a step learned: a struct of the type Kind.Outputs of
+// outputs returns the outputs of a step: a struct of the type Kind.Outputs of
 // that step, or a pointer to one, and false if it has none. If a step that
 // this one refers to has none, the error is a [MissingOutputsError]. Any other
 // error is permanent and holds [source.Problems].
@@ -206,11 +204,7 @@ func (s *Step) Draft() (inputs any, unknown []string) {
 }
 
 // Literal returns the inputs that the plan gives the step, as plain data to be
-// shown: secrets are of type [engine.Secret], and what another step has to find
-// out first is "(known after ID)". Defaults of the kind are not in it. What a
-// Kubernetes Secret among them holds is a secret, too, and in data without a
-// schema of its own, such as values of a chart, what has the name of one: see
-// [sensitive.Holds].
+// shown, without the defaults of the kind: see [spec.Decoder.Literal].
 func (s *Step) Literal() map[string]any {
 	if source.IsNull(s.with) {
 		return map[string]any{}
@@ -218,15 +212,15 @@ func (s *Step) Literal() map[string]any {
 	return s.decoder(silent, nil).Literal(s.with, s.Kind.Spec)
 }
 
-// A MissingOutputsError says that a step refers to a step without outputs: one
-// that was left out, or has not run.
+// A MissingOutputsError is a reference to a step without outputs: one that was left
+// out, or has not run.
 type MissingOutputsError struct {
 	Step     string // without outputs
 	Ref      Ref
 	Position source.Position
 }
 
-// Error says which reference cannot be followed.
+// Error names the reference.
 func (e *MissingOutputsError) Error() string {
 	return fmt.Sprintf("%s: step %s has no outputs: it did not run", e.Ref.Text, e.Step)
 }

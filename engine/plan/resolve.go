@@ -20,7 +20,7 @@ type scope struct {
 
 	// outputs returns the outputs of a step; nil while the plan is read.
 	outputs func(id string) (any, bool)
-	// noSteps says why outputs cannot be referred to; "" if they can.
+	// noSteps is why outputs cannot be referred to; "" if they can.
 	noSteps string
 	// refer, if not nil, gets every reference to an output.
 	refer func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool)

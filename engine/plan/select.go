@@ -8,12 +8,12 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// A Selection says which steps of a plan are to run.
+// A Selection is the steps of a plan that are to run.
 type Selection struct {
 	// Steps are those that run, in the order of the plan.
 	Steps []*Step
 	// Left holds a reason for every step that does not run, by id. It still
-	// has its place in the graph: what needs it waits for what it needs.
+	// has its place in the graph: steps that need it wait for the steps that it needs.
 	Left map[string]string
 }
 

@@ -119,15 +119,15 @@ func (l *loader) declaration(v *variable, n *yaml.Node) {
 		l.problem(v.key, "keep one of the two", "vars.%s: is required and has a default", v.name)
 	}
 	if l.Len() > before {
-		v.state = varFailed // what else is wrong with it may follow from that
+		v.state = varFailed // other problems with it may follow from that
 	}
 	if v.secret && v.def != nil && v.def.Kind == yaml.ScalarNode {
 		l.KeepSecret(v.def.Value)
 	}
 }
 
-// giveVars takes values from the environment, variable files and flags; each
-// comes before the ones named earlier.
+// giveVars sets the values from the environment, variable files and flags; later ones
+// replace earlier ones.
 func (l *loader) giveVars(in Input) {
 	for _, n := range l.varNames {
 		v := l.plan.vars[n]

@@ -1,13 +1,11 @@
-// Package sensitive tells what in configuration is a secret: by its name, by its
-// shape, and by where it comes from.
+// Package sensitive finds secrets in configuration: by name, by shape, and by origin.
 //
 // # By data flow
 //
-// What a manifest or the rendering of a chart puts into the data of a Secret is
-// secret, and so is what comes from a secret variable or stands under a telling
-// name. It is hidden where it stands, whatever it is. Beyond that it is searched
-// for, and replaced, in everything that a run shows or keeps. This is the rule
-// for which values are searched for, see [Findable]:
+// Values in the data of a Secret, in a manifest or the rendering of a chart, are
+// secret, and so are values of secret variables and under telling names. They are
+// hidden where they stand. Beyond that they are searched for, and replaced, in
+// everything that a run shows or keeps, by this rule, see [Findable]:
 //
 //   - A value under a telling name (password, refreshToken, …): from 6
 //     characters on.
@@ -17,8 +15,8 @@
 //   - Never: booleans, short numbers, and words that are telling names
 //     themselves, such as "password".
 //
-// So "admin", "true" or "monitoring" in a Secret do not blank half of what is
-// shown. They are still hidden in the Secret, under telling names, and under the
+// So "admin", "true" or "monitoring" in a Secret do not blank half of the
+// output. They are still hidden in the Secret, under telling names, and under the
 // same key elsewhere in the same release.
 //
 // # By name

@@ -10,12 +10,12 @@ import (
 // Name reports whether a value at a path is a secret by its name. The path is
 // dotted or slashed, with names or indices of elements in brackets:
 // auth.superuserPassword, data/refresh_token, spec/containers[app]/env[DB_PASS]/value.
-// What counts is the last key, whatever its style; below passwords, tokens and
-// credentials everything is one.
+// The last key counts, in any style; below passwords, tokens and credentials all values
+// are secrets.
 func Name(path string) bool {
 	keys := strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '/' || r == '[' || r == ']' })
 	if len(keys) > 0 && keys[0] == "metadata" {
-		return false // labels and annotations are read by everybody
+		return false // labels and annotations are public
 	}
 	for len(keys) > 1 && (strings.EqualFold(keys[len(keys)-1], "value") || isNumber(keys[len(keys)-1])) {
 		keys = keys[:len(keys)-1]
@@ -34,8 +34,7 @@ func Name(path string) bool {
 	return slices.ContainsFunc(parents, holdsSecrets) && !Plain(keys[len(keys)-1])
 }
 
-// Plain reports whether a key only says which secret is meant, where it is or how
-// it is used: secretName, existingSecret, tokenTTL, namespace.
+// Plain reports whether a key only names a secret, its place or its use: secretName, existingSecret, tokenTTL, namespace.
 func Plain(key string) bool {
 	w := words(key)
 	return reference.MatchString(strings.Join(w, "")) || switches[first(w)]
@@ -68,7 +67,7 @@ var (
 	selectors   = regexp.MustCompile(`(ref|selector|toleration|tolerations|expressions|affinity|constraints|items)$`)
 )
 
-// switches are first words of names that say whether something is done.
+// switches are first words of names of options that are on or off.
 var switches = map[string]bool{
 	"existing": true, "enable": true, "enabled": true, "disable": true, "create": true, "mount": true, "automount": true,
 	"use": true, "generate": true, "auto": true, "rotate": true, "require": true, "allow": true, "has": true, "is": true,

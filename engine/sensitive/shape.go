@@ -35,7 +35,7 @@ var shapes = []shape{
 
 var base64PEM = regexp.MustCompile(`LS0tLS1CRUdJTi[A-Za-z0-9+/]{20,}={0,2}`)
 
-// Mask returns text with instead in place of what is secret by its shape.
+// Mask returns text with instead in place of secrets that have a shape of their own.
 func Mask(text, instead string) string {
 	for _, s := range shapes {
 		if strings.Contains(text, s.sign) {
@@ -78,7 +78,7 @@ func privatePEM(text string) []string {
 	return out
 }
 
-// Assigned returns what a text of configuration assigns to telling names, as
+// Assigned returns the values that a text of configuration assigns to telling names, as
 // password = x, "apiKey": "x" or --token=x, as far as it does not look like words.
 func Assigned(text string) []string {
 	var out []string

@@ -14,7 +14,7 @@ const (
 )
 
 // Findable reports whether a value that is secret may be searched for in texts;
-// see the package for the rule. named says that it stands under a telling name.
+// see the package for the rule. named is set for a value under a telling name.
 func Findable(value string, named bool) bool {
 	value = strings.TrimSpace(value)
 	switch n := len(value); {

@@ -21,8 +21,8 @@ type Collector struct {
 }
 
 // NewCollector returns a collector for problems of a plan, which is a file in the
-// absolute directory dir, and of what it names. Files are read through inputs.
-// secrets are what no problem may show.
+// absolute directory dir, and of the files that it names. Files are read through
+// inputs. No problem shows secrets.
 func NewCollector(inputs *engine.Inputs, plan *File, dir string, secrets []string) *Collector {
 	return &Collector{
 		inputs: inputs, dir: dir, plan: plan.Name,
@@ -42,7 +42,7 @@ func (c *Collector) Len() int { return len(c.problems) }
 // Secrets returns the secrets known so far.
 func (c *Collector) Secrets() []string { return c.secrets }
 
-// conceal takes known secrets out of a text that is about to be shown.
+// conceal replaces known secrets in a text.
 func (c *Collector) conceal(s string) string {
 	for _, secret := range c.secrets {
 		s = strings.ReplaceAll(s, secret, engine.Redacted)

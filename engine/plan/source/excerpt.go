@@ -13,8 +13,8 @@ import (
 // maxExcerpt is how many characters of a line an excerpt shows.
 const maxExcerpt = 150
 
-// maxLine is how many bytes a line has of which there are excerpts: the whole line
-// is searched for what looks like a secret.
+// maxLine is the longest line, in bytes, that an excerpt shows: the whole line is
+// searched for secrets.
 const maxLine = 64 << 10
 
 // excerpt returns the line with its neighbours and a caret under the column:
@@ -24,9 +24,8 @@ const maxLine = 64 << 10
 //	     |                        ^
 //	  15 |     timeout: 2m
 //
-// known takes known secrets out of a line before it is shown; what looks like a
-// secret is taken out as well. A file of keys has no excerpts, and neither has a line of
-// more than maxLine bytes.
+// known replaces known secrets in a line. Values that look like secrets are hidden as
+// well. A file of keys and a line of more than maxLine bytes have no excerpts.
 func (s *File) excerpt(line, column int, known func(string) string) string {
 	if line < 1 || line > s.lines() || s.keys || s.length(line) > maxLine {
 		return ""
@@ -77,7 +76,7 @@ func row(b *strings.Builder, mark string, width, n int, text string) {
 	b.WriteByte('\n')
 }
 
-// cut returns what an excerpt shows of a line from the given character on.
+// cut returns the part of a line that an excerpt shows, from the given character on.
 func cut(text string, from int) string {
 	runes := []rune(text)
 	for i, r := range runes {

@@ -10,16 +10,16 @@ import (
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
-// mask hides what looks like a secret in a line of an excerpt. A file that cannot
-// be read as YAML tells of no secret, so that only its text can be asked: a value
-// is hidden by the name of its key, to the end of the line, and by its shape.
+// mask hides values that look like secrets in a line of an excerpt. It judges the text
+// alone, since a file may not be valid YAML: a value is hidden by the name of its key,
+// to the end of the line, and by its shape.
 func mask(line string) string {
 	path := ""
 	for _, m := range keyOfValue.FindAllStringSubmatchIndex(line, -1) {
 		value := strings.TrimSpace(line[m[1]:])
 		key := path + line[m[2]:m[3]]
 		if strings.HasPrefix(value, "{") && !noSecret.MatchString(value) {
-			path = key + "." // what is below it is judged by itself
+			path = key + "." // its keys are judged by themselves
 			continue
 		}
 		if value == "" || strings.HasPrefix(value, "#") || blockHeader.MatchString(value) || noSecret.MatchString(value) {
@@ -34,8 +34,8 @@ func mask(line string) string {
 }
 
 // hidden reports whether a whole line lies below a key that looks like a secret:
-// in a block of text, or in a list or mapping of values. Its own key may say that
-// it is none: secret: {name: …}.
+// in a block of text, or in a list or mapping of values. A key of its own that holds no
+// secret excepts it: secret: {name: …}.
 func (s *File) hidden(line int) bool {
 	text := s.line(line)
 	indent := indentOf(text)
@@ -61,7 +61,7 @@ func (s *File) hidden(line int) bool {
 	return false
 }
 
-// maxAbove is how many lines above are asked for the key of a value.
+// maxAbove is how many lines above are searched for the key of a value.
 const maxAbove = 500
 
 // indentOf returns how far in a line begins, and -1 for an empty one.
@@ -86,9 +86,9 @@ var (
 	blockHeader = regexp.MustCompile(`^[|>][-+0-9]*(\s+#.*)?$`)
 )
 
-// secretName reports whether what stands under a key is hidden in an excerpt. A key
-// that is called just that names an entry in most of Kubernetes' objects, and the
-// kubeconfig of a plan is a file's name.
+// secretName reports whether the value of a key is hidden in an excerpt. The keys key
+// and keys name an entry in most objects of Kubernetes, and the kubeconfig of a plan
+// is a file's name.
 func secretName(path string) bool {
 	switch strings.ToLower(path[strings.LastIndexByte(path, '.')+1:]) {
 	case "key", "keys", "kubeconfig":

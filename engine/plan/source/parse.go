@@ -15,7 +15,7 @@ import (
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 )
 
-// maxExpanded bounds what anchors may blow up to: nodes that aliases repeat.
+// maxExpanded is how many nodes aliases may repeat.
 const maxExpanded = 1_000_000
 
 // Parse reads the one document of a file into a tree without aliases and merge
@@ -97,10 +97,9 @@ func syntaxProblem(src *File, err error) *Problem {
 		p.Line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
 	}
-	// The parser names the line in which something began, and counts it from 0
-	// if the grammar is at fault rather than a character. That is of use for
-	// what is not closed; otherwise the place is the line that it could not go
-	// on from.
+	// The parser names the line in which a construct began, and counts it from 0 if
+	// the grammar is at fault rather than a character. That line helps for a construct
+	// that is not closed; otherwise the place is the line where the parser stopped.
 	switch last := lastLineRead(src); {
 	case strings.Contains(text, "unexpected end of stream"), strings.Contains(text, "could not find expected ':'"):
 	case strings.HasPrefix(text, "did not find expected ',' or"):
@@ -285,7 +284,7 @@ func (x *expander) mapping(n *yaml.Node) {
 	}
 }
 
-// merge adds to the pairs of a mapping what a merge key names.
+// merge adds the mappings that a merge key names to the pairs of a mapping.
 func (x *expander) merge(out *pairs, merged *yaml.Node) {
 	for _, from := range kubeyaml.MergeSources(merged) {
 		if from.Kind != yaml.MappingNode {

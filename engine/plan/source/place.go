@@ -19,9 +19,9 @@ type Finder struct {
 	// Where the last part begins: in the value, in the source, and its place. At
 	// first it is the value itself.
 	value, source, line, column int
-	// apart says that the value and the source differ before the last part.
+	// apart is set if the value and the source differ before the last part.
 	apart bool
-	// lost says that a part was not found: those after it are not looked for.
+	// lost is set if a part was not found: later parts are not searched for.
 	lost bool
 }
 

@@ -27,15 +27,15 @@ func (p Position) String() string {
 }
 
 // A Problem is one thing wrong with a plan, a variable file or the choice of
-// steps, with its place and what to do about it.
+// steps, with its place and its remedy.
 type Problem struct {
 	File   string `json:"file,omitempty"`   // as the user named it; "" for the command line
 	Line   int    `json:"line,omitempty"`   // from 1; 0 when the problem is not in a file
 	Column int    `json:"column,omitempty"` // from 1, in characters; 0 when only the line is known
 
-	Summary string `json:"summary"`          // one line: what is wrong
+	Summary string `json:"summary"`          // one line
 	Detail  string `json:"detail,omitempty"` // more of it, lines; optional
-	Hint    string `json:"hint,omitempty"`   // what to do: `did you mean "commonName"?`; optional
+	Hint    string `json:"hint,omitempty"`   // the remedy: `did you mean "commonName"?`; optional
 
 	// Snippet is the line with its neighbours and a caret; lines that each end
 	// with a newline. Secrets that are known are taken out. Only the first

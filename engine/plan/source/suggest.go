@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// DidYouMean returns `did you mean "x"?` for the candidate that is closest to
-// what was written, or "" if none is close. Of equally close ones the first
-// counts.
+// DidYouMean returns `did you mean "x"?` for the candidate closest to the written
+// word, or "" if none is close. The first of equally close candidates counts.
 func DidYouMean(written string, candidates []string) string {
 	if best := Closest(written, candidates); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
@@ -102,7 +101,7 @@ func Listed(names []string) string {
 	}
 }
 
-// suggestion returns DidYouMean, or else what there is to choose from.
+// Suggestion returns DidYouMean, or else the candidates after intro.
 func Suggestion(written string, candidates []string, intro string) string {
 	if s := DidYouMean(written, candidates); s != "" {
 		return s

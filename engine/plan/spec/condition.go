@@ -257,7 +257,7 @@ func (p *exprParser) chain(op string, next func() (*expr, *syntaxError)) (*expr,
 	l, bad := next()
 	for bad == nil {
 		at := p.space()
-		if !p.take(op) {
+		if !p.accept(op) {
 			return l, nil
 		}
 		var r *expr
@@ -274,7 +274,7 @@ func (p *exprParser) equal() (*expr, *syntaxError) {
 	}
 	at := p.space()
 	for _, op := range []string{"==", "!="} {
-		if !p.take(op) {
+		if !p.accept(op) {
 			continue
 		}
 		r, bad := p.unary()
@@ -306,7 +306,7 @@ func (p *exprParser) unary() (*expr, *syntaxError) {
 		if bad != nil {
 			return nil, bad
 		}
-		if p.space(); !p.take(")") {
+		if p.space(); !p.accept(")") {
 			return nil, p.unexpected(") or an operator")
 		}
 		return e, nil
@@ -367,7 +367,7 @@ func (p *exprParser) space() int {
 	return p.i
 }
 
-func (p *exprParser) take(op string) bool {
+func (p *exprParser) accept(op string) bool {
 	if strings.HasPrefix(p.s[p.i:], op) {
 		p.i += len(op)
 		return true

@@ -153,7 +153,7 @@ func (c *Types) convert(from, to reflect.Value, file func(name string) engine.Fi
 	return nil
 }
 
-// plain turns an output into plain data: what inline YAML would have given.
+// plain returns an output as plain data, as inline YAML would be decoded.
 func (c *Types) plain(v reflect.Value) any {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {

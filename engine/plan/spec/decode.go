@@ -117,8 +117,8 @@ func (d *Decoder) problemAt(n *yaml.Node, line, column int, hint, format string,
 	})
 }
 
-// about is how a problem's summary begins: whose input it is about. What comes
-// from the plan's connections is the same for all steps.
+// about returns the beginning of a problem's summary: the step and the input. Problems
+// of the plan's connections name no step.
 func (d *Decoder) about(n *yaml.Node, path string) string {
 	subject := d.Subject
 	if d.Connected[n] {
@@ -363,7 +363,7 @@ func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	return st.byName[best]
 }
 
-// keepAll keeps what was probably meant to be secret.
+// keepAll keeps all values below a key that was probably meant to be a secret.
 func (d *Decoder) keepAll(n *yaml.Node) {
 	if d.KeepSecret == nil || n == nil {
 		return
@@ -467,8 +467,8 @@ func Truth(n *yaml.Node) bool {
 	return v == true
 }
 
-// ambiguous reports a variable's value that is about to become text and is not
-// what it looks like.
+// ambiguous reports a variable's value that would become text and that YAML reads as
+// another value than it looks like.
 func (d *Decoder) ambiguous(n *yaml.Node, secret bool) outcome {
 	if d.via == "" {
 		return set
@@ -479,9 +479,9 @@ func (d *Decoder) ambiguous(n *yaml.Node, secret bool) outcome {
 	return set
 }
 
-// ambiguity says what is wrong with using a value as text that is written in
-// one way and means something else, such as 0400; "" if there is nothing. Of a
-// secret, neither is shown.
+// ambiguity returns the problem of a value that becomes text and that YAML reads as
+// another one than is written, such as 0400; "" if there is none. Neither is shown of
+// a secret.
 func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
 	reading := kubeyaml.Reading(n)
 	switch {

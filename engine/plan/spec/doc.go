@@ -17,8 +17,8 @@
 // Functions, arithmetic, < and [*] have to be found and refused.
 //
 // It would replace the parsers of references and of conditions and the evaluation,
-// about 350 lines. What checks its tree, translates its messages to those of a plan
-// and converts nodes and outputs to values and back is estimated at 450, since conversion
-// between Go types, places inside YAML scalars and suggestions stay here. A program
+// about 350 lines. Checks of its tree, the translation of its messages to those of a
+// plan and the conversion of nodes and outputs to values and back are estimated at
+// 450. Conversion between Go types, places inside YAML scalars and suggestions stay. A program
 // grows by up to 2.8 MB.
 package spec

@@ -8,11 +8,11 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// A Reference is what stands between ${ and }: "steps.root.certificate".
+// A Reference is a parsed ${…}, such as ${steps.root.certificate}.
 type Reference struct {
 	Raw  string // as written, with ${ and }
 	Root string // "vars", "steps" or "plan"
-	Path []Elem // what follows the root
+	Path []Elem // after the root
 
 	offset int // in the scalar's value
 }
@@ -29,7 +29,7 @@ type part struct {
 	ref  *Reference
 }
 
-// A syntaxError says what is wrong with a reference and where it begins.
+// A syntaxError is a mistake in a reference or a condition, with its place.
 type syntaxError struct {
 	offset  int
 	text    string // the source text to look for, from offset
@@ -215,7 +215,7 @@ func PathString(path []Elem) string {
 	return b.String()
 }
 
-// ParsePath reads what PathString writes; a malformed rest is cut off.
+// ParsePath is the inverse of PathString; a malformed rest is cut off.
 func ParsePath(s string) []Elem {
 	var path []Elem
 	for s != "" {

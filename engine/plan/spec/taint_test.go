@@ -68,6 +68,7 @@ func TestSubstituteTaint(t *testing.T) {
 		{`"${vars.p}"`, "plain", false},
 		{`"${vars.x}"`, canary, true},
 		{`"a ${vars.p} ${vars.x}"`, "a plain " + canary, true},
+		{`"${vars.x} ${vars.p}"`, canary + " plain", true},
 		{`{a: {b: ["${vars.x}"]}}`, "map[a:map[b:[" + canary + "]]]", true},
 		{`{a: "${vars.p}", b: "$${c}"}`, "map[a:plain b:${c}]", false},
 		{`["${vars.l}"]`, "[[1 2]]", false},

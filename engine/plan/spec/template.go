@@ -25,8 +25,8 @@ type Value struct {
 	Secret bool
 }
 
-// A Fault says why a reference has no value. One without a message follows from
-// another problem, which has been reported.
+// A Fault is the reason why a reference has no value. A fault without a message
+// follows from another problem, which has been reported.
 type Fault struct{ Message, Hint string }
 
 // resolve returns the value of a reference, or reports why it has none.

@@ -29,7 +29,7 @@ type Struct struct {
 	byName map[string]int
 	names  []string // in the order of the source
 
-	// What is in it at any depth.
+	// Whether it holds such a value at any depth.
 	hasFile, hasSecret bool
 }
 
@@ -229,9 +229,9 @@ func (c *Types) hasFile(t reflect.Type) bool {
 }
 
 // CheckKind reports the first mistake in the types of a kind: a field whose
-// check tag makes no sense, two fields of one name, a type that no plan can
-// fill or no reference can read, a constructor that does not make what the
-// kind says. A test over all kinds calls it; Load relies on it.
+// check tag is invalid, two fields of one name, a type that no plan can fill or no
+// reference can read, a New that returns another type than Spec. A test over all
+// kinds calls it; a [Decoder] relies on it.
 func CheckKind(k *engine.Kind) error {
 	made := reflect.TypeOf(k.New())
 	if made == nil || made.Kind() != reflect.Pointer || made.Elem() != k.Spec {
