@@ -140,6 +140,13 @@ func read(ctx context.Context, cluster *kubekit.Cluster, namespace string, secre
 	if err != nil {
 		return nil, err
 	}
+	secret.Namespace = namespace
+	return New(stored, secret)
+}
+
+// New returns the release that a Secret holds, of whose name, namespace, version,
+// time and labels the metadata is given.
+func New(stored *helmrelease.Release, secret metav1.ObjectMeta) (*Release, error) {
 	if stored.Info == nil || stored.Chart == nil || stored.Chart.Metadata == nil {
 		return nil, engine.Permanent(fmt.Errorf("secret %s holds an incomplete release", secret.Name))
 	}
@@ -149,7 +156,7 @@ func read(ctx context.Context, cluster *kubekit.Cluster, namespace string, secre
 	}
 	return &Release{
 		Name:        stored.Name,
-		Namespace:   namespace,
+		Namespace:   secret.Namespace,
 		Revision:    stored.Version,
 		Status:      stored.Info.Status.String(),
 		Description: stored.Info.Description,
