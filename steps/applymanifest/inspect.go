@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // maxParallel bounds how many objects are looked at at once.
@@ -194,7 +195,7 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	}
 	switch {
 	case o.live == nil:
-		edit.Want = kubekit.Hide(gk, kubekit.Condense(gk, kubekit.Leaves(o.obj.Object)))
+		edit.Want = kubefields.Hide(gk, kubefields.Condense(gk, kubefields.Flatten(o.obj.Object)))
 		return edit, true
 	case o.live.GetDeletionTimestamp() != nil:
 		return engine.Edit{
@@ -208,7 +209,7 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	if len(have) == 0 && len(want) == 0 {
 		return engine.Edit{}, false
 	}
-	edit.Have, edit.Want = kubekit.Hide(gk, have), kubekit.Hide(gk, want)
+	edit.Have, edit.Want = kubefields.Hide(gk, have), kubefields.Hide(gk, want)
 	return edit, true
 }
 
@@ -216,17 +217,17 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 // applying would give. If that could not be asked, the fields in the manifest
 // decide.
 func (r *run) compare(o *object) (have, want map[string]any) {
-	live := kubekit.Leaves(o.live.Object)
+	live := kubefields.Flatten(o.live.Object)
 	if o.merged != nil {
-		return kubekit.Differing(live, kubekit.Leaves(o.merged.Object))
+		return kubefields.Differing(live, kubefields.Flatten(o.merged.Object))
 	}
-	written := kubekit.Leaves(o.obj.Object)
+	written := kubefields.Flatten(o.obj.Object)
 	for path := range live {
 		if _, ok := written[path]; !ok {
 			delete(live, path)
 		}
 	}
-	return kubekit.Differing(live, written)
+	return kubefields.Differing(live, written)
 }
 
 func (r *run) awaitObject(ctx context.Context, o *object) error {

@@ -19,10 +19,6 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// maxAsk bounds how often an object that keeps changing is asked about in one
-// look.
-const maxAsk = 10
-
 const noKind = "its kind is not served by the cluster yet"
 
 // look reads the object and asks what applying the manifest would give, both
@@ -33,8 +29,8 @@ func (r *run) look(ctx context.Context, o *object) error {
 		return r.explain(o, err)
 	}
 	if !served {
-		if coming, ok := r.coming(o.gvk()); ok {
-			return r.checkAgainst(o, coming)
+		if pending, ok := r.pending(o.gvk()); ok {
+			return r.checkAgainst(o, pending)
 		}
 		return nil
 	}
@@ -74,7 +70,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 // are about the same state of it: controllers write to a new object all the
 // time, and what they wrote in between must not pass for a difference.
 func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *object) (dryErr, err error) {
-	for range maxAsk {
+	again := kubekit.Again(errors.New("it changes faster than it can be read"), func() (bool, error) {
 		var wg engine.Group
 		wg.Go(func() { o.live, err = resource.Get(ctx, o.ref.Name, metav1.GetOptions{}) })
 		wg.Go(func() { o.merged, dryErr = r.patch(ctx, resource, o, metav1.DryRunAll) })
@@ -82,11 +78,12 @@ func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *ob
 		if apierrors.IsNotFound(err) {
 			o.live, err = nil, nil
 		}
-		if err != nil || dryErr != nil || o.live == nil || o.live.GetResourceVersion() == o.merged.GetResourceVersion() {
-			return dryErr, err
-		}
+		return err != nil || dryErr != nil || o.live == nil || o.live.GetResourceVersion() == o.merged.GetResourceVersion(), nil
+	})
+	if again != nil {
+		return nil, again
 	}
-	return nil, errors.New("it changes faster than it can be read")
+	return dryErr, err
 }
 
 // resolve finds out what the cluster calls the object. It is false for a kind
@@ -97,8 +94,8 @@ func (r *run) resolve(o *object) (bool, error) {
 	mapping, err := r.cluster.Mapper().RESTMapping(gvk.GroupKind(), gvk.Version)
 	switch {
 	case kubekit.IsNoKind(err):
-		if _, ok := r.coming(gvk); !ok {
-			if err := r.unheardOf(gvk); err != nil {
+		if _, ok := r.pending(gvk); !ok {
+			if err := r.unknownKind(gvk); err != nil {
 				return false, err
 			}
 			if err := r.misspelt(gvk); err != nil {
@@ -156,8 +153,8 @@ func defines(obj *unstructured.Unstructured, gvk schema.GroupVersionKind) bool {
 // CustomResourceDefinition says, else by custom, which is a guess unless the
 // manifest names a namespace.
 func (r *run) namespacedKind(o *object) (namespaced, guessed bool) {
-	if coming, ok := r.coming(o.gvk()); ok {
-		return coming.Namespaced(), false
+	if pending, ok := r.pending(o.gvk()); ok {
+		return pending.Namespaced(), false
 	}
 	if o.obj.GetNamespace() != "" {
 		return true, false

@@ -19,7 +19,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // A manifest is one object as it is written, without what only servers write.
@@ -167,7 +167,7 @@ func (r *reader) value(src source, n *yaml.Node, v any) {
 		return
 	}
 	if kind, _ := content["kind"].(string); strings.HasSuffix(kind, "List") {
-		if items, ok := kubekit.ListItems(content); ok {
+		if items, ok := kubefields.ListItems(content); ok {
 			r.items(src, n, items)
 			return
 		}
@@ -229,7 +229,7 @@ func (r *reader) object(src source, n *yaml.Node, content map[string]any) {
 		return
 	}
 	strip(content)
-	kubekit.DropNulls(content)
+	kubefields.DropNulls(content)
 	encode(content)
 	dropEmptyData(content)
 	r.found = append(r.found, manifest{obj: &unstructured.Unstructured{Object: content}, source: src, node: n})

@@ -5,10 +5,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-var crdKind = kubekit.CRDKind
+var crdKind = kubefields.CRDKind
 
 // order lists kinds in the order in which they are applied. Kinds that are not
 // in it are custom resources: they come after the workloads, which include

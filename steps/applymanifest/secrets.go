@@ -4,10 +4,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // conceal registers what an object holds that is secret with the run.
 func conceal(env *engine.Env, obj *unstructured.Unstructured) {
-	env.Conceal(kubekit.Findable(kubekit.SecretValues(obj))...)
+	env.Conceal(kubefields.Findable(kubefields.SecretValues(obj))...)
 }

@@ -26,13 +26,13 @@ func checkTypes(manifests []manifest, report func(engine.Problem)) {
 		if i < 0 {
 			continue
 		}
-		coming := kubekit.Coming{CRD: manifests[i].obj, From: "this step"}
-		problems, err := coming.Check(m.obj)
+		pending := kubekit.PendingCRD{CRD: manifests[i].obj, From: "this step"}
+		problems, err := pending.Check(m.obj)
 		if err != nil {
 			continue // the API server is asked
 		}
 		for _, p := range problems {
-			text, hint := refusal(p, coming)
+			text, hint := refusal(p, pending)
 			report(m.problem(p.Field, text, hint))
 		}
 	}

@@ -25,13 +25,14 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // A sample is a chart with one kind of structure that popular charts have, and
 // what a step makes of it in the stages of its life. In all its texts NS stands
 // for the namespace of the test and GROUP for an API group of its own.
 //
-// Differences are written as "Kind/name" and a path of kubekit.Leaves, such as
+// Differences are written as "Kind/name" and a path of kubefields.Flatten, such as
 // "ConfigMap/app data/color"; an object that comes or goes is its name alone.
 type sample struct {
 	kind   string // of structure
@@ -121,15 +122,15 @@ func TestCorpus(t *testing.T) {
 
 // A life is a sample at work in a namespace of its own.
 type life struct {
-	*world
+	*fixture
 	sample
 	spec *helminstall.Spec
 	refs map[string]kubekit.Ref // of all objects that it ever had, by "Kind/name"
 }
 
 func newLife(t *testing.T, s sample) *life {
-	w := newWorld(t)
-	l := &life{world: w, sample: s, refs: make(map[string]kubekit.Ref)}
+	w := newFixture(t)
+	l := &life{fixture: w, sample: s, refs: make(map[string]kubekit.Ref)}
 	first, second := l.chart("1.0.0", s.files), l.chart("2.0.0", s.files, s.next)
 	l.spec = w.spec(charttest.Serve(t, first, second), "app", "1.0.0")
 	l.spec.Wait = !s.noWait
@@ -200,7 +201,7 @@ func (l *life) install() error {
 // again is a run in which nothing has changed. That it writes nothing follows from
 // that it finds nothing: the cluster refuses writes of a look.
 func (l *life) again() error {
-	l.world.again()
+	l.fixture.again()
 	before, err := l.snapshot()
 	if err != nil {
 		return err
@@ -248,7 +249,7 @@ func (l *life) upgraded() error {
 
 // upgrade makes the one edit of the release, which shows exactly what it changes.
 func (l *life) upgrade(want []string) error {
-	l.world.again()
+	l.fixture.again()
 	before, err := l.snapshot()
 	if err != nil {
 		return err
@@ -290,7 +291,7 @@ func (l *life) upgrade(want []string) error {
 }
 
 func (l *life) drifted() error {
-	l.world.again()
+	l.fixture.again()
 	before, err := l.snapshot()
 	if err != nil {
 		return err
@@ -438,7 +439,7 @@ func (l *life) snapshot() (map[string]map[string]any, error) {
 		for _, status := range []string{"deployment.kubernetes.io/revision", "autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics"} {
 			unstructured.RemoveNestedField(o.Object, "metadata", "annotations", status)
 		}
-		all[name] = kubekit.Leaves(o.Object)
+		all[name] = kubefields.Flatten(o.Object)
 		all[name]["metadata/uid"] = o.GetUID() // another one was made anew
 	}
 	return all, nil
@@ -486,7 +487,7 @@ func (l *life) same(before map[string]map[string]any, want []string) error {
 			got = append(got, name)
 			continue
 		}
-		have, now := kubekit.Differing(was, is)
+		have, now := kubefields.Differing(was, is)
 		maps.Copy(have, now)
 		for leaf := range have {
 			got = append(got, name+" "+l.general(leaf))

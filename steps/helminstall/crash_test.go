@@ -53,7 +53,7 @@ func crash() {
 
 // A killed run is continued by the next one, at once, and nothing is lost.
 func TestKilledInstall(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	repo := charttest.Serve(t, slow())
 	order, err := json.Marshal(crashOrder{session.Of(w.env).Cluster.Kubeconfig, w.env.CacheDir, repo.URL, w.namespace})
 	if err != nil {

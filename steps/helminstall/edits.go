@@ -14,7 +14,7 @@ import (
 const lastResort = time.Hour
 
 // edits lists the differences in the order in which they are to be removed.
-func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, error) {
+func (w *installation) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, error) {
 	before, err := w.beforeRelease()
 	if err != nil || len(before) == 1 && before[0].Apply == nil {
 		return before, err
@@ -67,7 +67,7 @@ func (w *world) edits(ctx context.Context, env *engine.Env) ([]engine.Edit, erro
 
 // beforeRelease lists what the release needs: the namespace and the CRDs. A
 // namespace that can only be waited for comes alone.
-func (w *world) beforeRelease() ([]engine.Edit, error) {
+func (w *installation) beforeRelease() ([]engine.Edit, error) {
 	var edits []engine.Edit
 	for _, e := range w.namespace {
 		if e.Apply == nil {
@@ -90,10 +90,10 @@ func (w *world) beforeRelease() ([]engine.Edit, error) {
 	return edits, nil
 }
 
-func (w *world) path() string { return releasePath(w.spec.Namespace, w.name) }
+func (w *installation) path() string { return releasePath(w.spec.Namespace, w.name) }
 
 // operate is the edit that installs or upgrades, with what that does to objects.
-func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Difference) (engine.Edit, error) {
+func (w *installation) operate(ctx context.Context, env *engine.Env, d *helmkit.Difference) (engine.Edit, error) {
 	until := time.Now().Add(lastResort)
 	if deadline, ok := ctx.Deadline(); ok {
 		until = deadline
@@ -127,7 +127,7 @@ func (w *world) operate(ctx context.Context, env *engine.Env, d *helmkit.Differe
 }
 
 // busy is the edit that waits for somebody else's operation to end.
-func (w *world) busy(env *engine.Env, until time.Time) engine.Edit {
+func (w *installation) busy(env *engine.Env, until time.Time) engine.Edit {
 	r := w.release
 	return engine.Edit{
 		Path: w.path(),

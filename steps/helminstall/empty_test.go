@@ -49,7 +49,7 @@ spec:
 // What a chart leaves empty is left to others: by a look, by the repair of
 // another field, by an upgrade and by what a dry run shows of it.
 func TestEmptyKeysTakeNothingAway(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	repo := charttest.Serve(t, hollow("1.0.0"), hollow("1.1.0"))
 	s := w.spec(repo, "hollow", "1.0.0")
 	s.Wait = false

@@ -12,7 +12,7 @@ import (
 // record puts the chart on record, once in a run. The digest is that of its
 // files, names and contents: the same whether the chart came as an archive or
 // as a directory.
-func (s *Spec) record(ctx context.Context, env *engine.Env, w *world) error {
+func (s *Spec) record(ctx context.Context, env *engine.Env, w *installation) error {
 	if env.Record == nil {
 		return nil
 	}

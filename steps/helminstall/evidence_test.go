@@ -16,7 +16,7 @@ func TestEvidence(t *testing.T) {
 	var got []any
 	env := &engine.Env{Step: "vault", Session: new(engine.Session), Record: func(name string, data any) { got = append(got, name, data) }}
 	s := &Spec{Repo: "https://user:secret@charts.example.org"}
-	w := &world{chart: &chart.Chart{Name: "vault", Version: "0.31.0", AppVersion: "1.20.4", Digest: "ab"}}
+	w := &installation{chart: &chart.Chart{Name: "vault", Version: "0.31.0", AppVersion: "1.20.4", Digest: "ab"}}
 	for range 3 {
 		if err := s.record(t.Context(), env, w); err != nil {
 			t.Fatal(err)

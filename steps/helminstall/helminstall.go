@@ -252,8 +252,8 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	return w.outputs(), edits, err
 }
 
-// world is what Inspect looks at.
-type world struct {
+// An installation is the plan of a step beside the chart and the release as they are.
+type installation struct {
 	spec    *Spec
 	values  values.Values
 	chart   *chart.Chart
@@ -270,8 +270,8 @@ type world struct {
 
 // gather asks the repository and the cluster at the same time, as far as the
 // name of the release is known without the chart.
-func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
-	w := &world{spec: s, name: s.Release}
+func (s *Spec) gather(ctx context.Context, env *engine.Env) (*installation, error) {
+	w := &installation{spec: s, name: s.Release}
 	var err error
 	if w.values, err = values.Read(s.ValuesFiles, s.Values); err != nil {
 		return nil, err
@@ -323,7 +323,7 @@ func (s *Spec) gather(ctx context.Context, env *engine.Env) (*world, error) {
 }
 
 // ask asks the cluster for the namespace and the release.
-func (w *world) ask(ctx context.Context, env *engine.Env) error {
+func (w *installation) ask(ctx context.Context, env *engine.Env) error {
 	var err error
 	if w.cluster, err = kubekit.Connect(ctx, env); err != nil {
 		return err
@@ -343,7 +343,7 @@ func (w *world) ask(ctx context.Context, env *engine.Env) error {
 
 // outputs are the facts about the release as it is; those that another revision
 // will change are left out.
-func (w *world) outputs() Outputs {
+func (w *installation) outputs() Outputs {
 	out := Outputs{Release: w.name, Namespace: w.spec.Namespace}
 	r := w.release
 	if r == nil {
@@ -360,7 +360,7 @@ func (w *world) outputs() Outputs {
 }
 
 // remarks warns, once in a run, about what is probably not meant.
-func (s *Spec) remarks(ctx context.Context, env *engine.Env, w *world) error {
+func (s *Spec) remarks(ctx context.Context, env *engine.Env, w *installation) error {
 	unknown := w.chart.UnknownValues(w.values)
 	if s.Strict && len(unknown) > 0 {
 		return engine.WithHint(

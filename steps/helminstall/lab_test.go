@@ -36,7 +36,7 @@ func plain(v any) any {
 }
 
 func TestInstallUpgradeAndRest(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	repo := charttest.Serve(t, settings("1.0.0"), settings("1.1.0"))
 	s := w.spec(repo, "settings", "1.0.0")
 	s.Values = map[string]any{"color": "red", "adminKey": "abc", "extra": map[string]any{"anything": 1}}
@@ -120,7 +120,7 @@ func TestInstallUpgradeAndRest(t *testing.T) {
 }
 
 func TestContentOfTheSameVersion(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.converge(w.spec(charttest.Serve(t, settings("1.0.0")), "settings", "1.0.0"))
 	other := settings("1.0.0")
 	other.Values = strings.Replace(other.Values, "blue", "black", 1) // defaults are not stored by Helm
@@ -137,7 +137,7 @@ func TestContentOfTheSameVersion(t *testing.T) {
 }
 
 func TestMissingObjects(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, settings("1.0.0")), "settings", "1.0.0")
 	w.converge(s)
 	random := w.secret("settings-random")
@@ -163,7 +163,7 @@ func TestMissingObjects(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	other := settings("1.0.0")
 	other.Name = "other"
 	repo := charttest.Serve(t, settings("1.0.0"), settings("1.1.0"), settings("2.0.0-rc.1"), other)
@@ -232,7 +232,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestSchemaAndUnknownValues(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	c := settings("1.0.0")
 	c.Files["values.schema.json"] = `{"properties": {"size": {"type": "integer"}}}`
 	repo := charttest.Serve(t, c)
@@ -276,7 +276,7 @@ spec:
 }
 
 func TestInterruptedInstall(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, slow()), "slow", "1.0.0")
 	e := only(t, w.edits(s))
 	ctx, cancel := context.WithCancel(engine.AllowWrites(t.Context()))
@@ -321,7 +321,7 @@ func TestInterruptedInstall(t *testing.T) {
 }
 
 func TestForeignPendingUpgrade(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, settings("1.0.0")), "settings", "1.0.0")
 	w.converge(s)
 	s.Values = map[string]any{"color": "red"}
@@ -344,7 +344,7 @@ func TestForeignPendingUpgrade(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	gated := charttest.Chart{Name: "gated", Version: "1.0.0", Files: map[string]string{
 		"templates/all.yaml": `
 apiVersion: v1
@@ -412,7 +412,7 @@ spec:
 }
 
 func TestCRDs(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	group := strings.ReplaceAll(w.namespace, "-", "") + ".example.com"
 	crd := func(versions string) string {
 		return `
@@ -471,7 +471,7 @@ spec:
 // A definition that is there and is not established is waited for before the
 // release: here another one has taken its kind.
 func TestCRDThatIsNotEstablished(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	group := strings.ReplaceAll(w.namespace, "-", "") + ".example.com"
 	crd := func(plural string) string {
 		return `
@@ -513,7 +513,7 @@ spec:
 }
 
 func TestContract(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	repo := charttest.Serve(t, settings("1.0.0"))
 	namespace := w.namespace + "-contract"
 	t.Cleanup(func() { labtest.DeleteNamespace(t, w.env, namespace) })
@@ -532,7 +532,7 @@ func TestContract(t *testing.T) {
 
 // What is known of a release before it is upgraded is what is true after it.
 func TestContractOfAnUpgrade(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	repo := charttest.Serve(t, settings("1.0.0"), settings("1.1.0"))
 	w.converge(w.spec(repo, "settings", "1.0.0"))
 	w.again()

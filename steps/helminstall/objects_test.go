@@ -69,7 +69,7 @@ metadata: {name: extra}
 }
 
 // patch changes an object behind the step's back.
-func (w *world) patch(resource, name, manager, patch string) {
+func (w *fixture) patch(resource, name, manager, patch string) {
 	w.t.Helper()
 	gvr := map[string]schema.GroupVersionResource{
 		"deployments": {Group: "apps", Version: "v1", Resource: "deployments"},
@@ -85,7 +85,7 @@ func (w *world) patch(resource, name, manager, patch string) {
 }
 
 func TestHandEditsAreSetBack(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
 	s.Wait = false
 	s.Values = map[string]any{"password": "canary-7d1f"}
@@ -128,7 +128,7 @@ func TestHandEditsAreSetBack(t *testing.T) {
 }
 
 func TestControllersKeepTheirFields(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
 	s.Wait = false
 	w.converge(s)
@@ -156,7 +156,7 @@ func TestControllersKeepTheirFields(t *testing.T) {
 }
 
 func TestUpgradeShowsObjects(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
 	s.Wait = false
 	s.Values = map[string]any{"extra": true, "password": "canary-7d1f"}
@@ -192,7 +192,7 @@ func TestUpgradeShowsObjects(t *testing.T) {
 
 // What the API server would refuse, the dry run refuses.
 func TestImmutableFieldIsFoundInTheDryRun(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	c := workload()
 	other := workload()
 	other.Version = "1.1.0"
@@ -209,7 +209,7 @@ func TestImmutableFieldIsFoundInTheDryRun(t *testing.T) {
 // A template that looks up a kind which an earlier step brings does not keep the
 // rest of the plan from being shown.
 func TestLookupOfAKindThatIsStillToCome(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	c := settings("1.0.0")
 	c.Files["templates/lookup.yaml"] = `{{ lookup "absent.example.com/v1" "Thing" .Release.Namespace "x" }}`
 	e := only(t, w.edits(w.spec(charttest.Serve(t, c), "settings", "1.0.0")))
@@ -221,7 +221,7 @@ func TestLookupOfAKindThatIsStillToCome(t *testing.T) {
 // What the release did not make for itself is its own again when the record of
 // the release is lost.
 func TestAdoption(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
 	s.Wait = false
 	w.converge(s)

@@ -37,7 +37,7 @@ spec:
 // An upgrade that pods do not get is said, and on request made to reach them: one
 // after another, the last of a StatefulSet first.
 func TestPodsThatAnUpgradeDoesNotReach(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, stays()), "stays", "1.0.0")
 	w.converge(s)
 	s.Values = map[string]any{"tag": "2"}
@@ -129,7 +129,7 @@ spec:
 // An upgrade whose new pod has no place fails with the cause as soon as the
 // scheduler says so, and the way out that the hint gives is one.
 func TestUpgradeThatCannotEnd(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, shy()), "shy", "1.0.0")
 	w.converge(s)
 	s.Values = map[string]any{"tag": "2"}

@@ -15,7 +15,7 @@ import (
 // What a chart makes is compared with what a manifest of the plan asks for: before
 // it is installed, so in a dry run as well, and again when it is there.
 func TestTwoOwners(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	repo := charttest.Serve(t, settings("1.0.0"))
 	s := w.spec(repo, "settings", "1.0.0")
 	cases := map[string]struct {
@@ -60,7 +60,7 @@ func TestTwoOwners(t *testing.T) {
 
 // No object is in two releases, whatever their charts say of it.
 func TestTwoReleases(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	chart := func(name string) charttest.Chart {
 		return charttest.Chart{Name: name, Version: "1.0.0", Files: map[string]string{"templates/all.yaml": `
 apiVersion: v1
@@ -85,7 +85,7 @@ data: {a: b}
 // A run in which a step changes what a release wrote before it fails, even where
 // nothing was claimed; so does one whose release takes away what another step made.
 func TestLedgerSeesObjects(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	with := settings("1.0.0")
 	without := settings("2.0.0")
 	delete(without.Files, "templates/configmap.yaml")
@@ -117,7 +117,7 @@ func TestLedgerSeesObjects(t *testing.T) {
 
 // manifest is a step that applies one object under a field manager of its own; NS
 // in it stands for the test's namespace.
-func (w *world) manifest(text string) *applymanifest.Spec {
+func (w *fixture) manifest(text string) *applymanifest.Spec {
 	s := applymanifest.Kind.New().(*applymanifest.Spec)
 	s.Namespace, s.FieldManager = w.namespace, "other"
 	s.Manifests = strings.ReplaceAll(text, "NS", w.namespace)

@@ -30,7 +30,7 @@ import (
 
 // What the tests see and do in the cluster behind the step's back.
 
-func (w *world) configMap(name string) *corev1.ConfigMap {
+func (w *fixture) configMap(name string) *corev1.ConfigMap {
 	w.t.Helper()
 	o, err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Get(w.t.Context(), name, metav1.GetOptions{})
 	if err != nil {
@@ -39,7 +39,7 @@ func (w *world) configMap(name string) *corev1.ConfigMap {
 	return o
 }
 
-func (w *world) secret(name string) *corev1.Secret {
+func (w *fixture) secret(name string) *corev1.Secret {
 	w.t.Helper()
 	o, err := w.cluster.Client().CoreV1().Secrets(w.namespace).Get(w.t.Context(), name, metav1.GetOptions{})
 	if err != nil {
@@ -49,7 +49,7 @@ func (w *world) secret(name string) *corev1.Secret {
 }
 
 // patchRelease sets or, with nil, removes labels of a stored release.
-func (w *world) patchRelease(name string, labels map[string]any) {
+func (w *fixture) patchRelease(name string, labels map[string]any) {
 	w.t.Helper()
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}})
 	if err != nil {
@@ -63,7 +63,7 @@ func (w *world) patchRelease(name string, labels map[string]any) {
 }
 
 // setStatus stores another status of a revision, as Helm does.
-func (w *world) setStatus(name string, revision int, status release.Status) {
+func (w *fixture) setStatus(name string, revision int, status release.Status) {
 	w.t.Helper()
 	client, err := kubernetes.NewForConfig(w.cluster.ConfigFor(engine.AllowWrites(w.t.Context())))
 	if err != nil {
@@ -81,7 +81,7 @@ func (w *world) setStatus(name string, revision int, status release.Status) {
 }
 
 // await looks until ok, each time the watched object may have changed.
-func (w *world) await(watch kubekit.Watch, ok func(context.Context) bool) {
+func (w *fixture) await(watch kubekit.Watch, ok func(context.Context) bool) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
@@ -92,7 +92,7 @@ func (w *world) await(watch kubekit.Watch, ok func(context.Context) bool) {
 	}
 }
 
-func (w *world) awaitStatus(secret, status string) {
+func (w *fixture) awaitStatus(secret, status string) {
 	w.t.Helper()
 	ref := kubekit.Ref{APIVersion: "v1", Kind: "Secret", Namespace: w.namespace, Name: secret}
 	w.await(kubekit.Watch{Ref: ref}, func(ctx context.Context) bool {
@@ -101,7 +101,7 @@ func (w *world) awaitStatus(secret, status string) {
 	})
 }
 
-func (w *world) awaitJob(name string) {
+func (w *fixture) awaitJob(name string) {
 	w.t.Helper()
 	ref := kubekit.Ref{APIVersion: "batch/v1", Kind: "Job", Namespace: w.namespace, Name: name}
 	w.await(kubekit.Watch{Ref: ref}, func(ctx context.Context) bool {
@@ -112,7 +112,7 @@ func (w *world) awaitJob(name string) {
 
 // awaitEdits looks until the edits are as wanted, and waits between the looks
 // for what the first edit waits for.
-func (w *world) awaitEdits(s *helminstall.Spec, ok func([]engine.Edit) bool) []engine.Edit {
+func (w *fixture) awaitEdits(s *helminstall.Spec, ok func([]engine.Edit) bool) []engine.Edit {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
@@ -131,7 +131,7 @@ func (w *world) awaitEdits(s *helminstall.Spec, ok func([]engine.Edit) bool) []e
 }
 
 // openGate makes the webhook's Service answer and gives it a CA bundle.
-func (w *world) openGate(service string) {
+func (w *fixture) openGate(service string) {
 	w.t.Helper()
 	ctx := engine.AllowWrites(w.t.Context())
 	ready, port := true, int32(443)
@@ -153,7 +153,7 @@ func (w *world) openGate(service string) {
 }
 
 // deleteCRD deletes a CustomResourceDefinition and waits until it is gone.
-func (w *world) deleteCRD(name string) {
+func (w *fixture) deleteCRD(name string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), time.Minute)
 	defer cancel()

@@ -54,7 +54,7 @@ spec:
 // an install, an upgrade that changes several of the elements, and a repair, each
 // in one edit.
 func TestMergeKeysThatOccurTwice(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, twice()), "twice", "1.0.0")
 	s.Wait = false
 	env := func() (values []string) {

@@ -16,7 +16,7 @@ import (
 
 // Whatever the API server accepts from a chart shows no difference afterwards.
 func TestRoundTrip(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const seed = 1001 // not those of applyManifest: some kinds have no namespaces
 	var docs []string
 	for _, k := range openapitest.Kinds(t, w.cluster) {

@@ -46,7 +46,7 @@ data:
 }
 
 // dryRun returns all that a dry run of the step says, and its digest.
-func (w *world) dryRun(s *helminstall.Spec) (said string, digest string) {
+func (w *fixture) dryRun(s *helminstall.Spec) (said string, digest string) {
 	w.t.Helper()
 	w.again()
 	var b strings.Builder
@@ -60,7 +60,7 @@ func (w *world) dryRun(s *helminstall.Spec) (said string, digest string) {
 }
 
 func TestSecretsByDataFlow(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, leaky()), "leaky", "1.0.0")
 	values := func(pepper string) map[string]any {
 		return map[string]any{

@@ -11,7 +11,7 @@ import (
 
 // Work of a release that has run to its end and is gone is not done again.
 func TestWorkThatIsGoneIsNotMissed(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, charttest.Chart{Name: "work", Version: "1.0.0", Files: map[string]string{"templates/all.yaml": `
 apiVersion: v1
 kind: Pod

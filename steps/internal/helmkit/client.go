@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // client is Helm's client of the cluster, with waits that end with the edit,
@@ -92,7 +93,7 @@ func ended(obj *unstructured.Unstructured) (bool, error) {
 		case "Complete":
 			return true, nil
 		case "Failed":
-			return true, fmt.Errorf("the job failed: %s: %s", kubekit.Text(m["reason"]), kubekit.Text(m["message"]))
+			return true, fmt.Errorf("the job failed: %s: %s", kubefields.Text(m["reason"]), kubefields.Text(m["message"]))
 		}
 	}
 	return false, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // A CRD is a CustomResourceDefinition as a chart has it.
@@ -89,8 +90,8 @@ func versionsOf(crd *unstructured.Unstructured) []string {
 	list, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
 	var names []string
 	for _, item := range list {
-		if m, ok := item.(map[string]any); ok && kubekit.Text(m["name"]) != "" {
-			names = append(names, kubekit.Text(m["name"]))
+		if m, ok := item.(map[string]any); ok && kubefields.Text(m["name"]) != "" {
+			names = append(names, kubefields.Text(m["name"]))
 		}
 	}
 	return names

@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // Preview adds to d what the operation does to objects: those that it makes,
@@ -165,7 +166,7 @@ func (p *previewer) prepare(ctx context.Context) error {
 func (p *previewer) ref(ctx context.Context, o *unstructured.Unstructured) kubekit.Ref {
 	ref := manifest.RefIn(p.cluster.Mapper(), o, p.op.Namespace)
 	if catalogue, err := kubekit.CatalogueOf(ctx, p.env); err == nil {
-		if coming, ok := catalogue.Kind(ref.GVK().GroupKind()); ok && !coming.Namespaced() {
+		if pending, ok := catalogue.Kind(ref.GVK().GroupKind()); ok && !pending.Namespaced() {
 			ref.Namespace = ""
 		}
 	}
@@ -193,7 +194,7 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 		if err := p.refused(ctx, ref, o); err != nil {
 			return err
 		}
-		fields := p.mask.Fields(gk, kubekit.Leaves(o.Object), random)
+		fields := p.mask.Fields(gk, kubefields.Flatten(o.Object), random)
 		if len(fields) == 0 {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -300,7 +301,7 @@ func (p *previewer) hooks() map[string]any {
 	hooks := make(map[string]any)
 	for _, h := range p.rendering.Hooks {
 		ref := manifest.RefIn(p.cluster.Mapper(), h.Object, p.op.Namespace)
-		hooks[h.Event+" "+ref.String()] = p.mask.Fields(ref.GVK().GroupKind(), kubekit.Leaves(h.Object.Object), p.rendering.random[manifest.KeyOf(h.Object)])
+		hooks[h.Event+" "+ref.String()] = p.mask.Fields(ref.GVK().GroupKind(), kubefields.Flatten(h.Object.Object), p.rendering.random[manifest.KeyOf(h.Object)])
 	}
 	return hooks
 }
@@ -309,9 +310,9 @@ func (p *previewer) hooks() map[string]any {
 func imagesOf(objects []*unstructured.Unstructured) []any {
 	var names []string
 	for _, o := range objects {
-		for path, v := range kubekit.Leaves(o.Object) {
-			if strings.HasSuffix(path, "/image") && strings.Contains(strings.ToLower(path), "containers[") && kubekit.Text(v) != "" {
-				names = append(names, kubekit.Text(v))
+		for path, v := range kubefields.Flatten(o.Object) {
+			if strings.HasSuffix(path, "/image") && strings.Contains(strings.ToLower(path), "containers[") && kubefields.Text(v) != "" {
+				names = append(names, kubefields.Text(v))
 			}
 		}
 	}

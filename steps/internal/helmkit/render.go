@@ -22,6 +22,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // A Rendering is what a chart makes of values, on the cluster as it is now.
@@ -222,10 +223,10 @@ func (r *Rendering) compareWith(other *Rendering) {
 	r.random = make(map[manifest.Key]map[string]bool)
 	second := make(map[manifest.Key]map[string]any)
 	for _, o := range other.all() {
-		second[manifest.KeyOf(o)] = kubekit.Leaves(o.Object)
+		second[manifest.KeyOf(o)] = kubefields.Flatten(o.Object)
 	}
 	for _, o := range r.all() {
-		have, want := kubekit.Differing(second[manifest.KeyOf(o)], kubekit.Leaves(o.Object))
+		have, want := kubefields.Differing(second[manifest.KeyOf(o)], kubefields.Flatten(o.Object))
 		paths := make(map[string]bool)
 		for _, side := range []map[string]any{have, want} {
 			for path := range side {

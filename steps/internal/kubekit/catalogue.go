@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // A Catalogue is what the steps of a run said that they bring to the cluster:
@@ -18,12 +19,12 @@ import (
 // that first.
 type Catalogue struct {
 	mu         sync.Mutex
-	kinds      map[schema.GroupKind]Coming
+	kinds      map[schema.GroupKind]PendingCRD
 	namespaces map[string]string // name to step
 }
 
-// A Coming is a CustomResourceDefinition that a step brings.
-type Coming struct {
+// A PendingCRD is a CustomResourceDefinition that a step brings.
+type PendingCRD struct {
 	CRD  *unstructured.Unstructured // not to be changed
 	Step string                     // the id of the step that brings it
 	From string                     // where the step has it from: "chart cert-manager v1.21.2"
@@ -32,7 +33,7 @@ type Coming struct {
 // CatalogueOf returns the catalogue of the run.
 func CatalogueOf(ctx context.Context, env *engine.Env) (*Catalogue, error) {
 	return engine.Share(ctx, env.Session, "kubekit catalogue", func(context.Context) (*Catalogue, error) {
-		return &Catalogue{kinds: map[schema.GroupKind]Coming{}, namespaces: map[string]string{}}, nil
+		return &Catalogue{kinds: map[schema.GroupKind]PendingCRD{}, namespaces: map[string]string{}}, nil
 	})
 }
 
@@ -43,14 +44,14 @@ func (c *Catalogue) AddCRDs(step, from string, objects ...*unstructured.Unstruct
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range objects {
-		if o.GroupVersionKind().GroupKind() != CRDKind {
+		if o.GroupVersionKind().GroupKind() != kubefields.CRDKind {
 			continue
 		}
 		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
 		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
 		gk := schema.GroupKind{Group: group, Kind: kind}
 		if old, ok := c.kinds[gk]; !ok || step <= old.Step {
-			c.kinds[gk] = Coming{CRD: o, Step: step, From: from}
+			c.kinds[gk] = PendingCRD{CRD: o, Step: step, From: from}
 		}
 	}
 }
@@ -65,11 +66,11 @@ func (c *Catalogue) AddNamespace(step, name string) {
 }
 
 // Kind returns the CustomResourceDefinition of a kind that is to come.
-func (c *Catalogue) Kind(gk schema.GroupKind) (Coming, bool) {
+func (c *Catalogue) Kind(gk schema.GroupKind) (PendingCRD, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	coming, ok := c.kinds[gk]
-	return coming, ok
+	pending, ok := c.kinds[gk]
+	return pending, ok
 }
 
 // Kinds lists, sorted, the kinds of an API group that are to come.
@@ -94,7 +95,7 @@ func (c *Catalogue) Namespace(name string) string {
 }
 
 // Namespaced reports whether objects of the kind live in namespaces.
-func (c Coming) Namespaced() bool {
+func (c PendingCRD) Namespaced() bool {
 	scope, _, _ := unstructured.NestedString(c.CRD.Object, "spec", "scope")
 	return scope != "Cluster"
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // Claims returns what a step claims that brings an object to have content: each of
@@ -16,7 +17,7 @@ import (
 // kind has any, and field is the input that says so.
 func Claims(ref Ref, content map[string]any, field string) []engine.Claim {
 	gk := ref.GVK().GroupKind()
-	leaves := Condense(gk, Leaves(content))
+	leaves := kubefields.Condense(gk, kubefields.Flatten(content))
 	object := ClaimPath(ref)
 	var claims []engine.Claim
 	for _, path := range slices.Sorted(maps.Keys(leaves)) {

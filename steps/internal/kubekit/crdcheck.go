@@ -44,7 +44,7 @@ func (p FieldProblem) Misspelt() bool {
 // is not looked at: rules in CEL (x-kubernetes-validations) and webhooks.
 //
 // An error means that the CustomResourceDefinition itself cannot be used.
-func (c Coming) Check(obj *unstructured.Unstructured) ([]FieldProblem, error) {
+func (c PendingCRD) Check(obj *unstructured.Unstructured) ([]FieldProblem, error) {
 	var crd apiextensionsv1.CustomResourceDefinition
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(c.CRD.Object, &crd); err != nil {
 		return nil, err

@@ -3,7 +3,7 @@ package manifest
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // WithoutEmpty returns copies of original and target without the fields that they
@@ -61,7 +61,7 @@ func dropEmptyBelow(original, target, live any) {
 		dropEmpty(o, t, l)
 	case []any:
 		originals, lives := byName(original), byName(live)
-		for i, name := range kubekit.ElementNames(t) {
+		for i, name := range kubefields.ElementNames(t) {
 			e, _ := t[i].(map[string]any)
 			dropEmpty(originals[name], e, lives[name])
 		}
@@ -69,11 +69,11 @@ func dropEmptyBelow(original, target, live any) {
 }
 
 // byName returns the elements of a list of objects by the names of
-// kubekit.ElementNames.
+// kubefields.ElementNames.
 func byName(v any) map[string]map[string]any {
 	list, _ := v.([]any)
 	named := make(map[string]map[string]any, len(list))
-	for i, name := range kubekit.ElementNames(list) {
+	for i, name := range kubefields.ElementNames(list) {
 		named[name], _ = list[i].(map[string]any)
 	}
 	return named

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // Objects parses a manifest: YAML documents, Lists unfolded, in their order.
@@ -37,7 +38,7 @@ func Objects(manifest string) ([]*unstructured.Unstructured, error) {
 // unfold appends an object, or the items of a list, to objects. What lists say
 // of themselves does not count.
 func unfold(objects []*unstructured.Unstructured, content map[string]any) ([]*unstructured.Unstructured, error) {
-	items, ok := kubekit.ListItems(content)
+	items, ok := kubefields.ListItems(content)
 	if !ok {
 		return append(objects, &unstructured.Unstructured{Object: content}), nil
 	}

@@ -13,14 +13,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	builtin "k8s.io/client-go/kubernetes/scheme"
 
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // Normalise brings a manifest into the form in which the API server answers:
 // without status and null fields, and with a Secret's stringData in data.
 func Normalise(o *unstructured.Unstructured) {
 	delete(o.Object, "status")
-	kubekit.DropNulls(o.Object)
+	kubefields.DropNulls(o.Object)
 	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
 	if o.GetAPIVersion() != "v1" || o.GetKind() != "Secret" {
 		return
@@ -34,7 +34,7 @@ func Normalise(o *unstructured.Unstructured) {
 		data = make(map[string]any)
 	}
 	for name, v := range texts {
-		data[name] = base64.StdEncoding.EncodeToString([]byte(kubekit.Text(v)))
+		data[name] = base64.StdEncoding.EncodeToString([]byte(kubefields.Text(v)))
 	}
 	o.Object["data"] = data
 	delete(o.Object, "stringData")
@@ -90,7 +90,7 @@ func IsEmpty(v any) bool {
 }
 
 // WithIgnored returns a copy of want in which the fields at the given paths, as
-// kubekit.Leaves names them, are those of have.
+// kubefields.Flatten names them, are those of have.
 func WithIgnored(want, have *unstructured.Unstructured, paths map[string]bool) *unstructured.Unstructured {
 	if len(paths) == 0 {
 		return want
@@ -120,10 +120,10 @@ func ignoreIn(parent map[string]any, key, path string, want, have any, paths map
 	case []any:
 		have, _ := have.([]any)
 		others := make(map[string]map[string]any)
-		for i, name := range kubekit.ElementNames(have) {
+		for i, name := range kubefields.ElementNames(have) {
 			others[name], _ = have[i].(map[string]any)
 		}
-		for i, name := range kubekit.ElementNames(want) {
+		for i, name := range kubefields.ElementNames(want) {
 			m, _ := want[i].(map[string]any)
 			for k, v := range m {
 				ignoreIn(m, k, path+"["+name+"]/"+k, v, others[name][k], paths)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // A Change brings a live object to the state that a manifest asks for.
@@ -41,65 +42,65 @@ type Change struct {
 	Have, Want map[string]any
 }
 
-// maxAsk bounds how often an object that keeps changing is asked about in one
-// look.
-const maxAsk = 10
-
-// Ask finds the difference. The API server is asked to apply the patch
-// without keeping it, so that defaults and other ways to write the same are no
-// difference. If it cannot be asked, because a webhook is in the way or the
-// user may not write, the fields that the manifest has decide.
-//
-// Its answer must be about the object as it was read: controllers write to an
-// object that has just changed, and what they wrote in between must not pass for
-// a difference. So the object is read again until it is.
+// Ask finds the difference. The API server is asked to apply the patch without keeping
+// it, so that defaults and other ways to write the same are no difference. If it cannot
+// be asked, because a webhook is in the way or the user may not write, the fields of
+// the manifest decide. The object is read again until the answer is about the object
+// as it was read.
 func (c *Change) Ask(ctx context.Context, cluster *kubekit.Cluster) error {
-	for range maxAsk {
-		if err := c.Plan(ctx); err != nil || c.target == nil || string(c.patch) == "{}" {
-			return err
+	return kubekit.Again(fmt.Errorf("%s: it changes faster than it can be read", c.Ref), func() (bool, error) {
+		if done, err := c.askOnce(ctx, cluster); done || err != nil {
+			return true, err
 		}
-		merged, err := c.send(ctx, cluster, metav1.DryRunAll)
-		switch {
-		case apierrors.IsConflict(err): // it has changed since it was read
-		case cannotAsk(err):
-			c.guess()
-			return nil
-		case apierrors.IsInvalid(err) && c.MayReplaceLists && !c.replacesLists:
-			c.replacesLists = true
-			continue
-		case err != nil:
-			return Explain(fmt.Errorf("%s: %w", c.Ref, c.naming(err)))
-		case merged.GetResourceVersion() == c.Live.GetResourceVersion():
-			c.Have, c.Want = kubekit.Differing(kubekit.Leaves(c.Live.Object), kubekit.Leaves(merged.Object))
-			return nil
-		}
-		if err := c.again(ctx, cluster); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("%s: it changes faster than it can be read", c.Ref)
+		return false, c.again(ctx, cluster)
+	})
 }
 
-// Apply sends the patch. A patch that replaces whole lists is refused when the
-// object has changed since it was read, such as its status: it is made anew for
-// the object as it is then.
+// askOnce is false if the answer is not about the object as it was read.
+func (c *Change) askOnce(ctx context.Context, cluster *kubekit.Cluster) (bool, error) {
+	if err := c.Plan(ctx); err != nil || c.unchanged() {
+		return true, err
+	}
+	merged, err := c.send(ctx, cluster, metav1.DryRunAll)
+	switch {
+	case apierrors.IsConflict(err): // it has changed since it was read
+		return false, nil
+	case cannotAsk(err):
+		c.guess()
+		return true, nil
+	case apierrors.IsInvalid(err) && c.MayReplaceLists && !c.replacesLists:
+		c.replacesLists = true
+		return c.askOnce(ctx, cluster)
+	case err != nil:
+		return true, Explain(fmt.Errorf("%s: %w", c.Ref, c.naming(err)))
+	case merged.GetResourceVersion() != c.Live.GetResourceVersion():
+		return false, nil
+	}
+	c.Have, c.Want = kubefields.Differing(kubefields.Flatten(c.Live.Object), kubefields.Flatten(merged.Object))
+	return true, nil
+}
+
+// unchanged reports whether the plan has nothing to do.
+func (c *Change) unchanged() bool { return c.target == nil || string(c.patch) == "{}" }
+
+// Apply sends the patch. A patch that replaces whole lists is refused when the object
+// has changed since it was read, such as its status: it is made anew for the object as
+// it is then.
 func (c *Change) Apply(ctx context.Context, cluster *kubekit.Cluster) error {
-	for range maxAsk {
+	return kubekit.Again(fmt.Errorf("%s: it changes faster than it can be written", c.Ref), func() (bool, error) {
 		_, err := c.send(ctx, cluster)
 		if err == nil {
-			return nil
+			return true, nil
 		}
 		if !apierrors.IsConflict(err) {
-			return Explain(fmt.Errorf("%s: %w", c.Ref, err))
+			return true, Explain(fmt.Errorf("%s: %w", c.Ref, err))
 		}
 		if err := c.again(ctx, cluster); err != nil {
-			return err
+			return true, err
 		}
-		if err := c.Plan(ctx); err != nil || c.target == nil || string(c.patch) == "{}" {
-			return err
-		}
-	}
-	return fmt.Errorf("%s: it changes faster than it can be written", c.Ref)
+		err = c.Plan(ctx)
+		return c.unchanged(), err
+	})
 }
 
 // Plan makes the patch for the object as it was read last.
@@ -175,7 +176,7 @@ func cannotAsk(err error) bool {
 // guess compares the leaves of the manifest with those that are there.
 func (c *Change) guess() {
 	c.Have, c.Want = map[string]any{}, map[string]any{}
-	live, target := kubekit.Leaves(c.Live.Object), kubekit.Leaves(c.target.Object)
+	live, target := kubefields.Flatten(c.Live.Object), kubefields.Flatten(c.target.Object)
 	for path, v := range target {
 		old, there := live[path]
 		if manifest.IsEmpty(v) || there && reflect.DeepEqual(old, v) {
@@ -186,7 +187,7 @@ func (c *Change) guess() {
 		}
 		c.Want[path] = v
 	}
-	for path := range kubekit.Leaves(c.original.Object) {
+	for path := range kubefields.Flatten(c.original.Object) {
 		if _, kept := target[path]; kept {
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // ignoredFields returns the paths of the fields of a manifest that a controller keeps
@@ -27,8 +28,8 @@ import (
 func ignoredFields(ctx context.Context, cluster *kubekit.Cluster, want, live *unstructured.Unstructured) (map[string]bool, error) {
 	ignored := make(map[string]bool)
 	owners := controllers(live)
-	liveLeaves := kubekit.Leaves(live.Object)
-	for path, v := range kubekit.Leaves(want.Object) {
+	liveLeaves := kubefields.Flatten(live.Object)
+	for path, v := range kubefields.Flatten(want.Object) {
 		if manifest.Satisfies(v, liveLeaves[path]) {
 			continue
 		}
@@ -59,7 +60,7 @@ func KeptFields(ctx context.Context, cluster *kubekit.Cluster, before, target, l
 	if len(ignored) == 0 || err != nil {
 		return nil, err
 	}
-	was, want := kubekit.Leaves(before.Object), kubekit.Leaves(target.Object)
+	was, want := kubefields.Flatten(before.Object), kubefields.Flatten(target.Object)
 	for path := range ignored {
 		if !reflect.DeepEqual(was[path], want[path]) {
 			delete(ignored, path)
@@ -119,7 +120,7 @@ func controllers(o *unstructured.Unstructured) fieldOwners {
 	return owners
 }
 
-// set reports whether one of them manages the field at a path of kubekit.Leaves,
+// set reports whether one of them manages the field at a path of kubefields.Flatten,
 // or what contains it.
 func (owners fieldOwners) set(path string) bool {
 	found := false
@@ -132,7 +133,7 @@ func (owners fieldOwners) set(path string) bool {
 	return found
 }
 
-// leafPath writes a path as kubekit.Leaves does; elements of lists that have no
+// leafPath writes a path as kubefields.Flatten does; elements of lists that have no
 // name are written so that they match nothing.
 func leafPath(p fieldpath.Path) string {
 	var b strings.Builder

@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/sensitive"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // Random stands for a value that a chart makes anew with each rendering.
@@ -33,16 +33,16 @@ type Mask struct {
 // NewMask returns the Mask for charts with these values and objects.
 func NewMask(all []values.Values, objects ...*unstructured.Unstructured) *Mask {
 	v := &Mask{whole: make(map[string]map[string]bool)}
-	var found []kubekit.SecretValue
+	var found []kubefields.SecretValue
 	for _, v := range all {
 		for path, value := range values.Flatten(map[string]any(v), "") {
 			found = append(found, valuesIn(path, value)...)
 		}
 	}
 	for _, o := range objects {
-		found = append(found, kubekit.SecretValues(o)...)
+		found = append(found, kubefields.SecretValues(o)...)
 	}
-	v.Secrets = kubekit.Findable(found)
+	v.Secrets = kubefields.Findable(found)
 	for _, f := range found {
 		switch key := lastKey(f.Key); {
 		case f.Text == "", f.Text == "true", f.Text == "false":
@@ -63,20 +63,20 @@ func NewMask(all []values.Values, objects ...*unstructured.Unstructured) *Mask {
 }
 
 // valuesIn returns the secrets among a chart's values at a path.
-func valuesIn(path string, value any) (out []kubekit.SecretValue) {
+func valuesIn(path string, value any) (out []kubefields.SecretValue) {
 	switch value := value.(type) {
 	case string:
 		if sensitive.Holds(path, value) {
-			out = append(out, kubekit.SecretValue{Key: path, Text: value, Named: true})
+			out = append(out, kubefields.SecretValue{Key: path, Text: value, Named: true})
 		}
 		for _, part := range sensitive.Assigned(value) {
-			out = append(out, kubekit.SecretValue{Key: path, Text: part})
+			out = append(out, kubefields.SecretValue{Key: path, Text: part})
 		}
 	case map[string]any:
 		for key, v := range value {
 			out = append(out, valuesIn(path+"."+key, v)...)
 		}
-		if name := kubekit.Text(value["name"]); name != "" { // of a variable in a list
+		if name := kubefields.Text(value["name"]); name != "" { // of a variable in a list
 			out = append(out, valuesIn(path+"."+name, value["value"])...)
 		}
 	case []any:
@@ -98,7 +98,7 @@ func lastKey(path string) string {
 // of the fields that are made anew each time.
 func (v *Mask) Fields(gk schema.GroupKind, flat map[string]any, random map[string]bool) map[string]any {
 	out := make(map[string]any, len(flat))
-	for path, value := range kubekit.Hide(gk, kubekit.Condense(gk, flat)) {
+	for path, value := range kubefields.Hide(gk, kubefields.Condense(gk, flat)) {
 		if random[path] {
 			out[path] = Random
 			continue

@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // A State is what became of the objects of a release.
@@ -171,7 +172,7 @@ func (s *State) webhooks(ctx context.Context) ([]engine.Edit, error) {
 		var waiting []string
 		for _, item := range hooks {
 			h, _ := item.(map[string]any)
-			if policy := kubekit.Text(h["failurePolicy"]); policy != "" && policy != "Fail" {
+			if policy := kubefields.Text(h["failurePolicy"]); policy != "" && policy != "Fail" {
 				continue
 			}
 			config, _ := h["clientConfig"].(map[string]any)
@@ -179,10 +180,10 @@ func (s *State) webhooks(ctx context.Context) ([]engine.Edit, error) {
 			if service == nil {
 				continue // a URL, which may have a certificate that everybody trusts
 			}
-			ref := kubekit.Ref{APIVersion: "v1", Kind: "Service", Namespace: kubekit.Text(service["namespace"]), Name: kubekit.Text(service["name"])}
-			services[ref] = append(services[ref], kubekit.Text(h["name"]))
-			if kubekit.Text(config["caBundle"]) == "" {
-				waiting = append(waiting, kubekit.Text(h["name"]))
+			ref := kubekit.Ref{APIVersion: "v1", Kind: "Service", Namespace: kubefields.Text(service["namespace"]), Name: kubefields.Text(service["name"])}
+			services[ref] = append(services[ref], kubefields.Text(h["name"]))
+			if kubefields.Text(config["caBundle"]) == "" {
+				waiting = append(waiting, kubefields.Text(h["name"]))
 			}
 		}
 		if len(waiting) > 0 {

@@ -76,7 +76,7 @@ func TestDifferingHidesSecrets(t *testing.T) {
 		have, want string
 		shown      string // of want, as JSON writes it
 	}{
-		"a switch beside a password":     {"{}", "auth: {passwordEnabled: true}", `auth.passwordEnabled: true`},
+		"a switch of a secret's name":    {"{}", "auth: {password: true}", `auth.password: true`},
 		"a password":                     {"auth: {password: a}", "auth: {password: b}", `auth.password: (secret)`},
 		"below the name of a secret":     {"{}", "tokens: {ci: abc}", `tokens.ci: (secret)`},
 		"a variable's value in a list":   {"{}", "env: [{name: DB_PASSWORD, value: abc}]", `(secret)`},

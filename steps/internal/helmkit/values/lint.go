@@ -10,6 +10,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // An Unknown is a key of the user's values that nothing in the chart
@@ -76,7 +77,7 @@ func keysOf(c *chart.Chart, templates *templateSet) Keys {
 		}
 		for _, iv := range d.ImportValues {
 			if m, ok := iv.(map[string]any); ok {
-				s.extra = append(s.extra, kubekit.Text(m["parent"]))
+				s.extra = append(s.extra, kubefields.Text(m["parent"]))
 			}
 		}
 		for _, dep := range c.Dependencies() {

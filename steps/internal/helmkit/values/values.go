@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/sensitive"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // Values are a chart's values in the form that JSON gives them, in which Helm
@@ -174,9 +174,9 @@ func shown(path string, v any) any {
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			if m, ok := e.(map[string]any); ok && sensitive.Name(path+"."+kubekit.Text(m["name"])) {
+			if m, ok := e.(map[string]any); ok && sensitive.Name(path+"."+kubefields.Text(m["name"])) {
 				m = maps.Clone(m)
-				m["value"] = shown(path+"."+kubekit.Text(m["name"]), m["value"])
+				m["value"] = shown(path+"."+kubefields.Text(m["name"]), m["value"])
 				e = m
 			}
 			out[i] = shown(path, e)

@@ -23,40 +23,40 @@ func (r *run) announce() {
 	}
 }
 
-// coming returns the CustomResourceDefinition of a kind that the cluster does
+// pending returns the CustomResourceDefinition of a kind that the cluster does
 // not serve yet: the step's own, or that of a step that was looked at before.
-func (r *run) coming(gvk schema.GroupVersionKind) (kubekit.Coming, bool) {
+func (r *run) pending(gvk schema.GroupVersionKind) (kubekit.PendingCRD, bool) {
 	if crd := r.crdOf(gvk); crd != nil {
-		return kubekit.Coming{CRD: crd.obj, Step: r.env.Step, From: "this step"}, true
+		return kubekit.PendingCRD{CRD: crd.obj, Step: r.env.Step, From: "this step"}, true
 	}
 	return r.catalogue.Kind(gvk.GroupKind())
 }
 
-// unheardOf returns an error if another step brings the API group, and with it a
+// unknownKind returns an error if another step brings the API group, and with it a
 // kind that is probably meant.
-func (r *run) unheardOf(gvk schema.GroupVersionKind) error {
+func (r *run) unknownKind(gvk schema.GroupVersionKind) error {
 	near := kubekit.Nearest(gvk.Kind, r.catalogue.Kinds(gvk.Group))
 	if near == "" {
 		return nil
 	}
-	coming, _ := r.catalogue.Kind(schema.GroupKind{Group: gvk.Group, Kind: near})
-	return engine.InPlan(engine.WithHint(fmt.Errorf("%s has no kind %s in %s", coming.From, gvk.Kind, gvk.Group),
+	pending, _ := r.catalogue.Kind(schema.GroupKind{Group: gvk.Group, Kind: near})
+	return engine.InPlan(engine.WithHint(fmt.Errorf("%s has no kind %s in %s", pending.From, gvk.Kind, gvk.Group),
 		fmt.Sprintf("did you mean %s?", near)))
 }
 
 // checkAgainst checks an object whose kind is not served yet against the schema
 // that its CustomResourceDefinition is going to bring. The defaults of the
 // server are not filled in: what is shown is what the manifest says.
-func (r *run) checkAgainst(o *object, coming kubekit.Coming) error {
-	problems, err := coming.Check(o.obj)
+func (r *run) checkAgainst(o *object, pending kubekit.PendingCRD) error {
+	problems, err := pending.Check(o.obj)
 	if err != nil {
-		o.note = fmt.Sprintf("%s; the CRD of %s cannot be read: %v", noKind, coming.From, err)
+		o.note = fmt.Sprintf("%s; the CRD of %s cannot be read: %v", noKind, pending.From, err)
 		return nil
 	}
-	o.note = fmt.Sprintf("checked against the CRD of %s; %s", coming.From, r.laterLook(coming.Step))
+	o.note = fmt.Sprintf("checked against the CRD of %s; %s", pending.From, r.laterLook(pending.Step))
 	errs := make([]error, len(problems))
 	for i, p := range problems {
-		errs[i] = o.refused(p, coming)
+		errs[i] = o.refused(p, pending)
 	}
 	return engine.InPlan(errors.Join(errs...))
 }
@@ -69,14 +69,14 @@ func (r *run) laterLook(step string) string {
 	return "the server's own look is known after " + step
 }
 
-func (o *object) refused(p kubekit.FieldProblem, coming kubekit.Coming) error {
-	text, hint := refusal(p, coming)
+func (o *object) refused(p kubekit.FieldProblem, pending kubekit.PendingCRD) error {
+	text, hint := refusal(p, pending)
 	return engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.where([]string{p.Field}), text), hint)
 }
 
 // refusal returns what the schema of a CustomResourceDefinition has against a field,
 // and what to do.
-func refusal(p kubekit.FieldProblem, coming kubekit.Coming) (text, hint string) {
+func refusal(p kubekit.FieldProblem, pending kubekit.PendingCRD) (text, hint string) {
 	text = p.Field + ": " + p.Message
 	if p.Field == "" {
 		text = p.Message
@@ -90,7 +90,7 @@ func refusal(p kubekit.FieldProblem, coming kubekit.Coming) (text, hint string) 
 		}
 	}
 	if !strings.HasPrefix(text, "apiVersion: ") {
-		text += fmt.Sprintf(" (by the CRD of %s)", coming.From)
+		text += fmt.Sprintf(" (by the CRD of %s)", pending.From)
 	}
 	return text, hint
 }

@@ -1,4 +1,4 @@
-package kubekit
+package kubefields
 
 import (
 	"maps"

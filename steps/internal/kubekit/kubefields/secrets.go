@@ -1,4 +1,4 @@
-package kubekit
+package kubefields
 
 import (
 	"encoding/base64"
@@ -9,16 +9,16 @@ import (
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
-// A SecretValue is what an object holds that is secret.
+// A SecretValue is a secret in an object.
 type SecretValue struct {
 	Key   string // the last key of its path
 	Text  string
 	Named bool // whether the key is the name of a secret
 }
 
-// SecretValues returns the values in a Secret, as they are and encoded, and in any
-// other object what stands under the name of a secret or is assigned to one in a
-// text.
+// SecretValues returns the values of a Secret, plain and encoded, and of any other
+// object the fields whose names are those of secrets and the secrets that a text
+// assigns.
 func SecretValues(o *unstructured.Unstructured) []SecretValue {
 	var out []SecretValue
 	if o.GetKind() == "Secret" && o.GroupVersionKind().Group == "" {
@@ -43,7 +43,7 @@ func SecretValues(o *unstructured.Unstructured) []SecretValue {
 		}
 		return out
 	}
-	for path, v := range Leaves(o.Object) {
+	for path, v := range Flatten(o.Object) {
 		text, _ := v.(string)
 		if sensitive.Holds(path, text) {
 			out = append(out, SecretValue{path, text, true})
@@ -55,8 +55,8 @@ func SecretValues(o *unstructured.Unstructured) []SecretValue {
 	return out
 }
 
-// Findable returns those of the values that may be searched for in all that a run
-// shows, for [engine.Env] Conceal.
+// Findable returns the values that are long enough to be searched for in the output of
+// a run; see [engine.Env] Conceal.
 func Findable(values []SecretValue) []engine.Secret {
 	var out []engine.Secret
 	for _, v := range values {

@@ -51,8 +51,8 @@ data: {revision: "{{ .Release.Revision }}", install: "{{ .Release.IsInstall }}"}
 	}
 }
 
-// world is one test's part of the lab.
-type world struct {
+// fixture is one test's part of the lab.
+type fixture struct {
 	t         *testing.T
 	env       *engine.Env
 	cluster   *kubekit.Cluster
@@ -77,10 +77,10 @@ func (l *lines) String() string {
 	return strings.Join(l.text, "\n")
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Parallel()
 	env := labtest.Env(t)
-	w := &world{t: t, env: env, namespace: labtest.Namespace(t, env), warnings: &lines{}}
+	w := &fixture{t: t, env: env, namespace: labtest.Namespace(t, env), warnings: &lines{}}
 	env.Warnf = w.warnings.add
 	var err error
 	if w.cluster, err = kubekit.Connect(t.Context(), env); err != nil {
@@ -90,14 +90,14 @@ func newWorld(t *testing.T) *world {
 }
 
 // spec is a step that installs chart from repo into the test's namespace.
-func (w *world) spec(repo *charttest.Repository, chart, version string) *helminstall.Spec {
+func (w *fixture) spec(repo *charttest.Repository, chart, version string) *helminstall.Spec {
 	s := helminstall.Kind.New().(*helminstall.Spec)
 	s.Repo, s.Chart, s.Version, s.Namespace = repo.URL, chart, version, w.namespace
 	return s
 }
 
 // again gives the following looks a session of their own, as another run has.
-func (w *world) again() {
+func (w *fixture) again() {
 	session := &engine.Session{}
 	w.t.Cleanup(func() {
 		if err := session.Close(); err != nil {
@@ -109,13 +109,13 @@ func (w *world) again() {
 	w.env = &env
 }
 
-func (w *world) look(s *helminstall.Spec) (helminstall.Outputs, []engine.Edit, error) {
+func (w *fixture) look(s *helminstall.Spec) (helminstall.Outputs, []engine.Edit, error) {
 	w.t.Helper()
 	return s.Inspect(w.t.Context(), w.env)
 }
 
 // edits looks and fails the test on an error.
-func (w *world) edits(s *helminstall.Spec) []engine.Edit {
+func (w *fixture) edits(s *helminstall.Spec) []engine.Edit {
 	w.t.Helper()
 	_, edits, err := w.look(s)
 	if err != nil {
@@ -124,7 +124,7 @@ func (w *world) edits(s *helminstall.Spec) []engine.Edit {
 	return edits
 }
 
-func (w *world) apply(e engine.Edit) error {
+func (w *fixture) apply(e engine.Edit) error {
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(w.t.Context()), time.Minute)
 	defer cancel()
 	return e.Apply(ctx)
@@ -132,7 +132,7 @@ func (w *world) apply(e engine.Edit) error {
 
 // converge applies and waits until nothing differs, and returns the paths of
 // what it applied.
-func (w *world) converge(s *helminstall.Spec) (helminstall.Outputs, []string) {
+func (w *fixture) converge(s *helminstall.Spec) (helminstall.Outputs, []string) {
 	w.t.Helper()
 	out, applied, err := w.settle(s)
 	if err != nil {
@@ -142,7 +142,7 @@ func (w *world) converge(s *helminstall.Spec) (helminstall.Outputs, []string) {
 }
 
 // settle is converge with an error.
-func (w *world) settle(s *helminstall.Spec) (out helminstall.Outputs, applied []string, err error) {
+func (w *fixture) settle(s *helminstall.Spec) (out helminstall.Outputs, applied []string, err error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	for {

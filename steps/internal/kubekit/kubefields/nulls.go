@@ -1,8 +1,8 @@
-package kubekit
+package kubefields
 
-// DropNulls removes the fields of an object that are null: "annotations:" with
-// nothing behind it is no wish, and server-side apply and patches would take it
-// for one to have no annotations.
+// DropNulls removes the fields of an object that are null. Charts and manifests write
+// "annotations:" and mean nothing by it; server-side apply and patches would remove
+// the annotations.
 func DropNulls(v any) {
 	switch v := v.(type) {
 	case map[string]any:

@@ -1,4 +1,6 @@
-package kubekit
+// Package kubefields takes the objects of a Kubernetes cluster apart: their fields by
+// path, the differences of two objects, and the secrets in one.
+package kubefields
 
 import (
 	"crypto/sha256"
@@ -15,11 +17,11 @@ import (
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
-// Leaves flattens an object to the paths and values of its fields, leaving out
-// what names the object, what only servers write, and the status. Elements of
-// lists are named, "containers[nginx]/image", where each has a name of its own,
-// else counted; lists of plain values are one leaf.
-func Leaves(content map[string]any) map[string]any {
+// Flatten returns the fields of an object by path. It leaves out the fields that name
+// the object, those that only servers write, and the status. Elements of lists are
+// named, "containers[nginx]/image", where each has a name of its own, else counted;
+// a list of plain values is one field.
+func Flatten(content map[string]any) map[string]any {
 	flat := make(map[string]any)
 	for key, v := range content {
 		switch key {
@@ -71,7 +73,7 @@ func flatten(path string, v any, flat map[string]any) {
 	}
 }
 
-// ElementNames returns the names by which Leaves calls the elements of a list of
+// ElementNames returns the names by which Flatten calls the elements of a list of
 // objects; nil for lists of plain values, which are compared as a whole.
 func ElementNames(list []any) []string {
 	names := make([]string, len(list))
@@ -98,7 +100,7 @@ func ElementNames(list []any) []string {
 	return names
 }
 
-// Differing returns the leaves in which two objects differ.
+// Differing returns the fields in which two flattened objects differ.
 func Differing(live, want map[string]any) (have, wanted map[string]any) {
 	have, wanted = make(map[string]any), make(map[string]any)
 	for path, v := range want {
@@ -125,8 +127,8 @@ var CRDKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResou
 // schemaPattern matches the fields of a schema in a CustomResourceDefinition.
 var schemaPattern = regexp.MustCompile(`^(.*/openAPIV3Schema)/`)
 
-// Condense replaces the schemas of a new CustomResourceDefinition, thousands of
-// fields that nobody reads in a diff, by their number and digest.
+// Condense replaces the schemas of a CustomResourceDefinition, which have thousands of
+// fields, by their number and digest.
 func Condense(gk schema.GroupKind, flat map[string]any) map[string]any {
 	if gk != CRDKind {
 		return flat
@@ -147,8 +149,8 @@ func Condense(gk schema.GroupKind, flat map[string]any) map[string]any {
 	return flat
 }
 
-// Hide replaces what is secret in leaves of an object of the kind: the data of
-// a Secret, and in any object what has the name of a secret.
+// Hide replaces the secrets in a flattened object of the kind: the data of a Secret,
+// and in any object the fields whose names are those of secrets.
 func Hide(gk schema.GroupKind, flat map[string]any) map[string]any {
 	for path, v := range flat {
 		text, ok := v.(string)

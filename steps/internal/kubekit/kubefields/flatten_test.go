@@ -1,4 +1,4 @@
-package kubekit_test
+package kubefields_test
 
 import (
 	"fmt"
@@ -8,10 +8,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-func TestLeaves(t *testing.T) {
+func TestFlatten(t *testing.T) {
 	object := map[string]any{
 		"apiVersion": "v1", "kind": "Pod", "status": map[string]any{"phase": "Running"},
 		"metadata": map[string]any{"name": "p", "uid": "u", "labels": map[string]any{"app.kubernetes.io/name": "p"}},
@@ -31,7 +31,7 @@ func TestLeaves(t *testing.T) {
 		"spec/volumes[tmp]/name":                 "tmp",
 		"spec/volumes[tmp]/emptyDir":             map[string]any{},
 	}
-	if d := cmp.Diff(want, kubekit.Leaves(object)); d != "" {
+	if d := cmp.Diff(want, kubefields.Flatten(object)); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }
@@ -44,18 +44,18 @@ func TestCondense(t *testing.T) {
 			"spec/versions[v1]/schema/openAPIV3Schema/properties/size/type": size,
 		}
 	}
-	got := kubekit.Condense(kubekit.CRDKind, flat("integer"))
+	got := kubefields.Condense(kubefields.CRDKind, flat("integer"))
 	text, _ := got["spec/versions[v1]/schema/openAPIV3Schema"].(string)
 	if len(got) != 2 || got["spec/scope"] != "Cluster" || !strings.HasPrefix(text, "2 fields, sha256:") {
 		t.Errorf("got %v", got)
 	}
-	if other := kubekit.Condense(kubekit.CRDKind, flat("string")); cmp.Equal(got, other) {
+	if other := kubefields.Condense(kubefields.CRDKind, flat("string")); cmp.Equal(got, other) {
 		t.Error("another schema has the same digest")
 	}
 }
 
 func TestDiffering(t *testing.T) {
-	have, want := kubekit.Differing(
+	have, want := kubefields.Differing(
 		map[string]any{"same": "1", "changed": int64(1), "removed": true},
 		map[string]any{"same": "1", "changed": int64(2), "added": "x"},
 	)
@@ -75,14 +75,14 @@ func TestHide(t *testing.T) {
 			"metadata/annotations/kubectl.kubernetes.io/last-applied-configuration": "hunter2",
 		}
 	}
-	got := fmt.Sprint(kubekit.Hide(schema.GroupKind{Kind: "Secret"}, flat()))
+	got := fmt.Sprint(kubefields.Hide(schema.GroupKind{Kind: "Secret"}, flat()))
 	if strings.Contains(got, "aHVudGVyMg") || strings.Contains(got, "hunter2") || !strings.Contains(got, "Opaque") {
 		t.Errorf("got %s", got)
 	}
-	if d := cmp.Diff(flat(), kubekit.Hide(schema.GroupKind{Kind: "ConfigMap"}, flat())); d != "" {
+	if d := cmp.Diff(flat(), kubefields.Hide(schema.GroupKind{Kind: "ConfigMap"}, flat())); d != "" {
 		t.Errorf("a ConfigMap is hidden: %s", d)
 	}
-	named := fmt.Sprint(kubekit.Hide(schema.GroupKind{Kind: "ConfigMap"}, map[string]any{"data/superuserPassword": "hunter2", "data/secretName": "shown"}))
+	named := fmt.Sprint(kubefields.Hide(schema.GroupKind{Kind: "ConfigMap"}, map[string]any{"data/superuserPassword": "hunter2", "data/secretName": "shown"}))
 	if strings.Contains(named, "hunter2") || !strings.Contains(named, "shown") {
 		t.Errorf("by name: %s", named)
 	}
