@@ -22,8 +22,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// A proof is one measurement. The goroutine of run owns all of it; watch and
-// prober only send to its channels.
+// A proof is one measurement. The goroutine of run owns all of it; watch, prober,
+// disruption and rollover only send to channels.
 type proof struct {
 	spec      *Spec
 	env       *engine.Env
@@ -67,7 +67,7 @@ const apart = time.Second
 // tooLate is how late a probe may be begun before that is worth a warning.
 const tooLate = 250 * time.Millisecond
 
-// beat is how often the status is told anew while nothing else happens.
+// beat is the time between two status lines while nothing else happens.
 const beat = 500 * time.Millisecond
 
 func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
@@ -144,8 +144,8 @@ func (p *proof) limits() probe.Limits {
 	return probe.Limits{ConsecutiveNew: p.spec.Probe.ConsecutiveNew, MaxDoubt: p.spec.Probe.MaxDoubt, Timeout: p.spec.Probe.Timeout.Std()}
 }
 
-// settle waits until the wire shows what the Secret holds, at every address and
-// in as many handshakes in a row as count at the end.
+// settle waits until the wire shows the certificate of the Secret, at every address
+// and in as many handshakes in a row as count at the end.
 func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, error) {
 	finding := engine.Finding{Rule: fmt.Sprintf("the wire shows the certificate of secret %s/%s", p.spec.Certificate.Namespace, secretName)}
 	limit := time.NewTimer(p.spec.Settle.Std())
@@ -191,7 +191,7 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 	}
 }
 
-// unsettled says why the wire does not show what the Secret holds.
+// unsettled renders why the wire does not show the certificate of the Secret.
 func (p *proof) unsettled(secretName string) string {
 	switch {
 	case p.state.Certificate == nil || p.state.Secret == nil && len(p.state.Troubles) > 0:
@@ -206,19 +206,13 @@ func (p *proof) unsettled(secretName string) string {
 	return p.rec.WhyNot(p.state.Secret.Leaf())
 }
 
-// rotate has the certificate renewed once and follows it to the wire. Whether
-// that went as it should is told by the rotation's judge.
+// rotate has the certificate renewed once and follows it to the wire. The rotation's
+// judge decides whether it holds.
 func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	p.rec = p.rec.Restart(p.env.Now())
 	r := newRotation(p, index)
-	ticker := time.NewTicker(beat)
-	defer ticker.Stop()
-	late, never, behind := stoppedTimer(), stoppedTimer(), stoppedTimer()
-	defer late.Stop()
-	defer never.Stop()
-	defer behind.Stop()
-
-	disruption := p.newDisruption(ctx)
+	l := newLoop(r, p.newDisruption(ctx))
+	defer l.stop()
 	if p.spec.Trigger == triggerIntermediate {
 		inner, cancel := context.WithCancel(ctx)
 		r.rollover = p.newRollover(inner)
@@ -228,103 +222,17 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 			r.rollover.End()
 		}()
 	}
-	asked := make(chan requested, 1)
 	if p.spec.Trigger != triggerWait {
 		earliest := p.earliest(index)
 		if pause := earliest.Sub(p.env.Now()); pause > apart {
 			r.pausing = earliest
 		}
-		p.wg.Go(func() { asked <- p.ask(ctx, earliest, disruption, r.rollover) })
+		p.wg.Go(func() { l.requested <- p.ask(ctx, earliest, l.planned, r.rollover) })
 	}
 	p.env.Statusf("%s", r.view())
 	for !r.over() {
-		if !r.since.IsZero() && !r.listed() {
-			p.servers.Refresh(ctx)
-		}
-		target, last := r.target, r.line.Last()
-		select {
-		case a := <-asked:
-			switch {
-			case ctx.Err() != nil:
-				r.end = endCut
-			case a.err != nil:
-				return nil, a.err
-			default:
-				r.asking = false
-				r.disruption.Still = a.still
-				r.handleRequested(a)
-				// The watch may be behind, and the rotation must not end before
-				// what was asked for has begun.
-				if c := (certwatch.Change{Certificate: a.cert}); p.state.Handle(c) {
-					r.handleChange(c, p.env.Now())
-				}
-			}
-		case c := <-p.watch.Changes():
-			if c.Err != nil {
-				return nil, c.Err
-			}
-			r.handleRead(c)
-			if p.state.Handle(c) {
-				r.handleChange(c, p.env.Now())
-			}
-		case s := <-p.prober.Samples():
-			p.rec.Add(s)
-			r.handleSample(s)
-		case w := <-p.bursts.Ended():
-			p.rec.EndWave(w)
-		case f := <-p.servers.Found():
-			if err := p.servers.Handle(f, p.rec); err != nil {
-				return nil, err
-			}
-		case a := <-p.answers:
-			r.kept.Add(a)
-		case <-ticker.C:
-			r.pace.update(p.env.Now(), r.rec.Attempts)
-			p.env.Statusf("%s", r.view())
-		case m := <-p.disruptions:
-			if m.Err != nil {
-				return nil, m.Err
-			}
-			if r.handleDisruption(m); m.Milestone == timeline.Restored {
-				// A switch that outlasts the disruption has this time for the rest.
-				r.overdue, r.never = false, false
-				late.Stop()
-				never.Stop()
-				behind.Reset(p.spec.During.CatchUpLimit())
-			}
-		case c := <-p.rollovers:
-			if r.handleRollover(c); c.Done {
-				r.overdue, r.never = false, false
-				never.Stop()
-				late.Reset(p.spec.MaxSwitch.Std())
-			}
-		case <-late.C:
-			r.overdue = true
-			never.Reset(p.spec.MaxLate.Std() - p.spec.MaxSwitch.Std())
-		case <-never.C:
-			r.never = true
-		case <-behind.C:
-			r.behind = true
-		case <-ctx.Done():
-			if r.end = endCut; r.overdue {
-				r.end = endLate // that is settled, whatever was still waited for
-			}
-		}
-		if r.target != target {
-			if target == nil && p.spec.During.Last() {
-				p.wg.Go(func() { disruption.Run(ctx) })
-			}
-			p.rec.Aim(r.target)
-			r.overdue, r.never = false, false
-			never.Stop()
-			late.Reset(p.spec.MaxSwitch.Std())
-		}
-		r.continueRollover()
-		if !r.disrupted() {
-			p.bursts.Continue(ctx, p.rec)
-		}
-		if r.line.Last() != last && !r.over() {
-			p.env.Statusf("%s", r.view())
+		if err := l.step(ctx); err != nil {
+			return nil, err
 		}
 	}
 	p.watch.Renewing(false)
@@ -371,7 +279,7 @@ func (p *proof) newRollover(ctx context.Context) *carollover.Rollover {
 }
 
 // earliest returns when the next renewal is asked for: not too close to the last
-// issuance, after the idle gap, and at a moment that nobody can foresee.
+// issuance, after the idle gap, and after a random pause.
 func (p *proof) earliest(index int) time.Time {
 	at := p.env.Now()
 	if index > 0 {
@@ -458,10 +366,4 @@ func addresses(n int) string {
 		return "one address"
 	}
 	return fmt.Sprintf("each of %d addresses", n)
-}
-
-func stoppedTimer() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
 }

@@ -81,26 +81,34 @@ func bodyRule(want pattern) rule {
 
 // rules lists what is asserted about the certificate.
 func (c Certificate) rules() []rule {
-	var list []rule
-	add := func(name string, want any, check func(v *visit) (any, bool, string)) {
-		list = append(list, rule{"certificate " + name, want, check})
-	}
+	return slices.Concat(c.nameRules(), c.lifetimeRules(), c.identityRules())
+}
+
+// certificateRules are rules about the certificate.
+type certificateRules []rule
+
+func (l *certificateRules) add(name string, want any, check func(v *visit) (any, bool, string)) {
+	*l = append(*l, rule{"certificate " + name, want, check})
+}
+
+// nameRules are the rules about subject and issuer.
+func (c Certificate) nameRules() (list certificateRules) {
 	if c.CommonName != "" {
-		add("has common name "+c.CommonName, c.CommonName, func(v *visit) (any, bool, string) {
+		list.add("has common name "+c.CommonName, c.CommonName, func(v *visit) (any, bool, string) {
 			have := v.conn.Leaf().Subject.CommonName
 			return have, have == c.CommonName, ""
 		})
 	}
 	if c.Subject != "" {
 		want := mustPattern(c.Subject)
-		add(fmt.Sprintf("subject %s %s", want.verb("is"), want), c.Subject, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("subject %s %s", want.verb("is"), want), c.Subject, func(v *visit) (any, bool, string) {
 			have := v.conn.Leaf().Subject.String()
 			return have, want.equals(have), ""
 		})
 	}
 	if len(c.DNSNames) > 0 {
 		want := strings.Join(c.DNSNames, ", ")
-		add("has the names "+want, want, func(v *visit) (any, bool, string) {
+		list.add("has the names "+want, want, func(v *visit) (any, bool, string) {
 			have := v.conn.Leaf().DNSNames
 			missing := slices.DeleteFunc(slices.Clone(c.DNSNames), func(n string) bool { return slices.Contains(have, n) })
 			if len(missing) > 0 {
@@ -111,44 +119,54 @@ func (c Certificate) rules() []rule {
 	}
 	if c.Issuer != "" {
 		want := mustPattern(c.Issuer)
-		add(fmt.Sprintf("issuer %s %s", want.verb("is"), want), c.Issuer, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("issuer %s %s", want.verb("is"), want), c.Issuer, func(v *visit) (any, bool, string) {
 			issuer := v.conn.Leaf().Issuer
 			return issuer.String(), want.equals(issuer.String()) || want.equals(issuer.CommonName), ""
 		})
 	}
+	return list
+}
+
+// lifetimeRules are the rules about chain and lifetime.
+func (c Certificate) lifetimeRules() (list certificateRules) {
 	if c.ChainLength > 0 {
-		add(fmt.Sprintf("chain is %d long", c.ChainLength), c.ChainLength, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("chain is %d long", c.ChainLength), c.ChainLength, func(v *visit) (any, bool, string) {
 			have := len(v.conn.State.PeerCertificates)
 			return have, have == c.ChainLength, ""
 		})
 	}
 	if c.MinRemaining > 0 {
-		add(fmt.Sprintf("is valid for another %s", c.MinRemaining), c.MinRemaining.String(), func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("is valid for another %s", c.MinRemaining), c.MinRemaining.String(), func(v *visit) (any, bool, string) {
 			left := v.conn.Leaf().NotAfter.Sub(v.at).Truncate(1e9)
 			return engine.Duration(left).String(), left >= c.MinRemaining.Std(), ""
 		})
 	}
 	if c.MaxLifetime > 0 {
-		add(fmt.Sprintf("lives for at most %s", c.MaxLifetime), c.MaxLifetime.String(), func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("lives for at most %s", c.MaxLifetime), c.MaxLifetime.String(), func(v *visit) (any, bool, string) {
 			leaf := v.conn.Leaf()
 			life := leaf.NotAfter.Sub(leaf.NotBefore)
 			return engine.Duration(life).String(), life <= c.MaxLifetime.Std(), ""
 		})
 	}
+	return list
+}
+
+// identityRules are the rules about which certificate it is.
+func (c Certificate) identityRules() (list certificateRules) {
 	if c.Serial != "" {
-		add("has serial "+c.Serial, c.Serial, func(v *visit) (any, bool, string) {
+		list.add("has serial "+c.Serial, c.Serial, func(v *visit) (any, bool, string) {
 			have := tlskit.Serial(v.conn.Leaf())
 			return have, tlskit.NormalHex(have) == tlskit.NormalHex(c.Serial), ""
 		})
 	}
 	if c.NotSerial != "" {
-		add("no longer has serial "+c.NotSerial, "another serial", func(v *visit) (any, bool, string) {
+		list.add("no longer has serial "+c.NotSerial, "another serial", func(v *visit) (any, bool, string) {
 			have := tlskit.Serial(v.conn.Leaf())
 			return have, tlskit.NormalHex(have) != tlskit.NormalHex(c.NotSerial), ""
 		})
 	}
 	if c.EqualsSecret != nil {
-		add(fmt.Sprintf("is the one in secret %s", c.EqualsSecret), nil, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("is the one in secret %s", c.EqualsSecret), nil, func(v *visit) (any, bool, string) {
 			served := v.conn.Leaf()
 			if v.secret == nil {
 				return nil, false, v.secretProblem
