@@ -17,7 +17,7 @@
 //	vars:
 //	  domain: example.local
 //	  size: {type: number, description: how many}
-//	  token: {secret: true, env: VAULT_TOKEN}
+//	  token: {secret: true, env: APP_TOKEN}
 //
 // Values come from, last one first: --var, variable files, the environment
 // variable that env names, the default. They have the type of the declaration
@@ -74,8 +74,7 @@
 // that are not scalars are problems; anchors, aliases and merge keys work. A
 // null stands for a key that is not there.
 //
-// Scalars and the keys of data mean what they mean to kubectl and Helm, as
-// package kubeyaml says: an unquoted yes, no, on, off, y or n is true or false,
+// Scalars and the keys of data have the meaning that package kubeyaml gives them: an unquoted yes, no, on, off, y or n is true or false,
 // and 0400 is 256. It is the same in a plan, in a file of variables, in text from
 // --var and the environment that is read as another type than text, in manifests
 // and in files of values. Two things are names, not data, and stay as they are

@@ -157,7 +157,7 @@ func (s *Step) Knows(id string, outputs any) bool {
 	return !slices.ContainsFunc(s.Refs, func(r Ref) bool { return r.Step == id && !s.plan.types.Holds(outputs, r.Text) })
 }
 
-// subject is how messages name the step: "step root (pkiRoot)".
+// subject is how messages name the step: "step ID (kind)".
 func (s *Step) subject() string {
 	switch {
 	case s.ID == "":

@@ -19,9 +19,9 @@ const maxLine = 64 << 10
 
 // excerpt returns the line with its neighbours and a caret under the column:
 //
-//	  13 |     uses: pkiRoot
-//	> 14 |     with: {mount: pki, commonNme: Root CA Lab}
-//	     |                        ^
+//	  13 |     uses: curlTLS
+//	> 14 |     with: {expect: 200, adress: example.org:443}
+//	     |                         ^
 //	  15 |     timeout: 2m
 //
 // known replaces known secrets in a line. Values that look like secrets are hidden as

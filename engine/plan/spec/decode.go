@@ -23,7 +23,7 @@ type Decoder struct {
 	Scope  Scope
 	FileOf func(name string) engine.File // resolves a file that an input names
 
-	Subject string // begins every message: "step root (pkiRoot)"
+	Subject string // begins every message: "step ID (kind)"
 	Kind    string // of the step; empty for inputs of no step
 	Report  func(*source.Problem)
 
@@ -214,8 +214,8 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 }
 
 // IsText reports whether a scalar may stand where text is wanted. A word such as
-// no or y is text there, as it is written: only data that Kubernetes, Helm and
-// Vault type themselves reads it as false or true.
+// no or y is text there, as it is written: only in data without a type of its own is
+// it false or true.
 func IsText(n *yaml.Node) bool {
 	return n.Tag == "!!str" || n.Tag == "!!bool" && n.Style == 0 && !strings.EqualFold(n.Value, "true") && !strings.EqualFold(n.Value, "false")
 }
@@ -494,8 +494,7 @@ func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
 		fmt.Sprintf("where it is given, write %q for the text, or %s", n.Value, reading)
 }
 
-// key returns the key at n.Content[i] of a mapping of data, as Kubernetes, Helm
-// and Vault get it.
+// key returns the key at n.Content[i] of a mapping of data, as [kubeyaml.Key] reads it.
 func (d *Decoder) key(n *yaml.Node, i int, literal bool) string {
 	key := n.Content[i]
 	d.push(Elem{key.Value, -1})

@@ -15,11 +15,11 @@ import (
 
 // Literal returns n, which fills a value of type t, as plain data to be shown:
 // secrets are of type [engine.Secret], and an output of a step is "(known after ID)".
-// The data of a Kubernetes Secret in n is secret, and so are values of inline YAML
-// that have the name of a secret: see [sensitive.Holds].
+// Values of inline YAML that have the name of a secret are secret, and so is the data
+// of objects that hold secrets: see [sensitive.Holds] and [sensitive.HideObjects].
 func (d *Decoder) Literal(n *yaml.Node, t reflect.Type) map[string]any {
 	m, _ := d.literal(n, t, "").(map[string]any)
-	hideSecretObjects(m)
+	sensitive.HideObjects(m, func(x any) any { return secretOf(x) })
 	return m
 }
 

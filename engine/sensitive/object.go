@@ -1,40 +1,38 @@
-package spec
+package sensitive
 
-import (
-	"regexp"
-)
+import "regexp"
 
-// hideSecretObjects replaces the values of Kubernetes Secrets that are written
-// into a plan: they are in the clear there, but a dry run ends up in logs.
-func hideSecretObjects(v any) {
+// HideObjects replaces the values of Secrets of Kubernetes, and texts that hold such an
+// object, anywhere in plain data by what hide returns for them.
+func HideObjects(v any, hide func(any) any) {
 	switch v := v.(type) {
 	case map[string]any:
 		if v["kind"] == "Secret" {
 			for _, field := range []string{"data", "stringData"} {
 				if m, ok := v[field].(map[string]any); ok {
 					for k := range m {
-						m[k] = secretOf(m[k])
+						m[k] = hide(m[k])
 					}
 				} else if v[field] != nil {
-					v[field] = secretOf(v[field])
+					v[field] = hide(v[field])
 				}
 			}
 			return
 		}
 		for k, e := range v {
 			if text, ok := e.(string); ok && secretDocument.MatchString(text) {
-				v[k] = secretOf(text)
+				v[k] = hide(text)
 				continue
 			}
-			hideSecretObjects(e)
+			HideObjects(e, hide)
 		}
 	case []any:
 		for i, e := range v {
 			if text, ok := e.(string); ok && secretDocument.MatchString(text) {
-				v[i] = secretOf(text)
+				v[i] = hide(text)
 				continue
 			}
-			hideSecretObjects(e)
+			HideObjects(e, hide)
 		}
 	}
 }
