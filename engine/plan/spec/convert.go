@@ -3,6 +3,7 @@ package spec
 import (
 	"encoding"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 
@@ -81,40 +82,22 @@ func (c *Types) convert(from, to reflect.Value, file func(name string) engine.Fi
 	case tt.Kind() == reflect.Bool:
 		to.SetBool(from.Bool())
 	case isInt(tt):
-		if isUint(ft) {
-			if u := from.Uint(); int64(u) < 0 || to.OverflowInt(int64(u)) {
-				return fmt.Errorf("%d is out of range", u)
-			}
-			to.SetInt(int64(from.Uint()))
-			break
+		i, ok := integer(from)
+		if !ok || to.OverflowInt(i) {
+			return fmt.Errorf("%v is out of range", from)
 		}
-		if to.OverflowInt(from.Int()) {
-			return fmt.Errorf("%d is out of range", from.Int())
-		}
-		to.SetInt(from.Int())
+		to.SetInt(i)
 	case isUint(tt):
-		var u uint64
-		if isInt(ft) {
-			if from.Int() < 0 {
-				return fmt.Errorf("%d is out of range", from.Int())
-			}
-			u = uint64(from.Int())
-		} else {
-			u = from.Uint()
+		if i, ok := integer(from); ok && i < 0 {
+			return fmt.Errorf("%v is out of range", from)
 		}
+		u := from.Convert(uint64Type).Uint()
 		if to.OverflowUint(u) {
-			return fmt.Errorf("%d is out of range", u)
+			return fmt.Errorf("%v is out of range", from)
 		}
 		to.SetUint(u)
 	case isFloat(tt):
-		switch {
-		case isInt(ft):
-			to.SetFloat(float64(from.Int()))
-		case isUint(ft):
-			to.SetFloat(float64(from.Uint()))
-		default:
-			to.SetFloat(from.Float())
-		}
+		to.Set(from.Convert(tt))
 	case tt.Kind() == reflect.Slice:
 		s := reflect.MakeSlice(tt, from.Len(), from.Len())
 		for i := range from.Len() {
@@ -153,6 +136,16 @@ func (c *Types) convert(from, to reflect.Value, file func(name string) engine.Fi
 	return nil
 }
 
+var uint64Type = reflect.TypeFor[uint64]()
+
+// integer returns the value of a whole number; ok is false if it is over the range.
+func integer(v reflect.Value) (i int64, ok bool) {
+	if isInt(v.Type()) {
+		return v.Int(), true
+	}
+	return int64(v.Uint()), v.Uint() <= math.MaxInt64
+}
+
 // plain returns an output as plain data, as inline YAML would be decoded.
 func (c *Types) plain(v reflect.Value) any {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
@@ -167,10 +160,11 @@ func (c *Types) plain(v reflect.Value) any {
 		return v.Interface()
 	case t.Implements(marshalType):
 		return format(v)
-	case isInt(t):
-		return int(v.Int())
-	case isUint(t):
-		return int(v.Uint())
+	case isInt(t) || isUint(t):
+		if i, ok := integer(v); ok {
+			return int(i)
+		}
+		return v.Uint()
 	}
 	switch t.Kind() {
 	case reflect.String:

@@ -172,6 +172,7 @@ func TestOutputsAsInputs(t *testing.T) {
 		{7, 0.0, `7`},
 		{uint16(9), 0.0, `9`},
 		{1.5, 0, `1:2: want a whole number, and ${steps.a.x} is a number`},
+		{map[string]uint64{"k": math.MaxUint64, "l": 1}, map[string]any{}, `map[string]interface {}{"k":0xffffffffffffffff, "l":1}`},
 		{"90s", engine.Duration(0), `1m30s`},
 		{7, engine.Duration(0), `1:2: want a duration, and ${steps.a.x} is a whole number`},
 		{"a.pem", engine.File{}, `file /plans/a.pem`},

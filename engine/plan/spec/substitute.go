@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // MaxNodes is how many nodes a value made of variables may have.
@@ -59,12 +57,7 @@ func (d *Decoder) Substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
 			d.size = min(d.size+r.Size, MaxNodes+1)
 			return r.Node, secret, true
 		}
-		if r.Node.Kind != yaml.ScalarNode || source.IsNull(r.Node) {
-			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, KindOf(r.Node))
-			return nil, false, false
-		}
-		if message, hint := ambiguity(r.Node, p.ref.Raw, r.Secret); message != "" {
-			d.refProblem(n, p.ref, hint, "%s", message)
+		if !d.part(n, p.ref, r) {
 			return nil, false, false
 		}
 		text.WriteString(r.Node.Value)

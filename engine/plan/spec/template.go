@@ -71,14 +71,8 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 		case r.Secret && t != secretType:
 			d.leak(n, p.ref)
 			wrong = true
-		case r.Node != nil && (r.Node.Kind != yaml.ScalarNode || source.IsNull(r.Node)):
-			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, KindOf(r.Node))
-			wrong = true
 		case r.Node != nil:
-			if message, hint := ambiguity(r.Node, p.ref.Raw, r.Secret); message != "" {
-				d.refProblem(n, p.ref, hint, "%s", message)
-				wrong = true
-			}
+			wrong = !d.part(n, p.ref, r) || wrong
 			text.WriteString(r.Node.Value)
 		case r.Type != nil && !scalar(r.Type):
 			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, TypeName(r.Type))
@@ -107,6 +101,19 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 		defer func() { d.at = nil }()
 	}
 	return d.value(lit, v, true)
+}
+
+// part reports whether the value of a variable can be part of a text, or the problem.
+func (d *Decoder) part(n *yaml.Node, ref *Reference, r Value) bool {
+	if r.Node.Kind != yaml.ScalarNode || source.IsNull(r.Node) {
+		d.refProblem(n, ref, "", "%s is %s: only text, numbers, true and false can be part of a text", ref.Raw, KindOf(r.Node))
+		return false
+	}
+	if message, hint := ambiguity(r.Node, ref.Raw, r.Secret); message != "" {
+		d.refProblem(n, ref, hint, "%s", message)
+		return false
+	}
+	return true
 }
 
 // whole fills v from a scalar that is one reference and nothing else.
