@@ -166,17 +166,18 @@ func replace(t *testing.T, path string, with func(string) error) {
 // ownReaders are the files that may read files by themselves, with the reason: what
 // they read is no input of a user, or goes through [engine.Inputs] further down.
 var ownReaders = map[string]string{
-	"engine/inputs.go":                   "reads inputs",
-	"engine/journal/":                    "its own journals",
-	"schemas/gen/":                       "generates from the source",
-	"steps/internal/vaultkit/vaulttest/": "for tests",
-	"steps/internal/helmkit/cache.go":    "its own cache",
-	"steps/internal/helmkit/owner.go":    "its own claims",
-	"steps/internal/vaultkit/custody/":   "keys that it wrote",
-	"cmd/ztplan/ztlab/":                  "the lab's own state",
-	"cmd/ztplan/subject.go":              "the digest of its own program",
-	"cmd/ztplan/report_command.go":       "what it wrote before",
-	"cmd/ztplan/report.go":               "appends to the job's summary",
+	"engine/inputs.go":                        "reads inputs",
+	"engine/journal/":                         "its own journals",
+	"schemas/gen/":                            "generates from the source",
+	"steps/internal/vaultkit/vaulttest/":      "for tests",
+	"steps/internal/helmkit/chart/cache.go":   "its own cache",
+	"steps/internal/helmkit/release/owner.go": "its own claims",
+	"engine/durable/":                         "its own files and locks",
+	"steps/internal/vaultkit/custody/":        "keys that it wrote",
+	"cmd/ztplan/ztlab/":                       "the lab's own state",
+	"cmd/ztplan/subject.go":                   "the digest of its own program",
+	"cmd/ztplan/report_command.go":            "what it wrote before",
+	"cmd/ztplan/report.go":                    "appends to the job's summary",
 }
 
 func TestInputsAreReadInOnePlace(t *testing.T) {
