@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -216,34 +217,14 @@ type FolderReader interface {
 // are not among them.
 func InputFiles(spec any) []File {
 	files := make(map[string]File)
-	inputFiles(reflect.ValueOf(spec), false, files)
-	out := make([]File, 0, len(files))
-	for _, f := range files {
-		out = append(out, f)
-	}
+	walk(reflect.ValueOf(spec), reflect.StructField{}, func(v reflect.Value, field reflect.StructField) bool {
+		f, ok := v.Interface().(File)
+		if ok && !f.IsZero() && slices.Contains(strings.Split(field.Tag.Get("check"), ","), "exists") {
+			files[f.Name] = f
+		}
+		return !ok
+	})
+	out := slices.Collect(maps.Values(files))
 	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return out
-}
-
-func inputFiles(v reflect.Value, exists bool, files map[string]File) {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		inputFiles(v.Elem(), exists, files)
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			inputFiles(v.Index(i), exists, files)
-		}
-	case reflect.Struct:
-		if f, ok := v.Interface().(File); ok {
-			if exists && !f.IsZero() {
-				files[f.Name] = f
-			}
-			return
-		}
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				inputFiles(v.Field(i), slices.Contains(strings.Split(f.Tag.Get("check"), ","), "exists"), files)
-			}
-		}
-	}
 }

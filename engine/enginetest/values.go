@@ -49,36 +49,10 @@ func plain(v reflect.Value) error {
 // secretsIn returns the texts of all secrets inside v.
 func secretsIn(v any) []string {
 	var found []string
-	walkSecrets(reflect.ValueOf(v), func(s engine.Secret) { found = append(found, s.Reveal()) })
+	for s := range engine.Secrets(v) {
+		found = append(found, s.Reveal())
+	}
 	return found
-}
-
-func walkSecrets(v reflect.Value, visit func(engine.Secret)) {
-	if !v.IsValid() {
-		return
-	}
-	if v.Type() == secretType {
-		if v.CanInterface() {
-			visit(v.Interface().(engine.Secret))
-		}
-		return
-	}
-	switch v.Kind() {
-	case reflect.Interface, reflect.Pointer:
-		walkSecrets(v.Elem(), visit)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			walkSecrets(v.Field(i), visit)
-		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			walkSecrets(v.MapIndex(key), visit)
-		}
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			walkSecrets(v.Index(i), visit)
-		}
-	}
 }
 
 // reveal returns v for comparing, with secrets as their texts: two secrets are

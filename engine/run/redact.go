@@ -51,7 +51,9 @@ func (r *Redactor) AddFrom(v any) {
 	if v == nil || !holdsSecrets(reflect.TypeOf(v), nil) {
 		return
 	}
-	collect(reflect.ValueOf(v), func(s engine.Secret) { r.Add(s) })
+	for s := range engine.Secrets(v) {
+		r.Add(s)
+	}
 }
 
 // Text returns s with every known secret replaced, and what is one by its shape.

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -135,14 +134,14 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 // step, before anything is shown. A text of several lines is hidden where it
 // stands: its lines may be ordinary ones.
 func (r *runner) concealLiteral(n *Node) {
-	collect(reflect.ValueOf(n.literal()), func(s engine.Secret) {
+	for s := range engine.Secrets(n.literal()) {
 		if text := s.Reveal(); !strings.Contains(text, "\n") && sensitive.Findable(text, false) {
 			r.redactor.Add(s)
 			if r.settled != nil {
 				r.settled.Add(s)
 			}
 		}
-	})
+	}
 }
 
 func (r *runner) run(ctx context.Context) (*Result, error) {

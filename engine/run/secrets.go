@@ -54,33 +54,3 @@ func holdsSecrets(t reflect.Type, seen map[reflect.Type]bool) bool {
 	}
 	return false
 }
-
-func collect(v reflect.Value, found func(engine.Secret)) {
-	if !v.IsValid() {
-		return
-	}
-	if v.Type() == secretType {
-		found(v.Interface().(engine.Secret))
-		return
-	}
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			collect(v.Elem(), found)
-		}
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			collect(v.Index(i), found)
-		}
-	case reflect.Map:
-		for it := v.MapRange(); it.Next(); {
-			collect(it.Value(), found)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				collect(v.Field(i), found)
-			}
-		}
-	}
-}
