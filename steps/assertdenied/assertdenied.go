@@ -150,7 +150,7 @@ type Sign struct {
 
 // Dial is a connection that is allowed.
 type Dial struct {
-	// URL is what is asked for, such as https://hello.example.local/. Its host is
+	// URL is requested, such as https://hello.example.local/. Its host is
 	// the server name (SNI) and the name that the certificate must have.
 	URL string `yaml:"url" check:"required"`
 
@@ -161,10 +161,10 @@ type Dial struct {
 // An Attempt is something that must be refused: one of login, sign, access and
 // dial, with what differs from the legitimate request.
 type Attempt struct {
-	// Name says what is tried, for the reader: "another namespace".
+	// Name describes the attempt for the reader: "another namespace".
 	Name string `yaml:"name" check:"required"`
 
-	// Login tries to log in as somebody else.
+	// Login tries to log in as another ServiceAccount.
 	Login *LoginAttempt `yaml:"login"`
 
 	// Sign asks for a certificate that must not be given.
@@ -176,14 +176,14 @@ type Attempt struct {
 	// Dial connects in a way that must fail.
 	Dial *DialAttempt `yaml:"dial"`
 
-	// Answer is what Vault's refusal says when its words have changed since the
+	// Answer is the text of Vault's refusal when it has changed since the
 	// list that this kind knows; the status must be 400 or 403. It must be the
 	// whole message, its end after a space, or its beginning before a colon. Not
 	// for a dial.
 	Answer string `yaml:"answer"`
 }
 
-// A LoginAttempt says who logs in. What is left out is as in the legitimate
+// A LoginAttempt is the ServiceAccount that logs in. Fields left out are as in the legitimate
 // login; something must differ.
 type LoginAttempt struct {
 	// Namespace of the ServiceAccount. One of the same name is made there for the
@@ -198,7 +198,7 @@ type LoginAttempt struct {
 	Audience string `yaml:"audience"`
 }
 
-// A SignAttempt says what is asked for: names, or ttl, or notAfter.
+// A SignAttempt is the difference of the request: names, or ttl, or notAfter.
 type SignAttempt struct {
 	// Names are DNS names that the role must not allow. The first is the common
 	// name, too. One foreign name is enough to be refused: give each an attempt.
@@ -212,14 +212,14 @@ type SignAttempt struct {
 	NotAfter engine.Duration `yaml:"notAfter" check:"min=0s"`
 }
 
-// An AccessAttempt says what is reached for.
+// An AccessAttempt is a forbidden path.
 type AccessAttempt struct {
 	// Path is a path of Vault's API without /v1/ before it. It must exist, and must not be
 	// one that Vault shows to everybody, such as pki/ca/pem.
 	Path string `yaml:"path" check:"required"`
 }
 
-// A DialAttempt says how the client connects: trust, or expired.
+// A DialAttempt is the difference of the client: trust, or expired.
 type DialAttempt struct {
 	// Trust is whom the client trusts instead: CA certificates in PEM, "system"
 	// for the roots of the operating system, or "impostor" for a root made for the
@@ -230,7 +230,7 @@ type DialAttempt struct {
 	Expired bool `yaml:"expired"`
 }
 
-// Outputs holds what was seen.
+// Outputs are the results.
 type Outputs struct {
 	// Attempts is how many attempts were made.
 	Attempts int `yaml:"attempts"`

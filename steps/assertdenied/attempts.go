@@ -31,7 +31,7 @@ func (g Sign) split() (mount, role string) {
 	return mount, role
 }
 
-// attempts returns what is tried: what the plan lists, or what follows from the
+// attempts returns the attempts: those that the plan lists, or those that follow from the
 // legitimate requests.
 func (s *Spec) attempts() []Attempt {
 	if len(s.Attempts) > 0 {
@@ -97,7 +97,7 @@ func (s *Spec) bounds() []Attempt {
 	return list
 }
 
-// method names what kind of attempt it is, for the evidence.
+// method names the kind of the attempt, for the evidence.
 func (a Attempt) method() string {
 	switch {
 	case a.Login != nil:

@@ -4,8 +4,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Changes declares what Prove changes. An attempt is an edit, too: whether it is
-// refused is what it is made to find out.
+// Changes declares the edits of Prove. An attempt is an edit, too: Vault might grant
+// it.
 func (s *Spec) Changes() []engine.Edit {
 	if s.Login == nil {
 		return nil

@@ -29,7 +29,7 @@ type dialler struct {
 	url       *url.URL
 	trust     *tlskit.Trust
 	endpoints []tlskit.Endpoint
-	leaf      *x509.Certificate   // what the server showed last
+	leaf      *x509.Certificate   // last certificate of the server
 	verified  []*x509.Certificate // how that led to the trust
 	control   string
 }
@@ -52,7 +52,7 @@ func (p *proof) tryDials(ctx context.Context, attempts []Attempt) error {
 	}
 	_ = conn.Close()
 	d.leaf, d.verified = conn.Leaf(), conn.Verified
-	d.control = fmt.Sprintf("serial %s, valid until %s", tlskit.Serial(d.leaf), stamp(d.leaf.NotAfter))
+	d.control = fmt.Sprintf("serial %s, valid until %s", tlskit.Serial(d.leaf), tlskit.Stamp(d.leaf.NotAfter))
 	p.granted(what, d.control)
 	for _, a := range attempts {
 		if err := d.attempt(ctx, a); err != nil {
@@ -157,7 +157,7 @@ func (d *dialler) judge(v *verdict, trust *tlskit.Trust, now time.Time, conn *tl
 	case err == nil:
 		_ = conn.Close()
 		chain = conn.State.PeerCertificates
-		v.record.Answer = fmt.Sprintf("a client that trusts %s accepted the certificate with serial %s at %s", trust, tlskit.Serial(chain[0]), stamp(now))
+		v.record.Answer = fmt.Sprintf("a client that trusts %s accepted the certificate with serial %s at %s", trust, tlskit.Serial(chain[0]), tlskit.Stamp(now))
 		v.have = "granted: " + v.record.Answer
 	case errors.As(err, &f) && f.Class == tlskit.ClassVerify:
 		chain = f.Chain
@@ -193,5 +193,3 @@ func refusedFor(err error, expired bool) bool {
 	}
 	return errors.As(err, &unknown)
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

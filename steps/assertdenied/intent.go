@@ -11,7 +11,7 @@ import (
 // later stands for an input that other steps have yet to give.
 const later = "(known later)"
 
-// Intent says what Prove would do.
+// Intent describes what Prove would do.
 func (s *Spec) Intent() []string {
 	s = s.readable()
 	var lines []string
@@ -34,7 +34,7 @@ func (s *Spec) Intent() []string {
 	return lines
 }
 
-// describe says what an attempt does.
+// describe renders an attempt.
 func (s *Spec) describe(a Attempt) string {
 	switch {
 	case a.Login != nil && s.Login != nil:
@@ -54,7 +54,7 @@ func (s *Spec) describe(a Attempt) string {
 	return later
 }
 
-// readable is the spec with words for what is not known yet.
+// readable is the spec with words for values that are not known yet.
 func (s *Spec) readable() *Spec {
 	c := *s
 	fill(&c.RootMount)

@@ -12,13 +12,13 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// A verdict is what became of one attempt.
+// A verdict is the result of one attempt.
 type verdict struct {
 	rule   string
 	record evidence.Denial
 	want   string // the refusal, for the reader
 	have   string // the answer, for the reader
-	advice string // what to do if it was not refused
+	advice string // hint if it was not refused
 }
 
 func (v *verdict) finding() engine.Finding {
@@ -29,10 +29,10 @@ func (v *verdict) finding() engine.Finding {
 	return f
 }
 
-// An answer is what Vault said to an attempt.
+// An answer is Vault's answer to an attempt.
 type answer struct {
 	status  int
-	text    string // its messages, or what it granted
+	text    string // its messages, or its grant
 	granted bool
 }
 
@@ -43,9 +43,9 @@ func (a answer) String() string {
 	return fmt.Sprintf("%d: %s", a.status, a.text)
 }
 
-// refusal reads Vault's answer from an error. What is not an answer to the
-// request (a sealed Vault, no connection, a server error, a path that nobody
-// serves) stays an error: it says nothing about the attempt.
+// refusal reads Vault's answer from an error. Any other error (a sealed Vault, no
+// connection, a server error, an unknown path) is returned: it proves nothing about
+// the attempt.
 func refusal(err error) (answer, error) {
 	var e *vaultkit.Error
 	if errors.As(err, &e) && (e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden) {

@@ -17,7 +17,7 @@ type visitor struct {
 	anybody *vaultkit.Client // without a token
 	cluster *kubekit.Cluster
 	us      *vaultkit.Client // with the token of the legitimate login
-	control string           // what the legitimate login was given
+	control string           // result of the legitimate login
 	signed  *control         // the legitimate certificate
 }
 
@@ -105,14 +105,14 @@ func (v *visitor) end(ctx context.Context, g vaultkit.Grant) error {
 	return err
 }
 
-// lives says that a token could not be revoked.
+// lives warns that a token could not be revoked.
 func (v *visitor) lives(g vaultkit.Grant, err error) {
 	if err != nil {
 		v.env.Logf("a token could not be revoked and lives for up to %s: %v", engine.Duration(g.TTL), err)
 	}
 }
 
-// tryLogin logs in as somebody else.
+// tryLogin tries a forbidden login.
 func (v *visitor) tryLogin(ctx context.Context, a Attempt) error {
 	l := v.spec.Login
 	who, audience := l.as(*a.Login)
@@ -187,7 +187,7 @@ func (l Login) refusals(who Account, audience string) []evidence.Refusal {
 	return list
 }
 
-// advice says what to tighten when a login was granted.
+// advice is the hint when a login was granted.
 func (l Login) advice(who Account, audience string) string {
 	var list []string
 	role := fmt.Sprintf("auth/%s/role/%s", l.mount(), l.Role)

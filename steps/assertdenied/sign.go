@@ -202,7 +202,7 @@ func wantLife(refusal string, most time.Duration) string {
 	return refusal + ", or " + life
 }
 
-// advice says what to tighten when a certificate was given.
+// advice is the hint when a certificate was issued.
 func (g Sign) advice(a SignAttempt) string {
 	mount, role := g.split()
 	switch {
@@ -225,7 +225,7 @@ func (v *visitor) revoke(ctx context.Context, c *x509.Certificate) {
 	err := errors.New("no vault.token is given")
 	if !v.spec.Vault.Token.IsZero() {
 		e := v.spec.revocation()
-		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+tlskit.Serial(c), "valid until "+stamp(c.NotAfter), "revoked", ""
+		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+tlskit.Serial(c), "valid until "+tlskit.Stamp(c.NotAfter), "revoked", ""
 		e.Apply = func(ctx context.Context) error {
 			admin, err := vaultkit.Connect(ctx, v.env, v.spec.Vault)
 			if err != nil {

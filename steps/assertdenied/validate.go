@@ -9,7 +9,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// Validate checks what the types cannot say.
+// Validate checks the inputs against each other.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Vault.Validate(p, "vault")
 	vaultkit.ValidatePath(p, "rootMount", s.RootMount)

@@ -28,7 +28,7 @@ const (
 )
 
 // verdict returns an error with the hint if a finding does not hold; nil
-// without a hint, because then the findings say it all.
+// without a hint, because then the findings are enough.
 func verdict(findings []engine.Finding, hint string) error {
 	if hint == "" || allHold(findings) {
 		return nil
@@ -54,7 +54,7 @@ func allHold(findings []engine.Finding) bool {
 	return !slices.ContainsFunc(findings, func(f engine.Finding) bool { return !f.Holds })
 }
 
-// settleAdvice says what to do when the wire does not show the Secret's
+// settleAdvice is the hint when the wire does not show the Secret's
 // certificate before the renewal.
 func (p *proof) settleAdvice() string {
 	if p.state.Secret == nil {
@@ -66,7 +66,7 @@ func (p *proof) settleAdvice() string {
 	return p.wireAdvice()
 }
 
-// advice says what to do about a rotation that went wrong.
+// advice is the hint for a rotation that went wrong.
 func (r *rotation) advice() string {
 	switch {
 	case r.end == endDown && r.proof.spec.During.Restart == disrupt.Vault && r.proof.spec.During.Keys == nil:
@@ -96,7 +96,7 @@ func (r *rotation) advice() string {
 	return ""
 }
 
-// wireAdvice says what to do about addresses that do not show the Secret's
+// wireAdvice is the hint for addresses that do not show the Secret's
 // certificate, or failed probes.
 func (p *proof) wireAdvice() string {
 	held := p.state.Secret.Leaf()

@@ -105,7 +105,7 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 			Rate:           20,
 			ConsecutiveNew: 12,
 			MaxDoubt:       0.001,
-			HTTP:           probe.HTTPAuto,
+			HTTP:           "auto",
 			LongLived:      true,
 			Timeout:        engine.Duration(5 * time.Second),
 		},

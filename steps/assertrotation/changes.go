@@ -5,7 +5,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 )
 
-// Changes declares what Prove changes.
+// Changes declares the edits of Prove.
 func (s *Spec) Changes() []engine.Edit {
 	var list []engine.Edit
 	if s.During != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// skew is how much longer a certificate may live than its Certificate says:
+// skew is how much longer a certificate may live than planned:
 // issuers date notBefore back (Vault by not_before_duration, 30 s by default)
 // so that clocks may differ.
 const skew = 30 * time.Second
@@ -128,7 +128,7 @@ func checkIssued(r *rotation) engine.Finding {
 	return f
 }
 
-// excuse returns what cert-manager says about an issuance that is not done. The
+// excuse renders cert-manager's message about an issuance that is not done. The
 // watches of request and Certificate are not in step, so the newest message may
 // be in either.
 func (r *rotation) excuse() string {
@@ -158,7 +158,7 @@ func checkSerial(r *rotation) engine.Finding {
 // checkNotBefore: the certificate was made later than the old one.
 func checkNotBefore(r *rotation) engine.Finding {
 	before, after := r.before.secret.Leaf().NotBefore, r.target.NotBefore
-	return engine.Finding{Rule: "notBefore is later", Holds: after.After(before), Have: stamp(after), Want: "later than " + stamp(before)}
+	return engine.Finding{Rule: "notBefore is later", Holds: after.After(before), Have: tlskit.Stamp(after), Want: "later than " + tlskit.Stamp(before)}
 }
 
 // checkKeyChange: the private key changed, or stayed, as the plan or the
@@ -203,7 +203,7 @@ func checkKeyMatches(r *rotation) engine.Finding {
 	return f
 }
 
-// checkTrust: what the Secret holds leads to the plan's root.
+// checkTrust: the chain in the Secret leads to the plan's root.
 func checkTrust(r *rotation) engine.Finding {
 	f := engine.Finding{Rule: "the certificate in the Secret leads to " + r.proof.trust.String(), Want: r.proof.trust.String()}
 	at := r.ended

@@ -61,7 +61,7 @@ func (o *tlsObject) sharesGateway(other *tlsObject) bool {
 	return a == b || a == "" || b == ""
 }
 
-// rank says how closely the object names a host: -1 if it does not. APISIX serves
+// rank is how closely the object names a host: -1 if it does not. APISIX serves
 // the closest one: an exact name before wildcards, the longest wildcard before
 // others. A wildcard stands for one label or a part of one, and * for any name.
 func (o *tlsObject) rank(host string) int {
@@ -80,8 +80,8 @@ func (o *tlsObject) rank(host string) int {
 }
 
 // conclude adds to findings that another ApisixTls decides, or will decide after a
-// restart of the gateway, what the host shows, and returns the verdict; advice says
-// what to do about the other findings. Such a finding does not hold even while the
+// restart of the gateway, what the host shows, and returns the verdict; advice is
+// the hint for the other findings. Such a finding does not hold even while the
 // wire shows the right certificate: the next restart may change it, so that nothing
 // is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() string) ([]engine.Finding, error) {

@@ -26,7 +26,7 @@ func (p *proof) withDeadline(findings []engine.Finding) {
 	}
 }
 
-// deadline says until when the certificate holds that the wire shows, the first
+// deadline renders until when the certificate on the wire is valid, the first
 // to expire of several; if the wire shows none, that of the Secret. It is "" if
 // neither is known.
 func (p *proof) deadline(now time.Time) string {
@@ -45,8 +45,8 @@ func (p *proof) deadline(now time.Time) string {
 	return ""
 }
 
-// holds says until when, and how long that is: "holds until 16:59:40Z, in 43 min".
-// The day is left out of what ends within one.
+// holds renders an end and the time until then: "holds until 16:59:40Z, in 43 min".
+// Without the day if that is less than one.
 func holds(until, now time.Time) string {
 	left := until.Sub(now)
 	form := "2006-01-02 15:04:05Z"

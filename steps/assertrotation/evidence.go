@@ -94,7 +94,7 @@ func (r *rotation) switchOf(s *probe.Series) probe.Span {
 	return span
 }
 
-// rules puts the pass rule on record: limits and what was measured in the same
+// rules puts the pass rule on record: limits and measurements in the same
 // unit, seconds for times, so that the verdicts can be computed again.
 func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 	var list []evidence.Rule

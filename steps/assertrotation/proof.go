@@ -350,7 +350,7 @@ func (p *proof) report(out *Outputs, r *rotation) {
 		out.OldSerial, out.OldFingerprint, out.OldKey = tlskit.Serial(before), tlskit.Fingerprint(before), tlskit.KeyDigest(before)
 	}
 	out.NewSerial, out.NewFingerprint, out.NewKey = tlskit.Serial(after), tlskit.Fingerprint(after), tlskit.KeyDigest(after)
-	out.NotBefore, out.NotAfter = stamp(after.NotBefore), stamp(after.NotAfter)
+	out.NotBefore, out.NotAfter = tlskit.Stamp(after.NotBefore), tlskit.Stamp(after.NotAfter)
 	out.Certificate = tlskit.EncodePEM(after)
 	if r.completed {
 		out.Intermediate = tlskit.EncodePEM(r.rollover.Next())

@@ -15,9 +15,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// An ending says how the measurement of a rotation ended.
+// An ending is the end of the measurement of a rotation.
 type ending string
 
 const (
@@ -57,7 +58,7 @@ type rotation struct {
 
 	old     map[types.UID]bool  // requests that were there before
 	request *certwatch.Request  // the newest request of this rotation
-	target  *x509.Certificate   // what the Secret holds since this rotation
+	target  *x509.Certificate   // the new certificate in the Secret
 	written []*x509.Certificate // everything that the Secret held since
 }
 
@@ -201,7 +202,7 @@ func (r *rotation) handleSample(s probe.Sample) {
 // finish closes the record.
 func (r *rotation) finish(at time.Time) {
 	r.ended = at
-	r.place() // by what the clock is known to be now
+	r.place() // by the newest bounds of the clock
 	gap, from, name := r.rec.LongestGap(at)
 	r.gap = gap
 	r.gapAt = fmt.Sprintf("%s, from %s", name, r.line.Between(from))
@@ -259,7 +260,7 @@ func (r *rotation) placeFirstServed() {
 }
 
 // handleRead notes a read of the Secret. One that began after the present
-// certificate was seen tells nothing about the time before.
+// certificate was seen proves nothing about the time before.
 func (r *rotation) handleRead(c certwatch.Change) {
 	if c.ReadAt.IsZero() {
 		return
@@ -287,7 +288,7 @@ func (r *rotation) status() string {
 	now := r.proof.env.Now()
 	switch last := r.line.Last(); {
 	case last == "" && r.proof.spec.Trigger == triggerWait && r.before.cert.Status.RenewalTime != nil:
-		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", stamp(r.before.cert.Status.RenewalTime.Time),
+		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", tlskit.Stamp(r.before.cert.Status.RenewalTime.Time),
 			r.before.cert.Status.RenewalTime.Sub(now).Round(time.Second))
 	case last == "" && now.Before(r.pausing):
 		fmt.Fprintf(&b, "pause before the renewal, %s left", r.pausing.Sub(now).Round(time.Second))

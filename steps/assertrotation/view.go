@@ -9,7 +9,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// What the view of a rotation shows: for each of some addresses the newest
+// The view of a rotation: for each of some addresses the newest
 // handshakes, in cells of a span each.
 const (
 	viewCells     = 24
@@ -27,7 +27,7 @@ const (
 	signFailed = '✗' // at least one handshake failed
 )
 
-// view says where the rotation is: a line, and below it what each address
+// view renders the state of the rotation: a line, and below it what each address
 // shows.
 func (r *rotation) view() string {
 	lines := []string{r.status()}
@@ -78,7 +78,7 @@ func (r *rotation) sign(print string) rune {
 	return signOther
 }
 
-// join puts two signs into one cell: what is worth noticing stays.
+// join puts two signs into one cell: the more important one stays.
 func join(a, b rune) rune {
 	switch {
 	case a == 0 || a == b:
@@ -114,7 +114,7 @@ func (r *rotation) counts(s *probe.Series) string {
 	return text
 }
 
-// A pace tells how many probes end in a second. It begins at a moment without
+// A pace is the number of probes that end in a second. It begins at a moment without
 // any.
 type pace struct {
 	at       time.Time
@@ -122,7 +122,7 @@ type pace struct {
 	rate     float64
 }
 
-// update takes the count in and says the rate since it was told last.
+// update computes the rate since the last update.
 func (p *pace) update(now time.Time, attempts int) {
 	if took := now.Sub(p.at).Seconds(); took > 0 {
 		p.rate = float64(attempts-p.attempts) / took

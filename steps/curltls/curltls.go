@@ -152,7 +152,7 @@ type SecretRef struct {
 
 func (r *SecretRef) String() string { return r.Namespace + "/" + r.Name }
 
-// Outputs holds what was seen, at the first address if there are several.
+// Outputs are the results, at the first address if there are several.
 type Outputs struct {
 	// Status is the status code of the answer.
 	Status int `yaml:"status"`
@@ -188,7 +188,7 @@ type Outputs struct {
 	NotAfter string `yaml:"notAfter"`
 }
 
-// Validate checks what the types cannot say.
+// Validate checks the inputs against each other.
 func (s *Spec) Validate(p *engine.Problems) {
 	if s.URL != "" {
 		if _, err := tlskit.ParseURL(s.URL); err != nil {
@@ -212,7 +212,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 }
 
-// Intent says what Prove would do.
+// Intent describes what Prove would do.
 func (s *Spec) Intent() []string {
 	u, err := tlskit.ParseURL(s.URL)
 	if err != nil {
@@ -254,7 +254,7 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 
 // proveAt is Prove once it is known where the connections go.
 func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *tlskit.Trust, endpoints []tlskit.Endpoint) (Outputs, []engine.Finding, error) {
-	v := &visitor{spec: s, url: u, env: env, client: tlskit.NewClient(u.Hostname(), trust, env.Now, protocols(s.HTTP)...)}
+	v := &visitor{spec: s, url: u, env: env, client: tlskit.NewClient(u.Hostname(), trust, env.Now, tlskit.Protocols(s.HTTP)...)}
 	env.Statusf("asking for %s", u)
 	visits := v.visitAll(ctx, endpoints)
 	if ctx.Err() != nil {
@@ -273,15 +273,4 @@ func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *
 	s.record(env, visits, trust)
 	findings, err := judge(s, visits, trust)
 	return visits[0].outputs(), findings, err
-}
-
-func protocols(http string) []string {
-	switch http {
-	case "1.1":
-		return []string{tlskit.HTTP1}
-	case "2":
-		return []string{tlskit.HTTP2}
-	default:
-		return []string{tlskit.HTTP2, tlskit.HTTP1}
-	}
 }

@@ -48,7 +48,7 @@ func tlsText(v *visit) string {
 	return lines[1]
 }
 
-// order tells which stage a class belongs to.
+// order is the stage that a class belongs to.
 func order(c tlskit.Class) int {
 	switch c {
 	case tlskit.ClassDial:

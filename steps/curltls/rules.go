@@ -19,7 +19,7 @@ type rule struct {
 	check func(v *visit) (have any, holds bool, detail string)
 }
 
-// rules lists what the spec asserts, in the order in which a reader asks.
+// rules lists the rules of the spec, in the order of a reader's questions.
 func (s *Spec) rules() []rule {
 	e := s.Expect
 	var list []rule
@@ -79,7 +79,7 @@ func bodyRule(want pattern) rule {
 	}}
 }
 
-// rules lists what is asserted about the certificate.
+// rules lists the rules about the certificate.
 func (c Certificate) rules() []rule {
 	return slices.Concat(c.nameRules(), c.lifetimeRules(), c.identityRules())
 }

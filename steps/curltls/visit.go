@@ -66,7 +66,7 @@ func (v *visit) outputs() Outputs {
 			PeerKey:         tlskit.KeyDigest(leaf),
 			PeerCertificate: tlskit.EncodePEM(leaf),
 			Issuer:          leaf.Issuer.String(),
-			NotAfter:        leaf.NotAfter.UTC().Format(time.RFC3339),
+			NotAfter:        tlskit.Stamp(leaf.NotAfter),
 		}
 	}
 	if v.response != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -41,7 +40,7 @@ func (h *Rollover) CheckOverlap() engine.Finding {
 	was, is := h.authorities.Old()[0], h.authorities.Next()[0]
 	f.Holds = tlskit.KeyDigest(was) != tlskit.KeyDigest(is)
 	f.Have = fmt.Sprintf("serial %s by the old one, serial %s by the new one", tlskit.Serial(h.overlap[0][0]), tlskit.Serial(h.overlap[1][0]))
-	f.Detail = fmt.Sprintf("the old one is %s until %s, the new one %s until %s", tlskit.Serial(was), stamp(was.NotAfter), tlskit.Serial(is), stamp(is.NotAfter))
+	f.Detail = fmt.Sprintf("the old one is %s until %s, the new one %s until %s", tlskit.Serial(was), tlskit.Stamp(was.NotAfter), tlskit.Serial(is), tlskit.Stamp(is.NotAfter))
 	return f
 }
 
@@ -154,5 +153,3 @@ func (h *Rollover) Evidence(rotation int) (evidence.Rollover, bool) {
 	out.Trust = h.Trust.Record(verified...)
 	return out, true
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -59,9 +59,9 @@ func serve(b *testing.B, protocol string, key crypto.Signer) (root *tlstest.CA, 
 	if err != nil {
 		b.Fatal(err)
 	}
-	http := HTTP1
+	http := tlskit.OnlyHTTP1
 	if protocol == tlskit.HTTP2 {
-		http = HTTP2
+		http = tlskit.OnlyHTTP2
 	}
 	return root, address, New(Config{
 		URL: u, Trust: trust, HTTP: http, Endpoints: []tlskit.Endpoint{tlskit.Address(address)}, Timeout: 10 * time.Second, Now: time.Now,

@@ -43,7 +43,7 @@ type Answer struct {
 func (p *Prober) KeepAlive(ctx context.Context, wg *engine.Group) <-chan Answer {
 	answers := make(chan Answer)
 	for i := range p.Endpoints {
-		for _, protocol := range p.protocols() {
+		for _, protocol := range tlskit.Protocols(p.HTTP) {
 			k := &keepAlive{prober: p, client: p.client(protocol), endpoint: i, protocol: protocol, answers: answers}
 			wg.Go(func() { k.run(ctx) })
 		}

@@ -14,14 +14,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// The values of Config.HTTP.
-const (
-	HTTPAuto = "auto"
-	HTTP1    = "1.1"
-	HTTP2    = "2"
-)
-
-// A Config says what is probed, and how.
+// A Config has the inputs of a prober.
 type Config struct {
 	// URL is requested. Its host is the server name (SNI) and the name that the
 	// certificate must have.
@@ -33,8 +26,8 @@ type Config struct {
 	// Endpoints are the addresses to connect to.
 	Endpoints []tlskit.Endpoint
 
-	// HTTP is the version to speak. With HTTPAuto every other connection offers
-	// both versions and the others offer 1.1 alone.
+	// HTTP is the version to speak: tlskit.OnlyHTTP1, OnlyHTTP2, or auto: every other
+	// connection offers both versions and the others offer 1.1 alone.
 	HTTP string
 
 	// Status is the expected status code; 0 accepts any below 400.
@@ -89,7 +82,7 @@ type Prober struct {
 // New returns a prober that has not started.
 func New(c Config) *Prober {
 	p := &Prober{Config: c, samples: make(chan Sample), current: make(map[int]time.Time)}
-	offers := p.protocols()
+	offers := tlskit.Protocols(p.HTTP)
 	p.clients = []*tlskit.Client{p.client(offers...).Classical()}
 	if len(offers) > 1 { // a server that speaks both versions is asked in both
 		p.clients = append(p.clients, p.client(tlskit.HTTP1).Classical())
@@ -99,18 +92,6 @@ func New(c Config) *Prober {
 
 func (p *Prober) client(protocols ...string) *tlskit.Client {
 	return tlskit.NewClient(p.URL.Hostname(), p.Trust, p.Now, protocols...)
-}
-
-// protocols are the versions that may be spoken, the preferred one first.
-func (p *Prober) protocols() []string {
-	switch p.HTTP {
-	case HTTP1:
-		return []string{tlskit.HTTP1}
-	case HTTP2:
-		return []string{tlskit.HTTP2}
-	default:
-		return []string{tlskit.HTTP2, tlskit.HTTP1}
-	}
 }
 
 // Samples delivers the result of every probe. It must be read as long as the

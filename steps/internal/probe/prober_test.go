@@ -40,7 +40,7 @@ func answer(status *atomic.Int64) http.Handler {
 func TestSamples(t *testing.T) {
 	var status atomic.Int64
 	status.Store(http.StatusOK)
-	p := probing(t, HTTPAuto, &status)
+	p := probing(t, "auto", &status)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg engine.Group
@@ -74,7 +74,7 @@ func TestSamples(t *testing.T) {
 func TestKeepAlive(t *testing.T) {
 	var status atomic.Int64
 	status.Store(http.StatusServiceUnavailable)
-	p := probing(t, HTTPAuto, &status)
+	p := probing(t, "auto", &status)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg engine.Group
 	defer wg.Wait()
@@ -111,7 +111,7 @@ func TestKeepAlive(t *testing.T) {
 func TestBurstsReachTheDoubt(t *testing.T) {
 	var status atomic.Int64
 	status.Store(http.StatusOK)
-	p := probing(t, HTTP1, &status)
+	p := probing(t, tlskit.OnlyHTTP1, &status)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg engine.Group
 	defer wg.Wait()

@@ -398,7 +398,7 @@ func (r *Record) LastSwitch() (at time.Time, name string) {
 		}
 	}
 	for _, g := range r.groups {
-		// A pod that was probed only after its switch tells nothing of it.
+		// A pod that was probed only after its switch does not count.
 		if s := r.at(g.members[0]); g.pod && !g.gone && len(s.seen) > 1 && s.Since.After(at) {
 			at, name = s.Since, s.Name
 		}

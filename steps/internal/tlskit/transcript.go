@@ -34,7 +34,7 @@ func DescribeChain(chain []*x509.Certificate, now time.Time) []string {
 		lines = append(lines,
 			fmt.Sprintf("certificate %d: %s", i, certs.Subject(c)),
 			fmt.Sprintf("  issuer %s", c.Issuer),
-			fmt.Sprintf("  valid  %s to %s (%s)", stamp(c.NotBefore), stamp(c.NotAfter), remaining(c, now)),
+			fmt.Sprintf("  valid  %s to %s (%s)", Stamp(c.NotBefore), Stamp(c.NotAfter), remaining(c, now)),
 		)
 		if names := certs.Names(c); len(names) > 0 {
 			lines = append(lines, "  names  "+strings.Join(names, ", "))
