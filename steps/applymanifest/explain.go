@@ -113,7 +113,7 @@ func plainMessage(status *metav1.Status) string {
 	return status.Message
 }
 
-// A conflict is a field that somebody else manages.
+// A conflict is a field with another manager.
 type conflict struct{ field, owner string }
 
 var ownerPattern = regexp.MustCompile(`conflict with "([^"]+)"`)

@@ -33,7 +33,7 @@ type object struct {
 	manifest
 	ref        kubekit.Ref
 	namespaced bool
-	guessed    bool // nobody says whether the kind has namespaces
+	guessed    bool // it is not known whether the kind has namespaces
 
 	live   *unstructured.Unstructured // nil if it does not exist
 	merged *unstructured.Unstructured // what applying would give; nil if it could not be asked

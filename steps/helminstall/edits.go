@@ -126,7 +126,7 @@ func (w *installation) operate(ctx context.Context, env *engine.Env, d *helmkit.
 	return e, nil
 }
 
-// busy is the edit that waits for somebody else's operation to end.
+// busy returns the edit that waits for the end of another operation.
 func (w *installation) busy(env *engine.Env, until time.Time) engine.Edit {
 	r := w.release
 	return engine.Edit{

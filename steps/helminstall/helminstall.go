@@ -359,7 +359,7 @@ func (w *installation) outputs() Outputs {
 	return out
 }
 
-// remarks warns, once in a run, about what is probably not meant.
+// remarks warns, once in a run, about values and charts that are probably a mistake.
 func (s *Spec) remarks(ctx context.Context, env *engine.Env, w *installation) error {
 	unknown := w.chart.UnknownValues(w.values)
 	if s.Strict && len(unknown) > 0 {

@@ -18,11 +18,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
-	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// client is Helm's client of the cluster, with waits that end with the edit,
-// watch instead of polling, and say what they wait for.
+// client is Helm's client of the cluster. Its waits end with the edit, watch instead of
+// polling, and are shown in the status.
 type client struct {
 	*kube.Client
 	ctx     context.Context
@@ -40,7 +39,7 @@ func (c *client) WatchUntilReady(resources kube.ResourceList, _ time.Duration) e
 		}
 		c.env.Statusf("waiting for hook %s %s/%s", kind, info.Namespace, info.Name)
 		if err := c.completed(info); err != nil {
-			return fmt.Errorf("%s %s/%s: %w%s", kind, info.Namespace, info.Name, err, c.lastWords(kind, info))
+			return fmt.Errorf("%s %s/%s: %w%s", kind, info.Namespace, info.Name, err, c.logTail(kind, info))
 		}
 	}
 	return nil
@@ -72,7 +71,7 @@ func refOf(info *resource.Info) kubekit.Ref {
 	return kubekit.Ref{APIVersion: version, Kind: kind, Namespace: info.Namespace, Name: info.Name}
 }
 
-// ended reports whether a Job or Pod has run to its end, and how.
+// ended reports whether a Job or Pod has run to its end. The error is its failure.
 func ended(obj *unstructured.Unstructured) (bool, error) {
 	if obj.GetKind() == "Pod" {
 		switch phase, _, _ := unstructured.NestedString(obj.Object, "status", "phase"); phase {
@@ -83,25 +82,16 @@ func ended(obj *unstructured.Unstructured) (bool, error) {
 		}
 		return false, nil
 	}
-	conditions, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
-	for _, item := range conditions {
-		m, _ := item.(map[string]any)
-		if m["status"] != "True" {
-			continue
-		}
-		switch m["type"] {
-		case "Complete":
-			return true, nil
-		case "Failed":
-			return true, fmt.Errorf("the job failed: %s: %s", kubefields.Text(m["reason"]), kubefields.Text(m["message"]))
-		}
+	if c, ok := kubekit.Condition(obj, "Failed"); ok && c.Status == metav1.ConditionTrue {
+		return true, fmt.Errorf("the job failed: %s: %s", c.Reason, c.Message)
 	}
-	return false, nil
+	c, ok := kubekit.Condition(obj, "Complete")
+	return ok && c.Status == metav1.ConditionTrue, nil
 }
 
-// lastWords returns the end of what the failed hook's newest pod wrote, ready
-// to be appended to an error, or "".
-func (c *client) lastWords(kind string, info *resource.Info) string {
+// logTail returns the last lines that the failed hook's newest pod wrote, ready to be
+// appended to an error, or "".
+func (c *client) logTail(kind string, info *resource.Info) string {
 	if c.ctx.Err() != nil {
 		return ""
 	}

@@ -54,7 +54,7 @@ func (g *getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
 	})
 }
 
-// warnings shows what the API server remarks on a chart's objects, once.
+// warnings shows each warning of the API server about a chart's objects once.
 type warnings struct {
 	env  *engine.Env
 	seen sync.Map

@@ -13,7 +13,7 @@ import (
 
 // Namespace returns the edits that a namespace needs before something can be
 // installed in it: none if it is there. One that is being deleted can only be
-// waited for. Whoever may not ask is taken at the plan's word.
+// waited for. A user who may not read it gets none.
 func Namespace(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, name string) ([]engine.Edit, error) {
 	ref := kubekit.Ref{APIVersion: "v1", Kind: "Namespace", Name: name}
 	ns, err := cluster.Client().CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})

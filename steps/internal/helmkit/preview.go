@@ -33,7 +33,7 @@ import (
 // the plan that wants a field of one otherwise is found before anything is written.
 //
 // The error is permanent if Helm would fail: the chart refuses the values, an
-// object belongs to somebody else, a field cannot be changed or is no field of the
+// object belongs to another release, a field cannot be changed or is no field of the
 // kind, the release is too large to be stored.
 func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, d *Difference) error {
 	r, err := o.Render(ctx, cluster)
@@ -250,7 +250,7 @@ func (p *previewer) refused(ctx context.Context, ref kubekit.Ref, o *unstructure
 	return nil
 }
 
-// changesTemplate reports whether leaves of a workload's pod template are among
+// changesTemplate reports whether fields of a workload's pod template are among
 // those that change.
 func changesTemplate(sides ...map[string]any) bool {
 	for _, side := range sides {

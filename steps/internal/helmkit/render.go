@@ -25,7 +25,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// A Rendering is what a chart makes of values, on the cluster as it is now.
+// A Rendering holds the objects that a chart makes of values, on the cluster as it is.
 type Rendering struct {
 	Objects []*unstructured.Unstructured // in the order in which Helm installs them
 	Hooks   []RenderedHook               // those that the operation runs, in a stable order

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// A Catalogue is what the steps of a run said that they bring to the cluster:
+// A Catalogue lists what the steps of a run bring to the cluster:
 // kinds and namespaces. Steps that look before those are there can so tell what
 // is still to come from what is wrong. It says nothing about the cluster: ask
 // that first.
@@ -87,7 +87,7 @@ func (c *Catalogue) Kinds(group string) []string {
 	return kinds
 }
 
-// Namespace returns the step that makes the namespace; "" if none said so.
+// Namespace returns the step that makes the namespace; "" if there is none.
 func (c *Catalogue) Namespace(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

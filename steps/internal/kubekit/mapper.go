@@ -10,7 +10,7 @@ import (
 )
 
 // mapper holds what the API server serves. A lookup that fails loads it again
-// once, unless somebody else did since the lookup began: a run that installs
+// once, unless another step did since the lookup began: a run that installs
 // CustomResourceDefinitions finds their kinds, and many steps that look for a
 // missing kind at once cost one discovery.
 type mapper struct {

@@ -26,7 +26,7 @@ import (
 // lives until it is closed or the session ends. That nothing listens on the port is
 // the first Read's error.
 func (c *Cluster) DialService(ctx context.Context, namespace, service string, port int) (net.Conn, error) {
-	_, backends, err := c.behind(ctx, namespace, service, port)
+	_, backends, err := c.backends(ctx, namespace, service, port)
 	if err != nil {
 		return nil, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
 	}
@@ -52,9 +52,9 @@ type backend struct {
 	ready bool
 }
 
-// behind lists what is behind a Service's port, the ready ones first. It
+// backends lists the pods of a Service's port, the ready ones first. It
 // asks for the Service and its EndpointSlices at once: one round trip.
-func (c *Cluster) behind(ctx context.Context, namespace, service string, port int) (*corev1.Service, []backend, error) {
+func (c *Cluster) backends(ctx context.Context, namespace, service string, port int) (*corev1.Service, []backend, error) {
 	var (
 		svc              *corev1.Service
 		sliced           *discoveryv1.EndpointSliceList

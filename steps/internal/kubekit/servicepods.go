@@ -32,7 +32,7 @@ type Replicas struct {
 
 // Replicas lists the ready pods behind a port of a Service.
 func (c *Cluster) Replicas(ctx context.Context, namespace, service string, port int) (Replicas, error) {
-	svc, found, err := c.behind(ctx, namespace, service, port)
+	svc, found, err := c.backends(ctx, namespace, service, port)
 	if err != nil {
 		return Replicas{}, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
 	}
@@ -65,7 +65,7 @@ func (c *Cluster) Processors(ctx context.Context, nodes []string) int {
 // ServicePods lists the running pods behind a port of a Service, the ready ones
 // first. Dial opens a connection to that pod; see [Cluster.DialService].
 func (c *Cluster) ServicePods(ctx context.Context, namespace, service string, port int) ([]ServicePod, error) {
-	_, backends, err := c.behind(ctx, namespace, service, port)
+	_, backends, err := c.backends(ctx, namespace, service, port)
 	if err != nil {
 		return nil, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
 	}

@@ -49,7 +49,7 @@ type Status struct {
 	// Done means that the object is as its spec asks.
 	Done bool
 	// Failed means that its controller has given up: waiting is of no use
-	// unless somebody changes something.
+	// unless it is changed.
 	Failed bool
 	// Hint, with Failed, is the way out if there is a known one.
 	Hint string

@@ -16,7 +16,7 @@ import (
 // (TokenRequestSpec.expirationSeconds).
 const MinTokenLife = 10 * time.Minute
 
-// RequestToken returns a token that says who a ServiceAccount is, to nobody but
+// RequestToken returns a token of a ServiceAccount, which is accepted only by
 // audience, for [MinTokenLife]. The user in the kubeconfig must be allowed to
 // create serviceaccounts/token.
 //

@@ -57,8 +57,8 @@ type fetcher struct {
 	password engine.Secret
 }
 
-// A reply is what a repository answered: a body, or the news that nothing
-// changed since etag or modified.
+// A reply is the answer of a repository: a body, or that nothing has changed since etag
+// or modified.
 type reply struct {
 	body      []byte
 	etag      string

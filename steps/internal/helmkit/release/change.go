@@ -30,7 +30,7 @@ type Change struct {
 	original, target *unstructured.Unstructured
 
 	// MayReplaceLists lets lists become what target has, as a whole, where the API
-	// server refuses the patch: of an element whose merge key somebody changed, such
+	// server refuses the patch: of an element whose merge key was changed, such
 	// as the port of a Service, a patch makes a second one.
 	MayReplaceLists, replacesLists bool
 
@@ -173,7 +173,7 @@ func cannotAsk(err error) bool {
 		s.Code >= 500 && strings.Contains(s.Message, "failed calling webhook")
 }
 
-// guess compares the leaves of the manifest with those that are there.
+// guess compares the fields of the manifest with those of the live object.
 func (c *Change) guess() {
 	c.Have, c.Want = map[string]any{}, map[string]any{}
 	live, target := kubefields.Flatten(c.Live.Object), kubefields.Flatten(c.target.Object)

@@ -17,11 +17,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Changed returns an edit for every object of the release that somebody changed:
-// a field that the manifest sets has another value, or is gone. The edit sets it
-// back, without an upgrade. Fields that the manifest does not mention, or leaves
-// empty, are nobody's business here, and so are those that belong to a
-// controller (see ignoredFields).
+// Changed returns an edit for every object of the release that was changed: a field
+// that the manifest sets has another value, or is gone. The edit sets it back, without
+// an upgrade. Fields that the manifest does not mention or leaves empty are not
+// compared, nor are those that a controller keeps (see ignoredFields).
 func (s *State) Changed(ctx context.Context, env *engine.Env) ([]engine.Edit, error) {
 	edits := make([]*engine.Edit, len(s.have))
 	errs := make([]error, len(s.have))
@@ -45,7 +44,7 @@ func (s *State) Changed(ctx context.Context, env *engine.Env) ([]engine.Edit, er
 	return found, errors.Join(errs...)
 }
 
-// specOf is what of an object of a manifest is compared.
+// specOf returns the part of an object of a manifest that is compared.
 func specOf(o *unstructured.Unstructured) map[string]any {
 	out := make(map[string]any, len(o.Object))
 	for key, v := range o.Object {

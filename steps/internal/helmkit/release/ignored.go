@@ -70,7 +70,7 @@ func KeptFields(ctx context.Context, cluster *kubekit.Cluster, before, target, l
 }
 
 // autoscaled reports whether a HorizontalPodAutoscaler scales the object.
-// Whoever may not ask finds none.
+// It is false for a user who may not list them.
 func autoscaled(ctx context.Context, cluster *kubekit.Cluster, o *unstructured.Unstructured) (bool, error) {
 	list, err := cluster.Client().AutoscalingV2().HorizontalPodAutoscalers(o.GetNamespace()).List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -226,11 +226,11 @@ func (r *Release) ChartChanged(c *chart.Chart) bool {
 	return chart.TemplatesDigest(r.stored.Chart) != chart.TemplatesDigest(c.Parsed())
 }
 
-// busyForeign is how long an operation of somebody else may be silent: longer
+// busyForeign is how long an operation of another tool may be silent: longer
 // than any default timeout of Helm, of Argo CD and of Flux.
 const busyForeign = 10 * time.Minute
 
-// Busy reports whether somebody may still be at work on the release, and until
+// Busy reports whether an operation on the release may still be under way, and until
 // when at most. A pending release whose owner is gone is not busy: it was cut
 // off.
 func (r *Release) Busy(env *engine.Env) (until time.Time, busy bool) {

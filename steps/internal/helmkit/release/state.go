@@ -15,7 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// A State is what became of the objects of a release.
+// A State is the state of the objects of a release in the cluster.
 type State struct {
 	cluster *kubekit.Cluster
 	release *Release
@@ -105,7 +105,7 @@ var waitedFor = []string{
 }
 
 // NotReady returns an edit without Apply for everything that is not at work
-// yet. What counts as ready is said by kubekit.Current; for a StatefulSet with
+// yet. kubekit.Current decides whether an object is ready; for a StatefulSet with
 // the update strategy OnDelete it is that its pods run. A webhook with the
 // failure policy Fail must be able to answer: until then the API server refuses
 // what it is asked about.

@@ -340,7 +340,7 @@ func (r *reader) take(v ref) {
 // pass follows a value that is handed to another template as its dot.
 func (r *reader) pass(name string, v ref) {
 	if r.trees[name] == nil {
-		r.take(v) // somebody else's template, or a name that is put together
+		r.take(v) // the template of another chart, or a name that is put together
 		return
 	}
 	walk(r.usage, r.trees, r.done, name, v)
