@@ -188,9 +188,6 @@ func (g *Graph) Len() int { return len(g.order) }
 // Needs returns the nodes that i waits for, in the order given to New.
 func (g *Graph) Needs(i int) []int { return ints(g.needs.of(i)) }
 
-// Dependents returns the nodes that wait for i, ascending.
-func (g *Graph) Dependents(i int) []int { return ints(g.dependents.of(i)) }
-
 func ints(s []int32) []int {
 	out := make([]int, len(s))
 	for i, n := range s {
@@ -206,14 +203,8 @@ func (g *Graph) Order() []int { return slices.Clone(g.order) }
 
 // Ancestors returns the given nodes and everything that they need, directly or
 // not, ascending.
-func (g *Graph) Ancestors(of ...int) []int { return reach(g.needs, of) }
-
-// Descendants returns the given nodes and everything that needs them, directly
-// or not, ascending.
-func (g *Graph) Descendants(of ...int) []int { return reach(g.dependents, of) }
-
-func reach(l lists, from []int) []int {
-	seen := make([]bool, len(l.start)-1)
+func (g *Graph) Ancestors(of ...int) []int {
+	seen := make([]bool, g.Len())
 	var stack []int32
 	add := func(i int32) {
 		if !seen[i] {
@@ -221,13 +212,13 @@ func reach(l lists, from []int) []int {
 			stack = append(stack, i)
 		}
 	}
-	for _, i := range from {
+	for _, i := range of {
 		add(int32(i))
 	}
 	for len(stack) > 0 {
 		i := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		for _, k := range l.of(int(i)) {
+		for _, k := range g.needs.of(int(i)) {
 			add(k)
 		}
 	}

@@ -7,13 +7,12 @@ type Schedule struct {
 	g       *Graph
 	waiting []int32 // how many needs are not done; -1 once the node itself is
 	ready   []int   // reused by Done
-	left    int
 }
 
-// Schedule starts a fresh schedule.
+// Schedule returns a schedule with no node done.
 func (g *Graph) Schedule() *Schedule {
 	n := g.Len()
-	s := &Schedule{g: g, waiting: make([]int32, n), left: n}
+	s := &Schedule{g: g, waiting: make([]int32, n)}
 	for i := range n {
 		s.waiting[i] = g.needs.start[i+1] - g.needs.start[i]
 	}
@@ -42,7 +41,6 @@ func (s *Schedule) Done(i int) []int {
 		panic("dag: Done of a node that is not ready, or is done already")
 	}
 	s.waiting[i] = -1
-	s.left--
 	s.ready = s.ready[:0]
 	for _, k := range s.g.dependents.of(i) {
 		s.waiting[k]--
@@ -52,6 +50,3 @@ func (s *Schedule) Done(i int) []int {
 	}
 	return s.ready
 }
-
-// Left returns how many nodes are not done.
-func (s *Schedule) Left() int { return s.left }
