@@ -24,9 +24,10 @@ build: ztplan ztlab ## build both binaries into bin/
 ztplan:
 	$(GO) build -ldflags '-s -w' -o $(BIN)/ztplan ./cmd/ztplan
 
+# The first build of the lab takes minutes: progress says what it needs, and counts.
 ztlab:
 	cd cmd/ztlab && $(GO) generate ./charts
-	cd cmd/ztlab && $(GO) build -ldflags '-s -w' -o $(BIN)/ztlab .
+	cd cmd/ztlab && $(GO) run ./progress -ldflags '-s -w' -o $(BIN)/ztlab .
 
 lab: build ## run plans/lab.yaml on the embedded lab, show the proof, stop the lab
 	$(BIN)/ztplan run plans/lab.yaml --lab

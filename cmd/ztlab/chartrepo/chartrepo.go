@@ -222,7 +222,7 @@ func (r repository) in(archives []charts.Archive) []charts.Archive {
 // newHandler serves every repository.
 func newHandler(archives []charts.Archive) (http.Handler, error) {
 	mux := http.NewServeMux()
-	registry := registry{}
+	registry := newRegistry()
 	for _, r := range repositories {
 		offered := r.in(archives)
 		if r.isOCI() {

@@ -149,6 +149,20 @@ func TestRegistry(t *testing.T) {
 	if want := `{"name":"` + name + `","tags":["` + certManager.Version + `"]}`; list != want {
 		t.Errorf("tags = %s, want %s", list, want)
 	}
+	for _, method := range []string{http.MethodPut, http.MethodDelete} {
+		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+host+"/v2/"+name+"/manifests/"+certManager.Version, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %s, want 405: the registry is read-only", method, response.Status)
+		}
+	}
 	pulled, err := client.Pull(reference + ":" + certManager.Version)
 	if err != nil {
 		t.Fatal(err)

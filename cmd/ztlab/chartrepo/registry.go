@@ -1,11 +1,16 @@
 package chartrepo
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
-	"slices"
+	"net/http/httptest"
 	"strings"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/charts"
 )
@@ -18,124 +23,73 @@ const (
 	layerType    = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 )
 
-// A registry is the pulling half of the OCI distribution protocol
-// (https://github.com/opencontainers/distribution-spec) over charts in memory,
-// keyed by repository name, for example jetstack/charts/cert-manager.
-type registry map[string]*imageRepository
+// An ociRegistry keeps charts in memory, in repositories such as
+// jetstack/charts/cert-manager. It takes writes too: newHandler lets reads through.
+type ociRegistry struct{ http.Handler }
 
-// An imageRepository holds one chart's versions.
-type imageRepository struct {
-	tags      []string
-	manifests map[string]blob // by tag and by digest
-	blobs     map[string]blob // by digest
+func newRegistry() ociRegistry {
+	return ociRegistry{registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
 }
 
-type blob struct {
-	mediaType string
-	digest    string // sha256:…
-	data      []byte
-}
-
-func newBlob(mediaType string, data []byte) blob {
-	return blob{mediaType: mediaType, digest: "sha256:" + digest(data), data: data}
+// A descriptor names a blob in a manifest.
+type descriptor struct {
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int    `json:"size"`
 }
 
 // add offers archives below prefix.
-func (g registry) add(prefix string, archives []charts.Archive) error {
-	type descriptor struct {
-		MediaType string `json:"mediaType"`
-		Digest    string `json:"digest"`
-		Size      int    `json:"size"`
-	}
-	describe := func(b blob) descriptor { return descriptor{b.mediaType, b.digest, len(b.data)} }
+func (g ociRegistry) add(prefix string, archives []charts.Archive) error {
 	for _, a := range archives {
-		name := prefix + "/" + a.Name
-		r := g[name]
-		if r == nil {
-			r = &imageRepository{manifests: map[string]blob{}, blobs: map[string]blob{}}
-			g[name] = r
-		}
-		metadata, err := json.Marshal(a.Metadata)
-		if err != nil {
+		if err := g.push(prefix+"/"+a.Name, a); err != nil {
 			return fmt.Errorf("%s %s: %w", a.Name, a.Version, err)
 		}
-		config, layer := newBlob(configType, metadata), newBlob(layerType, a.Data)
-		text, err := json.Marshal(map[string]any{
-			"schemaVersion": 2,
-			"mediaType":     manifestType,
-			"config":        describe(config),
-			"layers":        []descriptor{describe(layer)},
-		})
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", a.Name, a.Version, err)
-		}
-		manifest := newBlob(manifestType, text)
-		// A tag cannot hold the + of a version; Helm writes _ for it.
-		tag := strings.ReplaceAll(a.Version, "+", "_")
-		r.tags = append(r.tags, tag)
-		r.manifests[tag], r.manifests[manifest.digest] = manifest, manifest
-		r.blobs[config.digest], r.blobs[layer.digest] = config, layer
 	}
 	return nil
 }
 
-// ServeHTTP answers GET and HEAD below /v2/.
-func (g registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	rest := strings.TrimPrefix(r.URL.Path, "/v2/")
-	if rest == "" {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, "{}")
-		return
+// push writes one archive to the repository name.
+func (g ociRegistry) push(name string, a charts.Archive) error {
+	metadata, err := json.Marshal(a.Metadata)
+	if err != nil {
+		return err
 	}
-	parts := strings.Split(rest, "/")
-	if len(parts) < 3 {
-		refuse(w, "NAME_UNKNOWN", rest)
-		return
+	config, err := g.blob(name, configType, metadata)
+	if err != nil {
+		return err
 	}
-	name := strings.Join(parts[:len(parts)-2], "/")
-	kind, reference := parts[len(parts)-2], parts[len(parts)-1]
-	images := g[name]
-	if images == nil {
-		refuse(w, "NAME_UNKNOWN", name)
-		return
+	layer, err := g.blob(name, layerType, a.Data)
+	if err != nil {
+		return err
 	}
-	var found blob
-	code := ""
-	switch {
-	case kind == "tags" && reference == "list":
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(map[string]any{"name": name, "tags": slices.Sorted(slices.Values(images.tags))})
-		return
-	case kind == "manifests":
-		found, code = images.manifests[reference], "MANIFEST_UNKNOWN"
-	case kind == "blobs":
-		found, code = images.blobs[reference], "BLOB_UNKNOWN"
-	default:
-		refuse(w, "UNSUPPORTED", kind)
-		return
+	manifest, err := json.Marshal(map[string]any{
+		"schemaVersion": 2,
+		"mediaType":     manifestType,
+		"config":        config,
+		"layers":        []descriptor{layer},
+	})
+	if err != nil {
+		return err
 	}
-	if found.data == nil {
-		refuse(w, code, reference)
-		return
-	}
-	mediaType := found.mediaType
-	if kind == "blobs" {
-		mediaType = "application/octet-stream"
-	}
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("Docker-Content-Digest", found.digest)
-	w.Header().Set("Content-Length", fmt.Sprint(len(found.data)))
-	if r.Method != http.MethodHead {
-		w.Write(found.data)
-	}
+	// A tag cannot hold the + of a version; Helm writes _ for it.
+	tag := strings.ReplaceAll(a.Version, "+", "_")
+	return g.write(http.MethodPut, "/v2/"+name+"/manifests/"+tag, manifestType, manifest)
 }
 
-// refuse answers with the protocol's error body.
-func refuse(w http.ResponseWriter, code, detail string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusNotFound)
-	json.NewEncoder(w).Encode(map[string]any{
-		"errors": []map[string]string{{"code": code, "message": strings.ToLower(strings.ReplaceAll(code, "_", " ")), "detail": detail}},
-	})
+// blob writes data to the repository name.
+func (g ociRegistry) blob(name, mediaType string, data []byte) (descriptor, error) {
+	d := descriptor{MediaType: mediaType, Digest: "sha256:" + digest(data), Size: len(data)}
+	return d, g.write(http.MethodPost, "/v2/"+name+"/blobs/uploads/?digest="+d.Digest, "application/octet-stream", data)
+}
+
+// write makes one request of the distribution protocol, without a network.
+func (g ociRegistry) write(method, path, contentType string, data []byte) error {
+	request := httptest.NewRequest(method, path, bytes.NewReader(data))
+	request.Header.Set("Content-Type", contentType)
+	answer := httptest.NewRecorder()
+	g.ServeHTTP(answer, request)
+	if answer.Code != http.StatusCreated {
+		return fmt.Errorf("registry: %s %s: %d %s", method, path, answer.Code, answer.Body)
+	}
+	return nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // most bounds the packages of the lab's binary, which decide how long its first build
-// takes: 3,161 on Linux, and room for an update. Raise it knowingly.
+// takes: 3,168 on Linux, and room for an update. Raise it knowingly.
 const most = 3250
 
 // absent are import paths that the lab's binary does not link, nor any below them.
