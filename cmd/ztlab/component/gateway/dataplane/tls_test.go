@@ -267,9 +267,9 @@ func TestTwoObjectsForOneName(t *testing.T) {
 		}
 	}
 	b := put("b")
-	a := put("a")
-	serves(b, "one.test")
 	put("a")
+	serves(b, "one.test")
+	a := put("a")
 	serves(b, "two.test")
 	b = put("b") // an update keeps its place
 	serves(b, "three.test")
