@@ -35,7 +35,7 @@ func containers() map[string]builtIn {
 	}
 }
 
-// images says which part runs where a container of an image would. Every other
+// images maps an image to the part that runs in its place. Every other
 // image is simulated.
 func images() []node.Image {
 	return []node.Image{
@@ -50,7 +50,7 @@ func images() []node.Image {
 	}
 }
 
-// programs are what kubectl exec can run in a part's container.
+// programs are those that kubectl exec can run in a part's container.
 func programs() map[string]map[string]container.Program {
 	return map[string]map[string]container.Program{"vault": {"vault": client.Run}}
 }

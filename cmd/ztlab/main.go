@@ -17,7 +17,7 @@ import (
 
 func main() { os.Exit(run()) }
 
-// exitStatus is an error that is told by the exit code alone.
+// exitStatus is an error that has an exit code and no message.
 type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }

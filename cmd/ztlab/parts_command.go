@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// partNames is said by the help of restart and kill.
+// partNames is part of the help of restart and kill.
 const partNames = `NAME is a part of the control plane (apiserver, etcd, controller-manager,
 scheduler) or of what runs in pods (vault, cert-manager, webhook, cainjector,
 gateway, ...); "ztlab status" lists them.`

@@ -123,7 +123,7 @@ func untilEnd(ctx context.Context, held io.Reader) context.Context {
 	return ctx
 }
 
-// serve runs the lab. A detached one tells its failure on standard output too,
+// serve runs the lab. A detached one writes its failure to standard output too,
 // where "ztlab up" reads it.
 func serve(ctx context.Context, out io.Writer, dir labstate.Dir, flags serveFlags, output outputFlag, detached bool) error {
 	executable, err := os.Executable()

@@ -45,7 +45,7 @@ func (f *outputFlag) Set(s string) error {
 
 func (f *outputFlag) Type() string { return "format" }
 
-// printUp prints what "ztlab up" has to say.
+// printUp prints the result of "ztlab up".
 func (f *outputFlag) printUp(w io.Writer, s labstate.Status) error {
 	if f.json {
 		return json.NewEncoder(w).Encode(s)

@@ -119,7 +119,7 @@ func startDetached(ctx context.Context, dir labstate.Dir, flags serveFlags) (lab
 }
 
 // waitOther returns the status of a lab that another process has begun to
-// start, when it is ready, or an error when nobody holds the directory.
+// start, when it is ready, or an error when no process holds the directory.
 func waitOther(ctx context.Context, client *supervisor.Client, dir labstate.Dir) (labstate.Status, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

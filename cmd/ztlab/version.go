@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/controlplane"
 )
 
-// licence is said with the version: one of the parts is not open source in
+// licence is printed with the version: one of the parts is not open source in
 // the OSI's sense.
 const licence = `
 ztlab links HashiCorp Vault, which since version 1.15 is under the Business

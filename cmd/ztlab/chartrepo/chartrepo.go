@@ -24,7 +24,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/charts"
 )
 
-// A repository is one of upstream's, and what stands in its place.
+// A repository is one of upstream's, with the one that stands in its place.
 type repository struct {
 	upstream string   // URL, as a plan names it
 	path     string   // below the server's root; for OCI the repository's prefix
@@ -39,10 +39,10 @@ var repositories = []repository{
 	{"oci://quay.io/jetstack/charts", "/jetstack/charts", []string{"cert-manager"}},
 }
 
-// isOCI says whether the repository is read by the OCI distribution protocol.
+// isOCI reports whether the repository is read by the OCI distribution protocol.
 func (r repository) isOCI() bool { return strings.HasPrefix(r.upstream, "oci://") }
 
-// Options says what to serve.
+// Options select the charts to serve.
 type Options struct {
 	// ChartsDir is a directory of packaged charts (*.tgz). A chart found there
 	// is served as it is, and replaces every version of the lab's chart of that
@@ -110,7 +110,7 @@ func (s *Server) Mirrors() map[string]string {
 	return mirrors
 }
 
-// Charts returns what is served, sorted by name, newest version first.
+// Charts returns the charts that are served, sorted by name, newest version first.
 func (s *Server) Charts() []charts.Chart {
 	served := make([]charts.Chart, 0, len(s.archive))
 	for _, a := range s.archive {
@@ -253,7 +253,7 @@ func newHandler(archives []charts.Archive) (http.Handler, error) {
 	return named(mux), nil
 }
 
-// named says on every answer that this is not upstream's server.
+// named adds a Server header to every answer: this is not upstream's server.
 func named(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "chart-repository-stand-in (ztlab)")

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A Chart is what a repository's index says about an archive.
+// A Chart is an archive's entry in a repository's index.
 type Chart struct {
 	Name       string
 	Version    string

@@ -44,7 +44,7 @@ type Archive struct {
 // FileName is the name under which repositories keep the archive.
 func (a Archive) FileName() string { return a.Name + "-" + a.Version + ".tgz" }
 
-// A release is a version of a lab chart: what differs from the sources.
+// A release is a version of a lab chart: its differences from the sources.
 type release struct {
 	version string
 	edits   []edit

@@ -54,7 +54,7 @@ type Spec struct {
 	Proxy string `json:"proxy"`
 }
 
-// A Report is what a component says about itself. Fields left out keep their
+// A Report is a component's state. Fields left out keep their
 // last value.
 type Report struct {
 	// Listen maps a container port to the loopback address that serves it,
@@ -64,7 +64,7 @@ type Report struct {
 	// Ready is the readiness of the container. A container that never reports
 	// it is not ready.
 	Ready *bool `json:"ready,omitempty"`
-	// Message says why it is not ready, for the container's status.
+	// Message is the reason why it is not ready, for the container's status.
 	Message string `json:"message,omitempty"`
 }
 
@@ -79,9 +79,9 @@ type Exec struct {
 	// Stdin is nil when the caller has attached none.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// TTY says that Stdin is the caller's terminal, in raw mode.
+	// TTY: Stdin is the caller's terminal, in raw mode.
 	TTY bool
-	// Addresses maps the container's ports to what serves them, as reported.
+	// Addresses maps the container's ports to the addresses that serve them, as reported.
 	Addresses map[int]string
 	// Mounts maps each mountPath of the container to its directory on the host.
 	Mounts map[string]string

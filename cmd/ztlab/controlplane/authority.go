@@ -88,7 +88,7 @@ func newAuthority(name string) (*authority, error) {
 	return &authority{cert: cert, key: key, pem: certificatePEM(der)}, nil
 }
 
-// A leaf says what a certificate is for.
+// A leaf describes a certificate and its use.
 type leaf struct {
 	name          string // common name: the user name of a client
 	organizations []string

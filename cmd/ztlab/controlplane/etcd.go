@@ -42,7 +42,7 @@ func runEtcd(ctx context.Context, args []string) error {
 		return err
 	}
 	client := url.URL{Scheme: "https", Host: s.listen}
-	// A name that is resolved by nobody: a single member dials no peer, and
+	// A name that is never resolved: a single member dials no peer, and
 	// the peer port is not opened at all.
 	peer := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
 

@@ -93,7 +93,7 @@ func (p *Plane) managerFlags(name string) []string {
 
 func (c Config) path(name string) string { return filepath.Join(c.WorkDir, name) }
 
-// egressConfig sends what the API server says to pods, Services and the node
+// egressConfig sends the API server's requests to pods, Services and the node
 // through the proxy on a Unix socket.
 func egressConfig(socket string) []byte {
 	return fmt.Appendf(nil, `apiVersion: apiserver.k8s.io/v1beta1

@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/process"
 )
 
-// Config is what a control plane needs to know about its lab.
+// Config configures a control plane.
 type Config struct {
 	// Group owns the processes; Executable is started as "component NAME".
 	Group      *process.Group
@@ -31,7 +31,7 @@ type Config struct {
 	EgressSocket string
 	// AuditLog is where the API server records requests; empty for not at all.
 	AuditLog string
-	// Logf receives what the supervisor's log should say.
+	// Logf receives lines for the supervisor's log.
 	Logf func(format string, args ...any)
 }
 
@@ -164,7 +164,7 @@ func (p *Plane) start(name string, flags []string) (*process.Child, error) {
 	})
 }
 
-// partEnvironment is what a part sees of the user's environment: enough for
+// partEnvironment is the part of the user's environment that a part has: enough for
 // the Go runtime and no proxy settings, which belong to another network.
 func partEnvironment() []string {
 	var env []string

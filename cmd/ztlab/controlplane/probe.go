@@ -45,7 +45,7 @@ func probeClient(config *tls.Config) *http.Client {
 	}
 }
 
-// ask returns nil when the part says that it is ready.
+// ask returns nil when the part answers that it is ready.
 func (p probes) ask(ctx context.Context, name, addr string) error {
 	client, path := p.cluster, "/readyz"
 	switch name {

@@ -141,7 +141,7 @@ func (u *unit) ended(err error) {
 	u.lastErr = err
 }
 
-// failures says how often the part ended by itself, and how last time.
+// failures returns how often the part ended by itself, and how last time.
 func (u *unit) failures() (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -46,7 +46,7 @@ func (d Dir) ClaimAddress() (addr string, release func(), err error) {
 	return "", nil, fmt.Errorf("lab address: no free address in 127.0.0.0/8 after %d tries: %w", candidates, refused)
 }
 
-// addresses lists what to try: last time's first, then some that follow from
+// addresses lists the candidates: last time's first, then some that follow from
 // the directory's path.
 func (d Dir) addresses(last string) []string {
 	var list []string

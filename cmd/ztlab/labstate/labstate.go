@@ -136,7 +136,7 @@ func (d Dir) prepareSockets() error {
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || !ok || int(owner.Uid) != os.Getuid() {
-		return fmt.Errorf("socket directory %s belongs to somebody else; choose a shorter --lab-dir", dir)
+		return fmt.Errorf("socket directory %s belongs to another user; choose a shorter --lab-dir", dir)
 	}
 	return os.Chmod(dir, 0o700)
 }
@@ -147,7 +147,7 @@ var ErrLocked = errors.New("a lab already runs in this directory")
 // Lock takes the directory for this process until the process ends or unlock
 // is called. It fails with [ErrLocked] when another supervisor has it.
 func (d Dir) Lock() (unlock func(), err error) {
-	// A plain descriptor: an *os.File that nobody refers to any more would be
+	// A plain descriptor: an *os.File without a reference would be
 	// closed by the garbage collector, and the lock would go with it.
 	fd, err := syscall.Open(d.lockFile(), syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {

@@ -1,13 +1,13 @@
 package labstate
 
-// A Status is what "ztlab status --output json" prints. Other programs read
+// A Status is the output of "ztlab status --output json". Other programs read
 // it: fields are added, never renamed.
 type Status struct {
 	// Ready is true when every component answers and every NodePort is open.
 	Ready bool `json:"ready"`
 	// Starting is true until it was ready once.
 	Starting bool `json:"starting,omitempty"`
-	// Message says why it is not ready.
+	// Message is the reason why it is not ready.
 	Message string `json:"message,omitempty"`
 	// Dir is the state directory; PID is the supervisor's process id.
 	Dir string `json:"dir"`
@@ -28,7 +28,7 @@ type Status struct {
 	Simulated []string `json:"simulated"`
 	// Versions maps a part to the version of the code that is linked in.
 	Versions map[string]string `json:"versions"`
-	// Ephemeral says that the lab is forgotten when it stops.
+	// Ephemeral: the lab is forgotten when it stops.
 	Ephemeral bool `json:"ephemeral,omitempty"`
 	// Audit is the path of the API server's audit log, empty without --audit.
 	Audit string `json:"audit"`
@@ -45,7 +45,7 @@ type Component struct {
 	Address string `json:"address,omitempty"`
 	// State is one of the State constants.
 	State string `json:"state"`
-	// Message says why it is not ready, where the part said so.
+	// Message is the reason why it is not ready, where the part has reported one.
 	Message string `json:"message,omitempty"`
 	// StandIn is true for a part that only stands for the real one.
 	StandIn bool `json:"standIn"`

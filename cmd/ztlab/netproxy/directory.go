@@ -39,7 +39,7 @@ type Resolver interface {
 	Lookup(podIP string, port int) (addr string, ok bool)
 }
 
-// A Directory finds what an address of the cluster stands for. Set its fields
+// A Directory resolves the addresses of the cluster. Set its fields
 // before the first use.
 type Directory struct {
 	// APIServer is the real address (host:port) behind AdvertiseAddress.
@@ -203,7 +203,7 @@ func (d *Directory) resolveService(svc *corev1.Service, port int, hostname strin
 		fmt.Sprintf("service %q has no port %d", svc.Namespace+"/"+svc.Name, port))
 }
 
-// endpoints lists what serves the named port of a Service, in random order.
+// endpoints lists the endpoints of the named port of a Service, in random order.
 func (d *Directory) endpoints(svc *corev1.Service, portName, hostname string) ([]string, error) {
 	var targets []string
 	err := d.eachEndpoint(svc, hostname, func(slice *discoveryv1.EndpointSlice, ip string) {
@@ -289,7 +289,7 @@ func shuffled(svc *corev1.Service, targets []string, err error) ([]string, error
 	return targets, nil
 }
 
-// refused is what a real network answers where nothing listens.
+// refused is a real network's answer where nothing listens.
 func refused(addr, why string) error {
 	err := fmt.Errorf("dial tcp %s: connect: %w", addr, syscall.ECONNREFUSED)
 	if why != "" {
@@ -301,7 +301,7 @@ func refused(addr, why string) error {
 // errUnknownName is wrapped by every error about a name.
 var errUnknownName = errors.New("no such host")
 
-// unknownName is what a real resolver answers.
+// unknownName is a real resolver's answer.
 func unknownName(name string) error {
 	return fmt.Errorf("lookup %s: %w (the lab resolves names of its own cluster only)", name, errUnknownName)
 }

@@ -181,8 +181,8 @@ func TestRefusedIsRecognised(t *testing.T) {
 	}
 }
 
-// world is a proxy in front of one HTTP server that is a pod.
-func world(t *testing.T, h http.Handler) (proxy *url.URL, target string) {
+// newProxy returns a proxy in front of one HTTP server that is a pod.
+func newProxy(t *testing.T, h http.Handler) (proxy *url.URL, target string) {
 	t.Helper()
 	backend := httptest.NewServer(h)
 	t.Cleanup(backend.Close)
@@ -201,7 +201,7 @@ func world(t *testing.T, h http.Handler) (proxy *url.URL, target string) {
 
 func TestProxyPlainHTTP(t *testing.T) {
 	var host string
-	proxy, target := world(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy, target := newProxy(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host = r.Host
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(http.StatusTeapot)
@@ -248,7 +248,7 @@ func dialConnect(t *testing.T, proxy *url.URL, addr string) (net.Conn, *http.Res
 }
 
 func TestConnect(t *testing.T) {
-	proxy, _ := world(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy, _ := newProxy(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "got %s", body)
 	}))
@@ -268,7 +268,7 @@ func TestConnect(t *testing.T) {
 }
 
 func TestConnectSaysWhy(t *testing.T) {
-	proxy, _ := world(t, http.NotFoundHandler())
+	proxy, _ := newProxy(t, http.NotFoundHandler())
 	tests := map[string]struct {
 		status int
 		reason string
@@ -302,7 +302,7 @@ func TestRefusalIsLoggedOnce(t *testing.T) {
 }
 
 func TestProxyIsNoWebServer(t *testing.T) {
-	proxy, _ := world(t, http.NotFoundHandler())
+	proxy, _ := newProxy(t, http.NotFoundHandler())
 	resp, err := http.Get(proxy.String() + "/index.html")
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ const connectTimeout = 10 * time.Second
 // only part of it that Go's clients show.
 //
 // On a port of loopback, which every user of the machine can reach, it wants the
-// password (RFC 7617, any user name): behind it is Vault, which whoever comes first
+// password (RFC 7617, any user name): behind it is Vault, which the first client
 // can initialise. On a Unix socket it wants none.
 func NewServer(d *Directory, password string, logger *log.Logger) *http.Server {
 	refusals := &refusalLog{logger: logger, last: make(map[string]string)}

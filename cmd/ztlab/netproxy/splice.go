@@ -34,7 +34,7 @@ func oneWay(dst, src net.Conn) {
 }
 
 // listenUnix opens a Unix socket, replacing one that a killed process left.
-// The caller holds the lab's lock, so nobody listens on it.
+// The caller holds the lab's lock, so no process listens on it.
 func listenUnix(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

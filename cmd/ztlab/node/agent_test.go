@@ -93,8 +93,8 @@ func broken(context.Context, container.Spec, func(container.Report)) error {
 	return errors.New("broken on purpose")
 }
 
-// A world is an agent and the API server's stand-in.
-type world struct {
+// A testNode is an agent and the API server's stand-in.
+type testNode struct {
 	t      *testing.T
 	agent  *Agent
 	client *fake.Clientset
@@ -103,7 +103,7 @@ type world struct {
 
 const testNamespace = "apps"
 
-func newWorld(t *testing.T) *world {
+func newTestNode(t *testing.T) *testNode {
 	t.Helper()
 	dir := t.TempDir()
 	ca := newTestAuthority(t)
@@ -146,7 +146,7 @@ func newWorld(t *testing.T) *world {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	stopped := false
-	w := &world{t: t, agent: a, client: client}
+	w := &testNode{t: t, agent: a, client: client}
 	w.stop = func() {
 		if stopped {
 			return
@@ -167,7 +167,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // create makes a pod that is bound to the node.
-func (w *world) create(name, image string, edit func(*corev1.Pod)) *corev1.Pod {
+func (w *testNode) create(name, image string, edit func(*corev1.Pod)) *corev1.Pod {
 	w.t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: name, UID: types.UID("uid-" + name), ResourceVersion: "1"},
@@ -196,7 +196,7 @@ func (w *world) create(name, image string, edit func(*corev1.Pod)) *corev1.Pod {
 
 // await returns the pod once it is as wanted. Statuses are written soon after
 // the agent's own state changes, and the stand-in has no way to wait for that.
-func (w *world) await(name, what string, ok func(*corev1.Pod) bool) *corev1.Pod {
+func (w *testNode) await(name, what string, ok func(*corev1.Pod) bool) *corev1.Pod {
 	w.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -231,7 +231,7 @@ func restarts(n int32) func(*corev1.Pod) bool {
 }
 
 // ask sends a line to the pod's port 7 and returns the answer.
-func (w *world) ask(ip string) string {
+func (w *testNode) ask(ip string) string {
 	w.t.Helper()
 	addr, ok := w.agent.Lookup(ip, 7)
 	if !ok {
@@ -254,7 +254,7 @@ func (w *world) ask(ip string) string {
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func TestAgentRunsAPod(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("web", "lab/echo:1", nil)
 	pod := w.await("web", "ready", ready)
 	if pod.Status.Phase != corev1.PodRunning || pod.Status.PodIP != "10.244.0.2" || pod.Status.HostIP != "127.0.0.1" {
@@ -319,7 +319,7 @@ func TestAgentRunsAPod(t *testing.T) {
 }
 
 func TestAgentCompletesJobsAndInitContainers(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("job", "lab/job", func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyNever })
 	w.create("unknown-job", "other/migrate:3", func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyOnFailure })
 	w.create("app", "other/app:3", func(p *corev1.Pod) {
@@ -345,7 +345,7 @@ func TestAgentCompletesJobsAndInitContainers(t *testing.T) {
 }
 
 func TestAgentBacksOffAndSaysWhy(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("bad", "lab/broken", nil)
 	pod := w.await("bad", "in back-off", func(p *corev1.Pod) bool {
 		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].State.Waiting != nil && p.Status.ContainerStatuses[0].RestartCount == 1
@@ -369,7 +369,7 @@ func TestAgentBacksOffAndSaysWhy(t *testing.T) {
 }
 
 func TestStoppingTheAgentEndsItsProcessesAndKeepsThePods(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("web", "lab/echo", nil)
 	w.await("web", "ready", ready)
 	pid := w.agent.Containers()[0].PID
@@ -432,7 +432,7 @@ func (a *testAuthority) client(t *testing.T, name string, groups ...string) (cer
 }
 
 // kubelet serves the agent's kubelet API with a certificate of the test's own.
-func (w *world) kubelet(ca *testAuthority) *httptest.Server {
+func (w *testNode) kubelet(ca *testAuthority) *httptest.Server {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
 	s := httptest.NewUnstartedServer(w.agent.kubeletHandler())
@@ -443,7 +443,7 @@ func (w *world) kubelet(ca *testAuthority) *httptest.Server {
 }
 
 func TestKubeletAPI(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("web", "lab/echo", nil)
 	w.create("sim", "other/app", nil)
 	w.await("web", "ready", ready)
@@ -519,7 +519,7 @@ func TestKubeletAPI(t *testing.T) {
 }
 
 // forward sends a line through a port-forward as kubectl makes it.
-func (w *world) forward(config *rest.Config, base string, port int) (string, error) {
+func (w *testNode) forward(config *rest.Config, base string, port int) (string, error) {
 	w.t.Helper()
 	transport, upgrader, err := spdy.RoundTripperFor(config)
 	if err != nil {

@@ -40,14 +40,14 @@ type cont struct {
 	done        bool              // will not run again
 
 	child   *process.Child // nil unless a process runs
-	run     int            // counts starts by this agent, to tell late reports
+	run     int            // counts starts by this agent, to recognize late reports
 	log     *logFile       // of a simulated container
 	backoff backoff
 	startAt time.Time // earliest next start
 
 	replacing bool         // ended on request: restarted without back-off
-	restarted []chan error // told when the next run has reported
-	killed    []chan error // told when this run has ended
+	restarted []chan error // receive when the next run has reported
+	killed    []chan error // receive when this run has ended
 }
 
 // exitKilled is the exit code of a container that SIGKILL ended.
@@ -78,7 +78,7 @@ func newContainers(pod *corev1.Pod, component func(image string) string, now tim
 	return list
 }
 
-// resume takes over what an earlier agent reported. A container that ran then
+// resume continues from an earlier agent's report. A container that ran then
 // has ended with that agent.
 func (c *cont) resume(pod *corev1.Pod, status corev1.ContainerStatus, now time.Time) {
 	c.restarts, c.last = status.RestartCount, status.LastTerminationState
@@ -185,7 +185,7 @@ func (c *cont) reported(r container.Report) {
 		}
 	}
 	if c.replacing {
-		return // said by the run that is ending, not by the one that was asked for
+		return // a report of the run that is ending, not of the next one
 	}
 	for _, done := range c.restarted {
 		done <- nil
@@ -218,7 +218,7 @@ func newID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// imageID says honestly what stands where the image would run.
+// imageID names the part that stands where the image would run.
 func (c *cont) imageID() string {
 	if c.component == "" {
 		return runtimeName + "://simulated/" + c.spec.Image
@@ -310,7 +310,7 @@ func (w *worker) scratch(container string) string {
 	return filepath.Join(w.dir, "containers", container)
 }
 
-// specFor collects what the component is told about its container.
+// specFor returns the component's container.
 func (w *worker) specFor(ctx context.Context, c *cont) (container.Spec, error) {
 	services, err := w.a.services.forPod(w.namespace, w.pod.Spec.EnableServiceLinks == nil || *w.pod.Spec.EnableServiceLinks)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// A ContainerStatus is what the agent knows about one container.
+// A ContainerStatus is the state of one container.
 type ContainerStatus struct {
 	Namespace string `json:"namespace"`
 	Pod       string `json:"pod"`
@@ -21,16 +21,16 @@ type ContainerStatus struct {
 	Component string `json:"component,omitempty"`
 	// PID is the component's process, 0 when none runs.
 	PID int `json:"pid,omitempty"`
-	// Simulated says that nothing stands for the image.
+	// Simulated: nothing stands for the image.
 	Simulated bool `json:"simulated"`
 	Ready     bool `json:"ready"`
-	// Message says why a container that runs or should run is not ready.
+	// Message is the reason why a container that runs or should run is not ready.
 	Message string `json:"message,omitempty"`
 	// Restarts is the restartCount of the container's status.
 	Restarts int32 `json:"restarts"`
-	// Completed says that the container has ended and will not run again.
+	// Completed: the container has ended and will not run again.
 	Completed bool `json:"completed,omitempty"`
-	// Ending says that the pod is being deleted: the container runs to its end.
+	// Ending: the pod is being deleted, and the container runs to its end.
 	Ending bool `json:"ending,omitempty"`
 	// Addresses maps container ports to the loopback addresses, host:port, that
 	// serve them.

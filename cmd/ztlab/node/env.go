@@ -107,7 +107,7 @@ func addAll(ctx context.Context, env map[string]string, source corev1.EnvFromSou
 	return nil
 }
 
-// absent reports whether err says that an optional object does not exist.
+// absent reports whether err is that of an optional object that does not exist.
 func absent(err error, optional *bool) bool {
 	return apierrors.IsNotFound(err) && optional != nil && *optional
 }

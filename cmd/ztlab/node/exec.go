@@ -25,7 +25,7 @@ type executor struct {
 
 // ExecInContainer runs a program that is known for the container's component.
 // Where a container would have its files there is a component and no file system:
-// for all else the error says so.
+// all else is an error.
 func (e executor) ExecInContainer(ctx context.Context, _, _, name string, cmd []string, in io.Reader, out, errOut io.WriteCloser, tty bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
 	c, err := e.container(name)
 	if err != nil {

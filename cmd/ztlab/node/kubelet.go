@@ -146,8 +146,8 @@ func (a *Agent) requestCertificate(ctx context.Context) (*tls.Certificate, error
 const mastersGroup = "system:masters"
 
 // authorized lets the API server and administrators through. Who they are is
-// told by a client certificate of the cluster's authority or by a bearer token;
-// whether they may is for the API server to say (nodes/proxy), as with a
+// identified by a client certificate of the cluster's authority or by a bearer token;
+// whether they may is the API server's decision (nodes/proxy), as with a
 // kubelet's webhook authorization.
 func (a *Agent) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -47,7 +47,7 @@ import (
 	"k8s.io/client-go/tools/record"
 )
 
-// A Config says what the agent needs. All fields but Logf are required.
+// A Config configures an agent. All fields but Logf are required.
 type Config struct {
 	// Config reaches the API server with an administrator's rights; the agent
 	// never gives them to a component.
@@ -67,7 +67,7 @@ type Config struct {
 	ProxyURL, APIServer, CAFile string
 	// Images are the images that have a built-in component.
 	Images []Image
-	// Programs are what exec requests can run: by component, then by name.
+	// Programs are those that exec requests can run: by component, then by name.
 	Programs map[string]map[string]container.Program
 	// Logf receives the agent's own messages; nil discards them.
 	Logf func(format string, args ...any)
@@ -172,7 +172,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer stopEvents()
 
 	// Pods are watched only once the node exists; the certificate of the
-	// kubelet API is asked for meanwhile, as nobody needs it before.
+	// kubelet API is asked for meanwhile, as it is not needed before.
 	a.running.Go(func() {
 		if err := a.serveKubelet(ctx); err != nil {
 			cancel(err)
@@ -204,7 +204,7 @@ func (a *Agent) worker(uid types.UID) *worker {
 	return a.workers[uid]
 }
 
-// ensure gives the pod a worker if it needs one, and tells an existing worker
+// ensure gives the pod a worker if it needs one, and notifies an existing worker
 // about the pod's newest form.
 func (a *Agent) ensure(ctx context.Context, pod *corev1.Pod) {
 	a.mu.Lock()
@@ -230,7 +230,7 @@ func (a *Agent) ensure(ctx context.Context, pod *corev1.Pod) {
 }
 
 // finalize notes that nothing is left to do for a pod that is being deleted;
-// somebody's finalizer may keep its object for a while.
+// a finalizer may keep its object for a while.
 func (a *Agent) finalize(uid types.UID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -245,7 +245,7 @@ func (a *Agent) publish(uid types.UID, s snapshot) {
 	a.announce()
 }
 
-// announce wakes whoever waits for a change of a.pods; a.mu is held.
+// announce wakes those that wait for a change of a.pods; a.mu is held.
 func (a *Agent) announce() {
 	close(a.changed)
 	a.changed = make(chan struct{})

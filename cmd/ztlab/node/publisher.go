@@ -115,5 +115,5 @@ func (p *publisher) flush(ctx context.Context) {
 	}
 }
 
-// stop gives up what has not been written.
+// stop drops reports that have not been written.
 func (p *publisher) stop() { p.cancel() }

@@ -22,7 +22,7 @@ const (
 	leaseRenewal  = leaseDuration / 4
 )
 
-// allocatable is what the node offers to pods. Components are small and nothing is
+// allocatable are the resources that the node offers to pods. Components are small and nothing is
 // enforced, so it is enough for any chart's requests rather than the machine's
 // own size: a laptop with two cores still schedules etcd three times.
 var allocatable = corev1.ResourceList{
@@ -32,7 +32,7 @@ var allocatable = corev1.ResourceList{
 	corev1.ResourcePods:             resource.MustParse("500"),
 }
 
-// capacity is what the node has: as allocatable, but with the machine's own
+// capacity are the node's resources: as allocatable, but with the machine's own
 // processors, by whose number servers decide how many workers they start.
 func capacity() corev1.ResourceList {
 	list := allocatable.DeepCopy()

@@ -11,7 +11,7 @@ import (
 )
 
 // publish computes the pod's status and makes it visible, to the API server and
-// to the agent's methods. terminal says that no container will be started any
+// to the agent's methods. terminal: no container will be started any
 // more.
 func (w *worker) publish(terminal bool) {
 	pod, now := w.pod, metav1.Now()
@@ -20,7 +20,7 @@ func (w *worker) publish(terminal bool) {
 	w.a.publish(w.uid, w.snapshot())
 }
 
-// podStatus computes a pod's status from its containers. mounted says that the
+// podStatus computes a pod's status from its containers. mounted: the
 // volumes are filled; terminal, that no container will be started any more;
 // previous are the conditions that were published last.
 func podStatus(pod *corev1.Pod, containers []*cont, mounted, terminal bool, start metav1.Time, previous []corev1.PodCondition, now metav1.Time) corev1.PodStatus {

@@ -110,7 +110,7 @@ func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, str
 	defer stop()
 	var toPod sync.WaitGroup
 	toPod.Go(func() {
-		io.Copy(conn, stream)                               // the other direction tells the client
+		io.Copy(conn, stream)                               // the other direction reports it to the client
 		conn.(interface{ CloseWrite() error }).CloseWrite() // likewise
 	})
 	_, err = io.Copy(stream, conn)

@@ -50,7 +50,7 @@ func stubborn(_ context.Context, _ container.Spec, report func(container.Report)
 }
 
 // remove marks a pod as being deleted with a grace period, as the API server does.
-func (w *world) remove(name string, grace int64) {
+func (w *testNode) remove(name string, grace int64) {
 	w.t.Helper()
 	pods := w.client.CoreV1().Pods(testNamespace)
 	pod, err := pods.Get(w.t.Context(), name, metav1.GetOptions{})
@@ -65,7 +65,7 @@ func (w *world) remove(name string, grace int64) {
 }
 
 // awaitGone returns when the node has nothing left of its pods.
-func (w *world) awaitGone() {
+func (w *testNode) awaitGone() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()
@@ -79,7 +79,7 @@ func (w *world) awaitGone() {
 }
 
 // lastExit returns the exit code that the node wrote last.
-func (w *world) lastExit() (code int32, ok bool) {
+func (w *testNode) lastExit() (code int32, ok bool) {
 	for _, action := range w.client.Actions() {
 		patch, is := action.(clienttesting.PatchAction)
 		if !is || patch.GetResource().Resource != "pods" {
@@ -116,7 +116,7 @@ func TestPreStopBeforeTheEnd(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newTestNode(t)
 			w.create("app", "lab/echo", withHook(&tt.hook))
 			pod := w.await("app", "ready", ready)
 			pid := w.agent.Containers()[0].PID
@@ -144,7 +144,7 @@ func TestPreStopBeforeTheEnd(t *testing.T) {
 // deleted, as the old one of a rollout, runs to its end and is no error.
 func TestRestartBesideAPodThatEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("old", "lab/echo", withHook(&corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 30}}))
 	w.await("old", "ready", ready)
 	w.create("new", "lab/echo", nil)
@@ -166,7 +166,7 @@ func TestRestartBesideAPodThatEnds(t *testing.T) {
 }
 
 func TestPreStopRequest(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	out := t.TempDir()
 	w.create("app", "lab/web", func(p *corev1.Pod) {
 		withHook(&corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{
@@ -189,7 +189,7 @@ func TestPreStopRequest(t *testing.T) {
 func TestGracePeriodBoundsTheHook(t *testing.T) {
 	hook := &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sleep", "3600"}}}
 	for _, graces := range [][]int64{{1}, {3600, 1}} {
-		w := newWorld(t)
+		w := newTestNode(t)
 		w.create("app", "lab/echo", withHook(hook))
 		w.await("app", "ready", ready)
 		began := time.Now()
@@ -207,7 +207,7 @@ func TestGracePeriodBoundsTheHook(t *testing.T) {
 }
 
 func TestKilledWhenTheGracePeriodIsOver(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("app", "lab/stubborn", nil)
 	w.await("app", "ready", ready)
 	began := time.Now()
@@ -224,7 +224,7 @@ func TestKilledWhenTheGracePeriodIsOver(t *testing.T) {
 // A pod whose object is removed by force still has the time that its
 // specification gives it.
 func TestForcedRemovalLeavesTheGracePeriod(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("app", "lab/echo", withHook(&corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}))
 	w.await("app", "ready", ready)
 	pid, began := w.agent.Containers()[0].PID, time.Now()
@@ -240,7 +240,7 @@ func TestForcedRemovalLeavesTheGracePeriod(t *testing.T) {
 // The object stays for a moment: kubectl reads it after the deletion, and lists
 // it, to wait for its end.
 func TestDeletedPodStaysForAMoment(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNode(t)
 	w.create("app", "other/app", nil)
 	w.await("app", "ready", ready)
 	began := time.Now()

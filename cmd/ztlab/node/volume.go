@@ -28,7 +28,7 @@ type source struct {
 	name string
 }
 
-// sourcesOf lists what a pod refers to.
+// sourcesOf lists the objects that a pod refers to.
 func sourcesOf(pod *corev1.Pod) map[source]bool {
 	set := map[source]bool{}
 	podutil.VisitPodConfigmapNames(pod, func(name string) bool { set[source{configMapSource, name}] = true; return true })
@@ -107,7 +107,7 @@ func (v *volumes) fill(ctx context.Context, pod *corev1.Pod, volume corev1.Volum
 type files = map[string]volumeutil.FileProjection
 
 // privateMode bounds the mode of every file: the user who runs the lab, and
-// nobody else, is every container's user.
+// no other, is every container's user.
 const privateMode = 0o700
 
 // writeFiles makes dir hold exactly the files, all at once, with the kubelet's

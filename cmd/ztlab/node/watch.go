@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/tools/record"
 )
 
-// watch follows this node's pods, and what pods refer to, until ctx ends.
+// watch handles this node's pods, and the objects that they refer to, until ctx ends.
 // It returns when the first pods have been seen.
 func (a *Agent) watch(ctx context.Context) error {
 	all := informers.NewSharedInformerFactory(a.client, 0)
@@ -90,7 +90,7 @@ const (
 	claimSource
 )
 
-// sourceChanged tells the pods that refer to the object.
+// sourceChanged refreshes the pods that refer to the object.
 func (a *Agent) sourceChanged(kind sourceKind, o any) {
 	if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = unknown.Obj

@@ -21,7 +21,7 @@ type worker struct {
 	uid             types.UID
 	namespace, name string
 	dir             string
-	sources         map[source]bool // what the pod refers to; never changes
+	sources         map[source]bool // objects that the pod refers to; never changes
 	status          *publisher
 
 	wake     chan struct{} // buffered: something below mu changed
@@ -89,7 +89,7 @@ func newWorker(a *Agent, pod *corev1.Pod) *worker {
 	return w
 }
 
-// update tells the worker the pod's newest form.
+// update gives the worker the pod's newest form.
 func (w *worker) update(pod *corev1.Pod) {
 	w.mu.Lock()
 	if !maps.Equal(pod.Labels, w.latest.Labels) || !maps.Equal(pod.Annotations, w.latest.Annotations) {
@@ -100,7 +100,7 @@ func (w *worker) update(pod *corev1.Pod) {
 	w.signal()
 }
 
-// refresh tells the worker that something it refers to has changed.
+// refresh has the worker read again the objects that its pod refers to.
 func (w *worker) refresh() {
 	w.mu.Lock()
 	w.stale = true
@@ -108,7 +108,7 @@ func (w *worker) refresh() {
 	w.signal()
 }
 
-// vanish tells the worker that the pod does not exist any more.
+// vanish ends the worker of a pod that does not exist any more.
 func (w *worker) vanish() {
 	w.mu.Lock()
 	w.gone = true

@@ -99,7 +99,7 @@ func (w *Forwarder) Run(ctx context.Context) {
 	}
 }
 
-// A target is what a NodePort leads to.
+// A target is the end of a NodePort.
 type target struct {
 	service *corev1.Service
 	port    corev1.ServicePort
@@ -150,7 +150,7 @@ func (w *Forwarder) reconcile(ctx context.Context, want map[int32]target) {
 	}
 }
 
-// Problems says which NodePorts could not be opened and why, sorted.
+// Problems returns the NodePorts that could not be opened, with the reasons, sorted.
 func (w *Forwarder) Problems() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

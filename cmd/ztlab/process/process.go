@@ -180,7 +180,7 @@ func (c *Child) PID() int { return c.cmd.Process.Pid }
 // Done is closed when the child has ended and was waited for.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// Err says how the child ended: nil for exit code 0. It may be called only
+// Err returns how the child ended: nil for exit code 0. It may be called only
 // after Done is closed.
 func (c *Child) Err() error { return c.err }
 

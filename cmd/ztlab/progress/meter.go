@@ -11,7 +11,7 @@ import (
 
 // A first build of the lab, measured on Linux (amd64) with Go 1.26: 3,168 packages.
 const (
-	cpuPerPackage  = 250 * time.Millisecond // processor time
+	cpuPerPackage  = 265 * time.Millisecond // processor time
 	diskPerPackage = 1.1                    // MB of build cache
 	memory         = 2                      // GB, for two compilers or the linker
 )
@@ -55,8 +55,8 @@ func (m *meter) compiles(path string) {
 	}
 }
 
-// counted reports whether the total is known, and says what the build needs when it
-// has become known.
+// counted reports whether the total is known, and prints the needs of the build when
+// it has become known.
 func (m *meter) counted() bool {
 	select {
 	case remaining := <-m.pending:
@@ -78,7 +78,7 @@ func (m *meter) counted() bool {
 	}
 }
 
-// intro says what a build of so many packages needs.
+// intro returns the needs of a build of so many packages.
 func intro(packages int) string {
 	wall := time.Duration(packages) * cpuPerPackage / time.Duration(runtime.NumCPU())
 	cache, _ := exec.Command("go", "env", "GOCACHE").Output() //nolint:errcheck // the place is a courtesy

@@ -26,7 +26,7 @@ import (
 const (
 	// ClassName is the name of the default StorageClass; kind's.
 	ClassName = "standard"
-	// provisionerName is what a StorageClass names to get directories.
+	// provisionerName is the provisioner of StorageClasses whose claims are directories.
 	provisionerName = "ztlab.ztplan.dev/directory"
 
 	annDefaultClass  = "storageclass.kubernetes.io/is-default-class"
@@ -201,7 +201,7 @@ func (p *Provisioner) handleVolume(ctx context.Context, name string) error {
 		v.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete || v.Spec.HostPath == nil {
 		return nil
 	}
-	// Never follow a path that somebody else wrote into the object.
+	// Never follow a path that another program wrote into the object.
 	if filepath.Dir(filepath.Clean(v.Spec.HostPath.Path)) != filepath.Clean(p.root) {
 		return fmt.Errorf("its directory %s is not below %s; remove both by hand", v.Spec.HostPath.Path, p.root)
 	}

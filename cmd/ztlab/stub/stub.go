@@ -6,10 +6,10 @@
 // Each directory is a Go module that stands in for one of another path, by a replace
 // directive in the lab's go.mod. It is written for the lab, and has the names that
 // Vault, its SDK or cert-manager use and no others. Its functions return an error that
-// says what the lab does not have. The package comment says who links the original
-// and for what.
+// names what the lab does not have. The package comment names the user of the
+// original and the use.
 //
-// After an update of Vault or cert-manager a name may be missing: the compiler says
-// which. The test of this package keeps the originals, and everything else of a
+// After an update of Vault or cert-manager a name may be missing: the compiler
+// names it. The test of this package keeps the originals, and everything else of a
 // cloud, out of the build.
 package stub

@@ -19,7 +19,7 @@ import (
 const controlSocket = "control.sock"
 
 // serveControl opens the control socket. The lab's lock makes sure that an old
-// socket belongs to nobody.
+// socket has no owner.
 func (l *Lab) serveControl() (*http.Server, error) {
 	path := l.dir.Socket(controlSocket)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

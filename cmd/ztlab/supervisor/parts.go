@@ -19,7 +19,7 @@ type Node interface {
 	// Kill does it with SIGKILL.
 	Restart(ctx context.Context, name string) error
 	Kill(ctx context.Context, name string) error
-	// Containers lists what runs.
+	// Containers lists the node's containers.
 	Containers() []Container
 }
 
@@ -36,13 +36,13 @@ type Container struct {
 	Completed bool
 	// Ending means that its pod is being deleted.
 	Ending bool
-	// Message says why it is not ready.
+	// Message is the reason why it is not ready.
 	Message string
 	// Addresses maps container ports to loopback addresses.
 	Addresses map[int]string
 }
 
-// NodeConfig is what a node needs.
+// NodeConfig configures a node.
 type NodeConfig struct {
 	// Client has the rights of an administrator.
 	Client               *rest.Config
@@ -70,7 +70,7 @@ type Part struct {
 	StandIn bool
 }
 
-// Composition is what the lab is made of besides its control plane. The main
+// Composition has the lab's parts besides its control plane. The main
 // package fills it in: it is the only one that knows every part.
 type Composition struct {
 	NewNode   func(NodeConfig) (Node, error)

@@ -69,7 +69,7 @@ func nodeReady(n *corev1.Node) bool {
 	return false
 }
 
-// waitDefaults returns when the controller manager has made what a pod in the
+// waitDefaults returns when the controller manager has made the objects that a pod in the
 // namespace "default" needs.
 func (l *Lab) waitDefaults(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -36,7 +36,7 @@ const startTimeout = 2 * time.Minute
 // nodeGrace is how long the containers may take to end.
 const nodeGrace = 8 * time.Second
 
-// Options say which lab to run.
+// Options configure a lab.
 type Options struct {
 	Dir labstate.Dir
 	// Executable is this program: parts are started from it.
@@ -80,7 +80,7 @@ type Lab struct {
 	ready bool
 }
 
-// Run runs a lab until ctx ends or somebody asks it to stop on its socket.
+// Run runs a lab until ctx ends or a request on its socket stops it.
 // When it returns, no process of the lab is left but this one, which keeps the
 // lock of the directory for the rest of its life: a process runs one lab.
 func Run(ctx context.Context, o Options) (err error) {
@@ -144,7 +144,7 @@ func (l *Lab) run(ctx context.Context) error {
 	}
 	defer control.Close()
 
-	// The plane outlives the node: containers say goodbye to the API server.
+	// The plane outlives the node: containers end with a request to the API server.
 	planeCtx, stopPlane := context.WithCancel(context.WithoutCancel(ctx))
 	var plane sync.WaitGroup
 	plane.Go(func() { l.plane.Run(planeCtx) })
@@ -215,7 +215,7 @@ func (l *Lab) set(node Node, ports *nodeport.Forwarder) {
 	l.node, l.ports = node, ports
 }
 
-// announce says that the lab is ready, once.
+// announce reports once that the lab is ready.
 func (l *Lab) announce(ctx context.Context) {
 	l.mu.Lock()
 	l.ready = true

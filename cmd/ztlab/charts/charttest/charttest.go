@@ -19,7 +19,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/charts"
 )
 
-// kubeVersion is what charts are told that they are installed on.
+// kubeVersion is the Kubernetes version that charts are rendered for.
 var kubeVersion = chartutil.KubeVersion{Version: "v1.36.3", Major: "1", Minor: "36"}
 
 // lab packages the lab's charts once for all tests of a package.

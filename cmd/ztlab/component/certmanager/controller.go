@@ -103,7 +103,7 @@ func Controller(ctx context.Context, spec container.Spec, report func(container.
 	return group.Wait()
 }
 
-// contextOptions are what the controllers see of the configuration.
+// contextOptions are the controllers' part of the configuration.
 func contextOptions(c *v1alpha1.ControllerConfiguration, kubeconfig string) controller.ContextOptions {
 	return controller.ContextOptions{
 		Kubeconfig:         kubeconfig,

@@ -1,7 +1,17 @@
 // Package gateway runs the lab's stand-ins for Apache APISIX and its ingress
 // controller, which exist neither as Go modules nor without a container engine.
 // They are split as upstream's are: package dataplane is the gateway, package
-// controller writes to it, package adminapi is what they say to each other.
+// controller writes to it, package adminapi is the protocol between them.
+//
+// They are two processes in two pods, because tests end and start one without the
+// other: TestControllerRestart, TestReadyAfterFirstSync, TestReadyWithoutControlPlane,
+// and ztplan's tests of a gateway that restarts. So there is a protocol, and it is
+// APISIX's Admin API instead of one of the lab's own, because tests use its realism:
+// TestWrongAdminKey and TestAdminKeyFromSecret (the status of a refused key is that of
+// the real controller, from which ztplan derives a hint), TestRotationIsOneUpdate,
+// TestKeyIsCompared (against the encrypted key), TestOnlySourceOfTruth (objects that
+// were written by hand), and ztplan's drift of the Service apisix-admin. ztplan's
+// proofs read [adminapi.StatePath] to know which bug is in effect.
 //
 // Known upstream bugs can be switched on at run time, to see that a proof of
 // rotation fails when it should: see [adminapi.BugsAnnotation]. An ingress

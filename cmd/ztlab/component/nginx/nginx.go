@@ -1,6 +1,6 @@
 // Package nginx is the lab's stand-in for the nginx image: a web server that
 // answers as nginx does before anyone has configured it, with a welcome page at
-// the root and 404 elsewhere. It is not nginx, and says so in its Server header
+// the root and 404 elsewhere. It is not nginx, as its Server header shows
 // and on its page.
 package nginx
 
@@ -22,8 +22,8 @@ const port = 80
 // drain is how long requests under way may take when the container ends.
 const drain = 2 * time.Second
 
-// page is what the root answers with. Its title and heading are nginx's, which
-// is what people look for.
+// page is the root's answer. Its title and heading are nginx's, which people look
+// for.
 const page = `<!DOCTYPE html>
 <html lang="en">
 <head><title>Welcome to nginx!</title></head>

@@ -21,7 +21,7 @@ import (
 // image's entry point passes to the server.
 const configDir = "/vault/config"
 
-// defaultConfig is what the chart writes for a standalone server: it is used when
+// defaultConfig is the chart's for a standalone server: it is used when
 // the pod mounts no configuration at all.
 const defaultConfig = `
 listener "tcp" {

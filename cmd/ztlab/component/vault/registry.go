@@ -18,7 +18,7 @@ func plugins(p pod) (credential, secrets map[string]logical.Factory) {
 		map[string]logical.Factory{"pki": pki.Factory, "transit": transit.Factory}
 }
 
-// A registry tells Vault's plugin catalog which plugins are built in. Without
+// A registry lists the built-in plugins for Vault's plugin catalog. Without
 // one, the first mount ends in a nil pointer.
 type registry struct {
 	credential, logical map[string]logical.Factory
@@ -52,7 +52,7 @@ func (r registry) Keys(t consts.PluginType) []string {
 	return slices.Sorted(maps.Keys(r.factories(t)))
 }
 
-// DeprecationStatus says that a built-in plugin is supported.
+// DeprecationStatus returns Supported for a built-in plugin.
 func (r registry) DeprecationStatus(name string, t consts.PluginType) (consts.DeprecationStatus, bool) {
 	if !r.Contains(name, t) {
 		return consts.Unknown, false

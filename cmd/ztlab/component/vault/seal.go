@@ -6,7 +6,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
 )
 
-// A sealState turns what Vault says about itself into reports. Vault announces
+// A sealState turns Vault's notifications into reports. Vault announces
 // its state to a service registration (on a cluster, the one that labels the
 // pod) at the moment it changes, so that nothing has to be polled.
 type sealState struct {

@@ -5,9 +5,9 @@
 // secrets engines and the kubernetes auth method are the published modules. What
 // the package adds is what an image adds: it reads the configuration that the
 // chart mounts, gives paths of the container their directories on the host,
-// listens where only the lab's own user can connect, as whoever comes first may
-// initialise it, and tells the node agent whether Vault is unsealed. Only the plugins of [plugins] exist; mounting another one is answered
-// by Vault's own error.
+// listens where only the lab's own user can connect, because the first client may
+// initialise it, and reports to the node agent whether Vault is unsealed. Only the
+// plugins of [plugins] exist; Vault's own error answers the mount of another one.
 //
 // The server starts sealed, always: a restart of the container needs an unseal,
 // as it does on a cluster.
@@ -43,8 +43,8 @@ import (
 // stops; the chart's own preStop hook gives them five seconds.
 const shutdownGrace = 2 * time.Second
 
-// Version is the version of the Vault server that is linked in. It is what
-// sys/seal-status answers, whatever tag the pod's image has.
+// Version is the version of the Vault server that is linked in, and that
+// sys/seal-status answers for any tag of the pod's image.
 func Version() string { return version.GetVersion().VersionNumber() }
 
 // Run serves Vault for the pod in spec until ctx ends, and then returns nil.
@@ -238,8 +238,8 @@ func open(spec container.Spec, port int) (net.Listener, string, error) {
 	return local{ln}, container.Unix + path, nil
 }
 
-// A local is a Unix socket whose clients have an address for Vault: what limits a
-// token to addresses and what audits them knows IP addresses only.
+// A local is a Unix socket whose clients have an IP address for Vault, whose token
+// bindings and audit devices know no other.
 type local struct{ net.Listener }
 
 func (l local) Accept() (net.Conn, error) {

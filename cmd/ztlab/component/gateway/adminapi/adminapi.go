@@ -14,7 +14,7 @@ const (
 const (
 	Prefix = "/apisix/admin/"
 	// StatePath is the stand-in's own: the control plane PUTs a [State] there,
-	// and GET says which was the last. Upstream has nothing like it.
+	// and GET returns the last one. Upstream has nothing like it.
 	StatePath = "/ztlab/state"
 )
 
@@ -25,7 +25,7 @@ const (
 	Version       = "v3"
 )
 
-// Labels that the ingress controller puts on what it makes.
+// Labels that the ingress controller puts on its objects.
 const (
 	LabelKind       = "k8s/kind"
 	LabelNamespace  = "k8s/namespace"
@@ -96,10 +96,10 @@ type List[T any] struct {
 	Total int       `json:"total"`
 }
 
-// A State is what the control plane tells the data plane stand-in about itself.
+// A State is the control plane's, written to the data plane stand-in.
 type State struct {
 	// Bugs are the known upstream bugs to show.
 	Bugs Bugs `json:"bugs"`
-	// Synced says that everything the control plane has, has been written.
+	// Synced: all objects of the control plane have been written.
 	Synced bool `json:"synced"`
 }

@@ -130,7 +130,7 @@ func list(bugs map[Bug]time.Duration) string {
 	return strings.Join(names, ", ")
 }
 
-// Has says whether a bug is on.
+// Has reports whether a bug is on.
 func (b Bugs) Has(bug Bug) bool {
 	_, ok := b.on[bug]
 	return ok
@@ -149,10 +149,10 @@ func (b Bugs) With(bug Bug) Bugs {
 	return Bugs{on}
 }
 
-// Equal says whether the same bugs are on for the same times.
+// Equal reports whether the same bugs are on for the same times.
 func (b Bugs) Equal(other Bugs) bool { return maps.Equal(b.on, other.on) }
 
-// String is what [ParseBugs] reads.
+// String returns the text that [ParseBugs] reads.
 func (b Bugs) String() string {
 	var items []string
 	for bug, duration := range b.on {
@@ -169,7 +169,7 @@ func (b Bugs) String() string {
 // MarshalJSON writes the bugs as the annotation has them.
 func (b Bugs) MarshalJSON() ([]byte, error) { return json.Marshal(b.String()) }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON is the inverse of MarshalJSON.
 func (b *Bugs) UnmarshalJSON(data []byte) error {
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {

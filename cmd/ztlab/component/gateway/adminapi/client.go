@@ -14,7 +14,7 @@ import (
 // timeout bounds one request, as the controller's exec_adc_timeout does.
 const timeout = 15 * time.Second
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds the bytes that are read of an answer.
 const maxAnswer = 64 << 20
 
 // An Endpoint is one Admin API and the key that opens it. Its methods may be
@@ -28,7 +28,7 @@ type Endpoint struct {
 // A Refusal is an answer other than success.
 type Refusal struct {
 	Status int
-	Text   string // what the API says of it
+	Text   string // the API's message
 }
 
 func (r *Refusal) Error() string {
@@ -65,13 +65,13 @@ func (e Endpoint) Delete(ctx context.Context, kind, id string) error {
 	return e.do(ctx, http.MethodDelete, Prefix+kind+"/"+id, nil, nil)
 }
 
-// Tell writes the control plane's state. An Admin API that is not the
+// PutState writes the control plane's state. An Admin API that is not the
 // stand-in's refuses it with 404.
-func (e Endpoint) Tell(ctx context.Context, state State) error {
+func (e Endpoint) PutState(ctx context.Context, state State) error {
 	return e.do(ctx, http.MethodPut, StatePath, state, nil)
 }
 
-// State reads what the gateway was told last.
+// State reads the state that was written last.
 func (e Endpoint) State(ctx context.Context) (State, error) {
 	var state State
 	err := e.do(ctx, http.MethodGet, StatePath, nil, &state)

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A Config is what the stand-in takes from the controller's config.yaml.
+// A Config is the part of the controller's config.yaml that the stand-in uses.
 type Config struct {
 	ControllerName string        // IngressClasses with this controller are ours
 	SyncPeriod     time.Duration // everything is written again this often

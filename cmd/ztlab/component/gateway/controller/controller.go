@@ -45,16 +45,16 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
 )
 
-// Options say how to run the controller.
+// Options configure the controller.
 type Options struct {
 	Config
 	// Kubernetes reaches the API server with the pod's own identity.
 	Kubernetes *rest.Config
 	// Dial reaches the gateways.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Bugs are shown whatever a GatewayProxy says.
+	// Bugs are shown in addition to those of a GatewayProxy.
 	Bugs adminapi.Bugs
-	// Log receives what the controller has to say.
+	// Log receives the controller's log.
 	Log *slog.Logger
 	// Listening is called once, with the loopback address of each container
 	// port. Ready is called when the controller has seen the whole cluster, and
@@ -136,7 +136,7 @@ type controller struct {
 
 	mu      sync.Mutex
 	ready   bool
-	wanted  map[object]wanted               // what each object asks for
+	wanted  map[object]wanted               // by the object that asks
 	due     map[types.NamespacedName]bool   // GatewayProxies to write to
 	refused map[types.NamespacedName]string // why writing to one failed last
 }
@@ -147,7 +147,7 @@ type object struct {
 	types.NamespacedName
 }
 
-// wanted is what one object asks the gateways behind a GatewayProxy to serve.
+// wanted are the gateway objects that one object asks for.
 type wanted struct {
 	proxy      types.NamespacedName
 	generation int64 // of the object
@@ -170,7 +170,7 @@ func newController(options Options, typed kubernetes.Interface, untyped dynamic.
 	}
 }
 
-// watch prepares the caches and says what each event is followed by.
+// watch prepares the caches and the handlers of their events.
 func (c *controller) watch() error {
 	factory := informers.NewSharedInformerFactory(c.typed, 0)
 	custom := dynamicinformer.NewDynamicSharedInformerFactory(c.untyped, 0)

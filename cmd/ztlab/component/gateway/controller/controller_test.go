@@ -39,7 +39,7 @@ const site = "hello.example.local"
 
 // The guide's objects reach the gateway, and a rotation does.
 func TestRotation(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	w.app(t)
 	g := w.gateway(t)
 	w.control(t)
@@ -112,7 +112,7 @@ func TestRotation(t *testing.T) {
 
 // A missing Secret is an invalid spec, and heals when the Secret comes.
 func TestMissingSecret(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	w.control(t)
 	w.tls(t, "late", w.name, site)
@@ -127,7 +127,7 @@ func TestMissingSecret(t *testing.T) {
 
 // The statuses that say nothing, or lie.
 func TestStatuses(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	w.class(t, w.name+"-nowhere", "")
 	w.class(t, w.name+"-lost", "no-such-proxy")
@@ -174,7 +174,7 @@ func TestStatuses(t *testing.T) {
 // A wrong admin key is a failed sync, told in the status once it is known, and
 // cured by the right key. The messages are those of the controller 2.2.0.
 func TestWrongAdminKey(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	key := func(value string) {
 		w.merge(t, proxies, "apisix-config", map[string]any{"spec": map[string]any{"provider": map[string]any{
@@ -206,7 +206,7 @@ func TestWrongAdminKey(t *testing.T) {
 // Seen on the controller 2.2.0: a rotation is one "Update ssl" under the same
 // id.
 func TestRotationIsOneUpdate(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	var mu sync.Mutex
 	var written []string
@@ -250,7 +250,7 @@ func TestRotationIsOneUpdate(t *testing.T) {
 // are both Accepted. The gateway serves the one that was inserted first, and
 // after a restart the other one may be served.
 func TestTwoApisixTlsForOneHost(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	w.control(t)
 	serials := map[string]string{}
@@ -298,7 +298,7 @@ func TestTwoApisixTlsForOneHost(t *testing.T) {
 // A key that does not match is pushed, as by the controller 2.2.0, and so is the
 // right one after it.
 func TestKeyIsCompared(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	w.control(t)
 	serial := w.secret(t, "hello-tls", site)
@@ -329,7 +329,7 @@ func TestKeyIsCompared(t *testing.T) {
 
 // The admin key may be in a Secret.
 func TestAdminKeyFromSecret(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "admin"}, StringData: map[string]string{"key": "wrong"}}
 	if _, err := w.typed.CoreV1().Secrets(w.name).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
@@ -355,7 +355,7 @@ func TestAdminKeyFromSecret(t *testing.T) {
 // hand goes, and so does what an object that is gone asked for. As seen on the
 // controller 2.2.0, a route without a service that was made by hand stays.
 func TestOnlySourceOfTruth(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	w.control(t)
 	pair := w.authority.Issue(t, "by-hand.test")
@@ -409,7 +409,7 @@ func TestOnlySourceOfTruth(t *testing.T) {
 
 // What was made by hand goes at the latest when the sync period is over.
 func TestSyncPeriod(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	w.control(t, func(o *controller.Options) { o.SyncPeriod = 100 * time.Millisecond })
 	gatewaytest.Eventually(t, "the first sync", func() bool {
@@ -442,7 +442,7 @@ func TestSecretNeverPushed(t *testing.T) {
 		{"version", "", adminapi.Bugs{}.With(adminapi.SecretNeverPushed)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newTestNamespace(t)
 			w.app(t)
 			g := w.gateway(t)
 			w.control(t, func(o *controller.Options) { o.Bugs = c.version })
@@ -474,7 +474,7 @@ func TestSecretNeverPushed(t *testing.T) {
 
 // The annotation reaches the gateways, and an unknown bug does no harm.
 func TestBugsReachGateways(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	w.control(t)
 	before := w.secret(t, "hello-tls", site)
@@ -505,7 +505,7 @@ func TestBugsReachGateways(t *testing.T) {
 // A controller that starts writes nothing before it has seen everything: what
 // is served stays served.
 func TestControllerRestart(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	running := w.control(t)
 	serial := w.secret(t, "hello-tls", site)
@@ -536,7 +536,7 @@ func TestControllerRestart(t *testing.T) {
 
 // A gateway that appears later gets everything, before it is ready.
 func TestSecondGateway(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	first := w.gateway(t)
 	w.control(t)
 	serial := w.secret(t, "hello-tls", site)
@@ -555,7 +555,7 @@ func TestSecondGateway(t *testing.T) {
 // The webhook denies a second ApisixTls for a served name with another Secret,
 // warns of a missing Secret, and lets everything else through.
 func TestWebhook(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	g := w.gateway(t)
 	dir := t.TempDir()
 	pair := w.authority.Issue(t, "webhook.test")
@@ -644,7 +644,7 @@ func send(t *testing.T, address string, roots *x509.CertPool, body []byte) *admi
 
 // The schema refuses what upstream's does.
 func TestSchema(t *testing.T) {
-	w := newWorld(t)
+	w := newTestNamespace(t)
 	create := func(resource string, kind string, spec map[string]any) error {
 		o := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 		gvr := tlses

@@ -202,10 +202,10 @@ func (c *cluster) namespace(t *testing.T, name string) {
 	}
 }
 
-// A world is a namespace of one test with an IngressClass, a GatewayProxy, the
+// A testNamespace is a namespace of one test with an IngressClass, a GatewayProxy, the
 // Service of the gateways' Admin API, and an authority. Its controller name is
 // its own, so that the controllers of other tests pass its objects over.
-type world struct {
+type testNamespace struct {
 	*cluster
 	name      string // of the namespace, the IngressClass and the controller
 	authority *gatewaytest.Authority
@@ -222,7 +222,7 @@ const (
 	httpPort  = 9080
 )
 
-func newWorld(t *testing.T) *world {
+func newTestNamespace(t *testing.T) *testNamespace {
 	t.Helper()
 	c := lab(t)
 	prefix := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
@@ -231,7 +231,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	name := namespace.Name
-	w := &world{cluster: c, name: name, authority: gatewaytest.NewAuthority(t), addresses: map[string]string{}}
+	w := &testNamespace{cluster: c, name: name, authority: gatewaytest.NewAuthority(t), addresses: map[string]string{}}
 	t.Cleanup(func() {
 		c.typed.NetworkingV1().IngressClasses().Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{})
 	})
@@ -253,10 +253,10 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) controllerName() string { return "ztlab.test/" + w.name }
+func (w *testNamespace) controllerName() string { return "ztlab.test/" + w.name }
 
 // class makes an IngressClass that leads to a GatewayProxy; "" to none.
-func (w *world) class(t *testing.T, name, proxy string) {
+func (w *testNamespace) class(t *testing.T, name, proxy string) {
 	t.Helper()
 	class := &networkingv1.IngressClass{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -271,8 +271,8 @@ func (w *world) class(t *testing.T, name, proxy string) {
 	}
 }
 
-// apply creates an object in the world's namespace, or replaces its spec.
-func (w *world) apply(t *testing.T, resource schema.GroupVersionResource, kind, name string, spec map[string]any) {
+// apply creates an object in the test's namespace, or replaces its spec.
+func (w *testNamespace) apply(t *testing.T, resource schema.GroupVersionResource, kind, name string, spec map[string]any) {
 	t.Helper()
 	client := w.untyped.Resource(resource).Namespace(w.name)
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
@@ -289,8 +289,8 @@ func (w *world) apply(t *testing.T, resource schema.GroupVersionResource, kind, 
 	}
 }
 
-// merge patches an object in the world's namespace.
-func (w *world) merge(t *testing.T, resource schema.GroupVersionResource, name string, change map[string]any) {
+// merge patches an object in the test's namespace.
+func (w *testNamespace) merge(t *testing.T, resource schema.GroupVersionResource, name string, change map[string]any) {
 	t.Helper()
 	patch, err := json.Marshal(change)
 	if err != nil {
@@ -302,7 +302,7 @@ func (w *world) merge(t *testing.T, resource schema.GroupVersionResource, name s
 }
 
 // tls applies an ApisixTls for a Secret of the same name.
-func (w *world) tls(t *testing.T, name, class string, hosts ...any) {
+func (w *testNamespace) tls(t *testing.T, name, class string, hosts ...any) {
 	t.Helper()
 	w.apply(t, tlses, "ApisixTls", name, map[string]any{
 		"ingressClassName": class, "hosts": hosts,
@@ -311,7 +311,7 @@ func (w *world) tls(t *testing.T, name, class string, hosts ...any) {
 }
 
 // route applies an ApisixRoute with one rule to Service hello-app.
-func (w *world) route(t *testing.T, name string, hosts ...any) {
+func (w *testNamespace) route(t *testing.T, name string, hosts ...any) {
 	t.Helper()
 	w.apply(t, routes, "ApisixRoute", name, map[string]any{
 		"ingressClassName": w.name,
@@ -328,7 +328,7 @@ func rule(name string, hosts ...any) map[string]any {
 }
 
 // secret writes a new certificate into a Secret, and returns its serial number.
-func (w *world) secret(t *testing.T, name string, hosts ...string) string {
+func (w *testNamespace) secret(t *testing.T, name string, hosts ...string) string {
 	t.Helper()
 	pair := w.authority.Issue(t, hosts...)
 	secret := &corev1.Secret{
@@ -347,13 +347,13 @@ func (w *world) secret(t *testing.T, name string, hosts ...string) string {
 }
 
 // bugs sets the annotation on the GatewayProxy.
-func (w *world) bugs(t *testing.T, text string) {
+func (w *testNamespace) bugs(t *testing.T, text string) {
 	t.Helper()
 	w.merge(t, proxies, "apisix-config", map[string]any{"metadata": map[string]any{"annotations": map[string]any{adminapi.BugsAnnotation: text}}})
 }
 
 // conditions are those of an object, nil when it has none.
-func (w *world) conditions(t *testing.T, resource schema.GroupVersionResource, name string) []metav1.Condition {
+func (w *testNamespace) conditions(t *testing.T, resource schema.GroupVersionResource, name string) []metav1.Condition {
 	t.Helper()
 	o, err := w.untyped.Resource(resource).Namespace(w.name).Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil {
@@ -372,7 +372,7 @@ func (w *world) conditions(t *testing.T, resource schema.GroupVersionResource, n
 
 // condition waits for the one condition of an object to have a status and a
 // reason, and returns it.
-func (w *world) condition(t *testing.T, resource schema.GroupVersionResource, name string, status metav1.ConditionStatus, reason string) metav1.Condition {
+func (w *testNamespace) condition(t *testing.T, resource schema.GroupVersionResource, name string, status metav1.ConditionStatus, reason string) metav1.Condition {
 	t.Helper()
 	var found metav1.Condition
 	gatewaytest.Eventually(t, fmt.Sprintf("%s with Accepted=%s, %s", name, status, reason), func() bool {
@@ -390,8 +390,8 @@ func (w *world) condition(t *testing.T, resource schema.GroupVersionResource, na
 	return found
 }
 
-// dial reaches the pods of the world.
-func (w *world) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// dial reaches the pods of the test.
+func (w *testNamespace) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	w.mu.Lock()
 	real, ok := w.addresses[address]
 	w.mu.Unlock()
@@ -402,7 +402,7 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 }
 
 // slice says which pods are behind a Service.
-func (w *world) slice(t *testing.T, service, port string, number int32, pods []string) {
+func (w *testNamespace) slice(t *testing.T, service, port string, number int32, pods []string) {
 	t.Helper()
 	ready := false // the controller writes to gateways that are not ready
 	if service != "apisix-admin" {
@@ -427,7 +427,7 @@ func (w *world) slice(t *testing.T, service, port string, number int32, pods []s
 }
 
 // app makes Service hello-app with one pod.
-func (w *world) app(t *testing.T) {
+func (w *testNamespace) app(t *testing.T) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "hello") }))
 	t.Cleanup(server.Close)
@@ -441,19 +441,19 @@ func (w *world) app(t *testing.T) {
 	w.slice(t, "hello-app", "", 8080, []string{"10.99.1.1"})
 }
 
-// A gateway is a data plane of the world.
+// A gateway is a data plane of the test.
 type gateway struct {
 	addresses map[int]string
-	world     *world
+	namespace *testNamespace
 	ready     chan struct{}
 }
 
 // gateway starts one more gateway behind the Admin API's Service.
-func (w *world) gateway(t *testing.T) *gateway {
+func (w *testNamespace) gateway(t *testing.T) *gateway {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	listening, ended := make(chan map[int]string, 1), make(chan error, 1)
-	g := &gateway{world: w, ready: make(chan struct{})}
+	g := &gateway{namespace: w, ready: make(chan struct{})}
 	dir := t.TempDir()
 	go func() {
 		ended <- dataplane.Run(ctx, dataplane.Options{
@@ -491,7 +491,7 @@ func (w *world) gateway(t *testing.T) *gateway {
 // serial makes a verified handshake and returns the certificate's serial
 // number.
 func (g *gateway) serial(ctx context.Context, name string) (string, error) {
-	dialer := tls.Dialer{Config: &tls.Config{ServerName: name, RootCAs: g.world.authority.Pool()}}
+	dialer := tls.Dialer{Config: &tls.Config{ServerName: name, RootCAs: g.namespace.authority.Pool()}}
 	conn, err := dialer.DialContext(ctx, "tcp", g.addresses[tlsPort])
 	if err != nil {
 		return "", err
@@ -534,7 +534,7 @@ type running struct {
 
 // control runs the controller until the test ends or stop is called, and
 // returns when it has seen the cluster.
-func (w *world) control(t *testing.T, change ...func(*controller.Options)) *running {
+func (w *testNamespace) control(t *testing.T, change ...func(*controller.Options)) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan struct{}), make(chan error, 1)

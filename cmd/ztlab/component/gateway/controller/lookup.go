@@ -85,7 +85,7 @@ func (c *controller) proxy(name types.NamespacedName) (*gatewayProxy, error) {
 	return found, nil
 }
 
-// ours says whether an IngressClass of ours leads to a GatewayProxy. Another
+// ours reports whether an IngressClass of ours leads to a GatewayProxy. Another
 // controller's gateways are not written to.
 func (c *controller) ours(proxy types.NamespacedName) (bool, error) {
 	all, err := c.classes.List(labels.Everything())

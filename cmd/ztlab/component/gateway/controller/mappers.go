@@ -17,7 +17,7 @@ func (c *controller) everything() {
 	}
 }
 
-// secretChanged looks again at what a Secret is part of. With the bug of the
+// secretChanged queues the objects that a Secret is part of. With the bug of the
 // release candidates the ApisixTls that use it hear nothing.
 func (c *controller) secretChanged(secret types.NamespacedName) {
 	for _, o := range list[apisixTLS](c.tls) {

@@ -25,7 +25,7 @@ type refusal struct{ reason, message string }
 
 func (r *refusal) Error() string { return r.message }
 
-// reconcile looks at one object: what it asks for is remembered, its status
+// reconcile handles one object: the gateway objects that it asks for are kept, its status
 // written, and the gateways' turn comes after that.
 func (c *controller) reconcile(ctx context.Context, key object) error {
 	switch key.kind {
@@ -110,7 +110,7 @@ func (c *controller) accept(ctx context.Context, key object, class string, meta 
 	return err
 }
 
-// want remembers what an object asks for, and has it written.
+// want keeps the gateway objects that an object asks for, and has them written.
 func (c *controller) want(key object, want wanted) {
 	c.mu.Lock()
 	before, ok := c.wanted[key]
@@ -122,7 +122,7 @@ func (c *controller) want(key object, want wanted) {
 	c.schedule(want.proxy)
 }
 
-// forget drops what an object asked for.
+// forget drops the gateway objects that an object asked for.
 func (c *controller) forget(key object) {
 	c.mu.Lock()
 	before, ok := c.wanted[key]
@@ -133,7 +133,7 @@ func (c *controller) forget(key object) {
 	}
 }
 
-// deaf returns what an ApisixTls asked for before, when its Secret is not to be
+// deaf returns the gateway objects that an ApisixTls asked for before, when its Secret is not to be
 // looked at again because of the bug.
 func (c *controller) deaf(key object, o *apisixTLS) (wanted, bool) {
 	if !c.bugsOf(o.Spec.IngressClassName).Has(adminapi.SecretNeverPushed) {

@@ -67,7 +67,7 @@ func (c *controller) syncLoop(ctx context.Context) {
 	}
 }
 
-// note remembers how a sync went. When that is news, the objects that go to
+// note keeps the result of a sync. When it differs from the last, the objects that go to
 // these gateways get it into their status.
 func (c *controller) note(proxy types.NamespacedName, err error) {
 	message := ""
@@ -76,14 +76,14 @@ func (c *controller) note(proxy types.NamespacedName, err error) {
 		c.Log.Error("sync failed", "gatewayproxy", proxy.String(), "error", err)
 	}
 	c.mu.Lock()
-	news := c.refused[proxy] != message
+	changed := c.refused[proxy] != message
 	if message == "" {
 		delete(c.refused, proxy)
 	} else {
 		c.refused[proxy] = message
 	}
 	var affected []object
-	if news {
+	if changed {
 		for key, want := range c.wanted {
 			if want.proxy == proxy {
 				affected = append(affected, key)
@@ -97,7 +97,7 @@ func (c *controller) note(proxy types.NamespacedName, err error) {
 }
 
 // sync writes everything that is wanted behind a GatewayProxy to its gateways.
-// again says that some gateway could not be written to; the error is that of
+// again: some gateway could not be written to; the error is that of
 // all of them.
 func (c *controller) sync(ctx context.Context, name types.NamespacedName) (again bool, err error) {
 	if ours, err := c.ours(name); err != nil || !ours {
@@ -202,11 +202,11 @@ func (c *controller) gateways(proxy *gatewayProxy) ([]string, error) {
 	return bases, err
 }
 
-// push makes a gateway have what is wanted and no other certificate. Routes that
+// push writes the wanted objects to a gateway and deletes every other certificate. Routes that
 // were made by hand stay: ADC finds the routes of a gateway by their services,
 // and a route without a service by nothing. The stand-in has no services.
 func push(ctx context.Context, endpoint adminapi.Endpoint, all wanted, bugs adminapi.Bugs) error {
-	if err := tell(ctx, endpoint, adminapi.State{Bugs: bugs}); err != nil {
+	if err := putState(ctx, endpoint, adminapi.State{Bugs: bugs}); err != nil {
 		return err
 	}
 	ssls, err := endpoint.SSLs(ctx)
@@ -236,13 +236,13 @@ func push(ctx context.Context, endpoint adminapi.Endpoint, all wanted, bugs admi
 	if err != nil {
 		return err
 	}
-	return tell(ctx, endpoint, adminapi.State{Bugs: bugs, Synced: true})
+	return putState(ctx, endpoint, adminapi.State{Bugs: bugs, Synced: true})
 }
 
-// tell tells a gateway stand-in the control plane's state. Another gateway does
+// putState writes the control plane's state to a gateway stand-in. Another gateway does
 // not know the path, and need not.
-func tell(ctx context.Context, endpoint adminapi.Endpoint, state adminapi.State) error {
-	err := endpoint.Tell(ctx, state)
+func putState(ctx context.Context, endpoint adminapi.Endpoint, state adminapi.State) error {
+	err := endpoint.PutState(ctx, state)
 	var refused *adminapi.Refusal
 	if errors.As(err, &refused) && refused.Status == 404 {
 		return nil

@@ -21,12 +21,12 @@ const maxObject = 4 << 20
 
 // admin is the Admin API over a store.
 type admin struct {
-	store *store
-	keys  []Key
-	told  func(adminapi.State) // called when the control plane has spoken
-	log   *slog.Logger
+	store   *store
+	keys    []Key
+	onState func(adminapi.State) // called when the control plane has written its state
+	log     *slog.Logger
 
-	synced atomic.Bool // the control plane's last word
+	synced atomic.Bool // as in the control plane's last state
 }
 
 // newAdmin returns the Admin API's handler.
@@ -106,7 +106,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 	json.NewEncoder(w).Encode(body)
 }
 
-// state takes the control plane's word.
+// state handles a write of the control plane's state.
 func (a *admin) state(w http.ResponseWriter, r *http.Request) {
 	var state adminapi.State
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxObject)).Decode(&state); err != nil {
@@ -121,7 +121,7 @@ func (a *admin) state(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.synced.Store(state.Synced)
-	a.told(state)
+	a.onState(state)
 	reply(w, http.StatusOK, state)
 }
 

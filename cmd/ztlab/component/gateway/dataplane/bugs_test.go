@@ -224,7 +224,7 @@ func TestWindowOfANewGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := gateway.admin.Tell(t.Context(), adminapi.State{Bugs: bugs}); err != nil {
+	if err := gateway.admin.PutState(t.Context(), adminapi.State{Bugs: bugs}); err != nil {
 		t.Fatal(err)
 	}
 	ssl := ca.issue(t, "*.example.local")

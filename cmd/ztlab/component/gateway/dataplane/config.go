@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A Config is what the stand-in takes from APISIX's config.yaml
+// A Config is the part of APISIX's config.yaml that the stand-in uses
 // (https://github.com/apache/apisix/blob/master/conf/config.yaml.example).
 type Config struct {
 	HTTPPort    int    // container port of plain HTTP

@@ -1,7 +1,7 @@
 // Package dataplane is the lab's stand-in for Apache APISIX itself: a gateway
 // in Go that ends TLS, routes, and is configured by the Admin API. It is
 // modelled on what APISIX is known to do, and is not APISIX: what is measured on
-// it is not a measurement of APISIX, and every answer says so in its Server
+// it is not a measurement of APISIX, and every answer is marked in its Server
 // header.
 //
 // What it does as APISIX 3.16.0 was seen to do, on 4 workers of OpenResty
@@ -33,7 +33,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
 )
 
-// Options say how to run a gateway.
+// Options configure a gateway.
 type Options struct {
 	Config
 	// Dir holds the gateway's store.
@@ -42,11 +42,11 @@ type Options struct {
 	Server string
 	// Dial connects to upstream servers.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Pick says which of a number of workers takes a new connection. nil picks
+	// Pick chooses one of a number of workers for a new connection. nil picks
 	// at random: with SO_REUSEPORT the kernel deals connections out by a hash of
 	// their addresses.
 	Pick func(workers int) int
-	// Log receives what the gateway has to say.
+	// Log receives the gateway's log.
 	Log *slog.Logger
 	// Listening is called once, with the loopback address of each container
 	// port. Ready is called once, when the gateway may be sent traffic.
@@ -133,7 +133,7 @@ func (g *gateway) open(ctx context.Context, p *ports) error {
 	if g.AdminPort == 0 {
 		return nil
 	}
-	api := newAdmin(&admin{store: g.store, keys: g.Keys, told: g.told, log: g.Log})
+	api := newAdmin(&admin{store: g.store, keys: g.Keys, onState: g.onState, log: g.Log})
 	return p.serve(ctx, g.AdminPort, &http.Server{Handler: g.named(api)}, direct)
 }
 
@@ -150,7 +150,7 @@ type gateway struct {
 	hold     hold
 }
 
-// begin gives the workers what the store has.
+// begin gives the workers the store's objects.
 func (g *gateway) begin() {
 	if window := g.store.bugs().For(adminapi.EtcdUnanswered); window > 0 {
 		g.unanswered(window)
@@ -211,8 +211,8 @@ func (g *gateway) started() {
 	g.ready()
 }
 
-// told hears the control plane.
-func (g *gateway) told(state adminapi.State) {
+// onState handles the control plane's state.
+func (g *gateway) onState(state adminapi.State) {
 	g.fleet.look()
 	g.mu.Lock()
 	starting := g.starting

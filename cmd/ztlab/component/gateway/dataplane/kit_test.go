@@ -121,7 +121,7 @@ func (l *lab) show(t *testing.T, bugs string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.admin.Tell(t.Context(), adminapi.State{Bugs: parsed, Synced: true}); err != nil {
+	if err := l.admin.PutState(t.Context(), adminapi.State{Bugs: parsed, Synced: true}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -51,7 +51,7 @@ const (
 	byName
 )
 
-// host says how exactly the route names a host.
+// host returns how exactly the route names a host.
 func (r *route) host(name string) int {
 	if len(r.hosts) == 0 {
 		return byDefault
@@ -68,7 +68,7 @@ func (r *route) host(name string) int {
 	return degree
 }
 
-// path says how exactly the route names a path, and with how long a prefix.
+// path returns how exactly the route names a path, and the length of the prefix.
 func (r *route) path(path string) (degree, length int) {
 	for _, pattern := range r.paths {
 		if pattern == path {

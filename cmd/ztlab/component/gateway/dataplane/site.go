@@ -64,11 +64,11 @@ func newSite(ssl adminapi.SSL) (*site, error) {
 	return s, nil
 }
 
-// belongs says whether a key is that of a certificate.
+// belongs reports whether a key is that of a certificate.
 func belongs(key crypto.Signer, c *x509.Certificate) bool {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	return ok && public.Equal(c.PublicKey)
 }
 
-// off says whether an object's status keeps it from being served.
+// off reports whether an object's status keeps it from being served.
 func off(status *int) bool { return status != nil && *status == 0 }

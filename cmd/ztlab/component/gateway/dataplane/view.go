@@ -19,7 +19,7 @@ type change struct {
 	at       time.Time // when workers notice it; zero: at once
 }
 
-// A view is what one worker knows: objects in the order in which it met them.
+// A view is one worker's configuration: objects in the order in which they arrived.
 // An update leaves an object where it is. APISIX keeps its objects so: seen on
 // 3.16.0, where of two certificates for one name the first one inserted is
 // served, and after a restart, when they are read in order, that of the lowest

@@ -44,7 +44,7 @@ func (g *gateway) show(t *testing.T, bugs string) {
 	if err := g.store.show(parsed); err != nil {
 		t.Fatal(err)
 	}
-	g.told(adminapi.State{Bugs: parsed, Synced: true})
+	g.onState(adminapi.State{Bugs: parsed, Synced: true})
 }
 
 // rotate writes an object, and returns what was written.
@@ -148,7 +148,7 @@ func TestFirstConfigurationIsNotLost(t *testing.T) {
 			if err := g.store.show(bugs); err != nil {
 				t.Fatal(err)
 			}
-			g.told(adminapi.State{Bugs: bugs})
+			g.onState(adminapi.State{Bugs: bugs})
 			made := g.rotate("a")
 			if more != "" {
 				time.Sleep(time.Second)
@@ -156,7 +156,7 @@ func TestFirstConfigurationIsNotLost(t *testing.T) {
 			if got := g.with(made); len(got) != 4 {
 				t.Errorf("%s: workers %v have the configuration, want all four", bugs, got)
 			}
-			g.told(adminapi.State{Bugs: bugs, Synced: true})
+			g.onState(adminapi.State{Bugs: bugs, Synced: true})
 			made = g.rotate("a")
 			time.Sleep(time.Hour)
 			if got := g.with(made); !slices.Equal(got, []int{1, 2, 3}) {

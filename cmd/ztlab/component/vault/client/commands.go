@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// commands are what the program can do, by its words.
+// commands are the program's, by their words.
 func commands() map[string]command {
 	return map[string]command{
 		"status":          {"status", plain((*session).status)},
@@ -141,7 +141,7 @@ func (s *session) list(ctx context.Context, args []string) error {
 	return s.printList(keys)
 }
 
-// found asks for what is at the one path in args.
+// found reads the one path in args.
 func (s *session) found(ctx context.Context, method, doing string, args []string) (*api.Secret, error) {
 	if err := wants(args, 1); err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func (s *session) remove(ctx context.Context, args []string) error {
 	return nil
 }
 
-// mounts lists what is mounted below a path.
+// mounts lists the mounts below a path.
 func mounts(path string) func(*session) func(context.Context, []string) error {
 	return plain(func(s *session, ctx context.Context, args []string) error {
 		if err := wants(args, 0); err != nil {
@@ -217,7 +217,7 @@ func mounts(path string) func(*session) func(context.Context, []string) error {
 	})
 }
 
-// enable mounts a type; thing is what it is called in the message.
+// enable mounts a type; thing is its name in the message.
 func enable(prefix, thing string) func(*session) func(context.Context, []string) error {
 	return func(s *session) func(context.Context, []string) error {
 		path := s.flags.String("path", "", "")

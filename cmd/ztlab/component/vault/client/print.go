@@ -84,7 +84,7 @@ func orEmpty(list []string) []string {
 	return list
 }
 
-// printToken prints what login has found out about its token.
+// printToken prints the token that login has got.
 func (s *session) printToken(token string, self *api.Secret) error {
 	ttl, err := self.TokenTTL()
 	if err != nil {
@@ -168,7 +168,7 @@ func (s *session) printMounts(mounts map[string]*api.MountOutput) error {
 	return s.printTable(rows...)
 }
 
-// value is how a field is shown: what is a duration by its name, as one.
+// value returns a field's text: a duration's, where the name is that of one.
 func value(key string, v any) any {
 	if key != "period" && key != "ttl" && key != "duration" && key != "lease_max" && key != "ttl_max" &&
 		!strings.HasSuffix(key, "_period") && !strings.HasSuffix(key, "_ttl") && !strings.HasSuffix(key, "_duration") {

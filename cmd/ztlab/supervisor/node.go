@@ -19,9 +19,9 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/storage"
 )
 
-// A world is what needs the API server: the node, and the network and storage
-// of its pods.
-type world struct {
+// nodeServices are the parts that need the API server: the node, and the network and
+// storage of its pods.
+type nodeServices struct {
 	node    Node
 	network *netproxy.Directory
 	ports   *nodeport.Forwarder
@@ -29,35 +29,35 @@ type world struct {
 	objects informers.SharedInformerFactory
 }
 
-// runNode makes the world once the API server answers, runs it, and returns
-// when the lab has ended.
-func (l *Lab) runNode(ctx context.Context, doors ...net.Listener) error {
+// runNode starts the node and its services once the API server answers, with the
+// pods' proxy on listeners, and returns when the lab has ended.
+func (l *Lab) runNode(ctx context.Context, listeners ...net.Listener) error {
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := l.plane.WaitPart(starting, controlplane.APIServer); err != nil {
 		return stopped(ctx, err)
 	}
-	w, err := l.newWorld()
+	services, err := l.newNodeServices()
 	if err != nil {
 		return err
 	}
-	l.set(w.node, w.ports)
+	l.set(services.node, services.ports)
 
 	// The parts end in order, after ctx: first the node, with its containers.
 	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRunning()
-	w.objects.Start(running.Done())
-	proxy := l.serveProxy(w.network, doors)
+	services.objects.Start(running.Done())
+	proxy := l.serveProxy(services.network, listeners)
 	defer proxy.Close()
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stopRunning()
-	parts.Go(func() { w.ports.Run(running) })
-	parts.Go(func() { w.volumes.Run(running) })
+	parts.Go(func() { services.ports.Run(running) })
+	parts.Go(func() { services.volumes.Run(running) })
 
-	node := startNode(running, w.node)
+	node := startNode(running, services.node)
 	context.AfterFunc(node.ctx, cancel)
-	if err := l.waitReady(starting, w.network); err != nil {
+	if err := l.waitReady(starting, services.network); err != nil {
 		return stopped(ctx, errors.Join(node.failure(), err))
 	}
 	l.announce(ctx)
@@ -75,7 +75,7 @@ func (l *Lab) runNode(ctx context.Context, doors ...net.Listener) error {
 	return nil
 }
 
-// stopped turns an error that only says that the lab was asked to end into nil.
+// stopped returns err, or nil when ctx has ended: the error is its consequence.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -83,31 +83,31 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-func (l *Lab) newWorld() (*world, error) {
-	w := &world{objects: informers.NewSharedInformerFactory(l.api, 0)}
+func (l *Lab) newNodeServices() (*nodeServices, error) {
+	services := &nodeServices{objects: informers.NewSharedInformerFactory(l.api, 0)}
 	var err error
-	if w.node, err = l.newNode(); err != nil {
+	if services.node, err = l.newNode(); err != nil {
 		return nil, err
 	}
-	if w.network, err = l.newDirectory(w.node); err != nil {
+	if services.network, err = l.newDirectory(services.node); err != nil {
 		return nil, err
 	}
-	if err := w.network.Watch(w.objects); err != nil {
+	if err := services.network.Watch(services.objects); err != nil {
 		return nil, err
 	}
-	if w.ports, err = nodeport.New(l.address, w.network, w.objects, l.log.Printf); err != nil {
+	if services.ports, err = nodeport.New(l.address, services.network, services.objects, l.log.Printf); err != nil {
 		return nil, err
 	}
-	w.volumes, err = storage.New(l.api, w.objects, l.dir.Volumes(), l.log.Printf)
-	return w, err
+	services.volumes, err = storage.New(l.api, services.objects, l.dir.Volumes(), l.log.Printf)
+	return services, err
 }
 
-// serveProxy opens the doors of the pods' network.
-func (l *Lab) serveProxy(d *netproxy.Directory, doors []net.Listener) *http.Server {
+// serveProxy serves the pods' proxy on listeners.
+func (l *Lab) serveProxy(d *netproxy.Directory, listeners []net.Listener) *http.Server {
 	proxy := netproxy.NewServer(d, l.password, l.log)
-	for _, door := range doors {
+	for _, listener := range listeners {
 		go func() {
-			if err := proxy.Serve(door); !errors.Is(err, http.ErrServerClosed) {
+			if err := proxy.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				l.log.Printf("proxy: %v", err)
 			}
 		}()
@@ -128,7 +128,7 @@ func (l *Lab) newNode() (Node, error) {
 		Logf: l.log.Printf,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
+		return nil, fmt.Errorf("node: %services", err)
 	}
 	return node, nil
 }
@@ -143,10 +143,10 @@ func (l *Lab) newDirectory(node Node) (*netproxy.Directory, error) {
 	d.Pods, d.Kubelet = node, node.KubeletAddress()
 	_, port, err := net.SplitHostPort(d.Kubelet)
 	if err != nil {
-		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
+		return nil, fmt.Errorf("node: kubelet address %q: %services", d.Kubelet, err)
 	}
 	if d.KubeletPort, err = strconv.Atoi(port); err != nil {
-		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
+		return nil, fmt.Errorf("node: kubelet address %q: %services", d.Kubelet, err)
 	}
 	return d, nil
 }
@@ -155,11 +155,11 @@ func (l *Lab) newDirectory(node Node) (*netproxy.Directory, error) {
 // ended.
 type runningNode struct{ ctx context.Context }
 
-// failure says why the node ended by itself; nil while it runs and after it was
-// asked to end.
+// failure returns the reason why the node ended by itself; nil while it runs and
+// after it was asked to end.
 func (n runningNode) failure() error {
 	if err := context.Cause(n.ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("node: %w", err)
+		return fmt.Errorf("node: %services", err)
 	}
 	return nil
 }
