@@ -11,10 +11,11 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 // initialise returns the edit that initialises Vault.
-func (s *Spec) initialise(ctx context.Context, env *engine.Env, c *vaultkit.Client, seal string, held *custody.Answer) (engine.Edit, error) {
+func (s *Spec) initialise(ctx context.Context, env *engine.Env, c *vaultkit.Client, seal string, held *unsealkeys.Answer) (engine.Edit, error) {
 	if held != nil {
 		return engine.Edit{}, engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault is not initialised, but %s holds keys: they belong to another Vault", s.Keys)),
@@ -28,12 +29,12 @@ func (s *Spec) initialise(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 				"move it away, but keep it while the Vault that it is of exists, or a copy of that one's data")
 		}
 	}
-	lock, err := s.Keys.Lock()
+	encryption, err := s.Keys.Encryption()
 	if err != nil {
 		return engine.Edit{}, err
 	}
 	want := map[string]any{"shares": s.Shares, "threshold": s.Threshold, "keys": s.Keys.String()}
-	if readers := lock.Readers(); len(readers) > 0 {
+	if readers := encryption.Readers(); len(readers) > 0 {
 		want["encryptedTo"] = readers
 	}
 	return engine.Edit{
@@ -81,18 +82,18 @@ func (s *Spec) begin(ctx context.Context, env *engine.Env, where, seal string) e
 // ask makes room for the keys, initialises Vault and stores what it says; last
 // gets the keys if no file can be written. The answer is not nil as soon as Vault
 // has given it.
-func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Writer) (*custody.Answer, error) {
+func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Writer) (*unsealkeys.Answer, error) {
 	pending := s.Keys.Pending(env)
-	nothing := func(err error) (*custody.Answer, error) { return nil, errors.Join(err, pending.End(ctx)) }
+	nothing := func(err error) (*unsealkeys.Answer, error) { return nil, errors.Join(err, pending.End(ctx)) }
 	c, err := vaultkit.ConnectServer(ctx, env, s.Vault.Server)
 	if err != nil {
 		return nothing(err)
 	}
-	lock, err := s.Keys.Lock()
+	encryption, err := s.Keys.Encryption()
 	if err != nil {
 		return nothing(err)
 	}
-	size, err := lock.Bound(s.Shares, s.Threshold)
+	size, err := encryption.Bound(s.Shares, s.Threshold)
 	if err != nil {
 		return nothing(err)
 	}
@@ -103,7 +104,7 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Wr
 	defer room.Release(ctx)
 	said, err := c.Init(ctx, seal, vaultkit.InitOrder{
 		Shares: s.Shares, Threshold: s.Threshold,
-		PGPKeys: lock.PGPKeys(), RootTokenPGPKey: lock.RootTokenPGPKey(),
+		PGPKeys: encryption.PGPKeys(), RootTokenPGPKey: encryption.RootTokenPGPKey(),
 	})
 	switch {
 	case errors.Is(err, vaultkit.ErrAnswerLost):
@@ -116,8 +117,8 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Wr
 	case err != nil:
 		return nil, err
 	}
-	env.Conceal(custody.NewAnswer(said, s.Shares, s.Threshold).Secrets()...)
-	answer, err := lock.Close(said, s.Shares, s.Threshold)
+	env.Conceal(unsealkeys.NewAnswer(said, s.Shares, s.Threshold).Secrets()...)
+	answer, err := encryption.Encrypt(said, s.Shares, s.Threshold)
 	if err != nil {
 		return answer, engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault is initialised, and its keys were not stored, since they are not encrypted: %w", err)), startOver)
@@ -135,7 +136,7 @@ func refused(err error) bool {
 }
 
 // keep stores the answer in the sinks, and somewhere at all costs.
-func (s *Spec) keep(ctx context.Context, env *engine.Env, answer *custody.Answer, room custody.Reservations, last io.Writer) error {
+func (s *Spec) keep(ctx context.Context, env *engine.Env, answer *unsealkeys.Answer, room custody.Reservations, last io.Writer) error {
 	stored, err := room.Store(ctx, answer)
 	if stored {
 		return err

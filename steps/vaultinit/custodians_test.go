@@ -11,7 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 	"github.com/ztplan/ztplan/steps/vaultunseal"
@@ -27,11 +27,11 @@ func newAgeSpec(t *testing.T, address, file string) (s *vaultinit.Spec, identiti
 	s.Shares, s.Threshold = 3, 2
 	for _, name := range names {
 		recipient, id := vaulttest.NewAge(t, name)
-		s.Keys.Custodians = append(s.Keys.Custodians, custody.Custodian{Name: name, Age: recipient})
+		s.Keys.Custodians = append(s.Keys.Custodians, unsealkeys.Custodian{Name: name, Age: recipient})
 		identities = append(identities, id)
 	}
 	recipient, id := vaulttest.NewAge(t, "root")
-	s.Keys.RootToken = &custody.Readers{Age: []string{recipient}}
+	s.Keys.RootToken = &unsealkeys.Readers{Age: []string{recipient}}
 	return s, append(identities, id)
 }
 
@@ -41,11 +41,11 @@ func newPGPSpec(t *testing.T, address, file string) (s *vaultinit.Spec, keys []*
 	s.Shares, s.Threshold = 3, 2
 	for _, name := range names {
 		key, public := vaulttest.NewPGP(t, name, nil)
-		s.Keys.Custodians = append(s.Keys.Custodians, custody.Custodian{Name: name, PGP: public})
+		s.Keys.Custodians = append(s.Keys.Custodians, unsealkeys.Custodian{Name: name, PGP: public})
 		keys = append(keys, key)
 	}
 	key, public := vaulttest.NewPGP(t, "root", nil)
-	s.Keys.RootToken = &custody.Readers{PGP: public}
+	s.Keys.RootToken = &unsealkeys.Readers{PGP: public}
 	return s, append(keys, key)
 }
 
@@ -57,13 +57,13 @@ func newUnseal(address, file string, identities ...engine.File) *vaultunseal.Spe
 	return u
 }
 
-func load(t *testing.T, file string) *custody.Answer {
+func load(t *testing.T, file string) *unsealkeys.Answer {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := custody.Decode(text)
+	a, err := unsealkeys.Decode(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestPGPWithTheRootTokenInAge(t *testing.T) {
 	v := vaulttest.Start(t)
 	s, _ := newPGPSpec(t, v.Address, filepath.Join(t.TempDir(), "keys.json"))
 	recipient, identity := vaulttest.NewAge(t, "root")
-	s.Keys.RootToken = &custody.Readers{Age: []string{recipient}}
+	s.Keys.RootToken = &unsealkeys.Readers{Age: []string{recipient}}
 	if out := converge(t, s); !out.RootToken.IsZero() {
 		t.Error("a run without the identity has the root token")
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
@@ -47,7 +47,7 @@ var errNotDetached = errors.New("no process of its own")
 // detached has a process of its own ask, which goes on if this one is killed. note
 // is what it holds as long as it lives, nil if there is none. When ctx ends it is
 // not waited for any more.
-func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note *os.File) (*custody.Answer, error) {
+func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note *os.File) (*unsealkeys.Answer, error) {
 	if env.Detach == nil {
 		return nil, errNotDetached
 	}
@@ -108,7 +108,7 @@ func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note 
 }
 
 // answer is what the message says.
-func (m message) answer() (*custody.Answer, error) {
+func (m message) answer() (*unsealkeys.Answer, error) {
 	var err error
 	if m.Error != "" {
 		err = errors.New(m.Error)
@@ -122,7 +122,7 @@ func (m message) answer() (*custody.Answer, error) {
 	if m.Document == nil {
 		return nil, err
 	}
-	a, damaged := custody.Decode(m.Document)
+	a, damaged := unsealkeys.Decode(m.Document)
 	if damaged != nil {
 		return nil, errors.Join(err, damaged)
 	}

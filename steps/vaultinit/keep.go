@@ -7,10 +7,11 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 // spread returns the edits that store the answer where it is missing.
-func (s *Spec) spread(env *engine.Env, answer *custody.Answer, sinks []custody.Holding, strays []custody.Stray) []engine.Edit {
+func (s *Spec) spread(env *engine.Env, answer *unsealkeys.Answer, sinks []custody.Holding, strays []custody.Stray) []engine.Edit {
 	var edits []engine.Edit
 	have := 0
 	for _, h := range sinks {
@@ -44,7 +45,7 @@ func (s *Spec) spread(env *engine.Env, answer *custody.Answer, sinks []custody.H
 
 // tidy returns the edits that remove what a run left that was killed after the
 // answer was stored. What has other keys is not ours to remove.
-func (s *Spec) tidy(ctx context.Context, env *engine.Env, answer *custody.Answer, strays []custody.Stray, note string) []engine.Edit {
+func (s *Spec) tidy(ctx context.Context, env *engine.Env, answer *unsealkeys.Answer, strays []custody.Stray, note string) []engine.Edit {
 	var edits []engine.Edit
 	remove := func(name, note string, f func(context.Context) error) {
 		edits = append(edits, engine.Edit{Path: "keys/" + name, Have: "left behind", Note: note, Apply: f})

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
@@ -100,7 +100,7 @@ func (e *end) held(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := custody.Decode(text)
+	a, err := unsealkeys.Decode(text)
 	if err != nil || len(a.Shares) != 1 || a.Shares[0].Reveal() != e.vault.Shares[0] {
 		t.Fatalf("the shares are not whole: %v", err)
 	}
@@ -196,7 +196,7 @@ func TestRevokesWhatNoSinkShows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := custody.Decode(text)
+	a, err := unsealkeys.Decode(text)
 	if err != nil {
 		t.Fatal(err)
 	}

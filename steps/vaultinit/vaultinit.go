@@ -128,6 +128,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 const name = "vaultInit"
@@ -250,7 +251,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 }
 
 // sameNumbers refuses a plan that asks for other numbers than Vault has.
-func (s *Spec) sameNumbers(status *vaultkit.SealStatus, answer *custody.Answer) error {
+func (s *Spec) sameNumbers(status *vaultkit.SealStatus, answer *unsealkeys.Answer) error {
 	n, t := status.N, status.T
 	if status.Type != vaultkit.Shamir {
 		n, t = answer.N, answer.Threshold

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
@@ -81,7 +81,7 @@ func TestStoresTheKeys(t *testing.T) {
 			t.Errorf("the file lacks %s", key)
 		}
 	}
-	answer, err := custody.Decode(text)
+	answer, err := unsealkeys.Decode(text)
 	if err != nil || len(answer.Distinct()) != 5 || !answer.RootToken.Equal(out.RootToken) {
 		t.Errorf("the file holds %d shares: %v", len(answer.Distinct()), err)
 	}

@@ -10,11 +10,12 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 // custodians returns the edits for a Vault that this run cannot open alone: one
 // that submits the shares that it has, and one that waits for those of others.
-func (s *Spec) custodians(ctx context.Context, env *engine.Env, c *vaultkit.Client, status *vaultkit.SealStatus, answer *custody.Answer) []engine.Edit {
+func (s *Spec) custodians(ctx context.Context, env *engine.Env, c *vaultkit.Client, status *vaultkit.SealStatus, answer *unsealkeys.Answer) []engine.Edit {
 	absent := slices.DeleteFunc(answer.Custodians(), func(name string) bool { return slices.Contains(answer.Opened, name) })
 	wait := engine.Edit{
 		Path: "sys/seal",

@@ -16,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/vaultunseal"
 )
@@ -32,16 +33,16 @@ func newAgeSpec(t *testing.T, address string, answer *api.InitResponse) (s *vaul
 	s.Keys = keys
 	for _, name := range names {
 		recipient, id := vaulttest.NewAge(t, name)
-		keys.Custodians = append(keys.Custodians, custody.Custodian{Name: name, Age: recipient})
+		keys.Custodians = append(keys.Custodians, unsealkeys.Custodian{Name: name, Age: recipient})
 		identities = append(identities, id)
 	}
 	recipient, _ := vaulttest.NewAge(t, "root")
-	keys.RootToken = &custody.Readers{Age: []string{recipient}}
-	lock, err := keys.Lock()
+	keys.RootToken = &unsealkeys.Readers{Age: []string{recipient}}
+	encryption, err := keys.Encryption()
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, err := lock.Close(answer, 5, 3)
+	kept, err := encryption.Encrypt(answer, 5, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,18 +192,18 @@ func TestWaitsForPGP(t *testing.T) {
 	s.Keys.File = engine.File{Name: "keys.json", Path: filepath.Join(t.TempDir(), "keys.json")}
 	keys := s.Keys
 	alice, public := vaulttest.NewPGP(t, "alice", nil)
-	keys.Custodians = []custody.Custodian{{Name: "alice", PGP: public}}
-	keys.RootToken = &custody.Readers{PGP: public}
-	lock, err := keys.Lock()
+	keys.Custodians = []unsealkeys.Custodian{{Name: "alice", PGP: public}}
+	keys.RootToken = &unsealkeys.Readers{PGP: public}
+	encryption, err := keys.Encryption()
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer, err := v.Client(t).Sys().Init(&api.InitRequest{
-		SecretShares: 1, SecretThreshold: 1, PGPKeys: lock.PGPKeys(), RootTokenPGPKey: lock.RootTokenPGPKey()})
+		SecretShares: 1, SecretThreshold: 1, PGPKeys: encryption.PGPKeys(), RootTokenPGPKey: encryption.RootTokenPGPKey()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, err := lock.Close(answer, 1, 1)
+	kept, err := encryption.Encrypt(answer, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

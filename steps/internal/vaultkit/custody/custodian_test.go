@@ -18,6 +18,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
@@ -32,11 +33,11 @@ func sealedKeys(t *testing.T) (keys custody.Keys, identities map[string]engine.F
 		if name == "carol" {
 			recipient, id = newHybrid(t, name)
 		}
-		keys.Custodians = append(keys.Custodians, custody.Custodian{Name: name, Age: recipient})
+		keys.Custodians = append(keys.Custodians, unsealkeys.Custodian{Name: name, Age: recipient})
 		identities[name] = id
 	}
 	recipient, id := vaulttest.NewAge(t, "root")
-	keys.RootToken, identities["root"] = &custody.Readers{Age: []string{recipient}}, id
+	keys.RootToken, identities["root"] = &unsealkeys.Readers{Age: []string{recipient}}, id
 	return keys, identities
 }
 
@@ -49,13 +50,13 @@ func newHybrid(t *testing.T, name string) (recipient string, identity engine.Fil
 	return id.Recipient().String(), vaulttest.WriteFile(t, name+".txt", id.String()+"\n")
 }
 
-func closed(t *testing.T, keys custody.Keys) *custody.Answer {
+func closed(t *testing.T, keys custody.Keys) *unsealkeys.Answer {
 	t.Helper()
-	lock, err := keys.Lock()
+	encryption, err := keys.Encryption()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := lock.Close(said, len(said.Keys), 2)
+	a, err := encryption.Encrypt(said, len(said.Keys), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func closed(t *testing.T, keys custody.Keys) *custody.Answer {
 // wantSealed fails the test if text shows a share or the token in any form.
 func wantSealed(t *testing.T, text []byte) {
 	t.Helper()
-	for _, s := range custody.NewAnswer(said, 3, 2).Secrets() {
+	for _, s := range unsealkeys.NewAnswer(said, 3, 2).Secrets() {
 		if bytes.Contains(text, []byte(s.Reveal())) {
 			t.Errorf("shows a key of Vault:\n%s", text)
 		}
@@ -124,16 +125,16 @@ func withIdentities(k custody.Keys, files ...engine.File) custody.Keys {
 // A Vault that unseals itself gives recovery keys instead.
 func TestSealedRecoveryKeys(t *testing.T) {
 	keys, _ := sealedKeys(t)
-	lock, err := keys.Lock()
+	encryption, err := keys.Encryption()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := lock.Close(&api.InitResponse{RecoveryKeys: said.Keys, RootToken: said.RootToken}, 3, 2)
+	a, err := encryption.Encrypt(&api.InitResponse{RecoveryKeys: said.Keys, RootToken: said.RootToken}, 3, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantSealed(t, a.Encode())
-	back, err := custody.Decode(a.Encode())
+	back, err := unsealkeys.Decode(a.Encode())
 	if err != nil || !back.Recovery || back.N != 3 || back.Threshold != 2 || !back.SameKeys(a) {
 		t.Errorf("%+v, %v", back, err)
 	}
@@ -206,7 +207,7 @@ func TestDamaged(t *testing.T) {
 		"no token":      {strings.Replace(text, "AGE ENCRYPTED", "AGE", 7), "encrypted shares"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := custody.Decode([]byte(c.text))
+			_, err := unsealkeys.Decode([]byte(c.text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want %q", err, c.want)
 			}
@@ -265,7 +266,7 @@ func TestIdentities(t *testing.T) {
 
 func TestFits(t *testing.T) {
 	keys, _ := sealedKeys(t)
-	sealed, clear := closed(t, keys), custody.NewAnswer(said, 3, 2)
+	sealed, clear := closed(t, keys), unsealkeys.NewAnswer(said, 3, 2)
 	if err := keys.Fits(sealed); err != nil {
 		t.Error(err)
 	}
@@ -283,9 +284,9 @@ func TestFits(t *testing.T) {
 		"another key":  {func(k *custody.Keys) { k.Custodians[1].Age = other }, "holds the share of bob encrypted to age1"},
 		"another name": {func(k *custody.Keys) { k.Custodians[1].Name = "dave" }, "holds a share of bob, who is no custodian"},
 		"one more": {func(k *custody.Keys) {
-			k.Custodians = append(k.Custodians, custody.Custodian{Name: "dave", Age: other})
+			k.Custodians = append(k.Custodians, unsealkeys.Custodian{Name: "dave", Age: other})
 		}, "holds no share of dave"},
-		"another for token": {func(k *custody.Keys) { k.RootToken = &custody.Readers{Age: []string{other}} }, "holds the root token encrypted to age1"},
+		"another for token": {func(k *custody.Keys) { k.RootToken = &unsealkeys.Readers{Age: []string{other}} }, "holds the root token encrypted to age1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keys := keys
@@ -320,7 +321,7 @@ func TestValidateCustodians(t *testing.T) {
 			k.Custodians[0].Age = "age1nonsense"
 			k.Custodians[1].Age = ""
 			k.Custodians[2].PGP = pgp
-			k.RootToken = &custody.Readers{}
+			k.RootToken = &unsealkeys.Readers{}
 		}, []string{
 			"keys.custodians[0].age: alice: is not an age recipient",
 			"keys.custodians[1].age: bob: neither an age recipient nor a PGP key",
@@ -331,7 +332,7 @@ func TestValidateCustodians(t *testing.T) {
 		"twice the key and the name": {func(k *custody.Keys) {
 			k.Custodians[1] = k.Custodians[0]
 		}, []string{"keys.custodians[1].name: there are two custodians named alice", "keys.custodians[1].age: alice has the key of alice"}},
-		"mixed": {func(k *custody.Keys) { k.Custodians[2] = custody.Custodian{Name: "dave", PGP: pgp} },
+		"mixed": {func(k *custody.Keys) { k.Custodians[2] = unsealkeys.Custodian{Name: "dave", PGP: pgp} },
 			[]string{"keys.custodians[2].pgp: dave has a key of pgp, and others have keys of age"}},
 		"incompatible": {func(k *custody.Keys) { k.RootToken.Age = append(k.RootToken.Age, pq) },
 			[]string{"keys.rootToken.age: cannot be encrypted to together"}},
@@ -341,7 +342,7 @@ func TestValidateCustodians(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			keys := keys
 			keys.Custodians = slices.Clone(keys.Custodians)
-			keys.RootToken = &custody.Readers{Age: slices.Clone(keys.RootToken.Age)}
+			keys.RootToken = &unsealkeys.Readers{Age: slices.Clone(keys.RootToken.Age)}
 			c.change(&keys)
 			p := &engine.Problems{}
 			keys.Validate(p, "keys")
@@ -398,14 +399,14 @@ func TestPGPKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			keys := file("keys.json")
-			keys.Custodians = []custody.Custodian{{Name: "alice", PGP: vaulttest.WriteFile(t, "key", c.text)}}
-			keys.RootToken = &custody.Readers{PGP: public}
-			lock, err := keys.Lock()
+			keys.Custodians = []unsealkeys.Custodian{{Name: "alice", PGP: vaulttest.WriteFile(t, "key", c.text)}}
+			keys.RootToken = &unsealkeys.Readers{PGP: public}
+			encryption, err := keys.Encryption()
 			if c.want != "" {
 				vaulttest.WantPermanent(t, err, c.want, "")
 				return
 			}
-			if err != nil || len(lock.PGPKeys()) != 1 || lock.PGPKeys()[0] != lock.RootTokenPGPKey() {
+			if err != nil || len(encryption.PGPKeys()) != 1 || encryption.PGPKeys()[0] != encryption.RootTokenPGPKey() {
 				t.Errorf("%v", err)
 			}
 		})
@@ -425,13 +426,13 @@ func read(t *testing.T, f engine.File) string {
 func TestVaultDidNotEncrypt(t *testing.T) {
 	_, public := vaulttest.NewPGP(t, "alice", nil)
 	keys := file("keys.json")
-	keys.Custodians = []custody.Custodian{{Name: "alice", PGP: public}}
-	keys.RootToken = &custody.Readers{PGP: public}
-	lock, err := keys.Lock()
+	keys.Custodians = []unsealkeys.Custodian{{Name: "alice", PGP: public}}
+	keys.RootToken = &unsealkeys.Readers{PGP: public}
+	encryption, err := keys.Encryption()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = lock.Close(&api.InitResponse{Keys: said.Keys[:1], RootToken: said.RootToken}, 1, 1)
+	_, err = encryption.Encrypt(&api.InitResponse{Keys: said.Keys[:1], RootToken: said.RootToken}, 1, 1)
 	if err == nil || !strings.Contains(err.Error(), "the share of alice: vault did not encrypt it") || strings.Contains(err.Error(), said.Keys[0]) {
 		t.Errorf("error is %v", err)
 	}

@@ -1,34 +1,33 @@
-// Package custody keeps what Vault says once: the key shares and the root token.
+// Package custody stores the key shares and the root token, which Vault gives once.
+// The document that it stores is the subject of package unsealkeys.
 //
-// A plan names one or more sinks. Each is proven empty and has room for the whole
-// answer, written and synced, before Vault is initialised; the answer is stored
-// durably and read back before anything else happens. Should every sink fail at
-// that moment, the answer goes to an emergency file or, at last, to standard error,
-// rather than being lost, and the next run moves it to its sinks.
+// A plan names one or more sinks. Before Vault is initialised, each is empty and has
+// room for the whole answer, written and synced; the answer is stored durably and
+// read back before anything else happens. If every sink fails after the answer, it
+// goes to an emergency file or, at last, to standard error, and the next run moves it
+// to the sinks.
 //
-// A process may end between any two of its system calls. What it leaves beside a
-// sink is a [Stray]: keys, which are taken from there, or nothing of worth, which is
-// removed, or what cannot be read, which is named and left alone.
+// A process may end between any two of its system calls. A file that it leaves beside
+// a sink is a [Stray]: one with keys, which the next run adopts; one without, which
+// it removes; or an unreadable one, which it names and leaves alone.
 //
-// The content of a sink is what "vault operator init -format=json" prints. The
-// answer of Vault's API, which has other names for the same, is read as well.
+// No library for atomic files serves here: they write when the content is known, and
+// a disk that is full then would lose the keys. The room is reserved before the
+// question, becomes the key file by a link that never replaces one, and is adopted
+// from wherever a killed process left it.
 //
 // # Custodians
 //
 // With custodians, every share and the root token are encrypted before they
 // reach a sink, and nothing is written in the clear anywhere, an emergency
-// included. With age recipients this process encrypts, right after the answer;
-// with PGP keys Vault does, and this process never has a share. All parts are in
-// one document: it is there whole or not at all, so that no crash leaves the
-// shares of some custodians and not of others. It holds nothing that is not
-// public or encrypted: it may lie in git.
+// included.
 //
 // # The window
 //
 // Between Vault's answer and its durable storage the answer is in one process
 // alone. BenchmarkWindow measures that time: see package vaultinit. A [Pending]
-// note, written before Vault is asked and removed after the answer is stored, tells
-// the next run of a process that died in it, and its lock of one that lives.
+// note, written before Vault is asked and removed after the answer is stored, shows
+// the next run that a process died in the window; its lock shows one that is alive.
 package custody
 
 import (
@@ -39,6 +38,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
@@ -56,9 +56,9 @@ type Keys struct {
 	// Custodians keep one share each: as many as there are shares, all with age
 	// or all with PGP. Nothing is in the clear in the sinks then, and a file may be
 	// committed to git.
-	Custodians []Custodian `yaml:"custodians"`
+	Custodians []unsealkeys.Custodian `yaml:"custodians"`
 	// RootToken says who can decrypt the root token. Needed with custodians.
-	RootToken *Readers `yaml:"rootToken"`
+	RootToken *unsealkeys.Readers `yaml:"rootToken"`
 	// Identities are files of age identities, as age-keygen writes them and
 	// readable by their owner only: what they can decrypt, this plan can use. The
 	// run that initialises Vault needs none.
@@ -91,7 +91,22 @@ func (k Keys) Validate(p *engine.Problems, field string) {
 			Hint:    "set " + field + ".file, " + field + ".secret or both",
 		})
 	}
-	k.validateCustodians(p, field)
+	unsealkeys.Validate(k.Custodians, k.RootToken, p, field)
+}
+
+// Encryption reads the keys of the custodians. Its error is permanent.
+func (k Keys) Encryption() (*unsealkeys.Encryption, error) {
+	return unsealkeys.NewEncryption(k.Custodians, k.RootToken)
+}
+
+// Fits returns a permanent error unless a is kept as k asks for: in the clear, or
+// encrypted to the custodians of the plan.
+func (k Keys) Fits(a *unsealkeys.Answer) error {
+	e, err := k.Encryption()
+	if err != nil {
+		return err
+	}
+	return e.Fits(a, k)
 }
 
 // A Sink is one place where an Answer is kept.
@@ -100,7 +115,7 @@ type Sink interface {
 	String() string
 	// Load returns what the sink holds, nil if nothing. What cannot be read or
 	// is open to others is a permanent error.
-	Load(ctx context.Context) (*Answer, error)
+	Load(ctx context.Context) (*unsealkeys.Answer, error)
 	// Reserve makes sure that size bytes can be stored, as far as that can be
 	// known: the sink is empty and takes what is written.
 	Reserve(ctx context.Context, size int) (Reservation, error)
@@ -110,7 +125,7 @@ type Sink interface {
 type Reservation interface {
 	// Store keeps a durably, and returns only after it was read back. It never
 	// overwrites.
-	Store(ctx context.Context, a *Answer) error
+	Store(ctx context.Context, a *unsealkeys.Answer) error
 	// Release gives up what Store has not used.
 	Release(ctx context.Context)
 }
@@ -145,7 +160,7 @@ const storeTimeout = time.Minute
 
 // Store keeps a in every sink. Failing ones do not keep the others from being
 // tried. stored says whether a is safe in one.
-func (all Reservations) Store(ctx context.Context, a *Answer) (stored bool, err error) {
+func (all Reservations) Store(ctx context.Context, a *unsealkeys.Answer) (stored bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, fmt.Errorf("not stored after %v", storeTimeout))
 	defer cancel()
 	var errs []error
@@ -190,13 +205,13 @@ func (k Keys) String() string {
 // A Holding is a sink and what it holds, nil for nothing.
 type Holding struct {
 	Sink
-	Answer *Answer
+	Answer *unsealkeys.Answer
 }
 
-// Look loads every sink. Sinks that hold different keys are a permanent error:
-// one of them belongs to another Vault. answer is what they hold, nil if none
-// holds anything, with what this run can decrypt of it.
-func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *Answer, all []Holding, err error) {
+// Look loads every sink. Sinks that hold different keys are a permanent error: one of
+// them belongs to another Vault. answer is their document, nil if all are empty, with
+// the parts that this run can decrypt.
+func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *unsealkeys.Answer, all []Holding, err error) {
 	var holder Sink
 	for _, s := range k.Sinks(env) {
 		a, err := s.Load(ctx)
@@ -223,7 +238,7 @@ func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *Answer, all []
 }
 
 // Put keeps a in one sink that holds nothing.
-func Put(ctx context.Context, s Sink, a *Answer) error {
+func Put(ctx context.Context, s Sink, a *unsealkeys.Answer) error {
 	room, err := Reserve(ctx, []Sink{s}, len(a.Encode()))
 	if err != nil {
 		return err

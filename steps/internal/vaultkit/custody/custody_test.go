@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/vault/api"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
@@ -23,80 +23,6 @@ var said = &api.InitResponse{
 	Keys:      []string{"00ff10", "01ff11", "02ff12"},
 	KeysB64:   []string{"AP8Q", "Af8R", "Av8S"},
 	RootToken: "hvs.planted-root",
-}
-
-// The form of "vault operator init -format=json", which people and scripts know.
-func TestEncode(t *testing.T) {
-	const want = `{
-  "unseal_keys_b64": [
-    "AP8Q",
-    "Af8R",
-    "Av8S"
-  ],
-  "unseal_keys_hex": [
-    "00ff10",
-    "01ff11",
-    "02ff12"
-  ],
-  "unseal_shares": 3,
-  "unseal_threshold": 2,
-  "recovery_keys_b64": [],
-  "recovery_keys_hex": [],
-  "recovery_keys_shares": 0,
-  "recovery_keys_threshold": 0,
-  "root_token": "hvs.planted-root"
-}
-`
-	if diff := cmp.Diff(want, string(custody.NewAnswer(said, 3, 2).Encode())); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestDecode(t *testing.T) {
-	apiShape, err := json.Marshal(said)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recovery := custody.NewAnswer(&api.InitResponse{RecoveryKeys: said.Keys, RootToken: said.RootToken}, 3, 2)
-	for name, c := range map[string]struct {
-		text         string
-		recovery     bool
-		n, threshold int
-	}{
-		"command line":      {string(custody.NewAnswer(said, 3, 2).Encode()), false, 3, 2},
-		"api":               {string(apiShape), false, 0, 0},
-		"base64 only":       {`{"unseal_keys_b64":["AP8Q","Af8R","Av8S"],"unseal_shares":3,"unseal_threshold":2,"root_token":"hvs.planted-root"}`, false, 3, 2},
-		"auto-unseal":       {string(recovery.Encode()), true, 3, 2},
-		"with unknown keys": {`{"keys":["00ff10","01ff11","02ff12"],"root_token":"hvs.planted-root","note":"mine"}`, false, 0, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a, err := custody.Decode([]byte(c.text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if a.RootToken.Reveal() != said.RootToken || len(a.Shares) != 3 || a.Recovery != c.recovery || a.N != c.n || a.Threshold != c.threshold {
-				t.Errorf("%d shares, %+v", len(a.Shares), a)
-			}
-		})
-	}
-	for name, text := range map[string]string{"empty": "", "cut": `{"keys":["00ff`, "other": `{"a":1}`, "list": `[]`} {
-		t.Run(name, func(t *testing.T) {
-			_, err := custody.Decode([]byte(text))
-			if err == nil || strings.Contains(err.Error(), "00ff") {
-				t.Errorf("error is %v", err)
-			}
-		})
-	}
-}
-
-func TestDistinct(t *testing.T) {
-	a, err := custody.Decode([]byte(`{"keys":["00ff10","AP8Q","00FF10","01ff11"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := a.Distinct(); len(got) != 2 {
-		t.Errorf("%d distinct shares, want 2", len(got))
-	}
 }
 
 func file(path string) custody.Keys {
@@ -122,7 +48,7 @@ func TestFile(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
 		t.Errorf("reserving leaves %v", left)
 	}
-	want := custody.NewAnswer(said, 3, 2)
+	want := unsealkeys.NewAnswer(said, 3, 2)
 	if err := custody.Put(t.Context(), sink, want); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +67,7 @@ func TestDanglingLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink := file(path).Sinks(vaulttest.Env(t))[0]
-	vaulttest.WantPermanent(t, custody.Put(t.Context(), sink, custody.NewAnswer(said, 3, 2)), "is there already", "")
+	vaulttest.WantPermanent(t, custody.Put(t.Context(), sink, unsealkeys.NewAnswer(said, 3, 2)), "is there already", "")
 }
 
 func TestSinksOfTwoVaults(t *testing.T) {
@@ -152,7 +78,7 @@ func TestSinksOfTwoVaults(t *testing.T) {
 	sinks := keys.Sinks(env)
 	other := *said
 	other.Keys = []string{"aa", "bb"}
-	if err := errors.Join(custody.Put(ctx, sinks[0], custody.NewAnswer(said, 3, 2)), custody.Put(ctx, sinks[1], custody.NewAnswer(&other, 2, 2))); err != nil {
+	if err := errors.Join(custody.Put(ctx, sinks[0], unsealkeys.NewAnswer(said, 3, 2)), custody.Put(ctx, sinks[1], unsealkeys.NewAnswer(&other, 2, 2))); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err := keys.Look(ctx, env)
@@ -171,7 +97,7 @@ func TestSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := custody.NewAnswer(said, 3, 2)
+	want := unsealkeys.NewAnswer(said, 3, 2)
 	if err := custody.Put(t.Context(), sink, want); err == nil {
 		t.Error("stored while looking")
 	}
@@ -184,7 +110,7 @@ func TestSecret(t *testing.T) {
 	if a, err := sink.Load(ctx); err != nil || string(a.Encode()) != string(want.Encode()) {
 		t.Errorf("%v", err)
 	}
-	if err := room.Store(ctx, custody.NewAnswer(said, 3, 3)); err == nil {
+	if err := room.Store(ctx, unsealkeys.NewAnswer(said, 3, 3)); err == nil {
 		t.Error("overwritten")
 	}
 	cluster, err := kubekit.Connect(ctx, env)
@@ -227,7 +153,7 @@ func TestSecret(t *testing.T) {
 
 // Nothing in a formatted answer or in an error shows a key.
 func TestNothingShows(t *testing.T) {
-	a := custody.NewAnswer(said, 3, 2)
+	a := unsealkeys.NewAnswer(said, 3, 2)
 	text, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)

@@ -11,20 +11,20 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 type fileSink struct {
 	name, path string
-	emergency  bool // goes where nobody chose, so git's rules are not asked
+	emergency  bool // its place is not the plan's choice, so git's rules do not apply
 	sealed     bool // takes shares that are encrypted, which git may have
 }
 
 func (s fileSink) String() string { return "file " + s.name }
 
-// Load refuses a file that others can read: what is in it has to be taken for
-// known then, and somebody should hear of that. Neither that nor git's rules
-// matter to shares that are encrypted.
-func (s fileSink) Load(ctx context.Context) (*Answer, error) {
+// Load refuses a file in the clear that others can read or that git would commit: its
+// keys must be taken for known then.
+func (s fileSink) Load(ctx context.Context) (*unsealkeys.Answer, error) {
 	info, err := os.Stat(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if s.sealed {
@@ -42,7 +42,7 @@ func (s fileSink) Load(ctx context.Context) (*Answer, error) {
 	if err != nil {
 		return nil, engine.Permanent(err)
 	}
-	a, err := Decode(text)
+	a, err := unsealkeys.Decode(text)
 	if err != nil || len(a.Sealed) == 0 {
 		if err := s.private(ctx, info); err != nil {
 			return nil, err
@@ -138,7 +138,7 @@ type fileReservation struct {
 
 // Store writes into the reservation, then links it to the name: the file appears
 // whole or not at all.
-func (r *fileReservation) Store(ctx context.Context, a *Answer) error {
+func (r *fileReservation) Store(ctx context.Context, a *unsealkeys.Answer) error {
 	c, text := callsOf(ctx), a.Encode()
 	r.touched = true
 	if err := c.write(r.f, text); err != nil {

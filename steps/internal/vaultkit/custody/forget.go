@@ -3,16 +3,15 @@ package custody
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 // A Forgetter is a Sink that can let go of the root token.
@@ -34,36 +33,6 @@ func (h Holding) Forget(ctx context.Context, token engine.Secret) error {
 	return f.Forget(ctx, token)
 }
 
-// without returns what is in a sink without the token. What is kept in the clear
-// is not encoded anew, so that nothing can be lost on the way.
-func without(text []byte, token engine.Secret) ([]byte, error) {
-	before, err := Decode(text)
-	if err != nil {
-		return nil, engine.Permanent(err)
-	}
-	switch {
-	case len(before.Sealed) > 0:
-		// Only who it is encrypted to could tell which token it is; the document is
-		// one that Encode wrote.
-		if before.SealedRootToken == nil {
-			return text, nil
-		}
-		before.SealedRootToken = nil
-		return before.Encode(), nil
-	case before.RootToken.IsZero():
-		return text, nil
-	case !before.RootToken.Equal(token):
-		return nil, errors.New("holds another root token than a moment ago")
-	}
-	out := bytes.ReplaceAll(text, []byte(strconv.Quote(token.Reveal())), []byte(`""`))
-	after, err := Decode(out)
-	if err != nil || !after.RootToken.IsZero() || bytes.Contains(out, []byte(token.Reveal())) || !after.SameKeys(before) {
-		return nil, engine.WithHint(engine.Permanent(errors.New("the root token is written there in an unusual form")),
-			"take root_token out by hand; Vault does not know the token any more")
-	}
-	return out, nil
-}
-
 // Forget writes beside the file and renames. What an earlier try left beside it
 // when it was cut off goes, too, if it holds the same keys.
 func (s fileSink) Forget(ctx context.Context, token engine.Secret) error {
@@ -76,7 +45,7 @@ func (s fileSink) Forget(ctx context.Context, token engine.Secret) error {
 	if err != nil {
 		return engine.Permanent(fmt.Errorf("%s: %w", s, err))
 	}
-	text, err := without(have, token)
+	text, err := unsealkeys.WithoutRootToken(have, token)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s, err)
 	}
@@ -95,7 +64,7 @@ func (s fileSink) Forget(ctx context.Context, token engine.Secret) error {
 
 // replace makes text the content of the file, at once.
 func (s fileSink) replace(ctx context.Context, text []byte) error {
-	now, err := Decode(text)
+	now, err := unsealkeys.Decode(text)
 	if err != nil {
 		return err
 	}
@@ -128,7 +97,7 @@ func (s secretSink) Forget(ctx context.Context, token engine.Secret) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s, kubekit.Classify(err))
 	}
-	text, err := without(have.Data[s.Key], token)
+	text, err := unsealkeys.WithoutRootToken(have.Data[s.Key], token)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
@@ -75,7 +76,7 @@ func TestFullProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := custody.Decode(text); err != nil || writes != 3 {
+	if _, err := unsealkeys.Decode(text); err != nil || writes != 3 {
 		t.Errorf("%d writes, %v", writes, err)
 	}
 }

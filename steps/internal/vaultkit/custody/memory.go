@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
@@ -12,7 +13,7 @@ import (
 // lives in the run's session and ends with it.
 type memory struct {
 	mu     sync.Mutex
-	answer *Answer
+	answer *unsealkeys.Answer
 	facts  map[string]bool
 }
 
@@ -49,7 +50,7 @@ func (k Keys) memories(ctx context.Context, env *engine.Env) (memories, error) {
 
 // Remember hands what Vault said in the clear over to the later steps of this
 // run, so that shares encrypted to others still open Vault in it.
-func (k Keys) Remember(ctx context.Context, env *engine.Env, a *Answer) error {
+func (k Keys) Remember(ctx context.Context, env *engine.Env, a *unsealkeys.Answer) error {
 	all, err := k.memories(ctx, env)
 	for _, m := range all {
 		m.mu.Lock()
@@ -61,7 +62,7 @@ func (k Keys) Remember(ctx context.Context, env *engine.Env, a *Answer) error {
 
 // recall fills a with what is remembered of it, and reports whether anything is.
 // A root token that has left the sink is not remembered.
-func (all memories) recall(a *Answer) bool {
+func (all memories) recall(a *unsealkeys.Answer) bool {
 	for _, m := range all {
 		m.mu.Lock()
 		known := m.answer

@@ -14,11 +14,10 @@ import (
 	"github.com/ztplan/ztplan/engine/durable"
 )
 
-// A Pending is a note beside the sink that Vault is being asked for its keys. It
-// is there from before the question until the answer is stored, and locked for as
-// long as a process is at it, where the file system has locks. A note that is not
-// locked and without keys says that a run ended in between, and when; it holds no
-// secret.
+// A Pending is a note beside the sink while Vault is asked for its keys: it exists
+// from before the question until the answer is stored, and its process holds its
+// lock, where the file system has locks. A note that is not locked, without keys,
+// means that a run ended in between; it says when. It holds no secret.
 type Pending struct{ files []fileSink } // the first that can be written has it
 
 // A Note is what a Pending holds.
@@ -47,8 +46,8 @@ func (k Keys) Pending(env *engine.Env) Pending {
 var ErrBusy = errors.New("a process of an earlier run is initialising Vault and storing its keys")
 
 // Begin writes the note durably, in the place of an older one, and locks it. The
-// lock ends when the file is closed, by every process that has inherited it. With
-// ErrBusy somebody else has it.
+// lock ends when the file is closed, by every process that has inherited it. ErrBusy
+// means that another process has it.
 func (p Pending) Begin(ctx context.Context, env *engine.Env, vault string) (*os.File, error) {
 	note := Note{
 		About: "ztplan has asked Vault to initialise itself, and has not stored the keys yet",
@@ -126,8 +125,8 @@ func (p Pending) End(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Read returns the note, nil if there is none, and the name of its file. One that
-// cannot be read still says that somebody began. busy says that a process is at it.
+// Read returns the note, nil if there is none, and the name of its file. A note that
+// cannot be read is returned empty. busy reports whether a process holds it.
 func (p Pending) Read() (n *Note, name string, busy bool) {
 	for _, s := range p.files {
 		f, err := os.OpenFile(s.path, os.O_RDWR, 0)

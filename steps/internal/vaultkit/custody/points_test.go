@@ -14,6 +14,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
@@ -110,7 +111,7 @@ func opens(t *testing.T, v *vaulttest.Server, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := custody.Decode(text)
+	a, err := unsealkeys.Decode(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,10 +208,10 @@ func TestLastResort(t *testing.T) {
 	sealed.Identities = []engine.File{identities["bob"]}
 	for name, c := range map[string]struct {
 		keys   custody.Keys
-		answer func(custody.Keys) *custody.Answer
+		answer func(custody.Keys) *unsealkeys.Answer
 	}{
-		"clear":  {file(filepath.Join(t.TempDir(), "keys.json")), func(custody.Keys) *custody.Answer { return custody.NewAnswer(said, 3, 2) }},
-		"sealed": {sealed, func(k custody.Keys) *custody.Answer { return closed(t, k) }},
+		"clear":  {file(filepath.Join(t.TempDir(), "keys.json")), func(custody.Keys) *unsealkeys.Answer { return unsealkeys.NewAnswer(said, 3, 2) }},
+		"sealed": {sealed, func(k custody.Keys) *unsealkeys.Answer { return closed(t, k) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env, answer := vaulttest.Env(t), c.answer(c.keys)
@@ -238,7 +239,7 @@ func TestLastResort(t *testing.T) {
 			if name == "sealed" {
 				wantSealed(t, []byte(text))
 			}
-			if a, err := custody.Decode([]byte(text)); err != nil || !a.SameKeys(answer) {
+			if a, err := unsealkeys.Decode([]byte(text)); err != nil || !a.SameKeys(answer) {
 				t.Errorf("standard error has %q: %v", out.String(), err)
 			}
 		})
@@ -257,15 +258,15 @@ func TestBound(t *testing.T) {
 		"clear": {custody.Keys{}, said, 3}, "age": {agePlan, said, 3}, "pgp": {pgp, pgpSaid, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			lock, err := c.keys.Lock()
+			encryption, err := c.keys.Encryption()
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, err := lock.Close(c.said, c.n, 2)
+			a, err := encryption.Encrypt(c.said, c.n, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			bound, err := lock.Bound(c.n, 2)
+			bound, err := encryption.Bound(c.n, 2)
 			if have := len(a.Encode()); err != nil || bound < have || bound > 8*have+4096 {
 				t.Errorf("bound %d for %d bytes, %v", bound, have, err)
 			}
@@ -280,7 +281,7 @@ func TestOthersMayReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 		sink := file(filepath.Join(dir, "keys.json")).Sinks(vaulttest.Env(t))[0]
-		err := custody.Put(t.Context(), sink, custody.NewAnswer(said, 3, 2))
+		err := custody.Put(t.Context(), sink, unsealkeys.NewAnswer(said, 3, 2))
 		if !refused {
 			if err != nil {
 				t.Errorf("%v: %v", mode, err)
@@ -288,7 +289,7 @@ func TestOthersMayReplace(t *testing.T) {
 			continue
 		}
 		vaulttest.WantPermanent(t, err, "everybody may replace it", "chmod go-w "+dir)
-		if err := os.WriteFile(filepath.Join(dir, "keys.json"), custody.NewAnswer(said, 3, 2).Encode(), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "keys.json"), unsealkeys.NewAnswer(said, 3, 2).Encode(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err = sink.Load(t.Context())
@@ -313,7 +314,7 @@ func TestOtherNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(file+".tmp-2", custody.NewAnswer(said, 3, 2).Encode(), 0o600); err != nil {
+	if err := os.WriteFile(file+".tmp-2", unsealkeys.NewAnswer(said, 3, 2).Encode(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := initialise(t.Context(), env, s); err != nil {

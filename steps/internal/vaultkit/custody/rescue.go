@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
@@ -39,7 +40,7 @@ var ErrLost = errors.New("the keys could be kept nowhere")
 // Rescue keeps a, which no sink has taken, somewhere: in what was reserved for it,
 // in an emergency file, or as text on last, which is standard error. where says
 // where it is. Without an error a later run finds it there by itself.
-func (k Keys) Rescue(ctx context.Context, env *engine.Env, reserved Reservations, a *Answer, last io.Writer) (where string, err error) {
+func (k Keys) Rescue(ctx context.Context, env *engine.Env, reserved Reservations, a *unsealkeys.Answer, last io.Writer) (where string, err error) {
 	places := k.emergencies(env)
 	for _, r := range reserved {
 		f, ok := r.(*fileReservation)
@@ -68,7 +69,7 @@ func (k Keys) Rescue(ctx context.Context, env *engine.Env, reserved Reservations
 }
 
 // create writes a to a new file, readable by its owner only.
-func (s fileSink) create(ctx context.Context, a *Answer) error {
+func (s fileSink) create(ctx context.Context, a *unsealkeys.Answer) error {
 	c, dir := callsOf(ctx), filepath.Dir(s.path)
 	var f *os.File
 	err := c.do("open", func() (err error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 type secretSink struct {
@@ -30,7 +31,7 @@ func (s secretSink) secrets(ctx context.Context) (v1.SecretInterface, error) {
 }
 
 // Load returns nil as well when the namespace does not exist.
-func (s secretSink) Load(ctx context.Context) (*Answer, error) {
+func (s secretSink) Load(ctx context.Context) (*unsealkeys.Answer, error) {
 	api, err := s.secrets(ctx)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (s secretSink) Load(ctx context.Context) (*Answer, error) {
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: is there without the key %s", s, s.Key)),
 			"name another Secret in keys.secret: this one belongs to somebody else")
 	}
-	a, err := Decode(text)
+	a, err := unsealkeys.Decode(text)
 	if err != nil {
 		return nil, engine.Permanent(fmt.Errorf("%s: %s %w", s, s.Key, err))
 	}
@@ -75,7 +76,7 @@ func (s secretSink) Reserve(ctx context.Context, size int) (Reservation, error) 
 func (s secretSink) Release(context.Context) {}
 
 // Store creates the Secret.
-func (s secretSink) Store(ctx context.Context, a *Answer) error {
+func (s secretSink) Store(ctx context.Context, a *unsealkeys.Answer) error {
 	api, err := s.secrets(ctx)
 	if err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// others says who besides its owner may replace files in the directory: "" if
-// nobody may. A sticky directory keeps the files of one user from the others. The
+// others returns who besides its owner may replace files in the directory, "" for no
+// one. A sticky directory keeps the files of one user from the others. The
 // group of a user's own, which many systems make for each user, is no other.
 func others(dir fs.FileInfo) string {
 	stat, ok := dir.Sys().(*syscall.Stat_t)

@@ -14,15 +14,16 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
 // A Stray is a file that an earlier run left and that is not one of the sinks.
 type Stray struct {
 	fileSink
-	Answer *Answer // the keys in it, nil for none
-	Blank  bool    // has no keys: a reservation, a proof, a note
-	Err    error   // why it cannot be used: it may hold keys, or a part of them
+	Answer *unsealkeys.Answer // the keys in it, nil for none
+	Blank  bool               // has no keys: a reservation, a proof, a note
+	Err    error              // why it cannot be used: it may hold keys, or a part of them
 }
 
 // Remove removes the file.
@@ -115,7 +116,7 @@ func blank(text []byte) bool {
 }
 
 // Adopt returns the keys among strays, nil if there are none.
-func Adopt(strays []Stray) (*Answer, error) {
+func Adopt(strays []Stray) (*unsealkeys.Answer, error) {
 	var from *Stray
 	for i, s := range strays {
 		switch {
@@ -155,7 +156,7 @@ func (k Keys) Lookalikes(env *engine.Env) []string {
 				continue
 			}
 			if text, err := os.ReadFile(path); err == nil && bytes.Contains(text, []byte("key")) {
-				if _, err := Decode(text); err == nil {
+				if _, err := unsealkeys.Decode(text); err == nil {
 					out = append(out, path)
 				}
 			}

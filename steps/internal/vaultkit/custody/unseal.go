@@ -8,11 +8,12 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
-// Unsealing returns what k holds for a sealed Vault, or says what keeps it from
-// being of use. With custodians, the shares in it need not be enough.
-func (k Keys) Unsealing(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) (*Answer, error) {
+// Unsealing returns the keys in k for a sealed Vault, or a permanent error that says
+// why they cannot unseal it. With custodians, their shares may be too few.
+func (k Keys) Unsealing(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) (*unsealkeys.Answer, error) {
 	switch {
 	case !status.Initialized:
 		return nil, engine.WithHint(engine.Permanent(vaultkit.ErrNotInitialized), "let this step come after a vaultInit step")
@@ -67,8 +68,8 @@ func (k Keys) Unseal(ctx context.Context, c *vaultkit.Client, shares []engine.Se
 	return err
 }
 
-// errStillSealed is the end of the shares before Vault opened. Somebody may be
-// submitting at the same time; another look tells.
+// errStillSealed means that Vault is sealed after all shares. Others may be submitting
+// at the same time; another Inspect shows it.
 var errStillSealed = errors.New("vault is still sealed after every share was submitted: somebody else may be unsealing or resetting at the same time")
 
 func submit(ctx context.Context, c *vaultkit.Client, status *vaultkit.SealStatus, shares []engine.Secret) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
@@ -44,13 +45,13 @@ func BenchmarkWindow(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			keys, said := c.keys(b)
 			keys.File = file(filepath.Join(b.TempDir(), "keys.json")).File
-			lock, err := keys.Lock()
+			encryption, err := keys.Encryption()
 			if err != nil {
 				b.Fatal(err)
 			}
 			sink := keys.Sinks(vaulttest.Env(b))[0]
 			var took []time.Duration
-			size, err := lock.Bound(5, 3)
+			size, err := encryption.Bound(5, 3)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -60,7 +61,7 @@ func BenchmarkWindow(b *testing.B) {
 					b.Fatal(err)
 				}
 				began := time.Now()
-				a, err := lock.Close(said, 5, 3)
+				a, err := encryption.Encrypt(said, 5, 3)
 				if err == nil {
 					err = room.Store(b.Context(), a)
 				}
@@ -82,9 +83,9 @@ func BenchmarkWindow(b *testing.B) {
 }
 
 func ageKeys(recipient func() string) custody.Keys {
-	keys := custody.Keys{RootToken: &custody.Readers{Age: []string{recipient()}}}
+	keys := custody.Keys{RootToken: &unsealkeys.Readers{Age: []string{recipient()}}}
 	for i := range 5 {
-		keys.Custodians = append(keys.Custodians, custody.Custodian{Name: fmt.Sprint("custodian ", i), Age: recipient()})
+		keys.Custodians = append(keys.Custodians, unsealkeys.Custodian{Name: fmt.Sprint("custodian ", i), Age: recipient()})
 	}
 	return keys
 }
@@ -97,10 +98,10 @@ func pgpKeys(t testing.TB) (custody.Keys, *api.InitResponse) {
 		key, public := vaulttest.NewPGP(t, fmt.Sprint("custodian", i), nil)
 		message := vaulttest.SealPGP(t, key, hex.EncodeToString(make([]byte, 33)))
 		if i == 5 {
-			keys.RootToken, said.RootToken = &custody.Readers{PGP: public}, message
+			keys.RootToken, said.RootToken = &unsealkeys.Readers{PGP: public}, message
 			break
 		}
-		keys.Custodians = append(keys.Custodians, custody.Custodian{Name: fmt.Sprint("custodian ", i), PGP: public})
+		keys.Custodians = append(keys.Custodians, unsealkeys.Custodian{Name: fmt.Sprint("custodian ", i), PGP: public})
 		said.Keys = append(said.Keys, message)
 	}
 	return keys, said

@@ -1,4 +1,4 @@
-package custody
+package unsealkeys
 
 import (
 	"encoding/base64"
@@ -12,43 +12,45 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Lock turns Vault's answer into what is kept: as it is if the plan names no
-// custodians, else a part for each of them that nobody else can read. Whatever
-// could go wrong with the keys does so in [Keys.Lock], before Vault is asked.
-type Lock struct {
+// An Encryption turns Vault's answer into the document of the sinks: in the clear
+// if the plan names no custodians, else with a part for each of them that they alone
+// can decrypt. [NewEncryption] checks the keys, so that an unusable key fails before
+// Vault is asked.
+type Encryption struct {
 	custodians []reader
 	root       *reader
 }
 
-// Lock reads the keys of all custodians. Its error is permanent.
-func (k Keys) Lock() (*Lock, error) {
+// NewEncryption reads the keys of all custodians. Its error is permanent.
+func NewEncryption(all []Custodian, token *Readers) (*Encryption, error) {
 	var errs []error
-	custodians, root := k.readers(func(p engine.Problem) {
+	custodians, root := readersOf(all, token, func(p engine.Problem) {
 		errs = append(errs, engine.WithHint(fmt.Errorf("keys.%s: %s", p.Field, p.Message), p.Hint))
 	})
 	if err := errors.Join(errs...); err != nil {
 		return nil, engine.Permanent(err)
 	}
-	return &Lock{custodians, root}, nil
+	return &Encryption{custodians, root}, nil
 }
 
-// Readers says who gets what, a line each; nothing without custodians.
-func (l *Lock) Readers() []string {
+// Readers returns a line for each reader: "share 1: alice (age)". It is empty without
+// custodians.
+func (e *Encryption) Readers() []string {
 	var out []string
-	for i, c := range l.custodians {
+	for i, c := range e.custodians {
 		out = append(out, fmt.Sprintf("share %d: %s (%s)", i+1, c.Name, c.kind()))
 	}
-	if l.root != nil {
-		out = append(out, "root token: "+l.root.readers())
+	if e.root != nil {
+		out = append(out, "root token: "+e.root.readers())
 	}
 	return out
 }
 
 // PGPKeys returns what sys/init takes as pgp_keys, nil unless Vault is to encrypt
 // the shares.
-func (l *Lock) PGPKeys() []string {
+func (e *Encryption) PGPKeys() []string {
 	var out []string
-	for _, c := range l.custodians {
+	for _, c := range e.custodians {
 		if c.pgp != nil {
 			out = append(out, c.pgp.base64)
 		}
@@ -58,28 +60,28 @@ func (l *Lock) PGPKeys() []string {
 
 // RootTokenPGPKey returns what sys/init takes as root_token_pgp_key, "" unless
 // Vault is to encrypt the root token.
-func (l *Lock) RootTokenPGPKey() string {
-	if l.root == nil || l.root.pgp == nil {
+func (e *Encryption) RootTokenPGPKey() string {
+	if e.root == nil || e.root.pgp == nil {
 		return ""
 	}
-	return l.root.pgp.base64
+	return e.root.pgp.base64
 }
 
-// Bound is the most bytes that what is kept of n shares can take.
-func (l *Lock) Bound(n, threshold int) (int, error) {
+// Bound returns the largest size in bytes of the document of n shares.
+func (e *Encryption) Bound(n, threshold int) (int, error) {
 	// Vault's shares have 33 bytes, in hexadecimal, and its tokens up to 95
 	// characters (hashicorp/vault:vault/token_store.go), behind a namespace.
 	share, token := strings.Repeat("f", 256), strings.Repeat("x", 512)
 	a := NewAnswer(&api.InitResponse{Keys: slices.Repeat([]string{share}, n), RootToken: token}, n, threshold)
-	for _, c := range l.custodians {
+	for _, c := range e.custodians {
 		part, err := c.bound(share)
 		if err != nil {
 			return 0, err
 		}
 		a.Sealed = append(a.Sealed, part)
 	}
-	if l.root != nil {
-		part, err := l.root.bound(token)
+	if e.root != nil {
+		part, err := e.root.bound(token)
 		if err != nil {
 			return 0, err
 		}
@@ -101,42 +103,42 @@ func (r *reader) bound(text string) (out Part, err error) {
 	return out, nil
 }
 
-// Close returns what is to be kept of Vault's answer to an initialisation with n
-// shares of which threshold are needed. It holds in the clear, besides, what
-// Vault said in the clear, for the rest of the run.
-func (l *Lock) Close(said *api.InitResponse, n, threshold int) (*Answer, error) {
+// Encrypt returns the document of Vault's answer to an initialisation with n shares
+// of which threshold are needed. For the rest of the run it holds the shares and the
+// token in the clear as well, as far as Vault gave them so.
+func (e *Encryption) Encrypt(said *api.InitResponse, n, threshold int) (*Answer, error) {
 	a := NewAnswer(said, n, threshold)
-	if len(l.custodians) == 0 {
+	if len(e.custodians) == 0 {
 		return a, nil
 	}
-	if len(a.Shares) != len(l.custodians) {
-		return a, fmt.Errorf("vault gave %d shares for %d custodians", len(a.Shares), len(l.custodians))
+	if len(a.Shares) != len(e.custodians) {
+		return a, fmt.Errorf("vault gave %d shares for %d custodians", len(a.Shares), len(e.custodians))
 	}
 	var errs []error
-	for i, c := range l.custodians {
-		part, err := c.close(a.Shares[i])
+	for i, c := range e.custodians {
+		part, err := c.encrypt(a.Shares[i])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the share of %s: %w", c.Name, err))
 		}
 		a.Sealed = append(a.Sealed, part)
 	}
-	root, err := l.root.close(a.RootToken)
+	root, err := e.root.encrypt(a.RootToken)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("the root token: %w", err))
 	}
 	a.SealedRootToken = &root
 	a.Opened = a.Custodians()
-	if l.PGPKeys() != nil {
+	if e.PGPKeys() != nil {
 		a.Shares, a.Opened = nil, nil
 	}
-	if l.RootTokenPGPKey() != "" {
+	if e.RootTokenPGPKey() != "" {
 		a.RootToken = engine.Secret{}
 	}
 	return a, errors.Join(errs...)
 }
 
-// close encrypts text, or takes it as Vault has encrypted it.
-func (r *reader) close(text engine.Secret) (Part, error) {
+// encrypt encrypts text, unless Vault has encrypted it already.
+func (r *reader) encrypt(text engine.Secret) (Part, error) {
 	out := r.Part
 	var err error
 	if r.pgp == nil {

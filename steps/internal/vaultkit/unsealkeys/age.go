@@ -1,4 +1,4 @@
-package custody
+package unsealkeys
 
 import (
 	"bytes"
@@ -73,8 +73,9 @@ func openAge(text string, ids []age.Identity) (plain string, ok bool, err error)
 	return string(out), err == nil, err
 }
 
-// readIdentities reads a file of age identities: what it opens is as safe as it.
-func readIdentities(f engine.File, conceal func(...engine.Secret)) ([]age.Identity, error) {
+// ReadIdentities reads a file of age identities, which others must not be able to
+// read, and conceals them.
+func ReadIdentities(f engine.File, conceal func(...engine.Secret)) ([]age.Identity, error) {
 	text, err := f.Read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("identity file %s does not exist", f)),

@@ -1,4 +1,4 @@
-package custody
+package unsealkeys
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Custodian is somebody who keeps one share and nothing else.
+// A Custodian keeps one share and nothing else.
 type Custodian struct {
 	// Name says who it is, in messages and in the sinks.
 	Name string `yaml:"name" check:"required"`
@@ -36,10 +36,10 @@ type reader struct {
 	pgp  *pgpKey
 }
 
-// readers returns the custodians and those of the root token, nil without
-// custodians. What is wrong is told to report with the path of its input.
-func (k Keys) readers(report func(engine.Problem)) (custodians []reader, root *reader) {
-	for i, c := range k.Custodians {
+// readersOf returns the readers of the shares, nil without custodians, and those of
+// the root token. It reports problems with the path of their input.
+func readersOf(all []Custodian, token *Readers, report func(engine.Problem)) (custodians []reader, root *reader) {
+	for i, c := range all {
 		var recipients []string
 		if c.Age != "" {
 			recipients = []string{c.Age}
@@ -53,8 +53,8 @@ func (k Keys) readers(report func(engine.Problem)) (custodians []reader, root *r
 		r.Name = c.Name
 		custodians = append(custodians, r)
 	}
-	if k.RootToken != nil {
-		r := newReader(k.RootToken.Age, k.RootToken.PGP, "rootToken", "age[%d]", report)
+	if token != nil {
+		r := newReader(token.Age, token.PGP, "rootToken", "age[%d]", report)
 		root = &r
 	}
 	return custodians, root
@@ -98,21 +98,22 @@ func newReader(recipients []string, pgp engine.File, field, ageField string, rep
 	return r
 }
 
-// validateCustodians reports all that is wrong with those who get a share.
-func (k Keys) validateCustodians(p *engine.Problems, field string) {
+// Validate reports all that is wrong with the keys of custodians and of those who
+// can decrypt the root token; field is the path of the input that holds both.
+func Validate(all []Custodian, token *Readers, p *engine.Problems, field string) {
 	add := func(pr engine.Problem) {
 		pr.Field = field + "." + pr.Field
 		p.AddProblem(pr)
 	}
-	custodians, _ := k.readers(add)
+	custodians, _ := readersOf(all, token, add)
 	switch {
-	case len(custodians) > 0 && k.RootToken == nil:
+	case len(custodians) > 0 && token == nil:
 		add(engine.Problem{
 			Field:   "rootToken",
 			Message: "the shares are encrypted, and nobody is named who may read the root token",
 			Hint:    "set " + field + ".rootToken.age or .pgp: it is encrypted likewise",
 		})
-	case len(custodians) == 0 && k.RootToken != nil:
+	case len(custodians) == 0 && token != nil:
 		add(engine.Problem{
 			Field:   "rootToken",
 			Message: "the root token would be encrypted beside shares in the clear",

@@ -1,4 +1,4 @@
-package custody
+package unsealkeys
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package custody_test
+package unsealkeys_test
 
 import (
 	"encoding/base64"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
 // FuzzDecode: whatever a sink holds, reading it ends with shares or with an error
@@ -19,7 +19,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`null`))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, text []byte) {
-		a, err := custody.Decode(text)
+		a, err := unsealkeys.Decode(text)
 		if err != nil {
 			for word := range strings.FieldsSeq(string(text)) {
 				if len(word) > 12 && strings.Contains(err.Error(), word) {
@@ -31,7 +31,7 @@ func FuzzDecode(f *testing.F) {
 		if len(a.Shares) == 0 || len(a.Distinct()) == 0 {
 			t.Fatal("neither shares nor an error")
 		}
-		again, err := custody.Decode(a.Encode())
+		again, err := unsealkeys.Decode(a.Encode())
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v", err)
 		}
@@ -45,7 +45,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 // forms are the shares in hexadecimal, if they are bytes.
-func forms(a *custody.Answer) string {
+func forms(a *unsealkeys.Answer) string {
 	var out []string
 	for _, s := range a.Shares {
 		text := s.Reveal()
