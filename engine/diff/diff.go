@@ -72,9 +72,6 @@ func Leaves(have, want any) []Leaf {
 	return out
 }
 
-// Equal reports whether have and want have the same leaves.
-func Equal(have, want any) bool { return len(Leaves(have, want)) == 0 }
-
 // Lines renders Leaves for people: "+ path: want", "- path: have",
 // "~ path: have → want", and texts of several lines as a line diff.
 func Lines(have, want any) []string {
