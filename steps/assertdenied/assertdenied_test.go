@@ -18,7 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/assertdenied"
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -424,7 +424,7 @@ func TestRenewedInBetween(t *testing.T) {
 			t.Error(violated(findings), err)
 		}
 	})
-	if dials.Load() != 3 || len(doc.Denials) != 1 || doc.Denials[0].Certificate.Fingerprint != tlskit.Fingerprint(later.Leaf()) {
+	if dials.Load() != 3 || len(doc.Denials) != 1 || doc.Denials[0].Certificate.Fingerprint != certs.Fingerprint(later.Leaf()) {
 		t.Errorf("%d dials, on record: %+v", dials.Load(), doc.Denials)
 	}
 }

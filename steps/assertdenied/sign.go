@@ -20,6 +20,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
@@ -64,7 +65,7 @@ func (v *visitor) signControl(ctx context.Context) error {
 	if v.signed.backdated, err = backdated(chain[0], g.Name); err != nil {
 		return noControl(what, engine.Permanent(err))
 	}
-	v.signed.text = fmt.Sprintf("a certificate for %s with serial %s", g.Name, tlskit.Serial(chain[0]))
+	v.signed.text = fmt.Sprintf("a certificate for %s with serial %s", g.Name, certs.Serial(chain[0]))
 	v.granted(what, v.signed.text)
 	return nil
 }
@@ -82,7 +83,7 @@ func backdated(c *x509.Certificate, name string) (time.Duration, error) {
 	early := lifetime(c) - controlTTL.Std()
 	switch {
 	case !slices.Contains(c.DNSNames, name):
-		return 0, fmt.Errorf("the certificate is for %s", strings.Join(tlskit.Names(c), ", "))
+		return 0, fmt.Errorf("the certificate is for %s", strings.Join(certs.Names(c), ", "))
 	case early < -slack || early > mostBackdated:
 		return 0, fmt.Errorf("the certificate lives for %s", engine.Duration(lifetime(c)))
 	}
@@ -124,7 +125,7 @@ func (v *visitor) sign(ctx context.Context, what string, names []string, with ma
 		return nil, err
 	}
 	texts := append([]string{vaultkit.Text(data["certificate"])}, vaultkit.Strings(data["ca_chain"])...)
-	chain, err := tlskit.ParseChain([]byte(strings.Join(texts, "\n")))
+	chain, err := certs.Parse(strings.Join(texts, "\n"))
 	if err != nil {
 		return nil, fmt.Errorf("%s: what Vault signed: %w", v.spec.Sign.Path, err)
 	}
@@ -180,7 +181,7 @@ func (d *verdict) judgeSigned(chain []*x509.Certificate, expected []evidence.Ref
 	c, record := chain[0], tlskit.Record(chain)
 	d.record.Certificate, d.record.Status, d.record.Expected = &record, http.StatusOK, expected
 	d.record.Answer = fmt.Sprintf("a certificate for %s that lives for %s, serial %s",
-		strings.Join(tlskit.Names(c), ", "), engine.Duration(lifetime(c)-backdated), tlskit.Serial(c))
+		strings.Join(certs.Names(c), ", "), engine.Duration(lifetime(c)-backdated), certs.Serial(c))
 	d.want, d.have = wanted(expected), "granted: "+d.record.Answer
 	if most == 0 {
 		return
@@ -225,14 +226,14 @@ func (v *visitor) revoke(ctx context.Context, c *x509.Certificate) {
 	err := errors.New("no vault.token is given")
 	if !v.spec.Vault.Token.IsZero() {
 		e := v.spec.revocation()
-		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+tlskit.Serial(c), "valid until "+tlskit.Stamp(c.NotAfter), "revoked", ""
+		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+certs.Serial(c), "valid until "+tlskit.Stamp(c.NotAfter), "revoked", ""
 		e.Apply = func(ctx context.Context) error {
 			admin, err := vaultkit.Connect(ctx, v.env, v.spec.Vault)
 			if err != nil {
 				return err
 			}
 			mount, _ := v.spec.Sign.split()
-			_, err = admin.Write(ctx, mount+"/revoke", map[string]any{"certificate": tlskit.EncodePEM(c)})
+			_, err = admin.Write(ctx, mount+"/revoke", map[string]any{"certificate": certs.Encode(c)})
 			var warned *vaultkit.WarningError
 			if errors.As(err, &warned) {
 				return nil
@@ -242,6 +243,6 @@ func (v *visitor) revoke(ctx context.Context, c *x509.Certificate) {
 		err = v.env.Apply(ctx, e)
 	}
 	if err != nil {
-		v.env.Logf("certificate %s, whose key was thrown away, is not revoked and lives until %s: %v", tlskit.Serial(c), c.NotAfter.UTC().Format(time.RFC3339), err)
+		v.env.Logf("certificate %s, whose key was thrown away, is not revoked and lives until %s: %v", certs.Serial(c), c.NotAfter.UTC().Format(time.RFC3339), err)
 	}
 }

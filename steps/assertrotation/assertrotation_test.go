@@ -22,6 +22,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/assertrotation"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
@@ -68,11 +69,11 @@ func TestRotation(t *testing.T) {
 			t.Errorf("the switch took %d ms, want 1500 to 1600", got.SwitchMilliseconds)
 		}
 		want := assertrotation.Outputs{
-			OldSerial: tlskit.Serial(before), NewSerial: tlskit.Serial(after),
-			OldFingerprint: tlskit.Fingerprint(before), NewFingerprint: tlskit.Fingerprint(after),
-			OldKey: tlskit.KeyDigest(before), NewKey: tlskit.KeyDigest(after),
+			OldSerial: certs.Serial(before), NewSerial: certs.Serial(after),
+			OldFingerprint: certs.Fingerprint(before), NewFingerprint: certs.Fingerprint(after),
+			OldKey: certs.KeyDigest(before), NewKey: certs.KeyDigest(after),
 			NotBefore: after.NotBefore.Format(time.RFC3339), NotAfter: after.NotAfter.Format(time.RFC3339),
-			Certificate: tlskit.EncodePEM(after), Revision: 2, Rotations: 1,
+			Certificate: certs.Encode(after), Revision: 2, Rotations: 1,
 			Attempts: got.Attempts, Doubt: got.Doubt, SwitchMilliseconds: got.SwitchMilliseconds, LongestGapMilliseconds: 50, Timeline: got.Timeline,
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -392,7 +393,7 @@ func TestSecondRotation(t *testing.T) {
 			w.noPush = func(n, _ int) bool { return dead && n > 1 }
 			s := w.newSpec()
 			s.Rotations = 3
-			first := tlskit.Serial(w.pair.Leaf())
+			first := certs.Serial(w.pair.Leaf())
 			r, err := w.prove(s, 5*time.Minute)
 			if (err != nil) != dead {
 				t.Errorf("error = %v", err)
@@ -527,8 +528,8 @@ func TestRenewalOfItsOwn(t *testing.T) {
 		if err != nil || r.violated() != nil {
 			t.Errorf("error %v, violated %q", err, r.violated())
 		}
-		if w.asked != 1 || r.out.Revision != 3 || r.out.NewSerial != tlskit.Serial(w.pair.Leaf()) {
-			t.Errorf("asked %d times, revision %d, serial %s; want 1, 3, %s", w.asked, r.out.Revision, r.out.NewSerial, tlskit.Serial(w.pair.Leaf()))
+		if w.asked != 1 || r.out.Revision != 3 || r.out.NewSerial != certs.Serial(w.pair.Leaf()) {
+			t.Errorf("asked %d times, revision %d, serial %s; want 1, 3, %s", w.asked, r.out.Revision, r.out.NewSerial, certs.Serial(w.pair.Leaf()))
 		}
 	})
 }
@@ -703,7 +704,7 @@ func TestTimeout(t *testing.T) {
 			t.Errorf("error %v with the hint %q", err, engine.HintOf(err))
 		}
 		f := r.find("certificate ingress-apisix/hello-cert is issued anew")
-		if f.Holds || !strings.HasPrefix(f.Detail, "reached after ") || !strings.Contains(f.Detail, ": nothing; the certificate that 10.0.0.1:30443 serves (serial "+tlskit.Serial(w.pair.Leaf())+") holds until ") {
+		if f.Holds || !strings.HasPrefix(f.Detail, "reached after ") || !strings.Contains(f.Detail, ": nothing; the certificate that 10.0.0.1:30443 serves (serial "+certs.Serial(w.pair.Leaf())+") holds until ") {
 			t.Errorf("finding: %v", fmt.Sprint(f))
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/probe"
@@ -91,7 +92,7 @@ func (r *rotation) clients() []check {
 func checkIssued(r *rotation) engine.Finding {
 	f := engine.Finding{Rule: fmt.Sprintf("certificate %s is issued anew", r.proof.spec.Certificate), Want: "a new certificate in the Secret"}
 	if r.target != nil {
-		f.Holds, f.Have = true, "serial "+tlskit.Serial(r.target)
+		f.Holds, f.Have = true, "serial "+certs.Serial(r.target)
 		if asked, ok := r.line.When(timeline.Asked); ok {
 			if written, ok := r.line.When(timeline.Secret); ok {
 				f.Detail = fmt.Sprintf("%s after it was asked for", written.Sub(asked).Round(time.Millisecond))
@@ -99,7 +100,7 @@ func checkIssued(r *rotation) engine.Finding {
 		}
 		return f
 	}
-	f.Have = "the old certificate, serial " + tlskit.Serial(r.before.secret.Leaf())
+	f.Have = "the old certificate, serial " + certs.Serial(r.before.secret.Leaf())
 	var parts []string
 	if r.end == endFailed {
 		parts = append(parts, "the issuance failed")
@@ -151,7 +152,7 @@ func (r *rotation) excuse() string {
 
 // checkSerial: no certificate is served under the number of the old one.
 func checkSerial(r *rotation) engine.Finding {
-	before, after := tlskit.Serial(r.before.secret.Leaf()), tlskit.Serial(r.target)
+	before, after := certs.Serial(r.before.secret.Leaf()), certs.Serial(r.target)
 	return engine.Finding{Rule: "the serial number is new", Holds: before != after, Have: after, Want: "another than " + before}
 }
 
@@ -164,7 +165,7 @@ func checkNotBefore(r *rotation) engine.Finding {
 // checkKeyChange: the private key changed, or stayed, as the plan or the
 // Certificate's rotation policy says.
 func checkKeyChange(r *rotation) engine.Finding {
-	before, after := tlskit.KeyDigest(r.before.secret.Leaf()), tlskit.KeyDigest(r.target)
+	before, after := certs.KeyDigest(r.before.secret.Leaf()), certs.KeyDigest(r.target)
 	policy := r.after.cert.Spec.PrivateKey.RotationPolicy
 	want, why := r.wantsNewKey(), "rotationPolicy is "+policy
 	if policy == "" {
@@ -212,7 +213,7 @@ func checkTrust(r *rotation) engine.Finding {
 		f.Detail = err.Error()
 		return f
 	}
-	f.Holds, f.Have = true, tlskit.Subject(chain[len(chain)-1])
+	f.Holds, f.Have = true, certs.Subject(chain[len(chain)-1])
 	f.Detail = fmt.Sprintf("%d certificates in the chain", len(chain))
 	return f
 }
@@ -222,7 +223,7 @@ func checkTrust(r *rotation) engine.Finding {
 func checkNames(r *rotation) engine.Finding {
 	spec := r.after.cert.Spec
 	want := sorted(slices.Concat(spec.DNSNames, spec.IPAddresses, spec.EmailAddresses, spec.URIs))
-	have := sorted(tlskit.Names(r.target))
+	have := sorted(certs.Names(r.target))
 	f := engine.Finding{Rule: "the names are those of the Certificate", Have: strings.Join(have, ", "), Want: strings.Join(want, ", ")}
 	f.Holds = slices.Equal(have, want)
 	if cn := r.target.Subject.CommonName; spec.CommonName != "" && cn != spec.CommonName {
@@ -272,7 +273,7 @@ func checkServed(r *rotation) engine.Finding {
 	f := engine.Finding{
 		Rule:  "every address serves the certificate of the Secret",
 		Holds: !r.rec.Behind(held),
-		Have:  r.rec.OnTheWire(), Want: tlskit.Serial(held),
+		Have:  r.rec.OnTheWire(), Want: certs.Serial(held),
 		Detail: fmt.Sprintf("at least %d handshakes in a row at %s", r.proof.spec.Probe.ConsecutiveNew, addresses(len(r.rec.Addresses()))),
 	}
 	if !f.Holds {
@@ -386,12 +387,12 @@ func checkSeen(r *rotation) engine.Finding {
 				continue
 			}
 			f.Holds = false
-			f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s: %s", name, tlskit.Serial(c.Leaf), c.Leaf.Issuer, r.proof.state.History.Origin(c.Leaf))
+			f.Detail = fmt.Sprintf("%s showed serial %s, issued by %s: %s", name, certs.Serial(c.Leaf), c.Leaf.Issuer, r.proof.state.History.Origin(c.Leaf))
 		}
 	}
 	var parts []string
 	for i, c := range known {
-		parts = append(parts, fmt.Sprintf("%d × %s", counts[i], tlskit.Serial(c)))
+		parts = append(parts, fmt.Sprintf("%d × %s", counts[i], certs.Serial(c)))
 	}
 	f.Have = strings.Join(parts, ", ")
 	return f

@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 var tlsResource = schema.GroupVersionResource{Group: "apisix.apache.org", Version: "v2", Resource: "apisixtlses"}
@@ -86,7 +86,7 @@ func (o *tlsObject) rank(host string) int {
 // is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() string) ([]engine.Finding, error) {
 	ours := certwatch.Ref{Namespace: p.spec.Certificate.Namespace, Name: secretName}
-	wireIsRight := p.rec.OnTheWire() == tlskit.Serial(p.state.Secret.Leaf())
+	wireIsRight := p.rec.OnTheWire() == certs.Serial(p.state.Secret.Leaf())
 	if f, ok := conflict(p.tlsObjects(ctx), strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
 		findings = append(findings, f)
 		p.withDeadline(findings)

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/probe"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // withDeadline adds to the first finding that does not hold until when clients
@@ -38,9 +38,9 @@ func (p *proof) deadline(now time.Time) string {
 	}
 	switch {
 	case served != nil:
-		return fmt.Sprintf("the certificate that %s serves (serial %s) %s", served.Name, tlskit.Serial(served.Current), holds(served.Current.NotAfter, now))
+		return fmt.Sprintf("the certificate that %s serves (serial %s) %s", served.Name, certs.Serial(served.Current), holds(served.Current.NotAfter, now))
 	case p.state.Secret != nil:
-		return fmt.Sprintf("the certificate in the Secret (serial %s) %s", tlskit.Serial(p.state.Secret.Leaf()), holds(p.state.Secret.Leaf().NotAfter, now))
+		return fmt.Sprintf("the certificate in the Secret (serial %s) %s", certs.Serial(p.state.Secret.Leaf()), holds(p.state.Secret.Leaf().NotAfter, now))
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -61,7 +62,7 @@ func (r *rotation) keyPolicy() string {
 func (r *rotation) certificates(seen []probe.Certificate) (list []evidence.Certificate, index map[string]int) {
 	index = make(map[string]int)
 	add := func(leaf *x509.Certificate, chain []*x509.Certificate) {
-		print := tlskit.Fingerprint(leaf)
+		print := certs.Fingerprint(leaf)
 		if _, ok := index[print]; ok {
 			return
 		}
@@ -143,8 +144,8 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 		return list
 	}
 	before := r.before.secret.Leaf()
-	add("notSerial", tlskit.Serial(before), tlskit.Serial(r.target))
-	add("newKey", r.wantsNewKey(), tlskit.KeyDigest(before) != tlskit.KeyDigest(r.target))
+	add("notSerial", certs.Serial(before), certs.Serial(r.target))
+	add("newKey", r.wantsNewKey(), certs.KeyDigest(before) != certs.KeyDigest(r.target))
 	add("minRevision", r.before.cert.Status.Revision+1, r.after.cert.Status.Revision)
 	if _, most, ok := r.lag(); ok {
 		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), most.Seconds())
@@ -159,6 +160,6 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 
 // known reports whether the Secret held a certificate, before or since.
 func (r *rotation) known(print string) bool {
-	return print == tlskit.Fingerprint(r.before.secret.Leaf()) ||
-		slices.ContainsFunc(r.written, func(c *x509.Certificate) bool { return tlskit.Fingerprint(c) == print })
+	return print == certs.Fingerprint(r.before.secret.Leaf()) ||
+		slices.ContainsFunc(r.written, func(c *x509.Certificate) bool { return certs.Fingerprint(c) == print })
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/carollover"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/probe"
@@ -171,7 +172,7 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 			p.env.Statusf("before the renewal: %s", p.unsettled(secretName))
 		case <-limit.C:
 			finding.Detail = fmt.Sprintf("not within %s: %s", p.spec.Settle, p.unsettled(secretName))
-			finding.Have, finding.Want = p.rec.OnTheWire(), tlskit.Serial(p.state.Secret.Leaf())
+			finding.Have, finding.Want = p.rec.OnTheWire(), certs.Serial(p.state.Secret.Leaf())
 			return finding, nil
 		case <-ctx.Done():
 			finding.Detail = p.unsettled(secretName)
@@ -182,7 +183,7 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 		}
 		p.rec.Aim(p.state.Secret.Leaf())
 		if p.rec.Settled(p.state.Secret.Leaf()) {
-			serial := tlskit.Serial(p.state.Secret.Leaf())
+			serial := certs.Serial(p.state.Secret.Leaf())
 			finding.Holds, finding.Have, finding.Want = true, serial, serial
 			finding.Detail = p.rec.Certainty()
 			return finding, nil
@@ -347,13 +348,13 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	}
 	before, after := r.before.secret.Leaf(), r.after.secret.Leaf()
 	if out.OldSerial == "" {
-		out.OldSerial, out.OldFingerprint, out.OldKey = tlskit.Serial(before), tlskit.Fingerprint(before), tlskit.KeyDigest(before)
+		out.OldSerial, out.OldFingerprint, out.OldKey = certs.Serial(before), certs.Fingerprint(before), certs.KeyDigest(before)
 	}
-	out.NewSerial, out.NewFingerprint, out.NewKey = tlskit.Serial(after), tlskit.Fingerprint(after), tlskit.KeyDigest(after)
+	out.NewSerial, out.NewFingerprint, out.NewKey = certs.Serial(after), certs.Fingerprint(after), certs.KeyDigest(after)
 	out.NotBefore, out.NotAfter = tlskit.Stamp(after.NotBefore), tlskit.Stamp(after.NotAfter)
-	out.Certificate = tlskit.EncodePEM(after)
+	out.Certificate = certs.Encode(after)
 	if r.completed {
-		out.Intermediate = tlskit.EncodePEM(r.rollover.Next())
+		out.Intermediate = certs.Encode(r.rollover.Next())
 	}
 	out.Doubt = max(out.Doubt, r.rec.Doubt())
 	out.Revision = r.after.cert.Status.Revision

@@ -12,7 +12,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )
 
@@ -34,7 +34,7 @@ func TestCertificateOfTwoRotationsAgo(t *testing.T) {
 		s.Rotations = 2
 		r, _ := w.prove(s, 5*time.Minute)
 		f := r.find("rotation 2: clients see only")
-		if want := "showed serial " + tlskit.Serial(first.Leaf()) + ", issued by CN=Intermediate CA Lab: an older one, which the Secret held before in this proof"; f.Holds || !strings.Contains(f.Detail, want) {
+		if want := "showed serial " + certs.Serial(first.Leaf()) + ", issued by CN=Intermediate CA Lab: an older one, which the Secret held before in this proof"; f.Holds || !strings.Contains(f.Detail, want) {
 			t.Errorf("detail = %q, want %q in it", f.Detail, want)
 		}
 	})

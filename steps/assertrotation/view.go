@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/probe"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // The view of a rotation: for each of some addresses the newest
@@ -70,9 +70,9 @@ func (r *rotation) sign(print string) rune {
 	switch {
 	case print == "":
 		return signFailed
-	case print == tlskit.Fingerprint(r.before.secret.Leaf()):
+	case print == certs.Fingerprint(r.before.secret.Leaf()):
 		return signOld
-	case r.target != nil && print == tlskit.Fingerprint(r.target):
+	case r.target != nil && print == certs.Fingerprint(r.target):
 		return signNew
 	}
 	return signOther

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/curltls"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )
@@ -116,7 +117,7 @@ func TestProve(t *testing.T) {
 			ChainLength:  2,
 			MinRemaining: engine.Duration(30 * time.Minute),
 			MaxLifetime:  engine.Duration(time.Hour + 30*time.Second),
-			Serial:       strings.ToUpper(tlskit.Serial(w.pair.Leaf())),
+			Serial:       strings.ToUpper(certs.Serial(w.pair.Leaf())),
 			NotSerial:    "01:02",
 		},
 	}
@@ -134,8 +135,8 @@ func TestProve(t *testing.T) {
 	leaf := w.pair.Leaf()
 	want := curltls.Outputs{
 		Status: 200, Protocol: "h2", TLSVersion: "TLS 1.3", RemoteAddress: w.address,
-		PeerSerial: tlskit.Serial(leaf), PeerFingerprint: tlskit.Fingerprint(leaf), PeerKey: tlskit.KeyDigest(leaf),
-		PeerCertificate: tlskit.EncodePEM(leaf), Issuer: "CN=Intermediate CA Lab",
+		PeerSerial: certs.Serial(leaf), PeerFingerprint: certs.Fingerprint(leaf), PeerKey: certs.KeyDigest(leaf),
+		PeerCertificate: certs.Encode(leaf), Issuer: "CN=Intermediate CA Lab",
 		NotAfter: leaf.NotAfter.UTC().Format(time.RFC3339),
 	}
 	if d := cmp.Diff(want, out.(curltls.Outputs)); d != "" {
@@ -176,8 +177,8 @@ func TestRulesFail(t *testing.T) {
 		{"chain", func(s *curltls.Spec) { s.Expect.Certificate.ChainLength = 1 }, "certificate chain is 1 long", 2, ""},
 		{"remaining", func(s *curltls.Spec) { s.Expect.Certificate.MinRemaining = engine.Duration(2 * time.Hour) }, "certificate is valid for another 2h", nil, ""},
 		{"lifetime", func(s *curltls.Spec) { s.Expect.Certificate.MaxLifetime = engine.Duration(time.Hour) }, "certificate lives for at most 1h", "1h0m30s", ""},
-		{"serial", func(s *curltls.Spec) { s.Expect.Certificate.Serial = "0a:0b" }, "certificate has serial 0a:0b", tlskit.Serial(w.pair.Leaf()), ""},
-		{"not serial", func(s *curltls.Spec) { s.Expect.Certificate.NotSerial = tlskit.Serial(w.pair.Leaf()) }, "certificate no longer has serial", tlskit.Serial(w.pair.Leaf()), ""},
+		{"serial", func(s *curltls.Spec) { s.Expect.Certificate.Serial = "0a:0b" }, "certificate has serial 0a:0b", certs.Serial(w.pair.Leaf()), ""},
+		{"not serial", func(s *curltls.Spec) { s.Expect.Certificate.NotSerial = certs.Serial(w.pair.Leaf()) }, "certificate no longer has serial", certs.Serial(w.pair.Leaf()), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -283,7 +284,7 @@ func TestEveryEndpoint(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSpec(w.root)
 			s.Endpoints = tt.mode
-			s.Expect.Certificate.Serial = tlskit.Serial(w.pair.Leaf())
+			s.Expect.Certificate.Serial = certs.Serial(w.pair.Leaf())
 			env, _ := newEnv()
 			_, findings, err := s.ProveAt(t.Context(), env, tt.endpoints...)
 			if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {

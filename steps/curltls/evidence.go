@@ -6,6 +6,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -83,13 +84,13 @@ func (s *Spec) recorded(v *visit) []evidence.Rule {
 		add("maxLifetime", c.MaxLifetime.Std().Seconds(), leaf.NotAfter.Sub(leaf.NotBefore).Seconds())
 	}
 	if c.Serial != "" {
-		add("serial", tlskit.NormalHex(c.Serial), tlskit.NormalHex(tlskit.Serial(leaf)))
+		add("serial", certs.NormalHex(c.Serial), certs.NormalHex(certs.Serial(leaf)))
 	}
 	if c.NotSerial != "" {
-		add("notSerial", tlskit.NormalHex(c.NotSerial), tlskit.NormalHex(tlskit.Serial(leaf)))
+		add("notSerial", certs.NormalHex(c.NotSerial), certs.NormalHex(certs.Serial(leaf)))
 	}
 	if c.EqualsSecret != nil && v.secret != nil {
-		add("equalsSecret", tlskit.Fingerprint(v.secret), tlskit.Fingerprint(leaf))
+		add("equalsSecret", certs.Fingerprint(v.secret), certs.Fingerprint(leaf))
 	}
 	return list
 }

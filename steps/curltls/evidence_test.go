@@ -10,6 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/curltls"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -27,7 +28,7 @@ func TestEvidence(t *testing.T) {
 			s.Expect.Certificate = curltls.Certificate{
 				CommonName: "*.example.local", DNSNames: []string{"example.local"}, ChainLength: 2,
 				MinRemaining: engine.Duration(time.Minute), MaxLifetime: engine.Duration(100 * 24 * time.Hour),
-				Serial: strings.ToUpper(tlskit.Serial(w.pair.Leaf())), NotSerial: "01:02",
+				Serial: strings.ToUpper(certs.Serial(w.pair.Leaf())), NotSerial: "01:02",
 			}
 		}, nil},
 		{"missing", func(s *curltls.Spec) { s.URL += "/missing" }, []string{"maxStatus"}},
@@ -35,7 +36,7 @@ func TestEvidence(t *testing.T) {
 			s.Expect.Status = 204
 			s.Expect.Certificate = curltls.Certificate{
 				CommonName: "x", DNSNames: []string{"x"}, ChainLength: 1,
-				MaxLifetime: engine.Duration(time.Second), NotSerial: tlskit.Serial(w.pair.Leaf()),
+				MaxLifetime: engine.Duration(time.Second), NotSerial: certs.Serial(w.pair.Leaf()),
 			}
 		}, []string{"status", "commonName", "containsName", "chainLength", "maxLifetime", "notSerial"}},
 	}

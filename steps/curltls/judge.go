@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -17,7 +18,7 @@ func judge(s *Spec, visits []*visit, trust *tlskit.Trust) ([]engine.Finding, err
 		stage(visits, "a TCP connection is made", nil, tlskit.ClassDial, func(v *visit) any { return v.conn.Remote }),
 		stage(visits, "the TLS handshake succeeds", nil, tlskit.ClassTLS, func(v *visit) any { return tlsText(v) }),
 		stage(visits, fmt.Sprintf("the certificate is for %s and leads to %s", hostOf(s), trust), trust.String(), tlskit.ClassVerify, func(v *visit) any {
-			return tlskit.Subject(v.conn.Leaf()) + ", issued by " + v.conn.Leaf().Issuer.String()
+			return certs.Subject(v.conn.Leaf()) + ", issued by " + v.conn.Leaf().Issuer.String()
 		}),
 		stage(visits, "the request is answered", nil, tlskit.ClassHTTP, func(v *visit) any { return v.response.Status }),
 	}

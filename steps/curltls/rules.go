@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // A rule is one thing that is asserted about a visit that got its answer.
@@ -155,14 +155,14 @@ func (c Certificate) lifetimeRules() (list certificateRules) {
 func (c Certificate) identityRules() (list certificateRules) {
 	if c.Serial != "" {
 		list.add("has serial "+c.Serial, c.Serial, func(v *visit) (any, bool, string) {
-			have := tlskit.Serial(v.conn.Leaf())
-			return have, tlskit.NormalHex(have) == tlskit.NormalHex(c.Serial), ""
+			have := certs.Serial(v.conn.Leaf())
+			return have, certs.NormalHex(have) == certs.NormalHex(c.Serial), ""
 		})
 	}
 	if c.NotSerial != "" {
 		list.add("no longer has serial "+c.NotSerial, "another serial", func(v *visit) (any, bool, string) {
-			have := tlskit.Serial(v.conn.Leaf())
-			return have, tlskit.NormalHex(have) != tlskit.NormalHex(c.NotSerial), ""
+			have := certs.Serial(v.conn.Leaf())
+			return have, certs.NormalHex(have) != certs.NormalHex(c.NotSerial), ""
 		})
 	}
 	if c.EqualsSecret != nil {
@@ -172,9 +172,9 @@ func (c Certificate) identityRules() (list certificateRules) {
 				return nil, false, v.secretProblem
 			}
 			if served.Equal(v.secret) {
-				return tlskit.Serial(served), true, ""
+				return certs.Serial(served), true, ""
 			}
-			return tlskit.Serial(served), false, fmt.Sprintf("the Secret holds serial %s, the gateway has not taken it over", tlskit.Serial(v.secret))
+			return certs.Serial(served), false, fmt.Sprintf("the Secret holds serial %s, the gateway has not taken it over", certs.Serial(v.secret))
 		})
 	}
 	return list

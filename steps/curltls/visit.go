@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
@@ -61,10 +62,10 @@ func (v *visit) outputs() Outputs {
 			Protocol:        v.protocol(),
 			TLSVersion:      tls.VersionName(v.conn.State.Version),
 			RemoteAddress:   v.conn.Remote,
-			PeerSerial:      tlskit.Serial(leaf),
-			PeerFingerprint: tlskit.Fingerprint(leaf),
-			PeerKey:         tlskit.KeyDigest(leaf),
-			PeerCertificate: tlskit.EncodePEM(leaf),
+			PeerSerial:      certs.Serial(leaf),
+			PeerFingerprint: certs.Fingerprint(leaf),
+			PeerKey:         certs.KeyDigest(leaf),
+			PeerCertificate: certs.Encode(leaf),
 			Issuer:          leaf.Issuer.String(),
 			NotAfter:        tlskit.Stamp(leaf.NotAfter),
 		}
@@ -188,7 +189,7 @@ func (vr *visitor) readSecret(ctx context.Context, visits []*visit) error {
 	case err != nil:
 		return fmt.Errorf("secret %s: %w", ref, kubekit.Classify(err))
 	default:
-		chain, err := tlskit.ParseChain(secret.Data["tls.crt"])
+		chain, err := certs.Parse(string(secret.Data["tls.crt"]))
 		if err != nil {
 			problem = fmt.Sprintf("tls.crt of the Secret: %v", err)
 		} else {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -38,9 +39,9 @@ func (h *Rollover) CheckOverlap() engine.Finding {
 		return f
 	}
 	was, is := h.authorities.Old()[0], h.authorities.Next()[0]
-	f.Holds = tlskit.KeyDigest(was) != tlskit.KeyDigest(is)
-	f.Have = fmt.Sprintf("serial %s by the old one, serial %s by the new one", tlskit.Serial(h.overlap[0][0]), tlskit.Serial(h.overlap[1][0]))
-	f.Detail = fmt.Sprintf("the old one is %s until %s, the new one %s until %s", tlskit.Serial(was), tlskit.Stamp(was.NotAfter), tlskit.Serial(is), tlskit.Stamp(is.NotAfter))
+	f.Holds = certs.KeyDigest(was) != certs.KeyDigest(is)
+	f.Have = fmt.Sprintf("serial %s by the old one, serial %s by the new one", certs.Serial(h.overlap[0][0]), certs.Serial(h.overlap[1][0]))
+	f.Detail = fmt.Sprintf("the old one is %s until %s, the new one %s until %s", certs.Serial(was), tlskit.Stamp(was.NotAfter), certs.Serial(is), tlskit.Stamp(is.NotAfter))
 	return f
 }
 
@@ -52,7 +53,7 @@ func (h *Rollover) CheckSigner(cert *x509.Certificate) engine.Finding {
 		return f
 	}
 	next := h.Next()
-	f.Holds, f.Want = cert.CheckSignatureFrom(next) == nil, "serial "+tlskit.Serial(next)
+	f.Holds, f.Want = cert.CheckSignatureFrom(next) == nil, "serial "+certs.Serial(next)
 	if !f.Holds {
 		f.Detail = "the issuer uses another mount, another role, or a role that names its issuer"
 	}
@@ -68,7 +69,7 @@ func (h *Rollover) CheckReissued() engine.Finding {
 	}
 	var parts []string
 	for _, one := range h.reissued {
-		parts = append(parts, fmt.Sprintf("%s: serial %s", one.ref, tlskit.Serial(one.chain[0])))
+		parts = append(parts, fmt.Sprintf("%s: serial %s", one.ref, certs.Serial(one.chain[0])))
 	}
 	if !f.Holds {
 		parts = append(parts, h.why())
@@ -94,7 +95,7 @@ func (h *Rollover) CheckRetired(unfit bool) engine.Finding {
 	default:
 		f.Holds = true
 		f.Have = fmt.Sprintf("vault answered %d: %s", h.status, h.answer)
-		f.Detail = "the same request was signed by the new one, serial " + tlskit.Serial(h.control[0])
+		f.Detail = "the same request was signed by the new one, serial " + certs.Serial(h.control[0])
 	}
 	return f
 }

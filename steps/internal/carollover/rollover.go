@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -167,7 +168,7 @@ func (h *Rollover) before(ctx context.Context) (err error) {
 	if err := h.authorities.Make(ctx); err != nil {
 		return err
 	}
-	h.reached(timeline.Made, "serial "+tlskit.Serial(h.authorities.Next()[0]))
+	h.reached(timeline.Made, "serial "+certs.Serial(h.authorities.Next()[0]))
 	h.at("letting both sign")
 	t, err := h.authorities.Ask(h.Server)
 	if err != nil {

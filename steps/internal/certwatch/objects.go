@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 var (
@@ -142,7 +142,7 @@ func (r *Request) Leaf() *x509.Certificate {
 	if err != nil {
 		return nil
 	}
-	chain, err := tlskit.ParseChain(text)
+	chain, err := certs.Parse(string(text))
 	if err != nil {
 		return nil
 	}
@@ -196,7 +196,7 @@ func decodeBundle(u *unstructured.Unstructured) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := tlskit.ParseChain(chainPEM)
+	chain, err := certs.Parse(string(chainPEM))
 	if err != nil {
 		return nil, fmt.Errorf("secret %s/%s: tls.crt: %w", u.GetNamespace(), u.GetName(), err)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // A group is one or more servers that share the connections to some endpoints,
@@ -141,7 +141,7 @@ func (g *group) lacks(limit float64) string {
 func (r *Record) Aim(target *x509.Certificate) {
 	r.target = ""
 	if target != nil {
-		r.target = tlskit.Fingerprint(target)
+		r.target = certs.Fingerprint(target)
 	}
 	for _, g := range r.groups {
 		g.aim(r, r.target)
@@ -149,7 +149,7 @@ func (r *Record) Aim(target *x509.Certificate) {
 }
 
 // Aimed reports whether the record counts for cert.
-func (r *Record) Aimed(cert *x509.Certificate) bool { return r.target == tlskit.Fingerprint(cert) }
+func (r *Record) Aimed(cert *x509.Certificate) bool { return r.target == certs.Fingerprint(cert) }
 
 // doubtful lists the groups whose doubt is too large.
 func (r *Record) doubtful() []*group {

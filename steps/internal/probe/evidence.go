@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // A Certificate is a certificate that addresses or pods showed.
@@ -39,7 +39,7 @@ func (r *Record) Certificates() []Certificate {
 		list = append(list, Certificate{g.cert, g.chain, g.verified, shown[print]})
 	}
 	slices.SortFunc(list, func(a, b Certificate) int {
-		return first[tlskit.Fingerprint(a.Leaf)].first.Compare(first[tlskit.Fingerprint(b.Leaf)].first)
+		return first[certs.Fingerprint(a.Leaf)].first.Compare(first[certs.Fingerprint(b.Leaf)].first)
 	})
 	return list
 }

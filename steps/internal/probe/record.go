@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -221,7 +222,7 @@ func (s *Series) succeeded(start time.Time) {
 // show counts the certificate of a sample and returns its fingerprint.
 func (s *Series) show(p Sample) string {
 	leaf, at := p.Leaf, p.shown()
-	f := tlskit.Fingerprint(leaf)
+	f := certs.Fingerprint(leaf)
 	s.Shown[f]++
 	g := s.seen[f]
 	if g == nil {
@@ -243,7 +244,7 @@ func (s *Series) show(p Sample) string {
 	return f
 }
 
-func (s *Series) fingerprint() string { return tlskit.Fingerprint(s.Current) }
+func (s *Series) fingerprint() string { return certs.Fingerprint(s.Current) }
 
 // inRow returns how many of the newest handshakes in a row showed cert.
 func (s *Series) inRow(cert *x509.Certificate) int {
@@ -367,7 +368,7 @@ func (r *Record) Behind(cert *x509.Certificate) bool { return len(r.behind(cert)
 
 // mixed reports whether others were shown after cert was first seen.
 func (s *Series) mixed(cert *x509.Certificate) bool {
-	mine := s.seen[tlskit.Fingerprint(cert)]
+	mine := s.seen[certs.Fingerprint(cert)]
 	for _, g := range s.seen {
 		if mine != nil && g != mine && g.last.After(mine.first) {
 			return true

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // OnTheWire returns the serials that the addresses show at present, each once;
@@ -15,8 +15,8 @@ import (
 func (r *Record) OnTheWire() any {
 	var list []string
 	for _, s := range r.addresses {
-		if s.Current != nil && !slices.Contains(list, tlskit.Serial(s.Current)) {
-			list = append(list, tlskit.Serial(s.Current))
+		if s.Current != nil && !slices.Contains(list, certs.Serial(s.Current)) {
+			list = append(list, certs.Serial(s.Current))
 		}
 	}
 	if len(list) == 0 {
@@ -56,7 +56,7 @@ func (r *Record) Counts(cert *x509.Certificate) string {
 	var parts []string
 	for _, s := range r.behind(cert) {
 		for _, g := range slices.SortedFunc(maps.Values(s.seen), func(a, b *sighting) int { return a.first.Compare(b.first) }) {
-			parts = append(parts, fmt.Sprintf("%d × %s", s.Shown[tlskit.Fingerprint(g.cert)], tlskit.Serial(g.cert)))
+			parts = append(parts, fmt.Sprintf("%d × %s", s.Shown[certs.Fingerprint(g.cert)], certs.Serial(g.cert)))
 		}
 	}
 	if len(parts) == 0 {
@@ -99,7 +99,7 @@ func (s *Series) whyNot(cert *x509.Certificate, n int) string {
 	for _, c := range s.Shown {
 		total += c
 	}
-	shown := s.Shown[tlskit.Fingerprint(cert)]
+	shown := s.Shown[certs.Fingerprint(cert)]
 	switch {
 	case s.Attempts == 0:
 		return s.Name + " has not been probed yet"
@@ -114,6 +114,6 @@ func (s *Series) whyNot(cert *x509.Certificate, n int) string {
 	case s.Current.Equal(cert):
 		return fmt.Sprintf("%s showed it in %d of %d handshakes, the newest %d in a row instead of %d", s.Name, shown, total, s.run, n)
 	default:
-		return fmt.Sprintf("%s never showed it in %d handshakes and shows serial %s: the gateway has not taken the Secret over", s.Name, total, tlskit.Serial(s.Current))
+		return fmt.Sprintf("%s never showed it in %d handshakes and shows serial %s: the gateway has not taken the Secret over", s.Name, total, certs.Serial(s.Current))
 	}
 }
