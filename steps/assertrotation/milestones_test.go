@@ -75,7 +75,7 @@ func (t *tale) meta(name string, version int, at time.Duration, fields string) m
 	stamp := t.server(at)
 	return metav1.ObjectMeta{
 		Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(version),
-		ManagedFields: []metav1.ManagedFieldsEntry{{Time: &stamp, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Time: &stamp, FieldsV1: metav1.NewFieldsV1(fields)}},
 	}
 }
 

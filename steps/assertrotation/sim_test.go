@@ -199,7 +199,7 @@ func (w *world) endpoints() []tlskit.Endpoint {
 // renew plays cert-manager from Issuing=True on.
 func (w *world) renew(ctx context.Context) {
 	w.mu.Lock()
-	next, old := w.revision+1, w.pair
+	next := w.revision + 1
 	w.mu.Unlock()
 	sleep := func(d time.Duration) bool {
 		select {
@@ -234,12 +234,11 @@ func (w *world) renew(ctx context.Context) {
 		})
 		return
 	}
-	pair := old
-	if w.issue != nil {
-		pair = w.issue(next)
-	} else {
-		pair = w.make()
+	issue := w.issue
+	if issue == nil {
+		issue = func(int) *tlstest.Pair { return w.make() }
 	}
+	pair := issue(next)
 	sleep(50 * time.Millisecond)
 	signed := w.request(next, "True", "Issued", "Certificate fetched from issuer successfully")
 	_ = unstructured.SetNestedField(signed.Object, base64.StdEncoding.EncodeToString(pair.CertPEM), "status", "certificate")

@@ -214,14 +214,3 @@ func crashedAction(t *testing.T, w *world) string {
 	}
 	return ""
 }
-
-func unsigned(_ *testing.T, w *world) string {
-	if o := w.do(nil, "run", w.chainFile("attack-unsigned", 1), "--report", "report-unsigned"); o.code != 0 {
-		return o.String()
-	}
-	out, err := w.bare(context.Background(), "verify", "report-unsigned").Output()
-	if err != nil || !strings.Contains(string(out), "the evidence holds, UNSIGNED") {
-		return fmt.Sprintf("%v\n%s", err, out)
-	}
-	return ""
-}

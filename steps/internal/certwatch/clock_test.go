@@ -55,9 +55,9 @@ func TestWritten(t *testing.T) {
 		return &v
 	}
 	m := metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
-		{Manager: "issuing", Time: at(5), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:revision":{},"f:conditions":{"k:{\"type\":\"Ready\"}":{".":{},"f:status":{}}}}}`)}},
-		{Manager: "trigger", Time: at(3), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:conditions":{"k:{\"type\":\"Issuing\"}":{"f:status":{}}}}}`)}},
-		{Manager: "nobody", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:revision":{}}}`)}},
+		{Manager: "issuing", Time: at(5), FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:revision":{},"f:conditions":{"k:{\"type\":\"Ready\"}":{".":{},"f:status":{}}}}}`)},
+		{Manager: "trigger", Time: at(3), FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:conditions":{"k:{\"type\":\"Issuing\"}":{"f:status":{}}}}}`)},
+		{Manager: "nobody", FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:revision":{}}}`)},
 	}}
 	if got := written(m, "f:status", "f:revision"); !got.Equal(at(5).Time) {
 		t.Errorf("revision: %s", got)

@@ -17,7 +17,7 @@ import (
 func written(m metav1.ObjectMeta, path ...string) time.Time {
 	var at time.Time
 	for _, entry := range m.ManagedFields {
-		if entry.Time == nil || entry.FieldsV1 == nil || !owns(entry.FieldsV1.Raw, path) {
+		if entry.Time == nil || entry.FieldsV1 == nil || !owns(entry.FieldsV1.GetRawBytes(), path) {
 			continue
 		}
 		// A manager that owns a value wrote it or found it there.

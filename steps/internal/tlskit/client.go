@@ -58,9 +58,6 @@ func (c *Client) Classical() *Client {
 	return c
 }
 
-// ServerName returns the name that the client asks for.
-func (c *Client) ServerName() string { return c.name }
-
 // Connect opens a new connection to e and verifies the server. Its error is a
 // [Failure], unless ctx was cancelled.
 func (c *Client) Connect(ctx context.Context, e Endpoint) (*Conn, error) {

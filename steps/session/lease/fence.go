@@ -15,35 +15,35 @@ func (l *Lock) answer() time.Duration { return l.req.Duration / 6 }
 // Check returns nil as long as no other run can have taken the lock over. It
 // contacts nothing.
 func (l *Lock) Check() error {
-	err, _, _ := l.state()
+	_, _, err := l.state()
 	return err
 }
 
-// state is what Check returns, for how long a nil stays true without a renewal,
-// and a channel that is closed when that changes.
-func (l *Lock) state() (err error, left time.Duration, changed <-chan struct{}) {
+// state returns how long the error of Check stays nil without a renewal, a channel
+// that is closed when that changes, and that error.
+func (l *Lock) state() (left time.Duration, changed <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
-		return l.err, 0, l.changed
+		return 0, l.changed, l.err
 	}
 	age := l.clock() - l.renewed
 	if left = l.req.Duration - l.answer() - age; left > 0 {
-		return nil, left, l.changed
+		return left, l.changed, nil
 	}
 	why := ""
 	if l.failed != nil {
 		why = " (" + l.failed.Error() + ")"
 	}
-	return fmt.Errorf("the run lock was renewed %s ago%s: nothing is written until it is renewed, since another run may have taken it over: lease %s",
-		age.Round(time.Second), why, l.name), 0, l.changed
+	return 0, l.changed, fmt.Errorf("the run lock was renewed %s ago%s: nothing is written until it is renewed, since another run may have taken it over: lease %s",
+		age.Round(time.Second), why, l.name)
 }
 
 // Wait returns nil as soon as Check does, and calls say, once, with what it waits
 // for. The error is the lock's if it is lost, and what Check said when ctx ends.
 func (l *Lock) Wait(ctx context.Context, say func(string)) error {
 	for said := false; ; said = true {
-		err, _, changed := l.state()
+		_, changed, err := l.state()
 		if err == nil || l.Err() != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (l *Lock) Enclose(ctx context.Context) (context.Context, context.CancelFunc
 	var watching engine.Group
 	watching.Go(func() {
 		for {
-			err, left, changed := l.state()
+			left, changed, err := l.state()
 			if err != nil {
 				cancel(err)
 				return

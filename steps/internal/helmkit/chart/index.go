@@ -11,6 +11,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"sigs.k8s.io/yaml"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -123,12 +124,13 @@ func nearestVersions(wanted string, versions []string) string {
 	return strings.Join(names, ", ")
 }
 
-// missing says that the index has no such chart or version, and what is near.
-func (x *index) missing(where, chart, version string) (error, string) {
+// missing returns an error for a chart or version that the index has not, with the
+// nearest ones as its hint.
+func (x *index) missing(where, chart, version string) error {
 	if len(x.Charts[chart]) > 0 {
 		near := nearestVersions(version, x.versions(chart))
-		return fmt.Errorf("chart %s has no version %s in %s: the nearest are %s", chart, version, where, near),
-			"set version to one of them: " + near
+		return engine.WithHint(fmt.Errorf("chart %s has no version %s in %s: the nearest are %s", chart, version, where, near),
+			"set version to one of them: "+near)
 	}
 	names := make([]string, 0, len(x.Charts))
 	for n := range x.Charts {
@@ -139,8 +141,8 @@ func (x *index) missing(where, chart, version string) (error, string) {
 	})
 	near := strings.Join(names[:min(len(names), 5)], ", ")
 	if near == "" {
-		return fmt.Errorf("chart %s is not in %s, which is empty", chart, where), "check the address of the repository"
+		return engine.WithHint(fmt.Errorf("chart %s is not in %s, which is empty", chart, where), "check the address of the repository")
 	}
-	return fmt.Errorf("chart %s is not in %s: the nearest names are %s", chart, where, near),
-		"set chart to one of them: " + near
+	return engine.WithHint(fmt.Errorf("chart %s is not in %s: the nearest names are %s", chart, where, near),
+		"set chart to one of them: "+near)
 }

@@ -61,8 +61,7 @@ func fetchByIndex(ctx context.Context, env *engine.Env, s Source, named, address
 		if r.stale != nil {
 			return nil, r.stale
 		}
-		err, hint := r.index.missing(r.where(), chart, s.Version)
-		return nil, engine.WithHint(engine.Permanent(err), hint)
+		return nil, engine.Permanent(r.index.missing(r.where(), chart, s.Version))
 	}
 	from, err := r.resolve(env, v.URLs[0])
 	if err != nil {

@@ -1,7 +1,6 @@
 package release
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -113,7 +112,7 @@ func controllers(o *unstructured.Unstructured) fieldOwners {
 			continue
 		}
 		var set fieldpath.Set
-		if set.FromJSON(bytes.NewReader(m.FieldsV1.Raw)) == nil {
+		if set.FromJSON(m.FieldsV1.GetRawReader()) == nil {
 			owners = append(owners, &set)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 type generator struct {
 	*rand.Rand
 	schemas map[string]any // components/schemas of one group and version
-	name    string         // of the object, which others in it are derived from
 }
 
 // deepest bounds how deep a value is: schemas may refer to themselves.

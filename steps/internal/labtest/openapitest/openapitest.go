@@ -193,7 +193,7 @@ var untyped = regexp.MustCompile(`failed to create typed patch object \([^)]*\):
 // still gives workloads what they need to be accepted, and takes care that none
 // runs.
 func still(object map[string]any, kind string) {
-	spec, _ := object["spec"].(map[string]any)
+	var spec map[string]any
 	pod := func(template map[string]any) {
 		s := child(template, "spec")
 		s["nodeSelector"] = map[string]any{"no": "where"}
