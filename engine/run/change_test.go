@@ -271,8 +271,8 @@ func TestTheDigestCoversWhatProofsWouldChange(t *testing.T) {
 	if base.Digests["p"] == "" {
 		t.Error("the proof has no digest of its own")
 	}
-	// By its inputs as they are, or, behind others, as the plan writes them.
-	behind := func(literal string) run.Node {
+	// By its inputs as they are, or, if it is blocked, as the plan writes them.
+	blockedBy := func(literal string) run.Node {
 		n := proves(door)
 		n.Needs, n.Refs = []string{"a"}, []string{"a"}
 		n.Literal = func() any { return literal }
@@ -285,11 +285,11 @@ func TestTheDigestCoversWhatProofsWouldChange(t *testing.T) {
 	named := func(name string) inspecting {
 		return func(context.Context, *engine.Env) (facts, []engine.Edit, error) { return facts{Name: name}, nil, nil }
 	}
-	if digestOf(t, node("a", nil, named("x")), behind("l")).Digest == digestOf(t, node("a", nil, named("y")), behind("l")).Digest {
+	if digestOf(t, node("a", nil, named("x")), blockedBy("l")).Digest == digestOf(t, node("a", nil, named("y")), blockedBy("l")).Digest {
 		t.Error("inputs that other steps give are not seen")
 	}
 	pending := differing(engine.Edit{Path: "a"})
-	if digestOf(t, node("a", nil, pending), behind("l")).Digest == digestOf(t, node("a", nil, pending), behind("m")).Digest {
-		t.Error("behind others, literal inputs are not seen")
+	if digestOf(t, node("a", nil, pending), blockedBy("l")).Digest == digestOf(t, node("a", nil, pending), blockedBy("m")).Digest {
+		t.Error("blocked by others, literal inputs are not seen")
 	}
 }

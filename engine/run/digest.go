@@ -21,11 +21,11 @@ const changedSecret = "(secret, changed)"
 
 // finding is what a dry run found out about one step.
 type finding struct {
-	edits   []engine.Edit // as the step returned them, not yet redacted
-	changes []engine.Edit // that a proof declares
-	looked  bool          // whether there is anything in edits is known
-	behind  []string      // what it is behind; nil for a step that is settled
-	after   *afterwards   // of a step behind others
+	edits     []engine.Edit // as the step returned them, not yet redacted
+	changes   []engine.Edit // that a proof declares
+	looked    bool          // whether there is anything in edits is known
+	blockedBy []string      // the differing needs; nil for a step that is settled
+	after     *afterwards   // of a blocked step
 }
 
 type afterwards struct {
@@ -55,7 +55,7 @@ type digestEntry struct {
 // Differences that only others can remove are no edits: they come and go by
 // themselves. What proofs would change is covered as they declare it.
 //
-// A step behind others counts by its inputs, whether it could be looked at or
+// A blocked step counts by its inputs, whether it could be looked at or
 // not: that depends on the moment, and a digest must not. What was seen of it is
 // in Seen, apart.
 func (r *runner) digest(sum *engine.Summary) {

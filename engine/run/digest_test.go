@@ -117,7 +117,7 @@ func TestDigestSeesWhatMatters(t *testing.T) {
 	}
 	literal := func(text string) map[string]any { return map[string]any{"token": engine.NewSecret(text)} }
 	if digestOf(t, after(literal("the-new-secret"))...).Digest == digestOf(t, after(literal("another-secret"))...).Digest {
-		t.Error("a secret input of a step behind others counts for nothing")
+		t.Error("a secret input of a step blocked by others counts for nothing")
 	}
 	if digestOf(t, one(secret("the-new-secret"))...).Digest == digestOf(t, one(secret("the-old-secret"))...).Digest {
 		t.Error("a secret that changes is not told from one that does not")

@@ -7,7 +7,7 @@
 // Steps run in goroutines of their own and only send messages to the owner.
 // There is no lock in this package but the one in the redactor, whose secrets
 // arrive from every step, and those for what a step may do from several
-// goroutines: warn while a peek holds that back, and apply the edits of a proof.
+// goroutines: warn while a blocked look holds that back, and apply the edits of a proof.
 //
 // A step starts the moment its last need is done; there are no levels.
 //
@@ -33,7 +33,7 @@
 // A panic of a kind, in the goroutine of its step or in one that it started
 // through [engine.Group] or [engine.Try], fails that step for good, with the stack
 // in its error. The other steps go on as after any failure. An edit that panicked
-// is recorded as unknown, and a peek that panicked warns. Neither a library's own goroutines nor what the Go runtime
+// is recorded as unknown, and a blocked look that panicked warns. Neither a library's own goroutines nor what the Go runtime
 // calls fatal can be recovered.
 //
 // # What surrounds an edit
@@ -44,16 +44,16 @@
 // at again. The fence is asked before every edit, and inside an edit before every
 // request that writes: a run that was stopped, or that cannot renew its lock,
 // starts nothing until the lock is known to be its own.
-// The [Journal] is told before and after each edit. What a proof changes goes the
+// The [Journal] records each edit before and after it. The changes of a proof go the
 // same way, see [engine.Env]; between these edits a proof cannot write.
 //
-// # A dry run looks behind what differs
+// # A dry run looks at blocked steps
 //
-// A step is behind another if it needs one that differs, or one that is behind
-// others itself; what is skipped and what is a proof hands on what it is behind.
-// Such a step is looked at once, with the outputs that are known (see
-// [engine.Step]), and what is found is reported like any difference, with the
-// needs after which it may change. If an output that it uses is not known, if
+// A step is blocked by the steps that it needs and that differ, or are blocked
+// themselves; a skipped step and a proof pass their blockers on. A blocked step is
+// looked at once, with the outputs that are known (see [engine.Step]), and its
+// differences are reported like any other, with the needs after which they may
+// change. If an output that it uses is not known, if
 // the look fails, or if its condition is false as things are, the step is known
 // later, and its literal inputs are reported. Why a look failed is detail and
 // never a failure: what differs before it may be the reason.
@@ -61,11 +61,11 @@
 // # The digest of a dry run
 //
 // A dry run hashes what it found, so that a later run can tell whether the
-// edits are still those that somebody reviewed: see [engine.Summary]. A step
-// behind others is in it by its inputs and the files that they name, whatever
-// could be seen of it: whether a server answers behind a difference depends on
-// the moment, and equal worlds must have equal digests. What was seen is hashed
-// apart; two dry runs that both saw something can be compared.
+// edits are still those that were reviewed: see [engine.Summary]. A
+// blocked step is in it by its inputs and the files that they name, whether or not
+// the look at it succeeded: that depends on the moment, and equal worlds must have
+// equal digests. What the look found is hashed apart, so that two dry runs whose
+// looks succeeded can be compared.
 //
 // A digest is compared before a run. What the dry run found is kept as well
 // ([Review]) and compared with what each step is about to write, because the world

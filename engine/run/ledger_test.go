@@ -63,7 +63,7 @@ func TestTwoOwners(t *testing.T) {
 }
 
 // What a step claims, now that its inputs are known, is compared with what others
-// claim, before it looks: in a run, and in a dry run behind a step that differs.
+// claim, before it looks: in a run, and in a dry run blocked by a step that differs.
 func TestClaims(t *testing.T) {
 	for _, mode := range []run.Mode{run.Apply, run.DryRun} {
 		looked := false

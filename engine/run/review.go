@@ -17,8 +17,8 @@ type Review struct {
 }
 
 type reviewed struct {
-	edits  map[string]string // line in the form of a digest, by path
-	behind []string          // steps whose edits may change what this one finds
+	edits     map[string]string // line in the form of a digest, by path
+	blockedBy []string          // steps whose edits may change what this one finds
 }
 
 // review returns what a dry run found.
@@ -26,7 +26,7 @@ func (r *runner) review() *Review {
 	out := &Review{steps: make(map[string]reviewed, len(r.nodes))}
 	for i := range r.nodes {
 		f := &r.found[i]
-		out.steps[r.nodes[i].ID] = reviewed{edits: linesByPath(f.edits), behind: f.behind}
+		out.steps[r.nodes[i].ID] = reviewed{edits: linesByPath(f.edits), blockedBy: f.blockedBy}
 	}
 	return out
 }
@@ -35,7 +35,7 @@ func (r *runner) review() *Review {
 // those that the review saw. Fewer are no reason to refuse: another step may
 // have made one, such as a directory that both need.
 //
-// Of a step behind others the review could not know every edit. One that it did
+// Of a blocked step the review could not know every edit. One that it did
 // see must still be the same, from the same state; others are allowed, because
 // the steps before may be the reason.
 func (v *Review) allows(id string, edits []engine.Edit) error {
@@ -50,7 +50,7 @@ func (v *Review) allows(id string, edits []engine.Edit) error {
 		switch {
 		case seen && line != now[path]:
 			other = append(other, path+" (seen otherwise)")
-		case !seen && len(was.behind) == 0:
+		case !seen && len(was.blockedBy) == 0:
 			other = append(other, path+" (not seen)")
 		}
 	}

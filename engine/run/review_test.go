@@ -16,20 +16,20 @@ func TestReview(t *testing.T) {
 	edit := func(path string, have, want any) engine.Edit { return engine.Edit{Path: path, Have: have, Want: want} }
 	for name, tc := range map[string]struct {
 		review, now edits
-		behind      bool // another step that differs
+		blockedBy   bool // another step that differs
 		want        string
 	}{
-		"the same":                        {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2)}, false, ""},
-		"fewer":                           {edits{edit("n", nil, 1), edit("p", 1, 2)}, edits{edit("p", 1, 2)}, false, ""},
-		"another content":                 {edits{edit("p", 1, 2)}, edits{edit("p", 1, 3)}, false, "p (seen otherwise)"},
-		"another world":                   {edits{edit("p", 1, 2)}, edits{edit("p", 0, 2)}, false, "p (seen otherwise)"},
-		"another object":                  {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2), edit("q", nil, 1)}, false, "q (not seen)"},
-		"nothing was to do":               {nil, edits{edit("q", nil, 1)}, false, "q (not seen)"},
-		"a secret made anew":              {edits{edit("s", engine.NewSecret("old-one"), engine.NewSecret("new-one"))}, edits{edit("s", engine.NewSecret("old-one"), engine.NewSecret("new-two"))}, false, ""},
-		"behind, the same":                {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2)}, true, ""},
-		"behind, what could not be known": {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2), edit("q", nil, 1)}, true, ""},
-		"behind, another world":           {edits{edit("p", 1, 2)}, edits{edit("p", 0, 2)}, true, "p (seen otherwise)"},
-		"behind, another content":         {edits{edit("p", 1, 2)}, edits{edit("p", 1, 3)}, true, "p (seen otherwise)"},
+		"the same":                            {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2)}, false, ""},
+		"fewer":                               {edits{edit("n", nil, 1), edit("p", 1, 2)}, edits{edit("p", 1, 2)}, false, ""},
+		"another content":                     {edits{edit("p", 1, 2)}, edits{edit("p", 1, 3)}, false, "p (seen otherwise)"},
+		"another world":                       {edits{edit("p", 1, 2)}, edits{edit("p", 0, 2)}, false, "p (seen otherwise)"},
+		"another object":                      {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2), edit("q", nil, 1)}, false, "q (not seen)"},
+		"nothing was to do":                   {nil, edits{edit("q", nil, 1)}, false, "q (not seen)"},
+		"a secret made anew":                  {edits{edit("s", engine.NewSecret("old-one"), engine.NewSecret("new-one"))}, edits{edit("s", engine.NewSecret("old-one"), engine.NewSecret("new-two"))}, false, ""},
+		"blocked by, the same":                {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2)}, true, ""},
+		"blocked by, what could not be known": {edits{edit("p", 1, 2)}, edits{edit("p", 1, 2), edit("q", nil, 1)}, true, ""},
+		"blocked by, another world":           {edits{edit("p", 1, 2)}, edits{edit("p", 0, 2)}, true, "p (seen otherwise)"},
+		"blocked by, another content":         {edits{edit("p", 1, 2)}, edits{edit("p", 1, 3)}, true, "p (seen otherwise)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, wrote := tc.review, 0
@@ -42,7 +42,7 @@ func TestReview(t *testing.T) {
 				return facts{}, out, nil
 			}
 			nodes := []run.Node{node("b", nil, b)}
-			if tc.behind {
+			if tc.blockedBy {
 				done := false
 				a := func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
 					if done {
@@ -60,7 +60,7 @@ func TestReview(t *testing.T) {
 			if err != nil || dry.Review == nil {
 				t.Fatalf("review %v: %v", dry.Review, err)
 			}
-			if !tc.behind {
+			if !tc.blockedBy {
 				found = tc.now
 			}
 			_, err = run.Run(t.Context(), nodes, run.Options{Review: dry.Review})

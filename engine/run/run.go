@@ -37,15 +37,15 @@ type message struct {
 }
 
 type outcome struct {
-	state   State
-	outputs any
-	edits   int
-	retries int
-	err     error
-	needs   []string // for skip: because of whom
-	behind  []string // in a dry run: the needs that differ, or are behind others
-	reason  string
-	found   []engine.Edit // by a dry run
+	state     State
+	outputs   any
+	edits     int
+	retries   int
+	err       error
+	needs     []string // for skip: because of whom
+	blockedBy []string // in a dry run: the needs that differ, or are blocked
+	reason    string
+	found     []engine.Edit // by a dry run
 }
 
 // runner is owned by the goroutine that calls run.
@@ -53,7 +53,7 @@ type runner struct {
 	nodes    []Node
 	opts     Options
 	redactor *Redactor
-	settled  *Redactor // of a dry run: without secrets found behind differences
+	settled  *Redactor // of a dry run: without secrets found in blocked steps
 
 	index    map[string]int
 	graph    *dag.Graph
@@ -204,7 +204,7 @@ func (r *runner) start(ctx context.Context) {
 			r.finish(i, out)
 			continue
 		}
-		behind := out.behind
+		blockedBy := out.blockedBy
 		r.running++
 		r.results[i].Started = r.opts.Env.Now()
 		n := &r.nodes[i]
@@ -213,25 +213,25 @@ func (r *runner) start(ctx context.Context) {
 		go func() {
 			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, ledger: &r.ledger, messages: r.messages}
 			var out outcome
-			if len(behind) > 0 {
-				out = s.peek(ctx, outputs)
+			if len(blockedBy) > 0 {
+				out = s.lookBlocked(ctx, outputs)
 			} else {
 				s.settled = r.settled
 				out = s.run(ctx, outputs)
 			}
-			out.behind = behind
+			out.blockedBy = blockedBy
 			r.messages <- message{index: i, done: &out}
 		}()
 	}
 }
 
 // settle decides what can be decided about a step without running it. The
-// outcome of one that cannot be settled says what it is behind.
+// outcome of one that cannot be settled names its blockers.
 func (r *runner) settle(i int) (outcome, bool) {
 	n := &r.nodes[i]
-	behind, known := r.behind(n)
+	blockedBy, known := r.blockedBy(n)
 	if n.Skip != "" {
-		return outcome{state: Skipped, reason: n.Skip, behind: behind}, true
+		return outcome{state: Skipped, reason: n.Skip, blockedBy: blockedBy}, true
 	}
 	var failed []string
 	for _, need := range n.Needs {
@@ -248,18 +248,18 @@ func (r *runner) settle(i int) (outcome, bool) {
 	case len(failed) > 0:
 		return outcome{state: Skipped, needs: failed, reason: "needs " + join(failed) + r.why(failed)}, true
 	case n.Kind.Proof && r.opts.Mode == DryRun:
-		return outcome{state: Would, behind: behind}, true
+		return outcome{state: Would, blockedBy: blockedBy}, true
 	case !known:
-		return outcome{state: After, behind: behind}, true
+		return outcome{state: After, blockedBy: blockedBy}, true
 	}
-	return outcome{behind: behind}, false
+	return outcome{blockedBy: blockedBy}, false
 }
 
-// behind returns the needs of n after which n may be another: in a dry run those
-// that differ, and those that are behind others themselves. A step that is not
-// looked at, because it is skipped or a proof, hands on what it is behind. known
-// is false if n uses something that is not known before them.
-func (r *runner) behind(n *Node) (ids []string, known bool) {
+// blockedBy returns the needs of n after which n may be another: in a dry run those
+// that differ, and those that are blocked themselves. A step that is not looked at,
+// because it is skipped or a proof, passes its blockers on. known is false if n uses
+// an output that is not known before them.
+func (r *runner) blockedBy(n *Node) (ids []string, known bool) {
 	known = true
 	if r.opts.Mode != DryRun {
 		return nil, known
@@ -269,13 +269,13 @@ func (r *runner) behind(n *Node) (ids []string, known bool) {
 		used := contains(n.Refs, need)
 		switch state := r.results[j].State; {
 		case state == Skipped, state == Would && !used:
-			for _, id := range r.found[j].behind {
+			for _, id := range r.found[j].blockedBy {
 				if !contains(ids, id) {
 					ids = append(ids, id)
 				}
 			}
 			continue
-		case state == Pending, state == After, state == Would, len(r.found[j].behind) > 0:
+		case state == Pending, state == After, state == Would, len(r.found[j].blockedBy) > 0:
 		default:
 			continue
 		}
@@ -323,30 +323,30 @@ func (r *runner) outputsFor(n *Node) Outputs {
 func (r *runner) finish(i int, out outcome) {
 	n, res := &r.nodes[i], &r.results[i]
 	if out.state == Would {
-		if err := engine.Try(func() error { r.intend(i, out.behind); return nil }); err != nil {
+		if err := engine.Try(func() error { r.intend(i, out.blockedBy); return nil }); err != nil {
 			out.state, out.err = Failed, &StepError{ID: n.ID, Kind: n.Kind.Name, Position: n.Position, Err: err, text: r.redactor.Text(err.Error())}
 		}
 	}
 	res.State, res.Outputs, res.Edits, res.Retries, res.Err = out.state, out.outputs, out.edits, out.retries, out.err
 	ev := engine.Event{Step: n.ID, Kind: n.Kind.Name, Needs: out.needs, Message: out.reason}
-	r.found[i].behind = out.behind
+	r.found[i].blockedBy = out.blockedBy
 	if !res.Started.IsZero() {
 		res.Ended = r.opts.Env.Now()
 		ev.Seconds = res.Ended.Sub(res.Started).Seconds()
 	}
 	switch out.state {
 	case Unchanged:
-		ev.Action, ev.Outputs, ev.Needs = engine.ActionUnchanged, plainOutputs(out.outputs), out.behind
+		ev.Action, ev.Outputs, ev.Needs = engine.ActionUnchanged, plainOutputs(out.outputs), out.blockedBy
 		r.found[i].looked = true
 	case Changed:
 		ev.Action, ev.Outputs = engine.ActionChanged, plainOutputs(out.outputs)
 	case Proved:
 		ev.Action, ev.Outputs = engine.ActionProved, plainOutputs(out.outputs)
 	case Pending:
-		ev.Action, ev.Needs = engine.ActionPending, out.behind
+		ev.Action, ev.Needs = engine.ActionPending, out.blockedBy
 		r.found[i].edits, r.found[i].looked = out.found, true
 	case After:
-		ev.Action, ev.Needs = engine.ActionAfter, out.behind
+		ev.Action, ev.Needs = engine.ActionAfter, out.blockedBy
 		ev.Want = n.literal()
 	case Would:
 		res.Edits = len(r.found[i].changes)
@@ -362,28 +362,28 @@ func (r *runner) finish(i int, out outcome) {
 	if ev.Action != "" {
 		r.send(ev)
 	}
-	if len(out.behind) > 0 && (out.state == Unchanged || out.state == Pending || out.state == After || len(r.found[i].changes) > 0) {
-		r.found[i].after = afterOf(n, out.behind, &r.opts.Env)
+	if len(out.blockedBy) > 0 && (out.state == Unchanged || out.state == Pending || out.state == After || len(r.found[i].changes) > 0) {
+		r.found[i].after = afterOf(n, out.blockedBy, &r.opts.Env)
 	}
 	r.ready = append(r.ready, r.schedule.Done(i)...)
 }
 
 // intend says what a proof of a dry run would do and change.
-func (r *runner) intend(i int, behind []string) {
+func (r *runner) intend(i int, blockedBy []string) {
 	n := &r.nodes[i]
 	for _, line := range n.Kind.Intent(n.Preview()) {
 		r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})
 	}
-	r.found[i].changes = r.changes(n, behind)
+	r.found[i].changes = r.changes(n, blockedBy)
 	for _, e := range r.found[i].changes {
 		r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Path: e.Path, Want: e.Want, Message: e.Note})
 	}
 }
 
 // changes returns what a proof of a dry run would change: by its inputs as they
-// are now or, behind others, by those that are literal.
-func (r *runner) changes(n *Node, behind []string) []engine.Edit {
-	if len(behind) == 0 {
+// are now or, if it is blocked, by those that are literal.
+func (r *runner) changes(n *Node, blockedBy []string) []engine.Edit {
+	if len(blockedBy) == 0 {
 		if spec, err := n.Spec(r.outputsFor(n)); err == nil {
 			r.redactor.AddFrom(spec)
 			r.settled.AddFrom(spec)

@@ -33,7 +33,7 @@ type stepRun struct {
 	applied int             // edits
 	shown   map[string]bool // paths of edits that were announced
 	waited  string          // what the last wait event said
-	held    *held           // of a peek
+	held    *held           // of a blocked look
 }
 
 func (s *stepRun) emit(ev engine.Event) {

@@ -9,16 +9,15 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// longestPeek bounds a look at a step behind others. What they will change may
-// be what the look waits for: a server that does not answer.
-const longestPeek = 15 * time.Second
+// longestBlockedLook bounds a look at a blocked step: it may wait for a server that
+// only answers after the steps before it.
+const longestBlockedLook = 15 * time.Second
 
-// peek is the dry run of a step behind others that differ: one look at what is
-// there now. What it finds is reported like any difference. What it cannot find
-// out is known after the others, so an error of it is no failure: the reason may
-// be what they are there to remove. It is one if the plan itself is wrong, and an
+// lookBlocked is the dry run of a blocked step: one look at the present state. Its
+// differences are reported like any other. An error is no failure, since the steps
+// before may remove its reason; it is one if the plan itself is wrong, and an
 // interrupt is, as everywhere.
-func (s *stepRun) peek(ctx context.Context, outputs Outputs) (out outcome) {
+func (s *stepRun) lookBlocked(ctx context.Context, outputs Outputs) (out outcome) {
 	s.held = new(held)
 	if err := engine.Try(func() error { out = s.glance(ctx, outputs); return nil }); err != nil {
 		out = s.unknown(err)
@@ -47,7 +46,7 @@ func (s *stepRun) glance(ctx context.Context, outputs Outputs) outcome {
 	if err := s.claim(spec); err != nil {
 		return s.failed("", err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, min(s.node.Policy.Timeout, longestPeek), errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, min(s.node.Policy.Timeout, longestBlockedLook), errTimeout)
 	defer cancel()
 	facts, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
 	s.conceal(facts)
@@ -71,14 +70,14 @@ func (s *stepRun) glance(ctx context.Context, outputs Outputs) outcome {
 	return outcome{state: Pending, outputs: facts, found: edits, edits: len(edits)}
 }
 
-// unknown is the outcome of a peek that found out nothing. Why is detail.
+// unknown is the outcome of a blocked look that found out nothing. Why is detail.
 func (s *stepRun) unknown(err error) outcome {
 	s.release(engine.ActionLog)
 	s.emit(engine.Event{Action: engine.ActionLog, Message: "looked, and it cannot be told yet: " + err.Error()})
 	return outcome{state: After}
 }
 
-// release sends on the warnings that a peek held back, as warnings or as detail.
+// release sends on the warnings that a blocked look held back, as warnings or as detail.
 func (s *stepRun) release(as engine.Action) {
 	events := s.held.take()
 	s.held = nil
@@ -92,7 +91,7 @@ func (s *stepRun) release(as engine.Action) {
 	}
 }
 
-// held keeps warnings and records of a peek until it is known whether the look
+// held keeps warnings and records of a blocked look until it is known whether the look
 // succeeded: a warning by a look that fails is about a world that will not stay.
 // The nil pointer holds nothing.
 type held struct {

@@ -46,7 +46,7 @@ func user(id, of string, in inspecting) run.Node {
 	return n
 }
 
-// dry returns what became of each step, "id state", with "behind ids" if its
+// dry returns what became of each step, "id state", with "blocked by ids" if its
 // last event names any.
 func dry(t *testing.T, nodes ...run.Node) ([]string, engine.Summary, *recorder) {
 	t.Helper()
@@ -60,7 +60,7 @@ func dry(t *testing.T, nodes ...run.Node) ([]string, engine.Summary, *recorder) 
 		line := s.ID + " " + string(s.State)
 		for _, e := range rec.events {
 			if e.Step == s.ID && string(e.Action) == string(s.State) && len(e.Needs) > 0 {
-				line += " behind " + strings.Join(e.Needs, " ")
+				line += " blocked by " + strings.Join(e.Needs, " ")
 			}
 		}
 		out = append(out, line)
@@ -89,46 +89,46 @@ func TestLooksBehindADifference(t *testing.T) {
 	}{
 		{"nothing differs", []run.Node{node("a", nil, same), node("b", []string{"a"}, same)},
 			[]string{"a unchanged", "b unchanged"}},
-		{"drift behind drift", []run.Node{differs, node("b", []string{"a"}, differing(editB))},
-			[]string{"a pending", "b pending behind a"}},
-		{"what is behind hands it on", []run.Node{differs, node("b", []string{"a"}, same), node("c", []string{"b"}, differing(editB))},
-			[]string{"a pending", "b unchanged behind a", "c pending behind b"}},
+		{"drift blocked by drift", []run.Node{differs, node("b", []string{"a"}, differing(editB))},
+			[]string{"a pending", "b pending blocked by a"}},
+		{"what is blocked by hands it on", []run.Node{differs, node("b", []string{"a"}, same), node("c", []string{"b"}, differing(editB))},
+			[]string{"a pending", "b unchanged blocked by a", "c pending blocked by b"}},
 		{"the look fails", []run.Node{differs, node("b", []string{"a"}, failing(errors.New("refused")))},
-			[]string{"a pending", "b after behind a"}},
+			[]string{"a pending", "b after blocked by a"}},
 		{"it fails for good, as far as it knows", []run.Node{differs, node("b", []string{"a"}, failing(permanent))},
-			[]string{"a pending", "b after behind a"}},
+			[]string{"a pending", "b after blocked by a"}},
 		{"order after what is known later", []run.Node{differs, node("b", []string{"a"}, failing(permanent)), node("c", []string{"b"}, differing(editB))},
-			[]string{"a pending", "b after behind a", "c pending behind b"}},
+			[]string{"a pending", "b after blocked by a", "c pending blocked by b"}},
 		{"an output is not known", []run.Node{differs, user("b", "a", differing(editB))},
-			[]string{"a pending", "b after behind a"}},
+			[]string{"a pending", "b after blocked by a"}},
 		{"an output is known", []run.Node{node("a", nil, telling(facts{Name: "pki"}, editA)), user("b", "a", differing(editB))},
-			[]string{"a pending", "b pending behind a"}},
+			[]string{"a pending", "b pending blocked by a"}},
 		{"outputs of what is known later", []run.Node{differs, node("b", []string{"a"}, failing(permanent)), user("c", "b", same)},
-			[]string{"a pending", "b after behind a", "c after behind b"}},
-		{"an output of what is behind", []run.Node{differs, node("b", []string{"a"}, same), user("c", "b", same)},
-			[]string{"a pending", "b unchanged behind a", "c unchanged behind b"}},
+			[]string{"a pending", "b after blocked by a", "c after blocked by b"}},
+		{"an output of what is blocked by", []run.Node{differs, node("b", []string{"a"}, same), user("c", "b", same)},
+			[]string{"a pending", "b unchanged blocked by a", "c unchanged blocked by b"}},
 		{"outputs of a settled step may be empty", []run.Node{node("a", nil, telling(facts{})), user("b", "a", same)},
 			[]string{"a unchanged", "b unchanged"}},
 		{"only others can remove it", []run.Node{node("a", nil, differing(engine.Edit{Path: "pods", Have: "0 of 1", Note: "wait"})), node("b", []string{"a"}, same)},
-			[]string{"a pending", "b unchanged behind a"}},
+			[]string{"a pending", "b unchanged blocked by a"}},
 		{"when is true", []run.Node{differs, whenIs(node("b", []string{"a"}, differing(editB)), true)},
-			[]string{"a pending", "b pending behind a"}},
+			[]string{"a pending", "b pending blocked by a"}},
 		{"when is false for now", []run.Node{differs, whenIs(node("b", []string{"a"}, same), false), user("c", "b", same)},
-			[]string{"a pending", "b after behind a", "c after behind b"}},
+			[]string{"a pending", "b after blocked by a", "c after blocked by b"}},
 		{"when is false for good", []run.Node{node("a", nil, same), whenIs(node("b", []string{"a"}, same), false)},
 			[]string{"a unchanged", "b skipped"}},
 		{"a skipped step hands it on", []run.Node{differs, skipped(node("b", []string{"a"}, same)), node("c", []string{"b"}, failing(permanent))},
-			[]string{"a pending", "b skipped", "c after behind a"}},
+			[]string{"a pending", "b skipped", "c after blocked by a"}},
 		{"so does a proof", []run.Node{differs, needing(proving("p", nil), "a"), node("c", []string{"p"}, failing(permanent))},
-			[]string{"a pending", "p would", "c after behind a"}},
+			[]string{"a pending", "p would", "c after blocked by a"}},
 		{"what a proof finds is known later", []run.Node{proving("p", nil), user("c", "p", same)},
-			[]string{"p would", "c after behind p"}},
+			[]string{"p would", "c after blocked by p"}},
 		{"a skipped step is used", []run.Node{differs, skipped(node("b", []string{"a"}, same)), user("c", "b", same)},
 			[]string{"a pending", "b skipped", "c skipped"}},
 		{"a defect", []run.Node{differs, node("b", []string{"a"}, func(context.Context, *engine.Env) (facts, []engine.Edit, error) { panic("boom") })},
-			[]string{"a pending", "b after behind a"}},
+			[]string{"a pending", "b after blocked by a"}},
 		{"two reasons", []run.Node{differs, node("b", nil, differing(editB)), node("c", []string{"a", "b"}, same)},
-			[]string{"a pending", "b pending", "c unchanged behind a b"}},
+			[]string{"a pending", "b pending", "c unchanged blocked by a b"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, _, _ := dry(t, tc.nodes...)
@@ -208,7 +208,7 @@ func TestLookBehindThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		got, _, _ := dry(t, node("a", nil, differing(editA)), hangs)
-		if took := time.Since(began); got[1] != "b after behind a" || took != 15*time.Second {
+		if took := time.Since(began); got[1] != "b after blocked by a" || took != 15*time.Second {
 			t.Errorf("%v after %s", got, took)
 		}
 	})
@@ -222,8 +222,8 @@ func TestLookBehindThatHangs(t *testing.T) {
 	})
 }
 
-// A run that writes looks behind nothing: it makes it settled.
-func TestARunThatWritesIsNeverBehind(t *testing.T) {
+// A run that writes has no blocked looks: it settles each step before the next.
+func TestARunThatWritesIsNeverBlocked(t *testing.T) {
 	var rec recorder
 	a := node("a", nil, differing(engine.Edit{Path: "pods", Note: "wait"}))
 	a.Policy.Timeout = time.Millisecond
@@ -233,7 +233,7 @@ func TestARunThatWritesIsNeverBehind(t *testing.T) {
 	}
 }
 
-// Whether a step behind others can be looked at depends on the moment. The
+// Whether a blocked step can be looked at depends on the moment. The
 // digest does not: it takes the step's inputs either way.
 func TestDigestDoesNotFlap(t *testing.T) {
 	a := node("a", nil, telling(facts{Name: "pki"}, editA))
@@ -278,7 +278,7 @@ func TestDigestDoesNotFlap(t *testing.T) {
 	}
 }
 
-// Nor does it depend on the secrets that could be learned behind a difference.
+// Nor does it depend on the secrets that a blocked look could learn.
 func TestDigestDoesNotFlapWithSecrets(t *testing.T) {
 	const canary = "hvs.CANARY-0123456789"
 	knows := func(_ context.Context, env *engine.Env) (facts, []engine.Edit, error) {
