@@ -15,13 +15,13 @@ type Claim struct {
 	Server string // that has it; "" is the target of the plan
 	Path   string // of the thing, slash-separated: "roles/app"
 	Want   any    // the state, compared by reflect.DeepEqual; it may hold secrets and is never shown
-	Field  string // the input that says so: "roles[0]"
+	Field  string // the input of the claim: "roles[0]"
 }
 
-// A Claimer is a spec that knows what its step writes. Two steps that claim one
+// A Claimer is a spec that knows the writes of its step. Two steps that claim one
 // thing in different states would undo each other in every run: a plan that has
 // them is invalid. Two claims of one state are valid. A step claims by [Env.Claim]
-// what it learns in Inspect only.
+// facts that it learns in Inspect only.
 type Claimer interface {
 	// Claims returns the claims of the step, of a plan with a name, without those
 	// that depend on the inputs in unknown; see [Known]. It reads files beside the
@@ -62,7 +62,7 @@ type owner struct {
 	want any
 }
 
-// A Clash is a claim to what another step claims in another state.
+// A Clash is a claim of two steps to one thing, in different states.
 type Clash struct {
 	Claim
 	Step string // the other one

@@ -12,7 +12,7 @@ type Connection struct {
 
 	// New returns a pointer to a struct, which is filled from the plan.
 	New func() any
-	// NoOutputs says why outputs of steps cannot be used in the value: a sentence
+	// NoOutputs is the reason why outputs of steps cannot be used in the value: a sentence
 	// without a capital and a full stop.
 	NoOutputs string
 

@@ -25,13 +25,13 @@
 //
 // The system that a plan is about is its target, and the locks of its runs are
 // there. A step may change other servers as well. [ServerUser] and
-// [TargetWriter] tell a run which locks it needs.
+// [TargetWriter] name the locks that a run needs.
 //
 // # Changes of a proof
 //
 // Some things can only be measured while something changes: a credential that
 // is renewed, a replica that is gone, a login that must be refused. A [Changer]
-// declares what it may change, so that a dry run lists it and the digest covers
+// declares its changes, so that a dry run lists it and the digest covers
 // it, and makes each change as an [Edit] through [Env.Apply]: behind the lock of
 // the run, in its journal and among its events. An attempt that must be refused
 // is such an edit as well, because it may be granted. The journal has it before
@@ -72,6 +72,6 @@
 // # Errors
 //
 // An error that trying again cannot cure wraps [ErrPermanent]. Every other error
-// is tried again until the step's timeout. [WithHint] attaches what to do next;
+// is tried again until the step's timeout. [WithHint] attaches the next thing to do;
 // the hint travels with the error and is printed apart from it.
 package engine

@@ -11,7 +11,7 @@ import (
 // in days ("30d", "30d12h").
 type Duration time.Duration
 
-// ParseDuration reads a duration. The error says which forms are accepted.
+// ParseDuration reads a duration. The error lists the accepted forms.
 func ParseDuration(s string) (Duration, error) {
 	bad := func() (Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration: write a number and a unit, such as 30s, 5m, 24h or 30d", s)
@@ -59,7 +59,7 @@ func (d Duration) String() string {
 // MarshalText returns String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads what ParseDuration reads.
+// UnmarshalText reads the forms of ParseDuration.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := ParseDuration(string(b))
 	if err == nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // An Env is everything that a step may use besides its own fields. It does not
-// say whether the run is a dry run: a step must not know.
+// hold whether the run is a dry run: a step must not know.
 type Env struct {
 	Plan string // the plan's metadata.name
 	Step string // the step's id

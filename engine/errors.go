@@ -45,8 +45,8 @@ func (e *planError) Error() string        { return e.err.Error() }
 func (e *planError) Unwrap() error        { return e.err }
 func (e *planError) Is(target error) bool { return target == ErrPlan || target == ErrPermanent }
 
-// WithHint attaches what to do next to err; nil stays nil. The text of err
-// does not change: HintOf gives the hint to whoever prints it.
+// WithHint attaches the next thing to do to err; nil stays nil. The text of err
+// does not change: HintOf returns the hint, for printing.
 func WithHint(err error, hint string) error {
 	if err == nil {
 		return nil

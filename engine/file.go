@@ -25,7 +25,7 @@ func (in *Inputs) File(dir, name string) File {
 // that belongs to no plan is read each time.
 func (f File) Read() ([]byte, error) { return f.inputs.Read(f.Path) }
 
-// Exposed says why others can read or change the file, see [Inputs.Exposed].
+// Exposed returns the reason why others can read or change the file, see [Inputs.Exposed].
 func (f File) Exposed() error { return f.inputs.Exposed(f.Path) }
 
 // Equal reports whether both name the same file.

@@ -20,13 +20,13 @@ import (
 // manifests, values, keys. Larger files are refused.
 const MaxInput = 16 << 20
 
-// Inputs are the files that one invocation is given. Each is read once: what was
-// checked is what is hashed, applied and recorded, whatever becomes of the file
+// Inputs are the files that one invocation is given. Each is read once: the bytes that were
+// checked are hashed, applied and recorded, whatever becomes of the file
 // meanwhile. A file that could not be read is read again when it is asked for
 // again.
 //
 // The nil Inputs keep nothing and read the file each time. Inputs may be used
-// from several goroutines. What they return must not be changed.
+// from several goroutines. Their results must not be changed.
 type Inputs struct {
 	until context.Context
 
@@ -34,7 +34,7 @@ type Inputs struct {
 	read map[inputKey]any
 }
 
-// An inputKey is an absolute path, and the type of what was read there.
+// An inputKey is an absolute path, and the type of the value read there.
 type inputKey struct {
 	path string
 	as   reflect.Type
@@ -75,7 +75,7 @@ func (in *Inputs) ReadGiven(path string) ([]byte, error) {
 	return f.data, err
 }
 
-// Exposed says that others may read or change a file that was read: its error is
+// Exposed reports that others may read or change a file that was read: its error is
 // the reason not to take a secret from it. It is nil for a pipe.
 func (in *Inputs) Exposed(path string) error {
 	f, err := ReadOnce(in, path, func() (input, error) { return readRegular(path, MaxInput) })
@@ -89,7 +89,7 @@ func (in *Inputs) Exposed(path string) error {
 		"chmod 600 "+path+", and consider whom its content has reached")
 }
 
-// ReadOnce returns what read returned for a path when it first succeeded.
+// ReadOnce returns the result of the first read of a path that succeeded.
 func ReadOnce[T any](in *Inputs, path string, read func() (T, error)) (T, error) {
 	if in == nil {
 		return read()
@@ -128,7 +128,7 @@ func readRegular(path string, limit int64) (input, error) {
 	if err := regular(path, info, limit); err != nil {
 		return input{}, err
 	}
-	// What was a file may be a pipe by now: opening one would wait for a writer.
+	// A former file may be a pipe by now: opening one would wait for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return input{}, err

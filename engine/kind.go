@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Policy says how long and how often a step is tried. It belongs to the
+// A Policy is how long and how often a step is tried. It belongs to the
 // plan's step envelope; a kind only brings defaults.
 type Policy struct {
 	// Timeout bounds everything: looking, writing and waiting.
@@ -23,7 +23,7 @@ type Policy struct {
 	Jitter float64
 }
 
-// DefaultPolicy is what a step gets when neither its kind nor the plan says
+// DefaultPolicy is the policy of a step when neither its kind nor the plan says
 // otherwise.
 func DefaultPolicy() Policy {
 	return Policy{
@@ -83,7 +83,7 @@ func NewProof[S Proof[O], O any](name string, policy Policy, spec func() S) *Kin
 	}
 }
 
-// Changes returns what a proof with this spec may change, nil if that is nothing.
+// Changes returns the changes that a proof with this spec may make, nil for none.
 func (k *Kind) Changes(spec any) []Edit {
 	if c, ok := spec.(Changer); ok && k.Proof {
 		return c.Changes()
@@ -124,7 +124,7 @@ func (k *Kind) Prove(ctx context.Context, spec any, env *Env) (any, []Finding, e
 	return k.prove(ctx, spec, env)
 }
 
-// Intent says what Prove would do, a line each; nil if the kind is no proof.
+// Intent returns the actions of Prove, a line each; nil if the kind is no proof.
 func (k *Kind) Intent(spec any) []string {
 	if k.intent == nil {
 		return nil

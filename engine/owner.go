@@ -29,7 +29,7 @@ type ServerUser interface {
 	// "" if it is reached in another way, or not known yet.
 	ServerInTarget() string
 
-	// ServerID tells the server from others that steps of the plan may change.
+	// ServerID identifies the server among others that steps of the plan may change.
 	ServerID() string
 }
 

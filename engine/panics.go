@@ -8,7 +8,7 @@ import (
 )
 
 // A PanicError is a panic that was recovered. It is permanent, and its text ends
-// with the stack: a panic is a defect of ztplan, and the stack says where.
+// with the stack: a panic is a defect of ztplan, and the stack is its place.
 type PanicError struct {
 	Value any
 	Stack []byte // of the goroutine that panicked
@@ -19,11 +19,11 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Valu
 // Is reports that a PanicError is permanent.
 func (e *PanicError) Is(target error) bool { return target == ErrPermanent }
 
-// panicHint is what to do about a panic.
+// panicHint is the hint of a panic.
 const panicHint = "this is a defect in ztplan: please report it with the lines above"
 
 // Try calls f and returns its error, or the *PanicError of its panic. A goroutine
-// whose panic nobody else recovers calls what it does through Try: an unrecovered
+// whose panic has no other recover works through Try: an unrecovered
 // panic ends the program in the middle of the edits of all steps, and without a
 // report.
 func Try(f func() error) (err error) {

@@ -12,8 +12,8 @@ type Problem struct {
 	// that the step names; otherwise the position of Field counts.
 	File         string
 	Line, Column int
-	Message      string // what is wrong and why, without a full stop
-	Hint         string // what to write instead; optional
+	Message      string // the mistake and its reason, without a full stop
+	Hint         string // the text to write instead; optional
 }
 
 // Problems collects every problem of a spec.

@@ -2,7 +2,7 @@ package engine
 
 import "fmt"
 
-// A Result says how a run ended. [ResultOf] is the only place that decides it;
+// A Result is the end of a run. [ResultOf] is the only place that decides it;
 // every output of a run shows it.
 type Result string
 
@@ -16,7 +16,7 @@ const (
 	ResultInterrupted Result = "interrupted" // the user stopped the run
 )
 
-// An Ending says how a run came to its end, beyond what its steps did.
+// An Ending is the way a run came to its end, apart from its steps.
 type Ending struct {
 	DryRun      bool
 	Interrupted bool // by the user
@@ -40,7 +40,7 @@ func ResultOf(s Summary, how Ending) Result {
 	return ResultConverged
 }
 
-// Outcome says the result in words: "converged, 2 proofs skipped".
+// Outcome returns the result in words: "converged, 2 proofs skipped".
 func (s Summary) Outcome() string {
 	switch s.Result {
 	case ResultConverged:

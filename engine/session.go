@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A Session holds what the steps of one run share: connections, and what was
+// A Session is shared by the steps of one run: connections, and values that were
 // fetched through them. The zero value is ready to use; it must not be copied.
 type Session struct {
 	mu      sync.Mutex
@@ -92,7 +92,7 @@ func Opened[T any](s *Session, key string) (value T, ok bool) {
 	}
 }
 
-// Close closes what was opened, last first, and returns all errors joined.
+// Close closes everything opened, last first, and returns all errors joined.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	order := s.order

@@ -93,7 +93,7 @@ func Declared(changes []Edit, path string) bool {
 
 // A Finding is the verdict on one rule of a proof.
 type Finding struct {
-	Rule   string // what was asserted, in words: "status is 200"
+	Rule   string // the assertion in words: "status is 200"
 	Holds  bool
 	Have   any    // the measured value
 	Want   any    // the value that the rule asks for

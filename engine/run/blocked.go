@@ -85,7 +85,7 @@ func (s *stepRun) release(as engine.Action) {
 		if ev.Action == engine.ActionWarn {
 			ev.Action = as
 		} else if as != engine.ActionWarn {
-			continue // a record of what could not be looked at
+			continue // a record of a look that failed
 		}
 		s.emit(ev)
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// digestVersion is part of what is hashed: digests of another form never
+// digestVersion is hashed, too: digests of another form never
 // compare equal by accident.
 const digestVersion = "ztplan edits v2\n"
 
 // changedSecret stands for a secret that differs from the one that is there.
 const changedSecret = "(secret, changed)"
 
-// finding is what a dry run found out about one step.
+// finding is the result of a dry run for one step.
 type finding struct {
 	edits     []engine.Edit // as the step returned them, not yet redacted
 	changes   []engine.Edit // that a proof declares
@@ -53,7 +53,7 @@ type digestEntry struct {
 // known, so that what is redacted does not depend on the order in which the steps
 // were done.
 // Differences that only others can remove are no edits: they come and go by
-// themselves. What proofs would change is covered as they declare it.
+// themselves. The changes of proofs are covered as they declare them.
 //
 // A blocked step counts by its inputs, whether it could be looked at or
 // not: that depends on the moment, and a digest must not. What was seen of it is

@@ -1,4 +1,4 @@
-// Package run drives a graph of steps: look, write what differs, look again.
+// Package run drives a graph of steps: look, write the differences, look again.
 //
 // # Ownership
 //
@@ -11,7 +11,7 @@
 //
 // A step starts the moment its last need is done; there are no levels.
 //
-// # What a round is
+// # A round
 //
 // Looking is free and bounded by the step's timeout. Writing is counted: a
 // round that failed, or that left a difference it was meant to remove, uses up
@@ -36,7 +36,7 @@
 // is recorded as unknown, and a blocked look that panicked warns. Neither a library's own goroutines nor what the Go runtime
 // calls fatal can be recovered.
 //
-// # What surrounds an edit
+// # Around an edit
 //
 // Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is
 // where a lock is taken, so that a run that has nothing to write takes none. If
@@ -56,19 +56,19 @@
 // change. If an output that it uses is not known, if
 // the look fails, or if its condition is false as things are, the step is known
 // later, and its literal inputs are reported. Why a look failed is detail and
-// never a failure: what differs before it may be the reason.
+// never a failure: a difference before it may be the reason.
 //
 // # The digest of a dry run
 //
-// A dry run hashes what it found, so that a later run can tell whether the
+// A dry run hashes its findings, so that a later run can decide whether the
 // edits are still those that were reviewed: see [engine.Summary]. A
 // blocked step is in it by its inputs and the files that they name, whether or not
 // the look at it succeeded: that depends on the moment, and equal worlds must have
 // equal digests. What the look found is hashed apart, so that two dry runs whose
 // looks succeeded can be compared.
 //
-// A digest is compared before a run. What the dry run found is kept as well
-// ([Review]) and compared with what each step is about to write, because the world
+// A digest is compared before a run. The findings of the dry run are kept as well
+// ([Review]) and compared with the edits that each step is about to make, because the world
 // may change until then.
 //
 // Secrets are in the digest of their step by one slow, salted hash (scrypt) over
@@ -80,6 +80,6 @@
 // tries is not protected against a reader of its digest; its plan and everything
 // else in the edits must be known for that, too.
 //
-// What a proof would change ([engine.Changer]) is in the digest, though it is no
+// The changes of a proof ([engine.Changer]) are in the digest, though it is no
 // difference: it is a write all the same.
 package run

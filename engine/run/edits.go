@@ -82,7 +82,7 @@ func violated(findings []engine.Finding) error {
 	return fmt.Errorf("does not hold: %s", b.String())
 }
 
-// textOf is the text of a step's error without what the event says apart:
+// textOf is the text of a step's error without the other fields of the event:
 // position, step and kind.
 func textOf(err error) string {
 	var se *StepError

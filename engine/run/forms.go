@@ -10,7 +10,7 @@ import (
 )
 
 // longEnough is the length from which on a part of a secret is looked for by
-// itself: a line of it, or what is left of it inside other base64.
+// itself: a line of it, or its remainder inside other base64.
 const longEnough = 16
 
 // forms are the texts that give a secret away.

@@ -8,7 +8,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Journal is told about every edit, by the goroutine of its step, before and
+// A Journal records every edit, by the goroutine of its step, before and
 // after it is applied. It must be safe for concurrent use. Events are redacted.
 type Journal interface {
 	// Intent is called before an edit is applied (action apply). The edit is
@@ -21,7 +21,7 @@ type Journal interface {
 	Outcome(engine.Event) error
 }
 
-// gate is what the first edit of a run has to pass.
+// gate holds the checks before the first edit of a run.
 type gate struct {
 	turn   chan struct{} // holds one token; who has it may look at the rest
 	closed error         // for good
@@ -69,7 +69,7 @@ func (g *gate) pass(ctx context.Context, opts *Options, say func(string)) error 
 	return err
 }
 
-// intend is what happens before an edit is applied: the gate, the fence, then
+// intend prepares an edit: the gate, the fence, then
 // the journal.
 func (s *stepRun) intend(ctx context.Context, path string, attempt int) error {
 	say := func(text string) { s.emit(engine.Event{Action: engine.ActionWait, Message: text}) }

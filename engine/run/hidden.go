@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// hidden collects the secrets in what a digest is made of, each with its place.
+// hidden collects the secrets in the input of a digest, each with its place.
 type hidden struct{ texts []string }
 
 func (h *hidden) add(redactor *Redactor, path string, v any) {
@@ -34,7 +34,7 @@ func (h *hidden) add(redactor *Redactor, path string, v any) {
 }
 
 // withHidden returns lines and one more that stands for the secrets in them, if
-// there are some. See the package for what it is worth.
+// there are some. The package doc states its worth.
 func (r *runner) withHidden(step string, lines func(*Redactor, *hidden) [][]byte) [][]byte {
 	h := new(hidden)
 	out := lines(r.settled, h)

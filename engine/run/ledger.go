@@ -8,7 +8,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A ledger is what the steps of a run wrote, by its leaves. A step that wants one
+// A ledger holds the values that the steps of a run wrote, by path. A step that wants one
 // of another step otherwise would be undone by it in the next run.
 type ledger struct {
 	mu     sync.Mutex
@@ -20,7 +20,7 @@ type leaf struct {
 	want any
 }
 
-// check returns an error if e, or one of its parts, changes what another step
+// check returns an error if e, or one of its parts, changes a value that another step
 // wrote in this run, or takes it away. That it brings back what something else
 // changed is fine.
 func (l *ledger) check(step, server string, e engine.Edit) error {

@@ -56,27 +56,27 @@ func (n *Node) literal() any {
 // Outputs gives the outputs of a step that is done.
 type Outputs func(id string) (outputs any, ok bool)
 
-// A Mode says what the run does with the edits it finds.
+// A Mode is the way a run treats the edits that it finds.
 type Mode int
 
 // The modes.
 const (
 	Apply  Mode = iota // apply the edits, then prove
-	DryRun             // print the edits and what the proofs would do
+	DryRun             // print the edits and the intents of the proofs
 )
 
-// Options say how to run.
+// Options are the settings of a run.
 type Options struct {
 	Mode     Mode
 	Parallel int // steps at once; less than 1 means 10
 
-	// Env is what each step gets, completed by its id and its log functions.
+	// Env is passed to each step, completed by its id and its log functions.
 	Env engine.Env
 
 	// Secrets are known before any step runs: those of the plan itself.
 	Secrets []engine.Secret
 
-	// Remarks are warnings about the plan as a whole, told before any step.
+	// Remarks are warnings about the plan as a whole, reported before any step.
 	Remarks []string
 
 	// Hint, if it is not nil, returns what to do about an error message, "" if the
@@ -104,12 +104,12 @@ type Options struct {
 	// returned nil.
 	Fence Fence
 
-	// Review, if it is not nil, is what was found when the run was reviewed. A
+	// Review, if it is not nil, holds the findings of the reviewed dry run. A
 	// step that is about to make its first edit fails if that is none of these.
 	Review *Review
 
-	// Journal, if it is not nil, is told about every edit, those of proofs as well.
-	// What others do because of one is not in it.
+	// Journal, if it is not nil, records every edit, those of proofs as well.
+	// Effects of an edit in other systems are not in it.
 	Journal Journal
 }
 
@@ -160,7 +160,7 @@ const (
 	Failed    State = "failed"
 )
 
-// A StepResult is what became of one step.
+// A StepResult is the end of one step.
 type StepResult struct {
 	ID      string
 	State   State
@@ -172,16 +172,16 @@ type StepResult struct {
 	Err     error
 }
 
-// A Result is what became of the run.
+// A Result is the end of the run.
 type Result struct {
 	Steps       []StepResult // in plan order
 	Summary     engine.Summary
 	Interrupted bool // the context was cancelled without a cause of its own
 
-	// Redactor knows every secret of the run, for what is said about it after.
+	// Redactor knows every secret of the run, for later messages about it.
 	Redactor *Redactor
 
-	// Review is what a dry run found, for the run that is to make these edits.
+	// Review holds the findings of a dry run, for the run that is to make these edits.
 	Review *Review
 }
 

@@ -56,7 +56,7 @@ func (r *Redactor) AddFrom(v any) {
 	}
 }
 
-// Text returns s with every known secret replaced, and what is one by its shape.
+// Text returns s with every known secret replaced, and every text with a secret's shape.
 func (r *Redactor) Text(s string) string {
 	if s == "" {
 		return s

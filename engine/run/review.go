@@ -9,7 +9,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Review is what a dry run found, step by step, to compare a run with that
+// A Review holds the findings of a dry run, step by step, to compare a run with that
 // follows it in the same process. Unlike a digest it is not meant to be kept: it
 // does not depend on which secrets are known at the moment.
 type Review struct {
@@ -18,10 +18,10 @@ type Review struct {
 
 type reviewed struct {
 	edits     map[string]string // line in the form of a digest, by path
-	blockedBy []string          // steps whose edits may change what this one finds
+	blockedBy []string          // steps whose edits may change this one's findings
 }
 
-// review returns what a dry run found.
+// review returns the findings of a dry run.
 func (r *runner) review() *Review {
 	out := &Review{steps: make(map[string]reviewed, len(r.nodes))}
 	for i := range r.nodes {

@@ -28,7 +28,7 @@ func Run(ctx context.Context, nodes []Node, opts Options) (*Result, error) {
 	return r.run(ctx)
 }
 
-// message is what a step's goroutine tells the owner: an event, or that the
+// message is sent by a step's goroutine to the owner: an event, or that the
 // step is done.
 type message struct {
 	index int
@@ -193,7 +193,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	return res, errs.ErrorOrNil()
 }
 
-// start starts what is ready, as far as the bound on parallel steps allows.
+// start starts the ready steps, as far as the bound on parallel steps allows.
 // After an interrupt nothing starts any more.
 func (r *runner) start(ctx context.Context) {
 	for r.head < len(r.ready) && r.running < r.opts.Parallel && ctx.Err() == nil {
@@ -225,7 +225,7 @@ func (r *runner) start(ctx context.Context) {
 	}
 }
 
-// settle decides what can be decided about a step without running it. The
+// settle decides about a step without running it, as far as possible. The
 // outcome of one that cannot be settled names its blockers.
 func (r *runner) settle(i int) (outcome, bool) {
 	n := &r.nodes[i]
@@ -290,7 +290,7 @@ func (r *runner) blockedBy(n *Node) (ids []string, known bool) {
 }
 
 // blocked reports whether a skipped step was skipped because something failed,
-// so that what only comes after it in order must not run either.
+// so that a step that only comes after it in order must not run either.
 func (r *runner) blocked(id string) bool {
 	i := r.index[id]
 	return r.nodes[i].Skip == "" && r.results[i].Started.IsZero()
@@ -305,7 +305,7 @@ func (r *runner) why(ids []string) string {
 	return ", which was skipped"
 }
 
-// outputsFor captures what n may see, so that its goroutine shares nothing
+// outputsFor captures the outputs that n may use, so that its goroutine shares nothing
 // with the owner.
 func (r *runner) outputsFor(n *Node) Outputs {
 	if len(n.Needs) == 0 {
@@ -368,7 +368,7 @@ func (r *runner) finish(i int, out outcome) {
 	r.ready = append(r.ready, r.schedule.Done(i)...)
 }
 
-// intend says what a proof of a dry run would do and change.
+// intend reports the actions and changes of a proof in a dry run.
 func (r *runner) intend(i int, blockedBy []string) {
 	n := &r.nodes[i]
 	for _, line := range n.Kind.Intent(n.Preview()) {
@@ -380,7 +380,7 @@ func (r *runner) intend(i int, blockedBy []string) {
 	}
 }
 
-// changes returns what a proof of a dry run would change: by its inputs as they
+// changes returns the changes of a proof in a dry run: by its inputs as they
 // are now or, if it is blocked, by those that are literal.
 func (r *runner) changes(n *Node, blockedBy []string) []engine.Edit {
 	if len(blockedBy) == 0 {

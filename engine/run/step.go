@@ -32,7 +32,7 @@ type stepRun struct {
 	mu      sync.Mutex      // a proof applies edits from several goroutines
 	applied int             // edits
 	shown   map[string]bool // paths of edits that were announced
-	waited  string          // what the last wait event said
+	waited  string          // the message of the last wait event
 	held    *held           // of a blocked look
 }
 
@@ -110,8 +110,8 @@ func (s *stepRun) prepare() {
 	s.env.Warnf = s.says(engine.ActionWarn)
 }
 
-// claim compares what the step claims, now that all its inputs are known, with
-// what other steps do.
+// claim compares the claims of the step, now that all its inputs are known, with
+// those of other steps.
 func (s *stepRun) claim(spec any) error {
 	c, is := spec.(engine.Claimer)
 	if !is {
@@ -140,7 +140,7 @@ func (s *stepRun) failed(path string, err error) outcome {
 func (s *stepRun) stopped(ctx context.Context, last error, waitingFor string) outcome {
 	if cause := context.Cause(ctx); !errors.Is(cause, errTimeout) {
 		if !noCause(cause) {
-			return s.failed("", cause) // whoever ended the run says why
+			return s.failed("", cause) // the caller's reason for the end
 		}
 		return s.failed("", engine.WithHint(fmt.Errorf("interrupted: %w", context.Canceled),
 			"run the same command again: it looks at what is there and goes on"))
@@ -191,7 +191,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	rounds := 0
 	var last error        // of this round
 	var retried time.Time // when the last retry of a look was shown
-	var reason error      // the newest that says more than that the time is over, since a round went well
+	var reason error      // the newest but that the time is over, since a round went well
 	said := func(err error) {
 		if reason == nil || !isContext(err) {
 			reason = err
@@ -199,7 +199,7 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 	}
 	var left map[string]bool // paths that the last round meant to remove
 	begun := false           // with the first edit
-	made := make(futile)     // what was written and did not help
+	made := make(futile)     // edits that did not help
 	for {
 		s.early = !s.gate.open.Load()
 		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
@@ -365,7 +365,7 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 	return nil
 }
 
-// change applies an edit of a proof that may change what is declared; see
+// change applies an edit of a proof within its declared changes; see
 // [engine.Env].
 func (s *stepRun) change(ctx context.Context, declared []engine.Edit, e engine.Edit) error {
 	switch cause := context.Cause(s.life); {
@@ -448,7 +448,7 @@ func (s *stepRun) announce(e engine.Edit) {
 	ev := engine.Event{Action: engine.ActionDiffers, Proof: s.node.Kind.Proof, Path: e.Path, Have: e.Have, Want: marked(e.Have, e.Want), Message: e.Note}
 	if e.Apply == nil {
 		if s.opts.Mode == Apply {
-			return // wait says it
+			return // wait reports it
 		}
 		ev.Message = strings.TrimSpace("waits for others " + e.Note)
 	}
@@ -467,7 +467,7 @@ func (s *stepRun) hinted(err error, general string) error {
 	return engine.WithHint(err, s.opts.hint(err, general))
 }
 
-// wait says what the step waits for, each time that changes.
+// wait reports the reason of the step's wait, each time that it changes.
 func (s *stepRun) wait(edits []engine.Edit) {
 	var b strings.Builder
 	for i, e := range edits {

@@ -6,7 +6,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// summary sums up the steps; how says what they do not show.
+// summary sums up the steps; how adds the rest.
 func (r *runner) summary(how engine.Ending) engine.Summary {
 	s := engine.Summary{WallSeconds: r.opts.Env.Now().Sub(r.wall).Seconds()}
 	took := make([]time.Duration, len(r.results))
