@@ -24,7 +24,7 @@ import (
 // app is one invocation: its streams and the flags that hold everywhere.
 type app struct {
 	stdin  io.Reader
-	stdout io.Writer // as it is: for renderers that make what they show safe
+	stdout io.Writer // as it is: for renderers that make their text safe
 	text   io.Writer // stdout for plain text
 	stderr io.Writer // for plain text
 	screen io.Writer // stderr as it is

@@ -6,7 +6,7 @@ import "syscall"
 // tokens in it, to a file: no core file, and none of the handlers that
 // /proc/sys/kernel/core_pattern may name either, which a limit alone does not
 // stop (core(5), PR_SET_DUMPABLE(2const)). Nobody but root can attach to it then.
-// What fails is left as it is: the run does not depend on it.
+// A failure is ignored: the run does not depend on it.
 func leaveNoCore() {
 	crashBySignal()
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0)

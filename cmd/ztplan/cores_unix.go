@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// crashBySignal makes what cannot be recovered, an error that the Go runtime calls
+// crashBySignal makes a crash that cannot be recovered, an error that the Go runtime calls
 // fatal, end the process by SIGABRT. Go's own exit code for it is 2, which means
 // differences here. The limit is there because such an end could leave a core file.
 func crashBySignal() {

@@ -18,7 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 )
 
-// A review is what --expect names: the edits that were looked at before.
+// A review is the file of --expect: the edits that were looked at before.
 type review struct {
 	digest string
 	steps  map[string]string // digests of single steps; nil if only the digest is known
@@ -60,12 +60,12 @@ func readReview(arg string) (review, error) {
 	return review{digest: last.Summary.Digest, steps: last.Summary.Digests, seen: last.Summary.Seen}, nil
 }
 
-// expected looks at the whole plan and refuses to go on if what differs is not
-// what was reviewed. Nothing is written. What it returns is what each step of the
-// run is compared with before its first edit: until then the world may change.
+// expected looks at the whole plan and refuses to go on if the differences are not
+// the reviewed ones. It writes nothing. Each step of the run is compared with the
+// returned review before its first edit: until then the world may change.
 func (a *app) expected(ctx context.Context, file string, want review, nodes []run.Node, opts run.Options) (*run.Review, error) {
-	// With a session of its own: what steps remember and have said once is about
-	// a world before any write.
+	// With a session of its own: memories and warnings of steps are about the time
+	// before any write.
 	opts.Mode, opts.Sink, opts.Env.Session = run.DryRun, nil, new(engine.Session)
 	defer opts.Env.Session.Close()
 	res, err := run.Run(ctx, nodes, opts)
@@ -93,9 +93,9 @@ func (a *app) expected(ctx context.Context, file string, want review, nodes []ru
 		hint: "review them again: ztplan run " + file + " --dry-run; then give its digest to --expect"}
 }
 
-// otherwise returns the steps behind others in which the review saw other edits
-// than there are now. One that could not be looked at, then or now, says nothing:
-// its inputs are in the digest.
+// otherwise returns the blocked steps in which the review found other edits than
+// there are now. A step whose look failed, then or now, does not count: its inputs
+// are in the digest.
 func (r review) otherwise(seen map[string]string) []string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(seen)) {
@@ -106,8 +106,8 @@ func (r review) otherwise(seen map[string]string) []string {
 	return ids
 }
 
-// compare says which steps' edits are others than those reviewed, as far as the
-// review tells.
+// compare names the steps whose edits are others than the reviewed ones, as far as
+// the review has them.
 func (r review) compare(have map[string]string) string {
 	if r.steps == nil {
 		if len(have) == 0 {

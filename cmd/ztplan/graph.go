@@ -63,7 +63,7 @@ func graphText(w io.Writer, p *plan.Plan) error {
 }
 
 // drawn returns the needs of a step that a picture shows. A closing step needs
-// every other step: those that nothing else needs say the same.
+// every other step: those that nothing else needs imply the rest.
 func drawn(p *plan.Plan, s *plan.Step) []string {
 	if s.Closes == "" {
 		return s.Needs

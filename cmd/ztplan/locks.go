@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-// locks are what a run holds while it writes: the lock of its plan, and that of
+// locks are held by a run while it writes: the lock of its plan, and that of
 // each Vault that it reaches through the cluster and changes. It implements
 // run.Fence. The zero value holds nothing.
 type locks struct {
@@ -43,7 +43,7 @@ func vaults(p *plan.Plan, nodes []run.Node) []string {
 	return slices.Compact(all)
 }
 
-// acquire takes what is not held yet. A second run of the plan is an error at
+// acquire takes the locks that are not held yet. A second run of the plan is an error at
 // once, since it would do the same; another plan that has one of its Vaults is
 // waited for.
 func (l *locks) acquire(ctx context.Context, say func(string)) error {

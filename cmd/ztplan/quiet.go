@@ -7,7 +7,7 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// quietLibraries keeps the logs of client-go and Helm off the terminal: what matters of
+// quietLibraries keeps the logs of client-go and Helm off the terminal: the important part of
 // it reaches the user as an error or a warning of a step.
 func quietLibraries() {
 	klog.LogToStderr(false)

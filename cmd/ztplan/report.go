@@ -29,7 +29,7 @@ func (a *app) reportFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.signKey, "sign-key", "", "with --report: sign the evidence with this private `key`: a PEM file (PKCS#8, Ed25519 or ECDSA P-256), or a Vault transit key of the plan's Vault, hashivault://[MOUNT/]KEY")
 }
 
-// A reporting collects what a run's report is made of. A nil one does nothing.
+// A reporting collects the contents of a run's report. A nil one does nothing.
 type reporting struct {
 	dir       string
 	key       signingKey // nil without --sign-key
@@ -38,7 +38,7 @@ type reporting struct {
 	env       engine.Env // of the run
 	collector *evidence.Collector
 
-	room *room // in dir, for what is written at the end
+	room *room // in dir, for the files written at the end
 
 	about      evidence.Subject // as far as it is known before the run
 	namespaces []string         // of the plan's releases
@@ -78,7 +78,7 @@ func (r *reporting) close() {
 	}
 }
 
-// begin says what the run is about.
+// begin records the subject of the run.
 func (a *app) begin(ctx context.Context, r *reporting, p *plan.Plan, mode run.Mode, env engine.Env) error {
 	if r == nil {
 		return nil
@@ -196,7 +196,7 @@ func appendTo(name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// planEvidence says which plan it is: the digests of the plan and of every file
+// planEvidence identifies the plan: the digests of the plan and of every file
 // that it reads, as they were read. Those that secrets are written to are not
 // read; charts are on record with their releases.
 func planEvidence(p *plan.Plan) (evidence.Plan, error) {

@@ -164,7 +164,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	return nil
 }
 
-// environment says what world the plan meets: the lab, or a cluster.
+// environment names the environment of the run: the lab, or a cluster.
 func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, done func() error, err error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -280,7 +280,7 @@ func (a *app) summarise(s *ui.Summary, e engine.Event) {
 	}
 }
 
-// problems prints what is wrong with a plan, in the form that the output flag
+// problems prints the problems of a plan, in the form that the output flag
 // asks for.
 func (a *app) problems(err error) {
 	var ps *source.Problems

@@ -21,7 +21,7 @@ import (
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-// safety is what surrounds a run that writes: what was reviewed, the journal,
+// safety holds the safeguards of a run that writes: the review, the journal,
 // the lock.
 type safety struct {
 	expect        string
@@ -36,7 +36,7 @@ func (s *safety) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.noLock, "no-lock", false, "take no lock: nothing keeps a second run of the plan from writing at the same time")
 }
 
-// guarded does what has to be done before a run that writes and completes its
+// guarded sets up the safeguards of a run that writes and completes its
 // options. The run uses the context that is returned; finish is called when it
 // is over and returns why it was stopped, if the lock was the reason.
 func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts *run.Options) (_ context.Context, finish func(*run.Result) error, _ error) {
@@ -95,7 +95,7 @@ func said(res *run.Result, err error) bool {
 	return res != nil && slices.ContainsFunc(res.Steps, func(s run.StepResult) bool { return errors.Is(s.Err, err) })
 }
 
-// journals says where the journals of the plan's runs are, and which count.
+// journals returns the place of the journals of the plan's runs, and those that count.
 func (a *app) journals(p *plan.Plan, c session.Cluster) (journal.Plan, error) {
 	where := journal.Plan{Base: a.safety.runs, Name: p.Name, File: filepath.Join(p.Dir, filepath.Base(p.File))}
 	for _, s := range p.Steps {
@@ -123,9 +123,9 @@ func owns(s *plan.Step, kind string) func(path string) bool {
 	return nil
 }
 
-// remarks says what journals of earlier runs tell about this one: that the last
-// was about another cluster, and what they made that the plan does not ask for
-// any more. It writes nothing; without journals there is nothing to say.
+// remarks returns what the journals of earlier runs imply for this one: that the
+// last was about another cluster, and which of their objects the plan does not ask
+// for any more. It writes nothing; without journals there are none.
 func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
 	where, err := a.journals(p, c)
 	if err != nil {
@@ -148,7 +148,7 @@ func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
 	return out
 }
 
-// journal says how the last run ended, if it was cut off, and begins the
+// journal reports the end of the last run, if it was cut off, and begins the
 // journal of this one.
 func (a *app) journal(where journal.Plan) (*journal.Journal, error) {
 	last, err := journal.Last(where, "")
@@ -160,7 +160,7 @@ func (a *app) journal(where journal.Plan) (*journal.Journal, error) {
 	return journal.Open(where, a.now)
 }
 
-// lastRun says what is worth knowing about the last run, or "".
+// lastRun returns a remark about the last run, or "".
 func lastRun(r *journal.Report) string {
 	if r == nil || r.Alive || r.Ended && len(r.Unfinished) == 0 {
 		return ""

@@ -17,10 +17,10 @@ import (
 // signTimeout bounds how long a key that is elsewhere may take to sign.
 const signTimeout = 30 * time.Second
 
-// signingKey returns how to get at the key that --sign-key names. What can be
+// signingKey returns the way to the key that --sign-key names. What can be
 // wrong with it is found out before anything is contacted, as far as that goes:
 // a file is read, a key in Vault is not asked for before the run is over, since
-// the run may be what makes that Vault.
+// the run may install that Vault.
 func (a *app) signingKey(p *plan.Plan, mode run.Mode) (signingKey, error) {
 	if !transit.IsRef(a.signKey) {
 		data, err := a.inputs.ReadGiven(a.signKey)
@@ -71,7 +71,7 @@ func (r *reporting) sign(ctx context.Context, res *run.Result, d *evidence.Docum
 	return attest.Sign(ctx, d, data, key)
 }
 
-// outputsOf returns what the steps of a run learned.
+// outputsOf returns the outputs of the steps of a run.
 func outputsOf(res *run.Result) func(id string) (any, bool) {
 	return func(id string) (any, bool) {
 		for _, s := range res.Steps {

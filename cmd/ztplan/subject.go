@@ -26,10 +26,10 @@ import (
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
-// subjectTimeout bounds what is read for the record once the run is over.
+// subjectTimeout bounds the reads for the record once the run is over.
 const subjectTimeout = 10 * time.Second
 
-// subject collects what the evidence says about where the plan was run and by
+// subject collects the evidence about where the plan was run and by
 // whom. Nothing that it cannot read is an error: it is left out with a remark.
 func (r *reporting) subject(ctx context.Context, res *run.Result) *evidence.Subject {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), subjectTimeout)
@@ -57,7 +57,7 @@ func redacted(s evidence.Subject, r *run.Redactor) *evidence.Subject {
 	return out
 }
 
-// aboutRun is what is known of the subject before the run: it is read then, since
+// aboutRun is the part of the subject that is known before the run: it is read then, since
 // the run may change files in the checkout.
 func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirror) evidence.Subject {
 	s := evidence.Subject{
@@ -121,7 +121,7 @@ var ownDigest = sync.OnceValues(func() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 })
 
-// ciSystems are CI systems by the variable that they set to say who they are,
+// ciSystems are CI systems by the variable that they set to identify themselves,
 // with the variables that name the job. None of them is a secret.
 // Sources: https://docs.github.com/actions/reference/workflows-and-actions/variables,
 // https://docs.gitlab.com/ci/variables/predefined_variables/, and the pages of
@@ -138,7 +138,7 @@ var ciSystems = []struct {
 	{"Jenkins", "JENKINS_URL", []string{"BUILD_URL", "JOB_NAME", "BUILD_NUMBER"}},
 }
 
-// ciJob returns the CI job that the environment tells of, nil if it tells of none.
+// ciJob returns the CI job in the environment, nil if there is none.
 func ciJob(env func(string) (string, bool)) *evidence.Job {
 	for _, c := range ciSystems {
 		if sign, _ := env(c.sign); sign == "" || sign == "false" {
@@ -158,7 +158,7 @@ func ciJob(env func(string) (string, bool)) *evidence.Job {
 }
 
 // releaseNamespaces returns the namespaces of the plan's Helm releases, as far
-// as the plan says them.
+// as they are in the plan.
 func releaseNamespaces(p *plan.Plan) []string {
 	var out []string
 	for _, s := range p.Steps {

@@ -10,7 +10,7 @@ import (
 )
 
 // traced returns the tracer of a run, nil unless the environment asks for one.
-// What is wrong with tracing is a warning: it never decides about a run.
+// A fault of tracing is a warning: it never decides about a run.
 func (a *app) traced(ctx context.Context, mode run.Mode) *trace.Tracer {
 	t, err := trace.New(ctx, trace.Options{Version: versionString(), DryRun: mode == run.DryRun, Env: os.LookupEnv})
 	if err != nil {
@@ -19,7 +19,7 @@ func (a *app) traced(ctx context.Context, mode run.Mode) *trace.Tracer {
 	return t
 }
 
-// endTrace sends the rest of the trace and says what it is called.
+// endTrace sends the rest of the trace and prints its id.
 func (a *app) endTrace(t *trace.Tracer, res *run.Result) {
 	id, err := t.Close(a.kill, res != nil && res.Interrupted)
 	if err != nil {

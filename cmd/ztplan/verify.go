@@ -21,7 +21,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// verifyFlags are what a user of evidence demands of it.
+// verifyFlags are the demands of a user of evidence.
 type verifyFlags struct {
 	key    string
 	signed bool
@@ -125,10 +125,10 @@ func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 	return a.showChecks(v)
 }
 
-// demands is the name of the check of what the flags demand.
+// demands is the name of the check of the flags' demands.
 const demands = "demands"
 
-// demands checks what the flags demand of the run.
+// demands checks the demands of the flags.
 func (f verifyFlags) demands(d *evidence.Document, now time.Time) evidence.Check {
 	c := evidence.Check{Name: demands}
 	add := func(format string, args ...any) { c.Problems = append(c.Problems, fmt.Sprintf(format, args...)) }
@@ -193,7 +193,7 @@ func checkPlan(d *evidence.Document, planFile string) evidence.Check {
 	return c
 }
 
-// What is known of a signature.
+// The states of a signature.
 const (
 	signatureChecked  = "checked"
 	signatureUnknown  = "not checked" // there is one, and no key to check it with
@@ -237,14 +237,14 @@ func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file
 	return c, signatureChecked, nil
 }
 
-// verified is evidence and what was found out about it.
+// verified is evidence with the results of its verification.
 type verified struct {
 	doc       *evidence.Document // may be nil
 	checks    []evidence.Check
 	signature string
 }
 
-// by says in the result what is not known of who made the evidence.
+// by adds to the result the missing knowledge about the evidence's maker.
 func (v verified) by() string {
 	switch v.signature {
 	case signatureUnsigned:
@@ -265,7 +265,7 @@ func (v verified) bad() (n int) {
 	return n
 }
 
-// remarks says what a reader must know beside the result.
+// remarks returns the notes for a reader beside the result.
 func (v verified) remarks() []string {
 	d := v.doc
 	var out []string

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the release build; otherwise the build information says.
+// version is set by the release build; otherwise it comes from the build information.
 var version = ""
 
 func (a *app) versionCommand() *cobra.Command {
