@@ -15,7 +15,7 @@ import (
 // may do there: a policy that allows a change but no reading is found, too, and
 // nothing is changed. Vault's help, which every valid token gets, is the
 // control: the path exists, and the token is alive before and after.
-func (v *visitor) tryAccess(ctx context.Context, a Attempt) error {
+func (v *attacker) tryAccess(ctx context.Context, a Attempt) error {
 	path := a.Access.Path
 	if err := v.us.Help(ctx, path); err != nil {
 		return noControl("Vault explains "+path, err)
@@ -49,7 +49,7 @@ func (v *visitor) tryAccess(ctx context.Context, a Attempt) error {
 
 // read reads path. Anything that the policies let through counts as granted, even
 // if there is nothing there or nothing can be read.
-func (v *visitor) read(ctx context.Context, path string) (answer, error) {
+func (v *attacker) read(ctx context.Context, path string) (answer, error) {
 	_, err := v.us.Read(ctx, path)
 	var e *vaultkit.Error
 	switch {
@@ -63,7 +63,7 @@ func (v *visitor) read(ctx context.Context, path string) (answer, error) {
 
 // capabilities returns what the token may do at path, if it may ask that: one
 // without the default policy may not, and then only the reading counts.
-func (v *visitor) capabilities(ctx context.Context, path string) (allowed []string, known bool, err error) {
+func (v *attacker) capabilities(ctx context.Context, path string) (allowed []string, known bool, err error) {
 	list, err := v.us.Capabilities(ctx, path)
 	if err != nil {
 		said, err := refusal(err)
@@ -77,7 +77,7 @@ func (v *visitor) capabilities(ctx context.Context, path string) (allowed []stri
 }
 
 // alive makes sure that a refusal was not that of a token which had ended.
-func (v *visitor) alive(ctx context.Context, path string) error {
+func (v *attacker) alive(ctx context.Context, path string) error {
 	if err := v.us.Help(ctx, path); err != nil {
 		return fmt.Errorf("the token ended while it was used: %w", err)
 	}

@@ -21,7 +21,7 @@ const temporary = "ztplan.dev/made-for-an-attempt"
 const cleanupTime = 15 * time.Second
 
 // token requests a token of a ServiceAccount for an audience.
-func (v *visitor) token(ctx context.Context, who Account, audience string) (engine.Secret, error) {
+func (v *attacker) token(ctx context.Context, who Account, audience string) (engine.Secret, error) {
 	jwt, err := v.cluster.RequestToken(ctx, who.Namespace, who.Name, audience)
 	v.env.Conceal(jwt)
 	return jwt, err
@@ -29,7 +29,7 @@ func (v *visitor) token(ctx context.Context, who Account, audience string) (engi
 
 // borrow makes sure that a ServiceAccount exists. remove takes away what was
 // made for that.
-func (v *visitor) borrow(ctx context.Context, who Account) (remove func(), err error) {
+func (v *attacker) borrow(ctx context.Context, who Account) (remove func(), err error) {
 	accounts := v.cluster.Client().CoreV1().ServiceAccounts(who.Namespace)
 	have, err := accounts.Get(ctx, who.Name, metav1.GetOptions{})
 	switch {

@@ -11,20 +11,20 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// A visitor makes the attempts that Vault must refuse.
-type visitor struct {
+// An attacker makes the attempts that Vault must refuse.
+type attacker struct {
 	*proof
-	anybody *vaultkit.Client // without a token
-	cluster *kubekit.Cluster
-	us      *vaultkit.Client // with the token of the legitimate login
-	control string           // result of the legitimate login
-	signed  *control         // the legitimate certificate
+	anonymous *vaultkit.Client // without a token
+	cluster   *kubekit.Cluster
+	us        *vaultkit.Client // with the token of the legitimate login
+	control   string           // result of the legitimate login
+	signed    *control         // the legitimate certificate
 }
 
 // tryVault logs in and makes the attempts to log in, to have signed and to
 // access.
 func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
-	v := &visitor{proof: p}
+	v := &attacker{proof: p}
 	if err := v.connect(ctx); err != nil {
 		return err
 	}
@@ -46,16 +46,16 @@ func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
 	return nil
 }
 
-func (v *visitor) connect(ctx context.Context) error {
+func (v *attacker) connect(ctx context.Context) error {
 	var err error
 	if v.cluster, err = kubekit.Connect(ctx, v.env); err != nil {
 		return err
 	}
-	v.anybody, err = vaultkit.ConnectServer(ctx, v.env, v.spec.Vault.Server)
+	v.anonymous, err = vaultkit.ConnectServer(ctx, v.env, v.spec.Vault.Server)
 	return err
 }
 
-func (v *visitor) attempt(ctx context.Context, a Attempt) error {
+func (v *attacker) attempt(ctx context.Context, a Attempt) error {
 	switch {
 	case a.Login != nil:
 		return v.tryLogin(ctx, a)
@@ -66,7 +66,7 @@ func (v *visitor) attempt(ctx context.Context, a Attempt) error {
 }
 
 // logIn is the legitimate login.
-func (v *visitor) logIn(ctx context.Context) (vaultkit.Grant, error) {
+func (v *attacker) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	l := v.spec.Login
 	v.env.Statusf("logging in as %s", l.ServiceAccount)
 	what := fmt.Sprintf("ServiceAccount %s logs in with role %s", l.ServiceAccount, l.Role)
@@ -74,7 +74,7 @@ func (v *visitor) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
-	grant, err := v.anybody.Authenticate(ctx, l.mount(), l.Role, jwt)
+	grant, err := v.anonymous.Authenticate(ctx, l.mount(), l.Role, jwt)
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
@@ -91,13 +91,13 @@ func describeGrant(g vaultkit.Grant) string {
 
 // logOut revokes a token. One without the default policy may not revoke itself
 // and lives on for the time that the role gives it.
-func (v *visitor) logOut(ctx context.Context, g vaultkit.Grant) {
+func (v *attacker) logOut(ctx context.Context, g vaultkit.Grant) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	v.lives(g, v.end(ctx, g))
 }
 
-func (v *visitor) end(ctx context.Context, g vaultkit.Grant) error {
+func (v *attacker) end(ctx context.Context, g vaultkit.Grant) error {
 	c, err := vaultkit.Connect(ctx, v.env, vaultkit.Connection{Server: v.spec.Vault.Server, Token: g.Token})
 	if err == nil {
 		err = c.LogOut(ctx)
@@ -106,14 +106,14 @@ func (v *visitor) end(ctx context.Context, g vaultkit.Grant) error {
 }
 
 // lives warns that a token could not be revoked.
-func (v *visitor) lives(g vaultkit.Grant, err error) {
+func (v *attacker) lives(g vaultkit.Grant, err error) {
 	if err != nil {
 		v.env.Logf("a token could not be revoked and lives for up to %s: %v", engine.Duration(g.TTL), err)
 	}
 }
 
 // tryLogin tries a forbidden login.
-func (v *visitor) tryLogin(ctx context.Context, a Attempt) error {
+func (v *attacker) tryLogin(ctx context.Context, a Attempt) error {
 	l := v.spec.Login
 	who, audience := l.as(*a.Login)
 	remove, err := v.borrow(ctx, who)
@@ -145,12 +145,12 @@ func (v *visitor) tryLogin(ctx context.Context, a Attempt) error {
 
 // logInAs makes an attempt. It is an edit as long as nobody knows that it is
 // refused.
-func (v *visitor) logInAs(ctx context.Context, a Attempt, jwt engine.Secret) (grant vaultkit.Grant, err error) {
+func (v *attacker) logInAs(ctx context.Context, a Attempt, jwt engine.Secret) (grant vaultkit.Grant, err error) {
 	l := v.spec.Login
 	err = v.env.Apply(ctx, engine.Edit{
 		Path: loginPath(l) + "/" + a.Name, Want: "a token, if it is not refused: " + v.spec.describe(a),
 		Apply: func(ctx context.Context) error {
-			grant, err = v.anybody.Login(ctx, l.mount(), l.Role, jwt)
+			grant, err = v.anonymous.Login(ctx, l.mount(), l.Role, jwt)
 			if err == nil {
 				v.env.Conceal(grant.Token)
 			}
@@ -161,7 +161,7 @@ func (v *visitor) logInAs(ctx context.Context, a Attempt, jwt engine.Secret) (gr
 }
 
 // takeBack revokes a token that an attempt was given.
-func (v *visitor) takeBack(ctx context.Context, a Attempt, g vaultkit.Grant) {
+func (v *attacker) takeBack(ctx context.Context, a Attempt, g vaultkit.Grant) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	err := v.env.Apply(ctx, engine.Edit{

@@ -8,8 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -45,7 +43,7 @@ type control struct {
 }
 
 // signControl has the legitimate certificate signed.
-func (v *visitor) signControl(ctx context.Context) error {
+func (v *attacker) signControl(ctx context.Context) error {
 	g := v.spec.Sign
 	v.env.Statusf("having %s sign for %s", g.Path, g.Name)
 	what := fmt.Sprintf("%s signs a certificate for %s that lives for %s", g.Path, g.Name, controlTTL)
@@ -97,15 +95,13 @@ func lifetime(c *x509.Certificate) time.Duration { return c.NotAfter.Sub(c.NotBe
 // its root. Warnings of Vault are logged: the certificate says what counts. Vault
 // stores what it signs, so that each request is an edit, named after what it is
 // for.
-func (v *visitor) sign(ctx context.Context, what string, names []string, with map[string]any) ([]*x509.Certificate, error) {
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-	}, v.signed.key)
+func (v *attacker) sign(ctx context.Context, what string, names []string, with map[string]any) ([]*x509.Certificate, error) {
+	request, err := certs.NewRequest(v.signed.key, names...)
 	if err != nil {
 		return nil, err
 	}
 	body := map[string]any{
-		"csr":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})),
+		"csr":         request,
 		"common_name": names[0], "alt_names": strings.Join(names, ","), "exclude_cn_from_sans": "true",
 	}
 	maps.Copy(body, with)
@@ -133,7 +129,7 @@ func (v *visitor) sign(ctx context.Context, what string, names []string, with ma
 }
 
 // trySign asks for a certificate that must not be given.
-func (v *visitor) trySign(ctx context.Context, a Attempt) error {
+func (v *attacker) trySign(ctx context.Context, a Attempt) error {
 	g := v.spec.Sign
 	names, with := []string{g.Name}, map[string]any{"ttl": controlTTL.String()}
 	expected, most := a.expect(wrongName), time.Duration(0)
@@ -217,7 +213,7 @@ func (g Sign) advice(a SignAttempt) string {
 
 // revoke revokes a certificate that lives on, if the plan has a token that allows
 // it. Its key is gone in any case.
-func (v *visitor) revoke(ctx context.Context, c *x509.Certificate) {
+func (v *attacker) revoke(ctx context.Context, c *x509.Certificate) {
 	if c.NotAfter.Sub(v.env.Now()) < worthRevoking {
 		return
 	}

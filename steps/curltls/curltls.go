@@ -254,23 +254,23 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 
 // proveAt is Prove once it is known where the connections go.
 func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *tlskit.Trust, endpoints []tlskit.Endpoint) (Outputs, []engine.Finding, error) {
-	v := &visitor{spec: s, url: u, env: env, client: tlskit.NewClient(u.Hostname(), trust, env.Now, tlskit.Protocols(s.HTTP)...)}
+	v := &caller{spec: s, url: u, env: env, client: tlskit.NewClient(u.Hostname(), trust, env.Now, tlskit.Protocols(s.HTTP)...)}
 	env.Statusf("asking for %s", u)
-	visits := v.visitAll(ctx, endpoints)
+	calls := v.callAll(ctx, endpoints)
 	if ctx.Err() != nil {
 		return Outputs{}, nil, fmt.Errorf("asking for %s was cut off: %w", u, ctx.Err())
 	}
-	for _, visit := range visits {
-		for _, line := range visit.transcript {
+	for _, call := range calls {
+		for _, line := range call.transcript {
 			env.Logf("%s", line)
 		}
 	}
 	if s.Expect.Certificate.EqualsSecret != nil {
-		if err := v.readSecret(ctx, visits); err != nil {
+		if err := v.readSecret(ctx, calls); err != nil {
 			return Outputs{}, nil, err
 		}
 	}
-	s.record(env, visits, trust)
-	findings, err := judge(s, visits, trust)
-	return visits[0].outputs(), findings, err
+	s.record(env, calls, trust)
+	findings, err := judge(s, calls, trust)
+	return calls[0].outputs(), findings, err
 }

@@ -12,18 +12,18 @@ import (
 
 // record puts every verified connection on record. One that did not come about
 // has nothing that could be verified again: its failure is among the findings.
-func (s *Spec) record(env *engine.Env, visits []*visit, trust *tlskit.Trust) {
+func (s *Spec) record(env *engine.Env, calls []*call, trust *tlskit.Trust) {
 	if env.Record == nil {
 		return
 	}
-	for _, v := range visits {
+	for _, v := range calls {
 		if v.conn != nil {
 			env.Record(evidence.RecordHandshake, s.handshake(v, trust))
 		}
 	}
 }
 
-func (s *Spec) handshake(v *visit, trust *tlskit.Trust) evidence.Handshake {
+func (s *Spec) handshake(v *call, trust *tlskit.Trust) evidence.Handshake {
 	h := evidence.Handshake{
 		URL: s.URL, Address: cmp.Or(v.conn.Remote, v.name),
 		TLS: tls.VersionName(v.conn.State.Version), Cipher: tls.CipherSuiteName(v.conn.State.CipherSuite), Protocol: v.protocol(),
@@ -42,7 +42,7 @@ func (s *Spec) handshake(v *visit, trust *tlskit.Trust) evidence.Handshake {
 
 // recorded renders the rules whose verdict follows from two plain values; the
 // others (patterns, headers, body) are among the findings only.
-func (s *Spec) recorded(v *visit) []evidence.Rule {
+func (s *Spec) recorded(v *call) []evidence.Rule {
 	var list []evidence.Rule
 	add := func(name string, limit, saw any) {
 		r := evidence.Rule{Name: name, Limit: limit, Saw: saw}

@@ -14,7 +14,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// What a visit puts on record verifies, whether its rules hold or not.
+// What a call puts on record verifies, whether its rules hold or not.
 func TestEvidence(t *testing.T) {
 	w := newWorld(t)
 	tests := []struct {

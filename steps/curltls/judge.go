@@ -8,27 +8,27 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// judge turns visits into findings: one per rule, which holds if it does at
-// every address. Rules about what no visit came to are left out: the finding
+// judge turns calls into findings: one per rule, which holds if it does at
+// every address. Rules about what no call came to are left out: the finding
 // about the connection says why.
 //
-// The error is not nil when a visit ended early; it carries the hint.
-func judge(s *Spec, visits []*visit, trust *tlskit.Trust) ([]engine.Finding, error) {
+// The error is not nil when a call ended early; it carries the hint.
+func judge(s *Spec, calls []*call, trust *tlskit.Trust) ([]engine.Finding, error) {
 	findings := []engine.Finding{
-		stage(visits, "a TCP connection is made", nil, tlskit.ClassDial, func(v *visit) any { return v.conn.Remote }),
-		stage(visits, "the TLS handshake succeeds", nil, tlskit.ClassTLS, func(v *visit) any { return tlsText(v) }),
-		stage(visits, fmt.Sprintf("the certificate is for %s and leads to %s", hostOf(s), trust), trust.String(), tlskit.ClassVerify, func(v *visit) any {
+		stage(calls, "a TCP connection is made", nil, tlskit.ClassDial, func(v *call) any { return v.conn.Remote }),
+		stage(calls, "the TLS handshake succeeds", nil, tlskit.ClassTLS, func(v *call) any { return tlsText(v) }),
+		stage(calls, fmt.Sprintf("the certificate is for %s and leads to %s", hostOf(s), trust), trust.String(), tlskit.ClassVerify, func(v *call) any {
 			return certs.Subject(v.conn.Leaf()) + ", issued by " + v.conn.Leaf().Issuer.String()
 		}),
-		stage(visits, "the request is answered", nil, tlskit.ClassHTTP, func(v *visit) any { return v.response.Status }),
+		stage(calls, "the request is answered", nil, tlskit.ClassHTTP, func(v *call) any { return v.response.Status }),
 	}
 	findings = deleteUnmeasured(findings)
 	for _, r := range s.rules() {
-		if f, measured := r.judge(visits); measured {
+		if f, measured := r.judge(calls); measured {
 			findings = append(findings, f)
 		}
 	}
-	for _, v := range visits {
+	for _, v := range calls {
 		if v.failure != nil {
 			return findings, engine.WithHint(v.failure, v.failure.Hint)
 		}
@@ -44,7 +44,7 @@ func hostOf(s *Spec) string {
 	return u.Hostname()
 }
 
-func tlsText(v *visit) string {
+func tlsText(v *call) string {
 	lines := v.conn.Describe(v.at)
 	return lines[1]
 }
@@ -63,12 +63,12 @@ func order(c tlskit.Class) int {
 	}
 }
 
-// stage judges one stage of every visit: it failed there, it passed it, or it
+// stage judges one stage of every call: it failed there, it passed it, or it
 // never came that far.
-func stage(visits []*visit, rule string, want any, class tlskit.Class, have func(*visit) any) engine.Finding {
+func stage(calls []*call, rule string, want any, class tlskit.Class, have func(*call) any) engine.Finding {
 	f := engine.Finding{Rule: rule, Want: want, Holds: true}
 	measured := false
-	for _, v := range visits {
+	for _, v := range calls {
 		switch {
 		case v.failure == nil || order(v.failure.Class) > order(class):
 			measured = true
@@ -102,9 +102,9 @@ func deleteUnmeasured(findings []engine.Finding) []engine.Finding {
 
 // judge checks the rule at every address that answered. What is shown is the
 // first address that broke it, or the first of all.
-func (r rule) judge(visits []*visit) (f engine.Finding, measured bool) {
+func (r rule) judge(calls []*call) (f engine.Finding, measured bool) {
 	f = engine.Finding{Rule: r.name, Want: r.want, Holds: true}
-	for _, v := range visits {
+	for _, v := range calls {
 		if v.response == nil {
 			continue
 		}
@@ -117,7 +117,7 @@ func (r rule) judge(visits []*visit) (f engine.Finding, measured bool) {
 			continue
 		}
 		f.Holds, f.Detail = false, detail
-		if len(visits) > 1 {
+		if len(calls) > 1 {
 			f.Detail = join(v.name, detail)
 		}
 	}

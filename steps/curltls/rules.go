@@ -12,11 +12,11 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
-// A rule is one thing that is asserted about a visit that got its answer.
+// A rule is one thing that is asserted about a call that got its answer.
 type rule struct {
 	name  string
 	want  any
-	check func(v *visit) (have any, holds bool, detail string)
+	check func(v *call) (have any, holds bool, detail string)
 }
 
 // rules lists the rules of the spec, in the order of a reader's questions.
@@ -27,7 +27,7 @@ func (s *Spec) rules() []rule {
 		list = append(list, tlsRule(e.TLS))
 	}
 	if e.Protocol != "" {
-		list = append(list, rule{"protocol is " + e.Protocol, e.Protocol, func(v *visit) (any, bool, string) {
+		list = append(list, rule{"protocol is " + e.Protocol, e.Protocol, func(v *call) (any, bool, string) {
 			return v.protocol(), v.protocol() == e.Protocol, ""
 		}})
 	}
@@ -47,24 +47,24 @@ func tlsRule(least string) rule {
 	if least == "1.3" {
 		version = tls.VersionTLS13
 	}
-	return rule{"TLS is at least " + least, least, func(v *visit) (any, bool, string) {
+	return rule{"TLS is at least " + least, least, func(v *call) (any, bool, string) {
 		return tls.VersionName(v.conn.State.Version), v.conn.State.Version >= version, ""
 	}}
 }
 
 func statusRule(want int) rule {
 	if want == 0 {
-		return rule{"status is below 400", "below 400", func(v *visit) (any, bool, string) {
+		return rule{"status is below 400", "below 400", func(v *call) (any, bool, string) {
 			return v.response.Code, v.response.Code < 400, v.excerpt()
 		}}
 	}
-	return rule{fmt.Sprintf("status is %d", want), want, func(v *visit) (any, bool, string) {
+	return rule{fmt.Sprintf("status is %d", want), want, func(v *call) (any, bool, string) {
 		return v.response.Code, v.response.Code == want, v.excerpt()
 	}}
 }
 
 func headerRule(name string, want pattern) rule {
-	return rule{fmt.Sprintf("header %s %s %s", name, want.verb("is"), want), want.text, func(v *visit) (any, bool, string) {
+	return rule{fmt.Sprintf("header %s %s %s", name, want.verb("is"), want), want.text, func(v *call) (any, bool, string) {
 		values := v.response.Header[http.CanonicalHeaderKey(name)]
 		if len(values) == 0 {
 			return nil, false, "the answer has no such header"
@@ -74,7 +74,7 @@ func headerRule(name string, want pattern) rule {
 }
 
 func bodyRule(want pattern) rule {
-	return rule{fmt.Sprintf("body %s %s", want.verb("contains"), want), want.text, func(v *visit) (any, bool, string) {
+	return rule{fmt.Sprintf("body %s %s", want.verb("contains"), want), want.text, func(v *call) (any, bool, string) {
 		return fmt.Sprintf("%d bytes", v.response.Size), want.within(string(v.response.Body)), v.excerpt()
 	}}
 }
@@ -87,28 +87,28 @@ func (c Certificate) rules() []rule {
 // certificateRules are rules about the certificate.
 type certificateRules []rule
 
-func (l *certificateRules) add(name string, want any, check func(v *visit) (any, bool, string)) {
+func (l *certificateRules) add(name string, want any, check func(v *call) (any, bool, string)) {
 	*l = append(*l, rule{"certificate " + name, want, check})
 }
 
 // nameRules are the rules about subject and issuer.
 func (c Certificate) nameRules() (list certificateRules) {
 	if c.CommonName != "" {
-		list.add("has common name "+c.CommonName, c.CommonName, func(v *visit) (any, bool, string) {
+		list.add("has common name "+c.CommonName, c.CommonName, func(v *call) (any, bool, string) {
 			have := v.conn.Leaf().Subject.CommonName
 			return have, have == c.CommonName, ""
 		})
 	}
 	if c.Subject != "" {
 		want := mustPattern(c.Subject)
-		list.add(fmt.Sprintf("subject %s %s", want.verb("is"), want), c.Subject, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("subject %s %s", want.verb("is"), want), c.Subject, func(v *call) (any, bool, string) {
 			have := v.conn.Leaf().Subject.String()
 			return have, want.equals(have), ""
 		})
 	}
 	if len(c.DNSNames) > 0 {
 		want := strings.Join(c.DNSNames, ", ")
-		list.add("has the names "+want, want, func(v *visit) (any, bool, string) {
+		list.add("has the names "+want, want, func(v *call) (any, bool, string) {
 			have := v.conn.Leaf().DNSNames
 			missing := slices.DeleteFunc(slices.Clone(c.DNSNames), func(n string) bool { return slices.Contains(have, n) })
 			if len(missing) > 0 {
@@ -119,7 +119,7 @@ func (c Certificate) nameRules() (list certificateRules) {
 	}
 	if c.Issuer != "" {
 		want := mustPattern(c.Issuer)
-		list.add(fmt.Sprintf("issuer %s %s", want.verb("is"), want), c.Issuer, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("issuer %s %s", want.verb("is"), want), c.Issuer, func(v *call) (any, bool, string) {
 			issuer := v.conn.Leaf().Issuer
 			return issuer.String(), want.equals(issuer.String()) || want.equals(issuer.CommonName), ""
 		})
@@ -130,19 +130,19 @@ func (c Certificate) nameRules() (list certificateRules) {
 // lifetimeRules are the rules about chain and lifetime.
 func (c Certificate) lifetimeRules() (list certificateRules) {
 	if c.ChainLength > 0 {
-		list.add(fmt.Sprintf("chain is %d long", c.ChainLength), c.ChainLength, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("chain is %d long", c.ChainLength), c.ChainLength, func(v *call) (any, bool, string) {
 			have := len(v.conn.State.PeerCertificates)
 			return have, have == c.ChainLength, ""
 		})
 	}
 	if c.MinRemaining > 0 {
-		list.add(fmt.Sprintf("is valid for another %s", c.MinRemaining), c.MinRemaining.String(), func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("is valid for another %s", c.MinRemaining), c.MinRemaining.String(), func(v *call) (any, bool, string) {
 			left := v.conn.Leaf().NotAfter.Sub(v.at).Truncate(1e9)
 			return engine.Duration(left).String(), left >= c.MinRemaining.Std(), ""
 		})
 	}
 	if c.MaxLifetime > 0 {
-		list.add(fmt.Sprintf("lives for at most %s", c.MaxLifetime), c.MaxLifetime.String(), func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("lives for at most %s", c.MaxLifetime), c.MaxLifetime.String(), func(v *call) (any, bool, string) {
 			leaf := v.conn.Leaf()
 			life := leaf.NotAfter.Sub(leaf.NotBefore)
 			return engine.Duration(life).String(), life <= c.MaxLifetime.Std(), ""
@@ -154,19 +154,19 @@ func (c Certificate) lifetimeRules() (list certificateRules) {
 // identityRules are the rules about which certificate it is.
 func (c Certificate) identityRules() (list certificateRules) {
 	if c.Serial != "" {
-		list.add("has serial "+c.Serial, c.Serial, func(v *visit) (any, bool, string) {
+		list.add("has serial "+c.Serial, c.Serial, func(v *call) (any, bool, string) {
 			have := certs.Serial(v.conn.Leaf())
 			return have, certs.NormalHex(have) == certs.NormalHex(c.Serial), ""
 		})
 	}
 	if c.NotSerial != "" {
-		list.add("no longer has serial "+c.NotSerial, "another serial", func(v *visit) (any, bool, string) {
+		list.add("no longer has serial "+c.NotSerial, "another serial", func(v *call) (any, bool, string) {
 			have := certs.Serial(v.conn.Leaf())
 			return have, certs.NormalHex(have) != certs.NormalHex(c.NotSerial), ""
 		})
 	}
 	if c.EqualsSecret != nil {
-		list.add(fmt.Sprintf("is the one in secret %s", c.EqualsSecret), nil, func(v *visit) (any, bool, string) {
+		list.add(fmt.Sprintf("is the one in secret %s", c.EqualsSecret), nil, func(v *call) (any, bool, string) {
 			served := v.conn.Leaf()
 			if v.secret == nil {
 				return nil, false, v.secretProblem

@@ -20,13 +20,13 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// A visit is one connection with its request, as far as it came.
-type visit struct {
+// A call is one connection with its request, as far as it came.
+type call struct {
 	name     string // of the endpoint
 	at       time.Time
 	conn     *tlskit.Conn     // nil if there was no verified connection
 	response *tlskit.Response // nil if there was no answer
-	failure  *tlskit.Failure  // why the visit ended early
+	failure  *tlskit.Failure  // why the call ended early
 
 	secret        *x509.Certificate // what the Secret of equalsSecret begins with
 	secretProblem string            // why there is none
@@ -34,7 +34,7 @@ type visit struct {
 	transcript []string
 }
 
-func (v *visit) protocol() string {
+func (v *call) protocol() string {
 	if p := v.conn.State.NegotiatedProtocol; p != "" {
 		return p
 	}
@@ -42,7 +42,7 @@ func (v *visit) protocol() string {
 }
 
 // excerpt returns the beginning of the body, for messages.
-func (v *visit) excerpt() string {
+func (v *call) excerpt() string {
 	const most = 120
 	text := strings.Join(strings.Fields(string(v.response.Body)), " ")
 	if text == "" {
@@ -54,7 +54,7 @@ func (v *visit) excerpt() string {
 	return "the body begins with " + text
 }
 
-func (v *visit) outputs() Outputs {
+func (v *call) outputs() Outputs {
 	var out Outputs
 	if v.conn != nil {
 		leaf := v.conn.Leaf()
@@ -76,35 +76,35 @@ func (v *visit) outputs() Outputs {
 	return out
 }
 
-// A visitor makes the visits of one attempt.
-type visitor struct {
+// A caller makes the calls of one attempt.
+type caller struct {
 	spec   *Spec
 	url    *url.URL
 	env    *engine.Env
 	client *tlskit.Client
 }
 
-// visitAll visits every endpoint at once, or the first that can be reached.
-// There is always at least one visit.
-func (vr *visitor) visitAll(ctx context.Context, endpoints []tlskit.Endpoint) []*visit {
-	if vr.spec.Endpoints != tlskit.EndpointsAll {
-		return []*visit{vr.visit(ctx, endpoints)}
+// callAll calls every endpoint at once, or the first that can be reached.
+// There is always at least one call.
+func (c *caller) callAll(ctx context.Context, endpoints []tlskit.Endpoint) []*call {
+	if c.spec.Endpoints != tlskit.EndpointsAll {
+		return []*call{c.call(ctx, endpoints)}
 	}
-	visits := make([]*visit, len(endpoints))
+	calls := make([]*call, len(endpoints))
 	var wg engine.Group
 	for i := range endpoints {
-		wg.Go(func() { visits[i] = vr.visit(ctx, endpoints[i:i+1]) })
+		wg.Go(func() { calls[i] = c.call(ctx, endpoints[i:i+1]) })
 	}
 	wg.Wait()
-	return visits
+	return calls
 }
 
-func (vr *visitor) visit(ctx context.Context, endpoints []tlskit.Endpoint) *visit {
+func (c *caller) call(ctx context.Context, endpoints []tlskit.Endpoint) *call {
 	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
-	v := &visit{at: vr.env.Now()}
-	v.say("%s: dialling %s", vr.url.Hostname(), list(endpoints))
-	conn, err := vr.client.ConnectFirst(ctx, endpoints)
+	v := &call{at: c.env.Now()}
+	v.say("%s: dialling %s", c.url.Hostname(), list(endpoints))
+	conn, err := c.client.ConnectFirst(ctx, endpoints)
 	if err != nil {
 		v.name = list(endpoints)
 		v.fail(err)
@@ -114,7 +114,7 @@ func (vr *visitor) visit(ctx context.Context, endpoints []tlskit.Endpoint) *visi
 	v.conn, v.name = conn, conn.Endpoint.String()
 	v.transcript = append(v.transcript, conn.Describe(v.at)...)
 
-	req, err := vr.request(ctx)
+	req, err := c.request(ctx)
 	if err != nil {
 		v.fail(err)
 		return v
@@ -132,24 +132,24 @@ func (vr *visitor) visit(ctx context.Context, endpoints []tlskit.Endpoint) *visi
 	return v
 }
 
-func (vr *visitor) request(ctx context.Context) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, vr.spec.Method, vr.url.String(), strings.NewReader(vr.spec.Body))
+func (c *caller) request(ctx context.Context) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, c.spec.Method, c.url.String(), strings.NewReader(c.spec.Body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "ztplan")
-	for name, value := range vr.spec.Headers {
+	for name, value := range c.spec.Headers {
 		req.Header.Set(name, value)
 	}
 	return req, nil
 }
 
-func (v *visit) say(format string, args ...any) {
+func (v *call) say(format string, args ...any) {
 	v.transcript = append(v.transcript, fmt.Sprintf(format, args...))
 }
 
-// fail records why the visit ended early.
-func (v *visit) fail(err error) {
+// fail records why the call ended early.
+func (v *call) fail(err error) {
 	var f *tlskit.Failure
 	if !errors.As(err, &f) {
 		f = &tlskit.Failure{Class: tlskit.ClassDial, Endpoint: v.name, Reason: err.Error()}
@@ -171,10 +171,10 @@ func list(endpoints []tlskit.Endpoint) string {
 	return strings.Join(names, ", ")
 }
 
-// readSecret reads the Secret of equalsSecret for all visits.
-func (vr *visitor) readSecret(ctx context.Context, visits []*visit) error {
-	ref := vr.spec.Expect.Certificate.EqualsSecret
-	cluster, err := kubekit.Connect(ctx, vr.env)
+// readSecret reads the Secret of equalsSecret for all calls.
+func (c *caller) readSecret(ctx context.Context, calls []*call) error {
+	ref := c.spec.Expect.Certificate.EqualsSecret
+	cluster, err := kubekit.Connect(ctx, c.env)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (vr *visitor) readSecret(ctx context.Context, visits []*visit) error {
 			leaf = chain[0]
 		}
 	}
-	for _, v := range visits {
+	for _, v := range calls {
 		v.secret, v.secretProblem = leaf, problem
 	}
 	return nil
