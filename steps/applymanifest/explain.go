@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 // explain says which object an error is about and where it is written, whether
@@ -32,7 +33,7 @@ func (r *run) explain(o *object, err error) error {
 		return fmt.Errorf("%s (%s): %w", name, o.where(fieldsIn(err)), rephrased{text, err})
 	}
 	if status != nil {
-		if problems := kubekit.TypedProblems(status.Message); len(problems) > 0 {
+		if problems := kubetypes.TypedProblems(status.Message); len(problems) > 0 {
 			return o.mistyped(name, problems)
 		}
 	}
@@ -57,7 +58,7 @@ func (r *run) explain(o *object, err error) error {
 
 // mistyped returns what does not fit the schema of the kind, each at its place in
 // the manifest.
-func (o *object) mistyped(name string, problems []kubekit.FieldProblem) error {
+func (o *object) mistyped(name string, problems []kubetypes.FieldProblem) error {
 	errs := make([]error, len(problems))
 	for i, p := range problems {
 		text, hint := mismatch(p, o.gvk().Kind)
@@ -68,7 +69,7 @@ func (o *object) mistyped(name string, problems []kubekit.FieldProblem) error {
 
 // mismatch returns what a field has against the type that its kind gives it, and what
 // to do.
-func mismatch(p kubekit.FieldProblem, kind string) (text, hint string) {
+func mismatch(p kubetypes.FieldProblem, kind string) (text, hint string) {
 	hint = "correct the manifest: kubectl explain " + strings.ToLower(kind) + " --recursive lists all fields with their types"
 	switch {
 	case p.Unknown && p.Near != "":

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
 const noKind = "its kind is not served by the cluster yet"
@@ -181,7 +182,7 @@ func (r *run) misspelt(gvk schema.GroupVersionKind) error {
 			kinds = append(kinds, res.Kind)
 		}
 	}
-	near := kubekit.Nearest(gvk.Kind, kinds)
+	near := nearest.Name(gvk.Kind, kinds)
 	if near == "" && !builtin {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
+	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
 // announce tells the other steps of the run what this one brings.
@@ -35,7 +37,7 @@ func (r *run) pending(gvk schema.GroupVersionKind) (kubekit.PendingCRD, bool) {
 // unknownKind returns an error if another step brings the API group, and with it a
 // kind that is probably meant.
 func (r *run) unknownKind(gvk schema.GroupVersionKind) error {
-	near := kubekit.Nearest(gvk.Kind, r.catalogue.Kinds(gvk.Group))
+	near := nearest.Name(gvk.Kind, r.catalogue.Kinds(gvk.Group))
 	if near == "" {
 		return nil
 	}
@@ -69,14 +71,14 @@ func (r *run) laterLook(step string) string {
 	return "the server's own look is known after " + step
 }
 
-func (o *object) refused(p kubekit.FieldProblem, pending kubekit.PendingCRD) error {
+func (o *object) refused(p kubetypes.FieldProblem, pending kubekit.PendingCRD) error {
 	text, hint := refusal(p, pending)
 	return engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.where([]string{p.Field}), text), hint)
 }
 
 // refusal returns what the schema of a CustomResourceDefinition has against a field,
 // and what to do.
-func refusal(p kubekit.FieldProblem, pending kubekit.PendingCRD) (text, hint string) {
+func refusal(p kubetypes.FieldProblem, pending kubekit.PendingCRD) (text, hint string) {
 	text = p.Field + ": " + p.Message
 	if p.Field == "" {
 		text = p.Message

@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/diff"
 	"github.com/ztplan/ztplan/steps/applymanifest"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 	"github.com/ztplan/ztplan/steps/internal/labtest/openapitest"
 )
 
@@ -75,7 +75,7 @@ func (w *world) roundTrip(k openapitest.Kind, object map[string]any, seed uint64
 	fails := func(format string, args ...any) {
 		w.Errorf("%s, ZTPLAN_SEED=%d: "+format+"\n%s", append(append([]any{k, seed}, args...), text)...)
 	}
-	for _, p := range kubekit.CheckBuiltin(&unstructured.Unstructured{Object: toJSON(object).(map[string]any)}) {
+	for _, p := range kubetypes.CheckBuiltin(&unstructured.Unstructured{Object: toJSON(object).(map[string]any)}) {
 		fails("a false problem: %s: %s", p.Field, p.Message)
 	}
 	spec := applymanifest.Kind.New().(*applymanifest.Spec)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 // checkTypes reports what does not fit the type of its field: in objects of
@@ -16,7 +17,7 @@ import (
 // misspelt: see [Spec.UnknownFields].
 func checkTypes(manifests []manifest, report func(engine.Problem)) {
 	for _, m := range manifests {
-		for _, p := range kubekit.CheckBuiltin(m.obj) {
+		for _, p := range kubetypes.CheckBuiltin(m.obj) {
 			if !p.Unknown || p.Misspelt() {
 				text, hint := mismatch(p, m.obj.GetKind())
 				report(m.problem(p.Field, text, hint))
@@ -45,7 +46,7 @@ func (s *Spec) UnknownFields() []engine.Problem {
 	manifests, _ := s.read()
 	var problems []engine.Problem
 	for _, m := range manifests {
-		for _, p := range kubekit.CheckBuiltin(m.obj) {
+		for _, p := range kubetypes.CheckBuiltin(m.obj) {
 			if p.Unknown && !p.Misspelt() {
 				text, hint := mismatch(p, m.obj.GetKind())
 				problems = append(problems, m.problem(p.Field, text, hint))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 // A Catalogue lists what the steps of a run bring to the cluster:
@@ -28,6 +29,11 @@ type PendingCRD struct {
 	CRD  *unstructured.Unstructured // not to be changed
 	Step string                     // the id of the step that brings it
 	From string                     // where the step has it from: "chart cert-manager v1.21.2"
+}
+
+// Check checks an object of the definition's kind, see [kubetypes.CheckCustom].
+func (c PendingCRD) Check(obj *unstructured.Unstructured) ([]kubetypes.FieldProblem, error) {
+	return kubetypes.CheckCustom(c.CRD, c.From, obj)
 }
 
 // CatalogueOf returns the catalogue of the run.

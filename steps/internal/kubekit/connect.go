@@ -21,6 +21,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/nearest"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
@@ -198,7 +199,7 @@ func checkContext(raw *clientcmdapi.Config, context, name, from string) error {
 		return engine.WithHint(fmt.Errorf("kubeconfig %s%s: no current context is set", name, from),
 			"choose one with --context; "+known)
 	}
-	if near := Nearest(wanted, names); near != "" {
+	if near := nearest.Name(wanted, names); near != "" {
 		known = fmt.Sprintf("did you mean %q? %s", near, known)
 	}
 	return engine.WithHint(fmt.Errorf("kubeconfig %s%s: context %q does not exist", name, from, wanted), known)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 const gadgets = `
@@ -73,18 +74,18 @@ func TestCheckAgainstAComingCRD(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		text string
-		want []kubekit.FieldProblem
+		want []kubetypes.FieldProblem
 	}{
 		"good": {"apiVersion: example.com/v1\nspec: {size: 1, port: http, note: null, free: {a: {b: 1}}, tags: {x: why}, parts: [{name: one}]}", nil},
-		"unknown": {"apiVersion: example.com/v1\nspec: {size: 1, sise: 2, parts: [{name: one, nam: x}]}", []kubekit.FieldProblem{
+		"unknown": {"apiVersion: example.com/v1\nspec: {size: 1, sise: 2, parts: [{name: one, nam: x}]}", []kubetypes.FieldProblem{
 			{Field: "spec.parts[0].nam", Message: "unknown field", Unknown: true, Near: "name"}, {Field: "spec.sise", Message: "unknown field", Unknown: true, Near: "size"}}},
-		"missing":  {"apiVersion: example.com/v1\nspec: {}", []kubekit.FieldProblem{{Field: "spec.size", Message: "is required"}}},
-		"in lists": {"apiVersion: example.com/v1\nspec: {size: 1, parts: [{name: one}, {}]}", []kubekit.FieldProblem{{Field: "spec.parts[1].name", Message: "is required"}}},
-		"type": {"apiVersion: example.com/v1\nspec: {size: large}", []kubekit.FieldProblem{
+		"missing":  {"apiVersion: example.com/v1\nspec: {}", []kubetypes.FieldProblem{{Field: "spec.size", Message: "is required"}}},
+		"in lists": {"apiVersion: example.com/v1\nspec: {size: 1, parts: [{name: one}, {}]}", []kubetypes.FieldProblem{{Field: "spec.parts[1].name", Message: "is required"}}},
+		"type": {"apiVersion: example.com/v1\nspec: {size: large}", []kubetypes.FieldProblem{
 			{Field: "spec.size", Message: `must be of type integer: "string"`}}},
-		"enum":    {"apiVersion: example.com/v1\nspec: {size: 1, mode: later}", []kubekit.FieldProblem{{Field: "spec.mode", Message: "should be one of [slow fast]"}}},
-		"limit":   {"apiVersion: example.com/v1\nspec: {size: 0}", []kubekit.FieldProblem{{Field: "spec.size", Message: "should be greater than or equal to 1"}}},
-		"version": {"apiVersion: example.com/v0\nspec: {}", []kubekit.FieldProblem{{Field: "apiVersion", Message: "chart a 1 has kind Gadget in example.com/v1, not in example.com/v0"}}},
+		"enum":    {"apiVersion: example.com/v1\nspec: {size: 1, mode: later}", []kubetypes.FieldProblem{{Field: "spec.mode", Message: "should be one of [slow fast]"}}},
+		"limit":   {"apiVersion: example.com/v1\nspec: {size: 0}", []kubetypes.FieldProblem{{Field: "spec.size", Message: "should be greater than or equal to 1"}}},
+		"version": {"apiVersion: example.com/v0\nspec: {}", []kubetypes.FieldProblem{{Field: "apiVersion", Message: "chart a 1 has kind Gadget in example.com/v1, not in example.com/v0"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := coming.Check(object(t, test.text+"\nkind: Gadget\nmetadata: {name: g}"))

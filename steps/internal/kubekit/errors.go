@@ -13,6 +13,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 // Classify marks err as permanent if another try cannot cure it, and attaches
@@ -36,7 +37,7 @@ func Classify(err error) error {
 		return err
 	}
 	st := status.Status()
-	if mistyped(int(st.Code), st.Message) {
+	if kubetypes.Mistyped(int(st.Code), st.Message) {
 		return hintedOnce(engine.Permanent(err), hints.Or(st.Message, "correct the object: the API server cannot read it as its kind, and will not another time"))
 	}
 	if hint := hints.Or(st.Message, hintFor(err, st.Message)); hint != "" {

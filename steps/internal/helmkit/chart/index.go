@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
 // An index is what ztplan needs of a chart repository's index.yaml. It is
@@ -137,7 +137,7 @@ func (x *index) missing(where, chart, version string) error {
 		names = append(names, n)
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(kubekit.Distance(chart, a), kubekit.Distance(chart, b)), strings.Compare(a, b))
+		return cmp.Or(cmp.Compare(nearest.Distance(chart, a), nearest.Distance(chart, b)), strings.Compare(a, b))
 	})
 	near := strings.Join(names[:min(len(names), 5)], ", ")
 	if near == "" {

@@ -9,8 +9,8 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
+	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
 // An Unknown is a key of the user's values that nothing in the chart
@@ -283,7 +283,7 @@ func nearestKey(path string, defaults map[string]any) string {
 	var elsewhere []string
 	for _, c := range slices.Sorted(maps.Keys(candidates)) {
 		if rest, ok := strings.CutPrefix(c, parent); ok && !strings.Contains(rest, ".") {
-			if d := kubekit.Distance(strings.ToLower(last), strings.ToLower(rest)); d < limit {
+			if d := nearest.Distance(strings.ToLower(last), strings.ToLower(rest)); d < limit {
 				best, limit = c, d
 			}
 		}

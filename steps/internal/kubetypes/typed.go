@@ -1,4 +1,4 @@
-package kubekit
+package kubetypes
 
 import (
 	"net/http"
@@ -20,9 +20,9 @@ var neverTyped = []string{
 	"cannot unmarshal",
 }
 
-// mistyped reports whether the answer of the API server is about the object
+// Mistyped reports whether the answer of the API server is about the object
 // itself although its status is that of a server in trouble.
-func mistyped(code int, message string) bool {
+func Mistyped(code int, message string) bool {
 	if code != http.StatusInternalServerError {
 		return false
 	}

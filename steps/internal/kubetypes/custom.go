@@ -1,4 +1,4 @@
-package kubekit
+package kubetypes
 
 import (
 	"errors"
@@ -16,37 +16,20 @@ import (
 	openapierrors "k8s.io/kube-openapi/pkg/validation/errors"
 	"k8s.io/kube-openapi/pkg/validation/strfmt"
 	"k8s.io/kube-openapi/pkg/validation/validate"
+
+	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
-// A FieldProblem is what the schema of a kind has against a field of an object.
-type FieldProblem struct {
-	Field   string // "spec.issuerRef.name", "spec.http[0].match"
-	Message string
-	Unknown bool   // the schema has no such field
-	Near    string // what to write instead, such as the field that is probably meant; "" if that is not known
-}
-
-// Misspelt reports whether an unknown field is plainly a slip of the pen: another
-// case, one letter, or in a long name two. A plural does not count: Kubernetes gave
-// clusterIP the sibling clusterIPs, and a newer server may know more of them.
-func (p FieldProblem) Misspelt() bool {
-	name := p.Field[strings.LastIndexByte(p.Field, '.')+1:]
-	if !p.Unknown || p.Near == "" || name+"s" == p.Near || name == p.Near+"s" {
-		return false
-	}
-	d := Distance(strings.ToLower(name), strings.ToLower(p.Near))
-	return d == 0 || d == 1 && len(name) >= 4 || d == 2 && len(name) >= 7
-}
-
-// Check checks an object against the schema of the CustomResourceDefinition as
-// the API server will when that is served: fields that are unknown, of another
-// type, missing, or against the schema's limits. What only the server can tell
-// is not looked at: rules in CEL (x-kubernetes-validations) and webhooks.
+// CheckCustom checks an object against the schema of its CustomResourceDefinition as
+// the API server will when that is served: fields that are unknown, of another type,
+// missing, or against the schema's limits. It leaves out what only the server knows:
+// rules in CEL (x-kubernetes-validations) and webhooks. from names the origin of the
+// definition in problems.
 //
 // An error means that the CustomResourceDefinition itself cannot be used.
-func (c PendingCRD) Check(obj *unstructured.Unstructured) ([]FieldProblem, error) {
+func CheckCustom(definition *unstructured.Unstructured, from string, obj *unstructured.Unstructured) ([]FieldProblem, error) {
 	var crd apiextensionsv1.CustomResourceDefinition
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(c.CRD.Object, &crd); err != nil {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(definition.Object, &crd); err != nil {
 		return nil, err
 	}
 	version := obj.GroupVersionKind().Version
@@ -62,7 +45,7 @@ func (c PendingCRD) Check(obj *unstructured.Unstructured) ([]FieldProblem, error
 	}
 	return []FieldProblem{{
 		Field:   "apiVersion",
-		Message: fmt.Sprintf("%s has kind %s in %s, not in %s", c.From, obj.GetKind(), strings.Join(served, ", "), obj.GetAPIVersion()),
+		Message: fmt.Sprintf("%s has kind %s in %s, not in %s", from, obj.GetKind(), strings.Join(served, ", "), obj.GetAPIVersion()),
 	}}, nil
 }
 
@@ -108,7 +91,7 @@ func near(s *structural.Structural, path string) string {
 			return ""
 		}
 	}
-	return Nearest(parts[len(parts)-1], slices.Sorted(maps.Keys(s.Properties)))
+	return nearest.Name(parts[len(parts)-1], slices.Sorted(maps.Keys(s.Properties)))
 }
 
 func problemOf(err error) FieldProblem {

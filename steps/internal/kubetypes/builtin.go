@@ -1,4 +1,4 @@
-package kubekit
+package kubetypes
 
 import (
 	"encoding/base64"
@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
 	"github.com/ztplan/ztplan/engine/sensitive"
+	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
 // CheckBuiltin checks an object of a kind that Kubernetes itself has, as the API
@@ -245,7 +246,7 @@ func (c *typeCheck) structure(v any, t reflect.Type, at place) {
 				free = append(free, name)
 			}
 		}
-		c.problems = append(c.problems, FieldProblem{Field: at.key(key).field, Message: "unknown field", Unknown: true, Near: Nearest(key, free)})
+		c.problems = append(c.problems, FieldProblem{Field: at.key(key).field, Message: "unknown field", Unknown: true, Near: nearest.Name(key, free)})
 		delete(m, key)
 	}
 }

@@ -1,4 +1,4 @@
-package kubekit
+package kubetypes
 
 import (
 	"encoding/json"

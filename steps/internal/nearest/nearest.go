@@ -1,10 +1,11 @@
-package kubekit
+// Package nearest finds the name that was probably meant by another.
+package nearest
 
 import "strings"
 
-// Nearest returns the name that is most likely meant by s: at most two letters
+// Name returns the name that is most likely meant by s: at most two letters
 // away, or one third of its length, whichever is more; "" if there is none.
-func Nearest(s string, names []string) string {
+func Name(s string, names []string) string {
 	best, limit := "", max(2, len(s)/3)+1
 	for _, n := range names {
 		if d := Distance(strings.ToLower(s), strings.ToLower(n)); d < limit {
