@@ -180,8 +180,11 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	}
 	if !a.lab {
 		var cluster session.Cluster
-		if value, _ := p.Connection("kubernetes"); value != nil {
+		if value, at := p.Connection("kubernetes"); value != nil {
 			cluster = value.(*session.Kubernetes).Cluster(p.Dir, os.Getenv("HOME"))
+			if a.kubeconfig == "" && a.context == "" {
+				cluster.Position = at.String()
+			}
 		}
 		cluster.Kubeconfig, cluster.Context = first(a.kubeconfig, cluster.Kubeconfig), first(a.context, cluster.Context)
 		env.Settings = session.Settings{Mirrors: mirrors, Cluster: cluster}

@@ -27,7 +27,7 @@ type Settings struct {
 type Cluster struct {
 	Kubeconfig string // path; empty means KUBECONFIG, then ~/.kube/config
 	Context    string // empty means the current context
-	Position   string // where the plan or the command line says so, for messages
+	Position   string // of the connection in the plan, for messages; empty if a flag names the cluster
 }
 
 // A Mirror says where what an address names is really fetched from: the lab's
