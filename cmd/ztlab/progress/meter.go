@@ -39,7 +39,7 @@ func (m *meter) compiles(path string) {
 	if len(m.seen) == m.many {
 		m.pending = make(chan []string, 1)
 		go func() {
-			remaining, _ := m.stale() //nolint:errcheck // without a total there is no progress to show
+			remaining, _ := m.stale() // without a total there is no progress to show
 			m.pending <- remaining
 		}()
 	}
@@ -81,7 +81,7 @@ func (m *meter) counted() bool {
 // intro returns the needs of a build of so many packages.
 func intro(packages int) string {
 	wall := time.Duration(packages) * cpuPerPackage / time.Duration(runtime.NumCPU())
-	cache, _ := exec.Command("go", "env", "GOCACHE").Output() //nolint:errcheck // the place is a courtesy
+	cache, _ := exec.Command("go", "env", "GOCACHE").Output() // the place is a courtesy
 	return fmt.Sprintf("compiling %d packages, once: about %.0f min on %d processors, %.1f GB of disk in %s, %d GB of memory\n",
 		packages, math.Ceil(wall.Minutes()), runtime.NumCPU(),
 		float64(packages)*diskPerPackage/1000, strings.TrimSpace(string(cache)), memory)
