@@ -128,7 +128,7 @@ func (l *Lab) newNode() (Node, error) {
 		Logf: l.log.Printf,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("node: %services", err)
+		return nil, fmt.Errorf("node: %w", err)
 	}
 	return node, nil
 }
@@ -143,10 +143,10 @@ func (l *Lab) newDirectory(node Node) (*netproxy.Directory, error) {
 	d.Pods, d.Kubelet = node, node.KubeletAddress()
 	_, port, err := net.SplitHostPort(d.Kubelet)
 	if err != nil {
-		return nil, fmt.Errorf("node: kubelet address %q: %services", d.Kubelet, err)
+		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
 	}
 	if d.KubeletPort, err = strconv.Atoi(port); err != nil {
-		return nil, fmt.Errorf("node: kubelet address %q: %services", d.Kubelet, err)
+		return nil, fmt.Errorf("node: kubelet address %q: %w", d.Kubelet, err)
 	}
 	return d, nil
 }
@@ -159,7 +159,7 @@ type runningNode struct{ ctx context.Context }
 // after it was asked to end.
 func (n runningNode) failure() error {
 	if err := context.Cause(n.ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("node: %services", err)
+		return fmt.Errorf("node: %w", err)
 	}
 	return nil
 }
