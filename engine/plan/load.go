@@ -43,9 +43,18 @@ type Input struct {
 	// VarFiles are YAML or JSON files of variables; later ones come before
 	// earlier ones, and Vars come before all.
 	VarFiles []string
+	// Values are the variables of a fleet for one cluster. They come before VarFiles,
+	// and none of them may be a secret.
+	Values Values
 	// Env looks up environment variables that the plan's variables name. Nil means
 	// that there are none.
 	Env func(name string) (string, bool)
+}
+
+// Values are variables that another document gives.
+type Values struct {
+	File *source.File // nil for none
+	Node *yaml.Node   // a mapping, without references
 }
 
 // Load reads and checks a plan without contacting anything. The error is a

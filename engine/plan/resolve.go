@@ -54,6 +54,8 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 		return spec.Value{Node: textNode(sc.plan.Name)}, nil
 	case "vars":
 		return sc.variable(ref)
+	case "cluster":
+		return spec.Value{}, fault("use a variable here, and give it ${cluster.…} below vars of the fleet", "%s: only a fleet knows clusters", ref.Raw)
 	}
 	return sc.output(n, ref)
 }

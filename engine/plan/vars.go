@@ -141,6 +141,9 @@ func (l *loader) giveVars(in Input) {
 	for _, file := range in.VarFiles {
 		l.varFile(file)
 	}
+	if in.Values.File != nil {
+		l.fleetValues(in.Values)
+	}
 	for _, n := range slices.Sorted(maps.Keys(in.Vars)) {
 		v := l.plan.vars[n]
 		if v == nil {
@@ -176,8 +179,25 @@ func (l *loader) varFile(name string) {
 		return
 	}
 	src := source.NewFile(filepath.Clean(name), data)
-	l.AddFile(src)
 	root := source.Parse(src, "a file of variables", l.Add)
+	exposed := false
+	l.values(Values{File: src, Node: root}, func(v *variable, key *yaml.Node) (problem, hint string) {
+		if exposed {
+			return "", ""
+		}
+		if err := l.in.Inputs.Exposed(name); err != nil {
+			exposed = true
+			return fmt.Sprintf("variable %q is a secret, and %v", v.name, err), engine.HintOf(err)
+		}
+		return "", ""
+	})
+}
+
+// values takes the variables that a document gives. secret is called for one that is
+// a secret and returns why it may not be there, or "".
+func (l *loader) values(given Values, secret func(v *variable, key *yaml.Node) (problem, hint string)) {
+	src, root := given.File, given.Node
+	l.AddFile(src)
 	if source.IsNull(root) {
 		return
 	}
@@ -188,7 +208,6 @@ func (l *loader) varFile(name string) {
 		problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", spec.KindOf(root))
 		return
 	}
-	exposed := false
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, val := root.Content[i], root.Content[i+1]
 		v := l.plan.vars[key.Value]
@@ -202,14 +221,21 @@ func (l *loader) varFile(name string) {
 		if v.secret && val.Kind == yaml.ScalarNode {
 			l.KeepSecret(val.Value)
 		}
-		if v.secret && !exposed {
-			if err := l.in.Inputs.Exposed(name); err != nil {
-				exposed = true
-				problem(key, engine.HintOf(err), "variable %q is a secret, and %v", key.Value, err)
+		if v.secret {
+			if summary, hint := secret(v, key); summary != "" {
+				problem(key, hint, "%s", summary)
 			}
 		}
 		v.given, v.givenBy = val, src.Name
 	}
+}
+
+// fleetValues takes the variables of a fleet, which a ConfigMap will hold.
+func (l *loader) fleetValues(given Values) {
+	l.values(given, func(v *variable, _ *yaml.Node) (problem, hint string) {
+		return fmt.Sprintf("variable %q is a secret, and the variables of a fleet are kept in a ConfigMap", v.name),
+			"let the plan read it in the cluster, or leave it to a login of connections"
+	})
 }
 
 // resolveVars gives every variable its value.

@@ -11,7 +11,7 @@ import (
 // A Reference is a parsed ${…}, such as ${steps.root.certificate}.
 type Reference struct {
 	Raw  string // as written, with ${ and }
-	Root string // "vars", "steps" or "plan"
+	Root string // "vars", "steps", "plan" or, in a fleet, "cluster"
 	Path []Elem // after the root
 
 	offset int // in the scalar's value
@@ -123,7 +123,7 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 	root, rest := name(body)
 	ref := &Reference{Raw: raw, Root: root}
 	switch root {
-	case "vars", "steps", "plan":
+	case "vars", "steps", "plan", "cluster":
 	case "":
 		return bad("%s is not a reference", raw)
 	default:
