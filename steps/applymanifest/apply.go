@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 const (
@@ -76,7 +77,7 @@ func (r *run) applyOnce(ctx context.Context, o *object) error {
 	if madeAnew(err) {
 		return fmt.Errorf("%s (%s): it was deleted and made anew since it was looked at", o.ref, o.source)
 	}
-	if err != nil || !kubekit.Vanishes(o.obj) {
+	if err != nil || !kubestatus.Vanishes(o.obj) {
 		return err
 	}
 	if r.spec.Wait.For == waitNone {

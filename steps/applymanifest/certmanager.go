@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // An issuance is what is known of a Certificate or an issuer that is not ready.
@@ -28,8 +29,8 @@ type issuance struct {
 // alone: while it may pass, as a sealed Vault does, nothing changes in the
 // Certificate. An error is no reason to fail: only the remark is missing then.
 func (r *run) issuance(ctx context.Context, certificate *unstructured.Unstructured, said string) issuance {
-	if c, ok := kubekit.Condition(certificate, "Issuing"); ok && c.Message != "" && !strings.Contains(said, kubekit.OneLine(c.Message)) {
-		said += "; Issuing: " + kubekit.OneLine(c.Message)
+	if c, ok := kubestatus.Condition(certificate, "Issuing"); ok && c.Message != "" && !strings.Contains(said, kubestatus.OneLine(c.Message)) {
+		said += "; Issuing: " + kubestatus.OneLine(c.Message)
 	}
 	if f := failureOf(certificate); f != nil {
 		next := certmanager.BackoffOf(ctx, r.env, r.cluster).Next(f.at, f.times)
@@ -52,7 +53,7 @@ func (r *run) issuance(ctx context.Context, certificate *unstructured.Unstructur
 // is a matter of time: by what its message begins with. Of a request whose issuer
 // is not ready nothing is tried until that is.
 func (i *issuance) retried(o *unstructured.Unstructured, beginning string) {
-	c, ok := kubekit.Condition(o, "Ready")
+	c, ok := kubestatus.Condition(o, "Ready")
 	if !ok || c.Status == metav1.ConditionTrue || !strings.HasPrefix(c.Message, beginning) || c.LastTransitionTime.IsZero() {
 		return
 	}
@@ -92,11 +93,11 @@ func requestOf(certificate *unstructured.Unstructured) kubekit.Ref {
 
 // pending is why a request is not signed yet, on one line, or "".
 func pending(request *unstructured.Unstructured) string {
-	c, ok := kubekit.Condition(request, "Ready")
+	c, ok := kubestatus.Condition(request, "Ready")
 	if !ok || c.Status != metav1.ConditionFalse || c.Message == "" {
 		return ""
 	}
-	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, kubekit.OneLine(c.Message))
+	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, kubestatus.OneLine(c.Message))
 }
 
 var (
@@ -142,7 +143,7 @@ type failure struct {
 // failureOf returns nil if the last issuance did not fail, or the Certificate has
 // changed since.
 func failureOf(certificate *unstructured.Unstructured) *failure {
-	c, _ := kubekit.Condition(certificate, "Issuing")
+	c, _ := kubestatus.Condition(certificate, "Issuing")
 	text, _, _ := unstructured.NestedString(certificate.Object, "status", "lastFailureTime")
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil || c.Status != metav1.ConditionFalse ||
@@ -150,5 +151,5 @@ func failureOf(certificate *unstructured.Unstructured) *failure {
 		return nil
 	}
 	times, _, _ := unstructured.NestedInt64(certificate.Object, "status", "failedIssuanceAttempts")
-	return &failure{kubekit.OneLine(c.Message), at, int(times)}
+	return &failure{kubestatus.OneLine(c.Message), at, int(times)}
 }

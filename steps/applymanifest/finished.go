@@ -18,6 +18,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // recordName is the ConfigMap, beside the objects, that says which of them have
@@ -44,7 +45,7 @@ func ended(o *unstructured.Unstructured) (end, failed bool) {
 	}
 	live := o.DeepCopy()
 	live.SetDeletionTimestamp(nil) // what counts is how it ended
-	st := kubekit.Current(live)
+	st := kubestatus.Current(live)
 	return st.Done || st.Failed, st.Failed
 }
 
@@ -192,7 +193,7 @@ func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error)
 	}
 	switch end, failed := ended(v.last); {
 	case failed:
-		return engine.Edit{}, false, r.hopeless(ctx, o, kubekit.Current(v.last))
+		return engine.Edit{}, false, r.hopeless(ctx, o, kubestatus.Current(v.last))
 	case end:
 		return r.recordEdit(o, v.last.GetUID()), true, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // maxParallel bounds how many objects are looked at at once.
@@ -167,7 +168,7 @@ func (r *run) contentEdits(ctx context.Context) (edits []engine.Edit, settled []
 			continue
 		}
 		e, differs := r.contentEdit(o)
-		if kubekit.Vanishes(o.obj) && o.finished == "" && (o.live == nil || !differs) {
+		if kubestatus.Vanishes(o.obj) && o.finished == "" && (o.live == nil || !differs) {
 			end, ok, err := r.endEdit(ctx, o)
 			if err != nil {
 				errs = append(errs, err)

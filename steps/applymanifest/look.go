@@ -17,6 +17,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
@@ -35,7 +36,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 		}
 		return nil
 	}
-	if kubekit.Vanishes(o.obj) {
+	if kubestatus.Vanishes(o.obj) {
 		if err := r.lookAtEnd(ctx, o); err != nil {
 			return r.explain(o, err)
 		}

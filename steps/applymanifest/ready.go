@@ -14,6 +14,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // settleTime is how long changes of an object are watched before the step looks
@@ -45,7 +46,7 @@ func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, 
 		st, err := r.cluster.Judge(ctx, o.live)
 		if err != nil {
 			errs = append(errs, r.explain(o, err))
-		} else if err := r.hopeless(ctx, o, st); err != nil {
+		} else if err := r.hopeless(ctx, o, st.Result); err != nil {
 			errs = append(errs, err)
 		} else if !st.Done {
 			have, await := r.awaited(ctx, st, st.Message, func(ctx context.Context) error { return r.settled(ctx, st) })
@@ -111,7 +112,7 @@ func (r *run) changed(ctx context.Context, st kubekit.Status, limited bool, limi
 }
 
 // hopeless returns a permanent error if waiting for the object is of no use.
-func (r *run) hopeless(ctx context.Context, o *object, st kubekit.Status) error {
+func (r *run) hopeless(ctx context.Context, o *object, st kubestatus.Result) error {
 	if st.Done {
 		return nil
 	}
@@ -151,7 +152,7 @@ func judge(status kubekit.Status, c Condition) (have string, met bool) {
 	if status.Object == nil {
 		return status.Message, false
 	}
-	is, ok := kubekit.Condition(status.Object, c.Type)
+	is, ok := kubestatus.Condition(status.Object, c.Type)
 	switch {
 	case !ok:
 		return "no such condition yet", false

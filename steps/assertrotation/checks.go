@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -138,7 +138,7 @@ func (r *rotation) excuse() string {
 		if said == "" {
 			return ""
 		}
-		return "the Certificate says: " + kubekit.OneLine(said)
+		return "the Certificate says: " + kubestatus.OneLine(said)
 	}
 	text := r.request.Message()
 	if r.end == endFailed && !strings.Contains(said, text) {
@@ -147,7 +147,7 @@ func (r *rotation) excuse() string {
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, kubekit.OneLine(text))
+	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, kubestatus.OneLine(text))
 }
 
 // checkSerial: no certificate is served under the number of the old one.

@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/disrupt"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
@@ -299,7 +299,7 @@ func (r *rotation) status() string {
 	}
 	if r.request != nil && r.target == nil {
 		if ready := r.request.Status.Conditions.Get("Ready"); ready.Status == "False" && ready.Message != "" {
-			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, kubekit.OneLine(ready.Message))
+			fmt.Fprintf(&b, " (%s: %s)", r.request.Metadata.Name, kubestatus.OneLine(ready.Message))
 		}
 	}
 	if r.stage != "" && r.pending() {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // Reissue has a Certificate issued anew, unless it is signed by ca already, and
@@ -53,7 +53,7 @@ func (c *Client) Reissue(ctx context.Context, ref Ref, ca *x509.Certificate) ([]
 			state.Handle(Change{Certificate: renewed})
 		case now.FailedSince(before):
 			text := state.failure()
-			return nil, engine.WithHint(engine.Permanent(fmt.Errorf("certificate %s: the issuance failed: %s", ref, kubekit.OneLine(text))), hints.For(text))
+			return nil, engine.WithHint(engine.Permanent(fmt.Errorf("certificate %s: the issuance failed: %s", ref, kubestatus.OneLine(text))), hints.For(text))
 		case now.Status.Revision > before.Status.Revision && !now.Issuing() && signedBy(state.Secret, ca):
 			return state.Secret.Chain, nil
 		}

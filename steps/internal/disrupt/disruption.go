@@ -13,7 +13,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 )
 
@@ -74,7 +74,7 @@ func (d *Disruption) Run(ctx context.Context) {
 	err := d.disrupt(ctx, own, giveUp)
 	switch {
 	case errors.Is(err, errNotBack):
-		d.report(Progress{Late: true, Note: kubekit.OneLine(strings.TrimSuffix(err.Error(), ": "+errNotBack.Error()))})
+		d.report(Progress{Late: true, Note: kubestatus.OneLine(strings.TrimSuffix(err.Error(), ": "+errNotBack.Error()))})
 	case errors.Is(err, ErrNoGap):
 		d.report(Progress{Milestone: timeline.Restored, At: d.env.Now(), Never: true})
 	case err != nil:

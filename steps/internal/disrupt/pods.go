@@ -17,6 +17,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 var podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
@@ -37,18 +38,9 @@ func (p *pod) grace() time.Duration {
 	return time.Duration(*p.Spec.TerminationGracePeriodSeconds) * time.Second
 }
 
-func (p *pod) condition() corev1.PodCondition {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c
-		}
-	}
-	return corev1.PodCondition{}
-}
-
 func (p *pod) leaving() bool { return p.DeletionTimestamp != nil }
 func (p *pod) running() bool { return !p.leaving() && p.Status.Phase == corev1.PodRunning }
-func (p *pod) ready() bool   { return !p.leaving() && p.condition().Status == corev1.ConditionTrue }
+func (p *pod) ready() bool   { return !p.leaving() && kubestatus.PodReady(&p.Pod) }
 
 // ended reports whether the pod's programs have ended: the kubelet reports that some
 // time before it removes the pod.
@@ -67,8 +59,8 @@ func (p *pod) state() string {
 		text = "ready"
 	case p.running():
 		text = "running, not ready"
-		if c := p.condition(); c.Message != "" {
-			text += ": " + kubekit.OneLine(c.Message)
+		if c := kubestatus.PodCondition(&p.Pod, corev1.PodReady); c.Message != "" {
+			text += ": " + kubestatus.OneLine(c.Message)
 		}
 	case text == "":
 		text = "Pending"

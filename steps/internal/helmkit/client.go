@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // client is Helm's client of the cluster. Its waits end with the edit, watch instead of
@@ -82,10 +83,10 @@ func ended(obj *unstructured.Unstructured) (bool, error) {
 		}
 		return false, nil
 	}
-	if c, ok := kubekit.Condition(obj, "Failed"); ok && c.Status == metav1.ConditionTrue {
+	if c, ok := kubestatus.Condition(obj, "Failed"); ok && c.Status == metav1.ConditionTrue {
 		return true, fmt.Errorf("the job failed: %s: %s", c.Reason, c.Message)
 	}
-	c, ok := kubekit.Condition(obj, "Complete")
+	c, ok := kubestatus.Condition(obj, "Complete")
 	return ok && c.Status == metav1.ConditionTrue, nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // Preview adds to d what the operation does to objects: those that it makes,
@@ -223,7 +224,7 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 	have, want := p.mask.Difference(gk, c.Have, c.Want)
 	p.put(p.have, ref, have)
 	p.put(p.want, ref, want)
-	if p.op.Restarts && kubekit.StaysUntilDeleted(live) && changesTemplate(have, want) {
+	if p.op.Restarts && kubestatus.StaysUntilDeleted(live) && changesTemplate(have, want) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.restarts[ref.String()] = "its pods, one after another"

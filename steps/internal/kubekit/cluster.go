@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/portforward"
 )
 
 // A Cluster is a connection to one Kubernetes cluster. It is safe for
@@ -23,7 +24,7 @@ type Cluster struct {
 	client  kubernetes.Interface
 	dynamic dynamic.Interface
 	mapper  *mapper
-	tunnels *tunnels
+	tunnels *portforward.Dialer
 }
 
 // Config returns a copy of the client configuration, guarded: a request that
@@ -74,7 +75,7 @@ func (c *Cluster) Resource(gvk schema.GroupVersionKind, namespace string) (dynam
 
 // Close closes the tunnels and idle connections. Connect's session calls it.
 func (c *Cluster) Close() error {
-	c.tunnels.close()
+	c.tunnels.Close()
 	c.http.CloseIdleConnections()
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/portforward"
 	"github.com/ztplan/ztplan/steps/internal/nearest"
 	"github.com/ztplan/ztplan/steps/session"
 )
@@ -104,7 +105,7 @@ func newCluster(config *rest.Config, name string) (*Cluster, error) {
 		client:  client,
 		dynamic: dyn,
 		mapper:  &mapper{discovery: disc},
-		tunnels: newTunnels(config, client.CoreV1().RESTClient()),
+		tunnels: portforward.New(config, client.CoreV1().RESTClient()),
 	}, nil
 }
 

@@ -10,7 +10,7 @@
 //
 // # Tunnels
 //
-// [Cluster.DialService] and [ServicePod] open streams through the API
+// [Cluster.DialService] and [ServicePod] open streams (package portforward) through the API
 // server, as kubectl port-forward does, but without a local listener: no other
 // program can use them, and there is no port to collide. All
 // streams to one pod share one connection, which is opened again when it

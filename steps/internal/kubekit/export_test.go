@@ -3,32 +3,19 @@ package kubekit
 import (
 	"context"
 	"net"
+	"reflect"
 
-	"k8s.io/client-go/tools/portforward"
-	"k8s.io/streaming/pkg/httpstream"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/portforward"
 )
 
-// CountTunnels counts the connections to pods that are open for new
-// streams.
+// CountTunnels counts the connections to pods that are open for new streams.
 func CountTunnels(c *Cluster) int {
-	c.tunnels.mu.Lock()
-	defer c.tunnels.mu.Unlock()
-	return len(c.tunnels.pods)
+	return reflect.ValueOf(c.tunnels).Elem().FieldByName("pods").Len()
 }
 
 // DialPod opens a connection to a port of a pod.
 func DialPod(ctx context.Context, c *Cluster, namespace, pod string, port int) (net.Conn, error) {
-	return c.tunnels.dial(ctx, podKey{namespace: namespace, name: pod}, port)
-}
-
-// DialSPDY opens a connection to a pod the old way.
-func DialSPDY(c *Cluster, namespace, pod string) (httpstream.Connection, error) {
-	dialer, err := c.tunnels.spdy(c.tunnels.url(podKey{namespace: namespace, name: pod}))
-	if err != nil {
-		return nil, err
-	}
-	conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
-	return conn, err
+	return c.dial(ctx, backend{pod: portforward.Pod{Namespace: namespace, Name: pod}, port: port})
 }
 
 // Passing gives tests the verdict on an error of the first contact.

@@ -193,18 +193,6 @@ func TestTunnel(t *testing.T) {
 		}
 	})
 
-	t.Run("API servers without websockets", func(t *testing.T) {
-		pods, err := c.Client().CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{})
-		if err != nil || len(pods.Items) != 1 {
-			t.Fatalf("got %v, %v", pods, err)
-		}
-		conn, err := kubekit.DialSPDY(c, ns, pods.Items[0].Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-	})
-
 	t.Run("wrong names", func(t *testing.T) {
 		_, err := c.DialService(t.Context(), ns, "wbe", 8080)
 		if err == nil || errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "no such Service") {

@@ -9,11 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-)
 
-// RevisionLabel is the label by which pods of StatefulSets and DaemonSets name
-// the revision that they were made from.
-const RevisionLabel = appsv1.ControllerRevisionHashLabelKey
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
+)
 
 // Outdated returns the pods of a StatefulSet or DaemonSet with the update
 // strategy OnDelete that were made from another revision than the newest, and
@@ -22,11 +20,10 @@ const RevisionLabel = appsv1.ControllerRevisionHashLabelKey
 // StatefulSet does not tell: with OnDelete it stays for ever
 // (kubernetes/kubernetes#73492).
 func (c *Cluster) Outdated(ctx context.Context, obj *unstructured.Unstructured) (pods []corev1.Pod, revision string, err error) {
-	observed, _, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration")
-	if !StaysUntilDeleted(obj) || observed < obj.GetGeneration() {
+	if !kubestatus.StaysUntilDeleted(obj) || !kubestatus.Observed(obj) {
 		return nil, "", nil
 	}
-	selector, err := podSelector(obj)
+	selector, err := kubestatus.PodSelector(obj)
 	if err != nil || selector == "" {
 		return nil, "", err
 	}
@@ -37,8 +34,8 @@ func (c *Cluster) Outdated(ctx context.Context, obj *unstructured.Unstructured) 
 	if err != nil {
 		return nil, "", err
 	}
-	for _, p := range owned(list.Items, obj) {
-		if have := p.Labels[RevisionLabel]; have != "" && have != revision && p.DeletionTimestamp == nil {
+	for _, p := range kubestatus.Owned(list.Items, obj) {
+		if have := p.Labels[kubestatus.RevisionLabel]; have != "" && have != revision && p.DeletionTimestamp == nil {
 			pods = append(pods, p)
 		}
 	}
@@ -48,9 +45,9 @@ func (c *Cluster) Outdated(ctx context.Context, obj *unstructured.Unstructured) 
 	return pods, revision, nil
 }
 
-// newestRevision returns what pods made now have as RevisionLabel.
+// newestRevision returns what pods made now have as kubestatus.RevisionLabel.
 func (c *Cluster) newestRevision(ctx context.Context, obj *unstructured.Unstructured, selector string) (string, error) {
-	if isKind(obj, "apps", "StatefulSet") {
+	if obj.GetKind() == "StatefulSet" {
 		revision, _, _ := unstructured.NestedString(obj.Object, "status", "updateRevision")
 		return revision, nil
 	}
@@ -60,28 +57,9 @@ func (c *Cluster) newestRevision(ctx context.Context, obj *unstructured.Unstruct
 	}
 	var newest appsv1.ControllerRevision
 	for _, r := range list.Items {
-		if o := metav1.GetControllerOf(&r); o != nil && o.UID == obj.GetUID() && r.Revision > newest.Revision {
+		if metav1.IsControlledBy(&r, obj) && r.Revision > newest.Revision {
 			newest = r
 		}
 	}
-	return newest.Labels[RevisionLabel], nil
-}
-
-// StaysUntilDeleted reports whether pods of the workload stay what they are until
-// they are deleted: those of a StatefulSet or DaemonSet with the update strategy
-// OnDelete.
-func StaysUntilDeleted(obj *unstructured.Unstructured) bool {
-	return (isKind(obj, "apps", "StatefulSet") || isKind(obj, "apps", "DaemonSet")) && onDelete(obj)
-}
-
-// Images returns the images of a workload's pod template, by container.
-func Images(obj *unstructured.Unstructured) map[string]string {
-	containers, _, _ := unstructured.NestedSlice(obj.Object, "spec", "template", "spec", "containers")
-	images := make(map[string]string, len(containers))
-	for _, item := range containers {
-		m, _ := item.(map[string]any)
-		name, _ := m["name"].(string)
-		images[name], _ = m["image"].(string)
-	}
-	return images
+	return newest.Labels[kubestatus.RevisionLabel], nil
 }

@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/portforward"
 )
 
 // DialService opens a connection to a port of a Service through the API server: to a
@@ -32,7 +34,7 @@ func (c *Cluster) DialService(ctx context.Context, namespace, service string, po
 	}
 	var errs []error
 	for _, b := range backends {
-		conn, err := c.tunnels.dial(ctx, b.pod, b.port)
+		conn, err := c.dial(ctx, b)
 		if err == nil {
 			return conn, nil
 		}
@@ -44,9 +46,24 @@ func (c *Cluster) DialService(ctx context.Context, namespace, service string, po
 	return nil, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, errors.Join(errs...))
 }
 
+// dial opens a connection to a pod of a Service.
+func (c *Cluster) dial(ctx context.Context, b backend) (net.Conn, error) {
+	conn, err := c.tunnels.Dial(ctx, b.pod, b.port)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, err // pods come and go
+	case apierrors.IsForbidden(err):
+		return nil, engine.Permanent(engine.WithHint(err,
+			"the user in the kubeconfig needs create and get on pods/portforward in that namespace"))
+	case err != nil:
+		return nil, Classify(err)
+	}
+	return conn, nil
+}
+
 // backend is one pod and port behind a Service's port.
 type backend struct {
-	pod   podKey
+	pod   portforward.Pod
 	node  string
 	port  int
 	ready bool
@@ -140,7 +157,7 @@ func fromSlices(list []discoveryv1.EndpointSlice, namespace string, sp corev1.Se
 				continue
 			}
 			found = append(found, backend{
-				pod:   podKey{namespace, e.TargetRef.Name, string(e.TargetRef.UID)},
+				pod:   portforward.Pod{Namespace: namespace, Name: e.TargetRef.Name, UID: string(e.TargetRef.UID)},
 				node:  deref(e.NodeName),
 				port:  port,
 				ready: e.Conditions.Ready == nil || *e.Conditions.Ready,
@@ -162,7 +179,7 @@ func deref(s *string) string {
 // fromPods lists the running pods, and says of the others what they are.
 func fromPods(pods []corev1.Pod, sp corev1.ServicePort) (found []backend, others []string) {
 	for _, p := range pods {
-		if running, why := podRuns(&p); !running {
+		if running, why := kubestatus.PodRuns(&p); !running {
 			others = append(others, "pod "+p.Name+" "+why)
 			continue
 		}
@@ -172,10 +189,10 @@ func fromPods(pods []corev1.Pod, sp corev1.ServicePort) (found []backend, others
 			continue
 		}
 		found = append(found, backend{
-			pod:   podKey{p.Namespace, p.Name, string(p.UID)},
+			pod:   portforward.Pod{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
 			node:  p.Spec.NodeName,
 			port:  port,
-			ready: podReady(&p),
+			ready: kubestatus.PodReady(&p),
 		})
 	}
 	return found, others

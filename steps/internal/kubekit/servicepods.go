@@ -75,9 +75,8 @@ func (c *Cluster) ServicePods(ctx context.Context, namespace, service string, po
 func (c *Cluster) servicePods(backends []backend) []ServicePod {
 	pods := make([]ServicePod, len(backends))
 	for i, b := range backends {
-		pods[i] = ServicePod{Name: b.pod.name, Node: b.node, Port: b.port, Ready: b.ready, Dial: func(ctx context.Context) (net.Conn, error) {
-			return c.tunnels.dial(ctx, b.pod, b.port)
-		}}
+		dial := func(ctx context.Context) (net.Conn, error) { return c.dial(ctx, b) }
+		pods[i] = ServicePod{Name: b.pod.Name, Node: b.node, Port: b.port, Ready: b.ready, Dial: dial}
 	}
 	return pods
 }

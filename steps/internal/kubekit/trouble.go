@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // troubleTime bounds the question why a pod does not answer: the answer only
@@ -34,15 +36,15 @@ func (c *Cluster) Trouble(ctx context.Context, namespace, service string) string
 		return ""
 	}
 	for _, p := range pods.Items {
-		runs, why := podRuns(&p)
+		runs, why := kubestatus.PodRuns(&p)
 		fallen := ended(&p)
 		switch {
-		case runs && fallen != nil && !podReady(&p):
+		case runs && fallen != nil && !kubestatus.PodReady(&p):
 			why = fmt.Sprintf("runs again: container %s has ended %d times", fallen.Name, fallen.RestartCount)
 		case runs:
 			continue
 		}
-		return "pod " + p.Name + " " + OneLine(why) + c.lastLine(ctx, &p)
+		return "pod " + p.Name + " " + kubestatus.OneLine(why) + c.lastLine(ctx, &p)
 	}
 	return ""
 }
@@ -75,7 +77,7 @@ func (c *Cluster) lastLine(ctx context.Context, p *corev1.Pod) string {
 	}
 	defer r.Close()
 	b, _ := io.ReadAll(io.LimitReader(r, limit))
-	text := OneLine(string(b))
+	text := kubestatus.OneLine(string(b))
 	if strings.TrimSpace(text) == "" {
 		return ""
 	}
@@ -86,7 +88,7 @@ func (c *Cluster) lastLine(ctx context.Context, p *corev1.Pod) string {
 // ended.
 func (c *Cluster) lastWords(ctx context.Context, pods []corev1.Pod) string {
 	for _, p := range pods {
-		if !podReady(&p) && ended(&p) != nil {
+		if !kubestatus.PodReady(&p) && ended(&p) != nil {
 			return c.lastLine(ctx, &p)
 		}
 	}

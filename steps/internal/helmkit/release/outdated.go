@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // An Outdated pod runs what it ran before its workload was changed, because the
@@ -36,10 +37,10 @@ func (s *State) Outdated(ctx context.Context) ([]Outdated, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", st.Ref, kubekit.Classify(err))
 		}
-		images := kubekit.Images(st.Object)
+		images := kubestatus.Images(st.Object)
 		for _, p := range pods {
 			o := Outdated{cluster: s.cluster, workload: st.Ref, pod: p, revision: revision, have: map[string]any{}, want: map[string]any{}}
-			o.have["revision"], o.want["revision"] = p.Labels[kubekit.RevisionLabel], revision
+			o.have["revision"], o.want["revision"] = p.Labels[kubestatus.RevisionLabel], revision
 			for _, c := range p.Spec.Containers {
 				if image, ok := images[c.Name]; ok && image != c.Image {
 					path := "containers[" + c.Name + "]/image"

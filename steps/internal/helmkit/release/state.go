@@ -13,6 +13,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 // A State is the state of the objects of a release in the cluster.
@@ -61,7 +62,7 @@ func (s *State) Missing() []engine.Edit {
 	var edits []engine.Edit
 	for i, st := range s.have {
 		o := s.objects[i]
-		if st.Object != nil || kubekit.Vanishes(o) {
+		if st.Object != nil || kubestatus.Vanishes(o) {
 			continue
 		}
 		edits = append(edits, engine.Edit{
@@ -105,7 +106,7 @@ var waitedFor = []string{
 }
 
 // NotReady returns an edit without Apply for everything that is not at work
-// yet. kubekit.Current decides whether an object is ready; for a StatefulSet with
+// yet. kubestatus.Current decides whether an object is ready; for a StatefulSet with
 // the update strategy OnDelete it is that its pods run. A webhook with the
 // failure policy Fail must be able to answer: until then the API server refuses
 // what it is asked about.

@@ -1,4 +1,4 @@
-package kubekit
+package portforward
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// maxUnread is how many bytes a tunnelConn reads ahead. Streams share a connection:
+// maxUnread is how many bytes a conn reads ahead. Streams share a connection:
 // one that is not read must not hold up the others at once.
 const maxUnread = 1 << 20
 
@@ -26,13 +26,13 @@ const maxFrame = 32 << 10
 // kubeletPrefix repeats the address, which the error has already.
 var kubeletPrefix = regexp.MustCompile(`^error forwarding port \d+ to pod \S+, uid [^:]*: `)
 
-// A tunnelConn is a net.Conn over a pair of port-forward streams. Streams have
+// A conn is a net.Conn over a pair of port-forward streams. Streams have
 // deadlines for the connection as a whole only, so that it reads and writes through
 // pipes of package net, which have their own. There is one for each direction: the
 // other side may end its own and still read.
-type tunnelConn struct {
+type conn struct {
 	net.Conn // the pipe from which the arrived bytes are read
-	addr     tunnelAddr
+	addr     address
 	out      net.Conn // the pipe into which the bytes to send are written
 
 	mu      sync.Mutex
@@ -42,10 +42,10 @@ type tunnelConn struct {
 	closed  bool
 }
 
-// newTunnelConn takes over the streams. lost is closed with the shared connection.
+// newConn takes over the streams. lost is closed with the shared connection.
 // finished is called once, after Close, and says whether the connection failed.
-func newTunnelConn(addr tunnelAddr, data, errs httpstream.Stream, lost <-chan bool, finished func(failed bool)) *tunnelConn {
-	c := &tunnelConn{addr: addr}
+func newConn(addr address, data, errs httpstream.Stream, lost <-chan bool, finished func(failed bool)) *conn {
+	c := &conn{addr: addr}
 	c.changed.L = &c.mu
 	in, arrived := net.Pipe()
 	out, toSend := net.Pipe()
@@ -59,7 +59,7 @@ func newTunnelConn(addr tunnelAddr, data, errs httpstream.Stream, lost <-chan bo
 }
 
 // start runs f in a goroutine; its panic is the error of the connection.
-func (c *tunnelConn) start(f func()) {
+func (c *conn) start(f func()) {
 	go func() {
 		if err := engine.Try(func() error { f(); return nil }); err != nil {
 			c.fail(err)
@@ -68,7 +68,7 @@ func (c *tunnelConn) start(f func()) {
 }
 
 // fail ends the connection with an error; the first one stays.
-func (c *tunnelConn) fail(err error) {
+func (c *conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
@@ -82,7 +82,7 @@ func (c *tunnelConn) fail(err error) {
 
 // readError reads the error stream: the kubelet writes there why it could not reach
 // the port, and nothing otherwise.
-func (c *tunnelConn) readError(errs io.Reader) {
+func (c *conn) readError(errs io.Reader) {
 	if text, _ := io.ReadAll(errs); len(text) > 0 {
 		reason := kubeletPrefix.ReplaceAllString(strings.TrimSpace(string(text)), "")
 		c.fail(fmt.Errorf("port-forward to %s: %s", c.addr, reason))
@@ -90,7 +90,7 @@ func (c *tunnelConn) readError(errs io.Reader) {
 }
 
 // receive reads the data stream ahead of the reader.
-func (c *tunnelConn) receive(data io.Reader, reported <-chan struct{}, lost <-chan bool) {
+func (c *conn) receive(data io.Reader, reported <-chan struct{}, lost <-chan bool) {
 	buf := make([]byte, maxFrame)
 	for {
 		n, err := data.Read(buf)
@@ -127,7 +127,7 @@ func (c *tunnelConn) receive(data io.Reader, reported <-chan struct{}, lost <-ch
 }
 
 // deliver hands the arrived bytes to the reader, and ends the pipe after the last.
-func (c *tunnelConn) deliver(reader net.Conn) {
+func (c *conn) deliver(reader net.Conn) {
 	defer reader.Close()
 	for {
 		c.mu.Lock()
@@ -148,7 +148,7 @@ func (c *tunnelConn) deliver(reader net.Conn) {
 }
 
 // send writes until the connection is closed, and ends the streams.
-func (c *tunnelConn) send(writer io.Reader, data, errs httpstream.Stream, finished func(failed bool)) {
+func (c *conn) send(writer io.Reader, data, errs httpstream.Stream, finished func(failed bool)) {
 	if _, err := io.Copy(data, writer); err != nil {
 		c.fail(fmt.Errorf("port-forward to %s: %w", c.addr, err))
 	}
@@ -164,20 +164,20 @@ func (c *tunnelConn) send(writer io.Reader, data, errs httpstream.Stream, finish
 	finished(failed)
 }
 
-func (c *tunnelConn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	return n, c.explain("read", err)
 }
 
 // Write returns when the bytes are about to be sent. That they could not be is the
 // error of a later call, as it is for TCP.
-func (c *tunnelConn) Write(p []byte) (int, error) {
+func (c *conn) Write(p []byte) (int, error) {
 	n, err := c.out.Write(p)
 	return n, c.explain("write", err)
 }
 
 // explain returns the reason why a pipe returned an error.
-func (c *tunnelConn) explain(op string, err error) error {
+func (c *conn) explain(op string, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -192,7 +192,7 @@ func (c *tunnelConn) explain(op string, err error) error {
 	return &net.OpError{Op: op, Net: c.addr.Network(), Addr: c.addr, Err: err}
 }
 
-func (c *tunnelConn) Close() error {
+func (c *conn) Close() error {
 	c.mu.Lock()
 	closed := c.closed
 	c.closed = true
@@ -204,17 +204,17 @@ func (c *tunnelConn) Close() error {
 	return errors.Join(c.Conn.Close(), c.out.Close())
 }
 
-func (c *tunnelConn) LocalAddr() net.Addr  { return tunnelAddr("ztplan") }
-func (c *tunnelConn) RemoteAddr() net.Addr { return c.addr }
+func (c *conn) LocalAddr() net.Addr  { return address("ztplan") }
+func (c *conn) RemoteAddr() net.Addr { return c.addr }
 
-func (c *tunnelConn) SetDeadline(t time.Time) error {
+func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-func (c *tunnelConn) SetWriteDeadline(t time.Time) error { return c.out.SetWriteDeadline(t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.out.SetWriteDeadline(t) }
 
-// tunnelAddr is the address of a tunnel's end: "namespace/pod:port".
-type tunnelAddr string
+// address is the address of a tunnel's end: "namespace/pod:port".
+type address string
 
-func (tunnelAddr) Network() string  { return "port-forward" }
-func (a tunnelAddr) String() string { return string(a) }
+func (address) Network() string  { return "port-forward" }
+func (a address) String() string { return string(a) }

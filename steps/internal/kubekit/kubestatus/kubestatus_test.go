@@ -1,4 +1,4 @@
-package kubekit_test
+package kubestatus_test
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
 func parse(t *testing.T, text string) *unstructured.Unstructured {
@@ -94,7 +94,7 @@ func TestCurrent(t *testing.T) {
 			`{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: x}, status: {conditions: [{type: NamesAccepted, status: "False", message: taken}]}}`, nil,
 			verdict{Failed: true, Message: "names are not accepted: taken"},
 		},
-		"Certificate that nobody has seen": {
+		"Certificate that its controller has not seen": {
 			`{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: x}}`, nil,
 			verdict{Message: "its controller has not seen it yet"},
 		},
@@ -120,7 +120,7 @@ func TestCurrent(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := kubekit.Current(parse(t, test.object), test.pods...)
+			st := kubestatus.Current(parse(t, test.object), test.pods...)
 			got := verdict{st.Done, st.Failed, st.Message}
 			if d := cmp.Diff(test.want, got); d != "" {
 				t.Errorf("-want +got:\n%s", d)

@@ -1,4 +1,4 @@
-package kubekit
+package kubestatus
 
 import (
 	"strings"
@@ -10,19 +10,19 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// surgeHint is the way out of a rolling update that cannot end.
-const surgeHint = "let the old pod go first, by the update strategy Recreate or maxUnavailable: 1 (for the injector of the chart vault: values injector.strategy.type: Recreate), or add a node"
+// SurgeHint is the way out of a rolling update that cannot end.
+const SurgeHint = "let the old pod go first, by the update strategy Recreate or maxUnavailable: 1 (for the injector of the chart vault: values injector.strategy.type: Recreate), or add a node"
 
-// blockedSurge says why the rolling update of a Deployment cannot end: its new
+// BlockedSurge returns why the rolling update of a Deployment cannot end: its new
 // pod may not be on a node with the old one, there is no other node for it, and
-// the old one stays until the new one is ready. "" if that is not so.
-func blockedSurge(obj *unstructured.Unstructured, pods []corev1.Pod) string {
+// the old one stays until the new one is ready. It is "" if that is not so.
+func BlockedSurge(obj *unstructured.Unstructured, pods []corev1.Pod) string {
 	if !isKind(obj, "apps", "Deployment") || !keepsAll(obj) {
 		return ""
 	}
 	for _, p := range pods {
-		c, unschedulable := unschedulable(&p)
-		if !unschedulable || !strings.Contains(c.Message, "anti-affinity") {
+		c := PodCondition(&p, corev1.PodScheduled)
+		if c.Status != corev1.ConditionFalse || c.Reason != corev1.PodReasonUnschedulable || !strings.Contains(c.Message, "anti-affinity") {
 			continue
 		}
 		for _, old := range pods {
@@ -49,10 +49,6 @@ func keepsAll(obj *unstructured.Unstructured) bool {
 	if strategy["type"] == "Recreate" {
 		return false
 	}
-	replicas, found, _ := unstructured.NestedInt64(obj.Object, "spec", "replicas")
-	if !found {
-		replicas = 1
-	}
 	most := intstr.FromString("25%")
 	rolling, _ := strategy["rollingUpdate"].(map[string]any)
 	switch v := rolling["maxUnavailable"].(type) {
@@ -61,17 +57,8 @@ func keepsAll(obj *unstructured.Unstructured) bool {
 	case int64:
 		most = intstr.FromInt32(int32(v))
 	}
-	n, err := intstr.GetScaledValueFromIntOrPercent(&most, int(replicas), false)
+	n, err := intstr.GetScaledValueFromIntOrPercent(&most, int(replicas(obj)), false)
 	return err == nil && n == 0
-}
-
-func unschedulable(p *corev1.Pod) (corev1.PodCondition, bool) {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled {
-			return c, c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
-		}
-	}
-	return corev1.PodCondition{}, false
 }
 
 // shuns reports whether p must not be on a node with other, a pod of the same

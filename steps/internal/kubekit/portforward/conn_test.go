@@ -1,4 +1,4 @@
-package kubekit
+package portforward
 
 import (
 	"bytes"
@@ -49,9 +49,9 @@ func kubelet(t *testing.T, serve func(data, errs httpstream.Stream)) (client htt
 	return client
 }
 
-// tunnel opens a connection and reports on the channel whether it had failed
+// open opens a connection and reports on the channel whether it had failed
 // when it was finished.
-func tunnel(t *testing.T, client httpstream.Connection) (net.Conn, <-chan bool) {
+func open(t *testing.T, client httpstream.Connection) (net.Conn, <-chan bool) {
 	t.Helper()
 	headers := http.Header{}
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)
@@ -66,7 +66,7 @@ func tunnel(t *testing.T, client httpstream.Connection) (net.Conn, <-chan bool) 
 		t.Fatal(err)
 	}
 	finished := make(chan bool, 1)
-	c := newTunnelConn("ns/pod:80", data, errs, client.CloseChan(), func(failed bool) { finished <- failed })
+	c := newConn("ns/pod:80", data, errs, client.CloseChan(), func(failed bool) { finished <- failed })
 	t.Cleanup(func() { c.Close() })
 	return c, finished
 }
@@ -79,7 +79,7 @@ func echo(data, errs httpstream.Stream) {
 
 func TestConnEchoes(t *testing.T) {
 	client := kubelet(t, echo)
-	c, finished := tunnel(t, client)
+	c, finished := open(t, client)
 	sent := bytes.Repeat([]byte("0123456789abcdef"), 20_000) // many frames
 	go c.Write(sent)
 	got := make([]byte, len(sent))
@@ -109,7 +109,7 @@ func TestConnReportsTheKubeletsError(t *testing.T) {
 		data.Close()
 		errs.Close()
 	})
-	c, finished := tunnel(t, client)
+	c, finished := open(t, client)
 	_, err := c.Read(make([]byte, 1))
 	if want := "port-forward to ns/pod:80: connection refused"; err == nil || err.Error() != want {
 		t.Errorf("reading: got %v, want %s", err, want)
@@ -129,7 +129,7 @@ func TestConnEndsWhenTheOtherSideCloses(t *testing.T) {
 		data.Close()
 		errs.Close()
 	})
-	c, _ := tunnel(t, client)
+	c, _ := open(t, client)
 	got, err := io.ReadAll(c)
 	if string(got) != "bye" || err != nil {
 		t.Errorf("got %q, %v", got, err)
@@ -138,7 +138,7 @@ func TestConnEndsWhenTheOtherSideCloses(t *testing.T) {
 
 func TestConnSaysThatTheConnectionIsLost(t *testing.T) {
 	client := kubelet(t, func(httpstream.Stream, httpstream.Stream) {})
-	c, _ := tunnel(t, client)
+	c, _ := open(t, client)
 	client.Close()
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
@@ -152,7 +152,7 @@ func TestConnDeadlines(t *testing.T) {
 			data.Write(buf)
 		}
 	})
-	c, _ := tunnel(t, client)
+	c, _ := open(t, client)
 	buf := make([]byte, 1)
 
 	c.SetDeadline(time.Now().Add(-time.Second))
@@ -199,10 +199,10 @@ func TestConnDoesNotHoldUpOthers(t *testing.T) {
 	})
 	var idle []net.Conn
 	for range 10 { // more than there are workers
-		c, _ := tunnel(t, client)
+		c, _ := open(t, client)
 		idle = append(idle, c)
 	}
-	c, _ := tunnel(t, client)
+	c, _ := open(t, client)
 	c.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if n, err := io.Copy(io.Discard, c); n != flood || err != nil {
 		t.Errorf("got %d bytes of %d, %v", n, flood, err)
