@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/ztplan/ztplan/cmd/ztlab/component/certmanager"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/nginx"
@@ -35,7 +37,7 @@ func containers() map[string]builtIn {
 	}
 }
 
-// images maps an image to the part that runs in its place. Every other
+// images maps an image to the part or program that runs in its place. Every other
 // image is simulated.
 func images() []node.Image {
 	return []node.Image{
@@ -47,7 +49,18 @@ func images() []node.Image {
 		{Repository: "quay.io/jetstack/cert-manager-webhook", Component: "webhook"},
 		{Repository: "quay.io/jetstack/cert-manager-cainjector", Component: "cainjector"},
 		{Repository: "quay.io/jetstack/cert-manager-startupapicheck", Component: "startupapicheck"},
+		{Repository: "*/ztplan", Component: "ztplan"}, // ghcr.io/ztplan/ztplan and its mirrors
 	}
+}
+
+// natives are the images' own programs that the lab runs, by the name under which
+// "ztlab status" shows them. ztplan lies beside the lab's executable. Entrypoint and
+// working directory are those of .docker/Dockerfile.
+func natives(executable string) map[string]node.Native {
+	return map[string]node.Native{"ztplan": {
+		File:       filepath.Join(filepath.Dir(executable), "ztplan"),
+		Entrypoint: "/usr/local/bin/ztplan", WorkingDir: "/work",
+	}}
 }
 
 // programs are those that kubectl exec can run in a part's container.

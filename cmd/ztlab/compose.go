@@ -23,7 +23,7 @@ func newNode(c supervisor.NodeConfig) (supervisor.Node, error) {
 		Config: c.Client, NodeName: c.Name, NodeAddress: c.Address,
 		StateDir: c.StateDir, Sockets: c.Sockets, Executable: c.Executable,
 		ProxyURL: c.ProxyURL, APIServer: c.APIServer, CAFile: c.CAFile,
-		Images: images(), Programs: programs(), Logf: c.Logf,
+		Images: images(), Natives: natives(c.Executable), Programs: programs(), Logf: c.Logf,
 	})
 	if err != nil {
 		return nil, err

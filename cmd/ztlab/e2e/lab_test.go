@@ -24,17 +24,20 @@ import (
 )
 
 // binary is the ztlab that every test drives: $ZTLAB, or one built from this
-// tree. Tests meet the lab only as users do, through its commands.
+// tree. ztplan lies beside it, for its image. Tests meet the lab only as users do,
+// through its commands.
 var binary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("ZTLAB"); path != "" {
 		return filepath.Abs(path)
 	}
-	path := filepath.Join(os.TempDir(), fmt.Sprintf("ztlab-e2e-%d", os.Getpid()))
-	out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("ztlab-e2e-%d", os.Getpid()))
+	for module, program := range map[string]string{"..": ".", "../../..": "./cmd/ztplan"} {
+		out, err := exec.Command("go", "build", "-C", module, "-o", dir+"/", program).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("go build: %w\n%s", err, out)
+		}
 	}
-	return path, nil
+	return filepath.Join(dir, "ztlab"), nil
 })
 
 func TestMain(m *testing.M) {
@@ -52,7 +55,7 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(filepath.Dir(sharedDir))
 	}
 	if path, err := binary(); err == nil && os.Getenv("ZTLAB") == "" {
-		os.Remove(path)
+		os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
 }

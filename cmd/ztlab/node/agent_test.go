@@ -53,6 +53,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if len(os.Args) > 2 && os.Args[1] == "native" {
+		native(os.Args[2:])
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
+	"k8s.io/utils/ptr"
 )
 
 // runtimeName is the scheme of container and image ids.
@@ -39,6 +40,7 @@ type cont struct {
 	mounts      map[string]string // mountPath to the directory on the host
 	done        bool              // will not run again
 
+	final   bool           // no run follows this one
 	child   *process.Child // nil unless a process runs
 	run     int            // counts starts by this agent, to recognize late reports
 	log     *logFile       // of a simulated container
@@ -99,7 +101,7 @@ func (c *cont) resume(pod *corev1.Pod, status corev1.ContainerStatus, now time.T
 
 // again reports whether the container runs again after it ended with code.
 func (c *cont) again(pod *corev1.Pod, code int32) bool {
-	if pod.DeletionTimestamp != nil {
+	if c.final || pod.DeletionTimestamp != nil {
 		return false
 	}
 	if c.init {
@@ -134,13 +136,23 @@ func (c *cont) started(now time.Time) {
 	c.run++
 }
 
+// An exit is the end of a run.
+type exit struct {
+	code    int32
+	reason  string // "" for the one that follows from the code
+	message string // the termination message
+}
+
 // ended records the end of a run and decides when the next one may start.
-func (c *cont) ended(pod *corev1.Pod, code int32, now time.Time) {
-	reason := "Error"
-	if code == 0 {
-		reason = "Completed"
+func (c *cont) ended(pod *corev1.Pod, e exit, now time.Time) {
+	switch {
+	case e.reason != "":
+	case e.code == 0:
+		e.reason = "Completed"
+	default:
+		e.reason = "Error"
 	}
-	t := &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, FinishedAt: metav1.NewTime(now), ContainerID: c.id}
+	t := &corev1.ContainerStateTerminated{ExitCode: e.code, Reason: e.reason, Message: e.message, FinishedAt: metav1.NewTime(now), ContainerID: c.id}
 	var ran time.Duration
 	if c.state.Running != nil {
 		t.StartedAt = c.state.Running.StartedAt
@@ -156,7 +168,7 @@ func (c *cont) ended(pod *corev1.Pod, code int32, now time.Time) {
 		done <- nil
 	}
 	c.killed = nil
-	c.done = !c.replacing && !c.again(pod, code)
+	c.done = !c.replacing && !c.again(pod, e.code)
 	if c.done {
 		return
 	}
@@ -238,6 +250,15 @@ func (w *worker) start(ctx context.Context, c *cont) error {
 	if err != nil {
 		return err
 	}
+	run := c.run + 1
+	program, err := w.process(c, run, spec)
+	if err != nil {
+		return err
+	}
+	message := w.messageFile(c)
+	if err := newMessageFile(message); err != nil {
+		return err
+	}
 	c.mounts = spec.Mounts
 	c.started(now)
 	log, err := w.a.logs.create(w.logPath(c))
@@ -249,15 +270,41 @@ func (w *worker) start(ctx context.Context, c *cont) error {
 		log.close()
 		return fmt.Errorf("container log: %w", err)
 	}
-	run := c.run
-	child, err := w.a.children.Start(process.Spec{
-		Name:   w.namespace + "/" + w.name + "/" + c.spec.Name,
-		Path:   w.a.conf.Executable,
-		Args:   []string{"component", c.component},
-		Env:    processEnvironment(spec.Dir),
-		Dir:    spec.Dir,
-		Output: out,
-		Input:  spec,
+	program.Name, program.Output = w.namespace+"/"+w.name+"/"+c.spec.Name, out
+	child, err := w.a.children.Start(program)
+	out.Close() // the child has its own
+	if err != nil {
+		r.Close() // nothing was read
+		log.close()
+		return err
+	}
+	c.child = child
+	if program.Foreign { // it reports nothing, and has no probe that could fail
+		c.reported(container.Report{Ready: ptr.To(true)})
+	}
+	pod := w.pod
+	w.a.running.Go(func() {
+		log.copyFrom(r)
+		r.Close() // read to its end
+		<-child.Done()
+		e := exit{code: exitCode(child.Err())}
+		e.message = w.a.logs.terminationMessage(pod, c.spec, message, log.path, e.code)
+		w.send(event{c: c, run: run, exit: &e})
+	})
+	return nil
+}
+
+// process returns the process of a container. run counts the container's starts.
+func (w *worker) process(c *cont, run int, spec container.Spec) (process.Spec, error) {
+	if native, ok := w.a.conf.Natives[c.component]; ok {
+		return w.nativeProcess(c, native, spec)
+	}
+	return process.Spec{
+		Path:  w.a.conf.Executable,
+		Args:  []string{"component", c.component},
+		Env:   processEnvironment(spec.Dir),
+		Dir:   spec.Dir,
+		Input: spec,
 		Reports: func(line []byte) {
 			var report container.Report
 			if err := json.Unmarshal(line, &report); err != nil {
@@ -266,23 +313,7 @@ func (w *worker) start(ctx context.Context, c *cont) error {
 			}
 			w.send(event{c: c, run: run, report: &report})
 		},
-	})
-	out.Close() // the child has its own
-	if err != nil {
-		r.Close() // nothing was read
-		log.close()
-		return err
-	}
-	c.child = child
-	w.a.running.Go(func() {
-		log.copyFrom(r)
-		r.Close() // read to its end
-	})
-	w.a.running.Go(func() {
-		<-child.Done()
-		w.send(event{c: c, run: run, exit: exitCode(child.Err())})
-	})
-	return nil
+	}, nil
 }
 
 // simulate runs a container that nothing stands for: it is ready at once, or
@@ -296,7 +327,7 @@ func (w *worker) simulate(c *cont, now time.Time) error {
 	c.ready = true
 	if c.init || !c.sidecar && w.pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
 		log.close()
-		c.ended(w.pod, 0, now)
+		c.ended(w.pod, exit{}, now)
 		c.done = true
 		return nil
 	}
@@ -356,20 +387,18 @@ func processEnvironment(dir string) []string {
 }
 
 // exitCode turns the end of a process into a container's exit code.
-func exitCode(err error) *int32 {
-	code := int32(0)
+func exitCode(err error) int32 {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-	case errors.As(err, &exit):
-		code = int32(exit.ExitCode())
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			code = 128 + int32(status.Signal())
-		}
-	default:
-		code = 255
+		return 0
+	case !errors.As(err, &exit):
+		return 255
 	}
-	return &code
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int32(status.Signal())
+	}
+	return int32(exit.ExitCode())
 }
 
 // logPath is the log of the container's present run.

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/distribution/reference"
 )
@@ -10,19 +13,26 @@ import (
 type Image struct {
 	// Repository is an image reference without tag and digest; Docker Hub's
 	// short forms are understood, so that "nginx" is
-	// "docker.io/library/nginx".
+	// "docker.io/library/nginx". "*/name" is every repository whose last part is
+	// name: mirrors keep that part of an image's name.
 	Repository string
 	// Component is the component's name.
 	Component string
 }
 
+// anyRegistry begins a repository of which only the last part counts.
+const anyRegistry = "*/"
+
 // indexImages maps normalised repositories to components.
 func indexImages(images []Image) (map[string]string, error) {
 	index := map[string]string{}
 	for _, i := range images {
-		name, err := repository(i.Repository)
-		if err != nil {
-			return nil, fmt.Errorf("node: image %q: %w", i.Repository, err)
+		name := i.Repository
+		if !strings.HasPrefix(name, anyRegistry) {
+			var err error
+			if name, err = repository(name); err != nil {
+				return nil, fmt.Errorf("node: image %q: %w", i.Repository, err)
+			}
 		}
 		if i.Component == "" {
 			return nil, fmt.Errorf("node: image %q: no component named", i.Repository)
@@ -49,5 +59,5 @@ func (a *Agent) component(image string) string {
 	if err != nil {
 		return ""
 	}
-	return a.images[name]
+	return cmp.Or(a.images[name], a.images[anyRegistry+path.Base(name)])
 }

@@ -10,6 +10,7 @@ func TestComponentByImage(t *testing.T) {
 		{Repository: "hashicorp/vault", Component: "vault"},
 		{Repository: "nginx", Component: "nginx"},
 		{Repository: "quay.io/jetstack/cert-manager-controller", Component: "cert-manager"},
+		{Repository: "*/ztplan", Component: "ztplan"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -28,8 +29,13 @@ func TestComponentByImage(t *testing.T) {
 		"other/nginx":                        "",
 		"quay.io/jetstack/cert-manager-controller:v1.2" + digest: "cert-manager",
 		"quay.io:443/jetstack/cert-manager-controller":           "",
-		"Not A Reference": "",
-		"":                "",
+		"ghcr.io/ztplan/ztplan:v1.2.3" + digest:                  "ztplan",
+		"registry.example:5000/a/b/ztplan:1":                     "ztplan",
+		"ztplan":                                                 "ztplan",
+		"ghcr.io/ztplan/ztplan-docs":                             "",
+		"ghcr.io/ztplan/ztlab":                                   "",
+		"Not A Reference":                                        "",
+		"":                                                       "",
 	}
 	for image, want := range tests {
 		if got := a.component(image); got != want {

@@ -3,8 +3,8 @@
 //
 // It registers one Node, watches the pods that the scheduler binds to it, gives
 // each an address, fills its volumes, expands its environment, and starts one
-// child process for every container whose image it knows (see [Image] and
-// package container). A container with any other image is inert: it is reported
+// child process for every container whose image it knows (see [Image], [Native]
+// and package container). A container with any other image is inert: it is reported
 // Running and Ready, or, where it would run to completion (init containers, pods
 // of Jobs), as completed; [Agent.Containers] lists it as simulated.
 //
@@ -65,8 +65,10 @@ type Config struct {
 	// [container.Spec]. CAFile also holds the authority that signs the client
 	// certificate with which kube-apiserver calls the kubelet API.
 	ProxyURL, APIServer, CAFile string
-	// Images are the images that have a built-in component.
+	// Images are the images that have a built-in component or a program of their own.
 	Images []Image
+	// Natives are the components that are programs of their own, by name.
+	Natives map[string]Native
 	// Programs are those that exec requests can run: by component, then by name.
 	Programs map[string]map[string]container.Program
 	// Logf receives the agent's own messages; nil discards them.

@@ -76,7 +76,8 @@ func (p *publisher) write() {
 }
 
 // patch writes the newest status once. A pod that is gone, or whose name now
-// belongs to another pod, has no status to write.
+// belongs to another pod, has no status to write. Conditions of others, such as
+// DisruptionTarget, stay: a strategic merge patch merges conditions by type.
 func (p *publisher) patch() error {
 	p.mu.Lock()
 	status := p.pending
@@ -88,7 +89,7 @@ func (p *publisher) patch() error {
 	if err != nil {
 		return err
 	}
-	_, err = p.a.client.CoreV1().Pods(p.namespace).Patch(p.ctx, p.name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	_, err = p.a.client.CoreV1().Pods(p.namespace).Patch(p.ctx, p.name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return err
 	}

@@ -15,15 +15,16 @@ import (
 // more.
 func (w *worker) publish(terminal bool) {
 	pod, now := w.pod, metav1.Now()
-	s := podStatus(pod, w.containers, w.mounted, terminal, w.startTime, w.status.conditions(pod.Status.Conditions), now)
+	s := podStatus(pod, w.containers, w.mounted, terminal, w.overdue, w.startTime, w.status.conditions(pod.Status.Conditions), now)
 	w.status.set(s)
 	w.a.publish(w.uid, w.snapshot())
 }
 
-// podStatus computes a pod's status from its containers. mounted: the
+// podStatus computes a pod's status from its containers, with the conditions that
+// are the node's. mounted: the
 // volumes are filled; terminal, that no container will be started any more;
-// previous are the conditions that were published last.
-func podStatus(pod *corev1.Pod, containers []*cont, mounted, terminal bool, start metav1.Time, previous []corev1.PodCondition, now metav1.Time) corev1.PodStatus {
+// overdue, that the pod was ended at its activeDeadlineSeconds; previous are the conditions that were published last.
+func podStatus(pod *corev1.Pod, containers []*cont, mounted, terminal, overdue bool, start metav1.Time, previous []corev1.PodCondition, now metav1.Time) corev1.PodStatus {
 	old := &pod.Status
 	s := corev1.PodStatus{
 		ObservedGeneration: podutil.CalculatePodStatusObservedGeneration(pod),
@@ -42,6 +43,9 @@ func podStatus(pod *corev1.Pod, containers []*cont, mounted, terminal bool, star
 		}
 	}
 	s.Phase = phase(containers, terminal)
+	if overdue {
+		s.Phase, s.Reason, s.Message = corev1.PodFailed, reasonDeadline, messageDeadline
+	}
 	if old.Phase == corev1.PodSucceeded || old.Phase == corev1.PodFailed {
 		s.Phase = old.Phase // a phase that is final stays
 	}
@@ -56,13 +60,15 @@ func podStatus(pod *corev1.Pod, containers []*cont, mounted, terminal bool, star
 	for _, c := range conditions {
 		s.Conditions = append(s.Conditions, since(c, previous, now))
 	}
-	for _, c := range old.Conditions { // the scheduler's and others'
-		if _, own := podutil.GetPodConditionFromList(conditions, c.Type); own == nil {
-			s.Conditions = append(s.Conditions, c)
-		}
-	}
 	return s
 }
+
+// Reason and message of a pod that was ended at its deadline, as in the kubelet
+// (pkg/kubelet/active_deadline.go).
+const (
+	reasonDeadline  = "DeadlineExceeded"
+	messageDeadline = "Pod was active on the node longer than the specified deadline"
+)
 
 func conditionStatus(b bool) corev1.ConditionStatus {
 	if b {

@@ -31,7 +31,7 @@ func TestPhase(t *testing.T) {
 	now := time.Now()
 	run := func(c *cont) { c.started(now) }
 	end := func(code int32) func(pod *corev1.Pod, c *cont) {
-		return func(pod *corev1.Pod, c *cont) { c.started(now); c.ended(pod, code, now) }
+		return func(pod *corev1.Pod, c *cont) { c.started(now); c.ended(pod, exit{code: code}, now) }
 	}
 	do := func(f func(*cont)) func(*corev1.Pod, *cont) { return func(_ *corev1.Pod, c *cont) { f(c) } }
 	nothing := func(*corev1.Pod, *cont) {}
@@ -77,12 +77,11 @@ func TestPodStatusThroughALife(t *testing.T) {
 	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
 	pod := podOf(corev1.RestartPolicyAlways, 0, 1)
 	pod.Generation = 1
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(start)}}
 	list := newContainers(pod, func(string) string { return "vault" }, start)
 	c := list[0]
 	var previous []corev1.PodCondition
 	compute := func(now time.Time) corev1.PodStatus {
-		s := podStatus(pod, list, true, false, metav1.NewTime(start), previous, metav1.NewTime(now))
+		s := podStatus(pod, list, true, false, false, metav1.NewTime(start), previous, metav1.NewTime(now))
 		previous = s.Conditions
 		return s
 	}
@@ -98,9 +97,6 @@ func TestPodStatusThroughALife(t *testing.T) {
 	s := compute(at(0))
 	if s.Phase != corev1.PodPending || s.ContainerStatuses[0].State.Waiting.Reason != "ContainerCreating" {
 		t.Errorf("new pod: %s, %+v", s.Phase, s.ContainerStatuses[0].State)
-	}
-	if condition(s, corev1.PodScheduled).Status != corev1.ConditionTrue {
-		t.Error("the scheduler's condition was lost")
 	}
 
 	// A sealed Vault: Running, started, not Ready.
@@ -130,12 +126,12 @@ func TestPodStatusThroughALife(t *testing.T) {
 	}
 
 	// Killed: the first restart is immediate, the second is not.
-	c.ended(pod, exitKilled, at(4))
+	c.ended(pod, exit{code: exitKilled}, at(4))
 	if c.done || c.startAt.After(at(4)) || c.listen != nil {
 		t.Errorf("after the first kill: done %v, start at %v, listen %v", c.done, c.startAt, c.listen)
 	}
 	c.started(at(4))
-	c.ended(pod, exitKilled, at(5))
+	c.ended(pod, exit{code: exitKilled}, at(5))
 	s = compute(at(5))
 	status = s.ContainerStatuses[0]
 	if status.State.Waiting == nil || status.State.Waiting.Reason != "CrashLoopBackOff" || !c.startAt.Equal(at(6)) || s.Phase != corev1.PodRunning {
@@ -151,7 +147,7 @@ func TestPodStatusThroughALife(t *testing.T) {
 
 	// Restarted on request: no back-off, whatever happened before.
 	c.replacing = true
-	c.ended(pod, 0, at(7))
+	c.ended(pod, exit{}, at(7))
 	if c.done || !c.startAt.Equal(at(7)) {
 		t.Errorf("after a restart: done %v, start at %v", c.done, c.startAt)
 	}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/utils/ptr"
 )
 
@@ -55,6 +56,24 @@ func (w *worker) terminate(ctx context.Context) {
 	}
 }
 
+// deadline is when the pod's activeDeadlineSeconds are over; zero for never, and
+// for a pod that has ended.
+func (w *worker) deadline() time.Time {
+	seconds := w.pod.Spec.ActiveDeadlineSeconds
+	if seconds == nil || w.overdue || podutil.IsPodPhaseTerminal(phase(w.containers, false)) {
+		return time.Time{}
+	}
+	return w.startTime.Add(time.Duration(*seconds) * time.Second)
+}
+
+// expire ends the containers of a pod at its deadline. Its object stays: the pod
+// has failed.
+func (w *worker) expire(ctx context.Context) {
+	w.a.events.Eventf(w.pod, corev1.EventTypeNormal, reasonDeadline, messageDeadline)
+	w.endContainers(ctx)
+	w.overdue = true
+}
+
 // gracePeriod is the deletion's grace period; for a pod whose object was
 // removed by force, that of its specification: like a kubelet, the node gives
 // the containers the time that they were promised.
@@ -82,7 +101,7 @@ func (w *worker) endContainers(ctx context.Context) {
 	var enders sync.WaitGroup
 	defer enders.Wait()
 	for _, c := range w.containers {
-		c.replacing = false
+		c.replacing, c.final = false, true
 		for _, done := range c.restarted {
 			done <- errEnded
 		}
@@ -96,7 +115,7 @@ func (w *worker) endContainers(ctx context.Context) {
 		enders.Go(func() {
 			w.preStop(hooks, pod, c.spec)
 			if child == nil {
-				w.send(event{c: c, run: run, exit: new(int32)})
+				w.send(event{c: c, run: run, exit: &exit{}})
 				return
 			}
 			kill, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -222,7 +222,16 @@ func (v *volumes) mounts(c *corev1.Container, env map[string]string) (map[string
 		}
 		sub := mount.SubPath
 		if mount.SubPathExpr != "" {
-			sub = expansion.Expand(mount.SubPathExpr, expansion.MappingFuncFor(env))
+			var missing []string
+			sub = expansion.Expand(mount.SubPathExpr, func(name string) string {
+				if env[name] == "" {
+					missing = append(missing, name)
+				}
+				return env[name]
+			})
+			if len(missing) > 0 {
+				return nil, fmt.Errorf("volumeMount %s: subPathExpr %s: missing value for %s", mount.Name, mount.SubPathExpr, strings.Join(missing, ", "))
+			}
 		}
 		if sub != "" {
 			if !filepath.IsLocal(filepath.FromSlash(sub)) {

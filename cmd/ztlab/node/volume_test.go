@@ -180,7 +180,7 @@ func TestMounts(t *testing.T) {
 	if info, err := os.Stat(logs); err != nil || !info.IsDir() {
 		t.Errorf("subPath was not made: %v", err)
 	}
-	for _, bad := range []corev1.VolumeMount{{Name: "none", MountPath: "/x"}, {Name: "data", MountPath: "/x", SubPath: "../../etc"}} {
+	for _, bad := range []corev1.VolumeMount{{Name: "none", MountPath: "/x"}, {Name: "data", MountPath: "/x", SubPath: "../../etc"}, {Name: "data", MountPath: "/x", SubPathExpr: "$(NONE)"}} {
 		if _, err := v.mounts(&corev1.Container{VolumeMounts: []corev1.VolumeMount{bad}}, nil); err == nil {
 			t.Errorf("mounts(%+v): no error", bad)
 		}

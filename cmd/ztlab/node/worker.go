@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -41,7 +42,8 @@ type worker struct {
 	volumes    *volumes
 	mounted    bool
 	containers []*cont
-	ending     bool // the pod is being deleted
+	ending     bool // its containers are being ended
+	overdue    bool // they have been, at the pod's deadline
 }
 
 // An event comes from a container's process.
@@ -49,7 +51,7 @@ type event struct {
 	c      *cont
 	run    int
 	report *container.Report
-	exit   *int32
+	exit   *exit
 }
 
 // A command is a request to end a container.
@@ -165,8 +167,12 @@ func (w *worker) run(ctx context.Context) {
 			w.terminate(ctx)
 			return
 		}
+		if d := w.deadline(); !d.IsZero() && !time.Now().Before(d) {
+			w.expire(ctx)
+			continue
+		}
 		next := w.step(ctx, stale)
-		w.publish(false)
+		w.publish(w.overdue)
 		timer.Stop()
 		if !next.IsZero() {
 			timer.Reset(max(time.Until(next), 0))
@@ -217,6 +223,10 @@ func (w *worker) step(ctx context.Context, stale bool) (next time.Time) {
 			next = t
 		}
 	}
+	if w.overdue {
+		return next
+	}
+	soonest(w.deadline())
 	now := time.Now()
 	if due := w.volumes.tokens.due(); stale || !w.mounted || !due.IsZero() && !now.Before(due) {
 		if err := w.mount(ctx); err != nil {
@@ -288,12 +298,24 @@ func (w *worker) mount(ctx context.Context) error {
 // a change of a ConfigMap or Secret that it names is seen at once.
 const configRetry = time.Second
 
+// exitNotStarted is the exit code of a container whose program could not be started.
+const exitNotStarted = 128
+
 // failed records that a container could not be started.
 func (w *worker) failed(c *cont, err error) {
 	w.a.conf.Logf("%s/%s/%s: %v", w.namespace, w.name, c.spec.Name, err)
 	reason := "CreateContainerConfigError"
-	if c.running() { // the process itself could not be started
-		c.ended(w.pod, 128, time.Now())
+	var start *startError
+	switch {
+	case errors.As(err, &start) && start.reason == reasonStart:
+		w.a.events.Eventf(w.pod, corev1.EventTypeWarning, "Failed", "Error: %v", err)
+		c.started(time.Now())
+		c.ended(w.pod, exit{code: exitNotStarted, reason: start.reason, message: err.Error()}, time.Now())
+		return
+	case start != nil:
+		reason = start.reason
+	case c.running(): // the process itself could not be started
+		c.ended(w.pod, exit{code: exitNotStarted}, time.Now())
 		reason = "RunContainerError"
 	}
 	if waiting := c.state.Waiting; waiting == nil || waiting.Message != err.Error() {
@@ -343,13 +365,13 @@ func (w *worker) obey(ctx context.Context, cmd command) {
 			if c.child != nil {
 				c.child.Kill()
 			} else {
-				c.ended(w.pod, exitKilled, time.Now())
+				c.ended(w.pod, exit{code: exitKilled}, time.Now())
 			}
 		default:
 			c.replacing = true
 			c.restarted = append(c.restarted, cmd.done)
 			if c.child == nil {
-				c.ended(w.pod, 0, time.Now())
+				c.ended(w.pod, exit{}, time.Now())
 			} else {
 				child := c.child
 				w.a.running.Go(func() {
@@ -383,9 +405,9 @@ func (w *worker) stopAll() {
 	for _, c := range w.containers {
 		switch {
 		case c.child != nil:
-			c.ended(w.pod, *exitCode(c.child.Err()), time.Now())
+			c.ended(w.pod, exit{code: exitCode(c.child.Err())}, time.Now())
 		case c.running():
-			c.ended(w.pod, 0, time.Now())
+			c.ended(w.pod, exit{}, time.Now())
 		}
 		for _, done := range c.restarted {
 			done <- errEnded

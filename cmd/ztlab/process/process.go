@@ -5,6 +5,10 @@
 // Two things end a child whose parent is gone, whatever killed the parent: on
 // Linux the kernel's parent-death signal, and everywhere the child's standard
 // input, a pipe that the parent holds open and never lends to anybody else.
+//
+// A program that is not a ztlab (see [Spec.Foreign]) does not watch its standard
+// input. Only the parent-death signal ends it, so elsewhere than on Linux it
+// outlives a parent that was killed.
 package process
 
 import (
@@ -36,6 +40,10 @@ type Spec struct {
 	// Output receives standard output and standard error. It is an open file so
 	// that the child keeps its log when the parent is killed.
 	Output *os.File
+	// Foreign: the child knows nothing of the lab, as the program of an image. Its
+	// standard input is empty, and the processes that it has started end with it, as
+	// those of a container do.
+	Foreign bool
 	// Input, when it is not nil, is written to the child's standard input as
 	// one line of JSON. The pipe stays open after it.
 	Input any
@@ -81,7 +89,7 @@ func (g *Group) fork() {
 type Child struct {
 	name  string
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser // nil for a foreign program
 	done  chan struct{}
 	err   error // valid after done
 }
@@ -95,24 +103,26 @@ func (g *Group) Start(s Spec) (*Child, error) {
 		cmd.Stdout, cmd.Stderr = s.Output, s.Output
 	}
 	cmd.SysProcAttr = attributes()
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("%s: standard input: %w", s.Name, err)
+	c := &Child{name: s.Name, cmd: cmd, done: make(chan struct{})}
+	if !s.Foreign {
+		var err error
+		if c.stdin, err = cmd.StdinPipe(); err != nil {
+			return nil, fmt.Errorf("%s: standard input: %w", s.Name, err)
+		}
 	}
 	var reports *os.File
 	if s.Reports != nil {
 		r, w, err := os.Pipe()
 		if err != nil {
-			stdin.Close()
+			c.closeInput()
 			return nil, fmt.Errorf("%s: report pipe: %w", s.Name, err)
 		}
 		defer w.Close()
 		cmd.ExtraFiles = []*os.File{w}
 		reports = r
 	}
-	c := &Child{name: s.Name, cmd: cmd, stdin: stdin, done: make(chan struct{})}
 	if err := g.launch(c); err != nil {
-		stdin.Close()
+		c.closeInput()
 		if reports != nil {
 			reports.Close()
 		}
@@ -123,11 +133,15 @@ func (g *Group) Start(s Spec) (*Child, error) {
 	}
 	go func() {
 		c.err = cmd.Wait()
+		if s.Foreign {
+			// What is left of the child's process group; mostly nothing.
+			_ = syscall.Kill(-c.PID(), syscall.SIGKILL)
+		}
 		g.forget(c)
 		close(c.done)
 	}()
 	if s.Input != nil {
-		if err := json.NewEncoder(stdin).Encode(s.Input); err != nil && !errors.Is(err, syscall.EPIPE) {
+		if err := json.NewEncoder(c.stdin).Encode(s.Input); err != nil && !errors.Is(err, syscall.EPIPE) {
 			c.Kill()
 			return nil, fmt.Errorf("%s: write its specification: %w", s.Name, err)
 		}
@@ -191,11 +205,17 @@ func (c *Child) Kill() { _ = c.cmd.Process.Kill() }
 // and returns when it is gone. When ctx ends first the child is killed.
 func (c *Child) Stop(ctx context.Context) {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	_ = c.stdin.Close()
+	c.closeInput()
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		c.Kill()
 		<-c.done
+	}
+}
+
+func (c *Child) closeInput() {
+	if c.stdin != nil {
+		_ = c.stdin.Close()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,8 +36,8 @@ func TestMain(m *testing.M) {
 	case "signalled":
 		process.TerminateWith(os.Stdin)
 		sleepForever()
-	case "parent":
-		parent()
+	case "parent", "foreign parent":
+		parent(os.Getenv("PROCESS_TEST_ROLE") == "foreign parent")
 	}
 }
 
@@ -56,14 +57,20 @@ func echo(ctx context.Context, spec container.Spec, report func(container.Report
 	return ctx.Err()
 }
 
-// parent starts a component, says its process id, and is then killed.
-func parent() {
+// parent starts a component or a foreign program, says its process id, and is then
+// killed.
+func parent(foreign bool) {
 	g := process.NewGroup()
 	ready := make(chan struct{})
-	c, err := g.Start(process.Spec{
+	spec := process.Spec{
 		Name: "orphan", Path: os.Args[0], Env: role("component"), Output: os.Stdout,
 		Input: container.Spec{Name: "orphan"}, Reports: func([]byte) { close(ready) },
-	})
+	}
+	if foreign {
+		spec = process.Spec{Name: "orphan", Path: os.Args[0], Env: role("stubborn"), Output: os.Stdout, Foreign: true}
+		close(ready)
+	}
+	c, err := g.Start(spec)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -171,8 +178,18 @@ func TestCloseEndsEveryChildAndRefusesMore(t *testing.T) {
 
 // The promise of the package: SIGKILL of the parent leaves no child.
 func TestKilledParentLeavesNoChild(t *testing.T) {
+	t.Run("component", func(t *testing.T) { testKilledParent(t, "parent") })
+	t.Run("foreign", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("only Linux has a parent-death signal")
+		}
+		testKilledParent(t, "foreign parent")
+	})
+}
+
+func testKilledParent(t *testing.T, as string) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env, cmd.Stderr = role("parent"), os.Stderr
+	cmd.Env, cmd.Stderr = role(as), os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
