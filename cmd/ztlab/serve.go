@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,20 +15,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztlab/controlplane"
 	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
 	"github.com/ztplan/ztplan/cmd/ztlab/supervisor"
 )
 
 // serveFlags are the flags of a lab that is about to start.
 type serveFlags struct {
-	charts           string
-	audit            bool
-	fresh, ephemeral bool
+	charts                 string
+	audit                  bool
+	issuer, authentication string
+	fresh, ephemeral       bool
 }
 
 func (f *serveFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.charts, "charts", "", "serve the packaged charts (*.tgz) in this directory instead of the lab's own")
 	cmd.Flags().BoolVar(&f.audit, "audit", false, "record API requests to audit/audit.log in the lab directory")
+	cmd.Flags().StringVar(&f.issuer, "service-account-issuer", controlplane.DefaultIssuer, "issuer of ServiceAccount tokens, an https URL; a lab that other labs trust needs one of its own")
+	cmd.Flags().StringVar(&f.authentication, "authentication-config", "", "give the API server a copy of this AuthenticationConfiguration (apiserver.config.k8s.io/v1)")
 	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "forget the lab that was in the directory")
 	cmd.Flags().BoolVar(&f.ephemeral, "ephemeral", false, "forget the lab when it stops")
 }
@@ -37,6 +42,8 @@ func (f *serveFlags) args() []string {
 	return []string{
 		"--charts=" + f.charts,
 		fmt.Sprintf("--audit=%t", f.audit),
+		"--service-account-issuer=" + f.issuer,
+		"--authentication-config=" + f.authentication,
 		fmt.Sprintf("--fresh=%t", f.fresh),
 		fmt.Sprintf("--ephemeral=%t", f.ephemeral),
 	}
@@ -56,18 +63,33 @@ func (f *serveFlags) applied(given func(flag string) bool, s labstate.Status) er
 		return fmt.Errorf("%s: a lab is up and serves %s: --charts has an effect when a lab starts; stop it first with: ztlab down", s.Dir, serves)
 	case given("audit") && f.audit != (s.Audit != ""):
 		return fmt.Errorf("%s: a lab is up: --audit has an effect when a lab starts; stop it first with: ztlab down", s.Dir)
+	case given("service-account-issuer") && f.issuer != s.ServiceAccountIssuer:
+		return fmt.Errorf("%s: a lab is up with the issuer %s: --service-account-issuer has an effect when a lab starts; stop it first with: ztlab down", s.Dir, s.ServiceAccountIssuer)
+	case given("authentication-config") && f.authentication != s.AuthenticationConfig:
+		return fmt.Errorf("%s: a lab is up: --authentication-config has an effect when a lab starts; stop it first with: ztlab down", s.Dir)
 	case given("ephemeral") && f.ephemeral != s.Ephemeral:
 		return fmt.Errorf("%s: a lab is up: --ephemeral has an effect when a lab starts; stop it first with: ztlab down", s.Dir)
 	}
 	return nil
 }
 
-// absolute makes the flags independent of the working directory.
-func (f *serveFlags) absolute() (err error) {
-	if f.charts != "" {
-		f.charts, err = filepath.Abs(f.charts)
+// check makes the flags independent of the working directory, and reports values
+// that no lab could start with.
+func (f *serveFlags) check() error {
+	for name, path := range map[string]*string{"charts": &f.charts, "authentication-config": &f.authentication} {
+		if *path == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", name, err)
+		}
+		*path = absolute
 	}
-	return err
+	if issuer, err := url.Parse(f.issuer); err != nil || issuer.Scheme != "https" || issuer.Host == "" {
+		return fmt.Errorf("--service-account-issuer: %q is not an https URL: other clusters could not find its keys", f.issuer)
+	}
+	return nil
 }
 
 // shutdownLimit ends a supervisor that does not end by itself; the parts end
@@ -94,8 +116,8 @@ that starts a lab holds the other end of a pipe, and the lab cannot outlive it.`
 			if err != nil {
 				return err
 			}
-			if err := flags.absolute(); err != nil {
-				return fmt.Errorf("--charts: %w", err)
+			if err := flags.check(); err != nil {
+				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
@@ -137,7 +159,7 @@ func serve(ctx context.Context, out io.Writer, dir labstate.Dir, flags serveFlag
 	signal.Ignore(syscall.SIGPIPE) // the reader of the one line may be gone
 	err = supervisor.Run(ctx, supervisor.Options{
 		Dir: dir, Executable: executable, ChartsDir: flags.charts,
-		Audit: flags.audit, Fresh: flags.fresh, Ephemeral: flags.ephemeral,
+		Audit: flags.audit, Issuer: flags.issuer, AuthenticationConfig: flags.authentication, Fresh: flags.fresh, Ephemeral: flags.ephemeral,
 		OpenLog: openLog, Composition: composition(),
 		Stopping: func() {
 			time.AfterFunc(shutdownLimit, func() { os.Exit(1) })

@@ -114,6 +114,10 @@ func printStatus(out io.Writer, s labstate.Status) error {
 	if s.Audit != "" {
 		fmt.Fprintf(w, "audit\t%s\n", s.Audit)
 	}
+	fmt.Fprintf(w, "issuer\t%s\n", s.ServiceAccountIssuer)
+	if s.AuthenticationConfig != "" {
+		fmt.Fprintf(w, "authentication\t%s\n", s.AuthenticationConfig)
+	}
 	charts := s.Charts
 	if charts == "" {
 		charts = "the lab's own"

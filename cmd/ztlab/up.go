@@ -42,8 +42,8 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 			if err != nil {
 				return err
 			}
-			if err := flags.absolute(); err != nil {
-				return fmt.Errorf("--charts: %w", err)
+			if err := flags.check(); err != nil {
+				return err
 			}
 			status, err := client.WaitStarted(cmd.Context())
 			switch {

@@ -19,6 +19,9 @@ const (
 	AdvertiseAddress = "192.0.2.1"
 )
 
+// DefaultIssuer is the issuer of ServiceAccount tokens; kubeadm's default.
+const DefaultIssuer = "https://kubernetes.default.svc.cluster.local"
+
 // apiServerFlags are kubeadm's where there is no reason to differ.
 func (p *Plane) apiServerFlags() []string {
 	host, port, _ := net.SplitHostPort(p.addresses[APIServer])
@@ -40,12 +43,17 @@ func (p *Plane) apiServerFlags() []string {
 		"--kubelet-client-certificate=" + p.id.file("kubelet-client.crt"),
 		"--kubelet-client-key=" + p.id.file("kubelet-client.key"),
 		"--kubelet-preferred-address-types=InternalIP",
-		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-issuer=" + p.config.Issuer,
+		// Another lab that trusts the issuer fetches the keys here.
+		"--service-account-jwks-uri=" + p.Server() + "/openid/v1/jwks",
 		"--service-account-key-file=" + p.id.file("sa.key"),
 		"--service-account-signing-key-file=" + p.id.file("sa.key"),
 		"--service-cluster-ip-range=" + ServiceRange,
 		"--egress-selector-config-file=" + p.config.path("egress.yaml"),
 		"--profiling=false",
+	}
+	if p.config.AuthenticationConfig != "" {
+		flags = append(flags, "--authentication-config="+p.config.path(authenticationFile))
 	}
 	if p.config.AuditLog != "" {
 		flags = append(flags,
@@ -57,6 +65,9 @@ func (p *Plane) apiServerFlags() []string {
 	}
 	return flags
 }
+
+// authenticationFile is the copy of the authentication configuration.
+const authenticationFile = "authentication.yaml"
 
 func (p *Plane) controllerManagerFlags() []string {
 	return append(p.managerFlags(ControllerManager),

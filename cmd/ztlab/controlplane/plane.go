@@ -31,6 +31,12 @@ type Config struct {
 	EgressSocket string
 	// AuditLog is where the API server records requests; empty for not at all.
 	AuditLog string
+	// Issuer is the issuer of ServiceAccount tokens.
+	Issuer string
+	// AuthenticationConfig is an AuthenticationConfiguration of
+	// apiserver.config.k8s.io/v1 for the API server, which gets a copy of the file;
+	// empty for none.
+	AuthenticationConfig string
 	// Logf receives lines for the supervisor's log.
 	Logf func(format string, args ...any)
 }
@@ -135,6 +141,15 @@ func (p *Plane) writeConfig() error {
 	}
 	if err := WriteFile(p.config.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
 		return err
+	}
+	if file := p.config.AuthenticationConfig; file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("authentication configuration: %w", err)
+		}
+		if err := WriteFile(p.config.path(authenticationFile), data, 0o600); err != nil {
+			return err
+		}
 	}
 	for file, user := range map[string]leaf{
 		p.config.Kubeconfig: {name: "kubernetes-admin", organizations: []string{"system:masters"}},

@@ -113,6 +113,12 @@ func shared(t *testing.T) *lab {
 func up(t *testing.T, args ...string) *lab {
 	t.Helper()
 	t.Parallel()
+	return another(t, args...)
+}
+
+// another starts one more lab for a test that has called up.
+func another(t *testing.T, args ...string) *lab {
+	t.Helper()
 	l := &lab{dir: filepath.Join(t.TempDir(), "lab")}
 	t.Cleanup(func() { l.down(t) })
 	l.start(t, args...)

@@ -32,6 +32,12 @@ type Status struct {
 	Ephemeral bool `json:"ephemeral,omitempty"`
 	// Audit is the path of the API server's audit log, empty without --audit.
 	Audit string `json:"audit"`
+	// ServiceAccountIssuer is the issuer of ServiceAccount tokens. Its keys are at
+	// /openid/v1/jwks of the API server.
+	ServiceAccountIssuer string `json:"serviceAccountIssuer,omitempty"`
+	// AuthenticationConfig is the file that --authentication-config named; the API
+	// server has a copy.
+	AuthenticationConfig string `json:"authenticationConfig,omitempty"`
 	// Problems are conditions a user should act on, such as a NodePort that
 	// another program holds.
 	Problems []string `json:"problems,omitempty"`

@@ -19,7 +19,8 @@ func (l *Lab) Status(ctx context.Context) labstate.Status {
 
 	s := labstate.Status{
 		Ready: ready, Dir: string(l.dir), PID: self(), Kubeconfig: l.dir.Kubeconfig(), Address: l.address,
-		Mirrors: map[string]string{}, Charts: l.options.ChartsDir, Ephemeral: l.options.Ephemeral, Components: []labstate.Component{}, Simulated: []string{},
+		Mirrors: map[string]string{}, Charts: l.options.ChartsDir, Ephemeral: l.options.Ephemeral,
+		ServiceAccountIssuer: l.options.Issuer, AuthenticationConfig: l.options.AuthenticationConfig, Components: []labstate.Component{}, Simulated: []string{},
 		Versions: controlplane.Versions(),
 	}
 	if l.options.Audit {

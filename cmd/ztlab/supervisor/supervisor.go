@@ -45,6 +45,8 @@ type Options struct {
 	ChartsDir string
 	// Audit records API requests to a file.
 	Audit bool
+	// Issuer and AuthenticationConfig are those of [controlplane.Config].
+	Issuer, AuthenticationConfig string
 	// Fresh forgets the lab that was in the directory; Ephemeral forgets this
 	// one when it ends.
 	Fresh, Ephemeral bool
@@ -167,7 +169,7 @@ func (l *Lab) newPlane() error {
 		Group: l.group, Executable: l.options.Executable, Address: l.address,
 		PKIDir: l.dir.PKI(), EtcdDir: l.dir.Etcd(), WorkDir: l.dir.ControlPlane(),
 		Log: l.dir.Log, Kubeconfig: l.dir.Kubeconfig(), EgressSocket: l.dir.Socket("egress.sock"),
-		AuditLog: audit, Logf: l.log.Printf,
+		AuditLog: audit, Issuer: l.options.Issuer, AuthenticationConfig: l.options.AuthenticationConfig, Logf: l.log.Printf,
 	})
 	if err != nil {
 		return err
