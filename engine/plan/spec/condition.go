@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -26,9 +25,9 @@ var whenPath = []Elem{Key("when")}
 // Eval returns the value of a condition; ok is false if a problem was reported.
 func (d *Decoder) Eval(c *Condition) (value, ok bool) {
 	d.path = whenPath
-	v, ok := d.eval(c.node, c.root)
+	t, v := (&evaluation{d: d, node: c.node}).of(c.root)
 	value, _ = v.(bool)
-	return value && ok, ok
+	return value, t != exprUnknown
 }
 
 // An expr is a node of a condition: a literal, a reference, or an operator
@@ -72,7 +71,10 @@ func (d *Decoder) Condition(n *yaml.Node) *Condition {
 		return nil
 	}
 	c.root = root
-	switch t := d.exprType(n, root, &c.Depends); t {
+	v := evaluation{d: d, node: n, checking: true}
+	t, _ := v.of(root)
+	c.Depends = v.depends
+	switch t {
 	case exprUnknown:
 		return nil
 	case exprTruth:
@@ -83,143 +85,117 @@ func (d *Decoder) Condition(n *yaml.Node) *Condition {
 	}
 }
 
-// exprType checks an expression and returns its type. depends is set if it
-// refers to an output.
-func (d *Decoder) exprType(n *yaml.Node, e *expr, depends *bool) exprType {
+// An evaluation finds the type of a condition or, once all references have values, its
+// value.
+type evaluation struct {
+	d        *Decoder
+	node     *yaml.Node
+	checking bool // the type: both sides of every operator
+	depends  bool // on an output
+}
+
+// of returns the type of an expression and its value: string, float64 or bool. The type
+// is exprUnknown after a problem was reported; the value counts only if not checking.
+func (v *evaluation) of(e *expr) (exprType, any) {
 	switch e.op {
 	case "":
 		if e.ref != nil {
-			return d.refType(n, e.ref, depends)
+			return v.reference(e.ref)
 		}
 		switch e.value.(type) {
 		case string:
-			return exprText
+			return exprText, e.value
 		case float64:
-			return exprNumber
+			return exprNumber, e.value
 		}
-		return exprTruth
+		return exprTruth, e.value
 	case "!":
-		return d.operand(n, e, e.l, depends)
+		t, x := v.operand(e, e.l)
+		return t, !x
 	case "&&", "||":
-		l, r := d.operand(n, e, e.l, depends), d.operand(n, e, e.r, depends)
-		if l == exprUnknown || r == exprUnknown {
-			return exprUnknown
+		l, x := v.operand(e, e.l)
+		if !v.checking && (l == exprUnknown || x == (e.op == "||")) {
+			return l, x
 		}
-		return exprTruth
-	}
-	l, r := d.exprType(n, e.l, depends), d.exprType(n, e.r, depends)
-	if l == exprUnknown || r == exprUnknown {
-		return exprUnknown
-	}
-	if l != r {
-		hint := ""
-		if e.l.op == "" && e.r.op == "" && (l == exprText || r == exprText) {
-			hint = "text is written in quotes; numbers, true and false are not"
+		r, y := v.operand(e, e.r)
+		if l == exprUnknown {
+			return l, false
 		}
-		d.exprProblem(n, e, hint, "%s compares %s with %s", e.op, l, r)
-		return exprUnknown
+		return r, y
 	}
-	return exprTruth
+	l, x := v.of(e.l)
+	r, y := v.of(e.r)
+	switch {
+	case l == exprUnknown || r == exprUnknown:
+		return exprUnknown, nil
+	case l == r:
+		return exprTruth, (x == y) == (e.op == "==")
+	}
+	hint := ""
+	if e.l.op == "" && e.r.op == "" && (l == exprText || r == exprText) {
+		hint = "text is written in quotes; numbers, true and false are not"
+	}
+	v.problem(e, hint, "%s compares %s with %s", e.op, l, r)
+	return exprUnknown, nil
 }
 
-func (d *Decoder) operand(n *yaml.Node, op, e *expr, depends *bool) exprType {
-	t := d.exprType(n, e, depends)
+// operand is of for an operand of op, which must be true or false.
+func (v *evaluation) operand(op, e *expr) (exprType, bool) {
+	t, x := v.of(e)
 	if t != exprTruth && t != exprUnknown {
-		d.exprProblem(n, op, "", "%s wants true or false, and has %s", op.op, t)
-		return exprUnknown
+		v.problem(op, "", "%s wants true or false, and has %s", op.op, t)
+		return exprUnknown, false
 	}
-	return t
+	truth, _ := x.(bool)
+	return t, truth
 }
 
-func (d *Decoder) exprProblem(n *yaml.Node, e *expr, hint, format string, args ...any) {
-	line, column := d.places().Within(n, e.offset, e.text)
-	d.problemAt(n, line, column, hint, format, args...)
+func (v *evaluation) problem(e *expr, hint, format string, args ...any) {
+	line, column := v.d.places().Within(v.node, e.offset, e.text)
+	v.d.problemAt(v.node, line, column, hint, format, args...)
 }
 
-func (d *Decoder) refType(n *yaml.Node, ref *Reference, depends *bool) exprType {
-	r, ok := d.resolve(n, ref)
+func (v *evaluation) reference(ref *Reference) (exprType, any) {
+	d := v.d
+	r, ok := d.resolve(v.node, ref)
 	switch {
 	case !ok:
-		return exprUnknown
+		return exprUnknown, nil
 	case r.Secret:
-		d.refProblem(n, ref, "", "%s is a secret, and a condition would tell what it is", ref.Raw)
-		return exprUnknown
-	case r.Node != nil:
-		switch TypeOf(r.Node) {
-		case "string":
-			return exprText
-		case "number":
-			return exprNumber
-		case "bool":
-			return exprTruth
-		}
-		d.refProblem(n, ref, "", "%s is %s: a condition compares text, numbers, true and false", ref.Raw, KindOf(r.Node))
-		return exprUnknown
+		d.refProblem(v.node, ref, "", "%s is a secret, and a condition would tell what it is", ref.Raw)
+		return exprUnknown, nil
 	}
-	*depends = true
-	t := indirect(r.typeOf())
-	switch {
-	case t == fileType || t.Implements(marshalType) || t.Kind() == reflect.String:
-		return exprText
-	case t.Kind() == reflect.Bool:
-		return exprTruth
-	case isInt(t) || isUint(t) || isFloat(t):
-		return exprNumber
+	v.depends = v.depends || r.Node == nil
+	var tag, kind string
+	var value any
+	if r.Type == nil {
+		n := d.known(r)
+		tag, kind = n.Tag, KindOf(n)
+		value, _ = kubeyaml.Scalar(n)
+	} else if kind = TypeName(r.Type); scalar(r.Type) {
+		tag = tagOf(indirect(r.Type))
 	}
-	d.refProblem(n, ref, "", "%s is %s: a condition compares text, numbers, true and false", ref.Raw, TypeName(t))
-	return exprUnknown
+	switch tag {
+	case "!!str":
+		return exprText, value
+	case "!!bool":
+		return exprTruth, value
+	case "!!int", "!!float":
+		return exprNumber, number(value)
+	}
+	d.refProblem(v.node, ref, "", "%s is %s: a condition compares text, numbers, true and false", ref.Raw, kind)
+	return exprUnknown, nil
 }
 
-// eval returns the value of a checked expression: string, float64 or bool.
-func (d *Decoder) eval(n *yaml.Node, e *expr) (any, bool) {
-	switch e.op {
-	case "":
-		if e.ref == nil {
-			return e.value, true
-		}
-		r, ok := d.resolve(n, e.ref)
-		switch {
-		case !ok:
-			return nil, false
-		case r.Node != nil:
-			x, err := kubeyaml.Scalar(r.Node)
-			if err != nil {
-				return nil, false
-			}
-			return comparand(reflect.ValueOf(x)), true
-		}
-		return comparand(reflect.Indirect(r.Output)), true
-	case "!":
-		v, ok := d.eval(n, e.l)
-		b, _ := v.(bool)
-		return !b, ok
-	case "&&", "||":
-		v, ok := d.eval(n, e.l)
-		if b, _ := v.(bool); !ok || b == (e.op == "||") {
-			return b, ok
-		}
-		return d.eval(n, e.r)
+// number returns a number that YAML gives as the type in which numbers are compared.
+func number(x any) any {
+	switch x := x.(type) {
+	case int:
+		return float64(x)
+	case uint64:
+		return float64(x)
 	}
-	l, okL := d.eval(n, e.l)
-	r, okR := d.eval(n, e.r)
-	return (l == r) == (e.op == "=="), okL && okR
-}
-
-func comparand(v reflect.Value) any {
-	t := v.Type()
-	switch {
-	case t.Implements(marshalType):
-		return format(v)
-	case isInt(t):
-		return float64(v.Int())
-	case isUint(t):
-		return float64(v.Uint())
-	case isFloat(t):
-		return v.Float()
-	case t.Kind() == reflect.Bool:
-		return v.Bool()
-	}
-	return format(v)
+	return x
 }
 
 // An exprParser reads

@@ -3,9 +3,10 @@ package spec
 import (
 	"encoding"
 	"fmt"
-	"math"
 	"reflect"
 	"strconv"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -51,148 +52,74 @@ func (c *Types) fits(from, to reflect.Type) bool {
 	return false
 }
 
-// convert sets to to the value of from, which fits. file resolves paths.
-func (c *Types) convert(from, to reflect.Value, file func(name string) engine.File) error {
+// assign sets to, a value or a pointer to one, to an output of the same type. It
+// reports false if the types differ.
+func assign(from, to reflect.Value) bool {
 	for from.Kind() == reflect.Pointer {
 		if from.IsNil() {
-			return nil
+			return true
 		}
 		from = from.Elem()
+	}
+	if from.Type() != indirect(to.Type()) {
+		return false
 	}
 	for to.Kind() == reflect.Pointer {
 		to.Set(reflect.New(to.Type().Elem()))
 		to = to.Elem()
 	}
-	ft, tt := from.Type(), to.Type()
-	switch {
-	case ft == tt:
-		to.Set(from)
-	case tt == secretType:
-		to.Set(reflect.ValueOf(engine.NewSecret(format(from))))
-	case tt.Kind() == reflect.Interface:
-		if v := c.plain(from); v != nil {
-			to.Set(reflect.ValueOf(v))
-		}
-	case tt == fileType:
-		to.Set(reflect.ValueOf(file(format(from))))
-	case reflect.PointerTo(tt).Implements(textType):
-		return to.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(format(from)))
-	case tt.Kind() == reflect.String:
-		to.SetString(format(from))
-	case tt.Kind() == reflect.Bool:
-		to.SetBool(from.Bool())
-	case isInt(tt):
-		i, ok := integer(from)
-		if !ok || to.OverflowInt(i) {
-			return fmt.Errorf("%v is out of range", from)
-		}
-		to.SetInt(i)
-	case isUint(tt):
-		if i, ok := integer(from); ok && i < 0 {
-			return fmt.Errorf("%v is out of range", from)
-		}
-		u := from.Convert(uint64Type).Uint()
-		if to.OverflowUint(u) {
-			return fmt.Errorf("%v is out of range", from)
-		}
-		to.SetUint(u)
-	case isFloat(tt):
-		to.Set(from.Convert(tt))
-	case tt.Kind() == reflect.Slice:
-		s := reflect.MakeSlice(tt, from.Len(), from.Len())
-		for i := range from.Len() {
-			if err := c.convert(from.Index(i), s.Index(i), file); err != nil {
-				return fmt.Errorf("[%d]: %w", i, err)
-			}
-		}
-		to.Set(s)
-	case tt.Kind() == reflect.Map:
-		m := reflect.MakeMap(tt)
-		set := func(key string, v reflect.Value) error {
-			e := reflect.New(tt.Elem()).Elem()
-			if err := c.convert(v, e, file); err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-			m.SetMapIndex(reflect.ValueOf(key).Convert(tt.Key()), e)
-			return nil
-		}
-		if ft.Kind() == reflect.Struct {
-			for _, f := range c.Of(ft).fields {
-				if err := set(f.name, from.FieldByIndex(f.index)); err != nil {
-					return err
-				}
-			}
-		} else {
-			for it := from.MapRange(); it.Next(); {
-				if err := set(it.Key().String(), it.Value()); err != nil {
-					return err
-				}
-			}
-		}
-		to.Set(m)
-	default:
-		return fmt.Errorf("is %s, want %s", TypeName(ft), TypeName(tt))
-	}
-	return nil
+	to.Set(from)
+	return true
 }
 
-var uint64Type = reflect.TypeFor[uint64]()
-
-// integer returns the value of a whole number; ok is false if it is over the range.
-func integer(v reflect.Value) (i int64, ok bool) {
-	if isInt(v.Type()) {
-		return v.Int(), true
-	}
-	return int64(v.Uint()), v.Uint() <= math.MaxInt64
-}
-
-// plain returns an output as plain data, as inline YAML would be decoded.
-func (c *Types) plain(v reflect.Value) any {
-	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+// nodeOf returns an output as the YAML that a plan would write for it, so that it fills
+// an input of another type as a variable does.
+func (c *Types) nodeOf(v reflect.Value) *yaml.Node {
+	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
-			return nil
+			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
 		}
 		v = v.Elem()
 	}
 	t := v.Type()
-	switch {
-	case t == secretType:
-		return v.Interface()
-	case t.Implements(marshalType):
-		return format(v)
-	case isInt(t) || isUint(t):
-		if i, ok := integer(v); ok {
-			return int(i)
-		}
-		return v.Uint()
+	if scalar(t) {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tagOf(t), Value: format(v)}
+	}
+	var content []*yaml.Node
+	entry := func(key string, value reflect.Value) {
+		content = append(content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, c.nodeOf(value))
 	}
 	switch t.Kind() {
-	case reflect.String:
-		return v.String()
-	case reflect.Bool:
-		return v.Bool()
-	case reflect.Float32, reflect.Float64:
-		return v.Float()
-	case reflect.Slice:
-		out := make([]any, v.Len())
-		for i := range out {
-			out[i] = c.plain(v.Index(i))
-		}
-		return out
-	case reflect.Map:
-		out := make(map[string]any, v.Len())
-		for it := v.MapRange(); it.Next(); {
-			out[it.Key().String()] = c.plain(it.Value())
-		}
-		return out
 	case reflect.Struct:
-		out := make(map[string]any)
 		for _, f := range c.Of(t).fields {
-			out[f.name] = c.plain(v.FieldByIndex(f.index))
+			entry(f.name, v.FieldByIndex(f.index))
 		}
-		return out
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			entry(it.Key().String(), it.Value())
+		}
+	default:
+		for i := range v.Len() {
+			content = append(content, c.nodeOf(v.Index(i)))
+		}
+		return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: content}
 	}
-	return nil
+	return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: content}
+}
+
+// tagOf returns the tag of YAML for values of a type that has a text form.
+func tagOf(t reflect.Type) string {
+	switch {
+	case t.Implements(marshalType):
+		return "!!str"
+	case t.Kind() == reflect.Bool:
+		return "!!bool"
+	case isInt(t) || isUint(t):
+		return "!!int"
+	case isFloat(t):
+		return "!!float"
+	}
+	return "!!str"
 }
 
 // format writes a scalar as text; a secret is revealed, so the result may only
@@ -225,7 +152,7 @@ func format(v reflect.Value) string {
 // scalar reports whether values of type t have a text form.
 func scalar(t reflect.Type) bool {
 	t = indirect(t)
-	return t == fileType || t.Implements(marshalType) || t.Kind() == reflect.String || t.Kind() == reflect.Bool ||
+	return t.Implements(marshalType) || t.Kind() == reflect.String || t.Kind() == reflect.Bool ||
 		isInt(t) || isUint(t) || isFloat(t)
 }
 

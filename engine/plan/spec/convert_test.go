@@ -182,7 +182,7 @@ func TestOutputsAsInputs(t *testing.T) {
 		{engine.NewSecret("s"), new(engine.Secret), `secret s`},
 		{[]string{"a"}, engine.Secret{}, `1:2: want a secret, and ${steps.a.x} is a list`},
 		{[]int{1, 2}, []string{}, `[]string{"1", "2"}`},
-		{[]int{1, 300}, []int8{}, `1:2: ${steps.a.x}: [1]: 300 is out of range`},
+		{[]int{1, 300}, []int8{}, `1:2: [1]: ${steps.a.x}: 300 is out of range`},
 		{[]string{"a"}, []int{}, `1:2: want a list, and ${steps.a.x} is a list of other values`},
 		{map[string]int{"k": 1}, map[string]string{}, `map[string]string{"k":"1"}`},
 		{struct {

@@ -35,9 +35,8 @@ type Decoder struct {
 	// Partial is set for values of which only a part is here: no key is missing.
 	Partial bool
 
-	path []Elem     // of the input being decoded
-	at   *yaml.Node // where a variable is used whose value is being decoded
-	via  string     // that reference, as written
+	path []Elem // of the input being decoded
+	use  use    // of the value being decoded, if it does not stand at its place in the plan
 
 	size   int           // nodes that Substitute has made
 	finder source.Finder // of the parts of scalars; see places
@@ -77,6 +76,14 @@ func (d *Decoder) Unsettled(path string) bool {
 	return slices.ContainsFunc(d.pending, around) || path != "" && slices.ContainsFunc(d.bad, around)
 }
 
+// A use is the place where the plan uses a value that stands elsewhere: that of a
+// variable or an output, or a text made of them.
+type use struct {
+	node         *yaml.Node
+	line, column int
+	ref          string // as written; "" for a text
+}
+
 // An outcome is the result of decoding an input.
 type outcome int
 
@@ -98,11 +105,25 @@ func (d *Decoder) pop()        { d.path = d.path[:len(d.path)-1] }
 
 // problem reports something wrong with the input being decoded.
 func (d *Decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
-	if d.at != nil {
-		n = d.at
-	}
-	d.problemAt(n, n.Line, n.Column, hint, format, args...)
+	n, line, column := d.place(n)
+	d.problemAt(n, line, column, hint, format, args...)
 	return failed
+}
+
+// invalid is problem for a value that has the right type, and names its reference.
+func (d *Decoder) invalid(n *yaml.Node, format string, args ...any) outcome {
+	if d.use.ref != "" {
+		return d.problem(n, "", "%s: %s", d.use.ref, fmt.Sprintf(format, args...))
+	}
+	return d.problem(n, "", format, args...)
+}
+
+// place returns the node whose place is that of problems with n, and the place.
+func (d *Decoder) place(n *yaml.Node) (at *yaml.Node, line, column int) {
+	if d.use.node != nil {
+		return d.use.node, d.use.line, d.use.column
+	}
+	return n, n.Line, n.Column
 }
 
 // problemAt reports something wrong with the input being decoded, at a place
@@ -157,7 +178,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	t := v.Type()
 	switch t {
 	case secretType:
-		if n.Kind != yaml.ScalarNode || !IsText(n) && d.via == "" {
+		if n.Kind != yaml.ScalarNode || !IsText(n) && d.use.ref == "" {
 			return d.mismatch(n, t)
 		}
 		if out := d.ambiguous(n, true); out != set {
@@ -180,7 +201,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 			return d.mismatch(n, t)
 		}
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
-			return d.problem(n, "", "%v", err)
+			return d.invalid(n, "%v", err)
 		}
 		return set
 	}
@@ -228,7 +249,7 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	switch {
 	case t.Kind() == reflect.String:
 		// A variable's number has no quotes to put it in.
-		if !IsText(n) && d.via == "" {
+		if !IsText(n) && d.use.ref == "" {
 			return d.mismatch(n, t)
 		}
 		if out := d.ambiguous(n, false); out != set {
@@ -247,7 +268,7 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 		x, _ := kubeyaml.Scalar(n)
 		i, ok := x.(int)
 		if !ok || v.OverflowInt(int64(i)) {
-			return d.problem(n, "", "%s is not a whole number, or too large", n.Value)
+			return d.outOfRange(n, "a whole number")
 		}
 		v.SetInt(int64(i))
 	case isUint(t):
@@ -260,7 +281,7 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 			u, ok = uint64(i), true
 		}
 		if !ok || v.OverflowUint(u) {
-			return d.problem(n, "", "%s is not a whole number from 0, or too large", n.Value)
+			return d.outOfRange(n, "a whole number from 0")
 		}
 		v.SetUint(u)
 	case isFloat(t):
@@ -276,6 +297,13 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 		return d.problem(n, "", "inputs of type %v are not supported", t)
 	}
 	return set
+}
+
+func (d *Decoder) outOfRange(n *yaml.Node, want string) outcome {
+	if d.use.ref != "" {
+		return d.invalid(n, "%s is out of range", n.Value)
+	}
+	return d.problem(n, "", "%s is not %s, or too large", n.Value, want)
 }
 
 func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome {
@@ -321,12 +349,9 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 			path := PathString(d.path)
 			d.bad = append(d.bad, path)
 			d.pop()
-			at := n
-			if d.at != nil {
-				at = d.at
-			}
+			at, line, column := d.place(n)
 			d.Report(&source.Problem{
-				File: d.File.Name, Line: at.Line, Column: at.Column,
+				File: d.File.Name, Line: line, Column: column,
 				Summary: d.about(at, "") + fmt.Sprintf("%s is missing", path),
 				Hint:    fmt.Sprintf("add %s: %s", f.name, TypeName(f.typ)),
 			})
@@ -338,12 +363,9 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 // unknownKey reports a key that a struct does not have and returns the index
 // of the field that was probably meant, or -1.
 func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
-	at := key
-	if d.at != nil {
-		at = d.at
-	}
+	_, line, column := d.place(key)
 	d.Report(&source.Problem{
-		File: d.File.Name, Line: at.Line, Column: at.Column,
+		File: d.File.Name, Line: line, Column: column,
 		Summary: d.about(key, PathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
 		Hint:    source.Suggestion(key.Value, st.names, "the keys here are "),
 	})
@@ -470,10 +492,10 @@ func Truth(n *yaml.Node) bool {
 // ambiguous reports a variable's value that would become text and that YAML reads as
 // another value than it looks like.
 func (d *Decoder) ambiguous(n *yaml.Node, secret bool) outcome {
-	if d.via == "" {
+	if d.use.ref == "" {
 		return set
 	}
-	if message, hint := ambiguity(n, d.via, secret); message != "" {
+	if message, hint := ambiguity(n, d.use.ref, secret); message != "" {
 		return d.problem(n, hint, "%s", message)
 	}
 	return set

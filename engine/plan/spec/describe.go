@@ -24,7 +24,7 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 		if n.Kind == yaml.ScalarNode {
 			hint = "write the value in quotes"
 		}
-	case d.via != "":
+	case d.use.ref != "":
 	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && !source.IsNull(n):
 		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
 	case t.Kind() == reflect.Bool && text:
@@ -40,8 +40,8 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 	if t == secretType {
 		have = KindOf(n) // not the value: it may be one
 	}
-	if d.via != "" {
-		return d.problem(n, hint, "want %s, and %s is %s", TypeName(t), d.via, have)
+	if d.use.ref != "" {
+		return d.problem(n, hint, "want %s, and %s is %s", TypeName(t), d.use.ref, have)
 	}
 	return d.problem(n, hint, "want %s, have %s", TypeName(t), have)
 }

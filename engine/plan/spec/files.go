@@ -8,7 +8,7 @@ import (
 
 // resolveFiles resolves the files that the defaults of a spec name.
 func (d *Decoder) resolveFiles(v reflect.Value) {
-	if !d.Types.hasFile(v.Type()) {
+	if !d.Types.holds(v.Type(), fileType) {
 		return
 	}
 	switch v.Kind() {

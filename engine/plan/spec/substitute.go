@@ -57,7 +57,7 @@ func (d *Decoder) Substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
 			d.size = min(d.size+r.Size, MaxNodes+1)
 			return r.Node, secret, true
 		}
-		if !d.part(n, p.ref, r) {
+		if !d.part(n, p.ref, r.Node, r.Secret) {
 			return nil, false, false
 		}
 		text.WriteString(r.Node.Value)

@@ -71,16 +71,15 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 		case r.Secret && t != secretType:
 			d.leak(n, p.ref)
 			wrong = true
-		case r.Node != nil:
-			wrong = !d.part(n, p.ref, r) || wrong
-			text.WriteString(r.Node.Value)
 		case r.Type != nil && !scalar(r.Type):
 			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, TypeName(r.Type))
 			wrong = true
 		case r.Type != nil:
 			waiting = true
 		default:
-			text.WriteString(format(reflect.Indirect(r.Output)))
+			value := d.known(r)
+			wrong = !d.part(n, p.ref, value, r.Secret) || wrong
+			text.WriteString(value.Value)
 		}
 		if text.Len() > maxText {
 			return d.problem(n, "", "the text is longer than %d bytes", maxText)
@@ -96,20 +95,33 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 		return d.wait(v)
 	}
 	lit := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text.String(), Line: n.Line, Column: n.Column}
-	if d.at == nil {
-		d.at = n
-		defer func() { d.at = nil }()
-	}
-	return d.value(lit, v, true)
+	return d.at(use{node: n, line: n.Line, column: n.Column}, lit, v)
 }
 
-// part reports whether the value of a variable can be part of a text, or the problem.
-func (d *Decoder) part(n *yaml.Node, ref *Reference, r Value) bool {
-	if r.Node.Kind != yaml.ScalarNode || source.IsNull(r.Node) {
-		d.refProblem(n, ref, "", "%s is %s: only text, numbers, true and false can be part of a text", ref.Raw, KindOf(r.Node))
+// at fills v from a value that is used elsewhere in the plan.
+func (d *Decoder) at(u use, value *yaml.Node, v reflect.Value) outcome {
+	if d.use.node == nil {
+		d.use = u
+		defer func() { d.use = use{} }()
+	}
+	return d.value(value, v, true)
+}
+
+// known returns the value of a variable or an output as YAML.
+func (d *Decoder) known(r Value) *yaml.Node {
+	if r.Node != nil {
+		return r.Node
+	}
+	return d.Types.nodeOf(r.Output)
+}
+
+// part reports whether a value can be part of a text, or the problem.
+func (d *Decoder) part(n *yaml.Node, ref *Reference, value *yaml.Node, secret bool) bool {
+	if value.Kind != yaml.ScalarNode || source.IsNull(value) {
+		d.refProblem(n, ref, "", "%s is %s: only text, numbers, true and false can be part of a text", ref.Raw, KindOf(value))
 		return false
 	}
-	if message, hint := ambiguity(r.Node, ref.Raw, r.Secret); message != "" {
+	if message, hint := ambiguity(value, ref.Raw, secret); message != "" {
 		d.refProblem(n, ref, hint, "%s", message)
 		return false
 	}
@@ -131,11 +143,7 @@ func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
 	}
 	switch {
 	case r.Node != nil:
-		if d.at == nil {
-			d.at, d.via = n, ref.Raw
-			defer func() { d.at, d.via = nil, "" }()
-		}
-		return d.value(r.Node, v, true)
+		return d.at(use{n, n.Line, n.Column, ref.Raw}, r.Node, v)
 	case !d.Types.fits(r.typeOf(), t):
 		want, have := TypeName(t), TypeName(r.typeOf())
 		if want == have {
@@ -145,10 +153,11 @@ func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
 	case r.Type != nil:
 		return d.wait(v)
 	}
-	if err := d.Types.convert(r.Output, v, d.FileOf); err != nil {
-		return d.refProblem(n, ref, "", "%s: %v", ref.Raw, err)
+	if assign(r.Output, v) {
+		return set
 	}
-	return set
+	line, column := d.places().Within(n, ref.offset, ref.Raw)
+	return d.at(use{n, line, column, ref.Raw}, d.Types.nodeOf(r.Output), v)
 }
 
 // typeOf returns the type of an output.

@@ -29,8 +29,7 @@ type Struct struct {
 	byName map[string]int
 	names  []string // in the order of the source
 
-	// Whether it holds such a value at any depth.
-	hasFile, hasSecret bool
+	holds []reflect.Type // of engine.File and engine.Secret, those in it at any depth
 }
 
 // A field is one key of a struct, embedded structs flattened.
@@ -65,7 +64,11 @@ func (c *Types) Of(t reflect.Type) *Struct {
 	if err != nil {
 		panic(err)
 	}
-	s.hasFile, s.hasSecret = contains(t, fileType, nil), contains(t, secretType, nil)
+	for _, leaf := range []reflect.Type{fileType, secretType} {
+		if contains(t, leaf, nil) {
+			s.holds = append(s.holds, leaf)
+		}
+	}
 	actual, _ := c.structs.LoadOrStore(t, s)
 	return actual.(*Struct)
 }
@@ -207,23 +210,16 @@ func contains(t, leaf reflect.Type, above []reflect.Type) bool {
 }
 
 // HasSecret reports whether a value of type t can hold a secret.
-func (c *Types) HasSecret(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return c.HasSecret(t.Elem())
-	case reflect.Struct:
-		return t == secretType || t != fileType && c.Of(t).hasSecret
-	}
-	return false
-}
+func (c *Types) HasSecret(t reflect.Type) bool { return c.holds(t, secretType) }
 
-// hasFile reports whether a value of type t can hold a file name.
-func (c *Types) hasFile(t reflect.Type) bool {
+// holds reports whether a value of type t can hold a leaf: [engine.File] or
+// [engine.Secret].
+func (c *Types) holds(t, leaf reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return c.hasFile(t.Elem())
+		return c.holds(t.Elem(), leaf)
 	case reflect.Struct:
-		return t == fileType || t != secretType && c.Of(t).hasFile
+		return t == leaf || t != fileType && t != secretType && slices.Contains(c.Of(t).holds, leaf)
 	}
 	return false
 }
