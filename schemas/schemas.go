@@ -1,4 +1,4 @@
-// Package schemas holds what is known about kinds of steps outside their code:
+// Package schemas is the description of the kinds of steps outside their code:
 // the JSON Schema that editors use and the reference that "ztplan explain"
 // prints. Both are generated from the specs and their comments by schemas/gen;
 // a test fails when they are stale.
@@ -34,7 +34,7 @@ type Kind struct {
 	Example string  `json:"example"`
 }
 
-// A Policy is what a step of the kind gets when its envelope says nothing.
+// A Policy is that of a step of the kind whose envelope has none.
 type Policy struct {
 	Timeout  string  `json:"timeout"`
 	Attempts int     `json:"attempts"` // 0 means until the timeout

@@ -2,12 +2,7 @@ package main
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,10 +16,8 @@ func eventSchema(src *source) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	actions, err := constants(filepath.Join(src.root, "engine", "event.go"), "Action")
-	if err != nil {
-		return nil, err
-	}
+	// A reader must not refuse an action that this version does not have.
+	actions := append(p.constants["Action"], object{"type": "string"})
 	out, err := eventObject(p, reflect.TypeFor[engine.Event](), actions)
 	if err != nil {
 		return nil, err
@@ -98,37 +91,6 @@ func eventValue(p *packageDoc, t reflect.Type, actions []any) (object, error) {
 		return object{"type": []string{"array", "null"}, "items": of}, err
 	}
 	return nil, fmt.Errorf("type %s has no form in an event", t)
-}
-
-// constants returns the constants of a type in a file, each as a schema.
-func constants(file, typeName string) ([]any, error) {
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
-	var out []any
-	for _, d := range f.Decls {
-		g, ok := d.(*ast.GenDecl)
-		if !ok || g.Tok != token.CONST {
-			continue
-		}
-		for _, spec := range g.Specs {
-			v := spec.(*ast.ValueSpec)
-			if id, ok := v.Type.(*ast.Ident); !ok || id.Name != typeName {
-				continue
-			}
-			text, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, object{"const": text, "description": oneLine(v.Comment.Text())})
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s: no constants of type %s", file, typeName)
-	}
-	// One that this version does not have is no error.
-	return append(out, object{"type": "string"}), nil
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -15,7 +15,7 @@ import (
 )
 
 // strict returns the schema of events with every key that it does not list
-// forbidden: what engine.Event gains must be in it.
+// forbidden: a new field of engine.Event must be in it.
 func strict(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemas.Event))

@@ -7,14 +7,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ztplan/ztplan/schemas"
 	"github.com/ztplan/ztplan/steps"
 )
 
-// Generate compares the generated files below root with what the kinds say and
+// Generate compares the generated files below root with the kinds and
 // returns those that differ, after writing them if write is set.
 func Generate(root string, write bool) (stale []string, err error) {
 	src := &source{root: root, packages: make(map[string]*packageDoc)}
-	var kinds []kindDoc
+	var kinds []schemas.Kind
 	for _, k := range steps.All() {
 		doc, err := src.kind(k)
 		if err != nil {
@@ -26,7 +27,11 @@ func Generate(root string, write bool) (stale []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	schema, err := marshal(planSchema(kinds))
+	connections, err := src.connections(kinds)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := marshal(planSchema(kinds, connections))
 	if err != nil {
 		return nil, err
 	}

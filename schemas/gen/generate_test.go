@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// The generated files must be what the generator writes: run make gen.
+// The generated files are up to date; if not, run make gen.
 func TestGenerated(t *testing.T) {
 	stale, err := Generate("../..", false)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command gen writes what is generated from the kinds: schemas/plan.schema.json,
+// Command gen writes the files generated from the kinds: schemas/plan.schema.json,
 // schemas/kinds.json and steps/README.md. The specs, their tags and their
 // comments are the source; nothing is kept by hand beside them.
 package main

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/ztplan/ztplan/schemas"
+	"github.com/ztplan/ztplan/steps"
 )
 
 // object keeps the order of its keys out of the way: encoding/json sorts maps,
@@ -14,50 +17,16 @@ type object = map[string]any
 // reference is the form of a value that refers to a variable or an output.
 const reference = `\$\{[^}]+\}`
 
+// durationForm is the pattern of a duration, or of text with a reference.
+const durationForm = `^([0-9]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$|` + reference
+
 // planSchema is the JSON Schema of a plan.
-func planSchema(kinds []kindDoc) object {
-	names := make([]string, len(kinds))
-	defs := object{}
-	var choices []any
-	for i, k := range kinds {
-		names[i] = k.Name
+func planSchema(kinds []schemas.Kind, connections object) object {
+	definitions := object{"step": stepSchema(kinds)}
+	for _, k := range kinds {
 		with := objectSchema(k.Inputs)
 		with["description"] = firstParagraph(k.Doc)
-		defs[k.Name] = with
-		then := object{"properties": object{"with": object{"$ref": "#/definitions/" + k.Name}}}
-		if len(requiredOf(k.Inputs)) > 0 {
-			then["required"] = []string{"with"}
-		}
-		choices = append(choices, object{
-			"if":   object{"properties": object{"uses": object{"const": k.Name}}, "required": []string{"uses"}},
-			"then": then,
-		})
-	}
-	duration := object{"type": "string", "pattern": `^([0-9]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$|` + reference, "examples": []string{"30s", "5m", "24h", "30d"}}
-	defs["step"] = object{
-		"type":                 "object",
-		"additionalProperties": false,
-		"required":             []string{"id", "uses"},
-		"properties": object{
-			"id":      object{"type": "string", "pattern": "^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", "description": "Name of the step: other steps refer to it, events carry it."},
-			"uses":    object{"type": "string", "enum": names, "description": "Kind of the step."},
-			"needs":   object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}, "uniqueItems": true}}, "description": "Steps that must be done first. A reference to an output is a dependency without being listed."},
-			"with":    object{"type": "object", "description": "Inputs of the kind."},
-			"when":    object{"type": "string", "description": "Condition: the step is skipped when it is false."},
-			"timeout": withDescription(duration, "Bounds everything the step does: looking, writing, waiting."),
-			"retry": object{
-				"type": "object", "additionalProperties": false,
-				"description": "How often and how fast the step tries again. A retry looks before it writes.",
-				"properties": object{
-					"attempts": object{"type": "integer", "minimum": 0, "description": "Rounds of writing or proving; 0 means until the timeout."},
-					"delay":    withDescription(duration, "Pause before the second attempt."),
-					"backoff":  object{"type": "number", "minimum": 1, "description": "Factor by which each further pause is longer."},
-					"maxDelay": withDescription(duration, "Longest pause."),
-					"jitter":   object{"type": "number", "minimum": 0, "maximum": 1, "description": "Fraction by which each pause may be shorter or longer."},
-				},
-			},
-		},
-		"allOf": choices,
+		definitions[k.Name] = with
 	}
 	return object{
 		"$schema":              "http://json-schema.org/draft-07/schema#",
@@ -81,36 +50,87 @@ func planSchema(kinds []kindDoc) object {
 			"connections": object{
 				"type": "object", "additionalProperties": false,
 				"description": "How the plan reaches its servers; steps may override it.",
-				"properties": object{
-					"kubernetes": object{
-						"type": "object", "additionalProperties": false,
-						"properties": object{
-							"kubeconfig": object{"type": "string", "description": "Path of the kubeconfig; --kubeconfig wins."},
-							"context":    object{"type": "string", "description": "Context of the kubeconfig; --context wins."},
-						},
-					},
-					"vault": vaultConnection(kinds),
-				},
+				"properties":  connections,
 			},
 			"steps": object{"type": "array", "minItems": 1, "items": object{"$ref": "#/definitions/step"}},
 		},
-		"definitions": defs,
+		"definitions": definitions,
 	}
 }
 
-// vaultConnection is the widest vault input of any kind.
-func vaultConnection(kinds []kindDoc) object {
-	widest := schemas.Field{}
+// stepSchema describes a step, whose inputs depend on its kind.
+func stepSchema(kinds []schemas.Kind) object {
+	var names []string
+	var choices []any
 	for _, k := range kinds {
-		for _, f := range k.Inputs {
-			if f.Name == "vault" && len(f.Fields) > len(widest.Fields) {
-				widest = f
+		names = append(names, k.Name)
+		then := object{"properties": object{"with": object{"$ref": "#/definitions/" + k.Name}}}
+		if len(requiredOf(k.Inputs)) > 0 {
+			then["required"] = []string{"with"}
+		}
+		choices = append(choices, object{
+			"if":   object{"properties": object{"uses": object{"const": k.Name}}, "required": []string{"uses"}},
+			"then": then,
+		})
+	}
+	return object{
+		"type":                 "object",
+		"additionalProperties": false,
+		"required":             []string{"id", "uses"},
+		"properties": object{
+			"id":      object{"type": "string", "pattern": "^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", "description": "Name of the step: other steps refer to it, events carry it."},
+			"uses":    object{"type": "string", "enum": names, "description": "Kind of the step."},
+			"needs":   object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}, "uniqueItems": true}}, "description": "Steps that must be done first. A reference to an output is a dependency without being listed."},
+			"with":    object{"type": "object", "description": "Inputs of the kind."},
+			"when":    object{"type": "string", "description": "Condition: the step is skipped when it is false."},
+			"timeout": envelopeDuration("Bounds everything the step does: looking, writing, waiting."),
+			"retry": object{
+				"type": "object", "additionalProperties": false,
+				"description": "How often and how fast the step tries again. A retry looks before it writes.",
+				"properties": object{
+					"attempts": object{"type": "integer", "minimum": 0, "description": "Rounds of writing or proving; 0 means until the timeout."},
+					"delay":    envelopeDuration("Pause before the second attempt."),
+					"backoff":  object{"type": "number", "minimum": 1, "description": "Factor by which each further pause is longer."},
+					"maxDelay": envelopeDuration("Longest pause."),
+					"jitter":   object{"type": "number", "minimum": 0, "maximum": 1, "description": "Fraction by which each pause may be shorter or longer."},
+				},
+			},
+		},
+		"allOf": choices,
+	}
+}
+
+func envelopeDuration(description string) object {
+	return object{"type": "string", "pattern": durationForm, "examples": []string{"30s", "5m", "24h", "30d"}, "description": description}
+}
+
+// connections returns the schema of each key below connections: of the value that its
+// New makes, or of the inputs of its name, of which the kind with most fields counts.
+func (s *source) connections(kinds []schemas.Kind) (object, error) {
+	out := object{}
+	for _, c := range steps.Connections() {
+		if c.New != nil {
+			v := reflect.ValueOf(c.New()).Elem()
+			fields, err := s.fields(v.Type(), v)
+			if err != nil {
+				return nil, fmt.Errorf("connection %s: %w", c.Key, err)
+			}
+			out[c.Key] = objectSchema(fields)
+			continue
+		}
+		var widest []schemas.Field
+		for _, k := range kinds {
+			for _, f := range k.Inputs {
+				if f.Name == c.Key && len(f.Fields) > len(widest) {
+					widest = f.Fields
+				}
 			}
 		}
+		schema := objectSchema(widest)
+		schema["description"] = "Defaults for the " + c.Key + " input of every step that has one."
+		out[c.Key] = schema
 	}
-	out := objectSchema(widest.Fields)
-	out["description"] = "Defaults for the vault input of every step that has one."
-	return out
+	return out, nil
 }
 
 func objectSchema(fields []schemas.Field) object {
@@ -162,7 +182,7 @@ func typeSchema(f schemas.Field, name string) object {
 		}
 		return orReference(object{"enum": f.OneOf})
 	case "duration":
-		return object{"type": "string", "pattern": `^([0-9]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$|` + reference}
+		return object{"type": "string", "pattern": durationForm}
 	case "secret":
 		return object{"type": "string", "writeOnly": true}
 	}
@@ -179,14 +199,6 @@ func typeSchema(f schemas.Field, name string) object {
 // orReference also allows ${…} where the value is no string.
 func orReference(s object) object {
 	return object{"anyOf": []any{s, object{"type": "string", "pattern": "^" + reference + "$"}}}
-}
-
-func withDescription(s object, text string) object {
-	out := object{"description": text}
-	for k, v := range s {
-		out[k] = v
-	}
-	return out
 }
 
 func firstParagraph(s string) string {

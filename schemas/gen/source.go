@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"go/ast"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,18 +21,6 @@ import (
 
 const module = "github.com/ztplan/ztplan/"
 
-// kindDoc is the reference of a kind together with what only the generator
-// needs.
-type kindDoc struct {
-	Name    string          `json:"name"`
-	Doc     string          `json:"doc"`
-	Proof   bool            `json:"proof,omitempty"`
-	Policy  schemas.Policy  `json:"policy"`
-	Inputs  []schemas.Field `json:"inputs"`
-	Outputs []schemas.Field `json:"outputs"`
-	Example string          `json:"example"`
-}
-
 // source reads comments from the source tree.
 type source struct {
 	root     string
@@ -38,9 +28,10 @@ type source struct {
 }
 
 type packageDoc struct {
-	doc     string
-	structs map[string]map[string]string // struct, field: comment
-	types   map[string]string            // type: comment
+	doc       string
+	structs   map[string]map[string]string // struct, field: comment
+	types     map[string]string            // type: comment
+	constants map[string][]any             // type: its constants, each as a schema
 }
 
 func (s *source) load(path string) (*packageDoc, error) {
@@ -52,7 +43,7 @@ func (s *source) load(path string) (*packageDoc, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &packageDoc{structs: make(map[string]map[string]string), types: make(map[string]string)}
+	p := &packageDoc{structs: make(map[string]map[string]string), types: make(map[string]string), constants: make(map[string][]any)}
 	fset := token.NewFileSet()
 	for _, f := range files {
 		if strings.HasSuffix(f, "_test.go") {
@@ -67,18 +58,18 @@ func (s *source) load(path string) (*packageDoc, error) {
 		}
 		for _, d := range file.Decls {
 			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.TYPE {
+			if !ok {
 				continue
 			}
 			for _, spec := range g.Specs {
-				t := spec.(*ast.TypeSpec)
-				text := t.Doc.Text()
-				if text == "" {
-					text = g.Doc.Text()
-				}
-				p.types[t.Name.Name] = text
-				if st, ok := t.Type.(*ast.StructType); ok {
-					p.structs[t.Name.Name] = fieldComments(st)
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					p.types[spec.Name.Name] = cmp.Or(spec.Doc.Text(), g.Doc.Text())
+					if st, ok := spec.Type.(*ast.StructType); ok {
+						p.structs[spec.Name.Name] = fieldComments(st)
+					}
+				case *ast.ValueSpec:
+					p.constant(spec)
 				}
 			}
 		}
@@ -87,33 +78,42 @@ func (s *source) load(path string) (*packageDoc, error) {
 	return p, nil
 }
 
+// constant adds a constant with a type and the value of a text.
+func (p *packageDoc) constant(spec *ast.ValueSpec) {
+	typ, ok := spec.Type.(*ast.Ident)
+	if !ok || len(spec.Values) == 0 {
+		return
+	}
+	if lit, ok := spec.Values[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+		if text, err := strconv.Unquote(lit.Value); err == nil {
+			p.constants[typ.Name] = append(p.constants[typ.Name], object{"const": text, "description": oneLine(spec.Comment.Text())})
+		}
+	}
+}
+
 func fieldComments(st *ast.StructType) map[string]string {
 	out := make(map[string]string)
 	for _, f := range st.Fields.List {
-		text := f.Doc.Text()
-		if text == "" {
-			text = f.Comment.Text()
-		}
 		for _, n := range f.Names {
-			out[n.Name] = text
+			out[n.Name] = cmp.Or(f.Doc.Text(), f.Comment.Text())
 		}
 	}
 	return out
 }
 
-func (s *source) kind(k *engine.Kind) (kindDoc, error) {
+func (s *source) kind(k *engine.Kind) (schemas.Kind, error) {
 	p, err := s.load(k.Spec.PkgPath())
 	if err != nil {
-		return kindDoc{}, err
+		return schemas.Kind{}, err
 	}
 	if p.doc == "" {
-		return kindDoc{}, fmt.Errorf("package %s has no doc", k.Spec.PkgPath())
+		return schemas.Kind{}, fmt.Errorf("package %s has no doc", k.Spec.PkgPath())
 	}
 	example, err := os.ReadFile(filepath.Join(s.root, strings.TrimPrefix(k.Spec.PkgPath(), module), "example.yaml"))
 	if err != nil {
-		return kindDoc{}, err
+		return schemas.Kind{}, err
 	}
-	out := kindDoc{
+	out := schemas.Kind{
 		Name: k.Name, Doc: k.Name + strings.TrimPrefix(plainDoc(p.doc), "Package "+strings.ToLower(k.Name)), Proof: k.Proof, Example: string(example),
 		Policy: schemas.Policy{
 			Timeout: engine.Duration(k.Policy.Timeout).String(), Attempts: k.Policy.Attempts,
@@ -122,7 +122,7 @@ func (s *source) kind(k *engine.Kind) (kindDoc, error) {
 		},
 	}
 	if out.Inputs, err = s.fields(k.Spec, reflect.ValueOf(k.New()).Elem()); err != nil {
-		return kindDoc{}, err
+		return schemas.Kind{}, err
 	}
 	out.Outputs, err = s.fields(k.Outputs, reflect.Value{})
 	return out, err

@@ -7,8 +7,11 @@ import (
 
 // Kubernetes is what a plan writes below connections.kubernetes.
 type Kubernetes struct {
-	Kubeconfig string `yaml:"kubeconfig"` // path; ~/ is the home, others are relative to the plan
-	Context    string `yaml:"context"`
+	// Path of the kubeconfig; --kubeconfig wins. ~/ is the home directory, other relative
+	// paths are relative to the plan.
+	Kubeconfig string `yaml:"kubeconfig"`
+	// Context of the kubeconfig; --context wins.
+	Context string `yaml:"context"`
 }
 
 // Cluster returns the cluster of a plan in the absolute directory dir. home is the
