@@ -8,36 +8,35 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Case is one step of a kind and the world that it is about.
+// A Case is one step of a kind and the system that it changes.
 type Case struct {
 	Kind *engine.Kind
 
-	// Spec returns a fresh spec, as decoded from a plan; every call means the
-	// same part of the world. It starts from Kind.New for the defaults.
+	// Spec returns a fresh spec, as decoded from a plan, for the same objects each
+	// time. It starts from Kind.New for the defaults.
 	Spec func() any
 
 	// Env is the environment of the step.
 	Env *engine.Env
 
-	// Reset, optional, brings the world back to where it was before the step.
+	// Reset, optional, brings the system back to its state before the step.
 	// Run calls it first, and again before the run that stops after every
 	// edit; its context allows writes. Without it that run comes first and
 	// leaves nothing for the run in one go.
 	Reset func(ctx context.Context) error
 
 	// Settle, optional, is called after edits were applied and before the next
-	// look; its context allows writes. It stands for the part of the world
-	// that other steps would bring about.
+	// look; its context allows writes. It does the part of other steps.
 	Settle func(ctx context.Context) error
 
-	// Writes, optional, counts the mutating requests that the world has seen.
+	// Writes, optional, counts the mutating requests that were sent.
 	Writes func() int
 
 	// Secrets are texts that must not show anywhere, beyond the secrets in the
 	// spec and in the outputs.
 	Secrets []string
 
-	// Converged says that the first look finds nothing to do, which is
+	// Converged is set if the first look finds nothing to do, which is
 	// otherwise a failure: a contract that applies nothing proves nothing.
 	Converged bool
 
@@ -83,7 +82,7 @@ func Run(t *testing.T, c Case) {
 	})
 }
 
-// A part of the contract; its error says how it is broken.
+// A part of the contract; its error is the way in which the contract is broken.
 type part struct {
 	name  string
 	check func(*checker, context.Context) error

@@ -14,8 +14,8 @@ import (
 const (
 	// promptly is how long a cancelled call may take to return.
 	promptly = 5 * time.Second
-	// nap is the pause before looking again at what says nothing of its own.
-	nap = 50 * time.Millisecond
+	// pollInterval is the pause before the next look at a difference without Await.
+	pollInterval = 50 * time.Millisecond
 	// maxEdits ends a step that finds a new difference after every edit.
 	maxEdits = 1000
 )
@@ -47,7 +47,7 @@ func newChecker(c Case) *checker {
 	return k
 }
 
-// inspect looks with a fresh spec and records everything that it says.
+// inspect looks with a fresh spec and records all texts of the step.
 func (k *checker) inspect(ctx context.Context) (any, []engine.Edit, error) {
 	spec := k.Spec()
 	k.record.plant(secretsIn(spec)...)
@@ -61,7 +61,7 @@ func (k *checker) inspect(ctx context.Context) (any, []engine.Edit, error) {
 	return out, edits, err
 }
 
-// owned checks that a spec that says what its step makes says all of it.
+// owned checks that an [engine.Owner] owns all edits of its step.
 func owned(spec any, edits []engine.Edit) error {
 	o, ok := spec.(engine.Owner)
 	if !ok {
@@ -105,7 +105,7 @@ func (k *checker) look(ctx context.Context) error {
 	return wellFormed(first)
 }
 
-// wellFormed checks what every list of edits keeps.
+// wellFormed checks the rules for every list of edits.
 func wellFormed(edits []engine.Edit) error {
 	seen := make(map[string]bool)
 	for i, e := range edits {
@@ -144,8 +144,7 @@ func (k *checker) cancelledProof(ctx context.Context) error {
 }
 
 // cancelled requires that call returns soon when its context is cancelled
-// before it begins. Whether it succeeds does not matter: what is known without
-// asking anybody may be said.
+// before it begins. It may succeed: a result that needs no request is fine.
 func (k *checker) cancelled(ctx context.Context, call func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
@@ -180,8 +179,8 @@ func (k *checker) editByEdit(ctx context.Context) error {
 	})
 }
 
-// converge looks and applies until nothing differs. choose says which edits of
-// a look to apply.
+// converge looks and applies until nothing differs. choose returns the edits of
+// a look that are applied.
 func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine.Edit) []engine.Edit) error {
 	var promises []any // outputs that came with edits
 	for round := 0; ; {
@@ -236,8 +235,8 @@ func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine
 	}
 }
 
-// kept checks that every output that came with edits, and is not empty, is what
-// it is once they are applied.
+// kept checks that every output that came with edits, and is not empty, is the same
+// once they are applied.
 func kept(promised, final any) error {
 	p, f := reflect.Indirect(reflect.ValueOf(promised)), reflect.Indirect(reflect.ValueOf(final))
 	if p.Kind() != reflect.Struct {
@@ -247,8 +246,7 @@ func kept(promised, final any) error {
 		if !p.Type().Field(i).IsExported() || nothing(p.Field(i)) {
 			continue
 		}
-		have, want := revealValue(p.Field(i)), revealValue(f.Field(i))
-		if !reflect.DeepEqual(have, want) {
+		if have, want := p.Field(i).Interface(), f.Field(i).Interface(); !equal(have, want) {
 			return fmt.Errorf("output %s comes with edits that change it: %v, then %v", p.Type().Field(i).Name, have, want)
 		}
 	}
@@ -270,20 +268,16 @@ func (k *checker) pause(ctx context.Context, waiting []engine.Edit) error {
 			}()
 		}
 	}
+	var again <-chan time.Time
 	if !awaited {
-		timer := time.NewTimer(nap)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return nil
-		case <-ctx.Done():
-		}
-	} else {
-		select {
-		case <-woken:
-			return nil
-		case <-ctx.Done():
-		}
+		again = time.After(pollInterval)
+	}
+	select {
+	case <-woken:
+		return nil
+	case <-again:
+		return nil
+	case <-ctx.Done():
 	}
 	return fmt.Errorf("%w; still waiting for: %v", context.Cause(ctx), describe(waiting))
 }
@@ -300,7 +294,7 @@ func (k *checker) again(ctx context.Context) error {
 	if n := k.writes() - before; n != 0 {
 		return fmt.Errorf("looking wrote %d times", n)
 	}
-	if !reflect.DeepEqual(reveal(out), reveal(k.outputs)) {
+	if !equal(out, k.outputs) {
 		return fmt.Errorf("outputs of what has converged change from look to look: %v, then %v", k.outputs, out)
 	}
 	return nil
@@ -311,7 +305,7 @@ func (k *checker) intent(context.Context) error {
 	k.record.plant(secretsIn(spec)...)
 	lines := k.Kind.Intent(spec)
 	for _, l := range lines {
-		k.record.say("intent", l)
+		k.record.add("intent", l)
 	}
 	if len(lines) == 0 {
 		return errors.New("the proof does not say what it would do")

@@ -16,11 +16,12 @@ type toy struct {
 	Keys     []string
 	Password engine.Secret
 
-	world *world
+	state *state
 	sin   string
 }
 
-type world struct {
+// state is the system that a test step changes.
+type state struct {
 	values map[string]string
 	writes int
 	looks  int
@@ -29,10 +30,10 @@ type world struct {
 type facts struct{ Count int }
 
 func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edit, error) {
-	s.world.looks++
+	s.state.looks++
 	switch s.sin {
 	case "writes while looking":
-		s.world.writes++
+		s.state.writes++
 	case "ignores cancellation":
 		if ctx.Err() != nil {
 			time.Sleep(2 * promptly) // nothing wakes it
@@ -48,25 +49,25 @@ func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edi
 	}
 	var edits []engine.Edit
 	for _, key := range s.Keys {
-		if s.world.values[key] != "" && s.sin != "never converges" {
+		if s.state.values[key] != "" && s.sin != "never converges" {
 			continue
 		}
 		e := engine.Edit{Path: key, Want: "set", Apply: func(ctx context.Context) error {
 			if !engine.WritesAllowed(ctx) {
 				return errors.New("writing is not allowed")
 			}
-			if s.sin == "depends on the edit before" && key == "b" && s.world.looks > 2 {
+			if s.sin == "depends on the edit before" && key == "b" && s.state.looks > 2 {
 				return errors.New("a was set by another process")
 			}
-			s.world.writes++
-			s.world.values[key] = "set"
+			s.state.writes++
+			s.state.values[key] = "set"
 			return nil
 		}}
 		switch s.sin {
 		case "secret in an edit":
 			e.Want = map[string]any{"password": s.Password.Reveal()}
 		case "edits change from look to look":
-			e.Want = s.world.looks
+			e.Want = s.state.looks
 		case "no plain data":
 			e.Want = struct{ A int }{1}
 		case "no difference":
@@ -76,18 +77,18 @@ func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edi
 		}
 		edits = append(edits, e)
 	}
-	if s.sin == "second edit unasked" && len(edits) == 0 && s.world.values["late"] == "" {
+	if s.sin == "second edit unasked" && len(edits) == 0 && s.state.values["late"] == "" {
 		edits = append(edits, engine.Edit{Path: "late", Want: "set", Apply: func(context.Context) error {
-			s.world.values["late"] = "set"
+			s.state.values["late"] = "set"
 			return nil
 		}})
 	}
-	out := facts{Count: len(s.world.values)}
+	out := facts{Count: len(s.state.values)}
 	if len(edits) > 0 && s.sin != "promises what its edits change" {
 		out.Count = 0
 	}
 	if s.sin == "outputs change" {
-		out.Count = s.world.looks
+		out.Count = s.state.looks
 	}
 	return out, edits, nil
 }
@@ -102,11 +103,11 @@ func (s *toy) Owns([]string) func(path string) bool {
 const password = "canary-in-the-mine"
 
 func toyCase(sin string) Case {
-	w := &world{values: make(map[string]string)}
+	w := &state{values: make(map[string]string)}
 	return Case{
 		Kind: engine.NewKind("toy", engine.DefaultPolicy(), func() *toy { return &toy{} }),
 		Spec: func() any {
-			return &toy{Keys: []string{"a", "b"}, Password: engine.NewSecret(password), world: w, sin: sin}
+			return &toy{Keys: []string{"a", "b"}, Password: engine.NewSecret(password), state: w, sin: sin}
 		},
 		Env:    &engine.Env{Session: &engine.Session{}},
 		Reset:  func(context.Context) error { clear(w.values); return nil },
@@ -123,7 +124,7 @@ func TestRunAcceptsAStepThatKeepsTheContract(t *testing.T) {
 }
 
 // TestPartsFindSins breaks the contract in every way and expects the part that
-// is about it to say so, without the secret.
+// is about it to report that, without the secret.
 func TestPartsFindSins(t *testing.T) {
 	for sin, test := range map[string]struct {
 		check func(*checker, context.Context) error
@@ -220,36 +221,36 @@ func TestRunAcceptsAProof(t *testing.T) {
 // claim is a proof with one field per way to break the contract.
 type claim struct {
 	holds bool
-	world *world
+	state *state
 	sin   string
 }
 
 func (c *claim) Intent() []string { return []string{"look whether it is so"} }
 
 func (c *claim) Changes() []engine.Edit {
-	list := []engine.Edit{{Path: "world/door", Want: "open"}}
+	list := []engine.Edit{{Path: "gate", Want: "open"}}
 	switch c.sin {
 	case "declares nothing":
 		return nil
 	case "declares how":
 		list[0].Apply = func(context.Context) error { return nil }
 	case "declares by chance":
-		c.world.looks++
-		list[0].Want = c.world.looks
+		c.state.looks++
+		list[0].Want = c.state.looks
 	}
 	return list
 }
 
 func (c *claim) Prove(ctx context.Context, env *engine.Env) (facts, []engine.Finding, error) {
-	if c.world != nil {
+	if c.state != nil {
 		if c.sin == "writes beside its edits" {
-			c.world.writes++
+			c.state.writes++
 		}
-		edit := engine.Edit{Path: "world/door/hinge", Want: "oiled", Apply: func(ctx context.Context) error {
+		edit := engine.Edit{Path: "gate/hinge", Want: "oiled", Apply: func(ctx context.Context) error {
 			if !engine.WritesAllowed(ctx) {
 				return errors.New("writing is not allowed")
 			}
-			c.world.writes++
+			c.state.writes++
 			return nil
 		}}
 		if engine.WritesAllowed(ctx) {
@@ -260,17 +261,17 @@ func (c *claim) Prove(ctx context.Context, env *engine.Env) (facts, []engine.Fin
 		}
 		_ = env.Apply(ctx, edit)
 		if c.sin == "writes after its edits" {
-			c.world.writes++
+			c.state.writes++
 		}
 	}
 	return facts{}, []engine.Finding{{Rule: "it is so", Holds: c.holds}}, nil
 }
 
 func claimCase(sin string) Case {
-	w := &world{}
+	w := &state{}
 	return Case{
 		Kind:   engine.NewProof("claim", engine.DefaultPolicy(), func() *claim { return &claim{} }),
-		Spec:   func() any { return &claim{holds: true, world: w, sin: sin} },
+		Spec:   func() any { return &claim{holds: true, state: w, sin: sin} },
 		Env:    &engine.Env{},
 		Writes: func() int { return w.writes },
 	}
@@ -280,12 +281,12 @@ func TestRunAcceptsAProofThatChangesSomething(t *testing.T) { Run(t, claimCase("
 
 func TestPartsFindSinsOfProofs(t *testing.T) {
 	for sin, want := range map[string]string{
-		"declares nothing":          "world/door/hinge is changed and not declared",
-		"declares how":              "world/door has more",
+		"declares nothing":          "gate/hinge is changed and not declared",
+		"declares how":              "gate has more",
 		"declares by chance":        "does not declare the same",
 		"writes beside its edits":   "wrote 1 times beside its edits",
 		"writes after its edits":    "wrote 1 times beside its edits",
-		"edit without a difference": "edit world/door/hinge shows no difference",
+		"edit without a difference": "edit gate/hinge shows no difference",
 	} {
 		t.Run(sin, func(t *testing.T) {
 			k := newChecker(claimCase(sin))

@@ -1,16 +1,16 @@
 // Package enginetest is the contract that every kind of step keeps, as a test
-// against the real world. A kind's own test says what it does; this one says
-// how it behaves:
+// against real systems. The tests of a kind are about its subject; this one is about
+// its behaviour:
 //
 //   - Looking never writes. Looking twice finds the same differences.
-//   - Applying the edits in order and looking again finds nothing, once what
-//     can only be awaited has come.
+//   - Applying the edits in order and looking again finds nothing, once the
+//     differences that can only be awaited are gone.
 //   - A second look finds nothing either, and has the same outputs.
 //   - An output that comes with edits and is not empty is the same once they
 //     are applied.
 //   - A run that was killed after any edit is continued by looking again.
 //   - A cancelled context makes looking return at once.
-//   - A proof changes only what it declares, and writes nothing beside its edits.
+//   - A proof makes only declared changes, and writes nothing beside its edits.
 //   - A secret shows in no edit, finding, message or error.
 //
 // Test of a kind:

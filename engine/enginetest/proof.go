@@ -11,13 +11,13 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Edits applies the edits of a proof as a run does, and keeps their paths. Its
-// Apply is what a test gives a proof as [engine.Env.Apply].
+// Edits applies the edits of a proof as a run does, and keeps their paths. A test
+// passes its Apply to a proof as [engine.Env.Apply].
 type Edits struct {
-	// Declared is what the proof may change.
+	// Declared are the changes that the proof may make.
 	Declared []engine.Edit
 
-	// Writes, optional, counts the mutating requests that the world has seen.
+	// Writes, optional, counts the mutating requests that were sent.
 	Writes func() int
 
 	mu      sync.Mutex
@@ -29,7 +29,7 @@ type Edits struct {
 	faults  []error
 }
 
-// Begin forgets what was applied: a proof is about to run.
+// Begin empties the lists of edits: a proof is about to run.
 func (e *Edits) Begin() {
 	e.applied, e.refused, e.running, e.beside, e.faults = nil, nil, 0, 0, nil
 	e.seen = e.writes()
@@ -92,7 +92,7 @@ func (e *Edits) Refused() []string {
 	return slices.Clone(e.refused)
 }
 
-// Check says what was wrong: an edit that was not declared or is not well
+// Check returns the faults of the proof: an edit that was not declared or is not well
 // formed, or writes beside the edits.
 func (e *Edits) Check() error {
 	e.mu.Lock()
@@ -111,7 +111,7 @@ func (e *Edits) writes() int {
 	return e.Writes()
 }
 
-// changes checks what a proof declares.
+// changes checks the declared changes of a proof.
 func (k *checker) changes(context.Context) error {
 	spec := k.Spec()
 	declared := k.Kind.Changes(spec)
@@ -119,7 +119,7 @@ func (k *checker) changes(context.Context) error {
 	k.record.edits(declared)
 	for _, e := range declared {
 		if e.Apply != nil || e.Await != nil || e.Have != nil {
-			return fmt.Errorf("what is declared has a path, what becomes of it and a note: %s has more", e.Path)
+			return fmt.Errorf("a declared change has a path, the outcome and a note: %s has more", e.Path)
 		}
 	}
 	if again := k.Kind.Changes(k.Spec()); !reflect.DeepEqual(declared, again) {

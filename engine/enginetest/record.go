@@ -14,14 +14,14 @@ import (
 // occur by chance.
 const minSecret = 6
 
-// record holds everything that a step said, to look for secrets in it.
+// record holds all texts that a step produced, to look for secrets in them.
 type record struct {
 	mu      sync.Mutex
-	said    []utterance
+	texts   []recorded
 	secrets []string
 }
 
-type utterance struct{ where, text string }
+type recorded struct{ where, text string }
 
 func (r *record) plant(secrets ...string) {
 	r.mu.Lock()
@@ -33,37 +33,37 @@ func (r *record) plant(secrets ...string) {
 	}
 }
 
-func (r *record) say(where, text string) {
+func (r *record) add(where, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.said = append(r.said, utterance{where, text})
+	r.texts = append(r.texts, recorded{where, text})
 }
 
-// listen returns a copy of env that records what the step reports through it.
+// listen returns a copy of env that records all that the step reports through it.
 func (r *record) listen(env *engine.Env) *engine.Env {
-	heard := *env
-	tap := func(where string, to func(string, ...any)) func(string, ...any) {
+	recording := *env
+	through := func(where string, to func(string, ...any)) func(string, ...any) {
 		return func(format string, args ...any) {
 			text := fmt.Sprintf(format, args...)
-			r.say(where, text)
+			r.add(where, text)
 			if to != nil {
 				to("%s", r.redact(text))
 			}
 		}
 	}
-	heard.Logf = tap("log", env.Logf)
-	heard.Statusf = tap("status", env.Statusf)
-	heard.Warnf = tap("warning", env.Warnf)
-	heard.Record = func(name string, data any) {
+	recording.Logf = through("log", env.Logf)
+	recording.Statusf = through("status", env.Statusf)
+	recording.Warnf = through("warning", env.Warnf)
+	recording.Record = func(name string, data any) {
 		r.data("record "+name, data)
 		if env.Record != nil {
 			env.Record(name, data)
 		}
 	}
 	if env.Conceal == nil {
-		heard.Conceal = func(...engine.Secret) {}
+		recording.Conceal = func(...engine.Secret) {}
 	}
-	return &heard
+	return &recording
 }
 
 func (r *record) edits(edits []engine.Edit) {
@@ -80,16 +80,16 @@ func (r *record) findings(findings []engine.Finding) {
 
 // data records values as texts, formatted and marshalled.
 func (r *record) data(where string, values ...any) {
-	r.say(where, fmt.Sprintf("%v %+v %#v", values, values, values))
+	r.add(where, fmt.Sprintf("%v %+v %#v", values, values, values))
 	if b, err := json.Marshal(values); err == nil {
-		r.say(where, string(b))
+		r.add(where, string(b))
 	}
 }
 
 func (r *record) err(err error) {
 	if err != nil {
-		r.say("error", fmt.Sprintf("%v %+v %#v", err, err, err))
-		r.say("hint", engine.HintOf(err))
+		r.add("error", fmt.Sprintf("%v %+v %#v", err, err, err))
+		r.add("hint", engine.HintOf(err))
 	}
 }
 
@@ -103,15 +103,15 @@ func (r *record) redact(text string) string {
 	return text
 }
 
-// leaks reports where secrets show, and forgets what was said.
+// leaks reports where secrets show, and empties the record.
 func (k *checker) leaks() error {
 	r := k.record
 	r.mu.Lock()
-	said, secrets := r.said, slices.Clone(r.secrets)
-	r.said = nil
+	texts, secrets := r.texts, slices.Clone(r.secrets)
+	r.texts = nil
 	r.mu.Unlock()
 	var where []string
-	for _, u := range said {
+	for _, u := range texts {
 		for i, s := range secrets {
 			if strings.Contains(u.text, s) {
 				where = append(where, fmt.Sprintf("secret %d of %d characters shows in %s", i+1, len(s), u.where))

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -18,10 +21,7 @@ func plain(v reflect.Value) error {
 		return nil
 	}
 	switch v.Kind() {
-	case reflect.Interface, reflect.Pointer:
-		if v.Kind() == reflect.Pointer {
-			return fmt.Errorf("%v is not plain data", v.Type())
-		}
+	case reflect.Interface:
 		return plain(v.Elem())
 	case reflect.Map:
 		if v.Type().Key().Kind() != reflect.String {
@@ -40,7 +40,7 @@ func plain(v reflect.Value) error {
 			}
 		}
 		return nil
-	case reflect.Struct, reflect.Func, reflect.Chan, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
+	case reflect.Pointer, reflect.Struct, reflect.Func, reflect.Chan, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
 		return fmt.Errorf("%v is not plain data", v.Type())
 	}
 	return nil
@@ -55,42 +55,10 @@ func secretsIn(v any) []string {
 	return found
 }
 
-// reveal returns v for comparing, with secrets as their texts: two secrets are
-// equal when their texts are.
-func reveal(v any) any { return revealValue(reflect.ValueOf(v)) }
-
-func revealValue(v reflect.Value) any {
-	if !v.IsValid() {
-		return nil
-	}
-	if v.Type() == secretType && v.CanInterface() {
-		return "secret:" + v.Interface().(engine.Secret).Reveal()
-	}
-	switch v.Kind() {
-	case reflect.Interface, reflect.Pointer:
-		return revealValue(v.Elem())
-	case reflect.Struct:
-		m := make(map[string]any)
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				m[f.Name] = revealValue(v.Field(i))
-			}
-		}
-		return m
-	case reflect.Map:
-		m := make(map[string]any)
-		for _, key := range v.MapKeys() {
-			m[fmt.Sprint(key.Interface())] = revealValue(v.MapIndex(key))
-		}
-		return m
-	case reflect.Slice, reflect.Array:
-		list := make([]any, v.Len())
-		for i := range list {
-			list[i] = revealValue(v.Index(i))
-		}
-		return list
-	}
-	return v.Interface()
+// equal compares plain data and outputs. Secrets are equal when their texts are, and
+// an empty list or map equals none.
+func equal(a, b any) bool {
+	return cmp.Equal(a, b, cmpopts.EquateEmpty(), cmp.Exporter(func(reflect.Type) bool { return true }))
 }
 
 // nothing reports whether an output is empty.
@@ -104,13 +72,13 @@ func nothing(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// difference says where two lists of edits differ in what they say, or "".
+// difference returns the first difference between two lists of edits, or "".
 func difference(a, b []engine.Edit) string {
 	if !slices.Equal(paths(a), paths(b)) {
 		return fmt.Sprintf("%v, then %v", paths(a), paths(b))
 	}
 	for i := range a {
-		if !reflect.DeepEqual(reveal(a[i].Have), reveal(b[i].Have)) || !reflect.DeepEqual(reveal(a[i].Want), reveal(b[i].Want)) {
+		if !equal(a[i].Have, b[i].Have) || !equal(a[i].Want, b[i].Want) {
 			return fmt.Sprintf("%s: %v → %v, then %v → %v", a[i].Path, a[i].Have, a[i].Want, b[i].Have, b[i].Want)
 		}
 	}
@@ -125,7 +93,7 @@ func paths(edits []engine.Edit) []string {
 	return list
 }
 
-// describe tells edits as a run would: path, have, want.
+// describe lists edits with path, have and want.
 func describe(edits []engine.Edit) string {
 	lines := make([]string, len(edits))
 	for i, e := range edits {
