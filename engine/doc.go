@@ -64,8 +64,8 @@
 //
 // # Orphans
 //
-// Nothing is deleted because a plan does not mention it any more: a plan cannot
-// tell what is safe to delete. But it must not be silent either. A spec can be
+// Nothing is deleted because a plan does not mention it any more: a plan does not
+// know which things are safe to delete. But it must not be silent either. A spec can be
 // an [Owner]: it knows the edits that its step could make. Everything beyond
 // them that the journals hold is reported in every dry run, and once in a run.
 //

@@ -26,8 +26,8 @@ func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
 
 // ErrPlan marks a permanent error whose cause is in the plan and the files that
 // it names: no change to the world could cure it. A dry run fails for it even in
-// a step behind others that differ, where any other error may be what they are
-// there to remove.
+// a step behind others that differ, where any other error may be the difference that
+// they remove.
 var ErrPlan = errors.New("the plan is wrong")
 
 // InPlan returns err, marked with ErrPlan and ErrPermanent; nil stays nil. The

@@ -19,21 +19,21 @@ type Event struct {
 	Step   string    `json:"step,omitempty"` // the step's id
 	Kind   string    `json:"kind,omitempty"` // the step's kind
 
-	// Proof says that the step is a proof: on plan, and on the events of its
+	// Proof is set if the step is a proof: on plan, and on the events of its
 	// edits (differs, apply, applied, unknown).
 	Proof bool `json:"proof,omitempty"`
 
 	Attempt int    `json:"attempt,omitempty"` // round of writing or proving, from 1
 	Path    string `json:"path,omitempty"`    // the edit's path, or the finding's rule
-	Have    any    `json:"have,omitempty"`    // what is there, or was seen; left out if nothing
-	Want    any    `json:"want,omitempty"`    // what the plan asks for; with after, the step's inputs
+	Have    any    `json:"have,omitempty"`    // the present value, or the measured one; left out if none
+	Want    any    `json:"want,omitempty"`    // the value that the plan asks for; with after, the step's inputs
 	Message string `json:"message,omitempty"` // for people
 
 	Error    string `json:"error,omitempty"`    // why it went wrong
-	Hint     string `json:"hint,omitempty"`     // what to do about it
+	Hint     string `json:"hint,omitempty"`     // the next thing to do about it
 	Position string `json:"position,omitempty"` // file:line:col of the step in the plan
 
-	// Seconds is how long what ends with this event took.
+	// Seconds is the duration of the action that ends with this event.
 	Seconds float64 `json:"seconds,omitempty"`
 
 	// Needs lists the steps that this one depends on (action plan), the steps
@@ -42,7 +42,7 @@ type Event struct {
 	// they do or are after others themselves (pending, unchanged).
 	Needs []string `json:"needs,omitempty"`
 
-	// Name and Data are what a step put on record (action evidence): plain data
+	// Name and Data are a record for the evidence (action evidence): plain data
 	// whose form is in package steps/evidence.
 	Name string `json:"name,omitempty"`
 	Data any    `json:"data,omitempty"`
@@ -56,7 +56,7 @@ type Event struct {
 // The form is in schemas/event.schema.json.
 const EventSchema = "ztplan.dev/events/v1"
 
-// An Action says what an Event is about.
+// An Action is the subject of an Event.
 type Action string
 
 // The actions, in the order in which a step sees them.
@@ -67,12 +67,12 @@ const (
 	ActionApply     Action = "apply"     // the edit is about to be applied
 	ActionApplied   Action = "applied"   // the edit was applied
 	ActionUnknown   Action = "unknown"   // an edit was cut off: whether it took effect is not known
-	ActionWait      Action = "wait"      // only others can remove what still differs
+	ActionWait      Action = "wait"      // only others can remove the remaining differences
 	ActionRetry     Action = "retry"     // another attempt follows
-	ActionStatus    Action = "status"    // what the step is doing right now
+	ActionStatus    Action = "status"    // the present activity of the step
 	ActionLog       Action = "log"       // detail
 	ActionWarn      Action = "warn"      // a warning; without a step, about the plan
-	ActionEvidence  Action = "evidence"  // what a step put on record
+	ActionEvidence  Action = "evidence"  // a record for the evidence
 	ActionFinding   Action = "finding"   // one rule of a proof that held
 	ActionViolated  Action = "violated"  // one rule of a proof that did not hold
 	ActionUnchanged Action = "unchanged" // converged, nothing was written; dry run: nothing differs
@@ -80,7 +80,7 @@ const (
 	ActionProved    Action = "proved"    // every rule of the proof held
 	ActionPending   Action = "pending"   // dry run: differences found
 	ActionAfter     Action = "after"     // dry run: known after other steps
-	ActionWould     Action = "would"     // dry run: what a proof would do; with a path, what it would change
+	ActionWould     Action = "would"     // dry run: an action of a proof; with a path, one of its changes
 	ActionSkip      Action = "skip"      // not run: when, --skip, or a failed need
 	ActionFail      Action = "fail"      // the step failed
 	ActionEnd       Action = "end"       // the run is over
@@ -88,7 +88,7 @@ const (
 
 // A Summary closes a run.
 type Summary struct {
-	// Result says how the run ended, and Proofs how many proofs the plan has:
+	// Result is the end of the run, and Proofs the number of proofs in the plan:
 	// those that are not counted by Proved were skipped, failed, or not run.
 	Result Result `json:"result,omitempty"`
 	Proofs int    `json:"proofs,omitempty"`
@@ -102,22 +102,22 @@ type Summary struct {
 	Edits     int `json:"edits"` // applied by steps that are no proofs, or in a dry run found
 	Retries   int `json:"retries"`
 
-	// ProofEdits counts what proofs changed, or in a dry run what they declare
-	// that they would. They are no differences: a world that has converged has no
+	// ProofEdits counts the changes of proofs, or in a dry run those that they
+	// declare. They are no differences: when everything has converged there are no
 	// Edits, and its proofs make these every time.
 	ProofEdits int `json:"proofEdits,omitempty"`
 
 	// WallSeconds is the run's duration. CriticalPath is the chain of steps
-	// that determined it, and CriticalSeconds what they took together.
+	// that determined it, and CriticalSeconds the sum of their times.
 	WallSeconds     float64  `json:"wallSeconds"`
 	CriticalSeconds float64  `json:"criticalSeconds"`
 	CriticalPath    []string `json:"criticalPath"`
 
 	// Digest stands for all edits that a dry run found: step, path, have, want,
-	// for what proofs would change: step, path and want,
-	// and for what comes after steps that differ the inputs and the files they
-	// name. Secrets count by a slow hash over all those of a step. Equal edits have equal digests, whatever
-	// the order in which steps were done. It is left out when a step could not
+	// for changes of proofs: step, path and want,
+	// and for steps after others that differ the inputs and the files they
+	// name. Secrets count by a slow hash over all those of a step. Equal edits have equal digests in any
+	// order of the steps. It is left out when a step could not
 	// be looked at. Digests holds the same for each step with edits.
 	Digest  string            `json:"digest,omitempty"`
 	Digests map[string]string `json:"digests,omitempty"`

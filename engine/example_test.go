@@ -18,7 +18,7 @@ type note struct {
 	Text string `yaml:"text"`
 }
 
-// noteOutputs are what later steps may refer to.
+// noteOutputs are the outputs of a note.
 type noteOutputs struct {
 	Path string `yaml:"path"`
 }

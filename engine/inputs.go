@@ -21,7 +21,7 @@ import (
 const MaxInput = 16 << 20
 
 // Inputs are the files that one invocation is given. Each is read once: the bytes that were
-// checked are hashed, applied and recorded, whatever becomes of the file
+// checked are hashed, applied and recorded, even if the file changes
 // meanwhile. A file that could not be read is read again when it is asked for
 // again.
 //
@@ -114,7 +114,7 @@ func ReadOnce[T any](in *Inputs, path string, read func() (T, error)) (T, error)
 }
 
 // ReadFile returns the content of a regular file of at most limit bytes, for
-// what is no input of a plan. It is refused as [Inputs.Read] refuses.
+// files that are no inputs of a plan. It is refused as [Inputs.Read] refuses.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := readRegular(path, limit)
 	return f.data, err

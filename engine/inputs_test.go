@@ -21,7 +21,7 @@ func writeInput(t *testing.T, path, text string) {
 	}
 }
 
-// What was checked is what is used, whatever becomes of the file.
+// The checked content is used, even if the file changes.
 func TestInputsReadOnce(t *testing.T) {
 	dir := t.TempDir()
 	in := engine.NewInputs(t.Context())
@@ -90,7 +90,7 @@ func TestInputsReadPipesOfTheCommandLine(t *testing.T) {
 		t.Error(err)
 	}
 
-	// Nobody writes: an interrupt ends it.
+	// There is no writer: an interrupt ends it.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := engine.NewInputs(ctx).ReadGiven(pipe); !errors.Is(err, context.Canceled) {

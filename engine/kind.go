@@ -23,8 +23,7 @@ type Policy struct {
 	Jitter float64
 }
 
-// DefaultPolicy is the policy of a step when neither its kind nor the plan says
-// otherwise.
+// DefaultPolicy is the policy of a step when neither its kind nor the plan has one.
 func DefaultPolicy() Policy {
 	return Policy{
 		Timeout:  5 * time.Minute,

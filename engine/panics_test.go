@@ -25,8 +25,8 @@ func TestTryReturnsAPanicWithItsStack(t *testing.T) {
 	}
 }
 
-// Wait panics where the result would be missing: to go on would take what was not
-// looked at for what is not there.
+// Wait panics where the result would be missing: to go on would take things that were not
+// looked at for absent ones.
 func TestGroupHandsAPanicToWait(t *testing.T) {
 	ended := make(chan struct{})
 	g := engine.Group{Panicked: func(error) { close(ended) }}

@@ -76,7 +76,7 @@ type Proof[O any] interface {
 // [Env.Apply] refuses every other.
 type Changer interface {
 	// Changes returns one Edit for each thing that Prove may change, in the order
-	// in which it does: Path, Want and Note, without Apply. A path covers what is
+	// in which it does: Path, Want and Note, without Apply. A path covers all paths
 	// [Below] it. Where a name is known only at run time, the path ends above it,
 	// with a description in parentheses: "replicas/(one of the leaders)". Want is
 	// the outcome, for the reader and the digest.

@@ -5,8 +5,8 @@ import (
 	"reflect"
 )
 
-// walk calls visit for v and the values inside it: exported fields, elements,
-// values of maps, and the values behind pointers and interfaces. field is the
+// walk calls visit for v and the values inside it: exported fields, elements but
+// those of basic types, values of maps, and the values behind pointers and interfaces. field is the
 // innermost struct field that holds the value. Where visit returns false, walk
 // does not go into the value.
 func walk(v reflect.Value, field reflect.StructField, visit func(reflect.Value, reflect.StructField) bool) {
@@ -17,6 +17,9 @@ func walk(v reflect.Value, field reflect.StructField, visit func(reflect.Value, 
 	case reflect.Pointer, reflect.Interface:
 		walk(v.Elem(), field, visit)
 	case reflect.Slice, reflect.Array:
+		if basic := v.Type().Elem().Kind(); basic <= reflect.Complex128 || basic == reflect.String {
+			return // bytes, names
+		}
 		for i := range v.Len() {
 			walk(v.Index(i), field, visit)
 		}

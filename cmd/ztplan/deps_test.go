@@ -26,8 +26,8 @@ engine/diff              engine github.com/google/go-cmp
 engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
 engine/plan              engine engine/dag engine/plan/spec engine/plan/source gopkg.in/yaml.v3
 engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/source gopkg.in/yaml.v3
-engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3 github.com/hashicorp/go-multierror
-engine/run               engine engine/dag engine/diff engine/sensitive golang.org/x/crypto/scrypt github.com/hashicorp/go-multierror
+engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3
+engine/run               engine engine/dag engine/diff engine/sensitive golang.org/x/crypto/scrypt
 engine/enginetest        engine github.com/google/go-cmp
 steps/hints
 steps/evidence           engine engine/display steps/internal/certs

@@ -322,7 +322,7 @@ func githubProblems(list []*source.Problem) []ui.Problem {
 				text += "\n" + more
 			}
 		}
-		out = append(out, ui.Problem{Position: p.Position().String(), Text: text})
+		out = append(out, ui.Problem{Position: p.Position.String(), Text: text})
 	}
 	return out
 }

@@ -7,7 +7,7 @@ import (
 
 // CriticalPath returns the chain of nodes that takes longest, first to last,
 // and how long it takes: no run of the graph is shorter, however many nodes
-// run at once. duration[i] is what node i took; negative counts as zero. Of
+// run at once. duration[i] is the time of node i; negative counts as zero. Of
 // equally long chains it names the one whose last nodes come first in the
 // plan. The path of an empty graph is empty.
 func (g *Graph) CriticalPath(duration []time.Duration) (path []int, total time.Duration) {

@@ -16,10 +16,10 @@ import (
 	"strings"
 )
 
-// A Graph says for every node which nodes it needs. It has no cycles.
+// A Graph holds the needs of every node. It has no cycles.
 type Graph struct {
-	needs      lists // node -> what it needs
-	dependents lists // node -> what needs it
+	needs      lists // node -> its needs
+	dependents lists // node -> the nodes that need it
 	order      []int
 }
 
@@ -110,7 +110,7 @@ func reverse(l lists) lists {
 	return r
 }
 
-// walk visits what a node needs before the node itself, starting from the
+// walk visits the needs of a node before the node itself, starting from the
 // nodes in plan order. Leaving a node gives the order; meeting one that has
 // been entered and not left closes a cycle.
 func walk(needs lists) (order []int, cycles [][]int) {
@@ -196,7 +196,7 @@ func ints(s []int32) []int {
 	return out
 }
 
-// Order returns all nodes so that each comes after what it needs. A plan that
+// Order returns all nodes so that each comes after its needs. A plan that
 // is already written in such an order keeps it; otherwise a node that comes
 // too late is moved to just before the first one that needs it.
 func (g *Graph) Order() []int { return slices.Clone(g.order) }

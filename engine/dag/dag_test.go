@@ -215,7 +215,7 @@ func FuzzGraph(f *testing.F) {
 				}
 			}
 		}
-		// Whatever finishes first, every node becomes ready once, after its needs.
+		// In any order of ends, every node becomes ready once, after its needs.
 		s := g.Schedule()
 		ready, done := s.Start(), make([]bool, len(needs))
 		r := rand.New(rand.NewPCG(1, uint64(len(data))))

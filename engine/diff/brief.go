@@ -11,16 +11,16 @@ const (
 	longest   = 200 // runes of a value on one line
 	mostLines = 40  // lines of a text that is all new or all gone
 	mostDiff  = 12  // lines of a text diff that is shown as a whole
-	around    = 3   // lines of context around what differs in a text
+	around    = 3   // lines of context around a difference in a text
 )
 
-// Brief renders Leaves for people who want to see what matters first: Lines,
+// Brief renders Leaves with the important part first: Lines,
 // but
 //
 //   - a part two levels down that is all new or all gone, such as one object of
 //     a release, is one line with the number of its fields, after everything
 //     else;
-//   - long values and long new texts are cut, and say by how much;
+//   - long values and long new texts are cut, with the number of what is left out;
 //   - of long texts that differ, the lines around the differences are shown.
 //
 // folded reports whether Lines would show more.

@@ -1,4 +1,4 @@
-// Package diff shows what differs between what is there and what a plan wants.
+// Package diff shows the differences between the present state and the plan.
 //
 // Both sides are flattened to leaf paths first and the flat maps are compared.
 // Comparing trees as they are is not stable: go-cmp's slice differ starts from
@@ -29,7 +29,7 @@ type Leaf struct {
 	HasHave, HasWant bool
 }
 
-// Leaves returns what differs between have and want, by path. A side that is nil
+// Leaves returns the differences between have and want, by path. A side that is nil
 // has no leaves, and an empty map or list is none where the other side is nil as a
 // whole, or has something in it. Two secrets that differ show as "(secret)" and
 // "(secret, changed)".
@@ -136,7 +136,7 @@ func flatten(v any) map[string]leaf {
 }
 
 // dropFilled removes the empty maps and lists of side that other has something
-// in: that says all. Those of the same kind only: a list that becomes a map is a
+// in, which is enough to show. Those of the same kind only: a list that becomes a map is a
 // difference of its own.
 func dropFilled(side, other map[string]leaf) {
 	for key, l := range side {
@@ -190,7 +190,7 @@ func walk(key string, path []string, v any, out map[string]leaf) {
 	}
 }
 
-// plain turns what is not already plain data into it, keeping secrets.
+// plain turns a value into plain data, keeping secrets.
 func plain(v any) any {
 	switch v := v.(type) {
 	case nil, bool, string, engine.Secret, json.Number:

@@ -11,8 +11,8 @@ import (
 )
 
 // FuzzLeaves: a tree does not differ from itself; two trees differ exactly if
-// they are not equal; what is said is the same each time; and a leaf is on the
-// side that it says.
+// they are not equal; the result is the same each time; and a leaf is on the
+// side that its flags name.
 func FuzzLeaves(f *testing.F) {
 	for _, pair := range [][2]string{
 		{`{"a": 1}`, `{"a": "1"}`}, {`{"a/b": 1, "a": {"b": 2}}`, `{"a": {"b": 1}, "a/b": 2}`}, {`["x"]`, `{"0": "x"}`},

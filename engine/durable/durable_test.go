@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/engine/durable"
 )
 
-// The file is replaced whole and has the mode, whatever was there, and nothing is
+// The file is replaced whole and has the mode, over any other file, and nothing is
 // left beside it. A link is replaced: its target keeps its content.
 func TestWriteFile(t *testing.T) {
 	dir, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
@@ -37,7 +37,7 @@ func TestWriteFile(t *testing.T) {
 	wantAlone(t, dir)
 }
 
-// What cannot be replaced stays as it is, and nothing is left beside it.
+// A file that cannot be replaced stays as it is, and nothing is left beside it.
 func TestWriteFileFails(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "file"), 0o700); err != nil {

@@ -22,8 +22,8 @@
 //	record  its type:
 //	  run      the first: version (of this form), run, plan, file, host, pid, locked,
 //	           server (address of the API server), made (step, kind and paths of
-//	           what earlier runs on it made), told (steps that were removed),
-//	           dropped (what steps do not ask for any more, like made)
+//	           the things that earlier runs on it made), told (steps that were removed),
+//	           dropped (things that steps do not ask for any more, like made)
 //	  intent   an edit is about to be applied: step, kind, path, attempt, proof
 //	           (the step is one)
 //	  done     it was applied: also seconds
@@ -37,12 +37,12 @@
 // begun. The chain of hashes shows a line that was changed or lost; a last line
 // that was cut off is no damage.
 //
-// # What a step leaves behind
+// # Orphans
 //
 // A step that is removed from a plan leaves the things that it made, and so does
 // one that asks for less than before: an object taken out of a list, another
 // path. ztplan deletes nothing. [Orphans] returns these things, by the plan and
-// its journals; the kinds know what their steps ask for ([engine.Owner]). Each
+// its journals; the kinds know the edits of their steps ([engine.Owner]). Each
 // journal begins with the content of the earlier ones, so that old journals may
 // be removed. Orphans are reported until the journal of a run records the report.
 //

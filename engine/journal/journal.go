@@ -27,14 +27,14 @@ type Plan struct {
 	Name string // the plan's metadata.name
 	File string // absolute path of the plan
 
-	// Server is the address of the target of the run; "" if that does not tell one
+	// Server is the address of the target of the run; "" if that does not distinguish one
 	// target from another. Journals of one target do not count for another.
 	Server string
 	// Steps are the ids of all steps of the plan.
 	Steps []string
 	// Owns returns the function that reports which edits, by their paths, a step
 	// of the plan could still make, given the kind that it had when it made them.
-	// It may be nil, and so may what it returns: the step is then taken to ask for
+	// It and its result may be nil: the step is then taken to ask for
 	// all that it ever made.
 	Owns func(step, kind string) func(path string) bool
 }
@@ -104,7 +104,7 @@ func (j *Journal) Run() string { return j.run }
 // when Intent returns.
 func (j *Journal) Intent(e engine.Event) error { return j.edit(Intent, e) }
 
-// Outcome records what became of an edit: by the event's action it was applied,
+// Outcome records the end of an edit: by the event's action it was applied,
 // cut off (unknown), or else refused. The record is on the disk when Outcome
 // returns.
 func (j *Journal) Outcome(e engine.Event) error {

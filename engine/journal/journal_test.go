@@ -295,7 +295,7 @@ func TestNoPlace(t *testing.T) {
 	}
 }
 
-// BenchmarkEdit is what the journal costs each edit: two records, each on the
+// BenchmarkEdit is the time of the journal for each edit: two records, each on the
 // disk before it goes on.
 func BenchmarkEdit(b *testing.B) {
 	p := journal.Plan{Base: b.TempDir(), Name: "bench", File: "/bench.yaml"}

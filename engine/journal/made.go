@@ -9,19 +9,19 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Orphans returns what earlier runs made and the plan does not ask for any more,
+// Orphans returns the things that earlier runs made and the plan does not ask for any more,
 // by step in the order in which they were made: all of a step that it has lost,
-// and of the others what [Plan.Owns] disowns.
+// and of the others those that [Plan.Owns] disowns.
 func Orphans(p Plan) []Made {
 	_, gone, dropped := p.made()
 	return append(gone, dropped...)
 }
 
-// made returns what earlier runs on the plan's server made: what the plan still
-// asks for, what they made in steps that it has no more, and what steps that it
-// has ask for no more. What proofs changed is left out: it
-// is not what a plan asks for. Each journal adds to those before it; damage costs
-// what was behind it.
+// made returns the things that earlier runs on the plan's server made: those that the
+// plan still asks for, those of removed steps (gone), and those that steps of the plan
+// do not ask for any more (dropped). Changes of proofs are left out: no plan asks
+// for them. Each journal adds to those before it; of a damaged one the records before
+// the damage count.
 func (p Plan) made() (made, gone, dropped []Made) {
 	var all []Made
 	dir := p.Dir()
@@ -68,7 +68,7 @@ func (p Plan) made() (made, gone, dropped []Made) {
 	return made, gone, dropped
 }
 
-// split parts what a step made by whether the step still asks for it.
+// split parts the things of a step by whether the step still asks for them.
 func (p Plan) split(m Made) (owned, disowned Made) {
 	owned, disowned = Made{Step: m.Step, Kind: m.Kind}, Made{Step: m.Step, Kind: m.Kind}
 	var owns func(string) bool

@@ -122,7 +122,7 @@ func TestWhatAStepAsksForNoMore(t *testing.T) {
 }
 
 // A run that overlaps with another has opened its journal before the other has
-// said everything.
+// recorded everything.
 func TestOrphansOfRunsSideBySide(t *testing.T) {
 	p := plan(t)
 	p.Steps = []string{"root"}
@@ -148,7 +148,7 @@ func TestMadeIsShort(t *testing.T) {
 	}
 }
 
-// What a proof changed is nothing that a plan asks for: nothing of it is left.
+// A plan does not ask for the changes of a proof: they leave no orphans.
 func TestProofsLeaveNothing(t *testing.T) {
 	p := plan(t)
 	j := open(t, p, tick)

@@ -12,8 +12,8 @@ import (
 	"github.com/ztplan/ztplan/engine/durable"
 )
 
-// Read returns the records of a journal, as many as are whole. The error says
-// from which line on it is damaged: no JSON, a number or a hash that does not
+// Read returns the records of a journal, as many as are whole. The error gives the line
+// from which on it is damaged: no JSON, a number or a hash that does not
 // follow. A last line that was cut off is left out without an error.
 func Read(path string) ([]Record, error) {
 	b, err := os.ReadFile(path)
@@ -48,7 +48,7 @@ func Read(path string) ([]Record, error) {
 	return out, nil
 }
 
-// A Report is what the journal of an earlier run says.
+// A Report is the content of the journal of an earlier run.
 type Report struct {
 	Path  string
 	Run   Record // its first record
@@ -61,7 +61,7 @@ type Report struct {
 }
 
 // Last returns the report on the newest run of the plan, other than own, or nil
-// if there is none that can be read. The error says why a journal that is there
+// if there is none that can be read. The error is the reason why a journal that is there
 // cannot be.
 func Last(p Plan, own string) (*Report, error) {
 	dir := p.Dir()
@@ -101,7 +101,7 @@ func unfinished(records []Record) []Record {
 }
 
 // Dead reports whether the run with this id, of a plan of this name, is known to
-// be over: its journal is here and nobody holds its lock. False means that
+// be over: its journal is here and its lock is free. False means that
 // nothing is known.
 func Dead(p Plan, run string) bool {
 	if run == "" || filepath.Base(run) != run {

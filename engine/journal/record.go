@@ -12,7 +12,7 @@ const Version = 1
 // Kept is how many files are kept for each plan.
 const Kept = 20
 
-// A Type says what a Record is about.
+// A Type is the subject of a Record.
 type Type string
 
 // The types; see the package's doc.
@@ -41,8 +41,8 @@ type Record struct {
 	Locked  bool     `json:"locked,omitempty"`
 	Server  string   `json:"server,omitempty"`  // address of the API server
 	Made    []Made   `json:"made,omitempty"`    // by earlier runs, in steps that the plan has
-	Told    []string `json:"told,omitempty"`    // steps that it has no more, of which the run was told
-	Dropped []Made   `json:"dropped,omitempty"` // what steps that it has ask for no more, of which the run was told
+	Told    []string `json:"told,omitempty"`    // removed steps that the run reported
+	Dropped []Made   `json:"dropped,omitempty"` // things that its steps do not ask for any more and the run reported
 
 	Step    string  `json:"step,omitempty"`
 	Kind    string  `json:"kind,omitempty"`
@@ -55,8 +55,8 @@ type Record struct {
 	Summary *engine.Summary `json:"summary,omitempty"`
 }
 
-// Made is what runs of a plan made or changed in one step: paths of edits that
-// were applied, or may have been. What came of them since is not known.
+// Made holds the things that runs of a plan made or changed in one step: paths of edits that
+// were applied, or may have been. Later changes of them are not known.
 type Made struct {
 	Step  string   `json:"step"`
 	Kind  string   `json:"kind"`

@@ -30,7 +30,7 @@ func scalars() []string {
 	return out
 }
 
-// same compares what kubeyaml and sigs.k8s.io/yaml make of a text, as JSON.
+// same compares the readings of a text by kubeyaml and sigs.k8s.io/yaml, as JSON.
 func same(t *testing.T, text string) {
 	t.Helper()
 	want, wantErr := kyaml.YAMLToJSON([]byte(text))
@@ -160,7 +160,7 @@ func TestReading(t *testing.T) {
 	}
 }
 
-// FuzzScalar: any plain word means what it means to the library.
+// FuzzScalar: any plain word has the meaning that the library gives it.
 func FuzzScalar(f *testing.F) {
 	for _, w := range scalars() {
 		f.Add(w)

@@ -15,8 +15,8 @@ import (
 // Resolve sets the tag of every scalar of a tree to the type that it has for
 // kubectl and Helm: !!null, !!bool, !!int, !!float or !!str. A whole number
 // of 64 bits is !!int, also 1e3. Values stay as they are written, and so do tags
-// that a document gives itself and that are none of these. What an alias stands
-// for is resolved where its anchor is.
+// that a document gives itself and that are none of these. The target of an alias
+// is resolved where its anchor is.
 func Resolve(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {
 		n.Tag = tagOf(n)

@@ -38,7 +38,7 @@ func (l *loader) compareClaims() {
 			}
 			said[c.Field] = true
 			at, other := s.PositionOf(c.Field), l.plan.Step(c.Step)
-			l.Add(&source.Problem{File: at.File, Line: at.Line, Column: at.Column,
+			l.Add(&source.Problem{Position: at,
 				Summary: fmt.Sprintf("step %s (%s): %s: %s is what step %s (%s) makes as well, and differently", s.ID, s.Kind.Name, c.Field, c.Path, other.ID, other.Kind.Name),
 				Hint:    fmt.Sprintf("%s; step %s is at %s", engine.TwoOwners, other.ID, other.Position)})
 		}

@@ -18,7 +18,7 @@ type closer struct {
 
 // closing records a step that asks for a closing step. The input that decides it must
 // not depend on outputs, since it decides the graph.
-func (l *loader) closing(s *Step, e *envelope, inputs any, pending []string) {
+func (l *loader) closing(s *Step, e envelope, inputs any, pending []string) {
 	c, ok := inputs.(engine.Closer)
 	if !ok {
 		return
@@ -30,7 +30,7 @@ func (l *loader) closing(s *Step, e *envelope, inputs any, pending []string) {
 		return
 	}
 	if kind != nil && s.ID != "" {
-		l.closers = append(l.closers, closer{s, e.with, input, kind})
+		l.closers = append(l.closers, closer{s, e["with"], input, kind})
 	}
 }
 
@@ -52,7 +52,7 @@ func (l *loader) close() {
 				s.Refs = append(s.Refs, r)
 			}
 		}
-		l.policy(s, &envelope{}, s.subject())
+		l.policy(s, envelope{}, s.subject())
 		s.with = l.withConnections(s, c.with)
 		s.Position = s.PositionOf(c.input)
 		sc := &scope{step: s}

@@ -94,7 +94,7 @@ func TestNoClosingStep(t *testing.T) {
 	}
 }
 
-// Nothing can come after what comes last, and what decides about it is known
+// Nothing can come after the last step, and the input that decides about it is known
 // when the plan is read.
 func TestClosingProblems(t *testing.T) {
 	for name, c := range map[string]struct{ steps, want string }{

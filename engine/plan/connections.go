@@ -31,8 +31,7 @@ func (l *loader) readConnections(n *yaml.Node) {
 	}
 	l.plan.connected = make(map[*yaml.Node]bool)
 	l.connect(n)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
+	for key, val := range source.Pairs(n) {
 		at := slices.IndexFunc(l.in.Connections, func(c engine.Connection) bool { return c.Key == key.Value })
 		if at < 0 {
 			known := make([]string, len(l.in.Connections))
@@ -107,8 +106,7 @@ func (p *Plan) input(k *engine.Kind, name string) *spec.Struct {
 
 // checkKeys reports keys that none of the types knows.
 func (l *loader) checkKeys(n *yaml.Node, types []*spec.Struct, path string) {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
+	for key, val := range source.Pairs(n) {
 		var below []*spec.Struct
 		known := make(map[string]bool)
 		found := false
@@ -161,9 +159,9 @@ func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with 
 	if with != nil {
 		*out = *with
 		out.Content = make([]*yaml.Node, 0, len(with.Content)+2)
-		for i := 0; i+1 < len(with.Content); i += 2 {
-			if with.Content[i] != key {
-				out.Content = append(out.Content, with.Content[i], with.Content[i+1])
+		for k, v := range source.Pairs(with) {
+			if k != key {
+				out.Content = append(out.Content, k, v)
 			}
 		}
 	}
@@ -209,8 +207,7 @@ func (l *loader) merge(own, from *yaml.Node, t *spec.Struct) *yaml.Node {
 		content = own.Content
 	}
 	changed := false
-	for i := 0; i+1 < len(from.Content); i += 2 {
-		key, val := from.Content[i], from.Content[i+1]
+	for key, val := range source.Pairs(from) {
 		ft, ok := t.Field(key.Value)
 		if !ok || source.IsNull(val) {
 			continue

@@ -48,7 +48,7 @@ keys: {y: 1, 0400: 2, 1.10: 3, no: 4, 2026-01-18: 5, 8080: 6}
 `
 
 // TestInlineDataAsKubectl: the same text means the same inline, in a variable
-// and in a file of variables: what sigs.k8s.io/yaml reads.
+// and in a file of variables, as sigs.k8s.io/yaml reads it.
 func TestInlineDataAsKubectl(t *testing.T) {
 	want, err := kyaml.YAMLToJSON([]byte(data))
 	if err != nil {

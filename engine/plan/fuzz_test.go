@@ -13,8 +13,8 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// FuzzLoad: whatever a plan says, reading it ends with a plan or with problems
-// whose positions are in the file, and what can be done with a plan that was
+// FuzzLoad: reading any text ends with a plan or with problems
+// whose positions are in the file, and the methods of a plan that was
 // read does not panic.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join(plans, "*.yaml"))
@@ -129,7 +129,7 @@ steps:
 			checkProblems(t, err, data)
 			return
 		}
-		// A text without references is what was written.
+		// A text without references stays as it is.
 		if got := spec.(*probe).Trust; !strings.Contains(text, "${") && got != text {
 			t.Errorf("got %q, want %q", got, text)
 		}

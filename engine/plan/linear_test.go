@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// large are plans that took time quadratic in their size: n is the number of
-// whatever they have many of.
+// large are plans that took time quadratic in their size n, the number of
+// their references, keys or steps.
 var large = map[string]func(n int) string{
 	"references": func(n int) string {
 		return one(`"` + strings.Repeat("${steps.r.issuerID} ", n) + `"`)

@@ -80,7 +80,7 @@ func Load(in Input) (*Plan, error) {
 	if root := source.Parse(l.plan.src, "a plan", l.Add); root != nil {
 		l.document(root)
 	} else if l.Len() == 0 {
-		l.Add(&source.Problem{File: in.File, Line: 1, Column: 1, Summary: "the plan is empty",
+		l.Add(&source.Problem{Position: source.Position{File: in.File, Line: 1, Column: 1}, Summary: "the plan is empty",
 			Hint: "a plan begins with apiVersion: " + APIVersion})
 	}
 	if err := l.Err(); err != nil {
@@ -110,8 +110,8 @@ type loader struct {
 	closers   []closer   // in the order of the file
 }
 
-// An envelope is a step as written.
-type envelope struct{ id, uses, needs, with, retry, timeout, when *yaml.Node }
+// An envelope is a step as written, by its keys.
+type envelope map[string]*yaml.Node
 
 var (
 	planKeys     = []string{"apiVersion", "kind", "metadata", "vars", "connections", "steps"}
@@ -129,7 +129,7 @@ func (l *loader) open() *source.Problem {
 			if errors.As(err, &pe) {
 				err = pe.Err
 			}
-			problem := &source.Problem{File: p.File, Summary: err.Error()}
+			problem := &source.Problem{Position: source.Position{File: p.File}, Summary: err.Error()}
 			if best := source.ClosestFile(p.File); best != "" && errors.Is(err, fs.ErrNotExist) {
 				problem.Hint = fmt.Sprintf("did you mean %q?", filepath.Join(filepath.Dir(p.File), best))
 			}
@@ -139,7 +139,7 @@ func (l *loader) open() *source.Problem {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	abs, err := filepath.Abs(p.File)
 	if err != nil {
-		return &source.Problem{File: p.File, Summary: err.Error()}
+		return &source.Problem{Position: source.Position{File: p.File}, Summary: err.Error()}
 	}
 	p.Dir = filepath.Dir(abs)
 	p.src = source.NewFile(p.File, data)
@@ -149,7 +149,7 @@ func (l *loader) open() *source.Problem {
 
 // problem reports something wrong with the plan at a node.
 func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
-	l.Add(&source.Problem{File: l.plan.File, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+	l.Add(&source.Problem{Position: l.plan.position(n), Summary: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // text returns a scalar of the envelope that must be text.
@@ -191,15 +191,7 @@ func (l *loader) document(root *yaml.Node) {
 		l.problem(root, "a plan begins with apiVersion: "+APIVersion, "want a plan, have %s", spec.KindOf(root))
 		return
 	}
-	parts := make(map[string]*yaml.Node)
-	var unknown []*yaml.Node
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		key := root.Content[i]
-		parts[key.Value] = root.Content[i+1]
-		if !slices.Contains(planKeys, key.Value) {
-			unknown = append(unknown, key)
-		}
-	}
+	parts, unknown := split(root, planKeys)
 	version, kind := l.constant(root, parts, "apiVersion", APIVersion), l.constant(root, parts, "kind", DocumentKind)
 	if !version && !kind && parts["steps"] == nil {
 		return // some other document: its other problems do not matter
@@ -225,10 +217,22 @@ func (l *loader) document(root *yaml.Node) {
 		l.readConnections(n)
 	}
 	for i, s := range l.plan.Steps {
-		l.step(s, &l.envelopes[i])
+		l.step(s, l.envelopes[i])
 	}
 	l.close()
 	l.graph()
+}
+
+// split returns the values of a mapping by their keys, and the keys that are not known.
+func split(n *yaml.Node, known []string) (parts map[string]*yaml.Node, unknown []*yaml.Node) {
+	parts = make(map[string]*yaml.Node, len(n.Content)/2)
+	for key, val := range source.Pairs(n) {
+		parts[key.Value] = val
+		if !slices.Contains(known, key.Value) {
+			unknown = append(unknown, key)
+		}
+	}
+	return parts, unknown
 }
 
 // constant checks a key that must have one value.
@@ -258,24 +262,20 @@ func (l *loader) metadata(root, n *yaml.Node) {
 		l.problem(n, "write metadata: {name: …}", "metadata: want a mapping, have %s", spec.Describe(n))
 		return
 	}
-	named := false
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
-		switch key.Value {
-		case "name":
-			named = true
-			l.plan.Name = l.text(val, "metadata.name")
-			if s := l.plan.Name; s != "" && !identifier(s) || s == "" && val.Value == "" {
-				l.problem(val, identifierHint, "metadata.name: %q is not a name", s)
-			}
-		case "description":
-			l.plan.Description = l.text(val, "metadata.description")
-		default:
-			l.problem(key, source.Suggestion(key.Value, metadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
+	parts, unknown := split(n, metadataKeys)
+	for _, key := range unknown {
+		l.problem(key, source.Suggestion(key.Value, metadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
+	}
+	if name := parts["name"]; name == nil {
+		l.problem(n, "add name: …", "metadata.name is missing")
+	} else {
+		l.plan.Name = l.text(name, "metadata.name")
+		if s := l.plan.Name; s != "" && !identifier(s) || s == "" && name.Value == "" {
+			l.problem(name, identifierHint, "metadata.name: %q is not a name", s)
 		}
 	}
-	if !named {
-		l.problem(n, "add name: …", "metadata.name is missing")
+	if description := parts["description"]; description != nil {
+		l.plan.Description = l.text(description, "metadata.description")
 	}
 }
 
@@ -305,40 +305,18 @@ func (l *loader) readSteps(root, n *yaml.Node) {
 }
 
 func (l *loader) readStep(i int, n *yaml.Node) {
-	var e envelope
 	s := &Step{plan: l.plan, Node: n, Index: len(l.plan.Steps), Position: l.plan.position(n)}
-	var unknown []*yaml.Node
-	for j := 0; j+1 < len(n.Content); j += 2 {
-		key, val := n.Content[j], n.Content[j+1]
-		switch key.Value {
-		case "id":
-			e.id = val
-		case "uses":
-			e.uses = val
-		case "needs":
-			e.needs = val
-		case "when":
-			e.when = val
-		case "timeout":
-			e.timeout = val
-		case "retry":
-			e.retry = val
-		case "with":
-			e.with = val
-		default:
-			unknown = append(unknown, key)
-		}
-	}
+	e, unknown := split(n, stepKeys)
 	subject := fmt.Sprintf("steps[%d]", i)
-	if e.id == nil {
+	if e["id"] == nil {
 		l.problem(n, "add id: …", "%s: id is missing", subject)
-	} else if id := l.text(e.id, subject+".id"); id != "" || spec.IsText(e.id) {
+	} else if id := l.text(e["id"], subject+".id"); id != "" || spec.IsText(e["id"]) {
 		first := l.plan.byID[id]
 		switch {
 		case !identifier(id):
-			l.problem(e.id, identifierHint, "%s: %q is not an id", subject, id)
+			l.problem(e["id"], identifierHint, "%s: %q is not an id", subject, id)
 		case first != nil:
-			l.problem(e.id, "give one of them another id", "step %s: another step has this id, in line %d", id, first.Position.Line)
+			l.problem(e["id"], "give one of them another id", "step %s: another step has this id, in line %d", id, first.Position.Line)
 		default:
 			l.plan.byID[id] = s
 			l.plan.ids = append(l.plan.ids, id)
@@ -350,11 +328,11 @@ func (l *loader) readStep(i int, n *yaml.Node) {
 	if s.ID != "" {
 		subject = "step " + s.ID
 	}
-	if e.uses == nil {
+	if e["uses"] == nil {
 		l.problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", subject)
-	} else if kind := l.text(e.uses, subject+": uses"); kind != "" || spec.IsText(e.uses) {
+	} else if kind := l.text(e["uses"], subject+": uses"); kind != "" || spec.IsText(e["uses"]) {
 		if s.Kind = l.kinds[kind]; s.Kind == nil {
-			l.problem(e.uses, source.Suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
+			l.problem(e["uses"], source.Suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
 		}
 	}
 	for _, key := range unknown {
@@ -379,26 +357,26 @@ func (l *loader) decoder(sc *scope, subject string) *spec.Decoder {
 }
 
 // step reads everything of a step but its id and its kind.
-func (l *loader) step(s *Step, e *envelope) {
+func (l *loader) step(s *Step, e envelope) {
 	subject := s.subject()
 	if subject == "" {
 		subject = fmt.Sprintf("steps[%d]", s.Index)
 	}
-	l.needs(s, e.needs, subject)
+	l.needs(s, e["needs"], subject)
 	sc := &scope{step: s}
 	d := l.decoder(sc, subject)
 	l.recordRefs(sc, d)
-	if !source.IsNull(e.when) {
-		s.When = s.when(d, e.when)
+	if !source.IsNull(e["when"]) {
+		s.When = s.when(d, e["when"])
 	}
 	if s.Kind == nil {
-		if e.with != nil {
-			d.Scan(e.with)
+		if e["with"] != nil {
+			d.Scan(e["with"])
 		}
 		return
 	}
 	l.policy(s, e, subject)
-	s.with = l.withConnections(s, e.with)
+	s.with = l.withConnections(s, e["with"])
 	l.closing(s, e, s.decode(d), d.Pending())
 }
 
@@ -467,12 +445,12 @@ func (l *loader) edge(s, to *Step, e Edge) bool {
 }
 
 // policy sets the policy of a step: the kind's, with the step's timeout and retry.
-func (l *loader) policy(s *Step, e *envelope, subject string) {
+func (l *loader) policy(s *Step, e envelope, subject string) {
 	s.Policy = s.Kind.Policy
 	if s.Policy == (engine.Policy{}) {
 		s.Policy = engine.DefaultPolicy()
 	}
-	if e.timeout == nil && e.retry == nil {
+	if e["timeout"] == nil && e["retry"] == nil {
 		return
 	}
 	var in struct {
@@ -491,8 +469,8 @@ func (l *loader) policy(s *Step, e *envelope, subject string) {
 			n.Content = append(n.Content, textNode(key), val)
 		}
 	}
-	add("timeout", e.timeout)
-	add("retry", e.retry)
+	add("timeout", e["timeout"])
+	add("retry", e["retry"])
 	l.decoder(&scope{step: s, noSteps: "how a step is tried is known before any step runs"}, subject).Decode(n, nil, &in)
 	p := &s.Policy
 	if in.Timeout != nil {
@@ -516,8 +494,8 @@ func (l *loader) policy(s *Step, e *envelope, subject string) {
 		if p.Delay > p.MaxDelay && r.MaxDelay == nil {
 			p.MaxDelay = p.Delay
 		} else if p.Delay > p.MaxDelay {
-			_, at := source.Lookup(e.retry, "maxDelay")
-			l.problem(cmp.Or(at, e.retry), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *r.MaxDelay, *r.Delay)
+			_, at := source.Lookup(e["retry"], "maxDelay")
+			l.problem(cmp.Or(at, e["retry"]), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *r.MaxDelay, *r.Delay)
 		}
 	}
 }
@@ -559,11 +537,11 @@ func (l *loader) cycle(nodes []int) {
 		why = append(why, fmt.Sprintf("%s needs %s: %s, %s", s.ID, to.ID, e.Position, by))
 	}
 	names = append(names, names[0])
-	at := steps[nodes[0]].edges[steps[nodes[0]].edgeTo(steps[nodes[1%len(nodes)]])].Position
+	first := steps[nodes[0]]
 	l.Add(&source.Problem{
-		File: at.File, Line: at.Line, Column: at.Column,
-		Summary: "steps need each other in a circle: " + strings.Join(names, " -> "),
-		Detail:  strings.Join(why, "\n"),
-		Hint:    "remove one of these",
+		Position: first.edges[first.edgeTo(steps[nodes[1%len(nodes)]])].Position,
+		Summary:  "steps need each other in a circle: " + strings.Join(names, " -> "),
+		Detail:   strings.Join(why, "\n"),
+		Hint:     "remove one of these",
 	})
 }

@@ -38,7 +38,7 @@ func TestExcerptsShowNoSecrets(t *testing.T) {
 	}
 }
 
-// What only says where a secret is can be read.
+// The place of a secret is shown.
 func TestExcerptsShowWhatIsNoSecret(t *testing.T) {
 	for _, line := range []string{"existingSecret: shown", "secretName: shown", "  name: shown", "publicKey: shown", "keys: {file: shown}", "passwordFile: shown", "broken: shown", "pastorate: shown"} {
 		_, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte("secret:\n  namespace: x\n" + line + "\nkind: a: b\n"), Kinds: kinds(), Connections: connections()})

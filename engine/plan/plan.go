@@ -122,9 +122,7 @@ func (p *Plan) Secrets() []engine.Secret {
 	return out
 }
 
-func (p *Plan) position(n *yaml.Node) source.Position {
-	return source.Position{File: p.File, Line: n.Line, Column: n.Column}
-}
+func (p *Plan) position(n *yaml.Node) source.Position { return p.src.Place(n) }
 
 // file resolves a path that the plan names. An empty name is no file.
 func (p *Plan) file(name string) engine.File { return p.Inputs.File(p.Dir, name) }
@@ -265,9 +263,9 @@ func (s *Step) validated(d *spec.Decoder, p engine.Problem) {
 			subject = "connections." + p.Field
 		}
 	}
-	problem := &source.Problem{File: at.File, Line: at.Line, Column: at.Column, Summary: subject + ": " + p.Message, Hint: p.Hint}
+	problem := &source.Problem{Position: at, Summary: subject + ": " + p.Message, Hint: p.Hint}
 	if p.File != "" {
-		problem.File, problem.Line, problem.Column = s.plan.collector().Display(p.File), p.Line, p.Column
+		problem.Position = source.Position{File: s.plan.collector().Display(p.File), Line: p.Line, Column: p.Column}
 	}
 	d.Report(problem)
 }

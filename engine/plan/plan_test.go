@@ -348,7 +348,7 @@ steps:
 	}
 }
 
-// What uses Vault beside the steps gets the same connection as they do.
+// Users of Vault beside the steps get the same connection as they do.
 func TestVaultBesideTheSteps(t *testing.T) {
 	p := load(t, `
 connections: {vault: {service: {name: other}, token: "${steps.init.rootToken}"}}
@@ -370,7 +370,7 @@ steps: [{id: init, uses: vaultInit}]
 	}
 }
 
-// TestConnectionsElsewhere: who says where Vault is in one way does not get the
+// TestConnectionsElsewhere: a step that gives the place of Vault in one way does not get the
 // other way from the connections.
 func TestConnectionsElsewhere(t *testing.T) {
 	for _, tt := range []struct{ connections, own, want string }{
@@ -647,7 +647,7 @@ steps:
 	}
 }
 
-// A selection of nothing is refused, also where what it needs would run.
+// A selection of nothing is refused, also where its needs would run.
 func TestSelectNothing(t *testing.T) {
 	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(head + "steps: [{id: a, uses: vaultInit}, {id: b, uses: vaultInit, needs: [a]}]"), Kinds: kinds(), Connections: connections()})
 	if err != nil {
@@ -735,7 +735,7 @@ func TestCheckKind(t *testing.T) {
 	}
 }
 
-// TestSource: what a file may look like, and where problems in it are.
+// TestSource: forms of files, and the places of problems in them.
 func TestSource(t *testing.T) {
 	const step = "steps: [{id: a, uses: vaultInit, with: {shares: 0}}]\n"
 	long := head + "steps: [{id: a, uses: curlTLS, with: {trust: \"" + strings.Repeat("x", 300) + "\", url: 5, token: \"" + strings.Repeat("y", 300) + "\"}}]\n"
@@ -802,7 +802,7 @@ func TestDataNeeds(t *testing.T) {
 	}
 }
 
-// What a step uses of another that differs must be there as a whole.
+// An output that a step uses of another that differs must be there as a whole.
 func TestKnows(t *testing.T) {
 	const head = `
 apiVersion: ztplan.dev/v1

@@ -171,7 +171,7 @@ func (sc *scope) variable(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 			next = value.Content[e.Index]
 		case e.Index < 0 && value.Kind == yaml.MappingNode:
 			if _, next = source.Lookup(value, e.Name); next == nil {
-				return v, fault(source.Suggestion(e.Name, keysOf(value), "it has "), "%s: %s has no key %q", ref.Raw, so, e.Name)
+				return v, fault(source.Suggestion(e.Name, source.Keys(value), "it has "), "%s: %s has no key %q", ref.Raw, so, e.Name)
 			}
 		default:
 			return v, fault("", "%s: %s is %s and has no %s", ref.Raw, so, spec.KindOf(value), spec.PathString([]spec.Elem{e}))
@@ -179,12 +179,4 @@ func (sc *scope) variable(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 		value = next
 	}
 	return spec.Value{Node: value, Size: va.size, Secret: va.tainted}, nil
-}
-
-func keysOf(n *yaml.Node) []string {
-	var keys []string
-	for i := 0; i < len(n.Content); i += 2 {
-		keys = append(keys, n.Content[i].Value)
-	}
-	return keys
 }

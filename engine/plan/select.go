@@ -29,7 +29,7 @@ func (s *Selection) Includes(id string) bool {
 // The same holds for steps whose when is known to be false, and a closing step
 // does not run without the step that asked for it.
 //
-// The error is a *[source.Problems] that names ids that do not exist, or says that
+// The error is a *[source.Problems]: ids that do not exist, or that
 // only and skip leave none of those that were chosen.
 func (p *Plan) Select(only, skip []string) (*Selection, error) {
 	var problems []*source.Problem

@@ -55,8 +55,7 @@ func (l *loader) readVars(n *yaml.Node) {
 		l.problem(n, "write vars: {name: value}", "vars: want a mapping, have %s", spec.Describe(n))
 		return
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
+	for key, val := range source.Pairs(n) {
 		v := &variable{name: key.Value, key: key}
 		if !spec.IsName(key.Value) {
 			l.problem(key, "use letters, digits, _ and -, beginning with a letter", "vars: %q is not a name for a variable", key.Value)
@@ -73,21 +72,13 @@ func (l *loader) readVars(n *yaml.Node) {
 }
 
 func isDeclaration(n *yaml.Node) bool {
-	if n.Kind != yaml.MappingNode {
-		return false
-	}
-	for i := 0; i < len(n.Content); i += 2 {
-		if slices.Contains(declarationKeys, n.Content[i].Value) {
-			return true
-		}
-	}
-	return false
+	return n.Kind == yaml.MappingNode &&
+		slices.ContainsFunc(source.Keys(n), func(key string) bool { return slices.Contains(declarationKeys, key) })
 }
 
 func (l *loader) declaration(v *variable, n *yaml.Node) {
 	required, before := false, l.Len()
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
+	for key, val := range source.Pairs(n) {
 		subject := "vars." + v.name + "." + key.Value
 		switch key.Value {
 		case "default":
@@ -202,14 +193,13 @@ func (l *loader) values(given Values, secret func(v *variable, key *yaml.Node) (
 		return
 	}
 	problem := func(n *yaml.Node, hint, format string, args ...any) {
-		l.Add(&source.Problem{File: src.Name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+		l.Add(&source.Problem{Position: src.Place(n), Summary: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	if root.Kind != yaml.MappingNode {
 		problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", spec.KindOf(root))
 		return
 	}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		key, val := root.Content[i], root.Content[i+1]
+	for key, val := range source.Pairs(root) {
 		v := l.plan.vars[key.Value]
 		if v == nil {
 			problem(key, source.Suggestion(key.Value, l.varNames, "its variables are "), "the plan has no variable %q", key.Value)
@@ -327,7 +317,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		p := &source.Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, varWant[typ], have)}
 		switch {
 		case v.given.Line > 0:
-			p.File, p.Line, p.Column = v.givenBy, v.given.Line, v.given.Column
+			p.Position = source.Position{File: v.givenBy, Line: v.given.Line, Column: v.given.Column}
 			if typ == "string" && v.given.Kind == yaml.ScalarNode {
 				p.Hint = "write it in quotes"
 			}

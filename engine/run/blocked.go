@@ -27,23 +27,14 @@ func (s *stepRun) lookBlocked(ctx context.Context, outputs Outputs) (out outcome
 }
 
 func (s *stepRun) glance(ctx context.Context, outputs Outputs) outcome {
-	if s.node.When != nil {
-		// True or false for now: whether the step is skipped is known later.
-		yes, err := s.node.When(outputs)
-		if err != nil {
-			return s.unknown(err)
-		}
-		if !yes {
-			return s.unknown(errors.New("its condition (when) is false as things are"))
-		}
+	spec, runs, err := s.inputs(outputs)
+	if err == nil && !runs { // for now: whether the step is skipped is known later
+		err = errors.New("its condition (when) is false as things are")
 	}
-	spec, err := s.node.Spec(outputs)
 	if err != nil {
 		return s.unknown(err)
 	}
-	s.conceal(spec)
-	s.prepare()
-	if err := s.claim(spec); err != nil {
+	if err := s.prepare(spec); err != nil {
 		return s.failed("", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, min(s.node.Policy.Timeout, longestBlockedLook), errTimeout)

@@ -46,7 +46,7 @@ func user(id, of string, in inspecting) run.Node {
 	return n
 }
 
-// dry returns what became of each step, "id state", with "blocked by ids" if its
+// dry returns the end of each step, "id state", with "blocked by ids" if its
 // last event names any.
 func dry(t *testing.T, nodes ...run.Node) ([]string, engine.Summary, *recorder) {
 	t.Helper()
@@ -139,7 +139,7 @@ func TestLooksBehindADifference(t *testing.T) {
 	}
 }
 
-// What is wrong in the plan itself is no matter of the steps before.
+// A mistake in the plan itself does not depend on the steps before.
 func TestPlanErrorsBehind(t *testing.T) {
 	wrong := engine.InPlan(errors.New("unknown field spec.replica"))
 	var rec recorder
@@ -198,7 +198,7 @@ func TestWarningsOfALookBehindAreKept(t *testing.T) {
 	}
 }
 
-// A server that does not answer, because of what differs, does not hold up the
+// A server that does not answer, because of a difference, does not hold up the
 // dry run for the step's whole timeout; an interrupt is one as everywhere.
 func TestLookBehindThatHangs(t *testing.T) {
 	hangs := node("b", []string{"a"}, func(ctx context.Context, _ *engine.Env) (facts, []engine.Edit, error) {

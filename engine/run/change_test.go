@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 )
 
-// changing is a proof that declares what it changes.
+// changing is a proof that declares its changes.
 type changing struct {
 	declared []engine.Edit
 	prove    func(context.Context, *engine.Env) error
@@ -50,7 +50,7 @@ func oiled(path string, apply func(context.Context) error) engine.Edit {
 
 var door = engine.Edit{Path: "door", Want: "oiled", Note: "all hinges"}
 
-// What a proof changes passes the gate and the journal and is among the events;
+// The changes of a proof pass the gate and the journal and are among the events;
 // it is counted apart.
 func TestAProofChangesByEdits(t *testing.T) {
 	var rec recorder
@@ -100,7 +100,7 @@ func TestAProofChangesByEdits(t *testing.T) {
 	}
 }
 
-// What is not declared is not changed, and neither is anything without a lock or
+// Nothing is changed that is not declared, and nothing without a lock or
 // a journal.
 func TestAProofIsRefused(t *testing.T) {
 	full := errors.New("no space left")
@@ -138,7 +138,7 @@ func TestAProofIsRefused(t *testing.T) {
 	}
 }
 
-// A wave of edits at once: the gate opens once, and each is told of.
+// A wave of edits at once: the gate opens once, and each is reported.
 func TestAProofAppliesSeveralAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates := 0
@@ -165,7 +165,7 @@ func TestAProofAppliesSeveralAtOnce(t *testing.T) {
 	})
 }
 
-// An interrupt lets the edit finish and starts no other, but for what the proof
+// An interrupt lets the edit finish and starts no other, but for those that the proof
 // takes back with a context that outlives its own.
 func TestAProofTurnsBackAfterAnInterrupt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestAProofThatMayNotTurnBack(t *testing.T) {
 	})
 }
 
-// A dry run lists what a proof would change, and that is no difference.
+// A dry run lists the changes of a proof, and they are no difference.
 func TestADryRunListsWhatProofsWouldChange(t *testing.T) {
 	var rec recorder
 	n := changer("p", func(context.Context, *engine.Env) error { t.Error("proved"); return nil }, door)

@@ -50,13 +50,13 @@ type digestEntry struct {
 // then not all edits are known.
 //
 // It is made when the run is over: by then every secret of the settled steps is
-// known, so that what is redacted does not depend on the order in which the steps
+// known, so that the redaction does not depend on the order in which the steps
 // were done.
 // Differences that only others can remove are no edits: they come and go by
 // themselves. The changes of proofs are covered as they declare them.
 //
 // A blocked step counts by its inputs, whether it could be looked at or
-// not: that depends on the moment, and a digest must not. What was seen of it is
+// not: that depends on the moment, and a digest must not. The edits that were seen are
 // in Seen, apart.
 func (r *runner) digest(sum *engine.Summary) {
 	each, seen := make(map[string]string), make(map[string]string)

@@ -213,7 +213,7 @@ func TestTheStreamNamesItsSchema(t *testing.T) {
 	}
 }
 
-// What is secret in the literal inputs of a step is known before anything is
+// The secrets in the literal inputs of a step are known before anything is
 // shown, also when the step cannot be looked at.
 func TestLiteralSecretsAreKnown(t *testing.T) {
 	var rec recorder

@@ -3,10 +3,10 @@
 // # Ownership
 //
 // One goroutine, the one that calls [Run], owns everything that changes: which
-// steps are ready, what each did, the critical path, and the order of events.
+// steps are ready, their results, the critical path, and the order of events.
 // Steps run in goroutines of their own and only send messages to the owner.
 // There is no lock in this package but the one in the redactor, whose secrets
-// arrive from every step, and those for what a step may do from several
+// arrive from every step, and those for calls that a step may make from several
 // goroutines: warn while a blocked look holds that back, and apply the edits of a proof.
 //
 // A step starts the moment its last need is done; there are no levels.
@@ -20,7 +20,7 @@
 // # Interruption
 //
 // When the context of Run ends, no step starts another edit and nothing else is
-// looked at, but for what a proof takes back. An edit that is being applied gets [Options.Grace] to finish; if
+// looked at, but for changes that a proof takes back. An edit that is being applied gets [Options.Grace] to finish; if
 // it does not, or fails because it was cut off, the run records it as unknown.
 // The next run looks and finds out.
 //
@@ -33,14 +33,14 @@
 // A panic of a kind, in the goroutine of its step or in one that it started
 // through [engine.Group] or [engine.Try], fails that step for good, with the stack
 // in its error. The other steps go on as after any failure. An edit that panicked
-// is recorded as unknown, and a blocked look that panicked warns. Neither a library's own goroutines nor what the Go runtime
+// is recorded as unknown, and a blocked look that panicked warns. Neither a library's own goroutines nor errors that the Go runtime
 // calls fatal can be recovered.
 //
 // # Around an edit
 //
 // Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is
 // where a lock is taken, so that a run that has nothing to write takes none. If
-// another run had the lock meanwhile ([Fence]), what was looked at before is looked
+// another run had the lock meanwhile ([Fence]), steps that were looked at before are looked
 // at again. The fence is asked before every edit, and inside an edit before every
 // request that writes: a run that was stopped, or that cannot renew its lock,
 // starts nothing until the lock is known to be its own.
@@ -64,7 +64,7 @@
 // edits are still those that were reviewed: see [engine.Summary]. A
 // blocked step is in it by its inputs and the files that they name, whether or not
 // the look at it succeeded: that depends on the moment, and equal worlds must have
-// equal digests. What the look found is hashed apart, so that two dry runs whose
+// equal digests. The findings of the look are hashed apart, so that two dry runs whose
 // looks succeeded can be compared.
 //
 // A digest is compared before a run. The findings of the dry run are kept as well

@@ -2,42 +2,17 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 )
 
+// writableOf returns the edits that can be applied.
 func writableOf(edits []engine.Edit) []engine.Edit {
-	n := 0
-	for _, e := range edits {
-		if e.Apply != nil {
-			n++
-		}
-	}
-	if n == len(edits) {
-		return edits
-	}
-	out := make([]engine.Edit, 0, n)
-	for _, e := range edits {
-		if e.Apply != nil {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// stillThere returns the first edit that the last round meant to remove and
-// that is still there, or "".
-func stillThere(edits []engine.Edit, left map[string]bool) string {
-	for _, e := range edits {
-		if left[e.Path] {
-			return e.Path
-		}
-	}
-	return ""
+	return slices.DeleteFunc(slices.Clone(edits), func(e engine.Edit) bool { return e.Apply == nil })
 }
 
 func paths(edits []engine.Edit) string {
@@ -59,27 +34,24 @@ func paths(edits []engine.Edit) string {
 
 // violated returns an error that lists the rules that do not hold, or nil.
 func violated(findings []engine.Finding) error {
-	var b strings.Builder
-	n := 0
+	var rules []string
 	for _, f := range findings {
 		if f.Holds {
 			continue
 		}
-		if n++; n > 1 {
-			b.WriteString("; ")
-		}
-		b.WriteString(f.Rule)
+		text := f.Rule
 		if f.Have != nil {
-			fmt.Fprintf(&b, ": saw %v", f.Have)
+			text += fmt.Sprintf(": saw %v", f.Have)
 		}
 		if f.Detail != "" {
-			b.WriteString(" (" + f.Detail + ")")
+			text += " (" + f.Detail + ")"
 		}
+		rules = append(rules, text)
 	}
-	if n == 0 {
+	if len(rules) == 0 {
 		return nil
 	}
-	return fmt.Errorf("does not hold: %s", b.String())
+	return fmt.Errorf("does not hold: %s", strings.Join(rules, "; "))
 }
 
 // textOf is the text of a step's error without the other fields of the event:
@@ -95,24 +67,6 @@ func textOf(err error) string {
 	return se.text
 }
 
-// plainOutputs turns an outputs struct into a map, by its field tags.
-func plainOutputs(outputs any) map[string]any {
-	if outputs == nil {
-		return nil
-	}
-	m := make(map[string]any)
-	for name, v := range fieldsOf(outputs) {
-		m[name] = v
-	}
-	if len(m) == 0 {
-		return nil
-	}
-	if b, err := json.Marshal(m); err != nil || json.Unmarshal(b, &m) != nil {
-		return nil
-	}
-	return m
-}
-
 func isContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTimeout)
 }
@@ -122,15 +76,6 @@ func isContext(err error) bool {
 // errors.Is.
 func noCause(cause error) bool {
 	return cause == context.Canceled || cause == context.DeadlineExceeded
-}
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
 }
 
 func join(names []string) string {

@@ -78,7 +78,7 @@ func TestNoEditStartsInDoubt(t *testing.T) {
 	})
 }
 
-// The wait ends with the step's time, and the reason is said.
+// The wait ends with the step's time, and the reason is reported.
 func TestDoubtIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFence()
@@ -148,7 +148,7 @@ func (d *doubting) Intent(e engine.Event) error {
 	return d.notes.Intent(e)
 }
 
-// What was found before the run got its lock from another run is looked at again
+// A step that was looked at before the run got its lock from another run is looked at again
 // before it is written, and only then.
 func TestLooksAgainBehindAnotherRun(t *testing.T) {
 	for _, moved := range []bool{true, false} {

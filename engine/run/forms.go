@@ -47,7 +47,7 @@ func written(text string) []string {
 	return out
 }
 
-// inside returns what base64 makes of text when it is in the middle of something
+// inside returns the base64 of text when it is in the middle of something
 // else, at each of the three places that it can begin at: without the characters
 // at both ends, which depend on the neighbours.
 func inside(e *base64.Encoding, text string) []string {

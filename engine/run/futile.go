@@ -12,7 +12,7 @@ import (
 
 // futile holds the edits, by path, that were applied without an error since when
 // every look finds an edit of the same path. One that is wanted again exactly as
-// it was applied did not help: it is not sent again, because what it changes may
+// it was applied did not help: it is not sent again, because the changed object may
 // be at work, and every change of that restarts it.
 type futile map[string]engine.Edit
 
@@ -33,16 +33,6 @@ func (f futile) keep(edits []engine.Edit) {
 func (f futile) has(e engine.Edit) bool {
 	applied, ok := f[e.Path]
 	return ok && reflect.DeepEqual(applied.Have, e.Have) && reflect.DeepEqual(applied.Want, e.Want)
-}
-
-// first returns the first of edits that was applied already.
-func (f futile) first(edits []engine.Edit) (engine.Edit, bool) {
-	for _, e := range edits {
-		if f.has(e) {
-			return e, true
-		}
-	}
-	return engine.Edit{}, false
 }
 
 // didNotHelp is the error for an edit that was applied and is wanted again.

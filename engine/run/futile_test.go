@@ -33,7 +33,7 @@ func TestAnEditThatDoesNotHelpIsMadeOnce(t *testing.T) {
 	})
 }
 
-// What is only seen late is waited for, and what differs in another way than
+// A change that is only seen late is waited for, and one that differs in another way than
 // before is written again, beside an edit that is not.
 func TestAnEditThatIsSeenLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 // FuzzRedact: a secret that the run knows is in nothing that leaves it, as it is
-// or in the forms that Redactor.Add names, whatever stands around it.
+// or in the forms that Redactor.Add names, with any text around it.
 func FuzzRedact(f *testing.F) {
 	f.Add("hvs.CAESIJlU", "token ", " is bad")
 	f.Add("123456", "", "")

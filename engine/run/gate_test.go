@@ -152,7 +152,7 @@ func TestBeforeFirstWriteRefuses(t *testing.T) {
 	}
 }
 
-// Whoever cancels the run with a cause (a lost lock) is quoted, the edit that
+// The cause of a cancelled run (a lost lock) is quoted, the edit that
 // is being applied may finish, and no other starts.
 func TestStoppedForACause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -21,8 +21,8 @@ type leaf struct {
 }
 
 // check returns an error if e, or one of its parts, changes a value that another step
-// wrote in this run, or takes it away. That it brings back what something else
-// changed is fine.
+// wrote in this run, or takes it away. It may bring back a value that something else
+// changed.
 func (l *ledger) check(step, server string, e engine.Edit) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,7 +45,7 @@ func twoOwners(before, step, what string) error {
 
 // undoes returns the step, other than step, whose work e undoes; "" if none.
 func (l *ledger) undoes(step, server string, e engine.Edit) string {
-	if e.Want == nil { // whatever is below it goes
+	if e.Want == nil { // all below it goes
 		for path, before := range l.leaves {
 			if before.step != step && engine.Below(path, server+" "+e.Path) {
 				return before.step

@@ -10,8 +10,8 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 )
 
-// A later step that wants otherwise what an earlier one wrote fails before it
-// writes, and names the other; what it wants alike, or beside it, is fine.
+// A later step that wants another value than an earlier one wrote fails before it
+// writes, and names the other; the same value, or one beside it, is fine.
 func TestTwoOwners(t *testing.T) {
 	first := engine.Edit{Path: "auth/k/role/app", Want: map[string]any{"audience": "x", "ttl": "5m"}}
 	for name, c := range map[string]struct {
@@ -62,7 +62,7 @@ func TestTwoOwners(t *testing.T) {
 	}
 }
 
-// What a step claims, now that its inputs are known, is compared with what others
+// The claims of a step, now that its inputs are known, are compared with those of others
 // claim, before it looks: in a run, and in a dry run blocked by a step that differs.
 func TestClaims(t *testing.T) {
 	for _, mode := range []run.Mode{run.Apply, run.DryRun} {

@@ -42,6 +42,16 @@ type Node struct {
 	Literal func() any
 }
 
+// event returns an event of the step.
+func (n *Node) event(action engine.Action) engine.Event {
+	return engine.Event{Action: action, Step: n.ID, Kind: n.Kind.Name}
+}
+
+// failure returns the error of the step; path is that of the edit that failed.
+func (n *Node) failure(path string, err error, r *Redactor) *StepError {
+	return &StepError{ID: n.ID, Kind: n.Kind.Name, Position: n.Position, Path: path, Err: err, text: r.Text(err.Error())}
+}
+
 func (n *Node) knows(id string, outputs any) bool {
 	return outputs != nil && n.Known != nil && n.Known(id, outputs)
 }
@@ -79,7 +89,7 @@ type Options struct {
 	// Remarks are warnings about the plan as a whole, reported before any step.
 	Remarks []string
 
-	// Hint, if it is not nil, returns what to do about an error message, "" if the
+	// Hint, if it is not nil, returns the hint for an error message, "" if the
 	// message is not known. It is asked when an error has no hint of its own.
 	Hint func(message string) string
 
@@ -96,7 +106,7 @@ type Options struct {
 	// BeforeFirstWrite, if it is not nil, is called before the first edit is
 	// applied, by one step while others that want to write wait. Its error is
 	// the step's: a permanent one fails every step that wants to write, after
-	// another it is called again. It calls say with what it waits for. A run that
+	// another it is called again. It calls say with the reason of its wait. A run that
 	// has nothing to write, and a dry run, never call it.
 	BeforeFirstWrite func(ctx context.Context, say func(string)) error
 
@@ -131,17 +141,17 @@ func (o *Options) hint(err error, general string) string {
 // concurrent use.
 type Fence interface {
 	// Moved reports whether others may have written between the start of this
-	// run and the moment when it got its lock. What was looked at before that is
+	// run and the moment when it got its lock. Steps that were looked at before that are
 	// looked at again.
 	Moved() bool
 
-	// Wait returns nil as soon as an edit may start. It calls say with what it
-	// waits for, and returns that as an error when ctx ends.
+	// Wait returns nil as soon as an edit may start. It calls say with the reason
+	// of its wait, and returns that as an error when ctx ends.
 	Wait(ctx context.Context, say func(string)) error
 
 	// Enclose returns a context for an edit: it ends, with the reason as its
 	// cause, when the edit must not go on, and [engine.WriteCheck] fails from then
-	// on. The function releases what it holds.
+	// on. The function frees its resources.
 	Enclose(ctx context.Context) (context.Context, context.CancelFunc)
 }
 

@@ -1,34 +1,31 @@
 package run
 
 import (
-	"iter"
+	"encoding/json"
 	"reflect"
 	"strings"
 )
 
-// fieldsOf yields the fields of an outputs struct under their plan names.
-// Fields whose value is empty are left out.
-func fieldsOf(outputs any) iter.Seq2[string, any] {
-	return func(yield func(string, any) bool) {
-		v := reflect.ValueOf(outputs)
-		for v.Kind() == reflect.Pointer {
-			if v.IsNil() {
-				return
-			}
-			v = v.Elem()
-		}
-		if v.Kind() != reflect.Struct {
-			return
-		}
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-			if !f.IsExported() || name == "" || name == "-" || v.Field(i).IsZero() {
-				continue
-			}
-			if !yield(name, v.Field(i).Interface()) {
-				return
-			}
+// plainOutputs returns the outputs of a step that are not empty as plain data, by their
+// names in plans; nil if there are none.
+func plainOutputs(outputs any) map[string]any {
+	v := reflect.Indirect(reflect.ValueOf(outputs))
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	m := make(map[string]any)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if f.IsExported() && name != "" && name != "-" && !v.Field(i).IsZero() {
+			m[name] = v.Field(i).Interface()
 		}
 	}
+	if len(m) == 0 {
+		return nil
+	}
+	if b, err := json.Marshal(m); err != nil || json.Unmarshal(b, &m) != nil {
+		return nil
+	}
+	return m
 }

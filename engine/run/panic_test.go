@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 )
 
-// planted panics; its name is what has to be in the stack of a report.
+// planted panics; its name has to be in the stack of a report.
 func planted() { panic("boom") }
 
 // A panic anywhere in a step fails that step with its stack, is never tried again,
@@ -65,7 +65,7 @@ func TestPanicFailsItsStep(t *testing.T) {
 	}
 }
 
-// A panic in what a watch waits for does not keep the step from looking again.
+// A panic in a watch does not keep the step from looking again.
 func TestPanicInAWatchIsNotFatal(t *testing.T) {
 	looks := 0
 	n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {

@@ -1,9 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,7 +17,7 @@ import (
 // searched for: redaction by type still holds for it.
 const shortest = 6
 
-// A Redactor replaces every secret it knows in whatever leaves a run. It is
+// A Redactor replaces every secret it knows in all that leaves a run. It is
 // the second line of defence: the first is that a Secret does not print.
 //
 // It is safe for use by several goroutines.
@@ -42,15 +44,13 @@ func (r *Redactor) Add(secrets ...engine.Secret) {
 		for _, form := range forms(text) {
 			r.known[form] = true
 		}
+		delete(r.known, "")
 		r.replacer = nil
 	}
 }
 
 // AddFrom registers every Secret inside v: structs, maps, slices, pointers.
 func (r *Redactor) AddFrom(v any) {
-	if v == nil || !holdsSecrets(reflect.TypeOf(v), nil) {
-		return
-	}
 	for s := range engine.Secrets(v) {
 		r.Add(s)
 	}
@@ -81,12 +81,6 @@ func (r *Redactor) Value(v any) any {
 		return r.Text(v)
 	case engine.Secret:
 		return engine.Redacted
-	case []string:
-		out := make([]any, len(v))
-		for i, s := range v {
-			out[i] = r.Text(s)
-		}
-		return out
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
@@ -139,8 +133,10 @@ func (r *Redactor) current() *strings.Replacer {
 		return nil
 	}
 	if r.replacer == nil {
+		// A secret that contains another one is replaced whole.
+		longestFirst := func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }
 		pairs := make([]string, 0, 2*len(r.known))
-		for _, s := range longestFirst(r.known) {
+		for _, s := range slices.SortedFunc(maps.Keys(r.known), longestFirst) {
 			pairs = append(pairs, s, engine.Redacted)
 		}
 		r.replacer = strings.NewReplacer(pairs...)

@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 )
 
-// What a run says of itself at its end, for each way to end.
+// The result of a run, for each way to end.
 func TestResults(t *testing.T) {
 	holds := func(context.Context, *engine.Env) (facts, []engine.Finding, error) {
 		return facts{}, []engine.Finding{{Rule: "r", Holds: true}}, nil

@@ -9,8 +9,8 @@ import (
 	"github.com/ztplan/ztplan/engine/run"
 )
 
-// What changes between the review and the first edit of a step is refused; what
-// others did for the step, and what could not be known, is not.
+// A change between the review and the first edit of a step is refused; things that
+// others did for the step, and edits that could not be known, are not.
 func TestReview(t *testing.T) {
 	type edits = []engine.Edit
 	edit := func(path string, have, want any) engine.Edit { return engine.Edit{Path: path, Have: have, Want: want} }

@@ -2,11 +2,11 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/hashicorp/go-multierror"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
@@ -14,11 +14,11 @@ import (
 )
 
 // Run runs the nodes, which must be acyclic and refer only to each other: a
-// *dag.CycleError says that they are not.
+// otherwise the error is a *dag.CycleError.
 //
 // The error is nil when every step converged and every proof held; else it is
-// a *multierror.Error of one *StepError per failed step, in plan order. What
-// was skipped because of them is not in it. An interrupted run reports so in
+// it joins one *StepError per failed step, in plan order. Steps that were skipped
+// because of them are not in it. An interrupted run reports so in
 // the Result; its error holds the steps that were cut off.
 func Run(ctx context.Context, nodes []Node, opts Options) (*Result, error) {
 	r, err := newRunner(nodes, opts)
@@ -148,7 +148,8 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	r.wall = r.opts.Env.Now()
 	for i := range r.nodes {
 		n := &r.nodes[i]
-		ev := engine.Event{Action: engine.ActionPlan, Step: n.ID, Kind: n.Kind.Name, Proof: n.Kind.Proof, Position: n.Position, Needs: n.Needs}
+		ev := n.event(engine.ActionPlan)
+		ev.Proof, ev.Position, ev.Needs = n.Kind.Proof, n.Position, n.Needs
 		if i == 0 {
 			ev.Schema = engine.EventSchema
 		}
@@ -184,13 +185,11 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 		res.Review = r.review()
 	}
 	r.send(engine.Event{Action: engine.ActionEnd, Seconds: res.Summary.WallSeconds, Summary: &res.Summary})
-	var errs *multierror.Error
+	errs := make([]error, len(r.results))
 	for i := range r.results {
-		if err := r.results[i].Err; err != nil {
-			errs = multierror.Append(errs, err)
-		}
+		errs[i] = r.results[i].Err
 	}
-	return res, errs.ErrorOrNil()
+	return res, errors.Join(errs...)
 }
 
 // start starts the ready steps, as far as the bound on parallel steps allows.
@@ -208,7 +207,7 @@ func (r *runner) start(ctx context.Context) {
 		r.running++
 		r.results[i].Started = r.opts.Env.Now()
 		n := &r.nodes[i]
-		r.send(engine.Event{Action: engine.ActionStart, Step: n.ID, Kind: n.Kind.Name})
+		r.send(n.event(engine.ActionStart))
 		outputs := r.outputsFor(n)
 		go func() {
 			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, ledger: &r.ledger, messages: r.messages}
@@ -239,7 +238,7 @@ func (r *runner) settle(i int) (outcome, bool) {
 		case Failed:
 			failed = append(failed, need)
 		case Skipped:
-			if res.Err != nil || contains(n.Refs, need) || r.blocked(need) {
+			if res.Err != nil || slices.Contains(n.Refs, need) || r.blocked(need) {
 				failed = append(failed, need)
 			}
 		}
@@ -266,11 +265,11 @@ func (r *runner) blockedBy(n *Node) (ids []string, known bool) {
 	}
 	for _, need := range n.Needs {
 		j := r.index[need]
-		used := contains(n.Refs, need)
+		used := slices.Contains(n.Refs, need)
 		switch state := r.results[j].State; {
 		case state == Skipped, state == Would && !used:
 			for _, id := range r.found[j].blockedBy {
-				if !contains(ids, id) {
+				if !slices.Contains(ids, id) {
 					ids = append(ids, id)
 				}
 			}
@@ -279,7 +278,7 @@ func (r *runner) blockedBy(n *Node) (ids []string, known bool) {
 		default:
 			continue
 		}
-		if !contains(ids, need) {
+		if !slices.Contains(ids, need) {
 			ids = append(ids, need)
 		}
 		if used && !n.knows(need, r.results[j].Outputs) {
@@ -324,11 +323,12 @@ func (r *runner) finish(i int, out outcome) {
 	n, res := &r.nodes[i], &r.results[i]
 	if out.state == Would {
 		if err := engine.Try(func() error { r.intend(i, out.blockedBy); return nil }); err != nil {
-			out.state, out.err = Failed, &StepError{ID: n.ID, Kind: n.Kind.Name, Position: n.Position, Err: err, text: r.redactor.Text(err.Error())}
+			out.state, out.err = Failed, n.failure("", err, r.redactor)
 		}
 	}
 	res.State, res.Outputs, res.Edits, res.Retries, res.Err = out.state, out.outputs, out.edits, out.retries, out.err
-	ev := engine.Event{Step: n.ID, Kind: n.Kind.Name, Needs: out.needs, Message: out.reason}
+	ev := n.event("")
+	ev.Needs, ev.Message = out.needs, out.reason
 	r.found[i].blockedBy = out.blockedBy
 	if !res.Started.IsZero() {
 		res.Ended = r.opts.Env.Now()
@@ -372,11 +372,15 @@ func (r *runner) finish(i int, out outcome) {
 func (r *runner) intend(i int, blockedBy []string) {
 	n := &r.nodes[i]
 	for _, line := range n.Kind.Intent(n.Preview()) {
-		r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Message: line})
+		ev := n.event(engine.ActionWould)
+		ev.Message = line
+		r.send(ev)
 	}
 	r.found[i].changes = r.changes(n, blockedBy)
 	for _, e := range r.found[i].changes {
-		r.send(engine.Event{Action: engine.ActionWould, Step: n.ID, Kind: n.Kind.Name, Path: e.Path, Want: e.Want, Message: e.Note})
+		ev := n.event(engine.ActionWould)
+		ev.Path, ev.Want, ev.Message = e.Path, e.Want, e.Note
+		r.send(ev)
 	}
 }
 

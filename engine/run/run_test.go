@@ -83,7 +83,7 @@ type recorder struct{ events []engine.Event }
 
 func (r *recorder) sink(e engine.Event) { r.events = append(r.events, e) }
 
-// log is the run as "action step path" lines, without what every run has.
+// log is the run as "action step path" lines, without those of every run.
 func (r *recorder) log() []string {
 	var out []string
 	for _, e := range r.events {
@@ -548,7 +548,7 @@ func TestRetriesAreShown(t *testing.T) {
 	})
 }
 
-// A proof that is cut off by its timeout says why the attempts before failed,
+// A proof that is cut off by its timeout reports why the attempts before failed,
 // not that it was cut off.
 func TestProofKeepsTheReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -568,7 +568,7 @@ func TestProofKeepsTheReason(t *testing.T) {
 	})
 }
 
-// A step that runs out of time says what kept it from being done: the newest
+// A step that runs out of time reports why it is not done: the newest
 // error, even if the edit that was cut off knows only that time is over. What
 // went well since is no reason.
 func TestTimeoutKeepsTheReason(t *testing.T) {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,22 +57,14 @@ func (s *stepRun) run(ctx context.Context, outputs Outputs) (out outcome) {
 
 func (s *stepRun) work(ctx context.Context, outputs Outputs) outcome {
 	s.life = ctx
-	if s.node.When != nil {
-		yes, err := s.node.When(outputs)
-		if err != nil {
-			return s.failed("", err)
-		}
-		if !yes {
-			return outcome{state: Skipped, reason: "its condition (when) is false"}
-		}
-	}
-	spec, err := s.node.Spec(outputs)
-	if err != nil {
+	spec, runs, err := s.inputs(outputs)
+	switch {
+	case err != nil:
 		return s.failed("", err)
+	case !runs:
+		return outcome{state: Skipped, reason: "its condition (when) is false"}
 	}
-	s.conceal(spec)
-	s.prepare()
-	if err := s.claim(spec); err != nil {
+	if err := s.prepare(spec); err != nil {
 		return s.failed("", err)
 	}
 	if u, ok := spec.(engine.ServerUser); ok {
@@ -89,7 +82,18 @@ func (s *stepRun) work(ctx context.Context, outputs Outputs) outcome {
 	}
 }
 
-// conceal makes known every secret in v.
+// inputs returns the spec of the step. runs is false if the step's condition is.
+func (s *stepRun) inputs(outputs Outputs) (spec any, runs bool, err error) {
+	if s.node.When != nil {
+		if runs, err = s.node.When(outputs); err != nil || !runs {
+			return nil, false, err
+		}
+	}
+	spec, err = s.node.Spec(outputs)
+	return spec, true, err
+}
+
+// conceal adds every secret in v to the redaction.
 func (s *stepRun) conceal(v any) {
 	s.redactor.AddFrom(v)
 	if s.settled != nil {
@@ -97,42 +101,35 @@ func (s *stepRun) conceal(v any) {
 	}
 }
 
-// prepare makes the environment of the step.
-func (s *stepRun) prepare() {
+// prepare makes the environment of the step and compares the claims of the step, now
+// that all its inputs are known, with those of other steps.
+func (s *stepRun) prepare(spec any) error {
+	s.conceal(spec)
 	s.env = s.opts.Env
 	s.env.Step = s.node.ID
 	s.env.Conceal = func(secrets ...engine.Secret) { s.conceal(secrets) }
 	s.env.Record = func(name string, data any) {
 		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
 	}
-	s.env.Logf = s.says(engine.ActionLog)
-	s.env.Statusf = s.says(engine.ActionStatus)
-	s.env.Warnf = s.says(engine.ActionWarn)
-}
-
-// claim compares the claims of the step, now that all its inputs are known, with
-// those of other steps.
-func (s *stepRun) claim(spec any) error {
-	c, is := spec.(engine.Claimer)
-	if !is {
-		return nil
+	s.env.Logf = s.logger(engine.ActionLog)
+	s.env.Statusf = s.logger(engine.ActionStatus)
+	s.env.Warnf = s.logger(engine.ActionWarn)
+	if c, is := spec.(engine.Claimer); is {
+		return s.env.Claim(c.Claims(s.env.Plan, nil))
 	}
-	return s.env.Claim(c.Claims(s.env.Plan, nil))
+	return nil
 }
 
 var errTimeout = errors.New("the step's timeout is over")
 
-func (s *stepRun) says(action engine.Action) func(string, ...any) {
+func (s *stepRun) logger(action engine.Action) func(string, ...any) {
 	return func(format string, args ...any) {
 		s.emit(engine.Event{Action: action, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
 func (s *stepRun) failed(path string, err error) outcome {
-	return outcome{state: Failed, err: &StepError{
-		ID: s.node.ID, Kind: s.node.Kind.Name, Position: s.node.Position, Path: path, Err: err,
-		text: s.redactor.Text(err.Error()),
-	}}
+	return outcome{state: Failed, err: s.node.failure(path, err, s.redactor)}
 }
 
 // stopped explains a step that ran out of time or was interrupted; last is the
@@ -179,123 +176,6 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 		s.retry(err)
 		if !p.pause(ctx) {
 			return s.stopped(ctx, err, "")
-		}
-	}
-}
-
-// converge looks and writes until there is nothing left to write or to wait
-// for.
-func (s *stepRun) converge(ctx context.Context, spec any) outcome {
-	policy := s.node.Policy
-	writes, looks := s.pauses(), lookPauses()
-	rounds := 0
-	var last error        // of this round
-	var retried time.Time // when the last retry of a look was shown
-	var reason error      // the newest but that the time is over, since a round went well
-	said := func(err error) {
-		if reason == nil || !isContext(err) {
-			reason = err
-		}
-	}
-	var left map[string]bool // paths that the last round meant to remove
-	begun := false           // with the first edit
-	made := make(futile)     // edits that did not help
-	for {
-		s.early = !s.gate.open.Load()
-		out, edits, err := s.node.Kind.Inspect(ctx, spec, &s.env)
-		s.conceal(out)
-		if err != nil {
-			said(err)
-			if ctx.Err() != nil {
-				return s.stopped(ctx, reason, "")
-			}
-			if errors.Is(err, engine.ErrPermanent) {
-				return s.failed("", err)
-			}
-			if last == nil || last.Error() != err.Error() || time.Since(retried) >= repeat {
-				s.retry(err)
-				retried = time.Now()
-			}
-			last = err
-			if !looks.pause(ctx) {
-				return s.stopped(ctx, reason, "")
-			}
-			continue
-		}
-		if len(edits) == 0 {
-			state := Unchanged
-			if s.applied > 0 {
-				state = Changed
-			}
-			return outcome{state: state, outputs: out}
-		}
-		for _, e := range edits {
-			s.announce(e)
-		}
-		writable := writableOf(edits)
-		made.keep(writable)
-		if len(writable) == 0 {
-			s.wait(edits)
-			if !await(ctx, edits, looks) {
-				return s.stopped(ctx, last, paths(edits))
-			}
-			continue
-		}
-		if stuck := stillThere(writable, left); stuck != "" {
-			if rounds++; policy.Attempts > 0 && rounds >= policy.Attempts {
-				if last != nil {
-					return s.failed(stuck, last)
-				}
-				if e, ok := made.first(writable); ok {
-					return s.failed(e.Path, didNotHelp(e))
-				}
-				return s.failed(stuck, s.hinted(fmt.Errorf("still differs after %d attempts", rounds),
-					"something changes it back, or the server stores it differently: compare what differs above"))
-			}
-			s.retries++
-			if !writes.pause(ctx) {
-				return s.stopped(ctx, reason, "")
-			}
-			left = nil // the pause is over: look, then write
-			continue
-		}
-		if !begun {
-			if err := s.opts.Review.allows(s.node.ID, writable); err != nil {
-				return s.failed("", err)
-			}
-			begun = true
-		}
-		left, last = make(map[string]bool, len(writable)), nil
-		var unhelped error
-		for _, e := range writable {
-			left[e.Path] = true
-			if made.has(e) {
-				unhelped = fmt.Errorf("%s: %w", e.Path, didNotHelp(e))
-				continue // written already: it may only take a while to be seen
-			}
-			if ctx.Err() != nil {
-				return s.stopped(ctx, reason, "")
-			}
-			if err := s.apply(ctx, e, rounds+1); err != nil {
-				if err == errOld {
-					left, begun = nil, false
-					break
-				}
-				if errors.Is(err, engine.ErrPermanent) {
-					return s.failed(e.Path, err)
-				}
-				said(err)
-				if ctx.Err() != nil {
-					return s.stopped(ctx, reason, "")
-				}
-				last = err
-				s.emit(engine.Event{Action: engine.ActionRetry, Attempt: rounds + 1, Path: e.Path, Error: err.Error(), Hint: s.opts.hint(err, "")})
-				break
-			}
-			made[e.Path] = e
-		}
-		if last == nil {
-			reason = unhelped
 		}
 	}
 }
@@ -469,19 +349,16 @@ func (s *stepRun) hinted(err error, general string) error {
 
 // wait reports the reason of the step's wait, each time that it changes.
 func (s *stepRun) wait(edits []engine.Edit) {
-	var b strings.Builder
-	for i, e := range edits {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(e.Path)
-		if text, ok := e.Have.(string); ok && text != "" {
-			b.WriteString(" (" + text + ")")
-		} else if e.Note != "" {
-			b.WriteString(" (" + e.Note + ")")
+	var parts []string
+	for _, e := range edits {
+		have, _ := e.Have.(string)
+		if remark := cmp.Or(have, e.Note); remark != "" {
+			parts = append(parts, e.Path+" ("+remark+")")
+		} else {
+			parts = append(parts, e.Path)
 		}
 	}
-	if text := b.String(); text != s.waited {
+	if text := strings.Join(parts, "; "); text != s.waited {
 		s.waited = text
 		s.emit(engine.Event{Action: engine.ActionWait, Message: text})
 	}

@@ -3,7 +3,7 @@ package sensitive
 import "regexp"
 
 // HideObjects replaces the values of Secrets of Kubernetes, and texts that hold such an
-// object, anywhere in plain data by what hide returns for them.
+// object, anywhere in plain data by the results of hide.
 func HideObjects(v any, hide func(any) any) {
 	switch v := v.(type) {
 	case map[string]any:

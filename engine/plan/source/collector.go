@@ -83,7 +83,7 @@ func (c *Collector) Err() error {
 	}
 	seen := make(map[fact]bool, len(c.problems))
 	list := slices.DeleteFunc(c.problems, func(p *Problem) bool {
-		f := fact{p.Position(), p.Summary}
+		f := fact{p.Position, p.Summary}
 		again := seen[f]
 		seen[f] = true
 		return again

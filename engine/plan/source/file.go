@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
 )
 
 // A File is the text of a file, cut into lines.
@@ -29,6 +31,9 @@ func NewFile(name string, data []byte) *File {
 	}
 	return s
 }
+
+// Place returns the position of a node of the file.
+func (s *File) Place(n *yaml.Node) Position { return Position{s.Name, n.Line, n.Column} }
 
 // lineBreak returns the length of the line break that b begins with, or 0.
 // YAML 1.1 also breaks lines at NEL, LS and PS, and the parser counts them.

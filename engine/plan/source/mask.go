@@ -82,7 +82,7 @@ var (
 	// out already, a switch, and the declaration of a variable without a default.
 	noSecret = regexp.MustCompile(`^(["']?(\$\{[^}]*\}|\(secret\))["']?|true|false|null|~|\{\s*secret:\s*(true|false)\s*\})\s*([,}\]#]|$)`)
 
-	// blockHeader is what stands after the key of a block of text.
+	// blockHeader stands after the key of a block of text.
 	blockHeader = regexp.MustCompile(`^[|>][-+0-9]*(\s+#.*)?$`)
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ const maxExpanded = 1_000_000
 func Parse(src *File, what string, report func(*Problem)) *yaml.Node {
 	if at := invalidUTF8(src.data); at >= 0 {
 		line, column := src.at(at)
-		report(&Problem{File: src.Name, Line: line, Column: column,
+		report(&Problem{Position: Position{src.Name, line, column},
 			Summary: "not UTF-8 text", Hint: "save the file as UTF-8"})
 		return nil
 	}
@@ -39,7 +40,7 @@ func Parse(src *File, what string, report func(*Problem)) *yaml.Node {
 		return nil
 	}
 	if second, err := nextDocument(dec); err == nil && !IsNull(second.Content[0]) {
-		report(&Problem{File: src.Name, Line: second.Content[0].Line, Column: second.Content[0].Column,
+		report(&Problem{Position: src.Place(second.Content[0]),
 			Summary: "a second YAML document: " + what + " is one document",
 			Hint:    "put it into a file of its own, or remove the --- before it"})
 	} else if err != nil && !errors.Is(err, io.EOF) {
@@ -92,7 +93,7 @@ var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
 
 func syntaxProblem(src *File, err error) *Problem {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := &Problem{File: src.Name, Line: 1}
+	p := &Problem{Position: Position{File: src.Name, Line: 1}}
 	if m := yamlErrorLine.FindStringSubmatch(text); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
@@ -183,7 +184,7 @@ type expander struct {
 }
 
 func (x *expander) problem(n *yaml.Node, hint, format string, args ...any) {
-	x.report(&Problem{File: x.src.Name, Line: n.Line, Column: n.Column, Summary: fmt.Sprintf(format, args...), Hint: hint})
+	x.report(&Problem{Position: x.src.Place(n), Summary: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // expand replaces aliases below *p and *p itself and returns how many nodes
@@ -248,7 +249,7 @@ func (x *expander) checkTag(n *yaml.Node) {
 // mapping checks the keys of n and replaces its merge keys. As everywhere in
 // [kubeyaml], the later of a merge key and a key of n's own wins.
 func (x *expander) mapping(n *yaml.Node) {
-	var out pairs // what is kept, from the first pair on that is left out
+	var out pairs // the pairs that are kept, from the first on that is left out
 	changed := false
 	seen := &x.keys // the children are done: it is free
 	seen.reset(len(n.Content) / 2)
@@ -359,10 +360,30 @@ func Lookup(n *yaml.Node, key string) (k, v *yaml.Node) {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil, nil
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i], n.Content[i+1]
+	for k, v := range Pairs(n) {
+		if k.Value == key {
+			return k, v
 		}
 	}
 	return nil, nil
+}
+
+// Pairs returns the keys and values of a mapping.
+func Pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(key, value *yaml.Node) bool) {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i], n.Content[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+// Keys returns the names of the keys of a mapping.
+func Keys(n *yaml.Node) []string {
+	var keys []string
+	for key := range Pairs(n) {
+		keys = append(keys, key.Value)
+	}
+	return keys
 }

@@ -29,19 +29,18 @@ type Finder struct {
 // scalar's value, where text is found. Quotes, escapes and folding make the
 // source differ from the value, so the text itself is looked for; without it
 // the position is the scalar's own.
-func (f *Finder) Within(n *yaml.Node, offset int, text string) (line, column int) {
+func (f *Finder) Within(n *yaml.Node, offset int, text string) Position {
 	if f.node != n || offset < f.value {
 		if !f.begin(n) {
-			return n.Line, n.Column
+			return f.File.Place(n)
 		}
 	}
 	if f.lost || offset > len(n.Value) {
-		return n.Line, n.Column
+		return f.File.Place(n)
 	}
 	between, rest := n.Value[f.value:offset], f.File.data[f.source:]
 	if !f.apart && bytes.HasPrefix(rest, []byte(between)) {
-		f.move(offset, f.source+len(between))
-		return f.line, f.column
+		return f.move(offset, f.source+len(between))
 	}
 	at := -1
 	if text != "" {
@@ -53,11 +52,10 @@ func (f *Finder) Within(n *yaml.Node, offset int, text string) (line, column int
 	}
 	if at < 0 {
 		f.lost = true
-		return n.Line, n.Column
+		return f.File.Place(n)
 	}
 	f.apart = true
-	f.move(offset, f.source+at)
-	return f.line, f.column
+	return f.move(offset, f.source+at)
 }
 
 // begin starts at a scalar, and reports whether its source is there.
@@ -75,14 +73,15 @@ func (f *Finder) begin(n *yaml.Node) bool {
 	return true
 }
 
-// move continues to a later part.
-func (f *Finder) move(value, source int) {
+// move continues to a later part and returns its place.
+func (f *Finder) move(value, source int) Position {
 	if next := f.line; next < len(f.File.starts) && f.File.starts[next] <= source {
 		f.line, f.column = f.File.at(source)
 	} else {
 		f.column += utf8.RuneCount(f.File.data[f.source:source])
 	}
 	f.value, f.source = value, source
+	return Position{f.File.Name, f.line, f.column}
 }
 
 // nth returns where text is found in data after it was skipped so often, or -1.

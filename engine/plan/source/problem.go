@@ -3,16 +3,14 @@ package source
 import (
 	"strconv"
 	"strings"
-
-	"github.com/hashicorp/go-multierror"
 )
 
 // A Position is a place in a file. Lines and columns count from 1; a column
 // counts characters, as editors and yaml do.
 type Position struct {
-	File   string // as the user named it
-	Line   int
-	Column int
+	File   string `json:"file,omitempty"`   // as the user named it; "" for the command line
+	Line   int    `json:"line,omitempty"`   // 0 if it is not in a file
+	Column int    `json:"column,omitempty"` // 0 if only the line is known
 }
 
 // String returns "file:line:column", the form that terminals and editors open.
@@ -29,9 +27,7 @@ func (p Position) String() string {
 // A Problem is one thing wrong with a plan, a variable file or the choice of
 // steps, with its place and its remedy.
 type Problem struct {
-	File   string `json:"file,omitempty"`   // as the user named it; "" for the command line
-	Line   int    `json:"line,omitempty"`   // from 1; 0 when the problem is not in a file
-	Column int    `json:"column,omitempty"` // from 1, in characters; 0 when only the line is known
+	Position
 
 	Summary string `json:"summary"`          // one line
 	Detail  string `json:"detail,omitempty"` // more of it, lines; optional
@@ -47,12 +43,9 @@ type Problem struct {
 // counted.
 const MostShown = 50
 
-// Position returns where the problem is.
-func (p *Problem) Position() Position { return Position{p.File, p.Line, p.Column} }
-
 // Error returns one line: "file:line:column: summary".
 func (p *Problem) Error() string {
-	if at := p.Position().String(); at != "" {
+	if at := p.Position.String(); at != "" {
 		return at + ": " + p.Summary
 	}
 	return p.Summary
@@ -74,43 +67,33 @@ func (p *Problem) Text() string {
 
 // Problems is the error that reading and checking a plan return: all problems,
 // ordered by their place. It is never empty and never a typed nil.
-type Problems struct{ errs *multierror.Error }
-
-// List returns the problems; there is at least one.
-func (p *Problems) List() []*Problem {
-	out := make([]*Problem, len(p.errs.Errors))
-	for i, err := range p.errs.Errors {
-		out[i] = err.(*Problem)
-	}
-	return out
-}
-
-// Error returns the text of every problem, with an empty line between two.
-func (p *Problems) Error() string { return p.errs.Error() }
-
-// Unwrap returns the problems one by one, for errors.As and errors.Is.
-func (p *Problems) Unwrap() []error { return p.errs.WrappedErrors() }
-
-func formatProblems(errs []error) string {
-	var b strings.Builder
-	for i, err := range errs {
-		if i > 0 {
-			b.WriteString("\n\n")
-		}
-		b.WriteString(err.(*Problem).Text())
-	}
-	return b.String()
-}
+type Problems struct{ list []*Problem }
 
 // NewProblems returns the problems as an error, or nil if there are none.
 func NewProblems(list ...*Problem) error {
-	var errs *multierror.Error
-	for _, p := range list {
-		errs = multierror.Append(errs, p)
-	}
-	if errs.ErrorOrNil() == nil {
+	if len(list) == 0 {
 		return nil
 	}
-	errs.ErrorFormat = formatProblems
-	return &Problems{errs}
+	return &Problems{list}
+}
+
+// List returns the problems; there is at least one.
+func (p *Problems) List() []*Problem { return p.list }
+
+// Error returns the text of every problem, with an empty line between two.
+func (p *Problems) Error() string {
+	texts := make([]string, len(p.list))
+	for i, one := range p.list {
+		texts[i] = one.Text()
+	}
+	return strings.Join(texts, "\n\n")
+}
+
+// Unwrap returns the problems one by one, for errors.As and errors.Is.
+func (p *Problems) Unwrap() []error {
+	errs := make([]error, len(p.list))
+	for i, one := range p.list {
+		errs[i] = one
+	}
+	return errs
 }

@@ -37,12 +37,12 @@ func TestProblemOrder(t *testing.T) {
 	c := source.NewCollector(engine.NewInputs(t.Context()), plan, "/dir", nil)
 	c.KeepSecret("secret-1")
 	for _, p := range []source.Problem{
-		{File: "a.yaml", Line: 1, Summary: "other"},
-		{File: "dir/plan.yaml", Line: 2, Column: 4, Summary: "second"},
-		{File: "dir/plan.yaml", Line: 2, Column: 1, Summary: "first, secret-1"},
+		{Position: source.Position{File: "a.yaml", Line: 1}, Summary: "other"},
+		{Position: source.Position{File: "dir/plan.yaml", Line: 2, Column: 4}, Summary: "second"},
+		{Position: source.Position{File: "dir/plan.yaml", Line: 2, Column: 1}, Summary: "first, secret-1"},
 		{Summary: "flag"},
-		{File: "dir/plan.yaml", Line: 2, Column: 4, Summary: "second"},
-		{File: "dir/plan.yaml", Line: 99, Column: 9, Summary: "after the end"},
+		{Position: source.Position{File: "dir/plan.yaml", Line: 2, Column: 4}, Summary: "second"},
+		{Position: source.Position{File: "dir/plan.yaml", Line: 99, Column: 9}, Summary: "after the end"},
 	} {
 		c.Add(&p)
 	}

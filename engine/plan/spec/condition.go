@@ -151,8 +151,7 @@ func (v *evaluation) operand(op, e *expr) (exprType, bool) {
 }
 
 func (v *evaluation) problem(e *expr, hint, format string, args ...any) {
-	line, column := v.d.places().Within(v.node, e.offset, e.text)
-	v.d.problemAt(v.node, line, column, hint, format, args...)
+	v.d.problemAt(v.node, v.d.places().Within(v.node, e.offset, e.text), hint, format, args...)
 }
 
 func (v *evaluation) reference(ref *Reference) (exprType, any) {

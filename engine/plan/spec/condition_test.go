@@ -9,7 +9,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// conditions are what the conditions of these tests refer to.
+// conditions are the values behind the references of these tests.
 func conditions(t testing.TB) values {
 	return values{
 		"vars.env": variable(t, "prod"), "vars.n": variable(t, "3"), "vars.yes": variable(t, "true"), "vars.no": variable(t, "no"), "vars.list": variable(t, "[1]"),

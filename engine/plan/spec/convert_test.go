@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// TestWritten: what a plan writes into an input of each type.
+// TestWritten: values of a plan as inputs of each type.
 func TestWritten(t *testing.T) {
 	for _, tt := range []struct {
 		text string

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -72,16 +71,15 @@ func (d *Decoder) Path() string { return PathString(d.path) }
 // that is not known yet or is wrong. The path "" is the spec as a whole, which is
 // unsettled by any input that is not known.
 func (d *Decoder) Unsettled(path string) bool {
-	around := func(other string) bool { return below(path, other) || path != "" && below(other, path) }
-	return slices.ContainsFunc(d.pending, around) || path != "" && slices.ContainsFunc(d.bad, around)
+	return !engine.Known(path, d.pending) || path != "" && !engine.Known(path, d.bad)
 }
 
 // A use is the place where the plan uses a value that stands elsewhere: that of a
 // variable or an output, or a text made of them.
 type use struct {
-	node         *yaml.Node
-	line, column int
-	ref          string // as written; "" for a text
+	node  *yaml.Node
+	place source.Position
+	ref   string // as written; "" for a text
 }
 
 // An outcome is the result of decoding an input.
@@ -105,9 +103,8 @@ func (d *Decoder) pop()        { d.path = d.path[:len(d.path)-1] }
 
 // problem reports something wrong with the input being decoded.
 func (d *Decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
-	n, line, column := d.place(n)
-	d.problemAt(n, line, column, hint, format, args...)
-	return failed
+	n, at := d.place(n)
+	return d.problemAt(n, at, hint, format, args...)
 }
 
 // invalid is problem for a value that has the right type, and names its reference.
@@ -119,23 +116,20 @@ func (d *Decoder) invalid(n *yaml.Node, format string, args ...any) outcome {
 }
 
 // place returns the node whose place is that of problems with n, and the place.
-func (d *Decoder) place(n *yaml.Node) (at *yaml.Node, line, column int) {
+func (d *Decoder) place(n *yaml.Node) (*yaml.Node, source.Position) {
 	if d.use.node != nil {
-		return d.use.node, d.use.line, d.use.column
+		return d.use.node, d.use.place
 	}
-	return n, n.Line, n.Column
+	return n, d.File.Place(n)
 }
 
 // problemAt reports something wrong with the input being decoded, at a place
 // of its own.
-func (d *Decoder) problemAt(n *yaml.Node, line, column int, hint, format string, args ...any) {
+func (d *Decoder) problemAt(n *yaml.Node, at source.Position, hint, format string, args ...any) outcome {
 	path := PathString(d.path)
 	d.bad = append(d.bad, path)
-	d.Report(&source.Problem{
-		File: d.File.Name, Line: line, Column: column,
-		Summary: d.about(n, path) + fmt.Sprintf(format, args...),
-		Hint:    hint,
-	})
+	d.Report(&source.Problem{Position: at, Summary: d.about(n, path) + fmt.Sprintf(format, args...), Hint: hint})
+	return failed
 }
 
 // about returns the beginning of a problem's summary: the step and the input. Problems
@@ -319,8 +313,7 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 	} else {
 		outcomes = make([]outcome, len(st.fields))
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
+	for key, val := range source.Pairs(n) {
 		fi, ok := st.byName[key.Value]
 		if !ok {
 			// The key that was meant is not missing, too.
@@ -349,11 +342,11 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 			path := PathString(d.path)
 			d.bad = append(d.bad, path)
 			d.pop()
-			at, line, column := d.place(n)
+			node, at := d.place(n)
 			d.Report(&source.Problem{
-				File: d.File.Name, Line: line, Column: column,
-				Summary: d.about(at, "") + fmt.Sprintf("%s is missing", path),
-				Hint:    fmt.Sprintf("add %s: %s", f.name, TypeName(f.typ)),
+				Position: at,
+				Summary:  d.about(node, "") + fmt.Sprintf("%s is missing", path),
+				Hint:     fmt.Sprintf("add %s: %s", f.name, TypeName(f.typ)),
 			})
 		}
 	}
@@ -363,11 +356,11 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 // unknownKey reports a key that a struct does not have and returns the index
 // of the field that was probably meant, or -1.
 func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
-	_, line, column := d.place(key)
+	_, at := d.place(key)
 	d.Report(&source.Problem{
-		File: d.File.Name, Line: line, Column: column,
-		Summary: d.about(key, PathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
-		Hint:    source.Suggestion(key.Value, st.names, "the keys here are "),
+		Position: at,
+		Summary:  d.about(key, PathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
+		Hint:     source.Suggestion(key.Value, st.names, "the keys here are "),
 	})
 	best := source.Closest(key.Value, st.names)
 	if best == "" {
@@ -393,13 +386,8 @@ func (d *Decoder) keepAll(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && !isTemplate(n) {
 		d.KeepSecret(n.Value)
 	}
-	if n.Kind == yaml.MappingNode {
-		for i := 1; i < len(n.Content); i += 2 {
-			d.keepAll(n.Content[i])
-		}
-	}
-	if n.Kind == yaml.SequenceNode {
-		for _, item := range n.Content {
+	for i, item := range n.Content {
+		if n.Kind != yaml.MappingNode || i%2 == 1 { // not the keys
 			d.keepAll(item)
 		}
 	}
@@ -539,10 +527,4 @@ func (d *Decoder) key(n *yaml.Node, i int, literal bool) string {
 		}
 	}
 	return name
-}
-
-// below reports whether a path is another one or lies inside it.
-func below(path, top string) bool {
-	rest, ok := strings.CutPrefix(path, top)
-	return ok && (rest == "" || top == "" || rest[0] == '.' || rest[0] == '[')
 }

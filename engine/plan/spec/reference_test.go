@@ -51,7 +51,7 @@ func TestReferenceKeys(t *testing.T) {
 	}
 }
 
-// TestPaths: a path that was written is read back, whatever its keys are.
+// TestPaths: a path that was written is read back, with any keys.
 func TestPaths(t *testing.T) {
 	if got, want := spec.PathString([]spec.Elem{{Name: "roles", Index: -1}, {Index: 0}, {Name: "a/b", Index: -1}, {Name: "c", Index: -1}}), `roles[0]["a/b"].c`; got != want {
 		t.Errorf("got %s, want %s", got, want)

@@ -14,7 +14,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
-// values are what references stand for, by their text without ${ and }.
+// values are the values of references, by their text without ${ and }.
 type values map[string]spec.Value
 
 func (v values) Resolve(_ *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {

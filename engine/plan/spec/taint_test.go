@@ -38,7 +38,7 @@ func TestSecretsFillOnlySecrets(t *testing.T) {
 	}
 }
 
-// TestSecretsInside: what is nested is not freer.
+// TestSecretsInside: nested inputs take no secrets either.
 func TestSecretsInside(t *testing.T) {
 	scope := values{"vars.x": secretly(variable(t, canary))}
 	for _, tt := range []struct {
@@ -84,8 +84,8 @@ func TestSubstituteTaint(t *testing.T) {
 	}
 }
 
-// TestKeepSecret: what a plan writes into a secret input is kept to be hidden, and so
-// is what stands under a misspelt key of a secret.
+// TestKeepSecret: the value of a secret input is kept to be hidden, and so
+// are values under a misspelt key of a secret.
 func TestKeepSecret(t *testing.T) {
 	type in struct {
 		Token engine.Secret `yaml:"token"`
@@ -108,7 +108,7 @@ func TestKeepSecret(t *testing.T) {
 	}
 }
 
-// TestLiteralTaint: what is shown of inputs has no secret in the clear.
+// TestLiteralTaint: shown inputs have no secret in the clear.
 func TestLiteralTaint(t *testing.T) {
 	type in struct {
 		Token  engine.Secret  `yaml:"token"`

@@ -43,8 +43,7 @@ func (d *Decoder) resolve(n *yaml.Node, ref *Reference) (Value, bool) {
 
 // Place returns the position of a reference in scalar n.
 func (d *Decoder) Place(n *yaml.Node, ref *Reference) source.Position {
-	line, column := d.places().Within(n, ref.offset, ref.Raw)
-	return source.Position{File: d.File.Name, Line: line, Column: column}
+	return d.places().Within(n, ref.offset, ref.Raw)
 }
 
 // template fills v from a scalar that holds references.
@@ -95,7 +94,7 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 		return d.wait(v)
 	}
 	lit := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text.String(), Line: n.Line, Column: n.Column}
-	return d.at(use{node: n, line: n.Line, column: n.Column}, lit, v)
+	return d.at(use{node: n, place: d.File.Place(n)}, lit, v)
 }
 
 // at fills v from a value that is used elsewhere in the plan.
@@ -143,7 +142,7 @@ func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
 	}
 	switch {
 	case r.Node != nil:
-		return d.at(use{n, n.Line, n.Column, ref.Raw}, r.Node, v)
+		return d.at(use{n, d.File.Place(n), ref.Raw}, r.Node, v)
 	case !d.Types.fits(r.typeOf(), t):
 		want, have := TypeName(t), TypeName(r.typeOf())
 		if want == have {
@@ -156,8 +155,7 @@ func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
 	if assign(r.Output, v) {
 		return set
 	}
-	line, column := d.places().Within(n, ref.offset, ref.Raw)
-	return d.at(use{n, line, column, ref.Raw}, d.Types.nodeOf(r.Output), v)
+	return d.at(use{n, d.Place(n, ref), ref.Raw}, d.Types.nodeOf(r.Output), v)
 }
 
 // typeOf returns the type of an output.
@@ -178,16 +176,12 @@ func (d *Decoder) leak(n *yaml.Node, ref *Reference) outcome {
 }
 
 func (d *Decoder) badTemplate(n *yaml.Node, bad *syntaxError) outcome {
-	line, column := d.places().Within(n, bad.offset, bad.text)
-	d.problemAt(n, line, column, bad.hint, "%s", bad.message)
-	return failed
+	return d.problemAt(n, d.places().Within(n, bad.offset, bad.text), bad.hint, "%s", bad.message)
 }
 
 // refProblem reports a problem at the place of a reference.
 func (d *Decoder) refProblem(n *yaml.Node, ref *Reference, hint, format string, args ...any) outcome {
-	line, column := d.places().Within(n, ref.offset, ref.Raw)
-	d.problemAt(n, line, column, hint, format, args...)
-	return failed
+	return d.problemAt(n, d.Place(n, ref), hint, format, args...)
 }
 
 // Scan checks the references in inputs whose types are not known.
