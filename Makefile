@@ -36,7 +36,7 @@ test: build test-main test-lab ## run all tests
 
 # Packages that start no goroutine gain nothing from the race detector, under which
 # their tables take five times as long. cmd/ztplan/makefile_test.go holds them to it.
-PLAIN := steps/evidence
+PLAIN := steps/evidence steps/evidence/verify
 
 # What precedes a command that needs a lab of its own: it is stopped afterwards.
 WITH_LAB = dir=$$(mktemp -d); \

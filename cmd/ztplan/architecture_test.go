@@ -24,7 +24,7 @@ var boxes = []struct{ id, title, packages string }{
 	{"list", "steps<br/>list of the kinds", "steps"},
 	{"settings", "session<br/>cluster, mirrors, sinks of a run", "steps/session"},
 	{"session", "session/…<br/>lease, cluster, transit", "steps/session/..."},
-	{"evidence", "evidence<br/>documents, verification", "steps/evidence"},
+	{"evidence", "evidence<br/>documents, verification", "steps/evidence/..."},
 	{"hints", "hints<br/>messages of components", "steps/hints"},
 	{"certs", "certs<br/>PEM, serials, fingerprints", "steps/internal/certs"},
 	{"kits", "kits<br/>Kubernetes, Helm, Vault, TLS", "steps/internal/..."},

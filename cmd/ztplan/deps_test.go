@@ -31,6 +31,7 @@ engine/run               engine engine/dag engine/diff engine/sensitive golang.o
 engine/enginetest        engine github.com/google/go-cmp
 steps/hints
 steps/evidence           engine engine/display steps/internal/certs
+steps/evidence/verify    engine engine/display steps/evidence steps/internal/certs
 steps/internal/certs
 steps/session            engine
 steps/internal/...       engine engine/durable steps/session steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
@@ -42,7 +43,7 @@ schemas/gen              engine schemas steps
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/ztlab
-cmd/ztplan/report        engine engine/durable engine/display steps/evidence
+cmd/ztplan/report        engine engine/durable engine/display steps/evidence steps/evidence/verify
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
 cmd/ztplan/checkout      steps/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...

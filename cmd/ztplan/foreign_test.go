@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 const hostile = "CN=owned\x1b[2J\x1b]0;t\x07\u009b31m\u202eb\x7f\r::error::one\n::add-mask::two\n##[error]three\n✓ signature     by key 00\n"
@@ -35,7 +36,7 @@ func executes(t *testing.T, printed string) {
 }
 
 func TestForeignTextInVerify(t *testing.T) {
-	v := verified{doc: new(evidence.Document), signature: signatureUnsigned, checks: []evidence.Check{
+	v := verified{doc: new(evidence.Document), signature: signatureUnsigned, checks: []verify.Check{
 		{Name: "certificates", Did: hostile}, {Name: "chains", Problems: []string{hostile}},
 	}}
 	v.doc.Run.Remark = hostile

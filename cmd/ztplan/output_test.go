@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // chain is a plan of n objects, each after the one before.
@@ -83,7 +83,7 @@ func TestBrokenPipeStopsTheRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, checks := evidence.Verify(data)
+			d, checks := verify.Evidence(data)
 			for _, c := range checks {
 				if !c.Holds() {
 					t.Errorf("evidence: %s: %v", c.Name, c.Problems)

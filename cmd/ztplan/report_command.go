@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
-	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 func (a *app) reportCommand() *cobra.Command {
@@ -53,7 +53,7 @@ func (a *app) rewrite(name, dir string) error {
 	if err != nil {
 		return err
 	}
-	d, checks := evidence.Verify(data)
+	d, checks := verify.Evidence(data)
 	if bad := (verified{doc: d, checks: checks}).bad(); bad > 0 {
 		return &exitError{code: exitFailed, text: fmt.Sprintf("%s: %d of %d checks do not hold: nothing is shown", name, bad, len(checks)),
 			hint: "see ztplan verify " + name}

@@ -19,6 +19,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // verifyFlags are the demands of a user of evidence.
@@ -100,7 +101,7 @@ func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	d, checks := evidence.Verify(data)
+	d, checks := verify.Evidence(data)
 	v := verified{doc: d, checks: checks}
 	if d != nil {
 		own, _ := ownDigest()
@@ -129,8 +130,8 @@ func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 const demands = "demands"
 
 // demands checks the demands of the flags.
-func (f verifyFlags) demands(d *evidence.Document, now time.Time) evidence.Check {
-	c := evidence.Check{Name: demands}
+func (f verifyFlags) demands(d *evidence.Document, now time.Time) verify.Check {
+	c := verify.Check{Name: demands}
 	add := func(format string, args ...any) { c.Problems = append(c.Problems, fmt.Sprintf(format, args...)) }
 	var did []string
 	if f.proved {
@@ -172,8 +173,8 @@ func listed(before string, ids []string) string {
 	return before + strings.Join(ids, ", ")
 }
 
-func checkPlan(d *evidence.Document, planFile string) evidence.Check {
-	c := evidence.Check{Name: "plan", Did: planFile + " and " + evidence.Count(len(d.Plan.Files), "file") + " that it names"}
+func checkPlan(d *evidence.Document, planFile string) verify.Check {
+	c := verify.Check{Name: "plan", Did: planFile + " and " + evidence.Count(len(d.Plan.Files), "file") + " that it names"}
 	compare := func(name, path, want string) {
 		data, err := engine.ReadFile(path, engine.MaxInput)
 		if err != nil {
@@ -200,7 +201,7 @@ const (
 	signatureUnsigned = "unsigned"
 )
 
-func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file, key string) (c evidence.Check, state string, _ error) {
+func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file, key string) (c verify.Check, state string, _ error) {
 	c.Name = "signature"
 	var public *attest.Key
 	if key != "" {
@@ -240,7 +241,7 @@ func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file
 // verified is evidence with the results of its verification.
 type verified struct {
 	doc       *evidence.Document // may be nil
-	checks    []evidence.Check
+	checks    []verify.Check
 	signature string
 }
 

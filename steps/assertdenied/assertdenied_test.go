@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/assertdenied"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -149,7 +150,7 @@ func (w *world) record(run func()) *evidence.Document {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	_, checks := evidence.Verify(b)
+	_, checks := verify.Evidence(b)
 	for _, check := range checks {
 		for _, p := range check.Problems {
 			if check.Name != "run" && !strings.Contains(p, "duration") { // the summary is the run's

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/assertrotation"
-	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
@@ -259,7 +259,7 @@ func TestDuring(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, checks := evidence.Verify(b)
+				_, checks := verify.Evidence(b)
 				for _, c := range checks {
 					for _, p := range c.Problems {
 						t.Errorf("the evidence does not verify: %s: %s", c.Name, p)
@@ -409,7 +409,7 @@ func TestReadyBeforeTheRenewalIsAccepted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, checks := evidence.Verify(b)
+		_, checks := verify.Evidence(b)
 		for _, c := range checks {
 			for _, p := range c.Problems {
 				t.Errorf("the evidence does not verify: %s: %s", c.Name, p)

@@ -10,6 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // collect makes the evidence of a run whose only step was the proof, as a run
@@ -126,7 +127,7 @@ func TestEvidence(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, checks := evidence.Verify(b)
+				_, checks := verify.Evidence(b)
 				for _, c := range checks {
 					for _, p := range c.Problems {
 						t.Errorf("the evidence does not verify: %s: %s", c.Name, p)

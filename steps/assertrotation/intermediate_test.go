@@ -20,6 +20,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 	"github.com/ztplan/ztplan/steps/internal/carollover"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/disrupt"
@@ -204,7 +205,7 @@ func (r *result) verified(t *testing.T) *evidence.Document {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, checks := evidence.Verify(b)
+	_, checks := verify.Evidence(b)
 	for _, c := range checks {
 		if !c.Holds() {
 			t.Errorf("the evidence does not verify: %s: %q", c.Name, c.Problems)

@@ -10,6 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/curltls"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
@@ -77,7 +78,7 @@ func TestEvidence(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, checks := evidence.Verify(b)
+			_, checks := verify.Evidence(b)
 			for _, check := range checks {
 				if check.Name == "run" { // the summary is the run's
 					continue

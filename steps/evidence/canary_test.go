@@ -43,7 +43,10 @@ func TestNoSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := encoded(t, d)
+	b, err := d.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if i := bytes.Index(b, []byte("canary")); i >= 0 {
 		t.Errorf("evidence holds the secret: …%s…", b[max(0, i-80):min(len(b), i+60)])
 	}

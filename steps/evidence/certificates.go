@@ -7,8 +7,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
-// describe returns what a certificate says.
-func describe(c *x509.Certificate) CertificateRecord {
+// Describe returns the record of a certificate.
+func Describe(c *x509.Certificate) CertificateRecord {
 	names := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())

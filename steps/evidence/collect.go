@@ -110,7 +110,7 @@ func (s *Step) event(e engine.Event) {
 			s.Would = append(s.Would, e.Message)
 		}
 	default:
-		state, ok := stateOf(e.Action)
+		state, ok := StateOf(e.Action)
 		if !ok {
 			return
 		}
@@ -124,8 +124,8 @@ func (s *Step) event(e engine.Event) {
 	}
 }
 
-// stateOf returns the state that an action means, if it ends a step.
-func stateOf(a engine.Action) (string, bool) {
+// StateOf returns the state that an action means, if it ends a step.
+func StateOf(a engine.Action) (string, bool) {
 	switch a {
 	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending, engine.ActionAfter:
 		return string(a), true
@@ -278,7 +278,7 @@ func (c *Collector) certificates(texts []string) ([]string, error) {
 			return nil, err
 		}
 		for _, cert := range all {
-			r := describe(cert)
+			r := Describe(cert)
 			out = append(out, r.Fingerprint)
 			if !c.seen[r.Fingerprint] {
 				c.seen[r.Fingerprint] = true
@@ -304,7 +304,7 @@ func (c *Collector) Document(interrupted bool) (*Document, error) {
 		}
 		d.Steps = append(d.Steps, s)
 	}
-	d.Run.Result = string(resultOf(d.Run.Mode, d.Steps, interrupted))
+	d.Run.Result = string(ResultOf(d.Run.Mode, d.Steps, interrupted))
 	d.Run.Began, d.Run.Ended = d.Run.Began.Round(time.Nanosecond), d.Run.Ended.Round(time.Nanosecond)
 	fill(reflect.ValueOf(&d).Elem())
 	if err := d.Seal(); err != nil {
@@ -352,19 +352,19 @@ func fill(v reflect.Value) {
 // noTurn is the reason of a step that the run did not come to.
 const noTurn = "the run ended before its turn"
 
-// resultOf computes the result of a run from its steps.
-func resultOf(mode string, steps []Step, interrupted bool) engine.Result {
+// ResultOf returns the result of a run, from its mode and steps.
+func ResultOf(mode string, steps []Step, interrupted bool) engine.Result {
 	how := engine.Ending{DryRun: mode == ModeDryRun, Interrupted: interrupted}
 	for _, s := range steps {
 		if s.State == "skipped" && s.Reason == noTurn {
 			how.Cut = true
 		}
 	}
-	return engine.ResultOf(counts(steps), how)
+	return engine.ResultOf(CountsOf(steps), how)
 }
 
-// counts are the counts of a summary that follow from the states of the steps.
-func counts(steps []Step) (c engine.Summary) {
+// CountsOf returns the counts of a summary that follow from the states of the steps.
+func CountsOf(steps []Step) (c engine.Summary) {
 	for _, s := range steps {
 		if s.Proof {
 			c.Proofs++

@@ -2,7 +2,7 @@
 // offline: what was compared, changed and observed, with digests and public
 // certificates, and never a secret.
 //
-// A [Collector] reads the events of a run and makes a [Document]; [Verify]
+// A [Collector] reads the events of a run and makes a [Document]; package verify
 // reads the document's bytes and computes everything again that can be
 // computed from them alone.
 //
@@ -56,7 +56,7 @@
 // is that of the text which has the schema in its first line and then a line
 // "DIGEST  SECTION" for each section in order, as sha256sum prints them. The
 // digests find accidents and careless changes; who tampers with care computes
-// them anew, and only a signature finds that. Therefore [Verify] also computes
+// them anew, and only a signature finds that. Therefore package verify also computes
 // what the measurements add up to, and the in-toto statement beside the
 // document signs its bytes.
 package evidence

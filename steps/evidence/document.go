@@ -9,9 +9,9 @@ import (
 // Schema is the value of Document.Schema that this package writes and reads.
 const Schema = "ztplan.dev/evidence/v1"
 
-// passed was the only result without a failure until proofs that were skipped
+// Passed was the only result without a failure until proofs that were skipped
 // got one of their own. It is read and not written.
-const passed = "passed"
+const Passed = "passed"
 
 // The values of Run.Mode.
 const (

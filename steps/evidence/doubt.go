@@ -3,7 +3,6 @@ package evidence
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -57,87 +56,6 @@ type Coverage struct {
 	// Doubt is Doubt(Servers, Row, Others).
 	Doubt float64 `json:"doubt"`
 }
-
-// coverages: row, interruptions and doubt follow from the samples.
-func (v *verifier) coverages(c *Check, at string, r *RotationRecord, proved bool) {
-	covered := make(map[string]bool)
-	worst := 0.0
-	for _, g := range r.Coverage {
-		at := at + " at " + g.Name
-		row, others := g.count(slices.Concat(r.Endpoints, r.Looks))
-		if g.Row > row {
-			c.add("%s: %d new handshakes in a row are on record, not %d", at, row, g.Row)
-		}
-		if g.Others < others {
-			c.add("%s: %d handshakes showed another certificate after the new one, recorded %d", at, others, g.Others)
-		}
-		if g.Handshakes < g.Row+g.Others {
-			c.add("%s: %d handshakes cannot hold %d and %d", at, g.Handshakes, g.Row, g.Others)
-		}
-		if doubt := Doubt(g.Servers, g.Row, g.Others); !near(g.Doubt, doubt, 1e-9) {
-			c.add("%s: the doubt is %.6f, recorded %.6f", at, doubt, g.Doubt)
-		}
-		worst = max(worst, g.Doubt)
-		for _, address := range g.Endpoints {
-			covered[address] = true
-		}
-	}
-	said := false
-	for _, rule := range r.Rules {
-		if rule.Name != "maxDoubt" {
-			continue
-		}
-		said = true
-		if saw, _ := size(rule.Saw); !near(saw, worst, 1e-9) {
-			c.add("%s: the doubt is %.6f, the rule saw %v", at, worst, rule.Saw)
-		}
-	}
-	if !said {
-		if len(r.Coverage) > 0 {
-			c.add("%s: there is no rule for the doubt", at)
-		}
-		return // from before there was such a rule: consecutiveNew alone
-	}
-	for _, e := range r.Endpoints {
-		if proved && !covered[e.Address] {
-			c.add("%s at %s: the step is proved without a doubt on record", at, e.Address)
-		}
-	}
-}
-
-// count computes from samples the longest row that they can hold, and how many
-// handshakes must have interrupted it. Runs count with their first handshake.
-func (g Coverage) count(endpoints []Endpoint) (row, others int) {
-	var samples []Sample
-	for _, e := range endpoints {
-		if slices.Contains(g.Endpoints, e.Address) {
-			samples = append(samples, e.Samples...)
-		}
-	}
-	first, since := math.Inf(1), math.Inf(-1)
-	for _, s := range samples {
-		if s.Cert == 1 {
-			first = min(first, s.At+s.Seconds)
-		}
-	}
-	for _, s := range samples {
-		if shown := s.At + s.Seconds; s.Cert >= 0 && s.Cert != 1 {
-			since = max(since, shown)
-			if shown > first+coverSlack {
-				others += max(s.Count, 1)
-			}
-		}
-	}
-	for _, s := range samples {
-		if s.Cert == 1 && s.At > since-coverSlack {
-			row += max(s.Count, 1)
-		}
-	}
-	return row, others
-}
-
-// coverSlack is the rounding of recorded seconds.
-const coverSlack = 1e-6
 
 // The values of Rotation.WorkersFrom.
 const (

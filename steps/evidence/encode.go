@@ -15,7 +15,7 @@ import (
 
 // Seal computes the digests. Call it once the document is complete.
 func (d *Document) Seal() error {
-	digests, err := d.digests()
+	digests, err := d.ComputeDigests()
 	if err != nil {
 		return err
 	}
@@ -23,8 +23,8 @@ func (d *Document) Seal() error {
 	return nil
 }
 
-// digests computes what Digests must be.
-func (d *Document) digests() (Digests, error) {
+// ComputeDigests returns the digests of the present content.
+func (d *Document) ComputeDigests() (Digests, error) {
 	out := Digests{Algorithm: "sha256"}
 	overall := sha256.New()
 	fmt.Fprintf(overall, "%s\n", d.Schema)

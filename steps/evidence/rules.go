@@ -28,8 +28,8 @@ func (r Rule) Verdict() (bool, error) {
 	}
 	switch firstWord(r.Name) {
 	case "max", "min", "consecutive":
-		limit, ok1 := size(r.Limit)
-		saw, ok2 := size(r.Saw)
+		limit, ok1 := Size(r.Limit)
+		saw, ok2 := Size(r.Saw)
 		if !ok1 || !ok2 {
 			return false, fmt.Errorf("rule %s: %v and %v are not sizes", r.Name, r.Limit, r.Saw)
 		}
@@ -38,20 +38,20 @@ func (r Rule) Verdict() (bool, error) {
 		}
 		return saw >= limit, nil
 	case "not":
-		return !equal(r.Limit, r.Saw), nil
+		return !Equal(r.Limit, r.Saw), nil
 	case "contains":
 		if text, ok := r.Saw.(string); ok {
 			part, ok := r.Limit.(string)
 			return ok && strings.Contains(text, part), nil
 		}
 		for _, v := range list(r.Saw) {
-			if equal(v, r.Limit) {
+			if Equal(v, r.Limit) {
 				return true, nil
 			}
 		}
 		return false, nil
 	}
-	return equal(r.Limit, r.Saw), nil
+	return Equal(r.Limit, r.Saw), nil
 }
 
 // InSeconds reports whether limit and measurement are seconds.
@@ -66,8 +66,9 @@ func firstWord(name string) string {
 	return name
 }
 
-// size returns v as a number; a duration counts in seconds.
-func size(v any) (float64, bool) {
+// Size returns v as a number; a duration counts in seconds. It is false if v is
+// neither.
+func Size(v any) (float64, bool) {
 	switch v := v.(type) {
 	case json.Number:
 		f, err := v.Float64()
@@ -87,7 +88,8 @@ func size(v any) (float64, bool) {
 	return 0, false
 }
 
-func equal(a, b any) bool {
+// Equal reports whether two values have the same JSON, in lists in any order.
+func Equal(a, b any) bool {
 	if la, lb := list(a), list(b); la != nil && lb != nil {
 		return slices.Equal(texts(la), texts(lb))
 	}

@@ -3,6 +3,7 @@ package evidence_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/ztplan/ztplan/steps/evidence"
 )
+
+var update = flag.Bool("update", false, "write the schema")
 
 // schemas/evidence.schema.json is what the types and their comments say.
 func TestSchema(t *testing.T) {

@@ -59,7 +59,7 @@ type Image struct {
 // Result returns how the run ended. Evidence of versions that knew only passed
 // is read with care: what its steps do not show is not assumed.
 func (d *Document) Result() engine.Result {
-	if d.Run.Result != passed {
+	if d.Run.Result != Passed {
 		return engine.Result(d.Run.Result)
 	}
 	var s engine.Summary
@@ -79,7 +79,7 @@ func (d *Document) Result() engine.Result {
 func (d *Document) Outcome() string {
 	s := d.Summary
 	s.Result = d.Result()
-	if d.Run.Result == passed && s.Result == engine.ResultConverged {
+	if d.Run.Result == Passed && s.Result == engine.ResultConverged {
 		return "converged, and it is not on record whether proofs were skipped"
 	}
 	return s.Outcome()
@@ -95,47 +95,4 @@ func (d *Document) ProofsLeft() []string {
 		}
 	}
 	return ids
-}
-
-// subject: what is there has the form that it must have.
-func (v *verifier) subject() Check {
-	c := Check{Name: "subject"}
-	s := v.doc.Subject
-	if s == nil {
-		c.Open, c.Did = true, "not on record"
-		return c
-	}
-	c.Did = "where and by whom: form of what is on record, " + Count(len(s.Remarks), "remark")
-	if s.Cluster != nil && s.Cluster.Server == "" {
-		c.add("the cluster has no address")
-	}
-	if s.Job != nil && (s.Job.System == "" || len(s.Job.Facts) == 0) {
-		c.add("the job has no system or no facts")
-	}
-	if g := s.Checkout; g != nil {
-		if !isCommit(g.Commit) {
-			c.add("the commit %q is none", g.Commit)
-		}
-		if g.Clean != (len(g.Changes) == 0) {
-			c.add("the checkout is clean: %v, and has %s", g.Clean, Count(len(g.Changes), "change"))
-		}
-	}
-	if s.Binary != "" && !isDigest(s.Binary) {
-		c.add("binary is no SHA-256")
-	}
-	for _, i := range s.Images {
-		if i.Namespace == "" || i.Image == "" || i.Containers < 1 {
-			c.add("an image has no namespace, no name or no container")
-		}
-	}
-	return c
-}
-
-func isCommit(s string) bool {
-	for _, c := range s {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return len(s) == 40 || len(s) == 64
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // A Renderer is the program that renders the pages again.
@@ -36,8 +37,8 @@ const maxPage = 256 << 20
 //
 // A page is right if this program renders it from the evidence, byte for byte.
 // Another version may render it otherwise; then the digest on record decides.
-func Folder(dir string, d *evidence.Document, by Renderer, beside ...string) evidence.Check {
-	c := evidence.Check{Name: "pages"}
+func Folder(dir string, d *evidence.Document, by Renderer, beside ...string) verify.Check {
+	c := verify.Check{Name: "pages"}
 	add := func(format string, args ...any) { c.Problems = append(c.Problems, fmt.Sprintf(format, args...)) }
 	pages, err := Pages(d)
 	if err != nil {
@@ -89,8 +90,8 @@ func Folder(dir string, d *evidence.Document, by Renderer, beside ...string) evi
 
 // Recorded checks that the digests of the pages on record are those of the pages
 // that d renders to, as far as this program must render the same.
-func Recorded(d *evidence.Document, by Renderer) evidence.Check {
-	c := evidence.Check{Name: "pages", Open: true, Did: "not looked at: give the report's folder"}
+func Recorded(d *evidence.Document, by Renderer) verify.Check {
+	c := verify.Check{Name: "pages", Open: true, Did: "not looked at: give the report's folder"}
 	if len(d.Pages) == 0 || !by.same(d) {
 		return c
 	}

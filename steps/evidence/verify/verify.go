@@ -1,4 +1,6 @@
-package evidence
+// Package verify checks the evidence of a run, offline: it computes everything again
+// that follows from the document alone.
+package verify
 
 import (
 	"bytes"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
@@ -24,7 +27,7 @@ type Check struct {
 // Holds reports whether nothing wrong was found.
 func (c Check) Holds() bool { return len(c.Problems) == 0 }
 
-// Verify computes everything again that follows from the document alone. It
+// Evidence computes everything again that follows from the document alone. It
 // contacts nothing and does not look at the clock: chains are verified at the
 // times on record. The document is nil if data is none; there is always at
 // least one check.
@@ -32,9 +35,9 @@ func (c Check) Holds() bool { return len(c.Problems) == 0 }
 // A run that failed can have evidence that verifies: what is checked is that
 // the record is whole and agrees with itself, not that all was well. Ask
 // Document.Result for that.
-func Verify(data []byte) (*Document, []Check) {
-	form := Check{Name: "form", Did: "one document of schema " + Schema + ", canonical bytes"}
-	d, err := Decode(data)
+func Evidence(data []byte) (*evidence.Document, []Check) {
+	form := Check{Name: "form", Did: "one document of schema " + evidence.Schema + ", canonical bytes"}
+	d, err := evidence.Decode(data)
 	if err != nil {
 		form.add("%v", err)
 		return nil, []Check{form}
@@ -60,7 +63,7 @@ func (c *Check) add(format string, args ...any) {
 
 // verifier holds what several checks need.
 type verifier struct {
-	doc    *Document
+	doc    *evidence.Document
 	certs  map[string]*x509.Certificate // by fingerprint
 	used   map[string]bool              // fingerprints that something refers to
 	states map[string]string            // of steps
@@ -68,13 +71,13 @@ type verifier struct {
 
 func (v *verifier) digests() Check {
 	c := Check{Name: "digests"}
-	want, err := v.doc.digests()
+	want, err := v.doc.ComputeDigests()
 	if err != nil {
 		c.add("%v", err)
 		return c
 	}
 	have := v.doc.Digests
-	c.Did = Count(len(want.Sections), "section") + " and the whole, SHA-256"
+	c.Did = evidence.Count(len(want.Sections), "section") + " and the whole, SHA-256"
 	if have.Algorithm != want.Algorithm {
 		c.add("algorithm %q is not %q", have.Algorithm, want.Algorithm)
 	}
@@ -109,14 +112,14 @@ func short(digest string) string {
 }
 
 func (v *verifier) certificates() Check {
-	c := Check{Name: "certificates", Did: Count(len(v.doc.Certificates), "certificate") + " parsed; fingerprint, serial, key, names and dates as recorded"}
+	c := Check{Name: "certificates", Did: evidence.Count(len(v.doc.Certificates), "certificate") + " parsed; fingerprint, serial, key, names and dates as recorded"}
 	for _, r := range v.doc.Certificates {
 		cert, err := certs.ParseOne(r.PEM)
 		if err != nil {
 			c.add("certificate %s does not parse: %v", short(r.Fingerprint), err)
 			continue
 		}
-		want := describe(cert)
+		want := evidence.Describe(cert)
 		for _, f := range []struct {
 			name       string
 			have, want any
@@ -154,22 +157,22 @@ func (v *verifier) run() Check {
 	if d.Plan.Name == "" || d.Plan.File == "" || d.Run.Version == "" || d.Run.Platform == "" {
 		c.add("name or file of the plan, or version or platform of the run, is missing")
 	}
-	if d.Run.Mode != ModeApply && d.Run.Mode != ModeDryRun {
+	if d.Run.Mode != evidence.ModeApply && d.Run.Mode != evidence.ModeDryRun {
 		c.add("mode %q is neither apply nor dry-run", d.Run.Mode)
 	}
 	if d.Run.Ended.Before(d.Run.Began) {
 		c.add("the run ended before it began")
 	}
 	interrupted := d.Run.Result == string(engine.ResultInterrupted)
-	want := resultOf(d.Run.Mode, d.Steps, interrupted)
-	old := d.Run.Result == passed && d.Subject == nil && d.Summary.Result == ""
+	want := evidence.ResultOf(d.Run.Mode, d.Steps, interrupted)
+	old := d.Run.Result == evidence.Passed && d.Subject == nil && d.Summary.Result == ""
 	if old && slices.Contains([]engine.Result{engine.ResultProved, engine.ResultConverged, engine.ResultNotRun}, want) {
-		want = passed
+		want = evidence.Passed
 	}
 	if d.Run.Result != string(want) || !old && d.Summary.Result != "" && d.Summary.Result != want {
 		c.add("the result is %s, recorded %s", want, d.Run.Result)
 	}
-	if !slices.ContainsFunc(d.Timeline, func(m Moment) bool { return m.Action == engine.ActionEnd }) {
+	if !slices.ContainsFunc(d.Timeline, func(m evidence.Moment) bool { return m.Action == engine.ActionEnd }) {
 		if !interrupted {
 			c.add("the timeline has no end")
 		}
@@ -181,14 +184,14 @@ func (v *verifier) run() Check {
 
 func (v *verifier) summary(c *Check) {
 	d := v.doc
-	want := counts(d.Steps)
+	want := evidence.CountsOf(d.Steps)
 	for _, s := range d.Steps {
 		edits := &want.Edits
 		if s.Proof {
 			edits = &want.ProofEdits
 		}
 		for _, e := range s.Edits {
-			if *edits += e.Applied; d.Run.Mode == ModeDryRun {
+			if *edits += e.Applied; d.Run.Mode == evidence.ModeDryRun {
 				*edits++
 			}
 		}
@@ -229,8 +232,8 @@ func (v *verifier) summary(c *Check) {
 
 // follows reports whether s needs id, directly or by way of steps that took no
 // time: those are left out of a critical path.
-func (v *verifier) follows(s *Step, id string) bool {
-	seen, ahead := make(map[string]bool), []*Step{s}
+func (v *verifier) follows(s *evidence.Step, id string) bool {
+	seen, ahead := make(map[string]bool), []*evidence.Step{s}
 	for len(ahead) > 0 {
 		s, ahead = ahead[0], ahead[1:]
 		if slices.Contains(s.Needs, id) {
@@ -246,7 +249,7 @@ func (v *verifier) follows(s *Step, id string) bool {
 	return false
 }
 
-func (v *verifier) step(id string) *Step {
+func (v *verifier) step(id string) *evidence.Step {
 	for i := range v.doc.Steps {
 		if v.doc.Steps[i].ID == id {
 			return &v.doc.Steps[i]
@@ -311,7 +314,7 @@ func (v *verifier) steps() Check {
 				c.add("step %s is skipped without a reason", s.ID)
 			}
 		case "pending", "after", "would":
-			if v.doc.Run.Mode != ModeDryRun {
+			if v.doc.Run.Mode != evidence.ModeDryRun {
 				c.add("step %s is %s, which belongs to a dry run", s.ID, s.State)
 			}
 		default:
@@ -324,14 +327,14 @@ func (v *verifier) steps() Check {
 			c.add("step %s is %s with an error", s.ID, s.State)
 		}
 	}
-	c.Did = Count(len(v.doc.Steps), "step") + ", " + Count(rules, "finding") + "; states follow from edits and findings"
+	c.Did = evidence.Count(len(v.doc.Steps), "step") + ", " + evidence.Count(rules, "finding") + "; states follow from edits and findings"
 	return c
 }
 
-// timeline: the events lead to the states and times on record.
+// timeline verifies that the events lead to the states and times on record.
 func (v *verifier) timeline() Check {
 	d := v.doc
-	c := Check{Name: "timeline", Did: Count(len(d.Timeline), "event") + " in order; they lead to the states and times of the steps"}
+	c := Check{Name: "timeline", Did: evidence.Count(len(d.Timeline), "event") + " in order; they lead to the states and times of the steps"}
 	type heard struct {
 		state            string
 		began            time.Time
@@ -367,7 +370,7 @@ func (v *verifier) timeline() Check {
 		case engine.ActionApplied:
 			h.applied++
 		}
-		if state, ok := stateOf(m.Action); ok {
+		if state, ok := evidence.StateOf(m.Action); ok {
 			h.state, h.seconds = state, m.Seconds
 		}
 	}
@@ -390,7 +393,7 @@ func (v *verifier) timeline() Check {
 }
 
 func (v *verifier) charts() Check {
-	c := Check{Name: "charts", Did: Count(len(v.doc.Charts), "chart") + " with version and digest"}
+	c := Check{Name: "charts", Did: evidence.Count(len(v.doc.Charts), "chart") + " with version and digest"}
 	for _, ch := range v.doc.Charts {
 		if ch.Name == "" || ch.Version == "" || !isDigest(ch.Digest) {
 			c.add("step %s: chart %q has no name, version or SHA-256", ch.Step, ch.Name)
@@ -400,7 +403,8 @@ func (v *verifier) charts() Check {
 	return c
 }
 
-// references: nothing is on record that nothing refers to, and the reverse.
+// references verifies that each certificate on record is referred to, and that each
+// record belongs to a step.
 func (v *verifier) references() Check {
 	c := Check{Name: "references", Did: "every certificate belongs to a measurement, every record to a step"}
 	for _, r := range v.doc.Certificates {
@@ -431,14 +435,6 @@ func (v *verifier) within(c *Check, what string, at time.Time) {
 	if at.Before(v.doc.Run.Began.Add(-clockSlack)) || at.After(v.doc.Run.Ended.Add(clockSlack)) {
 		c.add("%s was at %s, outside the run", what, at.Format(time.RFC3339))
 	}
-}
-
-// Count is "1 step" or "2 steps".
-func Count(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }
 
 func near(a, b, within float64) bool { return a-b <= within && b-a <= within }

@@ -1,4 +1,4 @@
-package evidence_test
+package verify_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // denials are what had to be refused and was, one for each way in which the
@@ -42,28 +43,6 @@ func (w *world) denials(t *testing.T) []evidence.Denial {
 	}
 }
 
-func TestRefusalMatches(t *testing.T) {
-	for _, c := range []struct {
-		text, answer string
-		status       int
-		want         bool
-	}{
-		{"permission denied", "permission denied", 403, true},
-		{"permission denied", "permission denied; invalid token", 403, false},
-		{"permission denied", "permission denied", 400, false},
-		{"namespace not authorized", "namespace not authorized", 403, true},
-		{"namespace not authorized", "namespace not authorized err=no API server", 403, false},
-		{"not allowed by this role", "common name x not allowed by this role", 403, true},
-		{"invalid audience (aud) claim", "invalid audience (aud) claim: no match", 403, true},
-		{"invalid audience (aud) claim", "Vault is sealed", 403, false},
-		{"", "anything", 403, false},
-	} {
-		if got := (evidence.Refusal{Status: 403, Text: c.text}).Matches(c.status, c.answer); got != c.want {
-			t.Errorf("%q matches %d %q: %t", c.text, c.status, c.answer, got)
-		}
-	}
-}
-
 // A record whose verdict does not follow from the rest of it does not verify,
 // whatever its digests say.
 func TestWrongDenials(t *testing.T) {
@@ -96,7 +75,7 @@ func TestWrongDenials(t *testing.T) {
 					events[i].Data, changed = d, true
 				}
 			}
-			_, checks := evidence.Verify(encoded(t, collect(t, events)))
+			_, checks := verify.Evidence(encoded(t, collect(t, events)))
 			if got := strings.Join(problems(checks), "\n"); !changed || !strings.Contains(got, c.want) {
 				t.Errorf("problems: %s\nwant one with %q", got, c.want)
 			}

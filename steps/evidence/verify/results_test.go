@@ -1,4 +1,4 @@
-package evidence_test
+package verify_test
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // Evidence of versions that had no subject and called every success passed still
@@ -15,11 +16,11 @@ import (
 func TestOldEvidence(t *testing.T) {
 	read := func(name string) *evidence.Document {
 		t.Helper()
-		data, err := os.ReadFile("testdata/" + name + ".json")
+		data, err := os.ReadFile("../testdata/" + name + ".json")
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, checks := evidence.Verify(data)
+		d, checks := verify.Evidence(data)
 		if p := problems(checks); p != nil {
 			t.Fatalf("%s does not verify: %q", name, p)
 		}
@@ -67,7 +68,7 @@ func TestProofsLeftOut(t *testing.T) {
 	}
 	for _, why := range []string{"--skip", "its condition (when) is false"} {
 		d := collect(t, skip(engine.Event{Action: engine.ActionSkip, Message: why}))
-		if _, checks := evidence.Verify(encoded(t, d)); problems(checks) != nil {
+		if _, checks := verify.Evidence(encoded(t, d)); problems(checks) != nil {
 			t.Fatalf("%s: %q", why, problems(checks))
 		}
 		if d.Result() != engine.ResultConverged || d.Outcome() != "converged, 1 proof skipped" || !slices.Equal(d.ProofsLeft(), []string{"denied"}) {
@@ -83,7 +84,7 @@ func TestProofsLeftOut(t *testing.T) {
 			if err := d.Seal(); err != nil {
 				t.Fatal(err)
 			}
-			if _, checks := evidence.Verify(encoded(t, d)); problems(checks) == nil {
+			if _, checks := verify.Evidence(encoded(t, d)); problems(checks) == nil {
 				t.Errorf("%s: %s, %d proofs, and it verifies", why, d.Run.Result, d.Summary.Proofs)
 			}
 			*d = kept
@@ -120,11 +121,11 @@ func TestPagesHaveADigest(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := encoded(t, d)
-	if _, checks := evidence.Verify(data); problems(checks) != nil || d.Digests.Overall != overall {
+	if _, checks := verify.Evidence(data); problems(checks) != nil || d.Digests.Overall != overall {
 		t.Errorf("%q, overall %s, before %s", problems(checks), d.Digests.Overall, overall)
 	}
 	bad := bytes.Replace(data, []byte(d.Pages[0].Digest), []byte(evidence.Digest([]byte("other"))), 1)
-	if _, checks := evidence.Verify(bad); problems(checks) == nil {
+	if _, checks := verify.Evidence(bad); problems(checks) == nil {
 		t.Error("another digest of a page verifies")
 	}
 }

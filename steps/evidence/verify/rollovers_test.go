@@ -1,4 +1,4 @@
-package evidence_test
+package verify_test
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // rollOver adds to a run that passed a second rotation, in which a new
@@ -104,7 +105,7 @@ func TestWrongRollovers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			d := collect(t, w.rollOver(t, func(r *evidence.Rotation, s *evidence.Rollover) { c.change(w, r, s) }))
-			_, checks := evidence.Verify(encoded(t, d))
+			_, checks := verify.Evidence(encoded(t, d))
 			got := strings.Join(problems(checks), "\n")
 			if len(d.Rollovers) != 1 || (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 				t.Errorf("problems: %s\nwant %q", got, c.want)
@@ -128,7 +129,7 @@ func TestForgedRollovers(t *testing.T) {
 		}
 		for _, reseal := range []bool{false, true} {
 			set(flip(leaf))
-			if _, checks := evidence.Verify(retyped(v, reseal)); problems(checks) != nil {
+			if _, checks := verify.Evidence(retyped(v, reseal)); problems(checks) != nil {
 				seen[name] = seen[name] || reseal
 			} else if !reseal {
 				t.Errorf("%s can be changed", path)

@@ -1,4 +1,4 @@
-package evidence_test
+package verify_test
 
 import (
 	"crypto/ed25519"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // began is when the run of the fixture began. Everything in it is made anew by
@@ -298,6 +299,6 @@ func verifyChanged(t *testing.T, change func(*evidence.Rotation)) string {
 			events[i].Data = r
 		}
 	}
-	_, checks := evidence.Verify(encoded(t, collect(t, events)))
+	_, checks := verify.Evidence(encoded(t, collect(t, events)))
 	return strings.Join(problems(checks), "\n")
 }

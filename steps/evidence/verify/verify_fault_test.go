@@ -1,4 +1,4 @@
-package evidence_test
+package verify_test
 
 import (
 	"slices"

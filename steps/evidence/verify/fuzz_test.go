@@ -1,4 +1,4 @@
-package evidence_test
+package verify_test
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // FuzzVerify: whatever a file holds, verifying it does not panic and says what it
@@ -19,7 +19,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"schema": "ztplan.dev/evidence/v1", "steps": [{}], "rotations": [{"endpoints": [{"samples": [{"cert": 9}]}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, checks := evidence.Verify(data)
+		d, checks := verify.Evidence(data)
 		if len(checks) == 0 {
 			t.Fatal("nothing was checked")
 		}
@@ -46,7 +46,7 @@ func FuzzVerifyMutated(f *testing.F) {
 			if bytes.Equal(was, is) {
 				continue
 			}
-			if _, checks := evidence.Verify(is); len(problems(checks)) == 0 {
+			if _, checks := verify.Evidence(is); len(problems(checks)) == 0 {
 				t.Errorf("bytes %d to %d became %q, and it is accepted", i, j, instead)
 			}
 		}
@@ -56,7 +56,7 @@ func FuzzVerifyMutated(f *testing.F) {
 // golden returns the documents of a good and of a failed run.
 func golden(f *testing.F) [][]byte {
 	f.Helper()
-	files, err := filepath.Glob("testdata/*.json")
+	files, err := filepath.Glob("../testdata/*.json")
 	if err != nil || len(files) == 0 {
 		f.Fatalf("no seeds: %v", err)
 	}
