@@ -52,6 +52,7 @@ type app struct {
 	verbose    bool
 
 	inputs *engine.Inputs // the files that this invocation reads
+	values plan.Values    // of a fleet, for the cluster of this pod
 	safety safety         // of a run that writes
 }
 
@@ -98,7 +99,7 @@ again.`,
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show details: edits as they are applied, requests, transcripts")
 	root.AddCommand(
 		a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
-		a.explainCommand(), a.schemaCommand(), a.labCommand(), a.versionCommand(),
+		a.explainCommand(), a.schemaCommand(), a.labCommand(), a.fleetCommand(), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &exitError{code: exitInvalid, text: err.Error(), hint: "see " + cmd.CommandPath() + " --help"}
@@ -143,7 +144,7 @@ func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selectio
 		vars[name] = value
 	}
 	a.inputs = engine.NewInputs(ctx)
-	p, err := plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Env: os.LookupEnv})
+	p, err := plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Values: a.values, Env: os.LookupEnv})
 	var chosen *plan.Selection
 	if err == nil {
 		chosen, err = p.Select(a.only, a.skip)

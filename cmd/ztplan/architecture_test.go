@@ -18,6 +18,7 @@ var updateArchitecture = flag.Bool("update-architecture", false, "draw the pictu
 var boxes = []struct{ id, title, packages string }{
 	{"cmd", "cmd/ztplan<br/>command line", "cmd/ztplan"},
 	{"ui", "ui<br/>terminal", "cmd/ztplan/ui"},
+	{"fleet", "fleet/…<br/>waves of clusters on a hub", "cmd/ztplan/fleet/..."},
 	{"lint", "lint<br/>rules", "cmd/ztplan/lint"},
 	{"results", "report, attest, trace<br/>results", "cmd/ztplan/report cmd/ztplan/attest cmd/ztplan/trace cmd/ztplan/checkout"},
 	{"start", "ztlab<br/>starts the lab", "cmd/ztplan/ztlab"},

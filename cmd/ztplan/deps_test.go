@@ -47,11 +47,18 @@ cmd/ztplan/report        engine engine/durable engine/display steps/evidence ste
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
 cmd/ztplan/checkout      steps/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...
+cmd/ztplan/fleet         engine engine/plan engine/plan/source engine/plan/spec steps/vaultinit gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/util/validation k8s.io/client-go/tools/clientcmd
+cmd/ztplan/fleet/record  engine
+cmd/ztplan/fleet/objects engine cmd/ztplan/fleet cmd/ztplan/fleet/record k8s.io/...
+cmd/ztplan/fleet/member  engine engine/durable steps/evidence cmd/ztplan/fleet cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
+cmd/ztplan/fleet/hub     engine cmd/ztplan/fleet cmd/ztplan/fleet/member cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
+cmd/ztplan/fleet/ledger  engine engine/durable steps/evidence steps/evidence/verify cmd/ztplan/attest cmd/ztplan/fleet/record golang.org/x/mod/sumdb/tlog
+cmd/ztplan/fleet/drive   cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint          engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
-cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2
+cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2 sigs.k8s.io/yaml
 `
 
 const module = "github.com/ztplan/ztplan/"

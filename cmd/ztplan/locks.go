@@ -15,13 +15,14 @@ import (
 // each Vault that it reaches through the cluster and changes. It implements
 // run.Fence. The zero value holds nothing.
 type locks struct {
-	env  engine.Env
-	want []lease.Request // the plan's first, then those of Vaults in order
-	held []*lease.Lock   // as many of want as were acquired
+	env     engine.Env
+	patient bool            // wait for a run of the plan as well
+	want    []lease.Request // the plan's first, then those of Vaults in order
+	held    []*lease.Lock   // as many of want as were acquired
 }
 
 func (a *app) locks(p *plan.Plan, nodes []run.Node, opts run.Options, of lease.Request) *locks {
-	l := &locks{env: opts.Env, want: []lease.Request{of}}
+	l := &locks{env: opts.Env, patient: a.safety.patient, want: []lease.Request{of}}
 	for _, vault := range vaults(p, nodes) {
 		of.Vault = vault
 		l.want = append(l.want, of)
@@ -50,7 +51,7 @@ func (l *locks) acquire(ctx context.Context, say func(string)) error {
 	for _, want := range l.want[len(l.held):] {
 		var lock *lease.Lock
 		var err error
-		if want.Vault == "" {
+		if want.Vault == "" && !l.patient {
 			lock, err = lease.Acquire(ctx, &l.env, want)
 		} else {
 			lock, err = lease.Await(ctx, &l.env, want, say)

@@ -27,6 +27,7 @@ type safety struct {
 	expect        string
 	lockNamespace string
 	noLock        bool
+	patient       bool   // wait for the plan's lock: the pod before this one may have been killed
 	runs          string // folder of journals; empty means the user's state directory
 }
 

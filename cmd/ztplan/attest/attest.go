@@ -72,7 +72,8 @@ type Predicate struct {
 // left proofs out, or has none, and a dry run without differences are WARNED;
 // proofs that were not run are among the warned tests. Everything else is FAILED.
 func StatementOf(d *evidence.Document, data []byte) Statement {
-	p := Predicate{Result: "FAILED", Configuration: []Resource{}, PassedTests: []string{}, WarnedTests: []string{}, FailedTests: []string{}}
+	statement := NewStatement()
+	p := &statement.Predicate
 	old := d.Run.Result == "passed" // by a version that knew no other success
 	switch r := d.Result(); {
 	case r == engine.ResultProved, old:
@@ -80,19 +81,16 @@ func StatementOf(d *evidence.Document, data []byte) Statement {
 	case r == engine.ResultConverged, r == engine.ResultNotRun:
 		p.Result = "WARNED"
 	}
-	sha := func(name, digest string) Resource {
-		return Resource{name, map[string]string{"sha256": digest}}
-	}
-	p.Configuration = append(p.Configuration, sha(d.Plan.File, d.Plan.Digest))
+	p.Configuration = append(p.Configuration, SHA256(d.Plan.File, d.Plan.Digest))
 	for _, f := range d.Plan.Files {
-		p.Configuration = append(p.Configuration, sha(f.Name, f.Digest))
+		p.Configuration = append(p.Configuration, SHA256(f.Name, f.Digest))
 	}
 	for _, c := range d.Charts {
-		p.Configuration = append(p.Configuration, sha(c.Name+"-"+c.Version+".tgz", c.Digest))
+		p.Configuration = append(p.Configuration, SHA256(c.Name+"-"+c.Version+".tgz", c.Digest))
 	}
 	for _, s := range d.Digests.Sections {
 		if s.Name == "subject" {
-			p.Configuration = append(p.Configuration, sha(Subject+"#subject", s.Digest))
+			p.Configuration = append(p.Configuration, SHA256(Subject+"#subject", s.Digest))
 		}
 	}
 	for _, s := range d.Steps {
@@ -119,15 +117,30 @@ func StatementOf(d *evidence.Document, data []byte) Statement {
 	if old && len(p.WarnedTests) > 0 {
 		p.Result = "WARNED"
 	}
-	return Statement{
-		Type: statementType, Subject: []Resource{sha(Subject, evidence.Digest(data))},
-		PredicateType: predicateType, Predicate: p,
-	}
+	statement.Subject = []Resource{SHA256(Subject, evidence.Digest(data))}
+	return statement
+}
+
+// NewStatement returns a statement about nothing, whose result is FAILED.
+func NewStatement() Statement {
+	return Statement{Type: statementType, PredicateType: predicateType, Predicate: Predicate{
+		Result: "FAILED", Configuration: []Resource{}, PassedTests: []string{}, WarnedTests: []string{}, FailedTests: []string{},
+	}}
+}
+
+// SHA256 describes a resource by its digest, lower-case hexadecimal.
+func SHA256(name, digest string) Resource {
+	return Resource{name, map[string]string{"sha256": digest}}
 }
 
 // Sign returns the content of the file beside evidence with the bytes data.
 func Sign(ctx context.Context, d *evidence.Document, data []byte, key *Key) ([]byte, error) {
-	payload, err := json.Marshal(StatementOf(d, data))
+	return SignStatement(ctx, StatementOf(d, data), key)
+}
+
+// SignStatement returns a signed statement: one line with one envelope.
+func SignStatement(ctx context.Context, s Statement, key *Key) ([]byte, error) {
+	payload, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +162,12 @@ func Sign(ctx context.Context, d *evidence.Document, data []byte, key *Key) ([]b
 //
 // Without a key nothing is proved about who made it.
 func Verify(ctx context.Context, d *evidence.Document, data, envelope []byte, key *Key) (ids []string, err error) {
+	return VerifyStatement(ctx, StatementOf(d, data), envelope, key)
+}
+
+// VerifyStatement is Verify for a statement that follows from other files. The subject
+// that comes first is the one that messages name.
+func VerifyStatement(ctx context.Context, statement Statement, envelope []byte, key *Key) (ids []string, err error) {
 	var e dsse.Envelope
 	dec := json.NewDecoder(bytes.NewReader(envelope))
 	dec.DisallowUnknownFields()
@@ -190,14 +209,15 @@ func Verify(ctx context.Context, d *evidence.Document, data, envelope []byte, ke
 			return ids, fmt.Errorf("the envelope names the keys %q, the key given is %s", ids, key.id)
 		}
 	}
-	want, err := json.Marshal(StatementOf(d, data))
+	want, err := json.Marshal(statement)
 	if err != nil {
 		return ids, err
 	}
 	if !bytes.Equal(want, payload) {
 		var s Statement
-		if json.Unmarshal(payload, &s) == nil && len(s.Subject) == 1 && s.Subject[0].Digest["sha256"] != evidence.Digest(data) {
-			return ids, fmt.Errorf("the statement is about a file with SHA-256 %s, this one has %s", s.Subject[0].Digest["sha256"], evidence.Digest(data))
+		have := statement.Subject[0].Digest["sha256"]
+		if json.Unmarshal(payload, &s) == nil && len(s.Subject) > 0 && s.Subject[0].Digest["sha256"] != have {
+			return ids, fmt.Errorf("the statement is about a file with SHA-256 %s, this one has %s", s.Subject[0].Digest["sha256"], have)
 		}
 		return ids, errors.New("the statement does not say what the evidence says")
 	}

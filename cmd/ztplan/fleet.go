@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/steps"
+)
+
+func (a *app) fleetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "fleet",
+		Short: "One plan over many clusters, as Kubernetes Jobs on a hub",
+		Long: `A fleet is a YAML document that names a plan and the clusters that get it. The
+clusters run in waves, each a Kubernetes Indexed Job on a hub cluster: a pod runs
+the plan for its cluster and keeps the evidence on the hub. A wave stops, without
+ending what runs, when more clusters fail than may; the next one waits for it.`,
+		Args: noUnknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.fleetRenderCommand(), a.fleetRunCommand(), a.fleetResumeCommand(), a.fleetStatusCommand(), a.fleetStopCommand(), a.fleetVerifyCommand(), a.fleetMemberCommand())
+	return cmd
+}
+
+// oneFleet is the argument rule of commands that take a fleet.
+func oneFleet(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one fleet, not %d arguments", cmd.CommandPath(), len(args)),
+		hint: "for example: " + cmd.CommandPath() + " fleet.yaml"}
+}
+
+// loadFleet reads and checks a fleet. Every problem is printed.
+func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) {
+	a.inputs = engine.NewInputs(ctx)
+	f, err := fleet.Load(fleet.Input{
+		File: file, Inputs: a.inputs,
+		Plan: func(file string, values plan.Values) (*plan.Plan, error) {
+			return plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values})
+		},
+	})
+	var problems *source.Problems
+	switch {
+	case errors.As(err, &problems):
+		a.problems(err)
+		return nil, &exitError{code: exitInvalid}
+	case err != nil:
+		return nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+	}
+	return f, nil
+}
+
+// hub connects to the hub that a fleet names; flags come first.
+func (a *app) hub(at fleet.Hub) (*hub.Hub, error) {
+	return hub.Connect(first(a.kubeconfig, at.Kubeconfig), first(a.context, at.Context), at.Namespace)
+}
+
+// image returns the image that runs in the pods.
+func (a *app) image(f *fleet.Fleet) (string, error) {
+	if f.Image != "" {
+		return f.Image, nil
+	}
+	v := versionString()
+	if !strings.HasPrefix(v, "v") {
+		return "", &exitError{code: exitInvalid, text: fmt.Sprintf("image is missing: this ztplan is %s, and has no released image", v),
+			hint: "add image: ghcr.io/ztplan/ztplan:VERSION to the fleet"}
+	}
+	return "ghcr.io/ztplan/ztplan:" + v, nil
+}
+
+func (a *app) fleetRenderCommand() *cobra.Command {
+	var secrets bool
+	cmd := &cobra.Command{
+		Use:   "render FLEET",
+		Short: "Print the objects of a run, for GitOps",
+		Long: `Render prints every object that a run would make on the hub, as YAML. The Jobs are
+suspended: ztplan fleet run, or setting spec.suspend to false in the order of the
+waves, lets them go. Secrets are left out unless --secrets is given.
+
+Exit status: 0 printed, 3 the fleet is invalid.`,
+		Args: oneFleet,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := a.loadFleet(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			image, err := a.image(f)
+			if err != nil {
+				return err
+			}
+			r, err := objects.New(f, image, a.now())
+			if err != nil {
+				return err
+			}
+			return a.printObjects(r, secrets)
+		},
+	}
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "print the Secrets with the kubeconfigs as well")
+	return cmd
+}
+
+func (a *app) printObjects(r *objects.Round, secrets bool) error {
+	left := 0
+	for _, o := range r.Objects {
+		if o.GetObjectKind().GroupVersionKind().Kind == "Secret" && !secrets {
+			left++
+			continue
+		}
+		data, err := yaml.Marshal(o)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(a.text, "---\n%s", data); err != nil {
+			return err
+		}
+	}
+	if left > 0 {
+		fmt.Fprintf(a.stderr, "ztplan: %d Secrets with kubeconfigs are left out: --secrets prints them\n", left)
+	}
+	return nil
+}
+
+func (a *app) fleetFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.report, "report", "", "write fleet.json, leaves.jsonl, index.html and the evidence of every cluster into this `directory`")
+	cmd.Flags().StringVar(&a.signKey, "sign-key", "", "with --report: sign the evidence of the fleet with the private `key` in this PEM file (PKCS#8, Ed25519 or ECDSA P-256)")
+}

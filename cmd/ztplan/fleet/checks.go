@@ -1,0 +1,85 @@
+package fleet
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/steps/vaultinit"
+)
+
+// checked is what is found in the plan with the variables of a cluster.
+type checked struct {
+	problems []*source.Problem
+	files    map[string]engine.File
+}
+
+// checkPlan collects the files that a plan reads, and refuses what a plan may do on a
+// machine that stays and not in a pod that goes.
+func (f *Fleet) checkPlan(p *plan.Plan) checked {
+	c := checked{files: make(map[string]engine.File)}
+	add := func(at source.Position, hint, format string, args ...any) {
+		c.problems = append(c.problems, &source.Problem{Position: at, Summary: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	for _, s := range p.Steps {
+		draft, unknown := s.Draft()
+		if init, ok := draft.(*vaultinit.Spec); ok && f.Mode == ModeRun && !init.Keys.InCluster("keys", unknown) {
+			add(s.PositionOf("keys"), "keep them in the cluster as well, with keys.secret; with custodians each share is encrypted there",
+				"step %s (vaultInit): the keys would be in a file of the pod only, and end with it", s.ID)
+		}
+		files := engine.InputFiles(draft)
+		if folders, ok := draft.(engine.FolderReader); ok {
+			more, err := filesBelow(p, folders)
+			if err != nil {
+				add(s.Position, "", "step %s: %v", s.ID, err)
+			}
+			files = append(files, more...)
+		}
+		for _, file := range files {
+			rel, err := filepath.Rel(p.Dir, file.Path)
+			if err != nil || !filepath.IsLocal(rel) {
+				add(s.Position, "put it beside the plan or below", "step %s: %s is outside of the plan's directory, and the pods get that directory only", s.ID, file.Name)
+				continue
+			}
+			c.files[filepath.ToSlash(rel)] = file
+		}
+	}
+	if value, at := p.Connection("kubernetes"); value != nil {
+		add(at, "remove it: each pod reaches its own cluster", "connections.kubernetes: a fleet chooses the cluster")
+	}
+	return c
+}
+
+// filesBelow returns the files of the folders that a step reads, such as a chart.
+func filesBelow(p *plan.Plan, step engine.FolderReader) ([]engine.File, error) {
+	var out []engine.File
+	for name := range step.Folders(&engine.Env{Dir: p.Dir, Inputs: p.Inputs}) {
+		top := p.Inputs.File(p.Dir, name).Path
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+				return err
+			}
+			out = append(out, p.Inputs.File(p.Dir, strings.TrimPrefix(path, p.Dir+string(filepath.Separator))))
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

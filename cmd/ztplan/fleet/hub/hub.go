@@ -1,0 +1,335 @@
+// Package hub reads and writes the objects of fleets on the cluster that runs their Jobs.
+package hub
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/member"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/engine"
+)
+
+// fieldManager owns the fields that are applied.
+const fieldManager = "ztplan"
+
+// A Hub is the namespace of a cluster that holds fleets.
+type Hub struct {
+	Namespace string
+	Server    string // address of its API server
+	Client    kubernetes.Interface
+	dynamic   dynamic.Interface
+	metadata  metadata.Interface
+}
+
+// Connect prepares the connection; nothing is contacted yet. An empty kubeconfig and
+// context mean those of kubectl.
+func Connect(kubeconfig, context, namespace string) (*Hub, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
+	if err != nil {
+		return nil, engine.WithHint(fmt.Errorf("the hub: %w", err), "name its kubeconfig: hub: {kubeconfig: …}, or --kubeconfig")
+	}
+	if config.Insecure {
+		return nil, errors.New("the hub: insecure-skip-tls-verify: TLS is always verified")
+	}
+	config.QPS, config.Burst, config.UserAgent = 50, 100, "ztplan-fleet"
+	return New(config, namespace)
+}
+
+// New returns the namespace of a hub.
+func New(config *rest.Config, namespace string) (*Hub, error) {
+	h := &Hub{Namespace: namespace, Server: config.Host}
+	var err error
+	if h.Client, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	if h.dynamic, err = dynamic.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	h.metadata, err = metadata.NewForConfig(config)
+	return h, err
+}
+
+// Make makes the objects of a round, in order. What is there already is left as it is:
+// a driver that was killed is continued. The objects of the round belong to its record,
+// and are deleted with it.
+func (h *Hub) Make(ctx context.Context, r *objects.Round) error {
+	var owner *metav1.OwnerReference
+	for _, o := range r.Objects {
+		if _, ok := o.(*batchv1.Job); !ok && standing(o) {
+			if err := h.apply(ctx, o); err != nil {
+				return h.explain(err)
+			}
+			continue
+		}
+		m := o.(metav1.Object)
+		if owner != nil {
+			m.SetOwnerReferences([]metav1.OwnerReference{*owner})
+		}
+		uid, err := h.create(ctx, o)
+		if err != nil {
+			return h.explain(err)
+		}
+		if owner == nil {
+			owner = &metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: m.GetName(), UID: uid}
+		}
+	}
+	return nil
+}
+
+// standing reports whether an object outlives runs.
+func standing(o runtime.Object) bool {
+	switch o.(type) {
+	case *corev1.ServiceAccount, *rbacv1.Role, *rbacv1.RoleBinding:
+		return true
+	}
+	return false
+}
+
+func (h *Hub) create(ctx context.Context, o runtime.Object) (types.UID, error) {
+	var made metav1.Object
+	var err error
+	switch o := o.(type) {
+	case *corev1.ConfigMap:
+		api := h.Client.CoreV1().ConfigMaps(h.Namespace)
+		if made, err = api.Create(ctx, o, metav1.CreateOptions{}); apierrors.IsAlreadyExists(err) {
+			made, err = api.Get(ctx, o.Name, metav1.GetOptions{})
+		}
+	case *corev1.Secret:
+		api := h.Client.CoreV1().Secrets(h.Namespace)
+		if made, err = api.Create(ctx, o, metav1.CreateOptions{}); apierrors.IsAlreadyExists(err) {
+			made, err = api.Get(ctx, o.Name, metav1.GetOptions{})
+		}
+	case *batchv1.Job:
+		api := h.Client.BatchV1().Jobs(h.Namespace)
+		if made, err = api.Create(ctx, o, metav1.CreateOptions{}); apierrors.IsAlreadyExists(err) {
+			made, err = api.Get(ctx, o.Name, metav1.GetOptions{})
+		}
+	default:
+		return "", fmt.Errorf("%T: is no object of a fleet", o)
+	}
+	if err != nil {
+		return "", err
+	}
+	want := o.(metav1.Object)
+	for _, l := range []string{record.LabelRun, record.LabelRound} {
+		if made.GetLabels()[l] != want.GetLabels()[l] {
+			return "", fmt.Errorf("%s exists and does not belong to this run", want.GetName())
+		}
+	}
+	return made.GetUID(), nil
+}
+
+var resources = map[string]schema.GroupVersionResource{
+	"ServiceAccount": corev1.SchemeGroupVersion.WithResource("serviceaccounts"),
+	"Role":           rbacv1.SchemeGroupVersion.WithResource("roles"),
+	"RoleBinding":    rbacv1.SchemeGroupVersion.WithResource("rolebindings"),
+}
+
+func (h *Hub) apply(ctx context.Context, o runtime.Object) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		return err
+	}
+	u := &unstructured.Unstructured{Object: content}
+	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
+	_, err = h.dynamic.Resource(resources[u.GetKind()]).Namespace(h.Namespace).Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+	return err
+}
+
+func (h *Hub) explain(err error) error {
+	switch {
+	case apierrors.IsNotFound(err):
+		return engine.WithHint(fmt.Errorf("the hub: %w", err), "kubectl create namespace "+h.Namespace)
+	case apierrors.IsForbidden(err):
+		return engine.WithHint(fmt.Errorf("the hub: %w", err), "ztplan needs to create ConfigMaps, Secrets, Jobs, ServiceAccounts, Roles and RoleBindings in namespace "+h.Namespace)
+	}
+	return fmt.Errorf("the hub: %w", err)
+}
+
+// Rounds returns the rounds of the newest run of a fleet, in order; none if there is no
+// run.
+func (h *Hub) Rounds(ctx context.Context, fleet string) ([]record.Run, error) {
+	list, err := h.Client.CoreV1().ConfigMaps(h.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: labels.Set{record.LabelFleet: fleet, record.LabelKind: "record"}.String(),
+	})
+	if err != nil {
+		return nil, h.explain(err)
+	}
+	var all []record.Run
+	for _, cm := range list.Items {
+		r, err := record.Parse[record.Run]([]byte(cm.Data[objects.KeyRun]))
+		if err != nil || r.Schema != record.RunSchema {
+			return nil, fmt.Errorf("ConfigMap %s: is no record of a run that this ztplan reads", cm.Name)
+		}
+		all = append(all, *r)
+	}
+	slices.SortFunc(all, func(a, b record.Run) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Round, b.Round))
+	})
+	if len(all) == 0 {
+		return nil, nil
+	}
+	newest := all[len(all)-1].ID
+	return slices.DeleteFunc(all, func(r record.Run) bool { return r.ID != newest }), nil
+}
+
+// Bundle returns the bundle and the document of a run.
+func (h *Hub) Bundle(ctx context.Context, r record.Run) (bundle, document []byte, err error) {
+	cm, err := h.Client.CoreV1().ConfigMaps(h.Namespace).Get(ctx, objects.Name(r), metav1.GetOptions{})
+	if err != nil {
+		return nil, nil, h.explain(err)
+	}
+	return cm.BinaryData[objects.KeyBundle], []byte(cm.Data[objects.KeyFleet]), nil
+}
+
+// Names returns the names of the clusters of each wave of a round, by index.
+func (h *Hub) Names(ctx context.Context, r record.Run) (map[string][]string, error) {
+	out := make(map[string][]string)
+	for _, w := range r.Waves {
+		out[w.Name] = make([]string, w.Clusters)
+	}
+	err := h.eachConfigMap(ctx, labels.Set{
+		record.LabelFleet: r.Fleet, record.LabelRun: r.ID, record.LabelRound: strconv.Itoa(r.Round), record.LabelKind: "clusters",
+	}, func(cm *corev1.ConfigMap) error {
+		list := out[cm.Labels[record.LabelWave]]
+		for key, text := range cm.Data {
+			i, err := strconv.Atoi(key)
+			e, err2 := record.Parse[record.Entry]([]byte(text))
+			if err = errors.Join(err, err2); err != nil || i < 0 || i >= len(list) {
+				return fmt.Errorf("ConfigMap %s: entry %q is not one of this run", cm.Name, key)
+			}
+			list[i] = e.Name
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (h *Hub) eachConfigMap(ctx context.Context, selector labels.Set, f func(*corev1.ConfigMap) error) error {
+	opts := metav1.ListOptions{LabelSelector: selector.String(), Limit: 10}
+	for {
+		list, err := h.Client.CoreV1().ConfigMaps(h.Namespace).List(ctx, opts)
+		if err != nil {
+			return h.explain(err)
+		}
+		for i := range list.Items {
+			if err := f(&list.Items[i]); err != nil {
+				return err
+			}
+		}
+		if opts.Continue = list.Continue; opts.Continue == "" {
+			return nil
+		}
+	}
+}
+
+// A Try is the evidence of one try of a cluster, as far as its metadata tells.
+type Try struct {
+	ConfigMap string // named as the pod
+	Round     int
+	Verdict   record.Verdict
+}
+
+// Tries returns the tries of a run that left evidence, of all rounds. It reads metadata
+// only.
+func (h *Hub) Tries(ctx context.Context, r record.Run) ([]Try, error) {
+	var out []Try
+	opts := metav1.ListOptions{LabelSelector: labels.Set{record.LabelFleet: r.Fleet, record.LabelRun: r.ID, record.LabelKind: "evidence"}.String(), Limit: 500}
+	for {
+		list, err := h.metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(h.Namespace).List(ctx, opts)
+		if err != nil {
+			return nil, h.explain(err)
+		}
+		for _, m := range list.Items {
+			v := record.ParseVerdict(m.Annotations[record.AnnotationVerdict])
+			if v == nil {
+				continue
+			}
+			out = append(out, Try{ConfigMap: m.Name, Round: v.Round, Verdict: *v})
+		}
+		if opts.Continue = list.Continue; opts.Continue == "" {
+			return out, nil
+		}
+	}
+}
+
+// maxDocument bounds evidence when it is unpacked.
+const maxDocument = 256 << 20
+
+// Evidence returns the evidence of a try.
+func (h *Hub) Evidence(ctx context.Context, t Try) ([]byte, error) {
+	cm, err := h.Client.CoreV1().ConfigMaps(h.Namespace).Get(ctx, t.ConfigMap, metav1.GetOptions{})
+	if err != nil {
+		return nil, h.explain(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(cm.BinaryData[member.KeyEvidence]))
+	if err != nil {
+		return nil, fmt.Errorf("ConfigMap %s: %w", t.ConfigMap, err)
+	}
+	return io.ReadAll(io.LimitReader(z, maxDocument))
+}
+
+// LetGo lets the Job of a wave begin, unless it has.
+func (h *Hub) LetGo(ctx context.Context, job string) error {
+	return h.patchJob(ctx, job, map[string]any{"spec": map[string]any{"suspend": false}})
+}
+
+// Stop holds every cluster of a Job that has not begun; those that run finish.
+func (h *Hub) Stop(ctx context.Context, job, reason string) error {
+	return h.patchJob(ctx, job, map[string]any{"metadata": map[string]any{"annotations": map[string]any{record.AnnotationStop: reason}}})
+}
+
+// Suspend ends the pods of a Job: each finishes its edit, within its grace period.
+func (h *Hub) Suspend(ctx context.Context, job string) error {
+	return h.patchJob(ctx, job, map[string]any{"spec": map[string]any{"suspend": true}})
+}
+
+func (h *Hub) patchJob(ctx context.Context, job string, patch any) error {
+	data, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	if _, err = h.Client.BatchV1().Jobs(h.Namespace).Patch(ctx, job, types.MergePatchType, data, metav1.PatchOptions{FieldManager: fieldManager}); err != nil {
+		return h.explain(err)
+	}
+	return nil
+}
+
+// DropAccess deletes the Secrets with the kubeconfigs of a run.
+func (h *Hub) DropAccess(ctx context.Context, r record.Run) error {
+	err := h.Client.CoreV1().Secrets(h.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{
+		LabelSelector: labels.Set{record.LabelFleet: r.Fleet, record.LabelRun: r.ID, record.LabelKind: "access"}.String(),
+	})
+	if err != nil {
+		return h.explain(err)
+	}
+	return nil
+}

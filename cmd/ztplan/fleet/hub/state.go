@@ -1,0 +1,126 @@
+package hub
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/member"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+)
+
+// A Pod is a pod of a wave, as far as its state says how its cluster fares.
+type Pod struct {
+	Name    string
+	Index   int
+	Phase   corev1.PodPhase
+	Exit    int32           // -1 while it has none
+	Verdict *record.Verdict // nil if it wrote none
+	Reason  string          // of a pod that waits or was ended: an image that cannot be pulled, eviction
+	Created time.Time
+}
+
+// PodOf reads a pod of a wave.
+func PodOf(p *corev1.Pod) Pod {
+	out := Pod{Name: p.Name, Index: -1, Phase: p.Status.Phase, Exit: -1, Created: p.CreationTimestamp.Time, Reason: p.Status.Reason}
+	if i, err := strconv.Atoi(p.Annotations[batchv1.JobCompletionIndexAnnotation]); err == nil {
+		out.Index = i
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		if s.Name != objects.Container {
+			continue
+		}
+		if t := s.State.Terminated; t != nil {
+			out.Exit, out.Verdict = t.ExitCode, record.ParseVerdict(t.Message)
+			if out.Verdict == nil && t.Message != "" {
+				out.Reason = t.Message
+			}
+		}
+		if w := s.State.Waiting; w != nil && w.Reason != "ContainerCreating" {
+			out.Reason = w.Reason + ": " + w.Message
+		}
+	}
+	return out
+}
+
+// A Wave is the state of a wave.
+type Wave struct {
+	record.Wave
+	Job       string
+	Made      bool // the Job is there
+	Begun     bool // it was let go
+	Over      bool // it is complete, or has failed
+	Suspended bool
+	Stopped   string // why it was stopped
+	Ended     time.Time
+	Invalid   string // why the Job as a whole failed: the plan or the image is another one
+
+	Succeeded map[int]bool // indexes
+	Failed    map[int]bool
+	Held      map[int]bool
+	Active    int
+}
+
+// Read returns the state of a wave from its Job and its pods.
+func Read(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod) Wave {
+	out := Wave{Wave: w, Job: objects.JobName(run, w.Name), Succeeded: make(map[int]bool), Held: make(map[int]bool), Failed: make(map[int]bool)}
+	if job == nil {
+		return out
+	}
+	out.Made = true
+	out.Suspended = job.Spec.Suspend != nil && *job.Spec.Suspend
+	out.Begun = !out.Suspended || job.Status.StartTime != nil
+	out.Stopped = job.Annotations[record.AnnotationStop]
+	for _, i := range member.Indexes(job.Status.CompletedIndexes) {
+		out.Succeeded[i] = true
+	}
+	out.Failed = member.Failures(job, pods, run)
+	for i := range pods {
+		if p := PodOf(&pods[i]); p.Exit == record.ExitHeld {
+			out.Held[p.Index] = true
+			delete(out.Failed, p.Index)
+		}
+	}
+	out.Active = int(job.Status.Active)
+	for _, c := range job.Status.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch c.Type {
+		case batchv1.JobComplete, batchv1.JobFailed:
+			out.Over, out.Ended = true, c.LastTransitionTime.Time
+			if c.Type == batchv1.JobFailed && c.Reason == batchv1.JobReasonPodFailurePolicy {
+				out.Invalid = c.Message
+			}
+		}
+	}
+	return out
+}
+
+// Exceeded reports whether more clusters failed than may.
+func (w Wave) Exceeded() bool { return len(w.Failed) > w.Failures }
+
+// Wave reads the state of a wave of a run.
+func (h *Hub) Wave(ctx context.Context, run record.Run, w record.Wave) (Wave, error) {
+	name := objects.JobName(run, w.Name)
+	job, err := h.Client.BatchV1().Jobs(h.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return Read(run, w, nil, nil), nil
+	}
+	if err != nil {
+		return Wave{}, h.explain(err)
+	}
+	pods, err := h.Client.CoreV1().Pods(h.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: batchv1.JobNameLabel + "=" + name, FieldSelector: "status.phase=" + string(corev1.PodFailed),
+	})
+	if err != nil {
+		return Wave{}, h.explain(err)
+	}
+	return Read(run, w, job, pods.Items), nil
+}

@@ -1,0 +1,111 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/durable"
+	"github.com/ztplan/ztplan/steps/evidence"
+)
+
+// fetchers is how many pieces of evidence are fetched at once.
+const fetchers = 8
+
+// Write writes the report of a fleet into dir, which is made if it is not there: the
+// evidence of the named clusters, the leaves, the head, and the statement if sign is not
+// nil. Head gets its size and its root.
+func Write(ctx context.Context, dir string, head *Head, leaves []Leaf, names []string, fetch func(context.Context, string) ([]byte, error), key *attest.Key) error {
+	byName := make(map[string]*Leaf, len(leaves))
+	for i := range leaves {
+		byName[leaves[i].Cluster] = &leaves[i]
+	}
+	if err := os.MkdirAll(filepath.Join(dir, ClustersDir), 0o755); err != nil {
+		return err
+	}
+	// The statement of an earlier run must not lie beside these files.
+	if err := os.Remove(filepath.Join(dir, StatementFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := fetchAll(ctx, dir, names, byName, fetch); err != nil {
+		return err
+	}
+	lines, root, err := Encode(leaves)
+	if err != nil {
+		return err
+	}
+	head.Size, head.Root = int64(len(leaves)), root
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(head); err != nil {
+		return err
+	}
+	page, err := Page(head, leaves)
+	if err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{LeavesFile: lines, HeadFile: text.Bytes(), PageFile: page} {
+		if err := durable.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	if key == nil {
+		return nil
+	}
+	envelope, err := attest.SignStatement(ctx, StatementOf(head, leaves, text.Bytes(), lines), key)
+	if err != nil {
+		return fmt.Errorf("the evidence is written and NOT signed: %w", err)
+	}
+	return durable.WriteFile(filepath.Join(dir, StatementFile), envelope, 0o644)
+}
+
+func fetchAll(ctx context.Context, dir string, names []string, leaves map[string]*Leaf, fetch func(context.Context, string) ([]byte, error)) error {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	work := make(chan string)
+	for range fetchers {
+		all.Go(func() {
+			for name := range work {
+				if err := fetchOne(ctx, dir, leaves[name], fetch); err != nil {
+					mu.Lock()
+					errs = append(errs, fmt.Errorf("cluster %s: %w", name, err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, name := range names {
+		work <- name
+	}
+	close(work)
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func fetchOne(ctx context.Context, dir string, l *Leaf, fetch func(context.Context, string) ([]byte, error)) error {
+	file := filepath.Join(dir, ClustersDir, l.Cluster, "evidence.json")
+	if have, err := engine.ReadFile(file, maxProof); err == nil && evidence.Digest(have) == l.Verdict.Evidence {
+		return nil
+	}
+	data, err := fetch(ctx, l.Cluster)
+	if err != nil {
+		return err
+	}
+	if d := evidence.Digest(data); d != l.Verdict.Evidence {
+		return fmt.Errorf("its evidence has the SHA-256 %s, and its verdict names %s", d, l.Verdict.Evidence)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return durable.WriteFile(file, data, 0o644)
+}

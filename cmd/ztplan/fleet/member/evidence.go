@@ -1,0 +1,101 @@
+package member
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
+)
+
+// KeyEvidence is the key of the ConfigMap of a try.
+const KeyEvidence = "evidence.json.gz"
+
+// maxEvidence is how many bytes of compressed evidence a ConfigMap takes.
+const maxEvidence = 1000 << 10
+
+// Keep stores the evidence of the try and its verdict in a ConfigMap named as the pod. It
+// is never changed: each try has its own.
+func (m *Member) Keep(ctx context.Context, v record.Verdict, document []byte) error {
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err == nil {
+		_, err = z.Write(document)
+	}
+	if err = errors.Join(err, z.Close()); err != nil {
+		return err
+	}
+	if packed.Len() > maxEvidence {
+		return engine.WithHint(fmt.Errorf("the evidence has %d bytes when compressed, and a ConfigMap takes at most %d", packed.Len(), maxEvidence), "send it to a registry: evidence: {to: oci, repository: …}")
+	}
+	cm := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: m.pod.Name, Namespace: m.pod.Namespace, Labels: map[string]string{
+			record.LabelFleet: m.Run.Fleet, record.LabelRun: m.Run.ID, record.LabelRound: strconv.Itoa(m.Run.Round),
+			record.LabelWave: m.Wave.Name, record.LabelKind: "evidence", "app.kubernetes.io/managed-by": "ztplan",
+		}, Annotations: map[string]string{record.AnnotationVerdict: string(v.Encode())}},
+		Immutable:  ptr.To(true),
+		BinaryData: map[string][]byte{KeyEvidence: packed.Bytes()},
+	}
+	return ask(ctx, func(ctx context.Context) error {
+		_, err := m.hub.CoreV1().ConfigMaps(m.pod.Namespace).Create(ctx, cm, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			return nil // an answer was lost
+		}
+		return err
+	})
+}
+
+// Describe adds to a verdict what the evidence of the run shows.
+func Describe(v *record.Verdict, d *evidence.Document, document []byte) {
+	v.Evidence = evidence.Digest(document)
+	v.Result, v.Began, v.Ended = d.Result(), d.Run.Began, d.Run.Ended
+	v.Steps, v.Version = len(d.Steps), d.Run.Version
+	if d.Subject != nil && d.Subject.Cluster != nil {
+		v.Server = d.Subject.Cluster.Version
+	}
+	for _, s := range d.Steps {
+		switch s.State {
+		case "changed":
+			v.Changed++
+		case "proved":
+			v.Proved++
+		}
+		if s.Error != "" && v.Step == "" {
+			v.Step, v.Place, v.Cause, v.Hint = s.ID, s.Position, s.Error, s.Hint
+		}
+	}
+	for _, r := range d.Rotations {
+		sum := rotation(r)
+		if v.Rotation == nil || sum.Failures > v.Rotation.Failures || sum.Failures == v.Rotation.Failures && sum.Switch > v.Rotation.Switch {
+			v.Rotation = &sum
+		}
+	}
+}
+
+func rotation(r evidence.RotationRecord) record.Rotation {
+	sum := record.Rotation{Step: r.Step}
+	if observed, _, ok := evidence.Switch(r.Hops); ok {
+		sum.Switch = observed.Seconds()
+	}
+	for _, e := range r.Endpoints {
+		sum.Handshakes += e.Attempts
+		for n := range maps.Values(e.Failures) {
+			sum.Failures += n
+		}
+	}
+	for _, g := range r.Coverage {
+		sum.Doubt = max(sum.Doubt, g.Doubt)
+	}
+	return sum
+}

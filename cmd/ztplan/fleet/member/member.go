@@ -1,0 +1,152 @@
+package member
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Paths are where the pod has its files.
+type Paths struct {
+	Run        string // folder of the record
+	Cluster    string // entry of the cluster
+	Kubeconfig string // with access.secrets; else empty
+	Work       string // folder that the pod may write to
+	Identity   string // folder of the pod's ServiceAccount: token, ca.crt
+	Verdict    string // file of the termination message
+}
+
+// A Pod is a pod of a wave, as its environment names it.
+type Pod struct {
+	Name, Namespace, Job string
+	UID                  types.UID
+}
+
+// A Member is one try of one cluster.
+type Member struct {
+	Run   record.Run
+	Wave  record.Wave
+	Entry record.Entry
+
+	paths Paths
+	pod   Pod
+	hub   kubernetes.Interface
+}
+
+// Open reads the record and the entry of the cluster. It contacts nothing.
+func Open(paths Paths, wave string, env func(string) string) (*Member, error) {
+	m := &Member{paths: paths, pod: Pod{
+		Name: env("ZTPLAN_POD_NAME"), Namespace: env("ZTPLAN_POD_NAMESPACE"), Job: env("ZTPLAN_JOB_NAME"), UID: types.UID(env("ZTPLAN_POD_UID")),
+	}}
+	if m.pod.Name == "" || m.pod.Namespace == "" || m.pod.Job == "" {
+		return nil, engine.WithHint(errors.New("this command runs in the pods of a fleet: its environment names none"), "use: ztplan fleet run FLEET")
+	}
+	if err := readJSON(filepath.Join(paths.Run, objects.KeyRun), &m.Run); err != nil {
+		return nil, err
+	}
+	if err := readJSON(paths.Cluster, &m.Entry); err != nil {
+		return nil, err
+	}
+	var err error
+	if m.Wave, err = m.Run.Wave(wave); err != nil {
+		return nil, err
+	}
+	host, port := env("KUBERNETES_SERVICE_HOST"), env("KUBERNETES_SERVICE_PORT")
+	config := &rest.Config{
+		Host:            "https://" + net.JoinHostPort(host, cmp.Or(port, "443")),
+		BearerTokenFile: filepath.Join(paths.Identity, "token"),
+		TLSClientConfig: rest.TLSClientConfig{CAFile: filepath.Join(paths.Identity, "ca.crt")},
+		UserAgent:       "ztplan-fleet", Timeout: requestTimeout,
+	}
+	m.hub, err = kubernetes.NewForConfig(config)
+	return m, err
+}
+
+// maxFile bounds the files that a pod is given.
+const maxFile = 1 << 20
+
+func readJSON(file string, into any) error {
+	data, err := engine.ReadFile(file, maxFile)
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// Plan unpacks the bundle and returns the path of the plan.
+func (m *Member) Plan() (string, error) {
+	data, err := engine.ReadFile(filepath.Join(m.paths.Run, objects.KeyBundle), maxFile)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(m.paths.Work, "plan")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, m.Run.Plan), objects.Unpack(data, dir)
+}
+
+// Verdict returns a verdict of this try.
+func (m *Member) Verdict() record.Verdict {
+	return record.Verdict{Schema: record.VerdictSchema, Run: m.Run.ID, Round: m.Run.Round, Wave: m.Wave.Name, Cluster: m.Entry.Name}
+}
+
+// WriteVerdict makes a verdict the pod's termination message.
+func (m *Member) WriteVerdict(v record.Verdict) error {
+	return os.WriteFile(m.paths.Verdict, v.Encode(), 0o600)
+}
+
+// hubPatience is how long the pod goes on asking a hub that does not answer: its API
+// server may be restarted.
+const (
+	hubPatience    = 5 * time.Minute
+	requestTimeout = 30 * time.Second
+)
+
+// ask repeats a request to the hub until it is answered. An answer that would not change
+// is returned at once.
+func ask(ctx context.Context, request func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, hubPatience)
+	defer cancel()
+	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 100, Cap: 15 * time.Second}
+	var last error
+	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
+		last = request(ctx)
+		var status apierrors.APIStatus
+		if errors.As(last, &status) && !temporary(last) {
+			return false, last
+		}
+		return last == nil, nil
+	})
+	if err != nil && last != nil {
+		return fmt.Errorf("the hub: %w", last)
+	}
+	return err
+}
+
+// temporary reports whether an answer of the API server may change by itself. A token of
+// a ServiceAccount that was made a moment ago may be unknown to one of several API
+// servers.
+func temporary(err error) bool {
+	return apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsTimeout(err)
+}

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
+	"github.com/ztplan/ztplan/steps/session/lease"
+)
+
+func (a *app) fleetRunCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run FLEET",
+		Short: "Run the plan on every cluster, in waves",
+		Long: `Run checks the fleet, the inventory and the plan with the variables of every
+cluster, and then makes the objects of a run on the hub and lets the waves go. A
+driver that was killed is continued by running it again; without one, the wave
+that was let go goes on and the next one waits.
+
+When more clusters of a wave fail than may, no further cluster is touched: those
+that run finish, the others are held. ztplan fleet resume takes up what failed and
+what was held.
+
+Exit status: 0 every cluster converged, and every proof that ran held. 1 a cluster
+failed or was held. 2 with mode: status, there are differences. 3 the fleet is
+invalid: nothing was made. 130 interrupted: the wave that runs goes on.`,
+		Args: oneFleet,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.fleetRun(cmd.Context(), args[0], false) },
+	}
+	a.fleetFlags(cmd)
+	return cmd
+}
+
+func (a *app) fleetResumeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "resume FLEET",
+		Short: "Run what the last run owes: clusters that failed or were held",
+		Long: `Resume makes new Jobs for the clusters of the last run that are not settled: those
+that failed, were held, or had not begun. Clusters that are settled are not
+touched. The plan, its files and the fleet must be those of that run.
+
+Exit status: as of ztplan fleet run.`,
+		Args: oneFleet,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.fleetRun(cmd.Context(), args[0], true) },
+	}
+	a.fleetFlags(cmd)
+	return cmd
+}
+
+// fleetRun begins a run of a fleet, goes on with one, or resumes what is owed.
+func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
+	f, err := a.loadFleet(ctx, file)
+	if err != nil {
+		return err
+	}
+	image, err := a.image(f)
+	if err != nil {
+		return err
+	}
+	first, err := objects.New(f, image, a.now())
+	if err != nil {
+		return &exitError{code: exitInvalid, text: err.Error(), hint: engine.HintOf(err)}
+	}
+	key, err := a.fleetKey()
+	if err != nil {
+		return err
+	}
+	h, err := a.hub(f.Hub)
+	if err != nil {
+		return err
+	}
+	ctx, release, err := a.lockFleet(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer release()
+	rounds, err := a.round(ctx, h, f, first, resume)
+	if err != nil {
+		return err
+	}
+	run := rounds[len(rounds)-1]
+	view := &fleetView{out: a.text}
+	d := &drive.Driver{Hub: h, Run: run, Progress: view.show, Now: a.now}
+	outcome, derr := d.Drive(ctx)
+	if ctx.Err() != nil {
+		return &exitError{code: exitInterrupted, text: "interrupted: the wave that runs goes on, and the next one waits",
+			hint: "run the same command again to go on; ztplan fleet stop " + file + " stops it"}
+	}
+	if derr != nil {
+		return derr
+	}
+	if err := h.DropAccess(ctx, run); err != nil {
+		fmt.Fprintln(a.stderr, "ztplan: the Secrets of the run are still on the hub:", err)
+	}
+	return a.fleetResult(ctx, h, rounds, outcome, key)
+}
+
+// round makes the objects of the round that is to be driven, and returns the rounds of
+// its run.
+func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *objects.Round, resume bool) ([]record.Run, error) {
+	rounds, err := h.Rounds(ctx, f.Metadata.Name)
+	if err != nil {
+		return nil, err
+	}
+	var result *drive.Result
+	over := true
+	if len(rounds) > 0 {
+		if result, err = drive.Collect(ctx, h, rounds); err != nil {
+			return nil, err
+		}
+		over = roundOver(result)
+	}
+	same := len(rounds) > 0 && rounds[0].Digest == first.Record.Digest
+	switch {
+	case len(rounds) == 0 && resume:
+		return nil, &exitError{code: exitFailed, text: "there is nothing to resume: fleet " + f.Metadata.Name + " has no run on the hub", hint: "ztplan fleet run " + f.File}
+	case !over && !same:
+		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s of fleet %s is not over, and was begun with another plan, fleet or image", rounds[0].ID, f.Metadata.Name),
+			hint: "stop it with: ztplan fleet stop " + f.File}
+	case !over:
+		fmt.Fprintf(a.text, "continuing run %s of fleet %s\n", rounds[0].ID, f.Metadata.Name)
+		return rounds, nil
+	case !resume:
+		fmt.Fprintf(a.text, "run %s of fleet %s: %s in %s\n", first.Record.ID, f.Metadata.Name, plural(len(f.Clusters), "cluster"), plural(len(first.Record.Waves), "wave"))
+		return []record.Run{first.Record}, h.Make(ctx, first)
+	case !same:
+		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s was made with another plan, fleet or image: its rest cannot be run with this one", rounds[0].ID),
+			hint: "ztplan fleet run " + f.File + " runs every cluster again"}
+	}
+	owed := result.Owed()
+	var clusters []*fleet.Cluster
+	for _, c := range f.Clusters {
+		if owed[c.Name] {
+			clusters = append(clusters, c)
+			delete(owed, c.Name)
+		}
+	}
+	if len(clusters) == 0 {
+		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("there is nothing to resume: run %s owes no cluster that is in the inventory", rounds[0].ID)}
+	}
+	last := rounds[len(rounds)-1]
+	bundle, document, err := h.Bundle(ctx, rounds[0])
+	if err != nil {
+		return nil, err
+	}
+	next, err := objects.Resume(f, last, clusters, bundle, document)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(a.text, "resuming run %s of fleet %s: %s of %d\n", last.ID, f.Metadata.Name, plural(len(clusters), "cluster"), len(result.Leaves))
+	return append(rounds, next.Record), h.Make(ctx, next)
+}
+
+// roundOver reports whether the last round of a run goes on by itself or with a driver:
+// it does not if all its waves are over, or one holds those after it.
+func roundOver(r *drive.Result) bool {
+	for _, w := range r.Waves {
+		switch {
+		case w.Over && (w.Exceeded() || w.Invalid != "" || w.Stopped != ""):
+			return true
+		case w.Stopped != "" && w.Suspended && w.Active == 0:
+			return true
+		case !w.Over:
+			return false
+		}
+	}
+	return true
+}
+
+// fleetResult collects what became of the clusters, writes the report, and returns the
+// exit code as an error.
+func (a *app) fleetResult(ctx context.Context, h *hub.Hub, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
+	result, err := drive.Collect(ctx, h, rounds)
+	if err != nil {
+		return err
+	}
+	head := a.fleetHead(h, rounds, result, outcome.Stopped)
+	if a.report != "" {
+		if err := a.writeFleet(ctx, h, head, result, key); err != nil {
+			return err
+		}
+	}
+	printFleet(a.text, head, result.Leaves)
+	switch head.Result {
+	case ledger.Proved, ledger.Converged:
+		return nil
+	case ledger.Differs:
+		return &exitError{code: exitDiffers}
+	}
+	return &exitError{code: exitFailed}
+}
+
+func (a *app) fleetHead(h *hub.Hub, rounds []record.Run, result *drive.Result, stopped string) *ledger.Head {
+	first := rounds[0]
+	head := &ledger.Head{
+		Schema: ledger.Schema, Fleet: first.Fleet, Run: first.ID, Rounds: len(rounds), Digest: first.Digest, Mode: first.Mode, Image: first.Image,
+		Hub: h.Server, Began: first.Created, Stopped: stopped, Counts: ledger.Count(result.Leaves), Version: versionString(),
+	}
+	for _, w := range first.Waves {
+		head.Waves = append(head.Waves, ledger.Wave{Name: w.Name, Clusters: w.Clusters, Parallel: w.Parallel, Limit: w.Limit, Soak: w.Soak})
+	}
+	for _, w := range result.Waves {
+		if w.Ended.After(head.Ended) {
+			head.Ended = w.Ended
+		}
+	}
+	head.Result = ledger.Result(head.Counts, stopped)
+	return head
+}
+
+// writeFleet writes the report's folder. Evidence that is there already is not fetched
+// again.
+func (a *app) writeFleet(ctx context.Context, h *hub.Hub, head *ledger.Head, result *drive.Result, key *attest.Key) error {
+	names := make([]string, 0, len(result.Tries))
+	for name, t := range result.Tries {
+		if t.Verdict.Evidence != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	err := ledger.Write(ctx, a.report, head, result.Leaves, names, func(ctx context.Context, name string) ([]byte, error) {
+		return h.Evidence(ctx, result.Tries[name])
+	}, key)
+	if err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	fmt.Fprintf(a.stderr, "report: %s\n", filepath.Join(a.report, ledger.PageFile))
+	return nil
+}
+
+// lockFleet takes the Lease that keeps two drivers of a fleet apart.
+func (a *app) lockFleet(ctx context.Context, f *fleet.Fleet) (context.Context, func(), error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	env := &engine.Env{Session: new(engine.Session), Settings: session.Settings{
+		Cluster: session.Cluster{Kubeconfig: first(a.kubeconfig, f.Hub.Kubeconfig), Context: first(a.context, f.Hub.Context)},
+	}}
+	lock, err := lease.Acquire(engine.AllowWrites(ctx), env, lease.Request{
+		Namespace: f.Hub.Namespace, Plan: "fleet." + f.Metadata.Name, Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return ctx, func() {
+		if err := lock.Release(context.WithoutCancel(ctx)); err != nil && a.verbose {
+			fmt.Fprintln(a.stderr, "ztplan:", err)
+		}
+		if err := env.Session.Close(); err != nil && a.verbose {
+			fmt.Fprintln(a.stderr, "ztplan:", err)
+		}
+		cancel(nil)
+	}, nil
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// printFleet prints the result of a fleet: the counts, and each cause once with the
+// clusters that have it.
+func printFleet(out io.Writer, head *ledger.Head, leaves []ledger.Leaf) {
+	var counts []string
+	for _, s := range ledger.States {
+		if n := head.Counts[s]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	for _, g := range ledger.Causes(leaves) {
+		fmt.Fprintf(out, "%s: %s: %s\n", g.State, g.Clusters(3), g.Cause)
+		if g.Hint != "" {
+			fmt.Fprintf(out, "  hint: %s\n", g.Hint)
+		}
+	}
+	if head.Stopped != "" {
+		fmt.Fprintf(out, "stopped: %s\n", head.Stopped)
+	}
+	fmt.Fprintf(out, "%s: %s\n", head.Result, strings.Join(counts, ", "))
+}
+
+// fleetKey reads the key of --sign-key, nil without one.
+func (a *app) fleetKey() (*attest.Key, error) {
+	if a.signKey == "" {
+		return nil, nil
+	}
+	if a.report == "" {
+		return nil, &exitError{code: exitInvalid, text: "--sign-key: there is nothing to sign", hint: "add --report DIR"}
+	}
+	data, err := a.inputs.ReadGiven(a.signKey)
+	var key *attest.Key
+	if err == nil {
+		key, err = attest.ParsePrivate(a.signKey, data)
+	}
+	if err == nil {
+		err = a.inputs.Exposed(a.signKey)
+	}
+	if err != nil {
+		return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: cmp.Or(engine.HintOf(err), "make one with: openssl genpkey -algorithm ed25519 -out key.pem")}
+	}
+	return key, nil
+}

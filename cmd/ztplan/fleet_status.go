@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
+)
+
+// lastRun reads the fleet's document, without its inventory, and the rounds of its last
+// run.
+func (a *app) lastFleetRun(ctx context.Context, file string) (*fleet.Document, *hub.Hub, []record.Run, error) {
+	a.inputs = engine.NewInputs(ctx)
+	d, err := fleet.Read(file, a.inputs)
+	if err != nil {
+		a.problems(err)
+		return nil, nil, nil, &exitError{code: exitInvalid}
+	}
+	h, err := a.hub(d.Hub)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	rounds, err := h.Rounds(ctx, d.Metadata.Name)
+	if err == nil && len(rounds) == 0 {
+		err = &exitError{code: exitFailed, text: "fleet " + d.Metadata.Name + " has no run on the hub", hint: "ztplan fleet run " + file}
+	}
+	return d, h, rounds, err
+}
+
+func (a *app) fleetStatusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status FLEET",
+		Short: "What became of the clusters in the last run",
+		Long: `Status reads the last run of a fleet from the hub: its waves, and the clusters by
+what became of them, with each cause once. With --report it writes the report.
+
+Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
+		Args: oneFleet,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			_, h, rounds, err := a.lastFleetRun(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			key, err := a.fleetKey()
+			if err != nil {
+				return err
+			}
+			result, err := drive.Collect(ctx, h, rounds)
+			if err != nil {
+				return err
+			}
+			head := a.fleetHead(h, rounds, result, "")
+			if a.report != "" {
+				if err := a.writeFleet(ctx, h, head, result, key); err != nil {
+					return err
+				}
+			}
+			if a.output == "json" {
+				if err := json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(map[string]any{"head": head, "leaves": result.Leaves}); err != nil {
+					return err
+				}
+			} else {
+				fmt.Fprintf(a.text, "run %s of fleet %s, %s, begun %s\n", head.Run, head.Fleet, plural(len(rounds), "round"), head.Began.Local().Format("2006-01-02 15:04:05"))
+				for _, w := range result.Waves {
+					fmt.Fprintln(a.text, waveLine(drive.Snapshot{Wave: w}))
+				}
+				printFleet(a.text, head, result.Leaves)
+			}
+			if slices.ContainsFunc(result.Leaves, func(l ledger.Leaf) bool { return !l.Settled() }) {
+				return &exitError{code: exitFailed}
+			}
+			return nil
+		},
+	}
+	a.fleetFlags(cmd)
+	return cmd
+}
+
+func (a *app) fleetStopCommand() *cobra.Command {
+	var now bool
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "stop FLEET",
+		Short: "Touch no further cluster; those that run finish",
+		Long: `Stop holds every cluster of the last run that has not begun; those that run finish.
+With --now the pods are ended as well: each finishes its edit within ten minutes, and
+the next run goes on where it was. ztplan fleet resume takes up what was held.
+
+Exit status: 0 stopped.`,
+		Args: oneFleet,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			_, h, rounds, err := a.lastFleetRun(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			run := rounds[len(rounds)-1]
+			n, err := drive.Stop(ctx, h, run, reason, now)
+			if err != nil {
+				return err
+			}
+			how := "no further cluster is touched, and those that run finish"
+			if now {
+				how = "the pods are ended; each finishes its edit"
+			}
+			_, err = fmt.Fprintf(a.text, "run %s of fleet %s is stopped in %s: %s\n", run.ID, run.Fleet, plural(n, "wave"), how)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&now, "now", false, "end the pods that run as well")
+	cmd.Flags().StringVar(&reason, "reason", "by ztplan fleet stop", "why, for the record")
+	return cmd
+}
+
+func (a *app) fleetVerifyCommand() *cobra.Command {
+	var keyFile string
+	var o ledger.Options
+	cmd := &cobra.Command{
+		Use:   "verify DIR",
+		Short: "Check the report of a fleet, offline",
+		Long: `Verify checks the folder that --report wrote: the Merkle root over the leaves of all
+clusters, the counts and the result, the evidence of every cluster by its digest, and
+with --key the signature. --deep computes the evidence of every cluster again, as
+ztplan verify does; --cluster does so for one, and shows that its leaf is in the tree.
+
+Exit status: 0 everything holds, 1 something does not.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if keyFile != "" {
+				data, err := engine.ReadFile(keyFile, engine.MaxInput)
+				if err == nil {
+					o.Key, err = attest.ParsePublic(keyFile, data)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			r, err := ledger.Verify(cmd.Context(), args[0], o)
+			if err != nil {
+				return err
+			}
+			return a.printFleetChecks(args[0], r)
+		},
+	}
+	cmd.Flags().StringVar(&keyFile, "key", "", "demand a signature by the public key in this PEM `file`")
+	cmd.Flags().BoolVar(&o.Deep, "deep", false, "compute the evidence of every cluster again")
+	cmd.Flags().StringVar(&o.Cluster, "cluster", "", "verify one `cluster` only, and that it is in the tree")
+	return cmd
+}
+
+func (a *app) printFleetChecks(dir string, r *ledger.Report) error {
+	bad := 0
+	for _, c := range r.Checks {
+		mark := "✓"
+		if !c.Holds() {
+			mark = "✗"
+			bad++
+		} else if c.Open {
+			mark = "-"
+		}
+		fmt.Fprintf(a.text, "%s %s: %s\n", mark, c.Name, c.Did)
+		for i, p := range c.Problems {
+			if i == 10 {
+				fmt.Fprintf(a.text, "    … and %d more\n", len(c.Problems)-i)
+				break
+			}
+			fmt.Fprintf(a.text, "    %s\n", p)
+		}
+	}
+	if bad > 0 {
+		return &exitError{code: exitFailed, text: fmt.Sprintf("%s: %d of %d checks do not hold", dir, bad, len(r.Checks))}
+	}
+	how := "UNSIGNED"
+	if r.Signed {
+		how = "signed"
+	}
+	_, err := fmt.Fprintf(a.text, "%s: fleet %s, run %s: %s, %s, %s\n", dir, r.Head.Fleet, r.Head.Run, r.Head.Result, plural(len(r.Leaves), "cluster"), how)
+	return err
+}
