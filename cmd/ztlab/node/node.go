@@ -14,7 +14,8 @@
 //     only [Agent.Lookup] can resolve; nothing listens on them.
 //   - Probes and postStart hooks are not run. Readiness is what the component
 //     reports about itself, so that a pod is Ready within milliseconds of the
-//     fact. Image pulls, resource limits and security contexts have no effect.
+//     fact; only a pod that replaces a deleted one starts a second later.
+//     Image pulls, resource limits and security contexts have no effect.
 //   - preStop hooks are run, but a container has no programs: of a command, also
 //     of a shell's list, only sleep is done.
 //   - The crash back-off starts at one second and ends at one minute, as with
@@ -37,10 +38,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
 	"github.com/ztplan/ztplan/cmd/ztlab/process"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -217,6 +220,9 @@ func (a *Agent) ensure(ctx context.Context, pod *corev1.Pod) {
 			return
 		}
 		w = newWorker(a, pod)
+		if a.replaces(pod) {
+			w.notBefore = time.Now().Add(leastStart)
+		}
 		a.workers[pod.UID] = w
 		a.running.Go(func() {
 			w.run(ctx)
@@ -229,6 +235,26 @@ func (a *Agent) ensure(ctx context.Context, pod *corev1.Pod) {
 		return
 	}
 	w.update(pod)
+}
+
+// leastStart is the time until the containers of a replacement start. A kubelet needs
+// about as long for a sandbox, a network and the first probe of readiness. Without it
+// a deleted pod of a Deployment would be replaced before a client has seen its absence.
+const leastStart = time.Second
+
+// replaces reports whether the pod takes the place of one that its controller made and
+// that is being deleted; a.mu is held.
+func (a *Agent) replaces(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return false
+	}
+	for _, w := range a.workers {
+		if w.controller == owner.UID && w.leaves() {
+			return true
+		}
+	}
+	return false
 }
 
 // finalize notes that nothing is left to do for a pod that is being deleted;

@@ -21,8 +21,10 @@ type worker struct {
 	a               *Agent
 	uid             types.UID
 	namespace, name string
+	controller      types.UID // "" without one
 	dir             string
 	sources         map[source]bool // objects that the pod refers to; never changes
+	notBefore       time.Time       // when the containers start at the earliest; never changes
 	status          *publisher
 
 	wake     chan struct{} // buffered: something below mu changed
@@ -81,6 +83,9 @@ func newWorker(a *Agent, pod *corev1.Pod) *worker {
 	if t := pod.Status.StartTime; t != nil {
 		w.startTime = *t
 	}
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		w.controller = owner.UID
+	}
 	w.status = newPublisher(a, pod)
 	w.volumes = &volumes{
 		dir:    filepath.Join(w.dir, "volumes"),
@@ -125,6 +130,13 @@ func (w *worker) vanished() bool {
 	return w.gone
 }
 
+// leaves reports whether the pod is being deleted or its object is gone.
+func (w *worker) leaves() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gone || w.latest.DeletionTimestamp != nil
+}
+
 func (w *worker) signal() {
 	select {
 	case w.wake <- struct{}{}:
@@ -150,6 +162,9 @@ func (w *worker) run(ctx context.Context) {
 	defer w.a.ips.release(w.ip)
 	w.take() // now with the address
 	w.containers = newContainers(w.pod, w.a.component, time.Now())
+	for _, c := range w.containers {
+		c.startAt = w.notBefore
+	}
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
