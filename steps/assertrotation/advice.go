@@ -23,8 +23,10 @@ const (
 	adviceRestarted = "a gateway that is restarted ends the connections of its clients: allow that with maxLost, or leave it with probe.longLived: false"
 	adviceSealed    = "Vault comes back sealed: give the shares in during.keys, let somebody unseal it in time, or use auto-unseal"
 	adviceNoGap     = "its pods take longer to end than to start: shorten their terminationGracePeriodSeconds or preStop hook, or break another part"
-	adviceTooSoon   = "give the step a timeout beyond the next renewal, or use trigger: renew"
-	adviceKey       = "set privateKey.rotationPolicy to Always in the Certificate"
+	adviceBackFirst = "run the step again: one of its pods was ready before the API server had taken the request for the renewal; " +
+		"if that happens each time, let the pods start later (initialDelaySeconds of their readinessProbe)"
+	adviceTooSoon = "give the step a timeout beyond the next renewal, or use trigger: renew"
+	adviceKey     = "set privateKey.rotationPolicy to Always in the Certificate"
 )
 
 // verdict returns an error with the hint if a finding does not hold; nil
@@ -92,6 +94,9 @@ func (r *rotation) advice() string {
 	}
 	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
 		return adviceKey
+	}
+	if r.backFirst() {
+		return adviceBackFirst
 	}
 	return ""
 }

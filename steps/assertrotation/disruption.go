@@ -67,16 +67,23 @@ func (r *rotation) askedAway() bool {
 	return ok && r.disruption.AwayAt(asked)
 }
 
+// backFirst reports whether a pod of the part was ready before the renewal was
+// accepted.
+func (r *rotation) backFirst() bool {
+	_, asked := r.line.When(timeline.Asked)
+	return asked && r.proof.spec.During.First() && !r.disruption.Never && !r.askedAway()
+}
+
 // checkAway: the renewal fell due while the part could not act on it.
 func checkAway(r *rotation) engine.Finding {
 	f := engine.Finding{Rule: fmt.Sprintf("the renewal is asked for while %s is away", r.proof.spec.During.Restart), Holds: r.askedAway()}
-	asked, ok := r.line.When(timeline.Asked)
+	asked, _ := r.line.When(timeline.Asked)
 	switch {
 	case f.Holds:
 		f.Detail = fmt.Sprintf("%s after none of its pods could do its work any more", asked.Sub(r.disruption.Away).Round(time.Millisecond))
 	case r.disruption.Never:
 		f.Detail = disrupt.ErrNoGap.Error() + ": pod " + strings.Join(r.disruption.Pods(), ", ")
-	case ok:
+	case r.backFirst():
 		f.Detail = "one of its pods was ready before the renewal was accepted"
 	default:
 		f.Detail = "it was not asked for"
