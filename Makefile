@@ -14,7 +14,7 @@ RACE := $(if $(shell command -v cc || command -v gcc),-race)
 LINK := -ldflags=-w
 TEST := $(GO) test $(LINK) $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-lab quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,20 @@ ztlab:
 lab: build ## run plans/lab.yaml on the embedded lab, show the proof, stop the lab
 	$(BIN)/ztplan run plans/lab.yaml --lab
 
-test: build test-main test-lab ## run all tests
+test: test-main test-lab ## run all tests
 
 # Packages that start no goroutine gain nothing from the race detector, under which
-# their tables take five times as long. cmd/ztplan/makefile_test.go holds them to it.
-PLAIN := steps/evidence steps/evidence/verify
+# their tables take five times as long. Tests of such a package that start some are in
+# concurrent_test.go, and run with it. The longest are first.
+# cmd/ztplan/makefile_test.go holds them to it.
+PLAIN := cmd/ztplan/e2e cmd/ztplan/attest cmd/ztplan/lint engine/dag engine/diff engine/display \
+	engine/durable engine/kubeyaml engine/plan engine/plan/source engine/sensitive schemas/gen \
+	steps steps/evidence steps/evidence/verify steps/hints steps/internal/certmanager \
+	steps/internal/certs steps/internal/helmkit/manifest steps/internal/helmkit/values \
+	steps/internal/kubekit/kubefields steps/internal/kubetypes steps/internal/vaultkit/rollover \
+	steps/internal/vaultkit/unsealkeys steps/pkiintermediate steps/pkiroot steps/session \
+	steps/session/transit
+RACED := $(dir $(wildcard $(addsuffix /concurrent_test.go,$(PLAIN))))
 
 # What precedes a command that needs a lab of its own: it is stopped afterwards.
 WITH_LAB = dir=$$(mktemp -d); \
@@ -45,16 +54,23 @@ WITH_LAB = dir=$$(mktemp -d); \
 	ZTPLAN_LAB_DIR=$$dir ZTPLAN_BIN=$(BIN)
 
 # One lab serves every test of the main module; each test keeps to a namespace
-# and a mount of its own.
-test-main:
-	$(GO) test $(LINK) -count=1 $(addprefix ./,$(PLAIN))
+# and a mount of its own. Most tests wait for the lab, so that three packages are
+# tested at a time on two cores.
+test-main: build
+	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 -Oline test-plain test-raced
+
+test-plain:
+	$(GO) test $(LINK) -p 1 -count=1 -timeout 30m $(addprefix ./,$(PLAIN))
+
+test-raced:
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
-	$(WITH_LAB) $(TEST) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(PLAIN)))$$')
+	$(TEST) -run '^TestConcurrent' $(addprefix ./,$(RACED))
+	$(TEST) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(PLAIN)))$$')
 
 # What links the control plane, Vault or cert-manager is tested without the race
 # detector: building all of them with it takes longer than everything else.
 LAB_HEAVY := component/certmanager component/vault controlplane supervisor e2e
-test-lab:
+test-lab: ztlab
 	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(GO) test $(LINK) -count=1 $(addprefix ./,$(LAB_HEAVY))
 	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(TEST) $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY))|cmd/ztlab)$$')
 

@@ -110,6 +110,6 @@ if ((${#main[@]})); then
     trap 'code=$?; "$bin/ztlab" down --lab-dir "$ZTPLAN_LAB_DIR" || code=1; rm -rf "$ZTPLAN_LAB_DIR"; exit $code' EXIT
     "$bin/ztlab" up --lab-dir "$ZTPLAN_LAB_DIR"
   fi
-  ZTPLAN_BIN=$bin go test -ldflags=-w -count=1 "${main[@]}" || status=1
+  go test -ldflags=-w -count=1 "${main[@]}" || status=1
 fi
 ((status == 0)) || die "tests failed; see above"

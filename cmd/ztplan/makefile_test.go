@@ -4,45 +4,84 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// Packages that make test runs without the race detector start no goroutine, and
-// import nothing that they could share memory with.
+// Packages that make test runs without the race detector start no goroutine. Tests in
+// concurrent_test.go may: they run with it, and are found by their names. Packages of
+// tests alone may, too: they drive the binaries, and nothing of the program runs in them.
 func TestPlainPackages(t *testing.T) {
-	line := regexp.MustCompile(`(?m)^PLAIN := (.+)$`).FindSubmatch(read(t, "../../Makefile"))
-	if line == nil {
+	list := regexp.MustCompile(`(?m)^PLAIN := ((?:.+\\\n)*.+)$`).FindSubmatch(read(t, "../../Makefile"))
+	if list == nil {
 		t.Fatal("the Makefile has no PLAIN")
 	}
-	for _, dir := range strings.Fields(string(line[1])) {
-		files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: no Go files, %v", dir, err)
+	for _, dir := range strings.Fields(strings.ReplaceAll(string(list[1]), `\`, "")) {
+		parsed := parseDir(t, filepath.Join("../..", dir))
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(parsed)), func(file string) bool {
+			return !strings.HasSuffix(file, "_test.go") && len(parsed[file].Decls) > 0
+		}) {
+			continue
 		}
-		for _, file := range files {
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, imp := range parsed.Imports {
-				switch strings.Trim(imp.Path.Value, `"`) {
-				case "sync", "sync/atomic", "net", "net/http", "os/exec", "testing/synctest":
-					t.Errorf("%s imports %s: take %s out of PLAIN", file, imp.Path.Value, dir)
+		for file, f := range parsed {
+			if filepath.Base(file) == "concurrent_test.go" {
+				for _, d := range f.Decls {
+					if f, ok := d.(*ast.FuncDecl); ok && !strings.HasPrefix(f.Name.Name, "TestConcurrent") {
+						t.Errorf("%s: %s does not run with the race detector: call it TestConcurrent…, or move it", file, f.Name.Name)
+					}
 				}
+				continue
 			}
-			ast.Inspect(parsed, func(n ast.Node) bool {
-				if _, ok := n.(*ast.GoStmt); ok {
-					t.Errorf("%s starts a goroutine: take %s out of PLAIN", file, dir)
-				}
-				return true
-			})
+			if why := concurrency(f); why != "" {
+				t.Errorf("%s: %s: take %s out of PLAIN", file, why, dir)
+			}
 		}
 	}
+}
+
+// parseDir parses the Go files of a folder, by their paths.
+func parseDir(t *testing.T, dir string) map[string]*ast.File {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no Go files, %v", dir, err)
+	}
+	out := make(map[string]*ast.File)
+	for _, file := range files {
+		if out[file], err = parser.ParseFile(token.NewFileSet(), file, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// concurrency returns what in the file starts goroutines or is for several; "" if
+// nothing does.
+func concurrency(file *ast.File) (why string) {
+	for _, imp := range file.Imports {
+		switch path := strings.Trim(imp.Path.Value, `"`); path {
+		case "sync", "sync/atomic", "testing/synctest", "golang.org/x/sync/errgroup":
+			return "imports " + path
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			why = "starts a goroutine"
+		case *ast.SelectorExpr:
+			if name := n.Sel.Name; name == "Go" || name == "AfterFunc" {
+				why = "calls " + name
+			}
+		}
+		return why == ""
+	})
+	return why
 }
 
 // make quick tests what differs from the base, be it committed, in the work tree or

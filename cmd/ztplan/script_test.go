@@ -27,16 +27,26 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ztplan": main})
 }
 
+// raced is the script whose ztplan is always this test binary, with the race detector
+// if that has it. It runs every kind once.
+const raced = "examples"
+
 // TestScripts runs testdata/script: the command line as scripts meet it. Those
-// with the condition [lab] use the lab that make test starts.
+// with the condition [lab] use the lab that make test starts. Their ztplan is the one
+// in ZTPLAN_BIN, which make test builds before: the race detector would triple the CPU
+// time of them all. Without the variable it is this test binary.
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
+	scripts := filepath.Join(root, "testdata", "script")
+	if _, err := os.Stat(filepath.Join(scripts, raced+".txtar")); err != nil {
+		t.Errorf("no script runs with the race detector: %v", err)
+	}
 	lab := os.Getenv("ZTPLAN_LAB_DIR")
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join(root, "testdata", "script"),
+		Dir:                 scripts,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("ZTPLAN_UPDATE_SCRIPTS") != "",
@@ -50,7 +60,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "no-kubeconfig"))
 			// After this binary's own folder, so that scripts test this source and
 			// not a ztplan that was built before.
-			env.Setenv("PATH", env.Getenv("PATH")+string(os.PathListSeparator)+filepath.Join(root, "bin"))
+			path := env.Getenv("PATH") + string(os.PathListSeparator) + filepath.Join(root, "bin")
+			if built := os.Getenv("ZTPLAN_BIN"); built != "" && filepath.Base(env.WorkDir) != "script-"+raced {
+				path = built + string(os.PathListSeparator) + path
+			}
+			env.Setenv("PATH", path)
 			// A script that fails does not come to the line that ends its lab.
 			env.Defer(func() { endLab(t, root, filepath.Join(env.WorkDir, "lab")) })
 			return nil

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -933,27 +932,4 @@ func TestConversionOfOutputs(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestConcurrentUse is for the race detector: steps are decoded while others run.
-func TestConcurrentUse(t *testing.T) {
-	p := guide(t)
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for _, s := range p.Steps {
-				if _, err := s.Spec(outputs(guideOutputs())); err != nil {
-					t.Error(err)
-				}
-				s.Literal()
-				s.Draft()
-				if s.When != nil {
-					if ok, err := s.When.Eval(outputs(guideOutputs())); !ok || err != nil {
-						t.Error(ok, err)
-					}
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
