@@ -126,7 +126,7 @@ func (c *cell) verdict(t *testing.T, tr trouble, o *outcome) string {
 		}
 	}
 	if o.wall > c.limit {
-		t.Errorf("took %v, more than the step's timeout", o.wall)
+		t.Errorf("took %v, more than the step's timeout:\n%s", o.wall, o.stdout)
 	}
 	switch o.code {
 	case 0:
