@@ -117,7 +117,7 @@ func (c *conn) receive(data io.Reader, reported <-chan struct{}, lost <-chan boo
 		select {
 		case <-lost:
 			if errors.Is(err, io.EOF) {
-				err = fmt.Errorf("port-forward to %s: connection lost: %w", c.addr, io.ErrUnexpectedEOF)
+				err = fmt.Errorf("port-forward to %s: %w", c.addr, errLost)
 			}
 		default:
 		}

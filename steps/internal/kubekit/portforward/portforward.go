@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,6 +23,9 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 )
+
+// errLost is the error of a stream whose connection broke.
+var errLost = fmt.Errorf("connection lost: %w", io.ErrUnexpectedEOF)
 
 // closeGrace bounds how long closing waits for the other side.
 const closeGrace = time.Second
@@ -91,14 +95,19 @@ func (d *Dialer) dial(ctx context.Context, pod Pod, port int) (net.Conn, error) 
 	select {
 	case r := <-done:
 		return r.conn, r.err
+	case <-t.conn.CloseChan():
+		// A stream's reply is waited for half a minute, also when it cannot come any more.
+		d.retire(pod, t)
+		err = errLost
 	case <-ctx.Done():
-		go func() {
-			if r := <-done; r.err == nil {
-				r.conn.Close()
-			}
-		}()
-		return nil, context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
+	go func() {
+		if r := <-done; r.err == nil {
+			r.conn.Close()
+		}
+	}()
+	return nil, err
 }
 
 // open creates the pair of streams of a port-forward: one for errors and one for data,
