@@ -14,7 +14,7 @@ RACE := $(if $(shell command -v cc || command -v gcc),-race)
 LINK := -ldflags=-w
 TEST := $(GO) test $(LINK) $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,10 +68,16 @@ test-raced:
 	$(TEST) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(PLAIN)))$$')
 
 # What links the control plane, Vault or cert-manager is tested without the race
-# detector: building all of them with it takes longer than everything else.
-LAB_HEAVY := component/certmanager component/vault controlplane supervisor e2e
+# detector: building all of them with it takes longer than everything else. The
+# longest is first.
+LAB_HEAVY := e2e component/certmanager component/vault controlplane supervisor
 test-lab: ztlab
-	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(GO) test $(LINK) -count=1 $(addprefix ./,$(LAB_HEAVY))
+	$(MAKE) --no-print-directory -k -j2 -Oline test-lab-heavy test-lab-raced
+
+test-lab-heavy:
+	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(GO) test $(LINK) -p 1 -count=1 -timeout 30m $(addprefix ./,$(LAB_HEAVY))
+
+test-lab-raced:
 	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(TEST) $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY))|cmd/ztlab)$$')
 
 quick: ## test what the branch changed and what imports it, without the race detector: BASE=<commit> to compare with
