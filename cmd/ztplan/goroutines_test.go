@@ -16,9 +16,9 @@ import (
 func TestGoroutinesRecover(t *testing.T) {
 	// These only call functions that cannot panic on what comes from outside.
 	plain := map[string]string{
-		"engine/run/run.go":                "a step: stepRun recovers",
-		"engine/run/pause.go":              "a timer",
-		"steps/internal/kubekit/tunnel.go": "closing; what connects recovers",
+		"engine/run/run.go":   "a step: stepRun recovers",
+		"engine/run/pause.go": "a timer",
+		"steps/internal/kubekit/portforward/portforward.go": "closing; what connects recovers",
 	}
 	var found int
 	for _, root := range []string{"../../engine", "../../steps"} {
