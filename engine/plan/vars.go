@@ -26,6 +26,7 @@ type variable struct {
 	fromEnv string // environment variable that may hold the value
 	given   *yaml.Node
 	givenBy string // "--var", "$NAME" or the name of a variable file
+	ofFleet bool   // given by a fleet, where properties of clusters are text
 	state   varState
 	value   *yaml.Node // without references
 	size    int        // nodes in value
@@ -222,6 +223,9 @@ func (l *loader) values(given Values, secret func(v *variable, key *yaml.Node) (
 
 // fleetValues takes the variables of a fleet, which a ConfigMap will hold.
 func (l *loader) fleetValues(given Values) {
+	for _, v := range l.plan.vars {
+		v.ofFleet = true
+	}
 	l.values(given, func(v *variable, _ *yaml.Node) (problem, hint string) {
 		return fmt.Sprintf("variable %q is a secret, and the variables of a fleet are kept in a ConfigMap", v.name),
 			"let the plan read it in the cluster, or leave it to a login of connections"
@@ -305,7 +309,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		return nil, varFailed
 	}
 	value := v.given
-	if v.givenBy == "--var" || strings.HasPrefix(v.givenBy, "$") {
+	if v.givenBy == "--var" || strings.HasPrefix(v.givenBy, "$") || v.ofFleet && v.given.Tag == "!!str" {
 		value = readAs(v.given.Value, typ)
 	}
 	value = spec.AsType(value, v.typ)

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -81,30 +80,28 @@ func (c *Cluster) Resolve(_ *yaml.Node, ref *spec.Reference) (spec.Value, *spec.
 	if fault != nil {
 		return spec.Value{}, fault
 	}
-	text, ok := c.Name, true
+	noun, values := "name", map[string]string{"": c.Name}
 	switch ref.Path[0].Name {
 	case "labels":
-		text, ok = c.Labels[key]
+		noun, values = "label", c.Labels
 	case "properties":
-		text, ok = c.Properties[key]
+		noun, values = "property", c.Properties
 	}
+	text, ok := values[key]
 	if !ok {
-		have := slices.Sorted(maps.Keys(c.Properties))
-		if ref.Path[0].Name == "labels" {
-			have = slices.Sorted(maps.Keys(c.Labels))
-		}
 		hint := "it has none"
-		if len(have) > 0 {
-			hint = source.Suggestion(key, have, "it has ")
+		if len(values) > 0 {
+			hint = source.Suggestion(key, slices.Sorted(maps.Keys(values)), "it has ")
 		}
-		return spec.Value{}, &spec.Fault{Message: fmt.Sprintf("%s: cluster %s has no %s %q", ref.Raw, c.Name, strings.TrimSuffix(ref.Path[0].Name, "s"), key), Hint: hint}
+		return spec.Value{}, &spec.Fault{Message: fmt.Sprintf("%s: cluster %s has no %s %q", ref.Raw, c.Name, noun, key), Hint: hint}
 	}
 	return spec.Value{Node: &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}}, nil
 }
 
 // substituteVars gives every cluster its variables and its audience. The same problem
-// is reported for the first cluster that has it, with the number of the others.
-func (f *Fleet) substituteVars() {
+// is reported for the first cluster that has it, with the number of the others. It
+// reports whether every cluster has its variables.
+func (f *Fleet) substituteVars() bool {
 	_, vars := source.Lookup(f.root, "vars")
 	audience := f.at("access", "keyless", "audience")
 	counts := make(map[string]int)
@@ -127,7 +124,7 @@ func (f *Fleet) substituteVars() {
 				text, err := yaml.Marshal(n)
 				if err != nil {
 					f.problem(vars, "", "vars: %v", err)
-					return
+					return false
 				}
 				c.Vars = string(text)
 			}
@@ -147,6 +144,7 @@ func (f *Fleet) substituteVars() {
 		f.problems.Add(&p)
 	}
 	f.checkAudiences(audience)
+	return len(order) == 0
 }
 
 // checkAudiences refuses one audience for two clusters: what one of them learns would

@@ -81,11 +81,10 @@ func Load(in Input) (*Fleet, error) {
 	if err := f.open(); err != nil {
 		return nil, source.NewProblems(err)
 	}
-	f.document()
-	if err := f.problems.Err(); err != nil {
-		return nil, err
+	if !f.document() {
+		return nil, f.problems.Err()
 	}
-	if f.Document.Clusters.Profiles != nil {
+	if f.Document.Clusters.Profiles != nil && f.problems.Len() == 0 {
 		list, err := in.Profiles(f.Document)
 		if err != nil {
 			return nil, err
@@ -93,11 +92,10 @@ func Load(in Input) (*Fleet, error) {
 		f.addProfiles(list)
 	}
 	f.checkClusters()
-	f.assignWaves()
-	if err := f.problems.Err(); err != nil {
-		return nil, err
+	if f.problems.Len() == 0 {
+		f.assignWaves()
+		f.checkPlans(in.Plan)
 	}
-	f.checkPlans(in.Plan)
 	if err := f.problems.Err(); err != nil {
 		return nil, err
 	}
@@ -153,11 +151,12 @@ func (f *Fleet) decode() {
 	f.decoder(unknownCluster{}, "").Decode(f.root, nil, f.Document)
 }
 
-// document decodes the document and checks what types cannot.
-func (f *Fleet) document() {
+// document decodes the document and checks what types cannot. It reports whether the
+// inventory can be looked at.
+func (f *Fleet) document() bool {
 	f.decode()
 	if f.problems.Len() > 0 {
-		return
+		return false
 	}
 	if !isName(f.Metadata.Name) {
 		f.problem(f.at("metadata", "name"), "use lower-case letters, digits and hyphens, beginning with a letter", "metadata.name: %q is not a name", f.Metadata.Name)
@@ -169,6 +168,7 @@ func (f *Fleet) document() {
 	f.checkAccess()
 	f.checkEvidence()
 	f.addKubeconfigs()
+	return true
 }
 
 // limitsAsText makes a limit that is written as a number text: it may be a percentage.
@@ -223,8 +223,7 @@ func (f *Fleet) checkEvidence() {
 // checkPlans reads the plan with the variables of every cluster; clusters with the
 // same variables share one.
 func (f *Fleet) checkPlans(load func(string, plan.Values) (*plan.Plan, error)) {
-	f.substituteVars()
-	if f.problems.Len() > 0 {
+	if !f.substituteVars() {
 		return
 	}
 	first := make(map[string]*Cluster)

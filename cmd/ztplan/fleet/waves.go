@@ -42,9 +42,6 @@ func (f *Fleet) checkWaves() {
 
 // assignWaves gives every cluster its wave.
 func (f *Fleet) assignWaves() {
-	if f.problems.Len() > 0 {
-		return
-	}
 	counts := make([]int, len(f.Waves))
 	var left []*Cluster
 	for _, c := range f.Clusters {

@@ -1,0 +1,250 @@
+package fleet_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/steps"
+)
+
+const sitePlan = `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+vars:
+  domain: {type: string, required: true}
+  port: 443
+  token: {secret: true, default: none-of-yours}
+steps:
+  - id: site
+    uses: applyManifest
+    with: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: site, namespace: default}, data: {url: "https://${vars.domain}:${vars.port}"}}]}
+`
+
+const head = "apiVersion: ztplan.dev/v1\nkind: Fleet\nmetadata: {name: prod}\nplan: site.yaml\n"
+
+func kubeconfig(server string) string {
+	return fmt.Sprintf(`apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "%s"}}]
+users: [{name: u, user: {token: token-of-the-cluster}}]
+`, server)
+}
+
+// load writes files below a folder and loads fleet.yaml there.
+func load(t *testing.T, files map[string]string) (*fleet.Fleet, error) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "fleet")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{
+		"site.yaml": sitePlan,
+		"a":         kubeconfig("https://a.example:6443"),
+		"b":         kubeconfig("https://b.example:6443"),
+		"c":         kubeconfig("https://c.example:6443"),
+	}
+	for name, text := range files {
+		all[name] = text
+	}
+	for name, text := range all {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	inputs := engine.NewInputs(t.Context())
+	return fleet.Load(fleet.Input{
+		File: "fleet.yaml", Inputs: inputs,
+		Plan: func(file string, values plan.Values) (*plan.Plan, error) {
+			return plan.Load(plan.Input{File: file, Inputs: inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values})
+		},
+	})
+}
+
+func TestLoad(t *testing.T) {
+	f, err := load(t, map[string]string{"fleet.yaml": head + `
+clusters:
+  kubeconfigs:
+    - {name: a, file: a, labels: {ring: "0"}, properties: {domain: a.example, port: "8443"}}
+  file: more.yaml
+vars: {domain: "www.${cluster.properties.domain}", port: "${cluster.properties.port}"}
+waves:
+  - {name: canary, select: {ring: "0"}, parallel: 1, stop: {failures: 0}, soak: 30m}
+  - {name: rest, stop: {failures: 50%}}
+`, "more.yaml": `
+- {name: b, file: b, properties: {domain: b.example, port: "443"}}
+- {name: c, file: c, properties: {domain: c.example, port: "443"}}
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range f.Clusters {
+		got = append(got, fmt.Sprintf("%s wave %d %s %q", c.Name, c.Wave, c.Server.URL, c.Vars))
+	}
+	want := []string{
+		`a wave 0 https://a.example:6443 "{domain: www.a.example, port: \"8443\"}\n"`,
+		`b wave 1 https://b.example:6443 "{domain: www.b.example, port: \"443\"}\n"`,
+		`c wave 1 https://c.example:6443 "{domain: www.c.example, port: \"443\"}\n"`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if n := f.Waves[1].Stop.Failures.Of(len(f.Wave(1))); n != 1 || f.Waves[1].Parallel != 10 {
+		t.Errorf("%d may fail, %d at once", n, f.Waves[1].Parallel)
+	}
+	for _, c := range f.Clusters {
+		if !strings.Contains(string(c.Kubeconfig), "token-of-the-cluster") || f.Document.Access.Secrets == nil {
+			t.Errorf("cluster %s: %s", c.Name, c.Kubeconfig)
+		}
+	}
+	// Numbers of properties are text, and become what the plan declares.
+	if port := f.Plan().Vars["port"]; fmt.Sprint(port) != "8443" {
+		t.Errorf("port: %#v", port)
+	}
+}
+
+// Every problem is reported with its place, and nothing is made.
+func TestProblems(t *testing.T) {
+	const clusters = "clusters: {kubeconfigs: [{name: a, file: a, properties: {domain: a.example}}, {name: b, file: b}]}\n"
+	const vars = "vars: {domain: \"${cluster.name}.example\"}\n"
+	for _, tc := range []struct {
+		name  string
+		files map[string]string
+		want  []string // "line:column summary"
+	}{
+		{"empty", map[string]string{"fleet.yaml": ""}, []string{"fleet.yaml:1:1 the fleet is empty"}},
+		{"types and keys", map[string]string{"fleet.yaml": "apiVersion: ztplan.dev/v2\nkind: Fleet\nmetadata: {name: Prod}\nplan: none.yaml\nretrys: 2\nclusters: {}\n"}, []string{
+			`fleet.yaml:1:13 apiVersion: "ztplan.dev/v2" is not one of ztplan.dev/v1`,
+			`fleet.yaml:4:7 plan: file "none.yaml" does not exist`,
+			`fleet.yaml:5:1 unknown key "retrys"`,
+		}},
+		{"no clusters", map[string]string{"fleet.yaml": head + "clusters: {}\n"}, []string{"fleet.yaml:5:11 clusters: there are none"}},
+		{"variables", map[string]string{"fleet.yaml": head + clusters + "vars: {domain: \"${cluster.properties.domain}\", port: \"${cluster.label.x}\", url: \"${vars.domain}\"}\n"}, []string{
+			"fleet.yaml:6:55 vars.port: ${cluster.label.x}: a cluster has name, labels.KEY and properties.KEY",
+			"fleet.yaml:6:82 vars.url: ${vars.domain}: a fleet refers to clusters only",
+		}},
+		{"a property that one has not", map[string]string{"fleet.yaml": head + clusters + "vars: {domain: \"${cluster.properties.domain}\"}\n"}, []string{
+			`fleet.yaml:6:17 vars: ${cluster.properties.domain}: cluster b has no property "domain"`,
+		}},
+		{"values that the plan refuses", map[string]string{"fleet.yaml": head + clusters + "vars: {domain: \"${cluster.name}.example\", port: many, token: known, size: 3}\n"}, []string{
+			`fleet.yaml:6:49 with the variables of cluster a: variable "port": want a number, have the text "many"`,
+			`fleet.yaml:6:55 with the variables of cluster a: variable "token" is a secret`,
+			`fleet.yaml:6:69 with the variables of cluster a: the plan has no variable "size"`,
+		}},
+		{"a variable without a value", map[string]string{"fleet.yaml": head + clusters}, []string{`site.yaml:5:3 variable "domain" has no value`}},
+		{"names and servers", map[string]string{"fleet.yaml": head + vars + `
+clusters:
+  kubeconfigs:
+    - {name: a, file: a}
+    - {name: a, file: b}
+    - {name: ../x, file: c}
+    - {name: d, file: a}
+    - {name: e, file: c, context: d}
+`}, []string{
+			`fleet.yaml:10:7 cluster a: the name is taken by the one at fleet.yaml:9:7`,
+			`fleet.yaml:11:7 cluster "../x": is not a name`,
+			`fleet.yaml:12:7 clusters a and d are the same API server, https://a.example:6443`,
+			`fleet.yaml:13:7 cluster e: c has no context "d"`,
+		}},
+		{"waves", map[string]string{"fleet.yaml": head + clusters + vars + `
+waves:
+  - {name: one, stop: {failures: few}}
+  - {name: One, parallel: 0, soak: -1s}
+`}, []string{
+			`fleet.yaml:9:34 waves[0].stop.failures: want a number of clusters such as 3`,
+			`fleet.yaml:10:27 waves[1].parallel: 0 is less than the minimum 1`,
+			`fleet.yaml:10:36 waves[1].soak: -1s is less than the minimum 0s`,
+		}},
+		{"waves that select", map[string]string{"fleet.yaml": head + clusters + vars + `
+waves:
+  - {name: one}
+  - {name: one, select: {ring: "1"}}
+`}, []string{
+			`fleet.yaml:9:5 wave one: takes every cluster`,
+			`fleet.yaml:10:12 waves[1]: another wave is named one`,
+		}},
+		{"clusters in no wave", map[string]string{"fleet.yaml": head + clusters + vars + "waves: [{name: one, select: {ring: \"1\"}}]\n"}, []string{
+			`fleet.yaml:7:8 waves: cluster a and 1 other belong to none`,
+			`fleet.yaml:7:9 wave one: no cluster belongs to it`,
+		}},
+		{"one audience", map[string]string{"fleet.yaml": head + clusters + vars + "access: {keyless: {audience: members}}\n"}, []string{
+			`fleet.yaml:7:30 access.keyless.audience: clusters a and b have the same, "members"`,
+		}},
+		{"no audience", map[string]string{"fleet.yaml": head + clusters + vars + "access: {keyless: {}}\n"}, []string{
+			`fleet.yaml:7:9 access.keyless.audience is missing`,
+		}},
+		{"two ways", map[string]string{"fleet.yaml": head + clusters + vars + "access: {keyless: {audience: \"${cluster.name}\"}, secrets: {}}\n"}, []string{
+			`fleet.yaml:7:9 access: has 2 ways`,
+		}},
+		{"evidence", map[string]string{"fleet.yaml": head + clusters + vars + "evidence: {to: oci}\n"}, []string{
+			`fleet.yaml:7:11 evidence: to: oci and a repository belong together`,
+		}},
+		{"keys that end with the pod", map[string]string{"fleet.yaml": head + clusters, "site.yaml": `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+steps:
+  - {id: init, uses: vaultInit, with: {keys: {file: keys.json}}}
+`}, []string{`site.yaml:5:46 step init (vaultInit): the keys would be in a file of the pod only`}},
+		{"files that are elsewhere", map[string]string{"fleet.yaml": head + clusters, "site.yaml": `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+steps:
+  - {id: site, uses: applyManifest, with: {files: [../outside.yaml]}}
+`, "../outside.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: default}\n"}, []string{"site.yaml:5:5 step site: ../outside.yaml is outside of the plan's directory"}},
+		{"a list that is no list", map[string]string{"fleet.yaml": head + vars + "clusters: {file: more.yaml}\n", "more.yaml": "name: a\n"}, []string{"more.yaml:1:1 want a list of clusters"}},
+		{"a poisoned list", map[string]string{"fleet.yaml": head + vars + "clusters: {file: more.yaml}\n", "more.yaml": "- {name: a, file: /dev/zero}\n- {name: \"b\\u202e\", file: b}\n- {file: b}\n- {name: c, file: c, token: x}\n"}, []string{
+			`more.yaml:1:19 [0]: file: file "/dev/zero": is a device`,
+			`more.yaml:2:3 cluster "b\u202e": is not a name`,
+			"more.yaml:3:3 [2]: name is missing",
+			`more.yaml:4:22 [3]: unknown key "token"`,
+		}},
+		{"TLS that is not verified", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a, file: a}]}\n", "a": strings.Replace(kubeconfig("https://a.example"), `{server:`, `{insecure-skip-tls-verify: true, server:`, 1)}, []string{
+			"fleet.yaml:6:26 cluster a: a: insecure-skip-tls-verify: TLS is always verified",
+		}},
+		{"a program that logs in", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a, file: a}]}\n", "a": strings.Replace(kubeconfig("https://a.example"), `{token: token-of-the-cluster}`, `{exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, interactiveMode: Never}}`, 1)}, []string{
+			"fleet.yaml:6:26 cluster a: a: user u runs a program to log in, which the pod does not have",
+		}},
+		{"plain HTTP", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a, file: a}]}\n", "a": kubeconfig("http://a.example")}, []string{
+			`fleet.yaml:6:26 cluster a: "http://a.example" is no address of an API server`,
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := load(t, tc.files)
+			var problems *source.Problems
+			if !errors.As(err, &problems) {
+				if tc.want != nil {
+					t.Fatalf("no problems: %v", err)
+				}
+				return
+			}
+			var got []string
+			for _, p := range problems.List() {
+				got = append(got, p.Position.String()+" "+p.Summary)
+				if strings.Contains(p.Text(), "token-of-the-cluster") {
+					t.Errorf("shows a credential: %s", p.Text())
+				}
+			}
+			for i, line := range got {
+				if i >= len(tc.want) || !strings.HasPrefix(line, tc.want[i]) {
+					t.Errorf("problem %d: %s", i, line)
+				}
+			}
+			if len(got) < len(tc.want) {
+				t.Errorf("%d problems, want %q", len(got), tc.want)
+			}
+		})
+	}
+}
