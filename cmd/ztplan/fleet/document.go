@@ -32,6 +32,9 @@ type Document struct {
 	// Vars are variables of the plan, for each cluster. They may refer to
 	// ${cluster.name}, ${cluster.labels.KEY} and ${cluster.properties.KEY}.
 	Vars map[string]any `yaml:"vars"`
+	// Mirrors say where what is below an address is really fetched from, as --mirror
+	// does: address: address.
+	Mirrors map[string]string `yaml:"mirrors"`
 	// Waves are run one after the other. The default is one wave of all clusters.
 	Waves []Wave `yaml:"waves" check:"max=50"`
 	// Retries is how often a cluster is tried again after a failure.

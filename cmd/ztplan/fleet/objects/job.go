@@ -1,6 +1,9 @@
 package objects
 
 import (
+	"maps"
+	"slices"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -104,6 +107,9 @@ func (r *Round) pod(f *fleet.Fleet, w record.Wave, entries, access []string) cor
 	args := []string{
 		"fleet", "member", "--run=" + pathRun, "--cluster=" + pathEntry, "--work=" + pathWork,
 		"--identity=" + pathIdentity, "--verdict=" + pathVerdict, "--wave=" + w.Name,
+	}
+	for _, from := range slices.Sorted(maps.Keys(f.Mirrors)) {
+		args = append(args, "--mirror="+from+"="+f.Mirrors[from])
 	}
 	if len(access) > 0 {
 		secrets := &corev1.ProjectedVolumeSource{DefaultMode: ptr.To(int32(0o440))}

@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// sitePlan writes one object into a namespace that has to be there.
+const sitePlan = `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+vars: {domain: {type: string, required: true}}
+steps:
+  - id: site
+    uses: applyManifest
+    retry: {attempts: 1}
+    with:
+      manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: site, namespace: apps}, data: {domain: "${vars.domain}"}}]
+`
+
+// fleetFile returns a fleet of the members: a canary and the rest, one after the other.
+func (w *world) fleetFile(more string) string {
+	var clusters strings.Builder
+	for i, m := range w.members {
+		ring := "1"
+		if i == 0 {
+			ring = "0"
+		}
+		fmt.Fprintf(&clusters, "    - {name: %s, file: %s, labels: {ring: %q}, properties: {domain: %s.example}}\n", name(i), m.kubeconfig, ring, name(i))
+	}
+	return w.write("fleet.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
+kind: Fleet
+metadata: {name: %s}
+plan: site.yaml
+hub: {kubeconfig: %s, namespace: %s}
+image: ghcr.io/ztplan/ztplan:devel
+clusters:
+  kubeconfigs:
+%saccess: {keyless: {audience: "${cluster.name}"}}
+vars: {domain: "${cluster.properties.domain}"}
+retries: 0
+%s`, fleetName, w.hub.kubeconfig, namespace, clusters.String(), more))
+}
+
+const twoWaves = `waves:
+  - {name: canary, select: {ring: "0"}, parallel: 1, soak: 1s}
+  - {name: rest, parallel: 1}
+`
+
+// makeNamespace makes the namespace without which the plan fails on a member.
+func (w *world) makeNamespace(i int) {
+	w.t.Helper()
+	_, err := w.members[i].client.CoreV1().Namespaces().Create(w.t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps"}}, metav1.CreateOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) pods(selector string) []corev1.Pod {
+	w.t.Helper()
+	list, err := w.hub.client.CoreV1().Pods(namespace).List(w.t.Context(), metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return list.Items
+}
+
+func (w *world) domain(i int) string {
+	cm, err := w.members[i].client.CoreV1().ConfigMaps("apps").Get(w.t.Context(), "site", metav1.GetOptions{})
+	if err != nil {
+		return ""
+	}
+	return cm.Data["domain"]
+}
+
+// A fleet in two waves: one cluster fails, the one after it is held and not touched, and a
+// resumption takes up these two only. Nothing is stored that opens a cluster.
+func TestFleet(t *testing.T) {
+	w := newWorld(t, 3)
+	w.write("site.yaml", sitePlan)
+	file := w.fleetFile(twoWaves)
+	w.makeNamespace(0)
+	w.makeNamespace(2)
+
+	o := w.do(1, "fleet", "run", file, "--report", "report")
+	for _, want := range []string{"wave rest: 1 of 2 clusters failed, and 0 may", "failed: member-1: step site:", "stopped: 1 converged, 1 failed, 1 held"} {
+		if !strings.Contains(o.out, want) {
+			t.Errorf("no %q in\n%v", want, o)
+		}
+	}
+	if got := []string{w.domain(0), w.domain(1), w.domain(2)}; got[0] != "member-0.example" || got[1] != "" || got[2] != "" {
+		t.Errorf("the clusters have %q", got)
+	}
+	if n := w.members[2].requests(t); n != 0 {
+		t.Errorf("the cluster that was held got %d requests", n)
+	}
+	w.do(0, "fleet", "verify", "report", "--deep")
+	secrets, err := w.hub.client.CoreV1().Secrets(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(secrets.Items) != 0 {
+		t.Errorf("%d Secrets on the hub, %v", len(secrets.Items), err)
+	}
+
+	w.makeNamespace(1)
+	before := w.members[0].requests(t)
+	o = w.do(0, "fleet", "resume", file, "--report", "report")
+	if !strings.Contains(o.out, "2 clusters of 3") || !strings.Contains(o.out, "converged: 3 converged") {
+		t.Errorf("%v", o)
+	}
+	for i := range w.members {
+		if got := w.domain(i); got != name(i)+".example" {
+			t.Errorf("%s has %q", name(i), got)
+		}
+	}
+	if after := w.members[0].requests(t); after != before {
+		t.Errorf("the resumption touched a cluster that was settled: %d requests", after-before)
+	}
+	w.do(0, "fleet", "verify", "report", "--deep")
+	w.do(0, "fleet", "verify", "report", "--cluster", "member-1")
+	w.do(0, "fleet", "status", file)
+	w.do(1, "fleet", "resume", file)
+
+	// A cluster has at most one pod at a time, and each try its own evidence.
+	tries := make(map[string]int)
+	for _, p := range w.pods("ztplan.dev/object=pod") {
+		tries[p.Labels[batchv1.JobNameLabel]]++
+	}
+	if len(tries) != 3 {
+		t.Errorf("pods by Job: %v", tries)
+	}
+}
