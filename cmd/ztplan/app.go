@@ -119,12 +119,17 @@ func noUnknownCommand(cmd *cobra.Command, args []string) error {
 }
 
 // onePlan is the argument rule of commands that take a plan.
-func onePlan(cmd *cobra.Command, args []string) error {
-	if len(args) == 1 {
-		return nil
+var onePlan = oneArgument("plan", "plans/lab.yaml")
+
+// oneArgument returns the rule of commands that take one argument.
+func oneArgument(name, example string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one %s, not %d arguments", cmd.CommandPath(), name, len(args)),
+			hint: "for example: " + cmd.CommandPath() + " " + example}
 	}
-	return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one plan, not %d arguments", cmd.CommandPath(), len(args)),
-		hint: "for example: " + cmd.CommandPath() + " plans/lab.yaml"}
 }
 
 // load reads and checks the plan. Every problem is printed; nothing is

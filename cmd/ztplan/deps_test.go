@@ -42,9 +42,13 @@ schemas
 schemas/gen              engine schemas steps
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
+cmd/ztplan/graph         engine/plan
+cmd/ztplan/reference     engine schemas
+cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
 cmd/ztplan/ztlab
 cmd/ztplan/report        engine engine/durable engine/display steps/evidence steps/evidence/verify
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
+cmd/ztplan/cijob         steps/evidence
 cmd/ztplan/checkout      steps/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...
 cmd/ztplan/fleet         engine engine/plan engine/plan/source engine/plan/spec steps/vaultinit gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/util/validation k8s.io/client-go/tools/clientcmd

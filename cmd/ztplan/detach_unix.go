@@ -15,7 +15,7 @@ import (
 // detach is [engine.Env.Detach]: a process in a session of its own, so that
 // neither a signal to the run and its process group nor the end of its terminal
 // reaches it. It has the run's environment, working directory and standard error,
-// and all that is said to it goes through a pipe.
+// and gets all its input through a pipe.
 func detach(name string, inherit *os.File) (io.ReadWriteCloser, error) {
 	path := "/proc/self/exe" // this very program, even if the file was replaced
 	if _, err := os.Stat(path); err != nil {

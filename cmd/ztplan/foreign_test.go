@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
@@ -36,10 +37,10 @@ func executes(t *testing.T, printed string) {
 }
 
 func TestForeignTextInVerify(t *testing.T) {
-	v := verified{doc: new(evidence.Document), signature: signatureUnsigned, checks: []verify.Check{
+	v := verdict.Verdict{Document: new(evidence.Document), Signature: verdict.Unsigned, Checks: []verify.Check{
 		{Name: "certificates", Did: hostile}, {Name: "chains", Problems: []string{hostile}},
 	}}
-	v.doc.Run.Remark = hostile
+	v.Document.Run.Remark = hostile
 	for _, output := range []string{"text", "json"} {
 		t.Run(output, func(t *testing.T) {
 			var b bytes.Buffer

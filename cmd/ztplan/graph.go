@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/cmd/ztplan/graph"
 )
 
 func (a *app) graphCommand() *cobra.Command {
@@ -24,96 +21,17 @@ func (a *app) graphCommand() *cobra.Command {
 			}
 			switch format {
 			case "text":
-				return graphText(a.text, p)
+				return graph.Text(a.text, p)
 			case "dot":
-				return graphDOT(a.text, p)
+				return graph.DOT(a.text, p)
 			case "mermaid":
-				return graphMermaid(a.text, p)
+				return graph.Mermaid(a.text, p)
 			case "svg":
-				return graphSVG(a.text, p)
+				return graph.SVG(a.text, p)
 			}
 			return &exitError{code: exitInvalid, text: fmt.Sprintf("--format %s: there is text, dot, mermaid and svg", format)}
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "text", "text, dot, mermaid or svg")
 	return cmd
-}
-
-func graphText(w io.Writer, p *plan.Plan) error {
-	width, kinds := 0, 0
-	for _, s := range p.Steps {
-		width, kinds = max(width, len(s.ID)), max(kinds, len(s.Kind.Name))
-	}
-	level := p.Graph().Levels()
-	steps := slices.Clone(p.Steps)
-	slices.SortStableFunc(steps, func(a, b *plan.Step) int { return level[a.Index] - level[b.Index] })
-	for _, s := range steps {
-		line := fmt.Sprintf("%2d  %-*s  %-*s", level[s.Index], width, s.ID, kinds, s.Kind.Name)
-		switch {
-		case s.Closes != "":
-			line += "  ← every step of the plan"
-		case len(s.Needs) > 0:
-			line += "  ← " + strings.Join(s.Needs, ", ")
-		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// drawn returns the needs of a step that a picture shows. A closing step needs
-// every other step: those that nothing else needs imply the rest.
-func drawn(p *plan.Plan, s *plan.Step) []string {
-	if s.Closes == "" {
-		return s.Needs
-	}
-	needed := make(map[string]bool)
-	for _, other := range p.Steps {
-		for _, n := range other.Needs {
-			needed[n] = needed[n] || other.Closes == ""
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(s.Needs), func(n string) bool { return needed[n] })
-}
-
-func graphDOT(w io.Writer, p *plan.Plan) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "digraph %q {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n", p.Name)
-	for _, s := range p.Steps {
-		shape := ""
-		if s.Kind.Proof {
-			shape = ", peripheries=2"
-		}
-		fmt.Fprintf(&b, "  %q [label=%q%s];\n", s.ID, s.ID+"\n"+s.Kind.Name, shape)
-	}
-	for _, s := range p.Steps {
-		for _, n := range drawn(p, s) {
-			fmt.Fprintf(&b, "  %q -> %q;\n", n, s.ID)
-		}
-	}
-	b.WriteString("}\n")
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func graphMermaid(w io.Writer, p *plan.Plan) error {
-	var b strings.Builder
-	b.WriteString("flowchart LR\n")
-	name := make(map[string]string, len(p.Steps))
-	for i, s := range p.Steps {
-		name[s.ID] = fmt.Sprintf("s%d", i)
-		open, closing := "[", "]"
-		if s.Kind.Proof {
-			open, closing = "([", "])"
-		}
-		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, s.ID, s.Kind.Name, closing)
-	}
-	for _, s := range p.Steps {
-		for _, n := range drawn(p, s) {
-			fmt.Fprintf(&b, "  %s --> %s\n", name[n], name[s.ID])
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

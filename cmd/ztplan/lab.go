@@ -11,12 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 func (a *app) labCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:   "lab up|down|status|restart|kill",
 		Short: "Drive the embedded lab",
 		Long: `Lab hands its arguments to ztlab, the embedded lab: a Kubernetes control plane,
@@ -47,7 +47,6 @@ root rights or the internet.`,
 			return err
 		},
 	}
-	return cmd
 }
 
 // A labWorld is the lab that a run happens in.
@@ -110,7 +109,7 @@ func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
 	if err != nil {
 		return nil, &exitError{code: exitFailed, text: errors.Join(err, remove()).Error()}
 	}
-	fmt.Fprintf(a.stderr, "lab: up in %s; it stops with this run (--keep leaves it)\n", ui.Seconds(a.now().Sub(began).Seconds()))
+	fmt.Fprintf(a.stderr, "lab: up in %s; it stops with this run (--keep leaves it)\n", display.Seconds(a.now().Sub(began).Seconds()))
 	return a.labWorld(owned.Status, func() error { return errors.Join(owned.Stop(), remove()) })
 }
 

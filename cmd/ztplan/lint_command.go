@@ -34,15 +34,11 @@ invalid.`,
 					errs++
 				}
 			}
-			switch a.output {
-			case "json":
-				if findings == nil {
-					findings = []lint.Finding{}
-				}
-				if err := json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(findings); err != nil {
+			if a.output == "json" {
+				if err := json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(append([]lint.Finding{}, findings...)); err != nil {
 					return err
 				}
-			default:
+			} else {
 				for _, f := range findings {
 					fmt.Fprintf(a.text, "%s: %s: step %s: %s [%s]\n    why: %s\n", f.Position, f.Severity, f.Step, f.Message, f.Rule, f.Why)
 					if f.Hint != "" {

@@ -10,10 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"k8s.io/klog/v2"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
@@ -30,7 +33,7 @@ const (
 )
 
 // An exitError ends the program with a code. Its text is printed unless it is
-// empty: then everything was said already.
+// empty: then everything was printed already.
 type exitError struct {
 	code int
 	text string
@@ -76,6 +79,14 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		return exitFailed
 	}
+}
+
+// quietLibraries keeps the logs of client-go and Helm off the terminal: the important
+// part of them reaches the user as an error or a warning of a step.
+func quietLibraries() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	log.SetOutput(io.Discard)
 }
 
 // detachedCommand is the first argument of a process that a run has started; see

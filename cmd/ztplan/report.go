@@ -57,13 +57,12 @@ func (a *app) newReporting(p *plan.Plan, mode run.Mode) (*reporting, error) {
 		return nil, nil
 	}
 	r := &reporting{dir: a.report, kill: a.kill, out: a.stderr}
+	var err error
 	if a.signKey != "" {
-		var err error
 		if r.key, err = a.signingKey(p, mode); err != nil {
 			return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: engine.HintOf(err)}
 		}
 	}
-	var err error
 	if r.room, err = takeRoom(r.dir); err != nil {
 		return nil, &exitError{code: exitInvalid, text: "--report: " + err.Error(),
 			hint: "give --report a directory that this user may write to, with some megabytes of room; nothing was contacted"}
@@ -83,7 +82,6 @@ func (a *app) begin(ctx context.Context, r *reporting, p *plan.Plan, mode run.Mo
 	if r == nil {
 		return nil
 	}
-	lab := a.met
 	r.env = env
 	r.env.Warnf = func(format string, args ...any) { fmt.Fprintf(r.out, "ztplan: warning: "+format+"\n", args...) }
 	about, err := planEvidence(p)
@@ -94,9 +92,9 @@ func (a *app) begin(ctx context.Context, r *reporting, p *plan.Plan, mode run.Mo
 	if mode == run.DryRun {
 		how.Mode = evidence.ModeDryRun
 	}
-	if lab != nil {
+	if a.met != nil {
 		how.Remark = "on the embedded lab: its APISIX gateway and nginx are stand-ins, so this shows nothing about the real ones"
-		how.Versions = lab.Versions
+		how.Versions = a.met.Versions
 	}
 	r.collector = evidence.NewCollector(about, how)
 	r.about, r.namespaces = a.aboutRun(ctx, p, session.Of(&env).Mirrors), releaseNamespaces(p)
@@ -126,10 +124,7 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if dir == "" {
 		return err
 	}
-	var errs []error
-	if err != nil {
-		errs = append(errs, err)
-	}
+	errs := []error{err}
 	if r.key != nil {
 		envelope, err := r.sign(ctx, res, d, data)
 		if err == nil {
@@ -167,10 +162,8 @@ func (r *reporting) files(d *evidence.Document) (data []byte, dir string, err er
 	if other == nil {
 		return data, dir, engine.WithHint(err, "the evidence of this run is in "+dir+" instead: keep it")
 	}
-	if data != nil {
-		if _, serr := os.Stat(filepath.Join(dir, report.EvidenceFile)); serr == nil {
-			return data, dir, engine.WithHint(errors.Join(err, other), "the evidence of this run is in "+dir+" instead: keep it")
-		}
+	if _, serr := os.Stat(filepath.Join(dir, report.EvidenceFile)); data != nil && serr == nil {
+		return data, dir, engine.WithHint(errors.Join(err, other), "the evidence of this run is in "+dir+" instead: keep it")
 	}
 	if dir != "" {
 		_ = os.RemoveAll(dir)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
+	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
@@ -54,7 +55,7 @@ func (a *app) rewrite(name, dir string) error {
 		return err
 	}
 	d, checks := verify.Evidence(data)
-	if bad := (verified{doc: d, checks: checks}).bad(); bad > 0 {
+	if bad := (verdict.Verdict{Checks: checks}).Bad(); bad > 0 {
 		return &exitError{code: exitFailed, text: fmt.Sprintf("%s: %d of %d checks do not hold: nothing is shown", name, bad, len(checks)),
 			hint: "see ztplan verify " + name}
 	}

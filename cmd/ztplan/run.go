@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/run"
@@ -186,7 +188,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 				cluster.Position = at.String()
 			}
 		}
-		cluster.Kubeconfig, cluster.Context = first(a.kubeconfig, cluster.Kubeconfig), first(a.context, cluster.Context)
+		cluster.Kubeconfig, cluster.Context = cmp.Or(a.kubeconfig, cluster.Kubeconfig), cmp.Or(a.context, cluster.Context)
 		env.Settings = session.Settings{Mirrors: mirrors, Cluster: cluster}
 		return env, func() error { return nil }, nil
 	}
@@ -244,7 +246,12 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 		log := ui.NewGitHub(a.stdout, a.verbose, dry).Event
 		if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" && dry {
 			summary := ui.NewSummary(func(text string) error { return appendTo(file, []byte(text)) })
-			return inOrder(func(e engine.Event) { log(e); a.summarise(summary, e) }), none
+			return inOrder(func(e engine.Event) {
+				log(e)
+				if err := summary.Event(e); err != nil {
+					fmt.Fprintln(a.stderr, "ztplan: GITHUB_STEP_SUMMARY:", err)
+				}
+			}), none
 		}
 		return inOrder(log), none
 	}
@@ -277,12 +284,6 @@ func (a *app) tellGitHub(res *run.Result) error {
 	return nil
 }
 
-func (a *app) summarise(s *ui.Summary, e engine.Event) {
-	if err := s.Event(e); err != nil {
-		fmt.Fprintln(a.stderr, "ztplan: GITHUB_STEP_SUMMARY:", err)
-	}
-}
-
 // problems prints the problems of a plan, in the form that the output flag
 // asks for.
 func (a *app) problems(err error) {
@@ -306,11 +307,7 @@ func (a *app) problems(err error) {
 	if more := n - len(list); more > 0 {
 		fmt.Fprintf(a.stderr, "\n… and %d more, which are not shown\n", more)
 	}
-	word := "problems"
-	if n == 1 {
-		word = "problem"
-	}
-	fmt.Fprintf(a.stderr, "\n%d %s; nothing was contacted\n", n, word)
+	fmt.Fprintf(a.stderr, "\n%s; nothing was contacted\n", display.Count(n, "problem"))
 }
 
 func githubProblems(list []*source.Problem) []ui.Problem {
@@ -325,13 +322,4 @@ func githubProblems(list []*source.Problem) []ui.Problem {
 		out = append(out, ui.Problem{Position: p.Position.String(), Text: text})
 	}
 	return out
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

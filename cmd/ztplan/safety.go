@@ -51,10 +51,10 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 		}
 	}
 	where, err := a.journals(p, session.Of(&opts.Env).Cluster)
-	if err != nil {
-		return nil, nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+	var j *journal.Journal
+	if err == nil {
+		j, err = a.journal(where)
 	}
-	j, err := a.journal(where)
 	if err != nil {
 		return nil, nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
 	}
@@ -124,7 +124,7 @@ func owns(s *plan.Step, kind string) func(path string) bool {
 	return nil
 }
 
-// remarks returns what the journals of earlier runs imply for this one: that the
+// remarks returns remarks from the journals of earlier runs: that the
 // last was about another cluster, and which of their objects the plan does not ask
 // for any more. It writes nothing; without journals there are none.
 func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
@@ -181,18 +181,14 @@ func lastRun(r *journal.Report) string {
 	return fmt.Sprintf("the last run, of %s, was cut off while applying %s: looking again", began, what)
 }
 
-// stateDir is where ztplan keeps what is worth keeping and cannot be made
-// again: $XDG_STATE_HOME/ztplan, else ~/.local/state/ztplan.
+// stateDir is the directory of files that cannot be made again: $XDG_STATE_HOME/ztplan, else ~/.local/state/ztplan.
 func stateDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "ztplan"), nil
 	}
-	home, err := os.UserHomeDir()
+	home, err := os.UserHomeDir() // an error for an empty one, too
 	if err != nil {
 		return "", engine.WithHint(fmt.Errorf("no place for the journal: %w", err), "set XDG_STATE_HOME or HOME")
-	}
-	if home == "" {
-		return "", engine.WithHint(errors.New("no place for the journal"), "set XDG_STATE_HOME or HOME")
 	}
 	return filepath.Join(home, ".local", "state", "ztplan"), nil
 }

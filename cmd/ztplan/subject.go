@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/checkout"
+	"github.com/ztplan/ztplan/cmd/ztplan/cijob"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
@@ -61,7 +61,7 @@ func redacted(s evidence.Subject, r *run.Redactor) *evidence.Subject {
 // the run may change files in the checkout.
 func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirror) evidence.Subject {
 	s := evidence.Subject{
-		Variables: make(map[string]any), Only: a.only, Skip: a.skip, Job: ciJob(os.LookupEnv),
+		Variables: make(map[string]any), Only: a.only, Skip: a.skip, Job: cijob.Read(os.LookupEnv),
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Vars)) {
 		if _, secret := p.Vars[name].(engine.Secret); secret {
@@ -71,7 +71,7 @@ func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirr
 		}
 	}
 	for _, m := range mirrors {
-		s.Mirrors = append(s.Mirrors, evidence.Mirror{From: withoutPassword(m.From), To: withoutPassword(m.To)})
+		s.Mirrors = append(s.Mirrors, evidence.Mirror{From: cijob.WithoutPassword(m.From), To: cijob.WithoutPassword(m.To)})
 	}
 	slices.SortFunc(s.Mirrors, func(a, b evidence.Mirror) int { return strings.Compare(a.From, b.From) })
 	missing := func(what string, err error) {
@@ -94,14 +94,6 @@ func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirr
 	return s
 }
 
-// withoutPassword hides the password that an address may hold.
-func withoutPassword(address string) string {
-	if u, err := url.Parse(address); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	return address
-}
-
 // ownDigest returns the SHA-256 of the running program's file. It reads the file
 // once: that is most of the time of a short command.
 var ownDigest = sync.OnceValues(func() (string, error) {
@@ -120,42 +112,6 @@ var ownDigest = sync.OnceValues(func() (string, error) {
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 })
-
-// ciSystems are CI systems by the variable that they set to identify themselves,
-// with the variables that name the job. None of them is a secret.
-// Sources: https://docs.github.com/actions/reference/workflows-and-actions/variables,
-// https://docs.gitlab.com/ci/variables/predefined_variables/, and the pages of
-// the same kind of the others.
-var ciSystems = []struct {
-	name, sign string
-	facts      []string
-}{
-	{"GitHub Actions", "GITHUB_ACTIONS", []string{"GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_WORKFLOW_REF", "GITHUB_JOB", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_EVENT_NAME", "GITHUB_REF", "GITHUB_SHA", "GITHUB_ACTOR"}},
-	{"GitLab CI", "GITLAB_CI", []string{"CI_JOB_URL", "CI_PIPELINE_URL", "CI_PIPELINE_SOURCE", "CI_PROJECT_PATH", "CI_JOB_NAME", "CI_COMMIT_REF_NAME", "CI_COMMIT_SHA", "GITLAB_USER_LOGIN"}},
-	{"Azure Pipelines", "TF_BUILD", []string{"SYSTEM_COLLECTIONURI", "SYSTEM_TEAMPROJECT", "BUILD_BUILDID", "BUILD_SOURCEBRANCH", "BUILD_SOURCEVERSION"}},
-	{"Buildkite", "BUILDKITE", []string{"BUILDKITE_BUILD_URL", "BUILDKITE_JOB_ID", "BUILDKITE_BRANCH", "BUILDKITE_COMMIT"}},
-	{"CircleCI", "CIRCLECI", []string{"CIRCLE_BUILD_URL", "CIRCLE_JOB", "CIRCLE_BRANCH", "CIRCLE_SHA1"}},
-	{"Jenkins", "JENKINS_URL", []string{"BUILD_URL", "JOB_NAME", "BUILD_NUMBER"}},
-}
-
-// ciJob returns the CI job in the environment, nil if there is none.
-func ciJob(env func(string) (string, bool)) *evidence.Job {
-	for _, c := range ciSystems {
-		if sign, _ := env(c.sign); sign == "" || sign == "false" {
-			continue
-		}
-		job := &evidence.Job{System: c.name, Facts: make(map[string]string)}
-		for _, name := range c.facts {
-			if v, _ := env(name); v != "" {
-				job.Facts[name] = withoutPassword(v)
-			}
-		}
-		if len(job.Facts) > 0 {
-			return job
-		}
-	}
-	return nil
-}
 
 // releaseNamespaces returns the namespaces of the plan's Helm releases, as far
 // as they are in the plan.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cijob"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
@@ -26,7 +27,7 @@ func TestCIJob(t *testing.T) {
 		"GitLab": {map[string]string{"GITLAB_CI": "true", "CI_JOB_URL": "https://u:p@gitlab.example.org/j/1", "CI_JOB_TOKEN": "secret"}, &evidence.Job{System: "GitLab CI", Facts: map[string]string{"CI_JOB_URL": "https://u:xxxxx@gitlab.example.org/j/1"}}},
 		"no":     {map[string]string{"GITHUB_ACTIONS": "false", "GITHUB_RUN_ID": "7"}, nil},
 	} {
-		got := ciJob(func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
+		got := cijob.Read(func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
 		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}

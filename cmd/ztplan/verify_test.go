@@ -304,38 +304,6 @@ func TestReportAgain(t *testing.T) {
 	}
 }
 
-func TestVerifyDemands(t *testing.T) {
-	d := evidenceOf(t, "passed")
-	for _, c := range []struct {
-		name   string
-		change func(*evidence.Document)
-		flags  verifyFlags
-		want   string // a problem, "" for none
-	}{
-		{"proved", nil, verifyFlags{proved: true, steps: []string{"site", "rotation"}, maxAge: time.Hour}, ""},
-		{"failed", func(d *evidence.Document) { d.Run.Result = "failed" }, verifyFlags{proved: true}, "the run is not proved: failed"},
-		{"skipped", func(d *evidence.Document) {
-			d.Run.Result, d.Steps[4].State, d.Summary.Proved = "converged", "skipped", 2
-		}, verifyFlags{proved: true, steps: []string{"rotation"}}, "the run is not proved: converged, 1 proof skipped: rotation; step rotation did not hold: skipped"},
-		{"dry run", func(d *evidence.Document) { d.Run.Result, d.Summary.Unchanged = "not-run", 0 }, verifyFlags{proved: true}, "the run is not proved: not run (dry run)"},
-		{"no proof", nil, verifyFlags{steps: []string{"vault"}}, "step vault is no proof: helmInstall, changed"},
-		{"no step", nil, verifyFlags{steps: []string{"rotate"}}, "step rotate is not in the plan"},
-		{"old", func(d *evidence.Document) { d.Run.Ended = d.Run.Ended.Add(-2 * time.Hour) }, verifyFlags{maxAge: 90 * time.Minute}, "the run ended 2h0m10s ago"},
-		{"from the future", func(d *evidence.Document) { d.Run.Ended = d.Run.Ended.Add(time.Hour) }, verifyFlags{maxAge: time.Hour}, "ended in the future"},
-	} {
-		d := *d
-		d.Steps = append([]evidence.Step{}, d.Steps...)
-		if c.change != nil {
-			c.change(&d)
-		}
-		check := c.flags.demands(&d, evidenceOf(t, "passed").Run.Ended.Add(10*time.Second))
-		got := strings.Join(check.Problems, "; ")
-		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
 // The machine's form says what the run was, and null of what was not checked.
 func TestVerifyJSON(t *testing.T) {
 	s := newSigned(t, evidenceOf(t, "passed"))

@@ -59,13 +59,13 @@ func allHold(findings []engine.Finding) bool {
 // settleAdvice is the hint when the wire does not show the Secret's
 // certificate before the renewal.
 func (p *proof) settleAdvice() string {
-	if p.state.Secret == nil {
-		if p.state.Certificate != nil {
-			return hints.For(p.state.Certificate.Status.Conditions.Get("Ready").Message)
-		}
-		return ""
+	switch {
+	case p.state.Secret != nil:
+		return p.wireAdvice()
+	case p.state.Certificate != nil:
+		return hints.For(p.state.Certificate.Status.Conditions.Get("Ready").Message)
 	}
-	return p.wireAdvice()
+	return ""
 }
 
 // advice is the hint for a rotation that went wrong.

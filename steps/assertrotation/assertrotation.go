@@ -5,7 +5,7 @@
 // It reads the cert-manager Certificate and its Secret, and opens a new
 // verified TLS connection with one request to every address at a fixed rate,
 // never waiting for earlier ones and never resuming a session. Once the wire
-// shows what the Secret holds, it asks for the renewal as `cmctl renew` does,
+// shows the Secret's certificate, it asks for the renewal as `cmctl renew` does,
 // or waits for one, and watches Certificate, CertificateRequests and Secret.
 // It ends when every address shows only the new certificate and the doubt is
 // small enough, when the issuance fails, or when the switch takes too long.
@@ -402,7 +402,7 @@ func (s *Spec) validateIntermediate(p *engine.Problems) {
 	}
 }
 
-// Intent describes what Prove would do.
+// Intent describes the actions of Prove.
 func (s *Spec) Intent() []string {
 	name := s.URL
 	if u, err := tlskit.ParseURL(s.URL); err == nil {
@@ -445,6 +445,26 @@ func (s *Spec) Intent() []string {
 		failures,
 		"assert a new serial, a later notBefore, the key as the rotation policy says, a higher revision, and names, issuer and lifetime as planned",
 	)
+}
+
+// Changes declares the edits of Prove.
+func (s *Spec) Changes() []engine.Edit {
+	var list []engine.Edit
+	if s.During != nil {
+		list = append(list, s.During.Changes()...)
+	}
+	if s.Trigger == triggerIntermediate && s.Intermediate != nil {
+		list = append(list, s.Intermediate.Changes()...)
+	}
+	if s.Trigger != triggerWait {
+		list = append(list, certwatch.Renewal(s.Certificate))
+	}
+	if s.Intermediate != nil {
+		for _, ref := range s.Intermediate.Certificates {
+			list = append(list, certwatch.Renewal(ref))
+		}
+	}
+	return list
 }
 
 // Prove has the certificate renewed and measures.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
@@ -23,68 +24,62 @@ import (
 // so that clocks may differ.
 const skew = 30 * time.Second
 
-// A check is one rule about a rotation: a pure function of the measurement.
-type check func(r *rotation) engine.Finding
-
-// judge applies every check that the measurement allows.
+// judge returns the findings of every rule that the measurement allows.
 func (r *rotation) judge() []engine.Finding {
-	chain := []check{checkIssued}
+	list := []engine.Finding{checkIssued(r)}
 	if r.rollover != nil {
-		chain = append(chain, checkOverlap)
+		list = append(list, r.rollover.CheckOverlap())
 	}
 	if r.target != nil {
-		chain = append(chain, r.certificateChecks()...)
-		chain = append(chain, checkServed)
-		if checkServed(r).Holds {
-			chain = append(chain, checkDoubt) // a stale server was not seen
+		served := checkServed(r)
+		list = append(append(list, r.judgeCertificate()...), served)
+		if served.Holds {
+			list = append(list, checkDoubt(r)) // a stale server was not seen
 		}
-		chain = append(chain, checkSwitch)
+		list = append(list, checkSwitch(r))
 	}
 	if r.proof.spec.During.First() {
-		chain = append(chain, checkAway)
+		list = append(list, checkAway(r))
 	}
 	if r.proof.spec.During != nil {
-		chain = append(chain, checkRestored)
+		list = append(list, checkRestored(r))
 		if !r.disrupted() {
-			chain = append(chain, checkCatchUp)
+			list = append(list, checkCatchUp(r))
 		}
 	}
 	if r.end == endComplete {
-		chain = append(chain, checkHops)
+		list = append(list, checkHops(r))
 	}
 	if r.rollover != nil && r.begun && len(r.proof.spec.Intermediate.Certificates) > 0 {
-		chain = append(chain, checkReissued)
+		list = append(list, r.rollover.CheckReissued())
 	}
 	if r.rollover != nil {
-		chain = append(chain, checkRetired)
+		list = append(list, r.rollover.CheckRetired(r.unfit))
 	}
-	chain = append(chain, r.clients()...)
-	findings := make([]engine.Finding, len(chain))
-	for i, c := range chain {
-		findings[i] = c(r)
-	}
-	return findings
+	return append(list, r.judgeClients()...)
 }
 
-// certificateChecks are the checks of the new certificate.
-func (r *rotation) certificateChecks() []check {
-	chain := []check{checkSerial, checkNotBefore, checkKeyChange, checkRevision, checkKeyMatches, checkTrust, checkNames, checkIssuer}
+// judgeCertificate returns the findings about the new certificate.
+func (r *rotation) judgeCertificate() []engine.Finding {
+	list := []engine.Finding{
+		checkSerial(r), checkNotBefore(r), checkKeyChange(r), checkRevision(r), checkKeyMatches(r), checkTrust(r), checkNames(r), checkIssuer(r),
+	}
 	if r.rollover != nil {
-		chain = append(chain, checkSigner)
+		list = append(list, r.rollover.CheckSigner(r.target))
 	}
-	return append(chain, checkLifetime)
+	return append(list, checkLifetime(r))
 }
 
-// clients are the checks of the effects on clients.
-func (r *rotation) clients() []check {
-	chain := []check{checkSeen, checkFailures}
+// judgeClients returns the findings about the effects on clients.
+func (r *rotation) judgeClients() []engine.Finding {
+	list := []engine.Finding{checkSeen(r), checkFailures(r)}
 	if r.proof.spec.Probe.LongLived {
-		chain = append(chain, checkKeepAlive)
+		list = append(list, checkKeepAlive(r))
 	}
 	if r.proof.spec.MaxGap > 0 {
-		chain = append(chain, checkGap)
+		list = append(list, checkGap(r))
 	}
-	return chain
+	return list
 }
 
 // checkIssued: cert-manager issued a new certificate and wrote it to the
@@ -150,6 +145,20 @@ func (r *rotation) excuse() string {
 	return fmt.Sprintf("certificaterequest %s: %s", r.request.Metadata.Name, kubestatus.OneLine(text))
 }
 
+// explainBackoff renders when cert-manager tries again and whether the certificate
+// expires before that.
+func explainBackoff(b certmanager.Backoff, c *certwatch.Certificate, notAfter, now time.Time) string {
+	if c.Status.LastFailureTime == nil {
+		return ""
+	}
+	next := b.Next(c.Status.LastFailureTime.Time, c.Status.FailedAttempts)
+	text := fmt.Sprintf("cert-manager tries again by itself at %s, in %s", tlskit.Stamp(next), next.Sub(now).Round(time.Second))
+	if notAfter.Before(next) {
+		text += fmt.Sprintf(", and the certificate in use expires %s before that", next.Sub(notAfter).Round(time.Second))
+	}
+	return text
+}
+
 // checkSerial: no certificate is served under the number of the old one.
 func checkSerial(r *rotation) engine.Finding {
 	before, after := certs.Serial(r.before.secret.Leaf()), certs.Serial(r.target)
@@ -163,7 +172,7 @@ func checkNotBefore(r *rotation) engine.Finding {
 }
 
 // checkKeyChange: the private key changed, or stayed, as the plan or the
-// Certificate's rotation policy says.
+// Certificate's rotation policy demands.
 func checkKeyChange(r *rotation) engine.Finding {
 	before, after := certs.KeyDigest(r.before.secret.Leaf()), certs.KeyDigest(r.target)
 	policy := r.after.cert.Spec.PrivateKey.RotationPolicy

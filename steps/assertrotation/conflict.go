@@ -2,161 +2,31 @@ package assertrotation
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
-	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/apisixtls"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-var tlsResource = schema.GroupVersionResource{Group: "apisix.apache.org", Version: "v2", Resource: "apisixtlses"}
-
-// conflictLimit bounds the look for other ApisixTls objects: it must not keep a
-// measurement that is over from its verdict.
-const conflictLimit = 10 * time.Second
-
-const adviceConflict = "let one ApisixTls name the host: of several, APISIX serves the one that it inserted first, and after a restart the one with the lowest key"
-
-// A tlsObject is the part of an apisix.apache.org/v2 ApisixTls that matters here.
-type tlsObject struct {
-	Metadata metav1.ObjectMeta `json:"metadata"`
-	Spec     struct {
-		IngressClassName string   `json:"ingressClassName"`
-		Hosts            []string `json:"hosts"`
-		Secret           struct {
-			Namespace string `json:"namespace"`
-			Name      string `json:"name"`
-		} `json:"secret"`
-	} `json:"spec"`
-	Status struct {
-		Conditions certwatch.Conditions `json:"conditions"`
-	} `json:"status"`
-}
-
-// String names the object with its Secret.
-func (o *tlsObject) String() string {
-	return fmt.Sprintf("%s/%s (secret %s)", o.Metadata.Namespace, o.Metadata.Name, o.secret())
-}
-
-func (o *tlsObject) secret() certwatch.Ref { return certwatch.Ref(o.Spec.Secret) }
-
-// taken reports whether a controller can have taken the object: one without a
-// class belongs to the default class, and has no condition if there is none.
-func (o *tlsObject) taken() bool {
-	return o.Spec.IngressClassName != "" || len(o.Status.Conditions) > 0
-}
-
-// sharesGateway reports whether both can be served by one gateway.
-func (o *tlsObject) sharesGateway(other *tlsObject) bool {
-	a, b := o.Spec.IngressClassName, other.Spec.IngressClassName
-	return a == b || a == "" || b == ""
-}
-
-// rank is how closely the object names a host: -1 if it does not. APISIX serves
-// the closest one: an exact name before wildcards, the longest wildcard before
-// others. A wildcard stands for one label or a part of one, and * for any name.
-func (o *tlsObject) rank(host string) int {
-	best := -1
-	for _, name := range o.Spec.Hosts {
-		name = strings.TrimSuffix(strings.ToLower(name), ".")
-		tail, wild := strings.CutPrefix(name, "*")
-		switch {
-		case name == host:
-			best = max(best, len(host)+1)
-		case wild && strings.HasSuffix(host, tail) && (tail == "" || !strings.Contains(strings.TrimSuffix(host, tail), ".")):
-			best = max(best, len(tail))
-		}
-	}
-	return best
-}
-
-// conclude adds to findings that another ApisixTls decides, or will decide after a
-// restart of the gateway, what the host shows, and returns the verdict; advice is
+// conclude adds a finding if another ApisixTls decides the certificate of the host, or
+// will after a restart of the gateway, and returns the verdict; advice is
 // the hint for the other findings. Such a finding does not hold even while the
 // wire shows the right certificate: the next restart may change it, so that nothing
 // is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() string) ([]engine.Finding, error) {
 	ours := certwatch.Ref{Namespace: p.spec.Certificate.Namespace, Name: secretName}
 	wireIsRight := p.rec.OnTheWire() == certs.Serial(p.state.Secret.Leaf())
-	if f, ok := conflict(p.tlsObjects(ctx), strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
+	all := apisixtls.List(ctx, p.client, p.env, p.url.Hostname())
+	if f, ok := apisixtls.Conflict(all, strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
 		findings = append(findings, f)
 		p.withDeadline(findings)
-		return findings, verdict(findings, adviceConflict)
+		return findings, verdict(findings, apisixtls.Advice)
 	}
 	if allHold(findings) {
 		return findings, nil
 	}
 	p.withDeadline(findings)
 	return findings, verdict(findings, advice())
-}
-
-// tlsObjects lists the ApisixTls objects of all namespaces. Where that is not
-// allowed, or the kind is not served, there are none: the proof does not need the
-// permission.
-func (p *proof) tlsObjects(ctx context.Context) []*tlsObject {
-	limited, cancel := context.WithTimeout(ctx, conflictLimit)
-	defer cancel()
-	list, err := p.client.Resource(tlsResource).List(limited, metav1.ListOptions{})
-	switch {
-	case apierrors.IsForbidden(err), apierrors.IsNotFound(err), ctx.Err() != nil:
-		return nil
-	case err != nil:
-		p.env.Warnf("whether another ApisixTls names %s is not known: %v", p.url.Hostname(), kubekit.Classify(err))
-		return nil
-	}
-	var all []*tlsObject
-	for i := range list.Items {
-		o := new(tlsObject)
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, o); err == nil {
-			all = append(all, o)
-		}
-	}
-	return all
-}
-
-// conflict looks for ApisixTls objects that give the host another Secret and name
-// it as closely as those that give it this one; ok reports whether there are any.
-// If none gives it this Secret they count only while the wire is wrong: else
-// another gateway serves the host.
-func conflict(all []*tlsObject, host string, secret certwatch.Ref, wireIsRight bool) (_ engine.Finding, ok bool) {
-	var ours, rivals []*tlsObject
-	for _, o := range all {
-		switch {
-		case o.rank(host) < 0 || !o.taken():
-		case o.secret() == secret:
-			ours = append(ours, o)
-		default:
-			rivals = append(rivals, o)
-		}
-	}
-	rivals = slices.DeleteFunc(rivals, func(r *tlsObject) bool {
-		sharing := slices.DeleteFunc(slices.Clone(ours), func(o *tlsObject) bool { return !o.sharesGateway(r) })
-		if len(sharing) == 0 {
-			return wireIsRight || len(ours) > 0
-		}
-		return slices.ContainsFunc(sharing, func(o *tlsObject) bool { return o.rank(host) > r.rank(host) })
-	})
-	if len(rivals) == 0 {
-		return engine.Finding{}, false
-	}
-	names := make([]string, len(rivals))
-	for i, r := range rivals {
-		names[i] = r.String()
-	}
-	slices.Sort(names)
-	return engine.Finding{
-		Rule:   fmt.Sprintf("one ApisixTls decides what %s shows", host),
-		Have:   "also named by ApisixTls " + strings.Join(names, ", "),
-		Want:   "secret " + secret.String() + " alone",
-		Detail: "which of them is served may change with a restart of the gateway",
-	}, true
 }

@@ -62,7 +62,7 @@ type issued struct {
 }
 
 // apart is the least time between two issuances: certificates count whole
-// seconds, so that notBefore cannot tell closer ones apart.
+// seconds, so that notBefore is the same for closer ones.
 const apart = time.Second
 
 // tooLate is how late a probe may be begun before that is worth a warning.

@@ -44,24 +44,10 @@ func (r *rotation) continueRollover() {
 	sofar := *r
 	sofar.ended = now
 	sofar.gap, _, _ = r.rec.LongestGap(now)
-	for _, c := range slices.Concat(r.certificateChecks(), []check{checkServed}, r.clients()) {
-		if !c(&sofar).Holds {
-			r.unfit = true
-			return
-		}
+	if !allHold(slices.Concat(sofar.judgeCertificate(), []engine.Finding{checkServed(&sofar)}, sofar.judgeClients())) {
+		r.unfit = true
+		return
 	}
 	r.begun = true
 	r.rollover.Proceed()
 }
-
-// checkOverlap: both intermediates signed.
-func checkOverlap(r *rotation) engine.Finding { return r.rollover.CheckOverlap() }
-
-// checkSigner: the new intermediate signed the measured certificate.
-func checkSigner(r *rotation) engine.Finding { return r.rollover.CheckSigner(r.target) }
-
-// checkReissued: the other certificates were issued by the new intermediate.
-func checkReissued(r *rotation) engine.Finding { return r.rollover.CheckReissued() }
-
-// checkRetired: the old intermediate signs no more.
-func checkRetired(r *rotation) engine.Finding { return r.rollover.CheckRetired(r.unfit) }

@@ -27,8 +27,7 @@ const (
 	signFailed = '✗' // at least one handshake failed
 )
 
-// view renders the state of the rotation: a line, and below it what each address
-// shows.
+// view renders the state of the rotation: a line, and below it one for each address.
 func (r *rotation) view() string {
 	lines := []string{r.status()}
 	width := 0

@@ -13,9 +13,6 @@ func Describe(c *x509.Certificate) CertificateRecord {
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
 	}
-	if names == nil {
-		names = []string{}
-	}
 	return CertificateRecord{
 		Fingerprint: certs.Fingerprint(c), Serial: certs.Serial(c), PublicKey: certs.KeyDigest(c),
 		Subject: c.Subject.String(), Issuer: c.Issuer.String(), Names: names,

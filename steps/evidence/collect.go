@@ -21,26 +21,16 @@ type Collector struct {
 	seen  map[string]bool // fingerprints
 }
 
-// NewCollector returns a Collector for a run of plan. What is known of run
-// before it begins is given; Began, Ended and Result are found out.
+// NewCollector returns a Collector for a run of plan. The events give the run's
+// Began, Ended and Result.
 func NewCollector(plan Plan, run Run) *Collector {
-	if plan.Files == nil {
-		plan.Files = []FileDigest{}
-	}
-	if run.Versions == nil {
-		run.Versions = map[string]string{}
-	}
 	return &Collector{
-		doc: Document{
-			Schema: Schema, Plan: plan, Run: run,
-			Charts: []ChartRecord{}, Steps: []Step{}, Timeline: []Moment{}, Rotations: []RotationRecord{}, Rollovers: []RolloverRecord{},
-			Handshakes: []HandshakeRecord{}, Denials: []DenialRecord{}, Records: []OtherRecord{}, Certificates: []CertificateRecord{},
-		},
+		doc:   Document{Schema: Schema, Plan: plan, Run: run},
 		steps: make(map[string]*Step), seen: make(map[string]bool),
 	}
 }
 
-// Event takes e in. Times on record never go back, even if the clock did.
+// Event records e. Times on record never go back, even if the clock did.
 func (c *Collector) Event(e engine.Event) {
 	if e.Time = e.Time.UTC(); e.Time.Before(c.doc.Run.Ended) {
 		e.Time = c.doc.Run.Ended
@@ -51,16 +41,13 @@ func (c *Collector) Event(e engine.Event) {
 	c.doc.Run.Ended = e.Time
 	switch e.Action {
 	case engine.ActionPlan:
-		c.steps[e.Step] = &Step{
-			ID: e.Step, Kind: e.Kind, Proof: e.Proof, Position: e.Position, Needs: append([]string{}, e.Needs...),
-			Edits: []Edit{}, Findings: []Finding{},
-		}
+		c.steps[e.Step] = &Step{ID: e.Step, Kind: e.Kind, Proof: e.Proof, Position: e.Position, Needs: slices.Clone(e.Needs)}
 		c.order = append(c.order, e.Step)
 		return
 	case engine.ActionEnd:
 		if e.Summary != nil {
 			c.doc.Summary = *e.Summary
-			c.doc.Summary.CriticalPath = append([]string{}, e.Summary.CriticalPath...)
+			c.doc.Summary.CriticalPath = slices.Clone(e.Summary.CriticalPath)
 		}
 	case engine.ActionEvidence:
 		c.record(e)
@@ -147,36 +134,21 @@ func (s *Step) edit(path string) *Edit {
 	return &s.Edits[len(s.Edits)-1]
 }
 
-// record takes in what a step put on record. What is not in the form that it
-// should have is kept as it is.
+// record adds the record of a step to its section. Data of another form is kept as
+// it is.
 func (c *Collector) record(e engine.Event) {
 	var err error
 	switch e.Name {
 	case RecordRotation:
-		var r Rotation
-		if err = convert(e.Data, &r); err == nil {
-			err = c.rotation(e.Step, r)
-		}
+		err = convert(e, c.rotation)
 	case RecordRollover:
-		var s Rollover
-		if err = convert(e.Data, &s); err == nil {
-			err = c.rollover(e.Step, s)
-		}
+		err = convert(e, c.rollover)
 	case RecordHandshake:
-		var h Handshake
-		if err = convert(e.Data, &h); err == nil {
-			err = c.handshake(e.Step, h)
-		}
+		err = convert(e, c.handshake)
 	case RecordDenial:
-		var d Denial
-		if err = convert(e.Data, &d); err == nil {
-			err = c.denial(e.Step, d)
-		}
+		err = convert(e, c.denial)
 	case RecordChart:
-		var ch Chart
-		if err = convert(e.Data, &ch); err == nil {
-			c.doc.Charts = append(c.doc.Charts, ChartRecord{e.Step, ch})
-		}
+		err = convert(e, c.chart)
 	default:
 		err = errors.ErrUnsupported
 	}
@@ -185,16 +157,26 @@ func (c *Collector) record(e engine.Event) {
 	}
 }
 
-func convert(from, to any) error {
-	b, err := json.Marshal(from)
+// convert reads the plain data of a record and adds it.
+func convert[T any](e engine.Event, add func(step string, data T) error) error {
+	b, err := json.Marshal(e.Data)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(b, to)
+	var data T
+	if err := json.Unmarshal(b, &data); err != nil {
+		return err
+	}
+	return add(e.Step, data)
+}
+
+func (c *Collector) chart(step string, ch Chart) error {
+	c.doc.Charts = append(c.doc.Charts, ChartRecord{step, ch})
+	return nil
 }
 
 func (c *Collector) rotation(step string, r Rotation) error {
-	out := RotationRecord{Step: step, Rotation: r, Certs: []CertificateRef{}}
+	out := RotationRecord{Step: step, Rotation: r}
 	var err error
 	if out.Trust, err = c.certificates(r.Trust); err != nil {
 		return err
@@ -207,12 +189,6 @@ func (c *Collector) rotation(step string, r Rotation) error {
 		out.Certs = append(out.Certs, ref)
 	}
 	out.Rotation.Trust, out.Rotation.Certs = nil, nil
-	out.Began, out.Ended = r.Began.UTC(), r.Ended.UTC()
-	out.Fault = r.Fault.utc()
-	out.Hops = slices.Clone(r.Hops)
-	for i := range out.Hops {
-		out.Hops[i].At = out.Hops[i].At.UTC()
-	}
 	c.doc.Rotations = append(c.doc.Rotations, out)
 	return nil
 }
@@ -227,7 +203,6 @@ func (c *Collector) handshake(step string, h Handshake) error {
 		return err
 	}
 	out.Handshake.Trust, out.Handshake.Certificate = nil, Certificate{}
-	out.At = h.At.UTC()
 	c.doc.Handshakes = append(c.doc.Handshakes, out)
 	return nil
 }
@@ -241,21 +216,25 @@ func (c *Collector) denial(step string, d Denial) error {
 	if out.ControlTrust, err = c.certificates(d.ControlTrust); err != nil {
 		return err
 	}
-	if d.Certificate != nil {
-		ref, err := c.presented(*d.Certificate)
-		if err != nil {
-			return err
-		}
-		out.Certificate = &ref
+	if out.Certificate, err = c.optional(d.Certificate); err != nil {
+		return err
 	}
 	out.Denial.Trust, out.Denial.ControlTrust, out.Denial.Certificate = nil, nil, nil
-	out.At, out.Clock = d.At.UTC(), d.Clock.UTC()
 	c.doc.Denials = append(c.doc.Denials, out)
 	return nil
 }
 
+// optional returns a reference to a certificate, nil for nil.
+func (c *Collector) optional(cert *Certificate) (*CertificateRef, error) {
+	if cert == nil {
+		return nil, nil
+	}
+	ref, err := c.presented(*cert)
+	return &ref, err
+}
+
 // presented returns a reference to a certificate; the fields beside its PEM
-// are not taken on trust but computed.
+// are computed.
 func (c *Collector) presented(cert Certificate) (CertificateRef, error) {
 	leaf, err := c.certificates([]string{cert.PEM})
 	if err != nil {
@@ -266,12 +245,12 @@ func (c *Collector) presented(cert Certificate) (CertificateRef, error) {
 		return CertificateRef{}, err
 	}
 	all := slices.DeleteFunc(append(leaf[1:], chain...), func(f string) bool { return f == leaf[0] })
-	return CertificateRef{Fingerprint: leaf[0], Chain: append([]string{}, all...)}, nil
+	return CertificateRef{Fingerprint: leaf[0], Chain: all}, nil
 }
 
-// certificates notes every certificate in the texts and returns fingerprints.
+// certificates records every certificate in the texts and returns fingerprints.
 func (c *Collector) certificates(texts []string) ([]string, error) {
-	out := []string{}
+	var out []string
 	for _, text := range texts {
 		all, err := certs.Parse(text)
 		if err != nil {
@@ -289,10 +268,10 @@ func (c *Collector) certificates(texts []string) ([]string, error) {
 	return out, nil
 }
 
-// About says where the run was and by whom, once it is known.
+// About sets the subject of the run.
 func (c *Collector) About(s *Subject) { c.doc.Subject = s }
 
-// Document returns the sealed evidence of what was taken in. It may be called
+// Document returns the sealed evidence of the events so far. It may be called
 // when a run was cut off: steps that did not end count as skipped.
 func (c *Collector) Document(interrupted bool) (*Document, error) {
 	d := c.doc
@@ -305,12 +284,11 @@ func (c *Collector) Document(interrupted bool) (*Document, error) {
 		d.Steps = append(d.Steps, s)
 	}
 	d.Run.Result = string(ResultOf(d.Run.Mode, d.Steps, interrupted))
-	d.Run.Began, d.Run.Ended = d.Run.Began.Round(time.Nanosecond), d.Run.Ended.Round(time.Nanosecond)
-	fill(reflect.ValueOf(&d).Elem())
+	normalize(reflect.ValueOf(&d).Elem())
 	if err := d.Seal(); err != nil {
 		return nil, err
 	}
-	// What leaves is what a reader of the file would get.
+	// The values are those that a reader of the file would get.
 	b, err := d.Encode()
 	if err != nil {
 		return nil, err
@@ -318,20 +296,26 @@ func (c *Collector) Document(interrupted bool) (*Document, error) {
 	return Decode(b)
 }
 
-// fill makes lists and mappings that are nil empty: readers need not know null.
-func fill(v reflect.Value) {
+// normalize brings times to UTC and makes lists and mappings that are nil empty:
+// readers need not know null.
+func normalize(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
+		if at, ok := v.Interface().(time.Time); ok {
+			v.Set(reflect.ValueOf(at.UTC().Round(0)))
+			return
+		}
 		// A Fault that is not there is left out, with its lists.
-		if v.Type() == reflect.TypeFor[time.Time]() || v.Type() == reflect.TypeFor[Fault]() && v.IsZero() {
+		if v.Type() == reflect.TypeFor[Fault]() && v.IsZero() {
 			return
 		}
 		for i := range v.NumField() {
-			fill(v.Field(i))
+			normalize(v.Field(i))
 		}
 	case reflect.Pointer:
-		if v.Type() == reflect.TypeFor[*Subject]() && !v.IsNil() {
-			fill(v.Elem())
+		switch v.Type() {
+		case reflect.TypeFor[*Subject](), reflect.TypeFor[*CertificateRef]():
+			normalize(v.Elem())
 		}
 	case reflect.Slice:
 		if v.IsNil() {
@@ -339,7 +323,7 @@ func fill(v reflect.Value) {
 		}
 		if v.Type().Elem().Kind() == reflect.Struct {
 			for i := range v.Len() {
-				fill(v.Index(i))
+				normalize(v.Index(i))
 			}
 		}
 	case reflect.Map:

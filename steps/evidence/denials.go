@@ -10,22 +10,22 @@ type Denial struct {
 	What    string    `json:"what"`
 	Refused bool      `json:"refused"` // for the reason for which it must be
 	By      string    `json:"by"`      // who answered
-	Answer  string    `json:"answer"`  // the refusal, word for word, redacted; or what was granted
+	Answer  string    `json:"answer"`  // the refusal, word for word, redacted; or the grant
 	At      time.Time `json:"at"`
 
-	// Method is what was tried: login, sign, access, or dial. The rest depends on
+	// Method is the kind of attempt: login, sign, access, or dial. The rest depends on
 	// it, and Refused follows from the rest. Without a method it is on record
 	// only.
 	Method string `json:"method,omitempty"`
 
-	// Control says what was granted before under the same conditions, so that
+	// Control is the request that was granted before under the same conditions, so that
 	// nothing else can be the reason of the refusal.
 	Control string `json:"control,omitempty"`
 
 	Status   int       `json:"status,omitempty"`   // HTTP status of Vault's answer
 	Expected []Refusal `json:"expected,omitempty"` // refusals of which the answer must be one
 
-	// Certificate is what was signed (sign), or what the server showed (dial).
+	// Certificate was signed (sign), or shown by the server (dial).
 	Certificate *Certificate `json:"certificate,omitempty"`
 
 	// MaxSeconds, of sign, is the longest life of Certificate, from notBefore to

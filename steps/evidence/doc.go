@@ -1,5 +1,5 @@
 // Package evidence is the record of a run that can be checked again later,
-// offline: what was compared, changed and observed, with digests and public
+// offline: comparisons, changes and observations, with digests and public
 // certificates, and never a secret.
 //
 // A [Collector] reads the events of a run and makes a [Document]; package verify
@@ -20,24 +20,24 @@
 //	run           began, ended, mode (apply or dry-run), result ([engine.Result];
 //	              passed in evidence of older versions, see [Document.Result]),
 //	              whether it met a lab of stand-ins, versions of ztplan and of
-//	              what it met, platform.
+//	              the components, platform.
 //	subject       where it ran and by whom: cluster, user, host or CI job, Git
 //	              commit of the plan's checkout, values of the plan's variables,
-//	              selection, images that ran, digest of the program. What could
-//	              not be read is left out with a remark. Absent in evidence of
+//	              selection, images that ran, digest of the program. Facts that could
+//	              not be read are left out with a remark. Absent in evidence of
 //	              older versions.
 //	charts        the Helm charts that were installed, with the digests of the
 //	              packages.
 //	steps         per step: kind, position in the plan, needs, state, times,
-//	              retries, edits with what was there and what was wanted,
+//	              retries, edits with the old and the wanted value,
 //	              findings with their verdicts, error and hint.
 //	timeline      the events in order; each has a step and an action.
-//	rotations     what assertRotation measured: hops, rules with limit and
+//	rotations     measurements of assertRotation: hops, rules with limit and
 //	              measurement, every sample of every endpoint.
-//	handshakes    what curlTLS saw.
-//	denials       what had to be refused, the refusals, and what was granted just
-//	              before under the same conditions.
-//	records       what steps put on record beyond these, as it is.
+//	handshakes    observations of curlTLS.
+//	denials       requests that had to be refused, the refusals, and the requests
+//	              that were granted just before under the same conditions.
+//	records       other records of steps, as they are.
 //	certificates  every public certificate that appears, once. Others refer to
 //	              it by fingerprint.
 //	summary       counts, duration and critical path, as at the end of the run.
@@ -57,6 +57,6 @@
 // "DIGEST  SECTION" for each section in order, as sha256sum prints them. The
 // digests find accidents and careless changes; who tampers with care computes
 // them anew, and only a signature finds that. Therefore package verify also computes
-// what the measurements add up to, and the in-toto statement beside the
+// the sums of the measurements, and the in-toto statement beside the
 // document signs its bytes.
 package evidence

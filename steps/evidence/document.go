@@ -39,33 +39,33 @@ type Document struct {
 	Pages        []FileDigest        `json:"pages,omitempty"` // the renderings beside this file, which show all of it but this
 }
 
-// A Plan says which plan was run.
+// A Plan identifies the plan that was run.
 type Plan struct {
 	Name   string       `json:"name"`
 	File   string       `json:"file"`   // as the user named it
 	Digest string       `json:"digest"` // of the plan file
-	Files  []FileDigest `json:"files"`  // what the plan reads besides, sorted by name
+	Files  []FileDigest `json:"files"`  // others that the plan reads, sorted by name
 }
 
-// A FileDigest is a file and what was in it.
+// A FileDigest is a file and the digest of its content.
 type FileDigest struct {
 	Name   string `json:"name"` // as the plan writes it
 	Digest string `json:"digest"`
 }
 
-// A Run says how the plan was run.
+// A Run describes the run of the plan.
 type Run struct {
 	Began    time.Time         `json:"began"`
 	Ended    time.Time         `json:"ended"`
 	Mode     string            `json:"mode"`   // apply or dry-run
 	Result   string            `json:"result"` // proved, converged, not-run, differs, failed or interrupted; of older versions also passed
-	Remark   string            `json:"remark"` // what the reader must know: that parts were stand-ins
+	Remark   string            `json:"remark"` // a warning for the reader: that parts were stand-ins
 	Version  string            `json:"version"`
 	Platform string            `json:"platform"` // "linux/amd64"
-	Versions map[string]string `json:"versions"` // of what the run met, where it is known
+	Versions map[string]string `json:"versions"` // of the components that the run met, as far as they are known
 }
 
-// A Step is what became of one step.
+// A Step is the result of one step.
 type Step struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
@@ -74,14 +74,14 @@ type Step struct {
 	Needs    []string  `json:"needs"`
 	State    string    `json:"state"`             // unchanged, changed, proved, pending, after, would, skipped, failed
 	Began    time.Time `json:"began,omitzero"`    // absent if it never started
-	Seconds  float64   `json:"seconds"`           // what it took
+	Seconds  float64   `json:"seconds"`           // duration
 	Retries  int       `json:"retries"`           // how often it tried again
 	Edits    []Edit    `json:"edits"`             // differences that were found
 	Findings []Finding `json:"findings"`          // rules of a proof
-	Would    []string  `json:"would,omitempty"`   // dry run: what a proof would do
-	Changes  []Change  `json:"changes,omitempty"` // dry run: what a proof would change
+	Would    []string  `json:"would,omitempty"`   // dry run: the intent of a proof
+	Changes  []Change  `json:"changes,omitempty"` // dry run: the changes of a proof
 	Warnings []string  `json:"warnings,omitempty"`
-	Reason   string    `json:"reason,omitempty"` // why it was skipped, or what it waits for
+	Reason   string    `json:"reason,omitempty"` // why it was skipped, or the steps that it waits for
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`
 }
@@ -94,10 +94,10 @@ type Edit struct {
 	Note    string  `json:"note,omitempty"`
 	Applied int     `json:"applied"`           // how often it was applied
 	Unknown bool    `json:"unknown,omitempty"` // cut off: whether it took effect is not known
-	Seconds float64 `json:"seconds"`           // what applying took, all times together
+	Seconds float64 `json:"seconds"`           // duration of applying, all times together
 }
 
-// A Change is what a proof of a dry run would change.
+// A Change is one that a proof of a dry run would make.
 type Change struct {
 	Path string `json:"path"`
 	Want any    `json:"want"`
@@ -128,7 +128,7 @@ type Moment struct {
 // A CertificateRef is a certificate as it was presented.
 type CertificateRef struct {
 	Fingerprint string   `json:"fingerprint"`
-	Chain       []string `json:"chain"` // fingerprints of what came with it, in order
+	Chain       []string `json:"chain"` // fingerprints of the certificates that came with it, in order
 }
 
 // A RotationRecord is a Rotation with references in place of certificates.
@@ -151,7 +151,7 @@ type HandshakeRecord struct {
 type DenialRecord struct {
 	Step string `json:"step"`
 	Denial
-	Certificate  *CertificateRef `json:"certificate,omitempty"`  // what was signed, or what the server showed
+	Certificate  *CertificateRef `json:"certificate,omitempty"`  // signed, or shown by the server
 	Trust        []string        `json:"trust,omitempty"`        // fingerprints of the roots that must not be led to
 	ControlTrust []string        `json:"controlTrust,omitempty"` // fingerprints of the roots that are
 }
@@ -170,8 +170,8 @@ type OtherRecord struct {
 	Data any       `json:"data"`
 }
 
-// A CertificateRecord is a public certificate. Everything but PEM repeats what
-// the certificate says, for readers that cannot parse it.
+// A CertificateRecord is a public certificate. The fields but PEM repeat its content,
+// for readers that cannot parse it.
 type CertificateRecord struct {
 	Fingerprint string    `json:"fingerprint"` // SHA-256 of the DER
 	Serial      string    `json:"serial"`      // colon-separated lower-case hexadecimal

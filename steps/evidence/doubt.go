@@ -39,7 +39,7 @@ func LeastRow(servers, others int, limit float64) int {
 
 func shares(others int) float64 { return float64(others+1) * float64(others+2) }
 
-// A Coverage says how sure it is that every server behind some addresses shows
+// A Coverage bounds the doubt that every server behind some addresses shows
 // the new certificate. The handshakes of these addresses count together, because
 // they lead to the same servers.
 type Coverage struct {

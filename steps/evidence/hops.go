@@ -8,11 +8,11 @@ import (
 
 // A Hop is one point that the renewed certificate passed; or the beginning of
 // the fault, Vault being unsealed in it, its end, and since when every probe
-// shows the new certificate after it; or what became of a new intermediate: made,
-// shown to sign beside the old one, signing for everybody, the other
+// shows the new certificate after it; or a stage of a new intermediate: made,
+// shown to sign beside the old one, signing for all, the other
 // certificates issued anew, the old one retired.
 //
-// Seen, NotYet, Created and Written are what was found; PlaceHops computes the
+// Seen, NotYet, Created and Written are the observations; PlaceHops computes the
 // other fields from them. Records of before that have Name and At alone, and At
 // is when the run observed the hop.
 type Hop struct {
@@ -23,7 +23,7 @@ type Hop struct {
 	At       time.Time `json:"at"`
 	Earliest time.Time `json:"earliest,omitzero"`
 
-	// Source says what At is known from: one of the Source constants.
+	// Source is the source of At: one of the Source constants.
 	Source string `json:"source,omitempty"`
 
 	// Order is OrderObserved if it is not known that this hop was passed after
@@ -47,7 +47,7 @@ const (
 	SourceRun      = "run"      // the run did it, or a probe saw it: At is exact
 	SourceObserved = "observed" // when a watch or a read brought it
 	SourceObject   = "object"   // a time in the object is before that
-	SourceEffect   = "effect"   // what follows from the hop was there before that
+	SourceEffect   = "effect"   // an effect of the hop was there before that
 )
 
 // OrderObserved is the value of Hop.Order.
@@ -114,12 +114,12 @@ func rank(name string) int {
 // however late a watch told of either.
 //
 // A hop was passed when the run did it or a probe saw it; else at the latest
-// when it was observed, when a time in the object says so, or when what follows
-// from it was there; and at the earliest after its cause, after a read that did
+// when it was observed, by a time in the object, or when an effect
+// of it was there; and at the earliest after its cause, after a read that did
 // not find it, and when an object that is the hop was created. Times in objects
-// are not used if they contradict what the run observed: then the clocks are not
-// what they were measured to be. What was observed before a cause can have
-// happened does not follow from it: it belongs to another renewal.
+// are not used if they contradict the run's observations: then the clocks differ from
+// their measurement. A hop that was observed before a cause can have happened does
+// not follow from it: it belongs to another renewal.
 func PlaceHops(hops []Hop, clock Clock) []Hop {
 	if clock.Resolution > 0 {
 		if p := place(hops, clock); !p.contradictory {
@@ -132,7 +132,7 @@ func PlaceHops(hops []Hop, clock Clock) []Hop {
 // A placement is the work of PlaceHops.
 type placement struct {
 	hops          []Hop
-	follows       map[string]map[string]bool // hops, and what each follows from
+	follows       map[string]map[string]bool // hops, and the causes of each
 	contradictory bool
 }
 
@@ -187,7 +187,7 @@ func place(list []Hop, clock Clock) *placement {
 	return p
 }
 
-// own sets what a hop says by itself.
+// own places a hop by its own observations.
 func (h *Hop) own(clock Clock) {
 	h.At, h.Earliest, h.Order = h.Seen, h.NotYet, ""
 	if h.Source == SourceRun {
@@ -209,7 +209,7 @@ func (h *Hop) own(clock Clock) {
 	}
 }
 
-// sort brings the hops into their order and says where that is only observed.
+// sort brings the hops into their order and marks those whose order is only observed.
 func (p *placement) sort() {
 	slices.SortStableFunc(p.hops, func(a, b Hop) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(rank(a.Name), rank(b.Name)))
@@ -234,15 +234,11 @@ func later(a, b time.Time) time.Time {
 // showed only the new certificate; and at most, from the earliest such moment.
 // It is false if that did not happen.
 func Switch(hops []Hop) (observed, most time.Duration, ok bool) {
-	var secret, wire Hop
+	at := make(map[string]Hop)
 	for _, h := range hops {
-		switch h.Name {
-		case "secret":
-			secret = h
-		case "last-on-wire":
-			wire = h
-		}
+		at[h.Name] = h
 	}
+	secret, wire := at["secret"], at["last-on-wire"]
 	if secret.At.IsZero() || wire.At.IsZero() {
 		return 0, 0, false
 	}

@@ -1,14 +1,11 @@
 package evidence
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // A Certificate is a public certificate that was seen.
 type Certificate struct {
 	PEM         string    `json:"pem"`         // the leaf alone
-	Chain       []string  `json:"chain"`       // what came with it, PEM, in order
+	Chain       []string  `json:"chain"`       // certificates that came with it, PEM, in order
 	Serial      string    `json:"serial"`      // colon-separated lower-case hex
 	Fingerprint string    `json:"fingerprint"` // SHA-256 of the DER, lower-case hex
 	PublicKey   string    `json:"publicKey"`   // SHA-256 of the SubjectPublicKeyInfo, lower-case hex
@@ -16,15 +13,15 @@ type Certificate struct {
 	NotAfter    time.Time `json:"notAfter"`
 }
 
-// A Rule is one line of a proof's pass rule, with what was measured: both in
-// the same unit, so that the verdict can be computed again: Verdict says how the
-// name decides what is compared. Neither Limit nor Saw may be nil. Where a
-// rotation's records hold what was measured, Saw must be what they add up to:
+// A Rule is one line of a proof's pass rule: limit and measurement in the same unit,
+// so that the verdict can be computed again. The name decides the comparison, see
+// Verdict. Neither Limit nor Saw may be nil. Where a rotation's records hold the
+// measurements, Saw must be their sum:
 // maxFailures the failures of all endpoints, maxGap the longest gap of all,
 // maxSwitch the most that Switch returns for the hops, askedAway whether
 // hop "asked" lies between the fault's Away and StillAway, restored whether
 // the fault ended, maxDown the time from its beginning to its end, and
-// maxCatchUp that from there to hop "caught-up". InSeconds says which are in
+// maxCatchUp that from there to hop "caught-up". InSeconds reports which are in
 // seconds.
 type Rule struct {
 	Name  string `json:"name"` // "maxFailures", "maxGap", "maxSwitch", "newKey", …
@@ -42,7 +39,7 @@ const (
 	RecordChart     = "chart"     // a Chart
 )
 
-// A Rotation is what assertRotation measured: one record for each rotation.
+// A Rotation is the measurement of assertRotation: one record for each rotation.
 type Rotation struct {
 	Namespace string        `json:"namespace"`
 	Name      string        `json:"name"` // of the cert-manager Certificate
@@ -57,7 +54,7 @@ type Rotation struct {
 	Endpoints []Endpoint    `json:"endpoints"`
 	// Looks are handshakes with one pod each, to see it by itself: no client's.
 	Looks []Endpoint `json:"looks,omitempty"`
-	// Coverage says how sure it is that no server was left behind. It is absent
+	// Coverage bounds the doubt that no server was left behind. It is absent
 	// in evidence that was recorded before ztplan stated its doubt.
 	Coverage []Coverage `json:"coverage,omitempty"`
 	// Workers is how many servers were taken to be behind each replica, and
@@ -71,7 +68,7 @@ type Rotation struct {
 	Ended       time.Time `json:"ended"`
 }
 
-// A Fault is what the proof broke on purpose while it measured.
+// A Fault is a disruption that the proof made while it measured.
 type Fault struct {
 	Part      string     `json:"part"`                // vault, cert-manager or gateway
 	Pods      []string   `json:"pods"`                // that were deleted, as NAMESPACE/NAME
@@ -90,18 +87,7 @@ type Fault struct {
 	Ended time.Time `json:"ended,omitzero"`
 }
 
-// utc returns the fault with its times in UTC.
-func (f Fault) utc() Fault {
-	f.Began, f.Away, f.StillAway, f.Ended = f.Began.UTC(), f.Away.UTC(), f.StillAway.UTC(), f.Ended.UTC()
-	f.Deletions = slices.Clone(f.Deletions)
-	for i := range f.Deletions {
-		d := &f.Deletions[i]
-		d.Deleted, d.Gone = d.Deleted.UTC(), d.Gone.UTC()
-	}
-	return f
-}
-
-// A Deletion is what became of one pod that the proof deleted.
+// A Deletion is the deletion of one pod by the proof.
 type Deletion struct {
 	Pod     string    `json:"pod"`           // NAMESPACE/NAME
 	UID     string    `json:"uid"`           // a StatefulSet's pods keep their names
@@ -109,12 +95,12 @@ type Deletion struct {
 	Gone    time.Time `json:"gone,omitzero"` // when the API server had it no more; absent if it never was
 }
 
-// An Endpoint is what the clients of one address saw.
+// An Endpoint is the measurement at one address.
 type Endpoint struct {
 	Address  string         `json:"address"`
 	Attempts int            `json:"attempts"`
 	Failures map[string]int `json:"failures,omitempty"` // by class: dial, alert, verify, http, timeout
-	// Protocols counts the handshakes by what ALPN agreed on: h2, http/1.1.
+	// Protocols counts the handshakes by the protocol of ALPN: h2, http/1.1.
 	Protocols map[string]int `json:"protocols,omitempty"`
 	// Samples are the handshakes in order of their start. Cert is the index in
 	// the rotation's certificates, -1 when it failed.
@@ -129,13 +115,13 @@ type Endpoint struct {
 // A Sample is one handshake, or a run of equal ones when there are thousands.
 type Sample struct {
 	At      float64 `json:"at"`              // seconds after the rotation began
-	Seconds float64 `json:"seconds"`         // what the handshake took; the mean of a run
+	Seconds float64 `json:"seconds"`         // duration of the handshake; the mean of a run
 	Cert    int     `json:"cert"`            // index of the certificate, -1 for a failure
 	Class   string  `json:"class,omitempty"` // of a failure
 	Count   int     `json:"count,omitempty"` // handshakes in this run; 0 means 1
 }
 
-// A Handshake is what curlTLS saw.
+// A Handshake is the observation of curlTLS.
 type Handshake struct {
 	URL         string      `json:"url"`
 	Address     string      `json:"address"`
@@ -149,7 +135,7 @@ type Handshake struct {
 	At          time.Time   `json:"at"`
 }
 
-// A Chart is what helmInstall installed.
+// A Chart was installed by helmInstall.
 type Chart struct {
 	Name       string `json:"name"`
 	Version    string `json:"version"`

@@ -17,7 +17,7 @@ type Rollover struct {
 	Old   Certificate `json:"old"`
 	New   Certificate `json:"new"`
 
-	// ByOld and ByNew are what the two signed at the same time, in answer to the
+	// ByOld and ByNew were signed by the two at the same time, in answer to the
 	// same request: the overlap. Absent if it did not come to that.
 	ByOld *Certificate `json:"byOld,omitempty"`
 	ByNew *Certificate `json:"byNew,omitempty"`
@@ -27,9 +27,9 @@ type Rollover struct {
 	Planned  int        `json:"planned"`
 	Reissued []Reissued `json:"reissued"`
 
-	// Status and Answer are what the old one said to a request after it was
-	// retired, Expected what it must be one of, and Control is what the new one
-	// signed in answer to the same request.
+	// Status and Answer are the old one's answer to a request after it was
+	// retired, and Expected the refusals of which it must be one. The new one
+	// signed Control in answer to the same request.
 	Status   int          `json:"status,omitempty"`
 	Answer   string       `json:"answer,omitempty"`
 	Expected []Refusal    `json:"expected"`
@@ -65,7 +65,7 @@ type ReissuedRecord struct {
 }
 
 func (c *Collector) rollover(step string, s Rollover) error {
-	out := RolloverRecord{Step: step, Rollover: s, Reissued: []ReissuedRecord{}}
+	out := RolloverRecord{Step: step, Rollover: s}
 	var err error
 	if out.Trust, err = c.certificates(s.Trust); err != nil {
 		return err
@@ -76,30 +76,25 @@ func (c *Collector) rollover(step string, s Rollover) error {
 	if out.New, err = c.presented(s.New); err != nil {
 		return err
 	}
-	for _, one := range []struct {
-		from *Certificate
-		to   **CertificateRef
-	}{{s.ByOld, &out.ByOld}, {s.ByNew, &out.ByNew}, {s.Control, &out.Control}} {
-		if one.from == nil {
-			continue
-		}
-		ref, err := c.presented(*one.from)
-		if err != nil {
-			return err
-		}
-		*one.to = &ref
+	if out.ByOld, err = c.optional(s.ByOld); err != nil {
+		return err
+	}
+	if out.ByNew, err = c.optional(s.ByNew); err != nil {
+		return err
+	}
+	if out.Control, err = c.optional(s.Control); err != nil {
+		return err
 	}
 	for _, r := range s.Reissued {
 		ref, err := c.presented(r.Certificate)
 		if err != nil {
 			return err
 		}
-		r.Certificate, r.At = Certificate{}, r.At.UTC()
+		r.Certificate = Certificate{}
 		out.Reissued = append(out.Reissued, ReissuedRecord{r, ref})
 	}
 	out.Rollover.Trust, out.Rollover.Old, out.Rollover.New = nil, Certificate{}, Certificate{}
 	out.Rollover.ByOld, out.Rollover.ByNew, out.Rollover.Reissued, out.Rollover.Control = nil, nil, nil, nil
-	out.Retired = s.Retired.UTC()
 	c.doc.Rollovers = append(c.doc.Rollovers, out)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// Verdict computes from Limit and Saw whether the rule holds. What it compares
+// Verdict computes from Limit and Saw whether the rule holds. The comparison
 // follows from the first word of the rule's name:
 //
 //	max…                 Saw is at most Limit
@@ -117,7 +117,7 @@ func texts(l []any) []string {
 	return out
 }
 
-// text is v as JSON: what was recorded as an int and read as a number is equal.
+// text is v as JSON: a recorded int is equal to the number that is read.
 func text(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

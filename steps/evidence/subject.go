@@ -4,8 +4,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Subject says what a run was about, who ran it and where. What could not be
-// read is left out, and a remark says why.
+// A Subject describes where a run was and who ran it. Facts that could not be read
+// are left out with a remark.
 type Subject struct {
 	Cluster   *Cluster       `json:"cluster,omitempty"`
 	User      string         `json:"user,omitempty"` // who ran it, as the API server knows them (SelfSubjectReview)
@@ -38,11 +38,11 @@ type Job struct {
 // A Checkout is the Git work tree that the plan's file is in.
 type Checkout struct {
 	Commit  string   `json:"commit"`
-	Clean   bool     `json:"clean"`             // whether the work tree is what the commit holds
+	Clean   bool     `json:"clean"`             // whether the work tree is that of the commit
 	Changes []string `json:"changes,omitempty"` // the first that differ, as git status --short prints them
 }
 
-// A Mirror is where what an address names was really fetched from.
+// A Mirror is an address and the one that was used in its place.
 type Mirror struct {
 	From string `json:"from"`
 	To   string `json:"to"`
@@ -57,7 +57,7 @@ type Image struct {
 }
 
 // Result returns how the run ended. Evidence of versions that knew only passed
-// is read with care: what its steps do not show is not assumed.
+// is read with care: only its steps count.
 func (d *Document) Result() engine.Result {
 	if d.Run.Result != Passed {
 		return engine.Result(d.Run.Result)
@@ -75,7 +75,7 @@ func (d *Document) Result() engine.Result {
 	return engine.ResultOf(s, engine.Ending{DryRun: d.Run.Mode == ModeDryRun})
 }
 
-// Outcome says the result in words.
+// Outcome returns the result in words.
 func (d *Document) Outcome() string {
 	s := d.Summary
 	s.Result = d.Result()
@@ -86,7 +86,8 @@ func (d *Document) Outcome() string {
 }
 
 // ProofsLeft returns the ids of the proofs that were skipped or, in a dry run,
-// not run. A run that failed is not asked: what needs a failed step is skipped.
+// not run. They are of no interest in a failed run: steps after a failed one are
+// skipped.
 func (d *Document) ProofsLeft() []string {
 	var ids []string
 	for _, s := range d.Steps {

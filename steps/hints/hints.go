@@ -1,15 +1,15 @@
-// Package hints knows what to do about error messages of Kubernetes, Helm,
+// Package hints has remedies for error messages of Kubernetes, Helm,
 // Vault, cert-manager, Apache APISIX and the network.
 //
 // A message is matched as text, because it usually arrives as text: in a
 // condition of a resource, in the body of an answer, in a log. A step that
 // knows more about its own failure attaches a better hint with
-// [engine.WithHint]; this package serves whoever prints an error without one.
+// [engine.WithHint]; this package serves errors without one.
 package hints
 
 import "strings"
 
-// For returns what to do about message, followed by the public threads where
+// For returns the remedy for message, followed by the public threads where
 // the same error was discussed; "" if the message is not known. The first
 // entry of the table that matches decides: special cases stand before general
 // ones.

@@ -1,9 +1,15 @@
 package hints
 
+import "slices"
+
 // table lists the known messages, special cases first.
 func table() []hint {
+	return slices.Concat(certManager(), vaultLogin(), vault(), kubernetes(), apisix(), network())
+}
+
+// certManager lists messages of cert-manager and of admission webhooks.
+func certManager() []hint {
 	return []hint{
-		// cert-manager: its webhook, its installation, its resources.
 		{
 			patterns: [][]string{{"webhook.cert-manager.io", "certificate signed by unknown authority"}},
 			text: "cert-manager's cainjector has not written the webhook's CA bundle yet, or the bundle is left over from an " +
@@ -53,8 +59,12 @@ func table() []hint {
 			text: "the admission webhook named here crashed over this object: that is a defect of the webhook, not of the API server; " +
 				"read the log of its pod, which the webhook configuration's service leads to, and upgrade or restart it",
 		},
+	}
+}
 
-		// Vault: the Kubernetes login.
+// vaultLogin lists messages of the login to Vault with a Kubernetes token.
+func vaultLogin() []hint {
+	return []hint{
 		{
 			patterns: [][]string{{"invalid audience (aud) claim"}},
 			text:     "the Vault role's audience must be the one in cert-manager's token: vault://<clusterissuer>, or vault://<namespace>/<issuer>",
@@ -75,8 +85,12 @@ func table() []hint {
 				"(ClusterRoleBinding vault-server-binding), or a wrong kubernetes_host or CA; `vault read auth/kubernetes/config` must say token_reviewer_jwt_set=false",
 			threads: []string{"hashicorp/vault#14072", "hashicorp/vault#11953", "hashicorp/vault#13873", "cert-manager/cert-manager#5942", "cert-manager/cert-manager#2969", "hashicorp/vault-plugin-auth-kubernetes#121"},
 		},
+	}
+}
 
-		// Vault: its state and its engines.
+// vault lists messages about the state of Vault and its engines.
+func vault() []hint {
+	return []hint{
 		{
 			patterns: [][]string{{"Vault is already initialized"}},
 			text: "Vault was initialised before and its keys are not here: find the key file of that run; if it is lost, the data is lost " +
@@ -125,8 +139,12 @@ func table() []hint {
 			text:     "the intermediate ends before the certificate would: renew the intermediate, or ask for a shorter duration",
 			threads:  []string{"cert-manager/cert-manager#7741"},
 		},
+	}
+}
 
-		// Helm and Kubernetes.
+// kubernetes lists messages of Helm and Kubernetes.
+func kubernetes() []hint {
+	return []hint{
 		{
 			patterns: [][]string{{"another operation (install/upgrade/rollback) is in progress"}},
 			text:     "an earlier run of Helm was killed and left the release pending: uninstall it if it was never deployed, else roll it back",
@@ -150,8 +168,12 @@ func table() []hint {
 			patterns: [][]string{{`namespaces "`, `" not found`}},
 			text:     "create the namespace first: let the step need the one that makes it",
 		},
+	}
+}
 
-		// APISIX.
+// apisix lists messages of Apache APISIX and its controller.
+func apisix() []hint {
+	return []hint{
 		{
 			patterns: [][]string{{"no GatewayProxy configs provided"}},
 			text:     "the IngressClass has no GatewayProxy, so nothing is ever pushed to the gateway: set ingress-controller.gatewayProxy.createDefault=true",
@@ -181,8 +203,12 @@ func table() []hint {
 			text: "the gateway has no certificate for this server name: compare it with the hosts of the ApisixTls (a wildcard covers one label only), " +
 				"or the object has not reached the gateway yet",
 		},
+	}
+}
 
-		// The network, last because it is the most general.
+// network lists messages of the network, the most general ones.
+func network() []hint {
+	return []hint{
 		{
 			patterns: [][]string{{"dial tcp", "i/o timeout"}, {"dial tcp", "no route to host"}, {"dial tcp", "network is unreachable"}},
 			text: "nothing answers at this address: on macOS and Windows the address of a kind node cannot be reached from the host, " +

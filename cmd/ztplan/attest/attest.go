@@ -157,7 +157,7 @@ func SignStatement(ctx context.Context, s Statement, key *Key) ([]byte, error) {
 }
 
 // Verify checks that envelope, the content of the file beside evidence, is
-// about that evidence and says of it what it says, and, if key is not nil,
+// about that evidence and has the statement that follows from it, and, if key is not nil,
 // that key signed it. It returns the ids of the keys that the envelope names.
 //
 // Without a key nothing is proved about who made it.

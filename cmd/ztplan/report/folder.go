@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
@@ -81,9 +82,9 @@ func Folder(dir string, d *evidence.Document, by Renderer, beside ...string) ver
 			add("%s does not belong to the report", e.Name())
 		}
 	}
-	c.Did = fmt.Sprintf("%s as the evidence renders, nothing else in the folder", evidence.Count(rendered, "page"))
+	c.Did = fmt.Sprintf("%s as the evidence renders, nothing else in the folder", display.Count(rendered, "page"))
 	if digests > 0 {
-		c.Did = fmt.Sprintf("%d of %s as the evidence renders, %d by digest: ztplan %s made it, this one is %s", rendered, evidence.Count(len(pages), "page"), digests, d.Run.Version, by.Version)
+		c.Did = fmt.Sprintf("%d of %s as the evidence renders, %d by digest: ztplan %s made it, this one is %s", rendered, display.Count(len(pages), "page"), digests, d.Run.Version, by.Version)
 	}
 	return c
 }

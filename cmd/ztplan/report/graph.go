@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -52,7 +53,7 @@ func newGraph(d *evidence.Document) graphView {
 	for i, s := range d.Steps {
 		x, y := center[i]-boxWidth/2, graphMargin+level[i]*(boxHeight+boxGapY)
 		b := boxView{
-			ID: s.ID, Kind: s.Kind, State: s.State, Mark: stateMark(s.State), Time: duration(s.Seconds),
+			ID: s.ID, Kind: s.Kind, State: s.State, Mark: stateMark(s.State), Time: display.Seconds(s.Seconds),
 			X: x, Y: y, W: boxWidth, H: boxHeight, R: cornerR, Critical: critical[s.ID] > 0, Proof: len(s.Findings) > 0 || len(s.Would) > 0,
 			TextX: x + 10, IDY: y + 19, KindY: y + 36, TimeX: x + boxWidth - 10,
 		}

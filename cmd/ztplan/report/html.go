@@ -152,7 +152,7 @@ func hash(s string) string {
 }
 
 func newStep(s evidence.Step) stepView {
-	v := stepView{Step: s, Mark: stateMark(s.State), Time: duration(s.Seconds), Remark: remark(s), Open: s.State == "failed"}
+	v := stepView{Step: s, Mark: stateMark(s.State), Time: display.Seconds(s.Seconds), Remark: remark(s), Open: s.State == "failed"}
 	for _, e := range s.Edits {
 		v.EditViews = append(v.EditViews, editView{editMark(e), e.Path, e.Note, pretty(e.Have), pretty(e.Want)})
 	}
@@ -203,7 +203,7 @@ func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[stri
 		v.HopViews = append(v.HopViews, line)
 	}
 	for _, e := range r.Endpoints {
-		ev := endView{Address: e.Address, Attempts: e.Attempts, Failures: failures(e), Protocols: countsOf(e.Protocols), Gap: duration(e.LongestGapSeconds)}
+		ev := endView{Address: e.Address, Attempts: e.Attempts, Failures: failures(e), Protocols: countsOf(e.Protocols), Gap: display.Seconds(e.LongestGapSeconds)}
 		for _, phase := range []string{"before", "during", "after"} {
 			if l, ok := e.Latency[phase]; ok {
 				ms := func(p string) string { return fmt.Sprintf("%.1f", 1000*l[p]) }
@@ -226,7 +226,7 @@ func newRotation(d *evidence.Document, r evidence.RotationRecord, shown map[stri
 	return v
 }
 
-// newChain shows the leaf, what came with it, and the root that signed the
+// newChain shows the leaf, the chain that came with it, and the root that signed the
 // last of them.
 func newChain(d *evidence.Document, role string, ref evidence.CertificateRef, trust []string) chainView {
 	v := chainView{Role: role}

@@ -86,7 +86,7 @@ func JUnit(d *evidence.Document) ([]byte, error) {
 		case "after", "would":
 			c.Skipped = &junitSkipped{strings.Join(append(reason(st), st.Would...), "; ")}
 		case "pending":
-			c.Skipped = &junitSkipped{fmt.Sprintf("dry run: %s", evidence.Count(len(st.Edits), "difference"))}
+			c.Skipped = &junitSkipped{fmt.Sprintf("dry run: %s", display.Count(len(st.Edits), "difference"))}
 		}
 		c.Out = editLines(st)
 		s.Cases = append(s.Cases, c)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -139,14 +140,14 @@ func newPlot(r evidence.RotationRecord, on sheet) plotView {
 		p.Ticks = append(p.Ticks, tickView{x(at), fmt.Sprintf("%gs", math.Round(at*1000)/1000)})
 	}
 	p.Label = fmt.Sprintf("Rotation %d of %s/%s over %s: %d endpoints, %d hops; the tables below have the figures",
-		r.Number, r.Namespace, r.Name, duration(length), len(r.Endpoints), len(r.Hops))
+		r.Number, r.Namespace, r.Name, display.Seconds(length), len(r.Endpoints), len(r.Hops))
 	return p
 }
 
 // newLane joins samples that show the same certificate to spans.
 func newLane(e evidence.Endpoint, x func(float64) float64, y int, on sheet) laneView {
 	l := laneView{Address: e.Address, Y: y, H: laneHeight, NameY: y - 6, RemarkY: y - 6}
-	l.Remark = fmt.Sprintf("%s, failures %s, longest gap %s", evidence.Count(e.Attempts, "handshake"), failures(e), duration(e.LongestGapSeconds))
+	l.Remark = fmt.Sprintf("%s, failures %s, longest gap %s", display.Count(e.Attempts, "handshake"), failures(e), display.Seconds(e.LongestGapSeconds))
 	if on.numbers {
 		l.NameY -= nameRow
 	}
@@ -168,7 +169,7 @@ func newLane(e evidence.Endpoint, x func(float64) float64, y int, on sheet) lane
 		}
 		from, to := x(cur.from), max(x(next), x(cur.from)+1.5)
 		l.Spans = append(l.Spans, spanView{X: from, W: math.Round(10*(to-from)) / 10, Y: float64(y), H: laneHeight, Class: class,
-			Title: fmt.Sprintf("%s: %s from +%.2fs to +%.2fs, %s", e.Address, name, cur.from, cur.to, evidence.Count(cur.n, "handshake"))})
+			Title: fmt.Sprintf("%s: %s from +%.2fs to +%.2fs, %s", e.Address, name, cur.from, cur.to, display.Count(cur.n, "handshake"))})
 		cur = nil
 	}
 	lastFailure, at := -10.0, 0.0
@@ -178,7 +179,7 @@ func newLane(e evidence.Endpoint, x func(float64) float64, y int, on sheet) lane
 			// One mark a pixel: thousands of failures look the same.
 			if px := x(s.At); px-lastFailure >= 1 {
 				l.Failures = append(l.Failures, markView{X: px, Y: float64(y) - 3, H: laneHeight + 6,
-					Title: fmt.Sprintf("%s: %s, %s at +%.2fs", e.Address, evidence.Count(n, "failure"), s.Class, s.At)})
+					Title: fmt.Sprintf("%s: %s, %s at +%.2fs", e.Address, display.Count(n, "failure"), s.Class, s.At)})
 				lastFailure = px
 			}
 			continue

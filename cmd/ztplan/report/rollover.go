@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -42,7 +43,7 @@ func rolledOver(d *evidence.Document, s evidence.RolloverRecord) []string {
 		lines = append(lines, "Both signed the same request, and both certificates lead to the trusted root")
 	}
 	if s.Planned > 0 {
-		lines = append(lines, fmt.Sprintf("%d of %s issued anew under the new one", len(s.Reissued), evidence.Count(s.Planned, "other certificate")))
+		lines = append(lines, fmt.Sprintf("%d of %s issued anew under the new one", len(s.Reissued), display.Count(s.Planned, "other certificate")))
 	}
 	if s.Retired.IsZero() {
 		return append(lines, "The old one was not retired")

@@ -17,7 +17,7 @@ func Summary(d *evidence.Document) []byte {
 	d = display.Copy(d)
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s: %s\n\n", resultMark(d.Result()), md(d.Plan.Name), d.Outcome())
-	fmt.Fprintf(&b, "%s in %s, %s", counts(d), duration(d.Summary.WallSeconds), d.Run.Began.Format("2006-01-02 15:04:05 UTC"))
+	fmt.Fprintf(&b, "%s in %s, %s", counts(d), display.Seconds(d.Summary.WallSeconds), d.Run.Began.Format("2006-01-02 15:04:05 UTC"))
 	if d.Run.Mode == evidence.ModeDryRun {
 		b.WriteString(", dry run: nothing was written")
 	}
@@ -47,10 +47,10 @@ func Summary(d *evidence.Document) []byte {
 			fmt.Fprintf(&b, "\n… and %d more\n", len(d.Steps)-i)
 			break
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", stateMark(s.State), md(s.ID), md(s.Kind), s.State, duration(s.Seconds), md(remark(s)))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", stateMark(s.State), md(s.ID), md(s.Kind), s.State, display.Seconds(s.Seconds), md(remark(s)))
 	}
 	if len(d.Summary.CriticalPath) > 1 {
-		fmt.Fprintf(&b, "\nCritical path, %s: %s\n", duration(d.Summary.CriticalSeconds), md(strings.Join(d.Summary.CriticalPath, " → ")))
+		fmt.Fprintf(&b, "\nCritical path, %s: %s\n", display.Seconds(d.Summary.CriticalSeconds), md(strings.Join(d.Summary.CriticalPath, " → ")))
 	}
 	for _, f := range facts(d) {
 		fmt.Fprintf(&b, "\n- %s: %s", md(f.Name), md(strings.Join(f.Values, ", ")))
@@ -86,7 +86,7 @@ func rotationTable(b *strings.Builder, d *evidence.Document, r evidence.Rotation
 	}
 	b.WriteString("\n| endpoint | handshakes | failures | longest gap |\n|---|--:|--:|--:|\n")
 	for _, e := range r.Endpoints {
-		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", md(e.Address), e.Attempts, md(failures(e)), duration(e.LongestGapSeconds))
+		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", md(e.Address), e.Attempts, md(failures(e)), display.Seconds(e.LongestGapSeconds))
 	}
 	if len(r.Hops) > 0 {
 		b.WriteString("\n")
@@ -114,7 +114,7 @@ func broken(f evidence.Fault) string {
 	case f.Ended.IsZero():
 		return fmt.Sprintf("Broken on purpose: %s (pods deleted: %s), which did not come back", f.Part, strings.Join(f.Pods, ", "))
 	default:
-		return fmt.Sprintf("Broken on purpose: %s (pods deleted: %s), back after %s", f.Part, strings.Join(f.Pods, ", "), duration(f.Ended.Sub(f.Began).Seconds()))
+		return fmt.Sprintf("Broken on purpose: %s (pods deleted: %s), back after %s", f.Part, strings.Join(f.Pods, ", "), display.Seconds(f.Ended.Sub(f.Began).Seconds()))
 	}
 }
 

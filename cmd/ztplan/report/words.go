@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -52,38 +53,16 @@ func amount(r evidence.Rule, v any) string {
 	return plain(v)
 }
 
-// duration formats seconds for people: "0.04s", "12.3s", "2m05s".
-func duration(s float64) string {
-	switch {
-	case s < 1:
-		return fmt.Sprintf("%.2fs", s)
-	case s < 60:
-		return fmt.Sprintf("%.1fs", s)
-	}
-	return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
-}
-
 // counts is the line below the result: "2 changed, 3 proved; 3 edits".
 func counts(d *evidence.Document) string {
 	s := d.Summary
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		word string
-	}{
-		{s.Changed, "changed"}, {s.Pending, "to change"}, {s.Unchanged, "unchanged"},
-		{s.Proved, "proved"}, {s.Skipped, "skipped"}, {s.Failed, "failed"},
-	} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
-		}
-	}
+	parts := display.Counts(s)
 	if len(parts) == 0 {
 		parts = []string{"nothing ran"}
 	}
-	text := strings.Join(parts, ", ") + "; " + evidence.Count(s.Edits, "edit")
+	text := strings.Join(parts, ", ") + "; " + display.Count(s.Edits, "edit")
 	if s.ProofEdits > 0 {
-		text += ", " + evidence.Count(s.ProofEdits, "change") + " by proofs"
+		text += ", " + display.Count(s.ProofEdits, "change") + " by proofs"
 	}
 	return text
 }
@@ -156,7 +135,7 @@ func remark(s evidence.Step) string {
 		parts = append(parts, s.Reason)
 	}
 	if len(s.Edits) > 0 {
-		parts = append(parts, evidence.Count(len(s.Edits), "edit"))
+		parts = append(parts, display.Count(len(s.Edits), "edit"))
 	}
 	if n := len(s.Findings); n > 0 {
 		held := 0

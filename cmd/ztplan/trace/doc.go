@@ -5,8 +5,8 @@
 // # When
 //
 // Nothing is traced unless OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or
-// OTEL_EXPORTER_OTLP_ENDPOINT is set. The other variables mean what
-// OpenTelemetry says: OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL (http/protobuf, the
+// OTEL_EXPORTER_OTLP_ENDPOINT is set. The other variables have the meaning that
+// OpenTelemetry gives them: OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL (http/protobuf, the
 // default, or grpc), _HEADERS, _TIMEOUT, _COMPRESSION, _CERTIFICATE and the
 // client certificate; OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
 // OTEL_TRACES_SAMPLER, OTEL_SPAN_*_LIMIT, OTEL_BSP_*; OTEL_TRACES_EXPORTER=none
@@ -27,8 +27,8 @@
 //
 // The events of a span are those of the run that belong to the step (differs,
 // apply, applied, unknown, wait, retry, warn, finding, violated, would), with
-// path, attempt, message, error and seconds; findings also have what was seen
-// and what was asked for. A step that did not run has a span of no length. A
+// path, attempt, message, error and seconds; findings also have the measurement
+// and the limit. A step that did not run has a span of no length. A
 // failure is the span's error status, with the text that people see.
 //
 // # Failures

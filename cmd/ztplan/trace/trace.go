@@ -50,7 +50,7 @@ type Tracer struct {
 // means that nothing is traced although it should be.
 func New(ctx context.Context, opts Options) (*Tracer, error) {
 	env := environment(opts.Env)
-	// The SDK would print what it does not understand of the environment, with
+	// The SDK would print variables that it does not understand, with
 	// the headers, which hold the collector's credentials.
 	otel.SetLogger(logr.Discard())
 	exporter, where, err := env.exporter(ctx)
@@ -127,7 +127,7 @@ func (t *Tracer) summary(s *engine.Summary) {
 }
 
 // Close ends the spans that are open, sends the remaining spans, and returns
-// the trace's id, "" if nothing was traced. The error says that the trace is
+// the trace's id, "" if nothing was traced. An error means that the trace is
 // not complete where it was sent to.
 func (t *Tracer) Close(ctx context.Context, interrupted bool) (id string, err error) {
 	if t == nil {

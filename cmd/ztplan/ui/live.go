@@ -15,7 +15,7 @@ import (
 )
 
 // Live is Text for a terminal: below the lines it keeps a view of the graph,
-// redrawn in place: what runs, for how long, doing or waiting for what, and
+// redrawn in place: the running steps, their times and activities, and
 // how much is left. A status of several lines is shown whole.
 type Live struct {
 	text  *Text
@@ -189,7 +189,7 @@ func (l *Live) view(most int) []string {
 		}
 		doing, more, _ := strings.Cut(a.doing, "\n")
 		out = append(out, fmt.Sprintf("%s %s %s %s", l.style.cyan(mark), l.style.bold(pad(a.step, l.text.width)),
-			l.style.dim(fmt.Sprintf("%6s", Seconds(now.Sub(a.since).Seconds()))), doing))
+			l.style.dim(fmt.Sprintf("%6s", display.Seconds(now.Sub(a.since).Seconds()))), doing))
 		for line := range strings.SplitSeq(more, "\n") {
 			if more != "" && len(out) < most-1 {
 				out = append(out, strings.Repeat(" ", l.text.width+10)+l.style.bar(line))
@@ -203,7 +203,7 @@ func (l *Live) bar(now time.Time) string {
 	const cells = 20
 	full := cells * l.done / max(l.total, 1)
 	return fmt.Sprintf("  %s%s %d of %d steps, %s", l.style.green(strings.Repeat("━", full)),
-		l.style.dim(strings.Repeat("─", cells-full)), l.done, l.total, Seconds(now.Sub(l.began).Seconds()))
+		l.style.dim(strings.Repeat("─", cells-full)), l.done, l.total, display.Seconds(now.Sub(l.began).Seconds()))
 }
 
 // next names the steps that start when the running ones are done.

@@ -4,7 +4,7 @@ import "github.com/ztplan/ztplan/engine"
 
 // InOrder returns a reader of events that hands them on step by step, in the
 // order in which the plan has the steps, whatever the order in which they were
-// done: two dry runs that find the same say the same. A step's events come
+// done: two dry runs that find the same print the same. A step's events come
 // together, when it and all steps before it are done.
 func InOrder(next func(engine.Event)) func(engine.Event) {
 	o := &inOrder{next: next, kept: make(map[string][]engine.Event), done: make(map[string]bool)}

@@ -42,7 +42,7 @@ func (s *Summary) Event(e engine.Event) error {
 		lines, _ := diff.Brief(e.Have, e.Want)
 		s.add(e.Step, append([]string{head}, lines...)...)
 	case engine.ActionPending:
-		s.title(e, fmt.Sprintf("%s to make", count(s.edits[e.Step], "edit")))
+		s.title(e, fmt.Sprintf("%s to make", display.Count(s.edits[e.Step], "edit")))
 	case engine.ActionAfter:
 		s.title(e, "known after "+strings.Join(e.Needs, ", "))
 		lines, _ := diff.Brief(nil, e.Want)

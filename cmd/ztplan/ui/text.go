@@ -56,7 +56,7 @@ func (t *Text) Event(e engine.Event) {
 		}
 	case engine.ActionApplied:
 		delete(t.applying, e.Step)
-		t.line(t.style.green("+"), e, fmt.Sprintf("%s %s", e.Path, t.style.dim("("+Seconds(e.Seconds)+")")))
+		t.line(t.style.green("+"), e, fmt.Sprintf("%s %s", e.Path, t.style.dim("("+display.Seconds(e.Seconds)+")")))
 	case engine.ActionUnknown:
 		t.line(t.style.yellow("?"), e, fmt.Sprintf("%s: cut off, whether it took effect is not known: %s", e.Path, e.Error))
 	case engine.ActionWait:
@@ -93,9 +93,9 @@ func (t *Text) Event(e engine.Event) {
 		if e.Action == engine.ActionChanged {
 			mark = t.style.green("✓")
 		}
-		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(Seconds(e.Seconds)+t.behind(e))))
+		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(display.Seconds(e.Seconds)+t.behind(e))))
 	case engine.ActionProved:
-		t.line(t.style.green("✓"), e, fmt.Sprintf("%s %s", t.style.bold("proved"), t.style.dim(Seconds(e.Seconds))))
+		t.line(t.style.green("✓"), e, fmt.Sprintf("%s %s", t.style.bold("proved"), t.style.dim(display.Seconds(e.Seconds))))
 		t.findings(e.Step)
 	case engine.ActionPending:
 		if text := t.behind(e); text != "" {
@@ -158,8 +158,7 @@ func (t *Text) differs(e engine.Event) {
 	t.lines(lines)
 }
 
-// would shows the intent of a proof and, marked like a difference, what it would
-// change.
+// would shows the intent of a proof and, marked like differences, its changes.
 func (t *Text) would(e engine.Event) {
 	if e.Path == "" {
 		t.line(t.style.dim("»"), e, "would "+e.Message)
@@ -196,7 +195,7 @@ func (t *Text) denied(e engine.Event) {
 }
 
 func (t *Text) fail(e engine.Event) {
-	t.line(t.style.red("✗"), e, fmt.Sprintf("%s %s", t.style.red("failed"), t.style.dim(Seconds(e.Seconds))))
+	t.line(t.style.red("✗"), e, fmt.Sprintf("%s %s", t.style.red("failed"), t.style.dim(display.Seconds(e.Seconds))))
 	t.findings(e.Step)
 	for i, l := range strings.Split(strings.TrimRight(e.Error, "\n"), "\n") {
 		if i == 0 && e.Position != "" {
@@ -232,32 +231,25 @@ func (t *Text) end(e engine.Event) {
 	if s == nil {
 		return
 	}
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		word string
-	}{
-		{s.Changed, "changed"}, {s.Pending, "to change"}, {s.Unchanged, "unchanged"},
-		{s.Proved, "proved"}, {s.Skipped, "skipped"}, {s.Failed, "failed"},
-	} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
-		}
-	}
+	parts := display.Counts(*s)
 	if len(parts) == 0 {
 		parts = []string{"nothing looked at"}
 	}
 	fmt.Fprintf(t.w, "\n%s", t.style.bold(strings.Join(parts, ", ")))
 	if !t.dryRun {
-		fmt.Fprintf(t.w, "; %s, %s", count(s.Edits, "edit"), countIrregular(s.Retries, "retry", "retries"))
+		retries := "1 retry"
+		if s.Retries != 1 {
+			retries = fmt.Sprintf("%d retries", s.Retries)
+		}
+		fmt.Fprintf(t.w, "; %s, %s", display.Count(s.Edits, "edit"), retries)
 	}
 	switch {
 	case s.ProofEdits > 0 && t.dryRun:
-		fmt.Fprintf(t.w, "; proofs would make %s", count(s.ProofEdits, "change"))
+		fmt.Fprintf(t.w, "; proofs would make %s", display.Count(s.ProofEdits, "change"))
 	case s.ProofEdits > 0:
-		fmt.Fprintf(t.w, "; proofs made %s", count(s.ProofEdits, "change"))
+		fmt.Fprintf(t.w, "; proofs made %s", display.Count(s.ProofEdits, "change"))
 	}
-	fmt.Fprintf(t.w, " in %s\n", Seconds(s.WallSeconds))
+	fmt.Fprintf(t.w, " in %s\n", display.Seconds(s.WallSeconds))
 	if t.folded && t.dryRun {
 		fmt.Fprintf(t.w, "%s\n", t.style.dim("shown in brief; -v shows every field, --output json too"))
 	}
@@ -266,7 +258,7 @@ func (t *Text) end(e engine.Event) {
 	}
 	if len(s.CriticalPath) > 1 && s.WallSeconds > 0 && !t.dryRun {
 		fmt.Fprintf(t.w, "%s\n", t.style.dim(fmt.Sprintf("critical path %s (%.0f %%): %s",
-			Seconds(s.CriticalSeconds), 100*s.CriticalSeconds/s.WallSeconds, strings.Join(s.CriticalPath, " → "))))
+			display.Seconds(s.CriticalSeconds), 100*s.CriticalSeconds/s.WallSeconds, strings.Join(s.CriticalPath, " → "))))
 	}
 	fmt.Fprintf(t.w, "%s\n", t.result(s))
 }
@@ -321,24 +313,4 @@ func value(v any) string {
 		lines[i] = strings.TrimPrefix(l, "+ ")
 	}
 	return strings.Join(lines, ", ")
-}
-
-func count(n int, word string) string { return countIrregular(n, word, word+"s") }
-
-func countIrregular(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// Seconds formats a duration in seconds for people: "0.04s", "12.3s", "2m05s".
-func Seconds(s float64) string {
-	switch {
-	case s < 1:
-		return fmt.Sprintf("%.2fs", s)
-	case s < 60:
-		return fmt.Sprintf("%.1fs", s)
-	}
-	return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
 }

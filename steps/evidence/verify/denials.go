@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -15,7 +16,7 @@ func answered(d evidence.DenialRecord) bool {
 }
 
 func (v *verifier) denials() Check {
-	c := Check{Name: "denials", Did: evidence.Count(len(v.doc.Denials), "denial") + ": verdicts follow from answers, lifetimes and chains; the controls hold"}
+	c := Check{Name: "denials", Did: display.Count(len(v.doc.Denials), "denial") + ": verdicts follow from answers, lifetimes and chains; the controls hold"}
 	last := make(map[string]evidence.DenialRecord)
 	for _, r := range v.doc.Denials {
 		v.known(&c, r.Step)
@@ -81,7 +82,7 @@ func (v *verifier) signRefused(r evidence.DenialRecord) (bool, error) {
 }
 
 // dialRefused verifies as the client did: the control must be accepted, and the
-// attempt refused because of the trust, or of the clock if that is what differs.
+// attempt refused because of the trust, or of the clock if only that differs.
 func (v *verifier) dialRefused(r evidence.DenialRecord) (bool, error) {
 	if r.Certificate == nil {
 		return false, errors.New("what the server showed is missing")

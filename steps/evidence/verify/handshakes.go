@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -55,7 +56,7 @@ func (v *verifier) mark(refs []evidence.CertificateRef, trust []string) {
 }
 
 func (v *verifier) handshakes() Check {
-	c := Check{Name: "handshakes", Did: evidence.Count(len(v.doc.Handshakes), "handshake") + ": chains lead to the trust at the time, rules computed from limit and measurement"}
+	c := Check{Name: "handshakes", Did: display.Count(len(v.doc.Handshakes), "handshake") + ": chains lead to the trust at the time, rules computed from limit and measurement"}
 	last := make(map[string]int) // a proof may have tried before
 	for i, h := range v.doc.Handshakes {
 		at := fmt.Sprintf("step %s: %s at %s", h.Step, h.URL, h.Address)

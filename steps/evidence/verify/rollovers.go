@@ -6,11 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 func (v *verifier) rollovers() Check {
-	c := Check{Name: "rollovers", Did: evidence.Count(len(v.doc.Rollovers), "new intermediate") + ": who signed what, that both led to the trust, and that the old one refused, computed again"}
+	c := Check{Name: "rollovers", Did: display.Count(len(v.doc.Rollovers), "new intermediate") + ": who signed what, that both led to the trust, and that the old one refused, computed again"}
 	for i := range v.doc.Rollovers {
 		r := &v.doc.Rollovers[i]
 		at := fmt.Sprintf("step %s: new intermediate %d", r.Step, r.Rotation)
@@ -122,7 +123,7 @@ func (v *verifier) tookOver(c *Check, at string, r *evidence.RolloverRecord, rot
 		c.add("%s: hop retired is at %s and the record says %s", at, when["retired"], r.Retired)
 	}
 	if _, ok := when["reissued"]; ok != (r.Planned > 0) {
-		c.add("%s: %s planned, hop reissued: %t", at, evidence.Count(r.Planned, "certificate"), ok)
+		c.add("%s: %s planned, hop reissued: %t", at, display.Count(r.Planned, "certificate"), ok)
 	}
 }
 

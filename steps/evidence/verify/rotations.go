@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -41,7 +42,7 @@ func (v *verifier) rotations() Check {
 		}
 		r.verify()
 	}
-	c.Did = evidence.Count(len(v.doc.Rotations), "rotation") + ", " + evidence.Count(samples, "handshake") + ": chains, serials, keys, sums, gaps, hops and rules computed again"
+	c.Did = display.Count(len(v.doc.Rotations), "rotation") + ", " + display.Count(samples, "handshake") + ": chains, serials, keys, sums, gaps, hops and rules computed again"
 	return c
 }
 

@@ -1,6 +1,6 @@
 package verify
 
-import "github.com/ztplan/ztplan/steps/evidence"
+import "github.com/ztplan/ztplan/engine/display"
 
 // subject verifies the form of the subject.
 func (v *verifier) subject() Check {
@@ -10,7 +10,7 @@ func (v *verifier) subject() Check {
 		c.Open, c.Did = true, "not on record"
 		return c
 	}
-	c.Did = "where and by whom: form of what is on record, " + evidence.Count(len(s.Remarks), "remark")
+	c.Did = "where and by whom: form of what is on record, " + display.Count(len(s.Remarks), "remark")
 	if s.Cluster != nil && s.Cluster.Server == "" {
 		c.add("the cluster has no address")
 	}
@@ -22,7 +22,7 @@ func (v *verifier) subject() Check {
 			c.add("the commit %q is none", g.Commit)
 		}
 		if g.Clean != (len(g.Changes) == 0) {
-			c.add("the checkout is clean: %v, and has %s", g.Clean, evidence.Count(len(g.Changes), "change"))
+			c.add("the checkout is clean: %v, and has %s", g.Clean, display.Count(len(g.Changes), "change"))
 		}
 	}
 	if s.Binary != "" && !isDigest(s.Binary) {

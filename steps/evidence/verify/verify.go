@@ -19,7 +19,7 @@ import (
 // A Check is one thing that was computed again.
 type Check struct {
 	Name     string   // "certificates"
-	Did      string   // what was compared, with counts
+	Did      string   // the comparison, with counts
 	Problems []string // empty if it holds
 	Open     bool     // there was nothing to check, or nothing to check it with
 }
@@ -32,9 +32,8 @@ func (c Check) Holds() bool { return len(c.Problems) == 0 }
 // times on record. The document is nil if data is none; there is always at
 // least one check.
 //
-// A run that failed can have evidence that verifies: what is checked is that
-// the record is whole and agrees with itself, not that all was well. Ask
-// Document.Result for that.
+// A run that failed can have evidence that verifies: the record is whole and agrees
+// with itself. Document.Result has the result.
 func Evidence(data []byte) (*evidence.Document, []Check) {
 	form := Check{Name: "form", Did: "one document of schema " + evidence.Schema + ", canonical bytes"}
 	d, err := evidence.Decode(data)
@@ -44,7 +43,7 @@ func Evidence(data []byte) (*evidence.Document, []Check) {
 	}
 	if canonical, err := d.Encode(); err != nil {
 		form.add("%v", err)
-	} else if !bytes.Equal(canonical, display.JSON(data)) { // older versions did not escape what JSON leaves
+	} else if !bytes.Equal(canonical, display.JSON(data)) { // older versions escaped only for JSON
 		form.add("the bytes are not the canonical encoding: the file was edited or printed by something else")
 	}
 	v := &verifier{doc: d, certs: make(map[string]*x509.Certificate), used: make(map[string]bool), states: make(map[string]string)}
@@ -61,7 +60,7 @@ func (c *Check) add(format string, args ...any) {
 	c.Problems = append(c.Problems, fmt.Sprintf(format, args...))
 }
 
-// verifier holds what several checks need.
+// verifier holds the data that several checks need.
 type verifier struct {
 	doc    *evidence.Document
 	certs  map[string]*x509.Certificate // by fingerprint
@@ -77,7 +76,7 @@ func (v *verifier) digests() Check {
 		return c
 	}
 	have := v.doc.Digests
-	c.Did = evidence.Count(len(want.Sections), "section") + " and the whole, SHA-256"
+	c.Did = display.Count(len(want.Sections), "section") + " and the whole, SHA-256"
 	if have.Algorithm != want.Algorithm {
 		c.add("algorithm %q is not %q", have.Algorithm, want.Algorithm)
 	}
@@ -112,7 +111,7 @@ func short(digest string) string {
 }
 
 func (v *verifier) certificates() Check {
-	c := Check{Name: "certificates", Did: evidence.Count(len(v.doc.Certificates), "certificate") + " parsed; fingerprint, serial, key, names and dates as recorded"}
+	c := Check{Name: "certificates", Did: display.Count(len(v.doc.Certificates), "certificate") + " parsed; fingerprint, serial, key, names and dates as recorded"}
 	for _, r := range v.doc.Certificates {
 		cert, err := certs.ParseOne(r.PEM)
 		if err != nil {
@@ -327,14 +326,14 @@ func (v *verifier) steps() Check {
 			c.add("step %s is %s with an error", s.ID, s.State)
 		}
 	}
-	c.Did = evidence.Count(len(v.doc.Steps), "step") + ", " + evidence.Count(rules, "finding") + "; states follow from edits and findings"
+	c.Did = display.Count(len(v.doc.Steps), "step") + ", " + display.Count(rules, "finding") + "; states follow from edits and findings"
 	return c
 }
 
 // timeline verifies that the events lead to the states and times on record.
 func (v *verifier) timeline() Check {
 	d := v.doc
-	c := Check{Name: "timeline", Did: evidence.Count(len(d.Timeline), "event") + " in order; they lead to the states and times of the steps"}
+	c := Check{Name: "timeline", Did: display.Count(len(d.Timeline), "event") + " in order; they lead to the states and times of the steps"}
 	type heard struct {
 		state            string
 		began            time.Time
@@ -393,7 +392,7 @@ func (v *verifier) timeline() Check {
 }
 
 func (v *verifier) charts() Check {
-	c := Check{Name: "charts", Did: evidence.Count(len(v.doc.Charts), "chart") + " with version and digest"}
+	c := Check{Name: "charts", Did: display.Count(len(v.doc.Charts), "chart") + " with version and digest"}
 	for _, ch := range v.doc.Charts {
 		if ch.Name == "" || ch.Version == "" || !isDigest(ch.Digest) {
 			c.add("step %s: chart %q has no name, version or SHA-256", ch.Step, ch.Name)

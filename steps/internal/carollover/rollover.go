@@ -47,7 +47,7 @@ func (v vaultAuthorities) Ask(names ...string) (Trial, error) { return v.Request
 // sign again.
 const turningBack = 30 * time.Second
 
-// Progress is what a rollover reports.
+// Progress is a report of a rollover.
 type Progress struct {
 	Milestone timeline.Milestone // "" for none
 	At        time.Time

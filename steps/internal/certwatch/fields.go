@@ -12,7 +12,7 @@ import (
 // in whole seconds: the time of the newest write of the manager that owns the
 // field. It is zero if that is not known.
 //
-// The times of conditions would say it, too, but by the clock of the controller
+// The times of conditions have it, too, but by the clock of the controller
 // that wrote them, which nothing here can measure.
 func written(m metav1.ObjectMeta, path ...string) time.Time {
 	var at time.Time

@@ -32,7 +32,7 @@ type Disruption struct {
 	spec   *Spec
 	pods   pods
 	env    *engine.Env
-	unseal func(context.Context) error // what has come back; nil if there is nothing to unseal
+	unseal func(context.Context) error // unseals Vault when it has come back; nil if there is nothing to unseal
 	report func(Progress)
 	away   chan struct{} // closed when no pod of the part can do its work
 	asked  chan struct{} // closed when the renewal was asked for since

@@ -2,6 +2,6 @@
 // certificate rotates, and waits until they are replaced.
 //
 // A Disruption belongs to one goroutine and reports its Progress; an Outcome sums
-// that up. A run that is interrupted deletes no more pods, and restores for a while
-// what it took away.
+// that up. A run that is interrupted deletes no more pods, and restores the part
+// for a while.
 package disrupt

@@ -7,7 +7,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 )
 
-// Progress is what a disruption reports: a milestone, the state that it waits in, or
+// Progress is a report of a disruption: a milestone, the state that it waits in, or
 // its end.
 type Progress struct {
 	Milestone timeline.Milestone // "" for none

@@ -10,7 +10,7 @@ import (
 )
 
 // A group is one or more servers that share the connections to some endpoints,
-// and what the handshakes there say about them. With one stale server among them
+// with the counts of the handshakes there. With one stale server among them
 // each new handshake shows it with a probability of at least 1/servers.
 type group struct {
 	name    string
@@ -19,7 +19,7 @@ type group struct {
 	pod     bool // it is one pod, which clients reach through the Service alone
 	gone    bool // the pod is not behind the Service any more
 
-	// waving says that a wave is under way; pause is how long the next one waits.
+	// waving is true while a wave is under way; pause is how long the next one waits.
 	waving bool
 	pause  time.Duration
 

@@ -54,7 +54,7 @@ type Sample struct {
 	// Leaf is the verified certificate; nil if there was none.
 	Leaf *x509.Certificate
 
-	// Chain is what the server sent, and Verified leads from Leaf to the trusted
+	// Chain was sent by the server, and Verified leads from Leaf to the trusted
 	// root.
 	Chain, Verified []*x509.Certificate
 

@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// Limits are what a record must reach to be settled.
+// Limits are the conditions of a settled record.
 type Limits struct {
 	// ConsecutiveNew is how many handshakes in a row must show the certificate
 	// at each address.
@@ -424,7 +424,7 @@ func (r *Record) LastRow() (at time.Time, name string) {
 func (s *Series) Newest(since time.Duration, yield func(start time.Duration, fingerprint string)) {
 	for _, one := range slices.Backward(s.trace.runs) {
 		if one.first < since-s.trace.limit {
-			return // what arrived earlier was begun earlier, too
+			return // probes that arrived earlier were begun earlier, too
 		}
 		if one.first >= since {
 			yield(one.first, one.cert)

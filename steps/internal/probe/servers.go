@@ -13,7 +13,7 @@ import (
 )
 
 // leastWorkers is the assumed number of workers of one replica, or of the servers
-// behind an address, when neither the plan nor the cluster says more.
+// behind an address, when neither the plan nor the cluster has a number.
 const leastWorkers = 16
 
 // Servers describes the servers behind the addresses.
@@ -23,7 +23,7 @@ type Servers struct {
 	Count   int    // of the replicas; 0 if there is no Service to ask
 
 	// Replicas has a way to each of several pods behind the Service, if there is
-	// one; Problem says why there is none.
+	// one; Problem is why there is none.
 	Replicas []tlskit.Endpoint
 	Problem  string
 
@@ -141,7 +141,7 @@ func (r *Record) Regroup(s Servers) {
 	}
 }
 
-// addressGroups are the groups of what clients connect to: one, or one for each
+// addressGroups are the groups of the addresses of clients: one, or one for each
 // address.
 func addressGroups(list []*Series, apart bool) []*group {
 	if !apart {

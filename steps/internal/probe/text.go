@@ -65,7 +65,7 @@ func (r *Record) Counts(cert *x509.Certificate) string {
 	return strings.Join(parts, ", ")
 }
 
-// WhyNot names the addresses that are behind cert and what they showed instead, or
+// WhyNot names the addresses that are behind cert and the certificates they showed, or
 // how many handshakes the doubt still needs.
 func (r *Record) WhyNot(cert *x509.Certificate) string {
 	var parts []string

@@ -17,7 +17,7 @@ const (
 // A trace keeps every probe of one address in one record. When there are very
 // many, older ones are merged into runs; the longest gap stays exact.
 type trace struct {
-	limit time.Duration // of one probe: what began before that has arrived
+	limit time.Duration // of one probe: those begun longer ago have arrived
 	most  int           // runs; above it older ones are merged
 	runs  []run         // ordered by their start up to done, then as they arrived
 	done  int
@@ -32,7 +32,7 @@ type trace struct {
 // A run is one probe, or several with the same result.
 type run struct {
 	first time.Duration // start of the first one, since the rotation began
-	took  time.Duration // what they took together
+	took  time.Duration // duration of all together
 	count int
 	cert  string // fingerprint of the certificate; "" if they failed
 	shown string // fingerprint of the certificate before a request that failed

@@ -1,4 +1,4 @@
-package main
+package graph_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/graph"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 )
@@ -35,7 +36,7 @@ func longChain(t testing.TB, n int) *plan.Plan {
 	return p
 }
 
-var drawings = map[string]func(io.Writer, *plan.Plan) error{"text": graphText, "dot": graphDOT, "mermaid": graphMermaid, "svg": graphSVG}
+var drawings = map[string]func(io.Writer, *plan.Plan) error{"text": graph.Text, "dot": graph.DOT, "mermaid": graph.Mermaid, "svg": graph.SVG}
 
 // TestGraphOfLongChain: no drawing looks at every step again for every level, which is as
 // many levels as steps here.
@@ -50,7 +51,7 @@ func TestGraphOfLongChain(t *testing.T) {
 
 func TestGraphTextIsByLevels(t *testing.T) {
 	var b strings.Builder
-	if err := graphText(&b, longChain(t, 3)); err != nil {
+	if err := graph.Text(&b, longChain(t, 3)); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := b.String(), " 0  s0  link\n 1  s1  link  ← s0\n 2  s2  link  ← s1\n"; got != want {

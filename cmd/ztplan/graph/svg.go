@@ -1,4 +1,4 @@
-package main
+package graph
 
 import (
 	"fmt"
@@ -9,10 +9,10 @@ import (
 	"github.com/ztplan/ztplan/engine/plan"
 )
 
-// graphSVG draws the graph from left to right, a column for each length of the
+// SVG draws the graph from left to right, a column for each length of the
 // longest chain before a step. The picture stands alone and follows the
 // reader's light or dark scheme.
-func graphSVG(w io.Writer, p *plan.Plan) error {
+func SVG(w io.Writer, p *plan.Plan) error {
 	const boxW, boxH, gapX, gapY, margin = 150, 44, 60, 16, 20
 	level := p.Graph().Levels()
 	rows := make(map[int]int)

@@ -1,0 +1,93 @@
+// Package graph draws the graph of a plan as text, DOT, Mermaid or SVG.
+package graph
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine/plan"
+)
+
+// Text writes a line a step, in the order of their levels.
+func Text(w io.Writer, p *plan.Plan) error {
+	width, kinds := 0, 0
+	for _, s := range p.Steps {
+		width, kinds = max(width, len(s.ID)), max(kinds, len(s.Kind.Name))
+	}
+	level := p.Graph().Levels()
+	steps := slices.Clone(p.Steps)
+	slices.SortStableFunc(steps, func(a, b *plan.Step) int { return level[a.Index] - level[b.Index] })
+	for _, s := range steps {
+		line := fmt.Sprintf("%2d  %-*s  %-*s", level[s.Index], width, s.ID, kinds, s.Kind.Name)
+		switch {
+		case s.Closes != "":
+			line += "  ← every step of the plan"
+		case len(s.Needs) > 0:
+			line += "  ← " + strings.Join(s.Needs, ", ")
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drawn returns the needs of a step that a picture shows. A closing step needs
+// every other step: those that nothing else needs imply the rest.
+func drawn(p *plan.Plan, s *plan.Step) []string {
+	if s.Closes == "" {
+		return s.Needs
+	}
+	needed := make(map[string]bool)
+	for _, other := range p.Steps {
+		for _, n := range other.Needs {
+			needed[n] = needed[n] || other.Closes == ""
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(s.Needs), func(n string) bool { return needed[n] })
+}
+
+// DOT writes the graph for Graphviz.
+func DOT(w io.Writer, p *plan.Plan) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "digraph %q {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n", p.Name)
+	for _, s := range p.Steps {
+		shape := ""
+		if s.Kind.Proof {
+			shape = ", peripheries=2"
+		}
+		fmt.Fprintf(&b, "  %q [label=%q%s];\n", s.ID, s.ID+"\n"+s.Kind.Name, shape)
+	}
+	for _, s := range p.Steps {
+		for _, n := range drawn(p, s) {
+			fmt.Fprintf(&b, "  %q -> %q;\n", n, s.ID)
+		}
+	}
+	b.WriteString("}\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Mermaid writes the graph for Mermaid.
+func Mermaid(w io.Writer, p *plan.Plan) error {
+	var b strings.Builder
+	b.WriteString("flowchart LR\n")
+	name := make(map[string]string, len(p.Steps))
+	for i, s := range p.Steps {
+		name[s.ID] = fmt.Sprintf("s%d", i)
+		open, closing := "[", "]"
+		if s.Kind.Proof {
+			open, closing = "([", "])"
+		}
+		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, s.ID, s.Kind.Name, closing)
+	}
+	for _, s := range p.Steps {
+		for _, n := range drawn(p, s) {
+			fmt.Fprintf(&b, "  %s --> %s\n", name[n], name[s.ID])
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

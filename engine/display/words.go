@@ -1,0 +1,43 @@
+package display
+
+import (
+	"fmt"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Seconds formats a duration in seconds for people: "0.04s", "12.3s", "2m05s".
+func Seconds(s float64) string {
+	switch {
+	case s < 1:
+		return fmt.Sprintf("%.2fs", s)
+	case s < 60:
+		return fmt.Sprintf("%.1fs", s)
+	}
+	return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
+}
+
+// Count returns "1 step" or "2 steps".
+func Count(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// Counts returns how many steps of a run ended in each way: "2 changed", "3 proved".
+func Counts(s engine.Summary) []string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		word string
+	}{
+		{s.Changed, "changed"}, {s.Pending, "to change"}, {s.Unchanged, "unchanged"},
+		{s.Proved, "proved"}, {s.Skipped, "skipped"}, {s.Failed, "failed"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	return parts
+}
