@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) 
 
 // hub connects to the hub that a fleet names; flags come first.
 func (a *app) hub(at fleet.Hub) (*hub.Hub, error) {
-	return hub.Connect(first(a.kubeconfig, at.Kubeconfig), first(a.context, at.Context), at.Namespace)
+	return hub.Connect(cmp.Or(a.kubeconfig, at.Kubeconfig), cmp.Or(a.context, at.Context), at.Namespace)
 }
 
 // image returns the image that runs in the pods.

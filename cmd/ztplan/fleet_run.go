@@ -248,7 +248,7 @@ func (a *app) writeFleet(ctx context.Context, h *hub.Hub, head *ledger.Head, res
 func (a *app) lockFleet(ctx context.Context, f *fleet.Fleet) (context.Context, func(), error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	env := &engine.Env{Session: new(engine.Session), Settings: session.Settings{
-		Cluster: session.Cluster{Kubeconfig: first(a.kubeconfig, f.Hub.Kubeconfig), Context: first(a.context, f.Hub.Context)},
+		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.kubeconfig, f.Hub.Kubeconfig), Context: cmp.Or(a.context, f.Hub.Context)},
 	}}
 	lock, err := lease.Acquire(engine.AllowWrites(ctx), env, lease.Request{
 		Namespace: f.Hub.Namespace, Plan: "fleet." + f.Metadata.Name, Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,

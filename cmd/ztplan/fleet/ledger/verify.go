@@ -19,6 +19,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
@@ -116,7 +117,7 @@ func (r *Report) leaves(lines []byte) (*tree, verify.Check) {
 	if t.size != r.Head.Size || root != r.Head.Root {
 		c.Problems = append(c.Problems, fmt.Sprintf("%d leaves have the root %s; %s has %d with the root %s", t.size, root, HeadFile, r.Head.Size, r.Head.Root))
 	}
-	c.Did = fmt.Sprintf("of %s, root %s", evidence.Count(len(r.Leaves), "cluster"), short(root))
+	c.Did = fmt.Sprintf("of %s, root %s", display.Count(len(r.Leaves), "cluster"), short(root))
 	return t, c
 }
 
@@ -181,7 +182,7 @@ func (r *Report) files(dir string, o Options) verify.Check {
 	if o.Deep || o.Cluster != "" {
 		how = "computed again"
 	}
-	c.Did = fmt.Sprintf("of %s %s", evidence.Count(n, "cluster"), how)
+	c.Did = fmt.Sprintf("of %s %s", display.Count(n, "cluster"), how)
 	return c
 }
 
