@@ -61,18 +61,12 @@ func newJobLab(t *testing.T) *jobLab {
 	t.Cleanup(func() { // t's context is over
 		_ = l.api.CoreV1().Namespaces().Delete(context.Background(), jobsNamespace, metav1.DeleteOptions{})
 	})
-	kubeconfig, err := clientcmd.Write(clientcmdapi.Config{
-		CurrentContext: "hub",
-		Contexts:       map[string]*clientcmdapi.Context{"hub": {Cluster: "hub", AuthInfo: "admin"}},
-		Clusters:       map[string]*clientcmdapi.Cluster{"hub": {Server: "https://kubernetes.default.svc", CertificateAuthorityData: l.config.CAData}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"admin": {ClientCertificateData: l.config.CertData, ClientKeyData: l.config.KeyData}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, data := range map[string]map[string]string{
-		"plans":  {"0": validPlan, "1": invalidPlan},
-		"access": {"kubeconfig": string(kubeconfig), "endless.yaml": endlessPlan, "bad.yaml": invalidPlan},
+		"plans": {"0": validPlan, "1": invalidPlan},
+		"access": {
+			"kubeconfig": l.kubeconfig(t, "https://kubernetes.default.svc"), "direct": l.kubeconfig(t, l.config.Host),
+			"endless.yaml": endlessPlan, "bad.yaml": invalidPlan,
+		},
 	} {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, StringData: data}
 		if _, err := l.api.CoreV1().Secrets(jobsNamespace).Create(ctx, secret, metav1.CreateOptions{}); err != nil {
@@ -94,6 +88,21 @@ func newJobLab(t *testing.T) *jobLab {
 	}()
 	t.Cleanup(watch.Stop)
 	return l
+}
+
+// kubeconfig returns a kubeconfig of the administrator for the lab at an address.
+func (l *jobLab) kubeconfig(t *testing.T, server string) string {
+	t.Helper()
+	data, err := clientcmd.Write(clientcmdapi.Config{
+		CurrentContext: "hub",
+		Contexts:       map[string]*clientcmdapi.Context{"hub": {Cluster: "hub", AuthInfo: "admin"}},
+		Clusters:       map[string]*clientcmdapi.Cluster{"hub": {Server: server, CertificateAuthorityData: l.config.CAData}},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"admin": {ClientCertificateData: l.config.CertData, ClientKeyData: l.config.KeyData}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 // create makes an Indexed Job of ztplan's image.
@@ -227,7 +236,7 @@ func TestIndexedJobsOfPlans(t *testing.T) {
 		s.Template.Spec.ActiveDeadlineSeconds = ptr.To[int64](3)
 	}, endless...)
 	l.create(t, "evicted", 1, nil, endless...)
-	l.create(t, "suspended", 1, nil, endless...)
+	l.create(t, "suspended", 1, nil, append(endless, "--kubeconfig=/access/direct")...) // as that of another lab
 
 	t.Run("exit codes by index", func(t *testing.T) {
 		job := l.job(t, "plans", "over", over)

@@ -310,6 +310,10 @@ func TestActiveDeadline(t *testing.T) {
 		p.Status.StartTime = ptr.To(metav1.Unix(1, 0))
 	}, "wait")
 	w.awaitLog(pod, "waiting")
+	if err := w.agent.Kill(t.Context(), "tool"); err != nil { // another end would be followed by a back-off
+		t.Fatal(err)
+	}
+	w.await("late", "back", restarts(1))
 	pods := w.client.CoreV1().Pods(testNamespace)
 	pod, err := pods.Get(t.Context(), "late", metav1.GetOptions{})
 	if err != nil {
@@ -320,13 +324,13 @@ func TestActiveDeadline(t *testing.T) {
 	if _, err := pods.Update(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if end := w.awaitEnd("late"); end.ExitCode != 130 {
+	if end := w.awaitEnd("late"); end.ExitCode != 130 && end.ExitCode != 128+int32(syscall.SIGTERM) { // before it listens
 		t.Errorf("container: %+v", end)
 	}
 	if pod, err = pods.Get(t.Context(), "late", metav1.GetOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if pod.Status.Phase != corev1.PodFailed || pod.Status.Reason != "DeadlineExceeded" || pod.Status.ContainerStatuses[0].RestartCount != 0 {
+	if pod.Status.Phase != corev1.PodFailed || pod.Status.Reason != "DeadlineExceeded" || pod.Status.ContainerStatuses[0].RestartCount != 1 {
 		t.Errorf("pod: %+v", pod.Status)
 	}
 }
