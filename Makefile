@@ -14,7 +14,7 @@ RACE := $(if $(shell command -v cc || command -v gcc),-race)
 LINK := -ldflags=-w
 TEST := $(GO) test $(LINK) $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,13 @@ faults: build ## let every kind meet every fault of the API server and of Vault,
 
 attack: build ## make the scripted attacks on the binaries and a lab, print what held
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 60m -v -run 'TestAttack$$' ./cmd/ztplan/e2e
+
+fleet: build ## run the plan with its rotation proof on three members of a hub, in waves; let one fail, stop, resume, verify
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -v -run 'TestRotations$$' ./cmd/ztplan/fleet/e2e
+
+fleet-bench: build ## measure a fleet: overhead for 200 clusters, requests to the hub, memory of the driver, verification
+	$(GO) test $(LINK) -run '^$$' -bench . -benchmem ./cmd/ztplan/fleet/...
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -v -run 'TestBench$$' ./cmd/ztplan/fleet/e2e
 
 # The real gateway instead of the lab's stand-in: docker, kind, kubectl and openssl
 # have to be there.

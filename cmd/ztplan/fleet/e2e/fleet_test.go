@@ -96,7 +96,7 @@ func TestFleet(t *testing.T) {
 	if got := []string{w.domain(0), w.domain(1), w.domain(2)}; got[0] != "member-0.example" || got[1] != "" || got[2] != "" {
 		t.Errorf("the clusters have %q", got)
 	}
-	if n := w.members[2].requests(t); n != 0 {
+	if n := w.members[2].touched(t); n != 0 {
 		t.Errorf("the cluster that was held got %d requests", n)
 	}
 	w.do(0, "fleet", "verify", "report", "--deep")
@@ -106,7 +106,7 @@ func TestFleet(t *testing.T) {
 	}
 
 	w.makeNamespace(1)
-	before := w.members[0].requests(t)
+	before := w.members[0].touched(t)
 	o = w.do(0, "fleet", "resume", file, "--report", "report")
 	if !strings.Contains(o.out, "2 clusters of 3") || !strings.Contains(o.out, "converged: 3 converged") {
 		t.Errorf("%v", o)
@@ -116,7 +116,7 @@ func TestFleet(t *testing.T) {
 			t.Errorf("%s has %q", name(i), got)
 		}
 	}
-	if after := w.members[0].requests(t); after != before {
+	if after := w.members[0].touched(t); after != before {
 		t.Errorf("the resumption touched a cluster that was settled: %d requests", after-before)
 	}
 	w.do(0, "fleet", "verify", "report", "--deep")

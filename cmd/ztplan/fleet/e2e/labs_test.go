@@ -111,14 +111,21 @@ func (l *lab) do(args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// requests returns how many requests of the fleet's pods a member's API server has seen.
-func (l *lab) requests(t testing.TB) int {
+// requests returns how many requests of users whose name begins so the API server has
+// seen.
+func (l *lab) requests(t testing.TB, user string) int {
 	t.Helper()
 	data, err := os.ReadFile(l.audit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Count(string(data), `"username":"hub:system:serviceaccount:`)
+	return strings.Count(string(data), `"username":"`+user)
+}
+
+// touched returns how many requests of the fleet's pods a member has seen.
+func (l *lab) touched(t testing.TB) int {
+	t.Helper()
+	return l.requests(t, "hub:system:serviceaccount:")
 }
 
 // A world is a hub with members that trust its ServiceAccount issuer.
