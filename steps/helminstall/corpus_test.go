@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"helm.sh/helm/v3/pkg/storage/driver"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -413,8 +414,12 @@ func (l *life) snapshot() (map[string]map[string]any, error) {
 		return nil, err
 	}
 	if r != nil {
+		stored, err := driver.NewSecrets(l.cluster.Client().CoreV1().Secrets(l.namespace)).Get(r.Watch().Ref.Name)
+		if err != nil {
+			return nil, err
+		}
 		manifests := []string{r.Manifest}
-		for _, h := range r.Hooks() {
+		for _, h := range stored.Hooks {
 			manifests = append(manifests, h.Manifest)
 		}
 		for _, m := range manifests {

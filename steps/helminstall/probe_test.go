@@ -25,6 +25,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/helminstall"
+	helmkitrelease "github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -65,7 +66,7 @@ func (w *fixture) patchRelease(name string, labels map[string]any) {
 // setStatus stores another status of a revision, as Helm does.
 func (w *fixture) setStatus(name string, revision int, status release.Status) {
 	w.t.Helper()
-	client, err := kubernetes.NewForConfig(w.cluster.ConfigFor(engine.AllowWrites(w.t.Context())))
+	client, err := kubernetes.NewForConfig(helmkitrelease.ConfigFor(engine.AllowWrites(w.t.Context()), w.cluster))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -156,12 +156,10 @@ func configuration(ctx context.Context, env *engine.Env, cluster *kubekit.Cluste
 	}
 	kc := kube.New(g)
 	kc.Namespace, kc.Log = namespace, logf
-	// Helm's own context would end the recording of a failed release too.
-	records := release.Store(context.WithoutCancel(ctx), clientset.CoreV1().Secrets(namespace))
 	return &action.Configuration{
 		RESTClientGetter: g,
 		KubeClient:       &client{Client: kc, ctx: ctx, env: env, cluster: cluster},
-		Releases:         records,
+		Releases:         release.Store(clientset.CoreV1().Secrets(namespace)),
 		Log:              logf,
 		HookOutputFunc:   func(_, _, _ string) io.Writer { return io.Discard },
 	}, nil

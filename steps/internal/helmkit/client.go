@@ -2,10 +2,7 @@ package helmkit
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/kube"
@@ -40,7 +37,7 @@ func (c *client) WatchUntilReady(resources kube.ResourceList, _ time.Duration) e
 		}
 		c.env.Statusf("waiting for hook %s %s/%s", kind, info.Namespace, info.Name)
 		if err := c.completed(info); err != nil {
-			return fmt.Errorf("%s %s/%s: %w%s", kind, info.Namespace, info.Name, err, c.logTail(kind, info))
+			return fmt.Errorf("%w%s", err, c.logTail(kind, info))
 		}
 	}
 	return nil
@@ -49,45 +46,21 @@ func (c *client) WatchUntilReady(resources kube.ResourceList, _ time.Duration) e
 // completed waits until the Job or Pod has run to its end. One that is gone by
 // then deleted itself after its completion.
 func (c *client) completed(info *resource.Info) error {
-	ref := refOf(info)
-	for {
-		have, err := c.cluster.Status(c.ctx, ref)
-		if err != nil {
-			return err
+	return c.cluster.Until(c.ctx, refOf(info), func(st kubekit.Status) (bool, error) {
+		if st.Object == nil {
+			return true, nil
 		}
-		if have[0].Object == nil {
-			return nil
+		end := kubestatus.Ended(st.Object)
+		if end.Failed {
+			return true, fmt.Errorf("%s: %s", st.Ref, end.Message)
 		}
-		if done, err := ended(have[0].Object); done {
-			return err
-		}
-		if err := c.cluster.AwaitChange(c.ctx, have[0].Watch...); c.ctx.Err() != nil {
-			return err
-		}
-	}
+		return end.Done, nil
+	})
 }
 
 func refOf(info *resource.Info) kubekit.Ref {
 	version, kind := info.Mapping.GroupVersionKind.ToAPIVersionAndKind()
 	return kubekit.Ref{APIVersion: version, Kind: kind, Namespace: info.Namespace, Name: info.Name}
-}
-
-// ended reports whether a Job or Pod has run to its end. The error is its failure.
-func ended(obj *unstructured.Unstructured) (bool, error) {
-	if obj.GetKind() == "Pod" {
-		switch phase, _, _ := unstructured.NestedString(obj.Object, "status", "phase"); phase {
-		case "Succeeded":
-			return true, nil
-		case "Failed":
-			return true, errors.New("the pod failed")
-		}
-		return false, nil
-	}
-	if c, ok := kubestatus.Condition(obj, "Failed"); ok && c.Status == metav1.ConditionTrue {
-		return true, fmt.Errorf("the job failed: %s: %s", c.Reason, c.Message)
-	}
-	c, ok := kubestatus.Condition(obj, "Complete")
-	return ok && c.Status == metav1.ConditionTrue, nil
 }
 
 // logTail returns the last lines that the failed hook's newest pod wrote, ready to be
@@ -110,38 +83,26 @@ func (c *client) logTail(kind string, info *resource.Info) string {
 			newest = p
 		}
 	}
-	lines, limit := int64(5), int64(4<<10)
-	r, err := c.cluster.Client().CoreV1().Pods(info.Namespace).GetLogs(newest.Name,
-		&corev1.PodLogOptions{TailLines: &lines, LimitBytes: &limit}).Stream(c.ctx)
-	if err != nil {
+	lines := int64(5)
+	text := c.cluster.LogTail(c.ctx, &newest, &corev1.PodLogOptions{TailLines: &lines})
+	if text == "" {
 		return ""
 	}
-	defer r.Close()
-	b, _ := io.ReadAll(io.LimitReader(r, limit))
-	said := strings.Join(strings.Fields(string(b)), " ")
-	if said == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (the last words of pod %s: %s)", newest.Name, said)
+	return fmt.Sprintf(" (the last words of pod %s: %s)", newest.Name, text)
 }
 
 // WaitForDelete waits until the objects are gone, for instance a hook's old Job
 // before the new one is made.
 func (c *client) WaitForDelete(resources kube.ResourceList, _ time.Duration) error {
 	for _, info := range resources {
-		ref := refOf(info)
-		for {
-			have, err := c.cluster.Status(c.ctx, ref)
-			if err != nil {
-				return err
+		err := c.cluster.Until(c.ctx, refOf(info), func(st kubekit.Status) (bool, error) {
+			if st.Object != nil {
+				c.env.Statusf("waiting for the deletion of %s", st.Ref)
 			}
-			if have[0].Object == nil {
-				break
-			}
-			c.env.Statusf("waiting for the deletion of %s", ref)
-			if err := c.cluster.AwaitChange(c.ctx, have[0].Watch...); c.ctx.Err() != nil {
-				return fmt.Errorf("%s: waiting for its deletion: %w", ref, err)
-			}
+			return st.Object == nil, nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

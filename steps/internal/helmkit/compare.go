@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -91,39 +93,24 @@ func Compare(r *release.Release, c *chart.Chart, v values.Values) (*Difference, 
 }
 
 func put(m map[string]any, key string, v any) {
-	switch v := v.(type) {
-	case string:
-		if v == "" {
-			return
-		}
-	case map[string]any:
-		if len(v) == 0 {
-			return
-		}
-	case []any:
-		if len(v) == 0 {
-			return
-		}
+	if !manifest.IsEmpty(v) {
+		m[key] = v
 	}
-	m[key] = v
 }
 
-// repairs says what will be done about a release that is not deployed.
+// repairs returns the remark about the repair of a release that is not deployed.
 func repairs(r *release.Release) string {
-	what := "an upgrade completes it"
+	repair := "an upgrade completes it"
 	switch {
 	case r.Status == helmrelease.StatusUninstalled.String():
 		return "its history was kept when it was uninstalled"
 	case !r.EverDeployed:
-		what = "it is installed again over what is there; nothing is deleted"
+		repair = "it is installed again over what is there; nothing is deleted"
 	}
 	if r.Pending() {
-		return "an earlier operation was cut off: " + what
+		return "an earlier operation was cut off: " + repair
 	}
-	if r.Description != "" {
-		return r.Description + ": " + what
-	}
-	return what
+	return strings.TrimPrefix(r.Description+": "+repair, ": ")
 }
 
 // Refuse returns why the plan's chart must not be put over a release, or nil.

@@ -69,12 +69,11 @@ func MissingCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) (mi
 		return nil, nil, err
 	}
 	for i, st := range have {
-		if st.Object == nil {
-			missing = append(missing, crds[i])
-			continue
-		}
 		if !st.Done {
 			missing = append(missing, crds[i])
+		}
+		if st.Object == nil {
+			continue
 		}
 		served := versionsOf(st.Object)
 		for _, v := range versionsOf(crds[i]) {
@@ -103,34 +102,26 @@ func CreateCRDs(ctx context.Context, cluster *kubekit.Cluster, crds []*CRD) erro
 	errs := make([]error, len(crds))
 	var wg engine.Group
 	for i, o := range crds {
-		wg.Go(func() { errs[i] = cluster.Create(ctx, o, "") })
+		wg.Go(func() { errs[i] = createCRD(ctx, cluster, o) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	refs := make([]kubekit.Ref, len(crds))
-	for i, o := range crds {
-		refs[i] = kubekit.RefOf(o)
-	}
-	for {
-		have, err := cluster.Status(ctx, refs...)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(have, func(st kubekit.Status) bool { return !st.Done })
-		if i < 0 {
-			break
-		}
-		if have[i].Failed {
-			return fmt.Errorf("%s: %s", have[i].Ref, have[i].Message)
-		}
-		if err := cluster.AwaitChange(ctx, have[i].Watch...); err != nil {
-			return fmt.Errorf("%s: %s: %w", have[i].Ref, have[i].Message, err)
-		}
-	}
 	cluster.Mapper().Reset()
 	return nil
+}
+
+func createCRD(ctx context.Context, cluster *kubekit.Cluster, crd *CRD) error {
+	if err := cluster.Create(ctx, crd, ""); err != nil {
+		return err
+	}
+	return cluster.Until(ctx, kubekit.RefOf(crd), func(st kubekit.Status) (bool, error) {
+		if st.Failed {
+			return false, fmt.Errorf("%s: %s", st.Ref, st.Message)
+		}
+		return st.Done, nil
+	})
 }
 
 // NamesOf lists names, sorted.

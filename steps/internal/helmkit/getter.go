@@ -12,6 +12,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -25,7 +26,7 @@ type getter struct {
 }
 
 func newGetter(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, namespace string) (*getter, error) {
-	config := configFor(ctx, cluster)
+	config := release.ConfigFor(ctx, cluster)
 	config.WarningHandlerWithContext = &warnings{env: env}
 	d, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {

@@ -362,27 +362,6 @@ func TestHooksOfTheOperation(t *testing.T) {
 	}
 }
 
-func TestEndOfAHook(t *testing.T) {
-	for text, c := range map[string]struct {
-		done bool
-		err  string
-	}{
-		"{kind: Job, status: {conditions: [{type: Complete, status: \"True\"}]}}":                                     {true, ""},
-		"{kind: Job, status: {conditions: [{type: Failed, status: \"True\", reason: BackoffLimit, message: often}]}}": {true, "BackoffLimit: often"},
-		"{kind: Job, status: {conditions: [{type: Complete, status: \"False\"}]}}":                                    {false, ""},
-		"{kind: Job, status: {conditions: [{type: Suspended, status: \"True\"}]}}":                                    {false, ""},
-		"{kind: Job}": {false, ""},
-		"{kind: Pod, status: {phase: Succeeded}}": {true, ""},
-		"{kind: Pod, status: {phase: Failed}}":    {true, "the pod failed"},
-		"{kind: Pod, status: {phase: Running}}":   {false, ""},
-	} {
-		done, err := ended(object(t, text))
-		if done != c.done || (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
-			t.Errorf("%s: got %v, %v", text, done, err)
-		}
-	}
-}
-
 // An object of another release is not taken without being asked.
 func TestForeignObjects(t *testing.T) {
 	const helm = "labels: {app.kubernetes.io/managed-by: Helm}, annotations: {meta.helm.sh/release-name: %s, meta.helm.sh/release-namespace: %s}"

@@ -158,7 +158,7 @@ func (o *Operation) files(ctx context.Context, cluster *kubekit.Cluster, c *helm
 	if err != nil {
 		return nil, err
 	}
-	return helmengine.New(cluster.ConfigFor(ctx)).Render(c, all)
+	return helmengine.New(release.ConfigFor(ctx, cluster)).Render(c, all)
 }
 
 func (o *Operation) addHook(r *Rendering, h *helmrelease.Hook) error {

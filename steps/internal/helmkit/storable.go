@@ -1,6 +1,7 @@
 package helmkit
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
@@ -20,8 +21,8 @@ func (o *Operation) storable(r *Rendering) error {
 	if err != nil || len(text) < corev1.MaxSecretSize/2 {
 		return err
 	}
-	var size counter
-	z, err := gzip.NewWriterLevel(&size, gzip.BestCompression)
+	var stored bytes.Buffer
+	z, err := gzip.NewWriterLevel(&stored, gzip.BestCompression)
 	if err != nil {
 		return err
 	}
@@ -31,16 +32,8 @@ func (o *Operation) storable(r *Rendering) error {
 	if err := z.Close(); err != nil {
 		return err
 	}
-	if n := base64.StdEncoding.EncodedLen(int(size)); n > corev1.MaxSecretSize {
+	if n := base64.StdEncoding.EncodedLen(stored.Len()); n > corev1.MaxSecretSize {
 		return release.Explain(fmt.Errorf("release %s/%s takes %d bytes. Too long: may not be more than %d bytes in a Secret", o.Namespace, o.Name, n, corev1.MaxSecretSize))
 	}
 	return nil
-}
-
-// counter counts what is written to it.
-type counter int
-
-func (c *counter) Write(b []byte) (int, error) {
-	*c += counter(len(b))
-	return len(b), nil
 }

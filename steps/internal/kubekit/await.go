@@ -2,6 +2,7 @@ package kubekit
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,24 @@ func (c *Cluster) AwaitChange(ctx context.Context, watches ...Watch) error {
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// Until returns when done reports true or an error for the state of an object. It asks
+// at once and at every change. It goes on where the object may not be watched; when ctx
+// ends, its error holds the object's message.
+func (c *Cluster) Until(ctx context.Context, ref Ref, done func(Status) (bool, error)) error {
+	for {
+		have, err := c.Status(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if ok, err := done(have[0]); ok || err != nil {
+			return err
+		}
+		if err := c.AwaitChange(ctx, have[0].Watch...); ctx.Err() != nil {
+			return fmt.Errorf("%s: %s: %w", ref, have[0].Message, err)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package kubekit
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 
@@ -31,15 +30,6 @@ type Cluster struct {
 // could change the cluster fails with ErrReadOnly unless its own context
 // allows writes.
 func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.config) }
-
-// ConfigFor is Config for libraries that do not pass contexts on: a request
-// without a context of its own runs in ctx, which decides whether it may write
-// and when it is cancelled.
-func (c *Cluster) ConfigFor(ctx context.Context) *rest.Config {
-	config := c.Config()
-	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &adopt{next: rt, ctx: ctx} })
-	return config
-}
 
 // Client returns the typed client.
 func (c *Cluster) Client() kubernetes.Interface { return c.client }

@@ -1,7 +1,6 @@
 package kubekit
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -23,22 +22,6 @@ func (readOnlyError) Error() string {
 // guard refuses requests that could change the cluster unless their context
 // allows writes, and the run's lock does at this moment. See RequestToken for the one exception.
 type guard struct{ next http.RoundTripper }
-
-// adopt runs requests that have no context of their own in ctx.
-type adopt struct {
-	next http.RoundTripper
-	ctx  context.Context
-}
-
-func (a *adopt) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Context().Done() == nil {
-		req = req.WithContext(a.ctx)
-	}
-	return a.next.RoundTrip(req)
-}
-
-// WrappedRoundTripper lets client-go find the transport below.
-func (a *adopt) WrappedRoundTripper() http.RoundTripper { return a.next }
 
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !readOnly(req) && !isTokenRequest(req) {

@@ -3,8 +3,6 @@ package kubekit
 import (
 	"context"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -68,20 +66,26 @@ func (c *Cluster) lastLine(ctx context.Context, p *corev1.Pod) string {
 	if fallen == nil {
 		return ""
 	}
-	lines, limit := int64(1), int64(1<<10)
-	r, err := c.client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
-		Container: fallen.Name, Previous: true, TailLines: &lines, LimitBytes: &limit,
-	}).Stream(ctx)
-	if err != nil {
-		return ""
-	}
-	defer r.Close()
-	b, _ := io.ReadAll(io.LimitReader(r, limit))
-	text := kubestatus.OneLine(string(b))
-	if strings.TrimSpace(text) == "" {
+	lines := int64(1)
+	text := c.LogTail(ctx, p, &corev1.PodLogOptions{Container: fallen.Name, Previous: true, TailLines: &lines})
+	if text == "" {
 		return ""
 	}
 	return "; its last line: " + text
+}
+
+// maxTail bounds the bytes of a log that are read.
+const maxTail = 4 << 10
+
+// LogTail returns the end of a pod's log on one line, "" if it cannot be read.
+func (c *Cluster) LogTail(ctx context.Context, p *corev1.Pod, options *corev1.PodLogOptions) string {
+	limit := int64(maxTail)
+	options.LimitBytes = &limit
+	text, err := c.client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, options).DoRaw(ctx)
+	if err != nil {
+		return ""
+	}
+	return kubestatus.OneLine(string(text[:min(len(text), maxTail)]))
 }
 
 // lastWords is lastLine of the first pod that is not ready and whose container

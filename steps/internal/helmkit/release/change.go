@@ -3,8 +3,8 @@ package release
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -173,26 +173,15 @@ func cannotAsk(err error) bool {
 		s.Code >= 500 && strings.Contains(s.Message, "failed calling webhook")
 }
 
-// guess compares the fields of the manifest with those of the live object.
+// guess compares the fields that the manifest has or had with those of the live object.
 func (c *Change) guess() {
-	c.Have, c.Want = map[string]any{}, map[string]any{}
-	live, target := kubefields.Flatten(c.Live.Object), kubefields.Flatten(c.target.Object)
-	for path, v := range target {
-		old, there := live[path]
-		if manifest.IsEmpty(v) || there && reflect.DeepEqual(old, v) {
-			continue
-		}
-		if there {
-			c.Have[path] = old
-		}
-		c.Want[path] = v
-	}
-	for path := range kubefields.Flatten(c.original.Object) {
-		if _, kept := target[path]; kept {
-			continue
-		}
-		if old, there := live[path]; there {
-			c.Have[path] = old
-		}
-	}
+	original, target := kubefields.Flatten(c.original.Object), kubefields.Flatten(c.target.Object)
+	live := kubefields.Flatten(c.Live.Object)
+	maps.DeleteFunc(live, func(path string, _ any) bool {
+		v, stays := target[path]
+		_, had := original[path]
+		return stays && manifest.IsEmpty(v) || !stays && !had
+	})
+	maps.DeleteFunc(target, func(_ string, v any) bool { return manifest.IsEmpty(v) })
+	c.Have, c.Want = kubefields.Differing(live, target)
 }

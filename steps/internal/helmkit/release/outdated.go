@@ -83,22 +83,7 @@ func (o Outdated) Restart(wait bool) engine.Edit {
 			if err != nil || !wait {
 				return kubekit.Classify(err)
 			}
-			return o.runsAgain(ctx)
+			return o.cluster.Until(ctx, o.workload, func(st kubekit.Status) (bool, error) { return st.Done || st.Object == nil, nil })
 		},
-	}
-}
-
-func (o Outdated) runsAgain(ctx context.Context) error {
-	for {
-		have, err := o.cluster.Status(ctx, o.workload)
-		if err != nil {
-			return err
-		}
-		if have[0].Done || have[0].Object == nil {
-			return nil
-		}
-		if err := o.cluster.AwaitChange(ctx, have[0].Watch...); err != nil {
-			return fmt.Errorf("%s: %s: %w", o.workload, have[0].Message, err)
-		}
 	}
 }

@@ -19,14 +19,6 @@ type Claim struct {
 	file *os.File
 }
 
-type ownerState int
-
-const (
-	unknown ownerState = iota // the claim was made elsewhere
-	alive
-	gone
-)
-
 // keepClaims is how long claims of killed runs are kept.
 const keepClaims = 30 * 24 * time.Hour
 
@@ -80,20 +72,18 @@ func (cl Claim) End(done bool) {
 	_ = cl.file.Close()
 }
 
-// owner returns the state of the process that made the claim id.
-func (c claims) owner(id string) ownerState {
+// gone reports whether the process that made the claim id is known to be dead. It is
+// false for a claim that was made elsewhere.
+func (c claims) gone(id string) bool {
 	if c == "" || id == "" || strings.ContainsAny(id, `/\.`) {
-		return unknown
+		return false
 	}
 	f, err := os.OpenFile(filepath.Join(string(c), id), os.O_RDWR, 0)
 	if err != nil {
-		return unknown
+		return false
 	}
 	defer f.Close()
-	if durable.TryLock(f) == nil {
-		return gone
-	}
-	return alive
+	return durable.TryLock(f) == nil
 }
 
 func sweep(dir string) {

@@ -15,7 +15,6 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
@@ -46,27 +45,6 @@ type Release struct {
 
 	stored *helmrelease.Release
 	secret metav1.ObjectMeta
-}
-
-// A Hook is an object that Helm creates at certain moments only.
-type Hook struct {
-	Kind, Name string
-	Events     []string // "pre-install", "post-upgrade", …
-	Phase      string   // of the last run: "Succeeded", "Failed", …; "Unknown" or "" before
-	Manifest   string
-}
-
-// Hooks returns the hooks of the release.
-func (r *Release) Hooks() []Hook {
-	hooks := make([]Hook, 0, len(r.stored.Hooks))
-	for _, h := range r.stored.Hooks {
-		hook := Hook{Kind: h.Kind, Name: h.Name, Phase: h.LastRun.Phase.String(), Manifest: h.Manifest}
-		for _, e := range h.Events {
-			hook.Events = append(hook.Events, e.String())
-		}
-		hooks = append(hooks, hook)
-	}
-	return hooks
 }
 
 // ManifestDigest is the SHA-256 (hex) of the stored manifest.
@@ -136,7 +114,11 @@ func listRevisions(ctx context.Context, cluster *kubekit.Cluster, namespace, nam
 }
 
 func read(ctx context.Context, cluster *kubekit.Cluster, namespace string, secret metav1.ObjectMeta) (*Release, error) {
-	stored, err := driver.NewSecrets(secretsIn(ctx, cluster.Client().CoreV1().Secrets(namespace))).Get(secret.Name)
+	client, err := typedcorev1.NewForConfig(ConfigFor(ctx, cluster))
+	if err != nil {
+		return nil, err
+	}
+	stored, err := driver.NewSecrets(client.Secrets(namespace)).Get(secret.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -239,11 +221,8 @@ func (r *Release) Busy(env *engine.Env) (until time.Time, busy bool) {
 	}
 	now := env.Now()
 	if claim, ok := r.label(ownerLabel); ok {
-		switch claimsOf(env).owner(claim) {
-		case gone:
+		if claimsOf(env).gone(claim) {
 			return time.Time{}, false
-		case alive:
-			// It ends by its own time limit; ask again then.
 		}
 		if s, ok := r.label(untilLabel); ok {
 			if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -270,9 +249,10 @@ func (r *Release) Pending() bool {
 	return helmrelease.Status(r.Status).IsPending() || r.Status == helmrelease.StatusUninstalling.String()
 }
 
-// Store is Helm's store of releases, working in ctx.
-func Store(ctx context.Context, secrets typedcorev1.SecretInterface) *storage.Storage {
-	return storage.Init(outcomes{driver.NewSecrets(secretsIn(ctx, secrets))})
+// Store is Helm's store of releases. Helm passes no contexts to secrets: their client
+// has a configuration of ConfigFor.
+func Store(secrets typedcorev1.SecretInterface) *storage.Storage {
+	return storage.Init(outcomes{driver.NewSecrets(secrets)})
 }
 
 // outcomes stores how operations begin and end. In between, Helm stores the
@@ -285,34 +265,4 @@ func (o outcomes) Update(key string, r *helmrelease.Release) error {
 		return nil
 	}
 	return o.Driver.Update(key, r)
-}
-
-// secretsIn gives Helm's storage driver, which uses contexts of its own, ctx.
-func secretsIn(ctx context.Context, s typedcorev1.SecretInterface) typedcorev1.SecretInterface {
-	return &contextSecrets{s, ctx}
-}
-
-type contextSecrets struct {
-	typedcorev1.SecretInterface
-	ctx context.Context
-}
-
-func (s *contextSecrets) Get(_ context.Context, name string, opts metav1.GetOptions) (*corev1.Secret, error) {
-	return s.SecretInterface.Get(s.ctx, name, opts)
-}
-
-func (s *contextSecrets) List(_ context.Context, opts metav1.ListOptions) (*corev1.SecretList, error) {
-	return s.SecretInterface.List(s.ctx, opts)
-}
-
-func (s *contextSecrets) Create(_ context.Context, secret *corev1.Secret, opts metav1.CreateOptions) (*corev1.Secret, error) {
-	return s.SecretInterface.Create(s.ctx, secret, opts)
-}
-
-func (s *contextSecrets) Update(_ context.Context, secret *corev1.Secret, opts metav1.UpdateOptions) (*corev1.Secret, error) {
-	return s.SecretInterface.Update(s.ctx, secret, opts)
-}
-
-func (s *contextSecrets) Delete(_ context.Context, name string, opts metav1.DeleteOptions) error {
-	return s.SecretInterface.Delete(s.ctx, name, opts)
 }

@@ -124,32 +124,18 @@ func (s *State) NotReady(ctx context.Context) ([]engine.Edit, error) {
 			return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: %s", st.Ref, st.Message)), st.Hint)
 		}
 		edits = append(edits, engine.Edit{
-			Path:  st.Ref.String(),
-			Have:  st.Message,
-			Want:  "ready",
-			Await: func(ctx context.Context) error { return s.settled(ctx, st) },
+			Path: st.Ref.String(),
+			Have: st.Message,
+			Want: "ready",
+			// Until it is ready, gone or given up by its controller nothing else is looked
+			// at: a Deployment changes a dozen times while it starts.
+			Await: func(ctx context.Context) error {
+				return s.cluster.Until(ctx, st.Ref, func(st kubekit.Status) (bool, error) { return st.Done || st.Failed || st.Object == nil, nil })
+			},
 		})
 	}
 	gates, err := s.webhooks(ctx)
 	return append(edits, gates...), err
-}
-
-// settled waits until the object is ready, gone or given up by its controller.
-// On the way it looks at nothing else: a Deployment changes a dozen times while
-// it starts.
-func (s *State) settled(ctx context.Context, st kubekit.Status) error {
-	for {
-		if err := s.cluster.AwaitChange(ctx, st.Watch...); err != nil {
-			return err
-		}
-		have, err := s.cluster.Status(ctx, st.Ref)
-		if err != nil {
-			return err
-		}
-		if st = have[0]; st.Done || st.Failed || st.Object == nil {
-			return nil
-		}
-	}
 }
 
 func (s *State) await(path, have, want string, watches []kubekit.Watch) engine.Edit {

@@ -203,28 +203,9 @@ func closed(schema map[string]any) bool {
 	return len(properties) > 0 && isBool && !additional
 }
 
-func overlay(base, top map[string]any) map[string]any {
-	out := maps.Clone(base)
-	if out == nil {
-		out = map[string]any{}
-	}
-	for k, v := range top {
-		if m, ok := v.(map[string]any); ok {
-			if b, ok := out[k].(map[string]any); ok {
-				v = overlay(b, m)
-			}
-		}
-		out[k] = v
-	}
-	return out
-}
-
 // defaultsOf returns the defaults with those of the subcharts in their places.
 func defaultsOf(c *chart.Chart) map[string]any {
-	out := maps.Clone(c.Values)
-	if out == nil {
-		out = map[string]any{}
-	}
+	out := overlay(c.Values, nil)
 	for _, dep := range c.Dependencies() {
 		own, _ := out[dep.Name()].(map[string]any)
 		out[dep.Name()] = overlay(defaultsOf(dep), own)

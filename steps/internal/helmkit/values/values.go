@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
-	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -33,14 +31,13 @@ func Read(files []engine.File, inline map[string]any) (Values, error) {
 		if err != nil {
 			return nil, engine.Permanent(err)
 		}
-		merge(merged, v)
+		merged = overlay(merged, v)
 	}
 	v, err := Normal(inline)
 	if err != nil {
 		return nil, engine.Permanent(fmt.Errorf("values: %w", err))
 	}
-	merge(merged, v)
-	return merged, nil
+	return overlay(merged, v), nil
 }
 
 func readValuesFile(f engine.File) (Values, error) {
@@ -61,16 +58,22 @@ func readValuesFile(f engine.File) (Values, error) {
 	return nil, fmt.Errorf("values file %s: it must hold a mapping of keys to values", f)
 }
 
-func merge(into, from map[string]any) {
-	for k, v := range from {
-		old, oldIsMap := into[k].(map[string]any)
-		m, isMap := v.(map[string]any)
-		if isMap && oldIsMap {
-			merge(old, m)
-			continue
-		}
-		into[k] = v
+// overlay returns base with top on it: of maps key by key, of everything else that of
+// top. It changes neither.
+func overlay(base, top map[string]any) map[string]any {
+	out := maps.Clone(base)
+	if out == nil {
+		out = map[string]any{}
 	}
+	for k, v := range top {
+		if m, ok := v.(map[string]any); ok {
+			if b, ok := out[k].(map[string]any); ok {
+				v = overlay(b, m)
+			}
+		}
+		out[k] = v
+	}
+	return out
 }
 
 // Normal returns v in the form that JSON gives it.
@@ -131,28 +134,13 @@ func flatten(v any, path string, out map[string]any) {
 // Differing returns the values that differ, by dotted path, as each side has them.
 // A value whose key is that of a secret is an engine.Secret, which is not shown.
 func Differing(have, want Values) (map[string]any, map[string]any) {
-	h, w := Flatten(map[string]any(have), ""), Flatten(map[string]any(want), "")
-	outHave, outWant := map[string]any{}, map[string]any{}
-	for _, path := range slices.Sorted(maps.Keys(union(h, w))) {
-		a, inHave := h[path]
-		b, inWant := w[path]
-		if inHave == inWant && reflect.DeepEqual(a, b) {
-			continue
-		}
-		if inHave {
-			outHave[path] = shown(path, a)
-		}
-		if inWant {
-			outWant[path] = shown(path, b)
+	h, w := kubefields.Differing(Flatten(map[string]any(have), ""), Flatten(map[string]any(want), ""))
+	for _, side := range []map[string]any{h, w} {
+		for path, v := range side {
+			side[path] = shown(path, v)
 		}
 	}
-	return outHave, outWant
-}
-
-func union(a, b map[string]any) map[string]any {
-	u := maps.Clone(a)
-	maps.Copy(u, b)
-	return u
+	return h, w
 }
 
 // shown returns what may be shown of the value at path.

@@ -128,3 +128,20 @@ func TestCurrent(t *testing.T) {
 		})
 	}
 }
+
+func TestEnded(t *testing.T) {
+	for text, want := range map[string]kubestatus.Result{
+		"{kind: Job, status: {conditions: [{type: Complete, status: \"True\"}]}}":                                     {Done: true, Message: "Job completed"},
+		"{kind: Job, status: {conditions: [{type: Failed, status: \"True\", reason: BackoffLimit, message: often}]}}": {Failed: true, Message: "Job failed: BackoffLimit: often"},
+		"{kind: Job, status: {conditions: [{type: Complete, status: \"False\"}]}}":                                    {Message: "Job runs: 0 succeeded, 0 active, 0 failed"},
+		"{kind: Job, status: {conditions: [{type: Suspended, status: \"True\"}]}}":                                    {Message: "Job runs: 0 succeeded, 0 active, 0 failed"},
+		"{kind: Job}": {Message: "Job runs: 0 succeeded, 0 active, 0 failed"},
+		"{kind: Pod, status: {phase: Succeeded}}": {Done: true},
+		"{kind: Pod, status: {phase: Failed}}":    {Failed: true, Message: "the pod failed"},
+		"{kind: Pod, status: {phase: Running}}":   {},
+	} {
+		if got := kubestatus.Ended(parse(t, text)); got != want {
+			t.Errorf("%s: got %+v, want %+v", text, got, want)
+		}
+	}
+}

@@ -41,6 +41,19 @@ func Vanishes(obj *unstructured.Unstructured) bool {
 	return isKind(obj, "batch", "Job") && limited || isKind(obj, "", "Pod") && (policy == "Never" || policy == "OnFailure")
 }
 
+// Ended judges a Job or Pod by whether it has run to its end, even one that is being
+// deleted.
+func Ended(obj *unstructured.Unstructured) Result {
+	if obj.GetKind() == "Job" {
+		return currentJob(obj)
+	}
+	phase, _, _ := unstructured.NestedString(obj.Object, "status", "phase")
+	if phase == "Failed" {
+		return Result{Failed: true, Message: "the pod failed"}
+	}
+	return Result{Done: phase == "Succeeded"}
+}
+
 // Images returns the images of a workload's pod template, by container.
 func Images(obj *unstructured.Unstructured) map[string]string {
 	containers, _, _ := unstructured.NestedSlice(obj.Object, "spec", "template", "spec", "containers")

@@ -1,4 +1,4 @@
-package helmkit
+package release
 
 import (
 	"context"
@@ -8,7 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/labtest"
 )
 
 // roundTrip lets a function be a transport.
@@ -65,5 +71,28 @@ func TestBoundRequests(t *testing.T) {
 	}
 	if got, err := do(edit, "DELETE", record); got != nil || err == nil {
 		t.Errorf("deleting the record of an edit that was cut off: %+v, error %v", got, err)
+	}
+}
+
+func TestConfigForHelm(t *testing.T) {
+	env := labtest.Env(t)
+	c, err := kubekit.Connect(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := labtest.Namespace(t, env)
+	writes := engine.AllowWrites(t.Context())
+	if _, err := c.Client().CoreV1().ConfigMaps(ns).Create(writes, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ctx := range []context.Context{t.Context(), writes} {
+		client, err := kubernetes.NewForConfig(ConfigFor(ctx, c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = client.CoreV1().ConfigMaps(ns).Delete(context.Background(), "x", metav1.DeleteOptions{})
+		if allowed := engine.WritesAllowed(ctx); errors.Is(err, kubekit.ErrReadOnly) == allowed {
+			t.Errorf("delete without a context, allowed %v: got %v", allowed, err)
+		}
 	}
 }

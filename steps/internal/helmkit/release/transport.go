@@ -1,4 +1,4 @@
-package helmkit
+package release
 
 import (
 	"context"
@@ -18,15 +18,15 @@ import (
 // cut off.
 const recordGrace = 10 * time.Second
 
-// configFor returns the cluster's configuration for one edit: requests end
-// with ctx and may write if ctx may. The guard of the cluster stays below.
-func configFor(ctx context.Context, cluster *kubekit.Cluster) *rest.Config {
+// ConfigFor returns the cluster's configuration for Helm, which passes no contexts on:
+// requests end with ctx and may write if ctx may. The guard of the cluster stays below.
+func ConfigFor(ctx context.Context, cluster *kubekit.Cluster) *rest.Config {
 	config := cluster.Config()
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &bound{next: next, edit: ctx} })
 	return config
 }
 
-// bound runs requests in the context of an edit.
+// bound runs requests in a context, that of an edit as a rule.
 type bound struct {
 	next http.RoundTripper
 	edit context.Context
