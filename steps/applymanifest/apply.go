@@ -23,8 +23,8 @@ const (
 	longPause  = 2 * time.Second
 )
 
-// apply applies one object. What is a matter of moments is waited for here,
-// because it needs no new look and must not use up the step's attempts: the
+// apply applies one object. It waits here for conditions of a few moments,
+// because they need no new look and must not use up the step's attempts: the
 // kind of a CustomResourceDefinition that has just been applied, and an
 // admission webhook that does not answer yet.
 func (r *run) apply(ctx context.Context, o *object) error {

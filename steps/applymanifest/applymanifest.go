@@ -2,11 +2,11 @@
 // to the state that manifests ask for, by server-side apply, and waits until
 // they are as their specs ask.
 //
-// # What it looks at
+// # Inspection
 //
 // The API server is asked to apply every object without keeping it (dryRun=All)
 // and the answer is compared with the object that is there. So defaults,
-// conversions and admission webhooks have their say, fields that the manifest
+// conversions and admission webhooks take part, fields that the manifest
 // does not mention are left to others, and a mistake in a manifest is found
 // before anything is written: unknown fields are refused.
 //
@@ -19,11 +19,11 @@
 //
 // An object whose kind is not served yet, because another step of the plan brings
 // it, is checked against the schema of the CustomResourceDefinition that the
-// step has, such as one in a chart: what it does not know, or misses, is an
+// step has, such as one in a chart: a field that is unknown, or missing, is an
 // error before anything is installed. The rest, among it webhooks and rules in
 // CEL, is known when the API server can be asked.
 //
-// # Which edits it makes
+// # Edits
 //
 // One edit per object that differs, named "Kind/namespace/name", with the
 // fields that differ. An object that does not exist yet is shown as the
@@ -33,8 +33,8 @@
 // same step is applied when that is Established; one that an admission webhook
 // has to see is tried until the webhook answers.
 //
-// Objects that are there but not ready are edits that can only be awaited. What
-// ready means is up to the kind: a Deployment is available, a Job has
+// Objects that are there but not ready are edits that can only be awaited. Readiness
+// depends on the kind: a Deployment is available, a Job has
 // completed, a Certificate has Ready=True. Named conditions can be added.
 //
 // # Work that runs to its end
@@ -45,25 +45,24 @@
 // ConfigMap ztplan-completed beside it, with the digest of the manifest and the
 // object's UID. So no run on any machine makes it again until the manifest changes
 // or the entry is removed, and when the namespace goes, the record goes with it.
-// With wait.for none, nothing is waited for, and that it was made is what is
-// recorded. A run that is killed between the completion and the record leaves
+// With wait.for none, nothing is waited for, and the record is made at once. A run that is killed between the completion and the record leaves
 // none: then, and without the permission to write the ConfigMap, work that has
 // vanished is done again.
 //
-// # What it refuses
+// # Refusals
 //
-// Fields that somebody else manages are not taken over unless force says so:
-// the error names the owner and the field. What the API server rejects for good
+// Fields with another manager are not taken over unless force is true: the error
+// names the owner and the field. An object that the API server rejects for good
 // (an unknown field, an immutable field, a denial by a webhook) stops the step
 // at once, and so does a Certificate whose issuance has failed, if cert-manager
-// tries again only when the step's time is over: it pauses for an hour, unless its
-// configuration says otherwise. Until then, and while a request is pending because
-// the issuer does not answer, the reason and the time of the next try are said. A
+// tries again only when the step's time is over: it pauses for an hour, unless it
+// is configured otherwise. Until then, and while a request is pending because
+// the issuer does not answer, the reason and the time of the next try are shown. A
 // pending request is tried again after five minutes at the latest, which is why the
 // step's timeout is ten; touching an annotation of the CertificateRequest makes
 // cert-manager try at once, touching one of the Certificate does not.
 //
-// Objects that are no longer in the manifests are not deleted; runs say which,
+// Objects that are no longer in the manifests are not deleted; runs list them,
 // by their journals.
 package applymanifest
 
@@ -90,7 +89,7 @@ var Kind = engine.NewKind("applyManifest", engine.Policy{
 	}
 })
 
-// What to wait for.
+// Values of wait.for.
 const (
 	waitCurrent = "current"
 	waitNone    = "none"
@@ -120,21 +119,21 @@ type Spec struct {
 	// the fields in the manifests.
 	FieldManager string `yaml:"fieldManager" check:"nonempty"`
 
-	// Force takes over fields that somebody else manages. Without it they are
+	// Force takes over fields that have another manager. Without it they are
 	// reported and nothing is changed.
 	Force bool `yaml:"force"`
 
-	// Wait says when the step is done.
+	// Wait is the condition under which the step is done.
 	Wait Wait `yaml:"wait"`
 }
 
-// Wait says when the step is done.
+// Wait is the condition under which a step is done.
 type Wait struct {
 	// For is current, to wait until every object is as its spec asks, or none.
 	For string `yaml:"for" check:"oneof=current|none"`
 
-	// Conditions must hold besides. They are for kinds whose readiness only
-	// their own conditions tell.
+	// Conditions must hold besides. They are for kinds whose readiness shows only in
+	// their own conditions.
 	Conditions []Condition `yaml:"conditions"`
 }
 

@@ -17,14 +17,14 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
-// An issuance is what is known of a Certificate or an issuer that is not ready.
+// An issuance describes a Certificate or an issuer that is not ready.
 type issuance struct {
 	text  string        // why, and when cert-manager tries again
 	watch kubekit.Watch // of the Certificate's request; without a kind if there is none to watch
 	next  time.Time     // when cert-manager tries again at the latest; zero if it is not known
 }
 
-// issuance adds to what is said of a Certificate that is not ready why it is not
+// issuance adds to the message of a Certificate that is not ready why it is not
 // issued and when cert-manager tries again. The issuer's reason is in the request
 // alone: while it may pass, as a sealed Vault does, nothing changes in the
 // Certificate. An error is no reason to fail: only the remark is missing then.
@@ -50,7 +50,7 @@ func (r *run) issuance(ctx context.Context, certificate *unstructured.Unstructur
 }
 
 // retried adds when cert-manager tries an object again that is not Ready, if that
-// is a matter of time: by what its message begins with. Of a request whose issuer
+// is a matter of time: by the beginning of its message. Of a request whose issuer
 // is not ready nothing is tried until that is.
 func (i *issuance) retried(o *unstructured.Unstructured, beginning string) {
 	c, ok := kubestatus.Condition(o, "Ready")

@@ -10,10 +10,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Claims implements engine.Claimer. What is applied under one field manager takes
-// the place of what was applied under it before, so two steps with the same
-// fieldManager must say the same of an object; two with different ones may share
-// it, but no field (kubernetes.io/docs/reference/using-api/server-side-apply).
+// Claims implements engine.Claimer. An object that is applied under a field manager
+// replaces the one that was applied under it before, so two steps with the same
+// fieldManager must have the same manifest of an object; two with different ones may
+// share it, but no field (kubernetes.io/docs/reference/using-api/server-side-apply).
 func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 	for _, input := range []string{"namespace", "manifests", "files", "fieldManager"} {
 		if !engine.Known(input, unknown) {
@@ -33,7 +33,7 @@ func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 	return claims
 }
 
-// named returns what names the object of a manifest, as far as that is known
+// named returns the reference of the object of a manifest, as far as it is known
 // without the cluster.
 func (s *Spec) named(m manifest) kubekit.Ref {
 	ref := kubekit.RefOf(m.obj)

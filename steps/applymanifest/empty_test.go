@@ -33,7 +33,7 @@ spec:
 
 // What a manifest leaves empty is left to others.
 func TestEmptyKeysTakeNothingAway(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	spec := w.step(hollow)
 	spec.Wait.For = "none"
 	for path, v := range w.look(spec)[0].Want.(map[string]any) {

@@ -15,8 +15,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
-// explain says which object an error is about and where it is written, whether
-// another try can help, and what to do.
+// explain adds to an error the object and its place in the manifests, whether
+// another try can help, and a hint.
 func (r *run) explain(o *object, err error) error {
 	if err == nil {
 		return nil
@@ -56,8 +56,8 @@ func (r *run) explain(o *object, err error) error {
 	return kubekit.Classify(wrap(plainMessage(status)))
 }
 
-// mistyped returns what does not fit the schema of the kind, each at its place in
-// the manifest.
+// mistyped returns the fields that do not fit the schema of the kind, each with its
+// place in the manifest.
 func (o *object) mistyped(name string, problems []kubetypes.FieldProblem) error {
 	errs := make([]error, len(problems))
 	for i, p := range problems {
@@ -67,8 +67,8 @@ func (o *object) mistyped(name string, problems []kubetypes.FieldProblem) error 
 	return engine.InPlan(errors.Join(errs...))
 }
 
-// mismatch returns what a field has against the type that its kind gives it, and what
-// to do.
+// mismatch returns the problem of a field with the type that its kind gives it, and a
+// hint.
 func mismatch(p kubetypes.FieldProblem, kind string) (text, hint string) {
 	hint = "correct the manifest: kubectl explain " + strings.ToLower(kind) + " --recursive lists all fields with their types"
 	switch {

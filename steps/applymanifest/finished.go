@@ -21,7 +21,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
-// recordName is the ConfigMap, beside the objects, that says which of them have
+// recordName is the ConfigMap, beside the objects, that names those of them that have
 // run to their end. It is in the cluster so that runs on every machine know, and
 // it goes with the namespace, as the work does.
 const recordName = "ztplan-completed"
@@ -35,18 +35,6 @@ type finish struct {
 	Digest string    `json:"digest"` // of the manifest
 	UID    types.UID `json:"uid"`
 	Time   time.Time `json:"time"` // of the record
-}
-
-// ended reports whether the object has run to its end, and whether that failed.
-func ended(o *unstructured.Unstructured) (end, failed bool) {
-	if o.GetKind() == "Pod" {
-		phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
-		return phase == string(corev1.PodSucceeded) || phase == string(corev1.PodFailed), phase == string(corev1.PodFailed)
-	}
-	live := o.DeepCopy()
-	live.SetDeletionTimestamp(nil) // what counts is how it ended
-	st := kubestatus.Current(live)
-	return st.Done || st.Failed, st.Failed
 }
 
 // A vigil watches an object that the step has made, so that its end is seen even
@@ -102,7 +90,7 @@ func (v *vigil) follow(events watch.Interface) bool {
 			return true
 		}
 		v.last = obj
-		if end, _ := ended(obj); end || e.Type == watch.Deleted {
+		if end := kubestatus.Ended(obj); end.Done || end.Failed || e.Type == watch.Deleted {
 			return true
 		}
 	}
@@ -113,7 +101,7 @@ func (r *run) vigilKey(o *object, uid types.UID) string {
 	return fmt.Sprintf("applyManifest vigil %s %s", o.ref, uid)
 }
 
-// finishes returns the session's memory of what was made and of what has ended,
+// finishes returns the session's memory of the objects that were made and that have ended,
 // which also counts when the record cannot be written.
 func (r *run) finishes(ctx context.Context) (*sync.Map, error) {
 	return engine.Share(ctx, r.env.Session, "applyManifest finishes "+r.env.Step, func(context.Context) (*sync.Map, error) { return new(sync.Map), nil })
@@ -121,7 +109,7 @@ func (r *run) finishes(ctx context.Context) (*sync.Map, error) {
 
 func (o *object) recordKey() string { return o.ref.Kind + "." + o.ref.Name }
 
-// digest identifies what the manifest asks for.
+// digest identifies the content of the manifest.
 func (o *object) digest() string {
 	text, err := json.Marshal(o.obj.Object)
 	if err != nil { // it came from JSON
@@ -160,7 +148,7 @@ func (r *run) lookAtEnd(ctx context.Context, o *object) error {
 // there is none.
 func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error) {
 	if o.live != nil {
-		if end, failed := ended(o.live); end && !failed && o.live.GetDeletionTimestamp() == nil {
+		if kubestatus.Ended(o.live).Done && o.live.GetDeletionTimestamp() == nil {
 			return r.recordEdit(o, o.live.GetUID()), true, nil
 		}
 		return engine.Edit{}, false, nil
@@ -169,8 +157,9 @@ func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error)
 	if err != nil {
 		return engine.Edit{}, false, err
 	}
-	uid, _ := seen.Load(o.ref.String())
-	v, ok := engine.Opened[*vigil](r.env.Session, r.vigilKey(o, asUID(uid)))
+	stored, _ := seen.Load(o.ref.String())
+	uid, _ := stored.(types.UID)
+	v, ok := engine.Opened[*vigil](r.env.Session, r.vigilKey(o, uid))
 	if !ok {
 		return engine.Edit{}, false, nil
 	}
@@ -191,18 +180,13 @@ func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error)
 			},
 		}, true, nil
 	}
-	switch end, failed := ended(v.last); {
-	case failed:
-		return engine.Edit{}, false, r.hopeless(ctx, o, kubestatus.Current(v.last))
-	case end:
+	switch end := kubestatus.Ended(v.last); {
+	case end.Failed:
+		return engine.Edit{}, false, r.hopeless(ctx, o, end)
+	case end.Done:
 		return r.recordEdit(o, v.last.GetUID()), true, nil
 	}
 	return engine.Edit{}, false, nil // it was deleted
-}
-
-func asUID(v any) types.UID {
-	uid, _ := v.(types.UID)
-	return uid
 }
 
 func (r *run) recordEdit(o *object, uid types.UID) engine.Edit {

@@ -30,7 +30,7 @@ spec:
 
 // run is one run of the step: converge in a session of its own, and say which
 // edits were made.
-func (w *world) run(spec *applymanifest.Spec) (paths []string) {
+func (w *fixture) run(spec *applymanifest.Spec) (paths []string) {
 	w.Helper()
 	env := labtest.Env(w.T)
 	for range 1000 {
@@ -65,7 +65,7 @@ func (w *world) run(spec *applymanifest.Spec) (paths []string) {
 // it is removed, and made again when the manifest is another.
 func TestJobsThatVanishRunOnce(t *testing.T) {
 	for _, ttl := range []int{0, 2} {
-		w := newWorld(t)
+		w := newFixture(t)
 		path := "Job/" + w.namespace + "/migrate"
 		spec := w.step(fmt.Sprintf(job, ttl, "true"))
 		if got := w.run(spec); !slices.Equal(got, []string{path, path + "/completion"}) {
@@ -95,7 +95,7 @@ func TestJobsThatVanishRunOnce(t *testing.T) {
 
 // A Job whose end is not waited for counts as done when it was made.
 func TestJobsThatVanishUnawaited(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	spec := w.step(fmt.Sprintf(job, 0, "true"))
 	spec.Wait.For = "none"
 	w.run(spec)
@@ -107,7 +107,7 @@ func TestJobsThatVanishUnawaited(t *testing.T) {
 
 // A Job that failed did not complete, also when it is gone.
 func TestJobsThatVanishAndFailed(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	text := strings.Replace(fmt.Sprintf(job, 0, "true"), "    spec:\n", "    spec:\n      nodeSelector: {no: where}\n", 1)
 	spec := w.step(strings.Replace(text, "  backoffLimit: 0\n", "  activeDeadlineSeconds: 1\n", 1))
 	w.apply(spec)
@@ -131,7 +131,7 @@ func TestJobsThatVanishAndFailed(t *testing.T) {
 // A Pod that ran to its end and was collected is not made again; one that has no
 // end is.
 func TestPodsThatVanishRunOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {restartPolicy: %s, terminationGracePeriodSeconds: 0, containers: [{name: main, image: busybox, command: [%q]}]}\n"
 	for _, test := range []struct {
 		name, policy, command string
@@ -154,7 +154,7 @@ func TestPodsThatVanishRunOnce(t *testing.T) {
 }
 
 // awaitGone waits until the cluster has removed an object.
-func (w *world) awaitGone(kind, name string) {
+func (w *fixture) awaitGone(kind, name string) {
 	w.Helper()
 	version := map[string]string{"Job": "batch/v1", "Pod": "v1"}
 	for {

@@ -26,10 +26,10 @@ type run struct {
 	cluster *kubekit.Cluster
 	objects []*object // in the order of the manifests
 
-	catalogue *kubekit.Catalogue // what the steps of the run bring
+	catalogue *kubekit.Catalogue // the kinds and namespaces that the steps of the run bring
 }
 
-// An object is one manifest and what the cluster says about it.
+// An object is one manifest with the state of its object in the cluster.
 type object struct {
 	manifest
 	ref        kubekit.Ref
@@ -37,8 +37,8 @@ type object struct {
 	guessed    bool // it is not known whether the kind has namespaces
 
 	live   *unstructured.Unstructured // nil if it does not exist
-	merged *unstructured.Unstructured // what applying would give; nil if it could not be asked
-	note   string                     // why it could not be asked
+	merged *unstructured.Unstructured // the answer of the dry run; nil if there is none
+	note   string                     // why there is none
 
 	finished types.UID // of the object that this manifest made, once it has run to its end and counts as there
 }
@@ -82,8 +82,8 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	return out, append(edits, waits...), nil
 }
 
-// problemsError returns what is wrong with manifests that were only known when
-// the step began.
+// problemsError returns the problems of manifests that were only known when the step
+// began.
 func problemsError(problems []engine.Problem) error {
 	errs := make([]error, len(problems))
 	for i, p := range problems {
@@ -138,7 +138,7 @@ func (r *run) each(ctx context.Context, f func(*object) error) error {
 	return errors.Join(errs...)
 }
 
-// outputs leaves out what is not known of every object: the UIDs while one is
+// outputs leaves out the facts that are not known of every object: the UIDs while one is
 // missing, the names while it is only a guess whether a kind has namespaces.
 func (r *run) outputs() Outputs {
 	out := Outputs{UIDs: make(map[string]string)}
@@ -214,9 +214,8 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 	return edit, true
 }
 
-// compare returns the fields in which the live object differs from what
-// applying would give. If that could not be asked, the fields in the manifest
-// decide.
+// compare returns the fields in which the live object differs from the answer of the
+// dry run. If there is none, the fields in the manifest decide.
 func (r *run) compare(o *object) (have, want map[string]any) {
 	live := kubefields.Flatten(o.live.Object)
 	if o.merged != nil {

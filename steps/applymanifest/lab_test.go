@@ -25,26 +25,26 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 )
 
-// A world is a namespace of the test's own, and the step in it.
-type world struct {
+// A fixture is a namespace of the test's own, and the step in it.
+type fixture struct {
 	*testing.T
 	env       *engine.Env
 	cluster   *kubekit.Cluster
 	namespace string
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	env := labtest.Env(t)
 	cluster, err := kubekit.Connect(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t, env, cluster, labtest.Namespace(t, env)}
+	return &fixture{t, env, cluster, labtest.Namespace(t, env)}
 }
 
 // step returns a step with the text as its file m.yaml.
-func (w *world) step(text string) *applymanifest.Spec {
+func (w *fixture) step(text string) *applymanifest.Spec {
 	w.Helper()
 	path := filepath.Join(w.TempDir(), "m.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -56,7 +56,7 @@ func (w *world) step(text string) *applymanifest.Spec {
 	return spec
 }
 
-func (w *world) look(spec *applymanifest.Spec) []engine.Edit {
+func (w *fixture) look(spec *applymanifest.Spec) []engine.Edit {
 	w.Helper()
 	_, edits, err := spec.Inspect(w.Context(), w.env)
 	if err != nil {
@@ -66,7 +66,7 @@ func (w *world) look(spec *applymanifest.Spec) []engine.Edit {
 }
 
 // fails looks and returns the error.
-func (w *world) fails(spec *applymanifest.Spec) error {
+func (w *fixture) fails(spec *applymanifest.Spec) error {
 	w.Helper()
 	_, _, err := spec.Inspect(w.Context(), w.env)
 	if err == nil {
@@ -76,7 +76,7 @@ func (w *world) fails(spec *applymanifest.Spec) error {
 }
 
 // apply looks, applies all edits that can be applied, and returns them.
-func (w *world) apply(spec *applymanifest.Spec) []engine.Edit {
+func (w *fixture) apply(spec *applymanifest.Spec) []engine.Edit {
 	w.Helper()
 	edits := w.look(spec)
 	for _, e := range edits {
@@ -91,7 +91,7 @@ func (w *world) apply(spec *applymanifest.Spec) []engine.Edit {
 }
 
 // converge applies and waits until nothing differs.
-func (w *world) converge(spec *applymanifest.Spec) {
+func (w *fixture) converge(spec *applymanifest.Spec) {
 	w.Helper()
 	w.apply(spec)
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
@@ -125,7 +125,7 @@ func wantPermanent(t *testing.T, err error, text, hint string) {
 }
 
 func TestEditShowsOnlyWhatDiffers(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"1\", %s}\n"
 	created := w.apply(w.step(fmt.Sprintf(text, "b: old")))
 	path := "ConfigMap/" + w.namespace + "/a"
@@ -145,7 +145,7 @@ func TestEditShowsOnlyWhatDiffers(t *testing.T) {
 }
 
 func TestFieldsOfOthersAreLeftAlone(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	spec := w.step("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"1\"}\n")
 	w.apply(spec)
 	configMaps := w.cluster.Client().CoreV1().ConfigMaps(w.namespace)
@@ -159,7 +159,7 @@ func TestFieldsOfOthersAreLeftAlone(t *testing.T) {
 }
 
 func TestConflict(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	_, err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Create(engine.AllowWrites(t.Context()), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: "a"}, Data: map[string]string{"x": "theirs"},
 	}, metav1.CreateOptions{FieldManager: "somebody"})
@@ -178,7 +178,7 @@ func TestConflict(t *testing.T) {
 }
 
 func TestMistakesAreFoundBeforeAnythingIsWritten(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for name, test := range map[string]struct{ text, wantError, wantHint string }{
 		"unknown field": {
 			"# a comment\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replica: 1\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec: {containers: [{name: c, image: nginx}]}\n",
@@ -210,7 +210,7 @@ func TestMistakesAreFoundBeforeAnythingIsWritten(t *testing.T) {
 }
 
 func TestImmutableField(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const text = `
 apiVersion: apps/v1
 kind: Deployment
@@ -227,7 +227,7 @@ spec:
 }
 
 func TestNamespaceThatDoesNotExist(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	spec := w.step("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"1\"}\n")
 	spec.Namespace = "nowhere-" + labtest.Unique(t)
 	edits := w.look(spec)
@@ -239,7 +239,7 @@ func TestNamespaceThatDoesNotExist(t *testing.T) {
 }
 
 func TestSecretsAreNotShown(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: %s}\n"
 	var concealed []string
 	w.env.Conceal = func(secrets ...engine.Secret) {
@@ -281,7 +281,7 @@ spec:
 `
 
 func TestWaitsForWorkloads(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.converge(w.step(deploymentText))
 	d, err := w.cluster.Client().AppsV1().Deployments(w.namespace).Get(t.Context(), "web", metav1.GetOptions{})
 	if err != nil || d.Status.AvailableReplicas != 1 {
@@ -290,7 +290,7 @@ func TestWaitsForWorkloads(t *testing.T) {
 }
 
 func TestSaysWhatItWaitsFor(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	spec := w.step(deploymentText + "      nodeSelector: {no: such-node}\n")
 	w.apply(spec)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -316,7 +316,7 @@ func TestSaysWhatItWaitsFor(t *testing.T) {
 // TestConditions waits for a condition of a custom resource that a controller,
 // here the test, sets later.
 func TestConditions(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	group := "test-" + labtest.Unique(t) + ".ztplan.dev"
 	t.Cleanup(func() { deleteCRD(t, w.cluster, "widgets."+group) })
 	spec := w.step(fmt.Sprintf(crdText, group))
@@ -364,7 +364,7 @@ func TestConditions(t *testing.T) {
 // TestWebhookThatDoesNotAnswerYet applies an object while its admission
 // webhook has no endpoints, as cert-manager's has none while it starts.
 func TestWebhookThatDoesNotAnswerYet(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	spec := w.step("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {webhook: \"yes\"}}\n")
 	edits := w.look(spec)
 
@@ -425,7 +425,7 @@ func TestWebhookThatDoesNotAnswerYet(t *testing.T) {
 // What was looked at is what is written to: an object that was made anew since is
 // looked at again.
 func TestWritesToWhatWasLookedAt(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"%s\"}\n"
 	w.apply(w.step(fmt.Sprintf(text, "0")))
 	spec := w.step(fmt.Sprintf(text, "1"))
@@ -445,7 +445,7 @@ func TestWritesToWhatWasLookedAt(t *testing.T) {
 	}
 }
 
-func (w *world) remove(name string) {
+func (w *fixture) remove(name string) {
 	w.Helper()
 	if err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Delete(engine.AllowWrites(w.Context()), name, metav1.DeleteOptions{}); err != nil {
 		w.Fatal(err)
@@ -453,7 +453,7 @@ func (w *world) remove(name string) {
 }
 
 // applyAs writes the ConfigMap a as another field manager.
-func (w *world) applyAs(manager string, data map[string]string) {
+func (w *fixture) applyAs(manager string, data map[string]string) {
 	w.Helper()
 	_, err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Apply(engine.AllowWrites(w.Context()),
 		applycorev1.ConfigMap("a", w.namespace).WithData(data), metav1.ApplyOptions{FieldManager: manager})
@@ -462,7 +462,7 @@ func (w *world) applyAs(manager string, data map[string]string) {
 	}
 }
 
-func (w *world) data(name string) map[string]string {
+func (w *fixture) data(name string) map[string]string {
 	w.Helper()
 	got, err := w.cluster.Client().CoreV1().ConfigMaps(w.namespace).Get(w.Context(), name, metav1.GetOptions{})
 	if err != nil {

@@ -17,13 +17,14 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
 const noKind = "its kind is not served by the cluster yet"
 
-// look reads the object and asks what applying the manifest would give, both
+// look reads the object and has the API server apply the manifest in a dry run, both
 // at once.
 func (r *run) look(ctx context.Context, o *object) error {
 	served, err := r.resolve(o)
@@ -68,9 +69,9 @@ func (r *run) look(ctx context.Context, o *object) error {
 	return r.explain(o, dryErr)
 }
 
-// ask reads the object and asks what applying would give, until both answers
+// ask reads the object and applies the manifest in a dry run, until both answers
 // are about the same state of it: controllers write to a new object all the
-// time, and what they wrote in between must not pass for a difference.
+// time, and their changes in between must not pass for a difference.
 func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *object) (dryErr, err error) {
 	again := kubekit.Again(errors.New("it changes faster than it can be read"), func() (bool, error) {
 		var wg engine.Group
@@ -88,7 +89,7 @@ func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *ob
 	return dryErr, err
 }
 
-// resolve finds out what the cluster calls the object. It is false for a kind
+// resolve finds the reference of the object in the cluster. It is false for a kind
 // that is not served yet, which is no error if a CustomResourceDefinition may
 // still bring it.
 func (r *run) resolve(o *object) (bool, error) {
@@ -143,17 +144,12 @@ func (r *run) crdOf(gvk schema.GroupVersionKind) *object {
 
 // defines reports whether an object is the CustomResourceDefinition of a kind.
 func defines(obj *unstructured.Unstructured, gvk schema.GroupVersionKind) bool {
-	if obj.GroupVersionKind().GroupKind() != crdKind {
-		return false
-	}
-	group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
-	kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
-	return group == gvk.Group && kind == gvk.Kind
+	return obj.GroupVersionKind().GroupKind() == crdKind && kubefields.CRDKindOf(obj) == gvk.GroupKind()
 }
 
-// namespacedKind says whether a kind that is not served has namespaces: as its
-// CustomResourceDefinition says, else by custom, which is a guess unless the
-// manifest names a namespace.
+// namespacedKind reports whether a kind that is not served has namespaces: by its
+// CustomResourceDefinition, else by custom, which is a guess unless the manifest names
+// a namespace.
 func (r *run) namespacedKind(o *object) (namespaced, guessed bool) {
 	if pending, ok := r.pending(o.gvk()); ok {
 		return pending.Namespaced(), false
@@ -198,7 +194,7 @@ func (r *run) resource(o *object) (dynamic.ResourceInterface, error) {
 	return r.cluster.Resource(o.gvk(), o.ref.Namespace)
 }
 
-// patch applies the manifest, or with dryRun All asks what that would give. The
+// patch applies the manifest, with dryRun All without keeping the result. The
 // server refuses to apply it to another object than the one that was looked at. A
 // resourceVersion is not sent: the status of many objects changes all the time, and
 // fields of others are protected by their managers.

@@ -3,7 +3,6 @@ package applymanifest
 import (
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,14 +21,14 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// A manifest is one object as it is written, without what only servers write.
+// A manifest is one object as it is written, without the fields that only servers write.
 type manifest struct {
 	obj    *unstructured.Unstructured
 	source source
 	node   *yaml.Node // the document, nil if it was written inline as data
 }
 
-// A source says where a manifest is written.
+// A source is the place where a manifest is written.
 type source struct {
 	field        string // the input: "files[0]", "manifests[2]"
 	file         string // as the plan writes it; empty inside the plan
@@ -37,8 +36,8 @@ type source struct {
 	line, column int    // in the file or text, from 1; 0 for data in the plan
 }
 
-// String returns "file:line:column", or what leads there for what is written
-// in the plan: "manifests[2]", "manifests line 7".
+// String returns "file:line:column", or the input for a manifest in the plan:
+// "manifests[2]", "manifests line 7".
 func (s source) String() string {
 	switch {
 	case s.file != "":
@@ -175,7 +174,7 @@ func (r *reader) value(src source, n *yaml.Node, v any) {
 	r.object(src, n, content)
 }
 
-// items takes the items of a list. What the list says of itself does not count.
+// items takes the items of a list. The other fields of the list do not count.
 func (r *reader) items(src source, n *yaml.Node, items []any) {
 	nodes := child(n, "items")
 	for i, item := range items {
@@ -230,12 +229,14 @@ func (r *reader) object(src source, n *yaml.Node, content map[string]any) {
 	}
 	strip(content)
 	kubefields.DropNulls(content)
-	encode(content)
+	// The API server moves stringData to data after it has recorded who owns which key:
+	// one that is removed from the manifest would stay (kubernetes/kubernetes#89938).
+	kubefields.EncodeData(content)
 	dropEmptyData(content)
 	r.found = append(r.found, manifest{obj: &unstructured.Unstructured{Object: content}, source: src, node: n})
 }
 
-// strip removes what only servers write, so that the output of kubectl get can
+// strip removes the fields that only servers write, so that the output of kubectl get can
 // serve as a manifest.
 func strip(content map[string]any) {
 	for _, key := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"} {
@@ -271,29 +272,6 @@ func (r *reader) texts(src source, n *yaml.Node, content map[string]any) {
 			}
 		}
 	}
-}
-
-// encode moves the stringData of a Secret to data, as the API server does. There
-// it happens after ownership is recorded, so that a key which is removed from
-// the manifest would stay in the Secret, or stay empty
-// (kubernetes/kubernetes#89938).
-func encode(content map[string]any) {
-	if content["apiVersion"] != "v1" || content["kind"] != "Secret" {
-		return
-	}
-	texts, found, _ := unstructured.NestedStringMap(content, "stringData")
-	if !found {
-		return
-	}
-	data, _, _ := unstructured.NestedMap(content, "data")
-	if data == nil {
-		data = make(map[string]any)
-	}
-	for name, text := range texts {
-		data[name] = base64.StdEncoding.EncodeToString([]byte(text))
-	}
-	content["data"] = data
-	delete(content, "stringData")
 }
 
 // dropEmptyData removes the empty data of a ConfigMap or Secret. The API server

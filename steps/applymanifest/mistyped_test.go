@@ -10,7 +10,7 @@ import (
 
 // The API server answers 500 to values of the wrong type: that will never pass.
 func TestWrongTypesArePermanent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	deployment := func(env ...string) string {
 		return `apiVersion: apps/v1
 kind: Deployment

@@ -51,7 +51,7 @@ var order = []schema.GroupKind{
 	{Group: "networking.k8s.io", Kind: "Ingress"},
 }
 
-// last lists what is applied after everything else.
+// last lists the kinds that are applied after all others.
 var last = []schema.GroupKind{
 	{Group: "apiregistration.k8s.io", Kind: "APIService"},
 	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"},

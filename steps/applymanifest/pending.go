@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
-// announce tells the other steps of the run what this one brings.
+// announce registers the kinds and namespaces that this step brings for the others.
 func (r *run) announce() {
 	for _, o := range r.objects {
 		switch o.gvk().GroupKind() {
@@ -48,7 +48,7 @@ func (r *run) unknownKind(gvk schema.GroupVersionKind) error {
 
 // checkAgainst checks an object whose kind is not served yet against the schema
 // that its CustomResourceDefinition is going to bring. The defaults of the
-// server are not filled in: what is shown is what the manifest says.
+// server are not filled in: the edit shows the manifest.
 func (r *run) checkAgainst(o *object, pending kubekit.PendingCRD) error {
 	problems, err := pending.Check(o.obj)
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *run) checkAgainst(o *object, pending kubekit.PendingCRD) error {
 	return engine.InPlan(errors.Join(errs...))
 }
 
-// laterLook says when the API server itself can be asked.
+// laterLook returns when the API server itself can be asked.
 func (r *run) laterLook(step string) string {
 	if step == r.env.Step {
 		return "the server's own look comes when that is Established"
@@ -76,8 +76,8 @@ func (o *object) refused(p kubetypes.FieldProblem, pending kubekit.PendingCRD) e
 	return engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.where([]string{p.Field}), text), hint)
 }
 
-// refusal returns what the schema of a CustomResourceDefinition has against a field,
-// and what to do.
+// refusal returns the problem of a field with the schema of a CustomResourceDefinition,
+// and a hint.
 func refusal(p kubetypes.FieldProblem, pending kubekit.PendingCRD) (text, hint string) {
 	text = p.Field + ": " + p.Message
 	if p.Field == "" {

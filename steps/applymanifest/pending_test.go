@@ -16,7 +16,7 @@ import (
 
 // brings notes that the step "operator" brings the kinds of crdText, as
 // helmInstall does for the CustomResourceDefinitions of a chart.
-func (w *world) brings(group string) {
+func (w *fixture) brings(group string) {
 	w.Helper()
 	b, err := yaml.YAMLToJSON(fmt.Appendf(nil, crdText, group))
 	if err != nil {
@@ -34,7 +34,7 @@ func (w *world) brings(group string) {
 }
 
 func TestCustomResourceIsCheckedAgainstAComingCRD(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	group := "test-" + labtest.Unique(t) + ".ztplan.dev"
 	w.brings(group)
 	manifest := func(kind, spec string) string {
@@ -61,7 +61,7 @@ func TestCustomResourceIsCheckedAgainstAComingCRD(t *testing.T) {
 
 // The same holds for a CustomResourceDefinition of the step itself.
 func TestCustomResourceIsCheckedAgainstTheStepsCRD(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	group := "test-" + labtest.Unique(t) + ".ztplan.dev"
 	text := fmt.Sprintf(crdText, group) + "---\napiVersion: %s/v1\nkind: Widget\nmetadata: {name: first}\nspec: {%s}\n"
 	edits := w.look(w.step(fmt.Sprintf(text, group, "color: red")))
@@ -72,7 +72,7 @@ func TestCustomResourceIsCheckedAgainstTheStepsCRD(t *testing.T) {
 }
 
 func TestNamespaceThatAnotherStepMakes(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	catalogue, err := kubekit.CatalogueOf(t.Context(), w.env)
 	if err != nil {
 		t.Fatal(err)

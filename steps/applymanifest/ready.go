@@ -56,9 +56,9 @@ func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, 
 	return append(edits, named...), errors.Join(errs...)
 }
 
-// awaited returns what is said of an object that is waited for, and what waits for
-// it: said and await, of a Certificate and of an issuer with what cert-manager
-// does about it.
+// awaited returns the message about an object that is waited for, and the function that
+// waits: said and await, for a Certificate and for an issuer with the next attempt of
+// cert-manager.
 func (r *run) awaited(ctx context.Context, st kubekit.Status, said string, await func(context.Context) error) (string, func(context.Context) error) {
 	if st.Object == nil {
 		return said, await
@@ -75,8 +75,8 @@ func (r *run) awaited(ctx context.Context, st kubekit.Status, said string, await
 	return i.text, func(ctx context.Context) error { return r.issued(ctx, st.Watch, i) }
 }
 
-// settled returns when the object is ready or will not get ready, or when what
-// is known of it has changed and settleTime is over: a Deployment changes a
+// settled returns when the object is ready or will not get ready, or when its
+// message has changed and settleTime is over: a Deployment changes a
 // dozen times in the second in which it starts, and not every time is worth a
 // look at all objects.
 func (r *run) settled(ctx context.Context, known kubekit.Status) error {
@@ -147,7 +147,7 @@ func (r *run) condition(ctx context.Context, c Condition, settled []*object) (re
 	return ref, engine.Edit{Path: fmt.Sprintf("%s/conditions/%s", ref, c.Type), Have: have, Want: c.want(), Await: await}, false, nil
 }
 
-// judge says what the condition is and whether that is what c asks for.
+// judge returns the condition as text and whether it satisfies c.
 func judge(status kubekit.Status, c Condition) (have string, met bool) {
 	if status.Object == nil {
 		return status.Message, false

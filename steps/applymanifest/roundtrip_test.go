@@ -24,7 +24,7 @@ import (
 // then shows no difference. ZTPLAN_FULL=1 tries twelve objects of each kind instead of three,
 // and ZTPLAN_SEED=N the one with that seed.
 func TestRoundTrip(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	first, each := uint64(1), uint64(3)
 	if os.Getenv("ZTPLAN_FULL") != "" {
 		each = 12
@@ -66,7 +66,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-func (w *world) roundTrip(k openapitest.Kind, object map[string]any, seed uint64) {
+func (w *fixture) roundTrip(k openapitest.Kind, object map[string]any, seed uint64) {
 	text, err := json.Marshal(object)
 	if err != nil {
 		w.Error(err)

@@ -7,7 +7,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// conceal registers what an object holds that is secret with the run.
+// conceal registers the secrets of an object with the run.
 func conceal(env *engine.Env, obj *unstructured.Unstructured) {
 	env.Conceal(kubefields.Findable(kubefields.SecretValues(obj))...)
 }

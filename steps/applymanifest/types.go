@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
-// checkTypes reports what does not fit the type of its field: in objects of
+// checkTypes reports values that do not fit the type of their field: in objects of
 // Kubernetes' own kinds, and in those whose CustomResourceDefinition is among the
 // manifests. An unknown field of Kubernetes' own is reported only if it is plainly
 // misspelt: see [Spec.UnknownFields].

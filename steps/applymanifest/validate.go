@@ -24,7 +24,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 		p.Add("createNamespace", "there is no namespace to create: give namespace too")
 	}
 	if len(problems) > 0 {
-		return // what they name is not known
+		return // their names are not known
 	}
 	checkTypes(manifests, p.AddProblem)
 	for i, c := range s.Wait.Conditions {

@@ -6,8 +6,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Claims implements engine.Claimer: the release. What is in it is known to its
-// chart.
+// Claims implements engine.Claimer: the release. Its objects are known to its chart.
 func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 	for _, input := range []string{"repo", "chart", "release", "namespace", "version", "values", "valuesFiles"} {
 		if !engine.Known(input, unknown) {

@@ -65,7 +65,7 @@ func (w *installation) edits(ctx context.Context, env *engine.Env) ([]engine.Edi
 	return append(edits, waits...), err
 }
 
-// beforeRelease lists what the release needs: the namespace and the CRDs. A
+// beforeRelease lists the needs of the release: the namespace and the CRDs. A
 // namespace that can only be waited for comes alone.
 func (w *installation) beforeRelease() ([]engine.Edit, error) {
 	var edits []engine.Edit
@@ -92,7 +92,7 @@ func (w *installation) beforeRelease() ([]engine.Edit, error) {
 
 func (w *installation) path() string { return releasePath(w.spec.Namespace, w.name) }
 
-// operate is the edit that installs or upgrades, with what that does to objects.
+// operate is the edit that installs or upgrades, with the changes of objects.
 func (w *installation) operate(ctx context.Context, env *engine.Env, d *helmkit.Difference) (engine.Edit, error) {
 	until := time.Now().Add(lastResort)
 	if deadline, ok := ctx.Deadline(); ok {

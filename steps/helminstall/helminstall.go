@@ -1,14 +1,14 @@
 // Package helminstall installs a Helm chart and keeps it at the version and
-// values that the plan says.
+// values of the plan.
 //
-// # What it looks at
+// # Inspection
 //
 // The chart, from its repository, registry or path, and the newest revision of
 // the release, which is stored as the helm command stores it. Both may come
-// from anywhere: a release that somebody else installed is taken over as it is
+// from anywhere: a release of another tool is taken over as it is
 // if it agrees with the plan.
 //
-// # Which edits it makes
+// # Edits
 //
 //   - The namespace, if it is absent and createNamespace is true.
 //   - CustomResourceDefinitions in the chart's crds folder that the cluster
@@ -21,11 +21,11 @@
 //     again, and charts make new random secrets.
 //   - Objects of the release that are missing from the cluster: they are created
 //     as the stored manifest has them, without an upgrade.
-//   - Objects of the release with fields that somebody changed or removed by
-//     hand: they are set back, without an upgrade. What the manifest does not
-//     mention is left alone, and so is what controllers keep: replicas under a
+//   - Objects of the release with fields that were changed or removed by
+//     hand: they are set back, without an upgrade. Fields that the manifest does
+//     not mention stay, and so do those that controllers keep: replicas under a
 //     HorizontalPodAutoscaler, CA bundles that are injected, fields that a
-//     controller set last. The API server says what differs, so that a default
+//     controller set last. The API server finds the differences, so that a default
 //     or another way to write the same is no difference.
 //   - Pods that an upgrade has not reached, because their StatefulSet or DaemonSet
 //     has the update strategy OnDelete: with onDelete: restart they are deleted.
@@ -34,31 +34,31 @@
 //     established. Of a StatefulSet with the update strategy OnDelete, such as
 //     Vault's, the pods must run and need not be ready, because Vault's become
 //     ready only when they are unsealed. A webhook with the failure policy Fail
-//     needs its CA bundle and a ready pod, or the API server would refuse what
-//     the next step applies. A rolling update whose new pod can be nowhere but
+//     needs its CA bundle and a ready pod, or the API server would refuse the
+//     objects of the next step. A rolling update whose new pod can be nowhere but
 //     where the old one is, by a required anti-affinity, is an error at once.
 //
-// # What the edit of the release shows
+// # The edit of the release
 //
-// The changed values and versions, and what becomes of objects: below objects,
+// It shows the changed values and versions, and the changes of objects: below objects,
 // by "Kind/namespace/name", all fields of those that are made, the fields that
 // change of those that exist, and "exists" for those that are removed; below
 // restarts, the workloads whose pods onDelete: restart deletes afterwards; below
-// hooks, by event and name, what runs; below images, for an install, what the
-// containers run. The chart is rendered as the install or upgrade will, with
-// lookups in the cluster. What it makes at random is shown as "(random)" in new
+// hooks, by event and name, the hooks that run; below images, for an install, the images
+// of the containers. The chart is rendered as the install or upgrade will, with
+// lookups in the cluster. Random values are shown as "(random)" in new
 // objects and is no change in others. An object without fields of its own, such
 // as a ServiceAccount, is shown as "exists". Secrets are never shown: the data of
-// Secrets, what has the name of a secret, and both wherever a template puts them;
+// Secrets, values with the name of a secret, and both wherever a template puts them;
 // package engine/sensitive has the rules.
 //
 // So the dry run fails if the upgrade would: a value that a template refuses, a
 // field that cannot be changed or has another type, an object that belongs to
-// somebody else or has no name of its own (generateName), a release that is too
+// another release or has no name of its own (generateName), a release that is too
 // large to be stored.
 //
-// An upgrade leaves what controllers keep as it is (see above), which helm upgrade
-// does not, unless the chart or its values change that very field.
+// An upgrade leaves fields that controllers keep as they are (see above), which helm
+// upgrade does not, unless the chart or its values change that very field.
 //
 // Hooks run as part of the release's edit. Nothing is ever rolled back or
 // uninstalled: both could take a volume's data or a workload's state with them.
@@ -67,19 +67,19 @@
 //
 // A run that is interrupted records its release as failed. One that is killed
 // leaves it pending, which makes Helm refuse everything (helm/helm#8987). When
-// whoever made it is gone, the step goes on: a release that was never deployed
-// is installed again over what is there, so that its install hooks run; any
+// its maker is gone, the step goes on: a release that was never deployed
+// is installed again over its objects, so that its install hooks run; any
 // other is upgraded. While its maker may be alive, the step waits: until the
 // process is gone, if it ran on this machine; else until its own time limit is
 // over; for other tools until ten minutes have passed in silence.
 //
-// # What it refuses
+// # Refusals
 //
 // Versions that are not exact; a release of another chart under the same name;
-// a release that somebody else brought to a newer version; values that the
+// a release that another tool brought to a newer version; values that the
 // chart's schema forbids; charts that do not support the cluster's version; an
 // object with a field that another step of the plan, or a release in it, wants
-// otherwise. That two say the same of a field, or different ones of an object, is
+// otherwise. Two that want the same of a field, or different fields of an object, are
 // no reason, and neither is a namespace that createNamespace makes and a manifest
 // labels.
 // Values that nothing in the chart reads, which Helm drops in silence, are
@@ -112,18 +112,18 @@ func policy() engine.Policy {
 	return p
 }
 
-// What becomes of pods with the update strategy OnDelete.
+// Values of onDelete.
 const (
 	onDeleteKeep    = "keep"
 	onDeleteRestart = "restart"
 )
 
-// Spec is what a plan says about a release.
+// Spec holds the inputs.
 type Spec struct {
 	// Repo is the address of the chart repository: https://…, or oci://… for a
 	// registry, either of the folder that holds the chart or of the chart
-	// itself. Leave it out for a chart beside the plan. --mirror says where an
-	// address is really fetched from.
+	// itself. Leave it out for a chart beside the plan. --mirror gives the
+	// address of a mirror.
 	Repo string `yaml:"repo"`
 
 	// Chart is the chart's name in repo. Without repo it is an oci:// address or
@@ -168,8 +168,7 @@ type Spec struct {
 	// true.
 	Wait bool `yaml:"wait"`
 
-	// OnDelete says what becomes of pods that still run what they ran before an
-	// upgrade, because their StatefulSet or DaemonSet has the update strategy
+	// OnDelete decides about pods that an upgrade has not reached, because their StatefulSet or DaemonSet has the update strategy
 	// OnDelete, as Vault's has. keep leaves them and warns. restart deletes them,
 	// one after another, the last of a StatefulSet first, each when the one
 	// before runs again; it does not wait until that is ready. Vault's come back
@@ -207,8 +206,8 @@ type Outputs struct {
 	Chart string `yaml:"chart"`
 	// Version is the chart's version.
 	Version string `yaml:"version"`
-	// AppVersion is the version of the software in the chart, as the chart
-	// says; values may select another image.
+	// AppVersion is the version of the software by the chart; values may
+	// select another image.
 	AppVersion string `yaml:"appVersion"`
 	// ManifestDigest is the SHA-256, in hex, of the manifest of the release.
 	ManifestDigest string `yaml:"manifestDigest"`
@@ -219,6 +218,16 @@ func (s *Spec) source() chart.Source {
 		Repo: s.Repo, Chart: s.Chart, Version: s.Version,
 		Username: s.Username, Password: s.Password, CAFile: s.CAFile,
 	}
+}
+
+// MergedValues returns the values of valuesFiles with those of values on top; nil if one
+// of them cannot be read, which Validate reports.
+func (s *Spec) MergedValues() map[string]any {
+	merged, err := values.Read(s.ValuesFiles, s.Values)
+	if err != nil {
+		return nil
+	}
+	return merged
 }
 
 // Folders implements engine.FolderReader.
@@ -261,7 +270,7 @@ type installation struct {
 	name    string
 	release *release.Release // nil if there is none
 
-	agrees    bool // the release is as the plan says and stays at its revision
+	agrees    bool // the release is as in the plan and stays at its revision
 	namespace []engine.Edit
 	crds      []*helmkit.CRD // those of the chart's crds folder
 	missing   []*helmkit.CRD // those of them that the cluster lacks

@@ -21,7 +21,7 @@ func (s *Spec) Owns(unknown []string) func(path string) bool {
 	}
 	name := cmp.Or(s.Release, s.source().Name())
 	if name == "" {
-		return func(string) bool { return true } // the chart itself says it
+		return func(string) bool { return true } // the chart has the name
 	}
 	own := releasePath(s.Namespace, name)
 	return func(path string) bool { return path == own || !strings.HasPrefix(path, releases) }

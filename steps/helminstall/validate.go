@@ -40,7 +40,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 	for _, f := range s.ValuesFiles {
 		if _, err := f.Read(); err != nil {
-			continue // check:"exists" says it
+			continue // check:"exists" reports it
 		}
 		if _, err := values.Read([]engine.File{f}, nil); err != nil {
 			p.Add("valuesFiles", "%v", err)

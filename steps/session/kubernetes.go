@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Kubernetes is what a plan writes below connections.kubernetes.
+// Kubernetes holds the inputs below connections.kubernetes.
 type Kubernetes struct {
 	// Path of the kubeconfig; --kubeconfig wins. ~/ is the home directory, other relative
 	// paths are relative to the plan.

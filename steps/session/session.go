@@ -1,4 +1,4 @@
-// Package session holds what the kinds and their kits know about a run and the
+// Package session holds the settings of a run that the kinds and their kits know and the
 // engine does not: the cluster, the mirrors of chart repositories, and where
 // secrets are written. Beside it are the parts of a run that are no kinds.
 package session
@@ -23,14 +23,14 @@ type Settings struct {
 	SinkDir string
 }
 
-// A Cluster says which Kubernetes cluster the plan is about, in kubectl's terms.
+// A Cluster names the Kubernetes cluster of the plan, in kubectl's terms.
 type Cluster struct {
 	Kubeconfig string // path; empty means KUBECONFIG, then ~/.kube/config
 	Context    string // empty means the current context
 	Position   string // of the connection in the plan, for messages; empty if a flag names the cluster
 }
 
-// A Mirror says where what an address names is really fetched from: the lab's
+// A Mirror is the address from which another is really fetched: the lab's
 // chart repositories, or those of an air-gapped site.
 type Mirror struct {
 	From string // an address prefix as plans write it: "https://charts.jetstack.io"

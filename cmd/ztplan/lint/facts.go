@@ -88,32 +88,11 @@ func gather(p *plan.Plan) *facts {
 }
 
 func chartOf(s *plan.Step, spec *helminstall.Spec) chart {
-	c := chart{of: of[*helminstall.Spec]{s, spec}, name: lastPart(spec.Chart), version: spec.Version, values: map[string]any{}}
+	c := chart{of: of[*helminstall.Spec]{s, spec}, name: lastPart(spec.Chart), version: spec.Version, values: spec.MergedValues()}
 	if c.version != "" && c.version[0] != 'v' {
 		c.version = "v" + c.version
 	}
-	for _, file := range spec.ValuesFiles {
-		if b, err := file.Read(); err == nil {
-			v, _ := kubeyaml.Unmarshal(b)
-			if m, ok := v.(map[string]any); ok {
-				merge(c.values, m)
-			}
-		}
-	}
-	merge(c.values, spec.Values)
 	return c
-}
-
-func merge(into, from map[string]any) {
-	for k, v := range from {
-		a, aMap := into[k].(map[string]any)
-		b, bMap := v.(map[string]any)
-		if aMap && bMap {
-			merge(a, b)
-		} else {
-			into[k] = v
-		}
-	}
 }
 
 // objectsOf returns the manifests of a step. What cannot be read is a problem

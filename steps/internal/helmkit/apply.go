@@ -32,7 +32,7 @@ type Operation struct {
 	// TakeOwnership lets the release adopt objects that belong to no release
 	// or to another.
 	TakeOwnership bool
-	// Restarts says that pods which the operation does not reach, because their
+	// Restarts means that pods which the operation does not reach, because their
 	// workload has the update strategy OnDelete, are deleted after it; Preview
 	// shows it.
 	Restarts bool
@@ -43,14 +43,14 @@ type Operation struct {
 	Until time.Time
 }
 
-// maxHookWait is what Helm gets as its own time limit. The edit's context ends
-// sooner, and what waits here waits with that.
+// maxHookWait is Helm's own time limit. The edit's context ends sooner, and waits end
+// with it.
 const maxHookWait = 24 * time.Hour
 
 // Apply installs or upgrades. It returns when the hooks have run; it does not
 // wait for workloads, and it creates nothing from the chart's crds folder.
 //
-// What was left behind is completed, and nothing is deleted for it:
+// An operation that was cut off is completed, and nothing is deleted for it:
 //
 //   - If no revision was ever deployed, the objects that exist are adopted and
 //     brought up to date, and the install hooks run (again), as with helm
@@ -58,8 +58,7 @@ const maxHookWait = 24 * time.Hour
 //   - Otherwise the newest revision is recorded as failed and an upgrade
 //     follows, which compares with the last revision that was deployed.
 //
-// When ctx ends first, what is waited for is given up and the release recorded
-// as failed.
+// When ctx ends first, the release is recorded as failed.
 func (o *Operation) Apply(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster) error {
 	claim := release.NewClaim(env)
 	err := o.apply(ctx, env, cluster, claim.ID)
@@ -99,7 +98,7 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 	labels := release.LabelsFor(revision, o.Chart.Digest, claim, o.Until)
 	cfg.Releases.MaxHistory = o.MaxHistory
 	// Helm is not told that ctx ended: it would go on in the background. Its
-	// requests and waits end, and it records what became of the release.
+	// requests and waits end, and it records the outcome.
 	hctx := context.WithoutCancel(ctx)
 	if o.installs() {
 		env.Statusf("installing chart %s %s", o.Chart.Name, o.Chart.Version)

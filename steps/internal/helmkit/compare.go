@@ -18,8 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// A Difference is what keeps a release from being what the plan asks for, as
-// an edit shows it. values.Values have dotted paths; those that look like secrets are
+// A Difference is the one between a release and the plan, as an edit shows it. values.Values have dotted paths; those that look like secrets are
 // engine.Secrets.
 type Difference struct {
 	Have map[string]any // nil if there is no release
@@ -114,7 +113,7 @@ func repairs(r *release.Release) string {
 }
 
 // Refuse returns why the plan's chart must not be put over a release, or nil.
-// The error is permanent and its hint says the way out.
+// The error is permanent and its hint is the way out.
 func Refuse(r *release.Release, c *chart.Chart) error {
 	if r == nil || r.Status == helmrelease.StatusUninstalled.String() {
 		return nil
@@ -164,5 +163,5 @@ func Check(ctx context.Context, cluster *kubekit.Cluster, c *chart.Chart, v valu
 	return nil
 }
 
-// CheckReleaseName says why Helm would not take the name, or returns nil.
+// CheckReleaseName returns why Helm would not take the name, or nil.
 func CheckReleaseName(name string) error { return chartutil.ValidateReleaseName(name) }

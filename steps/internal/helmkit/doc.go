@@ -1,18 +1,18 @@
-// Package helmkit installs and upgrades releases with Helm, and shows before what an
-// operation changes. Its parts are packages of their own: chart fetches charts, values
+// Package helmkit installs and upgrades releases with Helm, and shows before the
+// changes of an operation. Its parts are packages of their own: chart fetches charts, values
 // reads and checks their values, manifest compares objects and makes patches, release
-// reads what Helm has stored and what became of it in the cluster.
+// reads stored releases and the state of their objects in the cluster.
 //
 // # Nothing of the user's Helm
 //
 // The kit reads and writes no Helm configuration: no repositories.yaml, no
 // registry logins, no plugins, no cache of the helm command. A chart comes from
-// where the plan says, or from the mirror of that address (session.Mirror), and
-// is kept in engine.Env.CacheDir under its SHA-256. What a repository's index
-// gives as digest is checked each time the file is read.
+// its address in the plan, or from the mirror of that address (session.Mirror), and
+// is kept in engine.Env.CacheDir under its SHA-256. The digest in a repository's
+// index is checked each time the file is read.
 //
 // Releases are stored as the helm command stores them by default, in Secrets,
-// so that helm list, helm get and helm rollback see what ztplan installed and
+// so that helm list, helm get and helm rollback see the releases of ztplan and
 // the other way round.
 //
 // # Looking never writes

@@ -22,16 +22,15 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
-// Preview adds to d what the operation does to objects: those that it makes,
+// Preview adds to d the changes of objects: those that it makes,
 // with their fields; of those that it changes, the fields that change; those
 // that it removes; and the hooks that it runs.
 //
-// The cluster decides what changes: it is asked to apply what Helm would send,
-// without keeping it. What the chart makes at random is shown as Random in new
-// objects and not compared in others, because every upgrade would change it.
+// The cluster decides: it applies Helm's requests in a dry run. Random values are shown
+// as Random in new objects and not compared in others, because every upgrade would change it.
 //
-// What the rendered objects say is claimed for the step, so that another step of
-// the plan that wants a field of one otherwise is found before anything is written.
+// The fields of the rendered objects are claimed for the step, so that another step of
+// the plan that wants one otherwise is found before anything is written.
 //
 // The error is permanent if Helm would fail: the chart refuses the values, an
 // object belongs to another release, a field cannot be changed or is no field of the
@@ -104,7 +103,7 @@ type previewer struct {
 	mask      *release.Mask
 
 	refs     []kubekit.Ref                              // of the rendered objects, in their order
-	live     map[kubekit.Ref]*unstructured.Unstructured // what exists of them and of previous
+	live     map[kubekit.Ref]*unstructured.Unstructured // those of them and of previous that exist
 	previous map[manifest.Key]previous                  // as the release before has them
 
 	mu         sync.Mutex
@@ -119,7 +118,7 @@ type previous struct {
 	object *unstructured.Unstructured
 }
 
-// prepare reads what the release has and the cluster holds.
+// prepare reads the objects of the release as stored and as in the cluster.
 func (p *previewer) prepare(ctx context.Context) error {
 	given, err := values.Effective(p.op.Chart.Parsed(), p.op.Values)
 	if err != nil {
@@ -174,7 +173,7 @@ func (p *previewer) ref(ctx context.Context, o *unstructured.Unstructured) kubek
 	return ref
 }
 
-// compare compares every rendered object with what is there, all at once.
+// compare compares every rendered object with the live one, all at once.
 func (p *previewer) compare(ctx context.Context) error {
 	errs := make([]error, len(p.refs))
 	var wg engine.Group
@@ -216,7 +215,7 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 			alone, err := release.KeptFields(ctx, p.cluster, before.object, o, live)
 			return manifest.WithIgnored(manifest.WithIgnored(before.object, live, random), live, alone), manifest.WithIgnored(target, live, alone), err
 		}
-		return target, target, p.foreign(ref, live) // what is adopted loses nothing
+		return target, target, p.foreign(ref, live) // an adopted object loses nothing
 	}
 	if err := c.Ask(ctx, p.cluster); err != nil {
 		return err
@@ -233,8 +232,8 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 }
 
 // refused returns why the API server would not take a new object, as far as the
-// object itself is the reason. What else keeps it from being made, such as a
-// namespace or a kind that is still to come, is no error of a preview.
+// object itself is the reason. Another obstacle, such as a namespace or a kind that is
+// still to come, is no error of a preview.
 func (p *previewer) refused(ctx context.Context, ref kubekit.Ref, o *unstructured.Unstructured) error {
 	resource, err := p.cluster.Resource(ref.GVK(), ref.Namespace)
 	if err != nil {

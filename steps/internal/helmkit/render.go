@@ -45,7 +45,7 @@ type RenderedHook struct {
 
 // Render renders the chart as Apply is going to, with lookups in the cluster. A
 // chart that calls a function whose answer differs from time to time is rendered
-// twice, to tell what is made at random.
+// twice, to find random values.
 func (o *Operation) Render(ctx context.Context, cluster *kubekit.Cluster) (*Rendering, error) {
 	caps, err := o.capabilities(cluster)
 	if err != nil {
@@ -76,7 +76,7 @@ func (o *Operation) installs() bool {
 	return o.Previous == nil || !o.Previous.EverDeployed || o.Previous.Status == helmrelease.StatusUninstalled.String()
 }
 
-// capabilities are what templates may ask about the cluster. The kinds of the
+// capabilities describe the cluster to templates. The kinds of the
 // chart's crds folder are there before the chart is rendered.
 func (o *Operation) capabilities(cluster *kubekit.Cluster) (*chartutil.Capabilities, error) {
 	discovery := cluster.Client().Discovery()
@@ -89,10 +89,9 @@ func (o *Operation) capabilities(cluster *kubekit.Cluster) (*chartutil.Capabilit
 		return nil, kubekit.Classify(err)
 	}
 	for _, crd := range o.CRDs {
-		group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
-		kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+		gk := kubefields.CRDKindOf(crd)
 		for _, v := range versionsOf(crd) {
-			apis = append(apis, group+"/"+v, group+"/"+v+"/"+kind)
+			apis = append(apis, gk.Group+"/"+v, gk.Group+"/"+v+"/"+gk.Kind)
 		}
 	}
 	return &chartutil.Capabilities{
@@ -218,7 +217,7 @@ func deletes(h *helmrelease.Hook) bool {
 		slices.Contains(h.DeletePolicies, helmrelease.HookSucceeded)
 }
 
-// compareWith finds what is random: what another rendering has otherwise.
+// compareWith finds the random fields: those that differ in another rendering.
 func (r *Rendering) compareWith(other *Rendering) {
 	r.random = make(map[manifest.Key]map[string]bool)
 	second := make(map[manifest.Key]map[string]any)

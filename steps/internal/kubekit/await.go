@@ -11,11 +11,11 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// blindDelay is how long AwaitChange waits for what it cannot watch.
+// blindDelay is how long AwaitChange waits for an object that it cannot watch.
 const blindDelay = time.Second
 
-// A Watch says what to await a change of: one object, or with a Selector all
-// objects of the kind that it matches.
+// A Watch selects the objects whose change is awaited: one object, or with a Selector
+// all objects of the kind that it matches.
 type Watch struct {
 	Ref      Ref    // Name is ignored when Selector is set; "" means all
 	Selector string // label selector
@@ -27,7 +27,7 @@ type Watch struct {
 }
 
 // AwaitChange returns when one of the watched objects has changed since it was
-// looked at, when that can no longer be told (nil, look again), or when ctx
+// looked at, when that is no longer known (nil, look again), or when ctx
 // ends (its cause). Without anything to watch it returns at once. A watch
 // that cannot be opened returns its error.
 func (c *Cluster) AwaitChange(ctx context.Context, watches ...Watch) error {
@@ -93,7 +93,7 @@ func (c *Cluster) awaitOne(ctx context.Context, w Watch) error {
 			if ok && e.Type == watch.Bookmark {
 				continue
 			}
-			return nil // changed, ended, or too old to tell
+			return nil // changed, ended, or too old
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

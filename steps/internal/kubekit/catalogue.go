@@ -14,10 +14,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
-// A Catalogue lists what the steps of a run bring to the cluster:
-// kinds and namespaces. Steps that look before those are there can so tell what
-// is still to come from what is wrong. It says nothing about the cluster: ask
-// that first.
+// A Catalogue lists the kinds and namespaces that the steps of a run bring to the
+// cluster. Steps that look before those are there know by it that they are still to
+// come. It knows nothing about the cluster: ask that first.
 type Catalogue struct {
 	mu         sync.Mutex
 	kinds      map[schema.GroupKind]PendingCRD
@@ -53,9 +52,7 @@ func (c *Catalogue) AddCRDs(step, from string, objects ...*unstructured.Unstruct
 		if o.GroupVersionKind().GroupKind() != kubefields.CRDKind {
 			continue
 		}
-		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
-		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
-		gk := schema.GroupKind{Group: group, Kind: kind}
+		gk := kubefields.CRDKindOf(o)
 		if old, ok := c.kinds[gk]; !ok || step <= old.Step {
 			c.kinds[gk] = PendingCRD{CRD: o, Step: step, From: from}
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// Claims returns what a step claims that brings an object to have content: each of
-// its fields, sorted. What is empty is not claimed. ref has the namespace, if the
-// kind has any, and field is the input that says so.
+// Claims returns the claims of a step that gives an object this content: each of
+// its fields, sorted, without empty ones. ref has the namespace, if the kind has any,
+// and field is the input with the content.
 func Claims(ref Ref, content map[string]any, field string) []engine.Claim {
 	gk := ref.GVK().GroupKind()
 	leaves := kubefields.Condense(gk, kubefields.Flatten(content))
@@ -34,8 +34,8 @@ func Claims(ref Ref, content map[string]any, field string) []engine.Claim {
 	return claims
 }
 
-// ClaimPath is what tells an object from all others of a cluster, whatever version
-// of its kind a manifest uses.
+// ClaimPath identifies an object in a cluster, whatever version of its kind a manifest
+// uses.
 func ClaimPath(ref Ref) string {
 	ref.Kind = ref.GVK().GroupKind().String()
 	return ref.String()

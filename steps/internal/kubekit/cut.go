@@ -7,10 +7,9 @@ import (
 	"syscall"
 )
 
-// cut says of a connection that broke under a request that it was reset. net/http
-// reports an HTTP/2 connection that it closed because a write failed in words of
-// its own ("client connection force closed"), which neither client-go, which
-// asks again after a reset, nor a reader takes for what it is.
+// cut reports a connection that broke under a request as reset. net/http has words of
+// its own ("client connection force closed") for an HTTP/2 connection that it closed
+// because a write failed: client-go, which asks again after a reset, does not know them.
 type cut struct{ next http.RoundTripper }
 
 func (c *cut) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -1,4 +1,4 @@
-// Package kubekit is what steps use to reach a Kubernetes cluster: one
+// Package kubekit reaches a Kubernetes cluster for steps: one
 // connection per run, tunnels to pods, readiness, and waits that watch.
 //
 // # Looking never writes

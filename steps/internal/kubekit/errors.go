@@ -19,7 +19,7 @@ import (
 // Classify marks err as permanent if another try cannot cure it, and attaches
 // a hint where one is known. Answers of the API server from 400 to 499 are
 // permanent except 408 (timeout), 409 (conflict), 410 (expired) and 429 (busy),
-// and so is a 500 that says that the object does not fit its kind; everything
+// and so is a 500 about an object that does not fit its kind; everything
 // else is worth another try. nil stays nil, and an error that is
 // permanent or has a hint keeps them.
 //
@@ -76,7 +76,7 @@ func hintFor(err error, message string) string {
 	return ""
 }
 
-// IsNoKind reports whether err says that the API server does not serve a kind:
+// IsNoKind reports whether the cause of err is a kind that the API server does not serve:
 // its CustomResourceDefinition is missing or not Established yet.
 func IsNoKind(err error) bool { return meta.IsNoMatchError(err) }
 

@@ -20,8 +20,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// explainContact says why the first contact with the API server failed and
-// what to check.
+// explainContact returns why the first contact with the API server failed, with a
+// hint.
 func explainContact(ctx context.Context, kubeconfig, host string, err error) error {
 	where := fmt.Sprintf("cluster %s (kubeconfig %s)", host, kubeconfig)
 	reason := plainReason(ctx, err)
@@ -57,7 +57,7 @@ func explainContact(ctx context.Context, kubeconfig, host string, err error) err
 }
 
 // passing reports whether the reason why the first contact failed may go away
-// by itself: an answer that says so, or a connection that broke half-way.
+// by itself: an answer with such a code, or a connection that broke half-way.
 func passing(ctx context.Context, err error) bool {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
@@ -86,8 +86,8 @@ func plainReason(ctx context.Context, err error) string {
 	return err.Error()
 }
 
-// answerText is what an API server, or something before it, answered. client-go
-// has no word of it when the body is not plain text.
+// answerText is the answer of an API server, or of a server before it. client-go drops
+// a body that is not plain text.
 func answerText(s metav1.Status) string {
 	text := s.Message
 	if text == "" || text == "unknown" {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// mapper holds what the API server serves. A lookup that fails loads it again
+// mapper holds the kinds that the API server serves. A lookup that fails loads it again
 // once, unless another step did since the lookup began: a run that installs
 // CustomResourceDefinitions finds their kinds, and many steps that look for a
 // missing kind at once cost one discovery.

@@ -17,7 +17,7 @@ import (
 // strategy OnDelete that were made from another revision than the newest, and
 // that one's name: of a StatefulSet the last pod first. There are none while the
 // controller has not seen the last change. The currentRevision in the status of a
-// StatefulSet does not tell: with OnDelete it stays for ever
+// StatefulSet is of no use: with OnDelete it stays for ever
 // (kubernetes/kubernetes#73492).
 func (c *Cluster) Outdated(ctx context.Context, obj *unstructured.Unstructured) (pods []corev1.Pod, revision string, err error) {
 	if !kubestatus.StaysUntilDeleted(obj) || !kubestatus.Observed(obj) {
@@ -45,7 +45,7 @@ func (c *Cluster) Outdated(ctx context.Context, obj *unstructured.Unstructured) 
 	return pods, revision, nil
 }
 
-// newestRevision returns what pods made now have as kubestatus.RevisionLabel.
+// newestRevision returns the kubestatus.RevisionLabel of pods that are made now.
 func (c *Cluster) newestRevision(ctx context.Context, obj *unstructured.Unstructured, selector string) (string, error) {
 	if obj.GetKind() == "StatefulSet" {
 		revision, _, _ := unstructured.NestedString(obj.Object, "status", "updateRevision")

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
@@ -72,28 +73,13 @@ type backend struct {
 // backends lists the pods of a Service's port, the ready ones first. It
 // asks for the Service and its EndpointSlices at once: one round trip.
 func (c *Cluster) backends(ctx context.Context, namespace, service string, port int) (*corev1.Service, []backend, error) {
-	var (
-		svc              *corev1.Service
-		sliced           *discoveryv1.EndpointSliceList
-		svcErr, sliceErr error
-		wg               engine.Group
-	)
-	wg.Go(func() {
-		svc, svcErr = c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
-	})
-	wg.Go(func() {
-		sliced, sliceErr = c.client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{
+	var sliced *discoveryv1.EndpointSliceList
+	svc, sp, err := c.servicePort(ctx, namespace, service, port, func() (err error) {
+		sliced, err = c.client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{
 			LabelSelector: discoveryv1.LabelServiceName + "=" + service,
 		})
+		return err
 	})
-	wg.Wait()
-	if apierrors.IsNotFound(svcErr) {
-		return nil, nil, engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs")
-	}
-	if err := cmp.Or(svcErr, sliceErr); err != nil {
-		return nil, nil, Classify(err)
-	}
-	sp, err := servicePort(svc, port)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,13 +88,11 @@ func (c *Cluster) backends(ctx context.Context, namespace, service string, port 
 	if len(found) == 0 && len(svc.Spec.Selector) > 0 {
 		// The controller of EndpointSlices may lag behind a pod that has just
 		// started, so ask for the pods themselves.
-		pods, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
-			LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String(),
-		})
+		pods, err := c.selected(ctx, namespace, svc)
 		if err != nil {
 			return nil, nil, Classify(err)
 		}
-		found, seen = fromPods(pods.Items, sp)
+		found, seen = fromPods(pods, sp)
 	}
 	if len(found) == 0 {
 		if len(seen) == 0 {
@@ -116,27 +100,45 @@ func (c *Cluster) backends(ctx context.Context, namespace, service string, port 
 		}
 		return nil, nil, fmt.Errorf("no pod behind it is running: %s", strings.Join(seen, "; "))
 	}
-	slices.SortStableFunc(found, func(a, b backend) int {
-		switch {
-		case a.ready == b.ready:
-			return 0
-		case a.ready:
-			return -1
-		}
-		return 1
-	})
-	return svc, found, nil
+	ready := slices.DeleteFunc(slices.Clone(found), func(b backend) bool { return !b.ready })
+	others := slices.DeleteFunc(found, func(b backend) bool { return b.ready })
+	return svc, append(ready, others...), nil
 }
 
-func servicePort(svc *corev1.Service, port int) (corev1.ServicePort, error) {
+// selected lists the pods that a Service selects.
+func (c *Cluster) selected(ctx context.Context, namespace string, svc *corev1.Service) ([]corev1.Pod, error) {
+	pods, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pods.Items, nil
+}
+
+// servicePort returns a Service and one of its ports. It calls beside meanwhile.
+func (c *Cluster) servicePort(ctx context.Context, namespace, service string, port int, beside func() error) (*corev1.Service, corev1.ServicePort, error) {
+	var (
+		besideErr error
+		wg        engine.Group
+	)
+	wg.Go(func() { besideErr = beside() })
+	svc, err := c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
+	wg.Wait()
+	if apierrors.IsNotFound(err) {
+		return nil, corev1.ServicePort{}, engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs")
+	}
+	if err := cmp.Or(err, besideErr); err != nil {
+		return nil, corev1.ServicePort{}, Classify(err)
+	}
 	var known []string
 	for _, p := range svc.Spec.Ports {
 		if int(p.Port) == port {
-			return p, nil
+			return svc, p, nil
 		}
 		known = append(known, strconv.Itoa(int(p.Port)))
 	}
-	return corev1.ServicePort{}, engine.Permanent(engine.WithHint(errors.New("the Service has no such port"),
+	return nil, corev1.ServicePort{}, engine.Permanent(engine.WithHint(errors.New("the Service has no such port"),
 		"its ports are "+strings.Join(known, ", ")))
 }
 
@@ -145,7 +147,7 @@ func fromSlices(list []discoveryv1.EndpointSlice, namespace string, sp corev1.Se
 	for _, s := range list {
 		port := 0
 		for _, p := range s.Ports {
-			if p.Port != nil && (p.Name == nil && sp.Name == "" || p.Name != nil && *p.Name == sp.Name) {
+			if p.Port != nil && ptr.Deref(p.Name, "") == sp.Name {
 				port = int(*p.Port)
 			}
 		}
@@ -153,30 +155,21 @@ func fromSlices(list []discoveryv1.EndpointSlice, namespace string, sp corev1.Se
 			continue
 		}
 		for _, e := range s.Endpoints {
-			if e.TargetRef == nil || e.TargetRef.Kind != "Pod" || isTrue(e.Conditions.Terminating) {
+			if e.TargetRef == nil || e.TargetRef.Kind != "Pod" || ptr.Deref(e.Conditions.Terminating, false) {
 				continue
 			}
 			found = append(found, backend{
 				pod:   portforward.Pod{Namespace: namespace, Name: e.TargetRef.Name, UID: string(e.TargetRef.UID)},
-				node:  deref(e.NodeName),
+				node:  ptr.Deref(e.NodeName, ""),
 				port:  port,
-				ready: e.Conditions.Ready == nil || *e.Conditions.Ready,
+				ready: ptr.Deref(e.Conditions.Ready, true),
 			})
 		}
 	}
 	return found
 }
 
-func isTrue(b *bool) bool { return b != nil && *b }
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// fromPods lists the running pods, and says of the others what they are.
+// fromPods lists the running pods, and describes the others.
 func fromPods(pods []corev1.Pod, sp corev1.ServicePort) (found []backend, others []string) {
 	for _, p := range pods {
 		if running, why := kubestatus.PodRuns(&p); !running {
@@ -219,29 +212,14 @@ func targetPort(p *corev1.Pod, sp corev1.ServicePort) int {
 // node port of the Service's port: internal addresses, or external ones of
 // nodes that have no internal one. Ready nodes come first.
 func (c *Cluster) NodePort(ctx context.Context, namespace, service string, port int) ([]string, error) {
-	var (
-		svc             *corev1.Service
-		nodes           *corev1.NodeList
-		svcErr, nodeErr error
-		wg              engine.Group
-	)
-	wg.Go(func() {
-		svc, svcErr = c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
-	})
-	wg.Go(func() {
-		nodes, nodeErr = c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	})
-	wg.Wait()
 	wrap := func(err error) error {
 		return fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
 	}
-	if apierrors.IsNotFound(svcErr) {
-		return nil, wrap(engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs"))
-	}
-	if err := cmp.Or(svcErr, nodeErr); err != nil {
-		return nil, wrap(Classify(err))
-	}
-	sp, err := servicePort(svc, port)
+	var nodes *corev1.NodeList
+	svc, sp, err := c.servicePort(ctx, namespace, service, port, func() (err error) {
+		nodes, err = c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		return err
+	})
 	if err != nil {
 		return nil, wrap(err)
 	}

@@ -22,10 +22,10 @@ type ServicePod struct {
 type Replicas struct {
 	Pods []ServicePod // the ready ones
 
-	// Sticky says that all connections of one client go to one pod
+	// Sticky means that all connections of one client go to one pod
 	// (spec.sessionAffinity: ClientIP).
 	Sticky bool
-	// LocalOnly says that a node sends connections to its own pods only
+	// LocalOnly means that a node sends connections to its own pods only
 	// (spec.externalTrafficPolicy: Local).
 	LocalOnly bool
 }

@@ -2,14 +2,12 @@ package kubekit
 
 import (
 	"context"
-	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
@@ -51,19 +49,7 @@ type Status struct {
 // exist, or whose kind is not served yet, is not done. The error is the first
 // that keeps an object from being read, classified.
 func (c *Cluster) Status(ctx context.Context, refs ...Ref) ([]Status, error) {
-	statuses := make([]Status, len(refs))
-	errs := make([]error, len(refs))
-	var wg engine.Group
-	for i, ref := range refs {
-		wg.Go(func() { statuses[i], errs[i] = c.status(ctx, ref) })
-	}
-	wg.Wait()
-	for i, err := range errs {
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", refs[i], Classify(err))
-		}
-	}
-	return statuses, nil
+	return forEach(refs, func(ref Ref) (Status, error) { return c.status(ctx, ref) })
 }
 
 func (c *Cluster) status(ctx context.Context, ref Ref) (Status, error) {
@@ -88,7 +74,7 @@ func (c *Cluster) status(ctx context.Context, ref Ref) (Status, error) {
 }
 
 // Judge is Status for an object that was just read. For workloads that are not
-// done it reads their pods too: they tell why.
+// done it reads their pods too, for the reason.
 func (c *Cluster) Judge(ctx context.Context, obj *unstructured.Unstructured) (Status, error) {
 	own := Watch{Ref: RefOf(obj), ResourceVersion: obj.GetResourceVersion()}
 	st := Status{Result: kubestatus.Current(obj), Ref: own.Ref, Object: obj, Watch: []Watch{own}}

@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
@@ -16,7 +15,7 @@ import (
 // makes an error better.
 const troubleTime = 5 * time.Second
 
-// Trouble says what keeps a pod behind a Service from answering, with the last
+// Trouble returns why a pod behind a Service does not answer, with the last
 // line that a container wrote before it ended: "pod vault-0 waits: container
 // vault is in CrashLoopBackOff: …; its last line: …". It is "" if every pod is
 // well, or nothing can be found out. An error of the caller needs no second one.
@@ -27,13 +26,11 @@ func (c *Cluster) Trouble(ctx context.Context, namespace, service string) string
 	if err != nil || len(svc.Spec.Selector) == 0 {
 		return ""
 	}
-	pods, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String(),
-	})
+	pods, err := c.selected(ctx, namespace, svc)
 	if err != nil {
 		return ""
 	}
-	for _, p := range pods.Items {
+	for _, p := range pods {
 		runs, why := kubestatus.PodRuns(&p)
 		fallen := ended(&p)
 		switch {
@@ -59,7 +56,7 @@ func ended(p *corev1.Pod) *corev1.ContainerStatus {
 	return nil
 }
 
-// lastLine returns what the pod's ended container wrote last, ready to be
+// lastLine returns the last line of the pod's ended container, ready to be
 // appended to a message, or "".
 func (c *Cluster) lastLine(ctx context.Context, p *corev1.Pod) string {
 	fallen := ended(p)

@@ -15,7 +15,7 @@ import (
 var errNotVerified = errors.New("the API server would not be verified")
 
 // verified refuses a client configuration that does not verify the API server. A
-// server without TLS on this machine's loopback is what kubectl proxy offers.
+// server without TLS on this machine's loopback is allowed: kubectl proxy offers one.
 func verified(config *rest.Config) error {
 	if config.Insecure {
 		return engine.WithHint(fmt.Errorf("%w: it sets insecure-skip-tls-verify", errNotVerified),

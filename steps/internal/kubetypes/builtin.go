@@ -41,7 +41,7 @@ func CheckBuiltin(obj *unstructured.Unstructured) []FieldProblem {
 	}
 	typ := scheme.Scheme.AllKnownTypes()[gvk]
 	c := &typeCheck{secret: gvk.Group == "" && gvk.Kind == "Secret"}
-	// What it does not know would end the look of lists: it is removed.
+	// An unknown field would end the check of lists: it is removed.
 	known := obj.DeepCopy()
 	c.value(known.Object, typ, place{})
 	c.lists(known)
@@ -56,7 +56,7 @@ type typeCheck struct {
 }
 
 // A place leads to a value: as fields are written in messages, and with the names
-// of entries in place of their indices, which say whether it holds a secret.
+// of entries in place of their indices, by which secrets are found.
 type place struct{ field, named string }
 
 func (p place) key(name string) place {
@@ -85,7 +85,7 @@ func (c *typeCheck) bad(at place, near, format string, args ...any) {
 	c.problems = append(c.problems, FieldProblem{Field: at.field, Message: fmt.Sprintf(format, args...), Near: near})
 }
 
-// expected reports a value of another type. write is what to write instead.
+// expected reports a value of another type. write is the text to write instead.
 func (c *typeCheck) expected(at place, want, write string, v any) {
 	got := kindOfValue(v)
 	switch shown := c.shown(at, v); {
@@ -191,7 +191,7 @@ func (c *typeCheck) number(v any, t reflect.Type, at place) {
 	}
 	switch v := v.(type) {
 	case int64:
-		// The API server cuts off what does not fit.
+		// The API server cuts off digits that do not fit.
 		return
 	case float64:
 		if whole && v != math.Trunc(v) {

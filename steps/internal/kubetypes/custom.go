@@ -22,7 +22,7 @@ import (
 
 // CheckCustom checks an object against the schema of its CustomResourceDefinition as
 // the API server will when that is served: fields that are unknown, of another type,
-// missing, or against the schema's limits. It leaves out what only the server knows:
+// missing, or against the schema's limits. It leaves out the checks that need the server:
 // rules in CEL (x-kubernetes-validations) and webhooks. from names the origin of the
 // definition in problems.
 //
@@ -107,7 +107,7 @@ func problemOf(err error) FieldProblem {
 	return FieldProblem{Field: field, Message: message}
 }
 
-// setDefaults fills in what the schema has defaults for: a required field with
+// setDefaults fills in the defaults of the schema: a required field with
 // a default may be left out.
 func setDefaults(v any, s *structural.Structural) {
 	switch v := v.(type) {

@@ -42,8 +42,8 @@ var (
 	plainText  = regexp.MustCompile(`^(true|false|-?[0-9][0-9.e+]*)$`)
 )
 
-// TypedProblems returns what an answer to a server-side apply has against the
-// fields of the object, nothing if it is about something else. A field may lead
+// TypedProblems returns the problems of fields in an answer to a server-side apply,
+// nothing if it is about something else. A field may lead
 // through a list by the keys of its entries: spec.containers[name="app"].image.
 // Values are shown only if they are numbers or truth values, and no secrets by their
 // names.

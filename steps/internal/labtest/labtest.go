@@ -35,7 +35,7 @@ import (
 
 const dirVariable = "ZTPLAN_LAB_DIR"
 
-// A Lab is what a running lab says of itself.
+// A Lab describes a running lab.
 type Lab struct {
 	Dir        string // the lab's directory
 	Kubeconfig string
@@ -43,7 +43,7 @@ type Lab struct {
 }
 
 // Running returns the running lab. Under -short the test is skipped; without a
-// lab it fails and says how to start one.
+// lab it fails with the way to start one.
 func Running(t testing.TB) Lab {
 	t.Helper()
 	if testing.Short() {
@@ -121,7 +121,7 @@ func executable(path string) bool {
 
 // Env returns an environment wired to the running lab, for a step named after
 // the test. Its session is closed when the test ends, its plan directory and
-// cache are temporary, and what the step logs goes to the test's log.
+// cache are temporary, and the log of the step goes to the test's log.
 func Env(t testing.TB) *engine.Env {
 	t.Helper()
 	lab := Running(t)

@@ -33,12 +33,12 @@ type Facts struct {
 	Cluster evidence.Cluster
 	User    string           // who asks, as the API server knows them
 	Images  []evidence.Image // of the pods in the namespaces, sorted
-	Missing []string         // what could not be read, and why
+	Missing []string         // the facts that could not be read, and why
 }
 
 // Read reads the facts of the cluster that a run has reached, with three small
 // requests and one for each namespace. It changes nothing, and contacts nothing
-// that the run did not. What cannot be read is in Missing and never an error.
+// that the run did not. A fact that cannot be read is in Missing and never an error.
 func Read(ctx context.Context, env *engine.Env, namespaces []string) Facts {
 	var f Facts
 	c, ok := kubekit.Connected(env)
@@ -108,7 +108,7 @@ func Read(ctx context.Context, env *engine.Env, namespaces []string) Facts {
 	return f
 }
 
-// imagesOf returns what the containers of pods run, each image once.
+// imagesOf returns the images of the containers of pods, each once.
 func imagesOf(namespace string, pods []corev1.Pod) []evidence.Image {
 	var out []evidence.Image
 	for _, p := range pods {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tolerance is what a Date header cannot tell: it has whole seconds, and the
+// tolerance is the error of a Date header: it has whole seconds, and the
 // answer was under way for a moment.
 const tolerance = 2 * time.Second
 

@@ -5,7 +5,7 @@
 //
 // The Lease is named ztplan-<plan>, in the namespace default unless the user
 // names another: every cluster has it, and a Role with the verbs get, create and
-// update on leases there is all that is needed. Its spec says who runs the plan
+// update on leases there is all that is needed. Its spec holds the runner of the plan
 // (holderIdentity: user@host, process, run), since when (acquireTime) and that
 // the holder lives (renewTime, written every third of leaseDurationSeconds). At
 // the end the holder's name is taken out; the object stays, as the lock of the
@@ -15,7 +15,7 @@
 //
 // A lock frees itself: it counts as free when it was not renewed for its
 // duration, 30 s. Clocks of different machines may differ by minutes, so that
-// all times are those of the API server, which says its own in every answer. A
+// all times are those of the API server, which sends its own in every answer. A
 // run on the same machine whose process is known to be dead need not be waited
 // for: see [Request.Dead]. Every change carries the resourceVersion it was
 // decided on, so that of two runs that take over at once only one can succeed.
@@ -39,7 +39,7 @@
 // The object is read and written by client-go's resourcelock. Its leaderelection is
 // not used: it waits a whole duration before it takes over a lock, by its own clock,
 // and gives a lock up that it could not renew. A run takes the lock of a dead run at
-// once, by the API server's clock, and goes on if nobody took it meanwhile.
+// once, by the API server's clock, and goes on if no other run took it meanwhile.
 //
 // # The lock of a Vault
 //
@@ -50,5 +50,5 @@
 // same cluster.
 //
 // The lock keeps runs of this program apart that mean the same cluster; it does
-// not keep anybody else from changing anything.
+// not keep other programs from changing anything.
 package lease

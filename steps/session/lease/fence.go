@@ -9,7 +9,7 @@ import (
 )
 
 // answer is how long one request may take, and the margin before the end of the
-// lock: what was sent before it has arrived by then.
+// lock: requests that were sent before it have arrived by then.
 func (l *Lock) answer() time.Duration { return l.req.Duration / 6 }
 
 // Check returns nil as long as no other run can have taken the lock over. It
@@ -39,8 +39,8 @@ func (l *Lock) state() (left time.Duration, changed <-chan struct{}, err error) 
 		age.Round(time.Second), why, l.name)
 }
 
-// Wait returns nil as soon as Check does, and calls say, once, with what it waits
-// for. The error is the lock's if it is lost, and what Check said when ctx ends.
+// Wait returns nil as soon as Check does, and calls say, once, with the reason of
+// the wait. The error is the lock's if it is lost, and Check's when ctx ends.
 func (l *Lock) Wait(ctx context.Context, say func(string)) error {
 	for said := false; ; said = true {
 		_, changed, err := l.state()
@@ -70,7 +70,7 @@ func (l *Lock) renewNow() {
 
 // Enclose returns a context for an edit: it ends when Check fails, with that as
 // its cause, and [engine.WriteCheck] asks Check at every request. The function
-// releases what it holds.
+// releases its resources.
 func (l *Lock) Enclose(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(engine.WritesWhile(ctx, l.Check))
 	var watching engine.Group

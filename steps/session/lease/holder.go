@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A Holder says who runs a plan.
+// A Holder identifies the run of a plan.
 type Holder struct {
 	User string
 	Host string
@@ -52,7 +52,7 @@ func (r Request) lease() string {
 	return "ztplan-" + strings.ReplaceAll(r.Plan, "_", ".")
 }
 
-// what says what its holder does.
+// what describes the holder's work.
 func (r Request) what() string {
 	if r.Vault != "" {
 		return "Vault " + r.Vault + " is being changed"

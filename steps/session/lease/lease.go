@@ -19,8 +19,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Duration is how long a lock holds without being renewed, unless a request says
-// otherwise.
+// Duration is how long a lock holds without being renewed, unless a request sets
+// another duration.
 const Duration = 30 * time.Second
 
 // again is the longest pause after a renewal that did not succeed.
@@ -52,10 +52,10 @@ type Request struct {
 	Lost func(error)
 }
 
-// A HeldError says that another run holds the lock.
+// A HeldError means that another run holds the lock.
 type HeldError struct {
 	Lease  string // namespace/name
-	What   string // what goes on: "plan demo is being run"
+	What   string // the work under the lock: "plan demo is being run"
 	Holder string
 	Since  time.Time     // when it took the lock, by the API server's clock
 	For    time.Duration // since then
@@ -108,7 +108,7 @@ func Acquire(ctx context.Context, env *engine.Env, req Request) (*Lock, error) {
 }
 
 // Await is Acquire, and waits as long as another run holds the lock. It calls say
-// with who does. When ctx ends, its error is the *HeldError.
+// with the holder. When ctx ends, its error is the *HeldError.
 func Await(ctx context.Context, env *engine.Env, req Request, say func(string)) (*Lock, error) {
 	req.Namespace = cmp.Or(req.Namespace, DefaultNamespace)
 	l, err := connect(ctx, env, req)
@@ -255,7 +255,7 @@ func (l *Lock) held(have *resourcelock.LeaderElectionRecord) error {
 		"wait until that run is over; if it is dead, the lock frees itself in %s; --no-lock goes ahead in spite of it", e.Free.Round(time.Second))))
 }
 
-// explain adds what to do to the errors of the API server.
+// explain adds hints to the errors of the API server.
 func (l *Lock) explain(err error) error {
 	var held *HeldError
 	if err == nil || errors.As(err, &held) {
@@ -283,7 +283,7 @@ func (l *Lock) start() {
 }
 
 // keep renews the lock until ctx ends or the lock is another's. That it cannot be
-// renewed is no reason to stop: as long as nobody took it, it is still held, and
+// renewed is no reason to stop: as long as no other run took it, it is still held, and
 // [Lock.Wait] lets no edit start meanwhile.
 func (l *Lock) keep(ctx context.Context) {
 	interval := l.req.Duration / 3
@@ -315,7 +315,7 @@ func (l *Lock) keep(ctx context.Context) {
 	}
 }
 
-// note changes what mu guards and wakes those who wait.
+// note changes the fields that mu guards and wakes those who wait.
 func (l *Lock) note(change func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 	"github.com/ztplan/ztplan/engine/durable"
 )
 
-// A cache keeps what can be fetched again below a directory. Several processes
-// may use it at once: files appear complete, by renaming, and what is read is
-// checked against its digest. The empty cache keeps nothing.
+// A cache keeps files that can be fetched again below a directory. Several processes
+// may use it at once: files appear complete, by renaming, and are
+// checked against their digests. The empty cache keeps nothing.
 type cache string
 
 func cacheOf(env *engine.Env) cache {
@@ -25,7 +25,7 @@ func cacheOf(env *engine.Env) cache {
 }
 
 // archive returns the chart archive with the SHA-256 digest (hex), or nil. A
-// file that does not have the digest that its name says is removed.
+// file that does not have the digest in its name is removed.
 func (c cache) archive(digest string) []byte {
 	if c == "" || !isDigest(digest) {
 		return nil

@@ -113,8 +113,8 @@ func parseArchive(b []byte, from string) (*Chart, error) {
 	return newChart(files, from)
 }
 
-// maxFolder bounds the files of a chart directory together, as Helm bounds what an
-// archive unpacks to; it reads no single file of more than 5 MiB.
+// maxFolder bounds the files of a chart directory together, as Helm bounds the content of an
+// archive; it reads no single file of more than 5 MiB.
 const maxFolder = 100 << 20
 
 // Local returns the chart at a path beside the plan: a directory or an archive. It

@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Limits of what a repository may send.
+// Limits of the answers of a repository.
 const (
 	maxIndex   = 128 << 20 // the largest public index has some 30 MiB
 	maxArchive = 64 << 20  // Helm stores a release in a Secret of at most 1 MiB
@@ -66,7 +66,7 @@ type reply struct {
 	unchanged bool
 }
 
-// get fetches address. Every error says what was asked; it is permanent if
+// get fetches address. Every error names the address; it is permanent if
 // another try cannot help.
 func (f *fetcher) get(ctx context.Context, address, etag, modified string, limit int64) (reply, error) {
 	u, err := url.Parse(address)
@@ -138,8 +138,7 @@ func unreachable(ctx context.Context, u *url.URL, err error) error {
 	return engine.WithHint(err, mirrorHint)
 }
 
-// errRefused marks an answer that says no: what the cache holds must not be
-// used behind the repository's back.
+// errRefused marks a refusal: the cache must not be used behind the repository's back.
 var errRefused = errors.New("refused")
 
 type refusal struct{ error }

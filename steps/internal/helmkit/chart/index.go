@@ -15,7 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
-// An index is what ztplan needs of a chart repository's index.yaml. It is
+// An index is the part of a chart repository's index.yaml that ztplan needs. It is
 // cached in this form, because the original may take a second to parse.
 type index struct {
 	ETag     string                    `json:"etag,omitempty"`

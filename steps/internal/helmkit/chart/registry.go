@@ -32,7 +32,7 @@ const (
 // maxManifest bounds an image manifest; registries accept up to 4 MiB.
 const maxManifest = 4 << 20
 
-// A pin is what the cache remembers of a tag: the archive that it meant.
+// A pin is the archive that a tag meant, in the cache.
 type pin struct {
 	Manifest string `json:"manifest"` // digest of the image manifest, "sha256:…"
 	Archive  string `json:"archive"`  // SHA-256 of the chart archive, hex

@@ -133,7 +133,7 @@ func (r *repository) resolve(env *engine.Env, ref string) (string, error) {
 }
 
 // openRepository reads the index, once per run and repository. With an answer
-// that is younger than what the cache has, it is parsed and cached.
+// that is younger than the cache, it is parsed and cached.
 func openRepository(ctx context.Context, env *engine.Env, s Source, named, address string) (*repository, error) {
 	key := strings.Join([]string{"helmkit index", named, address, s.Username, s.CAFile.Path}, "\x00")
 	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*repository, error) {

@@ -11,11 +11,11 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Source says which chart is wanted and where it comes from.
+// A Source names a chart and its origin.
 type Source struct {
 	// Repo is the address of a chart repository ("https://charts.jetstack.io"),
 	// of an OCI registry's folder or chart ("oci://quay.io/jetstack/charts"),
-	// or empty if Chart says it all.
+	// or empty if Chart is an address or a path.
 	Repo string
 	// Chart is the chart's name in Repo; without Repo it is an oci:// address,
 	// or the path of a chart directory or archive.
@@ -50,7 +50,7 @@ func (s Source) scheme() scheme {
 // IsPath reports whether the chart is a file or directory.
 func (s Source) IsPath() bool { return s.scheme() == fromPath }
 
-// Name returns the chart's name as far as the source tells: for a path it is
+// Name returns the chart's name as far as the source has it: for a path it is
 // only known once the chart is read, and Name is "".
 func (s Source) Name() string {
 	switch s.scheme() {
@@ -86,8 +86,8 @@ func isOCI(s string) bool { return strings.HasPrefix(s, "oci://") }
 
 var exactVersion = regexp.MustCompile(`^v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
 
-// CheckVersion says why version does not name exactly one version of a chart,
-// or returns nil. Helm resolves ranges, shortened versions and "latest" anew on
+// CheckVersion returns why version does not name exactly one version of a chart,
+// or nil. Helm resolves ranges, shortened versions and "latest" anew on
 // each run, so that two runs of one plan could install different software.
 func CheckVersion(version string) error {
 	switch {

@@ -63,7 +63,7 @@ type Repository struct {
 
 	// Base is put before the URLs in the index; empty makes them relative.
 	Base string
-	// Digest, if set, is what the index says of every archive.
+	// Digest, if set, is the digest of every archive in the index.
 	Digest string
 	// Username and Password, if set, are asked for.
 	Username, Password string

@@ -8,9 +8,9 @@ import (
 
 // WithoutEmpty returns copies of original and target without the fields that they
 // leave empty (null, {} or []) and in which live has something: charts write
-// "annotations:" and mean nothing by it, and a patch would remove what others
-// have put there. A field that original fills in and target leaves empty loses
-// what original had. Where live has nothing, {} and [] stay: an emptyDir needs
+// "annotations:" and mean nothing by it, and a patch would remove the fields that
+// others have put there. A field that original fills in and target leaves empty loses
+// the content of original. Where live has nothing, {} and [] stay: an emptyDir needs
 // its {}. null never stays: the API server drops it.
 func WithoutEmpty(original, target, live *unstructured.Unstructured) (*unstructured.Unstructured, *unstructured.Unstructured) {
 	o, t := original.DeepCopy(), target.DeepCopy()

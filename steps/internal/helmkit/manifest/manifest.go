@@ -35,8 +35,8 @@ func Objects(manifest string) ([]*unstructured.Unstructured, error) {
 	return objects, nil
 }
 
-// unfold appends an object, or the items of a list, to objects. What lists say
-// of themselves does not count.
+// unfold appends an object, or the items of a list, to objects. The other
+// fields of lists do not count.
 func unfold(objects []*unstructured.Unstructured, content map[string]any) ([]*unstructured.Unstructured, error) {
 	items, ok := kubefields.ListItems(content)
 	if !ok {
@@ -78,8 +78,7 @@ func documents(manifest string) []string {
 	}
 }
 
-// endsSeparator reports whether what follows three hyphens leaves them a
-// separator.
+// endsSeparator reports whether three hyphens are a separator before rest.
 func endsSeparator(rest string) bool {
 	return rest == "" || strings.ContainsRune(" \t\r\n", rune(rest[0]))
 }

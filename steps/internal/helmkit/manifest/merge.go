@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
-// A merger does what a strategic merge patch does, also where that is wrong: in
+// A merger merges as a strategic merge patch does, and also where that is wrong: in
 // lists whose elements do not have a merge key of their own, such as two
 // variables of one name, or port 53 for TCP and for UDP. Such a list becomes what
 // target has, as a whole.
@@ -46,7 +46,7 @@ func (m merger) repeatsIn(v map[string]any) bool {
 	return false
 }
 
-// patch returns the merge patch that makes live what target asks for; "{}" if
+// patch returns the merge patch that brings live to target; "{}" if
 // there is nothing to do. One of a version is refused by the API server if live has
 // changed in the meantime, as it must be where lists of others are sent as a whole.
 func (m merger) patch(original, target, live *unstructured.Unstructured, ofVersion bool) ([]byte, error) {
@@ -110,8 +110,8 @@ func (m merger) merge(original, target, live map[string]any) map[string]any {
 	return out
 }
 
-// retain is merge for a field with patch strategies: of one with retainKeys what
-// target does not mention is removed.
+// retain is merge for a field with patch strategies: of one with retainKeys fields that
+// target does not mention are removed.
 func (m merger) retain(strategies []string, original, target, live map[string]any) map[string]any {
 	out := m.merge(original, target, live)
 	if slices.Contains(strategies, "replace") {

@@ -3,7 +3,6 @@
 package manifest
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"reflect"
 
@@ -22,22 +21,7 @@ func Normalise(o *unstructured.Unstructured) {
 	delete(o.Object, "status")
 	kubefields.DropNulls(o.Object)
 	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
-	if o.GetAPIVersion() != "v1" || o.GetKind() != "Secret" {
-		return
-	}
-	texts, found, _ := unstructured.NestedMap(o.Object, "stringData")
-	if !found {
-		return
-	}
-	data, _, _ := unstructured.NestedMap(o.Object, "data")
-	if data == nil {
-		data = make(map[string]any)
-	}
-	for name, v := range texts {
-		data[name] = base64.StdEncoding.EncodeToString([]byte(kubefields.Text(v)))
-	}
-	o.Object["data"] = data
-	delete(o.Object, "stringData")
+	kubefields.EncodeData(o.Object)
 }
 
 // Satisfies reports whether have has every field of want. Fields that want leaves
@@ -118,11 +102,7 @@ func ignoreIn(parent map[string]any, key, path string, want, have any, paths map
 			ignoreIn(want, k, path+"/"+k, v, have[k], paths)
 		}
 	case []any:
-		have, _ := have.([]any)
-		others := make(map[string]map[string]any)
-		for i, name := range kubefields.ElementNames(have) {
-			others[name], _ = have[i].(map[string]any)
-		}
+		others := byName(have)
 		for i, name := range kubefields.ElementNames(want) {
 			m, _ := want[i].(map[string]any)
 			for k, v := range m {

@@ -29,7 +29,7 @@ type Change struct {
 
 	original, target *unstructured.Unstructured
 
-	// MayReplaceLists lets lists become what target has, as a whole, where the API
+	// MayReplaceLists lets lists become those of target, as a whole, where the API
 	// server refuses the patch: of an element whose merge key was changed, such
 	// as the port of a Service, a patch makes a second one.
 	MayReplaceLists, replacesLists bool
@@ -120,8 +120,8 @@ func (c *Change) Plan(ctx context.Context) (err error) {
 	return nil
 }
 
-// naming adds the fields to an error that says which fields of a StatefulSet may
-// change instead of which one may not.
+// naming adds the refused fields to an error that lists the fields of a StatefulSet that
+// may change.
 func (c *Change) naming(err error) error {
 	_, allowed, found := strings.Cut(err.Error(), "updates to statefulset spec for fields other than ")
 	if !found {
@@ -161,7 +161,7 @@ func (c *Change) send(ctx context.Context, cluster *kubekit.Cluster, dryRun ...s
 	return resource.Patch(ctx, c.Ref.Name, c.patchType, c.patch, metav1.PatchOptions{FieldManager: "ztplan", DryRun: dryRun})
 }
 
-// cannotAsk reports whether the answer says nothing about the patch.
+// cannotAsk reports whether the answer is not about the patch.
 func cannotAsk(err error) bool {
 	status, ok := err.(apierrors.APIStatus)
 	if !ok {

@@ -8,10 +8,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Claims returns what a release claims of the cluster: the fields of its objects
-// and the marks that say whose they are, so that no object is in two releases.
-// Hooks are not claimed, and what comes from the chart's crds folder is not: Helm
-// only makes what is missing of it.
+// Claims returns the claims of a release: the fields of its objects and the marks of
+// their owner, so that no object is in two releases. Hooks and the objects of the
+// chart's crds folder are not claimed: Helm only makes those of them that are missing.
 func Claims(name, namespace string, refs []kubekit.Ref, objects []*unstructured.Unstructured, random map[manifest.Key]map[string]bool) []engine.Claim {
 	var out []engine.Claim
 	for i, o := range objects {
@@ -31,7 +30,7 @@ func Claims(name, namespace string, refs []kubekit.Ref, objects []*unstructured.
 	return out
 }
 
-// Claims returns what the release claims of the cluster as it is deployed.
+// Claims returns the claims of the release as it is deployed.
 func (s *State) Claims() []engine.Claim {
 	refs := make([]kubekit.Ref, len(s.have))
 	for i, st := range s.have {

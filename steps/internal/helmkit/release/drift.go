@@ -109,7 +109,7 @@ func (s *State) asked(ctx context.Context, env *engine.Env, c *Change) error {
 	if len(c.Have) > 0 || len(c.Want) > 0 {
 		return nil
 	}
-	if key, err = s.askedKey(c); err == nil { // of what was asked about
+	if key, err = s.askedKey(c); err == nil { // of the object as it was asked about
 		same.Store(key, true)
 	}
 	return err

@@ -120,7 +120,7 @@ func controllers(o *unstructured.Unstructured) fieldOwners {
 }
 
 // set reports whether one of them manages the field at a path of kubefields.Flatten,
-// or what contains it.
+// or a field that contains it.
 func (owners fieldOwners) set(path string) bool {
 	found := false
 	for _, s := range owners {

@@ -87,7 +87,7 @@ func valuesIn(path string, value any) (out []kubefields.SecretValue) {
 	return out
 }
 
-// lastKey is the last key of a path without what differs between styles.
+// lastKey is the last key of a path, in lower case and without separators.
 func lastKey(path string) string {
 	path = strings.TrimSuffix(path, "/value")
 	key := strings.TrimSuffix(path[strings.LastIndexAny(path, "./[")+1:], "]")

@@ -13,19 +13,19 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
-// An Outdated pod runs what it ran before its workload was changed, because the
+// An Outdated pod was made before its workload was changed, and stays so because the
 // workload has the update strategy OnDelete.
 type Outdated struct {
 	cluster  *kubekit.Cluster
 	workload kubekit.Ref
 	pod      corev1.Pod
 	revision string         // that the workload asks for
-	have     map[string]any // what of the pod differs
+	have     map[string]any // the fields of the pod that differ
 	want     map[string]any
 }
 
-// Outdated returns the pods of the release's workloads that are not what the
-// workload asks for and stay so until they are deleted; those of a StatefulSet
+// Outdated returns the pods of the release's workloads that are not as the
+// workload asks and stay so until they are deleted; those of a StatefulSet
 // from the last to the first.
 func (s *State) Outdated(ctx context.Context) ([]Outdated, error) {
 	var all []Outdated
@@ -53,7 +53,7 @@ func (s *State) Outdated(ctx context.Context) ([]Outdated, error) {
 	return all, nil
 }
 
-// String says what is wrong with the pod.
+// String describes the pod.
 func (o Outdated) String() string {
 	text := fmt.Sprintf("Pod/%s/%s still runs what it ran before %s was changed", o.pod.Namespace, o.pod.Name, o.workload)
 	for _, c := range o.pod.Spec.Containers {

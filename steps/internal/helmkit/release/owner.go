@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/engine/durable"
 )
 
-// A Claim says that this process is at work on a release. It is a locked file:
+// A Claim marks a release as being worked on by this process. It is a locked file:
 // the operating system drops the lock when the process dies, however it dies,
 // so that the next run on this machine can tell a killed run from a slow one.
 type Claim struct {
@@ -60,7 +60,7 @@ func (c claims) claim() Claim {
 	return cl
 }
 
-// End gives the claim up. done says that the release was recorded: the claim is not
+// End gives the claim up. done means that the release was recorded: the claim is not
 // needed any more.
 func (cl Claim) End(done bool) {
 	if cl.file == nil {

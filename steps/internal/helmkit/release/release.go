@@ -1,5 +1,5 @@
 // Package release reads the releases that Helm has stored, and compares the objects of
-// a release with those of the cluster: what is missing, changed, not ready or outdated.
+// a release with those of the cluster: the missing, changed, unready and outdated ones.
 package release
 
 import (
@@ -31,16 +31,16 @@ type Release struct {
 	Revision  int
 	// Status is Helm's word: "deployed", "failed", "pending-install", ….
 	Status      string
-	Description string // what Helm noted about the last operation
+	Description string // Helm's note about the last operation
 
 	Chart      string // the chart's name
 	Version    string // the chart's version
 	AppVersion string
 	Values     values.Values // as the user gave them
-	Manifest   string        // what was rendered, hooks and CRDs not included
+	Manifest   string        // as it was rendered, without hooks and CRDs
 
 	// EverDeployed means that some revision was deployed once: its install
-	// hooks have run, and what follows is an upgrade.
+	// hooks have run, and the next operation is an upgrade.
 	EverDeployed bool
 
 	stored *helmrelease.Release
@@ -152,7 +152,7 @@ func New(stored *helmrelease.Release, secret metav1.ObjectMeta) (*Release, error
 	}, nil
 }
 
-// Watch is what to await a change of the stored release with.
+// Watch returns the Watch of the stored release.
 func (r *Release) Watch() kubekit.Watch {
 	return kubekit.Watch{
 		Ref:             kubekit.Ref{APIVersion: "v1", Kind: "Secret", Namespace: r.Namespace, Name: r.secret.Name},
@@ -186,7 +186,7 @@ func LabelsFor(revision int, chartDigest, claim string, until time.Time) map[str
 	}
 }
 
-// label returns what ztplan noted on this very revision.
+// label returns the value of a label that ztplan put on this very revision.
 func (r *Release) label(key string) (string, bool) {
 	revision, value, ok := strings.Cut(r.secret.Labels[key], "-")
 	return value, ok && revision == strconv.Itoa(r.Revision)
@@ -200,7 +200,7 @@ func (r *Release) Ours() bool {
 
 // ChartChanged reports whether the chart's content differs from that of the
 // release although name and version are the same. For a release that ztplan
-// did not make it can only compare what Helm stores: templates and files.
+// did not make it can only compare the parts that Helm stores: templates and files.
 func (r *Release) ChartChanged(c *chart.Chart) bool {
 	if digest, ok := r.label(chartLabel); ok {
 		return digest != c.Digest[:digestInLabel]

@@ -109,7 +109,7 @@ var waitedFor = []string{
 // yet. kubestatus.Current decides whether an object is ready; for a StatefulSet with
 // the update strategy OnDelete it is that its pods run. A webhook with the
 // failure policy Fail must be able to answer: until then the API server refuses
-// what it is asked about.
+// the objects of its rules.
 func (s *State) NotReady(ctx context.Context) ([]engine.Edit, error) {
 	var edits []engine.Edit
 	for _, st := range s.have {
@@ -147,7 +147,7 @@ func (s *State) await(path, have, want string, watches []kubekit.Watch) engine.E
 	}
 }
 
-// webhooks returns what keeps the release's webhooks from answering.
+// webhooks returns the obstacles of the release's webhooks.
 func (s *State) webhooks(ctx context.Context) ([]engine.Edit, error) {
 	var edits []engine.Edit
 	services := map[kubekit.Ref][]string{}

@@ -17,7 +17,7 @@ import (
 // reads. Helm ignores such keys without a word.
 type Unknown struct {
 	Path   string // dotted: "gateway.type"
-	Advice string // what to write instead, or why there is nothing; may be empty
+	Advice string // the replacement, or why there is none; may be empty
 }
 
 func (u Unknown) String() string {
@@ -115,7 +115,7 @@ func lint(s Keys, v map[string]any, prefix string, found *[]string) {
 		if !isMap {
 			continue
 		}
-		// What the parent's defaults say about the subchart counts too.
+		// The parent's defaults for the subchart count too.
 		if own, ok := s.defaults[key].(map[string]any); ok {
 			sub.defaults = overlay(sub.defaults, own)
 		}
@@ -172,8 +172,8 @@ func (s Keys) leadsOn(local string) bool {
 	return s.used.below(local) || slices.ContainsFunc(s.extra, func(e string) bool { return strings.HasPrefix(e, local+".") })
 }
 
-// property looks a key up in a JSON schema: what describes it, whether
-// something does, and whether the schema leaves other keys open on purpose.
+// property looks a key up in a JSON schema: its description, whether
+// there is one, and whether the schema leaves other keys open on purpose.
 func property(schema map[string]any, key string) (below map[string]any, described, open bool) {
 	if schema == nil {
 		return nil, false, false
@@ -234,7 +234,7 @@ func spread(path string, v Values, known map[string]string) []string {
 	return []string{path}
 }
 
-// advise says what to write instead of an unknown key.
+// advise returns the replacement of an unknown key, or a similar key.
 func advise(path string, known map[string]string, defaults map[string]any) string {
 	if advice, ok := known[path]; ok {
 		return advice
@@ -245,7 +245,7 @@ func advise(path string, known map[string]string, defaults map[string]any) strin
 	return ""
 }
 
-// nearestKey finds what is most likely meant by an unknown path among the keys
+// nearestKey finds the most likely meaning of an unknown path among the keys
 // of the chart: a slip of the pen in the last key, or the same key elsewhere.
 func nearestKey(path string, defaults map[string]any) string {
 	candidates := map[string]bool{}

@@ -1,6 +1,6 @@
 package values
 
-// replacements says, by chart and dotted path, what became of keys that charts
+// replacements holds, by chart and dotted path, the replacements of keys that charts
 // once knew and that guides still use. The text completes "KEY is unknown".
 //
 // Sources: the upgrade notes and values.yaml of apache/apisix-helm-chart

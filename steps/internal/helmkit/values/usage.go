@@ -122,7 +122,7 @@ func matches(paths map[string]bool, path string, inside bool) bool {
 	return false
 }
 
-// A ref is what an expression in a template means, as far as it matters here.
+// A ref is the meaning of an expression in a template, as far as it matters here.
 type ref struct {
 	kind refKind
 	path string // of refValues: below .Values, "" for .Values itself
@@ -132,7 +132,7 @@ type refKind int
 
 const (
 	refOther  refKind = iota
-	refRoot           // what Helm gives the template: .Values, .Release, …
+	refRoot           // the root that Helm gives the template: .Values, .Release, …
 	refValues         // a place in the values
 )
 
@@ -198,8 +198,8 @@ func (r *reader) inside(dot ref, list *parse.ListNode) {
 	r.dot = outer
 }
 
-// pipe evaluates a pipeline. kept says that its result becomes a dot, a
-// variable or an argument, so that what it may hold matters.
+// pipe evaluates a pipeline. kept means that its result becomes a dot, a
+// variable or an argument, so that its content matters.
 func (r *reader) pipe(p *parse.PipeNode, kept bool) ref {
 	kept = kept || len(p.Decl) > 0
 	var result ref
@@ -218,7 +218,7 @@ func (r *reader) pipe(p *parse.PipeNode, kept bool) ref {
 	return result
 }
 
-// wholesale reports whether what flows into the commands is used whole: unless
+// wholesale reports whether the commands use their input whole: unless
 // the first only asks about it.
 func wholesale(rest []*parse.CommandNode) bool {
 	id, ok := rest[0].Args[0].(*parse.IdentifierNode)
@@ -226,7 +226,7 @@ func wholesale(rest []*parse.CommandNode) bool {
 }
 
 // asking are functions that look at a value without handing it on. None takes
-// a map for what is in it.
+// a map for its content.
 var asking = []string{
 	"eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "empty", "hasKey", "kindIs", "kindOf", "typeIs", "typeOf",
 	"quote", "squote", "toString", "int", "int64", "float64", "len", "contains", "has", "required", "fail", "printf", "trunc", "trimSuffix",
@@ -278,7 +278,7 @@ func (r *reader) keys(function string, args []parse.Node) bool {
 	}
 	r.see(at)
 	if function != "hasKey" {
-		r.take(at) // what becomes of it is not followed
+		r.take(at) // its use is not followed
 	}
 	return true
 }
@@ -302,7 +302,7 @@ func (r *reader) index(args []parse.Node) ref {
 	return at
 }
 
-// arg evaluates one operand and notes what it reads.
+// arg evaluates one operand and notes the values that it reads.
 func (r *reader) arg(n parse.Node) ref {
 	var got ref
 	switch n := n.(type) {

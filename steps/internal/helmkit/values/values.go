@@ -143,7 +143,7 @@ func Differing(have, want Values) (map[string]any, map[string]any) {
 	return h, w
 }
 
-// shown returns what may be shown of the value at path.
+// shown returns the value at path without secrets.
 func shown(path string, v any) any {
 	if v == nil {
 		return nil

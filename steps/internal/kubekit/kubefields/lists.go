@@ -7,7 +7,7 @@ import (
 
 // ListItems returns the items of a list as kubectl unfolds it, which needs no
 // more than a list under items: a v1 List, or one of a kind of its own such as a
-// RoleList. Items that say neither apiVersion nor kind get those of the list. It
+// RoleList. Items with neither apiVersion nor kind get those of the list. It
 // is false for anything else. A list may have lists among its items.
 func ListItems(content map[string]any) (items []any, ok bool) {
 	v, found := content["items"]

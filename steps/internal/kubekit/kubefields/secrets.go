@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/sensitive"
@@ -65,4 +66,28 @@ func Findable(values []SecretValue) []engine.Secret {
 		}
 	}
 	return out
+}
+
+// EncodeData moves the stringData of a Secret to data, as the API server does.
+func EncodeData(content map[string]any) {
+	texts, found, _ := unstructured.NestedMap(content, "stringData")
+	if content["apiVersion"] != "v1" || content["kind"] != "Secret" || !found {
+		return
+	}
+	data, _, _ := unstructured.NestedMap(content, "data")
+	if data == nil {
+		data = make(map[string]any)
+	}
+	for name, v := range texts {
+		data[name] = base64.StdEncoding.EncodeToString([]byte(Text(v)))
+	}
+	content["data"] = data
+	delete(content, "stringData")
+}
+
+// CRDKindOf returns the kind that a CustomResourceDefinition defines.
+func CRDKindOf(crd *unstructured.Unstructured) schema.GroupKind {
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
+	return schema.GroupKind{Group: group, Kind: kind}
 }

@@ -5,22 +5,21 @@ package kubestatus
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kstatus "sigs.k8s.io/cli-utils/pkg/kstatus/status"
 )
 
-// A Result tells how far an object is from doing what its spec asks for.
+// A Result is the judgement of an object by its spec.
 type Result struct {
 	Done    bool   // the object is as its spec asks
 	Failed  bool   // its controller has given up: waiting is of no use unless it is changed
 	Hint    string // with Failed: the way out, if there is a known one
-	Message string // one line: what is missing, or what was reached
+	Message string // one line: the missing part, or the state that was reached
 }
 
 // Current judges an object, as read from the cluster, by itself. It follows
@@ -71,18 +70,26 @@ func currentReady(obj *unstructured.Unstructured) Result {
 }
 
 // Condition returns the condition of the object's status, and whether it has
-// one of that type.
+// one of that type. Kinds write conditions in many ways: fields that cannot be read are
+// empty.
 func Condition(obj *unstructured.Unstructured, conditionType string) (metav1.Condition, bool) {
-	var o struct {
-		Status struct {
-			Conditions []metav1.Condition `json:"conditions"`
-		} `json:"status"`
-	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &o); err != nil {
-		return metav1.Condition{}, false
-	}
-	if c := meta.FindStatusCondition(o.Status.Conditions, conditionType); c != nil {
-		return *c, true
+	list, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
+	for _, item := range list {
+		m, ok := item.(map[string]any)
+		if !ok || m["type"] != conditionType {
+			continue
+		}
+		text := func(key string) string { s, _ := m[key].(string); return s }
+		generation, _ := m["observedGeneration"].(int64)
+		since, _ := time.Parse(time.RFC3339, text("lastTransitionTime"))
+		return metav1.Condition{
+			Type:               conditionType,
+			Status:             metav1.ConditionStatus(text("status")),
+			Reason:             text("reason"),
+			Message:            text("message"),
+			ObservedGeneration: generation,
+			LastTransitionTime: metav1.Time{Time: since},
+		}, true
 	}
 	return metav1.Condition{}, false
 }

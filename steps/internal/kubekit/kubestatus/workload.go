@@ -24,7 +24,7 @@ func RunsPods(obj *unstructured.Unstructured) bool {
 	return isKind(obj, "apps", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet") || isKind(obj, "batch", "Job")
 }
 
-// StaysUntilDeleted reports whether pods of the workload stay what they are until
+// StaysUntilDeleted reports whether pods of the workload stay as they are until
 // they are deleted: those of a StatefulSet or DaemonSet with the update strategy
 // OnDelete.
 func StaysUntilDeleted(obj *unstructured.Unstructured) bool {

@@ -36,14 +36,14 @@ type conn struct {
 	out      net.Conn // the pipe into which the bytes to send are written
 
 	mu      sync.Mutex
-	changed sync.Cond // of what follows
+	changed sync.Cond // of the fields below
 	unread  []byte
 	err     error // why nothing more arrives: io.EOF for an orderly end; nil while open
 	closed  bool
 }
 
 // newConn takes over the streams. lost is closed with the shared connection.
-// finished is called once, after Close, and says whether the connection failed.
+// finished is called once, after Close, with whether the connection failed.
 func newConn(addr address, data, errs httpstream.Stream, lost <-chan bool, finished func(failed bool)) *conn {
 	c := &conn{addr: addr}
 	c.changed.L = &c.mu

@@ -237,7 +237,7 @@ func (d *Dialer) url(pod Pod) *url.URL {
 	return d.core.Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("portforward").URL()
 }
 
-// upgradeCause returns what is inside a failed upgrade, which does not unwrap.
+// upgradeCause returns the cause of a failed upgrade, which does not unwrap.
 func upgradeCause(err error) error {
 	if u := (*httpstream.UpgradeFailureError)(nil); errors.As(err, &u) {
 		return u.Cause

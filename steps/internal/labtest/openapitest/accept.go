@@ -9,9 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// mend changes what an error of the API server is about: it puts in a field that
-// is required, takes one of the values that are supported, and removes what is
-// refused otherwise. It reports whether it changed anything.
+// mend changes the field of an error of the API server: it puts in a field that
+// is required, takes one of the values that are supported, and removes any other field
+// that is refused. It reports whether it changed anything.
 func (g *generator) mend(object, schema map[string]any, c metav1.StatusCause) bool {
 	var parts []string
 	for _, p := range pathParts.FindAllString(c.Field, -1) {
@@ -71,7 +71,7 @@ func empty(v any) bool {
 	return false
 }
 
-// at returns what is at a path, nil if there is nothing.
+// at returns the value at a path, nil if there is none.
 func at(v any, parts []string) any {
 	for _, part := range parts {
 		switch in := v.(type) {

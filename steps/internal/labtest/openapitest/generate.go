@@ -19,8 +19,8 @@ type generator struct {
 // deepest bounds how deep a value is: schemas may refer to themselves.
 const deepest = 12
 
-// object makes an object of a kind, without what names it. Its fields are not yet
-// what the API server accepts.
+// object makes an object of a kind, without metadata. The API server need not accept
+// its fields yet.
 func (g *generator) object(schema map[string]any) map[string]any {
 	v, _ := g.value(schema, "", 0).(map[string]any)
 	if v == nil {
@@ -120,7 +120,7 @@ func (g *generator) fields(schema map[string]any, field string, depth int) any {
 	return out
 }
 
-// text makes a text. What it is about is known by the name of its field.
+// text makes a text that fits the name of its field.
 func (g *generator) text(schema map[string]any, field string) string {
 	switch schema["format"] {
 	case "byte":

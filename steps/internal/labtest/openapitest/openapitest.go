@@ -29,8 +29,8 @@ type Kind struct {
 	schemas map[string]any
 }
 
-// harmful are kinds whose objects would change what the API server or the node
-// does for others, that never go away, or that no manifest is about.
+// harmful are kinds whose objects would change the work of the API server or the node
+// for others, that never go away, or that no manifest is about.
 var harmful = []string{
 	"APIService", "CertificateSigningRequest", "CustomResourceDefinition", "Event", "FlowSchema", "IPAddress", "LimitRange",
 	"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "Namespace", "Node",
@@ -109,9 +109,8 @@ func schemaOf(schemas map[string]any, gvk schema.GroupVersionKind) map[string]an
 const tries = 60
 
 // Object makes an object of the kind that the API server accepts for the
-// namespace: what it misses is put in and what it refuses is taken out, field by
-// field. It is nil if nothing
-// acceptable is left. One seed gives one object.
+// namespace: missing fields are put in and refused ones taken out, one by one. It is
+// nil if nothing acceptable is left. One seed gives one object.
 func (k Kind) Object(t testing.TB, cluster *kubekit.Cluster, namespace string, seed uint64) map[string]any {
 	t.Helper()
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), schemas: k.schemas}
@@ -190,88 +189,55 @@ func causesOf(err error) []metav1.StatusCause {
 
 var untyped = regexp.MustCompile(`failed to create typed patch object \([^)]*\): \.([^:]+): `)
 
-// still gives workloads what they need to be accepted, and takes care that none
-// runs.
+// templates are the places of the pod templates, by kind. A Pod is its own template.
+var templates = map[string][]string{
+	"Deployment": {"spec", "template"}, "StatefulSet": {"spec", "template"}, "ReplicaSet": {"spec", "template"}, "DaemonSet": {"spec", "template"},
+	"ReplicationController": {"spec", "template"}, "Job": {"spec", "template"}, "CronJob": {"spec", "jobTemplate", "spec", "template"},
+	"Pod": {}, "PodTemplate": {"template"},
+}
+
+// still gives workloads the fields that they need to be accepted, and takes care that no
+// pod runs.
 func still(object map[string]any, kind string) {
-	var spec map[string]any
-	pod := func(template map[string]any) {
-		s := child(template, "spec")
-		s["nodeSelector"] = map[string]any{"no": "where"}
-		for _, name := range []string{"nodeName", "serviceAccountName", "serviceAccount", "priorityClassName", "runtimeClassName", "preemptionPolicy"} {
-			delete(s, name) // must be there
-		}
-		containers, _ := s["containers"].([]any)
-		if len(containers) == 0 {
-			containers = []any{map[string]any{}}
-		}
-		for i, c := range containers {
-			m, _ := c.(map[string]any)
-			m["name"] = fmt.Sprintf("c%d", i)
-			if m["image"] == nil || m["image"] == "" {
-				m["image"] = "nginx"
-			}
-		}
-		s["containers"] = containers
+	if path, ok := templates[kind]; ok {
+		nowhere(child(child(object, path...), "spec"))
 	}
+	spec := func() map[string]any { return child(object, "spec") }
 	labels := map[string]any{"app": "generated"}
 	switch kind {
-	case "Deployment", "StatefulSet", "ReplicaSet", "DaemonSet":
-		spec = child(object, "spec")
-		template := child(spec, "template")
-		child(template, "metadata")["labels"] = labels
-		spec["selector"] = map[string]any{"matchLabels": labels}
-		if kind != "DaemonSet" {
-			spec["replicas"] = int64(0)
+	case "Deployment", "StatefulSet", "ReplicaSet", "DaemonSet", "ReplicationController":
+		child(spec(), "template", "metadata")["labels"] = labels
+		spec()["selector"] = map[string]any{"matchLabels": labels}
+		if kind == "ReplicationController" {
+			spec()["selector"] = labels
 		}
-		pod(template)
-	case "ReplicationController":
-		spec = child(object, "spec")
-		template := child(spec, "template")
-		child(template, "metadata")["labels"] = labels
-		spec["selector"], spec["replicas"] = labels, int64(0)
-		pod(template)
+		if kind != "DaemonSet" {
+			spec()["replicas"] = int64(0)
+		}
 	case "Job":
-		spec = child(object, "spec")
-		spec["suspend"] = true
-		delete(spec, "selector")
-		delete(spec, "manualSelector")
-		delete(spec, "ttlSecondsAfterFinished")
-		template := child(spec, "template")
-		child(template, "spec")["restartPolicy"] = "Never"
-		pod(template)
+		once(spec())
+		spec()["suspend"] = true
+		delete(spec(), "ttlSecondsAfterFinished")
 	case "CronJob":
-		spec = child(object, "spec")
-		spec["suspend"] = true
-		job := child(child(spec, "jobTemplate"), "spec")
-		delete(job, "selector")
-		delete(job, "manualSelector")
-		template := child(job, "template")
-		child(template, "spec")["restartPolicy"] = "Never"
-		pod(template)
+		once(child(spec(), "jobTemplate", "spec"))
+		spec()["suspend"] = true
 	case "Pod":
-		pod(object)
-		delete(child(object, "spec"), "restartPolicy")
-	case "PodTemplate":
-		pod(child(object, "template"))
+		delete(spec(), "restartPolicy")
 	case "PersistentVolume":
-		spec = child(object, "spec")
-		spec["capacity"] = map[string]any{"storage": "1024Mi"}
-		spec["hostPath"] = map[string]any{"path": "/p"}
-		spec["accessModes"] = []any{"ReadWriteOnce"}
+		spec()["capacity"] = map[string]any{"storage": "1024Mi"}
+		spec()["hostPath"] = map[string]any{"path": "/p"}
+		spec()["accessModes"] = []any{"ReadWriteOnce"}
 	case "PersistentVolumeClaim":
-		spec = child(object, "spec")
-		child(child(spec, "resources"), "requests")["storage"] = "1024Mi"
-		spec["accessModes"] = []any{"ReadWriteOnce"}
-		spec["storageClassName"] = "none"
+		child(spec(), "resources", "requests")["storage"] = "1024Mi"
+		spec()["accessModes"] = []any{"ReadWriteOnce"}
+		spec()["storageClassName"] = "none"
 	case "HorizontalPodAutoscaler":
-		spec = child(object, "spec")
-		spec["scaleTargetRef"] = map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "none"}
-		spec["maxReplicas"] = int64(9)
-		delete(spec, "metrics")
+		spec()["scaleTargetRef"] = map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "none"}
+		spec()["maxReplicas"] = int64(9)
+		delete(spec(), "metrics")
 	case "Service":
-		spec = child(object, "spec")
-		if empty(spec["ports"]) {
-			spec["ports"] = []any{
+		if empty(spec()["ports"]) {
+			spec()["ports"] = []any{
 				map[string]any{"name": "dns", "port": int64(53), "protocol": "UDP"}, map[string]any{"name": "dns-tcp", "port": int64(53)},
 			}
 		}
@@ -280,11 +246,42 @@ func still(object map[string]any, kind string) {
 	}
 }
 
-func child(m map[string]any, key string) map[string]any {
-	c, ok := m[key].(map[string]any)
-	if !ok {
-		c = map[string]any{}
-		m[key] = c
+// nowhere gives a pod containers that are accepted, and no node.
+func nowhere(pod map[string]any) {
+	pod["nodeSelector"] = map[string]any{"no": "where"}
+	for _, name := range []string{"nodeName", "serviceAccountName", "serviceAccount", "priorityClassName", "runtimeClassName", "preemptionPolicy"} {
+		delete(pod, name) // must be there
 	}
-	return c
+	containers, _ := pod["containers"].([]any)
+	if len(containers) == 0 {
+		containers = []any{map[string]any{}}
+	}
+	for i, c := range containers {
+		m, _ := c.(map[string]any)
+		m["name"] = fmt.Sprintf("c%d", i)
+		if m["image"] == nil || m["image"] == "" {
+			m["image"] = "nginx"
+		}
+	}
+	pod["containers"] = containers
+}
+
+// once gives a Job the fields that it needs to be accepted.
+func once(job map[string]any) {
+	delete(job, "selector")
+	delete(job, "manualSelector")
+	child(job, "template", "spec")["restartPolicy"] = "Never"
+}
+
+// child returns the object at a path, and makes those that are missing.
+func child(m map[string]any, path ...string) map[string]any {
+	for _, key := range path {
+		c, ok := m[key].(map[string]any)
+		if !ok {
+			c = map[string]any{}
+			m[key] = c
+		}
+		m = c
+	}
+	return m
 }
