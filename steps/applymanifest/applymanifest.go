@@ -67,6 +67,7 @@
 package applymanifest
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -171,9 +172,4 @@ type Outputs struct {
 	UIDs map[string]string `yaml:"uids"`
 }
 
-func (c Condition) want() string {
-	if c.Status == "" {
-		return "True"
-	}
-	return c.Status
-}
+func (c Condition) want() string { return cmp.Or(c.Status, "True") }

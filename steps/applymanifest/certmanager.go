@@ -69,16 +69,11 @@ func (r *run) issued(ctx context.Context, watches []kubekit.Watch, i issuance) e
 	if i.watch.Ref.Kind != "" {
 		watches = append(slices.Clone(watches), i.watch)
 	}
-	wait, cancel := ctx, context.CancelFunc(func() {})
+	var limit time.Time
 	if !i.next.IsZero() {
-		wait, cancel = context.WithTimeout(ctx, max(time.Until(i.next), 0)+settleTime)
+		limit = time.Now().Add(max(time.Until(i.next), 0) + settleTime)
 	}
-	defer cancel()
-	err := r.cluster.AwaitChange(wait, watches...)
-	if wait.Err() != nil && ctx.Err() == nil {
-		return nil
-	}
-	return err
+	return r.changed(ctx, watches, limit)
 }
 
 // requestOf names the request for a Certificate's next revision. Names too long for

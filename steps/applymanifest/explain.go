@@ -18,9 +18,6 @@ import (
 // explain adds to an error the object and its place in the manifests, whether
 // another try can help, and a hint.
 func (r *run) explain(o *object, err error) error {
-	if err == nil {
-		return nil
-	}
 	name := o.ref.String()
 	if o.ref.Name == "" { // not resolved yet
 		name = kubekit.RefOf(o.obj).String()

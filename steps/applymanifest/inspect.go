@@ -62,7 +62,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	ctx = warnOnce(ctx, env)
 	r := &run{spec: s, env: env, cluster: cluster, catalogue: catalogue}
 	for _, m := range r.withNamespace(manifests) {
-		conceal(env, m.obj)
+		env.Conceal(kubefields.Findable(kubefields.SecretValues(m.obj))...)
 		r.objects = append(r.objects, &object{manifest: m})
 	}
 	r.announce()

@@ -1,6 +1,7 @@
 package applymanifest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -124,12 +125,7 @@ func (r *run) resolve(o *object) (bool, error) {
 	return err == nil, nil
 }
 
-func (r *run) namespace() string {
-	if r.spec.Namespace == "" {
-		return metav1.NamespaceDefault
-	}
-	return r.spec.Namespace
-}
+func (r *run) namespace() string { return cmp.Or(r.spec.Namespace, metav1.NamespaceDefault) }
 
 // crdOf returns the step's CustomResourceDefinition of a kind, nil if it has
 // none.

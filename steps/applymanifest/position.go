@@ -44,9 +44,7 @@ func fieldPath(field string) []string {
 func entry(list *yaml.Node, step string) int {
 	found := -1
 	for i, item := range list.Content {
-		for item.Kind == yaml.AliasNode {
-			item = item.Alias
-		}
+		item = resolved(item)
 		matches, sure := true, false
 		for pair := range strings.SplitSeq(step, ",") {
 			name, want, _ := strings.Cut(pair, "=")

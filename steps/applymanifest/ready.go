@@ -82,8 +82,12 @@ func (r *run) awaited(ctx context.Context, st kubekit.Status, said string, await
 func (r *run) settled(ctx context.Context, known kubekit.Status) error {
 	limit := time.Now().Add(settleTime)
 	for st := known; ; {
-		err := r.changed(ctx, st, st.Message != known.Message, limit)
-		if err != nil || st.Message != known.Message && !time.Now().Before(limit) {
+		var end time.Time
+		if st.Message != known.Message {
+			end = limit
+		}
+		err := r.changed(ctx, st.Watch, end)
+		if err != nil || !end.IsZero() && !time.Now().Before(end) {
 			return err
 		}
 		statuses, err := r.cluster.Status(ctx, st.Ref)
@@ -97,14 +101,14 @@ func (r *run) settled(ctx context.Context, known kubekit.Status) error {
 	}
 }
 
-// changed awaits a change of the object, if limited only until limit.
-func (r *run) changed(ctx context.Context, st kubekit.Status, limited bool, limit time.Time) error {
+// changed awaits a change, only until limit if that is not zero.
+func (r *run) changed(ctx context.Context, watches []kubekit.Watch, limit time.Time) error {
 	wait, cancel := ctx, context.CancelFunc(func() {})
-	if limited {
+	if !limit.IsZero() {
 		wait, cancel = context.WithDeadline(ctx, limit)
 	}
 	defer cancel()
-	err := r.cluster.AwaitChange(wait, st.Watch...)
+	err := r.cluster.AwaitChange(wait, watches...)
 	if wait.Err() != nil && ctx.Err() == nil {
 		return nil
 	}
