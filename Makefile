@@ -38,13 +38,13 @@ test: test-main test-lab ## run all tests
 # their tables take five times as long. Tests of such a package that start some are in
 # concurrent_test.go, and run with it. The longest are first.
 # cmd/ztplan/makefile_test.go holds them to it.
-PLAIN := cmd/ztplan/e2e cmd/ztplan/attest cmd/ztplan/lint engine/dag engine/diff engine/display \
-	engine/durable engine/kubeyaml engine/plan engine/plan/source engine/sensitive schemas/gen \
-	steps steps/evidence steps/evidence/verify steps/hints steps/internal/certmanager \
-	steps/internal/certs steps/internal/helmkit/manifest steps/internal/helmkit/values \
-	steps/internal/kubekit/kubefields steps/internal/kubetypes steps/internal/vaultkit/rollover \
-	steps/internal/vaultkit/unsealkeys steps/pkiintermediate steps/pkiroot steps/session \
-	steps/session/transit
+PLAIN := cmd/ztplan/e2e cmd/ztplan/fleet/e2e cmd/ztplan/attest cmd/ztplan/lint engine/dag engine/diff \
+	engine/display engine/durable engine/kubeyaml engine/plan engine/plan/source \
+	engine/sensitive schemas/gen steps steps/evidence steps/evidence/verify steps/hints \
+	steps/internal/certmanager steps/internal/certs steps/internal/helmkit/manifest \
+	steps/internal/helmkit/values steps/internal/kubekit/kubefields steps/internal/kubetypes \
+	steps/internal/vaultkit/rollover steps/internal/vaultkit/unsealkeys steps/pkiintermediate \
+	steps/pkiroot steps/session steps/session/transit
 RACED := $(dir $(wildcard $(addsuffix /concurrent_test.go,$(PLAIN))))
 
 # What precedes a command that needs a lab of its own: it is stopped afterwards.

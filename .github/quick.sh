@@ -5,7 +5,7 @@
 #
 # Changed packages run all their tests on one lab; packages that import one of them
 # run those that need no lab (-short). All without the race detector. Tests that
-# start labs of their own (cmd/ztplan/e2e, cmd/ztlab/e2e) are left to make test. With
+# start labs of their own (the folders e2e) are left to make test. With
 # --list it prints the packages and stops.
 #
 # ZTPLAN_LAB_DIR names a lab that runs already; else one is started and stopped.
@@ -71,8 +71,8 @@ done <<<"$changed"
 
 # unique prints its arguments, each once.
 unique() { (($# == 0)) || printf '%s\n' "$@" | sort -u; }
-own=$(unique "${main[@]}" "${lab[@]/#/lab:}" | grep -E '^(\./cmd/ztplan/e2e|lab:\./e2e)$' || true)
-mapfile -t main < <(unique "${main[@]}" | grep -vx './cmd/ztplan/e2e' || true)
+own=$(unique "${main[@]}" "${lab[@]/#/lab:}" | grep -E '^(\./cmd/ztplan/(fleet/)?e2e|lab:\./e2e)$' || true)
+mapfile -t main < <(unique "${main[@]}" | grep -vxE '\./cmd/ztplan/(fleet/)?e2e' || true)
 mapfile -t lab < <(unique "${lab[@]}" | grep -vxE './e2e' || true)
 
 # What imports a changed package, in its program or in its tests.
@@ -82,7 +82,7 @@ if ((${#main[@]})); then
   mapfile -t importers < <(awk -v module="$module" '
     NR == FNR { changed[module substr($1, 2)]; next }
     ($2 in changed) && !($1 in changed) { print "." substr($1, length(module) + 1) }
-  ' <(printf '%s\n' "${main[@]}") <(printf '%s\n' "$list") | sort -u | grep -vx './cmd/ztplan/e2e')
+  ' <(printf '%s\n' "${main[@]}") <(printf '%s\n' "$list") | sort -u | grep -vxE '\./cmd/ztplan/(fleet/)?e2e')
 fi
 
 printf 'changed: %s\n' "${main[*]:-none}"
