@@ -11,10 +11,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// tryAccess reads a path with the legitimate token, and asks Vault what the token
-// may do there: a policy that allows a change but no reading is found, too, and
-// nothing is changed. Vault's help, which every valid token gets, is the
-// control: the path exists, and the token is alive before and after.
+// tryAccess reads a path with the legitimate token, and asks Vault for the token's
+// capabilities there. So it also finds a policy that allows a change but no
+// reading, and changes nothing. Vault's help, which every valid token gets, is
+// the control: the path exists, and the token is alive before and after.
 func (v *attacker) tryAccess(ctx context.Context, a Attempt) error {
 	path := a.Access.Path
 	if err := v.us.Help(ctx, path); err != nil {
@@ -61,8 +61,8 @@ func (v *attacker) read(ctx context.Context, path string) (answer, error) {
 	return refusal(err)
 }
 
-// capabilities returns what the token may do at path, if it may ask that: one
-// without the default policy may not, and then only the reading counts.
+// capabilities returns the token's capabilities at path, if it may ask for them: a
+// token without the default policy may not, and then only the reading counts.
 func (v *attacker) capabilities(ctx context.Context, path string) (allowed []string, known bool, err error) {
 	list, err := v.us.Capabilities(ctx, path)
 	if err != nil {

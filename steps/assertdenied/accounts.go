@@ -11,25 +11,26 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // temporary marks a ServiceAccount that was made for an attempt. One that a
 // killed run left behind is used and removed by the next.
 const temporary = "ztplan.dev/made-for-an-attempt"
 
-// cleanupTime bounds what is cleaned up after the step's time is over.
+// cleanupTime bounds the clean-up after the end of the step's time.
 const cleanupTime = 15 * time.Second
 
 // token requests a token of a ServiceAccount for an audience.
-func (v *attacker) token(ctx context.Context, who Account, audience string) (engine.Secret, error) {
+func (v *attacker) token(ctx context.Context, who vaultkit.Account, audience string) (engine.Secret, error) {
 	jwt, err := v.cluster.RequestToken(ctx, who.Namespace, who.Name, audience)
 	v.env.Conceal(jwt)
 	return jwt, err
 }
 
-// borrow makes sure that a ServiceAccount exists. remove takes away what was
-// made for that.
-func (v *attacker) borrow(ctx context.Context, who Account) (remove func(), err error) {
+// borrow makes sure that a ServiceAccount exists. remove deletes one that
+// borrow made.
+func (v *attacker) borrow(ctx context.Context, who vaultkit.Account) (remove func(), err error) {
 	accounts := v.cluster.Client().CoreV1().ServiceAccounts(who.Namespace)
 	have, err := accounts.Get(ctx, who.Name, metav1.GetOptions{})
 	switch {

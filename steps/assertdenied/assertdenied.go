@@ -1,7 +1,7 @@
 // Package assertdenied makes forbidden attempts and checks that each is refused,
 // for the right reason.
 //
-// # What it tries
+// # Attempts
 //
 // A refusal alone proves little: a sealed Vault, a wrong path and a dead token
 // refuse as well. So the legitimate request comes first and must be granted
@@ -39,7 +39,7 @@
 // end; no certificate expires in fact). They do not prove that other clients verify
 // as strictly.
 //
-// # What it writes
+// # Changes
 //
 // Tokens of ServiceAccounts (TokenRequest; they live for ten minutes, only in
 // memory), which needs create on serviceaccounts/token; a ServiceAccount without any
@@ -110,25 +110,14 @@ type Login struct {
 	// Role is the role that is logged in to.
 	Role string `yaml:"role" check:"required"`
 
-	// Audience is what the ServiceAccount's token is made for: cert-manager's is
+	// Audience of the ServiceAccount's token. cert-manager's is
 	// "vault://NAME" for a ClusterIssuer and "vault://NAMESPACE/NAME" for an
 	// Issuer.
 	Audience string `yaml:"audience" check:"required"`
 
 	// ServiceAccount is the identity that may log in.
-	ServiceAccount Account `yaml:"serviceAccount" check:"required"`
+	ServiceAccount vaultkit.Account `yaml:"serviceAccount" check:"required"`
 }
-
-// An Account names a ServiceAccount.
-type Account struct {
-	// Namespace is the ServiceAccount's namespace.
-	Namespace string `yaml:"namespace" check:"required"`
-
-	// Name is the ServiceAccount's name.
-	Name string `yaml:"name" check:"required"`
-}
-
-func (a Account) String() string { return a.Namespace + "/" + a.Name }
 
 // Sign is a request for a certificate that is allowed.
 type Sign struct {
@@ -140,7 +129,7 @@ type Sign struct {
 	// certificate for it that lives for a minute.
 	Name string `yaml:"name" check:"required"`
 
-	// MaxTTL is the longest life that anybody may get, usually the role's maxTTL.
+	// MaxTTL is the longest life of any certificate, usually the role's maxTTL.
 	MaxTTL engine.Duration `yaml:"maxTTL" check:"required,min=2m"`
 
 	// KeyType is the type of the keys in the requests: rsa (the default), or ec
@@ -159,7 +148,7 @@ type Dial struct {
 }
 
 // An Attempt is something that must be refused: one of login, sign, access and
-// dial, with what differs from the legitimate request.
+// dial, with the differences from the legitimate request.
 type Attempt struct {
 	// Name describes the attempt for the reader: "another namespace".
 	Name string `yaml:"name" check:"required"`
@@ -214,14 +203,14 @@ type SignAttempt struct {
 
 // An AccessAttempt is a forbidden path.
 type AccessAttempt struct {
-	// Path is a path of Vault's API without /v1/ before it. It must exist, and must not be
-	// one that Vault shows to everybody, such as pki/ca/pem.
+	// Path is a path of Vault's API without /v1/ before it. It must exist, and
+	// must need a token, unlike pki/ca/pem.
 	Path string `yaml:"path" check:"required"`
 }
 
 // A DialAttempt is the difference of the client: trust, or expired.
 type DialAttempt struct {
-	// Trust is whom the client trusts instead: CA certificates in PEM, "system"
+	// Trust is the client's trust instead: CA certificates in PEM, "system"
 	// for the roots of the operating system, or "impostor" for a root made for the
 	// attempt that has the name of the trusted one and another key.
 	Trust string `yaml:"trust"`

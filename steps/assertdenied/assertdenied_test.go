@@ -26,7 +26,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	p := vaulttest.NewProxy(t, w.vault.Address)
 	enginetest.Run(t, enginetest.Case{
 		Kind: assertdenied.Kind,
@@ -42,7 +42,7 @@ func TestContract(t *testing.T) {
 }
 
 // writes counts the requests that leave something: neither a login and its end nor
-// the question what a token may do. The guard lets no login of an attempt pass
+// the question about capabilities. The guard lets no login of an attempt pass
 // beside an edit.
 func writes(p *vaulttest.Proxy) int {
 	n := 0
@@ -55,7 +55,7 @@ func writes(p *vaulttest.Proxy) int {
 	return n
 }
 
-func (w *world) prove(s *assertdenied.Spec) (assertdenied.Outputs, []engine.Finding, error) {
+func (w *setup) prove(s *assertdenied.Spec) (assertdenied.Outputs, []engine.Finding, error) {
 	w.edits = &enginetest.Edits{Declared: s.Changes()}
 	w.env.Apply = w.edits.Apply
 	defer func() {
@@ -90,7 +90,7 @@ func find(t *testing.T, findings []engine.Finding, rule string) engine.Finding {
 // A sound set-up refuses everything, the evidence of that verifies, and nothing
 // is left behind.
 func TestSound(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	s := w.spec()
 	s.Attempts = nil
 	doc := w.record(func() {
@@ -124,8 +124,8 @@ func TestSound(t *testing.T) {
 	}
 }
 
-// record runs what a step does and returns its evidence, which must verify.
-func (w *world) record(run func()) *evidence.Document {
+// record runs a function of a step and returns its evidence, which must verify.
+func (w *setup) record(run func()) *evidence.Document {
 	w.t.Helper()
 	c := evidence.NewCollector(
 		evidence.Plan{Name: "demo", File: "plan.yaml", Digest: strings.Repeat("cd", 32)},
@@ -161,10 +161,10 @@ func (w *world) record(run func()) *evidence.Document {
 	return doc
 }
 
-// Each hole lets exactly its attempt through, the finding says what was granted
-// and what to tighten, and the evidence says so, too.
+// Each hole lets exactly its attempt through, the finding has the grant
+// and the advice, and the evidence agrees.
 func TestHoles(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	for _, c := range []struct {
 		name   string
 		open   func()
@@ -262,10 +262,10 @@ func TestHoles(t *testing.T) {
 	}
 }
 
-// What keeps from asking is an error, and a refusal for another reason is none
+// An obstacle to the request is an error, and a refusal for another reason is none
 // that counts.
 func TestRefusedForAnotherReason(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	nth := func(method, suffix string, n int) func(vaulttest.Request) bool {
 		return func(r vaulttest.Request) bool {
 			if r.Method != method || !strings.HasSuffix(r.Path, suffix) {
@@ -346,10 +346,10 @@ func TestRefusedForAnotherReason(t *testing.T) {
 	}
 }
 
-// A token without the default policy may neither ask what it may do nor revoke
+// A token without the default policy may neither ask for its capabilities nor revoke
 // itself.
 func TestWithoutTheDefaultPolicy(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	w.login(map[string]any{"token_no_default_policy": true})
 	doc := w.record(func() {
 		if _, findings, err := w.prove(w.spec()); err != nil || len(violated(findings)) > 0 {
@@ -365,7 +365,7 @@ func TestWithoutTheDefaultPolicy(t *testing.T) {
 
 // A sealed Vault refuses everything, which proves nothing.
 func TestSealed(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	if err := w.vault.Client(t).Sys().Seal(); err != nil {
 		t.Fatal(err)
 	}
@@ -384,9 +384,9 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// What a killed run has left behind is used and taken away.
+// Leftovers of a killed run are used and taken away.
 func TestTakesLeftoversAway(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	s := w.spec()
 	s.Dial, s.Sign = nil, nil
 	s.Attempts = []assertdenied.Attempt{{Name: "elsewhere", Login: &assertdenied.LoginAttempt{Namespace: w.elsewhere}}}
@@ -408,7 +408,7 @@ func TestTakesLeftoversAway(t *testing.T) {
 // A certificate that is renewed between the look and the attempt has another
 // end.
 func TestRenewedInBetween(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	s := w.spec()
 	s.Login, s.Sign = nil, nil
 	s.Attempts = []assertdenied.Attempt{{Name: "expired", Dial: &assertdenied.DialAttempt{Expired: true}}}

@@ -3,13 +3,15 @@ package assertdenied
 import (
 	"cmp"
 	"strings"
+
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // impostor is the value of DialAttempt.Trust that stands for a root made for the
 // attempt.
 const impostor = "impostor"
 
-// Nobody owns a name below .invalid (RFC 2606 section 2).
+// Names below .invalid have no owner (RFC 2606 section 2).
 const (
 	foreignName     = "foreign.invalid"
 	foreignAudience = "https://another.invalid"
@@ -17,9 +19,9 @@ const (
 
 func (l Login) mount() string { return cmp.Or(l.Mount, "kubernetes") }
 
-// as returns who logs in, and with which audience.
-func (l Login) as(a LoginAttempt) (Account, string) {
-	return Account{
+// as returns the ServiceAccount and the audience of an attempt to log in.
+func (l Login) as(a LoginAttempt) (vaultkit.Account, string) {
+	return vaultkit.Account{
 		Namespace: cmp.Or(a.Namespace, l.ServiceAccount.Namespace),
 		Name:      cmp.Or(a.ServiceAccount, l.ServiceAccount.Name),
 	}, cmp.Or(a.Audience, l.Audience)

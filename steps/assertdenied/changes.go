@@ -2,6 +2,7 @@ package assertdenied
 
 import (
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // Changes declares the edits of Prove. An attempt is an edit, too: Vault might grant
@@ -13,7 +14,7 @@ func (s *Spec) Changes() []engine.Edit {
 	s = s.readable()
 	var list []engine.Edit
 	var logins, signs []any
-	accounts := make(map[Account]bool)
+	accounts := make(map[vaultkit.Account]bool)
 	for _, a := range s.attempts() {
 		switch {
 		case a.Login != nil:
@@ -41,17 +42,17 @@ func (s *Spec) Changes() []engine.Edit {
 }
 
 // borrowed is a ServiceAccount that is made for an attempt.
-func borrowed(who Account) engine.Edit {
+func borrowed(who vaultkit.Account) engine.Edit {
 	return engine.Edit{
 		Path: "ServiceAccount/" + who.String(), Want: "made for an attempt",
 		Note: "if there is none; without any rights, and removed again",
 	}
 }
 
-// loginPath is where one logs in.
+// loginPath is the path of a login.
 func loginPath(l *Login) string { return "auth/" + l.mount() + "/login" }
 
-// revocation is what becomes of certificates that live longer than they have to.
+// revocation is the edit for certificates that live longer than a few minutes.
 func (s *Spec) revocation() engine.Edit {
 	mount, _ := s.Sign.split()
 	return engine.Edit{Path: mount + "/cert", Want: "revoked", Note: "certificates that an attempt was given and that live on"}

@@ -10,10 +10,10 @@ import (
 	"github.com/ztplan/ztplan/steps/assertdenied"
 )
 
-// What is refused is an edit that failed; what is granted is one that was
-// applied, and what takes it back is another.
+// A refused attempt is an edit that failed; a granted one was applied, and its
+// revocation is another.
 func TestAttemptsAreEdits(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	s := w.spec()
 	s.Attempts = nil
 	login, sign := "auth/"+w.auth+"/login/", s.Sign.Path+"/"
@@ -25,7 +25,7 @@ func TestAttemptsAreEdits(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", what, cmp.Diff(want, have))
 		}
 	}
-	// applied without the revocations of certificates, whose serials nobody knows.
+	// applied without the revocations of certificates, whose serials are not known.
 	applied := func() []string {
 		return slices.DeleteFunc(w.edits.Applied(), func(p string) bool { return engine.Below(p, w.pki+"/cert") })
 	}
@@ -46,7 +46,7 @@ func TestAttemptsAreEdits(t *testing.T) {
 }
 
 func TestChanges(t *testing.T) {
-	w := newWorld(t)
+	w := newSetup(t)
 	s := w.spec()
 	s.Attempts = nil
 	paths := func() (list []string) {

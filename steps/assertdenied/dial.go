@@ -145,10 +145,10 @@ func (d *dialler) impostor() (*x509.Certificate, error) {
 	return x509.ParseCertificate(der)
 }
 
-// judge judges what the server showed to a client that trusts trust at the time
-// now. Only a refusal of the certificate by the client is one: a server that
-// cannot be reached, or that shows something which the legitimate client does not
-// accept either, says nothing.
+// judge judges the server's certificate as seen by a client that trusts trust at
+// the time now. Only a refusal of the certificate by the client counts: a server
+// that cannot be reached, or whose certificate the legitimate client refuses as
+// well, proves nothing.
 func (d *dialler) judge(v *verdict, trust *tlskit.Trust, now time.Time, conn *tlskit.Conn, err error) error {
 	var (
 		chain []*x509.Certificate
@@ -183,7 +183,7 @@ func (d *dialler) judge(v *verdict, trust *tlskit.Trust, now time.Time, conn *tl
 }
 
 // refusedFor reports whether a certificate was refused because it has expired, or
-// else because it leads to nobody who is trusted.
+// else because it leads to no trusted authority.
 func refusedFor(err error, expired bool) bool {
 	var (
 		unknown x509.UnknownAuthorityError

@@ -11,7 +11,7 @@ import (
 // later stands for an input that other steps have yet to give.
 const later = "(known later)"
 
-// Intent describes what Prove would do.
+// Intent describes the requests of Prove.
 func (s *Spec) Intent() []string {
 	s = s.readable()
 	var lines []string
@@ -49,7 +49,7 @@ func (s *Spec) describe(a Attempt) string {
 	case a.Dial != nil && a.Dial.Trust == impostor:
 		return "connect and trust a root of the same name with another key"
 	case a.Dial != nil:
-		return "connect and trust somebody else"
+		return "connect and trust another authority"
 	}
 	return later
 }

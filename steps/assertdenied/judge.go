@@ -55,7 +55,7 @@ func refusal(err error) (answer, error) {
 }
 
 // judge decides whether an answer is one of the expected refusals, and fills in
-// what the evidence says of it.
+// the record of the evidence.
 func (v *verdict) judge(a answer, expected []evidence.Refusal) {
 	v.record.Status, v.record.Answer, v.record.Expected = a.status, a.text, expected
 	v.record.Refused = !a.granted && slices.ContainsFunc(expected, func(r evidence.Refusal) bool { return r.Matches(a.status, a.text) })

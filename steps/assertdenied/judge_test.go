@@ -70,24 +70,25 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// What differs decides which refusals count, and no others.
+// The differences decide which refusals count, and no others.
 func TestLoginRefusals(t *testing.T) {
-	l := Login{Role: "r", Audience: "a", ServiceAccount: Account{"ns", "sa"}}
+	l := Login{Role: "r", Audience: "a", ServiceAccount: vaultkit.Account{Namespace: "ns", Name: "sa"}}
 	for _, c := range []struct {
-		who      Account
+		who      vaultkit.Account
 		audience string
 		want     []evidence.Refusal
 		advice   []string
 	}{
-		{Account{"ns", "other"}, "a", []evidence.Refusal{wrongAccount}, []string{"bound_service_account_names of auth/kubernetes/role/r to sa"}},
-		{Account{"other", "sa"}, "a", []evidence.Refusal{wrongNamespace}, []string{"bound_service_account_namespaces of auth/kubernetes/role/r to ns"}},
-		{Account{"ns", "sa"}, "b", []evidence.Refusal{wrongAudience}, []string{"audience of auth/kubernetes/role/r to a"}},
-		{Account{"x", "y"}, "b", []evidence.Refusal{wrongAudience, wrongAccount, wrongNamespace}, []string{"audience", "names", "namespaces"}},
+		{vaultkit.Account{Namespace: "ns", Name: "other"}, "a", []evidence.Refusal{wrongAccount}, []string{"bound_service_account_names of auth/kubernetes/role/r to sa"}},
+		{vaultkit.Account{Namespace: "other", Name: "sa"}, "a", []evidence.Refusal{wrongNamespace}, []string{"bound_service_account_namespaces of auth/kubernetes/role/r to ns"}},
+		{vaultkit.Account{Namespace: "ns", Name: "sa"}, "b", []evidence.Refusal{wrongAudience}, []string{"audience of auth/kubernetes/role/r to a"}},
+		{vaultkit.Account{Namespace: "x", Name: "y"}, "b", []evidence.Refusal{wrongAudience, wrongAccount, wrongNamespace}, []string{"audience", "names", "namespaces"}},
 	} {
-		if diff := cmp.Diff(c.want, l.refusals(c.who, c.audience)); diff != "" {
+		refusals, hint := l.refusals(c.who, c.audience)
+		if diff := cmp.Diff(c.want, refusals); diff != "" {
 			t.Errorf("%v: %s", c.who, diff)
 		}
-		advice := strings.Split(l.advice(c.who, c.audience), "; ")
+		advice := strings.Split(hint, "; ")
 		if len(advice) != len(c.advice) {
 			t.Errorf("advice %q", advice)
 		}
@@ -159,7 +160,7 @@ func TestRefusedFor(t *testing.T) {
 func TestValidate(t *testing.T) {
 	spec := func() *Spec {
 		s := Kind.New().(*Spec)
-		s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: Account{"ns", "sa"}}
+		s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: vaultkit.Account{Namespace: "ns", Name: "sa"}}
 		s.Sign = &Sign{Path: "pki_int/sign/web", Name: "a.example.local", MaxTTL: engine.Duration(time.Hour)}
 		s.Dial = &Dial{URL: "https://a.example.local"}
 		s.Dial.Trust = "system"
@@ -216,7 +217,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// What other steps have yet to give is said to be known later.
+// Inputs that other steps have yet to give appear as known later.
 func TestIntentBeforeItIsKnown(t *testing.T) {
 	s := Kind.New().(*Spec)
 	s.Login, s.Sign, s.Dial, s.RootMount = &Login{}, &Sign{}, &Dial{}, ""
@@ -236,11 +237,11 @@ func TestIntentBeforeItIsKnown(t *testing.T) {
 	}
 }
 
-// What is tried by default differs from the legitimate request, whatever that
-// is, and the intent says so.
+// The default attempts differ from any legitimate request, and the intent shows
+// that.
 func TestDefaults(t *testing.T) {
 	s := Kind.New().(*Spec)
-	s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: Account{"default", "default"}}
+	s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: vaultkit.Account{Namespace: "default", Name: "default"}}
 	s.Sign = &Sign{Path: "pki_int/sign/web", Name: "a.example.local", MaxTTL: engine.Duration(24 * time.Hour)}
 	s.Dial = &Dial{URL: "https://a.example.local"}
 	s.Dial.Trust = "system"

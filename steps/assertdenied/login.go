@@ -3,6 +3,7 @@ package assertdenied
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
@@ -25,7 +26,11 @@ type attacker struct {
 // access.
 func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
 	v := &attacker{proof: p}
-	if err := v.connect(ctx); err != nil {
+	var err error
+	if v.cluster, err = kubekit.Connect(ctx, v.env); err != nil {
+		return err
+	}
+	if v.anonymous, err = vaultkit.ConnectServer(ctx, v.env, v.spec.Vault.Server); err != nil {
 		return err
 	}
 	grant, err := v.logIn(ctx)
@@ -44,15 +49,6 @@ func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
 		}
 	}
 	return nil
-}
-
-func (v *attacker) connect(ctx context.Context) error {
-	var err error
-	if v.cluster, err = kubekit.Connect(ctx, v.env); err != nil {
-		return err
-	}
-	v.anonymous, err = vaultkit.ConnectServer(ctx, v.env, v.spec.Vault.Server)
-	return err
 }
 
 func (v *attacker) attempt(ctx context.Context, a Attempt) error {
@@ -126,25 +122,21 @@ func (v *attacker) tryLogin(ctx context.Context, a Attempt) error {
 		return err
 	}
 	d := v.try(a, "Vault, "+loginPath(l), fmt.Sprintf("ServiceAccount %s with audience %s was given %s", l.ServiceAccount, l.Audience, v.control))
-	d.advice = l.advice(who, audience)
-	grant, err := v.logInAs(ctx, a, jwt)
-	if err == nil {
+	refusals, advice := l.refusals(who, audience)
+	d.advice = advice
+	var reply answer
+	if grant, err := v.logInAs(ctx, a, jwt); err == nil {
 		defer v.takeBack(ctx, a, grant)
-		d.judge(answer{status: 200, text: fmt.Sprintf("ServiceAccount %s with audience %s was given %s", who, audience, describeGrant(grant)), granted: true}, a.expect(l.refusals(who, audience)...))
-		v.done(d)
-		return nil
-	}
-	said, err := refusal(err)
-	if err != nil {
+		reply = answer{status: http.StatusOK, text: fmt.Sprintf("ServiceAccount %s with audience %s was given %s", who, audience, describeGrant(grant)), granted: true}
+	} else if reply, err = refusal(err); err != nil {
 		return err
 	}
-	d.judge(said, a.expect(l.refusals(who, audience)...))
+	d.judge(reply, a.expect(refusals...))
 	v.done(d)
 	return nil
 }
 
-// logInAs makes an attempt. It is an edit as long as nobody knows that it is
-// refused.
+// logInAs makes an attempt. It is an edit, since Vault might grant it.
 func (v *attacker) logInAs(ctx context.Context, a Attempt, jwt engine.Secret) (grant vaultkit.Grant, err error) {
 	l := v.spec.Login
 	err = v.env.Apply(ctx, engine.Edit{
@@ -171,34 +163,23 @@ func (v *attacker) takeBack(ctx context.Context, a Attempt, g vaultkit.Grant) {
 	v.lives(g, err)
 }
 
-// refusals are Vault's for what differs from the legitimate login. When several
-// things differ, the first that Vault checks and does not let pass answers.
-func (l Login) refusals(who Account, audience string) []evidence.Refusal {
-	var list []evidence.Refusal
+// refusals returns Vault's refusal for each difference from the legitimate login:
+// with several, Vault gives the first in the order of its checks. advice is the
+// hint when the login was granted.
+func (l Login) refusals(who vaultkit.Account, audience string) (list []evidence.Refusal, advice string) {
+	var hints []string
+	differs := func(r evidence.Refusal, format, want string) {
+		list = append(list, r)
+		hints = append(hints, fmt.Sprintf(format, "auth/"+l.mount()+"/role/"+l.Role, want))
+	}
 	if audience != l.Audience {
-		list = append(list, wrongAudience)
+		differs(wrongAudience, "set audience of %s to %s", l.Audience)
 	}
 	if who.Name != l.ServiceAccount.Name {
-		list = append(list, wrongAccount)
+		differs(wrongAccount, "set bound_service_account_names of %s to %s", l.ServiceAccount.Name)
 	}
 	if who.Namespace != l.ServiceAccount.Namespace {
-		list = append(list, wrongNamespace)
+		differs(wrongNamespace, "set bound_service_account_namespaces of %s to %s, without a namespace selector", l.ServiceAccount.Namespace)
 	}
-	return list
-}
-
-// advice is the hint when a login was granted.
-func (l Login) advice(who Account, audience string) string {
-	var list []string
-	role := fmt.Sprintf("auth/%s/role/%s", l.mount(), l.Role)
-	if audience != l.Audience {
-		list = append(list, fmt.Sprintf("set audience of %s to %s", role, l.Audience))
-	}
-	if who.Name != l.ServiceAccount.Name {
-		list = append(list, fmt.Sprintf("set bound_service_account_names of %s to %s", role, l.ServiceAccount.Name))
-	}
-	if who.Namespace != l.ServiceAccount.Namespace {
-		list = append(list, fmt.Sprintf("set bound_service_account_namespaces of %s to %s, without a namespace selector", role, l.ServiceAccount.Namespace))
-	}
-	return strings.Join(list, "; ")
+	return list, strings.Join(hints, "; ")
 }

@@ -22,7 +22,7 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 			requests = append(requests, a)
 		}
 	}
-	var vault, server error // neither says anything about the other
+	var vault, server error // independent of each other
 	if s.Login != nil {
 		vault = p.tryVault(ctx, requests)
 	}

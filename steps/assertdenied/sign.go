@@ -1,12 +1,9 @@
 package assertdenied
 
 import (
+	"cmp"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -21,12 +18,13 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
 const (
 	// controlTTL is the life of the legitimate certificate.
 	controlTTL = engine.Duration(time.Minute)
-	// slack is what rounding to seconds can add to a life.
+	// slack is the most that rounding to seconds adds to a life.
 	slack = 2 * time.Second
 	// mostBackdated is the most by which a certificate may be valid before it was
 	// asked for; Vault's default is 30 seconds.
@@ -47,7 +45,7 @@ func (v *attacker) signControl(ctx context.Context) error {
 	g := v.spec.Sign
 	v.env.Statusf("having %s sign for %s", g.Path, g.Name)
 	what := fmt.Sprintf("%s signs a certificate for %s that lives for %s", g.Path, g.Name, controlTTL)
-	key, err := g.newKey()
+	key, err := certs.NewKey(cmp.Or(g.KeyType, "rsa"), 0)
 	if err != nil {
 		return err
 	}
@@ -68,13 +66,6 @@ func (v *attacker) signControl(ctx context.Context) error {
 	return nil
 }
 
-func (g Sign) newKey() (crypto.Signer, error) {
-	if g.KeyType == "ec" {
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	}
-	return rsa.GenerateKey(rand.Reader, 2048)
-}
-
 // backdated returns by how much the control begins before it was asked for. A
 // control that is not as asked cannot be compared with.
 func backdated(c *x509.Certificate, name string) (time.Duration, error) {
@@ -91,11 +82,10 @@ func backdated(c *x509.Certificate, name string) (time.Duration, error) {
 func lifetime(c *x509.Certificate) time.Duration { return c.NotAfter.Sub(c.NotBefore) }
 
 // sign has a certificate signed as cert-manager does, with the names both in the
-// request and in the CSR. It returns the certificate and what leads from it to
-// its root. Warnings of Vault are logged: the certificate says what counts. Vault
-// stores what it signs, so that each request is an edit, named after what it is
-// for.
-func (v *attacker) sign(ctx context.Context, what string, names []string, with map[string]any) ([]*x509.Certificate, error) {
+// request and in the CSR. It returns the certificate with its chain up to the root.
+// Warnings of Vault are logged: only the certificate counts. Vault stores the
+// certificates that it signs, so each request is an edit, named after purpose.
+func (v *attacker) sign(ctx context.Context, purpose string, names []string, with map[string]any) ([]*x509.Certificate, error) {
 	request, err := certs.NewRequest(v.signed.key, names...)
 	if err != nil {
 		return nil, err
@@ -108,11 +98,10 @@ func (v *attacker) sign(ctx context.Context, what string, names []string, with m
 	want := map[string]any{"names": names}
 	maps.Copy(want, with)
 	var data map[string]any
-	err = v.env.Apply(ctx, engine.Edit{Path: v.spec.Sign.Path + "/" + what, Want: want, Apply: func(ctx context.Context) (err error) {
+	err = v.env.Apply(ctx, engine.Edit{Path: v.spec.Sign.Path + "/" + purpose, Want: want, Apply: func(ctx context.Context) (err error) {
 		data, err = v.us.Write(ctx, v.spec.Sign.Path, body)
-		var warned *vaultkit.WarningError
-		if errors.As(err, &warned) {
-			v.env.Logf("%v", warned)
+		if vaultkit.Warned(err) {
+			v.env.Logf("%v", err)
 			return nil
 		}
 		return err
@@ -120,12 +109,7 @@ func (v *attacker) sign(ctx context.Context, what string, names []string, with m
 	if err != nil {
 		return nil, err
 	}
-	texts := append([]string{vaultkit.Text(data["certificate"])}, vaultkit.Strings(data["ca_chain"])...)
-	chain, err := certs.Parse(strings.Join(texts, "\n"))
-	if err != nil {
-		return nil, fmt.Errorf("%s: what Vault signed: %w", v.spec.Sign.Path, err)
-	}
-	return chain, nil
+	return pki.Signed(v.spec.Sign.Path, data)
 }
 
 // trySign asks for a certificate that must not be given.
@@ -229,9 +213,8 @@ func (v *attacker) revoke(ctx context.Context, c *x509.Certificate) {
 				return err
 			}
 			mount, _ := v.spec.Sign.split()
-			_, err = admin.Write(ctx, mount+"/revoke", map[string]any{"certificate": certs.Encode(c)})
-			var warned *vaultkit.WarningError
-			if errors.As(err, &warned) {
+			err = admin.Put(ctx, mount+"/revoke", map[string]any{"certificate": certs.Encode(c)})
+			if vaultkit.Warned(err) {
 				return nil
 			}
 			return err

@@ -28,7 +28,7 @@ type call struct {
 	response *tlskit.Response // nil if there was no answer
 	failure  *tlskit.Failure  // why the call ended early
 
-	secret        *x509.Certificate // what the Secret of equalsSecret begins with
+	secret        *x509.Certificate // the first certificate in the Secret of equalsSecret
 	secretProblem string            // why there is none
 
 	transcript []string

@@ -212,7 +212,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 }
 
-// Intent describes what Prove would do.
+// Intent describes the connection and the rules of Prove.
 func (s *Spec) Intent() []string {
 	u, err := tlskit.ParseURL(s.URL)
 	if err != nil {

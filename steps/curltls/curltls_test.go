@@ -31,7 +31,7 @@ func newSpec(root *tlstest.CA) *curltls.Spec {
 	return s
 }
 
-// newEnv returns an environment and what was logged in it.
+// newEnv returns an environment and its log.
 func newEnv() (*engine.Env, func() string) {
 	var (
 		mu sync.Mutex
@@ -50,16 +50,16 @@ func newEnv() (*engine.Env, func() string) {
 	}
 }
 
-// A world is a gateway with the certificate of the guide.
-type world struct {
+// A gateway is a gateway with the certificate of the guide.
+type gateway struct {
 	root, sub *tlstest.CA
 	pair      *tlstest.Pair
 	server    *tlstest.Server
 	address   string
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{root: tlstest.NewCA(t, "Root CA Lab")}
+func newGateway(t *testing.T) *gateway {
+	w := &gateway{root: tlstest.NewCA(t, "Root CA Lab")}
 	w.sub = w.root.Intermediate(t, "Intermediate CA Lab")
 	w.pair = w.sub.Issue(t, tlstest.Leaf{CommonName: "*.example.local", Names: []string{"*.example.local", "example.local"}})
 	w.server = tlstest.NewServer(t, w.pair, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -100,7 +100,7 @@ func find(findings []engine.Finding, rule string) *engine.Finding {
 }
 
 func TestProve(t *testing.T) {
-	w := newWorld(t)
+	w := newGateway(t)
 	s := newSpec(w.root)
 	s.Address = w.address
 	s.Expect = curltls.Expect{
@@ -152,9 +152,9 @@ func TestProve(t *testing.T) {
 	}
 }
 
-// Every rule must be able to fail, alone, and say what it saw.
+// Every rule must be able to fail, alone, and show its measurement.
 func TestRulesFail(t *testing.T) {
-	w := newWorld(t)
+	w := newGateway(t)
 	tests := []struct {
 		name   string
 		change func(*curltls.Spec)
@@ -205,7 +205,7 @@ func TestRulesFail(t *testing.T) {
 }
 
 func TestConnectionFailures(t *testing.T) {
-	w := newWorld(t)
+	w := newGateway(t)
 	other := tlstest.NewCA(t, "Another Root")
 	tests := []struct {
 		name   string
@@ -248,7 +248,7 @@ func TestConnectionFailures(t *testing.T) {
 }
 
 func TestRequest(t *testing.T) {
-	w := newWorld(t)
+	w := newGateway(t)
 	s := newSpec(w.root)
 	s.URL, s.Address, s.Method, s.Body = "https://"+host+":31758/echo", w.address, "POST", "payload"
 	s.Headers = map[string]string{"X-Token": "t"}
@@ -262,7 +262,7 @@ func TestRequest(t *testing.T) {
 
 // With endpoints all, one address that is wrong is enough.
 func TestEveryEndpoint(t *testing.T) {
-	w := newWorld(t)
+	w := newGateway(t)
 	stale := tlstest.NewServer(t, w.sub.Issue(t, tlstest.Leaf{Names: []string{host}}), nil).Listen()
 	good, bad, down := tlskit.Address(w.address), tlskit.Address(stale), tlskit.Address("127.0.0.1:1")
 	tests := []struct {

@@ -3,10 +3,10 @@ package curltls
 import (
 	"cmp"
 	"crypto/tls"
+	"slices"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -40,57 +40,17 @@ func (s *Spec) handshake(v *call, trust *tlskit.Trust) evidence.Handshake {
 	return h
 }
 
-// recorded renders the rules whose verdict follows from two plain values; the
-// others (patterns, headers, body) are among the findings only.
+// recorded returns the rules whose verdict follows from plain values.
 func (s *Spec) recorded(v *call) []evidence.Rule {
-	var list []evidence.Rule
-	add := func(name string, limit, saw any) {
-		r := evidence.Rule{Name: name, Limit: limit, Saw: saw}
-		r.Holds, _ = r.Verdict() // both are always there and alike
-		list = append(list, r)
-	}
-	leaf, e := v.conn.Leaf(), s.Expect
+	rules := s.connectionRules()
 	if v.response != nil {
-		if e.Status != 0 {
-			add("status", e.Status, v.response.Code)
-		} else {
-			add("maxStatus", 399, v.response.Code)
+		rules = slices.Concat([]rule{statusRule(s.Expect.Status)}, rules)
+	}
+	var list []evidence.Rule
+	for _, r := range rules {
+		if r.record != nil {
+			list = append(list, r.record(v)...)
 		}
-	}
-	if e.TLS != "" {
-		least := tls.VersionTLS12
-		if e.TLS == "1.3" {
-			least = tls.VersionTLS13
-		}
-		add("minTLS", least, int(v.conn.State.Version))
-	}
-	if e.Protocol != "" {
-		add("protocol", e.Protocol, v.protocol())
-	}
-	c := e.Certificate
-	if c.CommonName != "" {
-		add("commonName", c.CommonName, leaf.Subject.CommonName)
-	}
-	for _, name := range c.DNSNames {
-		add("containsName", name, leaf.DNSNames)
-	}
-	if c.ChainLength > 0 {
-		add("chainLength", c.ChainLength, len(v.conn.State.PeerCertificates))
-	}
-	if c.MinRemaining > 0 {
-		add("minRemaining", c.MinRemaining.Std().Seconds(), leaf.NotAfter.Sub(v.at).Truncate(1e9).Seconds())
-	}
-	if c.MaxLifetime > 0 {
-		add("maxLifetime", c.MaxLifetime.Std().Seconds(), leaf.NotAfter.Sub(leaf.NotBefore).Seconds())
-	}
-	if c.Serial != "" {
-		add("serial", certs.NormalHex(c.Serial), certs.NormalHex(certs.Serial(leaf)))
-	}
-	if c.NotSerial != "" {
-		add("notSerial", certs.NormalHex(c.NotSerial), certs.NormalHex(certs.Serial(leaf)))
-	}
-	if c.EqualsSecret != nil && v.secret != nil {
-		add("equalsSecret", certs.Fingerprint(v.secret), certs.Fingerprint(leaf))
 	}
 	return list
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// What a call puts on record verifies, whether its rules hold or not.
+// The record of a call verifies, whether its rules hold or not.
 func TestEvidence(t *testing.T) {
-	w := newWorld(t)
+	w := newGateway(t)
 	tests := []struct {
 		name   string
 		spec   func(*curltls.Spec)

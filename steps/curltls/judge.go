@@ -2,6 +2,8 @@ package curltls
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certs"
@@ -9,20 +11,23 @@ import (
 )
 
 // judge turns calls into findings: one per rule, which holds if it does at
-// every address. Rules about what no call came to are left out: the finding
-// about the connection says why.
+// every address. Rules for a stage that no call reached are left out: the finding
+// about the connection has the reason.
 //
 // The error is not nil when a call ended early; it carries the hint.
 func judge(s *Spec, calls []*call, trust *tlskit.Trust) ([]engine.Finding, error) {
-	findings := []engine.Finding{
-		stage(calls, "a TCP connection is made", nil, tlskit.ClassDial, func(v *call) any { return v.conn.Remote }),
-		stage(calls, "the TLS handshake succeeds", nil, tlskit.ClassTLS, func(v *call) any { return tlsText(v) }),
-		stage(calls, fmt.Sprintf("the certificate is for %s and leads to %s", hostOf(s), trust), trust.String(), tlskit.ClassVerify, func(v *call) any {
-			return certs.Subject(v.conn.Leaf()) + ", issued by " + v.conn.Leaf().Issuer.String()
-		}),
-		stage(calls, "the request is answered", nil, tlskit.ClassHTTP, func(v *call) any { return v.response.Status }),
+	var findings []engine.Finding
+	add := func(class tlskit.Class, rule string, want any, have func(*call) any) {
+		if f, measured := stage(calls, rule, want, class, have); measured {
+			findings = append(findings, f)
+		}
 	}
-	findings = deleteUnmeasured(findings)
+	add(tlskit.ClassDial, "a TCP connection is made", nil, func(v *call) any { return v.conn.Remote })
+	add(tlskit.ClassTLS, "the TLS handshake succeeds", nil, func(v *call) any { return v.conn.Describe(v.at)[1] })
+	add(tlskit.ClassVerify, fmt.Sprintf("the certificate is for %s and leads to %s", hostOf(s), trust), trust.String(), func(v *call) any {
+		return certs.Subject(v.conn.Leaf()) + ", issued by " + v.conn.Leaf().Issuer.String()
+	})
+	add(tlskit.ClassHTTP, "the request is answered", nil, func(v *call) any { return v.response.Status })
 	for _, r := range s.rules() {
 		if f, measured := r.judge(calls); measured {
 			findings = append(findings, f)
@@ -44,30 +49,15 @@ func hostOf(s *Spec) string {
 	return u.Hostname()
 }
 
-func tlsText(v *call) string {
-	lines := v.conn.Describe(v.at)
-	return lines[1]
-}
-
 // order is the stage that a class belongs to.
 func order(c tlskit.Class) int {
-	switch c {
-	case tlskit.ClassDial:
-		return 0
-	case tlskit.ClassTLS:
-		return 1
-	case tlskit.ClassVerify:
-		return 2
-	default:
-		return 3
-	}
+	return slices.Index([]tlskit.Class{tlskit.ClassDial, tlskit.ClassTLS, tlskit.ClassVerify, tlskit.ClassHTTP}, c)
 }
 
 // stage judges one stage of every call: it failed there, it passed it, or it
 // never came that far.
-func stage(calls []*call, rule string, want any, class tlskit.Class, have func(*call) any) engine.Finding {
-	f := engine.Finding{Rule: rule, Want: want, Holds: true}
-	measured := false
+func stage(calls []*call, rule string, want any, class tlskit.Class, have func(*call) any) (f engine.Finding, measured bool) {
+	f = engine.Finding{Rule: rule, Want: want, Holds: true}
 	for _, v := range calls {
 		switch {
 		case v.failure == nil || order(v.failure.Class) > order(class):
@@ -84,23 +74,10 @@ func stage(calls []*call, rule string, want any, class tlskit.Class, have func(*
 			}
 		}
 	}
-	if !measured {
-		f.Rule = ""
-	}
-	return f
+	return f, measured
 }
 
-func deleteUnmeasured(findings []engine.Finding) []engine.Finding {
-	kept := findings[:0]
-	for _, f := range findings {
-		if f.Rule != "" {
-			kept = append(kept, f)
-		}
-	}
-	return kept
-}
-
-// judge checks the rule at every address that answered. What is shown is the
+// judge checks the rule at every address that answered. The finding shows the
 // first address that broke it, or the first of all.
 func (r rule) judge(calls []*call) (f engine.Finding, measured bool) {
 	f = engine.Finding{Rule: r.name, Want: r.want, Holds: true}
@@ -118,15 +95,8 @@ func (r rule) judge(calls []*call) (f engine.Finding, measured bool) {
 		}
 		f.Holds, f.Detail = false, detail
 		if len(calls) > 1 {
-			f.Detail = join(v.name, detail)
+			f.Detail = strings.TrimSuffix(v.name+": "+detail, ": ")
 		}
 	}
 	return f, measured
-}
-
-func join(where, detail string) string {
-	if detail == "" {
-		return where
-	}
-	return where + ": " + detail
 }

@@ -23,7 +23,7 @@ func parsePattern(s string) (pattern, error) {
 	return pattern{text: s, re: re}, nil
 }
 
-// mustPattern is parsePattern for what Validate has accepted: a text that does
+// mustPattern is parsePattern for a text that Validate has accepted. One that does
 // not compile matches itself only.
 func mustPattern(s string) pattern {
 	p, err := parsePattern(s)

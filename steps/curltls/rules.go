@@ -7,32 +7,46 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
-// A rule is one thing that is asserted about a call that got its answer.
+// A rule is one assertion about a call that got its answer.
 type rule struct {
 	name  string
 	want  any
 	check func(v *call) (have any, holds bool, detail string)
+
+	// record returns the rule for the evidence. It is nil for patterns, headers
+	// and the body, whose verdicts are among the findings only.
+	record func(v *call) []evidence.Rule
+}
+
+// compare returns a rule that the evidence can judge again: recorded is its name
+// there, and decides how limit and the measured value are compared
+// ([evidence.Rule.Verdict]). shown renders the value for the finding; nil shows it
+// as it is.
+func compare(name string, want any, recorded string, limit any, measure func(*call) any, shown func(*call) any) rule {
+	record := func(v *call) evidence.Rule {
+		r := evidence.Rule{Name: recorded, Limit: limit, Saw: measure(v)}
+		r.Holds, _ = r.Verdict() // both are always there and alike
+		return r
+	}
+	if shown == nil {
+		shown = measure
+	}
+	return rule{name, want, func(v *call) (any, bool, string) {
+		return shown(v), record(v).Holds, ""
+	}, func(v *call) []evidence.Rule { return []evidence.Rule{record(v)} }}
 }
 
 // rules lists the rules of the spec, in the order of a reader's questions.
 func (s *Spec) rules() []rule {
 	e := s.Expect
-	var list []rule
-	if e.TLS != "" {
-		list = append(list, tlsRule(e.TLS))
-	}
-	if e.Protocol != "" {
-		list = append(list, rule{"protocol is " + e.Protocol, e.Protocol, func(v *call) (any, bool, string) {
-			return v.protocol(), v.protocol() == e.Protocol, ""
-		}})
-	}
-	list = append(list, e.Certificate.rules()...)
-	list = append(list, statusRule(e.Status))
+	list := append(s.connectionRules(), statusRule(e.Status))
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
 		list = append(list, headerRule(name, mustPattern(e.Headers[name])))
 	}
@@ -42,25 +56,43 @@ func (s *Spec) rules() []rule {
 	return list
 }
 
+// connectionRules are the rules that need no answer.
+func (s *Spec) connectionRules() []rule {
+	e := s.Expect
+	var list []rule
+	if e.TLS != "" {
+		list = append(list, tlsRule(e.TLS))
+	}
+	if e.Protocol != "" {
+		list = append(list, compare("protocol is "+e.Protocol, e.Protocol, "protocol", e.Protocol,
+			func(v *call) any { return v.protocol() }, nil))
+	}
+	c := e.Certificate
+	return slices.Concat(list, c.nameRules(), c.lifetimeRules(), c.identityRules())
+}
+
 func tlsRule(least string) rule {
-	version := uint16(tls.VersionTLS12)
+	version := tls.VersionTLS12
 	if least == "1.3" {
 		version = tls.VersionTLS13
 	}
-	return rule{"TLS is at least " + least, least, func(v *call) (any, bool, string) {
-		return tls.VersionName(v.conn.State.Version), v.conn.State.Version >= version, ""
-	}}
+	return compare("TLS is at least "+least, least, "minTLS", version,
+		func(v *call) any { return int(v.conn.State.Version) },
+		func(v *call) any { return tls.VersionName(v.conn.State.Version) })
 }
 
 func statusRule(want int) rule {
+	code := func(v *call) any { return v.response.Code }
+	r := compare(fmt.Sprintf("status is %d", want), want, "status", want, code, nil)
 	if want == 0 {
-		return rule{"status is below 400", "below 400", func(v *call) (any, bool, string) {
-			return v.response.Code, v.response.Code < 400, v.excerpt()
-		}}
+		r = compare("status is below 400", "below 400", "maxStatus", 399, code, nil)
 	}
-	return rule{fmt.Sprintf("status is %d", want), want, func(v *call) (any, bool, string) {
-		return v.response.Code, v.response.Code == want, v.excerpt()
-	}}
+	check := r.check
+	r.check = func(v *call) (any, bool, string) {
+		have, holds, _ := check(v)
+		return have, holds, v.excerpt()
+	}
+	return r
 }
 
 func headerRule(name string, want pattern) rule {
@@ -70,114 +102,126 @@ func headerRule(name string, want pattern) rule {
 			return nil, false, "the answer has no such header"
 		}
 		return strings.Join(values, ", "), slices.ContainsFunc(values, want.equals), ""
-	}}
+	}, nil}
 }
 
 func bodyRule(want pattern) rule {
 	return rule{fmt.Sprintf("body %s %s", want.verb("contains"), want), want.text, func(v *call) (any, bool, string) {
 		return fmt.Sprintf("%d bytes", v.response.Size), want.within(string(v.response.Body)), v.excerpt()
-	}}
-}
-
-// rules lists the rules about the certificate.
-func (c Certificate) rules() []rule {
-	return slices.Concat(c.nameRules(), c.lifetimeRules(), c.identityRules())
-}
-
-// certificateRules are rules about the certificate.
-type certificateRules []rule
-
-func (l *certificateRules) add(name string, want any, check func(v *call) (any, bool, string)) {
-	*l = append(*l, rule{"certificate " + name, want, check})
+	}, nil}
 }
 
 // nameRules are the rules about subject and issuer.
-func (c Certificate) nameRules() (list certificateRules) {
+func (c Certificate) nameRules() (list []rule) {
 	if c.CommonName != "" {
-		list.add("has common name "+c.CommonName, c.CommonName, func(v *call) (any, bool, string) {
-			have := v.conn.Leaf().Subject.CommonName
-			return have, have == c.CommonName, ""
-		})
+		list = append(list, compare("certificate has common name "+c.CommonName, c.CommonName, "commonName", c.CommonName,
+			func(v *call) any { return v.conn.Leaf().Subject.CommonName }, nil))
 	}
 	if c.Subject != "" {
 		want := mustPattern(c.Subject)
-		list.add(fmt.Sprintf("subject %s %s", want.verb("is"), want), c.Subject, func(v *call) (any, bool, string) {
+		list = append(list, rule{fmt.Sprintf("certificate subject %s %s", want.verb("is"), want), c.Subject, func(v *call) (any, bool, string) {
 			have := v.conn.Leaf().Subject.String()
 			return have, want.equals(have), ""
-		})
+		}, nil})
 	}
 	if len(c.DNSNames) > 0 {
-		want := strings.Join(c.DNSNames, ", ")
-		list.add("has the names "+want, want, func(v *call) (any, bool, string) {
-			have := v.conn.Leaf().DNSNames
-			missing := slices.DeleteFunc(slices.Clone(c.DNSNames), func(n string) bool { return slices.Contains(have, n) })
-			if len(missing) > 0 {
-				return strings.Join(have, ", "), false, "missing: " + strings.Join(missing, ", ")
-			}
-			return strings.Join(have, ", "), true, ""
-		})
+		list = append(list, namesRule(c.DNSNames))
 	}
 	if c.Issuer != "" {
 		want := mustPattern(c.Issuer)
-		list.add(fmt.Sprintf("issuer %s %s", want.verb("is"), want), c.Issuer, func(v *call) (any, bool, string) {
+		list = append(list, rule{fmt.Sprintf("certificate issuer %s %s", want.verb("is"), want), c.Issuer, func(v *call) (any, bool, string) {
 			issuer := v.conn.Leaf().Issuer
 			return issuer.String(), want.equals(issuer.String()) || want.equals(issuer.CommonName), ""
-		})
+		}, nil})
 	}
 	return list
+}
+
+// namesRule is one finding, and one rule of the evidence for each name.
+func namesRule(names []string) rule {
+	var each []rule
+	for _, name := range names {
+		each = append(each, compare(name, name, "containsName", name, func(v *call) any { return v.conn.Leaf().DNSNames }, nil))
+	}
+	want := strings.Join(names, ", ")
+	return rule{"certificate has the names " + want, want, func(v *call) (any, bool, string) {
+		var missing []string
+		for _, r := range each {
+			if _, holds, _ := r.check(v); !holds {
+				missing = append(missing, r.name)
+			}
+		}
+		have := strings.Join(v.conn.Leaf().DNSNames, ", ")
+		if len(missing) > 0 {
+			return have, false, "missing: " + strings.Join(missing, ", ")
+		}
+		return have, true, ""
+	}, func(v *call) (list []evidence.Rule) {
+		for _, r := range each {
+			list = append(list, r.record(v)...)
+		}
+		return list
+	}}
 }
 
 // lifetimeRules are the rules about chain and lifetime.
-func (c Certificate) lifetimeRules() (list certificateRules) {
+func (c Certificate) lifetimeRules() (list []rule) {
 	if c.ChainLength > 0 {
-		list.add(fmt.Sprintf("chain is %d long", c.ChainLength), c.ChainLength, func(v *call) (any, bool, string) {
-			have := len(v.conn.State.PeerCertificates)
-			return have, have == c.ChainLength, ""
-		})
+		list = append(list, compare(fmt.Sprintf("certificate chain is %d long", c.ChainLength), c.ChainLength, "chainLength", c.ChainLength,
+			func(v *call) any { return len(v.conn.State.PeerCertificates) }, nil))
 	}
 	if c.MinRemaining > 0 {
-		list.add(fmt.Sprintf("is valid for another %s", c.MinRemaining), c.MinRemaining.String(), func(v *call) (any, bool, string) {
-			left := v.conn.Leaf().NotAfter.Sub(v.at).Truncate(1e9)
-			return engine.Duration(left).String(), left >= c.MinRemaining.Std(), ""
-		})
+		list = append(list, compareTime(fmt.Sprintf("certificate is valid for another %s", c.MinRemaining), "minRemaining", c.MinRemaining,
+			func(v *call) time.Duration { return v.conn.Leaf().NotAfter.Sub(v.at).Truncate(time.Second) }))
 	}
 	if c.MaxLifetime > 0 {
-		list.add(fmt.Sprintf("lives for at most %s", c.MaxLifetime), c.MaxLifetime.String(), func(v *call) (any, bool, string) {
-			leaf := v.conn.Leaf()
-			life := leaf.NotAfter.Sub(leaf.NotBefore)
-			return engine.Duration(life).String(), life <= c.MaxLifetime.Std(), ""
-		})
+		list = append(list, compareTime(fmt.Sprintf("certificate lives for at most %s", c.MaxLifetime), "maxLifetime", c.MaxLifetime,
+			func(v *call) time.Duration { return v.conn.Leaf().NotAfter.Sub(v.conn.Leaf().NotBefore) }))
 	}
 	return list
 }
 
-// identityRules are the rules about which certificate it is.
-func (c Certificate) identityRules() (list certificateRules) {
+// compareTime is compare for durations, which the evidence has in seconds.
+func compareTime(name, recorded string, limit engine.Duration, measure func(*call) time.Duration) rule {
+	return compare(name, limit.String(), recorded, limit.Std().Seconds(),
+		func(v *call) any { return measure(v).Seconds() },
+		func(v *call) any { return engine.Duration(measure(v)).String() })
+}
+
+// identityRules are the rules that identify the certificate.
+func (c Certificate) identityRules() (list []rule) {
+	serial := func(v *call) any { return certs.Serial(v.conn.Leaf()) }
+	normal := func(v *call) any { return certs.NormalHex(certs.Serial(v.conn.Leaf())) }
 	if c.Serial != "" {
-		list.add("has serial "+c.Serial, c.Serial, func(v *call) (any, bool, string) {
-			have := certs.Serial(v.conn.Leaf())
-			return have, certs.NormalHex(have) == certs.NormalHex(c.Serial), ""
-		})
+		list = append(list, compare("certificate has serial "+c.Serial, c.Serial, "serial", certs.NormalHex(c.Serial), normal, serial))
 	}
 	if c.NotSerial != "" {
-		list.add("no longer has serial "+c.NotSerial, "another serial", func(v *call) (any, bool, string) {
-			have := certs.Serial(v.conn.Leaf())
-			return have, certs.NormalHex(have) != certs.NormalHex(c.NotSerial), ""
-		})
+		list = append(list, compare("certificate no longer has serial "+c.NotSerial, "another serial", "notSerial", certs.NormalHex(c.NotSerial), normal, serial))
 	}
 	if c.EqualsSecret != nil {
-		list.add(fmt.Sprintf("is the one in secret %s", c.EqualsSecret), nil, func(v *call) (any, bool, string) {
-			served := v.conn.Leaf()
-			if v.secret == nil {
-				return nil, false, v.secretProblem
-			}
-			if served.Equal(v.secret) {
-				return certs.Serial(served), true, ""
-			}
-			return certs.Serial(served), false, fmt.Sprintf("the Secret holds serial %s, the gateway has not taken it over", certs.Serial(v.secret))
-		})
+		list = append(list, secretRule(c.EqualsSecret))
 	}
 	return list
+}
+
+func secretRule(ref *SecretRef) rule {
+	return rule{fmt.Sprintf("certificate is the one in secret %s", ref), nil, func(v *call) (any, bool, string) {
+		served := v.conn.Leaf()
+		switch {
+		case v.secret == nil:
+			return nil, false, v.secretProblem
+		case served.Equal(v.secret):
+			return certs.Serial(served), true, ""
+		}
+		return certs.Serial(served), false, fmt.Sprintf("the Secret holds serial %s, the gateway has not taken it over", certs.Serial(v.secret))
+	}, func(v *call) []evidence.Rule {
+		if v.secret == nil {
+			return nil
+		}
+		return []evidence.Rule{{
+			Name: "equalsSecret", Limit: certs.Fingerprint(v.secret), Saw: certs.Fingerprint(v.conn.Leaf()), Holds: v.conn.Leaf().Equal(v.secret),
+		}}
+	}}
 }
 
 // validate reports patterns that are no regular expressions and serials that

@@ -18,10 +18,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// manager is the name under which the API server records what ztplan set.
+// manager is the name under which the API server records the fields of ztplan.
 const manager = "ztplan"
 
-// managedBy marks what the step makes, for people.
+// managedBy marks the objects of the step, for people.
 var managedBy = map[string]string{"app.kubernetes.io/managed-by": "ztplan"}
 
 // grantName is the name of the Role and of the RoleBinding.
@@ -34,7 +34,7 @@ func (a ServiceAccount) bindingPath() string {
 	return "RoleBinding/" + a.Namespace + "/" + a.grantName()
 }
 
-// seen is what was found in the cluster; nil for what is not there.
+// seen holds the objects in the cluster; nil for a missing one.
 type seen struct {
 	account *corev1.ServiceAccount
 	role    *rbacv1.Role
@@ -92,15 +92,15 @@ func (s *Spec) see(ctx context.Context, client kubernetes.Interface) (seen, erro
 		})
 	}
 	wg.Wait()
-	for i, what := range []string{"ServiceAccount " + a.Name, "Role " + a.grantName(), "RoleBinding " + a.grantName()} {
+	for i, object := range []string{"ServiceAccount " + a.Name, "Role " + a.grantName(), "RoleBinding " + a.grantName()} {
 		if errs[i] != nil {
-			return seen{}, fmt.Errorf("%s in %s: %w", what, a.Namespace, kubekit.Classify(errs[i]))
+			return seen{}, fmt.Errorf("%s in %s: %w", object, a.Namespace, kubekit.Classify(errs[i]))
 		}
 	}
 	return have, nil
 }
 
-// found turns the error of what is not there into nil.
+// found turns the error of a missing object into nil.
 func found[T any](object *T, err error) (*T, error) {
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -118,7 +118,7 @@ func (s *Spec) makeAccount(client kubernetes.Interface) engine.Edit {
 		Want: map[string]any{"name": a.Name, "namespace": a.Namespace},
 	}
 	if a.Create != nil && !*a.Create {
-		edit.Note = "somebody else makes it: serviceAccount.create is false"
+		edit.Note = "another owner makes it: serviceAccount.create is false"
 		return edit
 	}
 	edit.Apply = func(ctx context.Context) error {
@@ -129,8 +129,8 @@ func (s *Spec) makeAccount(client kubernetes.Interface) engine.Edit {
 	return edit
 }
 
-// apply takes over fields that others changed: compare refuses before that what
-// was never ours.
+// apply takes over fields that others changed: compareRole and compareBinding refuse
+// objects that ztplan never set.
 var apply = metav1.ApplyOptions{FieldManager: manager, Force: true}
 
 // rules are those of the Role: it may request tokens of the ServiceAccount.
@@ -140,7 +140,7 @@ func (s *Spec) rules() []rbacv1.PolicyRule {
 	}}
 }
 
-// subjects are those whom the RoleBinding gives the Role to.
+// subjects are the subjects of the RoleBinding.
 func (s *Spec) subjects() []rbacv1.Subject {
 	to := s.TokenRequest.GrantTo
 	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: to.ServiceAccount, Namespace: to.Namespace}}
@@ -180,7 +180,7 @@ func (s *Spec) compareBinding(client kubernetes.Interface, have *rbacv1.RoleBind
 		if have.RoleRef.Kind != "Role" || have.RoleRef.Name != a.grantName() {
 			return nil, engine.WithHint(
 				engine.Permanent(fmt.Errorf("%s: binds %s %s, and that cannot be changed", path, have.RoleRef.Kind, have.RoleRef.Name)),
-				fmt.Sprintf("if nobody needs it: kubectl -n %s delete rolebinding %s", a.Namespace, a.grantName()))
+				fmt.Sprintf("if it is not needed: kubectl -n %s delete rolebinding %s", a.Namespace, a.grantName()))
 		}
 		if reflect.DeepEqual(have.Subjects, want) {
 			return nil, nil
@@ -212,8 +212,8 @@ func ours(path string, fields []metav1.ManagedFieldsEntry) error {
 		}
 	}
 	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("%s: is there, says something else, and was made by %v", path, others)),
-		"rename or delete it if nobody needs it, or name another serviceAccount")
+		engine.Permanent(fmt.Errorf("%s: is there, differs, and was made by %v", path, others)),
+		"rename or delete it if it is not needed, or name another serviceAccount")
 }
 
 func explain(path, namespace string, err error) error {

@@ -82,7 +82,7 @@ func TestClusterContract(t *testing.T) {
 	})
 }
 
-// What it is for: the controller, and nobody else, may request a token for the
+// The purpose: the controller, and no other account, may request a token for the
 // ServiceAccount, and for no other one.
 func TestGrantsTokenRequests(t *testing.T) {
 	w := newSide(t)
@@ -172,7 +172,7 @@ func TestRefusesForeignObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = w.spec.Inspect(t.Context(), w.env)
-	vaulttest.WantPermanent(t, err, "Role/"+w.namespace+"/"+name+": is there, says something else, and was made by [somebody]", "another serviceAccount")
+	vaulttest.WantPermanent(t, err, "Role/"+w.namespace+"/"+name+": is there, differs, and was made by [somebody]", "another serviceAccount")
 }
 
 func TestNoNamespace(t *testing.T) {
@@ -182,7 +182,7 @@ func TestNoNamespace(t *testing.T) {
 	vaulttest.WantPermanent(t, err, `namespaces "no-such-namespace" not found`, "the namespace no-such-namespace must exist")
 }
 
-// With create: false the step waits for somebody else.
+// With create: false the step waits for another owner.
 func TestWaitsForTheAccount(t *testing.T) {
 	w := newSide(t)
 	no := false

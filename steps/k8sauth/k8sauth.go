@@ -2,14 +2,14 @@
 // method with its configuration, policies and roles, and on the Kubernetes side
 // the ServiceAccount, and the permission to request tokens for it.
 //
-// # What it looks at and changes, in this order
+// # Reads and changes, in this order
 //
 //   - the auth mount;
 //   - its configuration, written whole: host, and nothing else unless the plan
 //     asks for it;
 //   - the policies, compared as text;
-//   - the roles, compared field by field. A role belongs to the plan: what the
-//     plan does not mention is set to the defaults;
+//   - the roles, compared field by field. A role belongs to the plan: fields
+//     that the plan does not mention are set to the defaults;
 //   - the ServiceAccount, and a Role and RoleBinding by which another
 //     ServiceAccount may request tokens for it (server-side apply).
 //
@@ -37,10 +37,10 @@
 // this one ServiceAccount, and it does so on every version (cert-manager's
 // documentation, "Vault", option 1).
 //
-// # What it refuses
+// # Refuses
 //
 // Something other than this auth method at the path; a Role or RoleBinding of
-// the same name that somebody else made and that says something else.
+// the same name that another owner made and that differs.
 package k8sauth
 
 import (
@@ -65,7 +65,7 @@ var Kind = engine.NewKind("k8sAuth", engine.DefaultPolicy(), func() *Spec {
 	}
 })
 
-// Spec is who may log in, and what they may do then.
+// Spec holds the auth method, its roles and policies, and the ServiceAccount.
 type Spec struct {
 	// Vault is where Vault is, and the token to use. Usually given once, in the
 	// plan's connections.
@@ -74,12 +74,12 @@ type Spec struct {
 	Mount string `yaml:"mount" check:"required"`
 	// Description of the mount. Without it, any will do.
 	Description string `yaml:"description"`
-	// Config says how Vault reaches the Kubernetes API.
+	// Config of the way from Vault to the Kubernetes API.
 	Config Config `yaml:"config"`
 	// Policies that the roles refer to. Policies in Vault that are not listed
 	// are left alone.
 	Policies []Policy `yaml:"policies"`
-	// Roles say which ServiceAccounts get which policies. Roles in Vault that
+	// Roles map ServiceAccounts to policies. Roles in Vault that
 	// are not listed are left alone.
 	Roles []Role `yaml:"roles"`
 	// ServiceAccount is the identity that logs in. Without it, the step leaves
@@ -106,13 +106,13 @@ type Config struct {
 	DisableLocalCAJWT bool `yaml:"disableLocalCAJWT"`
 }
 
-// A Policy says what a token may do. It has either rules or paths.
+// A Policy lists the permissions of a token. It has either rules or paths.
 type Policy struct {
 	// Name of the policy, in lower case.
 	Name string `yaml:"name" check:"required"`
 	// Rules in Vault's own language (HCL).
 	Rules string `yaml:"rules"`
-	// Paths maps paths to what may be done there: create, read, update, patch,
+	// Paths maps paths to capabilities: create, read, update, patch,
 	// delete, list, sudo, deny. For cert-manager, "MOUNT/sign/ROLE: [update]" is
 	// all that is needed.
 	Paths map[string][]string `yaml:"paths"`
@@ -144,7 +144,7 @@ type Role struct {
 	TokenMaxTTL engine.Duration `yaml:"tokenMaxTTL"`
 	// TokenType is the type of the tokens. Vault stores nothing of a batch token:
 	// it cannot be renewed or revoked and just expires, and a login writes
-	// nothing. The default is default: what the mount is tuned to, service.
+	// nothing. The default is default: the mount's own, service.
 	TokenType string `yaml:"tokenType" check:"oneof=default|service|batch"`
 }
 
@@ -175,7 +175,7 @@ type Grantee struct {
 	ServiceAccount string `yaml:"serviceAccount" check:"required"`
 }
 
-// Outputs are what an issuer's manifest refers to.
+// Outputs are for the manifest of an issuer.
 type Outputs struct {
 	// Mount is the path of the auth method: "kubernetes".
 	Mount string `yaml:"mount"`
@@ -194,7 +194,7 @@ type Outputs struct {
 
 const defaultTokenTTL = engine.Duration(5 * time.Minute)
 
-// Validate checks what types and tags cannot say.
+// Validate checks the inputs beyond their types and tags.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Vault.Validate(p, "vault")
 	vaultkit.ValidatePath(p, "mount", s.Mount)
@@ -322,12 +322,9 @@ func (s *Spec) connect(ctx context.Context, env *engine.Env) (*vaultkit.Client, 
 
 func (s *Spec) inspectConfig(ctx context.Context, c *vaultkit.Client, mounted bool) ([]engine.Edit, error) {
 	path := "auth/" + s.Mount + "/config"
-	var have map[string]any
-	if mounted {
-		var err error
-		if have, err = c.Read(ctx, path); err != nil {
-			return nil, err
-		}
+	have, err := c.ReadIf(ctx, mounted, path)
+	if err != nil {
+		return nil, err
 	}
 	if ca, ok := have["kubernetes_ca_cert"].(string); ok {
 		have["kubernetes_ca_cert"] = strings.TrimSpace(ca)
@@ -337,8 +334,8 @@ func (s *Spec) inspectConfig(ctx context.Context, c *vaultkit.Client, mounted bo
 		{Name: "kubernetes_ca_cert", Want: strings.TrimSpace(s.Config.KubernetesCACert), OmitIfAbsent: s.Config.KubernetesCACert == ""},
 		{Name: "kubernetes_host", Want: s.Config.KubernetesHost},
 	}
-	// A write replaces the whole configuration: what it leaves out is cleared,
-	// the reviewer token too.
+	// A write replaces the whole configuration: fields that it leaves out are
+	// cleared, the reviewer token too.
 	body := vaultkit.Data(fields)
 	for _, f := range []vaultkit.Field{
 		{Name: "disable_iss_validation", Want: true, OmitIfAbsent: true},
@@ -352,8 +349,7 @@ func (s *Spec) inspectConfig(ctx context.Context, c *vaultkit.Client, mounted bo
 		}
 	}
 	edits := vaultkit.Object(path, have, fields, func(ctx context.Context) error {
-		_, err := c.Write(ctx, path, body, vaultkit.AllowAll(s.AllowWarnings)...)
-		return err
+		return c.Put(ctx, path, body, vaultkit.AllowAll(s.AllowWarnings)...)
 	})
 	for i := range edits {
 		if strings.HasSuffix(edits[i].Path, "/token_reviewer_jwt_set") {
@@ -367,25 +363,21 @@ func (s *Spec) inspectRoles(ctx context.Context, c *vaultkit.Client, mounted boo
 	var edits []engine.Edit
 	for _, r := range s.Roles {
 		path := "auth/" + s.Mount + "/role/" + r.Name
-		var have map[string]any
-		if mounted {
-			var err error
-			if have, err = c.Read(ctx, path); err != nil {
-				return nil, err
-			}
+		have, err := c.ReadIf(ctx, mounted, path)
+		if err != nil {
+			return nil, err
 		}
 		fields := s.roleFields(r, have)
 		edits = append(edits, vaultkit.Object(path, have, fields, func(ctx context.Context) error {
-			// Unlike the configuration, a role is merged with what is there: so
-			// the defaults are written as well, as far as the server knows them.
-			_, err := c.Write(ctx, path, vaultkit.Data(fields), vaultkit.AllowAll(s.AllowWarnings)...)
-			return err
+			// Unlike the configuration, a write is merged into the role: so the
+			// defaults are written as well, as far as the server knows them.
+			return c.Put(ctx, path, vaultkit.Data(fields), vaultkit.AllowAll(s.AllowWarnings)...)
 		})...)
 	}
 	return edits, nil
 }
 
-// roleFields are what the role is compared by. The defaults
+// roleFields are the compared fields of the role. The defaults
 // (hashicorp/vault:sdk/helper/tokenutil) count where the server reports them.
 func (s *Spec) roleFields(r Role, have map[string]any) []vaultkit.Field {
 	names, namespaces := r.ServiceAccounts, r.Namespaces

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -24,7 +25,7 @@ import (
 func TestMain(m *testing.M) { vaulttest.Main(m) }
 
 // authority makes the certificate of an API server that Vault, which does not run
-// in a pod here, is told to trust.
+// in a pod here, has to trust.
 func authority(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -59,7 +60,7 @@ func newSpec(address, token, mount, ca string) *k8sauth.Spec {
 	return s
 }
 
-// mount returns a path for the test, and removes what is there when it ends.
+// mount returns a path for the test, and unmounts it when it ends.
 func mount(t *testing.T, v *vaulttest.Server) string {
 	path := strings.ToLower(v.Mount(t, ""))
 	t.Cleanup(func() { reset(t, v, path) })

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -31,7 +32,7 @@ func TestTokenType(t *testing.T) {
 
 // The step that makes the login of its own connection does it with the token,
 // and looks with the login once there is no token; another one uses the login
-// at once. A change that the login may not make says what to do.
+// at once. A change that the login may not make has a hint.
 func TestMakesTheLogin(t *testing.T) {
 	v, env := vaulttest.Shared(t), labtest.Env(t)
 	login := v.NewLogin(t, env)

@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// capabilities are what a policy may allow
+// capabilities are those of a policy
 // (developer.hashicorp.com/vault/docs/concepts/policies).
 var capabilities = []string{"create", "read", "update", "patch", "delete", "list", "sudo", "deny", "subscribe", "recover"}
 
@@ -46,7 +46,7 @@ func (o Policy) validate(p *engine.Problems, field string) {
 	}
 }
 
-// policyPath is where Vault has its policies.
+// policyPath is the path of Vault's policies.
 const policyPath = "sys/policies/acl/"
 
 // text returns the policy in Vault's language, without space around it.
@@ -84,8 +84,7 @@ func (s *Spec) inspectPolicies(ctx context.Context, c *vaultkit.Client) ([]engin
 		edits = append(edits, engine.Edit{
 			Path: path, Have: have, Want: want,
 			Apply: func(ctx context.Context) error {
-				_, err := c.Write(ctx, path, map[string]any{"policy": want + "\n"}, vaultkit.AllowAll(s.AllowWarnings)...)
-				return err
+				return c.Put(ctx, path, map[string]any{"policy": want + "\n"}, vaultkit.AllowAll(s.AllowWarnings)...)
 			},
 		})
 	}

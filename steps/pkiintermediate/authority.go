@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
-// An authority is what was seen of the intermediate and its parent in one look.
+// An authority is the intermediate and its parent as one Inspect read them.
 type authority struct {
 	*Spec
 	client *vaultkit.Client
@@ -36,9 +36,7 @@ func (a *authority) look(ctx context.Context, mounted bool) error {
 	if a.issuers, err = pki.Issuers(ctx, a.client, a.Mount); err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(a.issuers, func(i *pki.Issuer) bool { return i.Name == a.name }); i >= 0 {
-		a.named = a.issuers[i]
-	}
+	a.named = pki.Named(a.issuers, a.name)
 	if a.parent == nil {
 		if a.named != nil {
 			return a.noParent()
@@ -98,7 +96,7 @@ func (a *authority) lookParent(ctx context.Context) (*pki.Issuer, error) {
 // find returns the issuer that serves: the one with the name, or else one
 // without a name or one that was retired and may still sign, the longest-lived
 // first. It is nil if none serves. One that would serve but has a name of its own
-// is refused: making another beside it is what nobody wants.
+// is refused, since a second one beside it would be a mistake.
 func (a *authority) find() (*pki.Issuer, error) {
 	if a.named != nil && len(a.failings(a.named)) == 0 {
 		return a.named, nil
@@ -136,8 +134,8 @@ func (a *authority) keyless() *pki.Issuer {
 	return nil
 }
 
-// failings says why an issuer does not serve, as differences from what the plan
-// asks for.
+// failings returns the differences between an issuer and the plan. An issuer
+// without any serves.
 func (a *authority) failings(i *pki.Issuer) []pki.Difference {
 	c := i.Certificate
 	out := a.Compare(c, a.parent.Certificate.NotAfter)
@@ -228,7 +226,7 @@ func (a *authority) setDefault() []engine.Edit {
 	return []engine.Edit{pki.SetDefault(a.client, a.Mount, have, a.name)}
 }
 
-// completeChain imports what is above the intermediate if the mount lacks it.
+// completeChain imports the chain above the intermediate if the mount lacks it.
 func (a *authority) completeChain() []engine.Edit {
 	above := a.intermediate().Above()
 	missing := slices.ContainsFunc(above, func(c *x509.Certificate) bool { return !slices.ContainsFunc(a.current.Chain, c.Equal) })
@@ -240,8 +238,7 @@ func (a *authority) completeChain() []engine.Edit {
 		Have: names(a.current.Chain),
 		Want: names(append([]*x509.Certificate{a.current.Certificate}, above...)),
 		Apply: func(ctx context.Context) error {
-			_, err := a.client.Write(ctx, a.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": certs.Encode(above...)}, vaultkit.AllowAll(a.AllowWarnings)...)
-			return err
+			return a.client.Put(ctx, a.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": certs.Encode(above...)}, vaultkit.AllowAll(a.AllowWarnings)...)
 		},
 	}}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
-// issue makes an intermediate and gives it the name. It may stop anywhere: what
-// it leaves behind, the next look finds.
+// issue makes an intermediate and gives it the name. It may stop anywhere:
+// the next Inspect finds its leftovers.
 func (a *authority) issue(ctx context.Context) error {
 	if a.parent == nil {
 		return a.noParent()
@@ -25,7 +25,7 @@ func (a *authority) issue(ctx context.Context) error {
 	return pki.Rename(a.client, a.Mount, &pki.Issuer{ID: id}, a.name, "").Apply(ctx)
 }
 
-// intermediate is what the plan asks for.
+// intermediate is the one that the plan wants.
 func (a *authority) intermediate() *pki.Intermediate {
 	return &pki.Intermediate{
 		Authority: a.Authority, Mount: a.Mount, Name: a.name,

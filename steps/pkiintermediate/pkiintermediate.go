@@ -1,15 +1,15 @@
 // Package pkiintermediate makes an intermediate certificate authority in Vault,
 // signed by another mount's authority, and the roles that sign under it.
 //
-// # What it looks at
+// # Reads
 //
 // The PKI mount with its tuning and URLs, its issuers, its keys without a
 // certificate, the parent, and the roles. The intermediate is the issuer that
-// has the plan's issuer name, has its key in the mount, is what the plan asks
-// for, is signed by the parent as it is now, and does not expire within
+// has the plan's issuer name, has its key in the mount, matches the
+// plan, is signed by the parent as it is now, and does not expire within
 // renewBefore.
 //
-// # What it changes, in this order
+// # Changes, in this order
 //
 //   - mounts the engine, with lease times long enough;
 //   - sets the URLs, before the first leaf is signed;
@@ -18,17 +18,17 @@
 //     after an interruption: a key without a certificate is used, not joined by
 //     another, and an imported certificate only gets its name;
 //   - when the old one no longer serves, lets it keep its certificate and gives
-//     its name to the new one; what it signed stays valid to its end;
+//     its name to the new one; its certificates stay valid to their end;
 //   - makes the intermediate the mount's default issuer, which importing a
 //     second one does not;
 //   - writes the roles. A role belongs to the plan: it is compared and written
-//     whole, and what the plan does not mention is set to Vault's default.
+//     whole, and fields that the plan does not mention get Vault's default.
 //
 // The chain is imported with the certificate. Without it Vault would hand out
 // the intermediate alone, and cert-manager would take it for the root
 // (cert-manager writes the topmost certificate that it gets as ca.crt).
 //
-// # What it refuses
+// # Refuses
 //
 //   - Something other than a PKI engine at the path.
 //   - A parent that is missing, that is not the certificate that the plan names, or
@@ -74,7 +74,7 @@ type Spec struct {
 	// (RFC 5280, section 4.2.1.9); 0 lets it sign leaf certificates only.
 	// Without it, the certificate has no such limit of its own.
 	MaxPathLength *int `yaml:"maxPathLength"`
-	// Roles say what may be signed under the intermediate. Roles in Vault that
+	// Roles sign certificates under the intermediate. Roles in Vault that
 	// are not listed are left alone.
 	Roles []Role `yaml:"roles"`
 }
@@ -85,7 +85,7 @@ type Parent struct {
 	Mount string `yaml:"mount" check:"required"`
 	// Issuer is the name or id of the parent in its mount.
 	Issuer string `yaml:"issuer" check:"required"`
-	// Certificate, in PEM form, is what the parent must be: usually
+	// Certificate, in PEM form, is the expected certificate of the parent: usually
 	// "${steps.root.certificate}". Without it, the parent is taken as it is.
 	Certificate string `yaml:"certificate"`
 }
@@ -94,7 +94,7 @@ type Parent struct {
 type Outputs struct {
 	// Certificate of the intermediate in PEM form.
 	Certificate string `yaml:"certificate"`
-	// Chain in PEM form: the intermediate, then what is above it, the root last.
+	// Chain in PEM form: the intermediate first, the root last.
 	Chain string `yaml:"chain"`
 	// IssuerID is Vault's id of the intermediate.
 	IssuerID string `yaml:"issuerId"`
@@ -112,7 +112,7 @@ type Outputs struct {
 	Roles []string `yaml:"roles"`
 }
 
-// Validate checks what types and tags cannot say.
+// Validate checks the inputs beyond their types and tags.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Spec.Validate(p)
 	vaultkit.ValidatePath(p, "parent.mount", s.Parent.Mount)

@@ -21,25 +21,25 @@ import (
 
 func TestMain(m *testing.M) { vaulttest.Main(m) }
 
-// A world is a Vault with a root made by hand, and the mount of the
+// A parentVault is a Vault with a root made by hand, and the mount of the
 // intermediate, which is not there yet.
-type world struct {
+type parentVault struct {
 	*vaulttest.Server
 	root, mount string
 	certificate string // the root's
 }
 
-func newWorld(t *testing.T) *world {
+func newParentVault(t *testing.T) *parentVault {
 	t.Helper()
 	v := vaulttest.Shared(t)
-	w := &world{Server: v, root: v.Mount(t, "_root"), mount: v.Mount(t, "")}
+	w := &parentVault{Server: v, root: v.Mount(t, "_root"), mount: v.Mount(t, "")}
 	w.certificate = w.makeRoot(t, "Root CA Lab")
 	return w
 }
 
 // makeRoot adds a root to the root mount, makes it the default and returns its
 // certificate.
-func (w *world) makeRoot(t *testing.T, commonName string) string {
+func (w *parentVault) makeRoot(t *testing.T, commonName string) string {
 	t.Helper()
 	_ = w.Client(t).Sys().Unmount(w.root)
 	w.Do(t, "POST", "sys/mounts/"+w.root, `{"type":"pki","config":{"max_lease_ttl":"87600h"}}`)
@@ -48,7 +48,7 @@ func (w *world) makeRoot(t *testing.T, commonName string) string {
 }
 
 // spec is the guide's intermediate with its role.
-func (w *world) spec(address string) *pkiintermediate.Spec {
+func (w *parentVault) spec(address string) *pkiintermediate.Spec {
 	s := pkiintermediate.Kind.New().(*pkiintermediate.Spec)
 	s.Vault.Address, s.Vault.Token = address, engine.NewSecret(w.Token)
 	s.Mount = w.mount
@@ -91,7 +91,7 @@ func converge(t *testing.T, s *pkiintermediate.Spec) pkiintermediate.Outputs {
 }
 
 func TestContract(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	p := vaulttest.NewProxy(t, w.Address)
 	enginetest.Run(t, enginetest.Case{
 		Kind:    pkiintermediate.Kind,
@@ -105,7 +105,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestDifferenceOfAnEmptyVault(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	_, edits := inspect(t, w.spec(w.Address))
 	root, err := certs.ParseOne(w.certificate)
 	if err != nil {
@@ -126,10 +126,10 @@ func TestDifferenceOfAnEmptyVault(t *testing.T) {
 	}
 }
 
-// Without a parent the difference can still be shown, and applying it says what
-// is missing.
+// Without a parent the difference can still be shown, and applying it is an
+// error that names the parent.
 func TestNoParentYet(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	if err := w.Client(t).Sys().Unmount(w.root); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestNoParentYet(t *testing.T) {
 }
 
 func TestOutputs(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	out := converge(t, w.spec(w.Address))
 	chain, err := certs.Parse(out.Chain)
 	if err != nil || len(chain) != 2 {
@@ -167,10 +167,10 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// What the intermediate is for: a leaf whose chain leads to the root, as
+// The purpose of the intermediate: a leaf whose chain leads to the root, as
 // cert-manager asks for it.
 func TestSignsLeaves(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	converge(t, w.spec(w.Address))
 	leaf := w.Do(t, "POST", w.mount+"/issue/example-dot-local", `{"common_name":"hello.example.local","ttl":"1h"}`)
 	cert, err := certs.ParseOne(leaf["certificate"].(string))
@@ -202,7 +202,7 @@ func TestLostAnswers(t *testing.T) {
 	for _, path := range paths {
 		for _, how := range []string{"answer", "request"} {
 			t.Run(strings.ReplaceAll(path, "/", "_")+"/"+how, func(t *testing.T) {
-				w := newWorld(t)
+				w := newParentVault(t)
 				p := vaulttest.NewProxy(t, w.Address)
 				part := strings.ReplaceAll(path, "MOUNT", w.mount)
 				match := func(r vaulttest.Request) bool { return r.Write() && strings.Contains(r.Path, part) }
@@ -227,10 +227,10 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// The guide, run twice by hand, leaves two intermediates without names and a
-// key that nobody uses.
+// The guide, run twice by hand, leaves two intermediates without names and an
+// unused key.
 func TestAdoptsTheGuidesIntermediate(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	w.Do(t, "POST", "sys/mounts/"+w.mount, `{"type":"pki","config":{"max_lease_ttl":"43800h"}}`)
 	csr := w.Do(t, "POST", w.mount+"/intermediate/generate/internal", `{"common_name":"Intermediate CA Lab","key_type":"ec"}`)["csr"]
@@ -259,7 +259,7 @@ func pemFirst(t *testing.T, bundle string) string {
 
 // Imported alone, the intermediate would make cert-manager take it for the root.
 func TestCompletesTheChain(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	w.Do(t, "POST", "sys/mounts/"+w.mount, `{"type":"pki","config":{"max_lease_ttl":"43800h"}}`)
 	csr := w.Do(t, "POST", w.mount+"/intermediate/generate/internal", `{"common_name":"Intermediate CA Lab","key_type":"ec"}`)["csr"]
@@ -289,7 +289,7 @@ func TestOrphanKeys(t *testing.T) {
 		"foreign":   {`{"key_type":"ec","key_name":"somebodys"}`, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newParentVault(t)
 			w.Do(t, "POST", "sys/mounts/"+w.mount, `{"type":"pki","config":{"max_lease_ttl":"43800h"}}`)
 			w.Do(t, "POST", w.mount+"/keys/generate/internal", c.key)
 			converge(t, w.spec(w.Address))
@@ -314,7 +314,7 @@ func TestReplaces(t *testing.T) {
 		{"after the default", "PUT", "/config/issuers", 1},
 	} {
 		t.Run(stop.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newParentVault(t)
 			p := vaulttest.NewProxy(t, w.Address)
 			s := w.spec(p.Address)
 			old := converge(t, s)
@@ -375,10 +375,10 @@ func sameKey(t *testing.T, a, b string) bool {
 	return string(x.RawSubjectPublicKeyInfo) == string(y.RawSubjectPublicKeyInfo)
 }
 
-// The plan goes back to what it was: the retired intermediate serves again, and
+// The plan goes back: the retired intermediate serves again, and
 // no third one is made.
 func TestTakesTheRetiredOneBack(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	first := converge(t, s)
 	s.TTL = engine.Duration(40000 * time.Hour)
@@ -391,7 +391,7 @@ func TestTakesTheRetiredOneBack(t *testing.T) {
 }
 
 func TestReasonsToReplace(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	out := converge(t, s)
 	zero := 0
@@ -439,7 +439,7 @@ func TestReasonsToReplace(t *testing.T) {
 }
 
 func TestPathLengthZero(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	zero := 0
 	s.MaxPathLength = &zero
@@ -450,7 +450,7 @@ func TestPathLengthZero(t *testing.T) {
 }
 
 func TestRoleDrift(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	s.Roles[0].Extra = map[string]any{"not_before_duration": "1m", "ou": []any{"a", "b"}, "key_usage": "DigitalSignature"}
 	converge(t, s)
@@ -502,7 +502,7 @@ func TestRoleDrift(t *testing.T) {
 
 // Every key type has its own defaults for the sizes.
 func TestRoleKeyTypes(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	s.Roles = nil
 	for _, key := range []string{"rsa", "ec", "ed25519", "any"} {
@@ -516,29 +516,29 @@ func TestRoleKeyTypes(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		prepare    func(t *testing.T, w *world, s *pkiintermediate.Spec)
+		prepare    func(t *testing.T, w *parentVault, s *pkiintermediate.Spec)
 		want, hint string
 	}{
-		"other parent": {func(t *testing.T, w *world, s *pkiintermediate.Spec) {
+		"other parent": {func(t *testing.T, w *parentVault, s *pkiintermediate.Spec) {
 			w.makeRoot(t, "Somebody Else")
 		}, "is not parent.certificate (Root CA Lab", "parent.issuer"},
-		"parent without key": {func(t *testing.T, w *world, s *pkiintermediate.Spec) {
+		"parent without key": {func(t *testing.T, w *parentVault, s *pkiintermediate.Spec) {
 			_ = w.Client(t).Sys().Unmount(w.root)
 			w.Do(t, "POST", "sys/mounts/"+w.root, `{"type":"pki"}`)
 			id := w.DoJSON(t, "POST", w.root+"/issuers/import/cert", map[string]any{"pem_bundle": w.certificate})["imported_issuers"].([]any)[0].(string)
 			s.Parent.Issuer = id
 		}, "has no key in Vault", "whose key is in Vault"},
-		"parent gone": {func(t *testing.T, w *world, s *pkiintermediate.Spec) {
+		"parent gone": {func(t *testing.T, w *parentVault, s *pkiintermediate.Spec) {
 			converge(t, s)
 			_ = w.Client(t).Sys().Unmount(w.root)
 		}, "/issuer/default does not exist", "pkiRoot"},
-		"other name": {func(t *testing.T, w *world, s *pkiintermediate.Spec) {
+		"other name": {func(t *testing.T, w *parentVault, s *pkiintermediate.Spec) {
 			out := converge(t, s)
 			w.Do(t, "PATCH", w.mount+"/issuer/"+out.IssuerID, `{"issuer_name":"mine"}`)
 		}, "under the name mine, and the plan calls it intermediate-lab", "set issuerName: mine"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newParentVault(t)
 			s := w.spec(w.Address)
 			c.prepare(t, w, s)
 			_, _, err := s.Inspect(t.Context(), vaulttest.Env(t))
@@ -557,7 +557,7 @@ func TestRefuses(t *testing.T) {
 func TestIntermediateWithoutItsKey(t *testing.T) {
 	for _, name := range []string{"", "mine", "intermediate-lab"} {
 		t.Run("named "+name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newParentVault(t)
 			s := w.spec(w.Address)
 			out := converge(t, s)
 			s.Mount = w.Mount(t, "_without")
@@ -577,9 +577,9 @@ func TestIntermediateWithoutItsKey(t *testing.T) {
 	}
 }
 
-// Vault cuts what reaches beyond the parent, and nothing is imported then.
+// Vault cuts a life that reaches beyond the parent, and nothing is imported then.
 func TestBeyondTheParent(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	s.TTL = engine.Duration(87600 * time.Hour)
 	s.RenewBefore = engine.Duration(time.Hour)
@@ -599,7 +599,7 @@ func TestBeyondTheParent(t *testing.T) {
 // TestRoleFormsOfLists: the ways to write a list that Vault's API takes give the
 // same role, a second look finds no difference, and certificates get the usages.
 func TestRoleFormsOfLists(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	for name, form := range map[string]func(...string) any{
 		"text": func(s ...string) any { return strings.Join(s, ", ") },
 		"list": func(s ...string) any {

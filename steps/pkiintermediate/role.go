@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// A Role says which certificates Vault signs for those who may use it. The role
+// A Role bounds the certificates that Vault signs for its users. The role
 // belongs to the plan: fields that are not given have Vault's defaults, and a
 // change made elsewhere is a difference.
 type Role struct {
@@ -34,8 +34,8 @@ type Role struct {
 	// in Vault; cert-manager leaves the common name out unless a Certificate
 	// gives one.
 	RequireCN *bool `yaml:"requireCN"`
-	// MaxTTL is the longest lifetime that can be asked for. Vault cuts what is
-	// longer without saying so to cert-manager. Without it, the mount's counts.
+	// MaxTTL is the longest lifetime that can be asked for. Vault cuts longer ones,
+	// and cert-manager gets no warning. Without it, the mount's counts.
 	MaxTTL engine.Duration `yaml:"maxTTL"`
 	// TTL is the lifetime of certificates that are asked for without one.
 	// Without it, the mount's counts.
@@ -181,7 +181,7 @@ func (r Role) validate(p *engine.Problems, field string) {
 }
 
 // fields are all that the role is compared by. Those that the plan leaves out
-// have Vault's defaults; have says which of them the server knows.
+// have Vault's defaults; have has the names that the server knows.
 func (r Role) fields(have map[string]any) ([]vaultkit.Field, error) {
 	want, err := r.given()
 	if err != nil {
@@ -224,12 +224,9 @@ func (s *Spec) inspectRoles(ctx context.Context, c *vaultkit.Client, mounted boo
 	var edits []engine.Edit
 	for _, r := range s.Roles {
 		path := s.Mount + "/roles/" + r.Name
-		var have map[string]any
-		if mounted {
-			var err error
-			if have, err = c.Read(ctx, path); err != nil {
-				return nil, err
-			}
+		have, err := c.ReadIf(ctx, mounted, path)
+		if err != nil {
+			return nil, err
 		}
 		fields, err := r.fields(have)
 		if err != nil {
@@ -238,8 +235,7 @@ func (s *Spec) inspectRoles(ctx context.Context, c *vaultkit.Client, mounted boo
 		edits = append(edits, vaultkit.Object(path, have, fields, func(ctx context.Context) error {
 			// A write replaces the whole role.
 			given := slices.DeleteFunc(slices.Clone(fields), func(f vaultkit.Field) bool { return f.OmitIfAbsent })
-			_, err := c.Write(ctx, path, vaultkit.Data(given), vaultkit.AllowAll(s.AllowWarnings)...)
-			return err
+			return c.Put(ctx, path, vaultkit.Data(given), vaultkit.AllowAll(s.AllowWarnings)...)
 		})...)
 	}
 	return edits, nil

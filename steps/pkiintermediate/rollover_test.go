@@ -16,7 +16,7 @@ import (
 )
 
 // rollOver puts a new intermediate into the place of the step's.
-func (w *world) rollOver(t *testing.T, s *pkiintermediate.Spec, steps int) *rollover.Rollover {
+func (w *parentVault) rollOver(t *testing.T, s *pkiintermediate.Spec, steps int) *rollover.Rollover {
 	t.Helper()
 	c, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), s.Vault)
 	if err != nil {
@@ -64,7 +64,7 @@ func TestAfterARollover(t *testing.T) {
 		{name: "without urls", steps: 3, next: true, change: func(s *pkiintermediate.Spec) { s.URLs = pki.URLs{} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newParentVault(t)
 			s := w.spec(w.Address)
 			if c.change != nil {
 				c.change(s)
@@ -86,7 +86,7 @@ func TestAfterARollover(t *testing.T) {
 
 // An intermediate that may not sign is no authority: the step lets it.
 func TestMayNotSign(t *testing.T) {
-	w := newWorld(t)
+	w := newParentVault(t)
 	s := w.spec(w.Address)
 	out := converge(t, s)
 	w.Do(t, "PATCH", w.mount+"/issuer/"+out.IssuerID, `{"usage":"read-only,crl-signing"}`)

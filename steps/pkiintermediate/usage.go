@@ -2,6 +2,7 @@ package pkiintermediate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func checkUsages(given map[string]any) error {
 		var unknown []string
 		list, _ := given[f.name].([]string)
 		for _, usage := range list {
-			if usage != "" && !contains(f.known, usage) {
+			if usage != "" && !slices.ContainsFunc(f.known, func(k string) bool { return strings.EqualFold(k, usage) }) {
 				unknown = append(unknown, usage)
 			}
 		}
@@ -43,13 +44,4 @@ func checkUsages(given map[string]any) error {
 		}
 	}
 	return nil
-}
-
-func contains(known []string, usage string) bool {
-	for _, k := range known {
-		if strings.EqualFold(k, usage) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,30 +1,30 @@
 // Package pkiroot makes a root certificate authority in Vault.
 //
-// # What it looks at
+// # Reads
 //
 // The PKI mount with its tuning and URLs, and the issuers in it. The root's
 // identity is its issuer name: without one, Vault makes another root, with
 // another key, at each request, and gives no warning.
 //
-// # What it changes, in this order
+// # Changes, in this order
 //
 //   - mounts the engine, with lease times long enough for the root (a root in a
 //     mount with the system's limits lives 32 days);
-//   - sets the URLs, before the root, since they are written into what it signs;
+//   - sets the URLs, before the root, since they are written into its certificates;
 //   - generates the root inside Vault; its key never leaves it. A key of that
 //     name without a certificate, as an interrupted run leaves it, is used;
 //   - or gives its issuer name to a root with the plan's common name that was made
 //     by hand;
 //   - makes the root the mount's default issuer.
 //
-// # What it refuses
+// # Refuses
 //
 // Everything else trusts the root, so the step never replaces it and never makes a
 // second one beside it. It fails on:
 //
 //   - another root in a mount that lacks the plan's;
 //   - a root of the plan's name that has another common name, key, subject or
-//     lifetime than the plan says, or that has expired;
+//     lifetime than in the plan, or that has expired;
 //   - a certificate with the plan's common name whose key is not in Vault, until the
 //     key is imported;
 //   - something other than a PKI engine at the path.
@@ -58,7 +58,7 @@ type Spec struct {
 
 // Outputs describe the root. They are public.
 type Outputs struct {
-	// Certificate of the root in PEM form: what everything else trusts.
+	// Certificate of the root in PEM form: the trust of everything else.
 	Certificate string `yaml:"certificate"`
 	// IssuerID is Vault's id of the root.
 	IssuerID string `yaml:"issuerId"`
@@ -74,7 +74,7 @@ type Outputs struct {
 	Mount string `yaml:"mount"`
 }
 
-// Validate checks what types and tags cannot say.
+// Validate checks the inputs beyond their types and tags.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Spec.Validate(p)
 	if s.TTL < engine.Duration(time.Hour) {

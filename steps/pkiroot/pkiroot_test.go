@@ -31,7 +31,7 @@ func rootSpec(address, token, mount string) *pkiroot.Spec {
 	return s
 }
 
-// converge applies what a look finds and requires that the next finds nothing.
+// converge applies the edits and requires that the next Inspect returns none.
 func converge(t *testing.T, s *pkiroot.Spec) pkiroot.Outputs {
 	t.Helper()
 	_, edits := look(t, s)
@@ -185,7 +185,7 @@ func TestDrift(t *testing.T) {
 	})
 }
 
-// What a longer mount allows is no difference unless the plan says how long.
+// A mount that allows more is no difference unless the plan gives a limit.
 func TestLongerMountIsLeftAlone(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.Mount(t, "")
@@ -285,7 +285,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// A root whose certificate is there without its key, under whatever name, is
+// A root whose certificate is there without its key, under any name, is
 // that root: no second one of its common name is made, and it serves as soon as
 // its key is imported.
 func TestRootWithoutItsKey(t *testing.T) {
@@ -354,7 +354,7 @@ func look2(t *testing.T, s *pkiroot.Spec) []engine.Edit {
 }
 
 // Two plans that want the same root at the same time make one: the later one uses
-// it, or is told how to.
+// it, or gets a hint.
 func TestTwoAtOnce(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for name, c := range map[string]struct {
@@ -383,7 +383,7 @@ func TestTwoAtOnce(t *testing.T) {
 				t.Errorf("error is %v (%s)", err, engine.HintOf(err))
 			}
 			if c.permanent {
-				second.IssuerName = "root-lab" // as it was told
+				second.IssuerName = "root-lab" // as in the hint
 			} else if hint := engine.HintOf(err); strings.Contains(hint, "another issuerName") {
 				t.Errorf("hint is %q", hint)
 			}
@@ -403,7 +403,7 @@ func TestUsesItsOrphanKey(t *testing.T) {
 	v.WantPKI(t, mount, 1, 1)
 }
 
-// Vault shortens what it does not permit, and does not even warn.
+// Vault shortens a life that it does not permit, and does not even warn.
 func TestCutLifetimeIsAnError(t *testing.T) {
 	v := vaulttest.Shared(t)
 	mount := v.Mount(t, "")

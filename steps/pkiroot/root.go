@@ -3,7 +3,6 @@ package pkiroot
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,11 +51,11 @@ func (s *Spec) inspectRoot(ctx context.Context, env *engine.Env, c *vaultkit.Cli
 // without harm, and a permanent error otherwise.
 func (s *Spec) find(env *engine.Env, issuers []*pki.Issuer) (*pki.Issuer, error) {
 	name, now := s.issuerName(env.Plan), env.Now()
-	if i := slices.IndexFunc(issuers, func(i *pki.Issuer) bool { return i.Name == name }); i >= 0 {
-		return issuers[i], s.check(issuers[i], now)
+	if i := pki.Named(issuers, name); i != nil {
+		return i, s.check(i, now)
 	}
 	// A certificate of the plan's name whose key is elsewhere is that authority:
-	// a second one of the same name could not be told from it.
+	// a second one of the same name could not be distinguished from it.
 	if k := pki.Keyless(issuers, s.CommonName); k != nil {
 		return nil, s.check(k, now)
 	}
@@ -77,8 +76,8 @@ func (s *Spec) find(env *engine.Env, issuers []*pki.Issuer) (*pki.Issuer, error)
 	case 1:
 		return nameless[0], s.check(nameless[0], now)
 	}
-	if i := slices.IndexFunc(nameless, func(i *pki.Issuer) bool { return i.Default }); i >= 0 {
-		return nameless[i], s.check(nameless[i], now)
+	if i := pki.DefaultOf(nameless); i != nil {
+		return i, s.check(i, now)
 	}
 	return nil, engine.WithHint(
 		engine.Permanent(fmt.Errorf("%s holds %d roots named %q, none of which is the default issuer", s.Mount, len(nameless), s.CommonName)),
@@ -90,8 +89,7 @@ func roots(issuers []*pki.Issuer) []*pki.Issuer {
 	return slices.DeleteFunc(slices.Clone(issuers), func(i *pki.Issuer) bool { return !i.SelfSigned() || i.KeyID == "" })
 }
 
-// check says why an issuer cannot serve as the plan's root, as a permanent
-// error.
+// check returns a permanent error unless an issuer can serve as the plan's root.
 func (s *Spec) check(i *pki.Issuer, now time.Time) error {
 	const another = "a root cannot be changed: write what it is into the plan, or make another one with another issuerName in another mount"
 	c := i.Certificate
@@ -118,7 +116,7 @@ func (s *Spec) refuse(i *pki.Issuer, reason, hint string) error {
 	return engine.WithHint(engine.Permanent(fmt.Errorf("%s: root %s: %s", s.Mount, i.Label(), reason)), hint)
 }
 
-// warn tells what is not the step's to change.
+// warn reports issuers that the step does not change, and a root that ends soon.
 func (s *Spec) warn(env *engine.Env, root *pki.Issuer, issuers []*pki.Issuer) {
 	for _, i := range roots(issuers) {
 		if i.ID != root.ID {
@@ -134,8 +132,8 @@ func (s *Spec) warn(env *engine.Env, root *pki.Issuer, issuers []*pki.Issuer) {
 	}
 }
 
-// generate returns the edit that makes the root. The name is what keeps a
-// repeat from making a second one.
+// generate returns the edit that makes the root. Its name keeps a repeat
+// from making a second one.
 func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client, mounted bool, name string, issuers []*pki.Issuer) (engine.Edit, error) {
 	request := s.NameParameters()
 	request["issuer_name"] = name
@@ -167,8 +165,7 @@ func (s *Spec) generate(ctx context.Context, env *engine.Env, c *vaultkit.Client
 				return err
 			}
 			answer, err := c.Write(ctx, path, request, s.Allowed()...)
-			var warning *vaultkit.WarningError
-			if errors.As(err, &warning) {
+			if vaultkit.Warned(err) {
 				return s.spoiled(name, err)
 			}
 			if err != nil {
@@ -204,7 +201,7 @@ func (s *Spec) absent(ctx context.Context, env *engine.Env, c *vaultkit.Client) 
 }
 
 // spoiled adds to err how to start over: the root that was just made is not the
-// one that was asked for, and nobody trusts it yet.
+// one that was asked for, and is not trusted anywhere yet.
 func (s *Spec) spoiled(name string, err error) error {
 	return engine.WithHint(err, fmt.Sprintf(
 		"the root exists now, and is not as planned: %s; then remove it (vault delete %s/issuer/%s, and vault delete %s/key/%s) and run again, or allow a warning with allowWarnings",

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
@@ -44,9 +46,9 @@ func (s *Spec) initialise(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 	}, nil
 }
 
-// begin notes what is to happen, has Vault asked, and remembers the answer.
+// begin leaves the note, has Vault initialised, and remembers the answer.
 func (s *Spec) begin(ctx context.Context, env *engine.Env, where, seal string) error {
-	learned, err := s.learned(ctx, env)
+	learned, err := s.learnedToken(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -65,22 +67,22 @@ func (s *Spec) begin(ctx context.Context, env *engine.Env, where, seal string) e
 	}
 	answer, err := s.detached(ctx, env, seal, note)
 	if errors.Is(err, errNotDetached) {
-		// Nobody may cut it short: the answer comes once.
+		// It must not be cut short: the answer comes once.
 		answer, err = s.ask(context.WithoutCancel(ctx), env, seal, os.Stderr)
 	}
 	if answer == nil {
 		return err
 	}
-	learned.set(answer.RootToken)
+	learned.Store(&answer.RootToken)
 	if len(answer.Sealed) > 0 {
-		// Even if nothing was stored: this run can still use what it knows.
+		// Even if nothing was stored: this run can still use the keys.
 		err = errors.Join(err, s.Keys.Remember(ctx, env, answer))
 	}
 	return err
 }
 
-// ask makes room for the keys, initialises Vault and stores what it says; last
-// gets the keys if no file can be written. The answer is not nil as soon as Vault
+// ask makes room for the keys, initialises Vault and stores the answer; last gets
+// the keys if no file can be written. The answer is not nil as soon as Vault
 // has given it.
 func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Writer) (*unsealkeys.Answer, error) {
 	pending := s.Keys.Pending(env)
@@ -102,8 +104,8 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Wr
 		return nothing(err)
 	}
 	defer room.Release(ctx)
-	said, err := c.Init(ctx, seal, vaultkit.InitOrder{
-		Shares: s.Shares, Threshold: s.Threshold,
+	response, err := c.Init(ctx, seal, api.InitRequest{
+		SecretShares: s.Shares, SecretThreshold: s.Threshold,
 		PGPKeys: encryption.PGPKeys(), RootTokenPGPKey: encryption.RootTokenPGPKey(),
 	})
 	switch {
@@ -117,8 +119,8 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Wr
 	case err != nil:
 		return nil, err
 	}
-	env.Conceal(unsealkeys.NewAnswer(said, s.Shares, s.Threshold).Secrets()...)
-	answer, err := encryption.Encrypt(said, s.Shares, s.Threshold)
+	env.Conceal(unsealkeys.NewAnswer(response, s.Shares, s.Threshold).Secrets()...)
+	answer, err := encryption.Encrypt(response, s.Shares, s.Threshold)
 	if err != nil {
 		return answer, engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault is initialised, and its keys were not stored, since they are not encrypted: %w", err)), startOver)

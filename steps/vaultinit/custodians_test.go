@@ -19,7 +19,7 @@ import (
 
 var names = []string{"alice", "bob", "carol"}
 
-// newAgeSpec returns a step with three custodians, of whom two are needed, and
+// newAgeSpec returns a step with three custodians, two of which are needed, and
 // their identities; the last is that for the root token.
 func newAgeSpec(t *testing.T, address, file string) (s *vaultinit.Spec, identities []engine.File) {
 	t.Helper()
@@ -82,7 +82,7 @@ func TestContractWithCustodians(t *testing.T) {
 	})
 }
 
-// The run that initialises Vault goes on to the end with what it has in memory;
+// The run that initialises Vault goes on to the end with the keys in memory;
 // nothing in the clear reaches the disk, and another run has nothing.
 func TestAge(t *testing.T) {
 	v := vaulttest.Start(t)

@@ -14,10 +14,10 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// Detached is the name of the process that asks Vault; [Serve] is what it does.
+// Detached is the name of the process that asks Vault; it runs [Serve].
 const Detached = "vaultInit"
 
-// An order is what that process needs. The spec has no secrets: those of the
+// An order is the input of that process. The spec has no secrets: those of the
 // connections are in files that both can read.
 type order struct {
 	Plan, Step, Dir, StateDir, CacheDir string
@@ -27,7 +27,7 @@ type order struct {
 	Spec     Spec
 }
 
-// A message is what that process says: a line, or at its end the answer.
+// A message is the output of that process: a line, or at its end the answer.
 type message struct {
 	Log, Warning string
 
@@ -44,9 +44,9 @@ type message struct {
 // errNotDetached is a process that could not be started.
 var errNotDetached = errors.New("no process of its own")
 
-// detached has a process of its own ask, which goes on if this one is killed. note
-// is what it holds as long as it lives, nil if there is none. When ctx ends it is
-// not waited for any more.
+// detached has a process of its own ask, which goes on if this one is killed. That
+// process holds note, nil for none, as long as it lives. detached stops waiting for
+// it when ctx ends.
 func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note *os.File) (*unsealkeys.Answer, error) {
 	if env.Detach == nil {
 		return nil, errNotDetached
@@ -70,7 +70,7 @@ func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note 
 				Settings: session.Of(env), Seal: seal, Spec: *s,
 			})
 			for in := gob.NewDecoder(conn); err == nil && !m.Done; {
-				m = message{} // gob leaves what is not sent as it is
+				m = message{} // gob leaves fields that are not sent as they are
 				if err = in.Decode(&m); err != nil || m.Done {
 					break
 				}
@@ -107,7 +107,7 @@ func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note 
 	}
 }
 
-// answer is what the message says.
+// answer returns the answer and the error in the message.
 func (m message) answer() (*unsealkeys.Answer, error) {
 	var err error
 	if m.Error != "" {
@@ -139,9 +139,9 @@ func (m message) answer() (*unsealkeys.Answer, error) {
 // request and the storing each have their own limits, which are shorter.
 const serveTimeout = 5 * time.Minute
 
-// Serve is what the process that asks Vault does: it reads from conn what it needs
-// and writes there what becomes of it, as long as somebody reads. last gets the
-// keys if they can be stored in no file.
+// Serve is the body of the process that asks Vault: it reads its order from conn and
+// writes its messages there, as long as the run reads them. last gets the keys if
+// they can be stored in no file.
 func Serve(conn io.ReadWriter, last io.Writer) error {
 	var o order
 	if err := gob.NewDecoder(conn).Decode(&o); err != nil {
@@ -150,15 +150,15 @@ func Serve(conn io.ReadWriter, last io.Writer) error {
 	out := gob.NewEncoder(conn)
 	var shared engine.Session
 	defer shared.Close()
-	say := func(m message) { _ = out.Encode(m) } // the run may be gone
+	send := func(m message) { _ = out.Encode(m) } // the run may be gone
 	env := &engine.Env{
 		Plan: o.Plan, Step: o.Step, Dir: o.Dir, StateDir: o.StateDir, CacheDir: o.CacheDir,
 		Settings: o.Settings, Session: &shared, Now: time.Now,
-		Logf:    func(format string, args ...any) { say(message{Log: fmt.Sprintf(format, args...)}) },
-		Warnf:   func(format string, args ...any) { say(message{Warning: fmt.Sprintf(format, args...)}) },
+		Logf:    func(format string, args ...any) { send(message{Log: fmt.Sprintf(format, args...)}) },
+		Warnf:   func(format string, args ...any) { send(message{Warning: fmt.Sprintf(format, args...)}) },
 		Statusf: func(string, ...any) {},
 		Record:  func(string, any) {},
-		Conceal: func(...engine.Secret) {}, // the run does, which shows what is said
+		Conceal: func(...engine.Secret) {}, // the run, which shows the messages, conceals
 	}
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), serveTimeout)
 	defer cancel()
@@ -173,6 +173,6 @@ func Serve(conn io.ReadWriter, last io.Writer) error {
 			m.Shares = append(m.Shares, s.Reveal())
 		}
 	}
-	say(m)
+	send(m)
 	return nil
 }

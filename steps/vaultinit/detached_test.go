@@ -15,8 +15,8 @@ import (
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
-// detached lets what a process of its own would do be done at the other end of a
-// connection. It returns what that writes to standard error.
+// detached runs the body of the process at the other end of a connection. It
+// returns the text that it writes to standard error.
 func detached(t *testing.T, env *engine.Env) *bytes.Buffer {
 	t.Helper()
 	last := new(bytes.Buffer)
@@ -34,8 +34,8 @@ func detached(t *testing.T, env *engine.Env) *bytes.Buffer {
 	return last
 }
 
-// A process of its own says the same as this one: outputs, secrets, and what
-// custodians encrypted.
+// A process of its own gives the same as this one: outputs, secrets, and the
+// shares of custodians.
 func TestDetached(t *testing.T) {
 	for name, custodians := range map[string]bool{"clear": false, "custodians": true} {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestDetached(t *testing.T) {
 	}
 }
 
-// What goes wrong there has the same text, hint and verdict.
+// An error there has the same text, hint and verdict.
 func TestDetachedFails(t *testing.T) {
 	v := vaulttest.Start(t)
 	s := newSpec(v.Address, filepath.Join(t.TempDir(), "none", "keys.json"))

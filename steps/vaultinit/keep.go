@@ -43,8 +43,8 @@ func (s *Spec) spread(env *engine.Env, answer *unsealkeys.Answer, sinks []custod
 	return edits
 }
 
-// tidy returns the edits that remove what a run left that was killed after the
-// answer was stored. What has other keys is not ours to remove.
+// tidy returns the edits that remove the files of a run that was killed after the
+// answer was stored. Files with other keys stay.
 func (s *Spec) tidy(ctx context.Context, env *engine.Env, answer *unsealkeys.Answer, strays []custody.Stray, note string) []engine.Edit {
 	var edits []engine.Edit
 	remove := func(name, note string, f func(context.Context) error) {
@@ -68,7 +68,7 @@ func (s *Spec) tidy(ctx context.Context, env *engine.Env, answer *unsealkeys.Ans
 	const fact = "has other names"
 	if path, more := s.Keys.ManyNames(env, strays); more > 0 && !s.Keys.Marked(ctx, env, fact) {
 		s.Keys.Mark(ctx, env, fact)
-		env.Warnf("%s has %d more names (hard links): what is taken out of it, such as the root token, stays in those; find DIRECTORY -samefile %s lists those in a directory", path, more, path)
+		env.Warnf("%s has %d more names (hard links): a root token that is taken out of it stays in those; find DIRECTORY -samefile %s lists those in a directory", path, more, path)
 	}
 	return edits
 }

@@ -20,7 +20,7 @@ func isInit(r vaulttest.Request) bool { return r.Write() && r.Path == "sys/init"
 // address with this file, to be killed.
 const victim = "ZTPLAN_TEST_VICTIM"
 
-// TestVictim is what the process to be killed does.
+// TestVictim is the body of the process to be killed.
 func TestVictim(t *testing.T) {
 	address, file, ok := strings.Cut(os.Getenv(victim), " ")
 	if !ok {
@@ -61,7 +61,7 @@ func note(t *testing.T, s *vaultinit.Spec) {
 }
 
 // A process that dies between Vault's answer and the sink loses the keys. The
-// next run says exactly that, and starting over works.
+// next run reports exactly that, and starting over works.
 func TestKilledInTheWindow(t *testing.T) {
 	v := vaulttest.Start(t)
 	p := vaulttest.NewProxy(t, v.Address)
@@ -75,7 +75,7 @@ func TestKilledInTheWindow(t *testing.T) {
 	s := newSpec(p.Address, file)
 	_, _, err := s.Inspect(t.Context(), vaulttest.Env(t))
 	vaulttest.WantPermanent(t, err, "vault is initialised, and file keys.json holds no keys (nor does an emergency file): "+
-		"a run of plan lab, step step, began to initialise it at ", "nobody has the keys of this Vault, and nothing is stored in it yet")
+		"a run of plan lab, step step, began to initialise it at ", "the keys of this Vault are lost, and nothing is stored in it yet")
 	_, at, _ := strings.Cut(err.Error(), "initialise it at ")
 	at, _, _ = strings.Cut(at, ",")
 	if began, err := time.Parse(time.RFC3339, at); err != nil || began.Before(before) || began.After(time.Now()) {
@@ -90,7 +90,7 @@ func TestKilledInTheWindow(t *testing.T) {
 	}
 }
 
-// Somebody else initialised it after such a run: it does not say that the keys
+// It was initialised again after such a run: the error is not that the keys
 // are lost.
 func TestInitialisedByOthersAfterwards(t *testing.T) {
 	v := vaulttest.Start(t)
@@ -99,7 +99,7 @@ func TestInitialisedByOthersAfterwards(t *testing.T) {
 	if err := v.Init(); err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, s, "but it is unsealed, so somebody has its keys", "find who initialised it")
+	wantRefusal(t, s, "but it is unsealed, so its keys exist", "find who initialised it")
 }
 
 // A run that is killed after the answer is stored leaves its note, or an emergency
@@ -150,7 +150,7 @@ func TestEmergencyOfAnotherVault(t *testing.T) {
 	wantRefusal(t, s, "file keys.json.emergency: is there, and would be needed", "move it away, but keep it")
 }
 
-// What Vault refuses leaves no note.
+// A request that Vault refuses leaves no note.
 func TestRefusedLeavesNoNote(t *testing.T) {
 	v := vaulttest.Start(t)
 	p := vaulttest.NewProxy(t, v.Address)

@@ -10,13 +10,13 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
-const startOver = "nobody has the keys of this Vault, and nothing is stored in it yet: " +
+const startOver = "the keys of this Vault are lost, and nothing is stored in it yet: " +
 	"delete its data (the PersistentVolumeClaim data-vault-0 and the pod), and run again"
 
 const keepAll = "if there are keys of this Vault, put them where the plan says and make the file yours alone (chmod 600); " +
-	"delete nothing of Vault before you know what is in the files that look like keys"
+	"delete nothing of Vault before you know the content of the files that look like keys"
 
-// looks names what looks like keys and is in no sink.
+// looks names files that look like keys and are no sinks.
 func (s *Spec) looks(env *engine.Env, strays []custody.Stray) []string {
 	var seen []string
 	for _, left := range strays {
@@ -30,10 +30,10 @@ func (s *Spec) looks(env *engine.Env, strays []custody.Stray) []string {
 	return seen
 }
 
-// lost is the error of an initialised Vault whose keys are not where the plan
-// says. note is what a run left that ended before it had stored them, nil if none
-// did. It says to delete the data of Vault only if nothing that looks like keys is
-// left of that run, or lies where its keys would.
+// lost is the error of an initialised Vault whose keys are in no sink. note is the
+// note of a run that ended before it had stored them, nil for none. Its hint is to
+// delete the data of Vault only if no file that looks like keys is left of that
+// run, or lies where its keys would.
 func (s *Spec) lost(env *engine.Env, status *vaultkit.SealStatus, strays []custody.Stray, note *custody.Note) error {
 	err := fmt.Errorf("vault is initialised, and %s holds no keys (nor does an emergency file)", s.Keys)
 	if note != nil {
@@ -49,9 +49,9 @@ func (s *Spec) lost(env *engine.Env, status *vaultkit.SealStatus, strays []custo
 				"if this is a new installation, it took up the volume of an earlier one: with the old keys gone its data cannot be read, "+
 				"so remove the release, delete the PersistentVolumeClaim data-vault-0, and run again")
 	case status.Type == vaultkit.Shamir && !status.Sealed:
-		// Unsealing takes the keys, so somebody initialised it after that run.
+		// Unsealing takes the keys, so it was initialised again after that run.
 		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("%w; but it is unsealed, so somebody has its keys", err)),
+			engine.Permanent(fmt.Errorf("%w; but it is unsealed, so its keys exist", err)),
 			"find who initialised it, and put the keys there, in the form of vault operator init -format=json")
 	}
 	return engine.WithHint(engine.Permanent(err), startOver)

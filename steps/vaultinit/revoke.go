@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -33,7 +34,7 @@ func (s *Spec) validateRevoke(p *engine.Problems) {
 	if s.Vault.Login == nil {
 		p.AddProblem(engine.Problem{
 			Field:   "rootToken",
-			Message: "without vault.login nobody could change this Vault any more",
+			Message: "without vault.login this Vault could not be changed any more",
 			Hint:    "set connections.vault.login, and let a k8sAuth step make its role; or write rootToken: keep",
 		})
 	}
@@ -46,6 +47,16 @@ func (s *Spec) validateRevoke(p *engine.Problems) {
 	}
 }
 
+// learnedToken holds the root token that Vault gave during this run, nil if it gave
+// none. A sink may keep it in a form that only its custodian reads, so that a run
+// can revoke it only from here.
+func (s *Spec) learnedToken(ctx context.Context, env *engine.Env) (*atomic.Pointer[engine.Secret], error) {
+	return engine.Share(ctx, env.Session, fmt.Sprintf("root token %+v", s.Vault.Server),
+		func(context.Context) (*atomic.Pointer[engine.Secret], error) {
+			return new(atomic.Pointer[engine.Secret]), nil
+		})
+}
+
 // A revocation is the closing step: the root token is dead and in no sink.
 type revocation struct {
 	Spec `yaml:",inline"`
@@ -55,14 +66,14 @@ type revocation struct {
 func (r *revocation) Inputs() *Spec { return &r.Spec }
 
 // Inspect asks Vault about every root token that a sink holds, and about the one
-// that Vault said in this run. With none there is nothing to ask.
+// that Vault gave in this run.
 func (r *revocation) Inspect(ctx context.Context, env *engine.Env) (struct{}, []engine.Edit, error) {
 	none := struct{}{}
 	_, sinks, err := r.Keys.Look(ctx, env)
 	if err != nil {
 		return none, nil, err
 	}
-	said, err := r.learned(ctx, env)
+	learned, err := r.learnedToken(ctx, env)
 	if err != nil {
 		return none, nil, err
 	}
@@ -90,8 +101,8 @@ func (r *revocation) Inspect(ctx context.Context, env *engine.Env) (struct{}, []
 		}
 		forgotten = append(forgotten, r.forget(env, h, root))
 	}
-	if token := said.get(); !token.IsZero() {
-		if _, err := ask(token); err != nil {
+	if token := learned.Load(); token != nil && !token.IsZero() {
+		if _, err := ask(*token); err != nil {
 			return none, nil, err
 		}
 	}
@@ -139,7 +150,7 @@ func (r *revocation) revoke(env *engine.Env, root *rootToken, n int) engine.Edit
 			if dead := root.checkRefused(ctx, env); dead != nil {
 				return errors.Join(err, dead)
 			}
-			return nil // whatever became of the answer: it is dead
+			return nil // with or without an answer: it is dead
 		},
 	}
 }

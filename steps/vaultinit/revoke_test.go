@@ -177,7 +177,7 @@ func TestRevocationAnswerLost(t *testing.T) {
 	}
 }
 
-// The token that Vault said in this run is ended, too, when no sink shows it.
+// The token that Vault gave in this run is ended, too, when no sink shows it.
 func TestRevokesWhatNoSinkShows(t *testing.T) {
 	e := newEnd(t)
 	fresh := vaulttest.Start(t)
@@ -218,7 +218,7 @@ func TestRevokesWhatNoSinkShows(t *testing.T) {
 	}
 }
 
-// Nobody is locked out: without a login that can take its place, the token stays.
+// No operator is locked out: without a login that can take its place, the token stays.
 func TestKeepsTheTokenThatNothingReplaces(t *testing.T) {
 	e := newEnd(t)
 	refused := func(name, want string) {

@@ -1,11 +1,11 @@
 // Package vaultinit initialises Vault and stores its keys.
 //
-// # What it looks at
+// # Reads
 //
 // Whether Vault is initialised, with how many key shares, and whether the sinks
 // of the plan hold its keys. Neither needs a token or an unsealed Vault.
 //
-// # What it changes
+// # Changes
 //
 //   - Initialises Vault. Before that, room for the whole answer is made in every
 //     sink, written and synced; after it, the answer is stored in every sink and
@@ -26,7 +26,7 @@
 // The room for the keys is a file beside the key file, NAME.tmp-NUMBER, of the size
 // that the answer can have at most. The answer is written into it, and a link gives
 // it its name: a disk that fills up in between does no harm, unless it is one that
-// writes what it overwrites to another place (btrfs, ZFS), and a process that is
+// writes changed blocks to another place (btrfs, ZFS), and a process that is
 // killed leaves a file that the next run takes the keys from.
 //
 // Vault is asked by a process of its own, in a session of its own: when the run is
@@ -34,11 +34,11 @@
 // keys and ends. The next run waits for it. Of 200 runs that were killed with
 // SIGKILL in the request, before, during and after Vault's part of it, none lost
 // the keys (make crash); asked by the run itself, each kill before the answer was
-// stored lost them. What it needs goes to that process through a pipe. It reaches
-// Vault as the run does, through its own tunnel.
+// stored lost them. That process gets its input through a pipe. It
+// reaches Vault as the run does, through its own tunnel.
 //
-// What remains is the end of that process itself, from the request until the keys
-// are durable: a power failure, the kernel's out-of-memory killer, the end of a
+// The remaining risk is the end of that process itself, from the request until the
+// keys are durable: a power failure, the kernel's out-of-memory killer, the end of a
 // container or of a PID namespace (all of it ends when the run is PID 1), a service
 // manager or a CI runner that kills every process of a job. Measured on two busy
 // cores and a virtual disk (go test -bench Window ./steps/vaultinit): half of these
@@ -49,9 +49,9 @@
 //
 // Before Vault is asked, a note is left beside the key file (NAME.pending, no
 // secret in it), held by a lock while a process is at it, and removed when the keys
-// are stored. So the next run can tell a process that is still at it from "a run
-// began at this time and ended before the answer was stored", which is the loss,
-// and both from keys that are merely elsewhere. It says how to start over, by
+// are stored. So the next run distinguishes a process that is still at it from "a
+// run began at this time and ended before the answer was stored", which is the loss,
+// and both from keys that are merely elsewhere. Its hint is to start over, by
 // deleting the volume and the pod of Vault, only if nothing that looks like keys is
 // left: a temporary or emergency file that it cannot read, another key file in the
 // same directory.
@@ -86,7 +86,7 @@
 //
 // With rootToken: revoke the plan gets one more step, ID.rootToken, which runs
 // when every other step is done and none has failed. It asks Vault about the
-// root token that a sink holds, or that Vault said in this run. One that works
+// root token that a sink holds, or that Vault gave in this run. One that works
 // is revoked: first the step logs in as the connection does and checks that the
 // policies of the login exist, so that the plan keeps its access; then the token
 // revokes itself; then Vault has to answer 403 to it, which the evidence records as
@@ -94,15 +94,14 @@
 // everything else in them. A run that is cut off in between leaves a revoked token
 // in a sink, and the next run removes it.
 //
-// Revoking a token also revokes what it made with a lease, and the tokens it
-// made. The kinds of ztplan make neither with it.
+// Revoking a token also revokes the leases and the tokens that it made. The kinds of ztplan make neither with it.
 //
-// A root token is needed again for what the login may not do, such as changing
+// A root token is needed again for actions beyond the login, such as a change of
 // its own policies. Enough holders of shares make one (vault operator
 // generate-root) and put it into the key file as root_token: the next run uses it
 // for the step that makes the login, and revokes it at its end.
 //
-// # What it refuses
+// # Refuses
 //
 //   - Initialised, and no sink has the keys: they are elsewhere, or the volume
 //     of an earlier installation was taken up again (removing the chart keeps
@@ -150,16 +149,16 @@ type Spec struct {
 	Shares int `yaml:"shares" check:"min=1,max=255"`
 	// Threshold is how many shares are needed together.
 	Threshold int `yaml:"threshold" check:"min=1,max=255"`
-	// Keys says where the shares and the root token are kept.
+	// Keys names the sinks of the shares and the root token.
 	Keys custody.Keys `yaml:"keys"`
-	// RootToken says what becomes of the root token: keep leaves it in the sinks;
+	// RootToken decides about the root token: keep leaves it in the sinks;
 	// revoke revokes it when every other step of the plan is done, proves that
 	// Vault refuses it, and takes it out of the sinks. That needs vault.login:
 	// later runs are let in by it.
 	RootToken string `yaml:"rootToken" check:"oneof=keep|revoke"`
 }
 
-// Outputs are what later steps need.
+// Outputs are for later steps.
 type Outputs struct {
 	// RootToken may do everything. It is empty when it was revoked or removed from
 	// the sink, or if it is encrypted and this run cannot decrypt it.
@@ -172,7 +171,7 @@ type Outputs struct {
 	Threshold int `yaml:"threshold"`
 }
 
-// Validate checks what types and tags cannot say.
+// Validate checks the inputs beyond their types and tags.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Vault.Validate(p, "vault")
 	s.Keys.Validate(p, "keys")

@@ -236,8 +236,8 @@ func TestReadsTheAPIsShape(t *testing.T) {
 	}
 }
 
-// The answer of the initialisation is lost on its way. It says so, then and
-// later, and does not try again.
+// The answer of the initialisation is lost on its way. The error is the same then and
+// later, and there is no second try.
 func TestLostAnswer(t *testing.T) {
 	v := vaulttest.Start(t)
 	p := vaulttest.NewProxy(t, v.Address)
@@ -267,7 +267,7 @@ func TestEmergency(t *testing.T) {
 	p := vaulttest.NewProxy(t, v.Address)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "keys.json")
-	// The request passes: that is the moment when somebody takes the place.
+	// The request passes: at that moment another process takes the place.
 	p.Before(func(r vaulttest.Request) bool { return r.Write() && r.Path == "sys/init" }, func() {
 		if err := os.Mkdir(file, 0o700); err != nil {
 			t.Error(err)

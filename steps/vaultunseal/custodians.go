@@ -45,8 +45,8 @@ func (s *Spec) contribute(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 		status, err := c.Unseal(ctx, share)
 		switch {
 		case custody.Rejected(err):
-			// Which one was wrong, Vault does not say. The next look begins anew, so
-			// this is not permanent as what Vault said is.
+			// Vault does not name the wrong one. The next Inspect begins anew, so this
+			// is not permanent, unlike Vault's answer.
 			return engine.WithHint(
 				fmt.Errorf("the shares that were submitted until now do not open this Vault together, and are forgotten: %v", err),
 				"one of them is wrong or of another Vault: every custodian submits the own share again")
@@ -60,8 +60,8 @@ func (s *Spec) contribute(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 	return nil
 }
 
-// changed returns when somebody has submitted a share, or taken all back. Vault
-// has nothing that could be watched for it.
+// changed returns when a share was submitted, or all were taken back. Vault has
+// nothing to watch for that.
 func changed(ctx context.Context, c *vaultkit.Client, before *vaultkit.SealStatus) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()

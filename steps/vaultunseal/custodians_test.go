@@ -121,11 +121,11 @@ func TestWaitsForCustodians(t *testing.T) {
 	waits := "sys/seal: sealed, 1 of 3 shares so far; waits for custodians: alice, carol, dave, erin (file keys.json) -> unsealed"
 	edits = look(t, s, env, waits)
 
-	// Somebody else's run does not know of bob.
+	// A run of another operator does not know of bob.
 	s.Keys.Identities = nil
 	look(t, s, vaulttest.Env(t), "sys/seal: sealed, 1 of 3 shares so far; waits for custodians: alice, bob, carol, dave, erin (file keys.json) -> unsealed")
 
-	// The wait ends when somebody comes.
+	// The wait ends when a share is submitted.
 	s.Keys.Identities = identities[1:2]
 	arrived := make(chan error, 1)
 	go func() { arrived <- edits[0].Await(t.Context()) }()
@@ -141,7 +141,7 @@ func TestWaitsForCustodians(t *testing.T) {
 	}
 }
 
-// What is submitted completes what others have begun.
+// Submitted shares complete those of others.
 func TestCompletesTheOthers(t *testing.T) {
 	v, answer := sealed(t)
 	s, identities := newAgeSpec(t, v.Address, answer)
@@ -157,8 +157,8 @@ func TestCompletesTheOthers(t *testing.T) {
 	look(t, s, env)
 }
 
-// Vault forgets all shares when one is wrong, and does not say which. Ours are
-// submitted again, and the others are told.
+// Vault forgets all shares when one is wrong, and does not name it. Ours are
+// submitted again, and the others get a hint.
 func TestSomebodyIsWrong(t *testing.T) {
 	v, answer := sealed(t)
 	_, other := sealed(t)

@@ -1,11 +1,11 @@
 // Package vaultunseal unseals Vault with the shares that vaultInit kept.
 //
-// # What it looks at
+// # Reads
 //
 // The status of the seal, and whether Vault answers requests. It reads the keys
 // only when Vault is sealed.
 //
-// # What it changes
+// # Changes
 //
 // It submits distinct shares until Vault is unsealed, and waits until the node, or
 // the active node of its cluster, answers. A Vault that was sealed again, as after
@@ -34,7 +34,7 @@
 // submitted counts until Vault restarts. Two runs of one plan exclude each other,
 // so custodians who do it this way take turns, with a short timeout.
 //
-// # What it refuses
+// # Refuses
 //
 //   - A Vault that is not initialised.
 //   - Sinks without keys, or with fewer distinct shares than Vault needs, unless
@@ -66,11 +66,11 @@ var Kind = engine.NewKind("vaultUnseal", engine.DefaultPolicy(), func() *Spec {
 	return &Spec{Vault: vaultkit.DefaultServer()}
 })
 
-// Spec is which Vault to unseal, and with what.
+// Spec is the Vault to unseal, and its keys.
 type Spec struct {
 	// Vault is where Vault is. Usually given once, in the plan's connections.
 	Vault vaultkit.Server `yaml:"vault"`
-	// Keys says where the shares are: the same as in the vaultInit step.
+	// Keys names the sinks of the shares: the same as in the vaultInit step.
 	Keys custody.Keys `yaml:"keys"`
 }
 
@@ -84,7 +84,7 @@ type Outputs struct {
 	ClusterName string `yaml:"clusterName"`
 }
 
-// Validate checks what types and tags cannot say.
+// Validate checks the inputs beyond their types and tags.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Vault.Validate(p, "vault")
 	s.Keys.Validate(p, "keys")
@@ -129,7 +129,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 func note(status *vaultkit.SealStatus, keys custody.Keys) string {
 	text := fmt.Sprintf("with %d of %d shares from %s", status.T, status.N, keys)
 	if status.Progress > 0 {
-		text += fmt.Sprintf("; somebody has submitted %d already", status.Progress)
+		text += fmt.Sprintf("; %d of them submitted already", status.Progress)
 	}
 	return text
 }

@@ -144,7 +144,7 @@ func TestUnsealedNeedsNoKeys(t *testing.T) {
 
 func TestSharesInTheOtherForms(t *testing.T) {
 	v, answer := sealed(t)
-	// Twice the same share counts once, in whatever form.
+	// Twice the same share counts once, in any form.
 	converge(t, newSpec(t, v.Address, []string{answer.KeysB64[0], answer.Keys[0], answer.Keys[1], answer.KeysB64[4]}))
 }
 
@@ -156,7 +156,7 @@ func TestSomebodyHasBegun(t *testing.T) {
 		v.DoJSON(t, "PUT", "sys/unseal", map[string]any{"key": answer.Keys[0]})
 		s := newSpec(t, p.Address, answer.Keys)
 		_, edits := inspect(t, s)
-		if want := "with 3 of 5 shares from file keys.json; somebody has submitted 1 already"; edits[0].Note != want {
+		if want := "with 3 of 5 shares from file keys.json; 1 of them submitted already"; edits[0].Note != want {
 			t.Errorf("note is %q, want %q", edits[0].Note, want)
 		}
 		converge(t, s)

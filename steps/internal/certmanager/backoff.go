@@ -26,8 +26,8 @@ import (
 // LongestPending is the longest pause between two tries of a pending request.
 const LongestPending = 5 * time.Minute
 
-// NextPending returns when what has been pending since a time, a request or an
-// issuer, is tried again at the latest. cert-manager says nothing of its tries, but
+// NextPending returns the latest time of the next try of a request or an issuer
+// that has been pending since a time. cert-manager does not publish its tries, but
 // each pause is twice the one before: the next one is no longer than all of them
 // so far and the first two.
 func NextPending(since, now time.Time) time.Time {
@@ -48,7 +48,7 @@ func (b Backoff) Next(last time.Time, n int) time.Time {
 	return last.Add(max(b.First, min(pause, b.Longest)))
 }
 
-// DefaultBackoff is that of a cert-manager whose configuration says nothing of it.
+// DefaultBackoff is the pause of a cert-manager without configuration.
 func DefaultBackoff() Backoff { return Backoff{time.Hour, 32 * time.Hour} }
 
 // BackoffOf returns the pause that the cluster's cert-manager is configured to make
@@ -75,7 +75,7 @@ func BackoffOf(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster) B
 	return b
 }
 
-// configure takes over what a configuration of cert-manager's controller says.
+// configure takes over the pauses in a configuration of cert-manager's controller.
 func (b *Backoff) configure(text string) {
 	var config struct {
 		Kind    string          `json:"kind"`

@@ -6,7 +6,10 @@ package certs
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -68,6 +71,23 @@ func Encode(all ...*x509.Certificate) string {
 		_ = pem.Encode(&b, &pem.Block{Type: certificateBlock, Bytes: c.Raw}) // a Builder does not fail
 	}
 	return b.String()
+}
+
+// NewKey makes a key of the type rsa, or of ec for any other type. bits is the
+// size; below 2048 it is 2048 for rsa, and without a curve of that size it is 256
+// for ec.
+func NewKey(keyType string, bits int) (crypto.Signer, error) {
+	if keyType == "rsa" {
+		return rsa.GenerateKey(rand.Reader, max(bits, 2048))
+	}
+	curve := elliptic.P256()
+	switch bits {
+	case 384:
+		curve = elliptic.P384()
+	case 521:
+		curve = elliptic.P521()
+	}
+	return ecdsa.GenerateKey(curve, rand.Reader)
 }
 
 // NewRequest returns a certificate signing request in PEM form for DNS names, of

@@ -24,7 +24,7 @@ func Serial(c *x509.Certificate) string {
 	return strings.ReplaceAll(fmt.Sprintf("% x", b), " ", ":")
 }
 
-// NormalHex removes what differs between tools in hexadecimal identifiers:
+// NormalHex removes the differences between tools in hexadecimal identifiers:
 // colons, spaces, case and leading zeros. "0A:E7" and "ae7" are the same.
 func NormalHex(s string) string {
 	s = strings.NewReplacer(":", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(s)))

@@ -48,8 +48,8 @@ func NewClient(serverName string, trust *Trust, clock Clock, protocols ...string
 }
 
 // Classical makes the client exchange keys by elliptic curves alone, before its
-// first connection. The hybrid with ML-KEM is a third of what a handshake
-// costs; connections that carry nothing worth recording for later can do
+// first connection. The hybrid with ML-KEM takes a third of the time of a
+// handshake; connections that carry nothing worth recording for later can do
 // without.
 func (c *Client) Classical() *Client {
 	config := c.known.config.Load().Clone()
@@ -61,12 +61,7 @@ func (c *Client) Classical() *Client {
 // Connect opens a new connection to e and verifies the server. Its error is a
 // [Failure], unless ctx was cancelled.
 func (c *Client) Connect(ctx context.Context, e Endpoint) (*Conn, error) {
-	start := time.Now()
-	raw, err := e.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.handshake(ctx, raw, e, time.Since(start))
+	return c.ConnectFirst(ctx, []Endpoint{e})
 }
 
 // ConnectFirst does the same with the first endpoint that can be reached.
@@ -136,7 +131,7 @@ type Conn struct {
 
 	conn   *tls.Conn
 	client *http.ClientConn // from the first request on
-	ending bool             // the last answer said that the server ends the connection
+	ending bool             // the last answer announced the end of the connection
 }
 
 // Leaf returns the server's certificate.

@@ -346,7 +346,7 @@ func listen(t *testing.T) net.Listener {
 }
 
 // A connection that net/http gives up, because the request was answered before
-// all of it was sent, is told from one that the server ends.
+// all of it was sent, differs from one that the server ends.
 func TestWhoEndedTheConnection(t *testing.T) {
 	ca := tlstest.NewCA(t, "Root CA Lab")
 	config := &tls.Config{Certificates: []tls.Certificate{*ca.Issue(t, tlstest.Leaf{Names: []string{host}}).TLS}}

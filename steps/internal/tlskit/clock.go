@@ -2,7 +2,7 @@ package tlskit
 
 import "time"
 
-// A Clock tells the time that certificates are verified at; nil is the
+// A Clock returns the time at which certificates are verified; nil is the
 // machine's clock.
 type Clock func() time.Time
 

@@ -15,8 +15,8 @@ type Endpoint struct {
 	dial func(context.Context) (net.Conn, error)
 }
 
-// NewEndpoint returns an endpoint with a dialer of its own; name is what
-// messages call it.
+// NewEndpoint returns an endpoint with a dialer of its own; name is for
+// messages.
 func NewEndpoint(name string, dial func(context.Context) (net.Conn, error)) Endpoint {
 	return Endpoint{name, dial}
 }
@@ -28,7 +28,7 @@ func Address(address string) Endpoint {
 	}}
 }
 
-// String returns the address, or what else names the endpoint.
+// String returns the name of the endpoint, such as its address.
 func (e Endpoint) String() string { return e.name }
 
 // Dial opens a new connection. Its error is a [Failure] of class dial, unless

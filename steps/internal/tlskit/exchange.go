@@ -24,15 +24,15 @@ type Response struct {
 	Size   int64  // bytes of the whole body
 }
 
-// ErrGivenUp is the end of a connection that nobody but this process ended. An
+// ErrGivenUp is a connection that this process itself ended. An
 // HTTP/1.1 connection is not used again by net/http when its own writer is 50 ms
-// late in saying that the request was sent (persistConn.wroteRequest,
-// golang/go#7569), which happens when the machine has no CPU time to spare. It
-// says nothing about the server.
+// late in reporting that the request was sent (persistConn.wroteRequest,
+// golang/go#7569), which happens when the machine has no CPU time to spare. The
+// server has no part in it.
 var ErrGivenUp = errors.New("the connection was given up by this process, which was too slow to use it again")
 
-// givenUp is what net/http says of a connection that it stopped reading from
-// without a reason from the other end; the error itself is not exported.
+// givenUp is the text of net/http's error, which is not exported, for a connection
+// that it stopped reading from without a reason from the other end.
 const givenUp = "persistConn.readLoop exiting"
 
 // Do sends a request over the connection and reads the whole answer, which must

@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
-// A Class says at which stage a connection failed.
+// A Class is the stage at which a connection failed.
 type Class string
 
 // The classes, in the order of the stages.
@@ -31,10 +31,10 @@ const (
 type Failure struct {
 	Class    Class
 	Endpoint string // where it went
-	Reason   string // what happened and what it means, one line
-	Hint     string // what to do next; may be empty
+	Reason   string // the event and its meaning, one line
+	Hint     string // the next action; may be empty
 
-	// Chain is what the server showed when its certificate was refused.
+	// Chain is the server's chain when its certificate was refused.
 	Chain []*x509.Certificate
 
 	err error
@@ -225,8 +225,8 @@ func newHTTPFailure(endpoint string, err error) *Failure {
 	return f
 }
 
-// closedIdle recognises what package net/http says about a connection that
-// ended while no request was under way; it exports no errors for that.
+// closedIdle recognises net/http's errors, which are not exported, for a
+// connection that ended while no request was under way.
 func closedIdle(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "server closed idle connection") || strings.Contains(text, "client conn not usable") ||
@@ -239,7 +239,7 @@ func isTimeout(err error) bool {
 }
 
 // trimNet leaves out the addresses that package net puts before an error; the
-// endpoint already says where.
+// endpoint has them already.
 func trimNet(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {

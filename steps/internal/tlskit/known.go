@@ -54,7 +54,7 @@ func (c *Client) verify(sent []*x509.Certificate) ([]*x509.Certificate, error) {
 		return p.chain, nil
 	}
 	chain, err := c.trust.Verify(sent, c.name, func() time.Time { return now })
-	if err == nil && c.trust.pool != nil { // what the system trusts is the system's to say
+	if err == nil && c.trust.pool != nil { // the system's roots may change
 		c.learn(key, chain)
 	}
 	return chain, err

@@ -14,7 +14,7 @@ import (
 )
 
 // A chain that was verified before is verified again unless it is the same and
-// still valid: what a client that is new would refuse, one that knows the
+// still valid: a chain that a new client would refuse, one that knows the
 // server's certificate refuses, too.
 func TestKnownChains(t *testing.T) {
 	root, other := tlstest.NewCA(t, "Root CA Lab"), tlstest.NewCA(t, "Root CA Lab")

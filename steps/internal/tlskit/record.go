@@ -10,7 +10,7 @@ import (
 )
 
 // Record describes a chain for the evidence of a run: the server's certificate
-// and what came with it. The zero value stands for an empty chain.
+// and the rest. The zero value stands for an empty chain.
 func Record(chain []*x509.Certificate) evidence.Certificate {
 	if len(chain) == 0 {
 		return evidence.Certificate{}
@@ -49,7 +49,7 @@ func (t *Trust) Record(verified ...[]*x509.Certificate) []string {
 
 // Record names the class of the failure for the evidence of a run: dial, alert,
 // tls (a handshake that failed without an alert), verify, http, or timeout
-// whatever it was that took too long.
+// for any stage that took too long.
 func (f *Failure) Record() string {
 	var op *net.OpError
 	switch {

@@ -18,14 +18,11 @@ const (
 	EndpointsAll   = "all"
 )
 
-// The values of [Service.Via].
-const (
-	ViaNodePort = "nodePort"
-	ViaTunnel   = "tunnel"
-)
+// ViaTunnel is the value of [Service.Via] that stands for a port-forward.
+const ViaTunnel = "tunnel"
 
-// A Target is the part of a spec that says where connections are opened. The
-// name in the URL decides what is asked for (SNI, Host header, name in the
+// A Target is the part of a spec that gives the address of connections. The
+// name in the URL is the one that is requested (SNI, Host header, name in the
 // certificate); the target only decides which address is dialled, so that no
 // entry in /etc/hosts and no DNS record is needed.
 type Target struct {
@@ -36,7 +33,7 @@ type Target struct {
 	// Service is the Kubernetes Service to dial, instead of address.
 	Service *Service `yaml:"service"`
 
-	// Endpoints says which addresses count when there are several (the nodes
+	// Endpoints selects the addresses that count when there are several (the nodes
 	// of a cluster, the pods behind a Service through a tunnel, the addresses
 	// of a DNS name): first, the first one that can be reached; or all, each of
 	// them. Pods are those that are there when the step begins.
@@ -58,11 +55,11 @@ type Service struct {
 	// Via is the way to the Service: nodePort (the default), the port that the
 	// Service opens on every node; or tunnel, port-forwards through the API
 	// server to the pods behind it, for clusters whose nodes cannot be reached
-	// from here, and to tell the pods apart.
+	// from here, and to distinguish the pods.
 	Via string `yaml:"via" check:"oneof=nodePort|tunnel"`
 }
 
-// Validate reports what is wrong with the target.
+// Validate reports the problems of the target.
 func (t Target) Validate(p *engine.Problems) {
 	if t.Address != "" && t.Service != nil {
 		p.Add("service", "address and service exclude each other: only one of them can be dialled")
@@ -83,7 +80,7 @@ func validPort(s string) bool {
 	return err == nil && n > 0
 }
 
-// Where says, for the intent of a proof, where connections go.
+// Where names the target in the intent of a proof.
 func (t Target) Where() string {
 	s := "the address of the name in the DNS"
 	switch {

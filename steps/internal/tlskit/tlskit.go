@@ -1,6 +1,5 @@
-// Package tlskit makes verified TLS connections that can be looked at: where a
-// connection goes, whom it trusts, what the server showed, and why it was
-// refused.
+// Package tlskit makes verified TLS connections and describes them: the address,
+// the trust, the server's chain, and the reason of a refusal.
 //
 // Every connection is a new one. Nothing is resumed and nothing is kept alive:
 // a resumed session can show the certificate of an earlier handshake, and so

@@ -13,8 +13,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
-// Describe says what a connection is, a line each: what `curl -v` tells about
-// the network, the handshake and the certificates.
+// Describe returns lines about the network, the handshake and the certificates of a
+// connection, as `curl -v` prints them.
 func (c *Conn) Describe(now time.Time) []string {
 	s := c.State
 	lines := []string{
@@ -27,7 +27,7 @@ func (c *Conn) Describe(now time.Time) []string {
 	return append(lines, fmt.Sprintf("verified: %s leads to %s in %d steps", s.ServerName, certs.Subject(anchor), len(c.Verified)-1))
 }
 
-// DescribeChain says what certificates are, some lines each.
+// DescribeChain returns some lines about each certificate.
 func DescribeChain(chain []*x509.Certificate, now time.Time) []string {
 	var lines []string
 	for i, c := range chain {

@@ -14,7 +14,7 @@ import (
 // system's roots.
 const SystemRoots = "system"
 
-// A TrustInput is the part of a spec that says whom a proof trusts.
+// A TrustInput is the part of a spec that gives the trust of a proof.
 type TrustInput struct {
 	// Trust holds the only certificate authorities that are trusted: one or
 	// more CA certificates in PEM, usually "${steps.root.certificate}".
@@ -26,7 +26,7 @@ type TrustInput struct {
 	TrustFile engine.File `yaml:"trustFile" check:"exists"`
 }
 
-// Validate reports what is wrong with the input.
+// Validate reports the problems of the input.
 func (t TrustInput) Validate(p *engine.Problems) {
 	switch {
 	case t.Trust == "" && t.TrustFile.IsZero():
@@ -96,7 +96,7 @@ func parseAnchors(text []byte) (*Trust, error) {
 	return NewTrust(anchors...)
 }
 
-// NewTrust trusts the given certificate authorities and nobody else.
+// NewTrust trusts the given certificate authorities alone.
 func NewTrust(anchors ...*x509.Certificate) (*Trust, error) {
 	if len(anchors) == 0 {
 		return nil, errors.New("no certificate to trust")

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
@@ -22,39 +23,33 @@ type Client struct {
 	namespace string
 	token     engine.Secret
 	where     string
-	login     *Login // what its requests are authenticated by, nil for a token
+	login     *Login // authenticates the requests, nil for a token
 
-	// trouble says what keeps the pods behind a Service from answering, "" if
-	// nothing is known.
+	// trouble returns the reason why the pods behind a Service do not answer, "" if
+	// it is not known.
 	trouble func(context.Context) string
 }
 
-// ConnectServer returns a client without a token, for what Vault answers to
-// anybody: whether it is initialised, sealed, active.
+// ConnectServer returns a client without a token, for the requests that need none:
+// is Vault initialised, sealed, active?
 func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, error) {
+	g, err := s.guard(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return s.client(env, g)
+}
+
+// guard returns the guarded connection pool of the run.
+func (s Server) guard(ctx context.Context, env *engine.Env) (guard, error) {
 	w, err := s.wire(ctx, env)
 	if err != nil {
-		return nil, fmt.Errorf("vault (%s): %w", s.where(), err)
+		return guard{}, fmt.Errorf("vault (%s): %w", s.where(), err)
 	}
-	c, err := s.client(guard{w})
-	if err == nil {
-		c.trouble = s.trouble(env)
-	}
-	return c, err
+	return guard{w}, nil
 }
 
-// trouble asks the cluster that the run is connected to.
-func (s Server) trouble(env *engine.Env) func(context.Context) string {
-	return func(ctx context.Context) string {
-		cluster, ok := kubekit.Connected(env)
-		if s.Address != "" || !ok {
-			return ""
-		}
-		return cluster.Trouble(ctx, s.Service.Namespace, s.Service.Name)
-	}
-}
-
-func (s Server) client(transport http.RoundTripper) (*Client, error) {
+func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, error) {
 	base, err := url.Parse(s.baseURL())
 	if err != nil {
 		return nil, engine.Permanent(fmt.Errorf("vault: %w", err))
@@ -63,20 +58,36 @@ func (s Server) client(transport http.RoundTripper) (*Client, error) {
 		// The guard refuses redirects before the client sees them.
 		http: &http.Client{Transport: transport},
 		base: base, namespace: s.Namespace, where: s.where(),
+		trouble: func(ctx context.Context) string {
+			cluster, ok := kubekit.Connected(env)
+			if s.Address != "" || !ok {
+				return ""
+			}
+			return cluster.Trouble(ctx, s.Service.Namespace, s.Service.Name)
+		},
 	}, nil
 }
 
 // Where names the server in messages.
 func (c *Client) Where() string { return c.where }
 
-// Read returns the data at path, or nil if Vault says that there is nothing.
+// Read returns the data at path, or nil if Vault has none.
 // Numbers in it are [json.Number].
 func (c *Client) Read(ctx context.Context, path string) (map[string]any, error) {
 	return c.read(ctx, path, nil)
 }
 
-// List returns the names at path in Vault's order and what Vault tells about
-// each; nothing at all is not an error.
+// ReadIf is Read if the mount of path exists, and returns nil otherwise: Vault
+// answers with an error for a path without a mount.
+func (c *Client) ReadIf(ctx context.Context, mounted bool, path string) (map[string]any, error) {
+	if !mounted {
+		return nil, nil
+	}
+	return c.Read(ctx, path)
+}
+
+// List returns the names at path in Vault's order and the details of each. An
+// empty list is no error.
 func (c *Client) List(ctx context.Context, path string) (names []string, info map[string]map[string]any, err error) {
 	data, err := c.read(ctx, path, url.Values{"list": {"true"}})
 	if err != nil || data == nil {
@@ -107,29 +118,36 @@ func (c *Client) read(ctx context.Context, path string, params url.Values) (map[
 	return secret.Data, nil
 }
 
-// nothing reports whether err is Vault's answer for what does not exist: 404
-// without a message. A 404 with a message means a path that nobody serves.
+// nothing reports whether err is Vault's answer for a missing object: 404 without a
+// message. A 404 with a message means that nothing is mounted at the path.
 func nothing(err error) bool {
 	var re *api.ResponseError
 	return errors.As(err, &re) && re.StatusCode == http.StatusNotFound && !re.RawError && len(re.Errors) == 0
 }
 
-// Write sends data to path and returns what Vault answered, nil if nothing. A
-// warning in the answer is an error of type [*WarningError] unless one of allow
-// says that it is expected.
+// Write sends data to path and returns the data of the answer, nil for an empty
+// one. A warning in the answer is an error of type [*WarningError] unless one of
+// allow expects it.
 func (c *Client) Write(ctx context.Context, path string, data map[string]any, allow ...Allow) (map[string]any, error) {
 	secret, err := c.secret(ctx, query{method: http.MethodPut, path: path, body: data})
 	return c.answer(ctx, "write", path, secret, err, allow)
 }
 
-// Patch sends the fields to change to path (a JSON merge patch, RFC 7396) and
-// treats warnings as Write does.
-func (c *Client) Patch(ctx context.Context, path string, data map[string]any, allow ...Allow) (map[string]any, error) {
-	secret, err := c.secret(ctx, query{method: http.MethodPatch, path: path, body: data, contentType: "application/merge-patch+json"})
-	return c.answer(ctx, "patch", path, secret, err, allow)
+// Put is Write for callers that need no answer.
+func (c *Client) Put(ctx context.Context, path string, data map[string]any, allow ...Allow) error {
+	_, err := c.Write(ctx, path, data, allow...)
+	return err
 }
 
-// Delete removes what is at path. Steps do not delete; tests do.
+// Patch sends the fields to change to path (a JSON merge patch, RFC 7396). A
+// warning in the answer is an error.
+func (c *Client) Patch(ctx context.Context, path string, data map[string]any) error {
+	secret, err := c.secret(ctx, query{method: http.MethodPatch, path: path, body: data, contentType: "application/merge-patch+json"})
+	_, err = c.answer(ctx, "patch", path, secret, err, nil)
+	return err
+}
+
+// Delete removes the object at path. Steps do not delete; tests do.
 func (c *Client) Delete(ctx context.Context, path string) error {
 	err := c.send(ctx, query{method: http.MethodDelete, path: path}, nil)
 	if err != nil && !nothing(err) {
@@ -173,6 +191,12 @@ type WarningError struct {
 	Warnings []string
 }
 
+// Warned reports whether err is a [*WarningError]: the write was carried out.
+func Warned(err error) bool {
+	var w *WarningError
+	return errors.As(err, &w)
+}
+
 // Error quotes the warnings.
 func (e *WarningError) Error() string {
 	return fmt.Sprintf("%s: done, but vault warns: %s", e.Path, strings.Join(e.Warnings, "; "))
@@ -209,13 +233,7 @@ func Truth(v any) bool {
 
 // Whole returns a whole number of an answer, or 0.
 func Whole(v any) int64 {
-	n, ok := v.(json.Number)
-	if !ok {
-		return 0
-	}
-	i, err := n.Int64()
-	if err != nil {
-		return 0
-	}
+	n, _ := v.(json.Number)
+	i, _ := n.Int64()
 	return i
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -57,14 +58,14 @@ func TestLookingDoesNotWrite(t *testing.T) {
 	c := connect(t, connection(s.URL, "t"))
 	for name, write := range map[string]func(context.Context) error{
 		"write":  func(ctx context.Context) error { _, err := c.Write(ctx, "sys/mounts/pki", nil); return err },
-		"patch":  func(ctx context.Context) error { _, err := c.Patch(ctx, "pki/issuer/x", nil); return err },
+		"patch":  func(ctx context.Context) error { return c.Patch(ctx, "pki/issuer/x", nil) },
 		"delete": func(ctx context.Context) error { return c.Delete(ctx, "pki/issuer/x") },
 		"login": func(ctx context.Context) error {
 			_, err := c.Login(ctx, "kubernetes", "r", engine.NewSecret("x"))
 			return err
 		},
 		"init": func(ctx context.Context) error {
-			_, err := c.Init(ctx, vaultkit.Shamir, vaultkit.InitOrder{Shares: 1, Threshold: 1})
+			_, err := c.Init(ctx, vaultkit.Shamir, api.InitRequest{SecretShares: 1, SecretThreshold: 1})
 			return err
 		},
 		"unseal": func(ctx context.Context) error { _, err := c.Unseal(ctx, engine.NewSecret("00")); return err },
@@ -153,7 +154,7 @@ func TestEnvironmentIsNotUsed(t *testing.T) {
 	}
 }
 
-// What is behind a wrapping token is not absent.
+// An answer behind a wrapping token is not empty.
 func TestWrappedAnswer(t *testing.T) {
 	s := answering(t, http.StatusOK, `{"data":null,"wrap_info":{"token":"hvs.w","ttl":300,"creation_path":"sys/mounts"}}`)
 	c := connect(t, connection(s.URL, "t"))
@@ -162,7 +163,7 @@ func TestWrappedAnswer(t *testing.T) {
 		"read":   func() error { _, err := c.Read(ctx, "sys/mounts"); return err },
 		"list":   func() error { _, _, err := c.List(ctx, "pki/issuers"); return err },
 		"write":  func() error { _, err := c.Write(ctx, "pki/root/generate/internal", nil); return err },
-		"patch":  func() error { _, err := c.Patch(ctx, "pki/issuer/x", nil); return err },
+		"patch":  func() error { return c.Patch(ctx, "pki/issuer/x", nil) },
 		"delete": func() error { return c.Delete(ctx, "pki/issuer/x") },
 		"status": func() error { _, err := c.SealStatus(ctx); return err },
 		"help":   func() error { return c.Help(ctx, "pki") },
@@ -247,7 +248,7 @@ func TestWarningsAreErrors(t *testing.T) {
 	c := connect(t, connection(s.URL, "t"))
 	_, err := c.Write(ctx, "pki/root/generate/internal", nil)
 	vaulttest.WantPermanent(t, err, `pki/root/generate/internal: done, but vault warns: TTL "87600h0m0s" is longer than permitted maxTTL; other`, "raise maxLeaseTTL")
-	if _, err := c.Patch(ctx, "x", nil, "longer than permitted"); err == nil || !strings.HasSuffix(err.Error(), "warns: other") {
+	if _, err := c.Write(ctx, "x", nil, "longer than permitted"); err == nil || !strings.HasSuffix(err.Error(), "warns: other") {
 		t.Errorf("%v", err)
 	}
 	if _, err := c.Write(ctx, "x", nil, vaultkit.AllowAll([]string{"other", "permitted"})...); err != nil {
@@ -336,7 +337,7 @@ func TestPlainHTTPOverANetworkWarns(t *testing.T) {
 	}
 }
 
-// A cancelled request says that it was cancelled, and nothing about Vault.
+// The error of a cancelled request is the cancellation, and nothing about Vault.
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := connect(t, connection("http://127.0.0.1:1", "t"))

@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Connect returns a client that is let in: by the connection's login, or by its
-// token as long as the login is not possible yet.
+// Connect returns a client that uses the connection's login, or its token as long
+// as the login is not possible yet.
 //
 // With a token only, it contacts Kubernetes when Vault is behind a Service, and
 // Vault not yet. With a login it logs in, once for all steps of a run; the
@@ -30,7 +30,9 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error
 	case err == nil:
 		return source.client(env)
 	case errors.Is(err, errNotYet) && c.Token.IsZero():
-		return nil, noWayIn(c, err)
+		return nil, engine.WithHint(
+			engine.Permanent(fmt.Errorf("vault (%s): %w, and there is no token to bootstrap with", c.where(), err)),
+			"the step that makes the login needs a root token: "+Regenerate)
 	case errors.Is(err, errNotYet):
 		env.Logf("%v; the token bootstraps", err)
 		return c.withToken(ctx, env)
@@ -79,8 +81,8 @@ func (c Connection) withToken(ctx context.Context, env *engine.Env) (*Client, er
 }
 
 // despite uses the token although the login was refused, by Vault or by the API
-// server, and says so unless there is just no auth method yet: Vault answers that
-// with the same 403.
+// server. It warns, unless there is no auth method yet: Vault answers that with the
+// same 403.
 func (c Connection) despite(ctx context.Context, env *engine.Env, source *loginSource, refused error) (*Client, error) {
 	client, err := c.withToken(ctx, env)
 	if err != nil {
@@ -94,11 +96,4 @@ func (c Connection) despite(ctx context.Context, env *engine.Env, source *loginS
 		source.warn(env, "%v; the token given to bootstrap is used instead", refused)
 	}
 	return client, nil
-}
-
-// noWayIn is the error of a connection with neither a login nor a token.
-func noWayIn(c Connection, err error) error {
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("vault (%s): %w, and there is no token to bootstrap with", c.where(), err)),
-		"the step that makes the login needs a root token: "+Regenerate)
 }

@@ -1,7 +1,7 @@
-// Package vaultkit is how steps talk to Vault: where it is, how a request gets
-// there, and what an answer means.
+// Package vaultkit connects steps to Vault: its address, the requests, and the
+// meaning of its answers.
 //
-// # Where
+// # Address
 //
 // A [Server] is either a Kubernetes Service, reached through the API server
 // without opening a local port, or an address. Nothing is read from VAULT_*
@@ -10,27 +10,25 @@
 // used: making one reads them. A proxy (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) counts
 // for an address, but not on this machine's own loopback, and never for a Service.
 //
-// An answer that leads elsewhere (307 of a standby that cannot reach the active
-// node) is an error: Vault's client would take the token to whatever host and
-// port the answer names.
+// A redirect (307 of a standby that cannot reach the active node) is an error:
+// Vault's client would send the token to the host that the answer names.
 //
-// # Who is let in
+// # Login
 //
 // The root token may do everything and is meant for the first minutes only. So
 // a [Connection] has a login beside its token: a short-lived ServiceAccount
 // token from the API server (TokenRequest), exchanged at Vault's Kubernetes auth
 // method for a short-lived token of a role. The login comes first, for every
-// step, looking or writing: what a dry run may see is what the run will be
-// allowed to do. As long as something of the login does not exist (the
-// ServiceAccount, the method, the role), the token bootstraps. When Vault
-// refuses a login that should work, the token is used with a warning; without a
-// token that is an error that says how to get one. [Bootstrap] is the one
-// exception, for the step that makes the login.
+// step, in Inspect and in Apply, so that a dry run has the rights of the run. As
+// long as something of the login does not exist (the ServiceAccount, the method,
+// the role), the token bootstraps. When Vault refuses a login that should work, the
+// token is used with a warning; without a token that is an error. [Bootstrap] is the
+// one exception, for the step that makes the login.
 //
 // The token of a login is shared by all steps of a run, renewed by another login
 // after two thirds of its life, and concealed, as is the ServiceAccount's. When
-// the session closes it is revoked, if there is anything to revoke: Vault stores
-// nothing of a batch token, which only expires.
+// the session closes it is revoked, if it has a lease: Vault stores nothing of a
+// batch token, which only expires.
 //
 // # Logins in Inspect
 //
@@ -53,13 +51,12 @@
 //
 // Vault answers many mistakes with 200 and a warning: a lifetime that it cut, a
 // parameter that it ignored. A warning of a write is an error here unless the
-// caller allows it ([Allow]). Errors say what Vault said, and carry a hint;
-// those that another try cannot cure are permanent. An answer behind a wrapping
-// token (wrap_info) is an error, never nothing: nobody here asks for one.
+// caller allows it ([Allow]). Errors quote Vault and carry a hint; those that
+// another try cannot cure are permanent. An answer behind a wrapping token
+// (wrap_info) is an error, never an empty answer.
 //
 // # Differences
 //
-// [Object] compares what Vault reports with what a plan asks for, field by
-// field: durations by their length, lists by their members, whatever form Vault
-// chose for them.
+// [Object] compares Vault's values with the plan's, field by field: durations by
+// their length, lists by their members, in any form that Vault chose for them.
 package vaultkit

@@ -50,8 +50,8 @@ func Refused(err error, text string) bool {
 	return errors.As(err, &e) && e.Contains(text)
 }
 
-// explain turns what the API client returned into an error that says what, why
-// and what to do, and that is permanent when another try cannot help.
+// explain adds request, reason and a hint to an error of a request, and makes it
+// permanent when another try cannot help.
 func (c *Client) explain(ctx context.Context, verb, path string, err error) error {
 	if errors.Is(err, ErrReadOnly) || context.Cause(ctx) != nil {
 		return err
@@ -76,7 +76,7 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 	case re.StatusCode == http.StatusForbidden && hint == "":
 		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
 	case e.Contains(nameTaken):
-		return withHint(e, hint) // since the last look: another look may find what is wanted
+		return withHint(e, hint) // the next Inspect may find the wanted object
 	case hint == "" && busyHint(re.StatusCode) != "":
 		return engine.WithHint(e, hints.Or(e.Error(), busyHint(re.StatusCode)))
 	case re.StatusCode == http.StatusPreconditionFailed, re.StatusCode == http.StatusTooManyRequests, re.StatusCode >= 500:
@@ -88,7 +88,7 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 // nameTaken ends the refusals of a new issuer or key whose name another one has.
 const nameTaken = "name already in use"
 
-// busyHint says what to do about an answer that puts off.
+// busyHint is the hint for an answer that puts off.
 func busyHint(status int) string {
 	switch status {
 	case http.StatusTooManyRequests:
@@ -99,8 +99,8 @@ func busyHint(status int) string {
 	return ""
 }
 
-// explainSealed tells a sealed Vault from one that was never initialised: both
-// answer 503.
+// explainSealed distinguishes a sealed Vault from one that was never initialised:
+// both answer 503.
 func (c *Client) explainSealed(ctx context.Context, e *Error) error {
 	if s, err := c.SealStatus(ctx); err == nil && !s.Initialized {
 		return engine.WithHint(engine.Permanent(fmt.Errorf("%s %s: %w", e.Verb, e.Path, ErrNotInitialized)),
@@ -176,8 +176,8 @@ func oneLine(messages []string) []string {
 	return out
 }
 
-// answerHints are what to do about words in an answer; the first match counts. The
-// threads behind them are in the documentation of the kinds.
+// answerHints are hints for texts in an answer; the first match counts. Their
+// sources are in the documentation of the kinds.
 var answerHints = []struct{ match, hint string }{
 	{"no handler for route", "nothing is mounted there: check the mount's name, and that the step that mounts it comes first"},
 	{"invalid token", "the token is wrong, expired or revoked, or that of another Vault: check connections.vault.token, and that this is the right cluster"},

@@ -46,9 +46,9 @@ func (c *Client) Authenticate(ctx context.Context, mount, role string, jwt engin
 	return c.Login(allowWrite(ctx, "auth/"+mount+"/login"), mount, role, jwt)
 }
 
-// Help asks for the help about a path. Vault gives it to every valid token, no
-// matter what its policies are (vault/acl.go): so an answer shows that the token
-// is alive and that something serves the path. It reads nothing.
+// Help asks for the help about a path. Vault gives it to every valid token with any
+// policies (vault/acl.go): an answer shows that the token is alive and that
+// something serves the path. It reads nothing.
 func (c *Client) Help(ctx context.Context, path string) error {
 	err := c.send(ctx, query{method: http.MethodGet, path: path, params: url.Values{"help": {"1"}}}, nil)
 	if err == nil {

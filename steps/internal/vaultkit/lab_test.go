@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
@@ -51,7 +53,7 @@ func TestThroughTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, err := c.SealStatus(ctx)
-	// Until the container runs there is nobody to connect to. Each try is a
+	// Until the container runs there is no server to connect to. Each try is a
 	// question to the API server, so it does not spin.
 	for err != nil && !errors.Is(err, engine.ErrPermanent) && t.Context().Err() == nil {
 		status, err = c.SealStatus(ctx)
@@ -59,7 +61,7 @@ func TestThroughTheAPIServer(t *testing.T) {
 	if err != nil || status.Initialized {
 		t.Fatalf("status: %+v, %v", status, err)
 	}
-	answer, err := c.Init(ctx, vaultkit.Shamir, vaultkit.InitOrder{Shares: 1, Threshold: 1})
+	answer, err := c.Init(ctx, vaultkit.Shamir, api.InitRequest{SecretShares: 1, SecretThreshold: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

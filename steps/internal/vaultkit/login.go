@@ -1,14 +1,15 @@
 package vaultkit
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Login is how a run is let in without a token that somebody has to keep: it
-// asks the cluster for a short-lived token of a ServiceAccount and logs in to
-// Vault's Kubernetes auth method with it. A k8sAuth step makes the method, the
+// A Login replaces a token that an operator has to keep: the run asks the cluster
+// for a short-lived token of a ServiceAccount and logs in to Vault's Kubernetes auth
+// method with it. A k8sAuth step makes the method, the
 // role and the ServiceAccount; until then, token is used.
 type Login struct {
 	// Mount is the path of the auth method, without "auth/" before it. The
@@ -33,6 +34,9 @@ type Account struct {
 	Name string `yaml:"name" check:"required"`
 }
 
+// String returns the namespace and the name.
+func (a Account) String() string { return a.Namespace + "/" + a.Name }
+
 func (l *Login) validate(p *engine.Problems, field string) {
 	if l == nil {
 		return
@@ -43,21 +47,15 @@ func (l *Login) validate(p *engine.Problems, field string) {
 
 // At is the path of the auth method, with the default filled in.
 func (l *Login) At() string {
-	if l.Mount == "" {
-		return "kubernetes"
-	}
-	return l.Mount
+	return cmp.Or(l.Mount, "kubernetes")
 }
 
 // For is the audience, with the default filled in.
 func (l *Login) For() string {
-	if l.Audience == "" {
-		return "vault://" + l.ServiceAccount.Name
-	}
-	return l.Audience
+	return cmp.Or(l.Audience, "vault://"+l.ServiceAccount.Name)
 }
 
-// Who is the role that l logs in to, and the ServiceAccount that does.
+// Who returns the role that l logs in to, and the ServiceAccount.
 func (l *Login) Who() (role, namespace, account string) {
 	return l.Role, l.ServiceAccount.Namespace, l.ServiceAccount.Name
 }
@@ -68,10 +66,10 @@ func (l *Login) Makes(mount, role string) bool { return l != nil && l.At() == mo
 // String names the login in messages.
 func (l *Login) String() string { return fmt.Sprintf("the login (role %s of auth/%s)", l.Role, l.At()) }
 
-// path is where one logs in.
+// path is the path of the login.
 func (l *Login) path() string { return "auth/" + l.At() + "/login" }
 
-// Regenerate is how to get a root token again after it was revoked
+// Regenerate is the hint how to make a root token after it was revoked
 // (developer.hashicorp.com/vault/docs/troubleshoot/generate-root-token).
 const Regenerate = "make one with the key shares (vault operator generate-root -init, then vault operator generate-root once for each share, " +
 	"then vault operator generate-root -decode), put it into the key file as root_token and run again: with rootToken: revoke it is revoked at the end; " +

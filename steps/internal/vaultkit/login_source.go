@@ -22,6 +22,7 @@ var errNotYet = errors.New("is not possible yet")
 type loginSource struct {
 	login  *Login
 	server Server
+	env    *engine.Env // of the step that came first
 	next   http.RoundTripper
 	mutex  chan struct{} // of capacity 1, so that waiting for it ends with a context; guards the fields below
 	have   loginToken
@@ -39,21 +40,21 @@ func (c Connection) loginSource(ctx context.Context, env *engine.Env) (*loginSou
 	l := c.Login
 	key := strings.Join([]string{c.sharedKey(), c.Namespace, l.path(), l.Role, l.ServiceAccount.Namespace, l.ServiceAccount.Name, l.For()}, "|")
 	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*loginSource, error) {
-		w, err := c.wire(ctx, env)
+		next, err := c.guard(ctx, env)
 		if err != nil {
-			return nil, fmt.Errorf("vault (%s): %w", c.where(), err)
+			return nil, err
 		}
-		return &loginSource{login: l, server: c.Server, next: guard{w}, mutex: make(chan struct{}, 1)}, nil
+		return &loginSource{login: l, server: c.Server, env: env, next: next, mutex: make(chan struct{}, 1)}, nil
 	})
 }
 
 // client returns a client whose requests carry the token of the login.
 func (s *loginSource) client(env *engine.Env) (*Client, error) {
-	client, err := s.server.client(authorised{s, env})
+	client, err := s.server.client(env, authorised{s, env})
 	if err != nil {
 		return nil, err
 	}
-	client.login, client.trouble = s.login, s.server.trouble(env)
+	client.login = s.login
 	return client, nil
 }
 
@@ -126,7 +127,7 @@ func (s *loginSource) logIn(ctx context.Context, env *engine.Env) (loginToken, e
 		return loginToken{}, fmt.Errorf("%s: %w", s.login, err)
 	}
 	env.Conceal(jwt)
-	client, err := s.server.client(s.next)
+	client, err := s.server.client(env, s.next)
 	if err != nil {
 		return loginToken{}, err
 	}
@@ -153,25 +154,21 @@ func (s *loginSource) refused(err error) error {
 	return fmt.Errorf("%s: %w", s.login, err)
 }
 
-// Close revokes the token if Vault keeps a lease of it. What is not kept cannot
-// be revoked and expires.
+// Close revokes the token if Vault keeps a lease of it. A token without a lease
+// cannot be revoked and expires.
 func (s *loginSource) Close() error {
 	s.mutex <- struct{}{}
 	defer s.unlock()
 	if !s.have.leased {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return s.revoke(ctx, s.have.secret)
-}
-
-func (s *loginSource) revoke(ctx context.Context, token engine.Secret) error {
-	client, err := s.server.client(s.next)
+	client, err := s.server.client(s.env, s.next)
 	if err != nil {
 		return err
 	}
-	client.token = token
+	client.token = s.have.secret
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
 	return client.LogOut(ctx)
 }
 

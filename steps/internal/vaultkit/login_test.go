@@ -24,7 +24,7 @@ type visit struct {
 	env   *engine.Env
 	conn  vaultkit.Connection
 	warns []string
-	known []engine.Secret // what was concealed
+	known []engine.Secret // the concealed secrets
 }
 
 func newVisit(t *testing.T) *visit {
@@ -49,7 +49,7 @@ func newVisit(t *testing.T) *visit {
 	return v
 }
 
-// policies connects while looking, and says as whom.
+// policies connects while looking, and names its login.
 func (v *visit) policies() (string, error) {
 	c, err := vaultkit.Connect(v.t.Context(), v.env, v.conn)
 	if err != nil {
@@ -210,7 +210,7 @@ func TestLoginAgain(t *testing.T) {
 	}
 }
 
-// A service token that somebody revokes costs one refusal, which another try
+// A revoked service token costs one refusal, which another try
 // cures.
 func TestLoginRevoked(t *testing.T) {
 	v := newVisit(t)
@@ -230,7 +230,7 @@ func TestLoginRevoked(t *testing.T) {
 	}
 }
 
-// Without a token, what is missing is said, and how to get one.
+// Without a token the error names it, and the hint how to get one.
 func TestNoWayIn(t *testing.T) {
 	v := newVisit(t)
 	v.conn.Token = engine.Secret{}
@@ -261,7 +261,7 @@ func TestLoginRefused(t *testing.T) {
 }
 
 // A user who may not request tokens is let in by the token, with a warning, and
-// without one told which permission is missing.
+// without one gets the name of the missing permission.
 func TestMayNotRequestTokens(t *testing.T) {
 	v := newVisit(t)
 	v.login.MakeAll()

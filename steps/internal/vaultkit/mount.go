@@ -32,8 +32,8 @@ const (
 	Auth    MountTable = "sys/auth"
 )
 
-// Inspect reports whether m is mounted and what differs. Something else at the
-// path is a permanent error: unmounting it would destroy what it holds.
+// Inspect reports whether m is mounted, and returns the differences. A mount of
+// another type is a permanent error: unmounting it would destroy its data.
 func (m Mount) Inspect(ctx context.Context, c *Client) (mounted bool, edits []engine.Edit, err error) {
 	all, err := c.Read(ctx, string(m.Table))
 	if err != nil {
@@ -51,7 +51,7 @@ func (m Mount) Inspect(ctx context.Context, c *Client) (mounted bool, edits []en
 	if t := Text(have["type"]); t != m.Type {
 		return true, nil, engine.WithHint(
 			engine.Permanent(fmt.Errorf("%s: is mounted with type %s, and the plan wants %s", at, t, m.Type)),
-			"choose another mount in the plan: unmounting it would destroy what it holds")
+			"choose another mount in the plan: unmounting it would destroy its data")
 	}
 	return true, m.retune(at, have, c), nil
 }
@@ -86,10 +86,7 @@ func (m Mount) retune(at string, have map[string]any, c *Client) []engine.Edit {
 		flat[name] = config[name]
 	}
 	fields := m.fields(flat)
-	return Object(at, flat, fields, func(ctx context.Context) error {
-		_, err := c.Write(ctx, at+"/tune", Data(fields))
-		return err
-	})
+	return Object(at, flat, fields, func(ctx context.Context) error { return c.Put(ctx, at+"/tune", Data(fields)) })
 }
 
 func (m Mount) enable(ctx context.Context, c *Client) error {
@@ -99,15 +96,15 @@ func (m Mount) enable(ctx context.Context, c *Client) error {
 	if m.Description != "" {
 		body["description"] = m.Description
 	}
-	_, err := c.Write(ctx, string(m.Table)+"/"+m.Path, body)
+	err := c.Put(ctx, string(m.Table)+"/"+m.Path, body)
 	if Refused(err, "path is already in use at") {
-		return nil // somebody was quicker; the next look says whether it is ours
+		return nil // another run was quicker; the next Inspect compares its mount
 	}
 	return err
 }
 
 // Claims are the settings of the mount that a plan gives, each by the input of its
-// name; what it leaves open, or only wants at least, is not claimed.
+// name. Settings that it leaves open, or bounds only from below, are not claimed.
 func (m Mount) Claims() []engine.Claim {
 	path := string(m.Table) + "/" + m.Path
 	claims := []engine.Claim{{Path: path + "/type", Want: m.Type, Field: "mount"}}
@@ -154,11 +151,11 @@ var name = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
 
 // ValidateName reports a name of a role, issuer or key that Vault would not
 // take. The pattern is Vault's own (sdk/framework.GenericNameRegex).
-func ValidateName(p *engine.Problems, field, what, s string) {
+func ValidateName(p *engine.Problems, field, noun, s string) {
 	if s != "" && !name.MatchString(s) {
 		p.AddProblem(engine.Problem{
 			Field:   field,
-			Message: fmt.Sprintf("%q is not a name for %s", s, what),
+			Message: fmt.Sprintf("%q is not a name for %s", s, noun),
 			Hint:    "use letters, digits and _, and - or . between them",
 		})
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Field is what a plan asks of one field of an object in Vault.
+// A Field is the wanted value of one field of an object in Vault.
 type Field struct {
 	Name string // as Vault names it: "max_ttl"
 	// Want is a string, bool, int, []string or engine.Duration. Its zero value
@@ -97,8 +97,8 @@ func Once(f func(context.Context) error) func(context.Context) error {
 	}
 }
 
-// as reads what Vault reported in the form of what is wanted. What cannot be
-// read so is returned as it is, and then differs.
+// as converts a reported value to the type of the wanted one. A value that cannot
+// be converted is returned as it is, and then differs.
 func as(have, want any) any {
 	switch want := want.(type) {
 	case engine.Duration:
@@ -206,8 +206,8 @@ func plain(v any) any {
 	return v
 }
 
-// Extra turns fields that a plan gives under Vault's own names, with whatever
-// types YAML gave them, into Fields in the order of their names. known maps the
+// Extra turns fields that a plan gives under Vault's own names, with YAML's types,
+// into Fields in the order of their names. known maps the
 // names to values of the types that Vault has for them; a name that it lacks
 // keeps YAML's type. A text for a list is split at its commas.
 func Extra(extra map[string]any, known map[string]any) ([]Field, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -121,8 +122,8 @@ func TestExtra(t *testing.T) {
 	}
 }
 
-// TestExtraSplitsAsVault: a text for a list is what Vault's API makes of it, and
-// what Vault then reports is no difference.
+// TestExtraSplitsAsVault: a text for a list is split as Vault's API does, and
+// Vault's report of it is no difference.
 func TestExtraSplitsAsVault(t *testing.T) {
 	known := map[string]any{"key_usage": []string(nil)}
 	for text, want := range map[string][]string{

@@ -38,7 +38,7 @@ type query struct {
 }
 
 // send sends q once and decodes the answer into out, unless out is nil. An
-// answer that says no is an [*api.ResponseError]; an empty one is an error if
+// answer with an error status is an [*api.ResponseError]; an empty one is an error if
 // there is an out.
 func (c *Client) send(ctx context.Context, q query, out any) error {
 	answer, err := c.ask(ctx, q)
@@ -89,9 +89,9 @@ func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 	return answer, err
 }
 
-// errWrapped is an answer behind a wrapping token. Its data are not nothing:
-// they are somewhere else, and could be taken from there once.
-var errWrapped = errors.New("vault wrapped its answer although nobody asked for that")
+// errWrapped is an answer behind a wrapping token. It is not an empty answer: its
+// data are in Vault, and could be taken from there once.
+var errWrapped = errors.New("vault wrapped its answer although the request did not ask for that")
 
 func wrapped(answer []byte) bool {
 	var has struct {

@@ -23,8 +23,8 @@ type Self struct {
 	TTL      time.Duration // 0 for a token that does not expire
 }
 
-// LookupSelf returns what Vault knows about the client's token, nil for one that
-// it does not know: wrong, expired or revoked.
+// LookupSelf returns Vault's description of the client's token, nil for a token
+// that Vault does not know: wrong, expired or revoked.
 func (c *Client) LookupSelf(ctx context.Context) (*Self, error) {
 	data, err := c.Read(ctx, lookupSelf)
 	if isStatus(err, http.StatusForbidden) {
@@ -42,15 +42,14 @@ func (c *Client) LookupSelf(ctx context.Context) (*Self, error) {
 // RevokeSelf revokes the client's token, with everything that was made with it
 // and has a lease, and with the tokens that it made.
 func (c *Client) RevokeSelf(ctx context.Context) error {
-	_, err := c.Write(ctx, revokeSelf, nil)
-	return err
+	return c.Put(ctx, revokeSelf, nil)
 }
 
 // LogOut revokes the client's token, which [Client.Authenticate] gave, and is
 // allowed in Inspect as well.
 func (c *Client) LogOut(ctx context.Context) error { return c.RevokeSelf(allowWrite(ctx, revokeSelf)) }
 
-// Capabilities returns what the client's token may do at a path. Vault wants a
+// Capabilities returns the capabilities of the client's token at a path. Vault wants a
 // POST for that and changes nothing, so Inspect may ask.
 func (c *Client) Capabilities(ctx context.Context, path string) ([]string, error) {
 	data, err := c.Write(allowWrite(ctx, capabilitiesSelf), capabilitiesSelf, map[string]any{"paths": []string{path}})
@@ -70,8 +69,8 @@ func (c *Client) Dead(ctx context.Context) error {
 	return err
 }
 
-// Try logs in anew and returns what the token of the login may do; the token is
-// not used for anything else. An entrance without a login is a permanent error.
+// Try logs in anew and returns the description of the login's token, which is used
+// for nothing else. An entrance without a login is a permanent error.
 func Try(ctx context.Context, env *engine.Env, e Entrance) (*Self, error) {
 	if e.Login == nil {
 		return nil, engine.Permanent(errors.New("no login is given"))

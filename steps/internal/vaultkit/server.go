@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Server says where Vault's API is.
+// A Server is the address of Vault's API.
 type Server struct {
 	// Service is the Kubernetes Service in front of Vault. Requests travel
 	// through the Kubernetes API server to a pod behind it, sealed or not, so
@@ -40,13 +40,13 @@ type Service struct {
 	Name string `yaml:"name"`
 	// Port of the Service for Vault's API.
 	Port int `yaml:"port" check:"min=1,max=65535"`
-	// TLS says that Vault speaks TLS behind the Service. The chart's default is
+	// TLS is set if Vault speaks TLS behind the Service. The chart's default is
 	// plain HTTP, which this way never leaves the cluster: the way to the API
 	// server is encrypted.
 	TLS bool `yaml:"tls"`
 }
 
-// A Connection is a Server and how to be let in.
+// A Connection is a Server with the token and the login for it.
 type Connection struct {
 	Server `yaml:",inline"`
 	// Token authenticates the requests. It comes from another step's output,
@@ -61,17 +61,17 @@ type Connection struct {
 // An Entrance is a Server and the login to it, for steps that need no token.
 type Entrance struct {
 	Server `yaml:",inline"`
-	// Login is how steps are let in once it works.
+	// Login is used by the steps once it works.
 	Login *Login `yaml:"login"`
 }
 
-// Validate reports what is wrong with c; field is the path of the input.
+// Validate reports the problems of c; field is the path of the input.
 func (c Connection) Validate(p *engine.Problems, field string) {
 	c.Server.Validate(p, field)
 	c.Login.validate(p, field+".login")
 }
 
-// Validate reports what is wrong with e; field is the path of the input.
+// Validate reports the problems of e; field is the path of the input.
 func (e Entrance) Validate(p *engine.Problems, field string) {
 	e.Server.Validate(p, field)
 	e.Login.validate(p, field+".login")
@@ -87,7 +87,7 @@ func DefaultServer() Server {
 func DefaultConnection() Connection { return Connection{Server: DefaultServer()} }
 
 // Claims completes claims on things in this Vault; field is the path of the input
-// that says which one it is. There are none while that is not known.
+// that names it. There are none while that is not known.
 func (s Server) Claims(field string, unknown []string, claims []engine.Claim) []engine.Claim {
 	for _, part := range []string{".address", ".service", ".namespace"} {
 		if !engine.Known(field+part, unknown) {
@@ -103,7 +103,7 @@ func (s Server) Claims(field string, unknown []string, claims []engine.Claim) []
 	return out
 }
 
-// ID tells this Vault, and the namespace in it, from others.
+// ID identifies this Vault and the namespace in it.
 func (s Server) ID() string { return s.where() + " " + s.Namespace }
 
 // InCluster returns the Service that Vault is reached through, as
@@ -121,7 +121,7 @@ func (s Server) ThroughCluster(field string, unknown []string) bool {
 	return s.Address == "" && engine.Known(field+".address", unknown)
 }
 
-// Validate reports what is wrong with s; field is the path of the input.
+// Validate reports the problems of s; field is the path of the input.
 func (s Server) Validate(p *engine.Problems, field string) {
 	if s.Address == "" {
 		if s.Service.Namespace == "" || s.Service.Name == "" {

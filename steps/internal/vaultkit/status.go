@@ -8,10 +8,11 @@ import (
 	"net/url"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A SealStatus is what Vault tells anybody about itself, sealed or not.
+// A SealStatus is Vault's status, which needs no token, sealed or not.
 type SealStatus = api.SealStatusResponse
 
 // Shamir is the type of a seal that is opened with key shares. Any other seal
@@ -28,36 +29,19 @@ func (c *Client) SealStatus(ctx context.Context) (*SealStatus, error) {
 	return s, nil
 }
 
-// An InitAnswer is what Vault says once and never again.
-type InitAnswer = api.InitResponse
-
-// An InitOrder is how Vault is to initialise itself.
-type InitOrder struct {
-	Shares, Threshold int
-
-	// Public keys in base64 that Vault encrypts its answer to: one for each share,
-	// or none, and one for the root token.
-	PGPKeys         []string
-	RootTokenPGPKey string
-}
-
-// Init initialises Vault. With a seal that is not [Shamir], shares and threshold
-// are those of the recovery key.
+// Init initialises Vault. With a seal that is not [Shamir], the secret shares,
+// their threshold and their PGP keys are those of the recovery key.
 //
 // The answer cannot be asked for again. When it is lost on its way, the error
 // wraps [ErrAnswerLost] and is permanent.
-func (c *Client) Init(ctx context.Context, sealType string, order InitOrder) (*InitAnswer, error) {
-	req := &api.InitRequest{
-		SecretShares: order.Shares, SecretThreshold: order.Threshold,
-		PGPKeys: order.PGPKeys, RootTokenPGPKey: order.RootTokenPGPKey,
-	}
+func (c *Client) Init(ctx context.Context, sealType string, req api.InitRequest) (*api.InitResponse, error) {
 	if sealType != Shamir {
-		req = &api.InitRequest{
-			RecoveryShares: order.Shares, RecoveryThreshold: order.Threshold,
-			RecoveryPGPKeys: order.PGPKeys, RootTokenPGPKey: order.RootTokenPGPKey,
+		req = api.InitRequest{
+			RecoveryShares: req.SecretShares, RecoveryThreshold: req.SecretThreshold,
+			RecoveryPGPKeys: req.PGPKeys, RootTokenPGPKey: req.RootTokenPGPKey,
 		}
 	}
-	answer := new(InitAnswer)
+	answer := new(api.InitResponse)
 	err := c.send(ctx, query{method: http.MethodPut, path: "sys/init", body: req}, answer)
 	if err == nil {
 		return answer, nil
@@ -69,7 +53,7 @@ func (c *Client) Init(ctx context.Context, sealType string, order InitOrder) (*I
 	return nil, err
 }
 
-// ErrAnswerLost is an initialisation that happened and whose answer nobody has.
+// ErrAnswerLost is an initialisation that happened and whose answer was lost.
 var ErrAnswerLost = errors.New("vault initialised itself, but its answer with the keys was lost")
 
 // Unseal submits one key share, hexadecimal or base64.
@@ -83,7 +67,7 @@ func (c *Client) Unseal(ctx context.Context, share engine.Secret) (*SealStatus, 
 }
 
 // Serving reports whether requests are answered: the server is active, or it is
-// a standby of a cluster that has an active one. why says what is missing.
+// a standby of a cluster that has an active one. why is the reason if not.
 func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
 	// Without these, the answers for these states would be errors.
 	states := url.Values{}

@@ -78,7 +78,7 @@ func (s Server) tlsConfig() (*tls.Config, error) {
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // dialer returns how connections are made: to the address as usual, or to a pod
-// behind the service whatever the address says.
+// behind the service, not to the address.
 func (s Server) dialer(ctx context.Context, env *engine.Env) (dialFunc, error) {
 	if s.Address != "" {
 		return (&net.Dialer{Timeout: 10 * time.Second}).DialContext, nil

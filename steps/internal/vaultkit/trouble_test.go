@@ -17,7 +17,7 @@ func TestUnreachableVaultNamesItsPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	c, err := Server{Address: "http://" + l.Addr().String()}.client(http.DefaultTransport)
+	c, err := Server{Address: "http://" + l.Addr().String()}.client(&engine.Env{}, http.DefaultTransport)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What Vault signs is what a key of the same type would sign, and a rotated key
+// Vault's signature is as one of a key of the same type, and a rotated key
 // signs with its newest version.
 func TestRealVault(t *testing.T) {
 	vault := vaulttest.Shared(t)
@@ -133,7 +133,7 @@ func TestRealVault(t *testing.T) {
 	})
 }
 
-// A signature that the named key did not make does not pass, whoever answers.
+// A signature that the named key did not make does not pass.
 func TestForgedAnswers(t *testing.T) {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {

@@ -36,9 +36,7 @@ func NewCA(t testing.TB, name string) *CA {
 // Intermediate makes an intermediate below ca.
 func (ca *CA) Intermediate(t testing.TB, name string) *CA {
 	t.Helper()
-	sub := &CA{key: NewKey(t), parent: ca}
-	sub.Cert = sign(t, authority(name), sub.key, ca.Cert, ca.key)
-	return sub
+	return ca.Brief(t, name, 10*365*24*time.Hour)
 }
 
 // Brief makes an intermediate that expires after a while.
@@ -65,7 +63,7 @@ func authority(name string) *x509.Certificate {
 	}
 }
 
-// A Leaf says what a server certificate is to be.
+// A Leaf describes a server certificate to make.
 type Leaf struct {
 	CommonName string
 	Names      []string      // DNS names and IP addresses

@@ -122,7 +122,7 @@ func (s *Server) Listen() string {
 	return l.Addr().String()
 }
 
-// ServePipe serves connections inside the process and returns what dials them.
+// ServePipe serves connections inside the process and returns their dialer.
 // No network is involved, so it works with the clock of testing/synctest.
 func (s *Server) ServePipe() (dial func(context.Context) (net.Conn, error)) {
 	s.start()

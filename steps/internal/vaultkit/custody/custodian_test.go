@@ -140,7 +140,7 @@ func TestSealedRecoveryKeys(t *testing.T) {
 	}
 }
 
-// Later steps of the same run have what Vault said, other runs do not, and a root
+// Later steps of the same run have Vault's answer, other runs do not, and a root
 // token that left the sink is gone.
 func TestRemember(t *testing.T) {
 	keys, _ := sealedKeys(t)
@@ -314,7 +314,7 @@ func TestValidateCustodians(t *testing.T) {
 		"post-quantum": {func(k *custody.Keys) { k.Custodians[0].Age = pq }, nil},
 		"no sink":      {func(k *custody.Keys) { k.File = engine.File{} }, []string{"keys: names no place"}},
 		"no one for the root token": {func(k *custody.Keys) { k.RootToken = nil },
-			[]string{"keys.rootToken: the shares are encrypted, and nobody"}},
+			[]string{"keys.rootToken: the shares are encrypted, and no reader"}},
 		"root token beside clear shares": {func(k *custody.Keys) { k.Custodians = nil },
 			[]string{"keys.rootToken: the root token would be encrypted beside shares in the clear"}},
 		"everything at once": {func(k *custody.Keys) {

@@ -42,25 +42,25 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// Keys says where the key shares and the root token are kept. At least one sink
+// Keys names the sinks of the key shares and the root token. At least one sink
 // is needed; with several, each holds everything.
 type Keys struct {
 	// File is a file in the form of "vault operator init -format=json", readable
 	// by its owner only. Its directory must exist. Inside a git work tree it must
 	// be ignored.
 	File engine.File `yaml:"file"`
-	// Secret is a Secret in the plan's cluster. Whoever may read it can unseal
-	// Vault and act as root, and so can whoever reads etcd unless it is
-	// encrypted: it suits clusters that are thrown away.
+	// Secret is a Secret in the plan's cluster. Its readers can unseal Vault and
+	// act as root, and so can readers of etcd unless it is encrypted: it suits
+	// clusters that are thrown away.
 	Secret *Secret `yaml:"secret"`
 	// Custodians keep one share each: as many as there are shares, all with age
 	// or all with PGP. Nothing is in the clear in the sinks then, and a file may be
 	// committed to git.
 	Custodians []unsealkeys.Custodian `yaml:"custodians"`
-	// RootToken says who can decrypt the root token. Needed with custodians.
+	// RootToken names the readers of the root token. Needed with custodians.
 	RootToken *unsealkeys.Readers `yaml:"rootToken"`
 	// Identities are files of age identities, as age-keygen writes them and
-	// readable by their owner only: what they can decrypt, this plan can use. The
+	// readable by their owner only. The plan can use the parts that they decrypt. The
 	// run that initialises Vault needs none.
 	Identities []engine.File `yaml:"identities"`
 }
@@ -113,12 +113,17 @@ func (k Keys) Fits(a *unsealkeys.Answer) error {
 type Sink interface {
 	// String names the sink in messages.
 	String() string
-	// Load returns what the sink holds, nil if nothing. What cannot be read or
-	// is open to others is a permanent error.
+	// Load returns the keys in the sink, nil for an empty one. A sink that cannot
+	// be read or is open to others is a permanent error.
 	Load(ctx context.Context) (*unsealkeys.Answer, error)
-	// Reserve makes sure that size bytes can be stored, as far as that can be
-	// known: the sink is empty and takes what is written.
+	// Reserve makes sure, as far as possible, that size bytes can be stored: the
+	// sink is empty and can be written.
 	Reserve(ctx context.Context, size int) (Reservation, error)
+	// Forget takes token out of the sink and leaves everything else as it is,
+	// byte for byte. It happens at once or not at all, and Forget returns only
+	// after it was read back. A sink without a token is left alone; one that holds
+	// another token is an error.
+	Forget(ctx context.Context, token engine.Secret) error
 }
 
 // A Reservation is room for the keys in a sink.
@@ -126,7 +131,7 @@ type Reservation interface {
 	// Store keeps a durably, and returns only after it was read back. It never
 	// overwrites.
 	Store(ctx context.Context, a *unsealkeys.Answer) error
-	// Release gives up what Store has not used.
+	// Release gives up room that Store has not used.
 	Release(ctx context.Context)
 }
 
@@ -147,19 +152,18 @@ func Reserve(ctx context.Context, sinks []Sink, size int) (Reservations, error) 
 // Reservations are rooms for the same keys.
 type Reservations []Reservation
 
-// Release gives up what Store has not used.
+// Release gives up room that Store has not used.
 func (all Reservations) Release(ctx context.Context) {
 	for _, r := range all {
 		r.Release(ctx)
 	}
 }
 
-// storeTimeout bounds the time that Store takes: what comes after it has to have
-// its turn.
+// storeTimeout bounds Store, so that Rescue has its turn.
 const storeTimeout = time.Minute
 
 // Store keeps a in every sink. Failing ones do not keep the others from being
-// tried. stored says whether a is safe in one.
+// tried. stored reports whether a is safe in one.
 func (all Reservations) Store(ctx context.Context, a *unsealkeys.Answer) (stored bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, fmt.Errorf("not stored after %v", storeTimeout))
 	defer cancel()
@@ -202,7 +206,7 @@ func (k Keys) String() string {
 	return strings.Join(names, " and ")
 }
 
-// A Holding is a sink and what it holds, nil for nothing.
+// A Holding is a sink and the keys in it, nil for none.
 type Holding struct {
 	Sink
 	Answer *unsealkeys.Answer
@@ -224,9 +228,7 @@ func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *unsealkeys.Ans
 		case answer == nil:
 			answer, holder = a, s
 		case !answer.SameKeys(a):
-			return nil, nil, engine.WithHint(
-				engine.Permanent(fmt.Errorf("%s and %s hold the keys of two different Vaults", holder, s)),
-				"move the one away that does not belong to this Vault")
+			return nil, nil, twoVaults(holder, s)
 		}
 	}
 	if answer != nil {
@@ -235,6 +237,12 @@ func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *unsealkeys.Ans
 		}
 	}
 	return answer, all, nil
+}
+
+func twoVaults(a, b fmt.Stringer) error {
+	return engine.WithHint(
+		engine.Permanent(fmt.Errorf("%s and %s hold the keys of two different Vaults", a, b)),
+		"move the one away that does not belong to this Vault")
 }
 
 // Put keeps a in one sink that holds nothing.

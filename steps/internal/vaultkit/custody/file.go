@@ -148,18 +148,23 @@ func (r *fileReservation) Store(ctx context.Context, a *unsealkeys.Answer) error
 	if err := r.name(ctx, r.fileSink); err != nil {
 		return err
 	}
-	back, err := os.ReadFile(r.path)
+	return r.readBack(text)
+}
+
+// readBack returns an error unless the file holds text.
+func (s fileSink) readBack(text []byte) error {
+	back, err := os.ReadFile(s.path)
 	if err != nil {
-		return fmt.Errorf("%s: reading back: %w", r.fileSink, err)
+		return fmt.Errorf("%s: reading back: %w", s, err)
 	}
 	if !bytes.Equal(back, text) {
-		return fmt.Errorf("%s: reading back: is not what was written", r.fileSink)
+		return fmt.Errorf("%s: reading back: is not what was written", s)
 	}
 	return nil
 }
 
 // name gives the file of the reservation the name of s. A link, unlike a rename,
-// does not replace what appeared meanwhile. File systems without links rename.
+// does not replace a file that appeared meanwhile. File systems without links rename.
 func (r *fileReservation) name(ctx context.Context, s fileSink) error {
 	c, temp := callsOf(ctx), r.f.Name()
 	err := c.link(temp, s.path)

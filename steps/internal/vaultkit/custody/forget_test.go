@@ -29,8 +29,8 @@ func holding(t *testing.T, text string) (string, []custody.Holding) {
 	return file, all
 }
 
-// What is taken out of a file is the token and nothing else, and nothing of what
-// an earlier try left stays beside it.
+// Only the token is taken out of a file, and no leftover of an earlier try stays
+// beside it.
 func TestForget(t *testing.T) {
 	file, all := holding(t, held)
 	if err := os.WriteFile(file+".tmp-123", []byte(held), 0o600); err != nil {

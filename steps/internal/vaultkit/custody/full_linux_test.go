@@ -37,7 +37,7 @@ func fill(t *testing.T, path string, free int64) {
 	}
 }
 
-// TestFullProcess is what the process with a file system of its own does.
+// TestFullProcess is the body of the process with a file system of its own.
 func TestFullProcess(t *testing.T) {
 	address, dir, ok := strings.Cut(os.Getenv(fullVariable), " ")
 	if !ok {

@@ -15,7 +15,7 @@ import (
 
 // ignoredByGit refuses a key file that a git work tree would offer to commit:
 // keys that were pushed once are public. Git itself is asked, since only it knows
-// all the places that rules come from; where it cannot be asked, nothing is said.
+// all the places that rules come from. Without git there is no error.
 func (s fileSink) ignoredByGit(ctx context.Context) error {
 	if s.emergency {
 		return nil
@@ -48,7 +48,7 @@ func (s fileSink) ignoredByGit(ctx context.Context) error {
 			engine.Permanent(fmt.Errorf("%s: is tracked by git in %s: the keys are in its history", s, root)),
 			fmt.Sprintf("git -C %s rm --cached %s, ignore it, and take the keys for known: rekey this Vault", filepath.Dir(s.path), base))
 	}
-	// 1 says that no rule matches; anything above is git's own trouble.
+	// 1 means that no rule matches; anything above is git's own trouble.
 	if ask("check-ignore", "--quiet", "--", base) != 1 {
 		return nil
 	}

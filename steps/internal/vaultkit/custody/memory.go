@@ -2,26 +2,25 @@ package custody
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// A memory is what a run knows about one sink and the sink does not tell. It
-// lives in the run's session and ends with it.
+// A memory holds facts about one sink that the sink itself does not. It lives in
+// the run's session and ends with it.
 type memory struct {
-	mu     sync.Mutex
-	answer *unsealkeys.Answer
-	facts  map[string]bool
+	answer atomic.Pointer[unsealkeys.Answer]
+	facts  sync.Map // keys are texts
 }
 
-// Close forgets.
+// Close forgets the keys.
 func (m *memory) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.answer = nil
+	m.answer.Store(nil)
 	return nil
 }
 
@@ -48,25 +47,21 @@ func (k Keys) memories(ctx context.Context, env *engine.Env) (memories, error) {
 	return out, nil
 }
 
-// Remember hands what Vault said in the clear over to the later steps of this
-// run, so that shares encrypted to others still open Vault in it.
+// Remember keeps the keys in the clear for the later steps of this run, so that
+// shares encrypted to custodians still open Vault in it.
 func (k Keys) Remember(ctx context.Context, env *engine.Env, a *unsealkeys.Answer) error {
 	all, err := k.memories(ctx, env)
 	for _, m := range all {
-		m.mu.Lock()
-		m.answer = a
-		m.mu.Unlock()
+		m.answer.Store(a)
 	}
 	return err
 }
 
-// recall fills a with what is remembered of it, and reports whether anything is.
-// A root token that has left the sink is not remembered.
+// recall fills a from memory, and reports whether there was anything. A root token
+// that has left the sink is not remembered.
 func (all memories) recall(a *unsealkeys.Answer) bool {
 	for _, m := range all {
-		m.mu.Lock()
-		known := m.answer
-		m.mu.Unlock()
+		known := m.answer.Load()
 		if known == nil || !known.SameKeys(a) {
 			continue
 		}
@@ -83,25 +78,15 @@ func (all memories) recall(a *unsealkeys.Answer) bool {
 func (k Keys) Mark(ctx context.Context, env *engine.Env, fact string) {
 	all, _ := k.memories(ctx, env)
 	for _, m := range all {
-		m.mu.Lock()
-		if m.facts == nil {
-			m.facts = make(map[string]bool)
-		}
-		m.facts[fact] = true
-		m.mu.Unlock()
+		m.facts.Store(fact, true)
 	}
 }
 
 // Marked reports whether Mark was called with fact in this run.
 func (k Keys) Marked(ctx context.Context, env *engine.Env, fact string) bool {
 	all, _ := k.memories(ctx, env)
-	for _, m := range all {
-		m.mu.Lock()
-		known := m.facts[fact]
-		m.mu.Unlock()
-		if known {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(all, func(m *memory) bool {
+		_, known := m.facts.Load(fact)
+		return known
+	})
 }

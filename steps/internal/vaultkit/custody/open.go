@@ -9,9 +9,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
-// Open decrypts what it can of a and conceals it: everything in the run that
-// initialised Vault, unless Vault encrypted it, else what the identities of the
-// plan are for.
+// Open decrypts the parts of a that this run can read, and conceals them: all parts
+// in the run that initialised Vault, unless Vault encrypted them, else those for the
+// identities of the plan.
 func (k Keys) Open(ctx context.Context, env *engine.Env, a *unsealkeys.Answer) error {
 	if len(a.Sealed) > 0 {
 		if err := k.decrypt(ctx, env, a); err != nil {

@@ -17,10 +17,10 @@ import (
 // A Pending is a note beside the sink while Vault is asked for its keys: it exists
 // from before the question until the answer is stored, and its process holds its
 // lock, where the file system has locks. A note that is not locked, without keys,
-// means that a run ended in between; it says when. It holds no secret.
+// means that a run ended in between, and has its time. It holds no secret.
 type Pending struct{ files []fileSink } // the first that can be written has it
 
-// A Note is what a Pending holds.
+// A Note is the content of a Pending.
 type Note struct {
 	About string    `json:"about"`
 	Plan  string    `json:"plan"`

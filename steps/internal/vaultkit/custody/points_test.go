@@ -41,7 +41,7 @@ func initialise(ctx context.Context, env *engine.Env, s *vaultinit.Spec) error {
 	return err
 }
 
-// TestPoint is what the process does that ends itself.
+// TestPoint is the body of the process that ends itself.
 func TestPoint(t *testing.T) {
 	var address, file string
 	var last int
@@ -64,7 +64,7 @@ func TestPoint(t *testing.T) {
 }
 
 // A process that ends before any of its system calls loses the keys at one of them
-// only, that which would have written them, and the next run says so. After every
+// only, that which would have written them, and the next run reports that. After every
 // other the next run has them, and nothing is left behind.
 func TestEveryPoint(t *testing.T) {
 	lost := 0
@@ -88,7 +88,7 @@ func TestEveryPoint(t *testing.T) {
 		s, env := initSpec(v.Address, file), vaulttest.Env(t)
 		if err := initialise(t.Context(), env, s); err != nil {
 			lost++
-			vaulttest.WantPermanent(t, err, "ended before the answer was stored", "nobody has the keys of this Vault")
+			vaulttest.WantPermanent(t, err, "ended before the answer was stored", "the keys of this Vault are lost")
 			continue
 		}
 		if _, edits, err := s.Inspect(t.Context(), env); err != nil || len(edits) > 0 {
@@ -124,7 +124,7 @@ func opens(t *testing.T, v *vaulttest.Server, file string) {
 	}
 }
 
-// What is left of a write that was cut off is named, and nothing is to be deleted.
+// The leftover of a write that was cut off is named, and nothing is to be deleted.
 func TestTornFile(t *testing.T) {
 	v := vaulttest.Start(t)
 	if err := v.Init(); err != nil {
@@ -192,7 +192,7 @@ func TestEmergencyElsewhere(t *testing.T) {
 	if err := initialise(t.Context(), env, s); err != nil {
 		t.Fatal(err)
 	}
-	if err := initialise(t.Context(), env, s); err != nil { // removes what is blank
+	if err := initialise(t.Context(), env, s); err != nil { // removes blank files
 		t.Fatal(err)
 	}
 	opens(t, v, file)
@@ -297,8 +297,8 @@ func TestOthersMayReplace(t *testing.T) {
 	}
 }
 
-// Another name of the key file is removed if a run left it, and named if not. What
-// has other keys stays.
+// Another name of the key file is removed if a run left it, and named if not. One
+// with other keys stays.
 func TestOtherNames(t *testing.T) {
 	v := vaulttest.Start(t)
 	dir := t.TempDir()

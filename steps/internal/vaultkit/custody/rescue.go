@@ -37,9 +37,9 @@ func (k Keys) emergencies(env *engine.Env) []fileSink {
 // ErrLost is an answer that could be kept nowhere.
 var ErrLost = errors.New("the keys could be kept nowhere")
 
-// Rescue keeps a, which no sink has taken, somewhere: in what was reserved for it,
-// in an emergency file, or as text on last, which is standard error. where says
-// where it is. Without an error a later run finds it there by itself.
+// Rescue keeps a, which no sink has taken: in the room reserved for it, in an
+// emergency file, or as text on last, which is standard error. where names the
+// place. Without an error a later run finds it there by itself.
 func (k Keys) Rescue(ctx context.Context, env *engine.Env, reserved Reservations, a *unsealkeys.Answer, last io.Writer) (where string, err error) {
 	places := k.emergencies(env)
 	for _, r := range reserved {

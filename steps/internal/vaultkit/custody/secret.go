@@ -46,7 +46,7 @@ func (s secretSink) Load(ctx context.Context) (*unsealkeys.Answer, error) {
 	text, ok := have.Data[s.Key]
 	if !ok {
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: is there without the key %s", s, s.Key)),
-			"name another Secret in keys.secret: this one belongs to somebody else")
+			"name another Secret in keys.secret: another owner uses this one")
 	}
 	a, err := unsealkeys.Decode(text)
 	if err != nil {
@@ -87,6 +87,15 @@ func (s secretSink) Store(ctx context.Context, a *unsealkeys.Answer) error {
 		return fmt.Errorf("%s: %w", s, kubekit.Classify(err))
 	}
 	// One that exists already is ours if an answer was lost on its way.
+	return s.readBack(ctx, text)
+}
+
+// readBack returns an error unless the Secret holds text.
+func (s secretSink) readBack(ctx context.Context, text []byte) error {
+	api, err := s.secrets(ctx)
+	if err != nil {
+		return err
+	}
 	back, err := api.Get(ctx, s.Name, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: reading back: %w", s, kubekit.Classify(err))

@@ -35,7 +35,7 @@ func (s Stray) Remove(ctx context.Context) error {
 	return c.syncDir(filepath.Dir(s.path))
 }
 
-// Strays returns what earlier runs left: temporary files beside the sink, and
+// Strays returns the leftovers of earlier runs: temporary files beside the sink, and
 // emergency files. note is the note of such a run, or nil.
 func (k Keys) Strays(ctx context.Context, env *engine.Env, note *Note) []Stray {
 	places := k.emergencies(env)
@@ -124,9 +124,7 @@ func Adopt(strays []Stray) (*unsealkeys.Answer, error) {
 		case from == nil:
 			from = &strays[i]
 		case !from.Answer.SameKeys(s.Answer):
-			return nil, engine.WithHint(
-				engine.Permanent(fmt.Errorf("%s and %s hold the keys of two different Vaults", from, s)),
-				"move the one away that does not belong to this Vault")
+			return nil, twoVaults(from, s)
 		}
 	}
 	if from == nil {
@@ -166,8 +164,8 @@ func (k Keys) Lookalikes(env *engine.Env) []string {
 }
 
 // ManyNames returns how many more names the key file has than it should, and the
-// path: whatever is taken out of the file stays in those. Strays are names that are
-// known.
+// path: a root token that is taken out of the file stays under those names. Strays
+// are names that are known.
 func (k Keys) ManyNames(env *engine.Env, strays []Stray) (path string, more int) {
 	if k.File.IsZero() {
 		return "", 0

@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
-// Unsealing returns the keys in k for a sealed Vault, or a permanent error that says
-// why they cannot unseal it. With custodians, their shares may be too few.
+// Unsealing returns the keys in k for a sealed Vault, or a permanent error with
+// the reason why they cannot unseal it. With custodians, their shares may be too few.
 func (k Keys) Unsealing(ctx context.Context, env *engine.Env, status *vaultkit.SealStatus) (*unsealkeys.Answer, error) {
 	switch {
 	case !status.Initialized:
@@ -70,7 +70,7 @@ func (k Keys) Unseal(ctx context.Context, c *vaultkit.Client, shares []engine.Se
 
 // errStillSealed means that Vault is sealed after all shares. Others may be submitting
 // at the same time; another Inspect shows it.
-var errStillSealed = errors.New("vault is still sealed after every share was submitted: somebody else may be unsealing or resetting at the same time")
+var errStillSealed = errors.New("vault is still sealed after every share was submitted: another client may be unsealing or resetting at the same time")
 
 func submit(ctx context.Context, c *vaultkit.Client, status *vaultkit.SealStatus, shares []engine.Secret) error {
 	begun := status.Progress
@@ -90,8 +90,8 @@ func submit(ctx context.Context, c *vaultkit.Client, status *vaultkit.SealStatus
 	return errStillSealed
 }
 
-// Rejected reports whether Vault refused the shares themselves. It then has
-// forgotten all of them.
+// Rejected reports whether Vault refused the shares themselves. It has forgotten all
+// of them then.
 func Rejected(err error) bool {
 	var e *vaultkit.Error
 	return errors.As(err, &e) && (e.Status == http.StatusBadRequest || e.Contains("invalid key") || e.Contains("cipher: message authentication failed"))

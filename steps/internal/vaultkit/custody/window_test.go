@@ -19,7 +19,7 @@ import (
 
 // BenchmarkWindow measures how long the keys are nowhere but in this process:
 // from Vault's answer until they are encrypted, on disk (fsync of the file and of
-// its directory) and read back. What it finds stands in package vaultinit.
+// its directory) and read back. Its results are in package vaultinit.
 func BenchmarkWindow(b *testing.B) {
 	share := hex.EncodeToString(make([]byte, 33))
 	clear := &api.InitResponse{Keys: slices.Repeat([]string{share}, 5), RootToken: "hvs.planted-root-token-123456"}

@@ -1,4 +1,4 @@
-// Package pki is what the steps about certificate authorities in Vault share:
-// the mount with its tuning and addresses, its issuers and keys, and whether a
-// certificate is what a plan asks for.
+// Package pki holds the parts that the kinds of certificate authorities in Vault
+// share: the mount with its tuning and addresses, its issuers and keys, and the
+// comparison of a certificate with the plan.
 package pki

@@ -21,8 +21,8 @@ type Intermediate struct {
 	ParentMount string  // the PKI engine that signs it
 	Parent      *Issuer // and the issuer there
 
-	// MaxPathLength is how many authorities may follow below it; nil says
-	// nothing about it.
+	// MaxPathLength is how many authorities may follow below it; nil for no
+	// limit of its own.
 	MaxPathLength *int
 
 	// Allow lists warnings of Vault that are expected. NoAddresses is needed if
@@ -47,8 +47,7 @@ func (i *Intermediate) Make(ctx context.Context, c *vaultkit.Client, keys []Key,
 	return i.bring(ctx, c, keyID, cert)
 }
 
-// Above is the chain over the authority: the parent, and what Vault knows over
-// it.
+// Above is the chain over the authority: the parent and its own chain.
 func (i *Intermediate) Above() []*x509.Certificate {
 	if len(i.Parent.Chain) > 0 {
 		return i.Parent.Chain
@@ -120,7 +119,7 @@ func (i *Intermediate) sign(ctx context.Context, c *vaultkit.Client, csr string)
 	body := i.NameParameters()
 	body["csr"] = csr
 	body["ttl"] = i.TTL.Seconds()
-	// The parent's mount may have no URLs; that is its own step's to say.
+	// The parent's mount may have no URLs: another step decides that.
 	allow := append(slices.Clone(i.Allow), NoAddresses)
 	if i.MaxPathLength != nil {
 		body["max_path_length"] = *i.MaxPathLength
@@ -138,7 +137,7 @@ func (i *Intermediate) sign(ctx context.Context, c *vaultkit.Client, csr string)
 		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
 	}
 	if err := cert.CheckSignatureFrom(i.Parent.Certificate); err != nil {
-		return nil, engine.Permanent(fmt.Errorf("%s: what was signed does not lead to the parent: %w", path, err))
+		return nil, engine.Permanent(fmt.Errorf("%s: the signed certificate does not lead to the parent: %w", path, err))
 	}
 	return cert, nil
 }

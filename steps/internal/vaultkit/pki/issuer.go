@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -20,30 +21,23 @@ type Issuer struct {
 	KeyID   string // empty when its key is not in the mount
 	Default bool   // the mount's default issuer
 	Revoked bool
-	Usage   []string // what it may be used for, as Vault names it: "crl-signing"
+	Usage   []string // its allowed uses, as Vault names them: "crl-signing"
 
 	PEM         string
 	Certificate *x509.Certificate
-	// Chain is what Vault hands out with certificates that the issuer signs,
-	// the issuer first.
+	// Chain is the chain that Vault hands out with certificates of the issuer, the
+	// issuer first.
 	Chain []*x509.Certificate
 }
 
-// Ref is how to address the issuer to a reader: its name, or its id.
+// Ref is the issuer's name, or its id.
 func (i *Issuer) Ref() string {
-	if i.Name != "" {
-		return i.Name
-	}
-	return i.ID
+	return cmp.Or(i.Name, i.ID)
 }
 
-// Label tells one issuer from another in a message.
+// Label identifies the issuer in a message.
 func (i *Issuer) Label() string {
-	name := i.Name
-	if name == "" {
-		name = "without a name"
-	}
-	return fmt.Sprintf("%s (%s, id %s)", name, i.Certificate.Subject.CommonName, i.ID)
+	return fmt.Sprintf("%s (%s, id %s)", cmp.Or(i.Name, "without a name"), i.Certificate.Subject.CommonName, i.ID)
 }
 
 // issuing is the usage without which an issuer signs nothing
@@ -68,8 +62,7 @@ func (i *Issuer) Issue(c *vaultkit.Client, mount string, may bool) engine.Edit {
 	return engine.Edit{
 		Path: mount + "/issuer/" + i.Ref() + "/usage", Have: i.Usage, Want: want,
 		Apply: func(ctx context.Context) error {
-			_, err := c.Patch(ctx, path, map[string]any{"usage": strings.Join(want, ",")})
-			return err
+			return c.Patch(ctx, path, map[string]any{"usage": strings.Join(want, ",")})
 		},
 	}
 }
@@ -126,29 +119,61 @@ func ReadIssuer(ctx context.Context, c *vaultkit.Client, mount, ref string) (*Is
 	if i.Certificate, err = certs.ParseOne(i.PEM); err != nil {
 		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
 	}
-	for _, text := range vaultkit.Strings(data["ca_chain"]) {
+	i.Chain, err = parseChain(path, data)
+	return i, err
+}
+
+// Signed returns the certificate in the answer to a request at path to sign, with
+// the chain above it.
+func Signed(path string, answer map[string]any) ([]*x509.Certificate, error) {
+	leaf, err := certs.ParseOne(vaultkit.Text(answer["certificate"]))
+	if err != nil {
+		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
+	}
+	above, err := parseChain(path, answer)
+	return append([]*x509.Certificate{leaf}, above...), err
+}
+
+func parseChain(path string, answer map[string]any) ([]*x509.Certificate, error) {
+	var chain []*x509.Certificate
+	for _, text := range vaultkit.Strings(answer["ca_chain"]) {
 		link, err := certs.ParseOne(text)
 		if err != nil {
 			return nil, engine.Permanent(fmt.Errorf("%s: ca_chain: %w", path, err))
 		}
-		i.Chain = append(i.Chain, link)
+		chain = append(chain, link)
 	}
-	return i, nil
+	return chain, nil
+}
+
+// find returns the first issuer that matches, or nil.
+func find(issuers []*Issuer, matches func(*Issuer) bool) *Issuer {
+	if n := slices.IndexFunc(issuers, matches); n >= 0 {
+		return issuers[n]
+	}
+	return nil
+}
+
+// DefaultOf returns the default issuer among the issuers of a mount, or nil.
+func DefaultOf(issuers []*Issuer) *Issuer {
+	return find(issuers, func(i *Issuer) bool { return i.Default })
+}
+
+// Named returns the issuer with a name among the issuers of a mount, or nil.
+func Named(issuers []*Issuer, name string) *Issuer {
+	return find(issuers, func(i *Issuer) bool { return i.Name == name })
 }
 
 // Keyless returns an authority with a common name whose key is not in the mount,
 // or nil. It signs nothing until its key is imported.
 func Keyless(issuers []*Issuer, commonName string) *Issuer {
-	for _, i := range issuers {
-		if i.KeyID == "" && i.Certificate.IsCA && i.Certificate.Subject.CommonName == commonName {
-			return i
-		}
-	}
-	return nil
+	return find(issuers, func(i *Issuer) bool {
+		return i.KeyID == "" && i.Certificate.IsCA && i.Certificate.Subject.CommonName == commonName
+	})
 }
 
-// ImportKey says how a mount gets the key of a certificate that it has: Vault
-// finds out by itself which certificate an imported key belongs to
+// ImportKey is the hint how to import the key of a certificate in a mount: Vault
+// finds the certificate of an imported key by itself
 // (developer.hashicorp.com/vault/api-docs/secret/pki#import-key).
 func ImportKey(mount string) string {
 	return fmt.Sprintf("import its key, which Vault then finds the certificate of: vault write %s/keys/import pem_bundle=@key.pem "+

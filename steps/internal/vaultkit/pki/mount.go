@@ -15,7 +15,7 @@ import (
 
 // URLs are the addresses that Vault writes into the certificates that a mount
 // signs, so that others find its certificate and revocation lists (RFC 5280,
-// sections 4.2.1.13 and 4.2.2.1). An empty list leaves what Vault has.
+// sections 4.2.1.13 and 4.2.2.1). An empty list keeps Vault's.
 type URLs struct {
 	// IssuingCertificates are where the signer's certificate can be fetched:
 	// "http://vault.vault.svc.cluster.local:8200/v1/pki/ca".
@@ -33,7 +33,7 @@ func (u URLs) IsZero() bool {
 	return len(u.IssuingCertificates)+len(u.CRLDistributionPoints)+len(u.OCSPServers) == 0
 }
 
-// Validate reports what is not a URL; field is the path of the input.
+// Validate reports texts that are no URLs; field is the path of the input.
 func (u URLs) Validate(p *engine.Problems, field string) {
 	for _, list := range []part{
 		{"issuingCertificates", u.IssuingCertificates},
@@ -75,35 +75,21 @@ func (u URLs) Claims(mount string) []engine.Claim {
 // It is expected when a plan gives none.
 const NoAddresses vaultkit.Allow = "hasn't configured any authority information access"
 
-// Inspect compares the addresses of a mount; mounted says whether it is there.
+// Inspect compares the addresses of a mount; mounted reports whether it exists.
 func (u URLs) Inspect(ctx context.Context, c *vaultkit.Client, mount string, mounted bool) ([]engine.Edit, error) {
 	if u.IsZero() {
 		return nil, nil
 	}
 	path := mount + "/config/urls"
-	var have map[string]any
-	if mounted {
-		var err error
-		if have, err = c.Read(ctx, path); err != nil {
-			return nil, err
-		}
+	have, err := c.ReadIf(ctx, mounted, path)
+	if err != nil {
+		return nil, err
 	}
 	fields := u.fields()
-	// The write merges: what the plan does not name stays.
+	// The write merges: lists that the plan leaves out stay.
 	return vaultkit.Object(path, have, fields, func(ctx context.Context) error {
-		_, err := c.Write(ctx, path, vaultkit.Data(fields))
-		return err
+		return c.Put(ctx, path, vaultkit.Data(fields))
 	}), nil
-}
-
-// DefaultOf returns the default issuer among the issuers of a mount, or nil.
-func DefaultOf(issuers []*Issuer) *Issuer {
-	for _, i := range issuers {
-		if i.Default {
-			return i
-		}
-	}
-	return nil
 }
 
 // SetDefault returns the edit that makes the issuer with the given name the
@@ -115,8 +101,7 @@ func SetDefault(c *vaultkit.Client, mount string, have any, name string) engine.
 		Have: have,
 		Want: name,
 		Apply: func(ctx context.Context) error {
-			_, err := c.Write(ctx, path, map[string]any{"default": name})
-			return err
+			return c.Put(ctx, path, map[string]any{"default": name})
 		},
 	}
 }
@@ -131,14 +116,13 @@ func Rename(c *vaultkit.Client, mount string, i *Issuer, to, note string) engine
 		Want: to,
 		Note: note,
 		Apply: func(ctx context.Context) error {
-			_, err := c.Patch(ctx, path, map[string]any{"issuer_name": to})
-			return err
+			return c.Patch(ctx, path, map[string]any{"issuer_name": to})
 		},
 	}
 }
 
 // RetiredName is the name that an authority called name gets when another one
-// takes its own: it tells the retired ones apart by their serial numbers.
+// takes its own. Retired ones differ by their serial numbers.
 func RetiredName(name string, c *x509.Certificate) string {
 	serial := strings.ReplaceAll(certs.Serial(c), ":", "")
 	serial = strings.Repeat("0", max(0, 8-len(serial))) + serial // one made by hand may be 1

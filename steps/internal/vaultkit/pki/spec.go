@@ -25,10 +25,10 @@ type Spec struct {
 	// then.
 	MaxLeaseTTL engine.Duration `yaml:"maxLeaseTTL"`
 	// DefaultLeaseTTL is the lifetime of certificates that are asked for
-	// without one. Without it, the mount keeps what it has (768h in a new one).
+	// without one. Without it, the mount keeps its own (768h in a new one).
 	DefaultLeaseTTL engine.Duration `yaml:"defaultLeaseTTL"`
 	// URLs where the authority's certificate and revocation list can be fetched.
-	// They are written into what it signs from then on.
+	// They are written into certificates that it signs from then on.
 	URLs      URLs `yaml:"urls"`
 	Authority `yaml:",inline"`
 	// IssuerName is the name of the authority in Vault and of its key. It
@@ -48,7 +48,7 @@ func NewSpec(mount string, ttl time.Duration) Spec {
 	}
 }
 
-// Validate reports what is wrong with the shared inputs.
+// Validate reports the problems of the shared inputs.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Vault.Validate(p, "vault")
 	vaultkit.ValidatePath(p, "mount", s.Mount)

@@ -60,7 +60,7 @@ type part struct {
 	values []string
 }
 
-// An Authority is what a plan asks of an authority's certificate.
+// An Authority is the wanted content of an authority's certificate.
 type Authority struct {
 	// CommonName (CN) of the authority: "Root CA Lab".
 	CommonName string `yaml:"commonName" check:"required"`
@@ -80,7 +80,7 @@ type Authority struct {
 // Vault sets the beginning 30 seconds back (not_before_duration).
 const slack = 10 * time.Minute
 
-// A Difference is one way in which a certificate is not what a plan asks for.
+// A Difference is one difference between a certificate and the plan.
 type Difference struct {
 	Field      string // as Vault names it: "common_name"
 	Have, Want any

@@ -3,18 +3,16 @@
 //
 // The new one is made beside the old, with its subject, kind of key and
 // lifetime and a key of its own, signed by the same parent. From then on both
-// can sign, and what either signs leads to the same root: that is the overlap
-// in which leaves change sides. The default issuer of the mount decides who
-// signs for whom asks the mount; a client that verifies up to the root does not
-// notice. At the end the old one keeps its certificate and may sign revocation
-// lists, for what it signed stays valid to its end, and may not sign
-// certificates any more.
+// can sign, and certificates of either lead to the same root: that is the overlap
+// in which leaves change sides. The default issuer of the mount signs requests to
+// the mount; a client that verifies up to the root does not notice. At the end the
+// old one keeps its certificate and may sign revocation lists, since its
+// certificates stay valid to their end, and may not sign certificates any more.
 //
 // Names change last and the way pkiIntermediate changes them, so that a plan's
 // step of that kind finds nothing to do afterwards. Until then its next run
-// would go back to the old one, which is right after a change-over that failed:
-// what is left of that is an issuer without a name, and the next one goes on
-// with it.
+// would go back to the old one, which is right after a rollover that failed:
+// that leaves an issuer without a name, and the next rollover goes on with it.
 //
 // AIA and CRL addresses of a mount that do not name the issuer ({{issuer_id}},
 // with templated addresses) lead to the default issuer's certificate and list,
@@ -26,7 +24,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -43,7 +40,7 @@ type Place struct {
 	Role        string // a role of Mount that signs leaves
 }
 
-// Changes are what a rollover changes: (old) and (new) are the two
+// Changes are the edits of a rollover: (old) and (new) are the two
 // intermediates, whose ids are not known before, and (retired) those before the
 // old one.
 func (p Place) Changes() []engine.Edit {
@@ -76,8 +73,8 @@ type Rollover struct {
 	switched bool
 }
 
-// Look reads both authorities and the role. It refuses, before anything is
-// written, what a rollover could not prove anything about: a mount whose
+// Look reads both authorities and the role. Before anything is written it refuses
+// a set-up in which a rollover could not prove anything: a mount whose
 // default is not the intermediate, a role that is bound to one issuer, and a
 // parent that did not sign the intermediate or does not live as long as a new
 // one would. The rollover makes its edits by change, such as [engine.Env.Apply].
@@ -90,10 +87,7 @@ func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time, chang
 	if s.issuers, err = pki.Issuers(ctx, c, p.Mount); err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(s.issuers, func(i *pki.Issuer) bool { return i.Name == p.Issuer }); i >= 0 {
-		s.old = s.issuers[i]
-	}
-	if s.old == nil {
+	if s.old = pki.Named(s.issuers, p.Issuer); s.old == nil {
 		return nil, refuse("let this step need the pkiIntermediate step that makes it, and name it as issuerName there",
 			"%s has no issuer called %s", p.Mount, p.Issuer)
 	}
@@ -124,7 +118,7 @@ func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time, chang
 	return s, nil
 }
 
-// lifetime is what was asked for when c was made: Vault sets the beginning back
+// lifetime is the lifetime in the request for c: Vault sets the beginning back
 // by seconds (not_before_duration, 30 by default), which must not add up from
 // one generation to the next.
 func lifetime(c *x509.Certificate) time.Duration {
@@ -149,7 +143,7 @@ func (s *Rollover) leftover() *pki.Issuer {
 	return best
 }
 
-// kind is what the old intermediate is and the new one has to be.
+// kind describes the old intermediate, and so the new one.
 func (s *Rollover) kind() pki.Authority {
 	c := s.old.Certificate
 	a := pki.Authority{CommonName: c.Subject.CommonName, Subject: pki.SubjectOf(c), TTL: engine.Duration(lifetime(c))}
@@ -169,7 +163,7 @@ func (s *Rollover) Make(ctx context.Context) error {
 	i := pki.Intermediate{
 		Authority: s.kind(), Mount: s.place.Mount, Name: s.place.Issuer,
 		ParentMount: s.place.ParentMount, Parent: s.parent,
-		// Whether the mount has URLs is the pkiIntermediate step's to say.
+		// The pkiIntermediate step decides whether the mount has URLs.
 		Allow: []vaultkit.Allow{pki.NoAddresses},
 	}
 	if c := s.old.Certificate; c.MaxPathLen > 0 || c.MaxPathLen == 0 && c.MaxPathLenZero {
@@ -192,11 +186,10 @@ func (s *Rollover) Make(ctx context.Context) error {
 	return err
 }
 
-// Old and Next are the certificates of the two authorities, each with what is
-// above it. Next is nil before Make.
+// Old is the chain of the old intermediate.
 func (s *Rollover) Old() []*x509.Certificate { return chainOf(s.old) }
 
-// Next is the chain of the new one.
+// Next is the chain of the new one, nil before Make.
 func (s *Rollover) Next() []*x509.Certificate { return chainOf(s.next) }
 
 func chainOf(i *pki.Issuer) []*x509.Certificate {

@@ -19,17 +19,17 @@ import (
 
 func TestMain(m *testing.M) { vaulttest.Main(m) }
 
-// A world is a Vault with a root and an intermediate called intermediate-lab, as
+// authorities is a Vault with a root and an intermediate called intermediate-lab, as
 // a pkiIntermediate step makes it, and a role.
-type world struct {
+type authorities struct {
 	*vaulttest.Server
 	root, mount string
 }
 
-func newWorld(t *testing.T) *world {
+func newAuthorities(t *testing.T) *authorities {
 	t.Helper()
 	v := vaulttest.Shared(t)
-	w := &world{Server: v, root: v.Mount(t, "_root"), mount: v.Mount(t, "")}
+	w := &authorities{Server: v, root: v.Mount(t, "_root"), mount: v.Mount(t, "")}
 	for mount, ttl := range map[string]string{w.root: "87600h", w.mount: "43800h"} {
 		w.Do(t, "POST", "sys/mounts/"+mount, `{"type":"pki","config":{"max_lease_ttl":"`+ttl+`"}}`)
 	}
@@ -45,11 +45,11 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) place() rollover.Place {
+func (w *authorities) place() rollover.Place {
 	return rollover.Place{Mount: w.mount, Issuer: "intermediate-lab", ParentMount: w.root, Parent: "root-lab", Role: "leaf"}
 }
 
-func (w *world) client(t *testing.T, address string) *vaultkit.Client {
+func (w *authorities) client(t *testing.T, address string) *vaultkit.Client {
 	t.Helper()
 	c, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), vaultkit.Connection{
 		Server: vaultkit.Server{Address: address}, Token: engine.NewSecret(w.Token),
@@ -60,7 +60,7 @@ func (w *world) client(t *testing.T, address string) *vaultkit.Client {
 	return c
 }
 
-func (w *world) look(t *testing.T, address string) *rollover.Rollover {
+func (w *authorities) look(t *testing.T, address string) *rollover.Rollover {
 	t.Helper()
 	edits := &enginetest.Edits{Declared: w.place().Changes()}
 	s, err := rollover.Look(t.Context(), w.client(t, address), w.place(), time.Now(), edits.Apply)
@@ -75,9 +75,9 @@ func (w *world) look(t *testing.T, address string) *rollover.Rollover {
 	return s
 }
 
-// issuers are names and usages of what has a key in the mount, the default
+// issuers are names and usages of the issuers with a key in the mount, the default
 // first.
-func (w *world) issuers(t *testing.T) []string {
+func (w *authorities) issuers(t *testing.T) []string {
 	t.Helper()
 	list, err := pki.Issuers(t.Context(), w.client(t, w.Address), w.mount)
 	if err != nil {
@@ -107,7 +107,7 @@ const (
 	mayNot = " crl-signing,ocsp-signing,read-only"
 )
 
-func (w *world) want(t *testing.T, want ...string) {
+func (w *authorities) want(t *testing.T, want ...string) {
 	t.Helper()
 	if have := w.issuers(t); !slices.Equal(have, want) {
 		t.Errorf("issuers, the default first:\n%s\nwant:\n%s", strings.Join(have, "\n"), strings.Join(want, "\n"))
@@ -120,7 +120,7 @@ func retired(s *rollover.Rollover) string {
 
 // The whole way: beside each other, taking over, retired.
 func TestRollover(t *testing.T) {
-	w := newWorld(t)
+	w := newAuthorities(t)
 	s := w.look(t, w.Address)
 	if err := s.Make(t.Context()); err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestRollover(t *testing.T) {
 
 // Before it is retired, the old one refuses nothing.
 func TestNotRefused(t *testing.T) {
-	w := newWorld(t)
+	w := newAuthorities(t)
 	s := w.look(t, w.Address)
 	r, err := s.Request("hello.example.local")
 	if err != nil {
@@ -188,7 +188,7 @@ func TestNotRefused(t *testing.T) {
 // One after another: each generation lives as long as the first, and every
 // retired one stays retired.
 func TestGenerations(t *testing.T) {
-	w := newWorld(t)
+	w := newAuthorities(t)
 	want := []string{"intermediate-lab" + may}
 	life := time.Duration(0)
 	for range 3 {
@@ -213,7 +213,7 @@ func TestGenerations(t *testing.T) {
 	w.want(t, want...)
 }
 
-// Whatever answer is lost, going back and trying again leaves one key and one
+// Any answer may be lost: going back and trying again leaves one key and one
 // issuer more.
 func TestBackAndAgain(t *testing.T) {
 	for name, lost := range map[string]struct{ method, part string }{
@@ -224,7 +224,7 @@ func TestBackAndAgain(t *testing.T) {
 		"the default":   {"PUT", "/config/issuers"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newAuthorities(t)
 			p := vaulttest.NewProxy(t, w.Address)
 			s := w.look(t, p.Address)
 			if lost.part != "" {
@@ -261,9 +261,9 @@ func TestBackAndAgain(t *testing.T) {
 	}
 }
 
-// What could not be proved is refused before anything is written.
+// A set-up that allows no proof is refused before anything is written.
 func TestRefuses(t *testing.T) {
-	w := newWorld(t)
+	w := newAuthorities(t)
 	w.Do(t, "POST", w.mount+"/roles/bound", `{"allow_any_name":true,"issuer_ref":"intermediate-lab"}`)
 	w.Do(t, "POST", w.root+"/root/generate/internal", `{"common_name":"Another Root","ttl":"87600h","key_type":"ec","issuer_name":"another"}`)
 	for name, c := range map[string]struct {
@@ -296,10 +296,10 @@ func TestRefuses(t *testing.T) {
 	w.want(t, "intermediate-lab read-only")
 }
 
-// One that was made and did not take over is used the next time. What a
-// pkiIntermediate step makes of all this is that package's test.
+// One that was made and did not take over is used the next time. Package
+// pkiintermediate tests its own run after that.
 func TestLeftover(t *testing.T) {
-	w := newWorld(t)
+	w := newAuthorities(t)
 	s := w.look(t, w.Address)
 	if err := s.Make(t.Context()); err != nil {
 		t.Fatal(err)

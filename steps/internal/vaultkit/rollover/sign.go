@@ -2,11 +2,6 @@ package rollover
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -25,11 +20,11 @@ import (
 // are thrown away.
 const trialTTL = time.Minute
 
-// A role is what of a role matters here.
+// A role holds the parts of a role that rollovers need.
 type role struct {
 	issuer  string // issuer_ref
 	keyType string // rsa, ec, ed25519 or any
-	keyBits int64
+	keyBits int
 }
 
 func readRole(ctx context.Context, c *vaultkit.Client, mount, name string) (role, error) {
@@ -41,29 +36,15 @@ func readRole(ctx context.Context, c *vaultkit.Client, mount, name string) (role
 	if err != nil {
 		return role{}, err
 	}
-	r := role{vaultkit.Text(data["issuer_ref"]), vaultkit.Text(data["key_type"]), vaultkit.Whole(data["key_bits"])}
+	r := role{vaultkit.Text(data["issuer_ref"]), vaultkit.Text(data["key_type"]), int(vaultkit.Whole(data["key_bits"]))}
 	if r.issuer == "" { // before Vault 1.11
 		r.issuer = "default"
 	}
 	return r, nil
 }
 
-// newKey makes a key that the role accepts.
-func (r role) newKey() (crypto.Signer, error) {
-	if r.keyType == "rsa" {
-		return rsa.GenerateKey(rand.Reader, max(int(r.keyBits), 2048))
-	}
-	switch r.keyBits {
-	case 384:
-		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case 521:
-		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	}
-	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-}
-
-// A Request is a request for a certificate that the role allows, to be put to
-// one authority or the other: all that differs is who signs.
+// A Request is a request for a certificate that the role allows. Either authority
+// can be asked to sign it.
 type Request struct {
 	s     *Rollover
 	names []string
@@ -72,7 +53,7 @@ type Request struct {
 
 // Request makes a request for names, of which the first is the common name.
 func (s *Rollover) Request(names ...string) (*Request, error) {
-	key, err := s.role.newKey()
+	key, err := certs.NewKey(s.role.keyType, s.role.keyBits)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +68,8 @@ func (s *Rollover) Request(names ...string) (*Request, error) {
 	}}, nil
 }
 
-// ByOld lets the old intermediate sign. It returns the certificate and what is
-// above it.
+// ByOld lets the old intermediate sign. It returns the certificate with its
+// chain.
 func (r *Request) ByOld(ctx context.Context) ([]*x509.Certificate, error) { return r.by(ctx, r.s.old) }
 
 // ByNext lets the new one sign.
@@ -111,8 +92,7 @@ func (r *Request) by(ctx context.Context, i *pki.Issuer) ([]*x509.Certificate, e
 		Want: fmt.Sprintf("a certificate for %s that lives for %s", strings.Join(r.names, ", "), engine.Duration(trialTTL)),
 		Apply: func(ctx context.Context) (err error) {
 			data, err = r.s.client.Write(ctx, path, r.body)
-			var warned *vaultkit.WarningError
-			if errors.As(err, &warned) { // what came back says what counts
+			if vaultkit.Warned(err) { // the certificate counts
 				return nil
 			}
 			return err
@@ -121,26 +101,18 @@ func (r *Request) by(ctx context.Context, i *pki.Issuer) ([]*x509.Certificate, e
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := certs.ParseOne(vaultkit.Text(data["certificate"]))
+	chain, err := pki.Signed(path, data)
 	if err != nil {
-		return nil, engine.Permanent(fmt.Errorf("%s: %w", path, err))
+		return nil, err
 	}
-	chain := []*x509.Certificate{leaf}
-	for _, text := range vaultkit.Strings(data["ca_chain"]) {
-		c, err := certs.ParseOne(text)
-		if err != nil {
-			return nil, engine.Permanent(fmt.Errorf("%s: ca_chain: %w", path, err))
-		}
-		chain = append(chain, c)
-	}
-	if err := leaf.CheckSignatureFrom(i.Certificate); err != nil {
-		return chain, engine.Permanent(fmt.Errorf("%s: somebody else signed, %s: %w", path, leaf.Issuer, err))
+	if leaf := chain[0]; leaf.CheckSignatureFrom(i.Certificate) != nil {
+		return chain, engine.Permanent(fmt.Errorf("%s: another authority signed, %s", path, leaf.Issuer))
 	}
 	return chain, nil
 }
 
 // Refusal is how Vault refuses to sign with the old intermediate once it is
-// retired (builtin/logical/pki/issuing, EnsureUsage): it lists what is left.
+// retired (builtin/logical/pki/issuing, EnsureUsage): it lists the remaining uses.
 func (s *Rollover) Refusal() evidence.Refusal {
 	left := s.old.Issue(s.client, s.place.Mount, false).Want.([]string)
 	return evidence.Refusal{Status: http.StatusInternalServerError, Text: "but only had usage " + strings.Join(left, ",")}

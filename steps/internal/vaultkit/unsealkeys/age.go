@@ -58,8 +58,8 @@ func wellFormed(text string) bool {
 	return err == nil
 }
 
-// openAge decrypts text. ok is false if it is for nobody among ids; an error
-// means that it is for one of them, and damaged.
+// openAge decrypts text. ok is false if it is for none of ids; an error means
+// that it is for one of them, and damaged.
 func openAge(text string, ids []age.Identity) (plain string, ok bool, err error) {
 	r, err := age.Decrypt(armor.NewReader(strings.NewReader(text)), ids...)
 	var others *age.NoIdentityMatchError
@@ -96,7 +96,7 @@ func ReadIdentities(f engine.File, conceal func(...engine.Secret)) ([]age.Identi
 	if err != nil {
 		hint := "it must hold what age-keygen writes: lines that begin with AGE-SECRET-KEY-"
 		if strings.HasPrefix(string(text), "age-encryption.org/") || strings.HasPrefix(string(text), armor.Header) {
-			hint = "it is itself encrypted, and a run asks nobody for a passphrase: decrypt it for the run, or unseal by hand"
+			hint = "it is itself encrypted, and a run asks for no passphrase: decrypt it for the run, or unseal by hand"
 		}
 		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("identity file %s holds no age identities", f)), hint)
 	}

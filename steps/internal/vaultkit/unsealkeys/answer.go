@@ -11,16 +11,16 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// An Answer is what Vault says once, when it is initialised. One with custodians
-// is kept as its Sealed parts; what it holds in the clear beside them is for this
-// run and never encoded.
+// An Answer is Vault's answer to its initialisation, which it gives once. One with
+// custodians is kept as its Sealed parts; shares and token in the clear beside them
+// are for this run and never encoded.
 type Answer struct {
 	// Shares are the shares of the unseal key, or of the recovery key when
 	// Vault unseals itself (Recovery). Hexadecimal if Vault gave both forms.
 	Shares    []engine.Secret
 	Recovery  bool
-	N         int // number of shares, 0 if the sink does not say
-	Threshold int // number of shares needed, 0 if the sink does not say
+	N         int // number of shares, 0 if not in the sink
+	Threshold int // number of shares needed, 0 if not in the sink
 	RootToken engine.Secret
 
 	Sealed          []Part   // one for each custodian; nil if the answer is kept in the clear
@@ -28,8 +28,8 @@ type Answer struct {
 	Opened          []string // custodians whose share is in Shares
 }
 
-// NewAnswer turns Vault's answer to an initialisation with n shares of which
-// threshold are needed into what is kept.
+// NewAnswer returns Vault's answer to an initialisation with n shares of which
+// threshold are needed.
 func NewAnswer(a *api.InitResponse, n, threshold int) *Answer {
 	out := &Answer{N: n, Threshold: threshold, RootToken: engine.NewSecret(a.RootToken)}
 	shares := a.Keys
@@ -95,7 +95,7 @@ func (a *Answer) Encode() []byte {
 	return append(text, '\n')
 }
 
-// errDamaged does not quote what it could not read: that may be a key.
+// errDamaged does not quote the text: it may hold a key.
 var errDamaged = errors.New(`is not the JSON of "vault operator init -format=json"`)
 
 // Decode reads either shape, and the parts of custodians.
@@ -161,8 +161,8 @@ func (a *Answer) Distinct() []engine.Secret {
 	})
 }
 
-// SameKeys reports whether a and b are of the same Vault, whatever they hold of
-// the root token.
+// SameKeys reports whether a and b are of the same Vault, with the same root token
+// or not.
 func (a *Answer) SameKeys(b *Answer) bool {
 	forms := func(a *Answer) []string {
 		var out []string

@@ -10,7 +10,7 @@ import (
 
 // A Custodian keeps one share and nothing else.
 type Custodian struct {
-	// Name says who it is, in messages and in the sinks.
+	// Name of the custodian in messages and in the sinks.
 	Name string `yaml:"name" check:"required"`
 	// Age is the custodian's age recipient, "age1…" as age-keygen -y prints it, or
 	// "age1pq1…" for one that holds against quantum computers. It is not a secret.
@@ -29,7 +29,7 @@ type Readers struct {
 	PGP engine.File `yaml:"pgp" check:"exists"`
 }
 
-// A reader is who a Part is encrypted for.
+// A reader has the keys that a Part is encrypted to.
 type reader struct {
 	Part       // without a text
 	age  toAge // nil if Vault encrypts
@@ -110,7 +110,7 @@ func Validate(all []Custodian, token *Readers, p *engine.Problems, field string)
 	case len(custodians) > 0 && token == nil:
 		add(engine.Problem{
 			Field:   "rootToken",
-			Message: "the shares are encrypted, and nobody is named who may read the root token",
+			Message: "the shares are encrypted, and no reader of the root token is named",
 			Hint:    "set " + field + ".rootToken.age or .pgp: it is encrypted likewise",
 		})
 	case len(custodians) == 0 && token != nil:
@@ -135,7 +135,7 @@ func Validate(all []Custodian, token *Readers, p *engine.Problems, field string)
 		if other, twice := keys[key]; twice {
 			add(engine.Problem{
 				Field:   at + "." + this,
-				Message: fmt.Sprintf("%s has the key of %s: whoever holds it would have two shares", c.Name, other),
+				Message: fmt.Sprintf("%s has the key of %s: its owner would have two shares", c.Name, other),
 				Hint:    "give every custodian a key of their own",
 			})
 		}

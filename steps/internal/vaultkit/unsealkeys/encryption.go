@@ -46,7 +46,7 @@ func (e *Encryption) Readers() []string {
 	return out
 }
 
-// PGPKeys returns what sys/init takes as pgp_keys, nil unless Vault is to encrypt
+// PGPKeys returns the pgp_keys for sys/init, nil unless Vault is to encrypt
 // the shares.
 func (e *Encryption) PGPKeys() []string {
 	var out []string
@@ -58,7 +58,7 @@ func (e *Encryption) PGPKeys() []string {
 	return out
 }
 
-// RootTokenPGPKey returns what sys/init takes as root_token_pgp_key, "" unless
+// RootTokenPGPKey returns the root_token_pgp_key for sys/init, "" unless
 // Vault is to encrypt the root token.
 func (e *Encryption) RootTokenPGPKey() string {
 	if e.root == nil || e.root.pgp == nil {

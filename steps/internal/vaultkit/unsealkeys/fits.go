@@ -16,7 +16,7 @@ func (e *Encryption) Fits(a *Answer, sinks fmt.Stringer) error {
 	case len(a.Sealed) == 0:
 		return engine.WithHint(
 			engine.Permanent(fmt.Errorf("%s holds the shares in the clear, and the plan names custodians", sinks)),
-			"whoever has read them knows them: rekey Vault (vault operator rekey) and hand the new shares out, or take custodians out of the plan")
+			"their readers know them: rekey Vault (vault operator rekey) and hand the new shares out, or take custodians out of the plan")
 	case len(e.custodians) == 0:
 		return engine.WithHint(
 			engine.Permanent(fmt.Errorf("%s holds shares encrypted to %s, and the plan names no custodians", sinks, strings.Join(a.Custodians(), ", "))),

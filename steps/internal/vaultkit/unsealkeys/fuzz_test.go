@@ -9,8 +9,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
-// FuzzDecode: whatever a sink holds, reading it ends with shares or with an error
-// that quotes none of it; and what was read is the same after it was written.
+// FuzzDecode: reading any content of a sink ends with shares or with an error that
+// quotes none of it; and the result is the same after it was written.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"unseal_keys_b64": ["AAEC"], "unseal_keys_hex": ["000102"], "unseal_shares": 1, "unseal_threshold": 1, "recovery_keys_b64": [], "root_token": "hvs.x"}`))
 	f.Add([]byte(`{"keys": ["000102", "000103"], "keys_base64": ["AAEC", "AAED"], "root_token": "hvs.x"}`))

@@ -16,7 +16,7 @@ type Part struct {
 	Text string   `json:"encrypted"`      // an armored age file, or a PGP message in base64
 }
 
-// A sealedDocument is what a sink holds when the plan names custodians. It is
+// A sealedDocument is the content of a sink when the plan names custodians. It is
 // one document, so that the shares are there all together or not at all.
 type sealedDocument struct {
 	About           string `json:"about"`

@@ -17,8 +17,8 @@ func WithoutRootToken(text []byte, token engine.Secret) ([]byte, error) {
 	}
 	switch {
 	case len(before.Sealed) > 0:
-		// Only who it is encrypted to could tell which token it is; the document is
-		// one that Encode wrote.
+		// Only its readers can compare the token. The document is one that Encode
+		// wrote.
 		if before.SealedRootToken == nil {
 			return text, nil
 		}

@@ -65,7 +65,7 @@ func NewPGP(t testing.TB, name string, config *packet.Config) (*openpgp.Entity, 
 	return key, WriteFile(t, name+".asc", Armored(t, key.Serialize))
 }
 
-// Armored returns what "gpg --armor --export" does of a key.
+// Armored returns a key in the form of "gpg --armor --export".
 func Armored(t testing.TB, serialize func(io.Writer) error) string {
 	t.Helper()
 	var out bytes.Buffer

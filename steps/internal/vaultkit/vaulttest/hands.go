@@ -12,8 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Do makes a request as somebody at a terminal would, and returns the data of
-// the answer. It fails the test if Vault refuses.
+// Do makes a request with the root token, and returns the data of the answer. It fails the test if Vault refuses.
 func (s *Server) Do(t testing.TB, method, path, body string) map[string]any {
 	t.Helper()
 	c := s.Client(t)
@@ -39,7 +38,7 @@ func (s *Server) Do(t testing.TB, method, path, body string) map[string]any {
 	return secret.Data
 }
 
-// DoJSON does what Do does, with a body made of body.
+// DoJSON is Do with body as JSON.
 func (s *Server) DoJSON(t testing.TB, method, path string, body map[string]any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(body)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// A Proxy stands between a step and a server: it records what passes, and goes
-// wrong where a test says so.
+// A Proxy stands between a step and a server: it records the requests, and makes
+// the faults that a test asks for.
 type Proxy struct {
 	Address string // base URL
 
@@ -79,7 +79,7 @@ func (p *Proxy) record(r Request) *fault {
 	return nil
 }
 
-// Requests returns what passed so far.
+// Requests returns the requests so far.
 func (p *Proxy) Requests() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,7 +149,7 @@ func (p *Proxy) After(match func(Request) bool, f func()) {
 	}})
 }
 
-// ErrUnused is what Unused returns when a fault did not happen.
+// ErrUnused is the error of Unused when a fault did not happen.
 var ErrUnused = errors.New("a planned fault did not happen")
 
 // Unused reports faults that no request met: such a test proves nothing.

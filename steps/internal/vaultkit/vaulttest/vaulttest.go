@@ -2,7 +2,7 @@
 //
 // The server is the lab's, alone: "ztlab vault --data DIR" runs it without a
 // cluster until its standard input is closed, so that no server outlives its
-// test, even one that is killed. Tests of what can happen to a Vault once
+// test, even one that is killed. Tests of events that a Vault has once
 // ([Start]) have one of their own; the others share one ([Shared]) and keep
 // apart by mounts of their own.
 package vaulttest
@@ -232,7 +232,7 @@ func (s *Server) GenerateRoot(t testing.TB) string {
 	return ""
 }
 
-// API returns Vault's own client with the root token, for what tests do by hand.
+// API returns Vault's own client with the root token, for manual changes of tests.
 func (s *Server) API() (*api.Client, error) {
 	config := api.DefaultConfig()
 	config.Address = s.Address
@@ -244,7 +244,7 @@ func (s *Server) API() (*api.Client, error) {
 	return c, nil
 }
 
-// Client returns what API does, and fails the test if it cannot.
+// Client is API that fails the test on an error.
 func (s *Server) Client(t testing.TB) *api.Client {
 	t.Helper()
 	c, err := s.API()
@@ -272,8 +272,8 @@ func (s *Server) Mount(t testing.TB, suffix string) string {
 	return path
 }
 
-// Env returns an environment for a step of a plan named lab. What the step
-// reports goes to the test's log.
+// Env returns an environment for a step of a plan named lab. The step's
+// messages go to the test's log.
 func Env(t testing.TB) *engine.Env {
 	t.Helper()
 	session := &engine.Session{}

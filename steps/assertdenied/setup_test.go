@@ -17,15 +17,16 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
 func TestMain(m *testing.M) { vaulttest.Main(m) }
 
-// A world is a sound set-up: a Vault that logs ServiceAccounts of the lab's
+// A setup is a Vault that logs ServiceAccounts of the lab's
 // cluster in and signs for them, and a server with a certificate. Vault runs
 // beside the cluster, so it has a reviewer's token.
-type world struct {
+type setup struct {
 	edits     *enginetest.Edits // of the newest proof
 	t         *testing.T
 	vault     *vaulttest.Server
@@ -40,9 +41,9 @@ type world struct {
 	address   string // of the server
 }
 
-func newWorld(t *testing.T) *world {
+func newSetup(t *testing.T) *setup {
 	t.Helper()
-	w := &world{t: t, vault: vaulttest.Shared(t), env: labtest.Env(t), account: "issuer-" + labtest.Unique(t)}
+	w := &setup{t: t, vault: vaulttest.Shared(t), env: labtest.Env(t), account: "issuer-" + labtest.Unique(t)}
 	cluster, err := kubekit.Connect(t.Context(), w.env)
 	if err != nil {
 		t.Fatal(err)
@@ -78,13 +79,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) write(path string, body map[string]any) {
+func (w *setup) write(path string, body map[string]any) {
 	w.t.Helper()
 	w.vault.DoJSON(w.t, http.MethodPost, path, body)
 }
 
 // role writes the PKI role, sound but for the given fields.
-func (w *world) role(but map[string]any) {
+func (w *setup) role(but map[string]any) {
 	w.t.Helper()
 	w.write(w.pki+"/roles/web", with(map[string]any{
 		"allowed_domains": "example.local", "allow_subdomains": true, "max_ttl": "24h", "require_cn": false, "key_type": "any",
@@ -92,7 +93,7 @@ func (w *world) role(but map[string]any) {
 }
 
 // login writes the role of the auth method, sound but for the given fields.
-func (w *world) login(but map[string]any) {
+func (w *setup) login(but map[string]any) {
 	w.t.Helper()
 	w.write("auth/"+w.auth+"/role/issuer", with(map[string]any{
 		"bound_service_account_names": w.account, "bound_service_account_namespaces": w.namespace,
@@ -100,8 +101,8 @@ func (w *world) login(but map[string]any) {
 	}, but))
 }
 
-// policy writes what the token may do, and more.
-func (w *world) policy(more string) {
+// policy writes the capabilities of the token, and more.
+func (w *setup) policy(more string) {
 	w.t.Helper()
 	w.write("sys/policies/acl/"+w.auth, map[string]any{
 		"policy": `path "` + w.pki + `/sign/web" { capabilities = ["update"] denied_parameters = { "not_after" = [] } }` + "\n" + more,
@@ -115,7 +116,7 @@ func with(base, but map[string]any) map[string]any {
 	return base
 }
 
-func (w *world) makeAccount(namespace, name string, labels map[string]string) {
+func (w *setup) makeAccount(namespace, name string, labels map[string]string) {
 	w.t.Helper()
 	ctx := engine.AllowWrites(w.t.Context())
 	_, err := w.client.CoreV1().ServiceAccounts(namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
@@ -125,7 +126,7 @@ func (w *world) makeAccount(namespace, name string, labels map[string]string) {
 }
 
 // letReview lets the reviewer ask the API server whose a token is.
-func (w *world) letReview() {
+func (w *setup) letReview() {
 	w.t.Helper()
 	ctx := engine.AllowWrites(w.t.Context())
 	made, err := w.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
@@ -141,7 +142,7 @@ func (w *world) letReview() {
 	})
 }
 
-func (w *world) token(name string) string {
+func (w *setup) token(name string) string {
 	w.t.Helper()
 	made, err := w.client.CoreV1().ServiceAccounts(w.namespace).CreateToken(engine.AllowWrites(w.t.Context()), name, &authv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
@@ -152,21 +153,21 @@ func (w *world) token(name string) string {
 
 const host = "hello.example.local"
 
-func (w *world) serve() {
+func (w *setup) serve() {
 	w.root = tlstest.NewCA(w.t, "Root CA Test")
 	w.sub = w.root.Intermediate(w.t, "Intermediate CA Test")
 	w.server = tlstest.NewServer(w.t, w.sub.Issue(w.t, tlstest.Leaf{CommonName: host, Names: []string{host}}), nil)
 	w.address = w.server.Listen()
 }
 
-// spec is what a plan says about the sound world.
-func (w *world) spec() *assertdenied.Spec {
+// spec is the spec of a plan for a sound set-up.
+func (w *setup) spec() *assertdenied.Spec {
 	s := assertdenied.Kind.New().(*assertdenied.Spec)
 	s.Vault.Address, s.Vault.Token = w.vault.Address, engine.NewSecret(w.vault.Token)
 	s.RootMount = w.pki[:len(w.pki)-len("int")] + "root"
 	s.Login = &assertdenied.Login{
 		Mount: w.auth, Role: "issuer", Audience: "vault://issuer",
-		ServiceAccount: assertdenied.Account{Namespace: w.namespace, Name: w.account},
+		ServiceAccount: vaultkit.Account{Namespace: w.namespace, Name: w.account},
 	}
 	s.Sign = &assertdenied.Sign{Path: w.pki + "/sign/web", Name: host, MaxTTL: engine.Duration(24 * 3600e9), KeyType: "ec"}
 	s.Dial = &assertdenied.Dial{URL: "https://" + host}
