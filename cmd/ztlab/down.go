@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
 	"github.com/ztplan/ztplan/cmd/ztlab/supervisor"
@@ -54,17 +55,11 @@ lab is up.`,
 func waitLock(ctx context.Context, dir labstate.Dir) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownLimit+5*time.Second)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		unlock, err := dir.Lock()
-		if !errors.Is(err, labstate.ErrLocked) {
-			return unlock, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w; it does not end: see %s", err, dir.Log("supervisor"))
-		case <-tick.C:
-		}
+	if wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) {
+		unlock, err = dir.Lock()
+		return !errors.Is(err, labstate.ErrLocked), nil
+	}) != nil {
+		return nil, fmt.Errorf("%w; it does not end: see %s", err, dir.Log("supervisor"))
 	}
+	return unlock, err
 }

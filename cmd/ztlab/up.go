@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
 	"github.com/ztplan/ztplan/cmd/ztlab/supervisor"
@@ -77,7 +78,7 @@ up --fresh": after a restart Vault is sealed, as everywhere, and has its data.`,
 }
 
 // startDetached starts a supervisor in a session of its own and returns when
-// it says that it is ready. An interrupt before that ends it.
+// it reports that it is ready. An interrupt before that ends it.
 func startDetached(ctx context.Context, dir labstate.Dir, flags serveFlags) (labstate.Status, error) {
 	var status labstate.Status
 	executable, err := os.Executable()
@@ -120,23 +121,18 @@ func startDetached(ctx context.Context, dir labstate.Dir, flags serveFlags) (lab
 
 // waitOther returns the status of a lab that another process has begun to
 // start, when it is ready, or an error when no process holds the directory.
-func waitOther(ctx context.Context, client *supervisor.Client, dir labstate.Dir) (labstate.Status, error) {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		status, err := client.WaitStarted(ctx)
+func waitOther(ctx context.Context, client *supervisor.Client, dir labstate.Dir) (status labstate.Status, err error) {
+	err = wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		status, err = client.WaitStarted(ctx)
 		if !errors.Is(err, supervisor.ErrDown) {
-			return status, err
+			return true, err
 		}
 		unlock, lockErr := dir.Lock()
 		if lockErr == nil {
 			unlock()
-			return status, err
+			return true, err
 		}
-		select {
-		case <-ctx.Done():
-			return status, ctx.Err()
-		case <-tick.C:
-		}
-	}
+		return false, nil
+	})
+	return status, err
 }

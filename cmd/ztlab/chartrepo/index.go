@@ -45,7 +45,7 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// compareVersions orders versions as semver does, and what is none before those
+// compareVersions orders versions as semver does, and other texts before those
 // that are.
 func compareVersions(a, b string) int {
 	left, leftErr := semver.NewVersion(a)

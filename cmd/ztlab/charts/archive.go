@@ -33,7 +33,7 @@ const maxChartFile = 1 << 20
 
 // Pack makes the archive of the chart in fsys, whose root holds Chart.yaml.
 // Files appear below name, as Helm wants it, in lexical order and with a fixed
-// time. Every file is taken: leave out what a .helmignore would leave out.
+// time. Every file is taken: leave out the files that a .helmignore would.
 func Pack(fsys fs.FS, name string) ([]byte, error) {
 	var buffer bytes.Buffer
 	zipped := gzip.NewWriter(&buffer)

@@ -4,8 +4,8 @@
 // cert-manager's own, packaged from its Go module by the generator in gen.
 //
 // The lab charts hold nothing of upstream's templates. They are offered in
-// several versions, so that an upgrade can be tried; versions differ in what
-// upstream's differ in for a plan's purposes: chart version, application
+// several versions, so that an upgrade can be tried; versions differ as
+// upstream's do in the parts that matter to a plan: chart version, application
 // version and image tags.
 package charts
 
@@ -26,7 +26,7 @@ import (
 //go:embed all:vault all:apisix
 var lab embed.FS
 
-// dist holds what the generator made, or only its README.
+// dist holds the charts of the generator, or only its README.
 //
 //go:embed all:dist
 var dist embed.FS

@@ -207,7 +207,7 @@ func TestVaultValues(t *testing.T) {
 	}
 }
 
-// What the lab cannot run is refused, not rendered and left to fail.
+// Values that the lab cannot run are refused, not rendered and left to fail.
 func TestRefusedValues(t *testing.T) {
 	for _, c := range []struct{ chart, version, values, want string }{
 		{"vault", "0.31.0", "server: {ha: {enabled: true}}", "server.ha.enabled=true cannot run"},
@@ -394,7 +394,7 @@ ingress-controller:
 }
 
 // Two offline renders differ, as upstream's do: in the random Secrets and in
-// what holds a copy of them, and in nothing else.
+// copies of them, and in nothing else.
 func TestOnlySecretsAreRandom(t *testing.T) {
 	archive := charttest.Find(t, "apisix", "2.14.0")
 	one := charttest.MustRender(t, archive, "apisix", "ingress-apisix", apisixValues)

@@ -15,7 +15,7 @@ import (
 )
 
 // runAPIServer runs kube-apiserver with the given flags until ctx ends. It
-// does what the upstream command does, except that the server says which
+// does the same as the upstream command, except that the server reports which
 // version it is: upstream's build sets that with linker flags, and without
 // them a chart's kubeVersion constraint meets "v0.0.0-master".
 func runAPIServer(ctx context.Context, args []string) error {

@@ -43,7 +43,7 @@ func TestServerCertificateNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	cert := parse(t, data)
-	// What pods and users call the API server.
+	// The names of the API server for pods and users.
 	for _, name := range []string{"kubernetes.default.svc", "kubernetes.default", "127.70.1.2", "10.96.0.1", "192.0.2.1", "localhost"} {
 		if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
 			t.Errorf("as %s: %v", name, err)

@@ -11,7 +11,7 @@ import (
 )
 
 // etcdSettings are the settings of the etcd part, a single member that talks
-// to nobody but the API server.
+// to the API server alone.
 type etcdSettings struct {
 	dataDir, listen      string
 	cert, key, clientsCA string
@@ -64,7 +64,7 @@ func runEtcd(ctx context.Context, args []string) error {
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = embed.CompactorModePeriodic, "5m"
 	// A lab must survive the death of its processes, not of the machine.
 	cfg.UnsafeNoFsync = true
-	// A single member need not wait for anybody to elect itself.
+	// A single member need not wait to elect itself.
 	cfg.TickMs, cfg.ElectionMs = 10, 100
 
 	e, err := embed.StartEtcd(cfg)

@@ -119,9 +119,9 @@ egressSelections:
 `, socket)
 }
 
-// auditPolicy records who did what to which object when, without bodies: a
-// body may be a Secret. What the control plane does to itself is left out, so
-// that the log shows what users and pods do.
+// auditPolicy records user, action, object and time, without bodies: a
+// body may be a Secret. Actions of the control plane itself are left out, so
+// that the log shows those of users and pods.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

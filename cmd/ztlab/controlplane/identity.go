@@ -19,7 +19,7 @@ type identity struct {
 
 func (id identity) file(name string) string { return filepath.Join(id.dir, name) }
 
-// prepareIdentity makes what is missing and renews every leaf. addr is the
+// prepareIdentity makes missing files and renews every leaf. addr is the
 // lab's loopback address.
 func prepareIdentity(dir, addr string) (identity, error) {
 	id := identity{dir: dir}

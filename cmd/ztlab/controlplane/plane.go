@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
 	"github.com/ztplan/ztplan/cmd/ztlab/process"
 )
@@ -109,7 +111,7 @@ func (p *Plane) url(name string) string { return "https://" + p.addresses[name] 
 
 // choosePorts finds free ports. Nothing else uses the lab's address on Linux,
 // so they stay free; elsewhere another program may be faster, and the part's
-// log says so.
+// log has the error.
 func (p *Plane) choosePorts() (map[string]string, error) {
 	last, err := os.ReadFile(p.config.path("apiserver.port"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -220,27 +222,21 @@ func (p *Plane) Run(ctx context.Context) {
 }
 
 // askEvery is the time between two questions to a part that starts. The parts
-// tell nobody when they are ready.
+// do not report when they are ready.
 const askEvery = 20 * time.Millisecond
 
 // wait returns when a part answers, or with ctx's error.
 func (p *Plane) wait(ctx context.Context, name string) error {
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
-	for {
-		if p.units[name].probe(ctx) == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	return wait.PollUntilContextCancel(ctx, askEvery, true, func(ctx context.Context) (bool, error) {
+		return p.units[name].probe(ctx) == nil, nil
+	})
 }
 
 // tooOften is how often a part may end by itself before a start is given up.
 const tooOften = 4
+
+// errTooOften gives a start up.
+var errTooOften = errors.New("it keeps ending")
 
 // WaitReady returns when every part answers. It fails when a part keeps
 // ending, with the end of its log.
@@ -256,22 +252,20 @@ func (p *Plane) WaitReady(ctx context.Context) error {
 // WaitPart is WaitReady for one part.
 func (p *Plane) WaitPart(ctx context.Context, name string) error {
 	u := p.units[name]
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
-	for {
-		err := u.probe(ctx)
-		if err == nil {
-			return nil
+	var problem string
+	var last error
+	err := wait.PollUntilContextCancel(ctx, askEvery, true, func(ctx context.Context) (bool, error) {
+		problem, last = "does not answer", u.probe(ctx)
+		if n, end := u.failures(); last != nil && n >= tooOften {
+			problem, last = "keeps ending", end
+			return false, errTooOften
 		}
-		if n, last := u.failures(); n >= tooOften {
-			return fmt.Errorf("%s keeps ending (%v); its log %s ends:\n%s", name, last, p.config.Log(name), tail(p.config.Log(name)))
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer (%w); its log %s ends:\n%s", name, err, p.config.Log(name), tail(p.config.Log(name)))
-		case <-tick.C:
-		}
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s %s (%w); its log %s ends:\n%s", name, problem, last, p.config.Log(name), tail(p.config.Log(name)))
 	}
+	return nil
 }
 
 // Status asks every part whether it answers.

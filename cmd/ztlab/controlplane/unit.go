@@ -18,7 +18,7 @@ const (
 	longestDelay  = 10 * time.Second
 	settled       = 10 * time.Second
 	// stopGrace is how long a part may take to end in order. It can be short:
-	// what the API server acknowledged is in etcd's log on disk.
+	// acknowledged writes of the API server are in etcd's log on disk.
 	stopGrace = time.Second
 )
 
@@ -94,7 +94,7 @@ func (u *unit) stop(child *process.Child, kill bool) {
 		<-child.Done()
 		return
 	}
-	// The unit's context may be over; the grace is what bounds this.
+	// The unit's context may be over; the grace bounds this.
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	child.Stop(ctx)

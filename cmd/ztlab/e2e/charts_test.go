@@ -112,7 +112,7 @@ func TestVaultIsSealedAfterARestart(t *testing.T) {
 	if c := l.component(t, "vault"); c.State != labstate.StateNotReady || c.StandIn || c.PID == 0 {
 		t.Errorf("status of an uninitialised Vault: %+v, want the real one, not ready", c)
 	}
-	// Whoever reaches it first could initialise it: other users must not.
+	// The first client could initialise it: other users must not reach it.
 	onlyOwner(t, l.component(t, "vault"))
 	if s := l.status(t); !s.Ready {
 		t.Errorf("a sealed Vault makes the lab not ready: %s", s.Message)
@@ -193,7 +193,7 @@ func TestCertManagersOwnChart(t *testing.T) {
 		secret, err := l.api.CoreV1().Secrets("default").Get(t.Context(), "leaf-tls", metav1.GetOptions{})
 		return err == nil && len(secret.Data["tls.crt"]) > 0
 	})
-	// The webhook is the real one: it refuses what that refuses.
+	// The webhook is the real one, with its refusals.
 	short := new(unstructured.Unstructured)
 	if err := yaml.Unmarshal([]byte(tooShort), &short.Object); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// ztlab runs one command and returns what it prints.
+// ztlab runs one command and returns its output.
 func ztlab(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
 	path, err := binary()

@@ -42,7 +42,7 @@ func TestUpIsReady(t *testing.T) {
 			t.Errorf("no mirror for %s in %v", repo, s.Mirrors)
 		}
 	}
-	// The server says the version of the code that runs, not a placeholder.
+	// The server reports the version of the code that runs, not a placeholder.
 	version, err := l.api.Discovery().ServerVersion()
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	if left := l.processes(t); len(left) > 0 {
 		t.Errorf("left after SIGKILL: %v", left)
 	}
-	// What is left on disk does not keep the next one from starting.
+	// Leftovers on disk do not keep the next one from starting.
 	l.start(t)
 	if s := l.status(t); !s.Ready {
 		t.Errorf("after a crash: %s", s.Message)
@@ -266,7 +266,7 @@ func TestServeEndsWithItsParent(t *testing.T) {
 	if !status.Ready || status.PID != cmd.Process.Pid {
 		t.Errorf("status = %+v, want ready with pid %d", status, cmd.Process.Pid)
 	}
-	release() // what the kernel does when the parent is killed
+	release() // as the kernel does when the parent is killed
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("serve: %v, want exit code 0", err)
 	}

@@ -210,7 +210,7 @@ func TestDeletedPodServesOn(t *testing.T) {
 	}
 	defer services.Delete(context.WithoutCancel(t.Context()), "drain", metav1.DeleteOptions{}) // the lab ends
 
-	// endpoint returns what is said of a pod's endpoint.
+	// endpoint returns the state of a pod's endpoint.
 	endpoint := func(pod string) (found discoveryv1.EndpointConditions) {
 		list, err := l.api.DiscoveryV1().EndpointSlices("default").List(t.Context(), metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=drain"})
 		if err != nil {

@@ -17,7 +17,7 @@ const candidates = 64
 // ClaimAddress picks the loopback address that is the lab's node, and keeps
 // other labs of this machine off it until release is called or the process
 // ends. It is the address of the last run where that is still free, so that
-// what was written down stays true.
+// recorded addresses stay true.
 //
 // On Linux all of 127.0.0.0/8 is loopback, so every lab has an address of its
 // own and two labs can open the same NodePort. Elsewhere only 127.0.0.1 is

@@ -171,7 +171,7 @@ func (d Dir) Runs() string { return filepath.Join(string(d), "runs") }
 func (d Dir) Secrets() string { return filepath.Join(string(d), "secrets") }
 
 // owned are the entries that a lab makes in its directory: Purge removes
-// nothing else, whatever directory it was pointed at.
+// nothing else in any directory.
 func (d Dir) owned() []string {
 	return []string{
 		d.Kubeconfig(), d.PKI(), d.Logs(), d.Etcd(), d.Volumes(), d.Node(), d.ControlPlane(),

@@ -188,7 +188,7 @@ func (d *Directory) resolveNamed(name, namespace, service, hostname string, port
 }
 
 // resolveService finds the endpoints behind a port of a Service. A headless
-// Service has no ports of its own: its names lead to the pods, whatever the
+// Service has no ports of its own: its names lead to the pods, for any
 // port.
 func (d *Directory) resolveService(svc *corev1.Service, port int, hostname string) ([]string, error) {
 	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
@@ -270,7 +270,7 @@ func (d *Directory) eachEndpoint(svc *corev1.Service, hostname string, visit fun
 	return nil
 }
 
-// isReady reads a missing condition as true, as the API says.
+// isReady reads a missing condition as true, as the API defines.
 func isReady(c discoveryv1.EndpointConditions) bool { return c.Ready == nil || *c.Ready }
 
 func isServing(c discoveryv1.EndpointConditions) bool {

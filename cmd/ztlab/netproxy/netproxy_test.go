@@ -28,7 +28,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/netproxy"
 )
 
-// pods maps "ip:port" of a pod to what serves it.
+// pods maps "ip:port" of a pod to the address that serves it.
 type pods map[string]string
 
 func (p pods) Lookup(ip string, port int) (string, bool) {

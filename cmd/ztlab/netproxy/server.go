@@ -19,7 +19,7 @@ const connectTimeout = 10 * time.Second
 
 // NewServer returns a forward proxy: it answers CONNECT with a tunnel, and
 // requests for absolute URLs with the target's answer (RFC 9110, sections
-// 3.7 and 9.3.6). The reason phrase of a refusal says why, because that is the
+// 3.7 and 9.3.6). The reason phrase of a refusal has the reason, because that is the
 // only part of it that Go's clients show.
 //
 // On a port of loopback, which every user of the machine can reach, it wants the
@@ -107,14 +107,14 @@ func refusalStatus(err error) int {
 	return http.StatusBadGateway
 }
 
-// Listen opens the proxy's two doors: for containers on a free port of addr,
+// Listen opens the proxy's two listeners: for containers on a free port of addr,
 // for the API server on a Unix socket.
 func Listen(addr, socket string) (containers, apiServer net.Listener, err error) {
 	containers, err = net.Listen("tcp", net.JoinHostPort(addr, "0"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("lab proxy: %w", err)
 	}
-	apiServer, err = listenUnix(socket)
+	apiServer, err = ListenUnix(socket)
 	if err != nil {
 		containers.Close()
 		return nil, nil, fmt.Errorf("lab proxy: %w", err)

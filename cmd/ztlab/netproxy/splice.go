@@ -11,7 +11,7 @@ import (
 
 // Splice copies between two connections until both directions are done, then
 // closes both. The end of one direction is passed on as such: a client that
-// has said all it wants still gets its answer.
+// has sent its request still gets its answer.
 func Splice(a, b net.Conn) {
 	var wg sync.WaitGroup
 	wg.Go(func() { oneWay(a, b) })
@@ -33,9 +33,9 @@ func oneWay(dst, src net.Conn) {
 	_ = half.CloseWrite()
 }
 
-// listenUnix opens a Unix socket, replacing one that a killed process left.
+// ListenUnix opens a Unix socket, replacing one that a killed process left.
 // The caller holds the lab's lock, so no process listens on it.
-func listenUnix(path string) (net.Listener, error) {
+func ListenUnix(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// echo listens on port 7 and answers every line with one that says who it is. It
+// echo listens on port 7 and answers every line with one that names it. It
 // is ready once it listens.
 func echo(ctx context.Context, spec container.Spec, report func(container.Report)) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -46,7 +46,7 @@ type snapshot struct {
 	runs       map[string]int32 // the latest run of every container that has run
 }
 
-// snapshot copies what the agent's methods show.
+// snapshot copies the state that the agent's methods show.
 func (w *worker) snapshot() snapshot {
 	s := snapshot{uid: w.uid, ip: w.ip, runs: map[string]int32{}}
 	for _, c := range w.containers {
@@ -88,8 +88,8 @@ func (a *Agent) Containers() []ContainerStatus {
 	return list
 }
 
-// Changed returns a channel that is closed when what [Agent.Containers] and
-// [Agent.Lookup] answer may have changed.
+// Changed returns a channel that is closed when the results of [Agent.Containers]
+// and [Agent.Lookup] may have changed.
 func (a *Agent) Changed() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -39,8 +39,8 @@ func (n namespaced) Secret(ctx context.Context, name string) (*corev1.Secret, er
 }
 
 // environment returns the variables of a container in the kubelet's order of
-// precedence: services, then envFrom, then env, each of which may refer to what
-// came before it.
+// precedence: services, then envFrom, then env, each of which may refer to the
+// ones before it.
 func environment(ctx context.Context, pod *corev1.Pod, c *corev1.Container, services []*corev1.Service, from objects) (map[string]string, error) {
 	env := map[string]string{}
 	for _, source := range c.EnvFrom {

@@ -42,7 +42,7 @@ func (w *worker) preStop(ctx context.Context, pod *corev1.Pod, c *corev1.Contain
 // runHook runs a hook's command. A container of the lab has no programs, so only
 // `sleep` is done, alone or in a shell's list of commands; every other program
 // counts as one that ended at once, and the error names it. That is right for
-// what charts use: to send the signal that comes next anyway.
+// the hooks of charts: they send the signal that comes next anyway.
 func runHook(ctx context.Context, command []string) error {
 	var missing []error
 	for _, words := range commands(command) {
@@ -86,8 +86,8 @@ func commands(command []string) [][]string {
 	return [][]string{command}
 }
 
-// sleepTime reads the arguments of sleep(1): numbers of seconds, or of what the
-// suffix says.
+// sleepTime reads the arguments of sleep(1): numbers of seconds, or of the unit of
+// the suffix.
 func sleepTime(args []string) (time.Duration, error) {
 	if len(args) == 0 {
 		return 0, errors.New("sleep: missing operand")

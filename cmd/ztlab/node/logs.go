@@ -73,7 +73,7 @@ func (f *logFile) line(text []byte) {
 	f.grown = make(chan struct{})
 }
 
-// copyFrom appends what r yields, line by line, until its end, and closes the
+// copyFrom appends the output of r, line by line, until its end, and closes the
 // log.
 func (f *logFile) copyFrom(r io.Reader) {
 	defer f.close()

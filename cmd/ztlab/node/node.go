@@ -1,5 +1,5 @@
-// Package node is the lab's virtual node: a node agent that does for built-in
-// components what a kubelet does for containers.
+// Package node is the lab's virtual node: a node agent that is to built-in
+// components as a kubelet is to containers.
 //
 // It registers one Node, watches the pods that the scheduler binds to it, gives
 // each an address, fills its volumes, expands its environment, and starts one
@@ -8,12 +8,12 @@
 // Running and Ready, or, where it would run to completion (init containers, pods
 // of Jobs), as completed; [Agent.Containers] lists it as simulated.
 //
-// What differs from a kubelet, on purpose:
+// Differences from a kubelet, on purpose:
 //
 //   - There are no namespaces, cgroups or images. Pod addresses are labels that
 //     only [Agent.Lookup] can resolve; nothing listens on them.
-//   - Probes and postStart hooks are not run. Readiness is what the component
-//     reports about itself, so that a pod is Ready within milliseconds of the
+//   - Probes and postStart hooks are not run. The component reports
+//     its own readiness, so that a pod is Ready within milliseconds of the
 //     fact; only a pod that replaces a deleted one starts a second later.
 //     Image pulls, resource limits and security contexts have no effect.
 //   - preStop hooks are run, but a container has no programs: of a command, also
@@ -99,8 +99,8 @@ type Agent struct {
 	running sync.WaitGroup
 }
 
-// New prepares an agent: it opens the port of the kubelet API and contacts
-// nobody. The caller must call [Agent.Run].
+// New prepares an agent: it opens the port of the kubelet API and connects to
+// nothing. The caller must call [Agent.Run].
 func New(conf Config) (*Agent, error) {
 	switch {
 	case conf.Config == nil, conf.NodeName == "", conf.NodeAddress == "", conf.StateDir == "", conf.Executable == "":

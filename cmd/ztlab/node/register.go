@@ -49,7 +49,7 @@ func (a *Agent) register(ctx context.Context) error {
 				Name: a.conf.NodeName,
 				Labels: map[string]string{
 					corev1.LabelHostname:   a.conf.NodeName,
-					corev1.LabelOSStable:   "linux", // what the images are built for
+					corev1.LabelOSStable:   "linux", // the images are built for it
 					corev1.LabelArchStable: runtime.GOARCH,
 					"ztplan.dev/virtual":   "true",
 				},
@@ -71,7 +71,7 @@ func (a *Agent) register(ctx context.Context) error {
 			return err
 		}
 		// Admission taints every new node as not ready, and a controller lifts
-		// the taint some time after the status says otherwise.
+		// the taint some time after the status changes.
 		_, err = a.client.CoreV1().Nodes().Patch(ctx, a.conf.NodeName, types.MergePatchType,
 			[]byte(`{"spec":{"taints":null,"unschedulable":null}}`), metav1.PatchOptions{})
 		return err

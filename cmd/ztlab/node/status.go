@@ -77,7 +77,7 @@ func conditionStatus(b bool) corev1.ConditionStatus {
 	return corev1.ConditionFalse
 }
 
-// since gives a condition the time at which its status became what it is.
+// since gives a condition the time of the last change of its status.
 func since(c corev1.PodCondition, old []corev1.PodCondition, now metav1.Time) corev1.PodCondition {
 	c.LastTransitionTime = now
 	if _, before := podutil.GetPodConditionFromList(old, c.Type); before != nil && before.Status == c.Status {

@@ -145,7 +145,7 @@ func TestPodStatusThroughALife(t *testing.T) {
 		t.Errorf("restartCount = %d; want 2", s.ContainerStatuses[0].RestartCount)
 	}
 
-	// Restarted on request: no back-off, whatever happened before.
+	// Restarted on request: no back-off in any case.
 	c.replacing = true
 	c.ended(pod, exit{}, at(7))
 	if c.done || !c.startAt.Equal(at(7)) {

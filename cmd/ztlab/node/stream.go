@@ -191,7 +191,7 @@ func (a *Agent) latestRun(ctx context.Context, namespace, name, container string
 	return "", 0, missing
 }
 
-// A flushWriter sends what was written when asked to.
+// A flushWriter sends its buffer when asked to.
 type flushWriter struct {
 	http.ResponseWriter
 	each  bool

@@ -87,7 +87,7 @@ func (w *worker) gracePeriod() time.Duration {
 
 // endContainers ends every container as a kubelet does: first its preStop hook,
 // then SIGTERM, and SIGKILL when the grace period is over, which the hook counts
-// into. The containers go on meanwhile, and what they report is published. A
+// into. The containers go on meanwhile, and their reports are published. A
 // later deletion may make the grace period shorter; the end of ctx, when the lab
 // stops, ends the hooks. It returns when no container runs.
 func (w *worker) endContainers(ctx context.Context) {

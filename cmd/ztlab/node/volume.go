@@ -63,7 +63,7 @@ type volumes struct {
 }
 
 // sync fills every volume of the pod, or brings it up to date. It returns the
-// first problem; what has been filled before it stays.
+// first problem; volumes filled before it stay.
 func (v *volumes) sync(ctx context.Context, pod *corev1.Pod) error {
 	host := map[string]string{}
 	for _, volume := range pod.Spec.Volumes {

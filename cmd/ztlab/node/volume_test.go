@@ -119,7 +119,7 @@ func TestVolumes(t *testing.T) {
 		t.Errorf("claim at %s, host path at %s", v.host["data"], v.host["host"])
 	}
 
-	// An update replaces the files and keeps what a container wrote elsewhere.
+	// An update replaces the files and keeps those that a container wrote elsewhere.
 	kept := filepath.Join(v.host["scratch"], "kept")
 	if err := os.WriteFile(kept, nil, 0o600); err != nil {
 		t.Fatal(err)

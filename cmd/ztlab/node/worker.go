@@ -16,7 +16,7 @@ import (
 )
 
 // A worker runs one pod. One goroutine, [worker.run], owns everything about its
-// containers; everybody else sends it events.
+// containers; all others send it events.
 type worker struct {
 	a               *Agent
 	uid             types.UID
@@ -431,8 +431,8 @@ func (w *worker) stopAll() {
 	}
 }
 
-// clean removes what the pod had on the host, except its logs and what its
-// claims are bound to.
+// clean removes the pod's files on the host, except its logs and the volumes of its
+// claims.
 func (w *worker) clean() {
 	if err := os.RemoveAll(w.dir); err != nil {
 		w.a.conf.Logf("%s/%s: %v", w.namespace, w.name, err)

@@ -79,7 +79,7 @@ func say(t *testing.T, conn net.Conn, word string) string {
 	return string(buf[:n])
 }
 
-// freePort returns a port that nobody listens on.
+// freePort returns a port without a listener.
 func freePort(t *testing.T) int32 {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -2,9 +2,9 @@
 // outlive it, and is the child's side of that promise too.
 //
 // Every part is the ztlab executable started again as "ztlab component NAME".
-// Two things end a child whose parent is gone, whatever killed the parent: on
+// Two things end a child whose parent is gone, with any cause: on
 // Linux the kernel's parent-death signal, and everywhere the child's standard
-// input, a pipe that the parent holds open and never lends to anybody else.
+// input, a pipe that the parent holds open and never lends.
 //
 // A program that is not a ztlab (see [Spec.Foreign]) does not watch its standard
 // input. Only the parent-death signal ends it, so elsewhere than on Linux it

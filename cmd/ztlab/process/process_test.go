@@ -47,7 +47,7 @@ type neverEnds struct{}
 
 func (neverEnds) Read([]byte) (int, error) { select {} }
 
-// echo reports its own name as message and, unless told to fail, waits.
+// echo reports its own name as message and, unless it is to fail, waits.
 func echo(ctx context.Context, spec container.Spec, report func(container.Report)) error {
 	if spec.Name == "fails" {
 		return errors.New("as it was told")
@@ -57,7 +57,7 @@ func echo(ctx context.Context, spec container.Spec, report func(container.Report
 	return ctx.Err()
 }
 
-// parent starts a component or a foreign program, says its process id, and is then
+// parent starts a component or a foreign program, prints its process id, and is then
 // killed.
 func parent(foreign bool) {
 	g := process.NewGroup()

@@ -3,7 +3,7 @@
 // the lab takes minutes, in which the go command prints nothing. A build that
 // compiles a few packages only stays silent.
 //
-// What the go command writes of errors and of downloads is passed on, and its exit
+// The go command's errors and lines about downloads are passed on, and its exit
 // code is that of this command.
 package main
 

@@ -67,7 +67,7 @@ func TestBuild(t *testing.T) {
 	})
 }
 
-// stale lists what remains; what is compiled already is not among it.
+// stale lists the remaining packages, without those that are compiled already.
 func TestStale(t *testing.T) {
 	module(t, "const V = 2")
 	if code, err := build([]string{"./p0"}, &meter{out: &printer{w: os.Stderr}, many: 100}); code != 0 || err != nil {

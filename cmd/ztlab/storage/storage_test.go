@@ -160,7 +160,7 @@ func TestReleasedVolumeIsRemoved(t *testing.T) {
 	}
 	c, volumes := client(t, released(root, path))
 	start(t, c, root)
-	for next(t, volumes).Type != watch.Deleted { // a watch may begin with what is there
+	for next(t, volumes).Type != watch.Deleted { // a watch may begin with existing objects
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("directory of a deleted volume: %v, want that it is gone", err)

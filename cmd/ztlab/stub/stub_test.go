@@ -71,8 +71,8 @@ func build(t *testing.T) []pkg {
 	return all
 }
 
-// TestAbsent fails when an update, or a new import, brings back what the lab never
-// calls.
+// TestAbsent fails when an update, or a new import, brings back code that the lab
+// never calls.
 func TestAbsent(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/ztplan/ztplan/cmd/ztlab/labstate"
 )
 
@@ -53,20 +55,12 @@ func (c *Client) Status(ctx context.Context) (labstate.Status, error) {
 const askAgain = 50 * time.Millisecond
 
 // WaitStarted is Status, but waits while the lab is starting.
-func (c *Client) WaitStarted(ctx context.Context) (labstate.Status, error) {
-	tick := time.NewTicker(askAgain)
-	defer tick.Stop()
-	for {
-		s, err := c.Status(ctx)
-		if err != nil || !s.Starting {
-			return s, err
-		}
-		select {
-		case <-ctx.Done():
-			return s, ctx.Err()
-		case <-tick.C:
-		}
-	}
+func (c *Client) WaitStarted(ctx context.Context) (s labstate.Status, err error) {
+	err = wait.PollUntilContextCancel(ctx, askAgain, true, func(ctx context.Context) (bool, error) {
+		s, err = c.Status(ctx)
+		return !s.Starting, err
+	})
+	return s, err
 }
 
 // Restart stops the named part and starts it again.

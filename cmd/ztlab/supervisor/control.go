@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/controlplane"
+	"github.com/ztplan/ztplan/cmd/ztlab/netproxy"
 )
 
 // controlSocket is the socket on which a lab takes questions and orders. Its
@@ -21,11 +19,7 @@ const controlSocket = "control.sock"
 // serveControl opens the control socket. The lab's lock makes sure that an old
 // socket has no owner.
 func (l *Lab) serveControl() (*http.Server, error) {
-	path := l.dir.Socket(controlSocket)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	listener, err := net.Listen("unix", path)
+	listener, err := netproxy.ListenUnix(l.dir.Socket(controlSocket))
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}

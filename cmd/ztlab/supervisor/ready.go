@@ -14,6 +14,8 @@ import (
 
 	"k8s.io/client-go/tools/cache"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/ztplan/ztplan/cmd/ztlab/netproxy"
 	"github.com/ztplan/ztplan/cmd/ztlab/storage"
 )
@@ -72,24 +74,24 @@ func nodeReady(n *corev1.Node) bool {
 // waitDefaults returns when the controller manager has made the objects that a pod in the
 // namespace "default" needs.
 func (l *Lab) waitDefaults(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	var missing error
+	err := wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		_, err := l.api.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 		if err == nil {
 			_, err = l.api.CoreV1().ConfigMaps(metav1.NamespaceDefault).Get(ctx, rootCA, metav1.GetOptions{})
 		}
-		if err == nil {
-			return nil
+		if apierrors.IsNotFound(err) {
+			missing = err
+			return false, nil
 		}
-		if !apierrors.IsNotFound(err) {
-			return fmt.Errorf("namespace default: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("namespace default: %w: %w; see the controller manager's log %s",
-				err, ctx.Err(), l.dir.Log("kube-controller-manager"))
-		case <-tick.C:
-		}
+		return err == nil, err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case missing != nil && ctx.Err() != nil:
+		return fmt.Errorf("namespace default: %w: %w; see the controller manager's log %s",
+			missing, ctx.Err(), l.dir.Log("kube-controller-manager"))
 	}
+	return fmt.Errorf("namespace default: %w", err)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/ztplan/ztplan/cmd/ztlab/controlplane"
 )
 
@@ -30,19 +32,15 @@ func (l *Lab) restart(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		waiting := notBack(before, selected(node.Containers(), name))
-		if waiting == "" {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s was restarted and does not listen again; see: kubectl logs", waiting)
-		case <-tick.C:
-		}
+	var waiting string
+	err = wait.PollUntilContextCancel(ctx, 10*time.Millisecond, true, func(context.Context) (bool, error) {
+		waiting = notBack(before, selected(node.Containers(), name))
+		return waiting == "", nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s was restarted and does not listen again; see: kubectl logs", waiting)
 	}
+	return nil
 }
 
 // selected are the containers that a name selects, as the node does, by

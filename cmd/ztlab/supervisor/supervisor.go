@@ -51,7 +51,7 @@ type Options struct {
 	// one when it ends.
 	Fresh, Ephemeral bool
 	// OpenLog returns where the supervisor's log goes. It is called once, when
-	// the state directory is prepared; Run closes what it returns.
+	// the state directory is prepared; Run closes the result.
 	OpenLog func(labstate.Dir) (io.WriteCloser, error)
 	// Ready is called once, when every part answers; Stopping when the lab
 	// begins to end. Both may be nil.

@@ -2,7 +2,7 @@
 // charts/dist, where package charts embeds it. Run it by "go generate ./charts"
 // in the lab's module; it needs no network once the module is downloaded.
 //
-// The result is what cert-manager's release build makes of the same sources
+// The result is that of cert-manager's release build from the same sources
 // (make/manifests.mk in its repository): version and appVersion set to the
 // module's version, the README filled in, everything that .helmignore names
 // left out. Nothing else differs, so the chart is the real one.
@@ -74,8 +74,8 @@ func generate(dir string) error {
 	return os.WriteFile(target, data, 0o644)
 }
 
-// locate has the go command download the module, unless it is there, and says
-// which version is in use and where its files are.
+// locate has the go command download the module, unless it is there, and
+// returns the version in use and the directory of its files.
 func locate() (dir, version string, err error) {
 	command := exec.Command("go", "mod", "download", "-json", module)
 	command.Stderr = os.Stderr

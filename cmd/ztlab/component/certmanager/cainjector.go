@@ -144,7 +144,7 @@ func injectorConfig(spec container.Spec) (*v1alpha1.CAInjectorConfiguration, err
 	return config, read(config)
 }
 
-// setupOptions selects what is injected and from where.
+// setupOptions selects the targets and sources of injection.
 func setupOptions(c *v1alpha1.CAInjectorConfiguration) cainjector.SetupOptions {
 	var ignore []string
 	for _, list := range c.IgnoreNamespaces {

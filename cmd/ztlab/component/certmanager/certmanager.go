@@ -2,14 +2,14 @@
 // chart would run: controller, webhook, cainjector and the start-up API check.
 //
 // The code that issues, validates and injects is cert-manager's module,
-// unchanged. Its command packages are not published, so this package does what
-// they do around it: flags, configuration file, leader election, start order.
+// unchanged. Its command packages are not published, so this package has
+// their part: flags, configuration file, leader election, start order.
 // Every component acts as its pod's own ServiceAccount and has the rights that
 // the chart gives it, no more.
 //
-// What differs from the images: ACME and Venafi issuers are left out, with the
+// Differences from the images: ACME and Venafi issuers are left out, with the
 // providers' SDKs that they bring; servers listen on loopback ports; a flag that
-// concerns only what is left out is accepted and has no effect.
+// concerns only those is accepted and has no effect.
 package certmanager
 
 import (
@@ -26,7 +26,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Version is the version of the cert-manager module that is linked in, whatever
+// Version is the version of the cert-manager module that is linked in, with any
 // tag the pod's image has.
 func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -39,12 +39,12 @@ func Version() string {
 	return "unknown"
 }
 
-// prepare gives the process what an image gives it: a way to the API server as
+// prepare gives the process the surroundings of an image: a way to the API server as
 // the pod's ServiceAccount, and a way to the cluster's services. It returns the
 // path of a kubeconfig. The process belongs to the component alone, so that its
 // environment does, too.
 func prepare(spec container.Spec) (kubeconfig string, err error) {
-	util.AppVersion = Version() // else every user agent says "canary"
+	util.AppVersion = Version() // else every user agent is "canary"
 	if spec.Proxy != "" {
 		for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
 			if err := os.Setenv(name, spec.Proxy); err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
 )
 
-// chartArgs are what the chart's controller Deployment passes, with its
+// chartArgs are the arguments of the chart's controller Deployment, with its
 // variables expanded.
 var chartArgs = []string{
 	"--v=2",

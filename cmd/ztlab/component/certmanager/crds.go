@@ -23,8 +23,8 @@ const (
 )
 
 // awaitResources waits until some of cert-manager's own resources can be
-// watched. It gives up after five seconds, and then what upstream does without
-// CRDs happens.
+// watched. It gives up after five seconds, and then the component behaves as
+// upstream's without CRDs.
 func awaitResources(ctx context.Context, config *rest.Config, resources ...string) error {
 	// A client of its own, without client-side limits and without retries.
 	config = rest.CopyConfig(config)

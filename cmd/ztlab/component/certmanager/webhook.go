@@ -31,7 +31,7 @@ import (
 // in a Secret of its namespace for cainjector to find.
 //
 // Webhook never returns: it ends the process. The webhook's constructor is
-// internal to cert-manager; what is exported is a helper for tests, so the
+// internal to cert-manager; only a helper for tests is exported, so the
 // process becomes a test binary with one test, and the server is run from
 // inside it.
 func Webhook(ctx context.Context, spec container.Spec, report func(container.Report)) error {

@@ -112,7 +112,7 @@ func IngressController(ctx context.Context, spec container.Spec, report func(con
 			UserAgent:       "apisix-ingress-controller-stand-in (ztlab)",
 			QPS:             100,
 			Burst:           200,
-			// The API server is on loopback, whatever HTTPS_PROXY says.
+			// The API server is on loopback; HTTPS_PROXY does not count.
 			Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 		},
 		Dial:      dialer.DialContext,

@@ -29,7 +29,7 @@ func configMap(t *testing.T, name, values string) []byte {
 	return nil
 }
 
-// The chart's value says how many workers there are. Left alone it is auto, as
+// The chart's value sets the number of workers. The default is auto, as
 // upstream's, and no fewer than the 4 with which the real one was tried.
 func TestChartSaysHowManyWorkers(t *testing.T) {
 	for value, want := range map[string]func(workers int) bool{
@@ -54,7 +54,8 @@ func TestChartSaysHowManyWorkers(t *testing.T) {
 }
 
 // With the chart's own configuration the data plane serves the three ports that
-// its Services lead to and the status port, says that it is a stand-in, and takes the chart's key.
+// its Services lead to and the status port, is marked as a
+// stand-in, and takes the chart's key.
 func TestAPISIX(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
@@ -126,7 +127,7 @@ func TestMissingConfiguration(t *testing.T) {
 	}
 }
 
-// A controller without an API server runs and says why it is not ready.
+// A controller without an API server runs and reports why it is not ready.
 func TestIngressControllerWithoutAPIServer(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string][]byte{

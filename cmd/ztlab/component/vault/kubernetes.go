@@ -37,8 +37,7 @@ func (p pod) kubernetesAuth(ctx context.Context, conf *logical.BackendConfig) (l
 // A podAuth is the kubernetes auth method as it behaves inside a pod: a
 // configuration without reviewer token and CA (and without disable_local_ca_jwt)
 // means the pod's own, read anew for every use, so that a renewed token counts at
-// once. What is stored, and what a read of the configuration shows, is what was
-// written.
+// once. The stored configuration, which a read shows, is the written one.
 type podAuth struct {
 	logical.Backend
 	pod pod
@@ -61,7 +60,7 @@ func (b *podAuth) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	defer func(s logical.Storage, data map[string]any) { req.Storage, req.Data = s, data }(req.Storage, req.Data)
 	req.Storage = store
 	if req.Path == authConfig && b.pod.suppliesCA(req.Data) {
-		// The method builds its TLS client from what is written. It must see a
+		// The method builds its TLS client from the written configuration. It must see a
 		// CA, and the CA must not be stored: it is the pod's, not the caller's.
 		ca, err := os.ReadFile(b.pod.caFile)
 		if err != nil {

@@ -45,8 +45,8 @@ func (r *reviewer) asked() []string {
 	return append([]string(nil), r.bearer...)
 }
 
-// serviceAccountToken is an unsigned token: whether the signature is right is
-// for the API server to say.
+// serviceAccountToken is an unsigned token: the API server
+// decides about the signature.
 func serviceAccountToken(t *testing.T) string {
 	part := func(v any) string {
 		data, err := json.Marshal(v)
@@ -103,7 +103,7 @@ func TestKubernetesAuthUsesThePodsOwnIdentity(t *testing.T) {
 	s.unseal(keys)
 	login()
 
-	// What the caller gives is used, and shown, as on a cluster.
+	// The caller's values are used, and shown, as on a cluster.
 	s.must("POST", "auth/kubernetes/config", map[string]any{"kubernetes_host": api.URL, "kubernetes_ca_cert": ca, "token_reviewer_jwt": "own"})
 	config = s.must("GET", "auth/kubernetes/config", nil)
 	if config["token_reviewer_jwt_set"] != true || config["kubernetes_ca_cert"] != ca {

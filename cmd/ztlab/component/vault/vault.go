@@ -2,8 +2,8 @@
 // the container "hashicorp/vault" would run.
 //
 // Nothing of Vault is imitated: the core, its HTTP API, the pki and transit
-// secrets engines and the kubernetes auth method are the published modules. What
-// the package adds is what an image adds: it reads the configuration that the
+// secrets engines and the kubernetes auth method are the published modules. The
+// package adds the parts of an image: it reads the configuration that the
 // chart mounts, gives paths of the container their directories on the host,
 // listens where only the lab's own user can connect, because the first client may
 // initialise it, and reports to the node agent whether Vault is unsealed. Only the
@@ -48,7 +48,7 @@ const shutdownGrace = 2 * time.Second
 func Version() string { return version.GetVersion().VersionNumber() }
 
 // Run serves Vault for the pod in spec until ctx ends, and then returns nil.
-// Readiness is what the chart's probe ("vault status") would find: true when
+// Readiness is the result of the chart's probe ("vault status"): true when
 // unsealed. An error means that the server could not start, or that its listener
 // broke.
 func Run(ctx context.Context, spec container.Spec, report func(container.Report)) error {
@@ -134,8 +134,8 @@ func useProxy(proxy string) error {
 	return nil
 }
 
-// newStorage opens the storage of the configuration. Only what keeps its data
-// in one process is possible here.
+// newStorage opens the storage of the configuration. Only storage within one
+// process is possible here.
 func newStorage(conf *config, logger hclog.Logger) (physical.Backend, error) {
 	switch conf.storageType {
 	case "file":

@@ -19,7 +19,7 @@ import (
 // GET [StatePath] of the gateway's Admin API names them.
 //
 // Removing a bug ends its consequences too: a worker that was left behind or is
-// late takes what it misses. Upstream only the next update of the object or a
+// late takes the objects that it misses. Upstream only the next update of the object or a
 // restart does that.
 const BugsAnnotation = "ztlab.ztplan.dev/upstream-bugs"
 
@@ -49,7 +49,7 @@ const (
 	// worker up to date. To start again with equal workers, remove the switch
 	// and set it again, or restart the gateway.
 	//
-	// What a new gateway reads while it starts is never lost.
+	// Objects that a new gateway reads while it starts are never lost.
 	OneWorkerStale Bug = "one-worker-stale"
 	// LateWorker: the first worker takes each update later than the others. It
 	// takes a time, by default 50s: an etcd watch that is silent for less than

@@ -13,7 +13,7 @@ const keyring = "qeddd145sfvddff3"
 
 // Encrypted is a private key as answers of the Admin API have it: AES-128-CBC
 // under the keyring's first key, which is the IV too, in base64. Equal keys are
-// equal when they are encrypted. What is no PEM stays as it is: it is encrypted
+// equal when they are encrypted. A text that is no PEM stays as it is: it is encrypted
 // already.
 func Encrypted(key string) string {
 	if !strings.HasPrefix(key, "---") {

@@ -1,6 +1,6 @@
 // Package connect reaches other pods from inside a built-in component: pod and
 // service addresses of the lab are labels that nothing listens on, and an HTTP
-// CONNECT proxy (RFC 9110, section 9.3.6) knows what each of them stands for.
+// CONNECT proxy (RFC 9110, section 9.3.6) knows the address of each of them.
 package connect
 
 import (
@@ -103,7 +103,7 @@ func (d Dialer) open(ctx context.Context, conn net.Conn, address string) (net.Co
 	return tunnel{Conn: conn, reader: reader}, nil
 }
 
-// A tunnel reads what the proxy sent together with its answer first.
+// A tunnel first reads the bytes that came together with the proxy's answer.
 type tunnel struct {
 	net.Conn
 	reader *bufio.Reader

@@ -40,7 +40,7 @@ func proxy(t *testing.T, serve func(conn net.Conn, request *http.Request)) strin
 	return "http://" + l.Addr().String()
 }
 
-// What the far side sends at once, in one packet with the proxy's answer, is
+// Data that the far side sends at once, in one packet with the proxy's answer, is
 // not lost.
 func TestTunnel(t *testing.T) {
 	url := proxy(t, func(conn net.Conn, request *http.Request) {

@@ -16,8 +16,8 @@ type Config struct {
 	WebhookDir     string        // directory of tls.crt and tls.key
 }
 
-// ParseConfig reads config.yaml. What it leaves out has the controller's own
-// default.
+// ParseConfig reads config.yaml. Omitted keys have the controller's own
+// defaults.
 func ParseConfig(text []byte) (Config, error) {
 	var file struct {
 		ControllerName string `json:"controller_name"`

@@ -1,10 +1,10 @@
 // Package controller is the lab's stand-in for the APISIX ingress controller:
-// it watches what the real one watches, with the rights that its chart gives
+// it watches the same objects as the real one, with the rights that its chart gives
 // it, and writes certificates and routes to the Admin API of the gateways
 // behind a GatewayProxy.
 //
-// It is modelled on the 2.x controller, its habits included: a status says
-// Accepted before anything has been written, and says so too when the
+// It is modelled on the 2.x controller, its habits included: a status is
+// Accepted before anything has been written, and also when the
 // IngressClass leads to no GatewayProxy and nothing ever will be; an object
 // whose IngressClass is not ours is passed over in silence; a Secret that is
 // missing is InvalidSpec; writing is asynchronous, with a timer as fall-back;
@@ -12,7 +12,7 @@
 // by hand disappear, while routes without a service stay; two ApisixTls for one
 // host are both accepted.
 //
-// What differs: it writes to every gateway of the Admin API's Service, for each
+// Differences: it writes to every gateway of the Admin API's Service, for each
 // keeps its own store in the place of etcd; there is no leader election and no
 // ADC process; Gateway API, Ingress, plugins and upstream objects are not
 // acted on.
@@ -113,8 +113,8 @@ func Run(ctx context.Context, options Options) error {
 	}
 }
 
-// A controller holds the caches, the queue of objects to look at, and what is
-// to be written to the gateways.
+// A controller holds the caches, the queue of objects to look at, and the objects
+// to write to the gateways.
 type controller struct {
 	Options
 	typed   kubernetes.Interface
@@ -253,7 +253,7 @@ func (c *controller) report(ready bool, why string) {
 }
 
 // first looks at every object once before anything is written: a gateway would
-// lose what has not been looked at yet.
+// lose the others.
 func (c *controller) first(ctx context.Context) {
 	look := func(key object) {
 		if err := c.reconcile(ctx, key); err != nil {

@@ -125,7 +125,7 @@ func TestMissingSecret(t *testing.T) {
 	w.condition(t, tlses, "late", metav1.ConditionTrue, "Accepted")
 }
 
-// The statuses that say nothing, or lie.
+// The statuses that are empty or wrong.
 func TestStatuses(t *testing.T) {
 	w := newTestNamespace(t)
 	g := w.gateway(t)
@@ -171,7 +171,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// A wrong admin key is a failed sync, told in the status once it is known, and
+// A wrong admin key is a failed sync, in the status once it is known, and
 // cured by the right key. The messages are those of the controller 2.2.0.
 func TestWrongAdminKey(t *testing.T) {
 	w := newTestNamespace(t)
@@ -351,8 +351,8 @@ func TestAdminKeyFromSecret(t *testing.T) {
 	g.serves(t, site, serial)
 }
 
-// The controller is the only source of truth for certificates: what was made by
-// hand goes, and so does what an object that is gone asked for. As seen on the
+// The controller is the only source of truth for certificates: objects made by
+// hand go, and so do those of a deleted object. As seen on the
 // controller 2.2.0, a route without a service that was made by hand stays.
 func TestOnlySourceOfTruth(t *testing.T) {
 	w := newTestNamespace(t)
@@ -407,7 +407,7 @@ func TestOnlySourceOfTruth(t *testing.T) {
 	gatewaytest.Eventually(t, "the route made by hand alone", func() bool { return slices.Equal(routeIDs(), []string{"by-hand"}) })
 }
 
-// What was made by hand goes at the latest when the sync period is over.
+// Objects made by hand go at the latest when the sync period is over.
 func TestSyncPeriod(t *testing.T) {
 	w := newTestNamespace(t)
 	g := w.gateway(t)
@@ -502,8 +502,8 @@ func TestBugsReachGateways(t *testing.T) {
 	g.serves(t, site, after)
 }
 
-// A controller that starts writes nothing before it has seen everything: what
-// is served stays served.
+// A controller that starts writes nothing before it has seen everything: the
+// served objects stay served.
 func TestControllerRestart(t *testing.T) {
 	w := newTestNamespace(t)
 	g := w.gateway(t)
@@ -642,7 +642,7 @@ func send(t *testing.T, address string, roots *x509.CertPool, body []byte) *admi
 	return review.Response
 }
 
-// The schema refuses what upstream's does.
+// The schema refuses the same values as upstream's.
 func TestSchema(t *testing.T) {
 	w := newTestNamespace(t)
 	create := func(resource string, kind string, spec map[string]any) error {

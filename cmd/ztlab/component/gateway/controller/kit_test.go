@@ -90,7 +90,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// serve starts a lab that ends with this process, whatever ends it.
+// serve starts a lab that ends with this process in any case.
 func serve(ztlab, dir string) (kubeconfig string, stop func(), err error) {
 	log, err := os.Create(filepath.Join(dir, "serve.log"))
 	if err != nil {
@@ -401,7 +401,7 @@ func (w *testNamespace) dial(ctx context.Context, network, address string) (net.
 	return (&net.Dialer{}).DialContext(ctx, network, real)
 }
 
-// slice says which pods are behind a Service.
+// slice lists the pods behind a Service.
 func (w *testNamespace) slice(t *testing.T, service, port string, number int32, pods []string) {
 	t.Helper()
 	ready := false // the controller writes to gateways that are not ready

@@ -62,8 +62,8 @@ func (c *controller) reconcile(ctx context.Context, key object) error {
 	return fmt.Errorf("unknown kind %q", key.kind)
 }
 
-// accept translates an object of one of our IngressClasses. What was wanted
-// before stays wanted when it cannot be translated now.
+// accept translates an object of one of our IngressClasses. The earlier
+// translation stays wanted when it cannot be translated now.
 func (c *controller) accept(ctx context.Context, key object, class string, meta metav1.ObjectMeta, have status, message string, translate func() (wanted, error)) error {
 	found, err := c.class(class)
 	if err != nil {
@@ -100,8 +100,8 @@ func (c *controller) accept(ctx context.Context, key object, class string, meta 
 	if failure := c.failure(proxy); leads && failure != "" {
 		condition = metav1.Condition{Status: metav1.ConditionFalse, Reason: syncFailed, Message: failure}
 	}
-	// The status is written first, and says "synced" already; it is not what
-	// the gateways wait for.
+	// The status is written first, and is "synced" already; the gateways do
+	// not wait for it.
 	err = c.setStatus(ctx, key, meta, have, condition)
 	if leads {
 		want.proxy, want.generation = proxy, meta.Generation

@@ -144,7 +144,7 @@ func (c *controller) sync(ctx context.Context, name types.NamespacedName) (again
 }
 
 // serverError is a failed write as the status has it. The controller 2.2.0 hands
-// on what its ADC server answers, which names the Admin API's status and not its
+// on the answer of its ADC server, which has the Admin API's status and not its
 // reason.
 func serverError(base string, err error) error {
 	var refused *adminapi.Refusal
@@ -251,7 +251,7 @@ func putState(ctx context.Context, endpoint adminapi.Endpoint, state adminapi.St
 }
 
 // difference writes the objects that differ and deletes those that are not
-// wanted. Objects are compared by what comparable leaves of them.
+// wanted. Objects are compared after comparable.
 func difference[T any](ctx context.Context, endpoint adminapi.Endpoint, kind string, have, want []T, id func(T) string, comparable func(T) T) error {
 	present := map[string]T{}
 	for _, object := range have {

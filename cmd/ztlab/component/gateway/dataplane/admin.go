@@ -135,93 +135,111 @@ type resource[T, C any] struct {
 	public  func(T) T // as answers have it
 }
 
+// show returns an object as answers have it.
+func (res resource[T, C]) show(item adminapi.Item[T]) adminapi.Item[T] {
+	item.Value = res.public(item.Value)
+	return item
+}
+
+// A handler answers the requests about one kind of object.
+type handler[T, C any] struct {
+	*admin
+	resource[T, C]
+}
+
 // register adds a resource's requests to mux.
 func register[T, C any](mux *http.ServeMux, a *admin, res resource[T, C]) {
-	base := adminapi.Prefix + res.kind
-	show := func(item adminapi.Item[T]) adminapi.Item[T] {
-		item.Value = res.public(item.Value)
-		return item
+	base, h := adminapi.Prefix+res.kind, handler[T, C]{a, res}
+	mux.HandleFunc("GET "+base, h.list)
+	mux.HandleFunc("GET "+base+"/{id}", h.get)
+	mux.HandleFunc("PUT "+base+"/{id}", h.put)
+	mux.HandleFunc("DELETE "+base+"/{id}", h.delete)
+}
+
+func (h handler[T, C]) list(w http.ResponseWriter, _ *http.Request) {
+	h.store.mu.Lock()
+	listed := adminapi.List[T]{List: []adminapi.Item[T]{}, Total: len(h.objects)}
+	for _, id := range slices.Sorted(maps.Keys(h.objects)) {
+		listed.List = append(listed.List, h.show(h.objects[id].Item))
 	}
-	mux.HandleFunc("GET "+base, func(w http.ResponseWriter, _ *http.Request) {
-		a.store.mu.Lock()
-		listed := adminapi.List[T]{List: []adminapi.Item[T]{}, Total: len(res.objects)}
-		for _, id := range slices.Sorted(maps.Keys(res.objects)) {
-			listed.List = append(listed.List, show(res.objects[id].Item))
+	h.store.mu.Unlock()
+	reply(w, http.StatusOK, listed)
+}
+
+// find returns the object of the request, or answers that there is none.
+func (h handler[T, C]) find(w http.ResponseWriter, r *http.Request) (found stored[T, C], ok bool) {
+	h.store.mu.Lock()
+	found, ok = h.objects[r.PathValue("id")]
+	h.store.mu.Unlock()
+	if !ok {
+		reply(w, http.StatusNotFound, map[string]string{"message": "Key not found"})
+	}
+	return found, ok
+}
+
+func (h handler[T, C]) get(w http.ResponseWriter, r *http.Request) {
+	if found, ok := h.find(w, r); ok {
+		reply(w, http.StatusOK, h.show(found.Item))
+	}
+}
+
+func (h handler[T, C]) put(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	var object T
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxObject)).Decode(&object); err != nil {
+		fail(w, http.StatusBadRequest, "invalid request body: "+err.Error())
+		return
+	}
+	now := time.Now().Unix()
+	h.adopt(&object, id, now, now)
+	compiled, err := h.compile(object)
+	if err != nil {
+		fail(w, http.StatusBadRequest, "invalid configuration: "+err.Error())
+		return
+	}
+	status := http.StatusCreated
+	var item adminapi.Item[T]
+	err = h.store.change(key{h.kind, id}, compiled, func() func() {
+		item = adminapi.Item[T]{Key: "/apisix/" + h.kind + "/" + id}
+		before, existed := h.objects[id]
+		if existed {
+			status = http.StatusOK
+			h.adopt(&object, id, h.created(before.Item.Value), now)
 		}
-		a.store.mu.Unlock()
-		reply(w, http.StatusOK, listed)
-	})
-	mux.HandleFunc("GET "+base+"/{id}", func(w http.ResponseWriter, r *http.Request) {
-		a.store.mu.Lock()
-		found, ok := res.objects[r.PathValue("id")]
-		a.store.mu.Unlock()
-		if !ok {
-			reply(w, http.StatusNotFound, map[string]string{"message": "Key not found"})
-			return
-		}
-		reply(w, http.StatusOK, show(found.Item))
-	})
-	mux.HandleFunc("PUT "+base+"/{id}", func(w http.ResponseWriter, r *http.Request) {
-		id := r.PathValue("id")
-		var object T
-		if err := json.NewDecoder(io.LimitReader(r.Body, maxObject)).Decode(&object); err != nil {
-			fail(w, http.StatusBadRequest, "invalid request body: "+err.Error())
-			return
-		}
-		now := time.Now().Unix()
-		res.adopt(&object, id, now, now)
-		compiled, err := res.compile(object)
-		if err != nil {
-			fail(w, http.StatusBadRequest, "invalid configuration: "+err.Error())
-			return
-		}
-		status := http.StatusCreated
-		var item adminapi.Item[T]
-		err = a.store.change(key{res.kind, id}, compiled, func() func() {
-			item = adminapi.Item[T]{Key: "/apisix/" + res.kind + "/" + id}
-			before, existed := res.objects[id]
+		item.Value = object
+		h.objects[id] = stored[T, C]{item, compiled}
+		return func() {
 			if existed {
-				status = http.StatusOK
-				res.adopt(&object, id, res.created(before.Item.Value), now)
+				h.objects[id] = before
+			} else {
+				delete(h.objects, id)
 			}
-			item.Value = object
-			res.objects[id] = stored[T, C]{item, compiled}
-			return func() {
-				if existed {
-					res.objects[id] = before
-				} else {
-					delete(res.objects, id)
-				}
-			}
-		})
-		if err != nil {
-			fail(w, http.StatusInternalServerError, err.Error())
-			return
 		}
-		reply(w, status, show(item))
 	})
-	mux.HandleFunc("DELETE "+base+"/{id}", func(w http.ResponseWriter, r *http.Request) {
-		id := r.PathValue("id")
-		a.store.mu.Lock()
-		_, ok := res.objects[id]
-		a.store.mu.Unlock()
-		if !ok {
-			reply(w, http.StatusNotFound, map[string]string{"message": "Key not found"})
-			return
-		}
-		err := a.store.change(key{res.kind, id}, nil, func() func() {
-			before, existed := res.objects[id]
-			delete(res.objects, id)
-			return func() {
-				if existed {
-					res.objects[id] = before
-				}
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	reply(w, status, h.show(item))
+}
+
+func (h handler[T, C]) delete(w http.ResponseWriter, r *http.Request) {
+	if _, ok := h.find(w, r); !ok {
+		return
+	}
+	id := r.PathValue("id")
+	err := h.store.change(key{h.kind, id}, nil, func() func() {
+		before, existed := h.objects[id]
+		delete(h.objects, id)
+		return func() {
+			if existed {
+				h.objects[id] = before
 			}
-		})
-		if err != nil {
-			fail(w, http.StatusInternalServerError, err.Error())
-			return
 		}
-		reply(w, http.StatusOK, map[string]string{"deleted": "1", "key": "/apisix/" + res.kind + "/" + id})
 	})
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	reply(w, http.StatusOK, map[string]string{"deleted": "1", "key": "/apisix/" + h.kind + "/" + id})
 }

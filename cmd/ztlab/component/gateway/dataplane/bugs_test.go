@@ -72,7 +72,7 @@ func hold(t *testing.T, gateway *lab, ca authority) func() error {
 	}
 }
 
-// slow answers when it is told to, so that a request is under way meanwhile.
+// slow answers on a signal, so that a request is under way meanwhile.
 type slow struct{ entered, leave chan struct{} }
 
 func (s slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -118,7 +118,7 @@ func TestDropConnections(t *testing.T) {
 	}
 }
 
-// configured is what /status/ready answers.
+// configured is the answer of /status/ready.
 func (l *lab) configured(t *testing.T) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.addresses[statPort]+"/status/ready", nil)

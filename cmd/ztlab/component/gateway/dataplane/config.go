@@ -94,7 +94,7 @@ func (n *nodeListen) UnmarshalJSON(data []byte) error {
 var reference = regexp.MustCompile(`\$\{\{\s*([A-Za-z0-9_]+)\s*(?::=\s*(.*?)\s*)?\}\}`)
 
 // ParseConfig reads config.yaml, with ${{NAME}} and ${{NAME:=default}} taken
-// from env. What the file leaves out has APISIX's default.
+// from env. Omitted keys have APISIX's defaults.
 func ParseConfig(text []byte, env map[string]string) (Config, error) {
 	var missing []error
 	text = reference.ReplaceAllFunc(text, func(found []byte) []byte {

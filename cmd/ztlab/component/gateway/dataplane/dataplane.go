@@ -1,10 +1,10 @@
 // Package dataplane is the lab's stand-in for Apache APISIX itself: a gateway
 // in Go that ends TLS, routes, and is configured by the Admin API. It is
-// modelled on what APISIX is known to do, and is not APISIX: what is measured on
-// it is not a measurement of APISIX, and every answer is marked in its Server
+// modelled on the known behaviour of APISIX, and is not APISIX: a measurement of
+// it is not one of APISIX, and every answer is marked in its Server
 // header.
 //
-// What it does as APISIX 3.16.0 was seen to do, on 4 workers of OpenResty
+// Behaviour as seen on APISIX 3.16.0, on 4 workers of OpenResty
 // 1.27.1.2 with etcd: certificates by SNI with wildcards of one label, and a
 // handshake alert (internal_error) for an unknown or a missing name; of two
 // certificates for one name the first one inserted is served, after a restart
@@ -15,7 +15,7 @@
 // then show that of the first handshake; routes by host and path, 404 when there
 // is none; a configuration that outlives a restart.
 //
-// What it does not do: plugins, upstream objects, services, streams, etcd. Each
+// Left out: plugins, upstream objects, services, streams, etcd. Each
 // gateway keeps its own store, so that the control plane must write to every
 // one.
 package dataplane
@@ -146,7 +146,7 @@ type gateway struct {
 
 	mu       sync.Mutex
 	starting bool // not ready yet, for want of the control plane's word
-	loading  bool // what is written is what etcd would have had at the start
+	loading  bool // writes stand for etcd's content at the start
 	hold     hold
 }
 

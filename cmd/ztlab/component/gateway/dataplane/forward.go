@@ -27,7 +27,7 @@ func newTransport(dial func(ctx context.Context, network, address string) (net.C
 	}
 }
 
-// newForwarder sends requests to the nodes of an upstream in turn. It tells them
+// newForwarder sends requests to the nodes of an upstream in turn. It adds
 // the container port that the client came by.
 func newForwarder(upstream adminapi.Upstream, transport http.RoundTripper, config Config, log *slog.Logger) http.Handler {
 	nodes := &turns{transport: transport}

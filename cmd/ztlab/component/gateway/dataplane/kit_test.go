@@ -165,7 +165,7 @@ func (l *lab) served(t *testing.T, name, serial string, roots *x509.CertPool) {
 	})
 }
 
-// client talks to the gateway's TLS port whatever the URL's host is.
+// client talks to the gateway's TLS port for any host of the URL.
 func (l *lab) client(roots *x509.CertPool, h2 bool) *http.Client {
 	var direct net.Dialer
 	transport := &http.Transport{
@@ -224,7 +224,7 @@ func nodeOf(t *testing.T, address string) adminapi.Node {
 	return adminapi.Node{Host: host, Port: number, Weight: 1}
 }
 
-// says answers every request with a text.
+// says returns a handler that answers every request with a text.
 func says(text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
 }

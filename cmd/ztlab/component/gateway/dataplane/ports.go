@@ -46,8 +46,8 @@ func (p *ports) serve(ctx context.Context, port int, server *http.Server, over f
 	return nil
 }
 
-// shutdown ends the servers: requests under way have a moment, what is open
-// after that is closed.
+// shutdown ends the servers: requests under way have a moment, then
+// open connections are closed.
 func (p *ports) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()

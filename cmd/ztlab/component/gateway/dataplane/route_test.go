@@ -133,7 +133,7 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// What the server behind the gateway is told of the request.
+// The request as the server behind the gateway gets it.
 func TestForwardedRequest(t *testing.T) {
 	gateway := start(t, t.TempDir(), oneWorker)
 	seen := make(chan string, 1)

@@ -19,8 +19,8 @@ import (
 // in front.
 var serverName = regexp.MustCompile(`^\*?[0-9a-zA-Z\-._\[\]:]+$`)
 
-// newSite prepares a certificate object. As APISIX does, it refuses what cannot
-// be parsed, and accepts a key that does not match and a chain in any order:
+// newSite prepares a certificate object. As APISIX does, it refuses objects that
+// cannot be parsed, and accepts a key that does not match and a chain in any order:
 // such an object fails at the handshake.
 func newSite(ssl adminapi.SSL) (*site, error) {
 	if len(ssl.SNIs) == 0 {

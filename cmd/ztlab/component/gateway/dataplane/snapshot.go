@@ -14,7 +14,7 @@ type snapshot struct {
 	routes   []*route         // in order of precedence
 }
 
-// A site is what is presented to clients that ask for a name.
+// A site is the certificate for clients that ask for a name.
 type site struct {
 	names       []string
 	off         bool // not served

@@ -15,7 +15,7 @@ import (
 )
 
 // A store holds the objects that the Admin API was given, and stands in for
-// etcd: what has been acknowledged is in a file and is there after a restart.
+// etcd: acknowledged objects are in a file and survive a restart.
 // The file holds private keys and is readable by its owner alone.
 type store struct {
 	file    string
@@ -30,7 +30,7 @@ type store struct {
 	fresh    bool // there was no file when the store was opened
 }
 
-// stored is an object and what was made of it.
+// stored is an object and its compiled form.
 type stored[T, C any] struct {
 	Item     adminapi.Item[T]
 	compiled C
@@ -127,8 +127,8 @@ func (s *store) show(bugs adminapi.Bugs) error {
 	return err
 }
 
-// change makes a change to one object and saves it; what cannot be saved is not
-// done. object is what was compiled, nil for an object that is deleted.
+// change makes a change to one object and saves it; a change that cannot be saved
+// is not made. object is the compiled form, nil for an object that is deleted.
 func (s *store) change(of key, object any, do func() (undo func())) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

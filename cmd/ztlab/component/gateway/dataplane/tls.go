@@ -20,7 +20,7 @@ const sessions = 10 * time.Minute
 // handshake, whichever is served by then. Upstream resumes TLS 1.2 by session ID
 // only, which crypto/tls cannot: no TLS 1.2 session is resumed here.
 //
-// What crypto/tls does not leave to a server: it sends one ticket, APISIX two; a
+// Behaviour that crypto/tls does not leave to a server: it sends one ticket, APISIX two; a
 // ticket names a lifetime of seven days, APISIX's 600 s (it is refused after
 // 600 s all the same); and it prefers TLS_AES_128_GCM_SHA256 to
 // TLS_AES_256_GCM_SHA384.
@@ -81,7 +81,7 @@ func (g *gateway) tlsConfig() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: serve}
 }
 
-// site finds what a client asks for.
+// site finds the site for a client's server name.
 func (g *gateway) site(hello *tls.ClientHelloInfo) (*site, error) {
 	name := hello.ServerName
 	if name == "" {

@@ -199,7 +199,7 @@ func TestRotationLosesNothing(t *testing.T) {
 }
 
 // Connections go to the workers at random, as seen on APISIX 3.16.0 with 4
-// workers and SO_REUSEPORT: a dozen new certificates in a row say little about a
+// workers and SO_REUSEPORT: a dozen new certificates in a row prove little about a
 // stale one.
 func TestWorkersAreMetAtRandom(t *testing.T) {
 	for _, workers := range []int{2, 4, 8} {

@@ -15,7 +15,7 @@ type change struct {
 	key      key
 	object   any // *site or *route; nil: the object is gone
 	revision int64
-	initial  bool      // part of what the gateway reads when it starts
+	initial  bool      // read by the gateway when it starts
 	at       time.Time // when workers notice it; zero: at once
 }
 
@@ -40,7 +40,7 @@ func (v *view) take(c change) {
 	}
 }
 
-// snapshot makes of a view what requests and handshakes are served by.
+// snapshot makes the snapshot of a view, which serves requests and handshakes.
 func (v view) snapshot() *snapshot {
 	made := &snapshot{exact: map[string]*site{}, wildcard: map[string]*site{}}
 	for _, known := range v {

@@ -24,7 +24,7 @@ type worker struct {
 
 	updates sync.Mutex
 	queue   []change       // not noticed yet, oldest first
-	view    view           // what has been taken
+	view    view           // the changes that were taken
 	lost    map[key]change // the last update of each of these objects was lost
 
 	mu          sync.Mutex
@@ -124,7 +124,7 @@ func (w *worker) update(now time.Time, bugs adminapi.Bugs, log *slog.Logger) (to
 
 func byRevision(a, b change) int { return cmp.Compare(a.revision, b.revision) }
 
-// take makes a change part of what the worker serves by. Its lock is held.
+// take applies a change to the worker's snapshot. Its lock is held.
 func (w *worker) take(c change) {
 	w.view.take(c)
 	w.current.Store(w.view.snapshot())

@@ -47,7 +47,7 @@ func (g *gateway) show(t *testing.T, bugs string) {
 	g.onState(adminapi.State{Bugs: parsed, Synced: true})
 }
 
-// rotate writes an object, and returns what was written.
+// rotate writes an object and returns it.
 func (g *gateway) rotate(id string) *site {
 	written := &site{names: []string{id}}
 	g.store.mu.Lock()
@@ -134,8 +134,8 @@ func TestOneWorkerLosesEverySecondUpdate(t *testing.T) {
 	}
 }
 
-// What a new gateway is given while it starts is what it would read from etcd,
-// and is not lost.
+// A configuration that a new gateway gets while it starts stands for etcd's, and is
+// not lost.
 func TestFirstConfigurationIsNotLost(t *testing.T) {
 	for _, more := range []string{"", ",etcd-unanswered-at-start=1s"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestLateWorker(t *testing.T) {
 		if got := g.with(second); len(got) != 4 {
 			t.Errorf("workers %v have the second update, want all four", got)
 		}
-		// What is on the way arrives when the bug ends.
+		// Delayed changes arrive when the bug ends.
 		g.show(t, "late-worker")
 		last := g.rotate("a")
 		time.Sleep(49 * time.Second)

@@ -1,4 +1,4 @@
-// Package gatewaytest holds what the tests of the gateway's halves share: a
+// Package gatewaytest holds helpers for the tests of the gateway's halves: a
 // certificate authority, and a wait for a state.
 package gatewaytest
 

@@ -1,7 +1,7 @@
-// Package client is the program "vault" of the lab's Vault container: what
-// `kubectl exec` runs there. It is a client of the HTTP API with the commands by
-// which people set Vault up (see [commands]), and prints what Vault's own command
-// line prints, so that a guide's commands work as they are written.
+// Package client is the program "vault" of the lab's Vault container, for
+// `kubectl exec`. It is a client of the HTTP API with the commands by
+// which people set Vault up (see [commands]), and prints as Vault's own command
+// line does, so that a guide's commands work as they are written.
 //
 // Vault's own command package is not used: it links a thousand packages more, of
 // every secrets engine and login.
@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
 )
 
@@ -50,8 +51,12 @@ type session struct {
 // run is called with the arguments that are left.
 type command struct {
 	usage string
+	args  int // how many it takes, or anyNumber
 	flags func(*session) func(ctx context.Context, args []string) error
 }
+
+// anyNumber is for a command that counts its arguments itself.
+const anyNumber = -1
 
 // Run runs one command line, without the program's name, and returns its exit code.
 func Run(ctx context.Context, e container.Exec) int {
@@ -97,6 +102,9 @@ func (s *session) run(ctx context.Context) error {
 		if s.format != "table" && s.format != "json" {
 			return fmt.Errorf("-format=%s: the lab's client knows table and json", s.format)
 		}
+		if err := wants(s.flags.Args(), c.args); err != nil {
+			return err
+		}
 		return run(ctx, s.flags.Args())
 	}
 	return fmt.Errorf("the lab's vault client has no command %q; it has: %s. For all else use the API, for example through kubectl port-forward",
@@ -106,6 +114,8 @@ func (s *session) run(ctx context.Context) error {
 // wants reports a usage error unless there are n arguments.
 func wants(args []string, n int) error {
 	switch {
+	case n == anyNumber:
+		return nil
 	case len(args) < n:
 		return fmt.Errorf("Not enough arguments (expected %d, got %d)", n, len(args))
 	case len(args) > n:

@@ -18,25 +18,25 @@ import (
 // commands are the program's, by their words.
 func commands() map[string]command {
 	return map[string]command{
-		"status":          {"status", plain((*session).status)},
-		"operator init":   {"operator init [-key-shares=5] [-key-threshold=3]", operatorInit},
-		"operator unseal": {"operator unseal [KEY]", plain((*session).unseal)},
-		"operator seal":   {"operator seal", plain((*session).seal)},
-		"login":           {"login [TOKEN]", plain((*session).login)},
-		"read":            {"read PATH", plain((*session).read)},
-		"list":            {"list PATH", plain((*session).list)},
-		"write":           {"write [-force] PATH [K=V...]", write},
-		"delete":          {"delete PATH", plain((*session).remove)},
-		"secrets list":    {"secrets list", mounts("sys/mounts")},
-		"secrets enable":  {"secrets enable [-path=PATH] [-description=TEXT] [-max-lease-ttl=TTL] TYPE", enable("sys/mounts/", "%s secrets engine")},
-		"secrets tune":    {"secrets tune [-max-lease-ttl=TTL] [-default-lease-ttl=TTL] PATH", tune},
-		"secrets disable": {"secrets disable PATH", disable("sys/mounts/", "secrets engine")},
-		"auth list":       {"auth list", mounts("sys/auth")},
-		"auth enable":     {"auth enable [-path=PATH] [-description=TEXT] TYPE", enable("sys/auth/", "%s auth method")},
-		"auth disable":    {"auth disable PATH", disable("sys/auth/", "auth method")},
-		"policy list":     {"policy list", plain((*session).policies)},
-		"policy read":     {"policy read NAME", plain((*session).policy)},
-		"policy write":    {"policy write NAME -|FILE", plain((*session).writePolicy)},
+		"status":          {"status", 0, plain((*session).status)},
+		"operator init":   {"operator init [-key-shares=5] [-key-threshold=3]", 0, operatorInit},
+		"operator unseal": {"operator unseal [KEY]", anyNumber, plain((*session).unseal)},
+		"operator seal":   {"operator seal", 0, plain((*session).seal)},
+		"login":           {"login [TOKEN]", anyNumber, plain((*session).login)},
+		"read":            {"read PATH", 1, plain((*session).read)},
+		"list":            {"list PATH", 1, plain((*session).list)},
+		"write":           {"write [-force] PATH [K=V...]", anyNumber, write},
+		"delete":          {"delete PATH", 1, plain((*session).remove)},
+		"secrets list":    {"secrets list", 0, mounts("sys/mounts")},
+		"secrets enable":  {"secrets enable [-path=PATH] [-description=TEXT] [-max-lease-ttl=TTL] TYPE", 1, enable("sys/mounts/", "%s secrets engine")},
+		"secrets tune":    {"secrets tune [-max-lease-ttl=TTL] [-default-lease-ttl=TTL] PATH", 1, tune},
+		"secrets disable": {"secrets disable PATH", 1, disable("sys/mounts/", "secrets engine")},
+		"auth list":       {"auth list", 0, mounts("sys/auth")},
+		"auth enable":     {"auth enable [-path=PATH] [-description=TEXT] TYPE", 1, enable("sys/auth/", "%s auth method")},
+		"auth disable":    {"auth disable PATH", 1, disable("sys/auth/", "auth method")},
+		"policy list":     {"policy list", 0, plain((*session).policies)},
+		"policy read":     {"policy read NAME", 1, plain((*session).policy)},
+		"policy write":    {"policy write NAME -|FILE", 2, plain((*session).writePolicy)},
 	}
 }
 
@@ -48,9 +48,6 @@ func plain(run func(*session, context.Context, []string) error) func(*session) f
 }
 
 func (s *session) status(ctx context.Context, args []string) error {
-	if err := wants(args, 0); err != nil {
-		return err
-	}
 	var status api.SealStatusResponse
 	if err := s.get(ctx, http.MethodGet, "sys/seal-status", nil, &status); err != nil {
 		return fmt.Errorf("Error checking seal status: %w", err)
@@ -68,9 +65,6 @@ func operatorInit(s *session) func(context.Context, []string) error {
 	shares := s.flags.Int("key-shares", 5, "")
 	threshold := s.flags.Int("key-threshold", 3, "")
 	return func(ctx context.Context, args []string) error {
-		if err := wants(args, 0); err != nil {
-			return err
-		}
 		var keys api.InitResponse
 		request := map[string]any{"secret_shares": *shares, "secret_threshold": *threshold}
 		if err := s.get(ctx, http.MethodPut, "sys/init", request, &keys); err != nil {
@@ -93,9 +87,6 @@ func (s *session) unseal(ctx context.Context, args []string) error {
 }
 
 func (s *session) seal(ctx context.Context, args []string) error {
-	if err := wants(args, 0); err != nil {
-		return err
-	}
 	if _, err := s.call(ctx, http.MethodPut, "sys/seal", nil); err != nil {
 		return fmt.Errorf("Error sealing: %w", err)
 	}
@@ -143,9 +134,6 @@ func (s *session) list(ctx context.Context, args []string) error {
 
 // found reads the one path in args.
 func (s *session) found(ctx context.Context, method, doing string, args []string) (*api.Secret, error) {
-	if err := wants(args, 1); err != nil {
-		return nil, err
-	}
 	secret, err := s.secret(ctx, method, args[0], nil)
 	var refused *refusal
 	switch {
@@ -191,9 +179,6 @@ func write(s *session) func(context.Context, []string) error {
 }
 
 func (s *session) remove(ctx context.Context, args []string) error {
-	if err := wants(args, 1); err != nil {
-		return err
-	}
 	if _, err := s.call(ctx, http.MethodDelete, args[0], nil); err != nil {
 		return fmt.Errorf("Error deleting %s: %w", args[0], err)
 	}
@@ -204,9 +189,6 @@ func (s *session) remove(ctx context.Context, args []string) error {
 // mounts lists the mounts below a path.
 func mounts(path string) func(*session) func(context.Context, []string) error {
 	return plain(func(s *session, ctx context.Context, args []string) error {
-		if err := wants(args, 0); err != nil {
-			return err
-		}
 		var answer struct {
 			Data map[string]*api.MountOutput `json:"data"`
 		}
@@ -225,9 +207,6 @@ func enable(prefix, thing string) func(*session) func(context.Context, []string)
 		most := s.flags.String("max-lease-ttl", "", "")
 		usual := s.flags.String("default-lease-ttl", "", "")
 		return func(ctx context.Context, args []string) error {
-			if err := wants(args, 1); err != nil {
-				return err
-			}
 			at := *path
 			if at == "" {
 				at = args[0]
@@ -251,9 +230,6 @@ func tune(s *session) func(context.Context, []string) error {
 	most := s.flags.String("max-lease-ttl", "", "")
 	usual := s.flags.String("default-lease-ttl", "", "")
 	return func(ctx context.Context, args []string) error {
-		if err := wants(args, 1); err != nil {
-			return err
-		}
 		path := strings.TrimSuffix(args[0], "/") + "/"
 		if _, err := s.call(ctx, http.MethodPost, "sys/mounts/"+path+"tune", ttls(*most, *usual)); err != nil {
 			return fmt.Errorf("Error tuning secrets engine %s: %w", path, err)
@@ -276,9 +252,6 @@ func ttls(most, usual string) map[string]any {
 
 func disable(prefix, thing string) func(*session) func(context.Context, []string) error {
 	return plain(func(s *session, ctx context.Context, args []string) error {
-		if err := wants(args, 1); err != nil {
-			return err
-		}
 		path := strings.TrimSuffix(args[0], "/") + "/"
 		if _, err := s.call(ctx, http.MethodDelete, prefix+path, nil); err != nil {
 			return fmt.Errorf("Error disabling %s: %w", path, err)
@@ -289,9 +262,6 @@ func disable(prefix, thing string) func(*session) func(context.Context, []string
 }
 
 func (s *session) policies(ctx context.Context, args []string) error {
-	if err := wants(args, 0); err != nil {
-		return err
-	}
 	secret, err := s.secret(ctx, http.MethodGet, "sys/policy", nil)
 	if err != nil {
 		return fmt.Errorf("Error listing policies: %w", err)
@@ -307,9 +277,6 @@ func (s *session) policies(ctx context.Context, args []string) error {
 }
 
 func (s *session) policy(ctx context.Context, args []string) error {
-	if err := wants(args, 1); err != nil {
-		return err
-	}
 	secret, err := s.secret(ctx, http.MethodGet, "sys/policies/acl/"+args[0], nil)
 	if err != nil {
 		return fmt.Errorf("Error reading policy named %s: %w", args[0], err)
@@ -319,9 +286,6 @@ func (s *session) policy(ctx context.Context, args []string) error {
 }
 
 func (s *session) writePolicy(ctx context.Context, args []string) error {
-	if err := wants(args, 2); err != nil {
-		return err
-	}
 	text, err := s.content(args[1])
 	if err != nil {
 		return fmt.Errorf("Error opening policy file: %w", err)

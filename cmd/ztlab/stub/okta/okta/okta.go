@@ -1,7 +1,7 @@
 // Package okta stands in for Okta's SDK, 12 MB of generated source that Vault links
 // for its Okta method of multi-factor login. The lab cannot reach Okta, so no
-// client can be configured. The package has the names that Vault uses; what comes
-// after the configuration is never reached.
+// client can be configured. The package has the names that Vault uses; code after
+// the configuration is never reached.
 package okta
 
 import (
