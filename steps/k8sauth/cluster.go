@@ -16,6 +16,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // manager is the name under which the API server records the fields of ztplan.
@@ -178,9 +179,8 @@ func (s *Spec) compareBinding(client kubernetes.Interface, have *rbacv1.RoleBind
 	edit := engine.Edit{Path: path, Want: map[string]any{"role": a.grantName(), "subjects": showSubjects(want)}}
 	if have != nil {
 		if have.RoleRef.Kind != "Role" || have.RoleRef.Name != a.grantName() {
-			return nil, engine.WithHint(
-				engine.Permanent(fmt.Errorf("%s: binds %s %s, and that cannot be changed", path, have.RoleRef.Kind, have.RoleRef.Name)),
-				fmt.Sprintf("if it is not needed: kubectl -n %s delete rolebinding %s", a.Namespace, a.grantName()))
+			return nil, vaultkit.Refusal(fmt.Sprintf("if it is not needed: kubectl -n %s delete rolebinding %s", a.Namespace, a.grantName()),
+				"%s: binds %s %s, and that cannot be changed", path, have.RoleRef.Kind, have.RoleRef.Name)
 		}
 		if reflect.DeepEqual(have.Subjects, want) {
 			return nil, nil
@@ -211,9 +211,8 @@ func ours(path string, fields []metav1.ManagedFieldsEntry) error {
 			others = append(others, f.Manager)
 		}
 	}
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("%s: is there, differs, and was made by %v", path, others)),
-		"rename or delete it if it is not needed, or name another serviceAccount")
+	return vaultkit.Refusal("rename or delete it if it is not needed, or name another serviceAccount",
+		"%s: is there, differs, and was made by %v", path, others)
 }
 
 func explain(path, namespace string, err error) error {
@@ -221,8 +220,8 @@ func explain(path, namespace string, err error) error {
 		return nil
 	}
 	if apierrors.IsNotFound(err) {
-		return engine.WithHint(engine.Permanent(fmt.Errorf("%s: %w", path, err)),
-			"the namespace "+namespace+" must exist: let this step come after the one that makes it")
+		return vaultkit.Refusal("the namespace "+namespace+" must exist: let this step come after the one that makes it",
+			"%s: %w", path, err)
 	}
 	return fmt.Errorf("%s: %w", path, kubekit.Classify(err))
 }

@@ -51,9 +51,8 @@ func (a *authority) look(ctx context.Context, mounted bool) error {
 }
 
 func (a *authority) noParent() error {
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("%s: the parent %s/issuer/%s does not exist", a.Mount, a.Parent.Mount, a.Parent.Issuer)),
-		"let this step come after the pkiRoot step that makes it, for example by parent.certificate: ${steps.root.certificate}")
+	return vaultkit.Refusal("let this step come after the pkiRoot step that makes it, for example by parent.certificate: ${steps.root.certificate}",
+		"%s: the parent %s/issuer/%s does not exist", a.Mount, a.Parent.Mount, a.Parent.Issuer)
 }
 
 // lookParent returns the parent, or nil if it does not exist. One that cannot
@@ -102,9 +101,8 @@ func (a *authority) find() (*pki.Issuer, error) {
 		return a.named, nil
 	}
 	if k := a.keyless(); k != nil {
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s: the intermediate %s is there, and its key is not in Vault, so it cannot sign", a.Mount, k.Label())),
-			pki.ImportKey(a.Mount)+"; for a new one instead, remove this certificate: vault delete "+a.Mount+"/issuer/"+k.ID)
+		return nil, vaultkit.Refusal(pki.ImportKey(a.Mount)+"; for a new one instead, remove this certificate: vault delete "+a.Mount+"/issuer/"+k.ID,
+			"%s: the intermediate %s is there, and its key is not in Vault, so it cannot sign", a.Mount, k.Label())
 	}
 	var best *pki.Issuer
 	for _, i := range a.issuers {
@@ -112,9 +110,8 @@ func (a *authority) find() (*pki.Issuer, error) {
 			continue
 		}
 		if i.Name != "" && !pki.Retired(a.name, i.Name) {
-			return nil, engine.WithHint(
-				engine.Permanent(fmt.Errorf("%s: the intermediate is there under the name %s, and the plan calls it %s", a.Mount, i.Name, a.name)),
-				"set issuerName: "+i.Name+" to use it, or another commonName to make a second one")
+			return nil, vaultkit.Refusal("set issuerName: "+i.Name+" to use it, or another commonName to make a second one",
+				"%s: the intermediate is there under the name %s, and the plan calls it %s", a.Mount, i.Name, a.name)
 		}
 		if best == nil || i.Certificate.NotAfter.After(best.Certificate.NotAfter) {
 			best = i

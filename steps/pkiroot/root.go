@@ -79,9 +79,8 @@ func (s *Spec) find(env *engine.Env, issuers []*pki.Issuer) (*pki.Issuer, error)
 	if i := pki.DefaultOf(nameless); i != nil {
 		return i, s.check(i, now)
 	}
-	return nil, engine.WithHint(
-		engine.Permanent(fmt.Errorf("%s holds %d roots named %q, none of which is the default issuer", s.Mount, len(nameless), s.CommonName)),
-		fmt.Sprintf("name the one to keep: vault write %s/issuer/ID issuer_name=%s", s.Mount, name))
+	return nil, vaultkit.Refusal(fmt.Sprintf("name the one to keep: vault write %s/issuer/ID issuer_name=%s", s.Mount, name),
+		"%s holds %d roots named %q, none of which is the default issuer", s.Mount, len(nameless), s.CommonName)
 }
 
 // roots are the self-signed issuers that can sign.

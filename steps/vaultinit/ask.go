@@ -19,16 +19,14 @@ import (
 // initialise returns the edit that initialises Vault.
 func (s *Spec) initialise(ctx context.Context, env *engine.Env, c *vaultkit.Client, seal string, held *unsealkeys.Answer) (engine.Edit, error) {
 	if held != nil {
-		return engine.Edit{}, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault is not initialised, but %s holds keys: they belong to another Vault", s.Keys)),
-			"move them away, but keep them while that Vault or a copy of its data exists")
+		return engine.Edit{}, vaultkit.Refusal("move them away, but keep them while that Vault or a copy of its data exists",
+			"vault is not initialised, but %s holds keys: they belong to another Vault", s.Keys)
 	}
 	// Keys that a run left are not to be lost for others.
 	for _, left := range s.Keys.Strays(ctx, env, nil) {
 		if !left.Blank {
-			return engine.Edit{}, engine.WithHint(
-				engine.Permanent(fmt.Errorf("%s: is there, and would be needed if the sinks failed", left)),
-				"move it away, but keep it while the Vault that it is of exists, or a copy of that one's data")
+			return engine.Edit{}, vaultkit.Refusal("move it away, but keep it while the Vault that it is of exists, or a copy of that one's data",
+				"%s: is there, and would be needed if the sinks failed", left)
 		}
 	}
 	encryption, err := s.Keys.Encryption()
@@ -149,11 +147,9 @@ func (s *Spec) keep(ctx context.Context, env *engine.Env, answer *unsealkeys.Ans
 		return engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault is initialised, and its keys could not be stored anywhere: %w", errors.Join(err, lost))), startOver)
 	case lost != nil:
-		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault is initialised, its keys could be stored in no file, and were written to %s: %w", where, errors.Join(err, lost))),
-			"save them from there, make room, put them where keys says, and run again; who can read that output knows what is in the clear there: rekey Vault then")
+		return vaultkit.Refusal("save them from there, make room, put them where keys says, and run again; who can read that output knows what is in the clear there: rekey Vault then",
+			"vault is initialised, its keys could be stored in no file, and were written to %s: %w", where, errors.Join(err, lost))
 	}
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("the keys could not be stored and are in %s: %w", where, err)),
-		"make room for them and run again: the next run moves them where they belong")
+	return vaultkit.Refusal("make room for them and run again: the next run moves them where they belong",
+		"the keys could not be stored and are in %s: %w", where, err)
 }

@@ -50,9 +50,8 @@ func (s *Spec) lost(env *engine.Env, status *vaultkit.SealStatus, strays []custo
 				"so remove the release, delete the PersistentVolumeClaim data-vault-0, and run again")
 	case status.Type == vaultkit.Shamir && !status.Sealed:
 		// Unsealing takes the keys, so it was initialised again after that run.
-		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("%w; but it is unsealed, so its keys exist", err)),
-			"find who initialised it, and put the keys there, in the form of vault operator init -format=json")
+		return vaultkit.Refusal("find who initialised it, and put the keys there, in the form of vault operator init -format=json",
+			"%w; but it is unsealed, so its keys exist", err)
 	}
 	return engine.WithHint(engine.Permanent(err), startOver)
 }

@@ -94,7 +94,8 @@
 // everything else in them. A run that is cut off in between leaves a revoked token
 // in a sink, and the next run removes it.
 //
-// Revoking a token also revokes the leases and the tokens that it made. The kinds of ztplan make neither with it.
+// Revoking a token also revokes the leases and the tokens that it made. The kinds
+// of ztplan make neither with it.
 //
 // A root token is needed again for actions beyond the login, such as a change of
 // its own policies. Enough holders of shares make one (vault operator
@@ -258,9 +259,8 @@ func (s *Spec) sameNumbers(status *vaultkit.SealStatus, answer *unsealkeys.Answe
 	if n == s.Shares && t == s.Threshold || n == 0 {
 		return nil
 	}
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("vault has %d shares with a threshold of %d, and the plan asks for %d and %d", n, t, s.Shares, s.Threshold)),
-		fmt.Sprintf("set shares: %d and threshold: %d, or rekey Vault (vault operator rekey) and store the new shares", n, t))
+	return vaultkit.Refusal(fmt.Sprintf("set shares: %d and threshold: %d, or rekey Vault (vault operator rekey) and store the new shares", n, t),
+		"vault has %d shares with a threshold of %d, and the plan asks for %d and %d", n, t, s.Shares, s.Threshold)
 }
 
 // ServerInTarget implements engine.ServerUser.

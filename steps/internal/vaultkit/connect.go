@@ -30,9 +30,8 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error
 	case err == nil:
 		return source.client(env)
 	case errors.Is(err, errNotYet) && c.Token.IsZero():
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault (%s): %w, and there is no token to bootstrap with", c.where(), err)),
-			"the step that makes the login needs a root token: "+Regenerate)
+		return nil, Refusal("the step that makes the login needs a root token: "+Regenerate,
+			"vault (%s): %w, and there is no token to bootstrap with", c.where(), err)
 	case errors.Is(err, errNotYet):
 		env.Logf("%v; the token bootstraps", err)
 		return c.withToken(ctx, env)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
 )
@@ -48,6 +49,11 @@ func (e *Error) Contains(text string) bool {
 func Refused(err error, text string) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Contains(text)
+}
+
+// Refusal returns a permanent error with a hint.
+func Refusal(hint, format string, args ...any) error {
+	return engine.WithHint(engine.Permanent(fmt.Errorf(format, args...)), hint)
 }
 
 // explain adds request, reason and a hint to an error of a request, and makes it
@@ -103,11 +109,11 @@ func busyHint(status int) string {
 // both answer 503.
 func (c *Client) explainSealed(ctx context.Context, e *Error) error {
 	if s, err := c.SealStatus(ctx); err == nil && !s.Initialized {
-		return engine.WithHint(engine.Permanent(fmt.Errorf("%s %s: %w", e.Verb, e.Path, ErrNotInitialized)),
-			"let this step come after a vaultInit and a vaultUnseal step")
+		return Refusal("let this step come after a vaultInit and a vaultUnseal step",
+			"%s %s: %w", e.Verb, e.Path, ErrNotInitialized)
 	}
-	return engine.WithHint(engine.Permanent(fmt.Errorf("%s %s: %w", e.Verb, e.Path, ErrSealed)),
-		"Vault seals itself whenever its pod restarts: let this step come after a vaultUnseal step, or run the plan again to unseal it")
+	return Refusal("Vault seals itself whenever its pod restarts: let this step come after a vaultUnseal step, or run the plan again to unseal it",
+		"%s %s: %w", e.Verb, e.Path, ErrSealed)
 }
 
 func (c *Client) explainNetwork(ctx context.Context, verb, path string, err error) error {

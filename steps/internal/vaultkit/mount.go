@@ -49,9 +49,8 @@ func (m Mount) Inspect(ctx context.Context, c *Client) (mounted bool, edits []en
 		return false, Object(at, nil, fields, func(ctx context.Context) error { return m.enable(ctx, c) }), nil
 	}
 	if t := Text(have["type"]); t != m.Type {
-		return true, nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s: is mounted with type %s, and the plan wants %s", at, t, m.Type)),
-			"choose another mount in the plan: unmounting it would destroy its data")
+		return true, nil, Refusal("choose another mount in the plan: unmounting it would destroy its data",
+			"%s: is mounted with type %s, and the plan wants %s", at, t, m.Type)
 	}
 	return true, m.retune(at, have, c), nil
 }

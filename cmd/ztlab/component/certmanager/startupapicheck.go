@@ -17,8 +17,9 @@ import (
 // five seconds; here everything is on one machine.
 const checkInterval = 50 * time.Millisecond
 
-// StartupAPICheck is "cmctl check api" of the chart's post-install Job: it creates CertificateRequests as a dry run until both webhooks have
-// answered rightly, or --wait has passed. It returns nil when they have.
+// StartupAPICheck is "cmctl check api" of the chart's post-install Job: it creates
+// CertificateRequests as a dry run until both webhooks have answered rightly, or
+// --wait has passed. It returns nil when they have.
 func StartupAPICheck(ctx context.Context, spec container.Spec, _ func(container.Report)) error {
 	kubeconfig, err := prepare(spec)
 	if err != nil {

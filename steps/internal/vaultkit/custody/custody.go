@@ -38,6 +38,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
@@ -240,9 +241,8 @@ func (k Keys) Look(ctx context.Context, env *engine.Env) (answer *unsealkeys.Ans
 }
 
 func twoVaults(a, b fmt.Stringer) error {
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("%s and %s hold the keys of two different Vaults", a, b)),
-		"move the one away that does not belong to this Vault")
+	return vaultkit.Refusal("move the one away that does not belong to this Vault",
+		"%s and %s hold the keys of two different Vaults", a, b)
 }
 
 // Put keeps a in one sink that holds nothing.

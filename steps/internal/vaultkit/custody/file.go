@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
@@ -49,8 +50,8 @@ func (s fileSink) Load(ctx context.Context) (*unsealkeys.Answer, error) {
 		}
 	}
 	if err != nil {
-		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: %w", s, err)),
-			"restore the file from a copy; if there is none and Vault is not initialised, move it away")
+		return nil, vaultkit.Refusal("restore the file from a copy; if there is none and Vault is not initialised, move it away",
+			"%s: %w", s, err)
 	}
 	return a, nil
 }
@@ -61,9 +62,8 @@ func (s fileSink) private(ctx context.Context, info fs.FileInfo) error {
 		return err
 	}
 	if open := info.Mode().Perm() & 0o077; open != 0 {
-		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s: holds keys of Vault and is open to others (mode %04o)", s, info.Mode().Perm())),
-			"chmod 600 "+s.path+", and consider whom the keys have reached")
+		return vaultkit.Refusal("chmod 600 "+s.path+", and consider whom the keys have reached",
+			"%s: holds keys of Vault and is open to others (mode %04o)", s, info.Mode().Perm())
 	}
 	return s.safeDir()
 }
@@ -75,7 +75,7 @@ func (s fileSink) Reserve(ctx context.Context, size int) (Reservation, error) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: its directory %s does not exist", s, dir)), "mkdir -p -m 700 "+dir)
+		return nil, vaultkit.Refusal("mkdir -p -m 700 "+dir, "%s: its directory %s does not exist", s, dir)
 	case err != nil:
 		return nil, engine.Permanent(err)
 	case !info.IsDir():
@@ -94,8 +94,8 @@ func (s fileSink) Reserve(ctx context.Context, size int) (Reservation, error) {
 	}
 	f, err := s.write(ctx, slices.Concat(bytes.Repeat([]byte{' '}, size-1), []byte{'\n'}))
 	if err != nil {
-		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: cannot be written, with up to %d bytes: %w", s, size, err)),
-			"give keys.file a place with room where this user may write")
+		return nil, vaultkit.Refusal("give keys.file a place with room where this user may write",
+			"%s: cannot be written, with up to %d bytes: %w", s, size, err)
 	}
 	return &fileReservation{fileSink: s, f: f}, nil
 }
@@ -108,9 +108,8 @@ func (s fileSink) safeDir() error {
 		return engine.Permanent(err)
 	}
 	if who := others(info); who != "" {
-		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s: %s may replace it: the directory %s has mode %04o", s, who, dir, info.Mode().Perm())),
-			"chmod go-w "+dir+", or keep the keys in a directory of your own")
+		return vaultkit.Refusal("chmod go-w "+dir+", or keep the keys in a directory of your own",
+			"%s: %s may replace it: the directory %s has mode %04o", s, who, dir, info.Mode().Perm())
 	}
 	return nil
 }

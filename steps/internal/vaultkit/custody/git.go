@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // ignoredByGit refuses a key file that a git work tree would offer to commit:
@@ -44,9 +44,8 @@ func (s fileSink) ignoredByGit(ctx context.Context) error {
 	}
 	base := filepath.Base(s.path)
 	if ask("ls-files", "--error-unmatch", "--", base) == 0 {
-		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s: is tracked by git in %s: the keys are in its history", s, root)),
-			fmt.Sprintf("git -C %s rm --cached %s, ignore it, and take the keys for known: rekey this Vault", filepath.Dir(s.path), base))
+		return vaultkit.Refusal(fmt.Sprintf("git -C %s rm --cached %s, ignore it, and take the keys for known: rekey this Vault", filepath.Dir(s.path), base),
+			"%s: is tracked by git in %s: the keys are in its history", s, root)
 	}
 	// 1 means that no rule matches; anything above is git's own trouble.
 	if ask("check-ignore", "--quiet", "--", base) != 1 {
@@ -56,9 +55,8 @@ func (s fileSink) ignoredByGit(ctx context.Context) error {
 	if err != nil {
 		inTree = base
 	}
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("%s: lies in the git work tree %s and is not ignored", s, root)),
-		fmt.Sprintf("add the line /%s* to %s", filepath.ToSlash(inTree), filepath.Join(root, ".gitignore")))
+	return vaultkit.Refusal(fmt.Sprintf("add the line /%s* to %s", filepath.ToSlash(inTree), filepath.Join(root, ".gitignore")),
+		"%s: lies in the git work tree %s and is not ignored", s, root)
 }
 
 // workTree returns the work tree that dir lies in, or "".

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
@@ -45,8 +46,8 @@ func (s secretSink) Load(ctx context.Context) (*unsealkeys.Answer, error) {
 	}
 	text, ok := have.Data[s.Key]
 	if !ok {
-		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: is there without the key %s", s, s.Key)),
-			"name another Secret in keys.secret: another owner uses this one")
+		return nil, vaultkit.Refusal("name another Secret in keys.secret: another owner uses this one",
+			"%s: is there without the key %s", s, s.Key)
 	}
 	a, err := unsealkeys.Decode(text)
 	if err != nil {
@@ -64,7 +65,7 @@ func (s secretSink) Reserve(ctx context.Context, size int) (Reservation, error) 
 	}
 	_, err = api.Create(ctx, s.object(bytes.Repeat([]byte{' '}, size)), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if apierrors.IsNotFound(err) {
-		return nil, engine.WithHint(engine.Permanent(fmt.Errorf("%s: cannot be written: %w", s, err)), "create the namespace in a step before this one")
+		return nil, vaultkit.Refusal("create the namespace in a step before this one", "%s: cannot be written: %w", s, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot be written: %w", s, kubekit.Classify(err))

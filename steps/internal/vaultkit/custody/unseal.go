@@ -26,20 +26,17 @@ func (k Keys) Unsealing(ctx context.Context, env *engine.Env, status *vaultkit.S
 		return nil, err
 	}
 	if answer == nil {
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault is sealed, and %s holds no keys", k)),
-			"put the shares there, in the form of vault operator init -format=json, or unseal by hand: vault operator unseal")
+		return nil, vaultkit.Refusal("put the shares there, in the form of vault operator init -format=json, or unseal by hand: vault operator unseal",
+			"vault is sealed, and %s holds no keys", k)
 	}
 	shares := answer.Distinct()
 	switch {
 	case answer.Recovery:
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s holds recovery keys, which cannot unseal", k)),
-			"these are the keys of a Vault with auto-unseal, and this one has none")
+		return nil, vaultkit.Refusal("these are the keys of a Vault with auto-unseal, and this one has none",
+			"%s holds recovery keys, which cannot unseal", k)
 	case len(shares) < status.T && len(answer.Sealed) == 0:
-		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("%s holds %d distinct shares, and %d are needed", k, len(shares), status.T)),
-			"the shares of other custodians are missing: add them, or let them unseal by hand")
+		return nil, vaultkit.Refusal("the shares of other custodians are missing: add them, or let them unseal by hand",
+			"%s holds %d distinct shares, and %d are needed", k, len(shares), status.T)
 	}
 	return answer, nil
 }

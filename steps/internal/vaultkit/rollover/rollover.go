@@ -80,22 +80,19 @@ type Rollover struct {
 // one would. The rollover makes its edits by change, such as [engine.Env.Apply].
 func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time, change func(context.Context, engine.Edit) error) (*Rollover, error) {
 	s := &Rollover{place: p, client: c, change: change}
-	refuse := func(hint, format string, args ...any) error {
-		return engine.WithHint(engine.Permanent(fmt.Errorf(format, args...)), hint)
-	}
 	var err error
 	if s.issuers, err = pki.Issuers(ctx, c, p.Mount); err != nil {
 		return nil, err
 	}
 	if s.old = pki.Named(s.issuers, p.Issuer); s.old == nil {
-		return nil, refuse("let this step need the pkiIntermediate step that makes it, and name it as issuerName there",
+		return nil, vaultkit.Refusal("let this step need the pkiIntermediate step that makes it, and name it as issuerName there",
 			"%s has no issuer called %s", p.Mount, p.Issuer)
 	}
 	if s.parent, err = pki.ReadIssuer(ctx, c, p.ParentMount, p.Parent); err != nil {
 		return nil, err
 	}
 	if s.parent == nil {
-		return nil, refuse("name the parent as in the pkiIntermediate step", "%s has no issuer %s", p.ParentMount, p.Parent)
+		return nil, vaultkit.Refusal("name the parent as in the pkiIntermediate step", "%s has no issuer %s", p.ParentMount, p.Parent)
 	}
 	if s.role, err = readRole(ctx, c, p.Mount, p.Role); err != nil {
 		return nil, err
@@ -103,16 +100,16 @@ func Look(ctx context.Context, c *vaultkit.Client, p Place, now time.Time, chang
 	was, parent := s.old.Certificate, s.parent.Certificate
 	switch d := pki.DefaultOf(s.issuers); {
 	case s.old.KeyID == "" || !s.old.Issues():
-		return nil, refuse("run the plan again: the pkiIntermediate step mends that", "%s/issuer/%s cannot sign", p.Mount, p.Issuer)
+		return nil, vaultkit.Refusal("run the plan again: the pkiIntermediate step mends that", "%s/issuer/%s cannot sign", p.Mount, p.Issuer)
 	case d != s.old:
-		return nil, refuse("run the plan again: the pkiIntermediate step makes it the default", "%s is not the default issuer of %s", p.Issuer, p.Mount)
+		return nil, vaultkit.Refusal("run the plan again: the pkiIntermediate step makes it the default", "%s is not the default issuer of %s", p.Issuer, p.Mount)
 	case was.CheckSignatureFrom(parent) != nil:
-		return nil, refuse("name the parent as in the pkiIntermediate step", "%s/issuer/%s, %s, did not sign %s", p.ParentMount, p.Parent, s.parent.Label(), s.old.Label())
+		return nil, vaultkit.Refusal("name the parent as in the pkiIntermediate step", "%s/issuer/%s, %s, did not sign %s", p.ParentMount, p.Parent, s.parent.Label(), s.old.Label())
 	case s.role.issuer != "default":
-		return nil, refuse("leave the role's issuer_ref at default: then the mount's default issuer signs",
+		return nil, vaultkit.Refusal("leave the role's issuer_ref at default: then the mount's default issuer signs",
 			"role %s/roles/%s signs with issuer %s whatever the mount's default is", p.Mount, p.Role, s.role.issuer)
 	case s.leftover() == nil && parent.NotAfter.Before(now.Add(lifetime(was))):
-		return nil, refuse("make a new root first, or an intermediate with a shorter ttl",
+		return nil, vaultkit.Refusal("make a new root first, or an intermediate with a shorter ttl",
 			"%s ends at %s, and a new intermediate would live for %s", s.parent.Label(), parent.NotAfter.UTC().Format(time.RFC3339), engine.Duration(lifetime(was)))
 	}
 	return s, nil

@@ -22,9 +22,7 @@ import (
 func NewAge(t testing.TB, name string) (recipient string, identity engine.File) {
 	t.Helper()
 	id, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	return id.Recipient().String(), WriteFile(t, name+".txt", "# "+name+"\n"+id.String()+"\n")
 }
 
@@ -32,22 +30,14 @@ func NewAge(t testing.TB, name string) (recipient string, identity engine.File) 
 func OpenAge(t testing.TB, text string, identity engine.File) string {
 	t.Helper()
 	f, err := os.Open(identity.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	defer f.Close()
 	ids, err := age.ParseIdentities(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	r, err := age.Decrypt(armor.NewReader(strings.NewReader(text)), ids...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	plain, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	return string(plain)
 }
 
@@ -59,9 +49,7 @@ func NewPGP(t testing.TB, name string, config *packet.Config) (*openpgp.Entity, 
 	}
 	config.Algorithm = packet.PubKeyAlgoEdDSA
 	key, err := openpgp.NewEntity(name, "", name+"@example.com", config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	return key, WriteFile(t, name+".asc", Armored(t, key.Serialize))
 }
 
@@ -70,15 +58,9 @@ func Armored(t testing.TB, serialize func(io.Writer) error) string {
 	t.Helper()
 	var out bytes.Buffer
 	w, err := pgparmor.Encode(&out, openpgp.PublicKeyType, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := serialize(w); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
+	ok(t, serialize(w))
+	ok(t, w.Close())
 	return out.String()
 }
 
@@ -86,13 +68,9 @@ func Armored(t testing.TB, serialize func(io.Writer) error) string {
 func OpenPGP(t testing.TB, text string, key *openpgp.Entity) string {
 	t.Helper()
 	m, err := openpgp.ReadMessage(base64.NewDecoder(base64.StdEncoding, strings.NewReader(text)), openpgp.EntityList{key}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	plain, err := io.ReadAll(m.UnverifiedBody)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	return string(plain)
 }
 
@@ -101,15 +79,11 @@ func SealPGP(t testing.TB, key *openpgp.Entity, text string) string {
 	t.Helper()
 	var out bytes.Buffer
 	w, err := openpgp.Encrypt(&out, []*openpgp.Entity{key}, nil, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	if _, err := io.WriteString(w, text); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	ok(t, w.Close())
 	return base64.StdEncoding.EncodeToString(out.Bytes())
 }
 
@@ -117,8 +91,6 @@ func SealPGP(t testing.TB, key *openpgp.Entity, text string) string {
 func WriteFile(t testing.TB, name, text string) engine.File {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ok(t, os.WriteFile(path, []byte(text), 0o600))
 	return engine.File{Name: name, Path: path}
 }

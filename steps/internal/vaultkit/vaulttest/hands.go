@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 )
 
-// Do makes a request with the root token, and returns the data of the answer. It fails the test if Vault refuses.
+// Do makes a request with the root token, and returns the data of the answer. It
+// fails the test if Vault refuses.
 func (s *Server) Do(t testing.TB, method, path, body string) map[string]any {
 	t.Helper()
 	c := s.Client(t)
@@ -42,9 +44,7 @@ func (s *Server) Do(t testing.TB, method, path, body string) map[string]any {
 func (s *Server) DoJSON(t testing.TB, method, path string, body map[string]any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	return s.Do(t, method, path, string(text))
 }
 

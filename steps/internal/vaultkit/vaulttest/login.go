@@ -35,9 +35,7 @@ type Login struct {
 func (s *Server) NewLogin(t testing.TB, env *engine.Env) *Login {
 	t.Helper()
 	cluster, err := kubekit.Connect(t.Context(), env)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	l := &Login{
 		Login: &vaultkit.Login{
 			Mount: s.Mount(t, ""), Role: "admin", Audience: "vault://admin",
@@ -61,9 +59,7 @@ func (l *Login) account(name string) {
 	_, err := l.client.CoreV1().ServiceAccounts(l.ServiceAccount.Namespace).Create(l.writes(), &corev1.ServiceAccount{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 	}, metav1.CreateOptions{})
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	ok(l.t, err)
 }
 
 func (l *Login) writes() context.Context {
@@ -82,14 +78,10 @@ func (l *Login) MakeMethod() {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:auth-delegator"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "reviewer"}},
 	}, metav1.CreateOptions{})
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	ok(l.t, err)
 	l.t.Cleanup(func() { _ = bindings.Delete(l.writes(), namespace, metav1.DeleteOptions{}) })
 	reviewer, err := l.client.CoreV1().ServiceAccounts(namespace).CreateToken(l.writes(), "reviewer", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	ok(l.t, err)
 	l.server.Do(l.t, "POST", "sys/auth/"+l.Mount, `{"type":"kubernetes"}`)
 	l.server.DoJSON(l.t, "POST", "auth/"+l.Mount+"/config", map[string]any{
 		"kubernetes_host": l.host, "kubernetes_ca_cert": string(l.ca),
@@ -113,18 +105,14 @@ func (l *Login) MakeRole(tokenType string, ttl int) {
 func (l *Login) Stranger() string {
 	l.t.Helper()
 	token, err := l.client.CoreV1().ServiceAccounts(l.ServiceAccount.Namespace).CreateToken(l.writes(), l.ServiceAccount.Name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	ok(l.t, err)
 	config := clientcmdapi.NewConfig()
 	config.Clusters["lab"] = &clientcmdapi.Cluster{Server: l.host, CertificateAuthorityData: l.ca}
 	config.AuthInfos["lab"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	config.Contexts["lab"] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: "lab"}
 	config.CurrentContext = "lab"
 	file := filepath.Join(l.t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, file); err != nil {
-		l.t.Fatal(err)
-	}
+	ok(l.t, clientcmd.WriteToFile(*config, file))
 	return file
 }
 

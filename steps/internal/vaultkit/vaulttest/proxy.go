@@ -37,9 +37,7 @@ func (r Request) Write() bool {
 func NewProxy(t testing.TB, address string) *Proxy {
 	t.Helper()
 	to, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	p := &Proxy{}
 	// A connection of its own for each request: a fault must not be hidden by a
 	// connection that is tried again.

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -41,13 +42,19 @@ type Server struct {
 	stdin io.Closer
 }
 
+// ok ends the test with err, unless it is nil.
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Start runs a Vault that was never initialised; it ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s, err := start(binary(t), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	t.Cleanup(s.stop)
 	return s
 }
@@ -98,9 +105,7 @@ func binary(t testing.TB) string {
 		return path
 	}
 	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	for {
 		if path := filepath.Join(dir, "bin", "ztlab"); fileExists(path) {
 			return path
@@ -165,9 +170,7 @@ func (s *Server) Restart(t testing.TB) {
 	_ = s.stdin.Close()
 	_ = s.cmd.Wait()
 	next, err := start(s.cmd.Path, s.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	s.Address, s.cmd, s.stdin = next.Address, next.cmd, next.stdin
 }
 
@@ -208,14 +211,10 @@ func (s *Server) GenerateRoot(t testing.TB) string {
 	t.Helper()
 	c := s.Client(t)
 	begun, err := c.Sys().GenerateRootInit("", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	for _, share := range s.Shares {
 		status, err := c.Sys().GenerateRootUpdate(share, begun.Nonce)
-		if err != nil {
-			t.Fatal(err)
-		}
+		ok(t, err)
 		if !status.Complete {
 			continue
 		}
@@ -248,9 +247,7 @@ func (s *Server) API() (*api.Client, error) {
 func (s *Server) Client(t testing.TB) *api.Client {
 	t.Helper()
 	c, err := s.API()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	return c
 }
 
