@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/hashicorp/vault/api"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -102,7 +101,7 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Wr
 		return nothing(err)
 	}
 	defer room.Release(ctx)
-	response, err := c.Init(ctx, seal, api.InitRequest{
+	response, err := c.Init(ctx, seal, vaultkit.InitRequest{
 		SecretShares: s.Shares, SecretThreshold: s.Threshold,
 		PGPKeys: encryption.PGPKeys(), RootTokenPGPKey: encryption.RootTokenPGPKey(),
 	})

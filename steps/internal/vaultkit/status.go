@@ -29,14 +29,17 @@ func (c *Client) SealStatus(ctx context.Context) (*SealStatus, error) {
 	return s, nil
 }
 
+// An InitRequest is the request to initialise Vault.
+type InitRequest = api.InitRequest
+
 // Init initialises Vault. With a seal that is not [Shamir], the secret shares,
 // their threshold and their PGP keys are those of the recovery key.
 //
 // The answer cannot be asked for again. When it is lost on its way, the error
 // wraps [ErrAnswerLost] and is permanent.
-func (c *Client) Init(ctx context.Context, sealType string, req api.InitRequest) (*api.InitResponse, error) {
+func (c *Client) Init(ctx context.Context, sealType string, req InitRequest) (*api.InitResponse, error) {
 	if sealType != Shamir {
-		req = api.InitRequest{
+		req = InitRequest{
 			RecoveryShares: req.SecretShares, RecoveryThreshold: req.SecretThreshold,
 			RecoveryPGPKeys: req.PGPKeys, RootTokenPGPKey: req.RootTokenPGPKey,
 		}
