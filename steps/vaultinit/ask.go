@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 
-
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
