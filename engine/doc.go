@@ -38,10 +38,8 @@
 // it is made; afterwards it is refused, or applied with the edit that took it
 // back.
 //
-// These edits are counted apart and are no differences: a converged plan has
-// nothing left to do, and a proof does the same every time.
-//
-// Only a login passes without an edit: requests that read need it as well.
+// These edits are counted apart and are no differences. Only a login passes
+// without an edit: requests that read need it as well.
 //
 // # Inspect never writes
 //
@@ -53,21 +51,17 @@
 // # Closing steps
 //
 // Some things may only be done when everything else has gone well, such as
-// revoking the credential that the plan was bootstrapped with. A plan cannot
-// express that by needs without naming every other step, and would be wrong
-// again with the next step. So a spec can be a [Closer]: it asks for a step of
-// its own, which needs every other step of the plan. Reading the plan makes it,
-// with the id of the asking step and the deciding input ("init.rootToken"); no
-// step can refer to it. From there on it is a step like any other: in the graph,
-// in the dry run, in the journal and in the evidence. It is skipped when
-// anything that it needs has failed.
+// revoking the credential that the plan was bootstrapped with. A spec that is a
+// [Closer] asks for a step of its own, which needs every other step of the plan.
+// Reading the plan makes it, with the id of the asking step and the deciding input
+// ("init.rootToken"); no step can refer to it. Otherwise it is a step like any
+// other, and is skipped when anything that it needs has failed.
 //
 // # Orphans
 //
 // Nothing is deleted because a plan does not mention it any more: a plan does not
-// know which things are safe to delete. But it must not be silent either. A spec can be
-// an [Owner]: it knows the edits that its step could make. Everything beyond
-// them that the journals hold is reported in every dry run, and once in a run.
+// know which things are safe to delete. Instead they are reported in every dry run,
+// and once in a run: all that the journals hold beyond the edits of an [Owner].
 //
 // # Errors
 //

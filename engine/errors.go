@@ -15,14 +15,18 @@ func Permanent(err error) error {
 	if err == nil || errors.Is(err, ErrPermanent) {
 		return err
 	}
-	return &permanentError{err}
+	return &markedError{err, []error{ErrPermanent}}
 }
 
-type permanentError struct{ err error }
+// A markedError is one of the errors in marks as well as its own.
+type markedError struct {
+	err   error
+	marks []error
+}
 
-func (e *permanentError) Error() string        { return e.err.Error() }
-func (e *permanentError) Unwrap() error        { return e.err }
-func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
+func (e *markedError) Error() string        { return e.err.Error() }
+func (e *markedError) Unwrap() error        { return e.err }
+func (e *markedError) Is(target error) bool { return slices.Contains(e.marks, target) }
 
 // ErrPlan marks a permanent error whose cause is in the plan and the files that
 // it names: no change to the world could cure it. A dry run fails for it even in
@@ -36,14 +40,8 @@ func InPlan(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &planError{err}
+	return &markedError{err, []error{ErrPlan, ErrPermanent}}
 }
-
-type planError struct{ err error }
-
-func (e *planError) Error() string        { return e.err.Error() }
-func (e *planError) Unwrap() error        { return e.err }
-func (e *planError) Is(target error) bool { return target == ErrPlan || target == ErrPermanent }
 
 // WithHint attaches the next thing to do to err; nil stays nil. The text of err
 // does not change: HintOf returns the hint, for printing.

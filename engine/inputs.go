@@ -212,17 +212,33 @@ type FolderReader interface {
 	Folders(env *Env) map[string]string
 }
 
+// ResolveFiles sets the path of each file in spec, a pointer, that has only a name: a
+// default of its kind. file returns the file of a name.
+func ResolveFiles(spec any, file func(name string) File) {
+	walk(reflect.ValueOf(spec), reflect.StructField{}, func(v reflect.Value, _ reflect.StructField) bool {
+		if v.Type() != fileType {
+			return true
+		}
+		if f := v.Interface().(File); f.Name != "" && f.Path == "" && v.CanSet() {
+			v.Set(reflect.ValueOf(file(f.Name)))
+		}
+		return false
+	})
+}
+
 // InputFiles returns the files that a spec reads, sorted by name and each once:
 // those marked check:"exists". Files that a step writes, or that need not exist,
 // are not among them.
 func InputFiles(spec any) []File {
 	files := make(map[string]File)
 	walk(reflect.ValueOf(spec), reflect.StructField{}, func(v reflect.Value, field reflect.StructField) bool {
-		f, ok := v.Interface().(File)
-		if ok && !f.IsZero() && slices.Contains(strings.Split(field.Tag.Get("check"), ","), "exists") {
+		if v.Type() != fileType {
+			return true
+		}
+		if f := v.Interface().(File); !f.IsZero() && slices.Contains(strings.Split(field.Tag.Get("check"), ","), "exists") {
 			files[f.Name] = f
 		}
-		return !ok
+		return false
 	})
 	out := slices.Collect(maps.Values(files))
 	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Name, b.Name) })

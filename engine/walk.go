@@ -36,7 +36,10 @@ func walk(v reflect.Value, field reflect.StructField, visit func(reflect.Value, 
 	}
 }
 
-var secretType = reflect.TypeFor[Secret]()
+var (
+	secretType = reflect.TypeFor[Secret]()
+	fileType   = reflect.TypeFor[File]()
+)
 
 // Secrets returns the secrets inside v: those in exported fields, lists, maps and
 // behind pointers.

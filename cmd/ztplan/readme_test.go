@@ -111,7 +111,9 @@ func TestReadmeListsEveryKind(t *testing.T) {
 // to other steps, so those problems, and only those, are no failure.
 func TestExamplesDecode(t *testing.T) {
 	for _, k := range steps.All() {
-		spec.CheckKind(k)
+		if err := spec.CheckKind(k); err != nil {
+			t.Error(err)
+		}
 		text, err := os.ReadFile("../../steps/" + strings.ToLower(k.Name) + "/example.yaml")
 		if err != nil {
 			t.Error(err)

@@ -16,11 +16,11 @@ func (g *Graph) CriticalPath(duration []time.Duration) (path []int, total time.D
 		return nil, 0
 	}
 	finish := make([]time.Duration, n)
-	before := make([]int32, n) // the need that finishes last, or -1
+	before := make([]int, n) // the need that finishes last, or -1
 	for _, i := range g.order {
 		before[i] = -1
 		var start time.Duration
-		for _, k := range g.needs.of(i) {
+		for _, k := range g.needs[i] {
 			if b := before[i]; b < 0 || finish[k] > start || finish[k] == start && k < b {
 				before[i], start = k, finish[k]
 			}
@@ -33,8 +33,8 @@ func (g *Graph) CriticalPath(duration []time.Duration) (path []int, total time.D
 			last = i
 		}
 	}
-	for i := int32(last); i >= 0; i = before[i] {
-		path = append(path, int(i))
+	for i := last; i >= 0; i = before[i] {
+		path = append(path, i)
 	}
 	slices.Reverse(path)
 	return path, finish[last]

@@ -1,10 +1,9 @@
 // Package dag is the pure graph behind a plan: which node waits for which, in
 // what order they may run, and which chain of them decides how long that takes.
 //
-// Nodes are the integers from 0 to n-1, in plan order. That keeps every
-// operation an array walk: everything here is O(V+E) in time and memory, does
-// not recurse, and gives the same answer for the same input, always. Callers
-// map their own names to indices.
+// Nodes are the integers from 0 to n-1, in plan order. Everything here is O(V+E)
+// in time and memory, does not recurse, and gives the same answer for the same
+// input, always. Callers map their own names to indices.
 //
 // A [Graph] does not change after [New] and may be read from many goroutines.
 // A [Schedule] belongs to one.
@@ -18,18 +17,10 @@ import (
 
 // A Graph holds the needs of every node. It has no cycles.
 type Graph struct {
-	needs      lists // node -> its needs
-	dependents lists // node -> the nodes that need it
+	needs      [][]int // of each node
+	dependents [][]int // the nodes that need a node
 	order      []int
 }
-
-// lists holds one list of nodes per node in two arrays.
-type lists struct {
-	start []int32 // len n+1
-	nodes []int32
-}
-
-func (l lists) of(i int) []int32 { return l.nodes[l.start[i]:l.start[i+1]] }
 
 // A CycleError reports nodes that need each other.
 type CycleError struct {
@@ -58,88 +49,59 @@ func (e *CycleError) Error() string {
 // panics if a node is out of range: that is a mistake of the caller, not of
 // the plan.
 func New(needs [][]int) (*Graph, error) {
-	g := &Graph{needs: forward(needs)}
-	order, cycles := walk(g.needs)
-	if cycles != nil {
-		return nil, &CycleError{cycles}
-	}
-	g.order = order
-	g.dependents = reverse(g.needs)
-	return g, nil
-}
-
-func forward(needs [][]int) lists {
-	n, edges := len(needs), 0
-	for _, ns := range needs {
-		edges += len(ns)
-	}
-	l := lists{start: make([]int32, n+1), nodes: make([]int32, 0, edges)}
-	seen := make([]int32, n) // seen[k] == i+1: i already lists k
-	for i, ns := range needs {
-		for _, k := range ns {
+	n := len(needs)
+	g := &Graph{needs: make([][]int, n), dependents: make([][]int, n)}
+	seen := make([]int, n) // seen[k] == i+1: i already lists k
+	for i, list := range needs {
+		for _, k := range list {
 			if k < 0 || k >= n {
 				panic(fmt.Sprintf("dag: node %d needs node %d, but nodes go from 0 to %d", i, k, n-1))
 			}
-			if seen[k] == int32(i+1) {
+			if seen[k] == i+1 {
 				continue
 			}
-			seen[k] = int32(i + 1)
-			l.nodes = append(l.nodes, int32(k))
-		}
-		l.start[i+1] = int32(len(l.nodes))
-	}
-	return l
-}
-
-func reverse(l lists) lists {
-	n := len(l.start) - 1
-	r := lists{start: make([]int32, n+1), nodes: make([]int32, len(l.nodes))}
-	for _, k := range l.nodes {
-		r.start[k+1]++
-	}
-	for i := range n {
-		r.start[i+1] += r.start[i]
-	}
-	next := slices.Clone(r.start[:n])
-	for i := range n {
-		for _, k := range l.of(i) {
-			r.nodes[next[k]] = int32(i)
-			next[k]++
+			seen[k] = i + 1
+			g.needs[i] = append(g.needs[i], k)
+			g.dependents[k] = append(g.dependents[k], i)
 		}
 	}
-	return r
+	var cycles [][]int
+	if g.order, cycles = walk(g.needs); cycles != nil {
+		return nil, &CycleError{cycles}
+	}
+	return g, nil
 }
 
 // walk visits the needs of a node before the node itself, starting from the
 // nodes in plan order. Leaving a node gives the order; meeting one that has
 // been entered and not left closes a cycle.
-func walk(needs lists) (order []int, cycles [][]int) {
-	n := len(needs.start) - 1
+func walk(needs [][]int) (order []int, cycles [][]int) {
+	n := len(needs)
 	const (
 		untouched = iota
 		entered
 		left
 	)
 	state := make([]uint8, n)
-	next := slices.Clone(needs.start[:n]) // the edge to follow next
+	next := make([]int, n) // the edge to follow next
 	order = make([]int, 0, n)
-	var stack []int32
+	var stack []int
 	var inCycle []bool // allocated with the first cycle
 	for root := range n {
 		if state[root] != untouched {
 			continue
 		}
 		state[root] = entered
-		stack = append(stack, int32(root))
+		stack = append(stack, root)
 		for len(stack) > 0 {
 			i := stack[len(stack)-1]
-			if next[i] == needs.start[i+1] {
+			if next[i] == len(needs[i]) {
 				state[i] = left
-				order = append(order, int(i))
+				order = append(order, i)
 				stack = stack[:len(stack)-1]
 				continue
 			}
-			k := needs.nodes[next[i]]
+			k := needs[i][next[i]]
 			next[i]++
 			switch state[k] {
 			case untouched:
@@ -160,7 +122,7 @@ func walk(needs lists) (order []int, cycles [][]int) {
 
 // cycleFrom cuts the cycle that returns to k out of the path being walked,
 // unless one of its nodes is in a cycle that has already been found.
-func cycleFrom(stack []int32, k int32, inCycle []bool) []int {
+func cycleFrom(stack []int, k int, inCycle []bool) []int {
 	at := len(stack) - 1
 	for ; stack[at] != k; at-- {
 		if inCycle[stack[at]] {
@@ -174,8 +136,8 @@ func cycleFrom(stack []int32, k int32, inCycle []bool) []int {
 	low := 0
 	for _, i := range stack[at:] {
 		inCycle[i] = true
-		cycle = append(cycle, int(i))
-		if int(i) < cycle[low] {
+		cycle = append(cycle, i)
+		if i < cycle[low] {
 			low = len(cycle) - 1
 		}
 	}
@@ -186,15 +148,7 @@ func cycleFrom(stack []int32, k int32, inCycle []bool) []int {
 func (g *Graph) Len() int { return len(g.order) }
 
 // Needs returns the nodes that i waits for, in the order given to New.
-func (g *Graph) Needs(i int) []int { return ints(g.needs.of(i)) }
-
-func ints(s []int32) []int {
-	out := make([]int, len(s))
-	for i, n := range s {
-		out[i] = int(n)
-	}
-	return out
-}
+func (g *Graph) Needs(i int) []int { return slices.Clone(g.needs[i]) }
 
 // Order returns all nodes so that each comes after its needs. A plan that
 // is already written in such an order keeps it; otherwise a node that comes
@@ -205,20 +159,20 @@ func (g *Graph) Order() []int { return slices.Clone(g.order) }
 // not, ascending.
 func (g *Graph) Ancestors(of ...int) []int {
 	seen := make([]bool, g.Len())
-	var stack []int32
-	add := func(i int32) {
+	var stack []int
+	add := func(i int) {
 		if !seen[i] {
 			seen[i] = true
 			stack = append(stack, i)
 		}
 	}
 	for _, i := range of {
-		add(int32(i))
+		add(i)
 	}
 	for len(stack) > 0 {
 		i := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		for _, k := range g.needs.of(int(i)) {
+		for _, k := range g.needs[i] {
 			add(k)
 		}
 	}
@@ -237,7 +191,7 @@ func (g *Graph) Ancestors(of ...int) []int {
 func (g *Graph) Levels() []int {
 	level := make([]int, g.Len())
 	for _, i := range g.order {
-		for _, k := range g.needs.of(i) {
+		for _, k := range g.needs[i] {
 			level[i] = max(level[i], level[k]+1)
 		}
 	}

@@ -5,16 +5,15 @@ package dag
 // that owns the run, and costs O(V+E) over its life.
 type Schedule struct {
 	g       *Graph
-	waiting []int32 // how many needs are not done; -1 once the node itself is
-	ready   []int   // reused by Done
+	waiting []int // how many needs are not done; -1 once the node itself is
+	ready   []int // reused by Done
 }
 
 // Schedule returns a schedule with no node done.
 func (g *Graph) Schedule() *Schedule {
-	n := g.Len()
-	s := &Schedule{g: g, waiting: make([]int32, n)}
-	for i := range n {
-		s.waiting[i] = g.needs.start[i+1] - g.needs.start[i]
+	s := &Schedule{g: g, waiting: make([]int, g.Len())}
+	for i, needs := range g.needs {
+		s.waiting[i] = len(needs)
 	}
 	return s
 }
@@ -22,8 +21,8 @@ func (g *Graph) Schedule() *Schedule {
 // Start returns the nodes that need nothing, ascending.
 func (s *Schedule) Start() []int {
 	var ready []int
-	for i := range s.waiting {
-		if s.g.needs.start[i+1] == s.g.needs.start[i] {
+	for i, needs := range s.g.needs {
+		if len(needs) == 0 {
 			ready = append(ready, i)
 		}
 	}
@@ -42,10 +41,10 @@ func (s *Schedule) Done(i int) []int {
 	}
 	s.waiting[i] = -1
 	s.ready = s.ready[:0]
-	for _, k := range s.g.dependents.of(i) {
+	for _, k := range s.g.dependents[i] {
 		s.waiting[k]--
 		if s.waiting[k] == 0 {
-			s.ready = append(s.ready, int(k))
+			s.ready = append(s.ready, k)
 		}
 	}
 	return s.ready

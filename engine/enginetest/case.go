@@ -25,27 +25,12 @@ type Case struct {
 	// leaves nothing for the run in one go.
 	Reset func(ctx context.Context) error
 
-	// Settle, optional, is called after edits were applied and before the next
-	// look; its context allows writes. It does the part of other steps.
-	Settle func(ctx context.Context) error
-
 	// Writes, optional, counts the mutating requests that were sent.
 	Writes func() int
 
 	// Secrets are texts that must not show anywhere, beyond the secrets in the
 	// spec and in the outputs.
 	Secrets []string
-
-	// Converged is set if the first look finds nothing to do, which is
-	// otherwise a failure: a contract that applies nothing proves nothing.
-	Converged bool
-
-	// Rounds bounds how often edits may be applied until none are left; 1 if
-	// zero. A kind that needs more cannot show its whole difference at once.
-	Rounds int
-
-	// Timeout bounds each part; a minute if zero.
-	Timeout time.Duration
 }
 
 // Run checks the contract, each part as a subtest, and stops at the first part
@@ -93,7 +78,7 @@ func runParts(t *testing.T, c Case, parts []part) {
 	k := newChecker(c)
 	for _, p := range parts {
 		ok := t.Run(p.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), k.Timeout)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if err := p.check(k, ctx); err != nil {
 				t.Errorf("%s: %v", c.Kind.Name, k.redact(err.Error()))

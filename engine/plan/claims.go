@@ -31,12 +31,12 @@ func (p *Plan) eachClaim(f func(*Step, []engine.Claim)) {
 func (l *loader) compareClaims() {
 	var claims engine.Claims
 	l.plan.eachClaim(func(s *Step, list []engine.Claim) {
-		said := make(map[string]bool) // inputs: one problem each
+		reported := make(map[string]bool) // inputs: one problem each
 		for _, c := range claims.Add(s.ID, list) {
-			if said[c.Field] {
+			if reported[c.Field] {
 				continue
 			}
-			said[c.Field] = true
+			reported[c.Field] = true
 			at, other := s.PositionOf(c.Field), l.plan.Step(c.Step)
 			l.Add(&source.Problem{Position: at,
 				Summary: fmt.Sprintf("step %s (%s): %s: %s is what step %s (%s) makes as well, and differently", s.ID, s.Kind.Name, c.Field, c.Path, other.ID, other.Kind.Name),

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -138,11 +139,7 @@ func (sc *scope) variable(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 	id := ref.Path[0].Name
 	va := sc.plan.vars[id]
 	if va == nil {
-		var names []string
-		for _, va := range sc.plan.vars {
-			names = append(names, va.name)
-		}
-		slices.Sort(names)
+		names := slices.Sorted(maps.Keys(sc.plan.vars))
 		hint := source.Suggestion(id, names, "the variables are ")
 		if len(names) == 0 {
 			hint = fmt.Sprintf("declare it: vars: {%s: value}", id)
@@ -159,24 +156,16 @@ func (sc *scope) variable(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 	if va.state != varResolved {
 		return v, reported
 	}
-	value := va.value
-	for i, e := range ref.Path[1:] {
-		so := "vars." + spec.PathString(ref.Path[:i+1])
-		var next *yaml.Node
+	value, depth := descend(va.value, ref.Path[1:])
+	if depth < len(ref.Path)-1 {
+		so, e := "vars."+spec.PathString(ref.Path[:depth+1]), ref.Path[depth+1]
 		switch {
 		case e.Index >= 0 && value.Kind == yaml.SequenceNode:
-			if e.Index >= len(value.Content) {
-				return v, fault("", "%s: %s has %d items, so no [%d]", ref.Raw, so, len(value.Content), e.Index)
-			}
-			next = value.Content[e.Index]
+			return v, fault("", "%s: %s has %d items, so no [%d]", ref.Raw, so, len(value.Content), e.Index)
 		case e.Index < 0 && value.Kind == yaml.MappingNode:
-			if _, next = source.Lookup(value, e.Name); next == nil {
-				return v, fault(source.Suggestion(e.Name, source.Keys(value), "it has "), "%s: %s has no key %q", ref.Raw, so, e.Name)
-			}
-		default:
-			return v, fault("", "%s: %s is %s and has no %s", ref.Raw, so, spec.KindOf(value), spec.PathString([]spec.Elem{e}))
+			return v, fault(source.Suggestion(e.Name, source.Keys(value), "it has "), "%s: %s has no key %q", ref.Raw, so, e.Name)
 		}
-		value = next
+		return v, fault("", "%s: %s is %s and has no %s", ref.Raw, so, spec.KindOf(value), spec.PathString([]spec.Elem{e}))
 	}
 	return spec.Value{Node: value, Size: va.size, Secret: va.tainted}, nil
 }

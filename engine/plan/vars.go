@@ -284,7 +284,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		}
 		value = spec.AsType(value, typ)
 		if typ != "" && spec.TypeOf(value) != typ {
-			l.problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, varWant[typ], spec.KindOf(value))
+			l.problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, spec.TypeWord(typ), spec.KindOf(value))
 			return nil, varFailed
 		}
 		if typ == "" {
@@ -318,7 +318,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		if v.secret {
 			have = spec.KindOf(v.given)
 		}
-		p := &source.Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, varWant[typ], have)}
+		p := &source.Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, spec.TypeWord(typ), have)}
 		switch {
 		case v.given.Line > 0:
 			p.Position = source.Position{File: v.givenBy, Line: v.given.Line, Column: v.given.Column}
@@ -334,10 +334,6 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		return nil, varFailed
 	}
 	return value, varResolved
-}
-
-var varWant = map[string]string{
-	"string": "text", "number": "a number", "bool": "true or false", "list": "a list", "map": "a mapping",
 }
 
 // readAs reads text from outside the plan as a value of the given type. Text

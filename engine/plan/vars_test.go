@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
@@ -109,5 +112,37 @@ steps: [{id: init, uses: vaultInit}]
 		if got := fmt.Sprintf("%T %v", p.Vars[name], p.Vars[name]); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
+	}
+}
+
+func TestVariables(t *testing.T) {
+	file := filepath.Join(plans, "valid-var-file.yaml")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Load(input(file, data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"domain": "flag.local", "ports": []any{80, 443}, "token": engine.NewSecret("hvs.from-a-file"), "debug": true, "size": 204,
+	}
+	if d := cmp.Diff(want, p.Vars); d != "" {
+		t.Error(d)
+	}
+	if got := fmt.Sprintf("%+v %#v", p.Vars, p.Secrets()); strings.Contains(got, "hvs.") {
+		t.Errorf("a secret is shown: %s", got)
+	}
+	if s := p.Secrets(); len(s) != 2 || s[0].Reveal() != "Bearer hvs.from-a-file" || s[1].Reveal() != "hvs.from-a-file" {
+		t.Errorf("%d secrets", len(s))
+	}
+	spec, err := p.Step("site").Spec(outputs(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := spec.(*probe)
+	if got.URL != "https://flag.local:443" || got.Token.Reveal() != "Bearer hvs.from-a-file" || got.Expect.Status != 204 {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -53,11 +53,7 @@ type digestEntry struct {
 // known, so that the redaction does not depend on the order in which the steps
 // were done.
 // Differences that only others can remove are no edits: they come and go by
-// themselves. The changes of proofs are covered as they declare them.
-//
-// A blocked step counts by its inputs, whether it could be looked at or
-// not: that depends on the moment, and a digest must not. The edits that were seen are
-// in Seen, apart.
+// themselves.
 func (r *runner) digest(sum *engine.Summary) {
 	each, seen := make(map[string]string), make(map[string]string)
 	ids := make([]string, 0, len(r.nodes))

@@ -61,11 +61,9 @@
 // # The digest of a dry run
 //
 // A dry run hashes its findings, so that a later run can decide whether the
-// edits are still those that were reviewed: see [engine.Summary]. A
-// blocked step is in it by its inputs and the files that they name, whether or not
-// the look at it succeeded: that depends on the moment, and equal worlds must have
-// equal digests. The findings of the look are hashed apart, so that two dry runs whose
-// looks succeeded can be compared.
+// edits are still those that were reviewed: see [engine.Summary]. A blocked step is
+// in it by its inputs and the files that they name. The findings of a look at it
+// depend on the moment and are hashed apart.
 //
 // A digest is compared before a run. The findings of the dry run are kept as well
 // ([Review]) and compared with the edits that each step is about to make, because the world

@@ -26,7 +26,7 @@ type gate struct {
 	turn   chan struct{} // holds one token; who has it may look at the rest
 	closed error         // for good
 	open   atomic.Bool   // is set by who has the token
-	moved  bool          // the world, before it was open
+	moved  bool          // others may have written before it was open
 }
 
 // errOld is why an edit is not applied that was found before the run had its
@@ -41,7 +41,7 @@ func newGate() *gate {
 
 // pass calls BeforeFirstWrite until it returned nil once, one caller at a time. A
 // permanent error is every later caller's, too.
-func (g *gate) pass(ctx context.Context, opts *Options, say func(string)) error {
+func (g *gate) pass(ctx context.Context, opts *Options, report func(string)) error {
 	first := opts.BeforeFirstWrite
 	if first == nil {
 		return nil
@@ -55,7 +55,7 @@ func (g *gate) pass(ctx context.Context, opts *Options, say func(string)) error 
 	if g.open.Load() || g.closed != nil {
 		return g.closed
 	}
-	err := first(engine.AllowWrites(ctx), say)
+	err := first(engine.AllowWrites(ctx), report)
 	if errors.Is(err, engine.ErrPermanent) {
 		g.closed = err
 	}
@@ -69,18 +69,17 @@ func (g *gate) pass(ctx context.Context, opts *Options, say func(string)) error 
 	return err
 }
 
-// intend prepares an edit: the gate, the fence, then
-// the journal.
+// intend prepares an edit: the gate, the fence, then the journal.
 func (s *stepRun) intend(ctx context.Context, path string, attempt int) error {
-	say := func(text string) { s.emit(engine.Event{Action: engine.ActionWait, Message: text}) }
-	if err := s.gate.pass(ctx, s.opts, say); err != nil {
+	report := func(text string) { s.emit(engine.Event{Action: engine.ActionWait, Message: text}) }
+	if err := s.gate.pass(ctx, s.opts, report); err != nil {
 		return err
 	}
 	if s.early && s.gate.moved {
 		return errOld
 	}
 	if s.opts.Fence != nil {
-		if err := s.opts.Fence.Wait(ctx, say); err != nil {
+		if err := s.opts.Fence.Wait(ctx, report); err != nil {
 			return err
 		}
 	}

@@ -26,21 +26,18 @@ type leaf struct {
 func (l *ledger) check(step, server string, e engine.Edit) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if before := l.undoes(step, server, e); before != "" {
-		return twoOwners(before, step, "it")
-	}
-	for _, part := range e.Parts {
+	for i, part := range append([]engine.Edit{e}, e.Parts...) {
 		if before := l.undoes(step, server, part); before != "" {
-			return twoOwners(before, step, part.Path)
+			subject := part.Path
+			if i == 0 {
+				subject = "it"
+			}
+			return engine.WithHint(
+				engine.Permanent(fmt.Errorf("step %s wrote %s in this run, and step %s wants it otherwise", before, subject, step)),
+				engine.TwoOwners)
 		}
 	}
 	return nil
-}
-
-func twoOwners(before, step, what string) error {
-	return engine.WithHint(
-		engine.Permanent(fmt.Errorf("step %s wrote %s in this run, and step %s wants it otherwise", before, what, step)),
-		engine.TwoOwners)
 }
 
 // undoes returns the step, other than step, whose work e undoes; "" if none.

@@ -106,9 +106,9 @@ type Options struct {
 	// BeforeFirstWrite, if it is not nil, is called before the first edit is
 	// applied, by one step while others that want to write wait. Its error is
 	// the step's: a permanent one fails every step that wants to write, after
-	// another it is called again. It calls say with the reason of its wait. A run that
+	// another it is called again. It calls report with the reason of its wait. A run that
 	// has nothing to write, and a dry run, never call it.
-	BeforeFirstWrite func(ctx context.Context, say func(string)) error
+	BeforeFirstWrite func(ctx context.Context, report func(string)) error
 
 	// Fence, if it is not nil, is asked about every edit once BeforeFirstWrite has
 	// returned nil.
@@ -145,9 +145,9 @@ type Fence interface {
 	// looked at again.
 	Moved() bool
 
-	// Wait returns nil as soon as an edit may start. It calls say with the reason
+	// Wait returns nil as soon as an edit may start. It calls report with the reason
 	// of its wait, and returns that as an error when ctx ends.
-	Wait(ctx context.Context, say func(string)) error
+	Wait(ctx context.Context, report func(string)) error
 
 	// Enclose returns a context for an edit: it ends, with the reason as its
 	// cause, when the edit must not go on, and [engine.WriteCheck] fails from then

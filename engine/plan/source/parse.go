@@ -179,7 +179,6 @@ type expander struct {
 	active   map[*yaml.Node]bool // anchored nodes being expanded
 	size     map[*yaml.Node]int  // anchored nodes, expanded
 	repeated int                 // nodes that aliases repeat, so far
-	keys     keySet
 	failed   bool
 }
 
@@ -251,8 +250,10 @@ func (x *expander) checkTag(n *yaml.Node) {
 func (x *expander) mapping(n *yaml.Node) {
 	var out pairs // the pairs that are kept, from the first on that is left out
 	changed := false
-	seen := &x.keys // the children are done: it is free
-	seen.reset(len(n.Content) / 2)
+	var seen map[string]*yaml.Node // for a long mapping; in a short one comparing is faster
+	if len(n.Content) > 24 {
+		seen = make(map[string]*yaml.Node, len(n.Content)/2)
+	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		switch {
@@ -266,7 +267,7 @@ func (x *expander) mapping(n *yaml.Node) {
 			x.merge(&out, value)
 			continue
 		default:
-			if first := seen.add(key); first != nil {
+			if first := earlier(n, i, seen); first != nil {
 				x.problem(key, "keep one of the two", "key %q is given twice; first in line %d", key.Value, first.Line)
 				break
 			}
@@ -322,36 +323,22 @@ func (p *pairs) set(key, value *yaml.Node) {
 	p.nodes = append(p.nodes, key, value)
 }
 
-// A keySet finds repeated keys. Most mappings are short: for them comparing
-// is faster than hashing.
-type keySet struct {
-	few  []*yaml.Node
-	many map[string]*yaml.Node
-}
-
-// reset empties the set for a mapping of n keys.
-func (s *keySet) reset(n int) {
-	s.few, s.many = s.few[:0], nil
-	if n > 12 {
-		s.many = make(map[string]*yaml.Node, n)
-	}
-}
-
-// add returns the earlier key of the same name, or nil after adding this one.
-func (s *keySet) add(key *yaml.Node) *yaml.Node {
-	if s.many != nil {
-		if first, ok := s.many[key.Value]; ok {
-			return first
+// earlier returns the key of a mapping that stands before n.Content[at] and has its
+// name, or nil. seen, if it is not nil, holds the keys before, and gets this one.
+func earlier(n *yaml.Node, at int, seen map[string]*yaml.Node) *yaml.Node {
+	key := n.Content[at]
+	if seen != nil {
+		first := seen[key.Value]
+		if first == nil {
+			seen[key.Value] = key
 		}
-		s.many[key.Value] = key
-		return nil
+		return first
 	}
-	for _, k := range s.few {
-		if k.Value == key.Value {
+	for i := 0; i < at; i += 2 {
+		if k := n.Content[i]; k.Value == key.Value && k.Kind == yaml.ScalarNode && k.Tag != "!!merge" {
 			return k
 		}
 	}
-	s.few = append(s.few, key)
 	return nil
 }
 

@@ -42,6 +42,8 @@ func TestWritten(t *testing.T) {
 		{`-1`, uint(0), `1:1: -1 is not a whole number from 0, or too large`},
 		{`18446744073709551615`, uint64(0), `0xffffffffffffffff`},
 		{`9223372036854775808`, 0, `1:1: 9223372036854775808 is not a whole number, or too large`},
+		{`!!int abc`, 0, `1:1: abc is not a whole number, or too large`},
+		{`!!int abc`, uint(0), `1:1: abc is not a whole number from 0, or too large`},
 		{`2.5`, 0.0, `2.5`},
 		{`2`, 0.0, `2`},
 		{`two`, 0.0, `1:1: want a number, have the text "two"`},
@@ -190,6 +192,22 @@ func TestOutputsAsInputs(t *testing.T) {
 			B int    `yaml:"b"`
 		}{"x", 2}, map[string]string{}, `map[string]string{"a":"x", "b":"2"}`},
 		{[]engine.Secret{engine.NewSecret("a"), engine.NewSecret("b")}, []engine.Secret{}, `secret a, secret b`},
+		{[]engine.Secret{engine.NewSecret("a")}, []string{}, `1:2: ${steps.a.x} is a secret, and this input is not: it would be shown`},
+		{"text", new(string), `*"text"`},
+		{true, new(bool), `*true`},
+		{-1, 0.0, `-1`},
+		{float32(2), "", `"2"`},
+		{engine.Duration(90e9), engine.Duration(0), `1m30s`},
+		{engine.Duration(90e9), 0, `1:2: want a whole number, and ${steps.a.x} is a duration`},
+		{"soon", engine.Duration(0), `1:2: ${steps.a.x}: "soon" is not a duration: write a number and a unit, such as 30s, 5m, 24h or 30d`},
+		{struct {
+			A string   `yaml:"a"`
+			B []string `yaml:"b"`
+		}{"x", []string{"y"}}, map[string]any{}, `map[string]interface {}{"a":"x", "b":[]interface {}{"y"}}`},
+		{struct {
+			B []string `yaml:"b"`
+		}{}, map[string]string{}, `1:2: want a mapping, and ${steps.a.x} is a mapping of other values`},
+		{map[string]string{"on": "x"}, map[string]string{}, `map[string]string{"on":"x"}`},
 	} {
 		if got := decode(t, `"${steps.a.x}"`, tt.like, values{"steps.a.x": output(tt.out)}); got != tt.want {
 			t.Errorf("%#v as %T\n got %s\nwant %s", tt.out, tt.like, got, tt.want)

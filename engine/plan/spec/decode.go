@@ -48,9 +48,8 @@ type Decoder struct {
 // whether all keys could be set.
 func (d *Decoder) Decode(n *yaml.Node, path []Elem, into any) bool {
 	d.path = path
-	v := reflect.ValueOf(into).Elem()
-	out := d.value(n, v, false)
-	d.resolveFiles(v)
+	out := d.value(n, reflect.ValueOf(into).Elem(), false)
+	engine.ResolveFiles(into, d.FileOf)
 	return out == set
 }
 
@@ -170,8 +169,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		return unset
 	}
 	t := v.Type()
-	switch t {
-	case secretType:
+	if t == secretType {
 		if n.Kind != yaml.ScalarNode || !IsText(n) && d.use.ref == "" {
 			return d.mismatch(n, t)
 		}
@@ -183,18 +181,14 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		}
 		v.Set(reflect.ValueOf(engine.NewSecret(n.Value)))
 		return set
-	case fileType:
-		if n.Kind != yaml.ScalarNode || !IsText(n) {
-			return d.mismatch(n, t)
-		}
-		v.Set(reflect.ValueOf(d.FileOf(n.Value)))
-		return set
 	}
-	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
+	if t == fileType || t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
 		if n.Kind != yaml.ScalarNode || !IsText(n) {
 			return d.mismatch(n, t)
 		}
-		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
+		if t == fileType {
+			v.Set(reflect.ValueOf(d.FileOf(n.Value)))
+		} else if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
 			return d.invalid(n, "%v", err)
 		}
 		return set
@@ -255,29 +249,13 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 			return d.mismatch(n, t)
 		}
 		v.SetBool(Truth(n))
-	case isInt(t):
+	case isInt(t), isUint(t):
 		if n.Tag != "!!int" {
 			return d.mismatch(n, t)
 		}
-		x, _ := kubeyaml.Scalar(n)
-		i, ok := x.(int)
-		if !ok || v.OverflowInt(int64(i)) {
-			return d.outOfRange(n, "a whole number")
+		if x, _ := kubeyaml.Scalar(n); !setInteger(v, x) {
+			return d.outOfRange(n, t)
 		}
-		v.SetInt(int64(i))
-	case isUint(t):
-		if n.Tag != "!!int" {
-			return d.mismatch(n, t)
-		}
-		x, _ := kubeyaml.Scalar(n)
-		u, ok := x.(uint64)
-		if i, small := x.(int); small && i >= 0 {
-			u, ok = uint64(i), true
-		}
-		if !ok || v.OverflowUint(u) {
-			return d.outOfRange(n, "a whole number from 0")
-		}
-		v.SetUint(u)
 	case isFloat(t):
 		if n.Tag != "!!float" && n.Tag != "!!int" {
 			return d.mismatch(n, t)
@@ -293,11 +271,32 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	return set
 }
 
-func (d *Decoder) outOfRange(n *yaml.Node, want string) outcome {
-	if d.use.ref != "" {
-		return d.invalid(n, "%s is out of range", n.Value)
+// setInteger sets v to a whole number, an int or a uint64, and reports false if it is
+// out of range.
+func setInteger(v reflect.Value, x any) bool {
+	i, isInteger := x.(int)
+	u, isUnsigned := x.(uint64)
+	switch {
+	case isInteger && isInt(v.Type()) && !v.OverflowInt(int64(i)):
+		v.SetInt(int64(i))
+	case isInteger && isUint(v.Type()) && i >= 0 && !v.OverflowUint(uint64(i)):
+		v.SetUint(uint64(i))
+	case isUnsigned && isUint(v.Type()) && !v.OverflowUint(u):
+		v.SetUint(u)
+	default:
+		return false
 	}
-	return d.problem(n, "", "%s is not %s, or too large", n.Value, want)
+	return true
+}
+
+func (d *Decoder) outOfRange(n *yaml.Node, t reflect.Type) outcome {
+	switch {
+	case d.use.ref != "":
+		return d.invalid(n, "%s is out of range", n.Value)
+	case isUint(t):
+		return d.problem(n, "", "%s is not a whole number from 0, or too large", n.Value)
+	}
+	return d.problem(n, "", "%s is not a whole number, or too large", n.Value)
 }
 
 func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome {
@@ -306,13 +305,7 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 		return d.mismatch(n, t)
 	}
 	st := d.Types.Of(t)
-	var buf [32]outcome
-	var outcomes []outcome // shifted by one: 0 means that the key is not there
-	if len(st.fields) <= len(buf) {
-		outcomes = buf[:len(st.fields)]
-	} else {
-		outcomes = make([]outcome, len(st.fields))
-	}
+	outcomes := make([]outcome, len(st.fields)) // shifted by one: 0 means that the key is not there
 	for key, val := range source.Pairs(n) {
 		fi, ok := st.byName[key.Value]
 		if !ok {

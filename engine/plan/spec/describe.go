@@ -66,19 +66,23 @@ func Describe(n *yaml.Node) string {
 
 // KindOf names the sort of a value: "a list".
 func KindOf(n *yaml.Node) string {
-	switch {
-	case source.IsNull(n):
+	if source.IsNull(n) {
 		return "nothing"
-	case n.Kind == yaml.SequenceNode:
-		return "a list"
-	case n.Kind == yaml.MappingNode:
-		return "a mapping"
 	}
-	switch TypeOf(n) {
+	return TypeWord(TypeOf(n))
+}
+
+// TypeWord names a type of variables in messages.
+func TypeWord(typ string) string {
+	switch typ {
 	case "number":
 		return "a number"
 	case "bool":
 		return "true or false"
+	case "list":
+		return "a list"
+	case "map":
+		return "a mapping"
 	}
 	return "text"
 }
@@ -99,14 +103,14 @@ func TypeOf(n *yaml.Node) string {
 		return "map"
 	case n.Kind == yaml.SequenceNode:
 		return "list"
-	case n.Tag == "!!str":
-		return "string"
+	case source.IsNull(n):
+		return ""
 	case n.Tag == "!!int" || n.Tag == "!!float":
 		return "number"
 	case n.Tag == "!!bool":
 		return "bool"
 	}
-	return ""
+	return "string"
 }
 
 // AsType returns a value as the declared type has it: for text, a word such as

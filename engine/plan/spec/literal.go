@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -30,10 +31,11 @@ func (d *Decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 		t = indirect(t)
 	}
 	if t == secretType && !source.IsNull(n) {
-		if after := d.after(n); after != "" {
+		x, after := d.literalTemplate(n)
+		if after != "" {
 			return after
 		}
-		return secretOf(d.literalTemplate(n))
+		return secretOf(x)
 	}
 	inline := t == nil || t.Kind() == reflect.Interface
 	below := func(string) reflect.Type { return nil }
@@ -74,12 +76,13 @@ func (d *Decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 		return list
 	}
 	var x any
+	after := ""
 	if isTemplate(n) {
-		x = d.literalTemplate(n)
+		x, after = d.literalTemplate(n)
 	} else {
 		x, _ = kubeyaml.Scalar(n)
 	}
-	if text, ok := x.(string); ok && inline && sensitive.Holds(path, text) && d.after(n) == "" {
+	if text, ok := x.(string); ok && inline && after == "" && sensitive.Holds(path, text) {
 		return engine.NewSecret(text)
 	}
 	return x
@@ -93,12 +96,12 @@ func secretOf(x any) engine.Secret {
 }
 
 // literalTemplate shows a text with references. One that holds a secret is secret
-// as a whole.
-func (d *Decoder) literalTemplate(n *yaml.Node) any {
+// as a whole. after is "(known after ID)" if a step has to run before the text is known.
+func (d *Decoder) literalTemplate(n *yaml.Node) (x any, after string) {
 	secret := false
 	parts, bad := parseTemplate(n.Value)
 	if bad != nil {
-		return n.Value
+		return n.Value, ""
 	}
 	var text strings.Builder
 	for _, p := range parts {
@@ -107,41 +110,25 @@ func (d *Decoder) literalTemplate(n *yaml.Node) any {
 			continue
 		}
 		if p.ref.Root == "steps" {
-			text.WriteString(knownAfter(p.ref))
+			known := "(known after " + p.ref.Path[0].Name + ")"
+			after = cmp.Or(after, known)
+			text.WriteString(known)
 			continue
 		}
 		r, ok := d.resolve(n, p.ref)
 		switch {
 		case !ok:
 			text.WriteString(p.ref.Raw)
-		case r.Secret && r.Node != nil:
-			secret = true
-			text.WriteString(r.Node.Value)
-		case len(parts) == 1:
+		case len(parts) == 1 && !r.Secret:
 			x, _ := d.any(r.Node, true)
-			return x
+			return x, ""
 		default:
+			secret = secret || r.Secret
 			text.WriteString(r.Node.Value)
 		}
 	}
 	if secret {
-		return engine.NewSecret(text.String())
+		return engine.NewSecret(text.String()), after
 	}
-	return text.String()
+	return text.String(), after
 }
-
-// after returns which step has to run before a secret is known, in words.
-func (d *Decoder) after(n *yaml.Node) string {
-	if !isTemplate(n) {
-		return ""
-	}
-	parts, _ := parseTemplate(n.Value)
-	for _, p := range parts {
-		if p.ref != nil && p.ref.Root == "steps" {
-			return knownAfter(p.ref)
-		}
-	}
-	return ""
-}
-
-func knownAfter(ref *Reference) string { return "(known after " + ref.Path[0].Name + ")" }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -109,16 +110,18 @@ const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT} and ${pl
 // parseReference reads "${root.name[0]["key"]}".
 func parseReference(raw string) (*Reference, *syntaxError) {
 	body := strings.TrimSpace(raw[2 : len(raw)-1])
+	hinted := func(hint, format string, args ...any) (*Reference, *syntaxError) {
+		return nil, &syntaxError{message: fmt.Sprintf(format, args...), hint: hint}
+	}
 	bad := func(format string, args ...any) (*Reference, *syntaxError) {
-		return nil, &syntaxError{message: fmt.Sprintf(format, args...), hint: referenceForms}
+		return hinted(referenceForms, format, args...)
 	}
 	if body == "" {
 		return bad("a reference is empty")
 	}
 	if strings.ContainsAny(body, "=!&|()<>") {
-		_, err := bad("%s is an expression: a reference names one value", raw)
-		err.hint = `in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`
-		return nil, err
+		return hinted(`in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`,
+			"%s is an expression: a reference names one value", raw)
 	}
 	root, rest := name(body)
 	ref := &Reference{Raw: raw, Root: root}
@@ -127,11 +130,8 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 	case "":
 		return bad("%s is not a reference", raw)
 	default:
-		_, err := bad("%s begins with %q: a reference begins with vars, steps or plan", raw, root)
-		if best := source.Closest(root, []string{"vars", "steps", "plan"}); best != "" {
-			err.hint = fmt.Sprintf("did you mean %q?", best)
-		}
-		return nil, err
+		hint := cmp.Or(source.DidYouMean(root, []string{"vars", "steps", "plan"}), referenceForms)
+		return hinted(hint, "%s begins with %q: a reference begins with vars, steps or plan", raw, root)
 	}
 	for rest != "" {
 		switch {
@@ -162,9 +162,7 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 	}
 	switch {
 	case root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
-		_, err := bad("%s: the plan has only its name", raw)
-		err.hint = "write ${plan.name}"
-		return nil, err
+		return hinted("write ${plan.name}", "%s: the plan has only its name", raw)
 	case len(ref.Path) == 0:
 		return bad("%s: a name is missing after %s", raw, root)
 	case ref.Path[0].Index >= 0:

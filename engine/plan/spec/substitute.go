@@ -2,16 +2,12 @@ package spec
 
 import (
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
 // MaxNodes is how many nodes a value made of variables may have.
 const MaxNodes = 1_000_000
-
-// maxText is how many bytes a text made of references may have.
-const maxText = 4 << 20
 
 // Substitute returns n with its references replaced, and whether a secret went
 // into it; then [Decoder.Size] is the number of its nodes. n itself does not change.
@@ -42,31 +38,13 @@ func (d *Decoder) Substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
 		d.badTemplate(n, bad)
 		return nil, false, false
 	}
-	var text strings.Builder
-	for _, p := range parts {
-		if p.ref == nil {
-			text.WriteString(p.text)
-			continue
-		}
-		r, ok := d.resolve(n, p.ref)
-		if !ok {
-			return nil, false, false
-		}
-		secret = secret || r.Secret
-		if len(parts) == 1 {
-			d.size = min(d.size+r.Size, MaxNodes+1)
-			return r.Node, secret, true
-		}
-		if !d.part(n, p.ref, r.Node, r.Secret) {
-			return nil, false, false
-		}
-		text.WriteString(r.Node.Value)
-		if text.Len() > maxText {
-			d.problem(n, "", "the text is longer than %d bytes", maxText)
-			return nil, false, false
-		}
+	if len(parts) == 1 && parts[0].ref != nil {
+		r, ok := d.resolve(n, parts[0].ref)
+		d.size = min(d.size+r.Size, MaxNodes+1)
+		return r.Node, r.Secret, ok
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text.String(), Line: n.Line, Column: n.Column}, secret, true
+	text, ok := d.text(n, parts, true)
+	return text.node(n), text.secret, ok
 }
 
 // Size returns how many nodes Substitute has made, at most one more than [MaxNodes].

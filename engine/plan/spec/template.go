@@ -56,45 +56,67 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 		return d.whole(n, parts[0].ref, v)
 	}
 	t := indirect(v.Type())
-	var text strings.Builder
-	waiting, wrong := false, false
-	for _, p := range parts {
-		if p.ref == nil {
-			text.WriteString(p.text)
-			continue
-		}
-		r, ok := d.resolve(n, p.ref)
-		switch {
-		case !ok:
-			wrong = true
-		case r.Secret && t != secretType:
-			d.leak(n, p.ref)
-			wrong = true
-		case r.Type != nil && !scalar(r.Type):
-			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, TypeName(r.Type))
-			wrong = true
-		case r.Type != nil:
-			waiting = true
-		default:
-			value := d.known(r)
-			wrong = !d.part(n, p.ref, value, r.Secret) || wrong
-			text.WriteString(value.Value)
-		}
-		if text.Len() > maxText {
-			return d.problem(n, "", "the text is longer than %d bytes", maxText)
-		}
-	}
+	text, ok := d.text(n, parts, t == secretType)
 	switch {
-	case wrong:
+	case !ok:
 		d.bad = append(d.bad, PathString(d.path))
 		return failed
-	case waiting && !d.Types.fits(stringType, t):
+	case text.waiting && !d.Types.fits(stringType, t):
 		return d.problem(n, "", "want %s, have text with references in it", TypeName(t))
-	case waiting:
+	case text.waiting:
 		return d.wait(v)
 	}
-	lit := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text.String(), Line: n.Line, Column: n.Column}
-	return d.at(use{node: n, place: d.File.Place(n)}, lit, v)
+	return d.at(use{node: n, place: d.File.Place(n)}, text.node(n), v)
+}
+
+// A text is put together from the parts of a scalar.
+type text struct {
+	strings.Builder
+	secret  bool
+	waiting bool // for an output that is not known yet
+}
+
+// node returns the text in place of the scalar n.
+func (t *text) node(n *yaml.Node) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t.String(), Line: n.Line, Column: n.Column}
+}
+
+// maxText is how many bytes a text made of references may have.
+const maxText = 4 << 20
+
+// text puts the parts of scalar n together. It reports false after a problem, such as a
+// secret where the text may hold none.
+func (d *Decoder) text(n *yaml.Node, parts []part, secrets bool) (*text, bool) {
+	t, ok := new(text), true
+	for _, p := range parts {
+		if p.ref == nil {
+			t.WriteString(p.text)
+			continue
+		}
+		r, resolved := d.resolve(n, p.ref)
+		switch {
+		case !resolved:
+			ok = false
+		case r.Secret && !secrets:
+			d.leak(n, p.ref)
+			ok = false
+		case r.Type != nil && !scalar(r.Type):
+			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, TypeName(r.Type))
+			ok = false
+		case r.Type != nil:
+			t.waiting = true
+		default:
+			value := d.known(r)
+			ok = d.part(n, p.ref, value, r.Secret) && ok
+			t.WriteString(value.Value)
+		}
+		t.secret = t.secret || r.Secret
+		if t.Len() > maxText {
+			d.problem(n, "", "the text is longer than %d bytes", maxText)
+			return t, false
+		}
+	}
+	return t, ok
 }
 
 // at fills v from a value that is used elsewhere in the plan.

@@ -29,7 +29,7 @@ type Struct struct {
 	byName map[string]int
 	names  []string // in the order of the source
 
-	holds []reflect.Type // of engine.File and engine.Secret, those in it at any depth
+	hasSecret bool // at any depth
 }
 
 // A field is one key of a struct, embedded structs flattened.
@@ -64,11 +64,7 @@ func (c *Types) Of(t reflect.Type) *Struct {
 	if err != nil {
 		panic(err)
 	}
-	for _, leaf := range []reflect.Type{fileType, secretType} {
-		if contains(t, leaf, nil) {
-			s.holds = append(s.holds, leaf)
-		}
-	}
+	s.hasSecret = hasSecret(t, nil)
 	actual, _ := c.structs.LoadOrStore(t, s)
 	return actual.(*Struct)
 }
@@ -187,21 +183,20 @@ func newBound(s string, duration bool) (*bound, error) {
 	return &bound{s, v}, err
 }
 
-// contains reports whether a value of type t can hold one of type leaf.
-func contains(t, leaf reflect.Type, above []reflect.Type) bool {
+func hasSecret(t reflect.Type, above []reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return contains(t.Elem(), leaf, above)
+		return hasSecret(t.Elem(), above)
 	case reflect.Struct:
-		if t == leaf {
+		if t == secretType {
 			return true
 		}
-		if t == fileType || t == secretType || slices.Contains(above, t) {
+		if t == fileType || slices.Contains(above, t) {
 			return false
 		}
 		above = append(above, t)
 		for i := range t.NumField() {
-			if contains(t.Field(i).Type, leaf, above) {
+			if hasSecret(t.Field(i).Type, above) {
 				return true
 			}
 		}
@@ -210,16 +205,12 @@ func contains(t, leaf reflect.Type, above []reflect.Type) bool {
 }
 
 // HasSecret reports whether a value of type t can hold a secret.
-func (c *Types) HasSecret(t reflect.Type) bool { return c.holds(t, secretType) }
-
-// holds reports whether a value of type t can hold a leaf: [engine.File] or
-// [engine.Secret].
-func (c *Types) holds(t, leaf reflect.Type) bool {
+func (c *Types) HasSecret(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return c.holds(t.Elem(), leaf)
+		return c.HasSecret(t.Elem())
 	case reflect.Struct:
-		return t == leaf || t != fileType && t != secretType && slices.Contains(c.Of(t).holds, leaf)
+		return t == secretType || t != fileType && c.Of(t).hasSecret
 	}
 	return false
 }
@@ -246,14 +237,10 @@ func CheckKind(k *engine.Kind) error {
 }
 
 func checkType(t reflect.Type, input bool, above []reflect.Type) error {
-	if t == secretType || t == durationType || t == fileType || reflect.PointerTo(t).Implements(textType) {
+	if scalar(t) && t.Kind() != reflect.Pointer || reflect.PointerTo(t).Implements(textType) {
 		return nil
 	}
 	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Float32, reflect.Float64,
-		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return nil
 	case reflect.Interface:
 		if t.NumMethod() > 0 || !input {
 			return fmt.Errorf("type %v is not supported", t)
@@ -286,32 +273,24 @@ func checkType(t reflect.Type, input bool, above []reflect.Type) error {
 
 // TypeName returns the name of a type in messages: "a whole number".
 func TypeName(t reflect.Type) string {
-	switch t {
-	case durationType:
+	switch t = indirect(t); {
+	case t == durationType:
 		return "a duration"
-	case secretType:
+	case t == secretType:
 		return "a secret"
-	case fileType:
+	case t == fileType:
 		return "a file name"
-	}
-	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
+	case t.Kind() == reflect.String, reflect.PointerTo(t).Implements(textType):
 		return "text"
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return "text"
-	case reflect.Bool:
+	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case reflect.Float32, reflect.Float64:
+	case isFloat(t):
 		return "a number"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case isInt(t), isUint(t):
 		return "a whole number"
-	case reflect.Pointer:
-		return TypeName(t.Elem())
-	case reflect.Slice:
+	case t.Kind() == reflect.Slice:
 		return "a list"
-	case reflect.Map, reflect.Struct:
+	case t.Kind() == reflect.Map, t.Kind() == reflect.Struct:
 		return "a mapping"
 	}
 	return "a value"
