@@ -43,8 +43,8 @@ type Input struct {
 	// VarFiles are YAML or JSON files of variables; later ones come before
 	// earlier ones, and Vars come before all.
 	VarFiles []string
-	// Values are the variables of a fleet for one cluster. They come before VarFiles,
-	// and none of them may be a secret.
+	// Values are variables that another document gives. They come before VarFiles, and
+	// none of them may be a secret. A text becomes what the plan declares.
 	Values Values
 	// Env looks up environment variables that the plan's variables name. Nil means
 	// that there are none.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -32,7 +33,7 @@ type scope struct {
 func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) *spec.Decoder {
 	sc.plan = p
 	d := &spec.Decoder{
-		Types: p.types, File: p.src, Scope: sc, FileOf: p.file,
+		Types: p.types, File: p.src, Scope: sc, Forms: referenceForms, FileOf: p.file,
 		Subject: subject, Report: report, Connected: p.connected,
 	}
 	if sc.step != nil && sc.step.Kind != nil {
@@ -48,15 +49,27 @@ func fault(hint, format string, args ...any) *spec.Fault {
 	return &spec.Fault{Message: fmt.Sprintf(format, args...), Hint: hint}
 }
 
+// roots are the first names of references.
+var roots = []string{"vars", "steps", "plan"}
+
+const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT} and ${plan.name}; " + spec.LiteralHint
+
 // Resolve returns the value of a reference.
 func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
-	switch ref.Root {
-	case "plan":
+	switch {
+	case !slices.Contains(roots, ref.Root):
+		hint := cmp.Or(source.DidYouMean(ref.Root, roots), referenceForms)
+		return spec.Value{}, fault(hint, "%s begins with %q: a reference begins with vars, steps or plan", ref.Raw, ref.Root)
+	case ref.Root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
+		return spec.Value{}, fault("write ${plan.name}", "%s: the plan has only its name", ref.Raw)
+	case len(ref.Path) == 0:
+		return spec.Value{}, fault(referenceForms, "%s: a name is missing after %s", ref.Raw, ref.Root)
+	case ref.Path[0].Index >= 0:
+		return spec.Value{}, fault(referenceForms, "%s: want a name after %s, not an index", ref.Raw, ref.Root)
+	case ref.Root == "plan":
 		return spec.Value{Node: textNode(sc.plan.Name)}, nil
-	case "vars":
+	case ref.Root == "vars":
 		return sc.variable(ref)
-	case "cluster":
-		return spec.Value{}, fault("use a variable here, and give it ${cluster.…} below vars of the fleet", "%s: only a fleet knows clusters", ref.Raw)
 	}
 	return sc.output(n, ref)
 }

@@ -26,7 +26,7 @@ type variable struct {
 	fromEnv string // environment variable that may hold the value
 	given   *yaml.Node
 	givenBy string // "--var", "$NAME" or the name of a variable file
-	ofFleet bool   // given by a fleet, where properties of clusters are text
+	loose   bool   // given by a document in which all values may be text
 	state   varState
 	value   *yaml.Node // without references
 	size    int        // nodes in value
@@ -134,7 +134,7 @@ func (l *loader) giveVars(in Input) {
 		l.varFile(file)
 	}
 	if in.Values.File != nil {
-		l.fleetValues(in.Values)
+		l.documentValues(in.Values)
 	}
 	for _, n := range slices.Sorted(maps.Keys(in.Vars)) {
 		v := l.plan.vars[n]
@@ -221,14 +221,14 @@ func (l *loader) values(given Values, secret func(v *variable, key *yaml.Node) (
 	}
 }
 
-// fleetValues takes the variables of a fleet, which a ConfigMap will hold.
-func (l *loader) fleetValues(given Values) {
+// documentValues takes the variables that another document gives.
+func (l *loader) documentValues(given Values) {
 	for _, v := range l.plan.vars {
-		v.ofFleet = true
+		v.loose = true
 	}
 	l.values(given, func(v *variable, _ *yaml.Node) (problem, hint string) {
-		return fmt.Sprintf("variable %q is a secret, and the variables of a fleet are kept in a ConfigMap", v.name),
-			"let the plan read it in the cluster, or leave it to a login of connections"
+		return fmt.Sprintf("variable %q is a secret, and %s is not kept as one", v.name, given.File.Name),
+			"let the plan read it where it runs, or leave it to a login of connections"
 	})
 }
 
@@ -309,7 +309,7 @@ func (l *loader) evaluate(v *variable) (*yaml.Node, varState) {
 		return nil, varFailed
 	}
 	value := v.given
-	if v.givenBy == "--var" || strings.HasPrefix(v.givenBy, "$") || v.ofFleet && v.given.Tag == "!!str" {
+	if v.givenBy == "--var" || strings.HasPrefix(v.givenBy, "$") || v.loose && v.given.Tag == "!!str" {
 		value = readAs(v.given.Value, typ)
 	}
 	value = spec.AsType(value, v.typ)

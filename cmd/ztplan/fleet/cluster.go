@@ -59,12 +59,17 @@ func (unknownCluster) Resolve(_ *yaml.Node, ref *spec.Reference) (spec.Value, *s
 	return spec.Value{Type: textType}, nil
 }
 
+const referenceForms = "references are ${cluster.name}, ${cluster.labels.KEY} and ${cluster.properties.KEY}; " + spec.LiteralHint
+
 // clusterPath checks the form of a reference to a cluster.
 func clusterPath(ref *spec.Reference) (key string, _ *spec.Fault) {
 	if ref.Root != "cluster" {
-		return "", &spec.Fault{Message: fmt.Sprintf("%s: a fleet refers to clusters only", ref.Raw), Hint: "write ${cluster.name}, ${cluster.labels.KEY} or ${cluster.properties.KEY}"}
+		return "", &spec.Fault{Message: fmt.Sprintf("%s: a fleet refers to clusters only", ref.Raw), Hint: referenceForms}
 	}
-	first := ref.Path[0].Name
+	first := ""
+	if len(ref.Path) > 0 {
+		first = ref.Path[0].Name
+	}
 	switch {
 	case first == "name" && len(ref.Path) == 1:
 		return "", nil

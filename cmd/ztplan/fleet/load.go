@@ -286,7 +286,7 @@ func (f *Fleet) addPlanProblem(seen map[string]bool, c *Cluster, p *source.Probl
 // decoder returns a decoder of the document.
 func (f *Fleet) decoder(scope spec.Scope, subject string) *spec.Decoder {
 	return &spec.Decoder{
-		Types: f.types, File: f.src, Scope: scope, Subject: subject, Report: f.problems.Add,
+		Types: f.types, File: f.src, Scope: scope, Forms: referenceForms, Subject: subject, Report: f.problems.Add,
 		FileOf: func(name string) engine.File { return f.inputs.File(f.Dir, name) },
 	}
 }

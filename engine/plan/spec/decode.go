@@ -20,6 +20,7 @@ type Decoder struct {
 	Types  *Types
 	File   *source.File // that the nodes are from
 	Scope  Scope
+	Forms  string                        // of references, for hints
 	FileOf func(name string) engine.File // resolves a file that an input names
 
 	Subject string // begins every message: "step ID (kind)"

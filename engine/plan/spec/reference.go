@@ -1,18 +1,15 @@
 package spec
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A Reference is a parsed ${…}, such as ${steps.root.certificate}.
 type Reference struct {
 	Raw  string // as written, with ${ and }
-	Root string // "vars", "steps", "plan" or, in a fleet, "cluster"
+	Root string // the first name, such as "vars"; its [Scope] knows which there are
 	Path []Elem // after the root
 
 	offset int // in the scalar's value
@@ -35,10 +32,13 @@ type syntaxError struct {
 	offset  int
 	text    string // the source text to look for, from offset
 	message string
-	hint    string
+	hint    string // formsHint stands for [Decoder.Forms]
 }
 
-const literalHint = "write $${ for the text ${ itself"
+const formsHint = "${}"
+
+// LiteralHint says how the text ${ is written.
+const LiteralHint = "write $${ for the text ${ itself"
 
 // parseTemplate cuts a scalar's value into literal text and references. $${
 // stands for ${. A value without references is one part, or none if empty.
@@ -60,7 +60,7 @@ func parseTemplate(s string) ([]part, *syntaxError) {
 		case strings.HasPrefix(s[i:], "${"):
 			end := referenceEnd(s[i:])
 			if end < 0 {
-				return nil, &syntaxError{i, "${", "a reference is not closed: } is missing", literalHint}
+				return nil, &syntaxError{offset: i, text: "${", message: "a reference is not closed: } is missing", hint: LiteralHint}
 			}
 			raw := s[i : i+end]
 			ref, err := parseReference(raw)
@@ -105,33 +105,23 @@ func referenceEnd(s string) int {
 	return -1
 }
 
-const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT} and ${plan.name}; " + literalHint
-
 // parseReference reads "${root.name[0]["key"]}".
 func parseReference(raw string) (*Reference, *syntaxError) {
 	body := strings.TrimSpace(raw[2 : len(raw)-1])
-	hinted := func(hint, format string, args ...any) (*Reference, *syntaxError) {
-		return nil, &syntaxError{message: fmt.Sprintf(format, args...), hint: hint}
-	}
 	bad := func(format string, args ...any) (*Reference, *syntaxError) {
-		return hinted(referenceForms, format, args...)
+		return nil, &syntaxError{message: fmt.Sprintf(format, args...), hint: formsHint}
 	}
 	if body == "" {
 		return bad("a reference is empty")
 	}
 	if strings.ContainsAny(body, "=!&|()<>") {
-		return hinted(`in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`,
-			"%s is an expression: a reference names one value", raw)
+		return nil, &syntaxError{message: raw + " is an expression: a reference names one value",
+			hint: `in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`}
 	}
 	root, rest := name(body)
 	ref := &Reference{Raw: raw, Root: root}
-	switch root {
-	case "vars", "steps", "plan", "cluster":
-	case "":
+	if root == "" {
 		return bad("%s is not a reference", raw)
-	default:
-		hint := cmp.Or(source.DidYouMean(root, []string{"vars", "steps", "plan"}), referenceForms)
-		return hinted(hint, "%s begins with %q: a reference begins with vars, steps or plan", raw, root)
 	}
 	for rest != "" {
 		switch {
@@ -159,14 +149,6 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 		default:
 			return bad("%s: unexpected %q", raw, rest)
 		}
-	}
-	switch {
-	case root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
-		return hinted("write ${plan.name}", "%s: the plan has only its name", raw)
-	case len(ref.Path) == 0:
-		return bad("%s: a name is missing after %s", raw, root)
-	case ref.Path[0].Index >= 0:
-		return bad("%s: want a name after %s, not an index", raw, root)
 	}
 	return ref, nil
 }

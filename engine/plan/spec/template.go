@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -198,7 +199,11 @@ func (d *Decoder) leak(n *yaml.Node, ref *Reference) outcome {
 }
 
 func (d *Decoder) badTemplate(n *yaml.Node, bad *syntaxError) outcome {
-	return d.problemAt(n, d.places().Within(n, bad.offset, bad.text), bad.hint, "%s", bad.message)
+	hint := bad.hint
+	if hint == formsHint {
+		hint = cmp.Or(d.Forms, LiteralHint)
+	}
+	return d.problemAt(n, d.places().Within(n, bad.offset, bad.text), hint, "%s", bad.message)
 }
 
 // refProblem reports a problem at the place of a reference.
