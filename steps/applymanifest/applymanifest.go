@@ -2,7 +2,7 @@
 // to the state that manifests ask for, by server-side apply, and waits until
 // they are as their specs ask.
 //
-// # Inspection
+// # Reads
 //
 // The API server is asked to apply every object without keeping it (dryRun=All)
 // and the answer is compared with the object that is there. So defaults,
@@ -23,7 +23,7 @@
 // error before anything is installed. The rest, among it webhooks and rules in
 // CEL, is known when the API server can be asked.
 //
-// # Edits
+// # Changes
 //
 // One edit per object that differs, named "Kind/namespace/name", with the
 // fields that differ. An object that does not exist yet is shown as the
@@ -49,7 +49,7 @@
 // none: then, and without the permission to write the ConfigMap, work that has
 // vanished is done again.
 //
-// # Refusals
+// # Refuses
 //
 // Fields with another manager are not taken over unless force is true: the error
 // names the owner and the field. An object that the API server rejects for good

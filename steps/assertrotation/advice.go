@@ -21,7 +21,7 @@ const (
 	adviceDropped = "the gateway closes its clients' connections when it takes a certificate over: its workers must go on with those that they have, " +
 		"or be drained before they end"
 	adviceRestarted = "a gateway that is restarted ends the connections of its clients: allow that with maxLost, or leave it with probe.longLived: false"
-	adviceSealed    = "Vault comes back sealed: give the shares in during.keys, let somebody unseal it in time, or use auto-unseal"
+	adviceSealed    = "Vault comes back sealed: give the shares in during.keys, unseal it in time, or use auto-unseal"
 	adviceNoGap     = "its pods take longer to end than to start: shorten their terminationGracePeriodSeconds or preStop hook, or break another part"
 	adviceBackFirst = "run the step again: one of its pods was ready before the API server had taken the request for the renewal; " +
 		"if that happens each time, let the pods start later (initialDelaySeconds of their readinessProbe)"

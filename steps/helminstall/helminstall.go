@@ -1,14 +1,14 @@
 // Package helminstall installs a Helm chart and keeps it at the version and
 // values of the plan.
 //
-// # Inspection
+// # Reads
 //
 // The chart, from its repository, registry or path, and the newest revision of
 // the release, which is stored as the helm command stores it. Both may come
 // from anywhere: a release of another tool is taken over as it is
 // if it agrees with the plan.
 //
-// # Edits
+// # Changes
 //
 //   - The namespace, if it is absent and createNamespace is true.
 //   - CustomResourceDefinitions in the chart's crds folder that the cluster
@@ -73,7 +73,7 @@
 // process is gone, if it ran on this machine; else until its own time limit is
 // over; for other tools until ten minutes have passed in silence.
 //
-// # Refusals
+// # Refuses
 //
 // Versions that are not exact; a release of another chart under the same name;
 // a release that another tool brought to a newer version; values that the

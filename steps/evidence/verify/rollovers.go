@@ -112,7 +112,7 @@ func (v *verifier) tookOver(c *Check, at string, r *evidence.RolloverRecord, rot
 	}
 	if len(rotation.Certs) > 1 {
 		if leaf := v.certs[rotation.Certs[1].Fingerprint]; leaf != nil && leaf.CheckSignatureFrom(is) != nil {
-			c.add("%s: the step is proved, but somebody else signed the new certificate of rotation %d", at, r.Rotation)
+			c.add("%s: the step is proved, but another authority signed the new certificate of rotation %d", at, r.Rotation)
 		}
 	}
 	when := make(map[string]time.Time)

@@ -84,7 +84,7 @@ func TestWrongRollovers(t *testing.T) {
 		"retired before":   {func(_ *world, _ *evidence.Rotation, s *evidence.Rollover) { s.Retired = after(5) }, "hop retired is at"},
 		"signed by the old": {func(w *world, r *evidence.Rotation, _ *evidence.Rollover) {
 			r.Certs[1] = w.old.record(w.intermediate)
-		}, "somebody else signed the new certificate"},
+		}, "another authority signed the new certificate"},
 		"not said": {func(_ *world, r *evidence.Rotation, _ *evidence.Rollover) { r.Trigger = "renew" }, "trigger renew, a new intermediate on record: true"},
 		"no hop": {func(_ *world, r *evidence.Rotation, _ *evidence.Rollover) {
 			r.Hops = slices.DeleteFunc(r.Hops, func(h evidence.Hop) bool { return h.Name == "reissued" })

@@ -177,7 +177,7 @@ func (d *Spec) Intent() []string {
 	back := fmt.Sprintf("assert that %s is back within %s, and the new certificate on the wire within %s after that",
 		d.Restart, limit, engine.Duration(d.CatchUpLimit()))
 	if d.Restart == Vault {
-		who := "wait until somebody has unsealed it"
+		who := "wait until it is unsealed"
 		if d.Keys != nil {
 			who = fmt.Sprintf("unseal it with the shares in %s", d.Keys)
 		}

@@ -117,7 +117,7 @@ func TestOutcome(t *testing.T) {
 
 func TestIntent(t *testing.T) {
 	for part, want := range map[string]string{
-		Vault:   "before the renewal is asked for\nwait until somebody has unsealed it\nassert that vault is back within 2m and its pods' grace periods",
+		Vault:   "before the renewal is asked for\nwait until it is unsealed\nassert that vault is back within 2m and its pods' grace periods",
 		Gateway: "as soon as the Secret is written\nassert that gateway is back within 2m and its pods' grace periods",
 	} {
 		if got := strings.Join((&Spec{Restart: part}).Intent(), "\n"); !strings.Contains(got, want) {

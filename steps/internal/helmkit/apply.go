@@ -135,7 +135,7 @@ func (o *Operation) settle(cfg *action.Configuration, r *release.Release) error 
 		return err
 	}
 	if last.Info.Status != helmrelease.Status(r.Status) {
-		return fmt.Errorf("revision %d was %s and is now %s: somebody else works on the release", r.Revision, r.Status, last.Info.Status)
+		return fmt.Errorf("revision %d was %s and is now %s: another client works on the release", r.Revision, r.Status, last.Info.Status)
 	}
 	last.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("cut off while %s; continued by ztplan", r.Status))
 	return cfg.Releases.Update(last)

@@ -68,7 +68,7 @@ func (e *HeldError) Error() string {
 }
 
 // errTaken is a conflict: the Lease was changed first.
-var errTaken = errors.New("somebody else changed it at the same time")
+var errTaken = errors.New("another run changed it at the same time")
 
 // A Lock is held until it is released or lost.
 type Lock struct {
