@@ -19,6 +19,9 @@ import (
 //go:embed page.html
 var pageText string
 
+//go:embed base.css
+var baseStyle string
+
 //go:embed page.css
 var pageStyle string
 
@@ -117,10 +120,11 @@ func HTML(d *evidence.Document) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("report.html: %w", err)
 	}
+	style := Style(pageStyle)
 	v := pageView{
-		Document: d, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Counts: counts(d),
+		Document: d, Style: template.CSS(style), Script: template.JS(pageScript), Counts: counts(d),
 		Outcome: d.Outcome(), Result: string(d.Result()), Left: d.ProofsLeft(), Facts: facts(d), Graph: newGraph(d),
-		Policy: fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", hash(pageStyle), hash(pageScript)),
+		Policy: Policy(style, pageScript),
 	}
 	for _, s := range d.Steps {
 		if s.State == "failed" {
@@ -143,6 +147,16 @@ func HTML(d *evidence.Document) ([]byte, error) {
 		return nil, fmt.Errorf("report.html: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// Style returns the stylesheet of a page: what all pages of ztplan share, and then its
+// own rules.
+func Style(own string) string { return baseStyle + own }
+
+// Policy returns the Content-Security-Policy of a page with one inline stylesheet and one
+// inline script, which needs no network.
+func Policy(style, script string) string {
+	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", hash(style), hash(script))
 }
 
 // hash is how a Content-Security-Policy names an inline block.

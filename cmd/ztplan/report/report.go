@@ -20,8 +20,11 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// EvidenceFile is the name of the evidence in a report's folder.
-const EvidenceFile = "evidence.json"
+// Names of files in a report's folder.
+const (
+	EvidenceFile = "evidence.json"
+	HTMLFile     = "report.html" // the page for people
+)
 
 // A Page is one rendering.
 type Page struct {
@@ -39,7 +42,7 @@ func Pages(d *evidence.Document) ([]Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Page{{"report.html", page}, {"junit.xml", junit}, {"summary.md", Summary(d)}}, nil
+	return []Page{{HTMLFile, page}, {"junit.xml", junit}, {"summary.md", Summary(d)}}, nil
 }
 
 // Write writes the pages and then evidence.json into dir, which must exist. It
@@ -74,4 +77,4 @@ func WritePages(dir string, pages []Page) error {
 }
 
 // Files returns the names of the files that Write writes.
-func Files() []string { return []string{EvidenceFile, "report.html", "junit.xml", "summary.md"} }
+func Files() []string { return []string{EvidenceFile, HTMLFile, "junit.xml", "summary.md"} }

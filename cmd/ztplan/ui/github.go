@@ -82,12 +82,24 @@ func (g *GitHub) Event(e engine.Event) {
 }
 
 func (g *GitHub) close(step, state string, s *githubStep) {
-	fmt.Fprintf(g.w, "::group::%s (%s): %s\n", step, s.kind, state)
-	if s.lines.Len() > 0 {
-		fmt.Fprintf(g.w, "::stop-commands::%s\n%s::%s::\n", g.token, s.lines.String(), g.token)
-	}
-	fmt.Fprintln(g.w, "::endgroup::")
+	group(g.w, fmt.Sprintf("%s (%s): %s", step, s.kind, state), s.lines.String(), g.token)
 	s.lines.Reset()
+}
+
+func group(w io.Writer, title, lines, token string) {
+	fmt.Fprintf(w, "::group::%s\n", title)
+	if lines != "" {
+		fmt.Fprintf(w, "::stop-commands::%s\n%s::%s::\n", token, lines, token)
+	}
+	fmt.Fprintln(w, "::endgroup::")
+}
+
+// Group writes lines that fold open below a title. Workflow commands are off within.
+func Group(w io.Writer, title, lines string) {
+	if lines != "" {
+		lines = strings.TrimSuffix(display.Text(lines), "\n") + "\n"
+	}
+	group(w, escapeData(display.Text(title)), lines, rand.Text())
 }
 
 func (g *GitHub) command(level, position, title, text string) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
@@ -23,9 +22,8 @@ type Live struct {
 	lines bytes.Buffer       // lines of text that are not on the screen yet
 
 	mu      sync.Mutex
-	w       io.Writer
+	screen  *Screen
 	style   Style
-	size    func() (width, height int)
 	now     func() time.Time
 	began   time.Time
 	total   int
@@ -33,7 +31,6 @@ type Live struct {
 	running []*active
 	needs   map[string][]string
 	ended   map[string]bool
-	drawn   int // lines of the view on the screen
 	over    bool
 
 	stop    chan struct{}
@@ -50,7 +47,7 @@ type active struct {
 // cells. Close must be called to leave the screen in order.
 func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width, height int)) *Live {
 	l := &Live{
-		w: w, style: style, size: size, now: time.Now, began: time.Now(),
+		screen: NewScreen(w, size), style: style, now: time.Now, began: time.Now(),
 		needs: make(map[string][]string), ended: make(map[string]bool),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
@@ -66,7 +63,7 @@ func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width,
 
 func (l *Live) tick() {
 	defer close(l.stopped)
-	t := time.NewTicker(120 * time.Millisecond)
+	t := time.NewTicker(Frame)
 	defer t.Stop()
 	for {
 		select {
@@ -157,39 +154,28 @@ func (l *Live) Close() error {
 	return nil
 }
 
-// draw replaces the view on the screen by new lines and a new view, in one
-// write so that nothing flickers.
+// draw replaces the view on the screen by new lines and a new view.
 func (l *Live) draw() {
-	var out bytes.Buffer
-	if l.drawn > 0 {
-		fmt.Fprintf(&out, "\r\x1b[%dA\x1b[J", l.drawn)
-	}
-	out.Write(l.lines.Bytes())
-	l.lines.Reset()
-	l.drawn = 0
+	var view []string
 	if !l.over && l.total > 0 {
-		width, height := l.size()
-		for _, line := range l.view(max(height-2, 3)) {
-			out.WriteString(cut(line, width-1) + "\x1b[0m\n")
-			l.drawn++
-		}
+		view = l.view(l.screen.Rows())
 	}
-	_, _ = l.w.Write(out.Bytes())
+	l.screen.Draw(l.lines.Bytes(), view)
+	l.lines.Reset()
 }
 
 func (l *Live) view(most int) []string {
 	now := l.now()
-	spin := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
-	mark := string(spin[int(now.Sub(l.began)/(120*time.Millisecond))%len(spin)])
+	mark := Spinner(now.Sub(l.began))
 	var out []string
 	for i, a := range l.running {
 		if len(out) >= most-1 {
-			out = append(out, l.style.dim(fmt.Sprintf("  and %d more", len(l.running)-i)))
+			out = append(out, l.style.Dim(fmt.Sprintf("  and %d more", len(l.running)-i)))
 			break
 		}
 		doing, more, _ := strings.Cut(a.doing, "\n")
-		out = append(out, fmt.Sprintf("%s %s %s %s", l.style.cyan(mark), l.style.bold(pad(a.step, l.text.width)),
-			l.style.dim(fmt.Sprintf("%6s", display.Seconds(now.Sub(a.since).Seconds()))), doing))
+		out = append(out, fmt.Sprintf("%s %s %s %s", l.style.Cyan(mark), l.style.Bold(pad(a.step, l.text.width)),
+			l.style.Dim(fmt.Sprintf("%6s", display.Seconds(now.Sub(a.since).Seconds()))), doing))
 		for line := range strings.SplitSeq(more, "\n") {
 			if more != "" && len(out) < most-1 {
 				out = append(out, strings.Repeat(" ", l.text.width+10)+l.style.bar(line))
@@ -200,10 +186,7 @@ func (l *Live) view(most int) []string {
 }
 
 func (l *Live) bar(now time.Time) string {
-	const cells = 20
-	full := cells * l.done / max(l.total, 1)
-	return fmt.Sprintf("  %s%s %d of %d steps, %s", l.style.green(strings.Repeat("━", full)),
-		l.style.dim(strings.Repeat("─", cells-full)), l.done, l.total, display.Seconds(now.Sub(l.began).Seconds()))
+	return fmt.Sprintf("  %s %d of %d steps, %s", l.style.Progress(l.done, l.total), l.done, l.total, display.Seconds(now.Sub(l.began).Seconds()))
 }
 
 // next names the steps that start when the running ones are done.
@@ -229,28 +212,5 @@ func (l *Live) next() string {
 		return ""
 	}
 	slices.Sort(ids)
-	return l.style.dim("; next: " + strings.Join(ids, ", "))
-}
-
-// cut shortens a line to width cells, not counting escape sequences.
-func cut(s string, width int) string {
-	if width <= 0 {
-		return s
-	}
-	cells := 0
-	for i := 0; i < len(s); {
-		if s[i] == 0x1b {
-			if end := strings.IndexByte(s[i:], 'm'); end >= 0 {
-				i += end + 1
-				continue
-			}
-		}
-		if cells == width-1 && utf8.RuneCountInString(s[i:]) > 1 {
-			return s[:i] + "…"
-		}
-		_, n := utf8.DecodeRuneInString(s[i:])
-		i += n
-		cells++
-	}
-	return s
+	return l.style.Dim("; next: " + strings.Join(ids, ", "))
 }

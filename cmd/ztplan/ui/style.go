@@ -21,12 +21,13 @@ func (s Style) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func (s Style) bold(t string) string   { return s.paint("1", t) }
-func (s Style) dim(t string) string    { return s.paint("2", t) }
-func (s Style) red(t string) string    { return s.paint("31", t) }
-func (s Style) green(t string) string  { return s.paint("32", t) }
-func (s Style) yellow(t string) string { return s.paint("33", t) }
-func (s Style) cyan(t string) string   { return s.paint("36", t) }
+// Bold and the others return a text as it is if the style is off.
+func (s Style) Bold(t string) string   { return s.paint("1", t) }
+func (s Style) Dim(t string) string    { return s.paint("2", t) }
+func (s Style) Red(t string) string    { return s.paint("31", t) }
+func (s Style) Green(t string) string  { return s.paint("32", t) }
+func (s Style) Yellow(t string) string { return s.paint("33", t) }
+func (s Style) Cyan(t string) string   { return s.paint("36", t) }
 
 // diffLine colours a line of a diff by its first sign.
 func (s Style) diffLine(l string) string {
@@ -35,11 +36,11 @@ func (s Style) diffLine(l string) string {
 		case ' ':
 			continue
 		case '+':
-			return s.green(l)
+			return s.Green(l)
 		case '-':
-			return s.red(l)
+			return s.Red(l)
 		case '~':
-			return s.yellow(l)
+			return s.Yellow(l)
 		}
 		break
 	}
@@ -55,13 +56,13 @@ func (s Style) bar(line string) string {
 	for _, r := range line {
 		switch r {
 		case '█':
-			b.WriteString(s.green(string(r)))
+			b.WriteString(s.Green(string(r)))
 		case '▒':
-			b.WriteString(s.yellow(string(r)))
+			b.WriteString(s.Yellow(string(r)))
 		case '░', '·':
-			b.WriteString(s.dim(string(r)))
+			b.WriteString(s.Dim(string(r)))
 		case '✗', '?':
-			b.WriteString(s.red(string(r)))
+			b.WriteString(s.Red(string(r)))
 		default:
 			b.WriteRune(r)
 		}

@@ -56,24 +56,24 @@ func (t *Text) Event(e engine.Event) {
 		}
 	case engine.ActionApplied:
 		delete(t.applying, e.Step)
-		t.line(t.style.green("+"), e, fmt.Sprintf("%s %s", e.Path, t.style.dim("("+display.Seconds(e.Seconds)+")")))
+		t.line(t.style.Green("+"), e, fmt.Sprintf("%s %s", e.Path, t.style.Dim("("+display.Seconds(e.Seconds)+")")))
 	case engine.ActionUnknown:
-		t.line(t.style.yellow("?"), e, fmt.Sprintf("%s: cut off, whether it took effect is not known: %s", e.Path, e.Error))
+		t.line(t.style.Yellow("?"), e, fmt.Sprintf("%s: cut off, whether it took effect is not known: %s", e.Path, e.Error))
 	case engine.ActionWait:
-		t.line(t.style.dim("…"), e, t.style.dim("waiting for "+e.Message))
+		t.line(t.style.Dim("…"), e, t.style.Dim("waiting for "+e.Message))
 	case engine.ActionRetry:
 		text := e.Error
 		if e.Path != "" {
 			text = e.Path + ": " + text
 		}
-		t.line(t.style.yellow("↻"), e, "trying again: "+text)
+		t.line(t.style.Yellow("↻"), e, "trying again: "+text)
 		t.hint(e.Hint)
 	case engine.ActionWarn:
 		if e.Step == "" {
-			fmt.Fprintf(t.w, "%s warning: %s\n", t.style.yellow("!"), below(e.Message))
+			fmt.Fprintf(t.w, "%s warning: %s\n", t.style.Yellow("!"), below(e.Message))
 			return
 		}
-		t.line(t.style.yellow("!"), e, "warning: "+e.Message)
+		t.line(t.style.Yellow("!"), e, "warning: "+e.Message)
 	case engine.ActionStart:
 		if t.progress != nil {
 			t.progress[e.Step] = e.Time.Add(progressAfter)
@@ -82,34 +82,34 @@ func (t *Text) Event(e engine.Event) {
 		t.status(e)
 	case engine.ActionLog:
 		if t.verbose {
-			t.line(t.style.dim("·"), e, t.style.dim(e.Message))
+			t.line(t.style.Dim("·"), e, t.style.Dim(e.Message))
 		}
 	case engine.ActionEvidence:
 		t.denied(e)
 	case engine.ActionFinding, engine.ActionViolated:
 		t.proofs[e.Step] = append(t.proofs[e.Step], e)
 	case engine.ActionUnchanged, engine.ActionChanged:
-		mark := t.style.dim("=")
+		mark := t.style.Dim("=")
 		if e.Action == engine.ActionChanged {
-			mark = t.style.green("✓")
+			mark = t.style.Green("✓")
 		}
-		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.dim(display.Seconds(e.Seconds)+t.behind(e))))
+		t.line(mark, e, fmt.Sprintf("%s %s", e.Action, t.style.Dim(display.Seconds(e.Seconds)+t.behind(e))))
 	case engine.ActionProved:
-		t.line(t.style.green("✓"), e, fmt.Sprintf("%s %s", t.style.bold("proved"), t.style.dim(display.Seconds(e.Seconds))))
+		t.line(t.style.Green("✓"), e, fmt.Sprintf("%s %s", t.style.Bold("proved"), t.style.Dim(display.Seconds(e.Seconds))))
 		t.findings(e.Step)
 	case engine.ActionPending:
 		if text := t.behind(e); text != "" {
-			t.line(t.style.dim("»"), e, t.style.dim(strings.TrimPrefix(text, ", ")))
+			t.line(t.style.Dim("»"), e, t.style.Dim(strings.TrimPrefix(text, ", ")))
 		}
 	case engine.ActionAfter:
 		t.between(e.Step)
-		t.line(t.style.cyan("»"), e, "known after "+strings.Join(e.Needs, ", "))
+		t.line(t.style.Cyan("»"), e, "known after "+strings.Join(e.Needs, ", "))
 		t.lines(diff.Lines(nil, e.Want))
 	case engine.ActionWould:
 		t.between(e.Step)
 		t.would(e)
 	case engine.ActionSkip:
-		t.line(t.style.dim("-"), e, t.style.dim("skipped: "+e.Message))
+		t.line(t.style.Dim("-"), e, t.style.Dim("skipped: "+e.Message))
 	case engine.ActionFail:
 		t.fail(e)
 	case engine.ActionEnd:
@@ -136,7 +136,7 @@ func (t *Text) status(e engine.Event) {
 	default:
 		t.progress[e.Step] = e.Time.Add(progressEvery)
 	}
-	t.line(t.style.dim("·"), e, t.style.dim(text))
+	t.line(t.style.Dim("·"), e, t.style.Dim(text))
 }
 
 func (t *Text) differs(e engine.Event) {
@@ -145,10 +145,10 @@ func (t *Text) differs(e engine.Event) {
 	}
 	text := e.Path
 	if e.Message != "" {
-		text += t.style.dim("  " + e.Message)
+		text += t.style.Dim("  " + e.Message)
 	}
 	t.between(e.Step)
-	t.line(t.style.yellow("~"), e, text)
+	t.line(t.style.Yellow("~"), e, text)
 	if t.dryRun && t.verbose {
 		t.lines(diff.Lines(e.Have, e.Want))
 		return
@@ -161,14 +161,14 @@ func (t *Text) differs(e engine.Event) {
 // would shows the intent of a proof and, marked like differences, its changes.
 func (t *Text) would(e engine.Event) {
 	if e.Path == "" {
-		t.line(t.style.dim("»"), e, "would "+e.Message)
+		t.line(t.style.Dim("»"), e, "would "+e.Message)
 		return
 	}
 	text := "would change " + e.Path
 	if e.Message != "" {
-		text += t.style.dim("  " + e.Message)
+		text += t.style.Dim("  " + e.Message)
 	}
-	t.line(t.style.yellow("»"), e, text)
+	t.line(t.style.Yellow("»"), e, text)
 	lines, folded := diff.Brief(nil, e.Want)
 	if t.verbose {
 		lines, folded = diff.Lines(nil, e.Want), false
@@ -190,12 +190,12 @@ func (t *Text) between(step string) {
 func (t *Text) denied(e engine.Event) {
 	d, _ := e.Data.(map[string]any)
 	if e.Name == "denial" && d["refused"] == true && t.applying[e.Step] {
-		t.line(t.style.green("✓"), e, fmt.Sprintf("refused: %v%s", d["what"], t.style.dim(fmt.Sprintf(": %v", d["answer"]))))
+		t.line(t.style.Green("✓"), e, fmt.Sprintf("refused: %v%s", d["what"], t.style.Dim(fmt.Sprintf(": %v", d["answer"]))))
 	}
 }
 
 func (t *Text) fail(e engine.Event) {
-	t.line(t.style.red("✗"), e, fmt.Sprintf("%s %s", t.style.red("failed"), t.style.dim(display.Seconds(e.Seconds))))
+	t.line(t.style.Red("✗"), e, fmt.Sprintf("%s %s", t.style.Red("failed"), t.style.Dim(display.Seconds(e.Seconds))))
 	t.findings(e.Step)
 	for i, l := range strings.Split(strings.TrimRight(e.Error, "\n"), "\n") {
 		if i == 0 && e.Position != "" {
@@ -208,18 +208,18 @@ func (t *Text) fail(e engine.Event) {
 
 func (t *Text) findings(step string) {
 	for _, f := range t.proofs[step] {
-		mark := t.style.green("✓")
+		mark := t.style.Green("✓")
 		if f.Action == engine.ActionViolated {
-			mark = t.style.red("✗")
+			mark = t.style.Red("✗")
 		}
 		text := f.Path
 		if saw := value(f.Have); saw != "" {
-			text += t.style.dim(": " + saw)
+			text += t.style.Dim(": " + saw)
 		}
 		fmt.Fprintf(t.w, "      %s %s\n", mark, below(text))
 		if f.Message != "" && (f.Action == engine.ActionViolated || t.verbose) {
 			for l := range strings.SplitSeq(strings.TrimRight(f.Message, "\n"), "\n") {
-				fmt.Fprintf(t.w, "          %s\n", t.style.dim(l))
+				fmt.Fprintf(t.w, "          %s\n", t.style.Dim(l))
 			}
 		}
 	}
@@ -235,7 +235,7 @@ func (t *Text) end(e engine.Event) {
 	if len(parts) == 0 {
 		parts = []string{"nothing looked at"}
 	}
-	fmt.Fprintf(t.w, "\n%s", t.style.bold(strings.Join(parts, ", ")))
+	fmt.Fprintf(t.w, "\n%s", t.style.Bold(strings.Join(parts, ", ")))
 	if !t.dryRun {
 		retries := "1 retry"
 		if s.Retries != 1 {
@@ -251,13 +251,13 @@ func (t *Text) end(e engine.Event) {
 	}
 	fmt.Fprintf(t.w, " in %s\n", display.Seconds(s.WallSeconds))
 	if t.folded && t.dryRun {
-		fmt.Fprintf(t.w, "%s\n", t.style.dim("shown in brief; -v shows every field, --output json too"))
+		fmt.Fprintf(t.w, "%s\n", t.style.Dim("shown in brief; -v shows every field, --output json too"))
 	}
 	if s.Digest != "" {
-		fmt.Fprintf(t.w, "%s %s\n", t.style.dim("digest"), s.Digest)
+		fmt.Fprintf(t.w, "%s %s\n", t.style.Dim("digest"), s.Digest)
 	}
 	if len(s.CriticalPath) > 1 && s.WallSeconds > 0 && !t.dryRun {
-		fmt.Fprintf(t.w, "%s\n", t.style.dim(fmt.Sprintf("critical path %s (%.0f %%): %s",
+		fmt.Fprintf(t.w, "%s\n", t.style.Dim(fmt.Sprintf("critical path %s (%.0f %%): %s",
 			display.Seconds(s.CriticalSeconds), 100*s.CriticalSeconds/s.WallSeconds, strings.Join(s.CriticalPath, " → "))))
 	}
 	fmt.Fprintf(t.w, "%s\n", t.result(s))
@@ -265,18 +265,18 @@ func (t *Text) end(e engine.Event) {
 
 // result is the last line of a run.
 func (t *Text) result(s *engine.Summary) string {
-	text := t.style.bold(s.Outcome())
+	text := t.style.Bold(s.Outcome())
 	switch s.Result {
 	case engine.ResultProved:
-		return t.style.green(text)
+		return t.style.Green(text)
 	case engine.ResultFailed, engine.ResultInterrupted:
-		return t.style.red(text)
+		return t.style.Red(text)
 	}
-	return t.style.yellow(text)
+	return t.style.Yellow(text)
 }
 
 func (t *Text) line(mark string, e engine.Event, text string) {
-	fmt.Fprintf(t.w, "%s %s %s\n", mark, t.style.bold(pad(e.Step, t.width)), below(text))
+	fmt.Fprintf(t.w, "%s %s %s\n", mark, t.style.Bold(pad(e.Step, t.width)), below(text))
 }
 
 // below indents the lines after the first, so that no line of a text from
@@ -293,7 +293,7 @@ func (t *Text) lines(lines []string) {
 
 func (t *Text) hint(hint string) {
 	if hint != "" {
-		fmt.Fprintf(t.w, "    %s %s\n", t.style.cyan("hint:"), strings.ReplaceAll(hint, "\n", "\n          "))
+		fmt.Fprintf(t.w, "    %s %s\n", t.style.Cyan("hint:"), strings.ReplaceAll(hint, "\n", "\n          "))
 	}
 }
 
