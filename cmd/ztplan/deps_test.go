@@ -47,6 +47,7 @@ cmd/ztplan/reference     engine schemas
 cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
 cmd/ztplan/ztlab
 cmd/ztplan/report        engine engine/durable engine/display steps/evidence steps/evidence/verify
+cmd/ztplan/report/browsertest engine
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
 cmd/ztplan/cijob         steps/evidence
 cmd/ztplan/checkout      steps/evidence github.com/go-git/go-git/v5
@@ -56,7 +57,8 @@ cmd/ztplan/fleet/record  engine
 cmd/ztplan/fleet/objects engine cmd/ztplan/fleet cmd/ztplan/fleet/record k8s.io/...
 cmd/ztplan/fleet/member  engine engine/durable steps/evidence cmd/ztplan/fleet cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
 cmd/ztplan/fleet/hub     engine cmd/ztplan/fleet cmd/ztplan/fleet/member cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
-cmd/ztplan/fleet/ledger  engine engine/display engine/durable steps/evidence steps/evidence/verify cmd/ztplan/attest cmd/ztplan/fleet/record golang.org/x/mod/sumdb/tlog
+cmd/ztplan/fleet/ledger  engine engine/display engine/durable steps/evidence steps/evidence/verify cmd/ztplan/attest cmd/ztplan/report cmd/ztplan/fleet cmd/ztplan/fleet/record golang.org/x/mod/sumdb/tlog
+cmd/ztplan/fleet/view    engine engine/display cmd/ztplan/fleet cmd/ztplan/fleet/drive cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/record cmd/ztplan/report cmd/ztplan/ui
 cmd/ztplan/fleet/e2e
 cmd/ztplan/fleet/drive   cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
 cmd/ztplan/e2e

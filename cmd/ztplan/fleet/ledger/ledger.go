@@ -6,8 +6,8 @@
 //	fleet.json            the head: fleet, run, counts, and the root of the tree
 //	leaves.jsonl          a leaf for each cluster, in the order of their names
 //	fleet.intoto.jsonl    the signed statement, with a key
-//	index.html            the page
-//	clusters/NAME/        evidence.json of the try that counts
+//	index.html            the page: a rendering of fleet.json and leaves.jsonl
+//	clusters/NAME/        evidence.json of the try that counts, and its pages
 //
 // A leaf is one line of JSON: the cluster, its state, its verdict with the SHA-256 of its
 // evidence. The root is the Merkle tree hash of the lines without their ends (RFC 6962,
@@ -60,7 +60,8 @@ type Leaf struct {
 	Cluster string          `json:"cluster"`
 	Wave    string          `json:"wave"`
 	State   string          `json:"state"`
-	Tries   int             `json:"tries"` // that left evidence
+	Tries   int             `json:"tries"`         // that left evidence
+	Pod     string          `json:"pod,omitempty"` // of the try that counts, else of the last one
 	Verdict *record.Verdict `json:"verdict,omitempty"`
 	Cause   string          `json:"cause,omitempty"` // without a verdict
 }
@@ -87,6 +88,8 @@ type Head struct {
 	Size    int64          `json:"size"`   // leaves
 	Root    string         `json:"root"`   // hexadecimal
 	Version string         `json:"version"`
+	Key     string         `json:"key,omitempty"`  // id of the key that signs the statement; empty without one
+	Page    string         `json:"page,omitempty"` // SHA-256 of index.html
 }
 
 // A Wave is a wave of the run.

@@ -200,7 +200,7 @@ func TestCauses(t *testing.T) {
 		}
 	})
 	got := ledger.Causes(leaves)
-	if len(got) != 2 || len(got[0].Names) != 40 || got[0].Cause != "step login: https://CLUSTER.example: connection refused" || got[1].Clusters(2) != "c00040, c00041 and 1 more" {
+	if len(got) != 2 || len(got[0].Names) != 40 || got[0].Text() != "step login: https://…: connection refused" || got[1].Clusters(2) != "c00040, c00041 and 1 more" {
 		t.Errorf("%+v", got)
 	}
 }

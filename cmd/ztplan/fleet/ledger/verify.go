@@ -28,12 +28,15 @@ const (
 	maxHead   = 16 << 20
 	maxLeaves = 256 << 20
 	maxProof  = 256 << 20 // evidence of one cluster
+	maxPage   = 256 << 20
 )
 
 // Options are the demands of a verification.
 type Options struct {
 	Key  *attest.Key // nil demands no signature
 	Deep bool        // verify the evidence of every cluster, not only its digest
+	// Version of this ztplan: the page that the same version wrote must be what it renders.
+	Version string
 	// Cluster, if not empty, is the only one that is looked at: its leaf is shown to be
 	// in the tree, and its evidence is verified.
 	Cluster string
@@ -78,7 +81,7 @@ func Verify(ctx context.Context, dir string, o Options) (*Report, error) {
 		return r, nil
 	}
 	t, check := r.leaves(lines)
-	r.Checks = append(r.Checks, check, r.numbers(), r.files(dir, o))
+	r.Checks = append(r.Checks, check, r.numbers(), r.files(dir, o), r.page(dir, o.Version))
 	if o.Cluster != "" {
 		r.Checks = append(r.Checks, r.inclusion(t, lines, o.Cluster))
 	}
@@ -187,7 +190,7 @@ func (r *Report) files(dir string, o Options) verify.Check {
 }
 
 func (r *Report) file(dir string, l Leaf, deep bool) (checked bool, problems []string) {
-	if !filepath.IsLocal(l.Cluster) || strings.ContainsAny(l.Cluster, `/\`) {
+	if !isName(l.Cluster) {
 		return false, []string{fmt.Sprintf("cluster %q: is no name", l.Cluster)}
 	}
 	name := filepath.Join(ClustersDir, l.Cluster, "evidence.json")
@@ -212,6 +215,32 @@ func (r *Report) file(dir string, l Leaf, deep bool) (checked bool, problems []s
 		problems = append(problems, fmt.Sprintf("%s: the result is %s, and the leaf says %s", name, d.Result(), l.Verdict.Result))
 	}
 	return true, problems
+}
+
+// page compares the page with what the head and the leaves render to. Another version may
+// render it otherwise; then the digest on record decides.
+func (r *Report) page(dir, version string) verify.Check {
+	c := verify.Check{Name: "page", Did: "as the leaves render"}
+	add := func(format string, args ...any) { c.Problems = append(c.Problems, fmt.Sprintf(format, args...)) }
+	data, err := engine.ReadFile(filepath.Join(dir, PageFile), maxPage)
+	if err != nil {
+		add("%v", err)
+		return c
+	}
+	want, err := Page(r.Head, r.Leaves)
+	same := r.Head.Version == version && version != "devel"
+	switch {
+	case err != nil:
+		add("%v", err)
+	case evidence.Digest(data) != r.Head.Page:
+		add("%s has not the digest on record: it was edited, or belongs to another run", PageFile)
+	case bytes.Equal(data, want):
+	case same:
+		add("%s is not what the leaves render to", PageFile)
+	default:
+		c.Did = fmt.Sprintf("by digest: ztplan %s made it, this one is %s", r.Head.Version, version)
+	}
+	return c
 }
 
 // inclusion shows that the leaf of a cluster is in the tree.
@@ -244,7 +273,7 @@ func (r *Report) statement(ctx context.Context, dir string, head, lines []byte, 
 	c := verify.Check{Name: "signature"}
 	envelope, err := engine.ReadFile(filepath.Join(dir, StatementFile), maxLeaves)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && key == nil:
+	case errors.Is(err, os.ErrNotExist) && key == nil && r.Head.Key == "":
 		c.Open, c.Did = true, "there is none"
 		return c, nil
 	case errors.Is(err, os.ErrNotExist):

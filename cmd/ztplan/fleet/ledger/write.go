@@ -9,9 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -21,8 +24,9 @@ import (
 const fetchers = 8
 
 // Write writes the report of a fleet into dir, which is made if it is not there: the
-// evidence of the named clusters, the leaves, the head, and the statement if sign is not
-// nil. Head gets its size and its root.
+// evidence of the named clusters with its pages, the leaves, the page, the head, and the
+// statement if key is not nil. Head gets its size, its root, the key, and the digest of
+// the page.
 func Write(ctx context.Context, dir string, head *Head, leaves []Leaf, names []string, fetch func(context.Context, string) ([]byte, error), key *attest.Key) error {
 	byName := make(map[string]*Leaf, len(leaves))
 	for i := range leaves {
@@ -42,15 +46,21 @@ func Write(ctx context.Context, dir string, head *Head, leaves []Leaf, names []s
 	if err != nil {
 		return err
 	}
-	head.Size, head.Root = int64(len(leaves)), root
+	head.Size, head.Root, head.Key, head.Page = int64(len(leaves)), root, "", ""
+	if key != nil {
+		if head.Key, err = key.KeyID(); err != nil {
+			return err
+		}
+	}
+	page, err := Page(head, leaves)
+	if err != nil {
+		return err
+	}
+	head.Page = evidence.Digest(page)
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(head); err != nil {
-		return err
-	}
-	page, err := Page(head, leaves)
-	if err != nil {
 		return err
 	}
 	for name, data := range map[string][]byte{LeavesFile: lines, HeadFile: text.Bytes(), PageFile: page} {
@@ -93,7 +103,11 @@ func fetchAll(ctx context.Context, dir string, names []string, leaves map[string
 }
 
 func fetchOne(ctx context.Context, dir string, l *Leaf, fetch func(context.Context, string) ([]byte, error)) error {
-	file := filepath.Join(dir, ClustersDir, l.Cluster, "evidence.json")
+	if !isName(l.Cluster) {
+		return errors.New("is no name of a folder")
+	}
+	dir = filepath.Join(dir, ClustersDir, l.Cluster)
+	file := filepath.Join(dir, report.EvidenceFile)
 	if have, err := engine.ReadFile(file, maxProof); err == nil && evidence.Digest(have) == l.Verdict.Evidence {
 		return nil
 	}
@@ -104,8 +118,41 @@ func fetchOne(ctx context.Context, dir string, l *Leaf, fetch func(context.Conte
 	if d := evidence.Digest(data); d != l.Verdict.Evidence {
 		return fmt.Errorf("its evidence has the SHA-256 %s, and its verdict names %s", d, l.Verdict.Evidence)
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := writePages(dir, data); err != nil {
 		return err
 	}
 	return durable.WriteFile(file, data, 0o644)
+}
+
+// writePages writes the pages of a cluster's evidence as far as this program renders those
+// that are on record there.
+func writePages(dir string, data []byte) error {
+	d, err := evidence.Decode(data)
+	if err != nil {
+		return nil // verification says so
+	}
+	pages, err := report.Pages(d)
+	if err != nil {
+		return err
+	}
+	pages = slices.DeleteFunc(pages, func(p report.Page) bool {
+		return !slices.Contains(d.Pages, evidence.FileDigest{Name: p.Name, Digest: evidence.Digest(p.Data)})
+	})
+	return report.WritePages(dir, pages)
+}
+
+// reportOf is the file to open for a cluster whose evidence a version of ztplan made.
+func reportOf(head *Head, version string) string {
+	if version == head.Version {
+		return report.HTMLFile
+	}
+	return report.EvidenceFile
+}
+
+// isName reports whether the name of a cluster is that of a folder.
+func isName(cluster string) bool {
+	return filepath.IsLocal(cluster) && !strings.ContainsAny(cluster, `/\`) && cluster != "."
 }
