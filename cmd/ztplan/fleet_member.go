@@ -70,6 +70,7 @@ func (a *app) member(ctx context.Context, m *member.Member, paths member.Paths) 
 		defer cancel()
 		if d, _ := verify.Evidence(document); d != nil {
 			member.Describe(&v, d, document)
+			v.Place = m.Place(v.Place)
 		}
 		if kerr := m.Keep(keep, v, document); kerr != nil {
 			// The cluster is not settled without its evidence: it is tried again.

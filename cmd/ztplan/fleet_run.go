@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/view"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/session"
 	"github.com/ztplan/ztplan/steps/session/lease"
@@ -36,6 +34,12 @@ that was let go goes on and the next one waits.
 When more clusters of a wave fail than may, no further cluster is touched: those
 that run finish, the others are held. ztplan fleet resume takes up what failed and
 what was held.
+
+On a terminal the run is shown in place: the waves, failures by their causes, what
+cannot start and why, what runs, and how long it still takes. In a log there is a
+line when the numbers have changed, at most every ten seconds. -o json writes a
+line of JSON for each change of a wave, each cluster that ends, and the end; -o
+github writes groups and annotations, and a summary for the page of the job.
 
 Exit status: 0 every cluster converged, and every proof that ran held. 1 a cluster
 failed or was held. 2 with mode: status, there are differences. 3 the fleet is
@@ -65,6 +69,9 @@ Exit status: as of ztplan fleet run.`,
 
 // fleetRun begins a run of a fleet, goes on with one, or resumes what is owed.
 func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
+	if err := a.checkOutput(); err != nil {
+		return err
+	}
 	f, err := a.loadFleet(ctx, file)
 	if err != nil {
 		return err
@@ -95,9 +102,14 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 		return err
 	}
 	run := rounds[len(rounds)-1]
-	view := &fleetView{out: a.text}
-	d := &drive.Driver{Hub: h, Run: run, Progress: view.show, Now: a.now}
+	names, err := h.Names(ctx, run)
+	if err != nil {
+		return err
+	}
+	show, done := a.fleetView(view.Fleet{Run: run, Names: names})
+	d := &drive.Driver{Hub: h, Run: run, Progress: show, Now: a.now}
 	outcome, derr := d.Drive(ctx)
+	done()
 	if ctx.Err() != nil {
 		return &exitError{code: exitInterrupted, text: "interrupted: the wave that runs goes on, and the next one waits",
 			hint: "run the same command again to go on; ztplan fleet stop " + file + " stops it"}
@@ -108,7 +120,7 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err := h.DropAccess(ctx, run); err != nil {
 		fmt.Fprintln(a.stderr, "ztplan: the Secrets of the run are still on the hub:", err)
 	}
-	return a.fleetResult(ctx, h, rounds, outcome, key)
+	return a.fleetResult(ctx, h, f, rounds, outcome, key)
 }
 
 // round makes the objects of the round that is to be driven, and returns the rounds of
@@ -134,10 +146,10 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s of fleet %s is not over, and was begun with another plan, fleet or image", rounds[0].ID, f.Metadata.Name),
 			hint: "stop it with: ztplan fleet stop " + f.File}
 	case !over:
-		fmt.Fprintf(a.text, "continuing run %s of fleet %s\n", rounds[0].ID, f.Metadata.Name)
+		fmt.Fprintf(a.people(), "continuing run %s of fleet %s\n", rounds[0].ID, f.Metadata.Name)
 		return rounds, nil
 	case !resume:
-		fmt.Fprintf(a.text, "run %s of fleet %s: %s in %s\n", first.Record.ID, f.Metadata.Name, plural(len(f.Clusters), "cluster"), plural(len(first.Record.Waves), "wave"))
+		fmt.Fprintf(a.people(), "run %s of fleet %s: %s in %s\n", first.Record.ID, f.Metadata.Name, plural(len(f.Clusters), "cluster"), plural(len(first.Record.Waves), "wave"))
 		return []record.Run{first.Record}, h.Make(ctx, first)
 	case !same:
 		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s was made with another plan, fleet or image: its rest cannot be run with this one", rounds[0].ID),
@@ -163,7 +175,7 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(a.text, "resuming run %s of fleet %s: %s of %d\n", last.ID, f.Metadata.Name, plural(len(clusters), "cluster"), len(result.Leaves))
+	fmt.Fprintf(a.people(), "resuming run %s of fleet %s: %s of %d\n", last.ID, f.Metadata.Name, plural(len(clusters), "cluster"), len(result.Leaves))
 	return append(rounds, next.Record), h.Make(ctx, next)
 }
 
@@ -185,7 +197,7 @@ func roundOver(r *drive.Result) bool {
 
 // fleetResult collects what became of the clusters, writes the report, and returns the
 // exit code as an error.
-func (a *app) fleetResult(ctx context.Context, h *hub.Hub, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
+func (a *app) fleetResult(ctx context.Context, h *hub.Hub, f *fleet.Fleet, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
 	result, err := drive.Collect(ctx, h, rounds)
 	if err != nil {
 		return err
@@ -196,7 +208,9 @@ func (a *app) fleetResult(ctx context.Context, h *hub.Hub, rounds []record.Run, 
 			return err
 		}
 	}
-	printFleet(a.text, head, result.Leaves)
+	if err := a.tellEnd(a.fleetEnd(f.Document, f.File, head, result.Leaves)); err != nil {
+		return err
+	}
 	switch head.Result {
 	case ledger.Proved, ledger.Converged:
 		return nil
@@ -240,7 +254,6 @@ func (a *app) writeFleet(ctx context.Context, h *hub.Hub, head *ledger.Head, res
 	if err != nil {
 		return fmt.Errorf("--report: %w", err)
 	}
-	fmt.Fprintf(a.stderr, "report: %s\n", filepath.Join(a.report, ledger.PageFile))
 	return nil
 }
 
@@ -272,27 +285,6 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// printFleet prints the result of a fleet: the counts, and each cause once with the
-// clusters that have it.
-func printFleet(out io.Writer, head *ledger.Head, leaves []ledger.Leaf) {
-	var counts []string
-	for _, s := range ledger.States {
-		if n := head.Counts[s]; n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", n, s))
-		}
-	}
-	for _, g := range ledger.Causes(leaves) {
-		fmt.Fprintf(out, "%s: %s: %s\n", g.State, g.Clusters(3), g.Cause)
-		if g.Hint != "" {
-			fmt.Fprintf(out, "  hint: %s\n", g.Hint)
-		}
-	}
-	if head.Stopped != "" {
-		fmt.Fprintf(out, "stopped: %s\n", head.Stopped)
-	}
-	fmt.Fprintf(out, "%s: %s\n", head.Result, strings.Join(counts, ", "))
 }
 
 // fleetKey reads the key of --sign-key, nil without one.

@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/view"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 )
@@ -49,7 +50,10 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			_, h, rounds, err := a.lastFleetRun(ctx, args[0])
+			if err := a.checkOutput(); err != nil {
+				return err
+			}
+			d, h, rounds, err := a.lastFleetRun(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -74,9 +78,11 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 			} else {
 				fmt.Fprintf(a.text, "run %s of fleet %s, %s, begun %s\n", head.Run, head.Fleet, plural(len(rounds), "round"), head.Began.Local().Format("2006-01-02 15:04:05"))
 				for _, w := range result.Waves {
-					fmt.Fprintln(a.text, waveLine(drive.Snapshot{Wave: w}))
+					fmt.Fprintln(a.text, view.WaveLine(drive.Snapshot{Wave: w}))
 				}
-				printFleet(a.text, head, result.Leaves)
+				if err := a.tellEnd(a.fleetEnd(d, args[0], head, result.Leaves)); err != nil {
+					return err
+				}
 			}
 			if slices.ContainsFunc(result.Leaves, func(l ledger.Leaf) bool { return !l.Settled() }) {
 				return &exitError{code: exitFailed}
@@ -131,8 +137,8 @@ func (a *app) fleetVerifyCommand() *cobra.Command {
 		Use:   "verify DIR",
 		Short: "Check the report of a fleet, offline",
 		Long: `Verify checks the folder that --report wrote: the Merkle root over the leaves of all
-clusters, the counts and the result, the evidence of every cluster by its digest, and
-with --key the signature. --deep computes the evidence of every cluster again, as
+clusters, the counts and the result, the evidence of every cluster by its digest, the
+page, and with --key the signature. --deep computes the evidence of every cluster again, as
 ztplan verify does; --cluster does so for one, and shows that its leaf is in the tree.
 
 Exit status: 0 everything holds, 1 something does not.`,
@@ -147,6 +153,7 @@ Exit status: 0 everything holds, 1 something does not.`,
 					return err
 				}
 			}
+			o.Version = versionString()
 			r, err := ledger.Verify(cmd.Context(), args[0], o)
 			if err != nil {
 				return err

@@ -1,54 +1,102 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"strings"
-	"time"
+	"os"
+	"path/filepath"
 
+	"golang.org/x/term"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/view"
 )
 
-// A fleetView prints the progress of waves: a line when something changed.
-type fleetView struct {
-	out  io.Writer
-	last string
-}
-
-func (v *fleetView) show(s drive.Snapshot) {
-	line := waveLine(s)
-	if line == v.last {
-		return
+// checkOutput refuses an --output that commands of fleets do not have.
+func (a *app) checkOutput() error {
+	switch a.output {
+	case "text", "json", "github":
+		return nil
 	}
-	v.last = line
-	fmt.Fprintln(v.out, line)
+	return &exitError{code: exitInvalid, text: fmt.Sprintf("--output %s: there is text, json and github", a.output)}
 }
 
-// waveLine describes a wave.
-func waveLine(s drive.Snapshot) string {
-	var parts []string
-	add := func(n int, word string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+// people is where a command that may write JSON tells people something.
+func (a *app) people() io.Writer {
+	if a.output == "json" {
+		return a.stderr
+	}
+	return a.text
+}
+
+// fleetView returns the reader of a run's snapshots that the flags ask for, and what ends
+// it.
+func (a *app) fleetView(f view.Fleet) (show func(drive.Snapshot), done func()) {
+	file, tty := terminal(a.stdout)
+	if a.output == "text" && tty && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
+		live := view.NewLive(a.stdout, a.style(file), terminalSize(file), f)
+		before := *a.voice.Load()
+		a.saying(live.Say)
+		return live.Show, func() { a.saying(before); _ = live.Close() }
+	}
+	lines := view.NewLines(a.people(), f)
+	show = lines.Show
+	if a.output == "json" {
+		records := view.NewJSON(a.stdout, f)
+		show = func(s drive.Snapshot) { records.Show(s); lines.Show(s) }
+	}
+	return show, func() { _ = lines.Close() }
+}
+
+// terminalSize returns what tells the size of a terminal in cells.
+func terminalSize(f *os.File) func() (width, height int) {
+	return func() (int, int) {
+		w, h, err := term.GetSize(int(f.Fd()))
+		if err != nil {
+			return 80, 24
 		}
+		return w, h
 	}
-	add(len(s.Succeeded), "settled")
-	add(len(s.Running), "running")
-	add(len(s.Failed), "failed")
-	add(len(s.Held), "held")
-	left := s.Clusters - len(s.Succeeded) - len(s.Failed) - len(s.Held) - len(s.Running)
-	add(left, "to come")
-	text := fmt.Sprintf("wave %s: %s", s.Name, strings.Join(parts, ", "))
-	switch {
-	case s.Stopped != "":
-		text += "; stopped: " + s.Stopped
-	case !s.Soaking.IsZero():
-		text += "; soaking until " + s.Soaking.Local().Format(time.TimeOnly)
-	case s.Exceeded():
-		text += fmt.Sprintf("; no further cluster is touched: %d failed, and %s may", len(s.Failed), s.Limit)
+}
+
+// fleetEnd describes the end of a run for its readers.
+func (a *app) fleetEnd(d *fleet.Document, file string, head *ledger.Head, leaves []ledger.Leaf) view.End {
+	flags := "-n " + d.Hub.Namespace
+	if c := cmp.Or(a.context, d.Hub.Context); c != "" {
+		flags = "--context " + c + " " + flags
 	}
-	if len(s.Waiting) > 0 {
-		text += fmt.Sprintf("; pod %s cannot start: %s", s.Waiting[0].Name, s.Waiting[0].Reason)
+	if k := cmp.Or(a.kubeconfig, d.Hub.Kubeconfig); k != "" {
+		flags = "--kubeconfig " + k + " " + flags
 	}
-	return text
+	return view.End{Head: head, Leaves: leaves, File: file, Plan: filepath.Join(filepath.Dir(file), d.Plan.Name), Hub: flags, Report: a.report}
+}
+
+// tellEnd shows the end of a run in the form that the output flag asks for.
+func (a *app) tellEnd(e view.End) error {
+	switch a.output {
+	case "json":
+		view.NewJSON(a.stdout, view.Fleet{}).End(e.Head, e.Report)
+		view.Ending(a.screen, a.style(a.screen), e)
+	case "github":
+		view.GitHub(a.stdout, e)
+		if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" {
+			if err := appendTo(file, view.Summary(e)); err != nil {
+				return fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err)
+			}
+		}
+		if file := os.Getenv("GITHUB_OUTPUT"); file != "" {
+			if err := appendTo(file, []byte("result="+e.Head.Result+"\n")); err != nil {
+				return fmt.Errorf("GITHUB_OUTPUT: %w", err)
+			}
+		}
+	default:
+		view.Ending(a.stdout, a.style(a.stdout), e)
+	}
+	if e.Report != "" {
+		fmt.Fprintf(a.stderr, "report: %s\n", filepath.Join(e.Report, ledger.PageFile))
+	}
+	return nil
 }

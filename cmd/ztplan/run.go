@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine"
@@ -256,13 +255,7 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 		return inOrder(log), none
 	}
 	if f, tty := terminal(a.stdout); tty && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		live := ui.NewLive(a.stdout, a.style(f), a.verbose, dry, func() (int, int) {
-			w, h, err := term.GetSize(int(f.Fd()))
-			if err != nil {
-				return 80, 24
-			}
-			return w, h
-		})
+		live := ui.NewLive(a.stdout, a.style(f), a.verbose, dry, terminalSize(f))
 		before := *a.voice.Load()
 		a.saying(live.Say)
 		return live.Event, func() { a.saying(before); _ = live.Close() }

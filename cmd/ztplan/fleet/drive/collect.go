@@ -53,12 +53,15 @@ func Collect(ctx context.Context, h *hub.Hub, rounds []record.Run) (*Result, err
 				if name == "" {
 					return nil, fmt.Errorf("wave %s of run %s: cluster %d has no entry", w.Name, round.ID, i)
 				}
-				l := &ledger.Leaf{Cluster: name, Wave: w.Name, State: ledger.Waiting}
+				last := pods.last[indexKey(state.Job, i)]
+				l := &ledger.Leaf{Cluster: name, Wave: w.Name, State: ledger.Waiting, Pod: last.Name}
 				switch {
 				case state.Held[i]:
-					l.State, l.Cause = ledger.Held, pods.cause(state.Job, i)
+					l.State, l.Cause = ledger.Held, last.Cause()
+				case state.Failed[i] && last.Verdict != nil && !last.Verdict.Settled():
+					l.State, l.Verdict = ledger.StateOf(last.Verdict), last.Verdict
 				case state.Failed[i]:
-					l.State, l.Cause = ledger.Crashed, pods.cause(state.Job, i)
+					l.State, l.Cause = ledger.Crashed, last.Cause()
 				}
 				leaves[name] = l
 			}
@@ -79,7 +82,7 @@ func Collect(ctx context.Context, h *hub.Hub, rounds []record.Run) (*Result, err
 	}
 	for name, l := range leaves {
 		if t, ok := r.Tries[name]; ok {
-			l.State, l.Cause, l.Verdict = ledger.StateOf(&t.Verdict), "", &t.Verdict
+			l.State, l.Cause, l.Verdict, l.Pod = ledger.StateOf(&t.Verdict), "", &t.Verdict, t.ConfigMap
 		}
 		r.Leaves = append(r.Leaves, *l)
 	}
@@ -140,21 +143,3 @@ func (p *podList) add(pod *corev1.Pod) {
 }
 
 func indexKey(job string, index int) string { return fmt.Sprintf("%s/%d", job, index) }
-
-// cause returns why the last pod of an index ended as it did.
-func (p *podList) cause(job string, index int) string {
-	pod, ok := p.last[indexKey(job, index)]
-	switch {
-	case !ok:
-		return ""
-	case pod.Verdict != nil:
-		return pod.Verdict.Cause
-	case pod.Exit == 2:
-		return "ztplan crashed (exit 2 without a verdict); see the pod's log: " + pod.Name
-	case pod.Reason != "":
-		return pod.Reason
-	case pod.Exit >= 0:
-		return fmt.Sprintf("exit %d without a verdict; see the pod's log: %s", pod.Exit, pod.Name)
-	}
-	return ""
-}

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
@@ -30,6 +31,7 @@ type Snapshot struct {
 	Running []hub.Pod // the oldest first
 	Failing []hub.Pod // failed pods of clusters that are tried again or have failed, the newest first
 	Waiting []hub.Pod // pods that cannot start, with the reason
+	Settled []hub.Pod // pods of clusters that are settled, in no order
 	Soaking time.Time // until then, once the wave is over
 }
 
@@ -148,6 +150,7 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 	if !cache.WaitForCacheSync(ctx.Done(), jobLister.Informer().HasSynced, podLister.Informer().HasSynced) {
 		return hub.Wave{}, context.Cause(ctx)
 	}
+	ended := make(map[types.UID]hub.Pod)
 	for {
 		job, err := jobLister.Lister().Jobs(d.Hub.Namespace).Get(name)
 		if err != nil {
@@ -157,7 +160,7 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 		for _, o := range podLister.Informer().GetStore().List() {
 			list = append(list, *o.(*corev1.Pod))
 		}
-		s := snapshot(d.Run, w, job, list)
+		s := snapshot(d.Run, w, job, list, ended)
 		d.Progress(s)
 		if s.Over || s.Stopped != "" && s.Suspended && s.Active == 0 {
 			return s.Wave, nil
@@ -218,12 +221,17 @@ func slim(o any) (any, error) {
 	return s, nil
 }
 
-// snapshot reads the state of a wave.
-func snapshot(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod) Snapshot {
+// snapshot reads the state of a wave. Pods that have ended are read once: they are kept in
+// ended.
+func snapshot(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod, ended map[types.UID]hub.Pod) Snapshot {
 	failed := slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return p.Status.Phase != corev1.PodFailed })
 	s := Snapshot{Wave: hub.Read(run, w, job, failed)}
 	for i := range pods {
-		p := hub.PodOf(&pods[i])
+		uid := pods[i].UID
+		p, ok := ended[uid]
+		if !ok {
+			p = hub.PodOf(&pods[i])
+		}
 		switch {
 		case p.Phase == corev1.PodRunning:
 			s.Running = append(s.Running, p)
@@ -231,6 +239,12 @@ func snapshot(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod
 			s.Waiting = append(s.Waiting, p)
 		case p.Phase == corev1.PodFailed && p.Exit != record.ExitHeld:
 			s.Failing = append(s.Failing, p)
+			ended[uid] = p
+		case p.Phase == corev1.PodSucceeded:
+			// The Job's status has it a moment later.
+			s.Succeeded[p.Index] = true
+			s.Settled = append(s.Settled, p)
+			ended[uid] = p
 		}
 	}
 	oldest := func(a, b hub.Pod) int { return a.Created.Compare(b.Created) }

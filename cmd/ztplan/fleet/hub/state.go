@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -47,6 +48,23 @@ func PodOf(p *corev1.Pod) Pod {
 		}
 	}
 	return out
+}
+
+// Cause returns why a pod ended as it did; "" if that is not known, as for no pod.
+func (p Pod) Cause() string {
+	switch {
+	case p.Name == "":
+		return ""
+	case p.Verdict != nil:
+		return p.Verdict.Cause
+	case p.Exit == 2:
+		return "ztplan crashed: exit 2 without a verdict; see the pod's log"
+	case p.Reason != "":
+		return p.Reason
+	case p.Exit >= 0:
+		return fmt.Sprintf("exit %d without a verdict; see the pod's log", p.Exit)
+	}
+	return ""
 }
 
 // A Wave is the state of a wave.

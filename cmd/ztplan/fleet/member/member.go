@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -98,11 +99,18 @@ func (m *Member) Plan() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(m.paths.Work, "plan")
+	dir := m.planDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
 	return filepath.Join(dir, m.Run.Plan), objects.Unpack(data, dir)
+}
+
+func (m *Member) planDir() string { return filepath.Join(m.paths.Work, "plan") }
+
+// Place returns a position in the plan without the folder that the pod has it in.
+func (m *Member) Place(position string) string {
+	return strings.TrimPrefix(position, m.planDir()+string(filepath.Separator))
 }
 
 // Verdict returns a verdict of this try.

@@ -1,0 +1,103 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Lines shows a run in a log: a line when the numbers of the wave have changed, at most
+// one in a while, and one when the wave is over or its stop rule holds. A cause is told
+// once, with the first clusters that have it.
+type Lines struct {
+	mu      sync.Mutex
+	w       io.Writer
+	fleet   Fleet
+	next    *drive.Snapshot // that may not be told yet
+	last    string          // line that was told
+	at      time.Time       // of the last line
+	decided string          // wave whose end, or stop rule, was told
+	causes  map[string]bool
+
+	stop, stopped chan struct{}
+}
+
+// every is the least time between two lines.
+const every = 10 * time.Second
+
+// NewLines returns a Lines that writes to w. Close must be called.
+func NewLines(w io.Writer, f Fleet) *Lines {
+	l := &Lines{w: w, fleet: f, causes: make(map[string]bool), stop: make(chan struct{}), stopped: make(chan struct{})}
+	go func() { _ = engine.Try(func() error { l.tick(); return nil }) }()
+	return l
+}
+
+func (l *Lines) tick() {
+	defer close(l.stopped)
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			l.mu.Lock()
+			l.due()
+			l.mu.Unlock()
+		case <-l.stop:
+			return
+		}
+	}
+}
+
+// Show takes the state of the wave that runs.
+func (l *Lines) Show(s drive.Snapshot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next = &s
+	decided := fmt.Sprint(s.Name, s.Over, !s.Soaking.IsZero(), holds(&s) != "")
+	if (s.Over || holds(&s) != "") && decided != l.decided {
+		l.decided = decided
+		l.tell()
+		return
+	}
+	l.due()
+}
+
+func (l *Lines) due() {
+	if l.next != nil && time.Since(l.at) >= every {
+		l.tell()
+	}
+}
+
+func (l *Lines) tell() {
+	s := l.next
+	l.next = nil
+	line := WaveLine(*s)
+	if line == l.last {
+		return
+	}
+	l.last, l.at = line, time.Now()
+	fmt.Fprintln(l.w, line)
+	for _, g := range l.fleet.causes(s) {
+		if !l.causes[g.Key] {
+			l.causes[g.Key] = true
+			fmt.Fprintf(l.w, "  %s: %s: %s\n", g.State, g.Clusters(3), ledger.Brief(g.Text()))
+		}
+	}
+}
+
+// Close tells what was not told yet.
+func (l *Lines) Close() error {
+	close(l.stop)
+	<-l.stopped
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next != nil {
+		l.tell()
+	}
+	return nil
+}
