@@ -229,3 +229,42 @@ func TestTokensAreRenewedInTime(t *testing.T) {
 		t.Errorf("due of a long token = %v; want %v", tk.due(), want)
 	}
 }
+
+// A volume that cannot be brought up to date is tried again after a pause, also when a
+// token is due; the volumes of a pod whose containers have ended are left alone.
+func TestVolumesOfAPodWithoutItsSecret(t *testing.T) {
+	w := newTestNode(t)
+	worker := newWorker(w.agent, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "p", UID: "u"},
+		Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{Name: "main", Image: "other/app:3"}},
+			Volumes:    []corev1.Volume{{Name: "gone", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "gone"}}}},
+		},
+	})
+	worker.take()
+	worker.containers = newContainers(worker.pod, w.agent.component, time.Now())
+	worker.mounted = true
+	worker.volumes.tokens.held = map[string]heldToken{"v": {renewAt: time.Now().Add(-time.Hour)}}
+	reads := func() (n int) {
+		for _, a := range w.client.Actions() {
+			if a.Matches("get", "secrets") {
+				n++
+			}
+		}
+		return n
+	}
+	began := time.Now()
+	if next := worker.step(t.Context(), true); next.Sub(began) < volumeRetry {
+		t.Errorf("tried again after %v", next.Sub(began))
+	}
+	before := reads()
+	if before == 0 {
+		t.Error("the Secret was not asked for")
+	}
+	for _, c := range worker.containers {
+		c.done = true
+	}
+	if next := worker.step(t.Context(), true); !next.IsZero() || reads() != before {
+		t.Errorf("of a pod that has ended: tried again at %v, %d reads more", next, reads()-before)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -238,7 +239,8 @@ func (w *worker) step(ctx context.Context, stale bool) (next time.Time) {
 			next = t
 		}
 	}
-	if w.overdue {
+	// A kubelet leaves the volumes of a pod alone whose containers have ended.
+	if w.overdue || len(w.containers) > 0 && !slices.ContainsFunc(w.containers, func(c *cont) bool { return !c.done }) {
 		return next
 	}
 	soonest(w.deadline())
@@ -252,9 +254,12 @@ func (w *worker) step(ctx context.Context, stale bool) (next time.Time) {
 			if !w.mounted {
 				return next
 			}
+		} else {
+			soonest(w.volumes.tokens.due())
 		}
+	} else {
+		soonest(due)
 	}
-	soonest(w.volumes.tokens.due())
 
 	for _, c := range w.containers {
 		if c.done || c.running() {
