@@ -1,6 +1,6 @@
-// Package schemas is the description of the kinds of steps outside their code:
-// the JSON Schema that editors use and the reference that "ztplan explain"
-// prints. Both are generated from the specs and their comments by schemas/gen;
+// Package schemas is the description of plans and fleets outside their code: the JSON
+// Schemas that editors use and the reference that "ztplan explain" prints. Both are
+// generated from the specs and their comments by schemas/gen;
 // a test fails when they are stale.
 package schemas
 
@@ -20,8 +20,21 @@ var Plan []byte
 //go:embed event.schema.json
 var Event []byte
 
+// FleetDocument is the JSON Schema (draft-07) of a fleet.
+//
+//go:embed fleet.schema.json
+var FleetDocument []byte
+
+// Evidence is the JSON Schema (2020-12) of evidence.json.
+//
+//go:embed evidence.schema.json
+var Evidence []byte
+
 //go:embed kinds.json
 var kinds []byte
+
+//go:embed fleet.json
+var fleet []byte
 
 // A Kind is the reference of one kind of step.
 type Kind struct {
@@ -55,6 +68,22 @@ type Field struct {
 	Min      string   `json:"min,omitempty"`
 	Max      string   `json:"max,omitempty"`
 	Fields   []Field  `json:"fields,omitempty"`
+}
+
+// A Fleet is the reference of the document of a fleet.
+type Fleet struct {
+	Doc     string  `json:"doc"`
+	Fields  []Field `json:"fields"`
+	Example string  `json:"example"`
+}
+
+// FleetReference returns the reference of the document of a fleet.
+func FleetReference() (Fleet, error) {
+	var out Fleet
+	if err := json.Unmarshal(fleet, &out); err != nil {
+		return out, fmt.Errorf("embedded reference: %w", err)
+	}
+	return out, nil
 }
 
 // Kinds returns the reference of every kind, in the order of package steps.

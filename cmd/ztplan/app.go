@@ -135,10 +135,8 @@ func oneArgument(name, example string) cobra.PositionalArgs {
 // load reads and checks the plan. Every problem is printed; nothing is
 // contacted.
 func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selection, error) {
-	switch a.output {
-	case "text", "json", "github":
-	default:
-		return nil, nil, &exitError{code: exitInvalid, text: fmt.Sprintf("--output %s: there is text, json and github", a.output)}
+	if err := a.checkOutput(); err != nil {
+		return nil, nil, err
 	}
 	vars := make(map[string]string, len(a.vars))
 	for _, v := range a.vars {
@@ -162,6 +160,14 @@ func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selectio
 		return nil, nil, &exitError{code: exitInvalid}
 	}
 	return p, chosen, nil
+}
+
+func (a *app) checkOutput() error {
+	switch a.output {
+	case "text", "json", "github":
+		return nil
+	}
+	return &exitError{code: exitInvalid, text: fmt.Sprintf("--output %s: there is text, json and github", a.output)}
 }
 
 func (a *app) mirrorList() ([]session.Mirror, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/profiles"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -30,7 +31,7 @@ ending what runs, when more clusters fail than may; the next one waits for it.`,
 		Args: noUnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.fleetRenderCommand(), a.fleetRunCommand(), a.fleetResumeCommand(), a.fleetStatusCommand(), a.fleetStopCommand(), a.fleetVerifyCommand(), a.fleetMemberCommand())
+	cmd.AddCommand(a.fleetValidateCommand(), a.fleetRenderCommand(), a.fleetRunCommand(), a.fleetResumeCommand(), a.fleetStatusCommand(), a.fleetStopCommand(), a.fleetVerifyCommand(), a.fleetMemberCommand())
 	return cmd
 }
 
@@ -45,9 +46,19 @@ func oneFleet(cmd *cobra.Command, args []string) error {
 
 // loadFleet reads and checks a fleet. Every problem is printed.
 func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) {
+	if err := a.checkOutput(); err != nil {
+		return nil, err
+	}
 	a.inputs = engine.NewInputs(ctx)
 	f, err := fleet.Load(fleet.Input{
 		File: file, Inputs: a.inputs,
+		Profiles: func(d *fleet.Document) ([]fleet.Profile, error) {
+			h, err := a.hub(d.Hub)
+			if err != nil {
+				return nil, err
+			}
+			return profiles.Read(ctx, h.Dynamic, d)
+		},
 		Plan: func(file string, values plan.Values) (*plan.Plan, error) {
 			return plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values})
 		},
@@ -59,6 +70,9 @@ func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) 
 		return nil, &exitError{code: exitInvalid}
 	case err != nil:
 		return nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+	}
+	if n := len(f.Skipped); n > 0 {
+		fmt.Fprintf(a.stderr, "ztplan: %s left out as not healthy: %s\n", plural(n, "cluster"), source.Listed(f.Skipped))
 	}
 	return f, nil
 }

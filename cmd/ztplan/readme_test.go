@@ -4,15 +4,21 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+	sigsyaml "sigs.k8s.io/yaml"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/schemas"
 	"github.com/ztplan/ztplan/steps"
 )
 
@@ -31,6 +37,117 @@ func TestPlansAreValid(t *testing.T) {
 		in.Kinds, in.Connections = steps.All(), steps.Connections()
 		if _, err := plan.Load(in); err != nil {
 			t.Errorf("%s: %v", in.File, err)
+		}
+	}
+}
+
+// The fleet in the README and that in plans/ are right, and so is the plan of the latter.
+func TestFleetsAreValid(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(apiVersion: ztplan.dev/v1\nkind: Fleet.*?)```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatal("the README has no fleet")
+	}
+	example, err := os.ReadFile("../../plans/fleet.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := fleetSchema(t)
+	for name, text := range map[string][]byte{"README.md": block[1], "plans/fleet.yaml": example} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS("../../plans")); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "the-fleet.yaml")
+		for path, data := range map[string][]byte{file: text, filepath.Join(dir, "site.yaml"): nil} {
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := fleet.Load(fleet.Input{
+			File: file, Inputs: engine.NewInputs(t.Context()),
+			Profiles: func(*fleet.Document) ([]fleet.Profile, error) { return members, nil },
+			Plan: func(file string, values plan.Values) (*plan.Plan, error) {
+				in := plan.Input{File: file, Kinds: steps.All(), Connections: steps.Connections(), Values: values}
+				if filepath.Base(file) == "site.yaml" && name == "README.md" {
+					in.Data = []byte(sitePlan)
+				}
+				return plan.Load(in)
+			},
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := validate(schema, text); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// members are two clusters of the fleets in the README and in plans/.
+var members = []fleet.Profile{
+	{Name: "a", Labels: map[string]string{"ring": "0"}, Properties: map[string]string{"domain": "a.example"}, Server: fleet.Server{URL: "https://a.example"}},
+	{Name: "b", Properties: map[string]string{"domain": "b.example"}, Server: fleet.Server{URL: "https://b.example"}},
+	{Name: "c", Unhealthy: "etcd has no leader"},
+}
+
+const sitePlan = `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+vars: {domain: {type: string, required: true}}
+steps:
+  - {id: site, uses: applyManifest, with: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: site, namespace: default}, data: {domain: "${vars.domain}"}}]}}
+`
+
+// fleetSchema returns the schema that ztplan schema fleet prints.
+func fleetSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemas.FleetDocument))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("fleet.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("fleet.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func validate(schema *jsonschema.Schema, text []byte) error {
+	data, err := sigsyaml.YAMLToJSON(text)
+	if err != nil {
+		return err
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(doc)
+}
+
+// The schema of fleets refuses what a fleet cannot have: references stand only where they
+// are resolved.
+func TestFleetSchema(t *testing.T) {
+	schema := fleetSchema(t)
+	const head = "apiVersion: ztplan.dev/v1\nkind: Fleet\nmetadata: {name: a}\nplan: p\nclusters: {file: c}\n"
+	for text, want := range map[string]bool{
+		"": true, "retries: 3": true, "timeout: 5m": true, "mode: status": true,
+		"waves: [{name: a, stop: {failures: 2%}}]": true, "waves: [{name: a, stop: {failures: 2}}]": true,
+		"vars: {a: \"${cluster.name}\"}": true, "access: {keyless: {audience: \"x-${cluster.labels.a}\"}}": true, "access: {secrets: {}}": true,
+		"retries: 11": false, "retries: \"${cluster.name}\"": false, "timeout: \"${cluster.name}\"": false, "mode: \"${cluster.name}\"": false,
+		"mode: apply": false, "waves: [{parallel: 1}]": false, "waves: [{name: a, stop: {failures: 101%}}]": false, "waves: [{name: a, stop: {failures: -1}}]": false,
+		"retry: 1": false,
+	} {
+		err := validate(schema, []byte(head+text))
+		if (err == nil) != want {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -18,13 +18,13 @@ type closer struct {
 
 // closing records a step that asks for a closing step. The input that decides it must
 // not depend on outputs, since it decides the graph.
-func (l *loader) closing(s *Step, e envelope, inputs any, pending []string) {
-	c, ok := inputs.(engine.Closer)
+func (l *loader) closing(s *Step, e envelope) {
+	c, ok := s.draft.(engine.Closer)
 	if !ok {
 		return
 	}
 	input, kind := c.Closing()
-	if slices.Contains(pending, input) {
+	if slices.Contains(s.pending, input) {
 		l.problem(s.find(input), "use a variable: ${vars.NAME}",
 			"%s: %s: no output can be used here: it decides which steps the plan has", s.subject(), input)
 		return
@@ -58,7 +58,7 @@ func (l *loader) close() {
 		sc := &scope{step: s}
 		d := l.plan.decoder(sc, s.subject(), silent)
 		l.recordRefs(sc, d)
-		s.decode(d)
+		s.draft, s.pending = s.decode(d), d.Pending()
 		for _, to := range l.plan.Steps[:written] {
 			l.edge(s, to, Edge{Position: s.Position})
 		}

@@ -69,19 +69,40 @@ func Load(in Input) (*Plan, error) {
 	if in.Inputs == nil {
 		in.Inputs = engine.NewInputs(context.Background())
 	}
-	l := &loader{in: in}
-	l.plan = &Plan{
-		File: in.File, Inputs: in.Inputs, byID: make(map[string]*Step), vars: make(map[string]*variable),
-		types: new(spec.Types), loading: l,
-	}
+	l := newLoader(in)
+	l.plan.types = new(spec.Types)
 	if err := l.open(); err != nil {
 		return nil, source.NewProblems(err)
 	}
-	if root := source.Parse(l.plan.src, "a plan", l.Add); root != nil {
-		l.document(root)
-	} else if l.Len() == 0 {
+	if l.plan.root = source.Parse(l.plan.src, "a plan", l.Add); l.plan.root == nil && l.Len() == 0 {
 		l.Add(&source.Problem{Position: source.Position{File: in.File, Line: 1, Column: 1}, Summary: "the plan is empty",
 			Hint: "a plan begins with apiVersion: " + APIVersion})
+	}
+	return l.load()
+}
+
+// With reads the plan again with variables that another document gives, in place of those
+// of [Input.Values]. Its file is not read and parsed again. It may be called from several
+// goroutines.
+func (p *Plan) With(values Values) (*Plan, error) {
+	in := p.in
+	in.Values = values
+	l := newLoader(in)
+	l.plan.types, l.plan.src, l.plan.root, l.plan.Dir = p.types, p.src, p.root, p.Dir
+	l.Collector = source.NewCollector(in.Inputs, p.src, p.Dir, nil)
+	return l.load()
+}
+
+func newLoader(in Input) *loader {
+	l := &loader{in: in}
+	l.plan = &Plan{File: in.File, Inputs: in.Inputs, in: in, byID: make(map[string]*Step), vars: make(map[string]*variable), loading: l}
+	return l
+}
+
+// load reads the document that was parsed.
+func (l *loader) load() (*Plan, error) {
+	if l.plan.root != nil {
+		l.document(l.plan.root)
 	}
 	if err := l.Err(); err != nil {
 		return nil, err
@@ -377,7 +398,8 @@ func (l *loader) step(s *Step, e envelope) {
 	}
 	l.policy(s, e, subject)
 	s.with = l.withConnections(s, e["with"])
-	l.closing(s, e, s.decode(d), d.Pending())
+	s.draft, s.pending = s.decode(d), d.Pending()
+	l.closing(s, e)
 }
 
 func (l *loader) needs(s *Step, n *yaml.Node, subject string) {

@@ -30,7 +30,9 @@ type Plan struct {
 
 	Steps []*Step // in the order of the file, then the closing steps
 
+	in          Input
 	src         *source.File
+	root        *yaml.Node // not changed
 	byID        map[string]*Step
 	ids         []string // in the order of the file
 	vars        map[string]*variable
@@ -66,6 +68,9 @@ type Step struct {
 
 	Position source.Position // of the step in the plan
 	Node     *yaml.Node      // the step as written
+
+	draft   any      // see [Step.Draft]
+	pending []string // its inputs that are not known
 
 	plan  *Plan
 	with  *yaml.Node // with, completed from the connections
@@ -194,12 +199,9 @@ func (s *Step) Spec(outputs func(id string) (any, bool)) (any, error) {
 }
 
 // Draft returns the step's inputs as far as they are known before any step has
-// run, and the paths of the inputs that are not: these are zero.
-func (s *Step) Draft() (inputs any, unknown []string) {
-	d := s.decoder(silent, nil)
-	inputs = s.decode(d)
-	return inputs, d.Pending()
-}
+// run, and the paths of the inputs that are not: these are zero. It is the same value
+// each time, and not to be changed.
+func (s *Step) Draft() (inputs any, unknown []string) { return s.draft, s.pending }
 
 // Literal returns the inputs that the plan gives the step, as plain data to be
 // shown, without the defaults of the kind: see [spec.Decoder.Literal].

@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/steps"
 )
 
-// Generate compares the generated files below root with the kinds and
-// returns those that differ, after writing them if write is set.
+// Generate compares the generated files below root with the kinds and the document of
+// a fleet, and returns those that differ, after writing them if write is set.
 func Generate(root string, write bool) (stale []string, err error) {
 	src := &source{root: root, packages: make(map[string]*packageDoc)}
 	var kinds []schemas.Kind
@@ -43,11 +43,26 @@ func Generate(root string, write bool) (stale []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	fleet, err := src.fleet()
+	if err != nil {
+		return nil, err
+	}
+	fleetReference, err := marshal(fleet)
+	if err != nil {
+		return nil, err
+	}
+	fleets, err := marshal(fleetSchema(fleet))
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range []struct {
 		name string
 		data []byte
 	}{
 		{"schemas/event.schema.json", event},
+		{"schemas/fleet.schema.json", fleets},
+		{"schemas/fleet.json", fleetReference},
+		{"cmd/ztplan/fleet/README.md", []byte(fleetMarkdown(fleet))},
 		{"schemas/kinds.json", reference},
 		{"schemas/plan.schema.json", schema},
 		{"steps/README.md", []byte(markdown(kinds))},

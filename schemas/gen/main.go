@@ -1,5 +1,5 @@
-// Command gen writes the files generated from the kinds: schemas/plan.schema.json,
-// schemas/kinds.json and steps/README.md. The specs, their tags and their
+// Command gen writes the files generated from the kinds, the events and the document of a
+// fleet: schemas/*.json, steps/README.md and cmd/ztplan/fleet/README.md. The specs, their tags and their
 // comments are the source; nothing is kept by hand beside them.
 package main
 

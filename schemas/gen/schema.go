@@ -17,14 +17,28 @@ type object = map[string]any
 // reference is the form of a value that refers to a variable or an output.
 const reference = `\$\{[^}]+\}`
 
-// durationForm is the pattern of a duration, or of text with a reference.
-const durationForm = `^([0-9]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$|` + reference
+// durationOnly is the pattern of a duration, and durationForm that of a duration or of
+// text with a reference.
+const (
+	durationOnly = `^([0-9]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$`
+	durationForm = durationOnly + `|` + reference
+)
+
+// limitForm is the pattern of a number or a percentage in quotes.
+const limitForm = `^([0-9]+|(100|[0-9]{1,2})%)$`
+
+// A form says which values a schema allows beside those of a field's type.
+type form struct {
+	references bool // ${…} where the value is no string
+}
+
+var planForm = form{references: true}
 
 // planSchema is the JSON Schema of a plan.
 func planSchema(kinds []schemas.Kind, connections object) object {
 	definitions := object{"step": stepSchema(kinds)}
 	for _, k := range kinds {
-		with := objectSchema(k.Inputs)
+		with := planForm.object(k.Inputs)
 		with["description"] = firstParagraph(k.Doc)
 		definitions[k.Name] = with
 	}
@@ -115,7 +129,7 @@ func (s *source) connections(kinds []schemas.Kind) (object, error) {
 			if err != nil {
 				return nil, fmt.Errorf("connection %s: %w", c.Key, err)
 			}
-			out[c.Key] = objectSchema(fields)
+			out[c.Key] = planForm.object(fields)
 			continue
 		}
 		var widest []schemas.Field
@@ -126,17 +140,17 @@ func (s *source) connections(kinds []schemas.Kind) (object, error) {
 				}
 			}
 		}
-		schema := objectSchema(widest)
+		schema := planForm.object(widest)
 		schema["description"] = "Defaults for the " + c.Key + " input of every step that has one."
 		out[c.Key] = schema
 	}
 	return out, nil
 }
 
-func objectSchema(fields []schemas.Field) object {
+func (w form) object(fields []schemas.Field) object {
 	properties := object{}
 	for _, f := range fields {
-		properties[f.Name] = fieldSchema(f)
+		properties[f.Name] = w.field(f)
 	}
 	out := object{"type": "object", "additionalProperties": false, "properties": properties}
 	if r := requiredOf(fields); len(r) > 0 {
@@ -155,8 +169,8 @@ func requiredOf(fields []schemas.Field) []string {
 	return out
 }
 
-func fieldSchema(f schemas.Field) object {
-	out := typeSchema(f, f.Type)
+func (w form) field(f schemas.Field) object {
+	out := w.typed(f, f.Type)
 	out["description"] = f.Doc
 	if f.Default != nil {
 		out["default"] = f.Default
@@ -164,25 +178,30 @@ func fieldSchema(f schemas.Field) object {
 	return out
 }
 
-func typeSchema(f schemas.Field, name string) object {
+func (w form) typed(f schemas.Field, name string) object {
 	if of, ok := strings.CutPrefix(name, "list of "); ok {
-		return object{"type": "array", "items": typeSchema(f, of)}
+		return object{"type": "array", "items": w.typed(f, of)}
 	}
 	if of, ok := strings.CutPrefix(name, "map of "); ok {
-		return object{"type": "object", "additionalProperties": typeSchema(f, of)}
+		return object{"type": "object", "additionalProperties": w.typed(f, of)}
 	}
 	switch name {
 	case "object":
-		return objectSchema(f.Fields)
+		return w.object(f.Fields)
 	case "any":
 		return object{}
 	case "string", "file":
 		if len(f.OneOf) == 0 {
 			return object{"type": "string"}
 		}
-		return orReference(object{"enum": f.OneOf})
+		return w.orReference(object{"enum": f.OneOf})
 	case "duration":
+		if !w.references {
+			return object{"type": "string", "pattern": durationOnly}
+		}
 		return object{"type": "string", "pattern": durationForm}
+	case "number or percentage":
+		return object{"anyOf": []any{object{"type": "integer", "minimum": 0}, object{"type": "string", "pattern": limitForm}}}
 	case "secret":
 		return object{"type": "string", "writeOnly": true}
 	}
@@ -193,11 +212,14 @@ func typeSchema(f schemas.Field, name string) object {
 	if n, err := strconv.ParseFloat(f.Max, 64); err == nil {
 		out["maximum"] = n
 	}
-	return orReference(out)
+	return w.orReference(out)
 }
 
-// orReference also allows ${…} where the value is no string.
-func orReference(s object) object {
+// orReference also allows ${…}, where there may be references.
+func (w form) orReference(s object) object {
+	if !w.references {
+		return s
+	}
 	return object{"anyOf": []any{s, object{"type": "string", "pattern": "^" + reference + "$"}}}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/schemas"
 )
@@ -218,6 +219,8 @@ func typeName(t reflect.Type) (name string, inner reflect.Type) {
 		return "secret", nil
 	case reflect.TypeFor[engine.File]():
 		return "file", nil
+	case reflect.TypeFor[fleet.Limit]():
+		return "number or percentage", nil
 	}
 	if t.Kind() == reflect.Pointer {
 		return typeName(t.Elem())

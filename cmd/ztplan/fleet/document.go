@@ -95,6 +95,10 @@ type Profiles struct {
 	Namespace string `yaml:"namespace" check:"required"`
 	// Selector is labels that a ClusterProfile must have.
 	Selector map[string]string `yaml:"selector"`
+	// Unhealthy says what becomes of a ClusterProfile whose condition ControlPlaneHealthy
+	// is False: refuse, which makes the fleet invalid, or skip, which leaves the cluster
+	// out. The default is refuse.
+	Unhealthy string `yaml:"unhealthy" check:"oneof=refuse|skip"`
 }
 
 // Access says how a pod authenticates to its cluster. Exactly one way is used; clusters
@@ -162,7 +166,8 @@ type Evidence struct {
 	Sign string `yaml:"sign"`
 }
 
-func newDocument() *Document {
+// NewDocument returns a document with the defaults.
+func NewDocument() *Document {
 	return &Document{
 		Mode: ModeRun, Hub: Hub{Namespace: "ztplan"}, Retries: 1, Timeout: engine.Duration(defaultTimeout),
 		Evidence: Evidence{To: ToConfigMaps},

@@ -1,19 +1,16 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
 	"reflect"
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -30,38 +27,40 @@ func (f *Fleet) addKubeconfigs() {
 		return
 	}
 	list := f.at("clusters", "kubeconfigs")
+	var entries []entry
 	for i, k := range inv.Kubeconfigs {
 		n := list.Content[i]
-		f.addKubeconfig(k, source.Position{File: f.File, Line: n.Line, Column: n.Column})
+		entries = append(entries, entry{k, source.Position{File: f.File, Line: n.Line, Column: n.Column}})
 	}
 	if !inv.File.IsZero() {
-		f.inventoryFile()
+		entries = append(entries, f.inventoryFile()...)
 	}
+	f.readKubeconfigs(entries)
 }
 
-// inventoryFile adds the clusters of the file that the document names.
-func (f *Fleet) inventoryFile() {
+// inventoryFile returns the clusters of the file that the document names.
+func (f *Fleet) inventoryFile() (entries []entry) {
 	inv := f.Document.Clusters.File
 	data, err := inv.Read()
 	if err != nil {
 		f.problem(f.at("clusters", "file"), "", "clusters.file: %v", err)
-		return
+		return nil
 	}
 	src := source.NewFile(f.beside(inv.Name), data)
 	f.problems.AddFile(src)
 	root := source.Parse(src, "a list of clusters", f.problems.Add)
 	if root == nil {
-		return
+		return nil
 	}
 	if root.Kind != yaml.SequenceNode {
 		f.problems.Add(&source.Problem{Position: source.Position{File: src.Name, Line: root.Line, Column: root.Column},
 			Summary: "want a list of clusters", Hint: "write one cluster after a hyphen: - {name: …, file: …}"})
-		return
+		return nil
 	}
 	if len(root.Content) > MostClusters {
 		f.problems.Add(&source.Problem{Position: source.Position{File: src.Name, Line: root.Line, Column: root.Column},
 			Summary: fmt.Sprintf("%d clusters: a fleet has at most %d", len(root.Content), MostClusters), Hint: "divide them into several fleets"})
-		return
+		return nil
 	}
 	for i, n := range root.Content {
 		var k Kubeconfig
@@ -70,79 +69,10 @@ func (f *Fleet) inventoryFile() {
 		before := f.problems.Len()
 		d.Decode(n, nil, &k)
 		if f.problems.Len() == before {
-			f.addKubeconfig(k, source.Position{File: src.Name, Line: n.Line, Column: n.Column})
+			entries = append(entries, entry{k, source.Position{File: src.Name, Line: n.Line, Column: n.Column}})
 		}
 	}
-}
-
-// addKubeconfig adds a cluster with the context of its kubeconfig that it names.
-func (f *Fleet) addKubeconfig(k Kubeconfig, at source.Position) {
-	add := func(hint, format string, args ...any) {
-		f.problems.Add(&source.Problem{Position: at,
-			Summary: fmt.Sprintf("cluster %s: ", k.Name) + fmt.Sprintf(format, args...), Hint: hint})
-	}
-	data, err := k.File.Read()
-	var config *clientcmdapi.Config
-	if err == nil {
-		config, err = clientcmd.Load(data)
-	}
-	if err != nil {
-		add("", "%s: %v", k.File.Name, withoutValues(err))
-		return
-	}
-	name := cmp.Or(k.Context, config.CurrentContext)
-	context := config.Contexts[name]
-	if context == nil {
-		add(source.Suggestion(name, sortedKeys(config.Contexts), "it has "), "%s has no context %q", k.File.Name, name)
-		return
-	}
-	cluster, user := config.Clusters[context.Cluster], config.AuthInfos[context.AuthInfo]
-	if cluster == nil || user == nil {
-		add("", "%s: context %s names a cluster or a user that is not in it", k.File.Name, name)
-		return
-	}
-	config.CurrentContext = name
-	for _, c := range config.Clusters {
-		c.LocationOfOrigin = k.File.Path
-	}
-	for _, u := range config.AuthInfos {
-		u.LocationOfOrigin = k.File.Path
-	}
-	if err := clientcmdapi.MinifyConfig(config); err != nil {
-		add("", "%s: %v", k.File.Name, err)
-		return
-	}
-	if err := clientcmdapi.FlattenConfig(config); err != nil {
-		add("", "%s: %v", k.File.Name, err)
-		return
-	}
-	cluster, user = config.Clusters[context.Cluster], config.AuthInfos[context.AuthInfo]
-	if cluster.InsecureSkipTLSVerify {
-		add("give it certificate-authority-data", "%s: insecure-skip-tls-verify: TLS is always verified", k.File.Name)
-	}
-	c := &Cluster{
-		Name: k.Name, Labels: k.Labels, Properties: k.Properties, at: at,
-		Server: Server{URL: cluster.Server, CA: cluster.CertificateAuthorityData, TLSServerName: cluster.TLSServerName},
-	}
-	if f.Document.Access.Secrets != nil {
-		if user.Exec != nil || user.AuthProvider != nil {
-			add("use a kubeconfig with a token or a client certificate, or access.keyless", "%s: user %s runs a program to log in, which the pod does not have", k.File.Name, context.AuthInfo)
-		}
-		if c.Kubeconfig, err = clientcmd.Write(*config); err != nil {
-			add("", "%s: %v", k.File.Name, err)
-		}
-	}
-	f.Clusters = append(f.Clusters, c)
-}
-
-// withoutValues keeps what an error of a YAML parser quotes out of a message: it may be
-// a key.
-func withoutValues(err error) string {
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	if i := strings.IndexByte(text, '"'); i >= 0 {
-		text = text[:i] + "…"
-	}
-	return text
+	return entries
 }
 
 func (f *Fleet) addProfiles(list []Profile) {
@@ -152,7 +82,21 @@ func (f *Fleet) addProfiles(list []Profile) {
 		f.problem(n, "kubectl get clusterprofiles --namespace "+f.Document.Clusters.Profiles.Namespace+" --show-labels", "clusters.profiles: no ClusterProfile is selected")
 	}
 	for _, p := range list {
+		switch {
+		case p.Unhealthy != "" && f.Document.Clusters.Profiles.Unhealthy == UnhealthySkip:
+			f.Skipped = append(f.Skipped, p.Name)
+			continue
+		case p.Unhealthy != "":
+			f.problem(n, "leave such clusters out with clusters.profiles.unhealthy: skip", "ClusterProfile %s is not healthy: %s", p.Name, p.Unhealthy)
+			continue
+		case p.Err != nil:
+			f.problem(n, engine.HintOf(p.Err), "ClusterProfile %s: %v", p.Name, p.Err)
+			continue
+		}
 		f.Clusters = append(f.Clusters, &Cluster{Name: p.Name, Labels: p.Labels, Properties: p.Properties, Server: p.Server, Login: p.Login, at: at})
+	}
+	if len(list) > 0 && len(f.Skipped) == len(list) {
+		f.problem(n, "", "clusters.profiles: none of the %d ClusterProfiles is healthy", len(list))
 	}
 }
 
@@ -160,6 +104,10 @@ func (f *Fleet) addProfiles(list []Profile) {
 func (f *Fleet) checkClusters() {
 	if len(f.Clusters) > MostClusters {
 		f.problem(f.at("clusters"), "divide them into several fleets", "clusters: %d, and a fleet has at most %d", len(f.Clusters), MostClusters)
+		return
+	}
+	if len(f.Clusters) == 0 && f.problems.Len() == 0 {
+		f.problem(f.at("clusters"), "list one after a hyphen: - {name: …, file: …}", "clusters: there are none")
 		return
 	}
 	names, servers := make(map[string]*Cluster), make(map[string]*Cluster)

@@ -17,10 +17,12 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
-// Modes of a fleet, and places of its evidence.
+// Modes of a fleet, what becomes of unhealthy clusters, and places of evidence.
 const (
 	ModeRun    = "run"
 	ModeStatus = "status"
+
+	UnhealthySkip = "skip"
 
 	ToConfigMaps = "configMaps"
 	ToOCI        = "oci"
@@ -43,6 +45,9 @@ type Fleet struct {
 
 	// Clusters in the order of the inventory.
 	Clusters []*Cluster
+	// Skipped are the names of ClusterProfiles that are left out because they are not
+	// healthy.
+	Skipped []string
 
 	src      *source.File
 	root     *yaml.Node
@@ -59,6 +64,8 @@ type Profile struct {
 	Properties map[string]string
 	Server     Server
 	Login      []byte // see [Cluster.Login]
+	Unhealthy  string // why its control plane is not healthy; "" if it is, or that is not known
+	Err        error  // why a fleet cannot have it
 }
 
 // An Input is a fleet to read.
@@ -133,7 +140,7 @@ func (f *Fleet) open() *source.Problem {
 
 // decode decodes the document and checks its types.
 func (f *Fleet) decode() {
-	f.Document = newDocument()
+	f.Document = NewDocument()
 	if f.root = source.Parse(f.src, "a fleet", f.problems.Add); f.root == nil {
 		if f.problems.Len() == 0 {
 			f.problems.Add(&source.Problem{Position: source.Position{File: f.File, Line: 1, Column: 1}, Summary: "the fleet is empty",
@@ -226,25 +233,35 @@ func (f *Fleet) checkPlans(load func(string, plan.Values) (*plan.Plan, error)) {
 	if !f.substituteVars() {
 		return
 	}
-	first := make(map[string]*Cluster)
+	seenVars := make(map[string]bool)
 	var distinct []*Cluster
 	for _, c := range f.Clusters {
-		if first[c.Vars] == nil {
-			first[c.Vars] = c
+		if !seenVars[c.Vars] {
+			seenVars[c.Vars] = true
 			distinct = append(distinct, c)
 		}
 	}
 	results := make([]checked, len(distinct))
-	concurrently(len(distinct), func(i int) {
-		p, err := load(f.beside(f.Document.Plan.Name), plan.Values{File: f.src, Node: distinct[i].vars})
+	check := func(i int, p *plan.Plan, err error) {
 		if err != nil {
 			results[i].problems = problemsOf(err, f.Document.Plan.Name)
 			return
 		}
 		results[i] = f.checkPlan(p)
-		if i == 0 {
-			f.plan = p
+	}
+	// The first one is read alone: the others need not parse the file again.
+	first, err := load(f.beside(f.Document.Plan.Name), plan.Values{File: f.src, Node: distinct[0].vars})
+	check(0, first, err)
+	f.plan = first
+	concurrently(len(distinct)-1, func(i int) {
+		values := plan.Values{File: f.src, Node: distinct[i+1].vars}
+		if first != nil {
+			p, err := first.With(values)
+			check(i+1, p, err)
+			return
 		}
+		p, err := load(f.beside(f.Document.Plan.Name), values)
+		check(i+1, p, err)
 	})
 	f.Files = make(map[string]engine.File)
 	seen := make(map[string]bool)

@@ -43,7 +43,7 @@ users: [{name: u, user: {token: token-of-the-cluster}}]
 }
 
 // load writes files below a folder and loads fleet.yaml there.
-func load(t *testing.T, files map[string]string) (*fleet.Fleet, error) {
+func load(t *testing.T, files map[string]string, profiles ...fleet.Profile) (*fleet.Fleet, error) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "fleet")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -67,6 +67,7 @@ func load(t *testing.T, files map[string]string) (*fleet.Fleet, error) {
 	inputs := engine.NewInputs(t.Context())
 	return fleet.Load(fleet.Input{
 		File: "fleet.yaml", Inputs: inputs,
+		Profiles: func(*fleet.Document) ([]fleet.Profile, error) { return profiles, nil },
 		Plan: func(file string, values plan.Values) (*plan.Plan, error) {
 			return plan.Load(plan.Input{File: file, Inputs: inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values})
 		},
@@ -217,6 +218,10 @@ steps:
 		{"a program that logs in", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a, file: a}]}\n", "a": strings.Replace(kubeconfig("https://a.example"), `{token: token-of-the-cluster}`, `{exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, interactiveMode: Never}}`, 1)}, []string{
 			"fleet.yaml:6:26 cluster a: a: user u runs a program to log in, which the pod does not have",
 		}},
+		{"a token in a file", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a, file: a}]}\n", "a": strings.Replace(kubeconfig("https://a.example"), `token: token-of-the-cluster`, `tokenFile: token`, 1)}, []string{
+			"fleet.yaml:6:26 cluster a: a: user u has a tokenFile, which the pod does not have",
+		}},
+		{"an empty list", map[string]string{"fleet.yaml": head + vars + "clusters: {file: more.yaml}\n", "more.yaml": "[]\n"}, []string{"fleet.yaml:6:11 clusters: there are none"}},
 		{"plain HTTP", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a, file: a}]}\n", "a": kubeconfig("http://a.example")}, []string{
 			`fleet.yaml:6:26 cluster a: "http://a.example" is no address of an API server`,
 		}},
@@ -246,5 +251,77 @@ steps:
 				t.Errorf("%d problems, want %q", len(got), tc.want)
 			}
 		})
+	}
+}
+
+// One of many kubeconfigs, and one context of many in a file: what a pod gets is that of
+// its cluster only.
+func TestOwnContext(t *testing.T) {
+	f, err := load(t, map[string]string{"fleet.yaml": head + `
+clusters: {kubeconfigs: [{name: a, file: all, context: a}, {name: b, file: all, context: b}]}
+vars: {domain: x}
+`, "all": `apiVersion: v1
+kind: Config
+contexts: [{name: a, context: {cluster: a, user: a}}, {name: b, context: {cluster: b, user: b}}]
+clusters: [{name: a, cluster: {server: "https://a.example", certificate-authority: ca}}, {name: b, cluster: {server: "https://b.example"}}]
+users: [{name: a, user: {token: token-of-a}}, {name: b, user: {token: token-of-b}}]
+`, "ca": "CA of a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, other := range []string{"b", "a"} {
+		c := f.Clusters[i]
+		text := string(c.Kubeconfig)
+		if !strings.Contains(text, "token-of-"+c.Name) || strings.Contains(text, "token-of-"+other) || strings.Contains(text, other+".example") {
+			t.Errorf("cluster %s gets\n%s", c.Name, text)
+		}
+	}
+	if got := string(f.Clusters[0].Server.CA); got != "CA of a" {
+		t.Errorf("the CA is %q", got)
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	const (
+		refuse = "clusters: {profiles: {namespace: inventory}}\naccess: {keyless: {audience: \"${cluster.name}\"}}\nvars: {domain: \"${cluster.properties.domain}\"}\n"
+		skip   = "clusters: {profiles: {namespace: inventory, unhealthy: skip}}\naccess: {keyless: {audience: \"${cluster.name}\"}}\nvars: {domain: \"${cluster.properties.domain}\"}\n"
+	)
+	good := fleet.Profile{Name: "good", Properties: map[string]string{"domain": "good.example"}, Server: fleet.Server{URL: "https://good.example"}}
+	ill := fleet.Profile{Name: "ill", Unhealthy: "etcd has no leader"}
+	odd := fleet.Profile{Name: "odd", Err: errors.New("it has no API server")}
+	for _, tc := range []struct {
+		name, text string
+		list       []fleet.Profile
+		want       []string // clusters, then what was skipped, or problems
+	}{
+		{"all are healthy", refuse, []fleet.Profile{good}, []string{"good"}},
+		{"unhealthy ones are refused", refuse, []fleet.Profile{good, ill, odd}, []string{
+			"fleet.yaml:5:22 ClusterProfile ill is not healthy: etcd has no leader", "fleet.yaml:5:22 ClusterProfile odd: it has no API server",
+		}},
+		{"unhealthy ones are left out", skip, []fleet.Profile{ill, good}, []string{"good", "skipped ill"}},
+		{"none is left", skip, []fleet.Profile{ill}, []string{"fleet.yaml:5:22 clusters.profiles: none of the 1 ClusterProfiles is healthy"}},
+		{"none is selected", skip, nil, []string{"fleet.yaml:5:22 clusters.profiles: no ClusterProfile is selected"}},
+	} {
+		f, err := load(t, map[string]string{"fleet.yaml": head + tc.text}, tc.list...)
+		var got []string
+		var problems *source.Problems
+		switch {
+		case errors.As(err, &problems):
+			for _, p := range problems.List() {
+				got = append(got, p.Position.String()+" "+p.Summary)
+			}
+		case err != nil:
+			t.Fatal(err)
+		default:
+			for _, c := range f.Clusters {
+				got = append(got, c.Name)
+			}
+			for _, name := range f.Skipped {
+				got = append(got, "skipped "+name)
+			}
+		}
+		if d := cmp.Diff(tc.want, got); d != "" {
+			t.Errorf("%s: %s", tc.name, d)
+		}
 	}
 }

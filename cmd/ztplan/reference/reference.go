@@ -1,4 +1,4 @@
-// Package reference prints the reference of kinds for a terminal.
+// Package reference prints the reference of kinds and of fleets for a terminal.
 package reference
 
 import (
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/schemas"
 )
 
@@ -39,20 +40,27 @@ func Kind(w io.Writer, k schemas.Kind) error {
 	return err
 }
 
-// Find returns the input or output of a kind at a path. The error has a hint with
-// the names that there are.
-func Find(k schemas.Kind, path []string) (schemas.Field, error) {
-	list := append(slices.Clone(k.Inputs), k.Outputs...)
+// Fleet writes the whole reference of the document of a fleet.
+func Fleet(w io.Writer, f schemas.Fleet) error {
+	fmt.Fprintf(w, "FLEET\n\n%s\n\nFIELDS\n", f.Doc)
+	fields(w, "  ", f.Fields)
+	_, err := fmt.Fprintf(w, "\nEXAMPLE\n%s", indent(f.Example, "  "))
+	return err
+}
+
+// Find returns the field of a list at a path; name is that of the list. The error has a
+// hint with the name that may be meant, or those that there are.
+func Find(name string, list []schemas.Field, path []string) (schemas.Field, error) {
 	var field schemas.Field
-	for i, name := range path {
-		j := slices.IndexFunc(list, func(f schemas.Field) bool { return f.Name == name })
+	for i, part := range path {
+		j := slices.IndexFunc(list, func(f schemas.Field) bool { return f.Name == part })
 		if j < 0 {
 			var names []string
 			for _, f := range list {
 				names = append(names, f.Name)
 			}
-			at := strings.Join(append([]string{k.Name}, path[:i]...), ".")
-			return field, engine.WithHint(fmt.Errorf("%s has no field %q", at, name), "it has "+strings.Join(names, ", "))
+			at := strings.Join(append([]string{name}, path[:i]...), ".")
+			return field, engine.WithHint(fmt.Errorf("%s has no field %q", at, part), source.Suggestion(part, names, "it has "))
 		}
 		field, list = list[j], list[j].Fields
 	}

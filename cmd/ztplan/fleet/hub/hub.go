@@ -43,7 +43,7 @@ type Hub struct {
 	Namespace string
 	Server    string // address of its API server
 	Client    kubernetes.Interface
-	dynamic   dynamic.Interface
+	Dynamic   dynamic.Interface
 	metadata  metadata.Interface
 }
 
@@ -70,7 +70,7 @@ func New(config *rest.Config, namespace string) (*Hub, error) {
 	if h.Client, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, err
 	}
-	if h.dynamic, err = dynamic.NewForConfig(config); err != nil {
+	if h.Dynamic, err = dynamic.NewForConfig(config); err != nil {
 		return nil, err
 	}
 	h.metadata, err = metadata.NewForConfig(config)
@@ -160,7 +160,7 @@ func (h *Hub) apply(ctx context.Context, o runtime.Object) error {
 	}
 	u := &unstructured.Unstructured{Object: content}
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	_, err = h.dynamic.Resource(resources[u.GetKind()]).Namespace(h.Namespace).Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+	_, err = h.Dynamic.Resource(resources[u.GetKind()]).Namespace(h.Namespace).Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
 	return err
 }
 

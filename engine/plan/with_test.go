@@ -1,0 +1,80 @@
+package plan_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
+)
+
+// values are the variables of a fleet for a cluster.
+func values(t *testing.T, text string) plan.Values {
+	t.Helper()
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &n); err != nil {
+		t.Fatal(err)
+	}
+	return plan.Values{File: source.NewFile("fleet.yaml", []byte(text)), Node: n.Content[0]}
+}
+
+// A plan that is read again with other variables has those, and is otherwise what Load
+// returns, problems included. Its file is not read again, and the first plan stays.
+func TestWith(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "plan.yaml")
+	const text = head + `vars: {name: {type: string, required: true}, bits: 2048}
+steps:
+  - {id: a, uses: pkiRoot, with: {commonName: "CA of ${vars.name}", keyBits: "${vars.bits}"}}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := plan.Input{File: file, Kinds: kinds(), Connections: connections(), Values: values(t, "{name: first}")}
+	first, err := plan.Load(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	commonName := func(p *plan.Plan) string {
+		draft, _ := p.Step("a").Draft()
+		return draft.(*root).CommonName
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		given := values(t, fmt.Sprintf("{name: c%d}", i))
+		all.Go(func() {
+			p, err := first.With(given)
+			if err != nil {
+				t.Error(err)
+			} else if got, want := commonName(p), fmt.Sprintf("CA of c%d", i); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
+	}
+	all.Wait()
+	if got := commonName(first); got != "CA of first" {
+		t.Errorf("the first plan has %q", got)
+	}
+
+	bad := values(t, "{nam: x, bits: \"9000\"}")
+	_, err = first.With(bad)
+	in.Data, in.Values = []byte(text), bad
+	_, want := plan.Load(in)
+	var got, wanted *source.Problems
+	if !errors.As(err, &got) || !errors.As(want, &wanted) {
+		t.Fatalf("%v, want %v", err, want)
+	}
+	if d := cmp.Diff(wanted.Error(), got.Error()); d != "" || !strings.Contains(got.Error(), "nam") {
+		t.Error(d, got)
+	}
+}
