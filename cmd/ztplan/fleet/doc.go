@@ -2,9 +2,9 @@
 //
 // A fleet is a YAML document that names a plan, the clusters that get it, and the waves
 // in which they get it. It runs on Kubernetes Indexed Jobs of a hub cluster, an engine
-// that its users operate already: the packages below render the objects (objects), run in
-// the pods (member), read and write the hub (hub), let the waves go (drive), show them
-// (view), and merge the evidence (ledger).
+// that its users operate already: the packages below read ClusterProfiles (profiles),
+// render the objects (objects), run in the pods (member), read and write the hub (hub),
+// let the waves go (drive), show them (view), and merge the evidence (ledger).
 //
 // # What is checked before anything is made
 //
