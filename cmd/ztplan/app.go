@@ -162,6 +162,7 @@ func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selectio
 	return p, chosen, nil
 }
 
+// checkOutput refuses an --output that there is not.
 func (a *app) checkOutput() error {
 	switch a.output {
 	case "text", "json", "github":

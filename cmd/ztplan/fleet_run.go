@@ -69,9 +69,6 @@ Exit status: as of ztplan fleet run.`,
 
 // fleetRun begins a run of a fleet, goes on with one, or resumes what is owed.
 func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
-	if err := a.checkOutput(); err != nil {
-		return err
-	}
 	f, err := a.loadFleet(ctx, file)
 	if err != nil {
 		return err

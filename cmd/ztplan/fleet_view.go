@@ -15,15 +15,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/view"
 )
 
-// checkOutput refuses an --output that commands of fleets do not have.
-func (a *app) checkOutput() error {
-	switch a.output {
-	case "text", "json", "github":
-		return nil
-	}
-	return &exitError{code: exitInvalid, text: fmt.Sprintf("--output %s: there is text, json and github", a.output)}
-}
-
 // people is where a command that may write JSON tells people something.
 func (a *app) people() io.Writer {
 	if a.output == "json" {
