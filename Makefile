@@ -14,7 +14,7 @@ RACE := $(if $(shell command -v cc || command -v gcc),-race)
 LINK := -ldflags=-w
 TEST := $(GO) test $(LINK) $(RACE) -count=1 -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ attack: build ## make the scripted attacks on the binaries and a lab, print what
 
 fleet: build ## run the plan with its rotation proof on three members of a hub, in waves; let one fail, stop, resume, verify
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -v -run 'TestRotations$$' ./cmd/ztplan/fleet/e2e
+
+fleet-faults: build ## let fleets meet what goes wrong with drivers, hubs, members, pods, evidence and stops; print what they did
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 60m -v -run 'TestFaults$$' ./cmd/ztplan/fleet/e2e
 
 fleet-bench: build ## measure a fleet: overhead for 200 clusters, requests to the hub, memory of the driver, 1,000 ClusterProfiles, verification
 	$(GO) test $(LINK) -run '^$$' -bench . -benchmem ./cmd/ztplan/fleet/...

@@ -79,7 +79,7 @@ func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) 
 
 // hub connects to the hub that a fleet names; flags come first.
 func (a *app) hub(at fleet.Hub) (*hub.Hub, error) {
-	return hub.Connect(cmp.Or(a.kubeconfig, at.Kubeconfig), cmp.Or(a.context, at.Context), at.Namespace)
+	return hub.Connect(cmp.Or(a.kubeconfig, at.Kubeconfig), cmp.Or(a.context, at.Context), at.Namespace, func(text string) { a.say("ztplan: " + text) })
 }
 
 // image returns the image that runs in the pods.
@@ -119,6 +119,7 @@ Exit status: 0 printed, 3 the fleet is invalid.`,
 			if err != nil {
 				return err
 			}
+			r.MarkMade()
 			return a.printObjects(r, secrets)
 		},
 	}

@@ -60,6 +60,9 @@ const keepTimeout = 8 * time.Minute
 func (a *app) member(ctx context.Context, m *member.Member, paths member.Paths) error {
 	v := m.Verdict()
 	err := a.memberRun(ctx, m, paths, &v)
+	if ctx.Err() != nil && !errors.As(err, new(*exitError)) && err != nil {
+		err = &exitError{code: exitInterrupted, text: "interrupted before the run of the plan: " + err.Error()}
+	}
 	v.Exit = exitCodeOf(err)
 	if v.Cause == "" && err != nil {
 		v.Cause, v.Hint = err.Error(), hintOf(err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +17,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/view"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/session"
-	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 func (a *app) fleetRunCommand() *cobra.Command {
@@ -99,14 +96,7 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 		return err
 	}
 	run := rounds[len(rounds)-1]
-	names, err := h.Names(ctx, run)
-	if err != nil {
-		return err
-	}
-	show, done := a.fleetView(view.Fleet{Run: run, Names: names})
-	d := &drive.Driver{Hub: h, Run: run, Progress: show, Now: a.now}
-	outcome, derr := d.Drive(ctx)
-	done()
+	outcome, derr := a.driveRound(ctx, h, run)
 	if ctx.Err() != nil {
 		return &exitError{code: exitInterrupted, text: "interrupted: the wave that runs goes on, and the next one waits",
 			hint: "run the same command again to go on; ztplan fleet stop " + file + " stops it"}
@@ -120,20 +110,34 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	return a.fleetResult(ctx, h, f, rounds, outcome, key)
 }
 
+// driveRound drives a round and shows how it goes.
+func (a *app) driveRound(ctx context.Context, h *hub.Hub, run record.Run) (drive.Outcome, error) {
+	names, err := h.Names(ctx, run)
+	if err != nil {
+		return drive.Outcome{}, err
+	}
+	show, done := a.fleetView(view.Fleet{Run: run, Names: names})
+	defer done()
+	d := &drive.Driver{Hub: h, Run: run, Progress: show, Now: a.now}
+	return d.Drive(ctx)
+}
+
 // round makes the objects of the round that is to be driven, and returns the rounds of
 // its run.
 func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *objects.Round, resume bool) ([]record.Run, error) {
-	rounds, err := h.Rounds(ctx, f.Metadata.Name)
+	rounds, unmade, err := h.Rounds(ctx, f.Metadata.Name)
 	if err != nil {
 		return nil, err
 	}
-	var result *drive.Result
-	over := true
-	if len(rounds) > 0 {
-		if result, err = drive.Collect(ctx, h, rounds); err != nil {
+	for _, r := range unmade {
+		fmt.Fprintf(a.people(), "removing %s: it was not made to its end, and nothing of it has begun\n", objects.Name(r))
+		if err := h.Remove(ctx, r); err != nil {
 			return nil, err
 		}
-		over = roundOver(result)
+	}
+	result, over, err := a.lastRound(ctx, h, rounds, resume)
+	if err != nil {
+		return nil, err
 	}
 	same := len(rounds) > 0 && rounds[0].Digest == first.Record.Digest
 	switch {
@@ -147,7 +151,7 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 		return rounds, nil
 	case !resume:
 		fmt.Fprintf(a.people(), "run %s of fleet %s: %s in %s\n", first.Record.ID, f.Metadata.Name, plural(len(f.Clusters), "cluster"), plural(len(first.Record.Waves), "wave"))
-		return []record.Run{first.Record}, h.Make(ctx, first)
+		return []record.Run{first.Record}, a.replace(ctx, h, rounds, first)
 	case !same:
 		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s was made with another plan, fleet or image: its rest cannot be run with this one", rounds[0].ID),
 			hint: "ztplan fleet run " + f.File + " runs every cluster again"}
@@ -173,23 +177,41 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 		return nil, err
 	}
 	fmt.Fprintf(a.people(), "resuming run %s of fleet %s: %s of %d\n", last.ID, f.Metadata.Name, plural(len(clusters), "cluster"), len(result.Leaves))
-	return append(rounds, next.Record), h.Make(ctx, next)
+	return append(rounds, next.Record), a.replace(ctx, h, rounds, next)
 }
 
-// roundOver reports whether the last round of a run goes on by itself or with a driver:
-// it does not if all its waves are over, or one holds those after it.
-func roundOver(r *drive.Result) bool {
-	for _, w := range r.Waves {
-		switch {
-		case w.Over && (w.Exceeded() || w.Invalid != "" || w.Stopped != ""):
-			return true
-		case w.Stopped != "" && w.Suspended && w.Active == 0:
-			return true
-		case !w.Over:
-			return false
+// lastRound reads what became of a run, and whether its last round is over. A resumption
+// of a run that is being stopped waits for its pods: a cluster has one at a time.
+func (a *app) lastRound(ctx context.Context, h *hub.Hub, rounds []record.Run, resume bool) (result *drive.Result, over bool, err error) {
+	if len(rounds) == 0 {
+		return nil, true, nil
+	}
+	result, err = drive.Collect(ctx, h, rounds)
+	if err != nil {
+		return nil, false, err
+	}
+	over, stopped := result.Over()
+	if !over && stopped && resume {
+		last := rounds[len(rounds)-1]
+		fmt.Fprintf(a.people(), "run %s of fleet %s is being stopped: waiting for its pods\n", last.ID, last.Fleet)
+		if _, err := a.driveRound(ctx, h, last); err != nil {
+			return nil, false, err
+		}
+		result, err = drive.Collect(ctx, h, rounds)
+		over = true
+	}
+	return result, over, err
+}
+
+// replace makes a round in the place of the last one, whose waves that have not begun are
+// stopped for good.
+func (a *app) replace(ctx context.Context, h *hub.Hub, rounds []record.Run, next *objects.Round) error {
+	if len(rounds) > 0 {
+		if _, err := drive.Stop(ctx, h, rounds[len(rounds)-1], "replaced by "+objects.Name(next.Record), false); err != nil {
+			return err
 		}
 	}
-	return true
+	return h.Make(ctx, next)
 }
 
 // fleetResult collects what became of the clusters, writes the report, and returns the
@@ -252,29 +274,6 @@ func (a *app) writeFleet(ctx context.Context, h *hub.Hub, head *ledger.Head, res
 		return fmt.Errorf("--report: %w", err)
 	}
 	return nil
-}
-
-// lockFleet takes the Lease that keeps two drivers of a fleet apart.
-func (a *app) lockFleet(ctx context.Context, f *fleet.Fleet) (context.Context, func(), error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	env := &engine.Env{Session: new(engine.Session), Settings: session.Settings{
-		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.kubeconfig, f.Hub.Kubeconfig), Context: cmp.Or(a.context, f.Hub.Context)},
-	}}
-	lock, err := lease.Acquire(engine.AllowWrites(ctx), env, lease.Request{
-		Namespace: f.Hub.Namespace, Plan: "fleet." + f.Metadata.Name, Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return ctx, func() {
-		if err := lock.Release(context.WithoutCancel(ctx)); err != nil && a.verbose {
-			fmt.Fprintln(a.stderr, "ztplan:", err)
-		}
-		if err := env.Session.Close(); err != nil && a.verbose {
-			fmt.Fprintln(a.stderr, "ztplan:", err)
-		}
-		cancel(nil)
-	}, nil
 }
 
 func plural(n int, noun string) string {

@@ -32,7 +32,7 @@ func (a *app) lastFleetRun(ctx context.Context, file string) (*fleet.Document, *
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	rounds, err := h.Rounds(ctx, d.Metadata.Name)
+	rounds, _, err := h.Rounds(ctx, d.Metadata.Name)
 	if err == nil && len(rounds) == 0 {
 		err = &exitError{code: exitFailed, text: "fleet " + d.Metadata.Name + " has no run on the hub", hint: "ztplan fleet run " + file}
 	}

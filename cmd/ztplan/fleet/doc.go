@@ -19,5 +19,23 @@
 // first contact with the cluster ([github.com/ztplan/ztplan/cmd/ztplan/fleet/member]):
 // when more clusters of the wave failed than may, the pod ends with exit code 4 and
 // nothing is touched, while those that run finish. Jobs have no such rule:
-// maxFailedIndexes ends running pods.
+// maxFailedIndexes ends running pods. A cluster that is held costs a pod that looks and
+// ends.
+//
+// # What goes wrong
+//
+// The truth is on the hub. A driver that was killed is continued by the next one, which
+// waits until the lock of the dead one frees itself. Nothing is let go before all objects
+// of a round are there; a round that was not made to its end is removed. The waves that a
+// round leaves behind are stopped for good by the round that replaces it, and a resumption
+// waits for the pods that are ending: a cluster has one pod at a time.
+//
+// Driver and pods wait five minutes for a hub whose API server does not answer
+// ([github.com/ztplan/ztplan/cmd/ztplan/fleet/patience]).
+//
+// A pod may add evidence under any name, so that evidence alone settles nothing: the Job
+// says that an index succeeded, and the evidence that counts is the one of its last pod,
+// with the verdict that the node keeps of that pod. Evidence that was removed or made anew
+// is refused, and its cluster is owed again. Once a Job is deleted, its clusters are owed
+// again as well; once only its pods are gone, the evidence is taken at its word.
 package fleet

@@ -7,13 +7,12 @@ package drive
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
@@ -68,15 +67,7 @@ func (d *Driver) Drive(ctx context.Context) (Outcome, error) {
 			return out, err
 		}
 		out.Waves = append(out.Waves, state)
-		switch {
-		case state.Stopped != "":
-			out.Stopped = fmt.Sprintf("wave %s was stopped: %s", w.Name, state.Stopped)
-		case state.Invalid != "":
-			out.Stopped = fmt.Sprintf("wave %s: the pods found the plan invalid, so that it is not the one that was checked: %s", w.Name, state.Invalid)
-		case state.Exceeded():
-			out.Stopped = fmt.Sprintf("wave %s: %d of %d clusters failed, and %s may", w.Name, len(state.Failed), w.Clusters, w.Limit)
-		}
-		if out.Stopped != "" {
+		if out.Stopped = state.Holds(); out.Stopped != "" {
 			return out, nil
 		}
 	}
@@ -108,9 +99,7 @@ func (d *Driver) wave(ctx context.Context, w record.Wave) (hub.Wave, error) {
 	switch {
 	case err != nil:
 		return state, err
-	case !state.Made:
-		return state, fmt.Errorf("job %s is not there", name)
-	case state.Over, state.Stopped != "" && state.Suspended:
+	case state.Rests():
 		d.Progress(Snapshot{Wave: state})
 		return state, nil
 	case state.Suspended && state.Stopped == "":
@@ -121,8 +110,7 @@ func (d *Driver) wave(ctx context.Context, w record.Wave) (hub.Wave, error) {
 	return d.watch(ctx, w)
 }
 
-// watch follows the Job and its pods until the wave is over, or was ended by suspending
-// it.
+// watch follows the Job and its pods until the wave rests.
 func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -153,8 +141,8 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 	ended := make(map[types.UID]hub.Pod)
 	for {
 		job, err := jobLister.Lister().Jobs(d.Hub.Namespace).Get(name)
-		if err != nil {
-			return hub.Wave{}, fmt.Errorf("job %s was deleted: %w", name, err)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return hub.Wave{}, err
 		}
 		var list []corev1.Pod
 		for _, o := range podLister.Informer().GetStore().List() {
@@ -162,7 +150,7 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 		}
 		s := snapshot(d.Run, w, job, list, ended)
 		d.Progress(s)
-		if s.Over || s.Stopped != "" && s.Suspended && s.Active == 0 {
+		if s.Rests() {
 			return s.Wave, nil
 		}
 		if err := pause(ctx); err != nil {
@@ -224,8 +212,7 @@ func slim(o any) (any, error) {
 // snapshot reads the state of a wave. Pods that have ended are read once: they are kept in
 // ended.
 func snapshot(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod, ended map[types.UID]hub.Pod) Snapshot {
-	failed := slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return p.Status.Phase != corev1.PodFailed })
-	s := Snapshot{Wave: hub.Read(run, w, job, failed)}
+	s := Snapshot{Wave: hub.Read(run, w, job, pods)}
 	for i := range pods {
 		uid := pods[i].UID
 		p, ok := ended[uid]
@@ -254,9 +241,6 @@ func snapshot(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod
 	return s
 }
 
-// ErrNoRun is returned when a fleet has no run on the hub.
-var ErrNoRun = errors.New("there is no run of this fleet on the hub")
-
 // Stop stops the waves of a round that are not over and returns how many these are. With
 // now, their pods are ended.
 func Stop(ctx context.Context, h *hub.Hub, run record.Run, reason string, now bool) (int, error) {
@@ -273,8 +257,10 @@ func Stop(ctx context.Context, h *hub.Hub, run record.Run, reason string, now bo
 			continue
 		}
 		n++
-		if err := h.Stop(ctx, state.Job, reason); err != nil {
-			return n, err
+		if state.Stopped == "" {
+			if err := h.Stop(ctx, state.Job, reason); err != nil {
+				return n, err
+			}
 		}
 		if now && !state.Suspended {
 			if err := h.Suspend(ctx, state.Job); err != nil {

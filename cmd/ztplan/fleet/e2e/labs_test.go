@@ -96,6 +96,7 @@ func startLab(t testing.TB, args ...string) (*lab, error) {
 		return nil, err
 	}
 	l.server, l.ca = config.Host, string(config.CAData)
+	config.QPS, config.Burst = 50, 100 // tests ask often what is there
 	l.client, err = kubernetes.NewForConfig(config)
 	return l, err
 }

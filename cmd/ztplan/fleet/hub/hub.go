@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,9 +30,11 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/ptr"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/member"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/patience"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 	"github.com/ztplan/ztplan/engine"
 )
@@ -48,8 +52,9 @@ type Hub struct {
 }
 
 // Connect prepares the connection; nothing is contacted yet. An empty kubeconfig and
-// context mean those of kubectl.
-func Connect(kubeconfig, context, namespace string) (*Hub, error) {
+// context mean those of kubectl. A hub that has answered once is waited for when its API
+// server is restarted; say is told of it.
+func Connect(kubeconfig, context, namespace string, say func(string)) (*Hub, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
@@ -60,6 +65,9 @@ func Connect(kubeconfig, context, namespace string) (*Hub, error) {
 		return nil, errors.New("the hub: insecure-skip-tls-verify: TLS is always verified")
 	}
 	config.QPS, config.Burst, config.UserAgent = 50, 100, "ztplan-fleet"
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &patience.Transport{Next: next, Unknown: true, Say: say}
+	})
 	return New(config, namespace)
 }
 
@@ -77,9 +85,8 @@ func New(config *rest.Config, namespace string) (*Hub, error) {
 	return h, err
 }
 
-// Make makes the objects of a round, in order. What is there already is left as it is:
-// a driver that was killed is continued. The objects of the round belong to its record,
-// and are deleted with it.
+// Make makes the objects of a round, in order, and then notes on its record that they are
+// there. The objects of the round belong to its record, and are deleted with it.
 func (h *Hub) Make(ctx context.Context, r *objects.Round) error {
 	var owner *metav1.OwnerReference
 	for _, o := range r.Objects {
@@ -101,7 +108,29 @@ func (h *Hub) Make(ctx context.Context, r *objects.Round) error {
 			owner = &metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: m.GetName(), UID: uid}
 		}
 	}
-	return nil
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, record.AnnotationMade)
+	_, err := h.Client.CoreV1().ConfigMaps(h.Namespace).Patch(ctx, objects.Name(r.Record), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	return h.explain(err)
+}
+
+// Remove deletes a round that was not made to its end: nothing of it has begun.
+func (h *Hub) Remove(ctx context.Context, r record.Run) error {
+	background := metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}
+	of := func(kinds ...string) metav1.ListOptions {
+		return metav1.ListOptions{LabelSelector: fmt.Sprintf("%s=%s,%s=%s,%s=%d,%s in (%s)", record.LabelFleet, r.Fleet, record.LabelRun, r.ID,
+			record.LabelRound, r.Round, record.LabelKind, strings.Join(kinds, ","))}
+	}
+	err := h.Client.BatchV1().Jobs(h.Namespace).DeleteCollection(ctx, background, of("job"))
+	if err == nil {
+		err = h.Client.CoreV1().Secrets(h.Namespace).DeleteCollection(ctx, background, of("access"))
+	}
+	if err == nil {
+		err = h.Client.CoreV1().ConfigMaps(h.Namespace).DeleteCollection(ctx, background, of("clusters"))
+	}
+	if err == nil { // last: without the record the others would not be found
+		err = h.Client.CoreV1().ConfigMaps(h.Namespace).DeleteCollection(ctx, background, of("record"))
+	}
+	return h.explain(err)
 }
 
 // standing reports whether an object outlives runs.
@@ -166,6 +195,8 @@ func (h *Hub) apply(ctx context.Context, o runtime.Object) error {
 
 func (h *Hub) explain(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case apierrors.IsNotFound(err):
 		return engine.WithHint(fmt.Errorf("the hub: %w", err), "kubectl create namespace "+h.Namespace)
 	case apierrors.IsForbidden(err):
@@ -175,30 +206,33 @@ func (h *Hub) explain(err error) error {
 }
 
 // Rounds returns the rounds of the newest run of a fleet, in order; none if there is no
-// run.
-func (h *Hub) Rounds(ctx context.Context, fleet string) ([]record.Run, error) {
+// run. Rounds that were not made to their end are apart: their driver was killed.
+func (h *Hub) Rounds(ctx context.Context, fleet string) (rounds, unmade []record.Run, err error) {
 	list, err := h.Client.CoreV1().ConfigMaps(h.Namespace).List(ctx, metav1.ListOptions{
 		LabelSelector: labels.Set{record.LabelFleet: fleet, record.LabelKind: "record"}.String(),
 	})
 	if err != nil {
-		return nil, h.explain(err)
+		return nil, nil, h.explain(err)
 	}
-	var all []record.Run
 	for _, cm := range list.Items {
 		r, err := record.Parse[record.Run]([]byte(cm.Data[objects.KeyRun]))
 		if err != nil || r.Schema != record.RunSchema {
-			return nil, fmt.Errorf("ConfigMap %s: is no record of a run that this ztplan reads", cm.Name)
+			return nil, nil, fmt.Errorf("ConfigMap %s: is no record of a run that this ztplan reads", cm.Name)
 		}
-		all = append(all, *r)
+		if cm.Annotations[record.AnnotationMade] == "" {
+			unmade = append(unmade, *r)
+			continue
+		}
+		rounds = append(rounds, *r)
 	}
-	slices.SortFunc(all, func(a, b record.Run) int {
+	slices.SortFunc(rounds, func(a, b record.Run) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Round, b.Round))
 	})
-	if len(all) == 0 {
-		return nil, nil
+	if len(rounds) == 0 {
+		return nil, unmade, nil
 	}
-	newest := all[len(all)-1].ID
-	return slices.DeleteFunc(all, func(r record.Run) bool { return r.ID != newest }), nil
+	newest := rounds[len(rounds)-1].ID
+	return slices.DeleteFunc(rounds, func(r record.Run) bool { return r.ID != newest }), unmade, nil
 }
 
 // Bundle returns the bundle and the document of a run.
@@ -254,7 +288,6 @@ func (h *Hub) eachConfigMap(ctx context.Context, selector labels.Set, f func(*co
 // A Try is the evidence of one try of a cluster, as far as its metadata tells.
 type Try struct {
 	ConfigMap string // named as the pod
-	Round     int
 	Verdict   record.Verdict
 }
 
@@ -273,7 +306,7 @@ func (h *Hub) Tries(ctx context.Context, r record.Run) ([]Try, error) {
 			if v == nil {
 				continue
 			}
-			out = append(out, Try{ConfigMap: m.Name, Round: v.Round, Verdict: *v})
+			out = append(out, Try{ConfigMap: m.Name, Verdict: *v})
 		}
 		if opts.Continue = list.Continue; opts.Continue == "" {
 			return out, nil
@@ -288,7 +321,7 @@ const maxDocument = 256 << 20
 func (h *Hub) Evidence(ctx context.Context, t Try) ([]byte, error) {
 	cm, err := h.Client.CoreV1().ConfigMaps(h.Namespace).Get(ctx, t.ConfigMap, metav1.GetOptions{})
 	if err != nil {
-		return nil, h.explain(err)
+		return nil, fmt.Errorf("the hub: %w", err)
 	}
 	z, err := gzip.NewReader(bytes.NewReader(cm.BinaryData[member.KeyEvidence]))
 	if err != nil {

@@ -72,7 +72,6 @@ type Wave struct {
 	record.Wave
 	Job       string
 	Made      bool // the Job is there
-	Begun     bool // it was let go
 	Over      bool // it is complete, or has failed
 	Suspended bool
 	Stopped   string // why it was stopped
@@ -82,30 +81,39 @@ type Wave struct {
 	Succeeded map[int]bool // indexes
 	Failed    map[int]bool
 	Held      map[int]bool
-	Active    int
+	Live      int // pods that run, also those that are ending, or are about to run
 }
 
-// Read returns the state of a wave from its Job and its pods.
+// Read returns the state of a wave from its Job, nil if it is not there, and its pods;
+// those that succeeded may be left out.
 func Read(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod) Wave {
 	out := Wave{Wave: w, Job: objects.JobName(run, w.Name), Succeeded: make(map[int]bool), Held: make(map[int]bool), Failed: make(map[int]bool)}
+	var failed []corev1.Pod
+	for i := range pods {
+		switch pods[i].Status.Phase {
+		case corev1.PodFailed:
+			failed = append(failed, pods[i])
+		case corev1.PodSucceeded:
+		default:
+			out.Live++
+		}
+	}
 	if job == nil {
 		return out
 	}
 	out.Made = true
 	out.Suspended = job.Spec.Suspend != nil && *job.Spec.Suspend
-	out.Begun = !out.Suspended || job.Status.StartTime != nil
 	out.Stopped = job.Annotations[record.AnnotationStop]
 	for _, i := range member.Indexes(job.Status.CompletedIndexes) {
 		out.Succeeded[i] = true
 	}
-	out.Failed = member.Failures(job, pods, run)
-	for i := range pods {
-		if p := PodOf(&pods[i]); p.Exit == record.ExitHeld {
+	out.Failed = member.Failures(job, failed, run)
+	for i := range failed {
+		if p := PodOf(&failed[i]); p.Exit == record.ExitHeld {
 			out.Held[p.Index] = true
 			delete(out.Failed, p.Index)
 		}
 	}
-	out.Active = int(job.Status.Active)
 	for _, c := range job.Status.Conditions {
 		if c.Status != corev1.ConditionTrue {
 			continue
@@ -124,18 +132,38 @@ func Read(run record.Run, w record.Wave, job *batchv1.Job, pods []corev1.Pod) Wa
 // Exceeded reports whether more clusters failed than may.
 func (w Wave) Exceeded() bool { return len(w.Failed) > w.Failures }
 
+// Rests reports whether no pod of the wave runs, and none will unless it is let go.
+func (w Wave) Rests() bool {
+	return w.Over || w.Live == 0 && (!w.Made || w.Suspended && w.Stopped != "")
+}
+
+// Holds returns why the wave holds those after it; "" if it does not, or not yet.
+func (w Wave) Holds() string {
+	switch {
+	case !w.Made:
+		return fmt.Sprintf("wave %s: its Job %s was deleted", w.Name, w.Job)
+	case w.Stopped != "":
+		return fmt.Sprintf("wave %s was stopped: %s", w.Name, w.Stopped)
+	case w.Invalid != "":
+		return fmt.Sprintf("wave %s: the pods found the plan invalid, so that it is not the one that was checked: %s", w.Name, w.Invalid)
+	case w.Exceeded():
+		return fmt.Sprintf("wave %s: %d of %d clusters failed, and %s may", w.Name, len(w.Failed), w.Clusters, w.Limit)
+	}
+	return ""
+}
+
 // Wave reads the state of a wave of a run.
 func (h *Hub) Wave(ctx context.Context, run record.Run, w record.Wave) (Wave, error) {
 	name := objects.JobName(run, w.Name)
 	job, err := h.Client.BatchV1().Jobs(h.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return Read(run, w, nil, nil), nil
+		job, err = nil, nil
 	}
 	if err != nil {
 		return Wave{}, h.explain(err)
 	}
 	pods, err := h.Client.CoreV1().Pods(h.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: batchv1.JobNameLabel + "=" + name, FieldSelector: "status.phase=" + string(corev1.PodFailed),
+		LabelSelector: batchv1.JobNameLabel + "=" + name, FieldSelector: "status.phase!=" + string(corev1.PodSucceeded),
 	})
 	if err != nil {
 		return Wave{}, h.explain(err)

@@ -62,14 +62,10 @@ func (m *Member) token(ctx context.Context, file string) (left time.Duration, er
 		Audiences: []string{m.Entry.Audience}, ExpirationSeconds: ptr.To(int64(tokenSeconds)),
 		BoundObjectRef: &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: m.pod.Name, UID: m.pod.UID},
 	}}
-	var answer *authenticationv1.TokenRequest
-	err = ask(ctx, func(ctx context.Context) (err error) {
-		name := objects.ServiceAccount(m.Run.Fleet, m.Wave.Name)
-		answer, err = m.hub.CoreV1().ServiceAccounts(m.pod.Namespace).CreateToken(ctx, name, request, metav1.CreateOptions{})
-		return err
-	})
+	name := objects.ServiceAccount(m.Run.Fleet, m.Wave.Name)
+	answer, err := m.hub.CoreV1().ServiceAccounts(m.pod.Namespace).CreateToken(ctx, name, request, metav1.CreateOptions{})
 	if err != nil {
-		return 0, engine.WithHint(fmt.Errorf("a token for audience %q: %w", m.Entry.Audience, err), "the Role of the wave allows create on serviceaccounts/token")
+		return 0, engine.WithHint(fmt.Errorf("the hub: a token for audience %q: %w", m.Entry.Audience, err), "the Role of the wave allows create on serviceaccounts/token")
 	}
 	if err := durable.WriteFile(file, []byte(answer.Status.Token), 0o600); err != nil {
 		return 0, err

@@ -47,13 +47,11 @@ func (m *Member) Keep(ctx context.Context, v record.Verdict, document []byte) er
 		Immutable:  ptr.To(true),
 		BinaryData: map[string][]byte{KeyEvidence: packed.Bytes()},
 	}
-	return ask(ctx, func(ctx context.Context) error {
-		_, err := m.hub.CoreV1().ConfigMaps(m.pod.Namespace).Create(ctx, cm, metav1.CreateOptions{})
-		if apierrors.IsAlreadyExists(err) {
-			return nil // an answer was lost
-		}
-		return err
-	})
+	_, err = m.hub.CoreV1().ConfigMaps(m.pod.Namespace).Create(ctx, cm, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) { // an answer may have been lost
+		return fmt.Errorf("the hub: %w", err)
+	}
+	return nil
 }
 
 // Describe adds to a verdict what the evidence of the run shows.

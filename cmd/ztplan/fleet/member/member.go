@@ -2,23 +2,21 @@ package member
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/patience"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 	"github.com/ztplan/ztplan/engine"
 )
@@ -73,8 +71,9 @@ func Open(paths Paths, wave string, env func(string) string) (*Member, error) {
 		Host:            "https://" + net.JoinHostPort(host, cmp.Or(port, "443")),
 		BearerTokenFile: filepath.Join(paths.Identity, "token"),
 		TLSClientConfig: rest.TLSClientConfig{CAFile: filepath.Join(paths.Identity, "ca.crt")},
-		UserAgent:       "ztplan-fleet", Timeout: requestTimeout,
+		UserAgent:       "ztplan-fleet",
 	}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &patience.Transport{Next: next} })
 	m.hub, err = kubernetes.NewForConfig(config)
 	return m, err
 }
@@ -121,40 +120,4 @@ func (m *Member) Verdict() record.Verdict {
 // WriteVerdict makes a verdict the pod's termination message.
 func (m *Member) WriteVerdict(v record.Verdict) error {
 	return os.WriteFile(m.paths.Verdict, v.Encode(), 0o600)
-}
-
-// hubPatience is how long the pod goes on asking a hub that does not answer: its API
-// server may be restarted.
-const (
-	hubPatience    = 5 * time.Minute
-	requestTimeout = 30 * time.Second
-)
-
-// ask repeats a request to the hub until it is answered. An answer that would not change
-// is returned at once.
-func ask(ctx context.Context, request func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, hubPatience)
-	defer cancel()
-	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 100, Cap: 15 * time.Second}
-	var last error
-	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
-		last = request(ctx)
-		var status apierrors.APIStatus
-		if errors.As(last, &status) && !temporary(last) {
-			return false, last
-		}
-		return last == nil, nil
-	})
-	if err != nil && last != nil {
-		return fmt.Errorf("the hub: %w", last)
-	}
-	return err
-}
-
-// temporary reports whether an answer of the API server may change by itself. A token of
-// a ServiceAccount that was made a moment ago may be unknown to one of several API
-// servers.
-func temporary(err error) bool {
-	return apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
-		apierrors.IsInternalError(err) || apierrors.IsTimeout(err)
 }

@@ -22,28 +22,23 @@ import (
 // after the Job controller replaced the failed pod, so that the failed pods count as
 // well: the pod that made room for this one is among them.
 func (m *Member) Held(ctx context.Context) (reason string, err error) {
-	err = ask(ctx, func(ctx context.Context) error {
-		job, err := m.hub.BatchV1().Jobs(m.pod.Namespace).Get(ctx, m.pod.Job, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		if why, ok := job.Annotations[record.AnnotationStop]; ok {
-			reason = "the fleet was stopped: " + why
-			return nil
-		}
-		pods, err := m.hub.CoreV1().Pods(m.pod.Namespace).List(ctx, metav1.ListOptions{
-			LabelSelector: batchv1.JobNameLabel + "=" + m.pod.Job, FieldSelector: "status.phase=" + string(corev1.PodFailed),
-		})
-		if err != nil {
-			return err
-		}
-		failed := Failures(job, pods.Items, m.Run)
-		if len(failed) > m.Wave.Failures {
-			reason = fmt.Sprintf("wave %s: %d of %d clusters failed, and %s may", m.Wave.Name, len(failed), m.Wave.Clusters, m.Wave.Limit)
-		}
-		return nil
+	job, err := m.hub.BatchV1().Jobs(m.pod.Namespace).Get(ctx, m.pod.Job, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("the hub: %w", err)
+	}
+	if why, ok := job.Annotations[record.AnnotationStop]; ok {
+		return "the fleet was stopped: " + why, nil
+	}
+	pods, err := m.hub.CoreV1().Pods(m.pod.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: batchv1.JobNameLabel + "=" + m.pod.Job, FieldSelector: "status.phase=" + string(corev1.PodFailed),
 	})
-	return reason, err
+	if err != nil {
+		return "", fmt.Errorf("the hub: %w", err)
+	}
+	if failed := Failures(job, pods.Items, m.Run); len(failed) > m.Wave.Failures {
+		return fmt.Sprintf("wave %s: %d of %d clusters failed, and %s may", m.Wave.Name, len(failed), m.Wave.Clusters, m.Wave.Limit), nil
+	}
+	return "", nil
 }
 
 // Failures returns the indexes of a Job that failed and are not tried again, without

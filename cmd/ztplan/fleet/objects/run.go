@@ -101,6 +101,12 @@ func evidence(f *fleet.Fleet) string {
 	return fleet.ToConfigMaps
 }
 
+// MarkMade notes on the record that all objects are there, for those who apply them as a
+// whole.
+func (r *Round) MarkMade() {
+	metav1.SetMetaDataAnnotation(&r.Objects[0].(*corev1.ConfigMap).ObjectMeta, record.AnnotationMade, "true")
+}
+
 // Name is the name of the record's ConfigMap, which the names of the run's objects
 // begin with.
 func Name(r record.Run) string {

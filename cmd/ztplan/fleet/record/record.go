@@ -32,6 +32,9 @@ const (
 	// AnnotationStop on a Job holds its clusters that have not begun; its value is the
 	// reason.
 	AnnotationStop = "ztplan.dev/stop"
+	// AnnotationMade on the ConfigMap of a record says that all objects of its round are
+	// there. Nothing is let go before.
+	AnnotationMade = "ztplan.dev/made"
 	// AnnotationVerdict on a ConfigMap of evidence is the verdict: it is read without the
 	// evidence.
 	AnnotationVerdict = "ztplan.dev/verdict"

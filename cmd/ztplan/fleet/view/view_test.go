@@ -69,7 +69,7 @@ func newStory() *story {
 }
 
 func (s *story) wave(i int) drive.Snapshot {
-	return drive.Snapshot{Wave: hub.Wave{Wave: s.fleet.Run.Waves[i], Made: true, Begun: true, Succeeded: map[int]bool{}, Failed: map[int]bool{}, Held: map[int]bool{}}}
+	return drive.Snapshot{Wave: hub.Wave{Wave: s.fleet.Run.Waves[i], Made: true, Succeeded: map[int]bool{}, Failed: map[int]bool{}, Held: map[int]bool{}}}
 }
 
 // pod returns a pod that was made some time ago.

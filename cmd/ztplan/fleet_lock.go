@@ -1,0 +1,76 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/session"
+	"github.com/ztplan/ztplan/steps/session/lease"
+)
+
+// lockFleet takes the Lease that keeps two drivers of a fleet apart.
+func (a *app) lockFleet(ctx context.Context, f *fleet.Fleet) (context.Context, func(), error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	env := &engine.Env{Session: new(engine.Session), Settings: session.Settings{
+		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.kubeconfig, f.Hub.Kubeconfig), Context: cmp.Or(a.context, f.Hub.Context)},
+	}}
+	lock, err := a.driverLock(engine.AllowWrites(ctx), env, f, lease.Request{
+		Namespace: f.Hub.Namespace, Plan: "fleet." + f.Metadata.Name, Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return ctx, func() {
+		if err := lock.Release(context.WithoutCancel(ctx)); err != nil && a.verbose {
+			fmt.Fprintln(a.stderr, "ztplan:", err)
+		}
+		if err := env.Session.Close(); err != nil && a.verbose {
+			fmt.Fprintln(a.stderr, "ztplan:", err)
+		}
+		cancel(nil)
+	}, nil
+}
+
+// driverLock takes the lock, or returns who has it. A driver that was killed does not give
+// it back: it is waited until the lock frees itself. A lock that is renewed or given back
+// meanwhile has a driver that lives.
+func (a *app) driverLock(ctx context.Context, env *engine.Env, f *fleet.Fleet, of lease.Request) (*lease.Lock, error) {
+	lock, err := lease.Acquire(ctx, env, of)
+	var first *lease.HeldError
+	if !errors.As(err, &first) {
+		return lock, err
+	}
+	held := &exitError{code: exitFailed, text: fmt.Sprintf("fleet %s is being driven by %s, since %s: lease %s", f.Metadata.Name, first.Holder, first.Since.UTC().Format(time.RFC3339), first.Lease),
+		hint: "ztplan fleet status " + f.File + " shows how it goes; ztplan fleet stop " + f.File + " stops it"}
+	free := time.Now().Add(first.Free)
+	a.say(fmt.Sprintf("ztplan: %s has the lock of fleet %s: waiting at most %v to see whether it lives", first.Holder, f.Metadata.Name, first.Free.Round(time.Second)))
+	for {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, held
+		}
+		lock, err := lease.Acquire(ctx, env, of)
+		var now *lease.HeldError
+		switch {
+		case errors.As(err, &now) && now.Holder == first.Holder && !time.Now().Add(now.Free).After(free.Add(lockTolerance)):
+		case errors.As(err, &now):
+			return nil, held
+		case err != nil:
+			return nil, err
+		case time.Now().Before(free.Add(-lockTolerance)):
+			return nil, errors.Join(held, lock.Release(ctx))
+		default:
+			return lock, nil
+		}
+	}
+}
+
+// lockTolerance is how exactly the end of a lock is known: its times have the clock of the
+// API server, in seconds.
+const lockTolerance = 2 * time.Second
