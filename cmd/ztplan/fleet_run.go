@@ -78,7 +78,7 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err != nil {
 		return &exitError{code: exitInvalid, text: err.Error(), hint: engine.HintOf(err)}
 	}
-	key, err := a.fleetKey()
+	key, err := a.fleetKey(file, f.Document)
 	if err != nil {
 		return err
 	}
@@ -281,26 +281,4 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// fleetKey reads the key of --sign-key, nil without one.
-func (a *app) fleetKey() (*attest.Key, error) {
-	if a.signKey == "" {
-		return nil, nil
-	}
-	if a.report == "" {
-		return nil, &exitError{code: exitInvalid, text: "--sign-key: there is nothing to sign", hint: "add --report DIR"}
-	}
-	data, err := a.inputs.ReadGiven(a.signKey)
-	var key *attest.Key
-	if err == nil {
-		key, err = attest.ParsePrivate(a.signKey, data)
-	}
-	if err == nil {
-		err = a.inputs.Exposed(a.signKey)
-	}
-	if err != nil {
-		return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: cmp.Or(engine.HintOf(err), "make one with: openssl genpkey -algorithm ed25519 -out key.pem")}
-	}
-	return key, nil
 }

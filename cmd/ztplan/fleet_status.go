@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
@@ -57,7 +56,7 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 			if err != nil {
 				return err
 			}
-			key, err := a.fleetKey()
+			key, err := a.fleetKey(args[0], d)
 			if err != nil {
 				return err
 			}
@@ -128,71 +127,4 @@ Exit status: 0 stopped.`,
 	cmd.Flags().BoolVar(&now, "now", false, "end the pods that run as well")
 	cmd.Flags().StringVar(&reason, "reason", "by ztplan fleet stop", "why, for the record")
 	return cmd
-}
-
-func (a *app) fleetVerifyCommand() *cobra.Command {
-	var keyFile string
-	var o ledger.Options
-	cmd := &cobra.Command{
-		Use:   "verify DIR",
-		Short: "Check the report of a fleet, offline",
-		Long: `Verify checks the folder that --report wrote: the Merkle root over the leaves of all
-clusters, the counts and the result, the evidence of every cluster by its digest, the
-page, and with --key the signature. --deep computes the evidence of every cluster again, as
-ztplan verify does; --cluster does so for one, and shows that its leaf is in the tree.
-
-Exit status: 0 everything holds, 1 something does not.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if keyFile != "" {
-				data, err := engine.ReadFile(keyFile, engine.MaxInput)
-				if err == nil {
-					o.Key, err = attest.ParsePublic(keyFile, data)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			o.Version = versionString()
-			r, err := ledger.Verify(cmd.Context(), args[0], o)
-			if err != nil {
-				return err
-			}
-			return a.printFleetChecks(args[0], r)
-		},
-	}
-	cmd.Flags().StringVar(&keyFile, "key", "", "demand a signature by the public key in this PEM `file`")
-	cmd.Flags().BoolVar(&o.Deep, "deep", false, "compute the evidence of every cluster again")
-	cmd.Flags().StringVar(&o.Cluster, "cluster", "", "verify one `cluster` only, and that it is in the tree")
-	return cmd
-}
-
-func (a *app) printFleetChecks(dir string, r *ledger.Report) error {
-	bad := 0
-	for _, c := range r.Checks {
-		mark := "✓"
-		if !c.Holds() {
-			mark = "✗"
-			bad++
-		} else if c.Open {
-			mark = "-"
-		}
-		fmt.Fprintf(a.text, "%s %s: %s\n", mark, c.Name, c.Did)
-		for i, p := range c.Problems {
-			if i == 10 {
-				fmt.Fprintf(a.text, "    … and %d more\n", len(c.Problems)-i)
-				break
-			}
-			fmt.Fprintf(a.text, "    %s\n", p)
-		}
-	}
-	if bad > 0 {
-		return &exitError{code: exitFailed, text: fmt.Sprintf("%s: %d of %d checks do not hold", dir, bad, len(r.Checks))}
-	}
-	how := "UNSIGNED"
-	if r.Signed {
-		how = "signed"
-	}
-	_, err := fmt.Fprintf(a.text, "%s: fleet %s, run %s: %s, %s, %s\n", dir, r.Head.Fleet, r.Head.Run, r.Head.Result, plural(len(r.Leaves), "cluster"), how)
-	return err
 }

@@ -162,7 +162,9 @@ type Evidence struct {
 	To string `yaml:"to" check:"oneof=configMaps|oci"`
 	// Repository for oci, such as registry.example.com/ztplan/evidence.
 	Repository string `yaml:"repository"`
-	// Sign is the key that signs the evidence of the fleet; see --sign-key.
+	// Sign is the private key that signs the report of the fleet, as --sign-key does, which
+	// comes first: a PEM file (PKCS#8, Ed25519 or ECDSA P-256) beside the fleet. It stays
+	// where the fleet is run from.
 	Sign string `yaml:"sign"`
 }
 

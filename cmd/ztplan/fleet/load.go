@@ -225,6 +225,10 @@ func (f *Fleet) checkEvidence() {
 	if (e.To == ToOCI) != (e.Repository != "") {
 		f.problem(n, "write evidence: {to: oci, repository: registry.example.com/ztplan/evidence}", "evidence: to: oci and a repository belong together")
 	}
+	if strings.Contains(e.Sign, "://") {
+		f.problem(f.at("evidence", "sign"), "write the path of a PEM file",
+			"evidence.sign: %q is no file: a key in Vault is reached through the connections of a plan, and a fleet has none", e.Sign)
+	}
 }
 
 // checkPlans reads the plan with the variables of every cluster; clusters with the

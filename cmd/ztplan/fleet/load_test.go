@@ -193,6 +193,9 @@ waves:
 		{"evidence", map[string]string{"fleet.yaml": head + clusters + vars + "evidence: {to: oci}\n"}, []string{
 			`fleet.yaml:7:11 evidence: to: oci and a repository belong together`,
 		}},
+		{"a signing key in Vault", map[string]string{"fleet.yaml": head + clusters + vars + "evidence: {sign: \"hashivault://fleet\"}\n"}, []string{
+			`fleet.yaml:7:18 evidence.sign: "hashivault://fleet" is no file`,
+		}},
 		{"keys that end with the pod", map[string]string{"fleet.yaml": head + clusters, "site.yaml": `apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: site}

@@ -48,6 +48,8 @@ type Report struct {
 	Leaves []Leaf
 	Checks []verify.Check
 	Signed bool
+
+	head []byte // fleet.json
 }
 
 // Holds reports whether everything that was checked holds.
@@ -72,7 +74,7 @@ func Verify(ctx context.Context, dir string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Head: new(Head)}
+	r := &Report{Head: new(Head), head: head}
 	dec := json.NewDecoder(bytes.NewReader(head))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(r.Head); err != nil || r.Head.Schema != Schema {
@@ -213,6 +215,9 @@ func (r *Report) file(dir string, l Leaf, deep bool) (checked bool, problems []s
 	}
 	if d != nil && d.Result() != l.Verdict.Result {
 		problems = append(problems, fmt.Sprintf("%s: the result is %s, and the leaf says %s", name, d.Result(), l.Verdict.Result))
+	}
+	if d != nil && d.Subject != nil && d.Subject.Cluster != nil && d.Subject.Cluster.UID != l.Verdict.UID {
+		problems = append(problems, fmt.Sprintf("%s: the cluster has the UID %s, and the leaf says %q", name, d.Subject.Cluster.UID, l.Verdict.UID))
 	}
 	return true, problems
 }

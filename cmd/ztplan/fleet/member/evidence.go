@@ -60,7 +60,7 @@ func Describe(v *record.Verdict, d *evidence.Document, document []byte) {
 	v.Result, v.Began, v.Ended = d.Result(), d.Run.Began, d.Run.Ended
 	v.Steps, v.Version = len(d.Steps), d.Run.Version
 	if d.Subject != nil && d.Subject.Cluster != nil {
-		v.Server = d.Subject.Cluster.Version
+		v.Server, v.UID = d.Subject.Cluster.Version, d.Subject.Cluster.UID
 	}
 	for _, s := range d.Steps {
 		switch s.State {

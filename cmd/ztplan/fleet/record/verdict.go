@@ -34,6 +34,7 @@ type Verdict struct {
 	Hint     string        `json:"hint,omitempty"`
 	Version  string        `json:"version,omitempty"`    // of ztplan
 	Server   string        `json:"kubernetes,omitempty"` // version of the cluster
+	UID      string        `json:"uid,omitempty"`        // of the cluster's namespace kube-system
 	Rotation *Rotation     `json:"rotation,omitempty"`   // the slowest one
 }
 

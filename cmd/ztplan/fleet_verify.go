@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
+)
+
+func (a *app) fleetVerifyCommand() *cobra.Command {
+	var keyFile string
+	var o ledger.Options
+	cmd := &cobra.Command{
+		Use:   "verify DIR...",
+		Short: "Check the report of a fleet, offline",
+		Long: `Verify checks the folder that --report wrote: the Merkle root over the leaves of all
+clusters, the counts and the result, the evidence of every cluster by its digest, the
+page, and with --key the signature. --deep computes the evidence of every cluster again, as
+ztplan verify does; --cluster does so for one, and shows that its leaf is in the tree.
+
+Several folders, one from each hub, are checked one after the other. Then the counts
+of all are printed, with a Merkle root over their fleet.json, in the order of fleets
+and hubs. A cluster that is in two of them is refused.
+
+Exit status: 0 everything holds, 1 something does not.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if keyFile != "" {
+				data, err := engine.ReadFile(keyFile, engine.MaxInput)
+				if err == nil {
+					o.Key, err = attest.ParsePublic(keyFile, data)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			o.Version = versionString()
+			return a.verifyFleets(cmd.Context(), args, o)
+		},
+	}
+	cmd.Flags().StringVar(&keyFile, "key", "", "demand a signature by the public key in this PEM `file`")
+	cmd.Flags().BoolVar(&o.Deep, "deep", false, "compute the evidence of every cluster again")
+	cmd.Flags().StringVar(&o.Cluster, "cluster", "", "verify one `cluster` only, and that it is in the tree")
+	return cmd
+}
+
+// verifyFleets checks each folder, and then that they fit together.
+func (a *app) verifyFleets(ctx context.Context, dirs []string, o ledger.Options) error {
+	if o.Cluster != "" && len(dirs) > 1 {
+		return &exitError{code: exitInvalid, text: "--cluster: takes one folder", hint: "name the folder that has the cluster"}
+	}
+	var reports []*ledger.Report
+	var first error
+	for _, dir := range dirs {
+		r, err := ledger.Verify(ctx, dir, o)
+		if err != nil {
+			return err
+		}
+		if err := a.printFleetChecks(dir, r); err != nil && first == nil {
+			first = err
+		}
+		reports = append(reports, r)
+	}
+	if first != nil || len(reports) == 1 {
+		return first
+	}
+	m, err := ledger.Merge(reports)
+	if err != nil {
+		return err
+	}
+	a.printCheck(m.Check)
+	if !m.Check.Holds() {
+		return &exitError{code: exitFailed, text: "the folders do not fit together"}
+	}
+	_, err = fmt.Fprintf(a.text, "%s of %s: %s: %s\n", plural(len(reports), "report"), plural(m.Clusters, "cluster"), m.Result, ledger.Words(m.Counts))
+	if err == nil {
+		_, err = fmt.Fprintf(a.text, "root over the reports: %s\n", m.Root)
+	}
+	return err
+}
+
+func (a *app) printFleetChecks(dir string, r *ledger.Report) error {
+	bad := 0
+	for _, c := range r.Checks {
+		if !c.Holds() {
+			bad++
+		}
+		a.printCheck(c)
+	}
+	if bad > 0 {
+		return &exitError{code: exitFailed, text: fmt.Sprintf("%s: %d of %d checks do not hold", dir, bad, len(r.Checks))}
+	}
+	how := "UNSIGNED"
+	if r.Signed {
+		how = "signed"
+	}
+	_, err := fmt.Fprintf(a.text, "%s: fleet %s, run %s: %s, %s, %s\n", dir, r.Head.Fleet, r.Head.Run, r.Head.Result, plural(len(r.Leaves), "cluster"), how)
+	return err
+}
+
+func (a *app) printCheck(c verify.Check) {
+	mark := "✓"
+	switch {
+	case !c.Holds():
+		mark = "✗"
+	case c.Open:
+		mark = "-"
+	}
+	fmt.Fprintf(a.text, "%s %s: %s\n", mark, c.Name, c.Did)
+	for i, p := range c.Problems {
+		if i == 10 {
+			fmt.Fprintf(a.text, "    … and %d more\n", len(c.Problems)-i)
+			break
+		}
+		fmt.Fprintf(a.text, "    %s\n", p)
+	}
+}
