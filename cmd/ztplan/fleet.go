@@ -8,11 +8,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
-	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/profiles"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
@@ -31,7 +29,8 @@ ending what runs, when more clusters fail than may; the next one waits for it.`,
 		Args: noUnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.fleetValidateCommand(), a.fleetRenderCommand(), a.fleetRunCommand(), a.fleetResumeCommand(), a.fleetStatusCommand(), a.fleetStopCommand(), a.fleetVerifyCommand(), a.fleetMemberCommand())
+	cmd.AddCommand(a.fleetValidateCommand(), a.fleetRenderCommand(), a.fleetRunCommand(), a.fleetResumeCommand(), a.fleetStatusCommand(), a.fleetStopCommand(), a.fleetVerifyCommand(),
+		a.fleetMemberCommand(), a.fleetDriveCommand())
 	return cmd
 }
 
@@ -93,59 +92,6 @@ func (a *app) image(f *fleet.Fleet) (string, error) {
 			hint: "add image: ghcr.io/ztplan/ztplan:VERSION to the fleet"}
 	}
 	return "ghcr.io/ztplan/ztplan:" + v, nil
-}
-
-func (a *app) fleetRenderCommand() *cobra.Command {
-	var secrets bool
-	cmd := &cobra.Command{
-		Use:   "render FLEET",
-		Short: "Print the objects of a run, for GitOps",
-		Long: `Render prints every object that a run would make on the hub, as YAML. The Jobs are
-suspended: ztplan fleet run, or setting spec.suspend to false in the order of the
-waves, lets them go. Secrets are left out unless --secrets is given.
-
-Exit status: 0 printed, 3 the fleet is invalid.`,
-		Args: oneFleet,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := a.loadFleet(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			image, err := a.image(f)
-			if err != nil {
-				return err
-			}
-			r, err := objects.New(f, image, a.now())
-			if err != nil {
-				return err
-			}
-			r.MarkMade()
-			return a.printObjects(r, secrets)
-		},
-	}
-	cmd.Flags().BoolVar(&secrets, "secrets", false, "print the Secrets with the kubeconfigs as well")
-	return cmd
-}
-
-func (a *app) printObjects(r *objects.Round, secrets bool) error {
-	left := 0
-	for _, o := range r.Objects {
-		if o.GetObjectKind().GroupVersionKind().Kind == "Secret" && !secrets {
-			left++
-			continue
-		}
-		data, err := yaml.Marshal(o)
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(a.text, "---\n%s", data); err != nil {
-			return err
-		}
-	}
-	if left > 0 {
-		fmt.Fprintf(a.stderr, "ztplan: %d Secrets with kubeconfigs are left out: --secrets prints them\n", left)
-	}
-	return nil
 }
 
 func (a *app) fleetFlags(cmd *cobra.Command) {

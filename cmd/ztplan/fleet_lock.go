@@ -8,19 +8,20 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/session"
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 // lockFleet takes the Lease that keeps two drivers of a fleet apart.
-func (a *app) lockFleet(ctx context.Context, f *fleet.Fleet) (context.Context, func(), error) {
+func (a *app) lockFleet(ctx context.Context, name, file string, at fleet.Hub) (context.Context, func(), error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	env := &engine.Env{Session: new(engine.Session), Settings: session.Settings{
-		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.kubeconfig, f.Hub.Kubeconfig), Context: cmp.Or(a.context, f.Hub.Context)},
+		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.kubeconfig, at.Kubeconfig), Context: cmp.Or(a.context, at.Context)},
 	}}
-	lock, err := a.driverLock(engine.AllowWrites(ctx), env, f, lease.Request{
-		Namespace: f.Hub.Namespace, Plan: "fleet." + f.Metadata.Name, Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
+	lock, err := a.driverLock(engine.AllowWrites(ctx), env, name, file, lease.Request{
+		Namespace: at.Namespace, Plan: objects.LockName(name), Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -38,17 +39,20 @@ func (a *app) lockFleet(ctx context.Context, f *fleet.Fleet) (context.Context, f
 
 // driverLock takes the lock, or returns who has it. A driver that was killed does not give
 // it back: it is waited until the lock frees itself. A lock that is renewed or given back
-// meanwhile has a driver that lives.
-func (a *app) driverLock(ctx context.Context, env *engine.Env, f *fleet.Fleet, of lease.Request) (*lease.Lock, error) {
+// meanwhile has a driver that lives; a driver in a pod waits for it.
+func (a *app) driverLock(ctx context.Context, env *engine.Env, name, file string, of lease.Request) (*lease.Lock, error) {
+	if a.safety.patient {
+		return lease.Await(ctx, env, of, a.say)
+	}
 	lock, err := lease.Acquire(ctx, env, of)
 	var first *lease.HeldError
 	if !errors.As(err, &first) {
 		return lock, err
 	}
-	held := &exitError{code: exitFailed, text: fmt.Sprintf("fleet %s is being driven by %s, since %s: lease %s", f.Metadata.Name, first.Holder, first.Since.UTC().Format(time.RFC3339), first.Lease),
-		hint: "ztplan fleet status " + f.File + " shows how it goes; ztplan fleet stop " + f.File + " stops it"}
+	held := &exitError{code: exitFailed, text: fmt.Sprintf("fleet %s is being driven by %s, since %s: lease %s", name, first.Holder, first.Since.UTC().Format(time.RFC3339), first.Lease),
+		hint: "ztplan fleet status " + file + " shows how it goes; ztplan fleet stop " + file + " stops it"}
 	free := time.Now().Add(first.Free)
-	a.say(fmt.Sprintf("ztplan: %s has the lock of fleet %s: waiting at most %v to see whether it lives", first.Holder, f.Metadata.Name, first.Free.Round(time.Second)))
+	a.say(fmt.Sprintf("ztplan: %s has the lock of fleet %s: waiting at most %v to see whether it lives", first.Holder, name, first.Free.Round(time.Second)))
 	for {
 		select {
 		case <-time.After(time.Second):

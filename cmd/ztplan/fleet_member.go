@@ -47,6 +47,7 @@ func (a *app) fleetMemberCommand() *cobra.Command {
 	f.StringVar(&paths.Work, "work", "", "folder for files")
 	f.StringVar(&paths.Identity, "identity", "", "folder of the pod's ServiceAccount")
 	f.StringVar(&paths.Verdict, "verdict", "", "file of the termination message")
+	f.StringVar(&paths.Registry, "registry", "", "file with the credentials for the registry of the evidence")
 	f.StringVar(&wave, "wave", "", "name of the wave")
 	return cmd
 }

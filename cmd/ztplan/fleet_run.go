@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -70,6 +69,9 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err != nil {
 		return err
 	}
+	if f.Pull != nil {
+		return pullOnly(f)
+	}
 	image, err := a.image(f)
 	if err != nil {
 		return err
@@ -86,7 +88,7 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err != nil {
 		return err
 	}
-	ctx, release, err := a.lockFleet(ctx, f)
+	ctx, release, err := a.lockFleet(ctx, f.Metadata.Name, file, f.Hub)
 	if err != nil {
 		return err
 	}
@@ -95,11 +97,17 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err != nil {
 		return err
 	}
+	return a.driveLast(ctx, h, f.Document, file, rounds, "run the same command again to go on; ztplan fleet stop "+file+" stops it", key)
+}
+
+// driveLast lets the waves of the last round go and reports the result of the fleet as
+// an exit code. After an interruption, next says what goes on.
+func (a *app) driveLast(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, next string, key *attest.Key) error {
 	run := rounds[len(rounds)-1]
 	outcome, derr := a.driveRound(ctx, h, run)
 	if ctx.Err() != nil {
 		return &exitError{code: exitInterrupted, text: "interrupted: the wave that runs goes on, and the next one waits",
-			hint: "run the same command again to go on; ztplan fleet stop " + file + " stops it"}
+			hint: next}
 	}
 	if derr != nil {
 		return derr
@@ -107,7 +115,7 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err := h.DropAccess(ctx, run); err != nil {
 		fmt.Fprintln(a.stderr, "ztplan: the Secrets of the run are still on the hub:", err)
 	}
-	return a.fleetResult(ctx, h, f, rounds, outcome, key)
+	return a.fleetResult(ctx, h, of, file, rounds, outcome, key)
 }
 
 // driveRound drives a round and shows how it goes.
@@ -216,18 +224,18 @@ func (a *app) replace(ctx context.Context, h *hub.Hub, rounds []record.Run, next
 
 // fleetResult collects what became of the clusters, writes the report, and returns the
 // exit code as an error.
-func (a *app) fleetResult(ctx context.Context, h *hub.Hub, f *fleet.Fleet, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
+func (a *app) fleetResult(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
 	result, err := drive.Collect(ctx, h, rounds)
 	if err != nil {
 		return err
 	}
 	head := a.fleetHead(h, rounds, result, outcome.Stopped)
 	if a.report != "" {
-		if err := a.writeFleet(ctx, h, head, result, key); err != nil {
+		if err := a.writeFleet(ctx, h, rounds, head, result, key); err != nil {
 			return err
 		}
 	}
-	if err := a.tellEnd(a.fleetEnd(f.Document, f.File, head, result.Leaves)); err != nil {
+	if err := a.tellEnd(a.fleetEnd(of, file, head, result.Leaves)); err != nil {
 		return err
 	}
 	switch head.Result {
@@ -259,7 +267,7 @@ func (a *app) fleetHead(h *hub.Hub, rounds []record.Run, result *drive.Result, s
 
 // writeFleet writes the report's folder. Evidence that is there already is not fetched
 // again.
-func (a *app) writeFleet(ctx context.Context, h *hub.Hub, head *ledger.Head, result *drive.Result, key *attest.Key) error {
+func (a *app) writeFleet(ctx context.Context, h *hub.Hub, rounds []record.Run, head *ledger.Head, result *drive.Result, key *attest.Key) error {
 	names := make([]string, 0, len(result.Tries))
 	for name, t := range result.Tries {
 		if t.Verdict.Evidence != "" {
@@ -267,8 +275,12 @@ func (a *app) writeFleet(ctx context.Context, h *hub.Hub, head *ledger.Head, res
 		}
 	}
 	slices.Sort(names)
-	err := ledger.Write(ctx, a.report, head, result.Leaves, names, func(ctx context.Context, name string) ([]byte, error) {
-		return h.Evidence(ctx, result.Tries[name])
+	keeper, err := h.Keeper(ctx, rounds[0])
+	if err != nil {
+		return err
+	}
+	err = ledger.Write(ctx, a.report, head, result.Leaves, names, func(ctx context.Context, name string) ([]byte, error) {
+		return keeper.Evidence(ctx, result.Tries[name])
 	}, key)
 	if err != nil {
 		return fmt.Errorf("--report: %w", err)

@@ -66,7 +66,7 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 			}
 			head := a.fleetHead(h, rounds, result, "")
 			if a.report != "" {
-				if err := a.writeFleet(ctx, h, head, result, key); err != nil {
+				if err := a.writeFleet(ctx, h, rounds, head, result, key); err != nil {
 					return err
 				}
 			}

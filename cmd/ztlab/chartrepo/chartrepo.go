@@ -5,7 +5,8 @@
 // A repository is a path of one HTTP server: index.yaml and the archives beside
 // it, as https://helm.sh/docs/topics/chart_repository/ describes. The same
 // charts are offered by the OCI distribution protocol for the repositories that
-// upstream publishes there.
+// upstream publishes there. Repositories whose name begins with evidence/ take writes:
+// fleets push their evidence there. They are empty when the server starts.
 package chartrepo
 
 import (
@@ -219,6 +220,9 @@ func (r repository) in(archives []charts.Archive) []charts.Archive {
 	})
 }
 
+// evidencePath begins the names of the repositories that take writes.
+const evidencePath = "evidence"
+
 // newHandler serves every repository.
 func newHandler(archives []charts.Archive) (http.Handler, error) {
 	mux := http.NewServeMux()
@@ -241,6 +245,9 @@ func newHandler(archives []charts.Archive) (http.Handler, error) {
 		}
 	}
 	mux.Handle("GET /v2/", registry)
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch} {
+		mux.Handle(method+" /v2/"+evidencePath+"/", registry)
+	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		paths := map[string]string{}
 		for _, r := range repositories {

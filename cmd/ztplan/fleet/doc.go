@@ -4,7 +4,9 @@
 // in which they get it. It runs on Kubernetes Indexed Jobs of a hub cluster, an engine
 // that its users operate already: the packages below read ClusterProfiles (profiles),
 // render the objects (objects), run in the pods (member), read and write the hub (hub),
-// let the waves go (drive), show them (view), and merge the evidence (ledger).
+// let the waves go (drive), show them (view), keep the evidence in a registry (registry),
+// and merge it (ledger). Package scale predicts how long fleets take that no test machine
+// holds.
 //
 // # What is checked before anything is made
 //
@@ -38,4 +40,12 @@
 // with the verdict that the node keeps of that pod. Evidence that was removed or made anew
 // is refused, and its cluster is owed again. Once a Job is deleted, its clusters are owed
 // again as well; once only its pods are gone, the evidence is taken at its word.
+//
+// # Without credentials on a hub
+//
+// With pull, each cluster gets a Job by a tool that delivers objects (OCM, Sveltos, Argo
+// CD), and runs it with a ServiceAccount of its own. No hub sees the results, so that
+// there is no stop rule, and waves are folders of the rendered files only. The evidence is
+// in a ConfigMap of each cluster, or, better to collect, in a registry; each is checked
+// with ztplan verify.
 package fleet

@@ -29,6 +29,10 @@ type Document struct {
 	Clusters Inventory `yaml:"clusters" check:"required"`
 	// Access says how a pod authenticates to its cluster.
 	Access Access `yaml:"access"`
+	// Pull is for clusters of which no hub has credentials: ztplan fleet render --pull gives
+	// a Job for each, which another tool delivers into the cluster. There is no stop rule,
+	// and the order of the waves is that tool's.
+	Pull *Pull `yaml:"pull"`
 	// Vars are variables of the plan, for each cluster. They may refer to
 	// ${cluster.name}, ${cluster.labels.KEY} and ${cluster.properties.KEY}.
 	Vars map[string]any `yaml:"vars"`
@@ -79,8 +83,8 @@ type Inventory struct {
 type Kubeconfig struct {
 	// Name of the cluster, unique in the fleet.
 	Name string `yaml:"name" check:"required,max=63"`
-	// File is the kubeconfig.
-	File engine.File `yaml:"file" check:"required,exists"`
+	// File is the kubeconfig. It is left out with pull.
+	File engine.File `yaml:"file" check:"exists"`
 	// Context of the kubeconfig. The default is the current one.
 	Context string `yaml:"context"`
 	// Labels select the cluster for waves.
@@ -112,6 +116,16 @@ type Access struct {
 	// Secrets stores each cluster's kubeconfig in a Secret; a container sees only its
 	// own.
 	Secrets *Secrets `yaml:"secrets"`
+}
+
+// Pull says where in a cluster its Job runs. Both must be there, and the ServiceAccount
+// must have the rights that the plan needs, and those to create ConfigMaps in the
+// namespace.
+type Pull struct {
+	// Namespace in the cluster.
+	Namespace string `yaml:"namespace" check:"required"`
+	// ServiceAccount of the namespace.
+	ServiceAccount string `yaml:"serviceAccount" check:"required"`
 }
 
 // Keyless is access by tokens of the hub's ServiceAccount issuer.
@@ -160,8 +174,15 @@ type Evidence struct {
 	// To is configMaps, a ConfigMap of the hub for each try of each cluster, or oci, a
 	// registry.
 	To string `yaml:"to" check:"oneof=configMaps|oci"`
-	// Repository for oci, such as registry.example.com/ztplan/evidence.
+	// Repository for oci, such as registry.example.com/ztplan/evidence. Each try of each
+	// cluster is an artifact in it, and the ConfigMap of the try has its digest.
 	Repository string `yaml:"repository"`
+	// Secret is the name of a Secret of type kubernetes.io/dockerconfigjson in the
+	// namespace of the hub, with credentials for the repository. The default is none.
+	Secret string `yaml:"secret" check:"max=253"`
+	// PlainHTTP reaches the registry without TLS. A registry on the same machine is always
+	// reached so; any other is refused without TLS unless this is true.
+	PlainHTTP bool `yaml:"plainHTTP"`
 	// Sign is the private key that signs the report of the fleet, as --sign-key does, which
 	// comes first: a PEM file (PKCS#8, Ed25519 or ECDSA P-256) beside the fleet. It stays
 	// where the fleet is run from.

@@ -124,6 +124,9 @@ func (f *Fleet) checkClusters() {
 			continue
 		}
 		names[c.Name] = c
+		if f.Document.Pull != nil {
+			continue
+		}
 		u, err := url.Parse(c.Server.URL)
 		if err != nil || u.Scheme != "https" || u.Host == "" {
 			add("write https://HOST:PORT", "cluster %s: %q is no address of an API server", c.Name, c.Server.URL)

@@ -36,6 +36,9 @@ func (f *Fleet) readKubeconfigs(entries []entry) {
 	}
 	configs := make([]parsed, len(files))
 	concurrently(len(files), func(i int) {
+		if files[i].File.IsZero() {
+			return
+		}
 		data, err := files[i].File.Read()
 		if err == nil {
 			configs[i].config, err = clientcmd.Load(data)
@@ -63,7 +66,13 @@ func (f *Fleet) clusterOf(e entry, file parsed) (_ *Cluster, problems []*source.
 		problems = append(problems, &source.Problem{Position: e.at,
 			Summary: fmt.Sprintf("cluster %s: %s", e.Name, e.File.Name) + fmt.Sprintf(format, args...), Hint: hint})
 	}
-	if file.err != nil {
+	switch {
+	case f.Document.Pull != nil:
+		return &Cluster{Name: e.Name, Labels: e.Labels, Properties: e.Properties, at: e.at}, nil
+	case e.File.IsZero():
+		add("name its kubeconfig: file: …", "file is missing")
+		return nil, problems
+	case file.err != nil:
 		add("", ": %v", withoutValues(file.err))
 		return nil, problems
 	}

@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/registry"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -200,6 +203,9 @@ func (f *Fleet) checkAccess() {
 		}
 	}
 	switch {
+	case f.Document.Pull != nil && given > 0:
+		f.problem(n, "remove one of them", "access: a cluster that pulls its Job runs it with its own ServiceAccount")
+	case f.Document.Pull != nil:
 	case given > 1:
 		f.problem(n, "keep one of keyless, providers and secrets", "access: has %d ways", given)
 	case given == 0 && f.Document.Clusters.Profiles != nil:
@@ -224,6 +230,17 @@ func (f *Fleet) checkEvidence() {
 	e, n := f.Evidence, f.at("evidence")
 	if (e.To == ToOCI) != (e.Repository != "") {
 		f.problem(n, "write evidence: {to: oci, repository: registry.example.com/ztplan/evidence}", "evidence: to: oci and a repository belong together")
+	}
+	if e.To != ToOCI && (e.Secret != "" || e.PlainHTTP) {
+		f.problem(n, "write evidence: {to: oci, repository: …}, or remove it", "evidence: secret and plainHTTP are for a registry")
+	}
+	if e.Secret != "" && len(utilvalidation.IsDNS1123Subdomain(e.Secret)) > 0 {
+		f.problem(f.at("evidence", "secret"), "write the name of the Secret only", "evidence.secret: %q is no name of a Secret", e.Secret)
+	}
+	if e.Repository != "" {
+		if _, err := registry.Open(record.Registry{Repository: e.Repository}, nil); err != nil {
+			f.problem(f.at("evidence", "repository"), "write HOST/PATH, without a scheme and a tag", "evidence.repository: %v", err)
+		}
 	}
 	if strings.Contains(e.Sign, "://") {
 		f.problem(f.at("evidence", "sign"), "write the path of a PEM file",

@@ -193,6 +193,20 @@ waves:
 		{"evidence", map[string]string{"fleet.yaml": head + clusters + vars + "evidence: {to: oci}\n"}, []string{
 			`fleet.yaml:7:11 evidence: to: oci and a repository belong together`,
 		}},
+		{"a registry", map[string]string{"fleet.yaml": head + clusters + vars + "evidence: {to: oci, repository: \"https://registry.example.com/x\", secret: ../x}\n"}, []string{
+			`fleet.yaml:7:33 evidence.repository: repository https://registry.example.com/x`,
+			`fleet.yaml:7:75 evidence.secret: "../x" is no name of a Secret`,
+		}},
+		{"what is for a registry", map[string]string{"fleet.yaml": head + clusters + vars + "evidence: {secret: x}\n"}, []string{
+			`fleet.yaml:7:11 evidence: secret and plainHTTP are for a registry`,
+		}},
+		{"pull, and access", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a}, {name: b}]}\npull: {namespace: x, serviceAccount: y}\naccess: {secrets: {}}\n"}, []string{
+			`fleet.yaml:8:9 access: a cluster that pulls its Job`,
+		}},
+		{"pull", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a}, {name: b}]}\npull: {namespace: x, serviceAccount: y}\n"}, nil},
+		{"no kubeconfig", map[string]string{"fleet.yaml": head + vars + "clusters: {kubeconfigs: [{name: a}]}\n"}, []string{
+			`fleet.yaml:6:26 cluster a: file is missing`,
+		}},
 		{"a signing key in Vault", map[string]string{"fleet.yaml": head + clusters + vars + "evidence: {sign: \"hashivault://fleet\"}\n"}, []string{
 			`fleet.yaml:7:18 evidence.sign: "hashivault://fleet" is no file`,
 		}},

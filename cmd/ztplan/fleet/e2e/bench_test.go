@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/scale"
 )
 
 const (
@@ -120,6 +121,27 @@ func TestBench(t *testing.T) {
 	t.Logf("wall %.1f s; %.1f s if nothing but waiting took time: overhead %.1f %%", wall.Seconds(), ideal.Seconds(), 100*(wall.Seconds()/ideal.Seconds()-1))
 	t.Logf("of the pods' own time (%.1f s for each, of %d slots): overhead %.1f %%", sum.Seconds()/benchClusters, benchParallel, 100*(wall.Seconds()/(sum.Seconds()/benchParallel)-1))
 	t.Logf("from a pod's creation to its start: median %v", gaps[len(gaps)/2])
+	predicted := scale.Predict(scale.Limits{QPS: 300, Burst: 600}, scale.Load{ // as the lab's controller manager has them
+		Clusters: benchClusters, Parallel: benchParallel, Run: sum / benchClusters, Start: gaps[len(gaps)/2],
+	})
+	t.Logf("package scale predicts %.1f s for these pods; measured/predicted %.2f", predicted.Wall.Seconds(), wall.Seconds()/predicted.Wall.Seconds())
 	t.Logf("requests of the pods to the hub: %.2f for each cluster (about 5)", float64(requests)/benchClusters)
 	t.Logf("memory of the driver: %.0f MB with 20 clusters, %.0f MB with %d: ratio %.2f", float64(few)/1e6, float64(most)/1e6, benchClusters, float64(most)/float64(few))
+	predictions(t)
+}
+
+// predictions prints what package scale says of sizes that are not measured.
+func predictions(t *testing.T) {
+	const parallel = 500 // on each hub
+	t.Logf("predicted for runs of 60 s, %d at once on each hub, 2 s from a pod's creation to its start:", parallel)
+	for _, clusters := range []int{1_000, 10_000, 100_000} {
+		for _, hubs := range []int{1, 4, 10} {
+			line := fmt.Sprintf("  %6d clusters on %2d hubs:", clusters, hubs)
+			for _, limits := range []scale.Limits{scale.Defaults(), {QPS: 100, Burst: 200}} {
+				p := scale.Predict(limits, scale.Load{Clusters: clusters / hubs, Parallel: parallel, Run: time.Minute, Start: 2 * time.Second})
+				line += fmt.Sprintf("  %v (%.0f %% overhead) with %.0f requests a second", p.Wall.Round(time.Second), 100*p.Overhead(), limits.QPS)
+			}
+			t.Log(line)
+		}
+	}
 }

@@ -36,6 +36,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/patience"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/registry"
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -317,13 +318,45 @@ func (h *Hub) Tries(ctx context.Context, r record.Run) ([]Try, error) {
 // maxDocument bounds evidence when it is unpacked.
 const maxDocument = 256 << 20
 
-// Evidence returns the evidence of a try.
-func (h *Hub) Evidence(ctx context.Context, t Try) ([]byte, error) {
-	cm, err := h.Client.CoreV1().ConfigMaps(h.Namespace).Get(ctx, t.ConfigMap, metav1.GetOptions{})
+// A Keeper returns the evidence of the tries of a run.
+type Keeper struct {
+	hub      *Hub
+	registry *registry.Repository // nil if the evidence is in ConfigMaps
+}
+
+// Keeper returns what keeps the evidence of a run. Credentials for a registry are read
+// from the Secret that the pods have as well.
+func (h *Hub) Keeper(ctx context.Context, r record.Run) (*Keeper, error) {
+	k := &Keeper{hub: h}
+	if r.Registry == nil {
+		return k, nil
+	}
+	var config []byte
+	if name := r.Registry.Secret; name != "" {
+		s, err := h.Client.CoreV1().Secrets(h.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("the hub: credentials for the registry: %w", err)
+		}
+		config = s.Data[corev1.DockerConfigJsonKey]
+	}
+	var err error
+	k.registry, err = registry.Open(*r.Registry, config)
+	return k, err
+}
+
+// Evidence returns the evidence of a try. Its digest is not compared with the verdict.
+func (k *Keeper) Evidence(ctx context.Context, t Try) ([]byte, error) {
+	cm, err := k.hub.Client.CoreV1().ConfigMaps(k.hub.Namespace).Get(ctx, t.ConfigMap, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("the hub: %w", err)
 	}
-	z, err := gzip.NewReader(bytes.NewReader(cm.BinaryData[member.KeyEvidence]))
+	packed := cm.BinaryData[member.KeyEvidence]
+	if k.registry != nil {
+		if packed, err = k.registry.Fetch(ctx, string(cm.BinaryData[member.KeyManifest])); err != nil {
+			return nil, fmt.Errorf("ConfigMap %s: %w", t.ConfigMap, err)
+		}
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, fmt.Errorf("ConfigMap %s: %w", t.ConfigMap, err)
 	}
@@ -356,13 +389,26 @@ func (h *Hub) patchJob(ctx context.Context, job string, patch any) error {
 	return nil
 }
 
-// DropAccess deletes the Secrets with the kubeconfigs of a run.
+// DropAccess deletes the Secrets with the kubeconfigs of a run. It finds their names in
+// the Jobs: who lists Secrets, or deletes them all at once, reads them.
 func (h *Hub) DropAccess(ctx context.Context, r record.Run) error {
-	err := h.Client.CoreV1().Secrets(h.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{
-		LabelSelector: labels.Set{record.LabelFleet: r.Fleet, record.LabelRun: r.ID, record.LabelKind: "access"}.String(),
+	jobs, err := h.Client.BatchV1().Jobs(h.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: labels.Set{record.LabelFleet: r.Fleet, record.LabelRun: r.ID, record.LabelKind: "job"}.String(),
 	})
 	if err != nil {
 		return h.explain(err)
+	}
+	for _, job := range jobs.Items {
+		for _, v := range job.Spec.Template.Spec.Volumes {
+			if v.Name != objects.VolumeAccess || v.Projected == nil {
+				continue
+			}
+			for _, source := range v.Projected.Sources {
+				if err := h.Client.CoreV1().Secrets(h.Namespace).Delete(ctx, source.Secret.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+					return h.explain(err)
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package member
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,6 +31,9 @@ func (m *Member) Access(ctx context.Context) (kubeconfig string, err error) {
 		return m.paths.Kubeconfig, nil
 	}
 	kubeconfig = filepath.Join(m.paths.Work, "kubeconfig")
+	if m.Run.Pull {
+		return kubeconfig, InCluster(m.paths.Identity, kubeconfig, os.Getenv)
+	}
 	if m.Entry.Login != nil {
 		return kubeconfig, durable.WriteFile(kubeconfig, m.Entry.Login, 0o600)
 	}
@@ -53,6 +58,26 @@ func (m *Member) Access(ctx context.Context) (kubeconfig string, err error) {
 		err = durable.WriteFile(kubeconfig, data, 0o600)
 	}
 	return kubeconfig, err
+}
+
+// InCluster writes a kubeconfig for the cluster that the pod is in, with the files of its
+// ServiceAccount. client-go reads the token again every minute.
+func InCluster(identity, kubeconfig string, env func(string) string) error {
+	config := clientcmdapi.NewConfig()
+	config.CurrentContext = "pod"
+	config.Contexts["pod"] = &clientcmdapi.Context{Cluster: "pod", AuthInfo: "pod"}
+	config.Clusters["pod"] = &clientcmdapi.Cluster{Server: apiServer(env), CertificateAuthority: filepath.Join(identity, "ca.crt")}
+	config.AuthInfos["pod"] = &clientcmdapi.AuthInfo{TokenFile: filepath.Join(identity, "token")}
+	data, err := clientcmd.Write(*config)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(kubeconfig, data, 0o600)
+}
+
+// apiServer is the address of the API server of the cluster that the pod is in.
+func apiServer(env func(string) string) string {
+	return "https://" + net.JoinHostPort(env("KUBERNETES_SERVICE_HOST"), cmp.Or(env("KUBERNETES_SERVICE_PORT"), "443"))
 }
 
 // token asks the hub for a token of the pod's own ServiceAccount that is good for the

@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/registry"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
@@ -25,8 +26,13 @@ const KeyEvidence = "evidence.json.gz"
 // maxEvidence is how many bytes of compressed evidence a ConfigMap takes.
 const maxEvidence = 1000 << 10
 
+// KeyManifest is the key of the ConfigMap of a try whose evidence is in a registry: the
+// digest of the manifest.
+const KeyManifest = "manifest"
+
 // Keep stores the evidence of the try and its verdict in a ConfigMap named as the pod. It
-// is never changed: each try has its own.
+// is never changed: each try has its own. With a registry, the evidence is there, and the
+// ConfigMap has its digest.
 func (m *Member) Keep(ctx context.Context, v record.Verdict, document []byte) error {
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
@@ -36,7 +42,14 @@ func (m *Member) Keep(ctx context.Context, v record.Verdict, document []byte) er
 	if err = errors.Join(err, z.Close()); err != nil {
 		return err
 	}
-	if packed.Len() > maxEvidence {
+	stored := map[string][]byte{KeyEvidence: packed.Bytes()}
+	if m.Run.Registry != nil {
+		manifest, err := m.push(ctx, v, packed.Bytes())
+		if err != nil {
+			return err
+		}
+		stored = map[string][]byte{KeyManifest: []byte(manifest)}
+	} else if packed.Len() > maxEvidence {
 		return engine.WithHint(fmt.Errorf("the evidence has %d bytes when compressed, and a ConfigMap takes at most %d", packed.Len(), maxEvidence), "send it to a registry: evidence: {to: oci, repository: …}")
 	}
 	cm := &corev1.ConfigMap{
@@ -45,13 +58,33 @@ func (m *Member) Keep(ctx context.Context, v record.Verdict, document []byte) er
 			record.LabelWave: m.Wave.Name, record.LabelKind: "evidence", "app.kubernetes.io/managed-by": "ztplan",
 		}, Annotations: map[string]string{record.AnnotationVerdict: string(v.Encode())}},
 		Immutable:  ptr.To(true),
-		BinaryData: map[string][]byte{KeyEvidence: packed.Bytes()},
+		BinaryData: stored,
 	}
 	_, err = m.hub.CoreV1().ConfigMaps(m.pod.Namespace).Create(ctx, cm, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) { // an answer may have been lost
 		return fmt.Errorf("the hub: %w", err)
 	}
 	return nil
+}
+
+// push stores compressed evidence in the registry, with the tag RUN-POD, and returns the
+// digest of its manifest.
+func (m *Member) push(ctx context.Context, v record.Verdict, packed []byte) (manifest string, err error) {
+	var config []byte
+	if m.paths.Registry != "" {
+		if config, err = engine.ReadFile(m.paths.Registry, maxFile); err != nil {
+			return "", err
+		}
+	}
+	repository, err := registry.Open(*m.Run.Registry, config)
+	if err != nil {
+		return "", err
+	}
+	err = repeat(ctx, func(ctx context.Context) error {
+		manifest, err = repository.Push(ctx, m.Run.ID+"-"+m.pod.Name, v, packed)
+		return err
+	}, func(err error) bool { return errors.Is(err, engine.ErrPermanent) })
+	return manifest, err
 }
 
 // Describe adds to a verdict what the evidence of the run shows.

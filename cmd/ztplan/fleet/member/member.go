@@ -1,11 +1,9 @@
 package member
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,6 +27,7 @@ type Paths struct {
 	Work       string // folder that the pod may write to
 	Identity   string // folder of the pod's ServiceAccount: token, ca.crt
 	Verdict    string // file of the termination message
+	Registry   string // Docker configuration with the credentials for the registry; empty for none
 }
 
 // A Pod is a pod of a wave, as its environment names it.
@@ -66,9 +65,8 @@ func Open(paths Paths, wave string, env func(string) string) (*Member, error) {
 	if m.Wave, err = m.Run.Wave(wave); err != nil {
 		return nil, err
 	}
-	host, port := env("KUBERNETES_SERVICE_HOST"), env("KUBERNETES_SERVICE_PORT")
 	config := &rest.Config{
-		Host:            "https://" + net.JoinHostPort(host, cmp.Or(port, "443")),
+		Host:            apiServer(env),
 		BearerTokenFile: filepath.Join(paths.Identity, "token"),
 		TLSClientConfig: rest.TLSClientConfig{CAFile: filepath.Join(paths.Identity, "ca.crt")},
 		UserAgent:       "ztplan-fleet",

@@ -16,12 +16,16 @@ import (
 )
 
 // Held returns why the stop rule holds this cluster, "" if it does not. It is asked
-// before the first contact with the cluster.
+// before the first contact with the cluster. A Job that was delivered into its cluster
+// has no rule.
 //
 // A failure counts once its cluster is not tried again. The Job's status has it a moment
 // after the Job controller replaced the failed pod, so that the failed pods count as
 // well: the pod that made room for this one is among them.
 func (m *Member) Held(ctx context.Context) (reason string, err error) {
+	if m.Run.Pull {
+		return "", nil
+	}
 	job, err := m.hub.BatchV1().Jobs(m.pod.Namespace).Get(ctx, m.pod.Job, metav1.GetOptions{})
 	if err != nil {
 		return "", fmt.Errorf("the hub: %w", err)

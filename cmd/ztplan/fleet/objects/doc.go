@@ -13,6 +13,12 @@
 // The Job's failure policy follows the exit codes of ztplan: see failurePolicy. A cluster
 // has at most one live pod: podReplacementPolicy is Failed.
 //
+// # A driver
+//
+// [Round.Driver] adds a Job that lets the waves go. Its Role has what package hub does for
+// a driver: it reads Jobs, pods and ConfigMaps, patches Jobs, and holds the Lease of the
+// fleet. It makes no Job and reads no Secret; those of access.secrets it deletes by name.
+//
 // # Limits
 //
 // The API server takes objects of at most 1 MiB of data; a Job with backoffLimitPerIndex

@@ -7,7 +7,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
@@ -15,22 +14,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 )
-
-// Container is the name of the container in the pods.
-const Container = "ztplan"
-
-// Paths in the container.
-const (
-	pathRun        = "/ztplan/run"
-	pathEntry      = "/ztplan/cluster.json"
-	pathKubeconfig = "/ztplan/kubeconfig"
-	pathWork       = "/ztplan/work"
-	pathIdentity   = "/var/run/secrets/kubernetes.io/serviceaccount"
-	pathVerdict    = "/dev/termination-log"
-)
-
-// graceSeconds is how long a pod that is ended may take: a run finishes its edit.
-const graceSeconds = 600
 
 // job returns the Job of a wave.
 func (r *Round) job(f *fleet.Fleet, w record.Wave, entries, access []string) *batchv1.Job {
@@ -40,7 +23,7 @@ func (r *Round) job(f *fleet.Fleet, w record.Wave, entries, access []string) *ba
 	podLabels := labels(r.Record, "pod", w.Name)
 	return &batchv1.Job{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
-		ObjectMeta: r.meta(f, name, "job", w.Name),
+		ObjectMeta: r.meta(name, "job", w.Name),
 		Spec: batchv1.JobSpec{
 			Suspend:              ptr.To(true),
 			CompletionMode:       ptr.To(batchv1.IndexedCompletion),
@@ -68,89 +51,74 @@ func (r *Round) job(f *fleet.Fleet, w record.Wave, entries, access []string) *ba
 //   - 2 in a status: differences do not go away. In a run, 2 is a crash of Go's runtime,
 //     and is tried again as every other failure.
 func failurePolicy(mode string) *batchv1.PodFailurePolicy {
-	exit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
-		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
-			ContainerName: ptr.To(Container), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
-		}}
-	}
-	p := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
-		{Action: batchv1.PodFailurePolicyActionIgnore, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
-			{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
-		}},
-		exit(batchv1.PodFailurePolicyActionIgnore, 130),
-		exit(batchv1.PodFailurePolicyActionFailIndex, record.ExitHeld),
-		exit(batchv1.PodFailurePolicyActionFailJob, 3),
-	}}
+	p := ignoring(
+		onExit(batchv1.PodFailurePolicyActionFailIndex, record.ExitHeld),
+		onExit(batchv1.PodFailurePolicyActionFailJob, 3),
+	)
 	if mode == fleet.ModeStatus {
-		p.Rules = append(p.Rules, exit(batchv1.PodFailurePolicyActionFailIndex, 2))
+		p.Rules = append(p.Rules, onExit(batchv1.PodFailurePolicyActionFailIndex, 2))
 	}
 	return p
 }
 
-// pod returns the pod that runs a cluster of a wave. It fits the restricted Pod Security
-// Standard.
+// ignoring returns a failure policy to which a disruption and an interruption are no
+// failures, with more rules.
+func ignoring(more ...batchv1.PodFailurePolicyRule) *batchv1.PodFailurePolicy {
+	return &batchv1.PodFailurePolicy{Rules: append([]batchv1.PodFailurePolicyRule{
+		{Action: batchv1.PodFailurePolicyActionIgnore, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
+			{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
+		}},
+		onExit(batchv1.PodFailurePolicyActionIgnore, 130),
+	}, more...)}
+}
+
+func onExit(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
+	return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+		ContainerName: ptr.To(Container), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
+	}}
+}
+
+// pod returns the pod that runs a cluster of a wave.
 func (r *Round) pod(f *fleet.Fleet, w record.Wave, entries, access []string) corev1.PodSpec {
-	volumes := []corev1.Volume{
-		{Name: "run", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: Name(r.Record)}}}},
-		{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("512Mi"))}}},
-	}
+	t := r.member(f, w.Name)
 	clusters := &corev1.ProjectedVolumeSource{}
 	for _, name := range entries {
 		clusters.Sources = append(clusters.Sources, corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: name}}})
 	}
-	volumes = append(volumes, corev1.Volume{Name: "clusters", VolumeSource: corev1.VolumeSource{Projected: clusters}})
-	mounts := []corev1.VolumeMount{
-		{Name: "run", MountPath: pathRun, ReadOnly: true},
-		{Name: "work", MountPath: pathWork},
-		{Name: "clusters", MountPath: pathEntry, SubPathExpr: "$(JOB_COMPLETION_INDEX)", ReadOnly: true},
-	}
-	args := []string{
-		"fleet", "member", "--run=" + pathRun, "--cluster=" + pathEntry, "--work=" + pathWork,
-		"--identity=" + pathIdentity, "--verdict=" + pathVerdict, "--wave=" + w.Name,
-	}
-	for _, from := range slices.Sorted(maps.Keys(f.Mirrors)) {
-		args = append(args, "--mirror="+from+"="+f.Mirrors[from])
-	}
+	t.mount("clusters", corev1.VolumeSource{Projected: clusters}, corev1.VolumeMount{MountPath: pathEntry, SubPathExpr: "$(JOB_COMPLETION_INDEX)", ReadOnly: true})
 	if len(access) > 0 {
 		secrets := &corev1.ProjectedVolumeSource{DefaultMode: ptr.To(int32(0o440))}
 		for _, name := range access {
 			secrets.Sources = append(secrets.Sources, corev1.VolumeProjection{Secret: &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: name}}})
 		}
-		volumes = append(volumes, corev1.Volume{Name: "access", VolumeSource: corev1.VolumeSource{Projected: secrets}})
-		mounts = append(mounts, corev1.VolumeMount{Name: "access", MountPath: pathKubeconfig, SubPathExpr: "$(JOB_COMPLETION_INDEX)", ReadOnly: true})
-		args = append(args, "--kubeconfig="+pathKubeconfig)
+		t.mount(VolumeAccess, corev1.VolumeSource{Projected: secrets}, corev1.VolumeMount{MountPath: pathKubeconfig, SubPathExpr: "$(JOB_COMPLETION_INDEX)", ReadOnly: true})
+		t.args = append(t.args, "--kubeconfig="+pathKubeconfig)
 	}
-	field := func(name, path string) corev1.EnvVar {
-		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	spec := t.spec(r.Record.Image, ServiceAccount(r.Record.Fleet, w.Name), JobName(r.Record, w.Name))
+	spec.ActiveDeadlineSeconds = r.deadline()
+	return spec
+}
+
+// member returns the pod of a cluster, without the entry of the cluster.
+func (r *Round) member(f *fleet.Fleet, wave string) *template {
+	t := newTemplate("fleet", "member", "--run="+pathRun, "--cluster="+pathEntry, "--work="+pathWork,
+		"--identity="+pathIdentity, "--verdict="+pathVerdict, "--wave="+wave)
+	t.mountRun(r.Record)
+	for _, from := range slices.Sorted(maps.Keys(f.Mirrors)) {
+		t.args = append(t.args, "--mirror="+from+"="+f.Mirrors[from])
 	}
-	return corev1.PodSpec{
-		ServiceAccountName:            ServiceAccount(r.Record.Fleet, w.Name),
-		RestartPolicy:                 corev1.RestartPolicyNever,
-		ActiveDeadlineSeconds:         ptr.To(int64(r.Record.Timeout.Std().Seconds()) + graceSeconds),
-		TerminationGracePeriodSeconds: ptr.To(int64(graceSeconds)),
-		EnableServiceLinks:            ptr.To(false),
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(65532)), RunAsGroup: ptr.To(int64(65532)), FSGroup: ptr.To(int64(65532)),
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
-		Containers: []corev1.Container{{
-			Name: Container, Image: r.Record.Image, Args: args, VolumeMounts: mounts,
-			Env: []corev1.EnvVar{
-				field("ZTPLAN_POD_NAME", "metadata.name"), field("ZTPLAN_POD_UID", "metadata.uid"), field("ZTPLAN_POD_NAMESPACE", "metadata.namespace"),
-				{Name: "ZTPLAN_JOB_NAME", Value: JobName(r.Record, w.Name)},
-				{Name: "HOME", Value: pathWork}, {Name: "TMPDIR", Value: pathWork},
-			},
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
-			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
-				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
-			},
-		}},
-		Volumes: volumes,
+	if reg := r.Record.Registry; reg != nil && reg.Secret != "" {
+		t.mount("registry", corev1.VolumeSource{
+			Secret: &corev1.SecretVolumeSource{SecretName: reg.Secret, DefaultMode: ptr.To(int32(0o440))},
+		}, corev1.VolumeMount{MountPath: pathRegistry, ReadOnly: true})
+		t.args = append(t.args, "--registry="+pathRegistry+"/"+corev1.DockerConfigJsonKey)
 	}
+	return t
+}
+
+// deadline is the end of a pod in seconds: the timeout of a try, and the grace period.
+func (r *Round) deadline() *int64 {
+	return ptr.To(int64(r.Record.Timeout.Std().Seconds()) + graceSeconds)
 }
 
 // rights returns the ServiceAccount of a wave and what its pods may do on the hub: read

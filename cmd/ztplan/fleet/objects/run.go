@@ -37,50 +37,57 @@ type Round struct {
 	// Objects in the order in which they are made. The Jobs, which are suspended, come
 	// last.
 	Objects []runtime.Object
+
+	namespace string
 }
 
 // New returns the first round of a run of a fleet that begins at a time.
 func New(f *fleet.Fleet, image string, now time.Time) (*Round, error) {
+	run, bundle, text, err := newRun(f, image, now)
+	if err != nil {
+		return nil, err
+	}
+	r := &Round{Record: run, namespace: f.Hub.Namespace}
+	return r, r.render(f, bundle, text, f.Clusters)
+}
+
+// newRun returns the record of a run that begins at a time, its bundle, and the document.
+func newRun(f *fleet.Fleet, image string, now time.Time) (run record.Run, bundle, text []byte, err error) {
 	planName := filepath.Base(f.Document.Plan.Path)
 	files := make(map[string][]byte, len(f.Files)+1)
 	for name, file := range f.Files {
-		data, err := file.Read()
-		if err != nil {
-			return nil, err
+		if files[name], err = file.Read(); err != nil {
+			return run, nil, nil, err
 		}
-		files[name] = data
 	}
-	var err error
 	if files[planName], err = f.Document.Plan.Read(); err != nil {
-		return nil, err
+		return run, nil, nil, err
 	}
-	bundle, err := Pack(files)
-	if err != nil {
-		return nil, err
+	if bundle, err = Pack(files); err != nil {
+		return run, nil, nil, err
 	}
-	text, err := f.Text()
-	if err != nil {
-		return nil, err
+	if text, err = f.Text(); err != nil {
+		return run, nil, nil, err
 	}
 	digest := digestOf(bundle, text, []byte(image))
 	id := digestOf([]byte(digest), []byte(now.UTC().Format(time.RFC3339Nano)))[:8]
-	r := &Round{Record: record.Run{
+	run = record.Run{
 		Schema: record.RunSchema, Fleet: f.Metadata.Name, ID: id, Digest: digest, Created: now.UTC(),
-		Mode: f.Mode, Plan: planName, Image: image, Retries: f.Retries, Timeout: f.Timeout, Evidence: evidence(f),
-	}}
+		Mode: f.Mode, Plan: planName, Image: image, Retries: f.Retries, Timeout: f.Timeout, Registry: registry(f), Pull: f.Pull != nil,
+	}
 	for i, w := range f.Waves {
 		n := len(f.Wave(i))
-		r.Record.Waves = append(r.Record.Waves, record.Wave{
+		run.Waves = append(run.Waves, record.Wave{
 			Name: w.Name, Clusters: n, Parallel: w.Parallel, Limit: w.Stop.Failures.String(), Failures: w.Stop.Failures.Of(n), Soak: w.Soak,
 		})
 	}
-	return r, r.render(f, bundle, text, f.Clusters)
+	return run, bundle, text, nil
 }
 
 // Resume returns the next round of a run: over the clusters that are owed, in their
 // waves.
 func Resume(f *fleet.Fleet, last record.Run, owed []*fleet.Cluster, bundle, text []byte) (*Round, error) {
-	r := &Round{Record: last}
+	r := &Round{Record: last, namespace: f.Hub.Namespace}
 	r.Record.Round++
 	counts := make([]int, len(r.Record.Waves))
 	for _, c := range owed {
@@ -94,11 +101,12 @@ func Resume(f *fleet.Fleet, last record.Run, owed []*fleet.Cluster, bundle, text
 	return r, r.render(f, bundle, text, owed)
 }
 
-func evidence(f *fleet.Fleet) string {
-	if f.Document.Evidence.To == fleet.ToOCI {
-		return f.Document.Evidence.Repository
+func registry(f *fleet.Fleet) *record.Registry {
+	e := f.Document.Evidence
+	if e.To != fleet.ToOCI {
+		return nil
 	}
-	return fleet.ToConfigMaps
+	return &record.Registry{Repository: e.Repository, Secret: e.Secret, PlainHTTP: e.PlainHTTP}
 }
 
 // MarkMade notes on the record that all objects are there, for those who apply them as a
@@ -124,13 +132,10 @@ func JobName(r record.Run, wave string) string { return Name(r) + "-" + wave }
 func ServiceAccount(fleet, wave string) string { return fleet + "-" + wave }
 
 func (r *Round) render(f *fleet.Fleet, bundle, text []byte, clusters []*fleet.Cluster) error {
-	run, err := json.MarshalIndent(r.Record, "", "  ")
+	head, err := r.head(bundle, text)
 	if err != nil {
 		return err
 	}
-	head := r.configMap(f, Name(r.Record), "record", "")
-	head.Data = map[string]string{KeyRun: string(run), KeyFleet: string(text)}
-	head.BinaryData = map[string][]byte{KeyBundle: bundle}
 	r.Objects = append(r.Objects, head)
 	var jobs []runtime.Object
 	for i, w := range r.Record.Waves {
@@ -143,7 +148,7 @@ func (r *Round) render(f *fleet.Fleet, bundle, text []byte, clusters []*fleet.Cl
 				members = append(members, c)
 			}
 		}
-		r.Objects = append(r.Objects, rights(r.Record, f.Hub.Namespace, w.Name)...)
+		r.Objects = append(r.Objects, rights(r.Record, r.namespace, w.Name)...)
 		entries, access, err := r.shards(f, w.Name, members)
 		if err != nil {
 			return err
@@ -154,6 +159,18 @@ func (r *Round) render(f *fleet.Fleet, bundle, text []byte, clusters []*fleet.Cl
 	}
 	r.Objects = append(r.Objects, jobs...)
 	return nil
+}
+
+// head returns the ConfigMap of the record.
+func (r *Round) head(bundle, text []byte) (*corev1.ConfigMap, error) {
+	run, err := json.MarshalIndent(r.Record, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	head := r.configMap(Name(r.Record), "record", "")
+	head.Data = map[string]string{KeyRun: string(run), KeyFleet: string(text)}
+	head.BinaryData = map[string][]byte{KeyBundle: bundle}
+	return head, nil
 }
 
 func names(list []runtime.Object) []string {
@@ -180,7 +197,7 @@ func (r *Round) shards(f *fleet.Fleet, wave string, members []*fleet.Cluster) (e
 			return nil, nil, fmt.Errorf("cluster %s: its variables and its kubeconfig are too large for an object of Kubernetes", c.Name)
 		}
 		if cm == nil || len(cm.Data) == shardClusters || cmSize+len(data) > shardBytes {
-			cm = r.configMap(f, fmt.Sprintf("%s-%d", JobName(r.Record, wave), len(entries)), "clusters", wave)
+			cm = r.configMap(fmt.Sprintf("%s-%d", JobName(r.Record, wave), len(entries)), "clusters", wave)
 			cm.Data, cmSize = make(map[string]string), 0
 			entries = append(entries, cm)
 		}
@@ -192,7 +209,7 @@ func (r *Round) shards(f *fleet.Fleet, wave string, members []*fleet.Cluster) (e
 		if secret == nil || len(secret.Data) == shardClusters || secretSize+len(c.Kubeconfig) > shardBytes {
 			secret = &corev1.Secret{
 				TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-				ObjectMeta: r.meta(f, fmt.Sprintf("%s-%d", JobName(r.Record, wave), len(access)), "access", wave),
+				ObjectMeta: r.meta(fmt.Sprintf("%s-%d", JobName(r.Record, wave), len(access)), "access", wave),
 				Immutable:  ptr.To(true), Data: make(map[string][]byte),
 			}
 			secretSize = 0
@@ -211,15 +228,15 @@ func entryOf(c *fleet.Cluster) record.Entry {
 	}
 }
 
-func (r *Round) configMap(f *fleet.Fleet, name, kind, wave string) *corev1.ConfigMap {
+func (r *Round) configMap(name, kind, wave string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: r.meta(f, name, kind, wave), Immutable: ptr.To(true),
+		ObjectMeta: r.meta(name, kind, wave), Immutable: ptr.To(true),
 	}
 }
 
-func (r *Round) meta(f *fleet.Fleet, name, kind, wave string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: f.Hub.Namespace, Labels: labels(r.Record, kind, wave)}
+func (r *Round) meta(name, kind, wave string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: r.namespace, Labels: labels(r.Record, kind, wave)}
 }
 
 // labels returns the labels of an object of a run.

@@ -18,7 +18,8 @@ const (
 
 // Exit codes of a pod, beside those of a run.
 const (
-	ExitHeld = 4 // held by the stop rule: nothing was touched
+	ExitHeld  = 4 // held by the stop rule: nothing was touched
+	ExitAgain = 5 // of a driver: it ended before its run, and another one goes on
 )
 
 // Labels and annotations of the objects of a fleet.
@@ -27,7 +28,7 @@ const (
 	LabelRun   = "ztplan.dev/run"
 	LabelWave  = "ztplan.dev/wave"
 	LabelRound = "ztplan.dev/round"
-	LabelKind  = "ztplan.dev/object" // record, clusters, access or evidence
+	LabelKind  = "ztplan.dev/object" // record, clusters, access, job, pod, evidence or driver
 
 	// AnnotationStop on a Job holds its clusters that have not begun; its value is the
 	// reason.
@@ -54,8 +55,18 @@ type Run struct {
 	Round   int       `json:"round"` // 0 for the run, 1 for its first resumption
 	Retries int       `json:"retries"`
 	Timeout Duration  `json:"timeout"`
-	// Evidence is where the evidence goes: configMaps, or a repository of a registry.
-	Evidence string `json:"evidence"`
+	// Pull is true for a Job that was delivered into its cluster: it runs with the
+	// cluster's own ServiceAccount, and there is no stop rule.
+	Pull bool `json:"pull,omitempty"`
+	// Registry takes the evidence; nil if ConfigMaps do.
+	Registry *Registry `json:"registry,omitempty"`
+}
+
+// A Registry is a repository of an OCI registry.
+type Registry struct {
+	Repository string `json:"repository"`
+	Secret     string `json:"secret,omitempty"` // with the credentials, in the namespace of the fleet
+	PlainHTTP  bool   `json:"plainHTTP,omitempty"`
 }
 
 // A Wave is a wave of a run.
