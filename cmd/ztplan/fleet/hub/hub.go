@@ -404,6 +404,9 @@ func (h *Hub) DropAccess(ctx context.Context, r record.Run) error {
 				continue
 			}
 			for _, source := range v.Projected.Sources {
+				if source.Secret == nil {
+					continue
+				}
 				if err := h.Client.CoreV1().Secrets(h.Namespace).Delete(ctx, source.Secret.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 					return h.explain(err)
 				}
