@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
@@ -138,8 +137,8 @@ func (a *app) writeDeliveries(list []objects.Delivery, dir string) error {
 	return nil
 }
 
-func printObject(out io.Writer, o runtime.Object) error {
-	data, err := yaml.Marshal(o)
+func printObject(out io.Writer, object any) error {
+	data, err := yaml.Marshal(object)
 	if err == nil {
 		_, err = fmt.Fprintf(out, "---\n%s", data)
 	}
