@@ -57,7 +57,7 @@ WITH_LAB = dir=$$(mktemp -d); \
 # and a mount of its own. Most tests wait for the lab, so that three packages are
 # tested at a time on two cores.
 test-main: build
-	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 -Oline test-plain test-raced
+	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 test-plain test-raced
 
 test-plain:
 	$(GO) test $(LINK) -p 1 -count=1 -timeout 30m $(addprefix ./,$(PLAIN))
@@ -72,7 +72,7 @@ test-raced:
 # longest is first.
 LAB_HEAVY := e2e component/certmanager component/vault controlplane supervisor
 test-lab: ztlab
-	$(MAKE) --no-print-directory -k -j2 -Oline test-lab-heavy test-lab-raced
+	$(MAKE) --no-print-directory -k -j2 test-lab-heavy test-lab-raced
 
 test-lab-heavy:
 	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(GO) test $(LINK) -p 1 -count=1 -timeout 30m $(addprefix ./,$(LAB_HEAVY))

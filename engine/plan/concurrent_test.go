@@ -1,8 +1,11 @@
 package plan_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
+
+	"github.com/ztplan/ztplan/engine/plan"
 )
 
 // TestConcurrentUse is for the race detector: steps are decoded while others run.
@@ -26,4 +29,29 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestConcurrentWith is for the race detector: a fleet reads its plan for many clusters
+// at once.
+func TestConcurrentWith(t *testing.T) {
+	first, err := plan.Load(plan.Input{Kinds: kinds(), Connections: connections(), Values: values(t, "{name: first}"), Data: []byte(head + `vars: {name: {type: string, required: true}}
+steps:
+  - {id: a, uses: pkiRoot, with: {commonName: "CA of ${vars.name}"}}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		given := values(t, fmt.Sprintf("{name: c%d}", i))
+		all.Go(func() {
+			p, err := first.With(given)
+			if err != nil {
+				t.Error(err)
+			} else if got, want := commonName(p), fmt.Sprintf("CA of c%d", i); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
+	}
+	all.Wait()
 }
