@@ -115,7 +115,7 @@ func (w *world) registry() {
 		t.Fatal(err)
 	}
 	o := w.do(1, "fleet", "run", file)
-	if !strings.Contains(o.out, "the evidence is not kept: repository "+host+"/evidence/prod:") || strings.Contains(o.String(), password) {
+	if !strings.Contains(o.out, "the evidence is not kept: repository ") || !strings.Contains(o.out, "401: Unauthorized") || strings.Contains(o.String(), password) {
 		t.Errorf("%v", o)
 	}
 }
