@@ -59,8 +59,8 @@ func podFaults() []fault {
 			return tr.hub.client.CoreV1().Pods(namespace).Delete(tr.t.Context(), p.Name, metav1.DeleteOptions{})
 		})},
 		{"ztplan killed in the pod (137), no retries", false, all, killed(syscall.SIGKILL, "exit 137 without a verdict")},
-		{"Go crash in the pod (2), no retries", false, all, killed(syscall.SIGABRT, "ztplan crashed: exit 2 without a verdict")},
-		{"Go crash in the pod (2), tried again", false, setting{waves: onlyAll, retries: 1}, func(tr *trial) string {
+		{"Go crash in the pod, no retries", false, all, killed(syscall.SIGABRT, "ztplan crashed: exit 134 without a verdict")},
+		{"Go crash in the pod, tried again", false, setting{waves: onlyAll, retries: 1}, func(tr *trial) string {
 			_, done := tr.start("fleet", "run", tr.file)
 			tr.arrive(0, 1)
 			tr.kill(tr.running(0), syscall.SIGABRT)

@@ -10,10 +10,11 @@ import (
 
 func TestCause(t *testing.T) {
 	for want, pod := range map[string]hub.Pod{
-		"refused":          {Name: "a", Exit: 1, Verdict: &record.Verdict{Cause: "refused"}},
-		"crashed":          {Name: "a", Exit: 2},
-		"Evicted":          {Name: "a", Exit: -1, Reason: "Evicted"},
-		"exit 137 without": {Name: "a", Exit: 137},
+		"refused":            {Name: "a", Exit: 1, Verdict: &record.Verdict{Cause: "refused"}},
+		"crashed: exit 2 ":   {Name: "a", Exit: 2},
+		"crashed: exit 134 ": {Name: "a", Exit: 134},
+		"Evicted":            {Name: "a", Exit: -1, Reason: "Evicted"},
+		"exit 137 without":   {Name: "a", Exit: 137},
 	} {
 		if got := pod.Cause(); !strings.Contains(got, want) {
 			t.Errorf("%q, want %q", got, want)

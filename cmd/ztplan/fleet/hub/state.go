@@ -16,6 +16,10 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 )
 
+// exitAborted is the exit code of a container that SIGABRT ended: ztplan ends so when it
+// crashes, unless it is process 1, to which the signal does nothing.
+const exitAborted = 128 + 6
+
 // A Pod is a pod of a wave, as far as its state says how its cluster fares.
 type Pod struct {
 	Name    string
@@ -57,8 +61,8 @@ func (p Pod) Cause() string {
 		return ""
 	case p.Verdict != nil:
 		return p.Verdict.Cause
-	case p.Exit == 2:
-		return "ztplan crashed: exit 2 without a verdict; see the pod's log"
+	case p.Exit == 2 || p.Exit == exitAborted: // Go's own exit code, and that of a crash by signal
+		return fmt.Sprintf("ztplan crashed: exit %d without a verdict; see the pod's log", p.Exit)
 	case p.Reason != "":
 		return p.Reason
 	case p.Exit >= 0:

@@ -44,7 +44,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return res, nil
 		}
 		next, repeatable := again(r)
-		if !repeatable || time.Now().After(limit) || t.Unknown && !t.answered.Load() {
+		if !repeatable || time.Now().After(limit) || t.Unknown && res == nil && !t.answered.Load() {
 			return res, lost(res, reason)
 		}
 		t.gone(reason)

@@ -66,6 +66,7 @@ func TestTransport(t *testing.T) {
 		{"a watch is no answer of its own", false, "?watch=true", []answer{{status: 200, body: broken{}}}, io.ErrUnexpectedEOF.Error(), 1, 0},
 		{"never an answer", false, "", []answer{refused()}, "connection refused", 0, 1},
 		{"never another answer", false, "", []answer{with(503, "busy")}, "busy", 0, 1},
+		{"a first answer that is of the moment", true, "", []answer{with(429, "initializing"), with(200, "yes")}, "yes", 2, 2},
 		{"a wrong address", true, "", []answer{refused()}, "connection refused", 1, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
