@@ -80,7 +80,7 @@ func newCluster(config *rest.Config, name string) (*Cluster, error) {
 	config.UserAgent = "ztplan"
 	config.QPS = -1 // the API server's own fairness is enough
 	config.WarningHandlerWithContext = warnings{}
-	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &guard{next: &cut{next: rt}} })
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &guard{next: &restarted{next: &cut{next: rt}}} })
 
 	hc, err := rest.HTTPClientFor(config)
 	if err != nil {
