@@ -25,10 +25,11 @@ const (
 	benchTime     = 15 * time.Second // of one cluster's run, most of it waiting
 )
 
-// slowSite is a server that answers after benchTime, and its certificate.
+// slowSite is a server that answers after half of benchTime, and its certificate: a
+// request of curlTLS may take ten seconds.
 func slowSite(t testing.TB) (address, trust string) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		timer := time.NewTimer(benchTime)
+		timer := time.NewTimer(benchTime / 2)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -45,18 +46,18 @@ func slowSite(t testing.TB) (address, trust string) {
 // no cluster.
 func (w *world) benchFleet(fleet string, n int, address, trust string) string {
 	w.t.Helper()
-	w.write("site.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
-kind: Plan
-metadata: {name: site}
-steps:
-  - id: site
-    uses: curlTLS
+	plan := "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: site}\nsteps:\n"
+	for _, id := range []string{"first", "second"} {
+		plan += fmt.Sprintf(`  - id: %s
+    uses: curlTLS%s
     with:
       url: https://example.com/
       address: %s
       trust: |
         %s
-`, address, strings.ReplaceAll(strings.TrimSpace(trust), "\n", "\n        ")))
+`, id, map[string]string{"second": "\n    needs: [first]"}[id], address, strings.ReplaceAll(strings.TrimSpace(trust), "\n", "\n        "))
+	}
+	w.write("site.yaml", plan)
 	var list strings.Builder
 	for i := range n {
 		config := w.write(fmt.Sprintf("k%d", i), fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
