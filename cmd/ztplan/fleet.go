@@ -13,6 +13,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/profiles"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/steps"
@@ -71,7 +72,7 @@ func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) 
 		return nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
 	}
 	if n := len(f.Skipped); n > 0 {
-		fmt.Fprintf(a.stderr, "ztplan: %s left out as not healthy: %s\n", plural(n, "cluster"), source.Listed(f.Skipped))
+		fmt.Fprintf(a.stderr, "ztplan: %s left out as not healthy: %s\n", display.Count(n, "cluster"), source.Listed(f.Skipped))
 	}
 	return f, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/view"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 func (a *app) fleetRunCommand() *cobra.Command {
@@ -158,7 +159,7 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 		fmt.Fprintf(a.people(), "continuing run %s of fleet %s\n", rounds[0].ID, f.Metadata.Name)
 		return rounds, nil
 	case !resume:
-		fmt.Fprintf(a.people(), "run %s of fleet %s: %s in %s\n", first.Record.ID, f.Metadata.Name, plural(len(f.Clusters), "cluster"), plural(len(first.Record.Waves), "wave"))
+		fmt.Fprintf(a.people(), "run %s of fleet %s: %s in %s\n", first.Record.ID, f.Metadata.Name, display.Count(len(f.Clusters), "cluster"), display.Count(len(first.Record.Waves), "wave"))
 		return []record.Run{first.Record}, a.replace(ctx, h, rounds, first)
 	case !same:
 		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s was made with another plan, fleet or image: its rest cannot be run with this one", rounds[0].ID),
@@ -184,7 +185,7 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(a.people(), "resuming run %s of fleet %s: %s of %d\n", last.ID, f.Metadata.Name, plural(len(clusters), "cluster"), len(result.Leaves))
+	fmt.Fprintf(a.people(), "resuming run %s of fleet %s: %s of %d\n", last.ID, f.Metadata.Name, display.Count(len(clusters), "cluster"), len(result.Leaves))
 	return append(rounds, next.Record), a.replace(ctx, h, rounds, next)
 }
 
@@ -286,11 +287,4 @@ func (a *app) writeFleet(ctx context.Context, h *hub.Hub, rounds []record.Run, h
 		return fmt.Errorf("--report: %w", err)
 	}
 	return nil
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

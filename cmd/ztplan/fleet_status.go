@@ -75,7 +75,7 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 					return err
 				}
 			} else {
-				fmt.Fprintf(a.text, "run %s of fleet %s, %s, begun %s\n", head.Run, head.Fleet, plural(len(rounds), "round"), head.Began.Local().Format("2006-01-02 15:04:05"))
+				fmt.Fprintf(a.text, "run %s of fleet %s, %s, begun %s\n", head.Run, head.Fleet, display.Count(len(rounds), "round"), head.Began.Local().Format("2006-01-02 15:04:05"))
 				for _, w := range result.Waves {
 					fmt.Fprintln(a.text, view.WaveLine(drive.Snapshot{Wave: w}))
 				}
@@ -120,7 +120,7 @@ Exit status: 0 stopped.`,
 			if now {
 				how = "the pods are ended; each finishes its edit"
 			}
-			_, err = fmt.Fprintf(a.text, "run %s of fleet %s is stopped in %s: %s\n", run.ID, run.Fleet, plural(n, "wave"), how)
+			_, err = fmt.Fprintf(a.text, "run %s of fleet %s is stopped in %s: %s\n", run.ID, run.Fleet, display.Count(n, "wave"), how)
 			return err
 		},
 	}

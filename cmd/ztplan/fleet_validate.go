@@ -37,7 +37,7 @@ Exit status: 0 valid, 1 the hub could not be asked, 3 invalid.`,
 				})
 			}
 			_, err = fmt.Fprintf(a.text, "%s: fleet %s is valid: %s (%s), plan %s with %s\n", args[0], f.Metadata.Name,
-				plural(len(f.Clusters), "cluster"), strings.Join(waves, ", "), f.Plan().Name, plural(len(f.Plan().Steps), "step"))
+				display.Count(len(f.Clusters), "cluster"), strings.Join(waves, ", "), f.Plan().Name, display.Count(len(f.Plan().Steps), "step"))
 			return err
 		},
 	}

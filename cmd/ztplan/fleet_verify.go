@@ -9,6 +9,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
@@ -77,7 +78,7 @@ func (a *app) verifyFleets(ctx context.Context, dirs []string, o ledger.Options)
 	if !m.Check.Holds() {
 		return &exitError{code: exitFailed, text: "the folders do not fit together"}
 	}
-	_, err = fmt.Fprintf(a.text, "%s of %s: %s: %s\n", plural(len(reports), "report"), plural(m.Clusters, "cluster"), m.Result, ledger.Words(m.Counts))
+	_, err = fmt.Fprintf(a.text, "%s of %s: %s: %s\n", display.Count(len(reports), "report"), display.Count(m.Clusters, "cluster"), m.Result, ledger.Words(m.Counts))
 	if err == nil {
 		_, err = fmt.Fprintf(a.text, "root over the reports: %s\n", m.Root)
 	}
@@ -99,7 +100,7 @@ func (a *app) printFleetChecks(dir string, r *ledger.Report) error {
 	if r.Signed {
 		how = "signed"
 	}
-	_, err := fmt.Fprintf(a.text, "%s: fleet %s, run %s: %s, %s, %s\n", dir, r.Head.Fleet, r.Head.Run, r.Head.Result, plural(len(r.Leaves), "cluster"), how)
+	_, err := fmt.Fprintf(a.text, "%s: fleet %s, run %s: %s, %s, %s\n", dir, r.Head.Fleet, r.Head.Run, r.Head.Result, display.Count(len(r.Leaves), "cluster"), how)
 	return err
 }
 

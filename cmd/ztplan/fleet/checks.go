@@ -76,10 +76,3 @@ func filesBelow(p *plan.Plan, step engine.FolderReader) ([]engine.File, error) {
 	}
 	return out, nil
 }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

@@ -5,6 +5,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -61,7 +62,7 @@ func (f *Fleet) assignWaves() {
 	if len(left) > 0 {
 		more := ""
 		if len(left) > 1 {
-			more = " and " + plural(len(left)-1, "other")
+			more = " and " + display.Count(len(left)-1, "other")
 		}
 		f.problem(list, "add a wave without select at the end: it takes what is left", "waves: cluster %s%s belong to none", left[0].Name, more)
 	}

@@ -80,7 +80,7 @@ func JUnit(d *evidence.Document) ([]byte, error) {
 		c := junitCase{Class: d.Plan.Name + "." + st.Kind, Name: st.ID, Time: seconds(st.Seconds), File: file, Line: line}
 		switch st.State {
 		case "failed":
-			c.Failure = &junitFailure{Message: firstLine(st.Error), Type: "failed", Text: failureText(st)}
+			c.Failure = &junitFailure{Message: display.FirstLine(st.Error), Type: "failed", Text: failureText(st)}
 		case "skipped":
 			c.Skipped = &junitSkipped{st.Reason}
 		case "after", "would":

@@ -76,11 +76,6 @@ func position(p string) (file, line, column string) {
 	return p, "", ""
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
 func editMark(e evidence.Edit) string {
 	switch {
 	case e.Unknown:

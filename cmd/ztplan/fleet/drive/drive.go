@@ -82,14 +82,7 @@ func (d *Driver) soak(ctx context.Context, w hub.Wave) error {
 		return nil
 	}
 	d.Progress(Snapshot{Wave: w, Soaking: until})
-	timer := time.NewTimer(left)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pause(ctx, left)
 }
 
 // wave lets a wave go, unless it was stopped, and returns its state when it is over.
@@ -153,7 +146,7 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 		if s.Rests() {
 			return s.Wave, nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, settle); err != nil {
 			return s.Wave, err
 		}
 		select {
@@ -164,9 +157,12 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 	}
 }
 
-// pause bounds how often the state is computed.
-func pause(ctx context.Context) error {
-	timer := time.NewTimer(250 * time.Millisecond)
+// settle bounds how often the state is computed.
+const settle = 250 * time.Millisecond
+
+// pause returns after d, or when ctx ends with its cause.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -162,7 +162,7 @@ func (v *pageView) rows(head *Head, leaves []Leaf) map[string]string {
 		l := &leaves[i]
 		r := rowView{
 			Anchor: "c" + strconv.Itoa(i), Name: display.Text(l.Cluster), Wave: display.Text(l.Wave), State: display.Text(l.State),
-			Tries: strconv.Itoa(l.Tries), Cause: display.Text(firstLine(l.Why())),
+			Tries: strconv.Itoa(l.Tries), Cause: display.Text(display.FirstLine(l.Why())),
 		}
 		anchors[l.Cluster] = r.Anchor
 		if d := l.Verdict; d != nil {
@@ -305,11 +305,6 @@ func Brief(s string) string {
 		return string(r[:most]) + "…"
 	}
 	return s
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }
 
 func number(f float64, digits int) string { return strconv.FormatFloat(f, 'f', digits, 64) }

@@ -109,6 +109,3 @@ func (j *JSON) clusterName(wave string, index int) string {
 func (j *JSON) End(head *ledger.Head, report string) {
 	_ = j.enc.Encode(EndEvent{Time: time.Now().UTC(), Action: "end", Head: head, Report: report})
 }
-
-// Close implements the closing of a view: there is nothing to do.
-func (j *JSON) Close() error { return nil }
