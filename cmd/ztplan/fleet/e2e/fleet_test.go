@@ -79,7 +79,8 @@ func (w *world) domain(i int) string {
 }
 
 // A fleet in two waves: one cluster fails, the one after it is held and not touched, and a
-// resumption takes up these two only. Nothing is stored that opens a cluster.
+// resumption takes up these two only. Nothing is stored that opens a cluster. Then other
+// fleets of the same clusters meet some of the faults.
 func TestFleet(t *testing.T) {
 	w := newWorld(t, 3)
 	w.write("site.yaml", sitePlan)
@@ -132,4 +133,6 @@ func TestFleet(t *testing.T) {
 	if len(tries) != 3 {
 		t.Errorf("pods by Job: %v", tries)
 	}
+
+	w.faults(t, func(f fault) bool { return f.quick })
 }

@@ -28,6 +28,7 @@ import (
 type trial struct {
 	*world
 	gate       *gate
+	witness    *witness
 	name, file string
 	toll       toll
 }
@@ -54,7 +55,7 @@ const onlyAll = "waves: [{name: all, parallel: 1}]\n"
 func (w *world) trial(t testing.TB, g *gate, fleet string, s setting) *trial {
 	own := *w
 	own.t = t
-	tr := &trial{world: &own, gate: g, name: fleet}
+	tr := &trial{world: &own, gate: g, witness: watchPods(t, w.hub.client, fleet), name: fleet}
 	for _, m := range w.members {
 		b := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: fleet}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}
 		for _, wave := range []string{"canary", "rest", "all"} {
@@ -324,24 +325,7 @@ func (tr *trial) leaves() map[string]ledger.Leaf {
 // the same time, and clusters that a Job settled whose evidence is not there.
 func (tr *trial) count() {
 	tr.t.Helper()
-	for cluster, pods := range tr.tries() {
-		type span struct{ from, to time.Time }
-		var spans []span
-		for _, p := range pods {
-			for _, s := range p.Status.ContainerStatuses {
-				if end := s.State.Terminated; end != nil && !end.StartedAt.IsZero() {
-					spans = append(spans, span{end.StartedAt.Time, end.FinishedAt.Time})
-				}
-			}
-		}
-		slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
-		for i := 1; i < len(spans); i++ {
-			if spans[i].from.Before(spans[i-1].to) {
-				tr.toll.twice++
-				tr.t.Errorf("%s ran twice at once: %v", cluster, spans)
-			}
-		}
-	}
+	tr.countTwice()
 	jobs := tr.jobs()
 	if len(jobs) == 0 {
 		return // nothing was made
