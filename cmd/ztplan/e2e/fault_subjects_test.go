@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -184,12 +185,12 @@ func (f *faulty) cell(t *testing.T, s *subject, tr trouble) *cell {
 	if err := os.CopyFS(filepath.Join(c.dir, "chart"), os.DirFS("testdata/chart")); err != nil {
 		t.Fatal(err)
 	}
-	timeout := s.timeout
-	if timeout == "" {
-		timeout = "25s"
+	timeout, short := cmp.Or(s.timeout, "25s"), "6s"
+	if s.timeout != "" {
+		short = "20s" // a proof takes several seconds until it meets the trouble
 	}
 	if tr.forEver {
-		timeout = "6s"
+		timeout = short
 	}
 	vars := map[string]string{"root": f.root, "token": f.token}
 	connection := "address: " + f.vault.URL
