@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -56,7 +57,7 @@ func TestACrashIsNoExitCodeOfOurs(t *testing.T) {
 func TestPanicInACommandFails(t *testing.T) {
 	var stderr bytes.Buffer
 	code := execute([]string{"version"}, nil, panicking{}, &stderr)
-	if code != exitFailed || !strings.Contains(stderr.String(), "ztplan: panic: planted\n") || !strings.Contains(stderr.String(), "panicking") ||
+	if code != cli.Failed || !strings.Contains(stderr.String(), "ztplan: panic: planted\n") || !strings.Contains(stderr.String(), "panicking") ||
 		!strings.Contains(stderr.String(), "hint: this is a defect in ztplan") {
 		t.Errorf("exit status %d\n%s", code, stderr.String())
 	}

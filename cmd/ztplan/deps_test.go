@@ -46,6 +46,7 @@ cmd/ztplan/graph         engine/plan
 cmd/ztplan/reference     engine engine/plan/source schemas
 cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
 cmd/ztplan/ztlab
+cmd/ztplan/cli           engine engine/display engine/plan/source cmd/ztplan/ui github.com/spf13/cobra golang.org/x/term
 cmd/ztplan/report        engine engine/durable engine/display steps/evidence steps/evidence/verify
 cmd/ztplan/report/browsertest engine
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
@@ -65,6 +66,7 @@ cmd/ztplan/fleet/view    engine engine/display cmd/ztplan/fleet cmd/ztplan/fleet
 cmd/ztplan/fleet/scale
 cmd/ztplan/fleet/e2e
 cmd/ztplan/fleet/drive   cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
+cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine/plan/source engine/run steps steps/session steps/session/lease steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/report cmd/ztplan/fleet/... github.com/spf13/cobra sigs.k8s.io/yaml
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy

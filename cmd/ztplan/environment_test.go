@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 )
 
 // A variable is one of the environment, or several in one row.
@@ -95,8 +97,8 @@ func TestIgnoredVariables(t *testing.T) {
 			Env:  append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CACHE_HOME=" + dir, "XDG_STATE_HOME=" + dir}, more...),
 		}
 		err := cmd.Run()
-		if code := cmd.ProcessState.ExitCode(); code != exitDiffers {
-			t.Fatalf("exit status %d (%v), want %d\n%s", code, err, exitDiffers, out)
+		if code := cmd.ProcessState.ExitCode(); code != cli.Differs {
+			t.Fatalf("exit status %d (%v), want %d\n%s", code, err, cli.Differs, out)
 		}
 		return times.ReplaceAllString(out.String(), "")
 	}

@@ -14,8 +14,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
 // A review is the file of --expect: the edits that were looked at before.
@@ -34,10 +36,10 @@ func readReview(arg string) (review, error) {
 		return review{digest: arg}, nil
 	}
 	invalid := func(format string, args ...any) (review, error) {
-		return review{}, &exitError{code: exitInvalid, text: "--expect " + arg + ": " + fmt.Sprintf(format, args...),
-			hint: "give the digest that ends a dry run, sha256:…, or a file with what --dry-run --output json printed"}
+		return review{}, &cli.Error{Code: cli.Invalid, Text: "--expect " + arg + ": " + fmt.Sprintf(format, args...),
+			Hint: "give the digest that ends a dry run, sha256:…, or a file with what --dry-run --output json printed"}
 	}
-	data, err := engine.ReadFile(arg, maxEvidence)
+	data, err := engine.ReadFile(arg, verify.MaxInput)
 	if errors.Is(err, fs.ErrNotExist) {
 		return invalid("neither a digest nor a file")
 	}
@@ -73,10 +75,10 @@ func (a *app) expected(ctx context.Context, file string, want review, nodes []ru
 	case res == nil:
 		return nil, err
 	case res.Interrupted:
-		return nil, &exitError{code: exitInterrupted, text: "interrupted while looking; nothing was written"}
+		return nil, &cli.Error{Code: cli.Interrupted, Text: "interrupted while looking; nothing was written"}
 	case err != nil:
-		return nil, &exitError{code: exitFailed, text: "--expect: the edits are not known, because a step could not be looked at; nothing was written\n" + err.Error(),
-			hint: "see ztplan run " + file + " --dry-run"}
+		return nil, &cli.Error{Code: cli.Failed, Text: "--expect: the edits are not known, because a step could not be looked at; nothing was written\n" + err.Error(),
+			Hint: "see ztplan run " + file + " --dry-run"}
 	}
 	other := want.otherwise(res.Summary.Seen)
 	if res.Summary.Digest == want.digest && len(other) == 0 {
@@ -89,8 +91,8 @@ func (a *app) expected(ctx context.Context, file string, want review, nodes []ru
 	} else {
 		b.WriteString("  steps after others that differ, seen with other edits: " + strings.Join(other, ", "))
 	}
-	return nil, &exitError{code: exitFailed, text: b.String(),
-		hint: "review them again: ztplan run " + file + " --dry-run; then give its digest to --expect"}
+	return nil, &cli.Error{Code: cli.Failed, Text: b.String(),
+		Hint: "review them again: ztplan run " + file + " --dry-run; then give its digest to --expect"}
 }
 
 // otherwise returns the blocked steps in which the review found other edits than

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/reference"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/schemas"
@@ -45,7 +46,7 @@ func (a *app) explainCommand() *cobra.Command {
 			}
 			i := slices.IndexFunc(kinds, func(k schemas.Kind) bool { return strings.EqualFold(k.Name, path[0]) })
 			if i < 0 {
-				return &exitError{code: exitFailed, text: fmt.Sprintf("there is no kind %q", path[0]), hint: "ztplan explain lists all kinds"}
+				return &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("there is no kind %q", path[0]), Hint: "ztplan explain lists all kinds"}
 			}
 			if len(path) == 1 {
 				return a.explain(kinds[i], func(w io.Writer) error { return reference.Kind(w, kinds[i]) })
@@ -72,17 +73,17 @@ func (a *app) explainFleet(path []string) error {
 func (a *app) explainField(list []schemas.Field, path []string) error {
 	field, err := reference.Find(path[0], list, path[1:])
 	if err != nil {
-		return &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+		return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
 	}
 	return a.explain(field, func(w io.Writer) error { return reference.Field(w, strings.Join(path, "."), field) })
 }
 
 // explain shows a part of the reference, as JSON or as text.
 func (a *app) explain(part any, text func(io.Writer) error) error {
-	if a.output == "json" {
-		return json.NewEncoder(a.stdout).Encode(part)
+	if a.Output == "json" {
+		return json.NewEncoder(a.Stdout).Encode(part)
 	}
-	return text(a.text)
+	return text(a.Text)
 }
 
 func (a *app) schemaCommand() *cobra.Command {
@@ -103,7 +104,7 @@ of --output json, and "ztplan schema evidence" that of evidence.json.`,
 			if len(args) == 1 {
 				text = map[string][]byte{"plan": schemas.Plan, "fleet": schemas.FleetDocument, "event": schemas.Event, "evidence": schemas.Evidence}[args[0]]
 			}
-			_, err := a.stdout.Write(text)
+			_, err := a.Stdout.Write(text)
 			return err
 		},
 	}

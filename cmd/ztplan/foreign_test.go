@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -44,7 +46,9 @@ func TestForeignTextInVerify(t *testing.T) {
 	for _, output := range []string{"text", "json"} {
 		t.Run(output, func(t *testing.T) {
 			var b bytes.Buffer
-			a := &app{output: output, stdout: &b, text: display.Writer{W: &b}}
+			a := new(app)
+			a.Open(nil, &b, io.Discard)
+			a.Output = output
 			if err := a.showChecks(v); err == nil {
 				t.Error("a check that does not hold is no error")
 			}
@@ -83,7 +87,7 @@ func TestForeignTextInCommands(t *testing.T) {
 		{"explain", hostile}, {hostile}, {"run", "--owned" + hostile}, {"run", plan, "--var-file", filepath.Join(dir, hostile)},
 	} {
 		var stdout, stderr bytes.Buffer
-		if code := execute(args, strings.NewReader(""), &stdout, &stderr); code == exitOK {
+		if code := execute(args, strings.NewReader(""), &stdout, &stderr); code == cli.OK {
 			t.Errorf("%q succeeds", args)
 		}
 		t.Run(args[0], func(t *testing.T) { executes(t, stdout.String()+stderr.String()) })

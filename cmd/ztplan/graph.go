@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/graph"
 )
 
@@ -21,15 +22,15 @@ func (a *app) graphCommand() *cobra.Command {
 			}
 			switch format {
 			case "text":
-				return graph.Text(a.text, p)
+				return graph.Text(a.Text, p)
 			case "dot":
-				return graph.DOT(a.text, p)
+				return graph.DOT(a.Text, p)
 			case "mermaid":
-				return graph.Mermaid(a.text, p)
+				return graph.Mermaid(a.Text, p)
 			case "svg":
-				return graph.SVG(a.text, p)
+				return graph.SVG(a.Text, p)
 			}
-			return &exitError{code: exitInvalid, text: fmt.Sprintf("--format %s: there is text, dot, mermaid and svg", format)}
+			return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--format %s: there is text, dot, mermaid and svg", format)}
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "text", "text, dot, mermaid or svg")

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/steps/applymanifest"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
@@ -45,7 +46,8 @@ func inputsFolder(t *testing.T) string {
 // checked is what is applied and recorded.
 func TestInputsAreReadOnce(t *testing.T) {
 	dir := inputsFolder(t)
-	a := &app{output: "text"}
+	a := new(app)
+	a.Output = "text"
 	file := filepath.Join(dir, "plan.yaml")
 	p, _, err := a.load(t.Context(), file)
 	if err != nil {
@@ -80,7 +82,9 @@ func TestPlanThroughAPipe(t *testing.T) {
 	}
 	written := make(chan error, 1)
 	go func() { written <- os.WriteFile(pipe, []byte(inputsPlan), 0) }()
-	p, _, err := (&app{output: "text"}).load(t.Context(), pipe)
+	a := new(app)
+	a.Output = "text"
+	p, _, err := a.load(t.Context(), pipe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +147,7 @@ func TestWrongInputs(t *testing.T) {
 			}
 			t.Chdir(dir)
 			code, out := ztplan(c.args...)
-			if code == exitOK || !strings.Contains(out, c.want) {
+			if code == cli.OK || !strings.Contains(out, c.want) {
 				t.Errorf("exit %d, want %q in\n%s", code, c.want, out)
 			}
 			if strings.Contains(out, "canary") {
@@ -177,7 +181,7 @@ var ownReaders = map[string]string{
 	"cmd/ztplan/ztlab/":                       "the lab's own state",
 	"cmd/ztplan/subject.go":                   "the digest of its own program",
 	"cmd/ztplan/report_command.go":            "what it wrote before",
-	"cmd/ztplan/report.go":                    "appends to the job's summary",
+	"cmd/ztplan/cli/invocation.go":            "appends to the files of a job",
 }
 
 func TestInputsAreReadInOnePlace(t *testing.T) {

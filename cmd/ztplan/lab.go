@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
 	"github.com/ztplan/ztplan/engine/display"
 )
@@ -34,15 +35,15 @@ root rights or the internet.`,
 			}
 			path, err := ztlab.Find()
 			if err != nil {
-				return &exitError{code: exitFailed, text: err.Error(), hint: ztlab.NotFoundHint}
+				return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: ztlab.NotFoundHint}
 			}
 			lab := exec.CommandContext(cmd.Context(), path, args...)
-			lab.Stdin, lab.Stdout, lab.Stderr = a.stdin, a.stdout, a.screen
+			lab.Stdin, lab.Stdout, lab.Stderr = a.Stdin, a.Stdout, a.Screen
 			lab.Cancel = func() error { return lab.Process.Signal(os.Interrupt) }
 			err = lab.Run()
 			var exit *exec.ExitError
 			if errors.As(err, &exit) && exit.ExitCode() > 0 {
-				return &exitError{code: exit.ExitCode()}
+				return &cli.Error{Code: exit.ExitCode()}
 			}
 			return err
 		},
@@ -60,20 +61,20 @@ type labWorld struct {
 func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
 	path, err := ztlab.Find()
 	if err != nil {
-		return nil, &exitError{code: exitFailed, text: err.Error(), hint: ztlab.NotFoundHint}
+		return nil, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: ztlab.NotFoundHint}
 	}
 	b := ztlab.Binary{Path: path, Dir: a.labDir}
 	s, err := b.Status(ctx)
 	if err != nil {
-		return nil, &exitError{code: exitFailed, text: err.Error()}
+		return nil, &cli.Error{Code: cli.Failed, Text: err.Error()}
 	}
 	nothing := func() error { return nil }
 	if s.Ready {
-		fmt.Fprintf(a.stderr, "lab: using the one that is up, %s\n", s.Kubeconfig)
+		fmt.Fprintf(a.Stderr, "lab: using the one that is up, %s\n", s.Kubeconfig)
 		return a.labWorld(s, nothing)
 	}
 	if s.PID != 0 {
-		return nil, &exitError{code: exitFailed, text: "the lab is up and not ready: " + s.Message, hint: "see what is wrong with: ztplan lab status"}
+		return nil, &cli.Error{Code: cli.Failed, Text: "the lab is up and not ready: " + s.Message, Hint: "see what is wrong with: ztplan lab status"}
 	}
 	var charts []string
 	if a.charts != "" {
@@ -81,15 +82,15 @@ func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
 	}
 	if a.keep {
 		if s, err = b.Up(ctx, charts...); err != nil {
-			return nil, &exitError{code: exitFailed, text: err.Error()}
+			return nil, &cli.Error{Code: cli.Failed, Text: err.Error()}
 		}
-		fmt.Fprintf(a.stderr, "lab: up and kept; KUBECONFIG=%s\n", s.Kubeconfig)
+		fmt.Fprintf(a.Stderr, "lab: up and kept; KUBECONFIG=%s\n", s.Kubeconfig)
 		return a.labWorld(s, nothing)
 	}
 	temporary := ""
 	if b.Dir == "" {
 		if temporary, err = os.MkdirTemp("", "ztplan-lab-"); err != nil {
-			return nil, &exitError{code: exitFailed, text: "lab: " + err.Error()}
+			return nil, &cli.Error{Code: cli.Failed, Text: "lab: " + err.Error()}
 		}
 		b.Dir = temporary
 	}
@@ -99,27 +100,27 @@ func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
 		}
 		return os.RemoveAll(temporary)
 	}
-	fmt.Fprintln(a.stderr, "lab: starting")
-	began := a.now()
+	fmt.Fprintln(a.Stderr, "lab: starting")
+	began := a.Now()
 	args := charts
 	if temporary != "" {
 		args = append(args, "--ephemeral") // gone with the lab even if this program is killed
 	}
 	owned, err := b.Start(ctx, args...)
 	if err != nil {
-		return nil, &exitError{code: exitFailed, text: errors.Join(err, remove()).Error()}
+		return nil, &cli.Error{Code: cli.Failed, Text: errors.Join(err, remove()).Error()}
 	}
-	fmt.Fprintf(a.stderr, "lab: up in %s; it stops with this run (--keep leaves it)\n", display.Seconds(a.now().Sub(began).Seconds()))
+	fmt.Fprintf(a.Stderr, "lab: up in %s; it stops with this run (--keep leaves it)\n", display.Seconds(a.Now().Sub(began).Seconds()))
 	return a.labWorld(owned.Status, func() error { return errors.Join(owned.Stop(), remove()) })
 }
 
 func (a *app) labWorld(s ztlab.Status, leave func() error) (*labWorld, error) {
 	if len(s.Problems) > 0 {
-		fmt.Fprintln(a.stderr, "lab: "+strings.Join(s.Problems, "\nlab: "))
+		fmt.Fprintln(a.Stderr, "lab: "+strings.Join(s.Problems, "\nlab: "))
 	}
 	sinks := filepath.Join(s.Dir, "secrets")
 	if err := os.MkdirAll(sinks, 0o700); err != nil {
-		return nil, &exitError{code: exitFailed, text: errors.Join(fmt.Errorf("lab: %w", err), leave()).Error()}
+		return nil, &cli.Error{Code: cli.Failed, Text: errors.Join(fmt.Errorf("lab: %w", err), leave()).Error()}
 	}
 	return &labWorld{Status: s, sinks: sinks, Leave: leave}, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint"
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine/display"
@@ -34,24 +35,24 @@ invalid.`,
 					errs++
 				}
 			}
-			if a.output == "json" {
-				if err := json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(append([]lint.Finding{}, findings...)); err != nil {
+			if a.Output == "json" {
+				if err := json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(append([]lint.Finding{}, findings...)); err != nil {
 					return err
 				}
 			} else {
 				for _, f := range findings {
-					fmt.Fprintf(a.text, "%s: %s: step %s: %s [%s]\n    why: %s\n", f.Position, f.Severity, f.Step, f.Message, f.Rule, f.Why)
+					fmt.Fprintf(a.Text, "%s: %s: step %s: %s [%s]\n    why: %s\n", f.Position, f.Severity, f.Step, f.Message, f.Rule, f.Why)
 					if f.Hint != "" {
-						fmt.Fprintf(a.text, "    hint: %s\n", f.Hint)
+						fmt.Fprintf(a.Text, "    hint: %s\n", f.Hint)
 					}
-					if a.output == "github" {
-						ui.Annotate(a.stdout, string(f.Severity), ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
+					if a.Output == "github" {
+						ui.Annotate(a.Stdout, string(f.Severity), ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
 					}
 				}
-				fmt.Fprintf(a.text, "%s: %d errors, %d warnings\n", args[0], errs, len(findings)-errs)
+				fmt.Fprintf(a.Text, "%s: %d errors, %d warnings\n", args[0], errs, len(findings)-errs)
 			}
 			if errs > 0 {
-				return &exitError{code: exitFailed}
+				return &cli.Error{Code: cli.Failed}
 			}
 			return nil
 		},

@@ -14,33 +14,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"k8s.io/klog/v2"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
-
-// The exit codes, a contract with scripts.
-const (
-	exitOK          = 0
-	exitFailed      = 1   // a step failed, or the command could not be carried out
-	exitDiffers     = 2   // dry run or status: there are differences
-	exitInvalid     = 3   // the plan is invalid: nothing was contacted
-	exitInterrupted = 130 // interrupted, or the output cannot be written: the next run goes on
-)
-
-// An exitError ends the program with a code. Its text is printed unless it is
-// empty: then everything was printed already.
-type exitError struct {
-	code int
-	text string
-	hint string
-}
-
-func (e *exitError) Error() string { return e.text }
 
 func main() {
 	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
@@ -52,32 +32,32 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == detachedCommand {
 		return serveDetached(args[1:], stdin, stdout, stderr)
 	}
-	a := &app{stdin: stdin, stdout: stdout, text: display.Writer{W: stdout}, stderr: display.Writer{W: stderr}, screen: stderr, now: time.Now}
-	a.saying(func(line string) { fmt.Fprintln(a.stderr, line) })
-	ctx, kill, stop := interrupts(a.say)
+	a := new(app)
+	a.Open(stdin, stdout, stderr)
+	ctx, kill, stop := interrupts(a.Say)
 	defer stop()
-	a.kill = kill
+	a.Kill = kill
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := engine.Try(func() error { return root.ExecuteContext(ctx) })
-	var exit *exitError
+	var exit *cli.Error
 	switch {
 	case err == nil:
-		return exitOK
+		return cli.OK
 	case errors.As(err, &exit):
-		if exit.text != "" {
-			fmt.Fprintln(a.stderr, "ztplan: "+exit.text)
+		if exit.Text != "" {
+			fmt.Fprintln(a.Stderr, "ztplan: "+exit.Text)
 		}
-		if exit.hint != "" {
-			fmt.Fprintln(a.stderr, "hint: "+exit.hint)
+		if exit.Hint != "" {
+			fmt.Fprintln(a.Stderr, "hint: "+exit.Hint)
 		}
-		return exit.code
+		return exit.Code
 	default:
-		fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+		fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
 		if errors.As(err, new(*engine.PanicError)) {
-			fmt.Fprintln(a.stderr, "hint: "+engine.HintOf(err))
+			fmt.Fprintln(a.Stderr, "hint: "+engine.HintOf(err))
 		}
-		return exitFailed
+		return cli.Failed
 	}
 }
 
@@ -106,9 +86,9 @@ func serveDetached(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "ztplan:", err)
-		return exitFailed
+		return cli.Failed
 	}
-	return exitOK
+	return cli.OK
 }
 
 // interrupts returns a context that ends with the first SIGINT, SIGTERM or SIGHUP and

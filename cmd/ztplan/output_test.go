@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
@@ -76,8 +77,8 @@ func TestBrokenPipeStopsTheRun(t *testing.T) {
 			_ = r.Close()
 			err = cmd.Wait()
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
-				t.Fatalf("%v, want exit status %d\n%s", err, exitInterrupted, other.String())
+			if !errors.As(err, &exit) || exit.ExitCode() != cli.Interrupted {
+				t.Fatalf("%v, want exit status %d\n%s", err, cli.Interrupted, other.String())
 			}
 			data, err := os.ReadFile(filepath.Join(cmd.Dir, "report", "evidence.json"))
 			if err != nil {
@@ -115,7 +116,7 @@ func TestOutputOnAFullDisk(t *testing.T) {
 	cmd := process(t, chain("output-full", 1), "run", "plan.yaml")
 	cmd.Stdout, cmd.Stderr = full, &stderr
 	_ = cmd.Run()
-	if cmd.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "ztplan: standard output: ") {
+	if cmd.ProcessState.ExitCode() != cli.Interrupted || !strings.Contains(stderr.String(), "ztplan: standard output: ") {
 		t.Errorf("%v\n%s", cmd.ProcessState, stderr.String())
 	}
 }

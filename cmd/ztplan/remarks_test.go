@@ -43,7 +43,8 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 		{"app", "applyManifest", "ConfigMap/n/a"},
 		{"helm", "helmInstall", "Namespace/n"}, {"helm", "helmInstall", "release/n/c"}, {"helm", "helmInstall", "Deployment/n/c"},
 	}
-	a := &app{now: time.Now}
+	a := new(app)
+	a.Now = time.Now
 	a.safety.runs = t.TempDir()
 	load := func(text string) *plan.Plan {
 		t.Helper()
@@ -57,7 +58,7 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := journal.Open(where, a.now)
+	j, err := journal.Open(where, a.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

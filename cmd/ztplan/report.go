@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
@@ -52,20 +53,20 @@ type signingKey func(ctx context.Context, env *engine.Env, res *run.Result) (*at
 func (a *app) newReporting(p *plan.Plan, mode run.Mode) (*reporting, error) {
 	if a.report == "" {
 		if a.signKey != "" {
-			return nil, &exitError{code: exitInvalid, text: "--sign-key: there is nothing to sign", hint: "add --report DIR"}
+			return nil, &cli.Error{Code: cli.Invalid, Text: "--sign-key: there is nothing to sign", Hint: "add --report DIR"}
 		}
 		return nil, nil
 	}
-	r := &reporting{dir: a.report, kill: a.kill, out: a.stderr}
+	r := &reporting{dir: a.report, kill: a.Kill, out: a.Stderr}
 	var err error
 	if a.signKey != "" {
 		if r.key, err = a.signingKey(p, mode); err != nil {
-			return nil, &exitError{code: exitInvalid, text: "--sign-key: " + err.Error(), hint: engine.HintOf(err)}
+			return nil, &cli.Error{Code: cli.Invalid, Text: "--sign-key: " + err.Error(), Hint: engine.HintOf(err)}
 		}
 	}
 	if r.room, err = takeRoom(r.dir); err != nil {
-		return nil, &exitError{code: exitInvalid, text: "--report: " + err.Error(),
-			hint: "give --report a directory that this user may write to, with some megabytes of room; nothing was contacted"}
+		return nil, &cli.Error{Code: cli.Invalid, Text: "--report: " + err.Error(),
+			Hint: "give --report a directory that this user may write to, with some megabytes of room; nothing was contacted"}
 	}
 	return r, nil
 }
@@ -135,7 +136,7 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 		}
 	}
 	if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" {
-		if err := appendTo(file, report.Summary(d)); err != nil {
+		if err := cli.AppendFile(file, report.Summary(d)); err != nil {
 			errs = append(errs, fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err))
 		}
 	}
@@ -178,15 +179,6 @@ func (r *reporting) files(d *evidence.Document) (data []byte, dir string, err er
 	}
 	fmt.Fprintf(r.out, "ztplan: the evidence of this run, which no file could take:\n%s\n", data)
 	return nil, "", errors.Join(err, other)
-}
-
-func appendTo(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Close())
 }
 
 // planEvidence identifies the plan: the digests of the plan and of every file

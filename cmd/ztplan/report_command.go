@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
 	"github.com/ztplan/ztplan/engine"
@@ -35,8 +36,8 @@ read.`,
 			if len(args) == 1 && dir != "" {
 				return nil
 			}
-			return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one file and a folder to write to", cmd.CommandPath()),
-				hint: "for example: " + cmd.CommandPath() + " evidence.json -o report"}
+			return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("%s takes one file and a folder to write to", cmd.CommandPath()),
+				Hint: "for example: " + cmd.CommandPath() + " evidence.json -o report"}
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return a.rewrite(args[0], dir) },
 	}
@@ -50,14 +51,14 @@ func (a *app) rewrite(name, dir string) error {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, report.EvidenceFile)
 	}
-	data, err := engine.ReadFile(name, maxEvidence)
+	data, err := engine.ReadFile(name, verify.MaxInput)
 	if err != nil {
 		return err
 	}
 	d, checks := verify.Evidence(data)
 	if bad := (verdict.Verdict{Checks: checks}).Bad(); bad > 0 {
-		return &exitError{code: exitFailed, text: fmt.Sprintf("%s: %d of %d checks do not hold: nothing is shown", name, bad, len(checks)),
-			hint: "see ztplan verify " + name}
+		return &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("%s: %d of %d checks do not hold: nothing is shown", name, bad, len(checks)),
+			Hint: "see ztplan verify " + name}
 	}
 	pages, err := report.Pages(d)
 	if err != nil {
@@ -74,7 +75,7 @@ func (a *app) rewrite(name, dir string) error {
 	}
 	// A statement about other evidence must not lie beside it.
 	beside := filepath.Join(dir, attest.FileName)
-	statement, err := engine.ReadFile(filepath.Join(filepath.Dir(name), attest.FileName), maxEvidence)
+	statement, err := engine.ReadFile(filepath.Join(filepath.Dir(name), attest.FileName), verify.MaxInput)
 	switch {
 	case err == nil:
 		err = keep(beside, statement)
@@ -84,7 +85,7 @@ func (a *app) rewrite(name, dir string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	_, err = fmt.Fprintf(a.text, "report: %s\n", filepath.Join(dir, "report.html"))
+	_, err = fmt.Fprintf(a.Text, "report: %s\n", filepath.Join(dir, "report.html"))
 	return err
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 )
 
 // smallVariable makes this test binary a process that mounts a small file system on
@@ -27,7 +29,7 @@ func TestSmallProcess(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	code := execute([]string{"run", "../../plans/lab.yaml", "--report", filepath.Join(dir, "report"), "--kubeconfig", filepath.Join(dir, "none")}, nil, &stdout, &stderr)
-	if code != exitInvalid || !strings.Contains(stderr.String(), "no room for a report") || !strings.Contains(stderr.String(), "no space left on device") {
+	if code != cli.Invalid || !strings.Contains(stderr.String(), "no room for a report") || !strings.Contains(stderr.String(), "no space left on device") {
 		t.Errorf("exit status %d\n%s", code, stderr.String())
 	}
 	if err := syscall.Mount("ztplan", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
@@ -35,7 +37,7 @@ func TestSmallProcess(t *testing.T) {
 	}
 	stderr.Reset()
 	code = execute([]string{"run", "../../plans/lab.yaml", "--report", filepath.Join(dir, "report"), "--kubeconfig", filepath.Join(dir, "none")}, nil, &stdout, &stderr)
-	if code != exitInvalid || !strings.Contains(stderr.String(), "read-only file system") {
+	if code != cli.Invalid || !strings.Contains(stderr.String(), "read-only file system") {
 		t.Errorf("exit status %d\n%s", code, stderr.String())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -28,7 +29,7 @@ func TestReportToAPlaceWithoutRoom(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			code := execute([]string{"run", "../../plans/lab.yaml", "--report", place, "--kubeconfig", filepath.Join(dir, "none")}, nil, &stdout, &stderr)
-			if code != exitInvalid || !strings.Contains(stderr.String(), "--report: ") || !strings.Contains(stderr.String(), "nothing was contacted") {
+			if code != cli.Invalid || !strings.Contains(stderr.String(), "--report: ") || !strings.Contains(stderr.String(), "nothing was contacted") {
 				t.Errorf("exit status %d\n%s", code, stderr.String())
 			}
 		})

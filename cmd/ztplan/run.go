@@ -5,20 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/command"
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
-	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/hints"
 	"github.com/ztplan/ztplan/steps/session"
+	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -58,8 +58,8 @@ To demand a proof, use ztplan verify --require-proved.`,
 				mode = run.DryRun
 			}
 			if dryRun && a.safety.expect != "" {
-				return &exitError{code: exitInvalid, text: "--expect and --dry-run contradict each other",
-					hint: "a dry run prints the digest; give it to a run without --dry-run"}
+				return &cli.Error{Code: cli.Invalid, Text: "--expect and --dry-run contradict each other",
+					Hint: "a dry run prints the digest; give it to a run without --dry-run"}
 			}
 			return a.run(cmd.Context(), args[0], mode)
 		},
@@ -98,7 +98,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.watchOutput(ctx)
+	ctx, stop := a.WatchOutput(ctx)
 	defer stop()
 	rep, err := a.newReporting(p, mode)
 	if err != nil {
@@ -118,7 +118,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		return err
 	}
 	opts := run.Options{
-		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.kill,
+		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.Kill,
 		Secrets: p.Secrets(), Remarks: a.remarks(p, session.Of(env).Cluster), Hint: hints.For,
 	}
 	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
@@ -129,20 +129,20 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	sink, closeSink := a.sink(mode)
 	traced := a.traced(ctx, mode)
-	readers := readers{list: []func(engine.Event){traced.Event, rep.event, sink}, say: a.say}
+	readers := readers{list: []func(engine.Event){traced.Event, rep.event, sink}, say: a.Say}
 	opts.Sink = readers.Event
 	res, rerr := run.Run(ctx, list, opts)
 	closeSink()
 	a.endTrace(traced, res)
 	reported := engine.Try(func() error { return rep.write(ctx, res) })
 	lost := finish(res)
-	if cerr := env.Session.Close(); cerr != nil && a.verbose {
-		fmt.Fprintln(a.stderr, "closing connections:", cerr)
+	if cerr := env.Session.Close(); cerr != nil && a.Verbose {
+		fmt.Fprintln(a.Stderr, "closing connections:", cerr)
 	}
 	if reported != nil {
-		fmt.Fprintln(a.stderr, "ztplan:", reported)
+		fmt.Fprintln(a.Stderr, "ztplan:", reported)
 		if hint := engine.HintOf(reported); hint != "" {
-			fmt.Fprintln(a.stderr, "hint:", hint)
+			fmt.Fprintln(a.Stderr, "hint:", hint)
 		}
 	}
 	if err := a.tellGitHub(res); err != nil {
@@ -154,13 +154,13 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	case lost != nil:
 		return lost
 	case readers.err != nil:
-		return &exitError{code: exitFailed}
+		return &cli.Error{Code: cli.Failed}
 	case res.Interrupted:
-		return &exitError{code: exitInterrupted, text: "interrupted", hint: "run the same command again: it looks at what is there and goes on"}
+		return &cli.Error{Code: cli.Interrupted, Text: "interrupted", Hint: "run the same command again: it looks at what is there and goes on"}
 	case rerr != nil, reported != nil, res.Summary.Result == engine.ResultFailed:
-		return &exitError{code: exitFailed}
+		return &cli.Error{Code: cli.Failed}
 	case res.Summary.Result == engine.ResultDiffers:
-		return &exitError{code: exitDiffers}
+		return &cli.Error{Code: cli.Differs}
 	}
 	return nil
 }
@@ -183,17 +183,17 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 		var cluster session.Cluster
 		if value, at := p.Connection("kubernetes"); value != nil {
 			cluster = value.(*session.Kubernetes).Cluster(p.Dir, os.Getenv("HOME"))
-			if a.kubeconfig == "" && a.context == "" {
+			if a.Kubeconfig == "" && a.Context == "" {
 				cluster.Position = at.String()
 			}
 		}
-		cluster.Kubeconfig, cluster.Context = cmp.Or(a.kubeconfig, cluster.Kubeconfig), cmp.Or(a.context, cluster.Context)
+		cluster.Kubeconfig, cluster.Context = cmp.Or(a.Kubeconfig, cluster.Kubeconfig), cmp.Or(a.Context, cluster.Context)
 		env.Settings = session.Settings{Mirrors: mirrors, Cluster: cluster}
 		return env, func() error { return nil }, nil
 	}
-	if a.kubeconfig != "" || a.context != "" {
-		return nil, nil, &exitError{code: exitInvalid, text: "--lab and --kubeconfig or --context contradict each other",
-			hint: "leave one out: the lab brings its own kubeconfig"}
+	if a.Kubeconfig != "" || a.Context != "" {
+		return nil, nil, &cli.Error{Code: cli.Invalid, Text: "--lab and --kubeconfig or --context contradict each other",
+			Hint: "leave one out: the lab brings its own kubeconfig"}
 	}
 	world, err := a.enterLab(ctx)
 	if err != nil {
@@ -237,30 +237,29 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 		}
 		return next
 	}
-	switch a.output {
+	switch a.Output {
 	case "json":
-		records, people := ui.NewJSON(a.stdout), ui.NewText(a.screen, a.style(a.screen), a.verbose, dry)
+		records, people := ui.NewJSON(a.Stdout), ui.NewText(a.Screen, a.Style(a.Screen), a.Verbose, dry)
 		return inOrder(func(e engine.Event) { records.Event(e); people.Event(e) }), none
 	case "github":
-		log := ui.NewGitHub(a.stdout, a.verbose, dry).Event
+		log := ui.NewGitHub(a.Stdout, a.Verbose, dry).Event
 		if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" && dry {
-			summary := ui.NewSummary(func(text string) error { return appendTo(file, []byte(text)) })
+			summary := ui.NewSummary(func(text string) error { return cli.AppendFile(file, []byte(text)) })
 			return inOrder(func(e engine.Event) {
 				log(e)
 				if err := summary.Event(e); err != nil {
-					fmt.Fprintln(a.stderr, "ztplan: GITHUB_STEP_SUMMARY:", err)
+					fmt.Fprintln(a.Stderr, "ztplan: GITHUB_STEP_SUMMARY:", err)
 				}
 			}), none
 		}
 		return inOrder(log), none
 	}
-	if f, tty := terminal(a.stdout); tty && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		live := ui.NewLive(a.stdout, a.style(f), a.verbose, dry, terminalSize(f))
-		before := *a.voice.Load()
-		a.saying(live.Say)
-		return live.Event, func() { a.saying(before); _ = live.Close() }
+	if f, ok := a.Live(); ok {
+		live := ui.NewLive(a.Stdout, a.Style(f), a.Verbose, dry, cli.TerminalSize(f))
+		before := a.Saying(live.Say)
+		return live.Event, func() { a.Saying(before); _ = live.Close() }
 	}
-	return inOrder(ui.NewText(a.stdout, a.style(a.stdout), a.verbose, dry).Event), none
+	return inOrder(ui.NewText(a.Stdout, a.Style(a.Stdout), a.Verbose, dry).Event), none
 }
 
 // tellGitHub gives the result to the steps of a job that come after this one. It
@@ -268,51 +267,18 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 // run that came to its end.
 func (a *app) tellGitHub(res *run.Result) error {
 	file := os.Getenv("GITHUB_OUTPUT")
-	if a.output != "github" || file == "" || res == nil {
+	if a.Output != "github" || file == "" || res == nil {
 		return nil
 	}
-	if err := appendTo(file, []byte("result="+string(res.Summary.Result)+"\n")); err != nil {
+	if err := cli.AppendFile(file, []byte("result="+string(res.Summary.Result)+"\n")); err != nil {
 		return fmt.Errorf("GITHUB_OUTPUT: %w", err)
 	}
 	return nil
 }
 
-// problems prints the problems of a plan, in the form that the output flag
-// asks for.
-func (a *app) problems(err error) {
-	var ps *source.Problems
-	if !errors.As(err, &ps) {
-		fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
-		return
-	}
-	list := ps.List()
-	n := len(list)
-	list = list[:min(n, source.MostShown)]
-	if a.output == "github" {
-		ui.Problems(a.stdout, githubProblems(list))
-	}
-	for i, p := range list {
-		if i > 0 {
-			fmt.Fprintln(a.stderr)
-		}
-		_, _ = io.WriteString(a.stderr, p.Text()+"\n")
-	}
-	if more := n - len(list); more > 0 {
-		fmt.Fprintf(a.stderr, "\n… and %d more, which are not shown\n", more)
-	}
-	fmt.Fprintf(a.stderr, "\n%s; nothing was contacted\n", display.Count(n, "problem"))
-}
-
-func githubProblems(list []*source.Problem) []ui.Problem {
-	var out []ui.Problem
-	for _, p := range list {
-		text := p.Summary
-		for _, more := range []string{p.Detail, p.Hint} {
-			if more != "" {
-				text += "\n" + more
-			}
-		}
-		out = append(out, ui.Problem{Position: p.Position.String(), Text: text})
-	}
-	return out
+// runMember runs the plan for one cluster of a fleet, in its pod.
+func (a *app) runMember(ctx context.Context, of command.ClusterRun) error {
+	a.values, a.Kubeconfig, a.report = of.Values, of.Kubeconfig, of.Report
+	a.safety.lockNamespace, a.safety.patient = lease.DefaultNamespace, true
+	return a.run(ctx, of.File, of.Mode)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/journal"
 	"github.com/ztplan/ztplan/engine/plan"
@@ -56,7 +57,7 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 		j, err = a.journal(where)
 	}
 	if err != nil {
-		return nil, nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+		return nil, nil, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
 	}
 	opts.Journal = j
 	ctx, stop := context.WithCancelCause(ctx)
@@ -75,17 +76,17 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 		if res != nil {
 			summary = res.Summary
 		}
-		if err := held.release(context.Background()); err != nil && a.verbose {
-			fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+		if err := held.release(context.Background()); err != nil && a.Verbose {
+			fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
 		}
 		if err := held.err(); err != nil {
-			lost = &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+			lost = &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
 			if said(res, err) {
-				lost = &exitError{code: exitFailed}
+				lost = &cli.Error{Code: cli.Failed}
 			}
 		}
 		if err := j.Close(summary); err != nil {
-			fmt.Fprintln(a.stderr, "ztplan: "+err.Error())
+			fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
 		}
 		return lost
 	}, nil
@@ -154,11 +155,11 @@ func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
 func (a *app) journal(where journal.Plan) (*journal.Journal, error) {
 	last, err := journal.Last(where, "")
 	if err != nil {
-		fmt.Fprintln(a.stderr, "ztplan: the last run is not known: "+err.Error())
+		fmt.Fprintln(a.Stderr, "ztplan: the last run is not known: "+err.Error())
 	} else if text := lastRun(last); text != "" {
-		fmt.Fprintln(a.stderr, "ztplan: "+text)
+		fmt.Fprintln(a.Stderr, "ztplan: "+text)
 	}
-	return journal.Open(where, a.now)
+	return journal.Open(where, a.Now)
 }
 
 // lastRun returns a remark about the last run, or "".

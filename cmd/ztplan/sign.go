@@ -23,13 +23,13 @@ const signTimeout = 30 * time.Second
 // the run may install that Vault.
 func (a *app) signingKey(p *plan.Plan, mode run.Mode) (signingKey, error) {
 	if !transit.IsRef(a.signKey) {
-		data, err := a.inputs.ReadGiven(a.signKey)
+		data, err := a.Inputs.ReadGiven(a.signKey)
 		var key *attest.Key
 		if err == nil {
 			key, err = attest.ParsePrivate(a.signKey, data)
 		}
 		if err == nil {
-			if err := a.inputs.Exposed(a.signKey); err != nil {
+			if err := a.Inputs.Exposed(a.signKey); err != nil {
 				return nil, err
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 )
 
 // realVault starts the lab's Vault alone and returns its address. It ends with
@@ -75,11 +77,11 @@ func TestSignWithVault(t *testing.T) {
 	run := func(key string, more ...string) []string {
 		return append([]string{"run", plan, "--var", "vault=" + address, "--report", report, "--sign-key", key}, more...)
 	}
-	expect(exitInvalid, "hint: sign the evidence of a dry run with a key in a file", run("hashivault://evidence", "--dry-run")...)
-	expect(exitInvalid, "is not the name of a key in Vault", run("hashivault://a b")...)
+	expect(cli.Invalid, "hint: sign the evidence of a dry run with a key in a file", run("hashivault://evidence", "--dry-run")...)
+	expect(cli.Invalid, "is not the name of a key in Vault", run("hashivault://a b")...)
 
-	expect(exitFailed, "the evidence is written and NOT signed: read transit/keys/evidence: vault answered", run("hashivault://evidence")...)
-	expect(exitOK, "unsigned: nothing tells who made this", "verify", evidence)
+	expect(cli.Failed, "the evidence is written and NOT signed: read transit/keys/evidence: vault answered", run("hashivault://evidence")...)
+	expect(cli.OK, "unsigned: nothing tells who made this", "verify", evidence)
 	if _, err := os.Stat(envelope); err == nil {
 		t.Error("there is an envelope without a signature")
 	}
@@ -93,12 +95,12 @@ func TestSignWithVault(t *testing.T) {
 		if err := os.WriteFile(public, []byte(key+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		expect(exitOK, "report: ", run("hashivault://ci/"+kind)...)
-		expect(exitOK, "✓ signature     by key ", "verify", evidence, "--key", public)
+		expect(cli.OK, "report: ", run("hashivault://ci/"+kind)...)
+		expect(cli.OK, "✓ signature     by key ", "verify", evidence, "--key", public)
 	}
-	expect(exitFailed, "did not sign it", "verify", evidence, "--key", filepath.Join(dir, "ed25519.pub"))
+	expect(cli.Failed, "did not sign it", "verify", evidence, "--key", filepath.Join(dir, "ed25519.pub"))
 	// The token's step is left out.
-	expect(exitFailed, "connections.vault.token: ${steps.init.rootToken}: step init has no outputs", run("hashivault://ci/ed25519", "--skip", "init")...)
+	expect(cli.Failed, "connections.vault.token: ${steps.init.rootToken}: step init has no outputs", run("hashivault://ci/ed25519", "--skip", "init")...)
 }
 
 // rootToken reads the file that vaultInit wrote.

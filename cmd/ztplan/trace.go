@@ -14,18 +14,18 @@ import (
 func (a *app) traced(ctx context.Context, mode run.Mode) *trace.Tracer {
 	t, err := trace.New(ctx, trace.Options{Version: versionString(), DryRun: mode == run.DryRun, Env: os.LookupEnv})
 	if err != nil {
-		fmt.Fprintln(a.stderr, "ztplan: warning: nothing is traced: "+err.Error())
+		fmt.Fprintln(a.Stderr, "ztplan: warning: nothing is traced: "+err.Error())
 	}
 	return t
 }
 
 // endTrace sends the rest of the trace and prints its id.
 func (a *app) endTrace(t *trace.Tracer, res *run.Result) {
-	id, err := t.Close(a.kill, res != nil && res.Interrupted)
+	id, err := t.Close(a.Kill, res != nil && res.Interrupted)
 	if err != nil {
-		fmt.Fprintln(a.stderr, "ztplan: warning: the trace is not complete: "+err.Error())
+		fmt.Fprintln(a.Stderr, "ztplan: warning: the trace is not complete: "+err.Error())
 	}
 	if id != "" {
-		fmt.Fprintf(a.stderr, "trace: %s at %s\n", id, t.Where())
+		fmt.Fprintf(a.Stderr, "trace: %s at %s\n", id, t.Where())
 	}
 }

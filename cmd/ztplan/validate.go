@@ -23,14 +23,14 @@ Exit status: 0 valid, 3 invalid.`,
 			if err != nil {
 				return err
 			}
-			if a.output == "json" {
-				return json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(map[string]any{"valid": true, "plan": p.Name, "steps": len(p.Steps)})
+			if a.Output == "json" {
+				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{"valid": true, "plan": p.Name, "steps": len(p.Steps)})
 			}
 			edges := 0
 			for _, s := range p.Steps {
 				edges += len(s.Needs)
 			}
-			_, err = fmt.Fprintf(a.text, "%s: plan %s is valid: %d steps, %d dependencies\n", args[0], p.Name, len(p.Steps), edges)
+			_, err = fmt.Fprintf(a.Text, "%s: plan %s is valid: %d steps, %d dependencies\n", args[0], p.Name, len(p.Steps), edges)
 			return err
 		},
 	}

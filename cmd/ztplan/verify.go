@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
 	"github.com/ztplan/ztplan/engine"
@@ -58,11 +59,11 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 		Example: `  ztplan verify report
   ztplan verify report/evidence.json --key release.pub --plan plans/lab.yaml
   ztplan verify report --key release.pub --require-proved --steps rotation,denials --max-age 24h`,
-		Args: oneArgument("file or folder", "report"),
+		Args: cli.OneArgument("file or folder", "report"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (f.signed || cmd.Flags().Changed("key")) && f.key == "" {
-				return &exitError{code: exitInvalid, text: "--key: is empty, and a signature counts only by a key that you trust",
-					hint: "give --key the file with the public key of who runs the plan"}
+				return &cli.Error{Code: cli.Invalid, Text: "--key: is empty, and a signature counts only by a key that you trust",
+					Hint: "give --key the file with the public key of who runs the plan"}
 			}
 			return a.verify(cmd.Context(), args[0], f)
 		},
@@ -76,18 +77,15 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 	return cmd
 }
 
-// maxEvidence is how many bytes of evidence are read, and of the events of a run.
-const maxEvidence = 256 << 20
-
 func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 	if f.demands.MaxAge < 0 {
-		return &exitError{code: exitInvalid, text: fmt.Sprintf("--max-age %s: is negative", f.demands.MaxAge), hint: "for example: --max-age 24h"}
+		return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--max-age %s: is negative", f.demands.MaxAge), Hint: "for example: --max-age 24h"}
 	}
 	file, folder := name, false
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		file, folder = filepath.Join(name, report.EvidenceFile), true
 	}
-	data, err := engine.ReadFile(file, maxEvidence)
+	data, err := engine.ReadFile(file, verify.MaxInput)
 	if err != nil {
 		return err
 	}
@@ -110,7 +108,7 @@ func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 		}
 		v.Checks, v.Signature = append(v.Checks, signature), state
 		if f.demands.Any() {
-			v.Checks = append(v.Checks, f.demands.Check(d, a.now()))
+			v.Checks = append(v.Checks, f.demands.Check(d, a.Now()))
 		}
 	}
 	return a.showChecks(v)
@@ -146,10 +144,10 @@ func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file
 			public, err = attest.ParsePublic(key, text)
 		}
 		if err != nil {
-			return c, "", &exitError{code: exitInvalid, text: "--key: " + err.Error(), hint: "get it from the private key with: openssl pkey -in key.pem -pubout"}
+			return c, "", &cli.Error{Code: cli.Invalid, Text: "--key: " + err.Error(), Hint: "get it from the private key with: openssl pkey -in key.pem -pubout"}
 		}
 	}
-	envelope, err := engine.ReadFile(filepath.Join(filepath.Dir(file), attest.FileName), maxEvidence)
+	envelope, err := engine.ReadFile(filepath.Join(filepath.Dir(file), attest.FileName), verify.MaxInput)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && key == "":
 		c.Open, c.Did = true, "unsigned: nothing tells who made this"
@@ -176,13 +174,13 @@ func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file
 
 func (a *app) showChecks(v verdict.Verdict) error {
 	var err error
-	if a.output == "json" {
-		err = v.JSON(display.JSONWriter{W: a.stdout})
+	if a.Output == "json" {
+		err = v.JSON(display.JSONWriter{W: a.Stdout})
 	} else {
-		_, err = io.WriteString(a.text, v.Text())
+		_, err = io.WriteString(a.Text, v.Text())
 	}
 	if err == nil && v.Bad() > 0 {
-		err = &exitError{code: exitFailed}
+		err = &cli.Error{Code: cli.Failed}
 	}
 	return err
 }

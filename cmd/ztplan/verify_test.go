@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -108,15 +109,15 @@ func TestUnsignedIsInTheResult(t *testing.T) {
 	}
 	put(t, file, data)
 	code, out := ztplan("verify", file)
-	if code != exitOK || !strings.Contains(out, "\nthe evidence holds, UNSIGNED: plan ") {
+	if code != cli.OK || !strings.Contains(out, "\nthe evidence holds, UNSIGNED: plan ") {
 		t.Errorf("exit status %d\n%s", code, out)
 	}
 	code, out = ztplan("verify", file, "-o", "json")
-	if code != exitOK || !strings.HasPrefix(out, `{"holds":true,"signed":false,`) {
+	if code != cli.OK || !strings.HasPrefix(out, `{"holds":true,"signed":false,`) {
 		t.Errorf("exit status %d\n%s", code, out)
 	}
 	for _, args := range [][]string{{"--key", ""}, {"--require-signed"}} {
-		if code, out := ztplan(append([]string{"verify", file}, args...)...); code != exitInvalid {
+		if code, out := ztplan(append([]string{"verify", file}, args...)...); code != cli.Invalid {
 			t.Errorf("%v: exit status %d\n%s", args, code, out)
 		}
 	}
@@ -133,7 +134,7 @@ func TestProblemsAreCapped(t *testing.T) {
 	put(t, file, []byte(b.String()))
 	for _, form := range []string{"text", "json", "github"} {
 		code, out := ztplan("validate", file, "-o", form)
-		if code != exitInvalid || len(out) > 100_000 || !strings.Contains(out, "more, which are not shown") {
+		if code != cli.Invalid || len(out) > 100_000 || !strings.Contains(out, "more, which are not shown") {
 			t.Errorf("%s: exit status %d, %d bytes\n%.2000s", form, code, len(out), out)
 		}
 	}
@@ -151,7 +152,7 @@ func as(t *testing.T, v string) {
 func TestVerifyFolder(t *testing.T) {
 	as(t, "v0.1.0") // which made the evidence of the tests
 	s := newSigned(t, evidenceOf(t, "passed"))
-	if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitOK || !strings.Contains(out, "✓ pages         3 pages as the evidence renders") {
+	if code, out := ztplan("verify", s.dir, "--key", s.public); code != cli.OK || !strings.Contains(out, "✓ pages         3 pages as the evidence renders") {
 		t.Fatalf("exit status %d\n%s", code, out)
 	}
 	for _, name := range []string{"evidence.json", "report.html", "junit.xml", "summary.md", attest.FileName} {
@@ -165,17 +166,17 @@ func TestVerifyFolder(t *testing.T) {
 			bad := bytes.Clone(good)
 			bad[i] ^= 1
 			put(t, file, bad)
-			if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitFailed {
+			if code, out := ztplan("verify", s.dir, "--key", s.public); code != cli.Failed {
 				t.Errorf("%s, byte %d: exit status %d\n%s", name, i, code, out)
 			}
-			if code, out := ztplan("verify", s.dir); keyless && code != exitFailed {
+			if code, out := ztplan("verify", s.dir); keyless && code != cli.Failed {
 				t.Errorf("%s, byte %d, without a key: exit status %d\n%s", name, i, code, out)
 			}
 		}
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitFailed {
+		if code, out := ztplan("verify", s.dir, "--key", s.public); code != cli.Failed {
 			t.Errorf("%s is gone: exit status %d\n%s", name, code, out)
 		}
 		put(t, file, good)
@@ -191,13 +192,13 @@ func TestVerifyFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(t, file, p.Data)
-		if code, out := ztplan("verify", s.dir); code != exitFailed || !strings.Contains(out, p.Name+" is not what the evidence renders to") {
+		if code, out := ztplan("verify", s.dir); code != cli.Failed || !strings.Contains(out, p.Name+" is not what the evidence renders to") {
 			t.Errorf("%s of another run: exit status %d\n%s", p.Name, code, out)
 		}
 		put(t, file, good)
 	}
 	put(t, filepath.Join(s.dir, "other.html"), []byte("x"))
-	if code, out := ztplan("verify", s.dir); code != exitFailed || !strings.Contains(out, "other.html does not belong to the report") {
+	if code, out := ztplan("verify", s.dir); code != cli.Failed || !strings.Contains(out, "other.html does not belong to the report") {
 		t.Errorf("a file more: exit status %d\n%s", code, out)
 	}
 }
@@ -216,7 +217,7 @@ func TestVerifyResealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"verify", s.dir}, {"verify", s.dir, "--key", s.public}} {
-		if code, out := ztplan(args...); code != exitFailed || !strings.Contains(out, "✗ signature") {
+		if code, out := ztplan(args...); code != cli.Failed || !strings.Contains(out, "✗ signature") {
 			t.Errorf("%v: exit status %d\n%s", args, code, out)
 		}
 	}
@@ -224,10 +225,10 @@ func TestVerifyResealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out := ztplan("verify", s.dir)
-	if code != exitOK || !strings.Contains(out, "- signature     unsigned") || strings.Contains(out, "✓ signature") || !strings.Contains(out, "remark: unsigned") {
+	if code != cli.OK || !strings.Contains(out, "- signature     unsigned") || strings.Contains(out, "✓ signature") || !strings.Contains(out, "remark: unsigned") {
 		t.Errorf("without a signature: exit status %d\n%s", code, out)
 	}
-	if code, out := ztplan("verify", s.dir, "--key", s.public); code != exitFailed || !strings.Contains(out, "unsigned: there is no") {
+	if code, out := ztplan("verify", s.dir, "--key", s.public); code != cli.Failed || !strings.Contains(out, "unsigned: there is no") {
 		t.Errorf("with a key: exit status %d\n%s", code, out)
 	}
 }
@@ -239,7 +240,7 @@ func TestVerifyOtherVersion(t *testing.T) {
 	page := filepath.Join(s.dir, "report.html")
 	old := []byte("as an older version renders it\n")
 	put(t, page, old)
-	if code, out := ztplan("verify", s.dir); code != exitFailed || !strings.Contains(out, "report.html has not the digest on record") {
+	if code, out := ztplan("verify", s.dir); code != cli.Failed || !strings.Contains(out, "report.html has not the digest on record") {
 		t.Errorf("an edited page: exit status %d\n%s", code, out)
 	}
 	d := evidenceOf(t, "passed")
@@ -259,14 +260,14 @@ func TestVerifyOtherVersion(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.dir, attest.FileName)); err != nil {
 		t.Fatal(err)
 	}
-	if code, out := ztplan("verify", s.dir); code != exitOK || !strings.Contains(out, "2 of 3 pages as the evidence renders, 1 by digest: ztplan v0.1.0 made it, this one is v0.2.0") {
+	if code, out := ztplan("verify", s.dir); code != cli.OK || !strings.Contains(out, "2 of 3 pages as the evidence renders, 1 by digest: ztplan v0.1.0 made it, this one is v0.2.0") {
 		t.Errorf("exit status %d\n%s", code, out)
 	}
 	as(t, "v0.1.0")
-	if code, out := ztplan("verify", s.dir); code != exitFailed {
+	if code, out := ztplan("verify", s.dir); code != cli.Failed {
 		t.Errorf("the version that made it renders it otherwise: exit status %d\n%s", code, out)
 	}
-	if code, out := ztplan("verify", filepath.Join(s.dir, "evidence.json")); code != exitFailed || !strings.Contains(out, "report.html: the digest on record") {
+	if code, out := ztplan("verify", filepath.Join(s.dir, "evidence.json")); code != cli.Failed || !strings.Contains(out, "report.html: the digest on record") {
 		t.Errorf("without the folder: exit status %d\n%s", code, out)
 	}
 }
@@ -275,7 +276,7 @@ func TestVerifyOtherVersion(t *testing.T) {
 func TestReportAgain(t *testing.T) {
 	s := newSigned(t, evidenceOf(t, "rollover"))
 	again := filepath.Join(t.TempDir(), "again")
-	if code, out := ztplan("report", filepath.Join(s.dir, "evidence.json"), "-o", again); code != exitOK {
+	if code, out := ztplan("report", filepath.Join(s.dir, "evidence.json"), "-o", again); code != cli.OK {
 		t.Fatalf("exit status %d\n%s", code, out)
 	}
 	for _, name := range []string{"evidence.json", "report.html", "junit.xml", "summary.md", attest.FileName} {
@@ -287,7 +288,7 @@ func TestReportAgain(t *testing.T) {
 			t.Errorf("%s is another, %v", name, err)
 		}
 	}
-	if code, out := ztplan("verify", again, "--key", s.public); code != exitOK {
+	if code, out := ztplan("verify", again, "--key", s.public); code != cli.OK {
 		t.Errorf("exit status %d\n%s", code, out)
 	}
 	file := filepath.Join(s.dir, "evidence.json")
@@ -296,10 +297,10 @@ func TestReportAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, file, bytes.Replace(data, []byte(`"result": "proved"`), []byte(`"result": "failed"`), 1))
-	if code, out := ztplan("report", file, "-o", again); code != exitFailed || !strings.Contains(out, "nothing is shown") {
+	if code, out := ztplan("report", file, "-o", again); code != cli.Failed || !strings.Contains(out, "nothing is shown") {
 		t.Errorf("edited evidence: exit status %d\n%s", code, out)
 	}
-	if code, _ := ztplan("report", file); code != exitInvalid {
+	if code, _ := ztplan("report", file); code != cli.Invalid {
 		t.Errorf("without a folder: exit status %d", code)
 	}
 }
@@ -322,7 +323,7 @@ func TestVerifyJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if code != exitFailed || got.Holds || got.Plan != "demo" || got.Mode != "apply" || got.Result != string(engine.ResultProved) || got.Outcome != "proved" ||
+	if code != cli.Failed || got.Holds || got.Plan != "demo" || got.Mode != "apply" || got.Result != string(engine.ResultProved) || got.Outcome != "proved" ||
 		got.Signature != "not checked" || got.Ended.IsZero() || len(got.Remarks) != 2 {
 		t.Errorf("exit status %d, %+v", code, got)
 	}

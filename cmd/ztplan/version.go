@@ -19,12 +19,12 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := versionString()
-			if a.output == "json" {
-				return json.NewEncoder(a.stdout).Encode(map[string]string{
+			if a.Output == "json" {
+				return json.NewEncoder(a.Stdout).Encode(map[string]string{
 					"version": v, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 				})
 			}
-			_, err := fmt.Fprintf(a.text, "ztplan %s %s %s/%s\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintf(a.Text, "ztplan %s %s %s/%s\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

@@ -27,6 +27,9 @@ type Check struct {
 // Holds reports whether nothing wrong was found.
 func (c Check) Holds() bool { return len(c.Problems) == 0 }
 
+// MaxInput is how many bytes of evidence its readers read, and of the events of a run.
+const MaxInput = 256 << 20
+
 // Evidence computes everything again that follows from the document alone. It
 // contacts nothing and does not look at the clock: chains are verified at the
 // times on record. The document is nil if data is none; there is always at

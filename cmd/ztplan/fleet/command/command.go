@@ -1,4 +1,5 @@
-package main
+// Package command has the commands of fleets.
+package command
 
 import (
 	"cmp"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/profiles"
@@ -16,10 +18,40 @@ import (
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps"
 )
 
-func (a *app) fleetCommand() *cobra.Command {
+// A Program is what the commands of fleets need of the rest of ztplan.
+type Program struct {
+	Version string
+	// RunPlan runs a plan in the pod of a cluster. It waits for the plan's lock: the pod
+	// before this one may have been killed. Its errors are those of ztplan run.
+	RunPlan func(context.Context, ClusterRun) error
+}
+
+// A ClusterRun is a run of the plan for one cluster of a fleet.
+type ClusterRun struct {
+	File       string
+	Values     plan.Values
+	Kubeconfig string
+	Report     string // folder
+	Mode       run.Mode
+}
+
+// commands are the commands of fleets and their flags.
+type commands struct {
+	*cli.Invocation
+	version string
+	runPlan func(context.Context, ClusterRun) error
+	report  string // folder
+	signKey string
+	patient bool // wait for the driver that has the lock
+}
+
+// New returns the command of fleets, with those below it.
+func New(of *cli.Invocation, p Program) *cobra.Command {
+	a := &commands{Invocation: of, version: p.Version, runPlan: p.RunPlan}
 	cmd := &cobra.Command{
 		Use:   "fleet",
 		Short: "One plan over many clusters, as Kubernetes Jobs on a hub",
@@ -27,31 +59,25 @@ func (a *app) fleetCommand() *cobra.Command {
 clusters run in waves, each a Kubernetes Indexed Job on a hub cluster: a pod runs
 the plan for its cluster and keeps the evidence on the hub. A wave stops, without
 ending what runs, when more clusters fail than may; the next one waits for it.`,
-		Args: noUnknownCommand,
+		Args: cli.NoUnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.fleetValidateCommand(), a.fleetRenderCommand(), a.fleetRunCommand(), a.fleetResumeCommand(), a.fleetStatusCommand(), a.fleetStopCommand(), a.fleetVerifyCommand(),
-		a.fleetMemberCommand(), a.fleetDriveCommand())
+	cmd.AddCommand(a.validateCommand(), a.renderCommand(), a.runCommand(), a.resumeCommand(), a.statusCommand(), a.stopCommand(), a.verifyCommand(),
+		a.memberCommand(), a.driveCommand())
 	return cmd
 }
 
 // oneFleet is the argument rule of commands that take a fleet.
-func oneFleet(cmd *cobra.Command, args []string) error {
-	if len(args) == 1 {
-		return nil
-	}
-	return &exitError{code: exitInvalid, text: fmt.Sprintf("%s takes one fleet, not %d arguments", cmd.CommandPath(), len(args)),
-		hint: "for example: " + cmd.CommandPath() + " fleet.yaml"}
-}
+var oneFleet = cli.OneArgument("fleet", "fleet.yaml")
 
-// loadFleet reads and checks a fleet. Every problem is printed.
-func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) {
-	if err := a.checkOutput(); err != nil {
+// load reads and checks a fleet. Every problem is printed.
+func (a *commands) load(ctx context.Context, file string) (*fleet.Fleet, error) {
+	if err := a.CheckOutput(); err != nil {
 		return nil, err
 	}
-	a.inputs = engine.NewInputs(ctx)
+	a.Inputs = engine.NewInputs(ctx)
 	f, err := fleet.Load(fleet.Input{
-		File: file, Inputs: a.inputs,
+		File: file, Inputs: a.Inputs,
 		Profiles: func(d *fleet.Document) ([]fleet.Profile, error) {
 			h, err := a.hub(d.Hub)
 			if err != nil {
@@ -60,42 +86,42 @@ func (a *app) loadFleet(ctx context.Context, file string) (*fleet.Fleet, error) 
 			return profiles.Read(ctx, h.Dynamic, d)
 		},
 		Plan: func(file string, values plan.Values) (*plan.Plan, error) {
-			return plan.Load(plan.Input{File: file, Inputs: a.inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values})
+			return plan.Load(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values})
 		},
 	})
 	var problems *source.Problems
 	switch {
 	case errors.As(err, &problems):
-		a.problems(err)
-		return nil, &exitError{code: exitInvalid}
+		a.Problems(err)
+		return nil, &cli.Error{Code: cli.Invalid}
 	case err != nil:
-		return nil, &exitError{code: exitFailed, text: err.Error(), hint: engine.HintOf(err)}
+		return nil, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
 	}
 	if n := len(f.Skipped); n > 0 {
-		fmt.Fprintf(a.stderr, "ztplan: %s left out as not healthy: %s\n", display.Count(n, "cluster"), source.Listed(f.Skipped))
+		fmt.Fprintf(a.Stderr, "ztplan: %s left out as not healthy: %s\n", display.Count(n, "cluster"), source.Listed(f.Skipped))
 	}
 	return f, nil
 }
 
 // hub connects to the hub that a fleet names; flags come first.
-func (a *app) hub(at fleet.Hub) (*hub.Hub, error) {
-	return hub.Connect(cmp.Or(a.kubeconfig, at.Kubeconfig), cmp.Or(a.context, at.Context), at.Namespace, func(text string) { a.say("ztplan: " + text) })
+func (a *commands) hub(at fleet.Hub) (*hub.Hub, error) {
+	return hub.Connect(cmp.Or(a.Kubeconfig, at.Kubeconfig), cmp.Or(a.Context, at.Context), at.Namespace, func(text string) { a.Say("ztplan: " + text) })
 }
 
 // image returns the image that runs in the pods.
-func (a *app) image(f *fleet.Fleet) (string, error) {
+func (a *commands) image(f *fleet.Fleet) (string, error) {
 	if f.Image != "" {
 		return f.Image, nil
 	}
-	v := versionString()
+	v := a.version
 	if !strings.HasPrefix(v, "v") {
-		return "", &exitError{code: exitInvalid, text: fmt.Sprintf("image is missing: this ztplan is %s, and has no released image", v),
-			hint: "add image: ghcr.io/ztplan/ztplan:VERSION to the fleet"}
+		return "", &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("image is missing: this ztplan is %s, and has no released image", v),
+			Hint: "add image: ghcr.io/ztplan/ztplan:VERSION to the fleet"}
 	}
 	return "ghcr.io/ztplan/ztplan:" + v, nil
 }
 
-func (a *app) fleetFlags(cmd *cobra.Command) {
+func (a *commands) reportFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.report, "report", "", "write fleet.json, leaves.jsonl, index.html and the evidence of every cluster into this `directory`")
 	cmd.Flags().StringVar(&a.signKey, "sign-key", "", "with --report: sign the evidence of the fleet with the private `key` in this PEM file (PKCS#8, Ed25519 or ECDSA P-256)")
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/member"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
@@ -16,8 +17,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// fleetDriveCommand is what the pod of --driver runs.
-func (a *app) fleetDriveCommand() *cobra.Command {
+// driveCommand is what the pod of --driver runs.
+func (a *commands) driveCommand() *cobra.Command {
 	var run, work, identity string
 	cmd := &cobra.Command{
 		Use:    "drive",
@@ -25,11 +26,11 @@ func (a *app) fleetDriveCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := a.fleetDrive(cmd.Context(), run, work, identity)
-			var exit *exitError
+			err := a.drive(cmd.Context(), run, work, identity)
+			var exit *cli.Error
 			if err != nil && !errors.As(err, &exit) {
 				// No result of the fleet: another driver goes on.
-				return &exitError{code: record.ExitAgain, text: err.Error(), hint: engine.HintOf(err)}
+				return &cli.Error{Code: record.ExitAgain, Text: err.Error(), Hint: engine.HintOf(err)}
 			}
 			return err
 		},
@@ -41,12 +42,12 @@ func (a *app) fleetDriveCommand() *cobra.Command {
 	return cmd
 }
 
-// fleetDrive lets the waves of the run go whose record is in a folder. The objects of the
+// drive lets the waves of the run go whose record is in a folder. The objects of the
 // run are there already. It waits for a driver before it.
-func (a *app) fleetDrive(ctx context.Context, folder, work, identity string) error {
+func (a *commands) drive(ctx context.Context, folder, work, identity string) error {
 	namespace := os.Getenv("ZTPLAN_POD_NAMESPACE")
 	if namespace == "" {
-		return &exitError{code: exitInvalid, text: "this command runs in a pod: its environment names none", hint: "use: ztplan fleet run FLEET"}
+		return &cli.Error{Code: cli.Invalid, Text: "this command runs in a pod: its environment names none", Hint: "use: ztplan fleet run FLEET"}
 	}
 	data, err := engine.ReadFile(filepath.Join(folder, objects.KeyRun), engine.MaxInput)
 	if err != nil {
@@ -56,8 +57,8 @@ func (a *app) fleetDrive(ctx context.Context, folder, work, identity string) err
 	if err != nil {
 		return err
 	}
-	a.kubeconfig = filepath.Join(work, "kubeconfig")
-	if err := member.InCluster(identity, a.kubeconfig, os.Getenv); err != nil {
+	a.Kubeconfig = filepath.Join(work, "kubeconfig")
+	if err := member.InCluster(identity, a.Kubeconfig, os.Getenv); err != nil {
 		return err
 	}
 	at := fleet.Hub{Namespace: namespace}
@@ -65,8 +66,8 @@ func (a *app) fleetDrive(ctx context.Context, folder, work, identity string) err
 	if err != nil {
 		return err
 	}
-	a.safety.patient = true
-	ctx, release, err := a.lockFleet(ctx, own.Fleet, "fleet.yaml", at)
+	a.patient = true
+	ctx, release, err := a.lock(ctx, own.Fleet, "fleet.yaml", at)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (a *app) fleetDrive(ctx context.Context, folder, work, identity string) err
 		return err
 	}
 	if len(rounds) == 0 || rounds[0].ID != own.ID {
-		return &exitError{code: exitInvalid, text: fmt.Sprintf("run %s is not the newest run of fleet %s", own.ID, own.Fleet), hint: "delete the Job of this driver"}
+		return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("run %s is not the newest run of fleet %s", own.ID, own.Fleet), Hint: "delete the Job of this driver"}
 	}
 	return a.driveLast(ctx, h, &fleet.Document{Hub: at, Plan: engine.File{Name: own.Plan}}, "fleet.yaml", rounds, "another driver goes on", nil)
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"crypto/ed25519"
@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/engine"
 )
@@ -34,11 +35,11 @@ func TestFleetKey(t *testing.T) {
 	write("b.pem")
 	named := &fleet.Document{Evidence: fleet.Evidence{Sign: "a.pem"}}
 	ids := make(map[string]string)
-	for name, a := range map[string]*app{
+	for name, a := range map[string]*commands{
 		"named": {report: "r"}, "flag": {report: "r", signKey: filepath.Join(dir, "b.pem")}, "no report": {},
 	} {
-		a.inputs = engine.NewInputs(t.Context())
-		key, err := a.fleetKey(filepath.Join(dir, "fleet.yaml"), named)
+		a.Invocation = &cli.Invocation{Inputs: engine.NewInputs(t.Context())}
+		key, err := a.key(filepath.Join(dir, "fleet.yaml"), named)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -49,8 +50,8 @@ func TestFleetKey(t *testing.T) {
 	if ids["named"] == "" || ids["flag"] == "" || ids["named"] == ids["flag"] || ids["no report"] != "" {
 		t.Errorf("keys: %v", ids)
 	}
-	a := &app{report: "r", inputs: engine.NewInputs(t.Context())}
-	if _, err := a.fleetKey(filepath.Join(dir, "fleet.yaml"), &fleet.Document{Evidence: fleet.Evidence{Sign: "none.pem"}}); exitCodeOf(err) != exitInvalid {
+	a := &commands{Invocation: &cli.Invocation{Inputs: engine.NewInputs(t.Context())}, report: "r"}
+	if _, err := a.key(filepath.Join(dir, "fleet.yaml"), &fleet.Document{Evidence: fleet.Evidence{Sign: "none.pem"}}); cli.CodeOf(err) != cli.Invalid {
 		t.Errorf("a key that is not there: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/engine"
@@ -14,11 +15,11 @@ import (
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-// lockFleet takes the Lease that keeps two drivers of a fleet apart.
-func (a *app) lockFleet(ctx context.Context, name, file string, at fleet.Hub) (context.Context, func(), error) {
+// lock takes the Lease that keeps two drivers of a fleet apart.
+func (a *commands) lock(ctx context.Context, name, file string, at fleet.Hub) (context.Context, func(), error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	env := &engine.Env{Session: new(engine.Session), Settings: session.Settings{
-		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.kubeconfig, at.Kubeconfig), Context: cmp.Or(a.context, at.Context)},
+		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.Kubeconfig, at.Kubeconfig), Context: cmp.Or(a.Context, at.Context)},
 	}}
 	lock, err := a.driverLock(engine.AllowWrites(ctx), env, name, file, lease.Request{
 		Namespace: at.Namespace, Plan: objects.LockName(name), Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
@@ -27,11 +28,11 @@ func (a *app) lockFleet(ctx context.Context, name, file string, at fleet.Hub) (c
 		return nil, nil, err
 	}
 	return ctx, func() {
-		if err := lock.Release(context.WithoutCancel(ctx)); err != nil && a.verbose {
-			fmt.Fprintln(a.stderr, "ztplan:", err)
+		if err := lock.Release(context.WithoutCancel(ctx)); err != nil && a.Verbose {
+			fmt.Fprintln(a.Stderr, "ztplan:", err)
 		}
-		if err := env.Session.Close(); err != nil && a.verbose {
-			fmt.Fprintln(a.stderr, "ztplan:", err)
+		if err := env.Session.Close(); err != nil && a.Verbose {
+			fmt.Fprintln(a.Stderr, "ztplan:", err)
 		}
 		cancel(nil)
 	}, nil
@@ -40,19 +41,19 @@ func (a *app) lockFleet(ctx context.Context, name, file string, at fleet.Hub) (c
 // driverLock takes the lock, or returns who has it. A driver that was killed does not give
 // it back: it is waited until the lock frees itself. A lock that is renewed or given back
 // meanwhile has a driver that lives; a driver in a pod waits for it.
-func (a *app) driverLock(ctx context.Context, env *engine.Env, name, file string, of lease.Request) (*lease.Lock, error) {
-	if a.safety.patient {
-		return lease.Await(ctx, env, of, a.say)
+func (a *commands) driverLock(ctx context.Context, env *engine.Env, name, file string, of lease.Request) (*lease.Lock, error) {
+	if a.patient {
+		return lease.Await(ctx, env, of, a.Say)
 	}
 	lock, err := lease.Acquire(ctx, env, of)
 	var first *lease.HeldError
 	if !errors.As(err, &first) {
 		return lock, err
 	}
-	held := &exitError{code: exitFailed, text: fmt.Sprintf("fleet %s is being driven by %s, since %s: lease %s", name, first.Holder, first.Since.UTC().Format(time.RFC3339), first.Lease),
-		hint: "ztplan fleet status " + file + " shows how it goes; ztplan fleet stop " + file + " stops it"}
+	held := &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("fleet %s is being driven by %s, since %s: lease %s", name, first.Holder, first.Since.UTC().Format(time.RFC3339), first.Lease),
+		Hint: "ztplan fleet status " + file + " shows how it goes; ztplan fleet stop " + file + " stops it"}
 	free := time.Now().Add(first.Free)
-	a.say(fmt.Sprintf("ztplan: %s has the lock of fleet %s: waiting at most %v to see whether it lives", first.Holder, name, first.Free.Round(time.Second)))
+	a.Say(fmt.Sprintf("ztplan: %s has the lock of fleet %s: waiting at most %v to see whether it lives", first.Holder, name, first.Free.Round(time.Second)))
 	for {
 		select {
 		case <-time.After(time.Second):

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/member"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
@@ -20,11 +21,10 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
-	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-// fleetMemberCommand is what the pods of a fleet run.
-func (a *app) fleetMemberCommand() *cobra.Command {
+// memberCommand is what the pods of a fleet run.
+func (a *commands) memberCommand() *cobra.Command {
 	var paths member.Paths
 	var wave string
 	cmd := &cobra.Command{
@@ -33,7 +33,7 @@ func (a *app) fleetMemberCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			paths.Kubeconfig = a.kubeconfig
+			paths.Kubeconfig = a.Kubeconfig
 			m, err := member.Open(paths, wave, os.Getenv)
 			if err != nil {
 				return err
@@ -58,17 +58,17 @@ const keepTimeout = 8 * time.Minute
 
 // member runs the plan for a cluster unless the stop rule holds it, keeps the evidence,
 // and leaves the verdict.
-func (a *app) member(ctx context.Context, m *member.Member, paths member.Paths) error {
+func (a *commands) member(ctx context.Context, m *member.Member, paths member.Paths) error {
 	v := m.Verdict()
-	err := a.memberRun(ctx, m, paths, &v)
-	if ctx.Err() != nil && !errors.As(err, new(*exitError)) && err != nil {
-		err = &exitError{code: exitInterrupted, text: "interrupted before the run of the plan: " + err.Error()}
+	err := a.runMember(ctx, m, paths, &v)
+	if ctx.Err() != nil && !errors.As(err, new(*cli.Error)) && err != nil {
+		err = &cli.Error{Code: cli.Interrupted, Text: "interrupted before the run of the plan: " + err.Error()}
 	}
-	v.Exit = exitCodeOf(err)
+	v.Exit = cli.CodeOf(err)
 	if v.Cause == "" && err != nil {
-		v.Cause, v.Hint = err.Error(), hintOf(err)
+		v.Cause, v.Hint = err.Error(), cli.HintOf(err)
 	}
-	document, rerr := engine.ReadFile(filepath.Join(paths.Work, "report", report.EvidenceFile), maxEvidence)
+	document, rerr := engine.ReadFile(filepath.Join(paths.Work, reportFolder, report.EvidenceFile), verify.MaxInput)
 	if rerr == nil {
 		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 		defer cancel()
@@ -78,14 +78,14 @@ func (a *app) member(ctx context.Context, m *member.Member, paths member.Paths) 
 		}
 		if kerr := m.Keep(keep, v, document); kerr != nil {
 			// The cluster is not settled without its evidence: it is tried again.
-			err = errors.Join(err, &exitError{code: exitFailed, text: "the evidence is not kept: " + kerr.Error(), hint: engine.HintOf(kerr)})
-			v.Exit, v.Evidence, v.Cause, v.Hint = exitFailed, "", "the evidence is not kept: "+kerr.Error(), engine.HintOf(kerr)
+			err = errors.Join(err, &cli.Error{Code: cli.Failed, Text: "the evidence is not kept: " + kerr.Error(), Hint: engine.HintOf(kerr)})
+			v.Exit, v.Evidence, v.Cause, v.Hint = cli.Failed, "", "the evidence is not kept: "+kerr.Error(), engine.HintOf(kerr)
 		}
 	} else if !errors.Is(rerr, fs.ErrNotExist) {
 		err = errors.Join(err, rerr)
 	}
 	if werr := m.WriteVerdict(v); werr != nil {
-		fmt.Fprintln(a.stderr, "ztplan: the verdict is not written:", werr)
+		fmt.Fprintln(a.Stderr, "ztplan: the verdict is not written:", werr)
 		if err == nil {
 			err = werr
 		}
@@ -93,53 +93,35 @@ func (a *app) member(ctx context.Context, m *member.Member, paths member.Paths) 
 	return err
 }
 
-func (a *app) memberRun(ctx context.Context, m *member.Member, paths member.Paths, v *record.Verdict) error {
+func (a *commands) runMember(ctx context.Context, m *member.Member, paths member.Paths, v *record.Verdict) error {
 	held, err := m.Held(ctx)
 	if err != nil {
 		return err
 	}
 	if held != "" {
 		v.Cause = held
-		return &exitError{code: record.ExitHeld, text: "cluster " + m.Entry.Name + " is held: " + held, hint: "ztplan fleet resume takes it up"}
+		return &cli.Error{Code: record.ExitHeld, Text: "cluster " + m.Entry.Name + " is held: " + held, Hint: "ztplan fleet resume takes it up"}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, m.Run.Timeout.Std(), fmt.Errorf("timeout: %v, as the fleet says, are over", m.Run.Timeout))
 	defer cancel()
-	if a.kubeconfig, err = m.Access(ctx); err != nil {
+	access, err := m.Access(ctx)
+	if err != nil {
 		return err
 	}
 	file, err := m.Plan()
 	if err != nil {
 		return err
 	}
+	of := ClusterRun{File: file, Kubeconfig: access, Report: filepath.Join(paths.Work, reportFolder), Mode: run.Apply}
 	if m.Entry.Vars != "" {
 		src := source.NewFile("the fleet's variables", []byte(m.Entry.Vars))
-		a.values = plan.Values{File: src, Node: source.Parse(src, "variables", func(*source.Problem) {})}
+		of.Values = plan.Values{File: src, Node: source.Parse(src, "variables", func(*source.Problem) {})}
 	}
-	a.report = filepath.Join(paths.Work, "report")
-	a.safety.lockNamespace, a.safety.patient = lease.DefaultNamespace, true
-	mode := run.Apply
 	if m.Run.Mode == fleet.ModeStatus {
-		mode = run.DryRun
+		of.Mode = run.DryRun
 	}
-	return a.run(ctx, file, mode)
+	return a.runPlan(ctx, of)
 }
 
-// exitCodeOf returns the exit code of the program that ends with an error.
-func exitCodeOf(err error) int {
-	var exit *exitError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &exit):
-		return exit.code
-	}
-	return exitFailed
-}
-
-func hintOf(err error) string {
-	var exit *exitError
-	if errors.As(err, &exit) && exit.hint != "" {
-		return exit.hint
-	}
-	return engine.HintOf(err)
-}
+// reportFolder is where the run of a pod writes its report, below its folder for files.
+const reportFolder = "report"

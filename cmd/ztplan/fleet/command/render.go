@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/engine/durable"
@@ -21,7 +22,7 @@ type rendering struct {
 	out                   string
 }
 
-func (a *app) fleetRenderCommand() *cobra.Command {
+func (a *commands) renderCommand() *cobra.Command {
 	var r rendering
 	cmd := &cobra.Command{
 		Use:   "render FLEET",
@@ -44,7 +45,7 @@ cluster, or in the registry that the fleet names.
 Exit status: 0 printed, 3 the fleet is invalid.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := a.loadFleet(cmd.Context(), args[0])
+			f, err := a.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -62,8 +63,8 @@ Exit status: 0 printed, 3 the fleet is invalid.`,
 	return cmd
 }
 
-func (a *app) render(f *fleet.Fleet, image string, r rendering) error {
-	invalid := func(text, hint string) error { return &exitError{code: exitInvalid, text: text, hint: hint} }
+func (a *commands) render(f *fleet.Fleet, image string, r rendering) error {
+	invalid := func(text, hint string) error { return &cli.Error{Code: cli.Invalid, Text: text, Hint: hint} }
 	switch {
 	case r.pull && f.Pull == nil:
 		return invalid("--pull: the fleet does not say where its Jobs run", "write pull: {namespace: …, serviceAccount: …}")
@@ -80,7 +81,7 @@ func (a *app) render(f *fleet.Fleet, image string, r rendering) error {
 		}
 		return a.writeDeliveries(list, r.out)
 	}
-	round, err := objects.New(f, image, a.now())
+	round, err := objects.New(f, image, a.Now())
 	if err != nil {
 		return err
 	}
@@ -95,23 +96,23 @@ func (a *app) render(f *fleet.Fleet, image string, r rendering) error {
 			left++
 			continue
 		}
-		if err := printObject(a.text, o); err != nil {
+		if err := printObject(a.Text, o); err != nil {
 			return err
 		}
 	}
 	if left > 0 {
-		fmt.Fprintf(a.stderr, "ztplan: %d Secrets with kubeconfigs are left out: --secrets prints them\n", left)
+		fmt.Fprintf(a.Stderr, "ztplan: %d Secrets with kubeconfigs are left out: --secrets prints them\n", left)
 	}
 	return nil
 }
 
 // pullOnly refuses to run a fleet on a hub whose clusters pull their Jobs.
 func pullOnly(f *fleet.Fleet) error {
-	return &exitError{code: exitInvalid, text: "pull: the clusters of this fleet get their Jobs by another tool, and no hub runs them", hint: "ztplan fleet render --pull " + f.File}
+	return &cli.Error{Code: cli.Invalid, Text: "pull: the clusters of this fleet get their Jobs by another tool, and no hub runs them", Hint: "ztplan fleet render --pull " + f.File}
 }
 
 // writeDeliveries writes a file for each cluster, or prints all of them.
-func (a *app) writeDeliveries(list []objects.Delivery, dir string) error {
+func (a *commands) writeDeliveries(list []objects.Delivery, dir string) error {
 	for _, d := range list {
 		var text bytes.Buffer
 		fmt.Fprintf(&text, "# cluster %s, wave %s\n", d.Cluster, d.Wave)
@@ -121,7 +122,7 @@ func (a *app) writeDeliveries(list []objects.Delivery, dir string) error {
 			}
 		}
 		if dir == "" {
-			if _, err := a.text.Write(text.Bytes()); err != nil {
+			if _, err := a.Text.Write(text.Bytes()); err != nil {
 				return err
 			}
 			continue

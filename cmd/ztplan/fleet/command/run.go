@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
@@ -19,7 +20,7 @@ import (
 	"github.com/ztplan/ztplan/engine/display"
 )
 
-func (a *app) fleetRunCommand() *cobra.Command {
+func (a *commands) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run FLEET",
 		Short: "Run the plan on every cluster, in waves",
@@ -42,13 +43,13 @@ Exit status: 0 every cluster converged, and every proof that ran held. 1 a clust
 failed or was held. 2 with mode: status, there are differences. 3 the fleet is
 invalid: nothing was made. 130 interrupted: the wave that runs goes on.`,
 		Args: oneFleet,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.fleetRun(cmd.Context(), args[0], false) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], false) },
 	}
-	a.fleetFlags(cmd)
+	a.reportFlags(cmd)
 	return cmd
 }
 
-func (a *app) fleetResumeCommand() *cobra.Command {
+func (a *commands) resumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume FLEET",
 		Short: "Run what the last run owes: clusters that failed or were held",
@@ -58,15 +59,15 @@ touched. The plan, its files and the fleet must be those of that run.
 
 Exit status: as of ztplan fleet run.`,
 		Args: oneFleet,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.fleetRun(cmd.Context(), args[0], true) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], true) },
 	}
-	a.fleetFlags(cmd)
+	a.reportFlags(cmd)
 	return cmd
 }
 
-// fleetRun begins a run of a fleet, goes on with one, or resumes what is owed.
-func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
-	f, err := a.loadFleet(ctx, file)
+// run begins a run of a fleet, goes on with one, or resumes what is owed.
+func (a *commands) run(ctx context.Context, file string, resume bool) error {
+	f, err := a.load(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -77,11 +78,11 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err != nil {
 		return err
 	}
-	first, err := objects.New(f, image, a.now())
+	first, err := objects.New(f, image, a.Now())
 	if err != nil {
-		return &exitError{code: exitInvalid, text: err.Error(), hint: engine.HintOf(err)}
+		return &cli.Error{Code: cli.Invalid, Text: err.Error(), Hint: engine.HintOf(err)}
 	}
-	key, err := a.fleetKey(file, f.Document)
+	key, err := a.key(file, f.Document)
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 	if err != nil {
 		return err
 	}
-	ctx, release, err := a.lockFleet(ctx, f.Metadata.Name, file, f.Hub)
+	ctx, release, err := a.lock(ctx, f.Metadata.Name, file, f.Hub)
 	if err != nil {
 		return err
 	}
@@ -103,37 +104,37 @@ func (a *app) fleetRun(ctx context.Context, file string, resume bool) error {
 
 // driveLast lets the waves of the last round go and reports the result of the fleet as
 // an exit code. After an interruption, next says what goes on.
-func (a *app) driveLast(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, next string, key *attest.Key) error {
+func (a *commands) driveLast(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, next string, key *attest.Key) error {
 	run := rounds[len(rounds)-1]
 	outcome, derr := a.driveRound(ctx, h, run)
 	if ctx.Err() != nil {
-		return &exitError{code: exitInterrupted, text: "interrupted: the wave that runs goes on, and the next one waits",
-			hint: next}
+		return &cli.Error{Code: cli.Interrupted, Text: "interrupted: the wave that runs goes on, and the next one waits",
+			Hint: next}
 	}
 	if derr != nil {
 		return derr
 	}
 	if err := h.DropAccess(ctx, run); err != nil {
-		fmt.Fprintln(a.stderr, "ztplan: the Secrets of the run are still on the hub:", err)
+		fmt.Fprintln(a.Stderr, "ztplan: the Secrets of the run are still on the hub:", err)
 	}
-	return a.fleetResult(ctx, h, of, file, rounds, outcome, key)
+	return a.finish(ctx, h, of, file, rounds, outcome, key)
 }
 
 // driveRound drives a round and shows how it goes.
-func (a *app) driveRound(ctx context.Context, h *hub.Hub, run record.Run) (drive.Outcome, error) {
+func (a *commands) driveRound(ctx context.Context, h *hub.Hub, run record.Run) (drive.Outcome, error) {
 	names, err := h.Names(ctx, run)
 	if err != nil {
 		return drive.Outcome{}, err
 	}
-	show, done := a.fleetView(view.Fleet{Run: run, Names: names})
+	show, done := a.view(view.Fleet{Run: run, Names: names})
 	defer done()
-	d := &drive.Driver{Hub: h, Run: run, Progress: show, Now: a.now}
+	d := &drive.Driver{Hub: h, Run: run, Progress: show, Now: a.Now}
 	return d.Drive(ctx)
 }
 
 // round makes the objects of the round that is to be driven, and returns the rounds of
 // its run.
-func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *objects.Round, resume bool) ([]record.Run, error) {
+func (a *commands) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *objects.Round, resume bool) ([]record.Run, error) {
 	rounds, unmade, err := h.Rounds(ctx, f.Metadata.Name)
 	if err != nil {
 		return nil, err
@@ -151,10 +152,10 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 	same := len(rounds) > 0 && rounds[0].Digest == first.Record.Digest
 	switch {
 	case len(rounds) == 0 && resume:
-		return nil, &exitError{code: exitFailed, text: "there is nothing to resume: fleet " + f.Metadata.Name + " has no run on the hub", hint: "ztplan fleet run " + f.File}
+		return nil, &cli.Error{Code: cli.Failed, Text: "there is nothing to resume: fleet " + f.Metadata.Name + " has no run on the hub", Hint: "ztplan fleet run " + f.File}
 	case !over && !same:
-		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s of fleet %s is not over, and was begun with another plan, fleet or image", rounds[0].ID, f.Metadata.Name),
-			hint: "stop it with: ztplan fleet stop " + f.File}
+		return nil, &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("run %s of fleet %s is not over, and was begun with another plan, fleet or image", rounds[0].ID, f.Metadata.Name),
+			Hint: "stop it with: ztplan fleet stop " + f.File}
 	case !over:
 		fmt.Fprintf(a.people(), "continuing run %s of fleet %s\n", rounds[0].ID, f.Metadata.Name)
 		return rounds, nil
@@ -162,8 +163,8 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 		fmt.Fprintf(a.people(), "run %s of fleet %s: %s in %s\n", first.Record.ID, f.Metadata.Name, display.Count(len(f.Clusters), "cluster"), display.Count(len(first.Record.Waves), "wave"))
 		return []record.Run{first.Record}, a.replace(ctx, h, rounds, first)
 	case !same:
-		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("run %s was made with another plan, fleet or image: its rest cannot be run with this one", rounds[0].ID),
-			hint: "ztplan fleet run " + f.File + " runs every cluster again"}
+		return nil, &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("run %s was made with another plan, fleet or image: its rest cannot be run with this one", rounds[0].ID),
+			Hint: "ztplan fleet run " + f.File + " runs every cluster again"}
 	}
 	owed := result.Owed()
 	var clusters []*fleet.Cluster
@@ -174,7 +175,7 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 		}
 	}
 	if len(clusters) == 0 {
-		return nil, &exitError{code: exitFailed, text: fmt.Sprintf("there is nothing to resume: run %s owes no cluster that is in the inventory", rounds[0].ID)}
+		return nil, &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("there is nothing to resume: run %s owes no cluster that is in the inventory", rounds[0].ID)}
 	}
 	last := rounds[len(rounds)-1]
 	bundle, document, err := h.Bundle(ctx, rounds[0])
@@ -191,7 +192,7 @@ func (a *app) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first *obje
 
 // lastRound reads what became of a run, and whether its last round is over. A resumption
 // of a run that is being stopped waits for its pods: a cluster has one at a time.
-func (a *app) lastRound(ctx context.Context, h *hub.Hub, rounds []record.Run, resume bool) (result *drive.Result, over bool, err error) {
+func (a *commands) lastRound(ctx context.Context, h *hub.Hub, rounds []record.Run, resume bool) (result *drive.Result, over bool, err error) {
 	if len(rounds) == 0 {
 		return nil, true, nil
 	}
@@ -214,7 +215,7 @@ func (a *app) lastRound(ctx context.Context, h *hub.Hub, rounds []record.Run, re
 
 // replace makes a round in the place of the last one, whose waves that have not begun are
 // stopped for good.
-func (a *app) replace(ctx context.Context, h *hub.Hub, rounds []record.Run, next *objects.Round) error {
+func (a *commands) replace(ctx context.Context, h *hub.Hub, rounds []record.Run, next *objects.Round) error {
 	if len(rounds) > 0 {
 		if _, err := drive.Stop(ctx, h, rounds[len(rounds)-1], "replaced by "+objects.Name(next.Record), false); err != nil {
 			return err
@@ -223,36 +224,36 @@ func (a *app) replace(ctx context.Context, h *hub.Hub, rounds []record.Run, next
 	return h.Make(ctx, next)
 }
 
-// fleetResult collects what became of the clusters, writes the report, and returns the
+// finish collects what became of the clusters, writes the report, and returns the
 // exit code as an error.
-func (a *app) fleetResult(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
+func (a *commands) finish(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
 	result, err := drive.Collect(ctx, h, rounds)
 	if err != nil {
 		return err
 	}
-	head := a.fleetHead(h, rounds, result, outcome.Stopped)
+	head := a.head(h, rounds, result, outcome.Stopped)
 	if a.report != "" {
-		if err := a.writeFleet(ctx, h, rounds, head, result, key); err != nil {
+		if err := a.writeReport(ctx, h, rounds, head, result, key); err != nil {
 			return err
 		}
 	}
-	if err := a.tellEnd(a.fleetEnd(of, file, head, result.Leaves)); err != nil {
+	if err := a.showEnd(a.end(of, file, head, result.Leaves)); err != nil {
 		return err
 	}
 	switch head.Result {
 	case ledger.Proved, ledger.Converged:
 		return nil
 	case ledger.Differs:
-		return &exitError{code: exitDiffers}
+		return &cli.Error{Code: cli.Differs}
 	}
-	return &exitError{code: exitFailed}
+	return &cli.Error{Code: cli.Failed}
 }
 
-func (a *app) fleetHead(h *hub.Hub, rounds []record.Run, result *drive.Result, stopped string) *ledger.Head {
+func (a *commands) head(h *hub.Hub, rounds []record.Run, result *drive.Result, stopped string) *ledger.Head {
 	first := rounds[0]
 	head := &ledger.Head{
 		Schema: ledger.Schema, Fleet: first.Fleet, Run: first.ID, Rounds: len(rounds), Digest: first.Digest, Mode: first.Mode, Image: first.Image,
-		Hub: h.Server, Began: first.Created, Stopped: stopped, Counts: ledger.Count(result.Leaves), Version: versionString(),
+		Hub: h.Server, Began: first.Created, Stopped: stopped, Counts: ledger.Count(result.Leaves), Version: a.version,
 	}
 	for _, w := range first.Waves {
 		head.Waves = append(head.Waves, ledger.Wave{Name: w.Name, Clusters: w.Clusters, Parallel: w.Parallel, Limit: w.Limit, Soak: w.Soak})
@@ -266,9 +267,9 @@ func (a *app) fleetHead(h *hub.Hub, rounds []record.Run, result *drive.Result, s
 	return head
 }
 
-// writeFleet writes the report's folder. Evidence that is there already is not fetched
+// writeReport writes the report's folder. Evidence that is there already is not fetched
 // again.
-func (a *app) writeFleet(ctx context.Context, h *hub.Hub, rounds []record.Run, head *ledger.Head, result *drive.Result, key *attest.Key) error {
+func (a *commands) writeReport(ctx context.Context, h *hub.Hub, rounds []record.Run, head *ledger.Head, result *drive.Result, key *attest.Key) error {
 	names := make([]string, 0, len(result.Tries))
 	for name, t := range result.Tries {
 		if t.Verdict.Evidence != "" {

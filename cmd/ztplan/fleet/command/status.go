@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
@@ -20,12 +21,12 @@ import (
 
 // lastRun reads the fleet's document, without its inventory, and the rounds of its last
 // run.
-func (a *app) lastFleetRun(ctx context.Context, file string) (*fleet.Document, *hub.Hub, []record.Run, error) {
-	a.inputs = engine.NewInputs(ctx)
-	d, err := fleet.Read(file, a.inputs)
+func (a *commands) lastRun(ctx context.Context, file string) (*fleet.Document, *hub.Hub, []record.Run, error) {
+	a.Inputs = engine.NewInputs(ctx)
+	d, err := fleet.Read(file, a.Inputs)
 	if err != nil {
-		a.problems(err)
-		return nil, nil, nil, &exitError{code: exitInvalid}
+		a.Problems(err)
+		return nil, nil, nil, &cli.Error{Code: cli.Invalid}
 	}
 	h, err := a.hub(d.Hub)
 	if err != nil {
@@ -33,12 +34,12 @@ func (a *app) lastFleetRun(ctx context.Context, file string) (*fleet.Document, *
 	}
 	rounds, _, err := h.Rounds(ctx, d.Metadata.Name)
 	if err == nil && len(rounds) == 0 {
-		err = &exitError{code: exitFailed, text: "fleet " + d.Metadata.Name + " has no run on the hub", hint: "ztplan fleet run " + file}
+		err = &cli.Error{Code: cli.Failed, Text: "fleet " + d.Metadata.Name + " has no run on the hub", Hint: "ztplan fleet run " + file}
 	}
 	return d, h, rounds, err
 }
 
-func (a *app) fleetStatusCommand() *cobra.Command {
+func (a *commands) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status FLEET",
 		Short: "What became of the clusters in the last run",
@@ -49,14 +50,14 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if err := a.checkOutput(); err != nil {
+			if err := a.CheckOutput(); err != nil {
 				return err
 			}
-			d, h, rounds, err := a.lastFleetRun(ctx, args[0])
+			d, h, rounds, err := a.lastRun(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			key, err := a.fleetKey(args[0], d)
+			key, err := a.key(args[0], d)
 			if err != nil {
 				return err
 			}
@@ -64,36 +65,36 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 			if err != nil {
 				return err
 			}
-			head := a.fleetHead(h, rounds, result, "")
+			head := a.head(h, rounds, result, "")
 			if a.report != "" {
-				if err := a.writeFleet(ctx, h, rounds, head, result, key); err != nil {
+				if err := a.writeReport(ctx, h, rounds, head, result, key); err != nil {
 					return err
 				}
 			}
-			if a.output == "json" {
-				if err := json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(map[string]any{"head": head, "leaves": result.Leaves}); err != nil {
+			if a.Output == "json" {
+				if err := json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{"head": head, "leaves": result.Leaves}); err != nil {
 					return err
 				}
 			} else {
-				fmt.Fprintf(a.text, "run %s of fleet %s, %s, begun %s\n", head.Run, head.Fleet, display.Count(len(rounds), "round"), head.Began.Local().Format("2006-01-02 15:04:05"))
+				fmt.Fprintf(a.Text, "run %s of fleet %s, %s, begun %s\n", head.Run, head.Fleet, display.Count(len(rounds), "round"), head.Began.Local().Format("2006-01-02 15:04:05"))
 				for _, w := range result.Waves {
-					fmt.Fprintln(a.text, view.WaveLine(drive.Snapshot{Wave: w}))
+					fmt.Fprintln(a.Text, view.WaveLine(drive.Snapshot{Wave: w}))
 				}
-				if err := a.tellEnd(a.fleetEnd(d, args[0], head, result.Leaves)); err != nil {
+				if err := a.showEnd(a.end(d, args[0], head, result.Leaves)); err != nil {
 					return err
 				}
 			}
 			if slices.ContainsFunc(result.Leaves, func(l ledger.Leaf) bool { return !l.Settled() }) {
-				return &exitError{code: exitFailed}
+				return &cli.Error{Code: cli.Failed}
 			}
 			return nil
 		},
 	}
-	a.fleetFlags(cmd)
+	a.reportFlags(cmd)
 	return cmd
 }
 
-func (a *app) fleetStopCommand() *cobra.Command {
+func (a *commands) stopCommand() *cobra.Command {
 	var now bool
 	var reason string
 	cmd := &cobra.Command{
@@ -107,7 +108,7 @@ Exit status: 0 stopped.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			_, h, rounds, err := a.lastFleetRun(ctx, args[0])
+			_, h, rounds, err := a.lastRun(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -120,7 +121,7 @@ Exit status: 0 stopped.`,
 			if now {
 				how = "the pods are ended; each finishes its edit"
 			}
-			_, err = fmt.Fprintf(a.text, "run %s of fleet %s is stopped in %s: %s\n", run.ID, run.Fleet, display.Count(n, "wave"), how)
+			_, err = fmt.Fprintf(a.Text, "run %s of fleet %s is stopped in %s: %s\n", run.ID, run.Fleet, display.Count(n, "wave"), how)
 			return err
 		},
 	}

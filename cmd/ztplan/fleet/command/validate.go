@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine/display"
 )
 
-func (a *app) fleetValidateCommand() *cobra.Command {
+func (a *commands) validateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FLEET",
 		Short: "Check the fleet, its inventory and the plan of every cluster",
@@ -21,7 +21,7 @@ contacted, and only for ClusterProfiles.
 Exit status: 0 valid, 1 the hub could not be asked, 3 invalid.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := a.loadFleet(cmd.Context(), args[0])
+			f, err := a.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -31,12 +31,12 @@ Exit status: 0 valid, 1 the hub could not be asked, 3 invalid.`,
 				counts[w.Name] = len(f.Wave(i))
 				waves = append(waves, fmt.Sprintf("%s %d", w.Name, counts[w.Name]))
 			}
-			if a.output == "json" {
-				return json.NewEncoder(display.JSONWriter{W: a.stdout}).Encode(map[string]any{
+			if a.Output == "json" {
+				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{
 					"valid": true, "fleet": f.Metadata.Name, "clusters": len(f.Clusters), "skipped": len(f.Skipped), "waves": counts, "plan": f.Plan().Name, "steps": len(f.Plan().Steps),
 				})
 			}
-			_, err = fmt.Fprintf(a.text, "%s: fleet %s is valid: %s (%s), plan %s with %s\n", args[0], f.Metadata.Name,
+			_, err = fmt.Fprintf(a.Text, "%s: fleet %s is valid: %s (%s), plan %s with %s\n", args[0], f.Metadata.Name,
 				display.Count(len(f.Clusters), "cluster"), strings.Join(waves, ", "), f.Plan().Name, display.Count(len(f.Plan().Steps), "step"))
 			return err
 		},

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -7,13 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
-func (a *app) fleetVerifyCommand() *cobra.Command {
+func (a *commands) verifyCommand() *cobra.Command {
 	var keyFile string
 	var o ledger.Options
 	cmd := &cobra.Command{
@@ -40,8 +41,8 @@ Exit status: 0 everything holds, 1 something does not.`,
 					return err
 				}
 			}
-			o.Version = versionString()
-			return a.verifyFleets(cmd.Context(), args, o)
+			o.Version = a.version
+			return a.verify(cmd.Context(), args, o)
 		},
 	}
 	cmd.Flags().StringVar(&keyFile, "key", "", "demand a signature by the public key in this PEM `file`")
@@ -50,10 +51,10 @@ Exit status: 0 everything holds, 1 something does not.`,
 	return cmd
 }
 
-// verifyFleets checks each folder, and then that they fit together.
-func (a *app) verifyFleets(ctx context.Context, dirs []string, o ledger.Options) error {
+// verify checks each folder, and then that they fit together.
+func (a *commands) verify(ctx context.Context, dirs []string, o ledger.Options) error {
 	if o.Cluster != "" && len(dirs) > 1 {
-		return &exitError{code: exitInvalid, text: "--cluster: takes one folder", hint: "name the folder that has the cluster"}
+		return &cli.Error{Code: cli.Invalid, Text: "--cluster: takes one folder", Hint: "name the folder that has the cluster"}
 	}
 	var reports []*ledger.Report
 	var first error
@@ -62,7 +63,7 @@ func (a *app) verifyFleets(ctx context.Context, dirs []string, o ledger.Options)
 		if err != nil {
 			return err
 		}
-		if err := a.printFleetChecks(dir, r); err != nil && first == nil {
+		if err := a.printChecks(dir, r); err != nil && first == nil {
 			first = err
 		}
 		reports = append(reports, r)
@@ -76,16 +77,16 @@ func (a *app) verifyFleets(ctx context.Context, dirs []string, o ledger.Options)
 	}
 	a.printCheck(m.Check)
 	if !m.Check.Holds() {
-		return &exitError{code: exitFailed, text: "the folders do not fit together"}
+		return &cli.Error{Code: cli.Failed, Text: "the folders do not fit together"}
 	}
-	_, err = fmt.Fprintf(a.text, "%s of %s: %s: %s\n", display.Count(len(reports), "report"), display.Count(m.Clusters, "cluster"), m.Result, ledger.Words(m.Counts))
+	_, err = fmt.Fprintf(a.Text, "%s of %s: %s: %s\n", display.Count(len(reports), "report"), display.Count(m.Clusters, "cluster"), m.Result, ledger.Words(m.Counts))
 	if err == nil {
-		_, err = fmt.Fprintf(a.text, "root over the reports: %s\n", m.Root)
+		_, err = fmt.Fprintf(a.Text, "root over the reports: %s\n", m.Root)
 	}
 	return err
 }
 
-func (a *app) printFleetChecks(dir string, r *ledger.Report) error {
+func (a *commands) printChecks(dir string, r *ledger.Report) error {
 	bad := 0
 	for _, c := range r.Checks {
 		if !c.Holds() {
@@ -94,17 +95,17 @@ func (a *app) printFleetChecks(dir string, r *ledger.Report) error {
 		a.printCheck(c)
 	}
 	if bad > 0 {
-		return &exitError{code: exitFailed, text: fmt.Sprintf("%s: %d of %d checks do not hold", dir, bad, len(r.Checks))}
+		return &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("%s: %d of %d checks do not hold", dir, bad, len(r.Checks))}
 	}
 	how := "UNSIGNED"
 	if r.Signed {
 		how = "signed"
 	}
-	_, err := fmt.Fprintf(a.text, "%s: fleet %s, run %s: %s, %s, %s\n", dir, r.Head.Fleet, r.Head.Run, r.Head.Result, display.Count(len(r.Leaves), "cluster"), how)
+	_, err := fmt.Fprintf(a.Text, "%s: fleet %s, run %s: %s, %s, %s\n", dir, r.Head.Fleet, r.Head.Run, r.Head.Result, display.Count(len(r.Leaves), "cluster"), how)
 	return err
 }
 
-func (a *app) printCheck(c verify.Check) {
+func (a *commands) printCheck(c verify.Check) {
 	mark := "✓"
 	switch {
 	case !c.Holds():
@@ -112,12 +113,12 @@ func (a *app) printCheck(c verify.Check) {
 	case c.Open:
 		mark = "-"
 	}
-	fmt.Fprintf(a.text, "%s %s: %s\n", mark, c.Name, c.Did)
+	fmt.Fprintf(a.Text, "%s %s: %s\n", mark, c.Name, c.Did)
 	for i, p := range c.Problems {
 		if i == 10 {
-			fmt.Fprintf(a.text, "    … and %d more\n", len(c.Problems)-i)
+			fmt.Fprintf(a.Text, "    … and %d more\n", len(c.Problems)-i)
 			break
 		}
-		fmt.Fprintf(a.text, "    %s\n", p)
+		fmt.Fprintf(a.Text, "    %s\n", p)
 	}
 }

@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// NoUnknownCommand is the argument rule of commands that only have commands below them.
+func NoUnknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	e := &Error{Code: Invalid, Text: fmt.Sprintf("unknown command %q", args[0]), Hint: "see ztplan --help"}
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		e.Hint = fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+s[0])
+	}
+	return e
+}
+
+// OneArgument returns the rule of commands that take one argument.
+func OneArgument(name, example string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return &Error{Code: Invalid, Text: fmt.Sprintf("%s takes one %s, not %d arguments", cmd.CommandPath(), name, len(args)),
+			Hint: "for example: " + cmd.CommandPath() + " " + example}
+	}
+}

@@ -1,0 +1,153 @@
+// Package cli is what the commands of ztplan share: their streams and common flags, exit
+// codes, rules for arguments, and how they print problems.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/ui"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
+	"github.com/ztplan/ztplan/engine/plan/source"
+)
+
+// An Invocation is one command: its streams and the flags that every command has.
+type Invocation struct {
+	Stdin  io.Reader
+	Stdout io.Writer // as it is: for renderers that make their text safe
+	Text   io.Writer // standard output for plain text
+	Stderr io.Writer // for plain text
+	Screen io.Writer // standard error as it is
+
+	Kill context.Context // ends with the second interrupt
+	Now  func() time.Time
+
+	Kubeconfig string
+	Context    string
+	Output     string
+	NoColor    bool
+	Verbose    bool
+
+	Inputs *engine.Inputs // the files that this invocation reads
+
+	voice atomic.Pointer[func(string)]
+}
+
+// Open sets the streams and the clock of an invocation.
+func (a *Invocation) Open(stdin io.Reader, stdout, stderr io.Writer) {
+	a.Stdin, a.Stdout, a.Screen, a.Now = stdin, stdout, stderr, time.Now
+	a.Text, a.Stderr = display.Writer{W: stdout}, display.Writer{W: stderr}
+	a.Saying(func(line string) { fmt.Fprintln(a.Stderr, line) })
+}
+
+// Say shows a line beside the events of a run: on standard error, or above the
+// live view while there is one. It may be called from any goroutine.
+func (a *Invocation) Say(line string) { (*a.voice.Load())(line) }
+
+// Saying sets how Say shows lines, and returns how it did before.
+func (a *Invocation) Saying(how func(string)) (before func(string)) {
+	if old := a.voice.Swap(&how); old != nil {
+		before = *old
+	}
+	return before
+}
+
+// CheckOutput refuses an --output that there is not.
+func (a *Invocation) CheckOutput() error {
+	switch a.Output {
+	case "text", "json", "github":
+		return nil
+	}
+	return &Error{Code: Invalid, Text: fmt.Sprintf("--output %s: there is text, json and github", a.Output)}
+}
+
+// Live returns the terminal on which a live view is wanted.
+func (a *Invocation) Live() (*os.File, bool) {
+	f, tty := Terminal(a.Stdout)
+	return f, a.Output == "text" && tty && !a.NoColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// Style returns the style of text on w.
+func (a *Invocation) Style(w io.Writer) ui.Style {
+	_, tty := Terminal(w)
+	return ui.NewStyle(tty, a.NoColor)
+}
+
+// Terminal returns the file behind w if it is a terminal.
+func Terminal(w io.Writer) (*os.File, bool) {
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// TerminalSize returns what tells the size of a terminal in cells.
+func TerminalSize(f *os.File) func() (width, height int) {
+	return func() (int, int) {
+		w, h, err := term.GetSize(int(f.Fd()))
+		if err != nil {
+			return 80, 24
+		}
+		return w, h
+	}
+}
+
+// Problems prints the problems of a document, in the form that the output flag
+// asks for.
+func (a *Invocation) Problems(err error) {
+	var ps *source.Problems
+	if !errors.As(err, &ps) {
+		fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
+		return
+	}
+	list := ps.List()
+	n := len(list)
+	list = list[:min(n, source.MostShown)]
+	if a.Output == "github" {
+		ui.Problems(a.Stdout, githubProblems(list))
+	}
+	for i, p := range list {
+		if i > 0 {
+			fmt.Fprintln(a.Stderr)
+		}
+		_, _ = io.WriteString(a.Stderr, p.Text()+"\n")
+	}
+	if more := n - len(list); more > 0 {
+		fmt.Fprintf(a.Stderr, "\n… and %d more, which are not shown\n", more)
+	}
+	fmt.Fprintf(a.Stderr, "\n%s; nothing was contacted\n", display.Count(n, "problem"))
+}
+
+func githubProblems(list []*source.Problem) []ui.Problem {
+	var out []ui.Problem
+	for _, p := range list {
+		text := p.Summary
+		for _, more := range []string{p.Detail, p.Hint} {
+			if more != "" {
+				text += "\n" + more
+			}
+		}
+		out = append(out, ui.Problem{Position: p.Position.String(), Text: text})
+	}
+	return out
+}
+
+// AppendFile adds data to the end of a file, as GITHUB_OUTPUT and GITHUB_STEP_SUMMARY want
+// it.
+func AppendFile(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
