@@ -16,7 +16,7 @@ var updateArchitecture = flag.Bool("update-architecture", false, "draw the pictu
 // boxes are the boxes of the picture, from top to bottom, with the packages in
 // them. The first that matches a package has it.
 var boxes = []struct{ id, title, packages string }{
-	{"cmd", "cmd/ztplan<br/>command line", "cmd/ztplan"},
+	{"cmd", "cmd/ztplan<br/>command line", "cmd/ztplan cmd/ztplan/cli cmd/ztplan/fleet/command"},
 	{"ui", "ui<br/>terminal", "cmd/ztplan/ui"},
 	{"fleet", "fleet/…<br/>waves of clusters on a hub", "cmd/ztplan/fleet/..."},
 	{"lint", "lint<br/>rules", "cmd/ztplan/lint"},

@@ -173,13 +173,18 @@ func (w *world) vault() *api.Client {
 
 // vaultTransport connects to the lab's Vault, which listens on a Unix socket,
 // whatever the address. Each request has a connection of its own.
-func (w *world) vaultTransport() *http.Transport {
-	var socket string
+// vaultSocket returns the path of Vault's socket, or "" while its pod has not started.
+func (w *world) vaultSocket() string {
 	for _, c := range w.status.Components {
 		if c.Name == "vault" {
-			socket = strings.TrimPrefix(c.Address, "unix:")
+			return strings.TrimPrefix(c.Address, "unix:")
 		}
 	}
+	return ""
+}
+
+func (w *world) vaultTransport() *http.Transport {
+	socket := w.vaultSocket()
 	return &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

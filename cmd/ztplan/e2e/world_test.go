@@ -158,6 +158,19 @@ func (w *world) look() {
 	w.clients = clients{}
 }
 
+// lookUntil reads the lab's status until a condition holds. A status is all that the lab
+// gives.
+func (w *world) lookUntil(what string, holds func() bool) {
+	w.t.Helper()
+	for range 300 {
+		if w.look(); holds() {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	w.t.Fatalf("after 30 s it is not so that %s", what)
+}
+
 // keys is the path of the file with the unseal keys.
 func (w *world) keys() string { return filepath.Join(w.dir, "secrets", "vault-cluster-keys.json") }
 

@@ -162,7 +162,7 @@ func TestOneLab(t *testing.T) {
 	})
 	w.sub(t, "half-built", func(t *testing.T) {
 		must(t, "the first part", w.run("--only", "vault,app"), 0)
-		w.look()
+		w.lookUntil("Vault's pod has started", func() bool { return w.vaultSocket() != "" })
 		before := w.sealStatus()
 		w.looks(t, "dry run of a half-built world", "", 2, w.dryRun)
 		if after := w.sealStatus(); after != before {
