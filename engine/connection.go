@@ -10,6 +10,9 @@ package engine
 type Connection struct {
 	Key string
 
+	// Doc says in the reference what the connection is.
+	Doc string
+
 	// New returns a pointer to a struct, which is filled from the plan.
 	New func() any
 	// NoOutputs is the reason why outputs of steps cannot be used in the value: a sentence

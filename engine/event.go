@@ -9,7 +9,7 @@ import "time"
 // already redacted. A dry run prints the events step by step, in the order of
 // the plan: those that come with a difference are the same from run to run.
 type Event struct {
-	// Schema is EventSchema on the first event of a stream, and left out on the
+	// Schema names the form of the events on the first of a stream, and is left out on the
 	// others.
 	Schema string `json:"schema,omitempty"`
 
@@ -42,8 +42,8 @@ type Event struct {
 	// they do or are after others themselves (pending, unchanged).
 	Needs []string `json:"needs,omitempty"`
 
-	// Name and Data are a record for the evidence (action evidence): plain data
-	// whose form is in package steps/evidence.
+	// Name and Data are a record for the evidence (action evidence): plain data whose form
+	// depends on the name.
 	Name string `json:"name,omitempty"`
 	Data any    `json:"data,omitempty"`
 

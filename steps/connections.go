@@ -10,9 +10,12 @@ import (
 func Connections() []engine.Connection {
 	return []engine.Connection{
 		{
-			Key: "kubernetes", New: func() any { return new(session.Kubernetes) },
+			Key: "kubernetes", Doc: "The cluster of the plan. Without it, or without one of its keys, it is as with kubectl.", New: func() any { return new(session.Kubernetes) },
 			NoOutputs: "the cluster is known before any step runs",
 		},
-		{Key: "vault", Exclusive: []string{"address", "service"}},
+		{
+			Key: "vault", Doc: "Where Vault is, and how the steps get in: the default of the input vault of every step that has one.",
+			Exclusive: []string{"address", "service"},
+		},
 	}
 }

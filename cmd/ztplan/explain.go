@@ -2,10 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,73 +13,42 @@ import (
 
 func (a *app) explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [KIND[.FIELD…] | fleet[.FIELD…]]",
-		Short: "Reference for a kind or for fleets, from the source",
+		Use:   "explain [NAME[.FIELD…]]",
+		Short: "Reference for a kind, the language of plans, or fleets",
+		Long: `Explain prints the reference: of a kind of step, of a part of the plan's language
+(plan, vars, references, steps, when, retry, connections), or of the document of a
+fleet; with fields after the name, of one field. Without a name it lists all names.`,
 		Example: `  ztplan explain
   ztplan explain pkiRoot
   ztplan explain curlTLS.expect.certificate
+  ztplan explain when
+  ztplan explain retry.delay
   ztplan explain fleet.waves.stop`,
 		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			kinds, _ := schemas.Kinds()
-			names := []string{"fleet"}
-			for _, k := range kinds {
-				names = append(names, k.Name)
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			book, err := reference.Open()
+			if err != nil || len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			return book.Names(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			kinds, err := schemas.Kinds()
+			book, err := reference.Open()
 			if err != nil {
 				return err
 			}
-			if len(args) == 0 {
-				return a.explain(kinds, func(w io.Writer) error { return reference.List(w, kinds) })
+			part := book.List()
+			if len(args) == 1 {
+				if part, err = book.Find(args[0]); err != nil {
+					return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
+				}
 			}
-			path := strings.Split(args[0], ".")
-			if path[0] == "fleet" {
-				return a.explainFleet(path)
+			if a.Output == "json" {
+				return json.NewEncoder(a.Stdout).Encode(part.Data)
 			}
-			i := slices.IndexFunc(kinds, func(k schemas.Kind) bool { return strings.EqualFold(k.Name, path[0]) })
-			if i < 0 {
-				return &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("there is no kind %q", path[0]), Hint: "ztplan explain lists all kinds"}
-			}
-			if len(path) == 1 {
-				return a.explain(kinds[i], func(w io.Writer) error { return reference.Kind(w, kinds[i]) })
-			}
-			path[0] = kinds[i].Name
-			return a.explainField(append(slices.Clone(kinds[i].Inputs), kinds[i].Outputs...), path)
+			return part.Write(a.Text)
 		},
 	}
-}
-
-// explainFleet shows the reference of the document of a fleet, or of a field of it.
-func (a *app) explainFleet(path []string) error {
-	f, err := schemas.FleetReference()
-	if err != nil {
-		return err
-	}
-	if len(path) == 1 {
-		return a.explain(f, func(w io.Writer) error { return reference.Fleet(w, f) })
-	}
-	return a.explainField(f.Fields, path)
-}
-
-// explainField shows a field of a list; the path begins with the name of the list.
-func (a *app) explainField(list []schemas.Field, path []string) error {
-	field, err := reference.Find(path[0], list, path[1:])
-	if err != nil {
-		return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
-	}
-	return a.explain(field, func(w io.Writer) error { return reference.Field(w, strings.Join(path, "."), field) })
-}
-
-// explain shows a part of the reference, as JSON or as text.
-func (a *app) explain(part any, text func(io.Writer) error) error {
-	if a.Output == "json" {
-		return json.NewEncoder(a.Stdout).Encode(part)
-	}
-	return text(a.Text)
 }
 
 func (a *app) schemaCommand() *cobra.Command {

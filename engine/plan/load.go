@@ -134,12 +134,6 @@ type loader struct {
 // An envelope is a step as written, by its keys.
 type envelope map[string]*yaml.Node
 
-var (
-	planKeys     = []string{"apiVersion", "kind", "metadata", "vars", "connections", "steps"}
-	metadataKeys = []string{"name", "description"}
-	stepKeys     = []string{"id", "uses", "needs", "when", "timeout", "retry", "with"}
-)
-
 func (l *loader) open() *source.Problem {
 	p := l.plan
 	data := l.in.Data
@@ -475,16 +469,7 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 	if e["timeout"] == nil && e["retry"] == nil {
 		return
 	}
-	var in struct {
-		Timeout *engine.Duration `yaml:"timeout" check:"min=1ms"`
-		Retry   struct {
-			Attempts *int             `yaml:"attempts" check:"min=0"`
-			Delay    *engine.Duration `yaml:"delay" check:"min=0s"`
-			Backoff  *float64         `yaml:"backoff" check:"min=1"`
-			MaxDelay *engine.Duration `yaml:"maxDelay" check:"min=0s"`
-			Jitter   *float64         `yaml:"jitter" check:"min=0,max=1"`
-		} `yaml:"retry"`
-	}
+	var in StepPolicy
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	add := func(key string, val *yaml.Node) {
 		if val != nil {

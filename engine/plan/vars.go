@@ -42,11 +42,6 @@ const (
 	varFailed
 )
 
-// declarationKeys make a mapping in vars a declaration.
-var declarationKeys = []string{"default", "description", "env", "required", "secret", "type"}
-
-var varTypes = []string{"string", "number", "bool", "list", "map"}
-
 // readVars reads the declarations below vars.
 func (l *loader) readVars(n *yaml.Node) {
 	if source.IsNull(n) {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"reflect"
-	"strings"
-	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // eventSchema is the JSON Schema of one line of --output json. Types and
@@ -17,13 +15,12 @@ func eventSchema(src *source) (object, error) {
 		return nil, err
 	}
 	// A reader must not refuse an action that this version does not have.
-	actions := append(p.constants["Action"], object{"type": "string"})
-	out, err := eventObject(p, reflect.TypeFor[engine.Event](), actions)
+	r := records{src: src, nulls: true, actions: append(p.constants["Action"], object{"type": "string"})}
+	out, err := r.object(reflect.TypeFor[engine.Event]())
 	if err != nil {
 		return nil, err
 	}
-	properties := out["properties"].(object)
-	properties["schema"].(object)["const"] = engine.EventSchema
+	out["properties"].(object)["schema"].(object)["const"] = engine.EventSchema
 	out["$schema"] = "http://json-schema.org/draft-07/schema#"
 	out["$id"] = "https://ztplan.dev/schemas/event.schema.json"
 	out["title"] = "ztplan event"
@@ -32,65 +29,18 @@ func eventSchema(src *source) (object, error) {
 	return out, nil
 }
 
-// eventObject describes a struct by its json tags.
-func eventObject(p *packageDoc, t reflect.Type, actions []any) (object, error) {
-	properties, required := object{}, []string{}
-	text := ""
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "" {
-			return nil, fmt.Errorf("%s.%s has no name in JSON", t, f.Name)
-		}
-		if options == "" {
-			required = append(required, name)
-		}
-		s, err := eventValue(p, f.Type, actions)
-		if err != nil {
-			return nil, fmt.Errorf("%s.%s: %w", t, f.Name, err)
-		}
-		// A comment may stand for the fields below it that have none.
-		if own := oneLine(p.structs[t.Name()][f.Name]); own != "" {
-			text = own
-		} else if !strings.Contains(text, f.Name) {
-			text = ""
-		}
-		if text != "" {
-			s["description"] = text
-		}
-		properties[name] = s
+// evidenceSchema is the JSON Schema of evidence.json. The types of package evidence and
+// their comments are its source.
+func evidenceSchema(src *source) (object, error) {
+	r := records{src: src, defs: object{}}
+	out, err := r.object(reflect.TypeFor[evidence.Document]())
+	if err != nil {
+		return nil, err
 	}
-	return object{"type": "object", "properties": properties, "required": required}, nil
+	out["properties"].(object)["schema"].(object)["const"] = evidence.Schema
+	out["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	out["$id"] = "https://ztplan.dev/schemas/evidence.schema.json"
+	out["title"] = "Evidence of a ztplan run"
+	out["$defs"] = r.defs
+	return out, nil
 }
-
-func eventValue(p *packageDoc, t reflect.Type, actions []any) (object, error) {
-	switch {
-	case t == reflect.TypeFor[time.Time]():
-		return object{"type": "string", "format": "date-time"}, nil
-	case t == reflect.TypeFor[engine.Action]():
-		return object{"type": "string", "anyOf": actions}, nil
-	case t.Kind() == reflect.Pointer:
-		return eventObject(p, t.Elem(), actions)
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return object{"type": "string"}, nil
-	case reflect.Bool:
-		return object{"type": "boolean"}, nil
-	case reflect.Int:
-		return object{"type": "integer"}, nil
-	case reflect.Float64:
-		return object{"type": "number"}, nil
-	case reflect.Interface:
-		return object{}, nil
-	case reflect.Map:
-		of, err := eventValue(p, t.Elem(), actions)
-		return object{"type": "object", "additionalProperties": of}, err
-	case reflect.Slice:
-		of, err := eventValue(p, t.Elem(), actions)
-		return object{"type": []string{"array", "null"}, "items": of}, err
-	}
-	return nil, fmt.Errorf("type %s has no form in an event", t)
-}
-
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

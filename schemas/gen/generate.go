@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ztplan/ztplan/schemas"
 	"github.com/ztplan/ztplan/steps"
@@ -23,23 +25,15 @@ func Generate(root string, write bool) (stale []string, err error) {
 		}
 		kinds = append(kinds, doc)
 	}
-	reference, err := marshal(kinds)
+	topics, err := src.language(kinds)
 	if err != nil {
 		return nil, err
 	}
-	connections, err := src.connections(kinds)
+	event, err := eventSchema(src)
 	if err != nil {
 		return nil, err
 	}
-	schema, err := marshal(planSchema(kinds, connections))
-	if err != nil {
-		return nil, err
-	}
-	events, err := eventSchema(src)
-	if err != nil {
-		return nil, err
-	}
-	event, err := marshal(events)
+	evidence, err := evidenceSchema(src)
 	if err != nil {
 		return nil, err
 	}
@@ -47,34 +41,35 @@ func Generate(root string, write bool) (stale []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fleetReference, err := marshal(fleet)
-	if err != nil {
-		return nil, err
-	}
-	fleets, err := marshal(fleetSchema(fleet))
-	if err != nil {
+	if err := errors.Join(src.problems...); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {
-		name string
-		data []byte
+		name    string
+		content any // a text, or what JSON is made of
 	}{
 		{"schemas/event.schema.json", event},
-		{"schemas/fleet.schema.json", fleets},
-		{"schemas/fleet.json", fleetReference},
-		{"cmd/ztplan/fleet/README.md", []byte(fleetMarkdown(fleet))},
-		{"schemas/kinds.json", reference},
-		{"schemas/plan.schema.json", schema},
-		{"steps/README.md", []byte(markdown(kinds))},
+		{"schemas/evidence.schema.json", evidence},
+		{"schemas/fleet.schema.json", fleetSchema(fleet)},
+		{"schemas/topics.json", append(slices.Clone(topics), fleet)},
+		{"cmd/ztplan/fleet/README.md", fleetMarkdown(fleet)},
+		{"schemas/kinds.json", kinds},
+		{"schemas/plan.schema.json", planSchema(kinds, topics)},
+		{"plans/README.md", languageMarkdown(topics, kinds)},
+		{"steps/README.md", markdown(kinds)},
 	} {
+		data, err := encode(f.content)
+		if err != nil {
+			return nil, err
+		}
 		path := filepath.Join(root, f.name)
 		old, err := os.ReadFile(path)
-		if err == nil && bytes.Equal(old, f.data) {
+		if err == nil && bytes.Equal(old, data) {
 			continue
 		}
 		stale = append(stale, f.name)
 		if write {
-			if err := os.WriteFile(path, f.data, 0o644); err != nil {
+			if err := os.WriteFile(path, data, 0o644); err != nil {
 				return nil, err
 			}
 		}
@@ -82,7 +77,11 @@ func Generate(root string, write bool) (stale []string, err error) {
 	return stale, nil
 }
 
-func marshal(v any) ([]byte, error) {
+// encode returns a text as it is and anything else as JSON.
+func encode(v any) ([]byte, error) {
+	if text, ok := v.(string); ok {
+		return []byte(text), nil
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

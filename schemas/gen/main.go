@@ -1,6 +1,7 @@
-// Command gen writes the files generated from the kinds, the events and the document of a
-// fleet: schemas/*.json, steps/README.md and cmd/ztplan/fleet/README.md. The specs, their tags and their
-// comments are the source; nothing is kept by hand beside them.
+// Command gen writes the files generated from the language of plans, the kinds, the
+// events, the evidence and the document of a fleet: schemas/*.json, plans/README.md,
+// steps/README.md and cmd/ztplan/fleet/README.md. Go types, their tags and their comments
+// are the source; nothing is kept by hand beside them.
 package main
 
 import (

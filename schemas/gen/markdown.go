@@ -17,12 +17,8 @@ func markdown(kinds []schemas.Kind) string {
 	}
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```yaml\n%s```\n\n", k.Name, strings.ReplaceAll(k.Doc, "\n# ", "\n### "), k.Example)
-		p := k.Policy
-		attempts := fmt.Sprint(p.Attempts)
-		if p.Attempts == 0 {
-			attempts = "until the timeout"
-		}
-		fmt.Fprintf(&b, "Defaults: timeout %s, attempts %s, delay %s, backoff %g, maxDelay %s.\n", p.Timeout, attempts, p.Delay, p.Backoff, p.MaxDelay)
+		v := k.Policy.Values()
+		fmt.Fprintf(&b, "Defaults: timeout %s, attempts %s, delay %s, backoff %s, maxDelay %s, jitter %s.\n", v[0], v[1], v[2], v[3], v[4], v[5])
 		b.WriteString("\n### Inputs\n\n| field | type | default | meaning |\n|---|---|---|---|\n")
 		rows(&b, "", k.Inputs, true)
 		b.WriteString("\n### Outputs\n\n| field | type | meaning |\n|---|---|---|\n")

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/ztplan/ztplan/schemas"
-	"github.com/ztplan/ztplan/steps"
 )
 
 // object keeps the order of its keys out of the way: encoding/json sorts maps,
@@ -35,45 +32,55 @@ type form struct {
 var planForm = form{references: true}
 
 // planSchema is the JSON Schema of a plan.
-func planSchema(kinds []schemas.Kind, connections object) object {
-	definitions := object{"step": stepSchema(kinds)}
+func planSchema(kinds []schemas.Kind, topics []schemas.Topic) object {
+	fields := make(map[string][]schemas.Field)
+	for _, t := range topics {
+		fields[t.Name] = t.Fields
+	}
+	definitions := object{"step": stepSchema(kinds, fields["steps"], fields["retry"])}
 	for _, k := range kinds {
 		with := planForm.object(k.Inputs)
 		with["description"] = firstParagraph(k.Doc)
 		definitions[k.Name] = with
 	}
+	out := form{}.object(fields["plan"])
+	properties := out["properties"].(object)
+	refine(properties, "vars", object{"type": "object", "additionalProperties": variableSchema(fields["vars"])})
+	refine(properties, "connections", planForm.object(fields["connections"]))
+	refine(properties, "steps", object{"type": "array", "minItems": 1, "items": object{"$ref": "#/definitions/step"}})
+	out["$schema"] = "http://json-schema.org/draft-07/schema#"
+	out["$id"] = "https://ztplan.dev/schemas/plan.schema.json"
+	out["title"] = "ztplan plan"
+	out["description"] = "A zero-trust certificate set-up: variables, connections and steps."
+	out["definitions"] = definitions
+	return out
+}
+
+// refine replaces the schema of a property and keeps its description.
+func refine(properties object, name string, s object) {
+	s["description"] = properties[name].(object)["description"]
+	properties[name] = s
+}
+
+// variableSchema describes an entry of vars: any value, of which a mapping with a key of
+// a declaration has no others.
+func variableSchema(declaration []schemas.Field) object {
+	out := form{}.object(declaration)
+	var any, names []any
+	for _, f := range declaration {
+		any = append(any, object{"required": []string{f.Name}})
+		names = append(names, f.Name)
+	}
 	return object{
-		"$schema":              "http://json-schema.org/draft-07/schema#",
-		"$id":                  "https://ztplan.dev/schemas/plan.schema.json",
-		"title":                "ztplan plan",
-		"description":          "A zero-trust certificate set-up: variables, connections and steps.",
-		"type":                 "object",
-		"additionalProperties": false,
-		"required":             []string{"apiVersion", "kind", "metadata", "steps"},
-		"properties": object{
-			"apiVersion": object{"const": "ztplan.dev/v1"},
-			"kind":       object{"const": "Plan"},
-			"metadata": object{
-				"type": "object", "additionalProperties": false, "required": []string{"name"},
-				"properties": object{
-					"name":        object{"type": "string", "description": "Name of the plan; it appears in events and in default names."},
-					"description": object{"type": "string", "description": "What the plan sets up."},
-				},
-			},
-			"vars": object{"type": "object", "description": "Variables: ${vars.NAME}. Set with --var NAME=VALUE or --var-file."},
-			"connections": object{
-				"type": "object", "additionalProperties": false,
-				"description": "How the plan reaches its servers; steps may override it.",
-				"properties":  connections,
-			},
-			"steps": object{"type": "array", "minItems": 1, "items": object{"$ref": "#/definitions/step"}},
-		},
-		"definitions": definitions,
+		"description": "The default of the variable, or a declaration.",
+		"properties":  out["properties"],
+		"if":          object{"type": "object", "anyOf": any},
+		"then":        object{"propertyNames": object{"enum": names}},
 	}
 }
 
 // stepSchema describes a step, whose inputs depend on its kind.
-func stepSchema(kinds []schemas.Kind) object {
+func stepSchema(kinds []schemas.Kind, step, retry []schemas.Field) object {
 	var names []string
 	var choices []any
 	for _, k := range kinds {
@@ -87,64 +94,13 @@ func stepSchema(kinds []schemas.Kind) object {
 			"then": then,
 		})
 	}
-	return object{
-		"type":                 "object",
-		"additionalProperties": false,
-		"required":             []string{"id", "uses"},
-		"properties": object{
-			"id":      object{"type": "string", "pattern": "^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", "description": "Name of the step: other steps refer to it, events carry it."},
-			"uses":    object{"type": "string", "enum": names, "description": "Kind of the step."},
-			"needs":   object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}, "uniqueItems": true}}, "description": "Steps that must be done first. A reference to an output is a dependency without being listed."},
-			"with":    object{"type": "object", "description": "Inputs of the kind."},
-			"when":    object{"type": "string", "description": "Condition: the step is skipped when it is false."},
-			"timeout": envelopeDuration("Bounds everything the step does: looking, writing, waiting."),
-			"retry": object{
-				"type": "object", "additionalProperties": false,
-				"description": "How often and how fast the step tries again. A retry looks before it writes.",
-				"properties": object{
-					"attempts": object{"type": "integer", "minimum": 0, "description": "Rounds of writing or proving; 0 means until the timeout."},
-					"delay":    envelopeDuration("Pause before the second attempt."),
-					"backoff":  object{"type": "number", "minimum": 1, "description": "Factor by which each further pause is longer."},
-					"maxDelay": envelopeDuration("Longest pause."),
-					"jitter":   object{"type": "number", "minimum": 0, "maximum": 1, "description": "Fraction by which each pause may be shorter or longer."},
-				},
-			},
-		},
-		"allOf": choices,
-	}
-}
-
-func envelopeDuration(description string) object {
-	return object{"type": "string", "pattern": durationForm, "examples": []string{"30s", "5m", "24h", "30d"}, "description": description}
-}
-
-// connections returns the schema of each key below connections: of the value that its
-// New makes, or of the inputs of its name, of which the kind with most fields counts.
-func (s *source) connections(kinds []schemas.Kind) (object, error) {
-	out := object{}
-	for _, c := range steps.Connections() {
-		if c.New != nil {
-			v := reflect.ValueOf(c.New()).Elem()
-			fields, err := s.fields(v.Type(), v)
-			if err != nil {
-				return nil, fmt.Errorf("connection %s: %w", c.Key, err)
-			}
-			out[c.Key] = planForm.object(fields)
-			continue
-		}
-		var widest []schemas.Field
-		for _, k := range kinds {
-			for _, f := range k.Inputs {
-				if f.Name == c.Key && len(f.Fields) > len(widest) {
-					widest = f.Fields
-				}
-			}
-		}
-		schema := planForm.object(widest)
-		schema["description"] = "Defaults for the " + c.Key + " input of every step that has one."
-		out[c.Key] = schema
-	}
-	return out, nil
+	out := planForm.object(step)
+	properties := out["properties"].(object)
+	refine(properties, "id", object{"type": "string", "pattern": "^[a-z][a-z0-9]*([-_][a-z0-9]+)*$"})
+	refine(properties, "uses", object{"type": "string", "enum": names})
+	refine(properties, "retry", planForm.object(retry))
+	out["allOf"] = choices
+	return out
 }
 
 func (w form) object(fields []schemas.Field) object {
@@ -180,16 +136,20 @@ func (w form) field(f schemas.Field) object {
 
 func (w form) typed(f schemas.Field, name string) object {
 	if of, ok := strings.CutPrefix(name, "list of "); ok {
-		return object{"type": "array", "items": w.typed(f, of)}
+		return w.orReference(object{"type": "array", "items": w.typed(f, of)})
 	}
 	if of, ok := strings.CutPrefix(name, "map of "); ok {
-		return object{"type": "object", "additionalProperties": w.typed(f, of)}
+		return w.orReference(object{"type": "object", "additionalProperties": w.typed(f, of)})
 	}
 	switch name {
 	case "object":
-		return w.object(f.Fields)
+		return w.orReference(w.object(f.Fields))
 	case "any":
 		return object{}
+	case "condition":
+		return object{"type": []string{"string", "boolean"}}
+	case "string or list of string":
+		return object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}, "uniqueItems": true}}}
 	case "string", "file":
 		if len(f.OneOf) == 0 {
 			return object{"type": "string"}

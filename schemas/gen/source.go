@@ -17,6 +17,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/schemas"
 )
 
@@ -26,6 +27,7 @@ const module = "github.com/ztplan/ztplan/"
 type source struct {
 	root     string
 	packages map[string]*packageDoc
+	problems []error // texts that a reader of the reference cannot know
 }
 
 type packageDoc struct {
@@ -96,7 +98,7 @@ func fieldComments(st *ast.StructType) map[string]string {
 	out := make(map[string]string)
 	for _, f := range st.Fields.List {
 		for _, n := range f.Names {
-			out[n.Name] = cmp.Or(f.Doc.Text(), f.Comment.Text())
+			out[n.Name] = cmp.Or(f.Comment.Text(), f.Doc.Text())
 		}
 	}
 	return out
@@ -122,6 +124,7 @@ func (s *source) kind(k *engine.Kind) (schemas.Kind, error) {
 			MaxDelay: engine.Duration(k.Policy.MaxDelay).String(), Jitter: k.Policy.Jitter,
 		},
 	}
+	s.readable(out.Doc, "the doc of package %s", k.Spec.PkgPath())
 	if out.Inputs, err = s.fields(k.Spec, reflect.ValueOf(k.New()).Elem()); err != nil {
 		return schemas.Kind{}, err
 	}
@@ -162,7 +165,8 @@ func (s *source) fields(t reflect.Type, v reflect.Value) ([]schemas.Field, error
 		if text == "" {
 			return nil, fmt.Errorf("%s.%s has no comment", t, f.Name)
 		}
-		field := schemas.Field{Name: name, Doc: plainDoc(text)}
+		field := schemas.Field{Name: name, Doc: withKey(plainDoc(text), f.Name, name)}
+		s.readable(field.Doc, "the comment of %s.%s", t, f.Name)
 		for _, rule := range strings.Split(f.Tag.Get("check"), ",") {
 			key, value, _ := strings.Cut(rule, "=")
 			switch key {
@@ -196,7 +200,7 @@ func (s *source) describe(field *schemas.Field, t reflect.Type, v reflect.Value)
 	name, inner := typeName(t)
 	field.Type = name
 	if v.IsValid() && !v.IsZero() && inner == nil {
-		field.Default = plainDefault(v)
+		field.Default, field.Required = plainDefault(v), false
 	}
 	if inner == nil {
 		return nil
@@ -221,6 +225,10 @@ func typeName(t reflect.Type) (name string, inner reflect.Type) {
 		return "file", nil
 	case reflect.TypeFor[fleet.Limit]():
 		return "number or percentage", nil
+	case reflect.TypeFor[plan.Expression]():
+		return "condition", nil
+	case reflect.TypeFor[plan.OneOrMore]():
+		return "string or list of string", nil
 	}
 	if t.Kind() == reflect.Pointer {
 		return typeName(t.Elem())

@@ -24,7 +24,7 @@
 // (in whole seconds of the API server's clock, which is known from its answers) and
 // by reads of the Secret that did not find the new certificate yet. The remaining
 // uncertainty is stated, and the switch is judged by the longest time that it can
-// have taken. [evidence.PlaceHops] has the rules; `ztplan verify` applies them again.
+// have taken. `ztplan verify` computes it again.
 //
 // By itself it writes one thing, the Issuing condition in the Certificate's
 // status (trigger renew): that needs update on certificates/status, besides get,
@@ -251,7 +251,7 @@ type Probe struct {
 
 // Outputs are the measurements, from before the first rotation to after the last.
 type Outputs struct {
-	// OldSerial and NewSerial are serial numbers as Vault writes them:
+	// OldSerial is the serial number of the certificate before, as Vault writes it:
 	// lower-case hexadecimal with colons.
 	OldSerial string `yaml:"oldSerial"`
 	// NewSerial is the serial number of the certificate after the rotation.

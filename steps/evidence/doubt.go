@@ -53,7 +53,8 @@ type Coverage struct {
 	// was first seen, and Handshakes how many there were since then; n.
 	Others     int `json:"others"`
 	Handshakes int `json:"handshakes"`
-	// Doubt is Doubt(Servers, Row, Others).
+	// Doubt is the chance that one of the servers was not met; it follows from servers, row
+	// and others.
 	Doubt float64 `json:"doubt"`
 }
 

@@ -23,10 +23,12 @@ type Hop struct {
 	At       time.Time `json:"at"`
 	Earliest time.Time `json:"earliest,omitzero"`
 
-	// Source is the source of At: one of the Source constants.
+	// Source says where the time is from: run (it is exact), observed (a watch or a read
+	// brought it), object (a time in the object is earlier) or effect (an effect of the hop
+	// was there earlier).
 	Source string `json:"source,omitempty"`
 
-	// Order is OrderObserved if it is not known that this hop was passed after
+	// Order is "observed" if it is not known that this hop was passed after
 	// the one before it in the list: that is only how the run observed them.
 	Order string `json:"order,omitempty"`
 

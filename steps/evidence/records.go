@@ -14,8 +14,9 @@ type Certificate struct {
 }
 
 // A Rule is one line of a proof's pass rule: limit and measurement in the same unit,
-// so that the verdict can be computed again. The name decides the comparison, see
-// Verdict. Neither Limit nor Saw may be nil. Where a rotation's records hold the
+// so that the verdict can be computed again. The name decides the comparison.
+//
+// [Verdict] has the comparisons. Neither Limit nor Saw may be nil. Where a rotation's records hold the
 // measurements, Saw must be their sum:
 // maxFailures the failures of all endpoints, maxGap the longest gap of all,
 // maxSwitch the most that Switch returns for the hops, askedAway whether

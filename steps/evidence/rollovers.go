@@ -40,7 +40,7 @@ type Rollover struct {
 // A Reissued is a certificate that was issued anew.
 type Reissued struct {
 	Namespace   string      `json:"namespace"`
-	Name        string      `json:"name"` // of the cert-manager Certificate
+	Name        string      `json:"name"` // of cert-manager's object
 	Certificate Certificate `json:"certificate"`
 	At          time.Time   `json:"at"`
 }

@@ -47,10 +47,9 @@
 // hooks, by event and name, the hooks that run; below images, for an install, the images
 // of the containers. The chart is rendered as the install or upgrade will, with
 // lookups in the cluster. Random values are shown as "(random)" in new
-// objects and is no change in others. An object without fields of its own, such
+// objects and are no change in others. An object without fields of its own, such
 // as a ServiceAccount, is shown as "exists". Secrets are never shown: the data of
-// Secrets, values with the name of a secret, and both wherever a template puts them;
-// package engine/sensitive has the rules.
+// Secrets, values with the name of a secret, and both wherever a template puts them.
 //
 // So the dry run fails if the upgrade would: a value that a template refuses, a
 // field that cannot be changed or has another type, an object that belongs to

@@ -40,7 +40,7 @@ type Role struct {
 	// TTL is the lifetime of certificates that are asked for without one.
 	// Without it, the mount's counts.
 	TTL engine.Duration `yaml:"ttl"`
-	// KeyType of the keys that may be certified: rsa, ec, ed25519 or any. The
+	// KeyType is the type of the keys that may be certified: rsa, ec, ed25519 or any. The
 	// default is rsa, as in Vault: it refuses an ECDSA key then.
 	KeyType string `yaml:"keyType" check:"oneof=rsa|ec|ed25519|any"`
 	// KeyBits is the size of the keys, and for any or 0 Vault's default.

@@ -1,4 +1,5 @@
-// Package reference prints the reference of kinds and of fleets for a terminal.
+// Package reference finds parts of the reference of plans, kinds and fleets, and prints
+// them for a terminal.
 package reference
 
 import (
@@ -6,32 +7,133 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/schemas"
 )
 
-// List writes a line a kind.
-func List(w io.Writer, kinds []schemas.Kind) error {
-	for _, k := range kinds {
-		text, _, _ := strings.Cut(strings.ReplaceAll(k.Doc, "\n", " "), ". ")
-		text = strings.TrimPrefix(text, k.Name+" ")
-		if _, err := fmt.Fprintf(w, "%-16s %s\n", k.Name, strings.TrimSuffix(text, ".")); err != nil {
-			return err
-		}
-	}
-	return nil
+// A Part is a part of the reference.
+type Part struct {
+	Data  any                     // for JSON
+	Write func(w io.Writer) error // for a terminal
 }
 
-// Kind writes the whole reference of a kind.
-func Kind(w io.Writer, k schemas.Kind) error {
-	fmt.Fprintf(w, "%s\n\n%s\n", strings.ToUpper(k.Name), k.Doc)
-	attempts := fmt.Sprint(k.Policy.Attempts)
-	if k.Policy.Attempts == 0 {
-		attempts = "until the timeout"
+// A Book is the whole reference.
+type Book struct {
+	kinds  []schemas.Kind
+	topics []schemas.Topic
+}
+
+// Open returns the reference of this program.
+func Open() (*Book, error) {
+	kinds, err := schemas.Kinds()
+	if err != nil {
+		return nil, err
 	}
-	fmt.Fprintf(w, "\nDEFAULTS\n  timeout %s, attempts %s, delay %s\n", k.Policy.Timeout, attempts, k.Policy.Delay)
+	topics, err := schemas.Topics()
+	return &Book{kinds, topics}, err
+}
+
+// Names returns the names of the kinds and then those of the topics.
+func (b *Book) Names() []string {
+	var out []string
+	for _, k := range b.kinds {
+		out = append(out, k.Name)
+	}
+	for _, t := range b.topics {
+		out = append(out, t.Name)
+	}
+	return out
+}
+
+// List returns a line for each kind and each topic.
+func (b *Book) List() Part {
+	return Part{b.kinds, func(w io.Writer) error {
+		for _, k := range b.kinds {
+			fmt.Fprintf(w, "%-16s %s\n", k.Name, strings.TrimPrefix(firstSentence(k.Doc), k.Name+" "))
+		}
+		fmt.Fprintln(w)
+		for _, t := range b.topics {
+			fmt.Fprintf(w, "%-16s %s\n", t.Name, firstSentence(t.Doc))
+		}
+		_, err := fmt.Fprintln(w, "\nztplan explain NAME or NAME.FIELD says more.")
+		return err
+	}}
+}
+
+// Find returns the part with a name, such as pkiRoot, pkiRoot.urls, plan.steps.retry or
+// retry.delay. The error has a hint with the name that may be meant.
+func (b *Book) Find(name string) (Part, error) {
+	path := strings.Split(name, ".")
+	if i := slices.IndexFunc(b.kinds, func(k schemas.Kind) bool { return strings.EqualFold(k.Name, path[0]) }); i >= 0 {
+		k := b.kinds[i]
+		if len(path) == 1 {
+			return Part{k, func(w io.Writer) error { return kind(w, k) }}, nil
+		}
+		return find(k.Name, append(slices.Clone(k.Inputs), k.Outputs...), path[1:])
+	}
+	t, ok := b.topic(path[0])
+	if !ok {
+		return Part{}, engine.WithHint(fmt.Errorf("there is no kind %q", path[0]), suggestion(path[0], b.Names()))
+	}
+	// A key of the language that is a topic has its keys there.
+	for len(path) > 1 && slices.ContainsFunc(t.Fields, func(f schemas.Field) bool { return f.Name == path[1] }) {
+		below, ok := b.topic(path[1])
+		if !ok || t.Name == "fleet" {
+			break
+		}
+		t, path = below, path[1:]
+	}
+	if len(path) == 1 {
+		return Part{t, func(w io.Writer) error { return b.write(w, t) }}, nil
+	}
+	return find(t.Name, t.Fields, path[1:])
+}
+
+func suggestion(written string, names []string) string {
+	if s := source.DidYouMean(written, names); s != "" {
+		return s
+	}
+	return "ztplan explain lists all kinds"
+}
+
+func (b *Book) topic(name string) (schemas.Topic, bool) {
+	i := slices.IndexFunc(b.topics, func(t schemas.Topic) bool { return t.Name == name })
+	if i < 0 {
+		return schemas.Topic{}, false
+	}
+	return b.topics[i], true
+}
+
+// write writes the whole reference of a topic.
+func (b *Book) write(w io.Writer, t schemas.Topic) error {
+	_, err := fmt.Fprintf(w, "%s\n\n%s\n", strings.ToUpper(t.Name), t.Doc)
+	if len(t.Fields) > 0 {
+		fmt.Fprintf(w, "\nFIELDS\n")
+		fields(w, "  ", t.Fields)
+	}
+	if t.Name == "retry" {
+		fmt.Fprintf(w, "\nDEFAULTS\n")
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "  kind\ttimeout\tattempts\tdelay\tbackoff\tmaxDelay\tjitter")
+		for _, k := range b.kinds {
+			fmt.Fprintf(table, "  %s\t%s\n", k.Name, strings.Join(k.Policy.Values(), "\t"))
+		}
+		return table.Flush()
+	}
+	if t.Example != "" {
+		_, err = fmt.Fprintf(w, "\nEXAMPLE\n%s", indent(t.Example, "  "))
+	}
+	return err
+}
+
+// kind writes the whole reference of a kind.
+func kind(w io.Writer, k schemas.Kind) error {
+	fmt.Fprintf(w, "%s\n\n%s\n", strings.ToUpper(k.Name), k.Doc)
+	v := k.Policy.Values()
+	fmt.Fprintf(w, "\nDEFAULTS\n  timeout %s, attempts %s, delay %s, backoff %s, maxDelay %s, jitter %s\n", v[0], v[1], v[2], v[3], v[4], v[5])
 	fmt.Fprintf(w, "\nINPUTS\n")
 	fields(w, "  ", k.Inputs)
 	fmt.Fprintf(w, "\nOUTPUTS\n")
@@ -40,41 +142,34 @@ func Kind(w io.Writer, k schemas.Kind) error {
 	return err
 }
 
-// Fleet writes the whole reference of the document of a fleet.
-func Fleet(w io.Writer, f schemas.Fleet) error {
-	fmt.Fprintf(w, "FLEET\n\n%s\n\nFIELDS\n", f.Doc)
-	fields(w, "  ", f.Fields)
-	_, err := fmt.Fprintf(w, "\nEXAMPLE\n%s", indent(f.Example, "  "))
-	return err
-}
-
-// Find returns the field of a list at a path; name is that of the list. The error has a
-// hint with the name that may be meant, or those that there are.
-func Find(name string, list []schemas.Field, path []string) (schemas.Field, error) {
+// find returns the field of a list at a path; name is that of the list.
+func find(name string, list []schemas.Field, path []string) (Part, error) {
 	var field schemas.Field
-	for i, part := range path {
+	for _, part := range path {
 		j := slices.IndexFunc(list, func(f schemas.Field) bool { return f.Name == part })
 		if j < 0 {
 			var names []string
 			for _, f := range list {
 				names = append(names, f.Name)
 			}
-			at := strings.Join(append([]string{name}, path[:i]...), ".")
-			return field, engine.WithHint(fmt.Errorf("%s has no field %q", at, part), source.Suggestion(part, names, "it has "))
+			return Part{}, engine.WithHint(fmt.Errorf("%s has no field %q", name, part), source.Suggestion(part, names, "it has "))
 		}
-		field, list = list[j], list[j].Fields
+		field, list, name = list[j], list[j].Fields, name+"."+part
 	}
-	return field, nil
+	return Part{field, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s  %s\n\n%s\n", name, typeOf(field), indent(field.Doc, "  "))
+		if len(field.Fields) > 0 {
+			fmt.Fprintf(w, "\nFIELDS\n")
+			fields(w, "  ", field.Fields)
+		}
+		return err
+	}}, nil
 }
 
-// Field writes the reference of a field; name is KIND.FIELD….
-func Field(w io.Writer, name string, field schemas.Field) error {
-	_, err := fmt.Fprintf(w, "%s  %s\n\n%s\n", name, typeOf(field), indent(field.Doc, "  "))
-	if len(field.Fields) > 0 {
-		fmt.Fprintf(w, "\nFIELDS\n")
-		fields(w, "  ", field.Fields)
-	}
-	return err
+// firstSentence returns the first sentence of a text, without its full stop.
+func firstSentence(text string) string {
+	text, _, _ = strings.Cut(strings.ReplaceAll(text, "\n", " "), ". ")
+	return strings.TrimSuffix(text, ".")
 }
 
 func fields(w io.Writer, prefix string, list []schemas.Field) {

@@ -90,6 +90,9 @@ func (s *Struct) Field(name string) (reflect.Type, bool) {
 	return s.fields[i].typ, true
 }
 
+// OneOf returns the values that a key may have; nil if it may have any.
+func (s *Struct) OneOf(name string) []string { return s.fields[s.byName[name]].oneof }
+
 func newStruct(t reflect.Type) (*Struct, error) {
 	s := &Struct{Type: t, byName: make(map[string]int)}
 	if err := s.collect(t, nil); err != nil {

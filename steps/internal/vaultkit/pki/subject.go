@@ -27,9 +27,9 @@ type Subject struct {
 	Province []string `yaml:"province"`
 	// Locality or city (L).
 	Locality []string `yaml:"locality"`
-	// StreetAddress.
+	// Street address, as the X.509 attribute street.
 	StreetAddress []string `yaml:"streetAddress"`
-	// PostalCode.
+	// Postal code.
 	PostalCode []string `yaml:"postalCode"`
 }
 

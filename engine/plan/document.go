@@ -1,0 +1,118 @@
+package plan
+
+import (
+	"reflect"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/spec"
+)
+
+// A Document is a plan as it is written. It and the types of its fields list every key
+// that a plan may have outside the inputs of kinds. They are where [Load] has the keys
+// from; their tags and comments are what the schema and the reference say.
+type Document struct {
+	// APIVersion is the version of the language.
+	APIVersion string `yaml:"apiVersion" check:"required,oneof=ztplan.dev/v1"`
+	// Kind of the document.
+	Kind string `yaml:"kind" check:"required,oneof=Plan"`
+	// Metadata names the plan.
+	Metadata Metadata `yaml:"metadata" check:"required"`
+	// Vars are variables, by name: ${vars.NAME}. Each is a value, which is its default, or a
+	// declaration. --var NAME=VALUE and --var-file set them. See ztplan explain vars.
+	Vars map[string]Declaration `yaml:"vars"`
+	// Connections say how the plan reaches its servers; a step may override them. See ztplan
+	// explain connections.
+	Connections map[string]any `yaml:"connections"`
+	// Steps of the plan; it has one at least. Their order does not matter. See ztplan explain
+	// steps.
+	Steps []StepDocument `yaml:"steps" check:"required"`
+}
+
+// Metadata names a plan.
+type Metadata struct {
+	// Name of the plan, in lower-case letters, digits and hyphens. It appears in events, in
+	// the name of the plan's lock and in default names.
+	Name string `yaml:"name" check:"required"`
+	// Description says what the plan sets up.
+	Description string `yaml:"description"`
+}
+
+// A Declaration is a variable with more than a default.
+type Declaration struct {
+	// Default is the value unless another is given. It may refer to other variables. A
+	// variable without a default, or with null, must be given.
+	Default any `yaml:"default"`
+	// Description says what the variable is for.
+	Description string `yaml:"description"`
+	// Env is the name of an environment variable. If that is set, it gives the value, unless
+	// a variable file or --var does.
+	Env string `yaml:"env"`
+	// Required says that the variable must be given. It excludes a default.
+	Required bool `yaml:"required"`
+	// Secret keeps the value out of everything that leaves a run. It can only be used in
+	// inputs that take secrets, and cannot be given with --var.
+	Secret bool `yaml:"secret"`
+	// Type of the value. It is that of the default unless given here.
+	Type string `yaml:"type" check:"oneof=string|number|bool|list|map"`
+}
+
+// A StepDocument is a step of a plan.
+type StepDocument struct {
+	// ID is the step's name, in lower-case letters, digits, - and _. Other steps refer to it,
+	// --only and --skip take it, events carry it.
+	ID string `yaml:"id" check:"required"`
+	// Uses is the kind of the step. See ztplan explain.
+	Uses string `yaml:"uses" check:"required"`
+	// Needs are steps that must be done first, by id. A reference to an output is such a
+	// dependency without being listed.
+	Needs OneOrMore `yaml:"needs"`
+	// When is a condition: the step is skipped when it is false. See ztplan explain when.
+	When Expression `yaml:"when"`
+	StepPolicy
+	// With holds the inputs of the kind. See ztplan explain KIND.
+	With map[string]any `yaml:"with"`
+}
+
+// OneOrMore is a text or a list of texts.
+type OneOrMore []string
+
+// An Expression is the text of a condition, or true or false.
+type Expression string
+
+// A StepPolicy is how long and how often a step is tried. What is nil is the default of
+// the kind.
+type StepPolicy struct {
+	// Timeout bounds everything that the step does: looking, writing, waiting, in all of its
+	// attempts. It is a duration such as 90s, 5m, 1h30m or 30d.
+	Timeout *engine.Duration `yaml:"timeout" check:"min=1ms"`
+	// Retry is how often and how fast the step tries again. See ztplan explain retry.
+	Retry Retry `yaml:"retry"`
+}
+
+// Retry is how often and how fast a step tries again. Nil stands for the default of the
+// kind.
+type Retry struct {
+	// Attempts is how many rounds of writing or proving there are at most; 0 means until the
+	// timeout.
+	Attempts *int `yaml:"attempts" check:"min=0"`
+	// Delay is the pause before the second attempt, such as 500ms or 2s.
+	Delay *engine.Duration `yaml:"delay" check:"min=0s"`
+	// Backoff is the factor by which each further pause is longer than the one before.
+	Backoff *float64 `yaml:"backoff" check:"min=1"`
+	// MaxDelay is the longest pause, such as 30s. It must not be less than delay, and is
+	// raised to it if only delay is given.
+	MaxDelay *engine.Duration `yaml:"maxDelay" check:"min=0s"`
+	// Jitter is the fraction by which each pause may be shorter or longer: 0.2 for a fifth.
+	Jitter *float64 `yaml:"jitter" check:"min=0,max=1"`
+}
+
+var (
+	planKeys        = keysOf[Document]()
+	metadataKeys    = keysOf[Metadata]()
+	stepKeys        = keysOf[StepDocument]()
+	declarationKeys = keysOf[Declaration]() // a mapping in vars with any of them is a declaration
+	varTypes        = new(spec.Types).Of(reflect.TypeFor[Declaration]()).OneOf("type")
+)
+
+// keysOf returns the keys of a mapping in the document.
+func keysOf[T any]() []string { return new(spec.Types).Of(reflect.TypeFor[T]()).Names() }
