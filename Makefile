@@ -12,9 +12,12 @@ GO ?= go
 RACE := $(if $(shell command -v cc || command -v gcc),-race)
 # Test binaries have no debug information: linking them takes half the time.
 LINK := -ldflags=-w
-TEST := $(GO) test $(LINK) $(RACE) -count=1 -timeout 30m
+# Go does not run a test again whose package, files and environment are as they were.
+# Each lab has another folder, so tests on a lab always run; those that start labs or
+# the lab's binary themselves have -count=1.
+TEST := $(GO) test $(LINK) -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-main test-plain test-raced test-lab test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-e2e test-plain test-raced test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,53 +35,51 @@ ztlab:
 lab: build ## run plans/lab.yaml on the embedded lab, show the proof, stop the lab
 	$(BIN)/ztplan run plans/lab.yaml --lab
 
-test: test-main test-lab ## run all tests
-
-# Packages that start no goroutine gain nothing from the race detector, under which
-# their tables take five times as long. Tests of such a package that start some are in
-# concurrent_test.go, and run with it. The longest are first.
-# cmd/ztplan/makefile_test.go holds them to it.
-PLAIN := cmd/ztplan/e2e cmd/ztplan/fleet/e2e cmd/ztplan/attest cmd/ztplan/lint engine/dag engine/diff \
-	engine/display engine/durable engine/kubeyaml engine/plan engine/plan/source \
-	engine/sensitive schemas/gen steps steps/evidence steps/evidence/verify steps/hints \
-	steps/internal/certmanager steps/internal/certs steps/internal/helmkit/manifest \
-	steps/internal/helmkit/values steps/internal/kubekit/kubefields steps/internal/kubetypes \
-	steps/internal/vaultkit/rollover steps/internal/vaultkit/unsealkeys steps/pkiintermediate \
-	steps/pkiroot steps/session steps/session/transit
-RACED := $(dir $(wildcard $(addsuffix /concurrent_test.go,$(PLAIN))))
-
 # What precedes a command that needs a lab of its own: it is stopped afterwards.
 WITH_LAB = dir=$$(mktemp -d); \
 	trap 'status=$$?; $(BIN)/ztlab down --lab-dir $$dir || status=1; rm -rf $$dir; exit $$status' EXIT; \
 	$(BIN)/ztlab up --lab-dir $$dir; \
 	ZTPLAN_LAB_DIR=$$dir ZTPLAN_BIN=$(BIN)
 
-# One lab serves every test of the main module; each test keeps to a namespace
-# and a mount of its own. Most tests wait for the lab, so that three packages are
-# tested at a time on two cores.
-test-main: build
-	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 test-plain test-raced
+# One lab serves every test of the main module that does not start its own; each keeps to
+# a namespace and a mount of its own. Most tests wait for the lab: two parts run at a time
+# on two cores, the longest first.
+test: build ## run all tests
+	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 test-e2e test-raced test-lab-heavy test-lab-raced test-plain
+
+E2E := cmd/ztplan/e2e cmd/ztplan/fleet/e2e
+test-e2e:
+	$(TEST) -p 1 -count=1 $(addprefix ./,$(E2E))
+
+# Packages that start no goroutine gain nothing from the race detector, under which
+# their tables take five times as long. Tests of such a package that start some are in
+# concurrent_test.go, and run with it. cmd/ztplan/makefile_test.go holds them to it.
+PLAIN := cmd/ztplan/attest cmd/ztplan/lint engine/dag engine/diff engine/display \
+	engine/durable engine/kubeyaml engine/plan engine/plan/source engine/sensitive \
+	schemas/gen steps steps/evidence steps/evidence/verify steps/hints \
+	steps/internal/certmanager steps/internal/certs steps/internal/helmkit/manifest \
+	steps/internal/helmkit/values steps/internal/kubekit/kubefields steps/internal/kubetypes \
+	steps/internal/vaultkit/rollover steps/internal/vaultkit/unsealkeys steps/pkiintermediate \
+	steps/pkiroot steps/session steps/session/transit
+RACED := $(dir $(wildcard $(addsuffix /concurrent_test.go,$(PLAIN))))
 
 test-plain:
-	$(GO) test $(LINK) -p 1 -count=1 -timeout 30m $(addprefix ./,$(PLAIN))
+	$(TEST) $(addprefix ./,$(PLAIN))
 
 test-raced:
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
-	$(TEST) -run '^TestConcurrent' $(addprefix ./,$(RACED))
-	$(TEST) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(PLAIN)))$$')
+	$(TEST) $(RACE) -run '^TestConcurrent' $(addprefix ./,$(RACED))
+	$(TEST) $(RACE) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(E2E) $(PLAIN)))$$')
 
 # What links the control plane, Vault or cert-manager is tested without the race
 # detector: building all of them with it takes longer than everything else. The
 # longest is first.
 LAB_HEAVY := e2e component/certmanager component/vault controlplane supervisor
-test-lab: ztlab
-	$(MAKE) --no-print-directory -k -j2 test-lab-heavy test-lab-raced
-
 test-lab-heavy:
-	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(GO) test $(LINK) -p 1 -count=1 -timeout 30m $(addprefix ./,$(LAB_HEAVY))
+	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(TEST) -p 1 -count=1 $(addprefix ./,$(LAB_HEAVY))
 
 test-lab-raced:
-	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(TEST) $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY))|cmd/ztlab)$$')
+	cd cmd/ztlab && ZTLAB=$(BIN)/ztlab $(TEST) $(RACE) -count=1 $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY))|cmd/ztlab)$$')
 
 quick: ## test what the branch changed and what imports it, without the race detector: BASE=<commit> to compare with
 	.github/quick.sh

@@ -100,7 +100,7 @@ if ((${#lab[@]})); then
   (cd cmd/ztlab && ZTLAB=$bin/ztlab go test -ldflags=-w -count=1 "${lab[@]}") || status=1
 fi
 if ((${#importers[@]})); then
-  go test -ldflags=-w -count=1 -short "${importers[@]}" || status=1
+  go test -ldflags=-w -short "${importers[@]}" || status=1
 fi
 if ((${#main[@]})); then
   if [[ -z ${ZTPLAN_LAB_DIR:-} ]] && grep -rqlE 'labtest|vaulttest|ZTPLAN_LAB_DIR|\[lab\]' --include='*_test.go' "${main[@]}"; then
@@ -110,6 +110,6 @@ if ((${#main[@]})); then
     trap 'code=$?; "$bin/ztlab" down --lab-dir "$ZTPLAN_LAB_DIR" || code=1; rm -rf "$ZTPLAN_LAB_DIR"; exit $code' EXIT
     "$bin/ztlab" up --lab-dir "$ZTPLAN_LAB_DIR"
   fi
-  go test -ldflags=-w -count=1 "${main[@]}" || status=1
+  go test -ldflags=-w "${main[@]}" || status=1
 fi
 ((status == 0)) || die "tests failed; see above"
