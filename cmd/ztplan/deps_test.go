@@ -42,12 +42,15 @@ schemas
 schemas/gen              engine engine/plan schemas steps steps/evidence cmd/ztplan/fleet
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
-cmd/ztplan/graph         engine/plan
+cmd/ztplan/layout
+cmd/ztplan/graph         engine/plan cmd/ztplan/layout
+cmd/ztplan/compare       engine engine/display steps/evidence
+cmd/ztplan/history       engine engine/display engine/journal
 cmd/ztplan/reference     engine engine/plan/source schemas
 cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
 cmd/ztplan/ztlab
 cmd/ztplan/cli           engine engine/display engine/plan/source cmd/ztplan/ui github.com/spf13/cobra golang.org/x/term
-cmd/ztplan/report        engine engine/durable engine/display steps/evidence steps/evidence/verify
+cmd/ztplan/report        engine engine/durable cmd/ztplan/layout engine/display steps/evidence steps/evidence/verify
 cmd/ztplan/report/browsertest engine
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse
 cmd/ztplan/cijob         steps/evidence

@@ -57,16 +57,24 @@ type labWorld struct {
 	Leave func() error // ends the lab if the run started it
 }
 
-// enterLab uses the lab that is up, or starts one.
-func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
+// findLab returns the lab's program and the state of the lab, which need not be up.
+func (a *app) findLab(ctx context.Context) (b ztlab.Binary, s ztlab.Status, err error) {
 	path, err := ztlab.Find()
 	if err != nil {
-		return nil, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: ztlab.NotFoundHint}
+		return b, s, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: ztlab.NotFoundHint}
 	}
-	b := ztlab.Binary{Path: path, Dir: a.labDir}
-	s, err := b.Status(ctx)
+	b = ztlab.Binary{Path: path, Dir: a.labDir}
+	if s, err = b.Status(ctx); err != nil {
+		return b, s, &cli.Error{Code: cli.Failed, Text: err.Error()}
+	}
+	return b, s, nil
+}
+
+// enterLab uses the lab that is up, or starts one.
+func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
+	b, s, err := a.findLab(ctx)
 	if err != nil {
-		return nil, &cli.Error{Code: cli.Failed, Text: err.Error()}
+		return nil, err
 	}
 	nothing := func() error { return nil }
 	if s.Ready {

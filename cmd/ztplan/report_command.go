@@ -12,7 +12,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
-	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
@@ -48,17 +47,10 @@ read.`,
 
 // rewrite writes the report of the evidence in name into dir.
 func (a *app) rewrite(name, dir string) error {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		name = filepath.Join(name, report.EvidenceFile)
-	}
-	data, err := engine.ReadFile(name, verify.MaxInput)
+	name = evidenceFile(name)
+	d, data, err := holding(name)
 	if err != nil {
 		return err
-	}
-	d, checks := verify.Evidence(data)
-	if bad := (verdict.Verdict{Checks: checks}).Bad(); bad > 0 {
-		return &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("%s: %d of %d checks do not hold: nothing is shown", name, bad, len(checks)),
-			Hint: "see ztplan verify " + name}
 	}
 	pages, err := report.Pages(d)
 	if err != nil {

@@ -135,9 +135,8 @@ func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
 	}
 	var out []string
 	last, _ := journal.Last(where, "")
-	if last != nil && where.Server != "" && last.Run.Server != "" && last.Run.Server != where.Server {
-		out = append(out, fmt.Sprintf("this is the cluster at %s; the last run of this plan, of %s, was on the one at %s",
-			where.Server, last.Run.Time.Local().Format(time.DateTime), last.Run.Server))
+	if text := elsewhere(where, last); text != "" {
+		out = append(out, text)
 	}
 	for _, m := range journal.Orphans(where) {
 		const left = "%s; what earlier runs made %s is left alone, unless another step has it now: %s"
@@ -148,6 +147,16 @@ func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
 		}
 	}
 	return out
+}
+
+// elsewhere returns a remark that the last run of a plan, which may be nil, was about
+// another cluster, or "".
+func elsewhere(where journal.Plan, last *journal.Report) string {
+	if last == nil || where.Server == "" || last.Run.Server == "" || last.Run.Server == where.Server {
+		return ""
+	}
+	return fmt.Sprintf("this is the cluster at %s; the last run of this plan, of %s, was on the one at %s",
+		where.Server, last.Run.Time.Local().Format(time.DateTime), last.Run.Server)
 }
 
 // journal reports the end of the last run, if it was cut off, and begins the

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
 )
 
@@ -50,14 +51,24 @@ func Read(path string) ([]Record, error) {
 
 // A Report is the content of the journal of an earlier run.
 type Report struct {
-	Path  string
-	Run   Record // its first record
-	Ended bool   // it came to its end
-	Alive bool   // it is under way on this machine
+	Path    string
+	Run     Record   // its first record
+	Records []Record // those that are whole, the first included
+	Ended   bool     // it came to its end
+	Alive   bool     // it is under way on this machine
+	Damage  error    // why later records cannot be read; nil if all can be
 
 	// Unfinished are the edits of which it is not known whether they took
 	// effect, in the order in which they began.
 	Unfinished []Record
+}
+
+// Summary returns the summary of a run that came to its end, else nil.
+func (r *Report) Summary() *engine.Summary {
+	if !r.Ended {
+		return nil
+	}
+	return r.Records[len(r.Records)-1].Summary
 }
 
 // Last returns the report on the newest run of the plan, other than own, or nil
@@ -69,16 +80,37 @@ func Last(p Plan, own string) (*Report, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	path := filepath.Join(dir, ids[len(ids)-1]+suffix)
+	return report(filepath.Join(dir, ids[len(ids)-1]+suffix))
+}
+
+// report reads the journal at path; the report is nil if there is no whole record.
+func report(path string) (*Report, error) {
 	live := durable.Locked(path)
 	records, err := Read(path)
 	if len(records) == 0 {
 		return nil, err // an empty file: killed before its first record
 	}
 	return &Report{
-		Path: path, Run: records[0], Alive: live, Unfinished: unfinished(records),
-		Ended: slices.ContainsFunc(records, func(r Record) bool { return r.Type == End }),
+		Path: path, Run: records[0], Records: records, Alive: live, Damage: err, Unfinished: unfinished(records),
+		Ended: records[len(records)-1].Type == End,
 	}, err
+}
+
+// History returns the reports on the runs of all plans whose journals are below
+// base, newest first. A journal without one whole record is left out.
+func History(base string) []*Report {
+	folders, _ := os.ReadDir(base) // without the folder there were no runs
+	var out []*Report
+	for _, f := range folders {
+		dir := filepath.Join(base, f.Name())
+		for _, id := range runs(dir) {
+			if r, _ := report(filepath.Join(dir, id+suffix)); r != nil {
+				out = append(out, r)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b *Report) int { return strings.Compare(b.Run.Run, a.Run.Run) })
+	return out
 }
 
 // unfinished returns the edits of which it is not known whether they took

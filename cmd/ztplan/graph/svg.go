@@ -6,27 +6,18 @@ import (
 	"io"
 	"strings"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/layout"
 	"github.com/ztplan/ztplan/engine/plan"
 )
 
-// SVG draws the graph from left to right, a column for each length of the
-// longest chain before a step. The picture stands alone and follows the
-// reader's light or dark scheme.
+// SVG draws the graph from top to bottom, as reports do. The picture stands alone and
+// follows the reader's light or dark scheme.
 func SVG(w io.Writer, p *plan.Plan) error {
-	const boxW, boxH, gapX, gapY, margin = 150, 44, 60, 16, 20
-	level := p.Graph().Levels()
-	rows := make(map[int]int)
-	type point struct{ x, y int }
-	at := make(map[string]point, len(p.Steps))
-	deepest, tallest := 0, 0
-	for _, s := range p.Steps {
-		l := level[s.Index]
-		at[s.ID] = point{margin + l*(boxW+gapX), margin + rows[l]*(boxH+gapY)}
-		rows[l]++
-		deepest, tallest = max(deepest, l), max(tallest, rows[l])
+	nodes := make([]layout.Node, len(p.Steps))
+	for i, s := range p.Steps {
+		nodes[i] = layout.Node{ID: s.ID, Needs: drawn(p, s)}
 	}
-	width := 2*margin + (deepest+1)*(boxW+gapX) - gapX
-	height := 2*margin + tallest*(boxH+gapY) - gapY
+	g := layout.New(nodes, nil)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="graph of plan %s">
 <style>
@@ -39,25 +30,19 @@ func SVG(w io.Writer, p *plan.Plan) error {
   }
 </style>
 <defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="head" d="M0 0 8 4 0 8z"/></marker></defs>
-`, width, height, width, height, html.EscapeString(p.Name))
-	for _, s := range p.Steps {
-		to := at[s.ID]
-		for _, n := range drawn(p, s) {
-			from := at[n]
-			x1, y1, x2, y2 := from.x+boxW, from.y+boxH/2, to.x, to.y+boxH/2
-			fmt.Fprintf(&b, `<path class="edge" marker-end="url(#head)" d="M%d %dC%d %d %d %d %d %d"/>`+"\n",
-				x1, y1, x1+gapX/2, y1, x2-gapX/2, y2, x2, y2)
-		}
+`, g.Width, g.Height, g.Width, g.Height, html.EscapeString(p.Name))
+	for _, e := range g.Edges {
+		fmt.Fprintf(&b, `<path class="edge" marker-end="url(#head)" d="%s"/>`+"\n", e.Path)
 	}
-	for _, s := range p.Steps {
-		pt, class := at[s.ID], "box"
+	for i, s := range p.Steps {
+		at, class := g.Boxes[i], "box"
 		if s.Kind.Proof {
 			class = "box proof"
 		}
-		fmt.Fprintf(&b, `<g><title>%s (%s)</title><rect class="%s" x="%d" y="%d" width="%d" height="%d" rx="6"/>`+
+		fmt.Fprintf(&b, `<g><title>%s (%s)</title><rect class="%s" x="%d" y="%d" width="%d" height="%d" rx="%d"/>`+
 			`<text class="id" x="%d" y="%d">%s</text><text class="kind" x="%d" y="%d">%s</text></g>`+"\n",
-			html.EscapeString(s.ID), s.Kind.Name, class, pt.x, pt.y, boxW, boxH,
-			pt.x+10, pt.y+18, html.EscapeString(s.ID), pt.x+10, pt.y+34, s.Kind.Name)
+			html.EscapeString(s.ID), s.Kind.Name, class, at.X, at.Y, layout.BoxWidth, layout.BoxHeight, layout.Corner,
+			at.X+10, at.Y+19, html.EscapeString(s.ID), at.X+10, at.Y+36, s.Kind.Name)
 	}
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())

@@ -8,12 +8,13 @@ import (
 )
 
 const probe = `
-  ["h1", "#graph svg a.box", "#graph .edge.critical", "#rotations svg.plot .span.old", "#rotations svg.plot .span.new", "#rotations .hop", ".card", "#steps details", "#about"].forEach(need);
+  ["h1", "#claim", "#claim .claim dd", "#graph svg a.box", "#graph .edge.critical", "#rotations svg.plot .span.old", "#rotations svg.plot .span.new", "#rotations .hop", ".card", "#steps details", "#about"].forEach(need);
   const svg = document.querySelector("#graph svg"), before = svg.getAttribute("viewBox");
   document.querySelector('[data-act="in"]').click();
   if (svg.getAttribute("viewBox") === before) wrong.push("zooming in does nothing");
   svg.dispatchEvent(new KeyboardEvent("keydown", {key: "0", bubbles: true}));
   if (svg.getAttribute("viewBox").split(" ").map(Number).join() !== before.split(" ").map(Number).join()) wrong.push("0 does not show all");
+  if (document.querySelector("main > section").id !== "claim") wrong.push("the page does not begin with the claim");
   for (const e of document.querySelectorAll("table, svg.plot")) {
     const box = e.getBoundingClientRect();
     if (box.width > 0 && box.right > innerWidth) wrong.push((e.className.baseVal || e.caption.textContent) + " reaches beyond the window");

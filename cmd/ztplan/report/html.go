@@ -40,6 +40,7 @@ type pageView struct {
 	Left         []string
 	Facts        []fact
 	Counts       string
+	Claim        claimView
 	Graph        graphView
 	Failed       []evidence.Step
 	StepViews    []stepView
@@ -123,7 +124,7 @@ func HTML(d *evidence.Document) ([]byte, error) {
 	style := Style(pageStyle)
 	v := pageView{
 		Document: d, Style: template.CSS(style), Script: template.JS(pageScript), Counts: counts(d),
-		Outcome: d.Outcome(), Result: string(d.Result()), Left: d.ProofsLeft(), Facts: facts(d), Graph: newGraph(d),
+		Outcome: d.Outcome(), Result: string(d.Result()), Left: d.ProofsLeft(), Facts: facts(d), Claim: newClaim(d), Graph: newGraph(d),
 		Policy: Policy(style, pageScript),
 	}
 	for _, s := range d.Steps {

@@ -81,6 +81,47 @@ func TestRollover(t *testing.T) {
 	}
 }
 
+// The page and the summary begin with what the run claims: the worst of all rotations of
+// a certificate, and the doubt.
+func TestClaim(t *testing.T) {
+	d := document(t, "rollover")
+	d.Rotations[1].Endpoints[0].Failures = map[string]int{"dial": 2}
+	d.Denials[0].Refused = false
+	page, err := report.HTML(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim, _, _ := bytes.Cut(page[bytes.Index(page, []byte(`<section id="claim"`)):], []byte("</section>"))
+	for _, want := range []string{
+		`<span class="mark">✓</span> <a href="#step-rotation">ingress-apisix/hello-cert</a> <span class="dim">2 rotations</span>`,
+		`<dd>1.400 s</dd>`, `<dd>2 of `, "0.00000149 %", "✗</span> 6 of 7 attempts that must fail were refused",
+		"✓</span> verified to the trusted root: https://hello.example.local/ at", "on the cluster at https://",
+	} {
+		if !bytes.Contains(claim, []byte(want)) {
+			t.Errorf("the claim has no %q:\n%s", want, claim)
+		}
+	}
+	if s := string(report.Summary(d)); !strings.Contains(s, "| ✓ | ingress-apisix/hello-cert, 2 rotations | 1.400 s | 2 of ") || strings.Index(s, "longest switch") > strings.Index(s, "### Rotation") {
+		t.Errorf("the summary does not begin with the claim:\n%s", s)
+	}
+	failed := document(t, "failed")
+	failed.Rotations[0].Hops, failed.Rotations[0].Coverage = nil, nil
+	if s := string(report.Summary(failed)); !strings.Contains(s, "| ✗ | ingress-apisix/hello-cert, 1 rotation | not seen | 4 of ") || !strings.Contains(s, "| not on record |") {
+		t.Errorf("a proof that did not hold:\n%s", s)
+	}
+	failed.Rotations, failed.Handshakes = nil, nil
+	if s, page := string(report.Summary(failed)), must(report.HTML(failed)); strings.Contains(s, "on the cluster") || strings.Contains(page, `id="claim"`) {
+		t.Errorf("a run without a proof claims something:\n%s", s)
+	}
+}
+
+func must(page []byte, err error) string {
+	if err != nil {
+		panic(err)
+	}
+	return string(page)
+}
+
 // How exact the times of hops are is said in the page and in the summary, and
 // each limit has its unit.
 func TestHops(t *testing.T) {

@@ -28,6 +28,7 @@ func Summary(d *evidence.Document) []byte {
 	if left := d.ProofsLeft(); len(left) > 0 {
 		fmt.Fprintf(&b, "\n> Proofs that were not run: %s\n", Markdown(strings.Join(left, ", ")))
 	}
+	claimTable(&b, newClaim(d))
 	for _, s := range d.Steps {
 		if s.Error == "" {
 			continue

@@ -1,0 +1,49 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/spec"
+)
+
+// An Output is an output of a step, or a part of one.
+type Output struct {
+	Step   *Step
+	Secret bool // it is a secret, or holds one
+
+	name string
+	path []spec.Elem // within the outputs of the step
+}
+
+// Output returns the output that a name stands for: "root.certificate", the middle of
+// the reference ${steps.root.certificate}. The error has a hint.
+func (p *Plan) Output(name string) (*Output, error) {
+	path := spec.ParsePath(name)
+	if len(path) == 0 || path[0].Index >= 0 || spec.PathString(path) != name {
+		return nil, engine.WithHint(fmt.Errorf("%q names no output", name), "write STEP.NAME, as in root.certificate")
+	}
+	v, bad := (&scope{plan: p}).output(nil, &spec.Reference{Raw: name, Root: "steps", Path: path})
+	if bad != nil {
+		return nil, engine.WithHint(errors.New(bad.Message), bad.Hint)
+	}
+	return &Output{Step: p.byID[path[0].Name], Secret: v.Secret, name: name, path: path[1:]}, nil
+}
+
+// Value returns the output, given the outputs of its step. An empty value is an error:
+// it is not known.
+func (o *Output) Value(outputs any) (any, error) {
+	types := o.Step.plan.types
+	if outputs == nil || !types.Holds(outputs, "${steps."+o.name+"}") {
+		return nil, fmt.Errorf("%s is not known", o.name)
+	}
+	v, err := types.Output(outputs, o.path)
+	if err != nil {
+		return nil, err
+	}
+	return v.Interface(), nil
+}
+
+// OutputNames returns the names of the step's outputs.
+func (s *Step) OutputNames() []string { return s.plan.types.Of(s.Kind.Outputs).Names() }
