@@ -69,7 +69,7 @@ cmd/ztplan/fleet/view    engine engine/display cmd/ztplan/fleet cmd/ztplan/fleet
 cmd/ztplan/fleet/scale
 cmd/ztplan/fleet/e2e
 cmd/ztplan/fleet/drive   cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
-cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine/plan/source engine/run steps steps/session steps/session/lease steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/report cmd/ztplan/fleet/... github.com/spf13/cobra sigs.k8s.io/yaml
+cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine/plan/source engine/run steps steps/session steps/session/lease steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/report cmd/ztplan/fleet/... github.com/spf13/cobra k8s.io/apimachinery/pkg/api/errors sigs.k8s.io/yaml
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy

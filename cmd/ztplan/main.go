@@ -7,12 +7,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"k8s.io/klog/v2"
@@ -40,25 +40,17 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := engine.Try(func() error { return root.ExecuteContext(ctx) })
-	var exit *cli.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return cli.OK
-	case errors.As(err, &exit):
-		if exit.Text != "" {
-			fmt.Fprintln(a.Stderr, "ztplan: "+exit.Text)
-		}
-		if exit.Hint != "" {
-			fmt.Fprintln(a.Stderr, "hint: "+exit.Hint)
-		}
-		return exit.Code
-	default:
-		fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
-		if errors.As(err, new(*engine.PanicError)) {
-			fmt.Fprintln(a.Stderr, "hint: "+engine.HintOf(err))
-		}
-		return cli.Failed
 	}
+	// An error without a text was printed already.
+	if text := strings.TrimSpace(err.Error()); text != "" {
+		fmt.Fprintln(a.Stderr, "ztplan: "+text)
+	}
+	if hint := cli.HintOf(err); hint != "" {
+		fmt.Fprintln(a.Stderr, "hint: "+hint)
+	}
+	return cli.CodeOf(err)
 }
 
 // quietLibraries keeps the logs of client-go and Helm off the terminal: the important

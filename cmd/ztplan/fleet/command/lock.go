@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
@@ -24,6 +26,9 @@ func (a *commands) lock(ctx context.Context, name, file string, at fleet.Hub) (c
 	lock, err := a.driverLock(engine.AllowWrites(ctx), env, name, file, lease.Request{
 		Namespace: at.Namespace, Plan: objects.LockName(name), Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
 	})
+	if apierrors.IsNotFound(err) {
+		return nil, nil, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: "make the namespace of the fleet: kubectl create namespace " + at.Namespace}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

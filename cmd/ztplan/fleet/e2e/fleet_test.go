@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -87,6 +88,15 @@ func TestFleet(t *testing.T) {
 	file := w.fleetFile(twoWaves)
 	w.makeNamespace(0)
 	w.makeNamespace(2)
+
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := w.write("elsewhere.yaml", strings.ReplaceAll(string(text), "namespace: "+namespace+"}", "namespace: missing}"))
+	if o := w.do(1, "fleet", "run", elsewhere); !strings.Contains(o.errors, "hint: make the namespace of the fleet: kubectl create namespace missing") {
+		t.Errorf("%v", o)
+	}
 
 	o := w.do(1, "fleet", "run", file, "--report", "report")
 	for _, want := range []string{"wave rest: 1 of 2 clusters failed, and 0 may", "failed: member-1: step site:", "stopped: 1 converged, 1 failed, 1 held"} {
