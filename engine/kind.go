@@ -99,6 +99,22 @@ func (k *Kind) WritesToTarget(spec any, unknown []string) bool {
 	return !k.Proof || len(k.Changes(spec)) > 0
 }
 
+// Permissions returns the permissions that a step with this spec needs, nil if its kind
+// leaves the target alone, and in words what is not known; see [PermissionNeeder]. A
+// proof needs all of them in order to prove only: a dry run does not contact anything
+// for it.
+func (k *Kind) Permissions(ctx context.Context, spec any, env *Env, unknown []string) (needed []Permission, notKnown []string) {
+	n, ok := spec.(PermissionNeeder)
+	if !ok {
+		return nil, nil
+	}
+	needed, notKnown = n.Permissions(ctx, env, unknown)
+	for i := range needed {
+		needed[i].Write = needed[i].Write || k.Proof
+	}
+	return needed, notKnown
+}
+
 func structOf[S any]() reflect.Type {
 	t := reflect.TypeFor[S]()
 	if t.Kind() == reflect.Pointer {

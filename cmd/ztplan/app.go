@@ -76,7 +76,7 @@ again.`,
 	f.BoolVarP(&a.Verbose, "verbose", "v", false, "show details: edits as they are applied, requests, transcripts")
 	root.AddCommand(
 		a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
-		a.runsCommand(), a.outputCommand(), a.diffCommand(), a.explainCommand(), a.schemaCommand(), a.labCommand(), command.New(&a.Invocation, command.Program{Version: versionString(), RunPlan: a.runMember}), a.versionCommand(),
+		a.runsCommand(), a.outputCommand(), a.diffCommand(), a.rbacCommand(), a.explainCommand(), a.schemaCommand(), a.labCommand(), command.New(&a.Invocation, command.Program{Version: versionString(), RunPlan: a.runMember}), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &cli.Error{Code: cli.Invalid, Text: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}

@@ -178,6 +178,7 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	state, _ := stateDir() // without one there is one place less for keys in an emergency
 	env = &engine.Env{
 		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Claims: p.Claims(), Session: new(engine.Session), Detach: detach,
+		Now: a.Now, Logf: discard, Statusf: discard, Warnf: discard, Conceal: func(...engine.Secret) {}, // a run has its own
 	}
 	if !a.lab {
 		var cluster session.Cluster
@@ -208,6 +209,8 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	a.safety.runs = filepath.Join(world.Dir, "runs")
 	return env, world.Leave, nil
 }
+
+func discard(string, ...any) {}
 
 // nodes hands the plan's steps to the engine.
 func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {

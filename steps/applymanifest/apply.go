@@ -73,7 +73,7 @@ func (r *run) applyOnce(ctx context.Context, o *object) error {
 	if err != nil {
 		return err
 	}
-	made, err := r.patch(ctx, resource, o)
+	made, err := r.patch(ctx, resource, o, r.spec.Force)
 	if madeAnew(err) {
 		return fmt.Errorf("%s (%s): it was deleted and made anew since it was looked at", o.ref, o.source)
 	}

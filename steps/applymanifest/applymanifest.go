@@ -10,6 +10,10 @@
 // does not mention are left to others, and a mistake in a manifest is found
 // before anything is written: unknown fields are refused.
 //
+// The API server takes such a dry run for a write. For a user who may not write, the
+// fields of the manifest are compared with the object, and those that are managed by
+// the step's fieldManager and are not in the manifest any more; a warning says so.
+//
 // Before anything is contacted, objects of Kubernetes' own kinds are checked against
 // their types, and custom resources against a CustomResourceDefinition among the
 // manifests: fields of another type, entries of lists that are there twice,
@@ -51,8 +55,9 @@
 //
 // # Refuses
 //
-// Fields with another manager are not taken over unless force is true: the error
-// names the owner and the field. An object that the API server rejects for good
+// Fields with another manager are not taken over unless force is true: a dry run shows
+// them as differences, with the manager that set them; a run writes nothing in the step,
+// and its error names the owner and the field. An object that the API server rejects for good
 // (an unknown field, an immutable field, a denial by a webhook) stops the step
 // at once, and so does a Certificate whose issuance has failed, if cert-manager
 // tries again only when the step's time is over: it pauses for an hour, unless it
@@ -72,6 +77,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // Kind is the kind applyManifest. Its timeout outlasts the longest pause between two
@@ -173,3 +179,10 @@ type Outputs struct {
 }
 
 func (c Condition) want() string { return cmp.Or(c.Status, "True") }
+
+// concerns reports whether the condition is one of the object that ref names.
+func (c Condition) concerns(ref kubekit.Ref) bool {
+	return ref.Kind == c.Kind && ref.Name == c.Name &&
+		(c.APIVersion == "" || ref.APIVersion == c.APIVersion) &&
+		(c.Namespace == "" || ref.Namespace == c.Namespace)
+}

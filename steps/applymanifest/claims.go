@@ -2,7 +2,6 @@ package applymanifest
 
 import (
 	"cmp"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -37,20 +36,8 @@ func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 // without the cluster.
 func (s *Spec) named(m manifest) kubekit.Ref {
 	ref := kubekit.RefOf(m.obj)
-	if ref.Namespace == "" && !clusterScoped(ref.Kind) {
+	if ref.Namespace == "" && !kubekit.ClusterScoped(ref.Kind) {
 		ref.Namespace = cmp.Or(s.Namespace, metav1.NamespaceDefault)
 	}
 	return ref
-}
-
-// clusterScoped reports whether a kind has no namespaces: those of Kubernetes
-// itself are listed, and others are called Cluster… by custom.
-func clusterScoped(kind string) bool {
-	switch kind {
-	case "Namespace", "Node", "PersistentVolume", "StorageClass", "IngressClass", "PriorityClass", "RuntimeClass", "GatewayClass",
-		"CSIDriver", "CustomResourceDefinition", "APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
-		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CertificateSigningRequest":
-		return true
-	}
-	return len(kind) > len("Cluster") && strings.HasPrefix(kind, "Cluster")
 }

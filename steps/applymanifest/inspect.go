@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,6 +17,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 // maxParallel bounds how many objects are looked at at once.
@@ -39,6 +43,9 @@ type object struct {
 	live   *unstructured.Unstructured // nil if it does not exist
 	merged *unstructured.Unstructured // the answer of the dry run; nil if there is none
 	note   string                     // why there is none
+
+	unasked bool  // this user may not ask for a dry run
+	foreign error // the API server's answer that fields have another manager
 
 	finished types.UID // of the object that this manifest made, once it has run to its end and counts as there
 }
@@ -160,9 +167,11 @@ func (r *run) outputs() Outputs {
 }
 
 // contentEdits returns an edit for every object that differs, and the objects
-// that do not and are there.
+// that do not and are there. Those with fields of other managers come first: their
+// edits fail, and nothing is written then.
 func (r *run) contentEdits(ctx context.Context) (edits []engine.Edit, settled []*object, err error) {
 	var errs []error
+	var foreign []engine.Edit
 	for _, o := range sorted(r.objects) {
 		if o.finished != "" && (o.live == nil || o.live.GetDeletionTimestamp() != nil) {
 			continue
@@ -178,13 +187,16 @@ func (r *run) contentEdits(ctx context.Context) (edits []engine.Edit, settled []
 				e, differs = end, true
 			}
 		}
-		if differs {
+		switch {
+		case differs && o.foreign != nil:
+			foreign = append(foreign, e)
+		case differs:
 			edits = append(edits, e)
-		} else {
+		default:
 			settled = append(settled, o)
 		}
 	}
-	return edits, settled, errors.Join(errs...)
+	return append(foreign, edits...), settled, errors.Join(errs...)
 }
 
 func (r *run) contentEdit(o *object) (engine.Edit, bool) {
@@ -211,6 +223,9 @@ func (r *run) contentEdit(o *object) (engine.Edit, bool) {
 		return engine.Edit{}, false
 	}
 	edit.Have, edit.Want = kubefields.Hide(gk, have), kubefields.Hide(gk, want)
+	if by := r.setBy(o, have, want); by != "" {
+		edit.Note = strings.TrimPrefix(edit.Note+"; "+by, "; ")
+	}
 	return edit, true
 }
 
@@ -221,13 +236,43 @@ func (r *run) compare(o *object) (have, want map[string]any) {
 	if o.merged != nil {
 		return kubefields.Differing(live, kubefields.Flatten(o.merged.Object))
 	}
-	written := kubefields.Flatten(o.obj.Object)
+	written := kubetypes.Canonical(o.obj)
+	var own kubefields.Owned // what was in the manifest when it was applied last
+	if o.unasked {
+		own = kubefields.OwnedBy(o.live, func(m metav1.ManagedFieldsEntry) bool {
+			return m.Manager == r.spec.FieldManager && m.Operation == metav1.ManagedFieldsOperationApply
+		})
+	}
 	for path := range live {
-		if _, ok := written[path]; !ok {
+		if _, ok := written[path]; !ok && !own.Has(path) {
 			delete(live, path)
 		}
 	}
 	return kubefields.Differing(live, written)
+}
+
+// setBy names the other managers of the fields that differ, "set by ops", or "".
+func (r *run) setBy(o *object, sides ...map[string]any) string {
+	if o.foreign == nil && !o.unasked {
+		return ""
+	}
+	others := kubefields.OwnedBy(o.live, func(m metav1.ManagedFieldsEntry) bool { return m.Manager != r.spec.FieldManager })
+	var names []string
+	for _, side := range sides {
+		for path := range side {
+			names = append(names, others.Managers(path)...)
+		}
+	}
+	if len(names) == 0 {
+		for _, c := range conflictsIn(o.foreign) {
+			names = append(names, c.owner)
+		}
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) == 0 {
+		return ""
+	}
+	return "set by " + strings.Join(names, " and ")
 }
 
 func (r *run) awaitObject(ctx context.Context, o *object) error {

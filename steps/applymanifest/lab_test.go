@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -166,8 +167,13 @@ func TestConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := w.step("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: ours}\n")
-	wantPermanent(t, w.fails(spec), "ConfigMap/"+w.namespace+"/a (m.yaml:4:8): data.x is managed by somebody", "force: true")
+	spec := w.step("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: ours}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: b}\n")
+	edits := w.look(spec)
+	if len(edits) != 2 || edits[0].Note != "set by somebody" || !reflect.DeepEqual(edits[0].Have, map[string]any{"data/x": "theirs"}) || !reflect.DeepEqual(edits[0].Want, map[string]any{"data/x": "ours"}) {
+		t.Fatalf("the field of another manager is not the first difference: %+v", edits)
+	}
+	err = edits[0].Apply(engine.AllowWrites(t.Context()))
+	wantPermanent(t, err, "ConfigMap/"+w.namespace+"/a (m.yaml:4:8): data.x is managed by somebody", "force: true")
 
 	spec.Force = true
 	w.converge(spec)

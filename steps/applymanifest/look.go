@@ -67,18 +67,28 @@ func (r *run) look(ctx context.Context, o *object) error {
 		o.merged, o.note = nil, "an admission webhook cannot be asked in a dry run: only the fields in the manifest are compared"
 		return nil
 	}
+	if d, ok := kubekit.DenialOf(dryErr); ok {
+		o.merged, o.unasked = nil, true
+		kubekit.Unasked(ctx, r.env, d)
+		return nil
+	}
 	return r.explain(o, dryErr)
 }
 
 // ask reads the object and applies the manifest in a dry run, until both answers
 // are about the same state of it: controllers write to a new object all the
-// time, and their changes in between must not pass for a difference.
+// time, and their changes in between must not pass for a difference. Fields with
+// another manager are noted, and the answer is what taking them over would make.
 func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *object) (dryErr, err error) {
 	again := kubekit.Again(errors.New("it changes faster than it can be read"), func() (bool, error) {
 		var wg engine.Group
 		wg.Go(func() { o.live, err = resource.Get(ctx, o.ref.Name, metav1.GetOptions{}) })
-		wg.Go(func() { o.merged, dryErr = r.patch(ctx, resource, o, metav1.DryRunAll) })
+		wg.Go(func() { o.merged, dryErr = r.patch(ctx, resource, o, r.spec.Force, metav1.DryRunAll) })
 		wg.Wait()
+		if o.foreign = nil; len(conflictsIn(dryErr)) > 0 && err == nil {
+			o.foreign = dryErr
+			o.merged, dryErr = r.patch(ctx, resource, o, true, metav1.DryRunAll)
+		}
 		if apierrors.IsNotFound(err) {
 			o.live, err = nil, nil
 		}
@@ -194,7 +204,7 @@ func (r *run) resource(o *object) (dynamic.ResourceInterface, error) {
 // server refuses to apply it to another object than the one that was looked at. A
 // resourceVersion is not sent: the status of many objects changes all the time, and
 // fields of others are protected by their managers.
-func (r *run) patch(ctx context.Context, resource dynamic.ResourceInterface, o *object, dryRun ...string) (*unstructured.Unstructured, error) {
+func (r *run) patch(ctx context.Context, resource dynamic.ResourceInterface, o *object, force bool, dryRun ...string) (*unstructured.Unstructured, error) {
 	body := o.obj.DeepCopy()
 	body.SetNamespace(o.ref.Namespace)
 	if len(dryRun) == 0 && o.live != nil && o.live.GetDeletionTimestamp() == nil {
@@ -204,7 +214,6 @@ func (r *run) patch(ctx context.Context, resource dynamic.ResourceInterface, o *
 	if err != nil {
 		return nil, err
 	}
-	force := r.spec.Force
 	return resource.Patch(ctx, o.ref.Name, types.ApplyPatchType, data, metav1.PatchOptions{
 		DryRun:          dryRun,
 		Force:           &force,

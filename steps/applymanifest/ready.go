@@ -181,9 +181,7 @@ func describe(c metav1.Condition) string {
 // nil and its name.
 func (r *run) subject(c Condition) (*object, kubekit.Ref) {
 	for _, o := range r.objects {
-		if o.ref.Kind == c.Kind && o.ref.Name == c.Name &&
-			(c.APIVersion == "" || o.ref.APIVersion == c.APIVersion) &&
-			(c.Namespace == "" || o.ref.Namespace == c.Namespace) {
+		if c.concerns(o.ref) {
 			return o, o.ref
 		}
 	}

@@ -407,6 +407,7 @@ var drifts = []drift{
 	{
 		kind: "applyManifest", name: "Deployment scaled by another manager",
 		make:    func(w *world) { w.merge("Deployment/default/hello-app", `{"spec":{"replicas":2}}`) },
+		found:   `^app Deployment/default/hello-app set by ` + harness,
 		refused: `^app .*Deployment/default/hello-app.*` + harness,
 		after:   func(w *world) { w.merge("Deployment/default/hello-app", `{"spec":{"replicas":1}}`) },
 	},
@@ -415,6 +416,7 @@ var drifts = []drift{
 		make: func(w *world) {
 			w.merge("Service/default/hello-app", `{"spec":{"selector":{"app":"elsewhere"}}}`)
 		},
+		found:   `^app Service/default/hello-app set by ` + harness,
 		refused: `^app .*Service/default/hello-app.*` + harness,
 		after: func(w *world) {
 			w.merge("Service/default/hello-app", `{"spec":{"selector":{"app":"hello-app"}}}`)
@@ -440,6 +442,7 @@ var drifts = []drift{
 		make: func(w *world) {
 			w.merge("ClusterIssuer/vault-issuer", `{"spec":{"vault":{"path":"pki_int/sign/other"}}}`)
 		},
+		found:   `^issuer ClusterIssuer/vault-issuer set by ` + harness,
 		refused: `^issuer .*ClusterIssuer/vault-issuer.*` + harness,
 		after: func(w *world) {
 			w.merge("ClusterIssuer/vault-issuer", `{"spec":{"vault":{"path":"pki_int/sign/example-dot-local"}}}`)
@@ -461,6 +464,7 @@ var drifts = []drift{
 		make: func(w *world) {
 			w.merge("ApisixTls/ingress-apisix/hello-tls", `{"spec":{"hosts":["elsewhere.example.local"]}}`)
 		},
+		found:   `^tls ApisixTls/ingress-apisix/hello-tls set by ` + harness,
 		refused: `^tls .*ApisixTls/ingress-apisix/hello-tls.*` + harness,
 		after: func(w *world) {
 			w.merge("ApisixTls/ingress-apisix/hello-tls", `{"spec":{"hosts":["*.example.local"]}}`)

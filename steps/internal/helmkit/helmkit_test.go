@@ -271,8 +271,8 @@ func TestRandomFields(t *testing.T) {
 	config := func(name, password string) *unstructured.Unstructured {
 		return object(t, fmt.Sprintf("{apiVersion: v1, kind: ConfigMap, metadata: {name: %s}, data: {level: debug, password: %s}}", name, password))
 	}
-	first := &Rendering{Objects: []*unstructured.Unstructured{config("a", "x"), config("b", "z")}, Hooks: []RenderedHook{{config("h", "1"), "pre-install"}}}
-	first.compareWith(&Rendering{Objects: []*unstructured.Unstructured{config("a", "y"), config("b", "z")}, Hooks: []RenderedHook{{config("h", "2"), "pre-install"}}})
+	first := &Rendering{Objects: []*unstructured.Unstructured{config("a", "x"), config("b", "z")}, Hooks: []RenderedHook{{Object: config("h", "1"), Event: "pre-install"}}}
+	first.compareWith(&Rendering{Objects: []*unstructured.Unstructured{config("a", "y"), config("b", "z")}, Hooks: []RenderedHook{{Object: config("h", "2"), Event: "pre-install"}}})
 	for name, want := range map[string]bool{"a": true, "b": false, "h": true} {
 		paths := first.random[manifest.KeyOf(config(name, ""))]
 		if paths["data/password"] != want || paths["data/level"] {

@@ -220,6 +220,9 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 	if err := c.Ask(ctx, p.cluster); err != nil {
 		return err
 	}
+	if c.Denied != nil {
+		kubekit.Unasked(ctx, p.env, *c.Denied)
+	}
 	have, want := p.mask.Difference(gk, c.Have, c.Want)
 	p.put(p.have, ref, have)
 	p.put(p.want, ref, want)

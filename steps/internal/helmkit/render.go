@@ -39,8 +39,9 @@ type Rendering struct {
 
 // A RenderedHook is an object that Helm makes at a certain moment only.
 type RenderedHook struct {
-	Object *unstructured.Unstructured
-	Event  string // "pre-install", "post-upgrade", …
+	Object  *unstructured.Unstructured
+	Event   string // "pre-install", "post-upgrade", …
+	Deletes bool   // Helm deletes it, or the one before
 }
 
 // Render renders the chart as Apply is going to, with lookups in the cluster. A
@@ -51,7 +52,8 @@ func (o *Operation) Render(ctx context.Context, cluster *kubekit.Cluster) (*Rend
 	if err != nil {
 		return nil, err
 	}
-	first, err := o.renderOnce(ctx, cluster, caps)
+	templates := helmengine.New(release.ConfigFor(ctx, cluster))
+	first, err := o.renderOnce(templates, caps)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (o *Operation) Render(ctx context.Context, cluster *kubekit.Cluster) (*Rend
 			return nil, err
 		}
 	}
-	second, err := o.renderOnce(ctx, cluster, caps)
+	second, err := o.renderOnce(templates, caps)
 	if err != nil {
 		return nil, err
 	}
@@ -88,25 +90,31 @@ func (o *Operation) capabilities(cluster *kubekit.Cluster) (*chartutil.Capabilit
 	if err != nil {
 		return nil, kubekit.Classify(err)
 	}
+	return &chartutil.Capabilities{
+		APIVersions: append(apis, o.ownAPIs()...),
+		KubeVersion: chartutil.KubeVersion{Version: version.GitVersion, Major: version.Major, Minor: version.Minor},
+		HelmVersion: chartutil.DefaultCapabilities.HelmVersion,
+	}, nil
+}
+
+// ownAPIs are the kinds of the chart's crds folder.
+func (o *Operation) ownAPIs() chartutil.VersionSet {
+	var apis chartutil.VersionSet
 	for _, crd := range o.CRDs {
 		gk := kubefields.CRDKindOf(crd)
 		for _, v := range versionsOf(crd) {
 			apis = append(apis, gk.Group+"/"+v, gk.Group+"/"+v+"/"+gk.Kind)
 		}
 	}
-	return &chartutil.Capabilities{
-		APIVersions: apis,
-		KubeVersion: chartutil.KubeVersion{Version: version.GitVersion, Major: version.Major, Minor: version.Minor},
-		HelmVersion: chartutil.DefaultCapabilities.HelmVersion,
-	}, nil
+	return apis
 }
 
-func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, caps *chartutil.Capabilities) (*Rendering, error) {
+func (o *Operation) renderOnce(templates helmengine.Engine, caps *chartutil.Capabilities) (*Rendering, error) {
 	c, err := o.Chart.Load()
 	if err != nil {
 		return nil, err
 	}
-	files, err := o.files(ctx, cluster, c, caps)
+	files, err := o.files(templates, c, caps)
 	if err != nil {
 		return nil, release.Explain(fmt.Errorf("chart %s %s: %w", o.Chart.Name, o.Chart.Version, err))
 	}
@@ -144,7 +152,7 @@ func (o *Operation) renderOnce(ctx context.Context, cluster *kubekit.Cluster, ca
 	return r, nil
 }
 
-func (o *Operation) files(ctx context.Context, cluster *kubekit.Cluster, c *helmchart.Chart, caps *chartutil.Capabilities) (map[string]string, error) {
+func (o *Operation) files(templates helmengine.Engine, c *helmchart.Chart, caps *chartutil.Capabilities) (map[string]string, error) {
 	values := o.Values.Copied()
 	if err := chartutil.ProcessDependenciesWithMerge(c, values); err != nil {
 		return nil, err
@@ -157,7 +165,7 @@ func (o *Operation) files(ctx context.Context, cluster *kubekit.Cluster, c *helm
 	if err != nil {
 		return nil, err
 	}
-	return helmengine.New(release.ConfigFor(ctx, cluster)).Render(c, all)
+	return templates.Render(c, all)
 }
 
 func (o *Operation) addHook(r *Rendering, h *helmrelease.Hook) error {
@@ -179,7 +187,7 @@ func (o *Operation) addHook(r *Rendering, h *helmrelease.Hook) error {
 					return err
 				}
 			}
-			r.Hooks = append(r.Hooks, RenderedHook{object, event.String()})
+			r.Hooks = append(r.Hooks, RenderedHook{object, event.String(), deletes(h)})
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func hintFor(err error, message string) string {
 	case apierrors.IsUnauthorized(err):
 		return "the API server refuses the credentials: log in again, or choose another --context"
 	case apierrors.IsForbidden(err) && strings.Contains(message, "cannot "):
-		return "the user in the kubeconfig lacks this permission: see kubectl auth can-i --list"
+		return DeniedHint
 	case apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err):
 		return "the API server, or something in front of it, is overloaded or restarting: kubectl get --raw '/readyz?verbose' says what it waits for"
 	}

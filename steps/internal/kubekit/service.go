@@ -55,7 +55,7 @@ func (c *Cluster) dial(ctx context.Context, b backend) (net.Conn, error) {
 		return nil, err // pods come and go
 	case apierrors.IsForbidden(err):
 		return nil, engine.Permanent(engine.WithHint(err,
-			"the user in the kubeconfig needs create and get on pods/portforward in that namespace"))
+			"the user in the kubeconfig needs create and get on pods/portforward in that namespace: ztplan rbac PLAN prints the roles that the plan needs"))
 	case err != nil:
 		return nil, Classify(err)
 	}

@@ -121,7 +121,7 @@ func (s *loginSource) logIn(ctx context.Context, env *engine.Env) (loginToken, e
 		return loginToken{}, fmt.Errorf("%s %w: ServiceAccount %s/%s does not exist", s.login, errNotYet, a.Namespace, a.Name)
 	}
 	if apierrors.IsForbidden(err) {
-		err = engine.WithHint(err, fmt.Sprintf("give the user in the kubeconfig the permission to request tokens: create on serviceaccounts/token in namespace %s, for %s", a.Namespace, a.Name))
+		err = engine.WithHint(err, fmt.Sprintf("give the user in the kubeconfig the permission to request tokens: create on serviceaccounts/token in namespace %s, for %s; ztplan rbac PLAN prints the roles that the plan needs", a.Namespace, a.Name))
 	}
 	if err != nil {
 		return loginToken{}, fmt.Errorf("%s: %w", s.login, err)

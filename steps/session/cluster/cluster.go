@@ -140,3 +140,13 @@ func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
 }
+
+// Permissions are needed by Read for a complete record.
+func Permissions(namespaces []string) []engine.Permission {
+	const reason = "names the cluster and the images in the evidence"
+	list := []engine.Permission{{Verbs: []string{"get"}, Resource: "namespaces", Name: "kube-system", Reason: reason, Write: true}}
+	for _, ns := range namespaces {
+		list = append(list, engine.Permission{Verbs: []string{"list"}, Resource: "pods", Namespace: ns, Reason: reason, Write: true})
+	}
+	return list
+}

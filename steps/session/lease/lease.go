@@ -264,7 +264,7 @@ func (l *Lock) explain(err error) error {
 	err = fmt.Errorf("lease %s: %w", l.name, err)
 	switch {
 	case apierrors.IsForbidden(err):
-		err = engine.WithHint(err, "allow get, create and update on leases there, choose another namespace with --lock-namespace, or leave the lock out with --no-lock")
+		err = engine.WithHint(err, "allow get, create and update on leases there (ztplan rbac PLAN prints the roles that the plan needs), choose another namespace with --lock-namespace, or leave the lock out with --no-lock")
 	case apierrors.IsNotFound(err):
 		err = engine.WithHint(err, "choose a namespace that exists with --lock-namespace")
 	}
@@ -386,4 +386,13 @@ func (l *Lock) Release(ctx context.Context) error {
 		return fmt.Errorf("run lock: lease %s was not given back, it frees itself in %s: %w", l.name, l.req.Duration, err)
 	}
 	return nil
+}
+
+// Permissions are needed to take the lock and to keep it.
+func (r Request) Permissions() []engine.Permission {
+	lease := engine.Permission{Group: "coordination.k8s.io", Resource: "leases", Namespace: cmp.Or(r.Namespace, DefaultNamespace), Reason: "keeps two runs apart", Write: true}
+	create, hold := lease, lease
+	create.Verbs = []string{"create"}
+	hold.Verbs, hold.Name = []string{"get", "update"}, r.lease()
+	return []engine.Permission{create, hold}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
+	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 // A Change brings a live object to the state that a manifest asks for.
@@ -36,6 +37,10 @@ type Change struct {
 
 	patch     []byte
 	patchType types.PatchType
+
+	// Denied is set by Ask if the user may not write, so that the API server could not
+	// be asked.
+	Denied *kubekit.Denial
 
 	// Have and Want are the fields that change, by path, as Ask found them. Both are
 	// empty if there is no difference.
@@ -66,6 +71,9 @@ func (c *Change) askOnce(ctx context.Context, cluster *kubekit.Cluster) (bool, e
 	case apierrors.IsConflict(err): // it has changed since it was read
 		return false, nil
 	case cannotAsk(err):
+		if d, ok := kubekit.DenialOf(err); ok {
+			c.Denied = &d
+		}
 		c.guess()
 		return true, nil
 	case apierrors.IsInvalid(err) && c.MayReplaceLists && !c.replacesLists:
@@ -175,7 +183,7 @@ func cannotAsk(err error) bool {
 
 // guess compares the fields that the manifest has or had with those of the live object.
 func (c *Change) guess() {
-	original, target := kubefields.Flatten(c.original.Object), kubefields.Flatten(c.target.Object)
+	original, target := kubetypes.Canonical(c.original), kubetypes.Canonical(c.target)
 	live := kubefields.Flatten(c.Live.Object)
 	maps.DeleteFunc(live, func(path string, _ any) bool {
 		v, stays := target[path]

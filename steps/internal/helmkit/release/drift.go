@@ -106,6 +106,9 @@ func (s *State) asked(ctx context.Context, env *engine.Env, c *Change) error {
 	if err := c.Ask(ctx, s.cluster); err != nil {
 		return err
 	}
+	if c.Denied != nil {
+		kubekit.Unasked(ctx, env, *c.Denied)
+	}
 	if len(c.Have) > 0 || len(c.Want) > 0 {
 		return nil
 	}

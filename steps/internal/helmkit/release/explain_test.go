@@ -162,7 +162,7 @@ func TestControllersOwnFields(t *testing.T) {
 		"below a field that is owned whole": {managed("some-controller", `{"f:spec": {"f:a": {}}}`), "spec/a/b", true},
 		"a longer name of the same start":   {managed("some-controller", `{"f:spec": {"f:a": {}}}`), "spec/ab", false},
 	} {
-		if got := controllers(c.object).set(c.path); got != c.want {
+		if got := controllers(c.object).Has(c.path); got != c.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
@@ -38,11 +37,11 @@ func ignoredFields(ctx context.Context, cluster *kubekit.Cluster, want, live *un
 			if err != nil {
 				return nil, err
 			}
-			ignored[path] = scaled || owners.set(path)
+			ignored[path] = scaled || owners.Has(path)
 		case strings.HasSuffix(path, "/caBundle"):
-			ignored[path] = injected(live) || owners.set(path)
+			ignored[path] = injected(live) || owners.Has(path)
 		default:
-			ignored[path] = owners.set(path)
+			ignored[path] = owners.Has(path)
 		}
 		if !ignored[path] {
 			delete(ignored, path)
@@ -102,58 +101,9 @@ func injected(o *unstructured.Unstructured) bool {
 // program where none is set.
 var controllerName = regexp.MustCompile(`(?i)(controller|operator|manager|injector|autoscaler|scheduler|kubelet|webhook|vault-k8s|keda)`)
 
-type fieldOwners []*fieldpath.Set
-
 // controllers returns the fields of an object that controllers manage.
-func controllers(o *unstructured.Unstructured) fieldOwners {
-	var owners fieldOwners
-	for _, m := range o.GetManagedFields() {
-		if m.FieldsV1 == nil || !controllerName.MatchString(m.Manager) || strings.HasPrefix(m.Manager, "kubectl") {
-			continue
-		}
-		var set fieldpath.Set
-		if set.FromJSON(m.FieldsV1.GetRawReader()) == nil {
-			owners = append(owners, &set)
-		}
-	}
-	return owners
-}
-
-// set reports whether one of them manages the field at a path of kubefields.Flatten,
-// or a field that contains it.
-func (owners fieldOwners) set(path string) bool {
-	found := false
-	for _, s := range owners {
-		s.Iterate(func(p fieldpath.Path) {
-			at := leafPath(p)
-			found = found || at == path || strings.HasPrefix(path, at+"/") || strings.HasPrefix(path, at+"[")
-		})
-	}
-	return found
-}
-
-// leafPath writes a path as kubefields.Flatten does; elements of lists that have no
-// name are written so that they match nothing.
-func leafPath(p fieldpath.Path) string {
-	var b strings.Builder
-	for _, e := range p {
-		switch {
-		case e.FieldName != nil:
-			if b.Len() > 0 {
-				b.WriteByte('/')
-			}
-			b.WriteString(*e.FieldName)
-		case e.Key != nil:
-			name := "?"
-			for _, f := range *e.Key {
-				if f.Name == "name" && f.Value.IsString() {
-					name = f.Value.AsString()
-				}
-			}
-			b.WriteString("[" + name + "]")
-		default:
-			b.WriteString("[?]")
-		}
-	}
-	return b.String()
+func controllers(o *unstructured.Unstructured) kubefields.Owned {
+	return kubefields.OwnedBy(o, func(m metav1.ManagedFieldsEntry) bool {
+		return controllerName.MatchString(m.Manager) && !strings.HasPrefix(m.Manager, "kubectl")
+	})
 }

@@ -94,11 +94,15 @@ func revisionOf(m metav1.ObjectMeta) int {
 
 // listRevisions asks for the metadata of the release's Secrets only.
 func listRevisions(ctx context.Context, cluster *kubekit.Cluster, namespace, name string) ([]metav1.ObjectMeta, error) {
-	b, err := cluster.Client().CoreV1().RESTClient().Get().
+	answer := cluster.Client().CoreV1().RESTClient().Get().
 		Namespace(namespace).Resource("secrets").
 		Param("labelSelector", "owner=helm,name="+name).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json").
-		DoRaw(ctx)
+		Do(ctx)
+	if err := answer.Error(); err != nil { // with the message, which Raw drops
+		return nil, err
+	}
+	b, err := answer.Raw()
 	if err != nil {
 		return nil, err
 	}

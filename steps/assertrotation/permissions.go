@@ -1,0 +1,31 @@
+package assertrotation
+
+import (
+	"context"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
+)
+
+// Permissions implements engine.PermissionNeeder.
+func (s *Spec) Permissions(_ context.Context, _ *engine.Env, unknown []string) (needed []engine.Permission, notKnown []string) {
+	needed = append(s.Target.Permissions(), s.During.Permissions()...)
+	if s.Service != nil {
+		needed = append(needed, kubeaccess.Dial(s.Service.Namespace, s.Service.Name)...) // to tell the replicas apart
+		needed = append(needed, engine.Permission{Verbs: []string{"get"}, Resource: "nodes", Reason: "counts the processors of the nodes, for the number of workers"})
+	}
+	if s.During != nil && s.During.Keys != nil || s.Intermediate != nil {
+		needed = append(needed, s.Vault.Permissions()...)
+	}
+	if !engine.Known("certificate", unknown) {
+		return needed, []string{"the Certificate: it is an output of another step"}
+	}
+	needed = append(needed, certwatch.Permissions(s.Certificate, s.Trigger != triggerWait)...)
+	if s.Intermediate != nil {
+		for _, ref := range s.Intermediate.Certificates {
+			needed = append(needed, certwatch.Permissions(ref, true)...)
+		}
+	}
+	return needed, nil
+}

@@ -1,0 +1,82 @@
+package kubefields
+
+import (
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// Owned are fields of an object by who manages them, as the API server records it
+// (metadata.managedFields).
+type Owned []owned
+
+type owned struct {
+	manager string
+	set     *fieldpath.Set
+}
+
+// OwnedBy returns the fields of the managers that match accepts.
+func OwnedBy(o *unstructured.Unstructured, match func(metav1.ManagedFieldsEntry) bool) Owned {
+	var all Owned
+	for _, m := range o.GetManagedFields() {
+		if m.FieldsV1 == nil || !match(m) {
+			continue
+		}
+		var set fieldpath.Set
+		if set.FromJSON(m.FieldsV1.GetRawReader()) == nil {
+			all = append(all, owned{m.Manager, &set})
+		}
+	}
+	return all
+}
+
+// Has reports whether one of them manages the field at a path of Flatten, or a field
+// that contains it.
+func (all Owned) Has(path string) bool { return len(all.Managers(path)) > 0 }
+
+// Managers returns who manages the field at a path of Flatten, or a field that contains
+// it, sorted.
+func (all Owned) Managers(path string) []string {
+	var names []string
+	for _, one := range all {
+		found := false
+		one.set.Leaves().Iterate(func(p fieldpath.Path) {
+			at := leafPath(p)
+			found = found || at == path || strings.HasPrefix(path, at+"/") || strings.HasPrefix(path, at+"[")
+		})
+		if found {
+			names = append(names, one.manager)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// leafPath writes a path as Flatten does; elements of lists that have no name are
+// written so that they match nothing.
+func leafPath(p fieldpath.Path) string {
+	var b strings.Builder
+	for _, e := range p {
+		switch {
+		case e.FieldName != nil:
+			if b.Len() > 0 {
+				b.WriteByte('/')
+			}
+			b.WriteString(*e.FieldName)
+		case e.Key != nil:
+			name := "?"
+			for _, f := range *e.Key {
+				if f.Name == "name" && f.Value.IsString() {
+					name = f.Value.AsString()
+				}
+			}
+			b.WriteString("[" + name + "]")
+		default:
+			b.WriteString("[?]")
+		}
+	}
+	return b.String()
+}

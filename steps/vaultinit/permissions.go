@@ -1,0 +1,12 @@
+package vaultinit
+
+import (
+	"context"
+
+	"github.com/ztplan/ztplan/engine"
+)
+
+// Permissions implements engine.PermissionNeeder.
+func (s *Spec) Permissions(context.Context, *engine.Env, []string) (needed []engine.Permission, notKnown []string) {
+	return append(s.Vault.Permissions(), s.Keys.Permissions()...), nil
+}
