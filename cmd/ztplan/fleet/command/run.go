@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -177,6 +178,9 @@ func (a *commands) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first 
 	if len(clusters) == 0 {
 		return nil, &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("there is nothing to resume: run %s owes no cluster that is in the inventory", rounds[0].ID)}
 	}
+	if err := sameServers(ctx, h, rounds[0], clusters); err != nil {
+		return nil, err
+	}
 	last := rounds[len(rounds)-1]
 	bundle, document, err := h.Bundle(ctx, rounds[0])
 	if err != nil {
@@ -188,6 +192,26 @@ func (a *commands) round(ctx context.Context, h *hub.Hub, f *fleet.Fleet, first 
 	}
 	fmt.Fprintf(a.people(), "resuming run %s of fleet %s: %s of %d\n", last.ID, f.Metadata.Name, display.Count(len(clusters), "cluster"), len(result.Leaves))
 	return append(rounds, next.Record), a.replace(ctx, h, rounds, next)
+}
+
+// sameServers refuses clusters that have another address than in the first round: the
+// evidence of a run is about one set of clusters. A later round owes no others.
+func sameServers(ctx context.Context, h *hub.Hub, first record.Run, clusters []*fleet.Cluster) error {
+	servers, err := h.Servers(ctx, first)
+	if err != nil {
+		return err
+	}
+	var moved []string
+	for _, c := range clusters {
+		if server := servers[c.Name]; server != c.Server.URL {
+			moved = append(moved, fmt.Sprintf("%s was %s and is %s", c.Name, server, c.Server.URL))
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	return &cli.Error{Code: cli.Failed, Text: "the inventory has other API servers than run " + first.ID + ": " + strings.Join(moved, "; "),
+		Hint: "name these clusters otherwise, or begin a new run with ztplan fleet run"}
 }
 
 // lastRound reads what became of a run, and whether its last round is over. A resumption

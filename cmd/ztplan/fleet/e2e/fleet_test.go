@@ -116,6 +116,21 @@ func TestFleet(t *testing.T) {
 		t.Errorf("%d Secrets on the hub, %v", len(secrets.Items), err)
 	}
 
+	config, err := os.ReadFile(w.members[1].kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(text []byte) {
+		if err := os.WriteFile(w.members[1].kubeconfig, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put([]byte(strings.ReplaceAll(string(config), w.members[1].server, "https://127.0.0.1:1")))
+	if o := w.do(1, "fleet", "resume", file); !strings.Contains(o.errors, "member-1 was "+w.members[1].server+" and is https://127.0.0.1:1") {
+		t.Errorf("%v", o)
+	}
+	put(config)
+
 	w.makeNamespace(1)
 	before := w.members[0].touched(t)
 	o = w.do(0, "fleet", "resume", file, "--report", "report")

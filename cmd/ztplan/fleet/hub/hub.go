@@ -245,27 +245,51 @@ func (h *Hub) Bundle(ctx context.Context, r record.Run) (bundle, document []byte
 	return cm.BinaryData[objects.KeyBundle], []byte(cm.Data[objects.KeyFleet]), nil
 }
 
-// Names returns the names of the clusters of each wave of a round, by index.
+// Names returns the names of the clusters of a round, by wave and index.
 func (h *Hub) Names(ctx context.Context, r record.Run) (map[string][]string, error) {
 	out := make(map[string][]string)
 	for _, w := range r.Waves {
 		out[w.Name] = make([]string, w.Clusters)
 	}
-	err := h.eachConfigMap(ctx, labels.Set{
-		record.LabelFleet: r.Fleet, record.LabelRun: r.ID, record.LabelRound: strconv.Itoa(r.Round), record.LabelKind: "clusters",
-	}, func(cm *corev1.ConfigMap) error {
+	err := h.entries(ctx, r, func(cm *corev1.ConfigMap, index int, e *record.Entry) error {
 		list := out[cm.Labels[record.LabelWave]]
-		for key, text := range cm.Data {
-			i, err := strconv.Atoi(key)
-			e, err2 := record.Parse[record.Entry]([]byte(text))
-			if err = errors.Join(err, err2); err != nil || i < 0 || i >= len(list) {
-				return fmt.Errorf("ConfigMap %s: entry %q is not one of this run", cm.Name, key)
-			}
-			list[i] = e.Name
+		if index < 0 || index >= len(list) {
+			return fmt.Errorf("ConfigMap %s: entry %d is not one of this run", cm.Name, index)
 		}
+		list[index] = e.Name
 		return nil
 	})
 	return out, err
+}
+
+// Servers returns the address of each cluster of a round; "" where an access provider
+// knows it.
+func (h *Hub) Servers(ctx context.Context, r record.Run) (map[string]string, error) {
+	out := make(map[string]string)
+	err := h.entries(ctx, r, func(_ *corev1.ConfigMap, _ int, e *record.Entry) error {
+		out[e.Name] = e.Server
+		return nil
+	})
+	return out, err
+}
+
+// entries calls f with each cluster of a round.
+func (h *Hub) entries(ctx context.Context, r record.Run, f func(cm *corev1.ConfigMap, index int, e *record.Entry) error) error {
+	return h.eachConfigMap(ctx, labels.Set{
+		record.LabelFleet: r.Fleet, record.LabelRun: r.ID, record.LabelRound: strconv.Itoa(r.Round), record.LabelKind: "clusters",
+	}, func(cm *corev1.ConfigMap) error {
+		for key, text := range cm.Data {
+			i, err := strconv.Atoi(key)
+			e, err2 := record.Parse[record.Entry]([]byte(text))
+			if err = errors.Join(err, err2); err != nil {
+				return fmt.Errorf("ConfigMap %s: entry %q is not one of this run: %w", cm.Name, key, err)
+			}
+			if err := f(cm, i, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (h *Hub) eachConfigMap(ctx context.Context, selector labels.Set, f func(*corev1.ConfigMap) error) error {
