@@ -66,7 +66,9 @@ func TestDifferences(t *testing.T) {
 		{"a switch that is slower by little", func(_, d *evidence.Document) { later(d, 900*time.Millisecond) }, []string{"switch " + wire + ": 1.400 s → 2.300 s (+0.900 s, 1.64 times)"}},
 		{"a switch that is slower by a small part", func(b, d *evidence.Document) { later(b, 10*time.Second); later(d, 14*time.Second) }, []string{"switch " + wire + ": 11.400 s → 15.400 s (+4.000 s, 1.35 times)"}},
 		{"a faster switch", func(_, d *evidence.Document) { later(d, -time.Second) }, []string{"switch " + wire + ": 1.400 s → 0.400 s (-1.000 s, 0.29 times)"}},
-		{"failed handshakes", func(_, d *evidence.Document) { d.Rotations[0].Endpoints[0].Failures = map[string]int{"dial": 2, "verify": 1} }, []string{"failed-handshakes! " + wire + ": 0 → 3"}},
+		{"failed handshakes", func(_, d *evidence.Document) {
+			d.Rotations[0].Endpoints[0].Failures = map[string]int{"dial": 2, "verify": 1}
+		}, []string{"failed-handshakes! " + wire + ": 0 → 3"}},
 		{"the key is kept", func(_, d *evidence.Document) {
 			certs := d.Rotations[0].Certs
 			certificate(d, certs[1].Fingerprint).PublicKey = certificate(d, certs[0].Fingerprint).PublicKey
@@ -77,7 +79,9 @@ func TestDifferences(t *testing.T) {
 				certificate(x, certs[1].Fingerprint).PublicKey = certificate(x, certs[0].Fingerprint).PublicKey
 			}
 		}, []string{"key-reuse! " + wire, "key-reuse " + wire + ": the key was kept → the key was kept"}},
-		{"a third certificate", func(_, d *evidence.Document) { d.Rotations[0].Certs = append(d.Rotations[0].Certs, d.Rotations[0].Certs[0]) }, []string{"unexpected-renewal! " + wire + ": 0 → 1"}},
+		{"a third certificate", func(_, d *evidence.Document) {
+			d.Rotations[0].Certs = append(d.Rotations[0].Certs, d.Rotations[0].Certs[0])
+		}, []string{"unexpected-renewal! " + wire + ": 0 → 1"}},
 		{"another root on the same cluster", func(_, d *evidence.Document) { d.Rotations[0].Trust, d.Handshakes[0].Trust = []string{"ab"}, nil }, []string{"unexpected-renewal! rotation: the trusted roots"}},
 		{"another root on another cluster", func(_, d *evidence.Document) {
 			other := *d.Subject.Cluster
