@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ErrPermanent marks an error that trying again cannot cure.
@@ -84,4 +85,56 @@ func HintOf(err error) string {
 		return h.hint
 	}
 	return ""
+}
+
+// WithNext attaches a command for a shell to err: it does what the hint says, or shows
+// more of the cause. The text of err does not change; nil stays nil.
+func WithNext(err error, command string) error {
+	if err == nil || command == "" {
+		return err
+	}
+	return &nextError{err, command}
+}
+
+type nextError struct {
+	error
+	command string
+}
+
+func (e *nextError) Unwrap() error { return e.error }
+
+// NextOf returns the outermost command attached to err, of errors that are joined the
+// first one, or "".
+func NextOf(err error) string {
+	var n *nextError
+	if errors.As(err, &n) {
+		return n.command
+	}
+	return ""
+}
+
+// WithUntil attaches to err until when the certificate is valid that clients are served
+// at present. The text of err does not change; nil stays nil, and a zero time attaches
+// nothing.
+func WithUntil(err error, at time.Time) error {
+	if err == nil || at.IsZero() {
+		return err
+	}
+	return &untilError{err, at}
+}
+
+type untilError struct {
+	error
+	at time.Time
+}
+
+func (e *untilError) Unwrap() error { return e.error }
+
+// UntilOf returns the outermost time attached to err by [WithUntil], or zero.
+func UntilOf(err error) time.Time {
+	var u *untilError
+	if errors.As(err, &u) {
+		return u.at
+	}
+	return time.Time{}
 }

@@ -31,7 +31,14 @@ type Event struct {
 
 	Error    string `json:"error,omitempty"`    // why it went wrong
 	Hint     string `json:"hint,omitempty"`     // the next thing to do about it
+	Next     string `json:"next,omitempty"`     // with fail: a command that does that, or shows more
 	Position string `json:"position,omitempty"` // file:line:col of the step in the plan
+
+	// Until is, with fail, until when the certificate is valid that clients are served.
+	Until time.Time `json:"until,omitzero"`
+
+	// Count is, with retry, how often this error came in a row; 0 means once.
+	Count int `json:"count,omitempty"`
 
 	// Seconds is the duration of the action that ends with this event.
 	Seconds float64 `json:"seconds,omitempty"`

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Step brings one part of the world to the state that a plan asks for.
@@ -40,6 +42,10 @@ type Edit struct {
 
 	// Note is an optional remark for the reader, one line.
 	Note string
+
+	// Hint is the next thing to do in case that the step ends while it waits for this;
+	// optional, and used only when Apply is nil.
+	Hint string
 
 	// Parts are the things that the edit writes if it writes several at once, each
 	// with the Path, Have and Want of an edit of its own. They repeat Have and Want
@@ -97,7 +103,42 @@ type Finding struct {
 	Holds  bool
 	Have   any    // the measured value
 	Want   any    // the value that the rule asks for
-	Detail string // attempts and the cause of a failure; optional
+	Cause  string // why it does not hold, in short, for the error of the step; optional
+	Detail string // attempts and the cause of a failure in full; optional
+}
+
+// Violated returns an error that lists the rules that do not hold, with the reasons; nil
+// if all hold. A proof that knows more than the findings returns it with hints of its own;
+// for others the run makes it.
+func Violated(findings []Finding) error {
+	var rules []string
+	for _, f := range findings {
+		switch reason := f.Reason(); {
+		case f.Holds:
+		case reason == "":
+			rules = append(rules, f.Rule)
+		default:
+			rules = append(rules, f.Rule+": "+reason)
+		}
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	return fmt.Errorf("does not hold: %s", strings.Join(rules, "; "))
+}
+
+// Reason says why the rule does not hold: the cause or, without one, the measured value
+// and the detail.
+func (f Finding) Reason() string {
+	switch {
+	case f.Cause != "":
+		return f.Cause
+	case f.Have == nil:
+		return f.Detail
+	case f.Detail == "":
+		return fmt.Sprintf("saw %v", f.Have)
+	}
+	return fmt.Sprintf("saw %v (%s)", f.Have, f.Detail)
 }
 
 // A Validator is a spec that checks itself beyond its types and tags. Validate is

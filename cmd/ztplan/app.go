@@ -34,6 +34,7 @@ type app struct {
 	report     string
 	signKey    string
 	met        *ztlab.Status // the lab that the run is on, if it is one
+	again      string        // this command once more, for a shell; empty if there is none for people
 
 	values plan.Values // of a fleet, for the cluster of this pod
 	safety safety      // of a run that writes

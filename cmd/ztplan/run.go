@@ -61,6 +61,7 @@ To demand a proof, use ztplan verify --require-proved.`,
 				return &cli.Error{Code: cli.Invalid, Text: "--expect and --dry-run contradict each other",
 					Hint: "a dry run prints the digest; give it to a run without --dry-run"}
 			}
+			a.again = commandLine(cmd, args)
 			return a.run(cmd.Context(), args[0], mode)
 		},
 	}
@@ -87,6 +88,7 @@ Exit status: 0 nothing differs, 2 there are differences, 1 a step could not be
 looked at, 3 the plan is invalid.`,
 		Args: onePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.again = commandLine(cmd, args)
 			return a.run(cmd.Context(), args[0], run.DryRun)
 		},
 	}
@@ -119,7 +121,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	opts := run.Options{
 		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.Kill,
-		Secrets: p.Secrets(), Remarks: a.remarks(p, session.Of(env).Cluster), Hint: hints.For,
+		Secrets: p.Secrets(), Remarks: a.remarks(p, session.Of(env).Cluster), Hint: hints.For, Next: a.next,
 	}
 	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
 	if mode == run.Apply {
@@ -156,7 +158,11 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	case readers.err != nil:
 		return &cli.Error{Code: cli.Failed}
 	case res.Interrupted:
-		return &cli.Error{Code: cli.Interrupted, Text: "interrupted", Hint: "run the same command again: it looks at what is there and goes on"}
+		interrupted := &cli.Error{Code: cli.Interrupted, Text: "interrupted"}
+		if res.Summary.Failed == 0 { // else the block of the step says so
+			interrupted.Hint = run.Again
+		}
+		return interrupted
 	case rerr != nil, reported != nil, res.Summary.Result == engine.ResultFailed:
 		return &cli.Error{Code: cli.Failed}
 	case res.Summary.Result == engine.ResultDiffers:

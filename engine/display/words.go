@@ -3,6 +3,7 @@ package display
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -47,4 +48,20 @@ func Counts(s engine.Summary) []string {
 		}
 	}
 	return parts
+}
+
+// Until says of the certificate that clients are served until when it holds, seen from a
+// moment; "" for a time that is zero.
+func Until(at, now time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	stamp, left := at.UTC().Format("2006-01-02 15:04:05 UTC"), at.Sub(now).Round(time.Second)
+	switch {
+	case left < 0:
+		return fmt.Sprintf("a certificate that expired at %s, %s ago", stamp, -left)
+	case left >= 48*time.Hour:
+		return fmt.Sprintf("a certificate that holds until %s, for %d days", stamp, int(left.Hours()/24))
+	}
+	return fmt.Sprintf("a certificate that holds until %s, for %s", stamp, left)
 }

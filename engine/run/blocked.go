@@ -43,7 +43,7 @@ func (s *stepRun) glance(ctx context.Context, outputs Outputs) outcome {
 	s.conceal(facts)
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeout) {
-			return s.stopped(ctx, err, "")
+			return s.stopped(ctx, err, nil)
 		}
 		if errors.Is(err, engine.ErrPlan) {
 			s.release(engine.ActionWarn)

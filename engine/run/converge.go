@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -21,9 +20,9 @@ type convergence struct {
 	begun         bool            // the first edit was allowed
 	made          futile          // edits that did not help
 
-	last    error     // of this round
-	retried time.Time // when the last retry of a look was shown
-	reason  error     // the newest error since a round went well, but not the end of the time
+	last   error         // of this round
+	reason error         // the newest error since a round went well, but not the end of the time
+	waits  []engine.Edit // what it waited for when it looked last; nil if there was something to write
 }
 
 // converge looks and writes until there is nothing left to write or to wait
@@ -59,8 +58,12 @@ func (c *convergence) fail(path string, err error) *outcome {
 }
 
 // stop ends a step without time.
-func (c *convergence) stop(last error, waitingFor string) *outcome {
-	out := c.stopped(c.ctx, last, waitingFor)
+func (c *convergence) stop() *outcome {
+	waits := c.waits
+	if c.reason != nil && !isContext(c.reason) {
+		waits = nil // the look after that failed
+	}
+	out := c.stopped(c.ctx, c.reason, waits)
 	return &out
 }
 
@@ -75,17 +78,14 @@ func (c *convergence) lookFailed(err error) *outcome {
 	c.note(err)
 	switch {
 	case c.ctx.Err() != nil:
-		return c.stop(c.reason, "")
+		return c.stop()
 	case errors.Is(err, engine.ErrPermanent):
 		return c.fail("", err)
 	}
-	if c.last == nil || c.last.Error() != err.Error() || time.Since(c.retried) >= repeat {
-		c.retry(err)
-		c.retried = time.Now()
-	}
+	c.retryLook(err)
 	c.last = err
 	if !c.looks.pause(c.ctx) {
-		return c.stop(c.reason, "")
+		return c.stop()
 	}
 	return nil
 }
@@ -98,12 +98,14 @@ func (c *convergence) differs(edits []engine.Edit) *outcome {
 	writable := writableOf(edits)
 	c.made.keep(writable)
 	if len(writable) == 0 {
+		c.waits, c.reason = edits, nil
 		c.wait(edits)
 		if !await(c.ctx, edits, c.looks) {
-			return c.stop(c.last, paths(edits))
+			return c.stop()
 		}
 		return nil
 	}
+	c.waits = nil
 	if at := slices.IndexFunc(writable, func(e engine.Edit) bool { return c.left[e.Path] }); at >= 0 {
 		return c.stillDiffers(writable, writable[at].Path)
 	}
@@ -123,7 +125,7 @@ func (c *convergence) stillDiffers(writable []engine.Edit, path string) *outcome
 	if most := c.node.Policy.Attempts; most == 0 || c.rounds < most {
 		c.retries++
 		if !c.writes.pause(c.ctx) {
-			return c.stop(c.reason, "")
+			return c.stop()
 		}
 		c.left = nil // the pause is over: look, then write
 		return nil
@@ -149,7 +151,7 @@ func (c *convergence) write(writable []engine.Edit) *outcome {
 			continue // written already: it may only take a while to be seen
 		}
 		if c.ctx.Err() != nil {
-			return c.stop(c.reason, "")
+			return c.stop()
 		}
 		err := c.apply(c.ctx, e, c.rounds+1)
 		if err == nil {
@@ -165,10 +167,10 @@ func (c *convergence) write(writable []engine.Edit) *outcome {
 		}
 		c.note(err)
 		if c.ctx.Err() != nil {
-			return c.stop(c.reason, "")
+			return c.stop()
 		}
 		c.last = err
-		c.emit(engine.Event{Action: engine.ActionRetry, Attempt: c.rounds + 1, Path: e.Path, Error: err.Error(), Hint: c.opts.hint(err, "")})
+		c.retryWrite(err, e.Path, c.rounds+1)
 		break
 	}
 	if c.last == nil {

@@ -32,28 +32,6 @@ func paths(edits []engine.Edit) string {
 	return text
 }
 
-// violated returns an error that lists the rules that do not hold, or nil.
-func violated(findings []engine.Finding) error {
-	var rules []string
-	for _, f := range findings {
-		if f.Holds {
-			continue
-		}
-		text := f.Rule
-		if f.Have != nil {
-			text += fmt.Sprintf(": saw %v", f.Have)
-		}
-		if f.Detail != "" {
-			text += " (" + f.Detail + ")"
-		}
-		rules = append(rules, text)
-	}
-	if len(rules) == 0 {
-		return nil
-	}
-	return fmt.Errorf("does not hold: %s", strings.Join(rules, "; "))
-}
-
 // textOf is the text of a step's error without the other fields of the event:
 // position, step and kind.
 func textOf(err error) string {

@@ -71,7 +71,10 @@ func (g *gate) pass(ctx context.Context, opts *Options, report func(string)) err
 
 // intend prepares an edit: the gate, the fence, then the journal.
 func (s *stepRun) intend(ctx context.Context, path string, attempt int) error {
-	report := func(text string) { s.emit(engine.Event{Action: engine.ActionWait, Message: text}) }
+	report := func(text string) {
+		s.does("waiting for " + text)
+		s.emit(engine.Event{Action: engine.ActionWait, Message: text})
+	}
 	if err := s.gate.pass(ctx, s.opts, report); err != nil {
 		return err
 	}

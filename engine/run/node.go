@@ -93,6 +93,10 @@ type Options struct {
 	// message is not known. It is asked when an error has no hint of its own.
 	Hint func(message string) string
 
+	// Next, if it is not nil, returns the command that is to follow the failure of a step
+	// with an error message. It is asked when an error has none of its own.
+	Next func(step, message string) string
+
 	// Sink receives every event, redacted, in order, from one goroutine.
 	Sink func(engine.Event)
 

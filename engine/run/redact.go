@@ -111,6 +111,7 @@ func (r *Redactor) Event(e engine.Event) engine.Event {
 	e.Message = r.Text(e.Message)
 	e.Error = r.Text(e.Error)
 	e.Hint = r.Text(e.Hint)
+	e.Next = r.Text(e.Next)
 	if e.Have != nil {
 		e.Have = r.Value(e.Have)
 	}

@@ -358,6 +358,10 @@ func (r *runner) finish(i int, out outcome) {
 		if ev.Hint = engine.HintOf(out.err); ev.Hint == "" {
 			ev.Hint = r.opts.knownHint(ev.Error)
 		}
+		ev.Until = engine.UntilOf(out.err)
+		if ev.Next = engine.NextOf(out.err); ev.Next == "" && r.opts.Next != nil {
+			ev.Next = r.opts.Next(n.ID, ev.Error)
+		}
 	}
 	if ev.Action != "" {
 		r.send(ev)

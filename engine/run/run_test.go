@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -523,10 +524,12 @@ func TestTimeoutDoesNotHideAKnownHint(t *testing.T) {
 	}
 }
 
-// A look that fails in the same way again and again is not silent.
+// A look that fails in the same way again and again is not silent: how often it came is
+// shown, less and less often.
 func TestRetriesAreShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var shown []time.Duration
+		var counts []int
 		began := time.Now()
 		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
 			return facts{}, nil, errors.New(`admission webhook "x" denied the request: panic: nil map`)
@@ -537,13 +540,98 @@ func TestRetriesAreShown(t *testing.T) {
 			if ev.Action != engine.ActionRetry {
 				return
 			}
-			shown = append(shown, time.Since(began))
+			shown, counts = append(shown, time.Since(began).Truncate(5*time.Second)), append(counts, ev.Count)
 			if !strings.Contains(ev.Hint, "defect of the webhook") {
 				t.Errorf("hint is %q", ev.Hint)
 			}
 		}})
-		if len(shown) != 4 {
-			t.Errorf("shown after %v, want about every 15 s of a minute", shown)
+		if d := cmp.Diff([]time.Duration{0, 15 * time.Second, 45 * time.Second}, shown); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		if counts[0] != 0 || counts[1] < 8 || counts[2] <= counts[1] {
+			t.Errorf("counts %v", counts)
+		}
+	})
+}
+
+// The reason why a step was not done survives an interrupt, with its hint and how often
+// it came.
+func TestInterruptKeepsTheReason(t *testing.T) {
+	sealed := errors.New("read sys/mounts: vault is sealed")
+	known := func(message string) string {
+		if strings.Contains(message, "sealed") {
+			return "unseal it"
+		}
+		return ""
+	}
+	hang := func(ctx context.Context, env *engine.Env) error {
+		env.Statusf("installing the chart\nin detail")
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	for name, c := range map[string]struct {
+		inspect    func(context.Context, *engine.Env) (facts, []engine.Edit, error)
+		want, hint string
+	}{
+		"an error that is tried again": {
+			func(context.Context, *engine.Env) (facts, []engine.Edit, error) { return facts{}, nil, sealed },
+			`^interrupted while waiting for another try: read sys/mounts: vault is sealed \(×\d+\)$`, "unseal it",
+		},
+		"a wait": {
+			func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+				return facts{}, []engine.Edit{{Path: "ClusterIssuer/a", Have: "Vault is sealed"}}, nil
+			}, `^interrupted while waiting for ClusterIssuer/a: Vault is sealed$`, "unseal it",
+		},
+		"a wait with a hint of its own": {
+			func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+				return facts{}, []engine.Edit{{Path: "a"}, {Path: "b", Have: "no image", Hint: "push it"}}, nil
+			}, `^interrupted while waiting for a and b \(no image\)$`, "push it",
+		},
+		"an activity": {
+			func(ctx context.Context, env *engine.Env) (facts, []engine.Edit, error) {
+				return facts{}, nil, hang(ctx, env)
+			},
+			`^interrupted during: installing the chart$`, run.Again,
+		},
+		"nothing": {
+			func(ctx context.Context, _ *engine.Env) (facts, []engine.Edit, error) {
+				<-ctx.Done()
+				return facts{}, nil, ctx.Err()
+			}, `^interrupted: context canceled$`, run.Again,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(20*time.Second, cancel)
+				var fail engine.Event
+				res, err := run.Run(ctx, []run.Node{node("a", nil, c.inspect)}, run.Options{
+					Hint: known, Next: func(step, message string) string { return "look at " + step },
+					Sink: func(ev engine.Event) {
+						if ev.Action == engine.ActionFail {
+							fail = ev
+						}
+					}})
+				if !regexp.MustCompile(c.want).MatchString(fail.Error) || fail.Hint != c.hint || fail.Next != "look at a" {
+					t.Errorf("error %q, hint %q, next %q; want %s", fail.Error, fail.Hint, fail.Next, c.want)
+				}
+				if !errors.Is(err, context.Canceled) || !res.Interrupted {
+					t.Errorf("err %v, interrupted %v", err, res.Interrupted)
+				}
+			})
+		})
+	}
+}
+
+// A step that ran out of time while it waited has the hint of what it waited for.
+func TestTimeoutHasTheHintOfTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+			return facts{}, []engine.Edit{{Path: "Deployment/a", Have: "ImagePullBackOff", Hint: "push the image"}}, nil
+		})
+		_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
+		if got := engine.HintOf(err); got != "push the image" {
+			t.Errorf("hint %q of %v", got, err)
 		}
 	})
 }

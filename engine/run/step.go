@@ -30,10 +30,12 @@ type stepRun struct {
 	server  string // that it changes beside the target, "" for none
 	early   bool   // its edits were found before the gate was open
 
-	mu      sync.Mutex      // a proof applies edits from several goroutines
+	mu      sync.Mutex      // a proof applies edits and reports from several goroutines
 	applied int             // edits
+	doing   string          // the newest activity
 	shown   map[string]bool // paths of edits that were announced
 	waited  string          // the message of the last wait event
+	repeats repeats         // of the error of the tries
 	held    *held           // of a blocked look
 }
 
@@ -112,12 +114,31 @@ func (s *stepRun) prepare(spec any) error {
 		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
 	}
 	s.env.Logf = s.logger(engine.ActionLog)
-	s.env.Statusf = s.logger(engine.ActionStatus)
+	status := s.logger(engine.ActionStatus)
+	s.env.Statusf = func(format string, args ...any) {
+		s.does(fmt.Sprintf(format, args...))
+		status(format, args...)
+	}
 	s.env.Warnf = s.logger(engine.ActionWarn)
 	if c, is := spec.(engine.Claimer); is {
 		return s.env.Claim(c.Claims(s.env.Plan, nil))
 	}
 	return nil
+}
+
+// does keeps the activity of the step, for an interrupt.
+func (s *stepRun) does(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doing = what
+}
+
+// activity returns the first line of what does was called with last.
+func (s *stepRun) activity() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line, _, _ := strings.Cut(s.doing, "\n")
+	return line
 }
 
 var errTimeout = errors.New("the step's timeout is over")
@@ -130,27 +151,6 @@ func (s *stepRun) logger(action engine.Action) func(string, ...any) {
 
 func (s *stepRun) failed(path string, err error) outcome {
 	return outcome{state: Failed, err: s.node.failure(path, err, s.redactor)}
-}
-
-// stopped explains a step that ran out of time or was interrupted; last is the
-// newest reason why it was not done, if there is one.
-func (s *stepRun) stopped(ctx context.Context, last error, waitingFor string) outcome {
-	if cause := context.Cause(ctx); !errors.Is(cause, errTimeout) {
-		if !noCause(cause) {
-			return s.failed("", cause) // the caller's reason for the end
-		}
-		return s.failed("", engine.WithHint(fmt.Errorf("interrupted: %w", context.Canceled),
-			"run the same command again: it looks at what is there and goes on"))
-	}
-	after := engine.Duration(s.node.Policy.Timeout)
-	switch {
-	case last != nil && waitingFor == "":
-		return s.failed("", s.hinted(fmt.Errorf("not done after %s: %w", after, last), "raise the step's timeout if the cause goes away by itself"))
-	case waitingFor != "":
-		return s.failed("", s.hinted(fmt.Errorf("not done after %s: still waiting for %s", after, waitingFor),
-			"look at the objects named here; raise the step's timeout if they only need longer"))
-	}
-	return s.failed("", fmt.Errorf("not done after %s", after))
 }
 
 // look is the dry run of a step that configures.
@@ -169,13 +169,13 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 			s.applied = len(edits)
 			return outcome{state: Pending, outputs: out, found: edits}
 		case ctx.Err() != nil:
-			return s.stopped(ctx, err, "")
+			return s.stopped(ctx, err, nil)
 		case errors.Is(err, engine.ErrPermanent), s.node.Policy.Attempts > 0 && s.retries+1 >= s.node.Policy.Attempts:
 			return s.failed("", err)
 		}
 		s.retry(err)
 		if !p.pause(ctx) {
-			return s.stopped(ctx, err, "")
+			return s.stopped(ctx, err, nil)
 		}
 	}
 }
@@ -278,7 +278,7 @@ func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 		out, findings, err := s.node.Kind.Prove(ctx, spec, &s.env)
 		s.conceal(out)
 		if err == nil {
-			err = violated(findings)
+			err = engine.Violated(findings)
 			if err == nil {
 				s.report(findings, attempt)
 				return outcome{state: Proved, outputs: out}
@@ -291,7 +291,7 @@ func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 				if isContext(err) && reason != nil {
 					err = reason // why the attempts before this one failed
 				}
-				return s.stopped(ctx, err, "")
+				return s.stopped(ctx, err, nil)
 			}
 			return s.failed("", err)
 		}
@@ -299,7 +299,7 @@ func (s *stepRun) prove(ctx context.Context, spec any) outcome {
 		s.retry(err)
 		if !p.pause(ctx) {
 			s.report(findings, attempt)
-			return s.stopped(ctx, err, "")
+			return s.stopped(ctx, err, nil)
 		}
 	}
 }
@@ -333,14 +333,6 @@ func (s *stepRun) announce(e engine.Edit) {
 		ev.Message = strings.TrimSpace("waits for others " + e.Note)
 	}
 	s.emit(ev)
-}
-
-// repeat is how often a look that keeps failing in the same way is shown.
-const repeat = 15 * time.Second
-
-func (s *stepRun) retry(err error) {
-	s.retries++
-	s.emit(engine.Event{Action: engine.ActionRetry, Error: err.Error(), Hint: s.opts.hint(err, "")})
 }
 
 func (s *stepRun) hinted(err error, general string) error {

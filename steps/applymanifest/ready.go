@@ -50,7 +50,7 @@ func (r *run) readiness(ctx context.Context, settled []*object) ([]engine.Edit, 
 			errs = append(errs, err)
 		} else if !st.Done {
 			have, await := r.awaited(ctx, st, st.Message, func(ctx context.Context) error { return r.settled(ctx, st) })
-			edits = append(edits, engine.Edit{Path: r.path(o) + "/ready", Have: have, Want: "ready", Await: await})
+			edits = append(edits, engine.Edit{Path: r.path(o) + "/ready", Have: have, Want: "ready", Hint: st.Hint, Await: await})
 		}
 	}
 	return append(edits, named...), errors.Join(errs...)
@@ -148,7 +148,7 @@ func (r *run) condition(ctx context.Context, c Condition, settled []*object) (re
 		}
 	}
 	have, await := r.awaited(ctx, status, have, func(ctx context.Context) error { return r.cluster.AwaitChange(ctx, status.Watch...) })
-	return ref, engine.Edit{Path: fmt.Sprintf("%s/conditions/%s", ref, c.Type), Have: have, Want: c.want(), Await: await}, false, nil
+	return ref, engine.Edit{Path: fmt.Sprintf("%s/conditions/%s", ref, c.Type), Have: have, Want: c.want(), Hint: status.Hint, Await: await}, false, nil
 }
 
 // judge returns the condition as text and whether it satisfies c.

@@ -234,5 +234,8 @@ type Outputs struct {
 // ServerInTarget implements engine.ServerUser.
 func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
+// VaultServer implements vaultkit.User.
+func (s *Spec) VaultServer() vaultkit.Server { return s.Vault.Server }
+
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }

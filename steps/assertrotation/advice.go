@@ -1,10 +1,8 @@
 package assertrotation
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
@@ -12,8 +10,8 @@ import (
 )
 
 const (
-	adviceNotPushed = "the Secret's certificate does not reach the gateway: look at the ApisixTls and at the log of the ingress controller; " +
-		"its versions 2.0.0-rc1 to rc5 never push a changed Secret (see apache/apisix-ingress-controller#2673)"
+	adviceNotPushed = "the Secret's certificate does not reach the gateway: look at the log of what pushes it there, with APISIX its ingress controller, " +
+		"whose versions 2.0.0-rc1 to rc5 never push a changed Secret (see apache/apisix-ingress-controller#2673)"
 	adviceLeftBehind = "some workers or replicas do not take the change: APISIX 3.14.0 to 3.17.0 can lose configuration events for good " +
 		"(see apache/apisix#13067), 3.18.0 does not; the next update of the object (renew the certificate once more) or a restart of the gateway's pods brings it up to date"
 	adviceLate = "a worker or replica took the certificate over late: APISIX notices a lost event when its watch on etcd times out, after 50s by default " +
@@ -29,90 +27,93 @@ const (
 	adviceKey     = "set privateKey.rotationPolicy to Always in the Certificate"
 )
 
-// verdict returns an error with the hint if a finding does not hold; nil
-// without a hint, because then the findings are enough.
-func verdict(findings []engine.Finding, hint string) error {
-	if hint == "" || allHold(findings) {
-		return nil
+// verdict returns an error with the hint, the command and the deadline if a finding does
+// not hold.
+func (p *proof) verdict(findings []engine.Finding, hint, next string) error {
+	err := engine.Violated(findings)
+	if hint != "" {
+		err = engine.WithHint(err, hint)
 	}
-	var parts []string
-	for _, f := range findings {
-		if f.Holds {
-			continue
-		}
-		text := f.Rule
-		if f.Have != nil {
-			text += fmt.Sprintf(": saw %v", f.Have)
-		}
-		if f.Detail != "" {
-			text += " (" + f.Detail + ")"
-		}
-		parts = append(parts, text)
-	}
-	return engine.WithHint(errors.New("does not hold: "+strings.Join(parts, "; ")), hint)
+	return engine.WithUntil(engine.WithNext(err, next), p.until())
 }
 
 func allHold(findings []engine.Finding) bool {
 	return !slices.ContainsFunc(findings, func(f engine.Finding) bool { return !f.Holds })
 }
 
-// settleAdvice is the hint when the wire does not show the Secret's
+// settleAdvice is the hint, and the command, when the wire does not show the Secret's
 // certificate before the renewal.
-func (p *proof) settleAdvice() string {
+func (p *proof) settleAdvice() (hint, next string) {
 	switch {
 	case p.state.Secret != nil:
 		return p.wireAdvice()
 	case p.state.Certificate != nil:
-		return hints.For(p.state.Certificate.Status.Conditions.Get("Ready").Message)
+		return hints.For(p.state.Certificate.Status.Conditions.Get("Ready").Message), p.describe("certificate", p.spec.Certificate.Name)
 	}
-	return ""
+	return "", p.describe("certificate", p.spec.Certificate.Name)
 }
 
-// advice is the hint for a rotation that went wrong.
-func (r *rotation) advice() string {
+// advice is the hint, and the command, for a rotation that went wrong.
+func (r *rotation) advice() (hint, next string) {
+	p := r.proof
 	switch {
-	case r.end == endDown && r.proof.spec.During.Restart == disrupt.Vault && r.proof.spec.During.Keys == nil:
-		return adviceSealed
+	case r.end == endDown && p.spec.During.Restart == disrupt.Vault && p.spec.During.Keys == nil:
+		return adviceSealed, ""
 	case r.disruption.Never:
-		return adviceNoGap
-	case r.target == nil && r.end == endCut && r.proof.spec.Trigger == triggerWait && r.request == nil:
-		return adviceTooSoon
+		return adviceNoGap, ""
+	case r.target == nil && r.end == endCut && p.spec.Trigger == triggerWait && r.request == nil:
+		return adviceTooSoon, ""
+	case r.target == nil && r.request != nil:
+		return hints.For(r.excuse()), p.describe("certificaterequest", r.request.Metadata.Name)
 	case r.target == nil:
-		return hints.For(r.excuse())
+		return hints.For(r.excuse()), p.describe("certificate", p.spec.Certificate.Name)
 	}
-	if len(r.kept.Failures) > r.proof.spec.MaxLost {
-		if r.proof.spec.During.Last() {
-			return adviceRestarted
+	if len(r.kept.Failures) > p.spec.MaxLost {
+		if p.spec.During.Last() {
+			return adviceRestarted, ""
 		}
-		return adviceDropped
+		return adviceDropped, ""
 	}
-	if a := r.proof.wireAdvice(); a != "" {
-		return a
+	if hint, next := p.wireAdvice(); hint != "" {
+		return hint, next
 	}
-	if observed, _, _ := r.lag(); r.rec.Settled(r.target) && observed > r.proof.spec.MaxSwitch.Std() {
-		return adviceLate
+	if observed, _, _ := r.lag(); r.rec.Settled(r.target) && observed > p.spec.MaxSwitch.Std() {
+		return adviceLate, ""
 	}
-	if f := checkKeyChange(r); !f.Holds && r.proof.spec.NewKey == nil {
-		return adviceKey
+	if f := checkKeyChange(r); !f.Holds && p.spec.NewKey == nil {
+		return adviceKey, fmt.Sprintf("kubectl -n %s edit certificate %s", p.spec.Certificate.Namespace, p.spec.Certificate.Name)
 	}
 	if r.backFirst() {
-		return adviceBackFirst
+		return adviceBackFirst, ""
 	}
-	return ""
+	return "", ""
 }
 
-// wireAdvice is the hint for addresses that do not show the Secret's
+// wireAdvice is the hint, and the command, for addresses that do not show the Secret's
 // certificate, or failed probes.
-func (p *proof) wireAdvice() string {
+func (p *proof) wireAdvice() (hint, next string) {
 	held := p.state.Secret.Leaf()
 	switch hint := p.rec.Hint(); {
 	case hint != "":
-		return hint
+		return hint, ""
 	case p.rec.Failed() > 0 || !p.rec.Behind(held):
-		return ""
+		return "", ""
 	}
 	if at, _ := p.rec.FirstShown(held.Equal); at.IsZero() {
-		return adviceNotPushed
+		return adviceNotPushed, fmt.Sprintf("kubectl -n %s logs -l app.kubernetes.io/name=ingress-controller --all-containers --tail=50", p.gatewayNamespace())
 	}
-	return adviceLeftBehind
+	return adviceLeftBehind, fmt.Sprintf("cmctl renew -n %s %s", p.spec.Certificate.Namespace, p.spec.Certificate.Name)
+}
+
+// gatewayNamespace is the namespace of the gateway, as far as the plan has it.
+func (p *proof) gatewayNamespace() string {
+	if p.spec.Service != nil {
+		return p.spec.Service.Namespace
+	}
+	return p.spec.Certificate.Namespace
+}
+
+// describe is the command that shows an object beside the Certificate and its events.
+func (p *proof) describe(kind, name string) string {
+	return fmt.Sprintf("kubectl -n %s describe %s %s", p.spec.Certificate.Namespace, kind, name)
 }

@@ -324,7 +324,7 @@ func TestWhatGoesWrong(t *testing.T) {
 					limit = 5 * time.Minute
 				}
 				r, err := w.prove(s, limit)
-				if hint := engine.HintOf(err); (err != nil) != (tt.hint != "") || !strings.Contains(hint, tt.hint) {
+				if hint := engine.HintOf(err); (err != nil) != (len(tt.violated) > 0) || !strings.Contains(hint, tt.hint) {
 					t.Errorf("error %v with the hint %q, want the hint %q", err, hint, tt.hint)
 				}
 				got := r.violated()
@@ -370,8 +370,11 @@ func TestFailsFast(t *testing.T) {
 		w.put(secrets, w.secret())
 		w.replicas[0].server.Use(w.pair)
 		r, err := w.prove(w.newSpec(), time.Hour)
-		if err != nil {
-			t.Fatal(err)
+		if err == nil || engine.NextOf(err) != "kubectl -n ingress-apisix describe certificaterequest hello-cert-2" {
+			t.Fatalf("error %v, next %q", err, engine.NextOf(err))
+		}
+		if !engine.UntilOf(err).Equal(w.pair.Leaf().NotAfter) {
+			t.Errorf("until %s, want %s", engine.UntilOf(err), w.pair.Leaf().NotAfter)
 		}
 		if r.took > 3*time.Second {
 			t.Errorf("took %s", r.took)
@@ -450,8 +453,8 @@ func TestTriggerWaitAfterFailure(t *testing.T) {
 		s := w.newSpec()
 		s.Trigger = "wait"
 		r, err := w.prove(s, time.Hour)
-		if err != nil {
-			t.Fatal(err)
+		if err == nil {
+			t.Fatal("it holds")
 		}
 		if d := r.find("certificate ingress-apisix/hello-cert is issued").Detail; !strings.Contains(d, "denied") || r.took > 5*time.Second {
 			t.Errorf("after %s: %q", r.took, d)

@@ -114,6 +114,7 @@ func checkIssued(r *rotation) engine.Finding {
 			parts = append(parts, text)
 		}
 	}
+	f.Cause = strings.Join(parts, "; ")
 	if text := r.proof.state.Troubles.String(); text != "" {
 		parts = append(parts, text)
 	}
@@ -286,7 +287,8 @@ func checkServed(r *rotation) engine.Finding {
 		Detail: fmt.Sprintf("at least %d handshakes in a row at %s", r.proof.spec.Probe.ConsecutiveNew, addresses(len(r.rec.Addresses()))),
 	}
 	if !f.Holds {
-		f.Have, f.Detail = r.rec.Counts(held), r.rec.WhyNot(held)+"; hops: "+r.line.String()
+		f.Have, f.Cause = r.rec.Counts(held), r.rec.WhyNot(held)
+		f.Detail = f.Cause + "; hops: " + r.line.String()
 	}
 	return f
 }
@@ -317,6 +319,7 @@ func checkSwitch(r *rotation) engine.Finding {
 		switch {
 		case f.Holds:
 		case observed > limit.Std():
+			f.Cause = took(observed, most) + ": the last server was late, and did come by itself"
 			f.Detail += "; the last server was late, and did come by itself"
 		default:
 			f.Detail += "; when the Secret was written is not known closely enough, which takes permission to get it: " + r.line.String()
@@ -327,20 +330,21 @@ func checkSwitch(r *rotation) engine.Finding {
 	f.Have = "more than " + r.ended.Sub(written).Round(time.Millisecond).String()
 	switch at, where := r.rec.FirstShown(r.target.Equal); {
 	case r.end == endCut:
-		f.Detail = "the step's timeout was over before"
+		f.Cause = "the step's timeout was over before"
 	case at.IsZero():
-		f.Detail = "the new certificate never reached the wire: stuck between the Secret and the gateway"
+		f.Cause = "the new certificate never reached the wire: stuck between the Secret and the gateway"
 	default:
-		f.Detail = fmt.Sprintf("first seen at %s after %s", where, max(at.Sub(written), 0).Round(time.Millisecond))
+		f.Cause = fmt.Sprintf("first seen at %s after %s", where, max(at.Sub(written), 0).Round(time.Millisecond))
 	}
-	f.Detail += "; hops: " + r.line.String()
+	f.Detail = f.Cause + "; hops: " + r.line.String()
 	if r.never && r.rec.Behind(r.target) {
 		f.Detail += fmt.Sprintf("; what is behind did not come by itself within %s either", r.proof.spec.MaxLate)
 	}
 	if !r.rec.Settled(r.target) {
 		return f
 	}
-	f.Detail = "every address serves the new certificate, but the Certificate's revision or its condition Issuing was not updated"
+	f.Cause = "every address serves the new certificate, but the Certificate's revision or its condition Issuing was not updated"
+	f.Detail = f.Cause
 	return f
 }
 
@@ -417,6 +421,7 @@ func checkFailures(r *rotation) engine.Finding {
 	}
 	f.Detail = r.rec.Versions()
 	if failed > 0 {
+		f.Cause = fmt.Sprintf("%v: %s", f.Have, r.rec.FailureClasses())
 		f.Detail = fmt.Sprintf("%s; the first one %s", r.rec.FailureClasses(), r.line.Between(r.failing))
 		if !r.disruption.Began.IsZero() {
 			f.Detail += fmt.Sprintf("; %d of them while %s was away", r.rec.FailedBetween(r.disruption.Began, r.disruption.Over), r.proof.spec.During.Restart)
@@ -441,10 +446,12 @@ func checkKeepAlive(r *rotation) engine.Finding {
 	if limit := r.proof.spec.MaxLost; limit > 0 {
 		rule = fmt.Sprintf("at most %d connections opened before are lost", limit)
 	}
+	have := fmt.Sprintf("%d answers, %d lost connections", r.kept.Answered, len(r.kept.Failures))
 	return engine.Finding{
 		Rule:   rule,
 		Holds:  len(r.kept.Failures) <= r.proof.spec.MaxLost,
-		Have:   fmt.Sprintf("%d answers, %d lost connections", r.kept.Answered, len(r.kept.Failures)),
+		Have:   have,
+		Cause:  have,
 		Detail: strings.Join(lost, "; "),
 	}
 }

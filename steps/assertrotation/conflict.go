@@ -11,22 +11,26 @@ import (
 )
 
 // conclude adds a finding if another ApisixTls decides the certificate of the host, or
-// will after a restart of the gateway, and returns the verdict; advice is
-// the hint for the other findings. Such a finding does not hold even while the
+// will after a restart of the gateway, and returns the verdict; advice returns
+// the hint and the command for the other findings. Such a finding does not hold even while the
 // wire shows the right certificate: the next restart may change it, so that nothing
 // is proved.
-func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() string) ([]engine.Finding, error) {
+func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() (hint, next string)) ([]engine.Finding, error) {
 	ours := certwatch.Ref{Namespace: p.spec.Certificate.Namespace, Name: secretName}
 	wireIsRight := p.rec.OnTheWire() == certs.Serial(p.state.Secret.Leaf())
 	all := apisixtls.List(ctx, p.client, p.env, p.url.Hostname())
 	if f, ok := apisixtls.Conflict(all, strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
 		findings = append(findings, f)
 		p.withDeadline(findings)
-		return findings, verdict(findings, apisixtls.Advice)
+		return findings, p.verdict(findings, apisixtls.Advice, "kubectl get apisixtlses -A")
 	}
 	if allHold(findings) {
 		return findings, nil
 	}
 	p.withDeadline(findings)
-	return findings, verdict(findings, advice())
+	if f := p.rec.Unreached(); f != nil {
+		return findings, engine.WithUntil(engine.WithHint(f, f.Hint), f.Until()) // as curlTLS says it
+	}
+	hint, next := advice()
+	return findings, p.verdict(findings, hint, next)
 }

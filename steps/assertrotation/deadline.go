@@ -10,12 +10,13 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/probe"
 )
 
-// withDeadline adds to the first finding that does not hold until when clients
-// are served in spite of it.
+// withDeadline adds to the detail of the first finding that does not hold until when
+// clients are served in spite of it. The cause of the finding stays without that.
 func (p *proof) withDeadline(findings []engine.Finding) {
 	for i := range findings {
 		if f := &findings[i]; !f.Holds {
 			if text := p.deadline(p.env.Now()); text != "" {
+				f.Cause = f.Reason()
 				if f.Detail != "" {
 					f.Detail += "; "
 				}
@@ -26,16 +27,31 @@ func (p *proof) withDeadline(findings []engine.Finding) {
 	}
 }
 
+// served returns the address whose certificate expires first, nil if none shows one.
+func (p *proof) served() *probe.Series {
+	var first *probe.Series
+	for _, s := range p.rec.Addresses() {
+		if s.Current != nil && (first == nil || s.Current.NotAfter.Before(first.Current.NotAfter)) {
+			first = s
+		}
+	}
+	return first
+}
+
+// until returns until when the certificate on the wire is valid, the first to expire of
+// several; zero if the wire shows none.
+func (p *proof) until() time.Time {
+	if s := p.served(); s != nil {
+		return s.Current.NotAfter
+	}
+	return time.Time{}
+}
+
 // deadline renders until when the certificate on the wire is valid, the first
 // to expire of several; if the wire shows none, that of the Secret. It is "" if
 // neither is known.
 func (p *proof) deadline(now time.Time) string {
-	var served *probe.Series
-	for _, s := range p.rec.Addresses() {
-		if s.Current != nil && (served == nil || s.Current.NotAfter.Before(served.Current.NotAfter)) {
-			served = s
-		}
-	}
+	served := p.served()
 	switch {
 	case served != nil:
 		return fmt.Sprintf("the certificate that %s serves (serial %s) %s", served.Name, certs.Serial(served.Current), holds(served.Current.NotAfter, now))

@@ -51,6 +51,7 @@ func checkRestored(r *rotation) engine.Finding {
 		return f
 	case r.disruption.Over.IsZero():
 		f.Have = "more than " + r.ended.Sub(r.disruption.Began).Round(time.Millisecond).String()
+		f.Cause = fmt.Sprintf("%s: %s", f.Have, r.disruption.State)
 		f.Detail = fmt.Sprintf("deleted: pod %s; %s; hops: %s", strings.Join(r.disruption.Pods(), ", "), r.disruption.State, r.line.String())
 		return f
 	}
@@ -101,6 +102,7 @@ func checkCatchUp(r *rotation) engine.Finding {
 		return f
 	}
 	f.Have = "more than " + r.ended.Sub(r.disruption.Over).Round(time.Millisecond).String()
+	f.Cause = fmt.Sprintf("%s", f.Have)
 	f.Detail = "hops: " + r.line.String()
 	return f
 }

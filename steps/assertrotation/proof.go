@@ -171,7 +171,8 @@ func (p *proof) settle(ctx context.Context, secretName string) (engine.Finding, 
 		case <-ticker.C:
 			p.env.Statusf("before the renewal: %s", p.unsettled(secretName))
 		case <-limit.C:
-			finding.Detail = fmt.Sprintf("not within %s: %s", p.spec.Settle, p.unsettled(secretName))
+			finding.Cause = fmt.Sprintf("not within %s: %s", p.spec.Settle, p.unsettled(secretName))
+			finding.Detail = finding.Cause
 			finding.Have, finding.Want = p.rec.OnTheWire(), certs.Serial(p.state.Secret.Leaf())
 			return finding, nil
 		case <-ctx.Done():

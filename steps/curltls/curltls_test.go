@@ -187,8 +187,8 @@ func TestRulesFail(t *testing.T) {
 			tt.change(s)
 			env, _ := newEnv()
 			_, findings, err := curltls.Kind.Prove(t.Context(), s, env)
-			if err != nil {
-				t.Fatal(err)
+			if err == nil || !strings.HasPrefix(err.Error(), "does not hold: ") || engine.UntilOf(err).Before(time.Now()) {
+				t.Fatalf("%v, served until %s", err, engine.UntilOf(err))
 			}
 			if v := violated(findings); len(v) != 1 || !strings.HasPrefix(v[0], tt.rule) {
 				t.Fatalf("violated: %q, want only %q", v, tt.rule)
@@ -218,7 +218,7 @@ func TestConnectionFailures(t *testing.T) {
 			"issued by CN=Root CA Lab; trusted is CN=Another Root", "trust the root"},
 		{"another name", func(s *curltls.Spec) { s.URL = "https://a.b.example.local" }, "the certificate is for a.b.example.local",
 			"is for *.example.local, example.local, not for a.b.example.local", "dnsNames"},
-		{"refused", func(s *curltls.Spec) { s.Address = "127.0.0.1:1" }, "a TCP connection is made", "127.0.0.1:1: connection refused", "ready"},
+		{"refused", func(s *curltls.Spec) { s.Address = "127.0.0.1:1" }, "a TCP connection is made", "127.0.0.1:1: connection refused", "address and the port in the plan"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestEveryEndpoint(t *testing.T) {
 		err       string
 	}{
 		{"all good", "all", []tlskit.Endpoint{good, good}, nil, "", ""},
-		{"one stale", "all", []tlskit.Endpoint{good, bad, good}, []string{"certificate has serial"}, stale, ""},
+		{"one stale", "all", []tlskit.Endpoint{good, bad, good}, []string{"certificate has serial"}, stale, "does not hold: certificate has serial"},
 		{"one down", "all", []tlskit.Endpoint{good, down}, []string{"a TCP connection is made"}, "127.0.0.1:1", "connection refused"},
 		{"first only", "first", []tlskit.Endpoint{good, bad, down}, nil, "", ""},
 		{"first that answers", "first", []tlskit.Endpoint{down, good}, nil, "", ""},

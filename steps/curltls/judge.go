@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certs"
@@ -14,7 +15,8 @@ import (
 // every address. Rules for a stage that no call reached are left out: the finding
 // about the connection has the reason.
 //
-// The error is not nil when a call ended early; it carries the hint.
+// The error is not nil when a call ended early or a rule does not hold; it carries the
+// hint, and until when the certificate is valid.
 func judge(s *Spec, calls []*call, trust *tlskit.Trust) ([]engine.Finding, error) {
 	var findings []engine.Finding
 	add := func(class tlskit.Class, rule string, want any, have func(*call) any) {
@@ -35,10 +37,29 @@ func judge(s *Spec, calls []*call, trust *tlskit.Trust) ([]engine.Finding, error
 	}
 	for _, v := range calls {
 		if v.failure != nil {
-			return findings, engine.WithHint(v.failure, v.failure.Hint)
+			return findings, engine.WithUntil(engine.WithHint(v.failure, v.failure.Hint), until(calls))
 		}
 	}
-	return findings, nil
+	return findings, engine.WithUntil(engine.Violated(findings), until(calls))
+}
+
+// until returns the end of the first certificate to expire of those that were shown, zero
+// if none was.
+func until(calls []*call) time.Time {
+	var first time.Time
+	for _, v := range calls {
+		var at time.Time
+		switch {
+		case v.conn != nil:
+			at = v.conn.Leaf().NotAfter
+		case v.failure != nil:
+			at = v.failure.Until()
+		}
+		if first.IsZero() || !at.IsZero() && at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 func hostOf(s *Spec) string {

@@ -102,6 +102,7 @@ func (s *Step) event(e engine.Event) {
 			return
 		}
 		s.State, s.Seconds, s.Error, s.Hint, s.Reason = state, e.Seconds, e.Error, e.Hint, e.Message
+		s.Next, s.Until = e.Next, e.Until
 		if s.Reason == "" && len(e.Needs) > 0 {
 			s.Reason = "known after " + strings.Join(e.Needs, ", ")
 			if e.Action != engine.ActionAfter {
@@ -271,6 +272,9 @@ func (c *Collector) certificates(texts []string) ([]string, error) {
 // About sets the subject of the run.
 func (c *Collector) About(s *Subject) { c.doc.Subject = s }
 
+// Diagnose sets the state of the cluster after a failure.
+func (c *Collector) Diagnose(d *Diagnosis) { c.doc.Diagnosis = d }
+
 // Document returns the sealed evidence of the events so far. It may be called
 // when a run was cut off: steps that did not end count as skipped.
 func (c *Collector) Document(interrupted bool) (*Document, error) {
@@ -314,7 +318,7 @@ func normalize(v reflect.Value) {
 		}
 	case reflect.Pointer:
 		switch v.Type() {
-		case reflect.TypeFor[*Subject](), reflect.TypeFor[*CertificateRef]():
+		case reflect.TypeFor[*Subject](), reflect.TypeFor[*CertificateRef](), reflect.TypeFor[*Diagnosis]():
 			normalize(v.Elem())
 		}
 	case reflect.Slice:

@@ -21,20 +21,21 @@ const (
 
 // A Document is the evidence of one run.
 type Document struct {
-	Schema       string              `json:"schema"`            // the form of the document; fields may be added to a version
-	Plan         Plan                `json:"plan"`              // what was run
-	Run          Run                 `json:"run"`               // when, how, with which result
-	Subject      *Subject            `json:"subject,omitempty"` // where it ran and who ran it; absent in evidence of older versions
-	Charts       []ChartRecord       `json:"charts"`            // Helm charts that were installed
-	Steps        []Step              `json:"steps"`             // in the order of the plan
-	Timeline     []Moment            `json:"timeline"`          // the events in order
-	Rotations    []RotationRecord    `json:"rotations"`         // measurements of assertRotation
-	Rollovers    []RolloverRecord    `json:"rollovers"`         // intermediate authorities that were replaced
-	Handshakes   []HandshakeRecord   `json:"handshakes"`        // observations of curlTLS
-	Denials      []DenialRecord      `json:"denials"`           // what had to be refused, with the refusals
-	Records      []OtherRecord       `json:"records"`           // others of steps, as they are
-	Certificates []CertificateRecord `json:"certificates"`      // every public certificate that appears, once; others refer to it by fingerprint
-	Summary      engine.Summary      `json:"summary"`           // counts, duration and critical path
+	Schema       string              `json:"schema"`              // the form of the document; fields may be added to a version
+	Plan         Plan                `json:"plan"`                // what was run
+	Run          Run                 `json:"run"`                 // when, how, with which result
+	Subject      *Subject            `json:"subject,omitempty"`   // where it ran and who ran it; absent in evidence of older versions
+	Charts       []ChartRecord       `json:"charts"`              // Helm charts that were installed
+	Steps        []Step              `json:"steps"`               // in the order of the plan
+	Timeline     []Moment            `json:"timeline"`            // the events in order
+	Rotations    []RotationRecord    `json:"rotations"`           // measurements of assertRotation
+	Rollovers    []RolloverRecord    `json:"rollovers"`           // intermediate authorities that were replaced
+	Handshakes   []HandshakeRecord   `json:"handshakes"`          // observations of curlTLS
+	Denials      []DenialRecord      `json:"denials"`             // what had to be refused, with the refusals
+	Records      []OtherRecord       `json:"records"`             // others of steps, as they are
+	Certificates []CertificateRecord `json:"certificates"`        // every public certificate that appears, once; others refer to it by fingerprint
+	Diagnosis    *Diagnosis          `json:"diagnosis,omitempty"` // the state of what had failed; absent without a failure
+	Summary      engine.Summary      `json:"summary"`             // counts, duration and critical path
 	Digests      Digests             `json:"digests"`
 	Pages        []FileDigest        `json:"pages,omitempty"` // the renderings beside this file, which show all of it but this
 }
@@ -84,6 +85,8 @@ type Step struct {
 	Reason   string    `json:"reason,omitempty"` // why it was skipped, or the steps that it waits for
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`
+	Next     string    `json:"next,omitempty"` // the command that is to follow the failure
+	Until    time.Time `json:"until,omitzero"` // until when the certificate is valid that clients were served when it failed
 }
 
 // An Edit is a difference that was found, and whether it was removed.

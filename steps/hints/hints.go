@@ -14,13 +14,27 @@ import "strings"
 // entry of the table that matches decides: special cases stand before general
 // ones.
 func For(message string) string {
+	if h, ok := find(message); ok {
+		return h.String()
+	}
+	return ""
+}
+
+// Next returns the command, for a shell, that shows more of what the hint for message is
+// about; "" if there is none. It only reads.
+func Next(message string) string {
+	h, _ := find(message)
+	return h.next
+}
+
+func find(message string) (hint, bool) {
 	text := strings.ToLower(message)
 	for _, h := range table() {
 		if h.matches(text) {
-			return h.String()
+			return h, true
 		}
 	}
-	return ""
+	return hint{}, false
 }
 
 // Or is For, and general for a message that is not known. A general hint, such as
@@ -37,6 +51,7 @@ func Or(message, general string) string {
 type hint struct {
 	patterns [][]string
 	text     string   // one or two sentences without a final full stop
+	next     string   // a command that shows more; optional
 	threads  []string // owner/repository#number
 }
 

@@ -109,7 +109,7 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Wr
 		if s.looks(env, s.Keys.Strays(ctx, env, nil)) != nil {
 			return nil, engine.WithHint(err, keepAll)
 		}
-		return nil, engine.WithHint(err, startOver)
+		return nil, engine.WithHint(err, s.startOver())
 	case refused(err):
 		return nothing(err)
 	case err != nil:
@@ -119,7 +119,7 @@ func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Wr
 	answer, err := encryption.Encrypt(response, s.Shares, s.Threshold)
 	if err != nil {
 		return answer, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault is initialised, and its keys were not stored, since they are not encrypted: %w", err)), startOver)
+			engine.Permanent(fmt.Errorf("vault is initialised, and its keys were not stored, since they are not encrypted: %w", err)), s.startOver())
 	}
 	if err := s.keep(ctx, env, answer, room, last); err != nil {
 		return answer, err
@@ -143,7 +143,7 @@ func (s *Spec) keep(ctx context.Context, env *engine.Env, answer *unsealkeys.Ans
 	switch {
 	case errors.Is(lost, custody.ErrLost):
 		return engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault is initialised, and its keys could not be stored anywhere: %w", errors.Join(err, lost))), startOver)
+			engine.Permanent(fmt.Errorf("vault is initialised, and its keys could not be stored anywhere: %w", errors.Join(err, lost))), s.startOver())
 	case lost != nil:
 		return vaultkit.Refusal("save them from there, make room, put them where keys says, and run again; who can read that output knows what is in the clear there: rekey Vault then",
 			"vault is initialised, its keys could be stored in no file, and were written to %s: %w", where, errors.Join(err, lost))

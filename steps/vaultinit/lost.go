@@ -10,8 +10,14 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
 )
 
-const startOver = "the keys of this Vault are lost, and nothing is stored in it yet: " +
-	"delete its data (the PersistentVolumeClaim data-vault-0 and the pod), and run again"
+// startOver is the hint for a Vault whose keys nobody has.
+func (s *Spec) startOver() string {
+	data := fmt.Sprintf("delete its data (the PersistentVolumeClaim data-%s-0 and the pod)", s.Vault.Service.Name)
+	if s.Vault.InCluster() == "" {
+		data = s.Vault.Emptied()
+	}
+	return "the keys of this Vault are lost, and nothing is stored in it yet: " + data + ", and run again"
+}
 
 const keepAll = "if there are keys of this Vault, put them where the plan says and make the file yours alone (chmod 600); " +
 	"delete nothing of Vault before you know the content of the files that look like keys"
@@ -47,13 +53,13 @@ func (s *Spec) lost(env *engine.Env, status *vaultkit.SealStatus, strays []custo
 		return engine.WithHint(engine.Permanent(err),
 			"if the keys are elsewhere, put them there, in the form of vault operator init -format=json; "+
 				"if this is a new installation, it took up the volume of an earlier one: with the old keys gone its data cannot be read, "+
-				"so remove the release, delete the PersistentVolumeClaim data-vault-0, and run again")
+				"so "+s.Vault.Emptied()+", and run again")
 	case status.Type == vaultkit.Shamir && !status.Sealed:
 		// Unsealing takes the keys, so it was initialised again after that run.
 		return vaultkit.Refusal("find who initialised it, and put the keys there, in the form of vault operator init -format=json",
 			"%w; but it is unsealed, so its keys exist", err)
 	}
-	return engine.WithHint(engine.Permanent(err), startOver)
+	return engine.WithHint(engine.Permanent(err), s.startOver())
 }
 
 func ended(note *custody.Note) string {

@@ -299,7 +299,7 @@ func TestEmergency(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	s := newSpec("http://127.0.0.1:1", filepath.Join(t.TempDir(), "keys.json"))
 	_, _, err := s.Inspect(t.Context(), vaulttest.Env(t))
-	if err == nil || errors.Is(err, engine.ErrPermanent) || !strings.Contains(engine.HintOf(err), "kubectl get pods") {
+	if err == nil || errors.Is(err, engine.ErrPermanent) || !strings.Contains(engine.HintOf(err), "does Vault run there") {
 		t.Errorf("%v (%s)", err, engine.HintOf(err))
 	}
 	want := "read sys/seal-status at http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused"

@@ -137,6 +137,9 @@ func note(status *vaultkit.SealStatus, keys custody.Keys) string {
 // ServerInTarget implements engine.ServerUser.
 func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
+// VaultServer implements vaultkit.User.
+func (s *Spec) VaultServer() vaultkit.Server { return s.Vault }
+
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }
 

@@ -42,9 +42,10 @@ type pageView struct {
 	Counts       string
 	Claim        claimView
 	Graph        graphView
-	Failed       []evidence.Step
+	Failed       []stepView
 	StepViews    []stepView
 	RotationView []rotationView
+	After        *diagnosisView
 	Loose        []chainView // chains of handshakes that no rotation shows
 }
 
@@ -125,13 +126,13 @@ func HTML(d *evidence.Document) ([]byte, error) {
 	v := pageView{
 		Document: d, Style: template.CSS(style), Script: template.JS(pageScript), Counts: counts(d),
 		Outcome: d.Outcome(), Result: string(d.Result()), Left: d.ProofsLeft(), Facts: facts(d), Claim: newClaim(d), Graph: newGraph(d),
-		Policy: Policy(style, pageScript),
+		Policy: Policy(style, pageScript), After: newDiagnosis(d.Diagnosis),
 	}
 	for _, s := range d.Steps {
-		if s.State == "failed" {
-			v.Failed = append(v.Failed, s)
-		}
 		v.StepViews = append(v.StepViews, newStep(s))
+		if s.State == "failed" {
+			v.Failed = append(v.Failed, v.StepViews[len(v.StepViews)-1])
+		}
 	}
 	shown := make(map[string]bool)
 	for _, r := range d.Rotations {

@@ -129,8 +129,8 @@ func failureText(s evidence.Step) string {
 	if s.Position != "" {
 		text = s.Position + ": " + text
 	}
-	if s.Hint != "" {
-		text += "\nhint: " + s.Hint
+	for _, r := range remedy(s) {
+		text += "\n" + r.Label + ": " + r.Text
 	}
 	return text
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -183,9 +184,14 @@ func TestHostileText(t *testing.T) {
 	d.Plan.Name = evil
 	for i := range d.Steps {
 		s := &d.Steps[i]
-		s.Error, s.Hint, s.Reason, s.Position = evil, evil, evil, evil
+		s.Error, s.Hint, s.Reason, s.Position, s.Next = evil, evil, evil, evil, evil
 		s.Findings = append(s.Findings, evidence.Finding{Rule: evil, Have: evil, Detail: evil})
 		s.Edits = append(s.Edits, evidence.Edit{Path: evil, Have: evil, Want: map[string]any{evil: evil}})
+	}
+	d.Diagnosis = &evidence.Diagnosis{
+		Vaults: []evidence.VaultState{{Server: evil, Version: evil}}, Objects: []evidence.ObjectState{{Object: evil, Message: evil, Conditions: []evidence.Condition{{Type: evil, Message: evil}}}},
+		Pods: []evidence.PodState{{Namespace: evil, Name: evil, State: evil}}, Events: []evidence.ClusterNote{{Object: evil, Reason: evil, Message: evil}},
+		Logs: []evidence.LogTail{{Pod: evil, Container: evil, Lines: []string{evil, "```"}}}, Remarks: []string{evil},
 	}
 	d.Steps[0].ID = evil
 	d.Steps[1].Needs = []string{d.Steps[1].ID, "rotation"} // a cycle
@@ -218,6 +224,37 @@ func TestHostileText(t *testing.T) {
 		}
 		if !bytes.Contains(p.Data, []byte(`\x1b[31m`)) && !bytes.Contains(p.Data, []byte(`\\x1b\[31m`)) {
 			t.Errorf("%s does not show the text", p.Name)
+		}
+	}
+}
+
+// What is to be done about a failure, and what was there after it, is on every page.
+func TestFailureIsExplained(t *testing.T) {
+	d := document(t, "failed")
+	failed := slices.IndexFunc(d.Steps, func(s evidence.Step) bool { return s.State == "failed" })
+	s := &d.Steps[failed]
+	s.Hint, s.Next, s.Until = "look at the controller", "kubectl logs -n a x", s.Began.Add(time.Hour)
+	d.Diagnosis = &evidence.Diagnosis{
+		Vaults:  []evidence.VaultState{{Server: "service vault/vault", Initialized: true, Sealed: true, Progress: 1, Threshold: 3}},
+		Objects: []evidence.ObjectState{{Object: "Certificate/a/web", Message: "not issued"}},
+		Pods:    []evidence.PodState{{Namespace: "a", Name: "web-0", State: "waits for its image", Restarts: 2}},
+		Events:  []evidence.ClusterNote{{Object: "Pod/a/web-0", Reason: "Failed", Message: "no such image", Count: 9}},
+		Logs:    []evidence.LogTail{{Pod: "a/web-0", Container: "web", Lines: []string{"first line", "last line"}}},
+		Remarks: []string{"events in b: forbidden"},
+	}
+	pages, err := report.Pages(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		want := []string{"look at the controller", "kubectl logs -n a x", "a certificate that holds until " + s.Until.UTC().Format("2006-01-02")}
+		if p.Name != "junit.xml" {
+			want = append(want, "sealed, 1 of 3 shares given", "Certificate/a/web", "waits for its image", "no such image", "last line", "events in b: forbidden")
+		}
+		for _, text := range want {
+			if !bytes.Contains(p.Data, []byte(text)) {
+				t.Errorf("%s does not say %q", p.Name, text)
+			}
 		}
 	}
 }

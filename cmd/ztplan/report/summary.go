@@ -35,10 +35,15 @@ func Summary(d *evidence.Document) []byte {
 		}
 		fmt.Fprintf(&b, "\n### ✗ %s (%s)\n\n`%s`\n", Markdown(s.ID), Markdown(s.Kind), strings.ReplaceAll(s.Position, "`", ""))
 		fmt.Fprintf(&b, "\n```text\n%s\n```\n", strings.ReplaceAll(s.Error, "```", "'''"))
-		if s.Hint != "" {
-			fmt.Fprintf(&b, "\n**Hint:** %s\n", Markdown(s.Hint))
+		for _, r := range remedy(s) {
+			text := Markdown(r.Text)
+			if r.Label == "next" {
+				text = "`" + strings.ReplaceAll(r.Text, "`", "'") + "`"
+			}
+			fmt.Fprintf(&b, "\n**%s:** %s\n", capitalised(r.Label), text)
 		}
 	}
+	diagnosisSummary(&b, d.Diagnosis)
 	for _, r := range d.Rotations {
 		rotationTable(&b, d, r)
 	}

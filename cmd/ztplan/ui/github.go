@@ -23,7 +23,8 @@ type GitHub struct {
 	dryRun  bool
 	steps   map[string]*githubStep
 	order   []string // of first sight
-	token   string   // that turns workflow commands on again
+	skips   []engine.Event
+	token   string // that turns workflow commands on again
 }
 
 type githubStep struct {
@@ -47,6 +48,7 @@ func (g *GitHub) Event(e engine.Event) {
 				g.close(id, "would prove", s) // nothing ends a proof of a dry run
 			}
 		}
+		g.skipped()
 		if s := e.Summary; s != nil && s.Result == engine.ResultConverged && s.Proofs > s.Proved {
 			g.command("warning", "", "plan "+e.Plan, s.Outcome()) // a green job must not pass for a proof
 		}
@@ -70,15 +72,28 @@ func (g *GitHub) Event(e engine.Event) {
 		g.command("warning", s.position, e.Step+" ("+s.kind+")", e.Message)
 	case engine.ActionFail:
 		g.close(e.Step, "failed", s)
-		text := e.Error
-		if e.Hint != "" {
-			text += "\nhint: " + e.Hint
-		}
+		text := strings.Join(append([]string{strings.TrimRight(e.Error, "\n")}, remedy(e)...), "\n")
 		g.command("error", s.position, e.Step+" ("+s.kind+")", text)
 	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
-		engine.ActionAfter, engine.ActionSkip:
+		engine.ActionAfter:
 		g.close(e.Step, string(e.Action), s)
+	case engine.ActionSkip:
+		if g.skips = append(g.skips, e); s.lines.Len() > 0 {
+			g.close(e.Step, "skipped", s)
+		}
 	}
+}
+
+// skipped writes one group for all steps that were skipped.
+func (g *GitHub) skipped() {
+	if len(g.skips) == 0 {
+		return
+	}
+	var lines strings.Builder
+	text := NewText(&lines, Style{}, true, g.dryRun)
+	text.skips = g.skips
+	text.skipped()
+	group(g.w, display.Count(len(g.skips), "step")+" skipped", lines.String(), g.token)
 }
 
 func (g *GitHub) close(step, state string, s *githubStep) {

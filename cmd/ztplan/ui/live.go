@@ -105,7 +105,10 @@ func (l *Live) Event(e engine.Event) {
 			return
 		}
 	case engine.ActionRetry:
-		l.doing(e.Step, "trying again: "+e.Error)
+		l.doing(e.Step, retrying(e))
+		if !l.text.verbose {
+			return
+		}
 	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
 		engine.ActionAfter, engine.ActionWould, engine.ActionSkip, engine.ActionFail:
 		if !l.ended[e.Step] { // a proof of a dry run has a line for each intent
@@ -125,6 +128,18 @@ func (l *Live) Event(e engine.Event) {
 	if l.lines.Len() > 0 {
 		l.draw()
 	}
+}
+
+// retrying says in the view that an error is tried again, and below that what to do.
+func retrying(e engine.Event) string {
+	text := "trying again: " + display.FirstLine(e.Error)
+	if e.Count > 1 {
+		text = fmt.Sprintf("trying again, ×%d: %s", e.Count, display.FirstLine(e.Error))
+	}
+	if e.Hint != "" {
+		text += "\nhint: " + e.Hint
+	}
+	return text
 }
 
 // Say shows a line that is no event, above the view.

@@ -58,9 +58,7 @@ func (s *Summary) Event(e engine.Event) error {
 	case engine.ActionFail:
 		s.title(e, "failed")
 		s.add(e.Step, strings.Split(e.Error, "\n")...)
-		if e.Hint != "" {
-			s.add(e.Step, "hint: "+e.Hint)
-		}
+		s.add(e.Step, remedy(e)...)
 	case engine.ActionEnd:
 		return s.write(s.text(e))
 	}

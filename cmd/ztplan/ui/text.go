@@ -23,6 +23,8 @@ type Text struct {
 	folded  bool   // whether something was left out for brevity
 
 	proofs   map[string][]engine.Event // findings of a proof, shown when it ends
+	failures []failure                 // shown at the end
+	skips    []engine.Event            // shown at the end, those with one reason together
 	progress map[string]time.Time      // when the next status of a step is shown; nil for never
 	applying map[string]bool           // by step: an edit is being applied
 }
@@ -62,12 +64,7 @@ func (t *Text) Event(e engine.Event) {
 	case engine.ActionWait:
 		t.line(t.style.Dim("…"), e, t.style.Dim("waiting for "+e.Message))
 	case engine.ActionRetry:
-		text := e.Error
-		if e.Path != "" {
-			text = e.Path + ": " + text
-		}
-		t.line(t.style.Yellow("↻"), e, "trying again: "+text)
-		t.hint(e.Hint)
+		t.retry(e)
 	case engine.ActionWarn:
 		if e.Step == "" {
 			fmt.Fprintf(t.w, "%s warning: %s\n", t.style.Yellow("!"), below(e.Message))
@@ -109,7 +106,7 @@ func (t *Text) Event(e engine.Event) {
 		t.between(e.Step)
 		t.would(e)
 	case engine.ActionSkip:
-		t.line(t.style.Dim("-"), e, t.style.Dim("skipped: "+e.Message))
+		t.skips = append(t.skips, e)
 	case engine.ActionFail:
 		t.fail(e)
 	case engine.ActionEnd:
@@ -194,16 +191,25 @@ func (t *Text) denied(e engine.Event) {
 	}
 }
 
-func (t *Text) fail(e engine.Event) {
-	t.line(t.style.Red("✗"), e, fmt.Sprintf("%s %s", t.style.Red("failed"), t.style.Dim(display.Seconds(e.Seconds))))
-	t.findings(e.Step)
-	for i, l := range strings.Split(strings.TrimRight(e.Error, "\n"), "\n") {
-		if i == 0 && e.Position != "" {
-			l = e.Position + ": " + l
-		}
-		fmt.Fprintf(t.w, "    %s\n", l)
+// retry shows an error that is tried again: its first line, and then only how often it
+// came. What to do about it is said if the step fails.
+func (t *Text) retry(e engine.Event) {
+	text := display.FirstLine(e.Error)
+	if t.verbose {
+		text = e.Error
 	}
-	t.hint(e.Hint)
+	switch {
+	case e.Count > 1 && !t.verbose:
+		text = fmt.Sprintf("the same again, ×%d", e.Count)
+	case e.Path != "":
+		text = "trying again: " + e.Path + ": " + text
+	default:
+		text = "trying again: " + text
+	}
+	t.line(t.style.Yellow("↻"), e, text)
+	if t.verbose {
+		t.labelled("hint", e.Hint)
+	}
 }
 
 func (t *Text) findings(step string) {
@@ -227,6 +233,8 @@ func (t *Text) findings(step string) {
 }
 
 func (t *Text) end(e engine.Event) {
+	t.skipped()
+	t.close()
 	s := e.Summary
 	if s == nil {
 		return
@@ -288,12 +296,6 @@ func below(text string) string {
 func (t *Text) lines(lines []string) {
 	for _, l := range lines {
 		fmt.Fprintf(t.w, "      %s\n", t.style.diffLine(below(l)))
-	}
-}
-
-func (t *Text) hint(hint string) {
-	if hint != "" {
-		fmt.Fprintf(t.w, "    %s %s\n", t.style.Cyan("hint:"), strings.ReplaceAll(hint, "\n", "\n          "))
 	}
 }
 

@@ -42,7 +42,8 @@ var story = []engine.Event{
 	{Action: engine.ActionProved, Step: "site", Kind: "curlTLS", Seconds: 0.04},
 	{Action: engine.ActionStart, Step: "init", Kind: "vaultInit"},
 	{Action: engine.ActionRetry, Step: "init", Error: "connection refused", Hint: "it is starting"},
-	{Action: engine.ActionFail, Step: "init", Kind: "vaultInit", Seconds: 61, Position: "plan.yaml:14:5", Error: "keys are lost\nVault is initialised", Hint: "restore the file"},
+	{Action: engine.ActionRetry, Step: "init", Error: "connection refused", Hint: "it is starting", Count: 9},
+	{Action: engine.ActionFail, Step: "init", Kind: "vaultInit", Seconds: 61, Position: "plan.yaml:14:5", Error: "keys are lost\nVault is initialised", Hint: "restore the file", Next: "ztplan run plan.yaml --only init -v"},
 	{Action: engine.ActionSkip, Step: "late", Kind: "curlTLS", Message: "needs init, which failed", Needs: []string{"init"}},
 	{Action: engine.ActionEnd, Summary: &engine.Summary{Result: engine.ResultFailed, Proofs: 2, Changed: 1, Proved: 1, Skipped: 1, Failed: 1, Edits: 1, Retries: 1, WallSeconds: 63.5, CriticalSeconds: 63.5, CriticalPath: []string{"vault", "init"}}},
 }
@@ -61,6 +62,23 @@ var preview = []engine.Event{
 	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Result: engine.ResultDiffers, Proofs: 1, Pending: 2, ProofEdits: 1, WallSeconds: 0.2, Digest: "sha256:00"}},
 }
 
+// broken is a run in which proofs failed, and of which --only left most out.
+var broken = []engine.Event{
+	{Action: engine.ActionPlan, Step: "rotation", Kind: "assertRotation", Proof: true, Position: "plan.yaml:20:5"},
+	{Action: engine.ActionSkip, Step: "vault", Kind: "helmInstall", Message: "not among --only and what that needs"},
+	{Action: engine.ActionSkip, Step: "init", Kind: "vaultInit", Message: "not among --only and what that needs"},
+	{Action: engine.ActionSkip, Step: "site", Kind: "curlTLS", Message: "--skip"},
+	{Action: engine.ActionStart, Step: "rotation", Kind: "assertRotation"},
+	{Action: engine.ActionFinding, Step: "rotation", Path: "the serial number is new", Have: "01"},
+	{Action: engine.ActionViolated, Step: "rotation", Path: "the switch takes at most 3s", Have: "more than 7s", Message: "stuck; hops: asked +0.000s, issued +0.250s"},
+	{Action: engine.ActionFail, Step: "rotation", Kind: "assertRotation", Seconds: 8, Position: "plan.yaml:20:5", Time: time.Date(2026, 1, 18, 16, 0, 0, 0, time.UTC),
+		Error: "does not hold: the switch takes at most 3s: stuck", Until: time.Date(2026, 1, 18, 16, 59, 40, 0, time.UTC), Hint: "look at the controller", Next: "kubectl logs"},
+	{Action: engine.ActionFail, Step: "again", Kind: "assertRotation", Position: "plan.yaml:30:5", Error: "does not hold: another", Hint: "look at the gateway", Next: "kubectl logs -f"},
+	{Action: engine.ActionFail, Step: "cut1", Kind: "curlTLS", Position: "plan.yaml:40:5", Error: "interrupted while waiting for a", Hint: "run it again", Next: "ztplan run"},
+	{Action: engine.ActionFail, Step: "cut2", Kind: "curlTLS", Position: "plan.yaml:50:5", Error: "interrupted while waiting for b", Hint: "run it again", Next: "ztplan run"},
+	{Action: engine.ActionEnd, Summary: &engine.Summary{Result: engine.ResultFailed, Proofs: 4, Skipped: 3, Failed: 4}},
+}
+
 // partly is a run that converged and left a proof out.
 var partly = []engine.Event{
 	{Action: engine.ActionPlan, Plan: "lab", Step: "site", Kind: "curlTLS", Proof: true, Position: "plan.yaml:20:5"},
@@ -73,6 +91,8 @@ func TestGolden(t *testing.T) {
 		"text":           func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, false, false).Event) },
 		"text-verbose":   func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, true, false).Event) },
 		"github":         func(b *bytes.Buffer) { each(story, ui.NewGitHub(b, false, false).Event) },
+		"broken":         func(b *bytes.Buffer) { each(broken, ui.NewText(b, ui.Style{}, false, false).Event) },
+		"broken-github":  func(b *bytes.Buffer) { each(broken, ui.NewGitHub(b, false, false).Event) },
 		"partly":         func(b *bytes.Buffer) { each(partly, ui.NewText(b, ui.Style{}, false, false).Event) },
 		"partly-github":  func(b *bytes.Buffer) { each(partly, ui.NewGitHub(b, false, false).Event) },
 		"preview":        func(b *bytes.Buffer) { each(preview, ui.NewText(b, ui.Style{}, false, true).Event) },
@@ -180,7 +200,7 @@ func TestLiveLeavesTheLinesBehind(t *testing.T) {
 	var plain bytes.Buffer
 	text := ui.NewText(&plain, ui.Style{}, false, false)
 	for _, e := range story {
-		if e.Action != engine.ActionWait { // the view shows it
+		if e.Action != engine.ActionWait && e.Action != engine.ActionRetry { // the view shows them
 			text.Event(e)
 		}
 	}
@@ -215,6 +235,40 @@ func render(s string) string {
 		}
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// No line of a failed run is said twice.
+func TestNothingIsSaidTwice(t *testing.T) {
+	for name, events := range map[string][]engine.Event{"story": story, "broken": broken} {
+		var b bytes.Buffer
+		each(events, ui.NewText(&b, ui.Style{}, false, false).Event)
+		for _, e := range events {
+			for _, text := range []string{strings.SplitN(e.Error, "\n", 2)[0], e.Hint, e.Next} {
+				if text != "" && strings.Count(b.String(), text+"\n") > 1 {
+					t.Errorf("%s: %q is said %d times", name, text, strings.Count(b.String(), text+"\n"))
+				}
+			}
+		}
+	}
+}
+
+// The view says what is tried again, how often, and what to do.
+func TestLiveCountsRetries(t *testing.T) {
+	var screen bytes.Buffer
+	l := ui.NewLive(&screen, ui.Style{}, false, false, func() (int, int) { return 80, 24 })
+	each([]engine.Event{
+		{Action: engine.ActionPlan, Step: "init"},
+		{Action: engine.ActionStart, Step: "init"},
+		{Action: engine.ActionRetry, Step: "init", Error: "refused", Hint: "start it", Count: 9},
+	}, l.Event)
+	l.Say("")
+	shown := render(screen.String())
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(shown, "trying again, ×9: refused\n") || !strings.Contains(shown, "  hint: start it\n") {
+		t.Errorf("%s", shown)
+	}
 }
 
 // Without a terminal the status of a step is shown after a while and not too

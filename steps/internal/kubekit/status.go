@@ -99,6 +99,7 @@ func (c *Cluster) Judge(ctx context.Context, obj *unstructured.Unstructured) (St
 		st.Result = kubestatus.Current(obj, kubestatus.Owned(list.Items, obj)...)
 		if !st.Done {
 			st.Message += c.lastWords(ctx, list.Items)
+			st.Hint = kubestatus.PodsHint(list.Items)
 		}
 		return st, nil
 	}
@@ -108,6 +109,7 @@ func (c *Cluster) Judge(ctx context.Context, obj *unstructured.Unstructured) (St
 	}
 	if why := kubestatus.WhyNotReady(list.Items); why != "" {
 		st.Message += "; " + why + c.lastWords(ctx, list.Items)
+		st.Hint = kubestatus.PodsHint(list.Items)
 	}
 	return st, nil
 }

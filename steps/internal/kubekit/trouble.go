@@ -3,6 +3,7 @@ package kubekit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,17 +19,18 @@ const troubleTime = 5 * time.Second
 // Trouble returns why a pod behind a Service does not answer, with the last
 // line that a container wrote before it ended: "pod vault-0 waits: container
 // vault is in CrashLoopBackOff: …; its last line: …". It is "" if every pod is
-// well, or nothing can be found out. An error of the caller needs no second one.
-func (c *Cluster) Trouble(ctx context.Context, namespace, service string) string {
+// well, or nothing can be found out. An error of the caller needs no second one. hint is
+// the next thing to do about it.
+func (c *Cluster) Trouble(ctx context.Context, namespace, service string) (why, hint string) {
 	ctx, cancel := context.WithTimeout(ctx, troubleTime)
 	defer cancel()
 	svc, err := c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
 	if err != nil || len(svc.Spec.Selector) == 0 {
-		return ""
+		return "", ""
 	}
 	pods, err := c.selected(ctx, namespace, svc)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	for _, p := range pods {
 		runs, why := kubestatus.PodRuns(&p)
@@ -39,9 +41,9 @@ func (c *Cluster) Trouble(ctx context.Context, namespace, service string) string
 		case runs:
 			continue
 		}
-		return "pod " + p.Name + " " + kubestatus.OneLine(why) + c.lastLine(ctx, &p)
+		return "pod " + p.Name + " " + kubestatus.OneLine(why) + c.lastLine(ctx, &p), kubestatus.PodHint(&p)
 	}
-	return ""
+	return "", ""
 }
 
 // ended returns a container of the pod that has ended and was or will be started
@@ -83,6 +85,17 @@ func (c *Cluster) LogTail(ctx context.Context, p *corev1.Pod, options *corev1.Po
 		return ""
 	}
 	return kubestatus.OneLine(string(text[:min(len(text), maxTail)]))
+}
+
+// LogLines returns the last lines of a pod's log, at most most of them.
+func (c *Cluster) LogLines(ctx context.Context, p *corev1.Pod, options *corev1.PodLogOptions, most int64) ([]string, error) {
+	limit := int64(maxTail)
+	options.LimitBytes, options.TailLines = &limit, &most
+	text, err := c.client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, options).DoRaw(ctx)
+	if err != nil {
+		return nil, Classify(err)
+	}
+	return strings.Split(strings.TrimRight(string(text[:min(len(text), maxTail)]), "\n"), "\n"), nil
 }
 
 // lastWords is lastLine of the first pod that is not ready and whose container

@@ -57,8 +57,9 @@ func TestTrouble(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := cluster.Trouble(t.Context(), "v", "vault"); strings.TrimSpace(got) != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
+			got, hint := cluster.Trouble(t.Context(), "v", "vault")
+			if strings.TrimSpace(got) != c.want || strings.Contains(hint, "kubectl -n v logs vault-0 -c vault --previous") != (c.want != "") {
+				t.Errorf("got %q, want %q; hint %q", got, c.want, hint)
 			}
 		})
 	}

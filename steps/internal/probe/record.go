@@ -288,6 +288,17 @@ func (r *Record) Hint() string {
 	return ""
 }
 
+// Unreached returns the newest failure of the first address if no address has ever shown
+// a verified certificate, nil otherwise.
+func (r *Record) Unreached() *tlskit.Failure {
+	for _, s := range r.addresses {
+		if s.Current != nil || s.failure == nil {
+			return nil
+		}
+	}
+	return r.addresses[0].failure
+}
+
 // LongestGap returns the longest time that any address was without a
 // successful probe, up to now, when that began, and the address.
 func (r *Record) LongestGap(now time.Time) (most time.Duration, from time.Time, name string) {

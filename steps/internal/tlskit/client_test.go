@@ -181,7 +181,7 @@ func TestFailures(t *testing.T) {
 			[]string{"does not speak TLS"}, "TLS port"},
 		{"closes", raw(t, func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, 5)) }), "", tlskit.ClassTLS,
 			[]string{"closed during the TLS handshake"}, "without a ready pod"},
-		{"refused", refused(t), "", tlskit.ClassDial, []string{"connection refused"}, "node port"},
+		{"refused", refused(t), "", tlskit.ClassDial, []string{"connection refused"}, "the address and the port in the plan"},
 		{"no such name", "no-such-name.invalid:443", "", tlskit.ClassDial, []string{"no-such-name.invalid cannot be resolved"}, "/etc/hosts"},
 	}
 	for _, tt := range tests {

@@ -13,12 +13,13 @@ import (
 type Endpoint struct {
 	name string
 	dial func(context.Context) (net.Conn, error)
+	from origin
 }
 
 // NewEndpoint returns an endpoint with a dialer of its own; name is for
 // messages.
 func NewEndpoint(name string, dial func(context.Context) (net.Conn, error)) Endpoint {
-	return Endpoint{name, dial}
+	return Endpoint{name: name, dial: dial, from: fromTunnel}
 }
 
 // Address returns the endpoint of a TCP address, "127.0.0.1:30443".
@@ -27,6 +28,16 @@ func Address(address string) Endpoint {
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}}
 }
+
+// An origin is where an address comes from: it decides what to check when nothing
+// answers there.
+type origin int
+
+const (
+	fromPlan origin = iota
+	fromNodePort
+	fromTunnel
+)
 
 // String returns the name of the endpoint, such as its address.
 func (e Endpoint) String() string { return e.name }
@@ -39,7 +50,7 @@ func (e Endpoint) Dial(ctx context.Context) (net.Conn, error) {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, context.Cause(ctx)
 		}
-		return nil, newDialFailure(e.name, err)
+		return nil, newDialFailure(e.name, err, e.from)
 	}
 	return conn, nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -48,6 +49,14 @@ func (f *Failure) Error() string {
 	return f.Endpoint + ": " + f.Reason
 }
 
+// Until returns the end of the certificate that was refused, zero if there is none.
+func (f *Failure) Until() time.Time {
+	if len(f.Chain) == 0 {
+		return time.Time{}
+	}
+	return f.Chain[0].NotAfter
+}
+
 // Unwrap returns the error of the network, of crypto/tls or of crypto/x509.
 func (f *Failure) Unwrap() error { return f.err }
 
@@ -60,7 +69,7 @@ func ClassOf(err error) Class {
 	return ""
 }
 
-func newDialFailure(endpoint string, err error) *Failure {
+func newDialFailure(endpoint string, err error, from origin) *Failure {
 	f := &Failure{Class: ClassDial, Endpoint: endpoint, Reason: "connect: " + strings.TrimPrefix(trimNet(err), "connect: "), err: err}
 	var dns *net.DNSError
 	switch {
@@ -69,16 +78,41 @@ func newDialFailure(endpoint string, err error) *Failure {
 		f.Hint = "give the address to dial, or the service whose node port is to be used: no entry in /etc/hosts is needed"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		f.Reason = "connection refused: nothing listens there"
-		f.Hint = "is the gateway's pod ready, and does its Service have this node port?"
+		f.Hint = from.refused()
 	case isTimeout(err):
 		f.Reason = "no answer to the connection attempt"
-		f.Hint = "on macOS and Windows the address of a kind node cannot be reached from the host: map the node port with extraPortMappings " +
-			"and give 127.0.0.1 as the address; else look for a firewall"
+		f.Hint = from.unanswered(runtime.GOOS)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		f.Reason = "no route to this address"
-		f.Hint = "the node's address is not reachable from here: give an address that is"
+		f.Hint = "this address is not reachable from here: give one that is"
 	}
 	return f
+}
+
+// refused is the hint when nothing listens at an address.
+func (o origin) refused() string {
+	switch o {
+	case fromNodePort:
+		return "is the gateway's pod ready, and does its Service have this node port?"
+	case fromTunnel:
+		return "is the gateway's pod ready, and does it listen on the port of its Service?"
+	}
+	return "does the server run there, and are the address and the port in the plan right?"
+}
+
+// unanswered is the hint when an attempt to connect gets no answer, on an operating system
+// (runtime.GOOS).
+func (o origin) unanswered(system string) string {
+	switch {
+	case o == fromNodePort && (system == "darwin" || system == "windows"):
+		return "on macOS and Windows the address of a kind node cannot be reached from the host: map the node port with extraPortMappings " +
+			"and give 127.0.0.1 as the address; else look for a firewall"
+	case o == fromNodePort:
+		return "this machine does not reach the node's address: look for a firewall or a security group, or use service.via: tunnel"
+	case o == fromTunnel:
+		return "the API server does not reach the pod: look for a network policy, and whether its node is ready"
+	}
+	return "this machine does not reach the address in the plan: is it right, and is there a firewall in between?"
 }
 
 func newHandshakeFailure(endpoint string, err error, serverName string, trust *Trust, now time.Time) *Failure {

@@ -112,7 +112,7 @@ func (t Target) Resolve(ctx context.Context, env *engine.Env, u *url.URL) ([]End
 	case t.Endpoints == EndpointsAll:
 		hosts, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
 		if err != nil {
-			return nil, newDialFailure(u.Hostname(), err)
+			return nil, newDialFailure(u.Hostname(), err, fromPlan)
 		}
 		endpoints := make([]Endpoint, len(hosts))
 		for i, h := range hosts {
@@ -175,6 +175,7 @@ func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string, 
 	endpoints := make([]Endpoint, len(addresses))
 	for i, a := range addresses {
 		endpoints[i] = Address(a)
+		endpoints[i].from = fromNodePort
 	}
 	return endpoints, nil
 }

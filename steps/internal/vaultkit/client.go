@@ -24,10 +24,12 @@ type Client struct {
 	token     engine.Secret
 	where     string
 	login     *Login // authenticates the requests, nil for a token
+	outside   bool   // reached by an address, so that nothing is known of its pods
+	emptied   string // see Server.Emptied
 
 	// trouble returns the reason why the pods behind a Service do not answer, "" if
-	// it is not known.
-	trouble func(context.Context) string
+	// it is not known, and what to do about it.
+	trouble func(context.Context) (why, hint string)
 }
 
 // ConnectServer returns a client without a token, for the requests that need none:
@@ -58,10 +60,14 @@ func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, e
 		// The guard refuses redirects before the client sees them.
 		http: &http.Client{Transport: transport},
 		base: base, namespace: s.Namespace, where: s.where(),
-		trouble: func(ctx context.Context) string {
+		outside: s.Address != "", emptied: s.Emptied(),
+		trouble: func(ctx context.Context) (why, hint string) {
+			if s.Address != "" {
+				return "", ""
+			}
 			cluster, ok := kubekit.Connected(env)
-			if s.Address != "" || !ok {
-				return ""
+			if !ok {
+				return "", ""
 			}
 			return cluster.Trouble(ctx, s.Service.Namespace, s.Service.Name)
 		},
@@ -70,6 +76,9 @@ func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, e
 
 // Where names the server in messages.
 func (c *Client) Where() string { return c.where }
+
+// Emptied is [Server.Emptied] of the server.
+func (c *Client) Emptied() string { return c.emptied }
 
 // Read returns the data at path, or nil if Vault has none.
 // Numbers in it are [json.Number].

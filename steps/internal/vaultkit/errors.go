@@ -1,15 +1,18 @@
 package vaultkit
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/vault/api"
 
@@ -112,7 +115,7 @@ func (c *Client) explainSealed(ctx context.Context, e *Error) error {
 		return Refusal("let this step come after a vaultInit and a vaultUnseal step",
 			"%s %s: %w", e.Verb, e.Path, ErrNotInitialized)
 	}
-	return Refusal("Vault seals itself whenever its pod restarts: let this step come after a vaultUnseal step, or run the plan again to unseal it",
+	return Refusal("Vault seals itself whenever "+c.pick("it restarts", "its pod restarts")+": let this step come after a vaultUnseal step, or run the plan again to unseal it",
 		"%s %s: %w", e.Verb, e.Path, ErrSealed)
 }
 
@@ -135,17 +138,41 @@ func (c *Client) explainNetwork(ctx context.Context, verb, path string, err erro
 	case errors.As(err, &invalid):
 		return engine.WithHint(engine.Permanent(wrapped), "Vault's own certificate is not valid: renew it, or check this machine's clock")
 	case errors.As(err, &record), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
-		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks plain HTTP here: use http:// in vault.address, or leave vault.service.tls off")
+		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks plain HTTP here: "+c.pick("use http:// in vault.address", "leave vault.service.tls off"))
 	case strings.Contains(err.Error(), "HTTP request to an HTTPS server"):
-		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks TLS here: use https:// in vault.address, or set vault.service.tls")
+		return engine.WithHint(engine.Permanent(wrapped), "Vault speaks TLS here: "+c.pick("use https:// in vault.address", "set vault.service.tls"))
 	}
 	if c.trouble != nil {
-		if why := c.trouble(ctx); why != "" {
+		if why, hint := c.trouble(ctx); why != "" {
 			return engine.WithHint(fmt.Errorf("%w: %s", wrapped, why),
-				"mend what the container says; kubectl logs --previous shows more of it, kubectl describe what the pod waits for")
+				cmp.Or(hint, "kubectl describe shows what the pod waits for"))
 		}
 	}
+	if c.outside {
+		return engine.WithNext(engine.WithHint(wrapped, outsideHint(err)), "curl -sS "+c.base.String()+"/v1/sys/health")
+	}
 	return engine.WithHint(wrapped, "is Vault's pod running? kubectl get pods -A -l app.kubernetes.io/name=vault; kubectl describe shows why not")
+}
+
+// pick returns what holds for a Vault with an address of its own, or for one behind a
+// Service.
+func (c *Client) pick(outside, inside string) string {
+	if c.outside {
+		return outside
+	}
+	return inside
+}
+
+// outsideHint is the hint for a Vault that is reached by an address of its own.
+func outsideHint(err error) string {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		return "the name cannot be resolved from here: check connections.vault.address, and the network"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens at this address: does Vault run there, and is the port of connections.vault.address right?"
+	}
+	return "check connections.vault.address, and whether this machine reaches it: a firewall, a proxy or a VPN may be in between"
 }
 
 // unwrapURL drops the address that package net/http puts before its errors: it

@@ -77,6 +77,9 @@ func (e Entrance) Validate(p *engine.Problems, field string) {
 	e.Login.validate(p, field+".login")
 }
 
+// A User is a spec of a step that talks to Vault, or that is about one.
+type User interface{ VaultServer() Server }
+
 // DefaultServer returns the Service that a release named vault makes in a
 // namespace named vault.
 func DefaultServer() Server {
@@ -119,6 +122,15 @@ func (s Server) InCluster() string {
 // inputs that are not known yet; field is the path of the input.
 func (s Server) ThroughCluster(field string, unknown []string) bool {
 	return s.Address == "" && engine.Known(field+".address", unknown)
+}
+
+// Emptied says how to get a new and empty Vault in place of this one, as the part of a
+// sentence: what the chart of Vault keeps, or a storage of which nothing is known here.
+func (s Server) Emptied() string {
+	if s.InCluster() == "" {
+		return "stop it, empty its storage, start it"
+	}
+	return fmt.Sprintf("remove the release, delete the PersistentVolumeClaim data-%s-0", s.Service.Name)
 }
 
 // Validate reports the problems of s; field is the path of the input.

@@ -10,24 +10,52 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A Vault that cannot be reached is explained by its pods.
-func TestUnreachableVaultNamesItsPod(t *testing.T) {
+// closedAddress returns an address at which nothing listens.
+func closedAddress(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	c, err := Server{Address: "http://" + l.Addr().String()}.client(&engine.Env{}, http.DefaultTransport)
+	return l.Addr().String()
+}
+
+// A Vault behind a Service that cannot be reached is explained by its pods.
+func TestUnreachableVaultNamesItsPod(t *testing.T) {
+	c, err := Server{Address: "http://" + closedAddress(t)}.client(&engine.Env{}, http.DefaultTransport)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.trouble = func(context.Context) string { return "pod vault-0 waits: CrashLoopBackOff; its last line: no such key" }
+	c.outside = false
+	c.trouble = func(context.Context) (string, string) {
+		return "pod vault-0 waits: ImagePullBackOff", "image vault:1 cannot be pulled"
+	}
 	_, err = c.SealStatus(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "its last line: no such key") || !strings.Contains(engine.HintOf(err), "--previous") {
+	if err == nil || !strings.Contains(err.Error(), "pod vault-0 waits: ImagePullBackOff") || engine.HintOf(err) != "image vault:1 cannot be pulled" {
 		t.Errorf("error %v, hint %q", err, engine.HintOf(err))
 	}
-	c.trouble = func(context.Context) string { return "" }
+	c.trouble = func(context.Context) (string, string) { return "", "" }
 	if _, err = c.SealStatus(t.Context()); !strings.Contains(engine.HintOf(err), "is Vault's pod running?") {
 		t.Errorf("hint %q", engine.HintOf(err))
+	}
+}
+
+// Of a Vault with an address of its own nothing is said about pods.
+func TestUnreachableVaultOutside(t *testing.T) {
+	for address, hint := range map[string]string{
+		"http://" + closedAddress(t):   "nothing listens at this address",
+		"http://vault.example.invalid": "the name cannot be resolved",
+	} {
+		c, err := Server{Address: address}.client(&engine.Env{}, http.DefaultTransport)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.SealStatus(t.Context())
+		if got := engine.HintOf(err); !strings.Contains(got, hint) || strings.Contains(got, "pod") {
+			t.Errorf("%s: hint %q", address, got)
+		}
+		if got, want := engine.NextOf(err), "curl -sS "+address+"/v1/sys/health"; got != want {
+			t.Errorf("next %q, want %q", got, want)
+		}
 	}
 }

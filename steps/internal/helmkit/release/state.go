@@ -127,6 +127,7 @@ func (s *State) NotReady(ctx context.Context) ([]engine.Edit, error) {
 			Path: st.Ref.String(),
 			Have: st.Message,
 			Want: "ready",
+			Hint: st.Hint,
 			// Until it is ready, gone or given up by its controller nothing else is looked
 			// at: a Deployment changes a dozen times while it starts.
 			Await: func(ctx context.Context) error {

@@ -18,7 +18,7 @@ import (
 type Result struct {
 	Done    bool   // the object is as its spec asks
 	Failed  bool   // its controller has given up: waiting is of no use unless it is changed
-	Hint    string // with Failed: the way out, if there is a known one
+	Hint    string // the way out, if there is a known one
 	Message string // one line: the missing part, or the state that was reached
 }
 

@@ -59,8 +59,7 @@ func (k Keys) Unseal(ctx context.Context, c *vaultkit.Client, shares []engine.Se
 	if Rejected(err) {
 		return engine.WithHint(
 			engine.Permanent(fmt.Errorf("the shares in %s do not open this Vault: %w", k, err)),
-			"they belong to another Vault: find those of this one; or, if its data may go, remove the release, "+
-				"delete the PersistentVolumeClaim data-vault-0, move the keys away, and run again")
+			"they belong to another Vault: find those of this one; or, if its data may go, "+c.Emptied()+", move the keys away, and run again")
 	}
 	return err
 }
