@@ -37,6 +37,7 @@ type reporting struct {
 	kill      context.Context
 	out       io.Writer
 	env       engine.Env // of the run
+	plan      *plan.Plan
 	collector *evidence.Collector
 
 	room *room // in dir, for the files written at the end
@@ -57,7 +58,7 @@ func (a *app) newReporting(p *plan.Plan, mode run.Mode) (*reporting, error) {
 		}
 		return nil, nil
 	}
-	r := &reporting{dir: a.report, kill: a.Kill, out: a.Stderr}
+	r := &reporting{dir: a.report, kill: a.Kill, out: a.Stderr, plan: p}
 	var err error
 	if a.signKey != "" {
 		if r.key, err = a.signingKey(p, mode); err != nil {
@@ -115,7 +116,13 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 	if r == nil || res == nil {
 		return nil
 	}
-	r.collector.About(r.subject(ctx, res))
+	var about *evidence.Subject
+	var wg engine.Group
+	wg.Go(func() { about = r.subject(ctx, res) })
+	state := r.diagnose(ctx, res)
+	wg.Wait()
+	r.collector.About(about)
+	r.collector.Diagnose(state)
 	d, err := r.collector.Document(res.Interrupted)
 	if err != nil {
 		return err

@@ -41,18 +41,19 @@ func (r *reporting) subject(ctx context.Context, res *run.Result) *evidence.Subj
 	if facts.Cluster.Server != "" {
 		s.Cluster = &facts.Cluster
 	}
-	return redacted(s, res.Redactor)
+	return redacted(&s, res.Redactor, func(err string) *evidence.Subject { return &evidence.Subject{Remarks: []string{err}} })
 }
 
-// redacted returns s without the secrets of the run.
-func redacted(s evidence.Subject, r *run.Redactor) *evidence.Subject {
-	data, err := json.Marshal(r.Value(s))
-	out := new(evidence.Subject)
+// redacted returns v without the secrets of the run, or failed with why that could not be
+// done.
+func redacted[T any](v *T, r *run.Redactor, failed func(string) *T) *T {
+	data, err := json.Marshal(r.Value(v))
+	out := new(T)
 	if err == nil {
 		err = json.Unmarshal(data, out)
 	}
 	if err != nil {
-		return &evidence.Subject{Remarks: []string{r.Text(err.Error())}}
+		return failed(r.Text(err.Error()))
 	}
 	return out
 }

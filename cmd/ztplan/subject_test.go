@@ -61,7 +61,7 @@ func TestSubject(t *testing.T) {
 	s.Remarks = append(s.Remarks, "pods: refused for "+secret)
 	var redactor run.Redactor
 	redactor.Add(p.Secrets()...)
-	got := redacted(s, &redactor)
+	got := redacted(&s, &redactor, func(err string) *evidence.Subject { t.Error(err); return nil })
 	own, err := ownDigest()
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ type loneVault struct {
 	answer  *api.InitResponse // what it said to init, if that was asked here
 }
 
-func startVault(t *testing.T, ztlab string) *loneVault {
+func startVault(t testing.TB, ztlab string) *loneVault {
 	t.Helper()
 	cmd := exec.Command(ztlab, "vault", "--data", t.TempDir())
 	stdin, err := cmd.StdinPipe()
@@ -51,7 +51,7 @@ func startVault(t *testing.T, ztlab string) *loneVault {
 	return &loneVault{address: hello.Address}
 }
 
-func (v *loneVault) client(t *testing.T) *api.Client {
+func (v *loneVault) client(t testing.TB) *api.Client {
 	t.Helper()
 	config := api.DefaultConfig()
 	config.Address = v.address
