@@ -5,6 +5,10 @@
 // condition of a resource, in the body of an answer, in a log. A step that
 // knows more about its own failure attaches a better hint with
 // [engine.WithHint]; this package serves errors without one.
+//
+// A message arrives from anywhere: a hint holds wherever its message may be printed, on
+// every system and for every kind of step, or its pattern is narrower. Every pattern has
+// a message in testdata/said.json, which a test provokes.
 package hints
 
 import "strings"

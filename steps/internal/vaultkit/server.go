@@ -128,7 +128,7 @@ func (s Server) ThroughCluster(field string, unknown []string) bool {
 // sentence: what the chart of Vault keeps, or a storage of which nothing is known here.
 func (s Server) Emptied() string {
 	if s.InCluster() == "" {
-		return "stop it, empty its storage, start it"
+		return "stop it, delete its data, start it"
 	}
 	return fmt.Sprintf("remove the release, delete the PersistentVolumeClaim data-%s-0", s.Service.Name)
 }

@@ -59,3 +59,14 @@ func TestUnreachableVaultOutside(t *testing.T) {
 		}
 	}
 }
+
+// How to begin anew is said of the Vault that it is: of a chart's, or of one of which
+// nothing but the address is known.
+func TestEmptied(t *testing.T) {
+	inside := Server{Service: Service{Namespace: "secrets", Name: "bao"}}
+	for want, s := range map[string]Server{"PersistentVolumeClaim data-bao-0": inside, "stop it, delete its data, start it": {Address: "https://vault.example.com"}} {
+		if got := s.Emptied(); !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
