@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +56,7 @@ again.`,
   ztplan explain pkiRoot                 the reference of a kind`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cli.NoUnknownCommand,
+		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -62,56 +64,112 @@ again.`,
 	root.SetErr(a.Stderr)
 	root.SetIn(a.Stdin)
 	f := root.PersistentFlags()
-	f.BoolVar(&a.lab, "lab", false, "use the embedded lab: the one that is up, or one started for this command")
-	f.StringVar(&a.labDir, "lab-dir", "", "state directory of the lab; separates labs (default ~/.local/state/ztplan/lab)")
-	f.StringVar(&a.Kubeconfig, "kubeconfig", "", "path of the kubeconfig (default $KUBECONFIG, then ~/.kube/config)")
-	f.StringVar(&a.Context, "context", "", "kubeconfig context (default the current one)")
-	f.StringArrayVar(&a.vars, "var", nil, "set a plan variable, `name=value`; repeatable")
-	f.StringArrayVar(&a.varFiles, "var-file", nil, "read plan variables from a YAML or JSON `file`; repeatable")
-	f.StringArrayVar(&a.mirrors, "mirror", nil, "fetch what is below one address from another, `URL=URL`; repeatable")
-	f.StringSliceVar(&a.only, "only", nil, "run only these step `ids` and what they need")
-	f.StringSliceVar(&a.skip, "skip", nil, "leave out these step `ids`")
-	f.IntVar(&a.parallel, "parallel", 10, "steps that run at once")
-	f.StringVarP(&a.Output, "output", "o", "text", "text, json or github")
+	cli.ChoiceVar(root, f, &a.Output, "output", "o", "text", []string{"text", "json", "github"}, "form of the output")
 	f.BoolVar(&a.NoColor, "no-color", false, "no colour and no live view (also NO_COLOR)")
 	f.BoolVarP(&a.Verbose, "verbose", "v", false, "show details: edits as they are applied, requests, transcripts")
+	// It stands before the command as well: "ztplan --lab run PLAN".
+	root.Flags().Bool("lab", false, "use the embedded lab: for the commands that have this flag")
+	root.Flag("lab").Hidden = true
+	root.Version = versionString()
+	root.SetVersionTemplate(versionLine() + "\n")
 	root.AddCommand(
 		a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
 		a.runsCommand(), a.outputCommand(), a.diffCommand(), a.rbacCommand(), a.explainCommand(), a.schemaCommand(), a.labCommand(), command.New(&a.Invocation, command.Program{Version: versionString(), RunPlan: a.runMember}), a.versionCommand(),
 	)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &cli.Error{Code: cli.Invalid, Text: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
-	})
+	root.SetFlagErrorFunc(cli.FlagError)
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	cli.StrictArguments(root)
 	return root
 }
 
 // onePlan is the argument rule of commands that take a plan.
 var onePlan = cli.OneArgument("plan", "plans/lab.yaml")
 
-// load reads and checks the plan. Every problem is printed; nothing is
-// contacted.
-func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selection, error) {
-	if err := a.CheckOutput(); err != nil {
-		return nil, nil, err
+// otherWords are commands of other tools, and what does the same here.
+var otherWords = map[string]string{
+	"plan": "ztplan run PLAN --dry-run", "preview": "ztplan run PLAN --dry-run", "apply": "ztplan run PLAN", "up": "ztplan run PLAN", "sync": "ztplan run PLAN",
+	"install": "ztplan run PLAN", "upgrade": "ztplan run PLAN", "test": "ztplan run PLAN", "check": "ztplan status PLAN", "drift": "ztplan status PLAN",
+	"show": "ztplan runs show ID", "history": "ztplan runs", "state": "ztplan runs", "logs": "ztplan runs show ID", "template": "ztplan run PLAN --dry-run",
+	"fmt": "ztplan validate PLAN",
+}
+
+// removals are commands of other tools that nothing does here.
+var removals = []string{"destroy", "delete", "down", "uninstall", "rollback"}
+
+// unknownCommand is the argument rule of ztplan itself.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	err := cli.NoUnknownCommand(cmd, args)
+	var e *cli.Error
+	switch {
+	case !errors.As(err, &e):
+	case otherWords[args[0]] != "":
+		e.Hint = "here that is: " + otherWords[args[0]]
+	case slices.Contains(removals, args[0]):
+		e.Hint = "ztplan deletes nothing that it made: ztplan runs show ID lists it; a lab goes with: ztplan lab down"
 	}
+	return err
+}
+
+// helpCommand is help, which refuses what is no command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			of, _, err := cmd.Root().Find(args)
+			var names []string
+			if err == nil {
+				for _, c := range of.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name())
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err == nil {
+				err = cli.NoUnknownCommand(of, rest)
+			}
+			if err != nil {
+				return err
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
+}
+
+// read reads and checks the plan. Nothing is contacted.
+func (a *app) read(ctx context.Context, file string) (*plan.Plan, error) {
 	vars := make(map[string]string, len(a.vars))
 	for _, v := range a.vars {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok {
-			return nil, nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--var %s: there is no value", v), Hint: "write --var name=value"}
+			return nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--var %s: there is no value", v), Hint: "write --var name=value"}
 		}
 		vars[name] = value
 	}
 	a.Inputs = engine.NewInputs(ctx)
-	p, err := plan.Load(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Values: a.values, Env: os.LookupEnv})
+	return plan.Load(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Values: a.values, Env: os.LookupEnv})
+}
+
+// load is read with the selection of steps. It prints every problem.
+func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selection, error) {
+	p, err := a.read(ctx, file)
 	var chosen *plan.Selection
 	if err == nil {
 		chosen, err = p.Select(a.only, a.skip)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case errors.As(err, new(*cli.Error)):
+		return nil, nil, err
+	case ctx.Err() != nil:
 		return nil, nil, &cli.Error{Code: cli.Interrupted, Text: "interrupted while reading the plan"}
-	}
-	if err != nil {
+	case err != nil:
 		a.Problems(err)
 		return nil, nil, &cli.Error{Code: cli.Invalid}
 	}

@@ -50,7 +50,7 @@ cmd/ztplan/history       engine engine/display engine/journal
 cmd/ztplan/reference     engine engine/plan/source schemas
 cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
 cmd/ztplan/ztlab
-cmd/ztplan/cli           engine engine/display engine/plan/source cmd/ztplan/ui github.com/spf13/cobra golang.org/x/term
+cmd/ztplan/cli           engine engine/display engine/plan/source cmd/ztplan/ui github.com/spf13/... golang.org/x/term
 cmd/ztplan/report        engine engine/durable cmd/ztplan/layout engine/display steps/evidence steps/evidence/verify
 cmd/ztplan/report/browsertest engine
 cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-securesystemslib/dsse

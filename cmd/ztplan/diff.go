@@ -67,9 +67,6 @@ cannot be read, 3 wrong usage.`,
 }
 
 func (a *app) diff(names []string, l compare.Limits) error {
-	if err := a.CheckOutput(); err != nil {
-		return err
-	}
 	documents := make([]*evidence.Document, len(names))
 	for i, name := range names {
 		var err error

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/graph"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 func (a *app) graphCommand() *cobra.Command {
@@ -14,15 +13,20 @@ func (a *app) graphCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "graph PLAN",
 		Short: "Print the graph as text, DOT, Mermaid or SVG",
-		Args:  onePlan,
+		Long: `Graph prints the steps of a plan and what they need: as text, for Graphviz (dot), for
+Mermaid, or as a picture (svg), and with --output json as data. It contacts nothing.
+
+Exit status: 0 the graph is printed, 3 the plan is invalid.`,
+		Args: onePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, _, err := a.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
+			if a.Output == "json" {
+				return graph.JSON(display.JSONWriter{W: a.Stdout}, p)
+			}
 			switch format {
-			case "text":
-				return graph.Text(a.Text, p)
 			case "dot":
 				return graph.DOT(a.Text, p)
 			case "mermaid":
@@ -30,9 +34,10 @@ func (a *app) graphCommand() *cobra.Command {
 			case "svg":
 				return graph.SVG(a.Text, p)
 			}
-			return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--format %s: there is text, dot, mermaid and svg", format)}
+			return graph.Text(a.Text, p)
 		},
 	}
-	cmd.Flags().StringVarP(&format, "format", "f", "text", "text, dot, mermaid or svg")
+	cli.ChoiceVar(cmd, cmd.Flags(), &format, "format", "f", "text", []string{"text", "dot", "mermaid", "svg"}, "form of the graph")
+	a.planFlags(cmd)
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
 	"github.com/ztplan/ztplan/engine/display"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 func (a *app) labCommand() *cobra.Command {
@@ -29,9 +31,13 @@ root rights or the internet.`,
   ztplan lab kill gateway                SIGKILL
   ztplan lab down`,
 		DisableFlagParsing: true,
+		ValidArgsFunction:  a.completeLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
 				return cmd.Help()
+			}
+			if !slices.Contains(labCommands, args[0]) {
+				return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("unknown command %q of the lab", args[0]), Hint: "there is " + source.Listed(labCommands)}
 			}
 			path, err := ztlab.Find()
 			if err != nil {
@@ -48,6 +54,19 @@ root rights or the internet.`,
 			return err
 		},
 	}
+}
+
+// labCommands are the commands of ztlab that ztplan lab hands on.
+var labCommands = []string{"up", "down", "status", "restart", "kill"}
+
+// checkLab refuses flags that mean something only with --lab.
+func (a *app) checkLab() error {
+	for flag, set := range map[string]bool{"--lab-dir": a.labDir != "", "--keep": a.keep, "--charts": a.charts != ""} {
+		if set && !a.lab {
+			return &cli.Error{Code: cli.Invalid, Text: flag + " without --lab: this would not be about the lab", Hint: "add --lab"}
+		}
+	}
+	return nil
 }
 
 // A labWorld is the lab that a run happens in.

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) lintCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "lint PLAN",
 		Short: "Is the trust set-up sound? Offline",
 		Long: `Lint looks for what makes a set-up fail later, or unsafe now: versions that are
@@ -57,4 +57,6 @@ invalid.`,
 			return nil
 		},
 	}
+	a.planFlags(cmd)
+	return cmd
 }

@@ -24,7 +24,7 @@ import (
 )
 
 func (a *app) outputCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "output STEP.NAME [PLAN]",
 		Short: "Print an output of a step, such as the root certificate",
 		Long: `Output prints one output of a step, as other steps refer to it: root.certificate is
@@ -53,6 +53,10 @@ contacted.`,
 			return a.printOutput(cmd.Context(), args[0], args[1:])
 		},
 	}
+	cmd.ValidArgsFunction = a.completeOutput
+	a.planFlags(cmd)
+	a.targetFlags(cmd)
+	return cmd
 }
 
 // printOutput prints an output of a step of the plan, or of the last run's.

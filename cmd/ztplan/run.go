@@ -65,6 +65,9 @@ To demand a proof, use ztplan verify --require-proved.`,
 			return a.run(cmd.Context(), args[0], mode)
 		},
 	}
+	a.planFlags(cmd)
+	a.selectionFlags(cmd)
+	a.targetFlags(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the differences; write nothing anywhere")
 	cmd.Flags().BoolVar(&a.keep, "keep", false, "with --lab: leave a lab that this run started up")
 	a.safety.flags(cmd)
@@ -74,7 +77,7 @@ To demand a proof, use ztplan verify --require-proved.`,
 }
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "status PLAN",
 		Short: "Has anything drifted?",
 		Long: `Status looks at every step and shows what differs from the plan. It writes
@@ -92,6 +95,10 @@ looked at, 3 the plan is invalid.`,
 			return a.run(cmd.Context(), args[0], run.DryRun)
 		},
 	}
+	a.planFlags(cmd)
+	a.selectionFlags(cmd)
+	a.targetFlags(cmd)
+	return cmd
 }
 
 // run loads the plan, finds the world it is about, and drives the engine.
@@ -185,6 +192,9 @@ func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, d
 	env = &engine.Env{
 		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Claims: p.Claims(), Session: new(engine.Session), Detach: detach,
 		Now: a.Now, Logf: discard, Statusf: discard, Warnf: discard, Conceal: func(...engine.Secret) {}, // a run has its own
+	}
+	if err := a.checkLab(); err != nil {
+		return nil, nil, err
 	}
 	if !a.lab {
 		var cluster session.Cluster
@@ -287,7 +297,7 @@ func (a *app) tellGitHub(res *run.Result) error {
 
 // runMember runs the plan for one cluster of a fleet, in its pod.
 func (a *app) runMember(ctx context.Context, of command.ClusterRun) error {
-	a.values, a.Kubeconfig, a.report = of.Values, of.Kubeconfig, of.Report
+	a.values, a.Kubeconfig, a.report, a.mirrors = of.Values, of.Kubeconfig, of.Report, of.Mirrors
 	a.safety.lockNamespace, a.safety.patient = lease.DefaultNamespace, true
 	return a.run(ctx, of.File, of.Mode)
 }

@@ -39,12 +39,13 @@ Exit status: 0 the runs are printed, which may be none.`,
 			return history.Table(a.Text, runs)
 		},
 	}
+	a.labFlags(cmd)
 	cmd.AddCommand(a.runsShowCommand())
 	return cmd
 }
 
 func (a *app) runsShowCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one run with its edits",
 		Long: `Show prints what the journal of one run has: when and where it ran, its result, and
@@ -67,11 +68,14 @@ Exit status: 0 the run is printed, 1 there is no such run.`,
 			return history.Text(a.Text, history.NewDetail(r))
 		},
 	}
+	a.labFlags(cmd)
+	cmd.ValidArgsFunction = a.completeRun
+	return cmd
 }
 
 // history returns the journals that the flags ask for, newest first.
 func (a *app) history(ctx context.Context) ([]*journal.Report, error) {
-	if err := a.CheckOutput(); err != nil {
+	if err := a.checkLab(); err != nil {
 		return nil, err
 	}
 	if a.lab {

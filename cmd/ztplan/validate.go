@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "validate PLAN",
 		Short: "Check schema, references and graph, offline",
 		Long: `Validate reads the plan and everything that it names and reports every problem
@@ -34,4 +34,7 @@ Exit status: 0 valid, 3 invalid.`,
 			return err
 		},
 	}
+	a.planFlags(cmd)
+	a.selectionFlags(cmd)
+	return cmd
 }

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -60,15 +61,6 @@ func (a *Invocation) Saying(how func(string)) (before func(string)) {
 	return before
 }
 
-// CheckOutput refuses an --output that there is not.
-func (a *Invocation) CheckOutput() error {
-	switch a.Output {
-	case "text", "json", "github":
-		return nil
-	}
-	return &Error{Code: Invalid, Text: fmt.Sprintf("--output %s: there is text, json and github", a.Output)}
-}
-
 // Live returns the terminal on which a live view is wanted.
 func (a *Invocation) Live() (*os.File, bool) {
 	f, tty := Terminal(a.Stdout)
@@ -101,15 +93,22 @@ func TerminalSize(f *os.File) func() (width, height int) {
 	}
 }
 
-// Problems prints the problems of a document, in the form that the output flag
-// asks for.
+// Problems prints the problems of a document: for people on standard error, and in the
+// form that the output flag asks for on standard output. As JSON that is one object, like
+// that of a valid document with valid false and all problems.
 func (a *Invocation) Problems(err error) {
 	var ps *source.Problems
-	if !errors.As(err, &ps) {
+	list := []*source.Problem{{Summary: err.Error(), Hint: engine.HintOf(err)}}
+	if errors.As(err, &ps) {
+		list = ps.List()
+	}
+	if a.Output == "json" {
+		_ = json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{"valid": false, "problems": list})
+	}
+	if ps == nil {
 		fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
 		return
 	}
-	list := ps.List()
 	n := len(list)
 	list = list[:min(n, source.MostShown)]
 	if a.Output == "github" {

@@ -2,6 +2,7 @@
 package graph
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -32,6 +33,26 @@ func Text(w io.Writer, p *plan.Plan) error {
 		}
 	}
 	return nil
+}
+
+// JSON writes the graph as one object, with every need of each step.
+func JSON(w io.Writer, p *plan.Plan) error {
+	type step struct {
+		ID    string   `json:"id"`
+		Kind  string   `json:"kind"`
+		Proof bool     `json:"proof,omitempty"`
+		Level int      `json:"level"` // length of the longest chain before it
+		Needs []string `json:"needs"`
+	}
+	level := p.Graph().Levels()
+	steps := make([]step, len(p.Steps))
+	for i, s := range p.Steps {
+		steps[i] = step{s.ID, s.Kind.Name, s.Kind.Proof, level[s.Index], append([]string{}, s.Needs...)}
+	}
+	return json.NewEncoder(w).Encode(struct {
+		Plan  string `json:"plan"`
+		Steps []step `json:"steps"`
+	}{p.Name, steps})
 }
 
 // drawn returns the needs of a step that a picture shows. A closing step needs

@@ -36,7 +36,7 @@ func longChain(t testing.TB, n int) *plan.Plan {
 	return p
 }
 
-var drawings = map[string]func(io.Writer, *plan.Plan) error{"text": graph.Text, "dot": graph.DOT, "mermaid": graph.Mermaid, "svg": graph.SVG}
+var drawings = map[string]func(io.Writer, *plan.Plan) error{"text": graph.Text, "dot": graph.DOT, "mermaid": graph.Mermaid, "svg": graph.SVG, "json": graph.JSON}
 
 // TestGraphOfLongChain: no drawing looks at every step again for every level, which is as
 // many levels as steps here.

@@ -53,6 +53,9 @@ type Status struct {
 	Simulated  []string          `json:"simulated"`
 	Versions   map[string]string `json:"versions"`
 	Problems   []string          `json:"problems"`
+	Components []struct {
+		Name string `json:"name"`
+	} `json:"components"`
 }
 
 // A Binary is a ztlab binary together with the state directory it works on.

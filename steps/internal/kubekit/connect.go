@@ -1,10 +1,12 @@
 package kubekit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -76,6 +78,24 @@ func Server(cl session.Cluster) string {
 	return config.Host
 }
 
+// Contexts returns the names of the contexts of a kubeconfig, sorted, and the one that is
+// used; none if it cannot be read.
+func Contexts(cl session.Cluster) (names []string, used string) {
+	raw, err := rulesOf(cl).Load()
+	if err != nil {
+		return nil, ""
+	}
+	return slices.Sorted(maps.Keys(raw.Contexts)), cmp.Or(cl.Context, raw.CurrentContext)
+}
+
+// rulesOf returns where the kubeconfig of a cluster is.
+func rulesOf(cl session.Cluster) *clientcmd.ClientConfigLoadingRules {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.WarnIfAllMissing = false
+	rules.ExplicitPath = cl.Kubeconfig
+	return rules
+}
+
 func newCluster(config *rest.Config, name string) (*Cluster, error) {
 	config.UserAgent = "ztplan"
 	config.QPS = -1 // the API server's own fairness is enough
@@ -138,10 +158,8 @@ func load(cl session.Cluster) (*rest.Config, string, error) {
 	if cl.Position != "" {
 		from = " (" + cl.Position + ")"
 	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.WarnIfAllMissing = false
+	rules := rulesOf(cl)
 	if cl.Kubeconfig != "" {
-		rules.ExplicitPath = cl.Kubeconfig
 		if _, err := os.Stat(cl.Kubeconfig); errors.Is(err, fs.ErrNotExist) {
 			return nil, "", engine.WithHint(
 				fmt.Errorf("kubeconfig %s%s: no such file", cl.Kubeconfig, from),

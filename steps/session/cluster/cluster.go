@@ -25,6 +25,10 @@ import (
 // if the kubeconfig names none. It contacts nothing.
 func Server(c session.Cluster) string { return kubekit.Server(c) }
 
+// Contexts returns the names of the contexts of a kubeconfig, sorted, and the one that is
+// used; none if it cannot be read. It contacts nothing.
+func Contexts(c session.Cluster) (names []string, used string) { return kubekit.Contexts(c) }
+
 // mostPods bounds the pods of a namespace that are read.
 const mostPods = 500
 

@@ -33,6 +33,7 @@ type Program struct {
 // A ClusterRun is a run of the plan for one cluster of a fleet.
 type ClusterRun struct {
 	File       string
+	Mirrors    []string // as --mirror takes them
 	Values     plan.Values
 	Kubeconfig string
 	Report     string // folder
@@ -46,6 +47,7 @@ type commands struct {
 	runPlan func(context.Context, ClusterRun) error
 	report  string // folder
 	signKey string
+	mirrors []string // of a pod that runs the plan
 	patient bool // wait for the driver that has the lock
 }
 
@@ -67,14 +69,18 @@ ending what runs, when more clusters fail than may; the next one waits for it.`,
 	return cmd
 }
 
+// hubFlags are the flags of commands that contact the hub.
+func (a *commands) hubFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.Kubeconfig, "kubeconfig", "", "path of the hub's kubeconfig `file` (default that of the fleet, $KUBECONFIG, then ~/.kube/config)")
+	cmd.Flags().StringVar(&a.Context, "context", "", "kubeconfig `context` of the hub (default that of the fleet, then the current one)")
+	cmd.ValidArgsFunction = cli.CompleteFiles("yaml", "yml")
+}
+
 // oneFleet is the argument rule of commands that take a fleet.
 var oneFleet = cli.OneArgument("fleet", "fleet.yaml")
 
 // load reads and checks a fleet. Every problem is printed.
 func (a *commands) load(ctx context.Context, file string) (*fleet.Fleet, error) {
-	if err := a.CheckOutput(); err != nil {
-		return nil, err
-	}
 	a.Inputs = engine.NewInputs(ctx)
 	f, err := fleet.Load(fleet.Input{
 		File: file, Inputs: a.Inputs,

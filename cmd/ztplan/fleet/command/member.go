@@ -42,6 +42,8 @@ func (a *commands) memberCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&a.Kubeconfig, "kubeconfig", "", "kubeconfig `file` of the cluster")
+	f.StringArrayVar(&a.mirrors, "mirror", nil, "fetch what is below one address from another, `URL=URL`; repeatable")
 	f.StringVar(&paths.Run, "run", "", "folder of the record of the run")
 	f.StringVar(&paths.Cluster, "cluster", "", "file with the entry of the cluster")
 	f.StringVar(&paths.Work, "work", "", "folder for files")
@@ -112,7 +114,7 @@ func (a *commands) runMember(ctx context.Context, m *member.Member, paths member
 	if err != nil {
 		return err
 	}
-	of := ClusterRun{File: file, Kubeconfig: access, Report: filepath.Join(paths.Work, reportFolder), Mode: run.Apply}
+	of := ClusterRun{File: file, Kubeconfig: access, Mirrors: a.mirrors, Report: filepath.Join(paths.Work, reportFolder), Mode: run.Apply}
 	if m.Entry.Vars != "" {
 		src := source.NewFile("the fleet's variables", []byte(m.Entry.Vars))
 		of.Values = plan.Values{File: src, Node: source.Parse(src, "variables", func(*source.Problem) {})}

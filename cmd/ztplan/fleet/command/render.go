@@ -60,6 +60,7 @@ Exit status: 0 printed, 3 the fleet is invalid.`,
 	cmd.Flags().BoolVar(&r.driver, "driver", false, "add a Job that lets the waves go")
 	cmd.Flags().BoolVar(&r.pull, "pull", false, "print a Job for each cluster that is delivered into it")
 	cmd.Flags().StringVar(&r.out, "out", "", "with --pull: write a file for each cluster below this `directory`")
+	a.hubFlags(cmd)
 	return cmd
 }
 

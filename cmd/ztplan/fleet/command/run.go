@@ -47,6 +47,7 @@ invalid: nothing was made. 130 interrupted: the wave that runs goes on.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], false) },
 	}
 	a.reportFlags(cmd)
+	a.hubFlags(cmd)
 	return cmd
 }
 
@@ -63,6 +64,7 @@ Exit status: as of ztplan fleet run.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], true) },
 	}
 	a.reportFlags(cmd)
+	a.hubFlags(cmd)
 	return cmd
 }
 

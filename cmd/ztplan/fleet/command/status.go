@@ -50,9 +50,6 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if err := a.CheckOutput(); err != nil {
-				return err
-			}
 			d, h, rounds, err := a.lastRun(ctx, args[0])
 			if err != nil {
 				return err
@@ -91,6 +88,7 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 		},
 	}
 	a.reportFlags(cmd)
+	a.hubFlags(cmd)
 	return cmd
 }
 
@@ -127,5 +125,6 @@ Exit status: 0 stopped.`,
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "end the pods that run as well")
 	cmd.Flags().StringVar(&reason, "reason", "by ztplan fleet stop", "why, for the record")
+	a.hubFlags(cmd)
 	return cmd
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *commands) validateCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "validate FLEET",
 		Short: "Check the fleet, its inventory and the plan of every cluster",
 		Long: `Validate reads the fleet, its inventory, and the plan with the variables of every
@@ -41,4 +41,6 @@ Exit status: 0 valid, 1 the hub could not be asked, 3 invalid.`,
 			return err
 		},
 	}
+	a.hubFlags(cmd)
+	return cmd
 }

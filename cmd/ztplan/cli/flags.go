@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A Choice is the value of a flag that is one of a few words.
+type Choice struct {
+	value *string
+	of    []string
+}
+
+// ChoiceVar defines a flag that takes one of the words, and completes to them.
+func ChoiceVar(cmd *cobra.Command, f *pflag.FlagSet, value *string, name, short, standard string, of []string, help string) {
+	*value = standard
+	f.VarP(&Choice{value, of}, name, short, help)
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(of, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+}
+
+// Set takes a word.
+func (c *Choice) Set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return errors.New("there is " + strings.Join(c.of[:len(c.of)-1], ", ") + " and " + c.of[len(c.of)-1])
+	}
+	*c.value = s
+	return nil
+}
+
+func (c *Choice) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return *c.value
+}
+
+// Type is the name of the value in help texts: the words.
+func (c *Choice) Type() string { return strings.Join(c.of, "|") }
+
+// Words returns what the flag takes.
+func (c *Choice) Words() []string { return c.of }
+
+// A Count is the value of a flag that is a whole number of at least 1.
+type Count struct{ value *int }
+
+// CountVar defines a flag that takes a whole number of at least 1.
+func CountVar(f *pflag.FlagSet, value *int, name string, standard int, help string) {
+	*value = standard
+	f.Var(&Count{value}, name, help)
+}
+
+// Set takes a number.
+func (c *Count) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return errors.New("want a whole number of at least 1")
+	}
+	*c.value = n
+	return nil
+}
+
+func (c *Count) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return strconv.Itoa(*c.value)
+}
+
+// Type is the name of the value in help texts.
+func (c *Count) Type() string { return "N" }
+
+// FlagError is the error of a command line with a flag that there is not, or with a
+// value that a flag does not take.
+func FlagError(cmd *cobra.Command, err error) error {
+	text := err.Error()
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		text = fmt.Sprintf("--%s %s: %v", invalid.GetFlag().Name, invalid.GetValue(), errors.Unwrap(invalid))
+	}
+	return &Error{Code: Invalid, Text: text, Hint: "see " + cmd.CommandPath() + " --help"}
+}
+
+// StrictArguments makes every command below cmd, and cmd, refuse arguments that it does
+// not take with the exit code of a usage error.
+func StrictArguments(cmd *cobra.Command) {
+	if !cmd.Runnable() {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		cmd.Args = NoUnknownCommand
+	}
+	if rule := cmd.Args; rule != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := rule(cmd, args)
+			if err == nil || errors.As(err, new(*Error)) {
+				return err
+			}
+			return &Error{Code: Invalid, Text: cmd.CommandPath() + ": " + err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
+		}
+	}
+	for _, c := range cmd.Commands() {
+		StrictArguments(c)
+	}
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+)
+
+// everyCommand calls f for each command, with the words that call it.
+func everyCommand(t *testing.T, f func(t *testing.T, cmd *cobra.Command, words []string)) {
+	t.Helper()
+	a := new(app)
+	a.Open(strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer))
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		t.Run(cmd.CommandPath(), func(t *testing.T) { f(t, cmd, strings.Fields(cmd.CommandPath())[1:]) })
+		for _, c := range cmd.Commands() {
+			walk(c)
+		}
+	}
+	walk(a.rootCommand())
+}
+
+// refused runs a command line that is wrong.
+func refused(t *testing.T, args ...string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := execute(args, strings.NewReader(""), &stdout, &stderr)
+	if code != cli.Invalid || stdout.Len() > 0 || !strings.Contains(stderr.String(), "hint: ") {
+		t.Errorf("ztplan %s: exit status %d, want %d\nstandard output: %s\nstandard error: %s", strings.Join(args, " "), code, cli.Invalid, &stdout, &stderr)
+	}
+}
+
+// Every command refuses a flag that it does not have, with the exit status of a wrong
+// command line and the next thing to do.
+func TestUnknownFlags(t *testing.T) {
+	everyCommand(t, func(t *testing.T, _ *cobra.Command, words []string) { refused(t, append(words, "--no-such-flag")...) })
+}
+
+// anyArguments are the commands that take any number of arguments.
+var anyArguments = []string{"ztplan fleet verify"}
+
+func TestSuperfluousArguments(t *testing.T) {
+	everyCommand(t, func(t *testing.T, cmd *cobra.Command, words []string) {
+		if !slices.Contains(anyArguments, cmd.CommandPath()) {
+			refused(t, append(words, "a", "b", "c", "d")...)
+		}
+	})
+}
+
+// Every flag has a help text, and one that takes one of a few words completes to them.
+func TestFlags(t *testing.T) {
+	everyCommand(t, func(t *testing.T, cmd *cobra.Command, words []string) {
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("--%s has no help text", f.Name)
+			}
+			choice, ok := f.Value.(*cli.Choice)
+			if !ok {
+				return
+			}
+			if got := completions(t, append(slices.Clone(words), "--"+f.Name, "")...); !slices.Equal(got, choice.Words()) {
+				t.Errorf("--%s completes to %q, want %q", f.Name, got, choice.Words())
+			}
+			refused(t, append(words, "--"+f.Name, "no-such-word")...)
+		})
+	})
+}
+
+// Every command has a short text and completes its arguments without an error.
+func TestCommandsComplete(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	everyCommand(t, func(t *testing.T, cmd *cobra.Command, words []string) {
+		if cmd.Short == "" {
+			t.Error("it has no short text")
+		}
+		if cmd.DisableFlagParsing || cmd.Hidden {
+			return
+		}
+		completions(t, append(slices.Clone(words), "")...)
+	})
+}
+
+// completions returns the words that a shell offers after a command line.
+func completions(t *testing.T, args ...string) (words []string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := execute(append([]string{cobra.ShellCompNoDescRequestCmd}, args...), strings.NewReader(""), &stdout, &stderr); code != cli.OK {
+		t.Fatalf("ztplan %q: exit status %d\n%s", args, code, &stderr)
+	}
+	for line := range strings.Lines(stdout.String()) {
+		if !strings.HasPrefix(line, ":") {
+			words = append(words, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return words
+}
+
+func TestCompletions(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string // among the words, "" for no word at all
+	}{
+		{[]string{"run", "../../plans/lab.yaml", "--only", ""}, "unseal"},
+		{[]string{"run", "../../plans/lab.yaml", "--only", "root,"}, "root,unseal"},
+		{[]string{"status", "../../plans/lab.yaml", "--skip", ""}, "rotation"},
+		{[]string{"run", "../../plans/lab.yaml", "--var", ""}, "domain="},
+		{[]string{"run", "--var", ""}, ""},
+		{[]string{"run", "no-plan.yaml", "--only", ""}, ""},
+		{[]string{"run", "x.yaml", "--kubeconfig", "testdata/kubeconfig.yaml", "--context", ""}, "two"},
+		{[]string{"run", "x.yaml", "--kubeconfig", "testdata/none.yaml", "--context", ""}, ""},
+		{[]string{"lab", ""}, "restart"},
+		{[]string{"lab", "up", ""}, ""},
+		{[]string{"help", "fleet", ""}, "resume"},
+		{[]string{"explain", ""}, "pkiRoot"},
+		{[]string{"run", ""}, "yaml"},
+		{[]string{"run", "x.yaml", ""}, ""},
+		{[]string{"output", "root.certificate", ""}, "yaml"},
+		{[]string{"output", "root.certificate", "x.yaml", ""}, ""},
+	} {
+		got := completions(t, c.args...)
+		if c.want == "" && len(got) > 0 || c.want != "" && !slices.Contains(got, c.want) {
+			t.Errorf("ztplan %q completes to %q, want %q", c.args, got, c.want)
+		}
+	}
+}
