@@ -56,8 +56,12 @@ Exit status: 0 printed, 3 the plan or a flag is invalid.`,
 			return a.rbac(cmd.Context(), args[0], sets, subjects)
 		},
 	}
+	a.planFlags(cmd)
+	a.selectionFlags(cmd)
+	a.targetFlags(cmd)
 	f := cmd.Flags()
 	f.StringSliceVar(&uses, "for", nil, "only what this `use` needs: run, dry-run or status (default all)")
+	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"run", "dry-run", "status"}, noFiles)) // the flag is there
 	f.StringArrayVar(&users, "user", nil, "bind the role to this `user`; repeatable")
 	f.StringArrayVar(&groups, "group", nil, "bind the role to this `group`; repeatable")
 	f.StringArrayVar(&accounts, "serviceaccount", nil, "bind the role to this ServiceAccount, `namespace:name`; repeatable")
