@@ -111,6 +111,7 @@ func TestWhatGoesWrong(t *testing.T) {
 		break_   func(*world)
 		spec     func(*assertrotation.Spec)
 		limit    time.Duration
+		err      string   // the whole of it; not checked if empty
 		violated []string // prefixes of the rules
 		detail   string   // of the first
 		hint     string   // part of the hint; "" if there is none
@@ -305,6 +306,7 @@ func TestWhatGoesWrong(t *testing.T) {
 			break_:   func(w *world) { w.replicas[0].refuse.Store(true) },
 			violated: []string{"the wire shows the certificate of secret ingress-apisix/hello-tls"},
 			detail:   "none of",
+			err:      "10.0.0.1:30443: connect: refused", // as curlTLS says it
 		},
 	}
 	for _, tt := range tests {
@@ -326,6 +328,9 @@ func TestWhatGoesWrong(t *testing.T) {
 				r, err := w.prove(s, limit)
 				if hint := engine.HintOf(err); (err != nil) != (len(tt.violated) > 0) || !strings.Contains(hint, tt.hint) {
 					t.Errorf("error %v with the hint %q, want the hint %q", err, hint, tt.hint)
+				}
+				if tt.err != "" && err.Error() != tt.err {
+					t.Errorf("error %v, want %s", err, tt.err)
 				}
 				got := r.violated()
 				matches := slices.EqualFunc(got, tt.violated, strings.HasPrefix)
