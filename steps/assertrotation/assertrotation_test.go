@@ -102,6 +102,25 @@ func hopsOf(lines []string) []string {
 	return hops
 }
 
+// A request that was under way when the proof began, and is not answered, is why there is
+// no new certificate: cert-manager pauses for minutes before it tries again.
+func TestAnOldRequestHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		w.pending = "Vault is sealed"
+		for range 2 {
+			r, err := w.prove(w.newSpec(), 5*time.Second)
+			if d := r.find("certificate ingress-apisix/hello-cert is issued").Detail; !strings.Contains(d, "certificaterequest hello-cert-2: Vault is sealed") {
+				t.Errorf("%s", d)
+			}
+			if hint := engine.HintOf(err); !strings.Contains(hint, "unseal step") {
+				t.Errorf("%v: hint %q", err, hint)
+			}
+		}
+	})
+}
+
 // Each way in which a rotation goes wrong must be caught by the rule that names
 // it, and by no rule that has nothing to do with it.
 func TestWhatGoesWrong(t *testing.T) {

@@ -73,9 +73,12 @@ func newRotation(p *proof, index int) *rotation {
 		old:    make(map[types.UID]bool),
 		asking: p.spec.Trigger != triggerWait,
 	}
-	if !p.state.Certificate.Issuing() {
-		for uid := range p.state.Requests {
+	for uid, q := range p.state.Requests {
+		switch {
+		case !p.state.Certificate.Issuing():
 			r.old[uid] = true
+		case q.Revision() > r.before.cert.Status.Revision && (r.request == nil || q.Revision() > r.request.Revision()):
+			r.request = q // under way already: why it is not answered is why there is no certificate
 		}
 	}
 	if p.spec.Trigger == triggerWait && p.state.Certificate.Failed() {
