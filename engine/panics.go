@@ -20,7 +20,7 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Valu
 func (e *PanicError) Is(target error) bool { return target == ErrPermanent }
 
 // panicHint is the hint of a panic.
-const panicHint = "this is a defect in ztplan: please report it with the lines above"
+const panicHint = "this is a defect in ztplan: please report it with the stack, which -v shows in full"
 
 // Try calls f and returns its error, or the *PanicError of its panic. A goroutine
 // whose panic has no other recover works through Try: an unrecovered

@@ -32,37 +32,53 @@ func (t *Text) fail(e engine.Event) {
 	t.failures = append(t.failures, f)
 }
 
+// mostLines bounds the cause in a block: the stack of a defect is behind -v, and in the
+// report.
+const mostLines = 12
+
 // close shows a block for each failure: the cause and its place, until when the
-// certificate holds, and what to do next. A remedy that the next block has, too, is
-// left to that.
+// certificate holds, and what to do next. A hint and a command that the next block has,
+// too, are left to that.
 func (t *Text) close() {
 	for i, f := range t.failures {
 		fmt.Fprintln(t.w)
-		text := strings.TrimRight(f.Error, "\n")
+		lines := strings.Split(strings.TrimRight(f.Error, "\n"), "\n")
+		if more := len(lines) - mostLines; more > 0 && !t.verbose {
+			lines = append(lines[:mostLines], fmt.Sprintf("… and %s: -v shows them", display.Count(more, "more line")))
+		}
 		if f.Position != "" {
-			text = f.Position + ": " + text
+			lines[0] = f.Position + ": " + lines[0]
 		}
-		t.line(t.style.Red("✗"), f.Event, text)
-		t.labelled("served", display.Until(f.Until, f.Time))
+		t.line(t.style.Red("✗"), f.Event, strings.Join(lines, "\n"))
 		if f.rules > 0 {
-			t.labelled("rules", fmt.Sprintf("%d of %s; -v shows each", f.broken, display.Count(f.rules, "rule")+" broken"))
+			t.labelled("rules", fmt.Sprintf("%d of %s broken; -v shows each", f.broken, display.Count(f.rules, "rule")))
 		}
-		if i+1 < len(t.failures) && f.Hint == t.failures[i+1].Hint && f.Next == t.failures[i+1].Next {
-			continue
+		shared := i+1 < len(t.failures) && f.Hint == t.failures[i+1].Hint && f.Next == t.failures[i+1].Next
+		for _, r := range remedy(f.Event) {
+			if r.label == labelServed || !shared {
+				t.labelled(r.label, r.text)
+			}
 		}
-		t.labelled("hint", f.Hint)
-		t.labelled("next", f.Next)
 	}
 	t.failures = nil
 }
 
-// remedy returns the lines of a failure after its error, each with its label.
-func remedy(e engine.Event) []string {
-	var lines []string
-	for _, l := range []struct{ label, text string }{{"served", display.Until(e.Until, e.Time)}, {"hint", e.Hint}, {"next", e.Next}} {
-		if l.text != "" {
-			lines = append(lines, l.label+": "+l.text)
-		}
+// A remark is said of a failure beside its cause.
+type remark struct{ label, text string }
+
+const labelServed = "served"
+
+// remedy returns the remarks on a failure: until when clients are served, and what to do.
+func remedy(e engine.Event) []remark {
+	all := []remark{{labelServed, display.Until(e.Until, e.Time)}, {"hint", e.Hint}, {"next", e.Next}}
+	return slices.DeleteFunc(all, func(r remark) bool { return r.text == "" })
+}
+
+// withRemedy returns the lines of a failure: its error, and the remarks with their labels.
+func withRemedy(e engine.Event) []string {
+	lines := strings.Split(strings.TrimRight(e.Error, "\n"), "\n")
+	for _, r := range remedy(e) {
+		lines = append(lines, r.label+": "+r.text)
 	}
 	return lines
 }

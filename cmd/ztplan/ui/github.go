@@ -72,8 +72,7 @@ func (g *GitHub) Event(e engine.Event) {
 		g.command("warning", s.position, e.Step+" ("+s.kind+")", e.Message)
 	case engine.ActionFail:
 		g.close(e.Step, "failed", s)
-		text := strings.Join(append([]string{strings.TrimRight(e.Error, "\n")}, remedy(e)...), "\n")
-		g.command("error", s.position, e.Step+" ("+s.kind+")", text)
+		g.command("error", s.position, e.Step+" ("+s.kind+")", strings.Join(withRemedy(e), "\n"))
 	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
 		engine.ActionAfter:
 		g.close(e.Step, string(e.Action), s)

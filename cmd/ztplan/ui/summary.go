@@ -57,8 +57,7 @@ func (s *Summary) Event(e engine.Event) error {
 		s.add(e.Step, append([]string{strings.TrimSpace("~ would change " + e.Path + "  " + e.Message)}, lines...)...)
 	case engine.ActionFail:
 		s.title(e, "failed")
-		s.add(e.Step, strings.Split(e.Error, "\n")...)
-		s.add(e.Step, remedy(e)...)
+		s.add(e.Step, withRemedy(e)...)
 	case engine.ActionEnd:
 		return s.write(s.text(e))
 	}

@@ -252,6 +252,23 @@ func TestNothingIsSaidTwice(t *testing.T) {
 	}
 }
 
+// A cause of many lines, such as the stack of a defect, does not fill the screen.
+func TestLongCause(t *testing.T) {
+	for verbose, want := range map[bool]string{false: "line 11\n      … and 28 more lines: -v shows them\n", true: "line 39\n"} {
+		lines := []string{"panic: boom"}
+		for i := range 39 {
+			lines = append(lines, fmt.Sprintf("line %d", i+1))
+		}
+		var b bytes.Buffer
+		each([]engine.Event{
+			{Action: engine.ActionFail, Step: "a", Error: strings.Join(lines, "\n")}, {Action: engine.ActionEnd},
+		}, ui.NewText(&b, ui.Style{}, verbose, false).Event)
+		if !strings.HasSuffix(b.String(), want) || !strings.Contains(b.String(), "panic: boom\n      line 1\n") {
+			t.Errorf("verbose %t:\n%s", verbose, b.String())
+		}
+	}
+}
+
 // The view says what is tried again, how often, and what to do.
 func TestLiveCountsRetries(t *testing.T) {
 	var screen bytes.Buffer
