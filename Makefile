@@ -6,6 +6,8 @@ SHELL := bash
 
 BIN := $(CURDIR)/bin
 GO ?= go
+# Where make lab writes its report.
+REPORT := lab-report
 
 # The race detector needs a C compiler; without one the tests run without it,
 # and say so.
@@ -22,7 +24,8 @@ TEST := $(GO) test $(LINK) -timeout 30m
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ztplan ztlab ## build both binaries into bin/
+# The lab first: it shows its progress, and compiles most of what ztplan needs as well.
+build: ztlab ztplan ## build both binaries into bin/
 
 ztplan:
 	$(GO) build -ldflags '-s -w' -o $(BIN)/ztplan ./cmd/ztplan
@@ -33,7 +36,13 @@ ztlab:
 	cd cmd/ztlab && $(GO) run ./progress -ldflags '-s -w' -o $(BIN)/ztlab .
 
 lab: build ## run plans/lab.yaml on the embedded lab, show the proof, stop the lab
-	$(BIN)/ztplan run plans/lab.yaml --lab
+	$(BIN)/ztplan run plans/lab.yaml --lab --report $(REPORT)
+	@printf '%s\n' '' \
+	  'the report is a page:        $(REPORT)/report.html' \
+	  'check its evidence again:    bin/ztplan verify $(REPORT)' \
+	  'leave the lab up:            bin/ztplan run plans/lab.yaml --lab --keep' \
+	  'look into it then:           export KUBECONFIG=$$(bin/ztlab up)   (the one that is up); bin/ztplan lab down stops it' \
+	  'a plan of your own:          bin/ztplan init'
 
 # What precedes a command that needs a lab of its own: it is stopped afterwards.
 WITH_LAB = dir=$$(mktemp -d); \
@@ -164,5 +173,5 @@ release: ## build what a release publishes into dist/: static binaries, SBOMs, c
 release-test: ## build a release of ztplan twice, and the image's binary: the same bytes, static
 	ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 120m -v -run 'TestRelease|TestImage' ./cmd/ztplan
 
-clean: ## remove what build and release made
-	rm -rf $(BIN) dist
+clean: ## remove what build, release and lab made
+	rm -rf $(BIN) dist $(REPORT)

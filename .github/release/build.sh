@@ -2,7 +2,8 @@
 # Builds what a release publishes: build.sh DIR [PROGRAM...]
 #
 # For ztplan (linux and darwin) and ztlab (linux), each on amd64 and arm64, an
-# archive PROGRAM_OS_ARCH.tar.gz in DIR; then SBOMs, unless SBOM=no, and
+# archive PROGRAM_OS_ARCH.tar.gz in DIR; with ztplan the JSON Schemas, in its
+# archives and by themselves, for editors; then SBOMs, unless SBOM=no, and
 # checksums.txt with the SHA-256 of everything. Names hold no version, so that
 # "releases/latest/download/NAME" works.
 #
@@ -12,6 +13,7 @@
 # VERSION            what ztplan version says; without it git describe
 # SOURCE_DATE_EPOCH  time of everything in the archives; without it the commit's
 set -euo pipefail
+export LC_ALL=C # the order of names
 
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
@@ -24,11 +26,11 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# pack DIR PROGRAM ARCHIVE. What is given to tar and gzip is what their defaults
-# leave to the machine.
+# pack DIR ARCHIVE. What is given to tar and gzip is what their defaults leave to the
+# machine.
 pack() {
-  tar --format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-    -C "$1" -cf - LICENSE README.md "$2" | gzip -9 -n >"$3"
+  tar --format=ustar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+    -C "$1" -cf - $(cd "$1" && printf '%s\n' *) | gzip -9 -n >"$2"
 }
 
 build() {
@@ -39,7 +41,12 @@ build() {
   CGO_ENABLED=0 GOOS=$os GOARCH=$arch GOFLAGS=-mod=readonly go build -C "$module" -trimpath -buildvcs=true \
     -ldflags "-s -w -buildid= -X main.version=$version" -o "$dir/$program" "$package"
   cp LICENSE README.md "$dir/"
-  pack "$dir" "$program" "$out/${program}_${os}_$arch.tar.gz"
+  if [[ $program == ztplan ]]; then
+    mkdir "$dir/schemas"
+    cp schemas/*.schema.json "$dir/schemas/"
+    cp schemas/*.schema.json "$out/"
+  fi
+  pack "$dir" "$out/${program}_${os}_$arch.tar.gz"
   if [[ ${SBOM:-yes} == yes ]]; then
     # What is in the binary, from the binary itself.
     go run "$sbom" bin -json -std -noserial -notimestamp -version "$version" -output "$out/${program}_${os}_$arch.cdx.json" "$dir/$program"
@@ -64,4 +71,4 @@ for program in "${programs[@]}"; do
   for p in "${platforms[@]}"; do build "$program" "${p%/*}" "${p#*/}"; done
 done
 cd "$out"
-sha256sum -- *.tar.gz $(compgen -G '*.cdx.json' || true) >checksums.txt
+sha256sum -- *.tar.gz $(compgen -G '*.json' || true) >checksums.txt

@@ -50,7 +50,8 @@ func (a *app) rootCommand() *cobra.Command {
 that it works. A plan is a YAML file of typed steps. ztplan works out the order,
 compares every step with the world, shows the difference, removes it, and checks
 again.`,
-		Example: `  ztplan run plans/lab.yaml --lab        the whole set-up on the embedded lab
+		Example: `  ztplan init                            a plan to begin with
+  ztplan run plans/lab.yaml --lab        the whole set-up on the embedded lab
   ztplan run plans/lab.yaml --dry-run    what would change on the current cluster
   ztplan status plans/lab.yaml           has anything drifted?
   ztplan explain pkiRoot                 the reference of a kind`,
@@ -73,7 +74,7 @@ again.`,
 	root.Version = versionString()
 	root.SetVersionTemplate(versionLine() + "\n")
 	root.AddCommand(
-		a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
+		a.initCommand(), a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
 		a.runsCommand(), a.outputCommand(), a.diffCommand(), a.rbacCommand(), a.explainCommand(), a.schemaCommand(), a.labCommand(), command.New(&a.Invocation, command.Program{Version: versionString(), RunPlan: a.runMember}), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(cli.FlagError)
@@ -145,13 +146,9 @@ func helpCommand() *cobra.Command {
 
 // read reads and checks the plan. Nothing is contacted.
 func (a *app) read(ctx context.Context, file string) (*plan.Plan, error) {
-	vars := make(map[string]string, len(a.vars))
-	for _, v := range a.vars {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok {
-			return nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--var %s: there is no value", v), Hint: "write --var name=value"}
-		}
-		vars[name] = value
+	vars, err := a.variables()
+	if err != nil {
+		return nil, err
 	}
 	a.Inputs = engine.NewInputs(ctx)
 	return plan.Load(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Values: a.values, Env: os.LookupEnv})
@@ -174,6 +171,19 @@ func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selectio
 		return nil, nil, &cli.Error{Code: cli.Invalid}
 	}
 	return p, chosen, nil
+}
+
+// variables returns the values that --var gives.
+func (a *app) variables() (map[string]string, error) {
+	vars := make(map[string]string, len(a.vars))
+	for _, v := range a.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok {
+			return nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--var %s: there is no value", v), Hint: "write --var name=value"}
+		}
+		vars[name] = value
+	}
+	return vars, nil
 }
 
 func (a *app) mirrorList() ([]session.Mirror, error) {

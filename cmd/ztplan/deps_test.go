@@ -48,6 +48,8 @@ cmd/ztplan/rbac          engine engine/plan
 cmd/ztplan/compare       engine engine/display steps/evidence
 cmd/ztplan/history       engine engine/display engine/journal
 cmd/ztplan/reference     engine engine/plan/source schemas
+cmd/ztplan/release
+cmd/ztplan/templates      engine/plan filippo.io/age gopkg.in/yaml.v3
 cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
 cmd/ztplan/ztlab
 cmd/ztplan/cli           engine engine/display engine/plan/source cmd/ztplan/ui github.com/spf13/... golang.org/x/term

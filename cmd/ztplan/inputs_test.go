@@ -181,6 +181,7 @@ var ownReaders = map[string]string{
 	"cmd/ztplan/ztlab/":                       "the lab's own state",
 	"cmd/ztplan/subject.go":                   "the digest of its own program",
 	"cmd/ztplan/report_command.go":            "what it wrote before",
+	"cmd/ztplan/templates/":                   "makes files that are not there",
 	"cmd/ztplan/cli/invocation.go":            "appends to the files of a job",
 }
 

@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/release"
 	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -41,7 +43,7 @@ root rights or the internet.`,
 			}
 			path, err := ztlab.Find()
 			if err != nil {
-				return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: ztlab.NotFoundHint}
+				return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: release.LabHint(versionString(), runtime.GOOS, runtime.GOARCH)}
 			}
 			lab := exec.CommandContext(cmd.Context(), path, args...)
 			lab.Stdin, lab.Stdout, lab.Stderr = a.Stdin, a.Stdout, a.Screen
@@ -80,7 +82,7 @@ type labWorld struct {
 func (a *app) findLab(ctx context.Context) (b ztlab.Binary, s ztlab.Status, err error) {
 	path, err := ztlab.Find()
 	if err != nil {
-		return b, s, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: ztlab.NotFoundHint}
+		return b, s, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: release.LabHint(versionString(), runtime.GOOS, runtime.GOARCH)}
 	}
 	b = ztlab.Binary{Path: path, Dir: a.labDir}
 	if s, err = b.Status(ctx); err != nil {
@@ -111,7 +113,7 @@ func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
 		if s, err = b.Up(ctx, charts...); err != nil {
 			return nil, &cli.Error{Code: cli.Failed, Text: err.Error()}
 		}
-		fmt.Fprintf(a.Stderr, "lab: up and kept; KUBECONFIG=%s\n", s.Kubeconfig)
+		fmt.Fprintf(a.Stderr, "lab: up and kept; export KUBECONFIG=%s   (ztplan lab down stops it)\n", s.Kubeconfig)
 		return a.labWorld(s, nothing)
 	}
 	temporary := ""

@@ -81,6 +81,16 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s is not in the checksums", name)
 		}
 		program := unpack(t, archive, "ztplan")
+		for _, schema := range []string{"plan", "fleet", "event", "evidence"} {
+			file := schema + ".schema.json"
+			want := read(t, filepath.Join("../../schemas", file))
+			if !bytes.Equal(unpack(t, archive, "schemas/"+file), want) || !bytes.Equal(read(t, filepath.Join(first, file)), want) {
+				t.Errorf("%s and %s differ from that of the source", name, file)
+			}
+			if !bytes.Contains(sums, []byte("  "+file+"\n")) {
+				t.Errorf("%s is not in the checksums", file)
+			}
+		}
 		if strings.HasPrefix(platform, "linux") {
 			wantStatic(t, name, program)
 		} else if _, err := macho.NewFile(bytes.NewReader(program)); err != nil {

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // roleVariable makes the test binary another program: "ztplan", or one of crashes.
@@ -69,7 +74,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(func() { endLab(t, root, filepath.Join(env.WorkDir, "lab")) })
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exec-status": execStatus},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exec-status": execStatus, "conforms": conforms},
 		Condition: func(cond string) (bool, error) {
 			if cond == "lab" {
 				return lab != "", nil
@@ -105,5 +110,34 @@ func execStatus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("%v: exit status %d, want %d", args[1:], got, want)
+	}
+}
+
+// conforms is "conforms SCHEMA FILE": every JSON document in the file, of which there is
+// one at least, is as the schema says.
+func conforms(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: conforms schema file")
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(err)
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	ts.Check(c.AddResource("schema.json", doc))
+	schema, err := c.Compile("schema.json")
+	ts.Check(err)
+	documents := json.NewDecoder(strings.NewReader(ts.ReadFile(args[1])))
+	for n := 0; ; n++ {
+		var raw json.RawMessage
+		if err := documents.Decode(&raw); err == io.EOF && n > 0 {
+			return
+		} else if err != nil {
+			ts.Fatalf("%s: document %d: %v", args[1], n, err)
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		ts.Check(err)
+		if err := schema.Validate(value); err != nil {
+			ts.Fatalf("%s: document %d: %v\n%s", args[1], n, err, raw)
+		}
 	}
 }

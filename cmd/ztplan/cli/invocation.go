@@ -74,11 +74,11 @@ func (a *Invocation) Style(w io.Writer) ui.Style {
 }
 
 // Terminal returns the file behind w if it is a terminal.
-func Terminal(w io.Writer) (*os.File, bool) {
-	if o, ok := w.(*output); ok {
-		w = o.Writer
+func Terminal(stream any) (*os.File, bool) {
+	if o, ok := stream.(*output); ok {
+		stream = o.Writer
 	}
-	f, ok := w.(*os.File)
+	f, ok := stream.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 

@@ -20,9 +20,6 @@ import (
 // ErrNotFound is returned when there is no ztlab binary.
 var ErrNotFound = errors.New("the lab's binary, ztlab, is neither beside ztplan nor on PATH")
 
-// NotFoundHint explains how to get the binary.
-const NotFoundHint = "in a checkout of ztplan run: make build   (it puts ztplan and ztlab into bin/)"
-
 // Find returns the path of ztlab: beside this program's executable, else on
 // PATH.
 func Find() (string, error) {
