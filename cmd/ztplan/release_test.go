@@ -81,16 +81,6 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s is not in the checksums", name)
 		}
 		program := unpack(t, archive, "ztplan")
-		for _, schema := range []string{"plan", "fleet", "event", "evidence"} {
-			file := schema + ".schema.json"
-			want := read(t, filepath.Join("../../schemas", file))
-			if !bytes.Equal(unpack(t, archive, "schemas/"+file), want) || !bytes.Equal(read(t, filepath.Join(first, file)), want) {
-				t.Errorf("%s and %s differ from that of the source", name, file)
-			}
-			if !bytes.Contains(sums, []byte("  "+file+"\n")) {
-				t.Errorf("%s is not in the checksums", file)
-			}
-		}
 		if strings.HasPrefix(platform, "linux") {
 			wantStatic(t, name, program)
 		} else if _, err := macho.NewFile(bytes.NewReader(program)); err != nil {
@@ -127,6 +117,44 @@ func TestRelease(t *testing.T) {
 		})
 		if sbom.BomFormat != "CycloneDX" || !has || len(sbom.Components) < 50 {
 			t.Errorf("%s: %s with %d components", bom, sbom.BomFormat, len(sbom.Components))
+		}
+	}
+}
+
+// Without the compiler: the archives of a release, which are the same twice, hold what the
+// README says, and are those that it names.
+func TestArchives(t *testing.T) {
+	bin := t.TempDir()
+	const compiler = "#!/bin/bash\nwhile [[ $# -gt 0 ]]; do if [[ $1 == -o ]]; then echo program >\"$2\"; fi; shift; done\n"
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(compiler), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"VERSION=v9.8.7", "SBOM=no", "PATH=" + bin + ":" + os.Getenv("PATH")}
+	first, second := filepath.Join(t.TempDir(), "dist"), filepath.Join(t.TempDir(), "elsewhere")
+	for _, dir := range []string{first, second} {
+		sh(t, "../..", env, ".github/release/build.sh "+dir)
+	}
+	sums := string(read(t, filepath.Join(first, "checksums.txt")))
+	if sums != string(read(t, filepath.Join(second, "checksums.txt"))) {
+		t.Error("two builds of one commit differ")
+	}
+	for _, name := range regexp.MustCompile(`zt(plan|lab)_(linux|darwin)_(amd64|arm64)\.tar\.gz`).FindAllString(string(read(t, "../../README.md")), -1) {
+		if !strings.Contains(sums, "  "+name+"\n") {
+			t.Errorf("the README names %s, which no release has", name)
+		}
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		unpack(t, read(t, filepath.Join(first, "ztlab_linux_"+arch+".tar.gz")), "ztlab")
+	}
+	for _, schema := range []string{"plan", "fleet", "event", "evidence"} {
+		file := schema + ".schema.json"
+		want := read(t, filepath.Join("../../schemas", file))
+		archive := read(t, filepath.Join(first, "ztplan_darwin_arm64.tar.gz"))
+		if !bytes.Equal(unpack(t, archive, "schemas/"+file), want) || !bytes.Equal(read(t, filepath.Join(first, file)), want) {
+			t.Errorf("%s differs from that of the source", file)
+		}
+		if !strings.Contains(sums, "  "+file+"\n") {
+			t.Errorf("%s is not in the checksums", file)
 		}
 	}
 }
