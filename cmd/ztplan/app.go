@@ -33,6 +33,7 @@ type app struct {
 	mirrors    []string
 	only, skip []string
 	parallel   int
+	drift      bool // show the drift and nothing else
 	report     string
 	signKey    string
 	met        *ztlab.Status // the lab that the run is on, if it is one

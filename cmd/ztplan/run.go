@@ -38,6 +38,10 @@ is taken before the first write and frees itself within 30 s when its run is kil
 is in its journal, below $XDG_STATE_HOME/ztplan/runs, with --lab in the lab's
 directory.
 
+On a terminal, a run that would write to a cluster other than the lab looks first, says
+which cluster it is and how much would be written, and asks. --yes and --expect go on
+without a question, and so does every run without a terminal.
+
 The last line says the result: "proved" if every proof of the plan held;
 "converged, 2 proofs skipped" or "converged, no proofs in the plan" if nothing
 failed and not everything was proved; "failed"; "interrupted". A dry run proves
@@ -68,6 +72,7 @@ To demand a proof, use ztplan verify --require-proved.`,
 	a.planFlags(cmd)
 	a.selectionFlags(cmd)
 	a.targetFlags(cmd)
+	a.YesFlag(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the differences; write nothing anywhere")
 	cmd.Flags().BoolVar(&a.keep, "keep", false, "with --lab: leave a lab that this run started up")
 	a.safety.flags(cmd)
@@ -80,9 +85,10 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status PLAN",
 		Short: "Has anything drifted?",
-		Long: `Status looks at every step and shows what differs from the plan. It writes
-nothing and runs no proof. A step after one that differs is looked at as far as
-what it needs is known, and marked: what is found there may change.
+		Long: `Status looks at every step and shows what differs from the plan, and nothing else.
+It writes nothing and runs no proof. A step after one that differs is looked at as
+far as what it needs is known; what is found there may change. -v marks these steps,
+and shows the steps that do not differ and what the proofs would do.
 
 What a step made that was removed from the plan is told, by the journals of
 earlier runs on this machine, and left alone.
@@ -92,6 +98,7 @@ looked at, 3 the plan is invalid.`,
 		Args: onePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.again = commandLine(cmd, args)
+			a.drift = true
 			return a.run(cmd.Context(), args[0], run.DryRun)
 		},
 	}
@@ -132,6 +139,9 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	}
 	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
 	if mode == run.Apply {
+		if err := a.confirmed(ctx, list, opts); err != nil {
+			return errors.Join(err, env.Session.Close())
+		}
 		if ctx, finish, err = a.guarded(ctx, p, list, &opts); err != nil {
 			return errors.Join(err, env.Session.Close())
 		}
@@ -247,6 +257,14 @@ func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {
 	return out
 }
 
+// drifting makes a text that of a status, if this is one.
+func (a *app) drifting(t *ui.Text) *ui.Text {
+	if a.drift {
+		t.OnlyDrift()
+	}
+	return t
+}
+
 // sink returns the reader of the run's events that the flags ask for.
 func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 	dry, none := mode == run.DryRun, func() {}
@@ -258,7 +276,7 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 	}
 	switch a.Output {
 	case "json":
-		records, people := ui.NewJSON(a.Stdout), ui.NewText(a.Screen, a.Style(a.Screen), a.Verbose, dry)
+		records, people := ui.NewJSON(a.Stdout), a.drifting(ui.NewText(a.Screen, a.Style(a.Screen), a.Verbose, dry))
 		return inOrder(func(e engine.Event) { records.Event(e); people.Event(e) }), none
 	case "github":
 		log := ui.NewGitHub(a.Stdout, a.Verbose, dry).Event
@@ -275,10 +293,11 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 	}
 	if f, ok := a.Live(); ok {
 		live := ui.NewLive(a.Stdout, a.Style(f), a.Verbose, dry, cli.TerminalSize(f))
+		a.drifting(live.Text())
 		before := a.Saying(live.Say)
 		return live.Event, func() { a.Saying(before); _ = live.Close() }
 	}
-	return inOrder(ui.NewText(a.Stdout, a.Style(a.Stdout), a.Verbose, dry).Event), none
+	return inOrder(a.drifting(ui.NewText(a.Stdout, a.Style(a.Stdout), a.Verbose, dry)).Event), none
 }
 
 // tellGitHub gives the result to the steps of a job that come after this one. It

@@ -36,6 +36,7 @@ type Invocation struct {
 	Output     string
 	NoColor    bool
 	Verbose    bool
+	Yes        bool // ask nothing
 
 	Inputs *engine.Inputs // the files that this invocation reads
 

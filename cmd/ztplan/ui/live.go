@@ -61,6 +61,9 @@ func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width,
 	return l
 }
 
+// Text returns the text above the view.
+func (l *Live) Text() *Text { return l.text }
+
 func (l *Live) tick() {
 	defer close(l.stopped)
 	t := time.NewTicker(Frame)

@@ -18,9 +18,11 @@ type Text struct {
 	style   Style
 	verbose bool
 	dryRun  bool
-	width   int    // of the longest step id
-	last    string // the step whose differences were shown last
-	folded  bool   // whether something was left out for brevity
+	width   int      // of the longest step id
+	last    string   // the step whose differences were shown last
+	folded  bool     // whether something was left out for brevity
+	drift   bool     // whether only differences are shown
+	later   []string // with drift, the steps that are known after others
 
 	proofs   map[string][]engine.Event // findings of a proof, shown when it ends
 	failures []failure                 // shown at the end
@@ -43,9 +45,22 @@ func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
 		proofs: make(map[string][]engine.Event), progress: make(map[string]time.Time), applying: make(map[string]bool)}
 }
 
+// OnlyDrift leaves out what is no difference, no warning and no failure, unless with
+// verbose: the text of a status.
+func (t *Text) OnlyDrift() { t.drift = !t.verbose }
+
 // Event shows e.
 func (t *Text) Event(e engine.Event) {
 	e = display.Event(e)
+	if t.drift {
+		switch e.Action {
+		case engine.ActionUnchanged, engine.ActionPending, engine.ActionWould:
+			return
+		case engine.ActionAfter:
+			t.later = append(t.later, e.Step)
+			return
+		}
+	}
 	switch e.Action {
 	case engine.ActionPlan:
 		t.width = min(max(t.width, len(e.Step)), 24)
@@ -167,6 +182,9 @@ func (t *Text) would(e engine.Event) {
 	}
 	t.line(t.style.Yellow("»"), e, text)
 	lines, folded := diff.Brief(nil, e.Want)
+	if _, list := e.Want.([]any); list { // of attempts, which the intent has named
+		lines, folded = nil, true
+	}
 	if t.verbose {
 		lines, folded = diff.Lines(nil, e.Want), false
 	}
@@ -233,6 +251,10 @@ func (t *Text) findings(step string) {
 }
 
 func (t *Text) end(e engine.Event) {
+	if len(t.later) > 0 {
+		t.between("")
+		fmt.Fprintf(t.w, "%s known only after others: %s\n", t.style.Cyan("»"), strings.Join(t.later, ", "))
+	}
 	t.skipped()
 	t.close()
 	s := e.Summary
@@ -252,6 +274,7 @@ func (t *Text) end(e engine.Event) {
 		fmt.Fprintf(t.w, "; %s, %s", display.Count(s.Edits, "edit"), retries)
 	}
 	switch {
+	case t.drift:
 	case s.ProofEdits > 0 && t.dryRun:
 		fmt.Fprintf(t.w, "; proofs would make %s", display.Count(s.ProofEdits, "change"))
 	case s.ProofEdits > 0:

@@ -48,7 +48,7 @@ type commands struct {
 	report  string // folder
 	signKey string
 	mirrors []string // of a pod that runs the plan
-	patient bool // wait for the driver that has the lock
+	patient bool     // wait for the driver that has the lock
 }
 
 // New returns the command of fleets, with those below it.

@@ -47,6 +47,7 @@ invalid: nothing was made. 130 interrupted: the wave that runs goes on.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], false) },
 	}
 	a.reportFlags(cmd)
+	a.YesFlag(cmd)
 	a.hubFlags(cmd)
 	return cmd
 }
@@ -64,6 +65,7 @@ Exit status: as of ztplan fleet run.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], true) },
 	}
 	a.reportFlags(cmd)
+	a.YesFlag(cmd)
 	a.hubFlags(cmd)
 	return cmd
 }
@@ -92,6 +94,14 @@ func (a *commands) run(ctx context.Context, file string, resume bool) error {
 	h, err := a.hub(f.Hub)
 	if err != nil {
 		return err
+	}
+	if f.Mode != fleet.ModeStatus {
+		question := fmt.Sprintf("This run writes to %s in %s, by the hub at %s.", display.Count(len(f.Clusters), "cluster"), display.Count(len(f.Waves), "wave"), h.Server)
+		if a.Asks() {
+			if err := a.Confirm(ctx, question); err != nil {
+				return err
+			}
+		}
 	}
 	ctx, release, err := a.lock(ctx, f.Metadata.Name, file, f.Hub)
 	if err != nil {
