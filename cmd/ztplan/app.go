@@ -147,12 +147,17 @@ func helpCommand() *cobra.Command {
 
 // read reads and checks the plan. Nothing is contacted.
 func (a *app) read(ctx context.Context, file string) (*plan.Plan, error) {
+	return a.readBy(ctx, file, plan.Load)
+}
+
+// readBy is read with plan.Load or plan.Draft.
+func (a *app) readBy(ctx context.Context, file string, how func(plan.Input) (*plan.Plan, error)) (*plan.Plan, error) {
 	vars, err := a.variables()
 	if err != nil {
 		return nil, err
 	}
 	a.Inputs = engine.NewInputs(ctx)
-	return plan.Load(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Values: a.values, Env: os.LookupEnv})
+	return how(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Values: a.values, Env: os.LookupEnv})
 }
 
 // load is read with the selection of steps. It prints every problem.

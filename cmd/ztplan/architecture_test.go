@@ -19,7 +19,7 @@ var boxes = []struct{ id, title, packages string }{
 	{"cmd", "cmd/ztplan<br/>command line", "cmd/ztplan cmd/ztplan/cli cmd/ztplan/fleet/command"},
 	{"ui", "ui<br/>terminal", "cmd/ztplan/ui"},
 	{"fleet", "fleet/…<br/>waves of clusters on a hub", "cmd/ztplan/fleet/..."},
-	{"lint", "lint<br/>rules", "cmd/ztplan/lint"},
+	{"lint", "lint<br/>rules", "cmd/ztplan/lint/..."},
 	{"graph", "graph<br/>pictures of a plan", "cmd/ztplan/graph"},
 	{"rbac", "rbac<br/>permissions of a plan", "cmd/ztplan/rbac"},
 	{"verdict", "verdict, compare<br/>results of verify and diff", "cmd/ztplan/verdict cmd/ztplan/compare"},

@@ -76,7 +76,9 @@ cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy
-cmd/ztplan/lint          engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
+cmd/ztplan/lint/rule     engine/plan/source
+cmd/ztplan/lint/sarif    cmd/ztplan/lint cmd/ztplan/lint/rule engine/plan/source
+cmd/ztplan/lint          cmd/ztplan/lint/rule engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2 sigs.k8s.io/yaml
 `
 

@@ -2,61 +2,157 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint"
+	lintrule "github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/sarif"
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine/display"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 func (a *app) lintCommand() *cobra.Command {
+	var explain string
 	cmd := &cobra.Command{
 		Use:   "lint PLAN",
 		Short: "Is the trust set-up sound? Offline",
 		Long: `Lint looks for what makes a set-up fail later, or unsafe now: versions that are
 known to be bad, lifetimes in the wrong order, permissions that the plan forgets,
-proofs that are missing. It contacts nothing.
+values that a chart ignores, proofs that are missing. It contacts nothing. Charts are
+read from beside the plan, or from the cache where a run has left them.
+
+The table at the end has, for each Certificate, the time that remains when its
+renewal fails once: renewBefore without the pause until the next try.
+
+A comment on a line, or above it, takes one finding out; the reason is required:
+
+  # ztplan:ignore RULE reason
+
+Forms of the output are text, json, github and sarif (SARIF 2.1.0, for code
+scanning). With json, a line has the list of findings, and the next the table; the
+problems of an invalid plan are in a line before them.
 
 Exit status: 0 no errors (there may be warnings), 1 errors, 3 the plan is
-invalid.`,
-		Args: onePlan,
+invalid: its problems are printed, and what lint finds besides.`,
+		Example: `  ztplan lint plans/lab.yaml
+  ztplan lint plans/lab.yaml -o sarif > lint.sarif
+  ztplan lint --explain renewal-backoff
+  ztplan lint --explain all`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if explain != "" && len(args) == 0 {
+				return nil
+			}
+			return onePlan(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, _, err := a.load(cmd.Context(), args[0])
-			if err != nil {
-				return err
+			if explain != "" {
+				return a.explainRule(explain)
 			}
-			findings := lint.Check(p)
-			errs := 0
-			for _, f := range findings {
-				if f.Severity == lint.Error {
-					errs++
-				}
-			}
-			if a.Output == "json" {
-				if err := json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(append([]lint.Finding{}, findings...)); err != nil {
-					return err
-				}
-			} else {
-				for _, f := range findings {
-					fmt.Fprintf(a.Text, "%s: %s: step %s: %s [%s]\n    why: %s\n", f.Position, f.Severity, f.Step, f.Message, f.Rule, f.Why)
-					if f.Hint != "" {
-						fmt.Fprintf(a.Text, "    hint: %s\n", f.Hint)
-					}
-					if a.Output == "github" {
-						ui.Annotate(a.Stdout, string(f.Severity), ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
-					}
-				}
-				fmt.Fprintf(a.Text, "%s: %d errors, %d warnings\n", args[0], errs, len(findings)-errs)
-			}
-			if errs > 0 {
-				return &cli.Error{Code: cli.Failed}
-			}
-			return nil
+			return a.lint(cmd, args[0])
 		},
 	}
 	a.planFlags(cmd)
+	f := cmd.Flags()
+	// Instead of the one of all commands, which has no sarif.
+	cli.ChoiceVar(cmd, f, &a.Output, "output", "o", "text", []string{"text", "json", "github", "sarif"}, "form of the output")
+	f.StringArrayVar(&a.mirrors, "mirror", nil, "the cache has what is below one address from another, `URL=URL`; repeatable")
+	f.StringVar(&explain, "explain", "", "print why there is a `rule`, its sources, and what to do; all lists the rules")
+	_ = cmd.RegisterFlagCompletionFunc("explain", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { // the flag is there
+		ids := []string{"all"}
+		for _, r := range lintrule.All() {
+			ids = append(ids, r.ID)
+		}
+		return ids, noFiles
+	})
 	return cmd
+}
+
+// explainRule prints a rule, or the list of all.
+func (a *app) explainRule(id string) error {
+	rules := lintrule.All()
+	if id != "all" {
+		r, ok := lintrule.Find(id)
+		if !ok {
+			e := &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("there is no rule %q", id), Hint: "ztplan lint --explain all lists the rules"}
+			if best := lintrule.Suggest(id); best != "" {
+				e.Hint = best
+			}
+			return e
+		}
+		rules = []lintrule.Rule{r}
+	}
+	switch {
+	case a.Output == "json" && id == "all":
+		return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(rules)
+	case a.Output == "json":
+		return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(rules[0])
+	case id == "all":
+		return lintrule.WriteList(a.Text, rules)
+	}
+	_, err := fmt.Fprint(a.Text, rules[0].Text())
+	return err
+}
+
+func (a *app) lint(cmd *cobra.Command, file string) error {
+	cache, err := cacheDir()
+	if err != nil {
+		cache = "" // then charts of repositories are not read
+	}
+	mirrors, err := a.mirrorList()
+	if err != nil {
+		return err
+	}
+	p, invalid := a.readBy(cmd.Context(), file, plan.Draft)
+	switch {
+	case errors.As(invalid, new(*cli.Error)):
+		return invalid
+	case cmd.Context().Err() != nil:
+		return &cli.Error{Code: cli.Interrupted, Text: "interrupted while reading the plan"}
+	}
+	var report lint.Report
+	if p != nil && len(p.Steps) > 0 {
+		report = lint.Examine(p, lint.Options{CacheDir: cache, Mirrors: mirrors})
+	}
+	if invalid != nil {
+		a.Problems(invalid)
+	}
+	if err := a.printLint(file, report, invalid); err != nil {
+		return err
+	}
+	switch {
+	case invalid != nil:
+		return &cli.Error{Code: cli.Invalid}
+	case report.Count(lint.Error) > 0:
+		return &cli.Error{Code: cli.Failed}
+	}
+	return nil
+}
+
+// printLint prints a report in the form that the output flag asks for.
+func (a *app) printLint(file string, r lint.Report, invalid error) error {
+	switch a.Output {
+	case "json":
+		lines := json.NewEncoder(display.JSONWriter{W: a.Stdout})
+		if err := lines.Encode(append([]lint.Finding{}, r.Findings...)); err != nil || len(r.Budgets) == 0 {
+			return err
+		}
+		return lines.Encode(map[string]any{"certificates": r.Budgets})
+	case "sarif":
+		var problems *source.Problems
+		errors.As(invalid, &problems)
+		return sarif.Write(display.JSONWriter{W: a.Stdout}, r, problems, versionString())
+	case "github":
+		for _, f := range r.Findings {
+			level := strings.Replace(string(f.Severity), string(lint.Note), "notice", 1)
+			ui.Annotate(a.Stdout, level, ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
+		}
+	}
+	return lint.WriteText(a.Text, file, r)
 }

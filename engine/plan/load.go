@@ -63,6 +63,14 @@ type Values struct {
 //
 // It panics if the types of a kind are wrong; see [spec.CheckKind].
 func Load(in Input) (*Plan, error) {
+	return whole(Draft(in))
+}
+
+// Draft reads a plan as [Load] does and returns what could be read of it together with
+// its problems, for readers that contact nothing. A step of a kind that is unknown has no
+// Kind, and an input that is wrong is as its kind has it by default. The plan is nil only
+// if its file cannot be read.
+func Draft(in Input) (*Plan, error) {
 	if in.File == "" {
 		in.File = "plan.yaml"
 	}
@@ -90,7 +98,15 @@ func (p *Plan) With(values Values) (*Plan, error) {
 	l := newLoader(in)
 	l.plan.types, l.plan.src, l.plan.root, l.plan.Dir = p.types, p.src, p.root, p.Dir
 	l.Collector = source.NewCollector(in.Inputs, p.src, p.Dir, nil)
-	return l.load()
+	return whole(l.load())
+}
+
+// whole leaves out a plan that has problems.
+func whole(p *Plan, err error) (*Plan, error) {
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func newLoader(in Input) *loader {
@@ -104,16 +120,13 @@ func (l *loader) load() (*Plan, error) {
 	if l.plan.root != nil {
 		l.document(l.plan.root)
 	}
-	if err := l.Err(); err != nil {
-		return nil, err
+	if l.Len() == 0 {
+		l.compareClaims()
 	}
-	l.compareClaims()
-	if err := l.Err(); err != nil {
-		return nil, err
-	}
+	err := l.Err()
 	l.plan.loading = nil
 	l.plan.secrets = l.Secrets()
-	return l.plan, nil
+	return l.plan, err
 }
 
 // A loader holds the state of reading a plan that the plan does not keep.

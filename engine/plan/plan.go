@@ -127,6 +127,13 @@ func (p *Plan) Secrets() []engine.Secret {
 	return out
 }
 
+// Text returns the plan as it was read. The caller must not change it.
+func (p *Plan) Text() []byte { return p.src.Text() }
+
+// Display returns the name of a file that the plan reads, as messages give it: see
+// [source.Collector.Display].
+func (p *Plan) Display(path string) string { return p.collector().Display(path) }
+
 func (p *Plan) position(n *yaml.Node) source.Position { return p.src.Place(n) }
 
 // file resolves a path that the plan names. An empty name is no file.

@@ -160,6 +160,7 @@ func (sc *scope) variable(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 		return v, fault(hint, "%s: there is no variable %q", ref.Raw, id)
 	}
 	if l := sc.plan.loading; l != nil {
+		va.used = true
 		if va.state == varResolving {
 			circle := append(slices.Clone(l.resolving[slices.Index(l.resolving, id):]), id)
 			return v, fault("", "variables refer to each other in a circle: %s", strings.Join(circle, " -> "))

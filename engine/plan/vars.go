@@ -31,6 +31,7 @@ type variable struct {
 	value   *yaml.Node // without references
 	size    int        // nodes in value
 	tainted bool       // secret, or made from a secret
+	used    bool       // something refers to it
 }
 
 type varState int
@@ -342,4 +343,16 @@ func readAs(text, typ string) *yaml.Node {
 		return n
 	}
 	return textNode(text)
+}
+
+// Unused returns the variables that nothing in the plan refers to, by name, and the
+// places of their declarations.
+func (p *Plan) Unused() map[string]source.Position {
+	unused := make(map[string]source.Position)
+	for name, v := range p.vars {
+		if !v.used {
+			unused[name] = p.position(v.key)
+		}
+	}
+	return unused
 }

@@ -7,54 +7,38 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// slack is the time that an issuance may take besides waiting.
-const slack = 5 * time.Minute
-
 // certificateTimes: cert-manager's own limits, and a failed signing that must
 // not outlive the certificate.
 func certificateTimes(f *facts) []Finding {
 	var out []Finding
-	backoff, cmVersion := time.Hour, "v1.21.0"
-	if c, ok := f.release("cert-manager"); ok {
-		cmVersion = c.version
-		if s, _ := dig(c.values, "config", "certificateRequestMinimumBackoffDuration").(string); s != "" && !before(c.version, "v1.20.0") {
-			if d, err := time.ParseDuration(s); err == nil {
-				backoff = d
-			}
-		}
-	}
+	backoff, version := f.certManager()
 	for _, o := range f.objects {
 		if o.kind != "Certificate" {
 			continue
 		}
-		t, bad := timesOf(o, cmVersion)
+		t, bad := timesOf(o, version)
 		if len(bad) > 0 {
 			out = append(out, bad...)
 			continue
 		}
-		actual, role := t.duration, ""
-		if r, ok := f.roleOf(o); ok && r.MaxTTL > 0 && r.MaxTTL.Std() < actual {
-			actual, role = r.MaxTTL.Std(), r.Name
-		}
+		actual, role := f.lifetime(o, t)
 		renew := t.renewBefore(actual)
 		switch {
 		case t.duration < time.Hour:
-			out = append(out, o.finding(Error, "certificate-duration", "", "cert-manager's webhook refuses less than 1h", "spec.duration",
+			out = append(out, o.finding("spec.duration", "certificate-duration", "",
 				"Certificate %s: duration %s is too short", o.name, engine.Duration(t.duration)))
 		case t.renewBefore(t.duration) < 5*time.Minute || t.renewBefore(t.duration) >= t.duration:
-			out = append(out, o.finding(Error, "certificate-renewal", "", "cert-manager's webhook wants renewBefore between 5m and duration", t.field,
+			out = append(out, o.finding(t.field, "certificate-renewal", "",
 				"Certificate %s: %s %s does not fit duration %s", o.name, t.name(), engine.Duration(t.renewBefore(t.duration)), engine.Duration(t.duration)))
 		case renew >= actual:
-			out = append(out, o.finding(Error, "renewal-loop", "raise the role's maxTTL, or give a renewBefore that is shorter than it",
-				"Vault shortens the certificate without saying so to cert-manager, which renews it as soon as it is issued, or at a time of its own (cert-manager/cert-manager#4423)", t.field,
-				"Certificate %s: role %s gives it %s, and renewBefore is %s", o.name, role, engine.Duration(actual), engine.Duration(renew)))
+			out = append(out, o.finding(t.field, "renewal-loop", "",
+				"Certificate %s: role %s gives it %s, and renewBefore is %s", o.name, role.Name, engine.Duration(actual), engine.Duration(renew)))
 		case renew <= backoff+slack:
-			hint := "lengthen duration and renewBefore"
-			if !before(cmVersion, "v1.20.0") {
+			hint := ""
+			if backsOffAsTold.has(version) {
 				hint = "set config.certificateRequestMinimumBackoffDuration: 1m in cert-manager's values, or lengthen renewBefore"
 			}
-			out = append(out, o.finding(Error, "renewal-backoff", hint,
-				"after a failed signing cert-manager waits an hour before it tries again (cert-manager/cert-manager#6201, #7097); v1.20 made that configurable", t.field,
+			out = append(out, o.finding(t.field, "renewal-backoff", hint,
 				"Certificate %s: one failed signing outlives it, since it is renewed only %s before its end and the next try comes after %s", o.name, engine.Duration(renew), engine.Duration(backoff)))
 		}
 	}
@@ -100,12 +84,11 @@ func timesOf(o object, cmVersion string) (times, []Finding) {
 		text, _ := v.(string)
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			hint := "write hours, such as 2160h for 90 days"
+			hint := ""
 			if days, err := engine.ParseDuration(text); err == nil {
 				hint = fmt.Sprintf("write %gh", days.Std().Hours())
 			}
-			bad = append(bad, o.finding(Error, "duration-format", hint,
-				"cert-manager reads durations as Go does, with the units h, m and s; the API server refuses others", "spec."+field,
+			bad = append(bad, o.finding("spec."+field, "duration-format", hint,
 				"Certificate %s: %s %v is not a duration", o.name, field, v))
 		}
 		return d
@@ -121,16 +104,16 @@ func timesOf(o object, cmVersion string) (times, []Finding) {
 	}
 	t.field = "spec.renewBeforePercentage"
 	t.percentage, _ = percentage.(int)
-	refuse := func(why, format string, args ...any) {
-		bad = append(bad, o.finding(Error, "certificate-renewal", "", why, t.field, "Certificate "+o.name+": "+format, args...))
+	refuse := func(format string, args ...any) {
+		bad = append(bad, o.finding(t.field, "certificate-renewal", "", "Certificate "+o.name+": "+format, args...))
 	}
 	switch {
 	case t.percentage <= 0 || t.percentage >= 100:
-		refuse("cert-manager's webhook refuses it", "renewBeforePercentage %v is not a whole number from 1 to 99", percentage)
+		refuse("renewBeforePercentage %v is not a whole number from 1 to 99", percentage)
 	case dig(o.fields, "spec", "renewBefore") != nil:
-		refuse("cert-manager's webhook refuses both", "renewBefore and renewBeforePercentage exclude each other")
-	case before(cmVersion, "v1.16.0"):
-		refuse("cert-manager has it since v1.16.0", "renewBeforePercentage is not known to cert-manager %s", cmVersion)
+		refuse("renewBefore and renewBeforePercentage exclude each other")
+	case !knowsPercentage.has(cmVersion):
+		refuse("renewBeforePercentage is not known to cert-manager %s", cmVersion)
 	}
 	return t, bad
 }
@@ -151,9 +134,8 @@ func oneCertificatePerSecret(f *facts) []Finding {
 		case !taken:
 			first[key] = o
 		case other.name != o.name:
-			out = append(out, o.finding(Error, "secret-conflict", "give each Certificate a Secret of its own",
-				"both write it: cert-manager holds one of them back, or they issue over each other again and again (cert-manager/cert-manager#6992)", "spec.secretName",
-				"Certificates %s and %s (step %s, %s) have one Secret, %s", o.name, other.name, other.step.ID, other.position("spec.secretName"), key))
+			out = append(out, o.finding("spec.secretName", "secret-conflict", "",
+				"Certificates %s and %s (step %s, %s) have one Secret, %s", o.name, other.name, other.step.ID, other.place("spec.secretName"), key))
 		}
 	}
 	return out
@@ -162,10 +144,20 @@ func oneCertificatePerSecret(f *facts) []Finding {
 // rotationPolicy: whether the key changes must not depend on the version.
 func rotationPolicy(f *facts) []Finding {
 	var out []Finding
+	c, installed := f.release("cert-manager")
 	for _, o := range f.objects {
-		if o.kind == "Certificate" && o.text("spec", "privateKey", "rotationPolicy") == "" {
-			out = append(out, o.finding(Warning, "rotation-policy", "set privateKey.rotationPolicy: Always",
-				"the default is Never before cert-manager v1.18 and Always since", "spec", "Certificate %s does not say whether its key changes", o.name))
+		if o.kind != "Certificate" || o.text("spec", "privateKey", "rotationPolicy") != "" {
+			continue
+		}
+		switch {
+		case !installed:
+			out = append(out, o.finding("spec", "rotation-policy", "", "Certificate %s does not say whether its key changes", o.name))
+		case changesKeys.has(c.version):
+			out = append(out, o.finding("spec", "rotation-policy", "",
+				"Certificate %s: its key changes, since cert-manager is %s; with another version it may stay", o.name, c.spec.Version).as(Note))
+		default:
+			out = append(out, o.finding("spec", "rotation-policy", "",
+				"Certificate %s: every certificate has the same key, since cert-manager is %s", o.name, c.spec.Version))
 		}
 	}
 	return out
@@ -178,13 +170,13 @@ func lifetimeOrder(f *facts) []Finding {
 	for _, i := range f.inter {
 		for _, r := range f.roots {
 			if i.spec.TTL > r.spec.TTL && r.spec.TTL > 0 && (i.spec.Parent.Mount == r.spec.Mount || i.spec.Parent.Mount == "") {
-				out = append(out, at(i.step, "ttl", Error, "lifetime-order", "shorten it", "Vault shortens it to the parent's, or refuses",
+				out = append(out, at(i.step, "ttl", "lifetime-order", "shorten it",
 					"the intermediate's ttl %s is beyond the root's %s", i.spec.TTL, r.spec.TTL))
 			}
 		}
 		for _, role := range i.spec.Roles {
 			if role.MaxTTL > i.spec.TTL && i.spec.TTL > 0 {
-				out = append(out, at(i.step, "roles", Error, "lifetime-order", "shorten it", "a certificate must not outlive its issuer",
+				out = append(out, at(i.step, "roles", "lifetime-order", "shorten it",
 					"role %s: maxTTL %s is beyond the intermediate's ttl %s", role.Name, role.MaxTTL, i.spec.TTL))
 			}
 			for _, o := range f.objects {
@@ -193,11 +185,30 @@ func lifetimeOrder(f *facts) []Finding {
 				}
 				d, err := time.ParseDuration(o.text("spec", "duration"))
 				if o.kind == "Certificate" && err == nil && role.MaxTTL > 0 && d > role.MaxTTL.Std() {
-					out = append(out, o.finding(Error, "lifetime-order", "raise the role's maxTTL or shorten duration",
-						"Vault shortens it silently and cert-manager ignores the warning; renewal then comes at another time than planned", "spec.duration",
+					out = append(out, o.finding("spec.duration", "lifetime-order", "raise the role's maxTTL or shorten duration",
 						"Certificate %s: duration %s is beyond maxTTL %s of role %s", o.name, engine.Duration(d), role.MaxTTL, role.Name))
 				}
 			}
+		}
+	}
+	return out
+}
+
+// rsaBits: keys that nothing accepts.
+func rsaBits(f *facts) []Finding {
+	const most = 8192
+	var out []Finding
+	for _, r := range f.signers() {
+		extra, _ := r.Extra["key_bits"].(int)
+		if bits := max(r.KeyBits, extra); bits > most {
+			out = append(out, at(r.step, r.field+".keyBits", "rsa-bits", "", "role %s wants keys of %d bits", r.Name, bits))
+		}
+	}
+	for _, o := range f.objects {
+		algorithm := o.text("spec", "privateKey", "algorithm")
+		size, _ := dig(o.fields, "spec", "privateKey", "size").(int)
+		if o.kind == "Certificate" && size > most && (algorithm == "" || algorithm == "RSA") {
+			out = append(out, o.finding("spec.privateKey.size", "rsa-bits", "", "Certificate %s: its key is to have %d bits", o.name, size))
 		}
 	}
 	return out

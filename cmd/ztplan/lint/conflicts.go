@@ -33,11 +33,9 @@ func oneCertificatePerHost(f *facts) []Finding {
 			case !claimed:
 				first[key] = mine
 			case other.secret != mine.secret && (other.space != o.space || other.name != o.name):
-				out = append(out, at(o.step, o.field, Error, "host-conflict",
-					"let one ApisixTls name the host, or give both the same Secret; an exact name beside a wildcard is no conflict, the exact one wins",
-					"both are Accepted when the controller's webhook is off or does not answer; APISIX then serves the one that it inserted first, and after a restart the one with the lowest key",
-					"ApisixTls %s/%s (secret %s) and %s/%s (secret %s, step %s, %s) name the same host %s",
-					o.space, o.name, mine.secret, other.space, other.name, other.secret, other.step.ID, other.step.PositionOf(other.field), host))
+				out = append(out, at(o.step, o.field, "host-conflict", "",
+					"ApisixTls %s (secret %s) and %s (secret %s, step %s, %s) name the same host %s",
+					o.id(), mine.secret, other.id(), other.secret, other.step.ID, other.step.PositionOf(other.field), host))
 			}
 		}
 	}

@@ -2,63 +2,114 @@
 // contacting anything: known-bad versions, lifetimes in the wrong order,
 // permissions that the plan forgets, proofs that are missing.
 //
-// A rule is a function from the facts of a plan to findings, and says where the
-// fact behind it is documented. Rules see steps of several kinds at once; that
-// is why they are here and not in the kinds. A rule that cannot be decided
-// because an input is known only later returns no finding.
+// A check is a function from the facts of a plan to findings. Each finding is of a rule,
+// and the rule says why and where the fact behind it is documented: see package rule. Checks
+// see steps of several kinds at once; that is why they are here and not in the kinds. A
+// check that cannot decide because an input is known only later returns no finding. All
+// that depends on versions is in versions.go.
 package lint
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/steps/helminstall"
+	"github.com/ztplan/ztplan/steps/session"
 )
 
-// A Severity is the weight of a finding.
-type Severity string
-
-// The severities. An error is something that will fail or is unsafe as it
-// stands; a warning is something to decide knowingly.
+// The severities of findings: see [rule.Severity].
 const (
-	Error   Severity = "error"
-	Warning Severity = "warning"
+	Error   = rule.Error
+	Warning = rule.Warning
+	Note    = rule.Note
 )
 
 // A Finding is one thing that is not sound.
 type Finding struct {
-	Severity Severity `json:"severity"`
-	Rule     string   `json:"rule"` // short and stable, for scripts
-	Step     string   `json:"step"`
-	Position string   `json:"position"` // file:line:col
-	Message  string   `json:"message"`
-	Why      string   `json:"why"`            // the reason, with its source
-	Hint     string   `json:"hint,omitempty"` // the text to write instead
+	Severity rule.Severity `json:"severity"`
+	Rule     string        `json:"rule"`     // short and stable, for scripts
+	Step     string        `json:"step"`     // empty for the plan as a whole
+	Position string        `json:"position"` // file:line:col
+	Message  string        `json:"message"`
+	Why      string        `json:"why"`            // the reason, with its source
+	Hint     string        `json:"hint,omitempty"` // the text to write instead
+
+	Place source.Position `json:"-"` // Position in parts
 }
 
-// Check applies every rule. Errors come first, then by place in the plan.
-func Check(p *plan.Plan) []Finding {
-	f := gather(p)
-	var out []Finding
-	for _, rule := range []func(*facts) []Finding{
-		knownBadGateway, eventLoss, knownBadCertManager, tokenPermission,
-		certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder, issuerMatches, allowedNames, policiesMade,
-		audience, unboundedDate, adminKey, oneCertificatePerHost, plainKeys,
-		rootToken, logins, unknownFields, proofs,
+// A Report is the result of the checks.
+type Report struct {
+	Findings []Finding // errors first, then warnings, then notes; by step, as in the plan
+	Ignored  []Ignored // findings that a comment takes out
+	Budgets  []Budget  // by Certificate
+}
+
+// An Ignored is a finding that a comment in the plan takes out, with its reason.
+type Ignored struct {
+	Finding
+	Reason string
+}
+
+// Options are what the checks may use besides the plan.
+type Options struct {
+	CacheDir string           // where runs keep charts; empty for none
+	Mirrors  []session.Mirror // where charts were fetched from
+	Helm     string           // version of the Helm library; empty for the one in this program
+}
+
+// Check returns the findings of [Examine], without charts from the cache.
+func Check(p *plan.Plan) []Finding { return Examine(p, Options{}).Findings }
+
+// Examine applies every check to a plan, which may be a draft: see [plan.Draft].
+func Examine(p *plan.Plan, o Options) Report {
+	o.Helm = cmp.Or(o.Helm, helminstall.HelmVersion())
+	f := gather(p, o)
+	var all []Finding
+	for _, check := range []func(*facts) []Finding{
+		knownBadGateway, eventLoss, gatewayProxy, adminKey, ignoredValues, helmSupport, floatingImages,
+		knownBadCertManager, tokenPermission, certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder,
+		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
+		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, tokenLifetime, anyAccount,
+		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, rootToken, logins,
+		unknownFields, unusedVariables, lyingConditions, unverified, proofs,
 	} {
-		out = append(out, rule(f)...)
+		all = append(all, check(f)...)
 	}
-	slices.SortStableFunc(out, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(f.order[a.Step], f.order[b.Step]))
+	for i := range all {
+		all[i].complete()
+	}
+	r := Report{Budgets: f.budgets()}
+	r.Findings, r.Ignored = f.ignore(all)
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Severity.Rank(), b.Severity.Rank()), cmp.Compare(f.order[a.Step], f.order[b.Step]))
 	})
-	return out
+	return r
 }
 
-// at makes a finding about an input of a step.
-func at(s *plan.Step, field string, severity Severity, rule, hint, why, format string, args ...any) Finding {
-	return Finding{
-		Severity: severity, Rule: rule, Step: s.ID, Position: s.PositionOf(field).String(),
-		Message: fmt.Sprintf(format, args...), Why: why, Hint: hint,
+// complete takes from the rule what the check has left open.
+func (f *Finding) complete() {
+	r, ok := rule.Find(f.Rule)
+	if !ok {
+		panic("lint: there is no rule " + f.Rule)
 	}
+	f.Position = f.Place.String()
+	f.Severity = cmp.Or(f.Severity, r.Severity)
+	f.Why = fmt.Sprintf("%s (%s)", r.Why, strings.Join(r.Sources, ", "))
+	f.Hint = cmp.Or(f.Hint, r.Fix)
+}
+
+// as returns the finding with another severity than its rule has.
+func (f Finding) as(s rule.Severity) Finding {
+	f.Severity = s
+	return f
+}
+
+// at makes a finding about an input of a step; hint is empty for that of the rule.
+func at(s *plan.Step, field, rule, hint, format string, args ...any) Finding {
+	return Finding{Rule: rule, Step: s.ID, Place: s.PositionOf(field), Message: fmt.Sprintf(format, args...), Hint: hint}
 }

@@ -1,7 +1,9 @@
 package lint
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
@@ -20,11 +22,8 @@ func allowedNames(f *facts) []Finding {
 			continue
 		}
 		check := func(field, name string) {
-			if name != "" && !allows(role, name) {
-				out = append(out, o.finding(Error, "name-not-allowed",
-					"add its domain to the role's allowedDomains, or set what allows names below, bare, with * or as a pattern",
-					"Vault answers 400, not allowed by this role, and cert-manager waits an hour before it tries again", field,
-					"Certificate %s: role %s does not allow the name %s", o.name, role.Name, name))
+			if name != "" && !allows(role.Role, name) {
+				out = append(out, o.finding(field, "name-not-allowed", "", "Certificate %s: role %s does not allow the name %s", o.name, role.Name, name))
 			}
 		}
 		names, _ := dig(o.fields, "spec", "dnsNames").([]any)
@@ -74,4 +73,24 @@ func glob(pattern, name string) bool {
 	text := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)
 	ok, err := regexp.MatchString("^"+text+"$", name)
 	return err == nil && ok
+}
+
+// rolePatterns: a role for names that are not those of the plan's owner.
+func rolePatterns(f *facts) []Finding {
+	var out []Finding
+	for _, r := range f.signers() {
+		switch i := slices.IndexFunc(r.AllowedDomains, foreignPattern); {
+		case r.Extra["allow_any_name"] == true:
+			out = append(out, at(r.step, r.field+".extra.allow_any_name", "role-any-name", "", "%s is for any name", r.path))
+		case r.AllowGlobDomains && i >= 0:
+			out = append(out, at(r.step, fmt.Sprintf("%s.allowedDomains[%d]", r.field, i), "role-any-name", "",
+				"%s is for every name that ends in %s", r.path, strings.TrimLeft(r.AllowedDomains[i], "*")))
+		}
+	}
+	return out
+}
+
+// foreignPattern reports whether a pattern begins with * that no dot follows.
+func foreignPattern(domain string) bool {
+	return strings.HasPrefix(domain, "*") && !strings.HasPrefix(domain, "*.")
 }

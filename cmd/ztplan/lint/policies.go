@@ -11,85 +11,131 @@ import (
 	"github.com/ztplan/ztplan/steps/k8sauth"
 )
 
-// unboundedDate: Vault up to 1.19.18, 1.20.12, 1.21.7 and 2.0.2 does not hold a
-// certificate's not_after against max_ttl, so that only a policy can. A policy
-// that may write the role as well is left alone: it allows to set max_ttl.
+// unboundedDate: where Vault does not hold a certificate's not_after against max_ttl,
+// only a policy can. A policy that may write the role as well is left alone: it allows
+// to set max_ttl.
 func unboundedDate(f *facts) []Finding {
 	c, ok := f.release("vault")
-	if !ok || boundsDates(c) {
+	if !ok || !anyOf(unboundedDates, vaultVersion(c)) {
 		return nil
 	}
 	var out []Finding
-	for _, i := range f.inter {
-		for _, r := range i.spec.Roles {
-			for _, a := range f.auths {
-				for _, p := range a.spec.Policies {
-					rules := pathRules(p)
-					if may(rules, i.spec.Mount+"/roles/"+r.Name, "update") {
-						continue
-					}
-					for _, verb := range []string{"sign", "issue"} {
-						path := i.spec.Mount + "/" + verb + "/" + r.Name
-						if !may(rules, path, "update") || denies(rules, path, "not_after") {
-							continue
-						}
-						out = append(out, at(a.step, "policies", Warning, "unbounded-date",
-							`deny the parameter in the policy: denied_parameters = { "not_after" = [] }; or use Vault 1.19.19, 1.20.13, 1.21.8, 2.0.3 or newer`,
-							"this Vault does not compare not_after with max_ttl (hashicorp/vault#29928)",
+	f.policies(func(a of[*k8sauth.Spec], field string, p k8sauth.Policy) {
+		rules := pathRules(p)
+		for _, i := range f.inter {
+			for _, r := range i.spec.Roles {
+				if may(rules, i.spec.Mount+"/roles/"+r.Name, "update") {
+					continue
+				}
+				for _, verb := range []string{"sign", "issue"} {
+					path := i.spec.Mount + "/" + verb + "/" + r.Name
+					if may(rules, path, "update") && !denies(rules, path, "not_after") {
+						out = append(out, at(a.step, field, "unbounded-date", "",
 							"policy %s lets its holder have certificates of any lifetime from %s, whatever maxTTL the role has", p.Name, path))
 					}
 				}
 			}
 		}
-	}
+	})
 	return out
+}
+
+// policies visits the policies of the plan, each with the input that holds it.
+func (f *facts) policies(visit func(a of[*k8sauth.Spec], field string, p k8sauth.Policy)) {
+	for _, a := range f.auths {
+		for i, p := range a.spec.Policies {
+			visit(a, fmt.Sprintf("policies[%d]", i), p)
+		}
+	}
 }
 
 // policiesMade: a token with a policy that does not exist may do nothing of it,
 // and Vault does not warn when the role is written.
 func policiesMade(f *facts) []Finding {
 	made := []string{"default"} // Vault's own
-	for _, a := range f.auths {
-		for _, p := range a.spec.Policies {
-			made = append(made, p.Name)
-		}
-	}
+	f.policies(func(_ of[*k8sauth.Spec], _ string, p k8sauth.Policy) { made = append(made, p.Name) })
 	var out []Finding
-	for _, a := range f.auths {
-		for i, r := range a.spec.Roles {
-			for j, p := range r.Policies {
-				// Vault keeps the names of policies in lower case.
-				if p != "" && !slices.Contains(made, strings.ToLower(p)) {
-					out = append(out, at(a.step, fmt.Sprintf("roles[%d].policies[%d]", i, j), Warning, "policy-missing",
-						"add it to policies of a k8sAuth step, which make "+strings.Join(made, ", ")+"; leave it if it is made elsewhere",
-						"Vault takes names of policies that do not exist, and the token may then do nothing",
-						"role %s gives policy %s, which no step makes", r.Name, p))
-				}
+	for _, a := range f.authRoles() {
+		for j, p := range a.role.Policies {
+			// Vault keeps the names of policies in lower case.
+			if p != "" && !slices.Contains(made, strings.ToLower(p)) {
+				out = append(out, at(a.step, fmt.Sprintf("%s.policies[%d]", a.field, j), "policy-missing",
+					"add it to policies of a k8sAuth step, which make "+strings.Join(made, ", ")+"; leave it if it is made elsewhere",
+					"role %s gives policy %s, which no step makes", a.role.Name, p))
 			}
 		}
 	}
 	return out
 }
 
-// boundsDates reports whether a release brings a Vault with the fix: by its
-// image's tag, or by the chart (0.34.0 is the first one with it, Vault 2.0.3). A
-// tag that is no version is not judged.
-func boundsDates(c chart) bool {
-	tag, _ := dig(c.values, "server", "image", "tag").(string)
-	if tag == "" {
-		return !before(c.version, "v0.34.0")
+// policyTexts: attributes that are there twice.
+func policyTexts(f *facts) []Finding {
+	version := ""
+	if c, ok := f.release("vault"); ok {
+		version = vaultVersion(c)
 	}
-	m := imageVersion.FindString(strings.TrimPrefix(tag, "v"))
-	if m == "" {
-		return true
-	}
-	v := "v" + m
-	for _, fixed := range []struct{ from, to string }{{"v1.20.0", "v1.19.19"}, {"v1.21.0", "v1.20.13"}, {"v2.0.0", "v1.21.8"}} {
-		if before(v, fixed.from) {
-			return !before(v, fixed.to)
+	var out []Finding
+	f.policies(func(a of[*k8sauth.Spec], field string, p k8sauth.Policy) {
+		if _, err := hcl.Parse(p.Rules); err == nil || !strings.Contains(err.Error(), "can only be defined once") {
+			return
+		}
+		found := at(a.step, field+".rules", "policy-duplicate", "", "policy %s has an attribute twice in one block", p.Name)
+		if version != "" && !refusesDuplicates.has(version) {
+			found = found.as(Warning)
+		}
+		out = append(out, found)
+	})
+	return out
+}
+
+// policyPaths: paths that open more than one role, or what others choose.
+func policyPaths(f *facts) []Finding {
+	var out []Finding
+	f.policies(func(a of[*k8sauth.Spec], field string, p k8sauth.Policy) {
+		rules := pathRules(p)
+		for _, r := range rules {
+			if chosenByOthers(r.Path) {
+				out = append(out, at(a.step, field, "template-wildcard", "", "policy %s has the path %s", p.Name, r.Path))
+			}
+		}
+		for _, i := range f.inter {
+			const other = "a-role-that-is-made-later"
+			if !may(rules, i.spec.Mount+"/roles/"+other, "update") && may(rules, i.spec.Mount+"/sign/"+other, "update") {
+				out = append(out, at(a.step, field, "policy-wildcard", "", "policy %s lets its holder sign with every role of %s", p.Name, i.spec.Mount))
+			}
+		}
+	})
+	for _, r := range f.signers() {
+		globs := r.AllowGlobDomains || r.Extra["allow_glob_domains"] == true
+		if globs && r.Extra["allowed_domains_template"] == true {
+			out = append(out, at(r.step, r.field, "template-wildcard", "set allowGlobDomains: false",
+				"%s takes patterns with * from the identity that asks", r.path))
 		}
 	}
-	return !before(v, "v2.0.3")
+	return out
+}
+
+var template = regexp.MustCompile(`\{\{(.*?)\}\}(.?)`)
+
+// chosenByOthers reports whether a path has a template whose value Vault does not choose
+// itself, or one that is followed by * or + within its segment.
+func chosenByOthers(path string) bool {
+	for _, m := range template.FindAllStringSubmatch(path, -1) {
+		value := strings.TrimSpace(m[1])
+		if !strings.HasSuffix(value, ".id") && !strings.HasSuffix(value, "_uid") || m[2] != "" && m[2] != "/" {
+			return true
+		}
+	}
+	return false
+}
+
+// vaultVersion returns the version of the Vault in a release: by its image's tag, or by
+// the chart. It is "" for a tag that is no version.
+func vaultVersion(c chart) string {
+	if tag := c.text("server.image.tag"); tag != "" {
+		return versionOf(tag)
+	}
+	return programOf("vault", c.version)
 }
 
 // A pathRule is a block of a Vault policy.

@@ -160,7 +160,7 @@ func Problems(w io.Writer, problems []Problem) {
 	}
 }
 
-// Annotate annotates a line of the plan; level is "error" or "warning".
+// Annotate annotates a line of the plan; level is "error", "warning" or "notice".
 func Annotate(w io.Writer, level string, p Problem, title string) {
 	g := GitHub{w: w}
 	g.command(level, p.Position, title, p.Text)

@@ -32,6 +32,9 @@ func NewFile(name string, data []byte) *File {
 	return s
 }
 
+// Text returns the bytes of the file. The caller must not change them.
+func (s *File) Text() []byte { return s.data }
+
 // Place returns the position of a node of the file.
 func (s *File) Place(n *yaml.Node) Position { return Position{s.Name, n.Line, n.Column} }
 

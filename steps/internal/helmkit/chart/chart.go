@@ -74,6 +74,10 @@ func (c *Chart) Title() string { return "chart " + c.Name + " " + c.Version }
 // [values.Keys.Unknown].
 func (c *Chart) UnknownValues(v values.Values) []values.Unknown { return c.keys().Unknown(v) }
 
+// UnreadValues returns the values with defaults that nothing in the chart reads; see
+// [values.Keys.Unread].
+func (c *Chart) UnreadValues(v values.Values) []values.Unknown { return c.keys().Unread(v) }
+
 // Deprecated reports whether the chart's authors gave it up.
 func (c *Chart) Deprecated() bool { return c.parsed.Metadata.Deprecated }
 

@@ -141,7 +141,7 @@ func openRepository(ctx context.Context, env *engine.Env, s Source, named, addre
 		if err != nil {
 			return nil, engine.Permanent(fmt.Errorf("chart repository %s: %w", named, err))
 		}
-		at, err := url.Parse(address)
+		index, err := indexAddress(address)
 		if err != nil {
 			return nil, engine.Permanent(fmt.Errorf("chart repository %s: %w", address, err))
 		}
@@ -154,9 +154,18 @@ func openRepository(ctx context.Context, env *engine.Env, s Source, named, addre
 			address: address,
 			fetch:   &fetcher{client: client, base: base, username: s.Username, password: s.Password},
 		}
-		at.Path = path.Join("/", at.Path, "index.yaml")
-		return r, r.readIndex(ctx, env, at.String())
+		return r, r.readIndex(ctx, env, index)
 	})
+}
+
+// indexAddress returns where the index of the repository at an address is.
+func indexAddress(address string) (string, error) {
+	at, err := url.Parse(address)
+	if err != nil {
+		return "", err
+	}
+	at.Path = path.Join("/", at.Path, "index.yaml")
+	return at.String(), nil
 }
 
 func (r *repository) readIndex(ctx context.Context, env *engine.Env, address string) error {

@@ -18,6 +18,7 @@ import (
 type Unknown struct {
 	Path   string // dotted: "gateway.type"
 	Advice string // the replacement, or why there is none; may be empty
+	Unread bool   // the chart has a default for it, which is not used either
 }
 
 func (u Unknown) String() string {
@@ -52,15 +53,55 @@ func (s Keys) Unknown(v Values) []Unknown {
 	lint(s, v, "", &found)
 	slices.Sort(found)
 	known := replacements[s.chart.Name()]
-	all := Flatten(defaultsOf(s.chart), "")
+	all := Flatten(s.allDefaults(), "")
 
 	var out []Unknown
 	for _, path := range found {
 		for _, leaf := range spread(path, v, known) {
-			out = append(out, Unknown{leaf, advise(leaf, known, all)})
+			out = append(out, Unknown{Path: leaf, Advice: advise(leaf, known, all)})
 		}
 	}
 	return out
+}
+
+// Unread returns the values for which the chart has a default that no template reads.
+// A value that is a list or a map counts as a whole.
+func (s Keys) Unread(v Values) []Unknown {
+	var out []Unknown
+	for path := range Flatten(map[string]any(v), "") {
+		if s.hasDefault(path) && !s.reads(path) {
+			out = append(out, Unknown{Path: path, Advice: unread[s.chart.Name()][path], Unread: true})
+		}
+	}
+	slices.SortFunc(out, func(a, b Unknown) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+// hasDefault reports whether the chart's own values, or those of the subchart that the
+// path is in, have the path. Below an empty map they do not.
+func (s Keys) hasDefault(path string) bool {
+	var at any = s.defaults
+	for _, key := range strings.Split(path, ".") {
+		m, _ := at.(map[string]any)
+		at = m[key]
+		if _, ok := m[key]; !ok {
+			first, rest, below := strings.Cut(path, ".")
+			sub, ok := s.sub[first]
+			return ok && below && sub.hasDefault(rest)
+		}
+	}
+	return true
+}
+
+// reads reports whether a template of the chart, or of the subchart that the path is in,
+// reads the value, something in it, or a map that it is in.
+func (s Keys) reads(path string) bool {
+	first, rest, below := strings.Cut(path, ".")
+	if first == "global" || s.knows(path) || s.leadsOn(path) {
+		return true
+	}
+	sub, ok := s.sub[first]
+	return ok && (!below || sub.reads(rest))
 }
 
 func keysOf(c *chart.Chart, templates *templateSet) Keys {
@@ -203,12 +244,13 @@ func closed(schema map[string]any) bool {
 	return len(properties) > 0 && isBool && !additional
 }
 
-// defaultsOf returns the defaults with those of the subcharts in their places.
-func defaultsOf(c *chart.Chart) map[string]any {
-	out := overlay(c.Values, nil)
-	for _, dep := range c.Dependencies() {
-		own, _ := out[dep.Name()].(map[string]any)
-		out[dep.Name()] = overlay(defaultsOf(dep), own)
+// allDefaults returns the defaults with those of the subcharts in their places, which may
+// be called by an alias.
+func (s Keys) allDefaults() map[string]any {
+	out := overlay(s.defaults, nil)
+	for name, sub := range s.sub {
+		own, _ := out[name].(map[string]any)
+		out[name] = overlay(sub.allDefaults(), own)
 	}
 	return out
 }

@@ -117,3 +117,59 @@ dashboard: {enabled: true}
 		t.Errorf("-want +got:\n%s", d)
 	}
 }
+
+// Values that have a default which no template reads.
+func TestUnread(t *testing.T) {
+	c := charttest.Chart{
+		Name: "parent", Version: "1.0.0", Values: "a: {b: 1, c: 1}\nd: {}\ne: 1\nsub: {given: 1}\n",
+		Meta: "dependencies:\n- {name: sub, version: 1.0.0, condition: sub.enabled, alias: alias}\n",
+		Files: map[string]string{
+			"templates/t.yaml":            "{{ .Values.a.b }}{{ .Values.alias.forParent }}",
+			"charts/sub/Chart.yaml":       "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+			"charts/sub/values.yaml":      "own: {x: 1, w: 1, z: [1]}\nwhole: {w: 1}\nforParent: 1\n",
+			"charts/sub/templates/t.yaml": "{{ .Values.own.x }}{{ toYaml .Values.whole }}",
+		},
+	}
+	chart, err := loader.LoadArchive(bytes.NewReader(c.Pack(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := Values{}
+	if err := yaml.Unmarshal([]byte("a: {b: 2, c: 2}\nd: {new: 1}\nunknown: 1\nglobal: {g: 1}\nalias: {enabled: true, own: {x: 2, w: 2, z: [2]}, whole: {w: 2}, forParent: 2, unknown: 1}\n"), (*map[string]any)(&v)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, u := range KeysOf(chart).Unread(v) {
+		got = append(got, u.String())
+		if !u.Unread {
+			t.Errorf("%s is not marked", u)
+		}
+	}
+	if d := cmp.Diff([]string{"a.c", "alias.own.w", "alias.own.z"}, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// What is known without the chart holds from a version on.
+func TestReplaced(t *testing.T) {
+	v := Values{"gateway": map[string]any{"type": "NodePort", "mine": 1}, "dashboard": map[string]any{"enabled": true},
+		"ingress-controller": map[string]any{"apisix": map[string]any{"adminService": map[string]any{"namespace": "x"}}}}
+	for version, want := range map[string][]string{
+		"1.9.0":  nil,
+		"2.0.0":  {"gateway.type (since chart 2.0.0: service.type)"},
+		"2.11.2": {"gateway.type (since chart 2.0.0: service.type)", "ingress-controller.apisix.adminService.namespace (since chart 2.11.1 the GatewayProxy is in the namespace of the release)"},
+		"v2.14.0": {"dashboard.enabled (since chart 2.11.3 there is no dashboard chart: apisix.admin.enable_admin_ui)", "gateway.type (since chart 2.0.0: service.type)",
+			"ingress-controller.apisix.adminService.namespace (since chart 2.11.1 the GatewayProxy is in the namespace of the release)"},
+	} {
+		var got []string
+		for _, u := range Replaced("apisix", version, v) {
+			got = append(got, u.String())
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: -want +got:\n%s", version, d)
+		}
+	}
+	if got := Replaced("another", "2.14.0", v); got != nil {
+		t.Errorf("another chart: %v", got)
+	}
+}

@@ -1,5 +1,13 @@
 package values
 
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+)
+
 // replacements holds, by chart and dotted path, the replacements of keys that charts
 // once knew and that guides still use. The text completes "KEY is unknown".
 //
@@ -7,6 +15,8 @@ package values
 // (gateway.* became service.* in 2.0.0, the 1.x keys of the ingress controller
 // went in 2.11.1, the dashboard in 2.11.3), the values.yaml of
 // cert-manager/cert-manager (the ServiceMonitor's port and path went in v1.21).
+//
+// Each begins with the version from which it holds: see [replacedSince].
 var replacements = map[string]map[string]string{
 	"apisix": {
 		"gateway.type":                  "since chart 2.0.0: service.type",
@@ -40,4 +50,41 @@ var replacements = map[string]map[string]string{
 		"prometheus.servicemonitor.targetPort": "gone since v1.21: there is one port",
 		"prometheus.servicemonitor.path":       "gone since v1.21: there is one path",
 	},
+}
+
+// unread holds, by chart and dotted path, values that a chart has a default for and
+// that none of its templates reads, for charts that are not at hand: source
+// apache/apisix-helm-chart:charts/apisix-ingress-controller/templates/gatewayproxy.yaml.
+var unread = map[string]map[string]string{
+	"apisix": {
+		"ingress-controller.apisix.adminService.namespace": "since chart 2.11.1 the GatewayProxy is in the namespace of the release",
+	},
+}
+
+// Replaced returns the values that a version of a chart ignores, as far as that is known
+// without the chart. The version is exact, such as 1.2.3.
+func Replaced(chart, version string, v Values) []Unknown {
+	var out []Unknown
+	for path := range Flatten(map[string]any(v), "") {
+		for _, known := range []struct {
+			list   map[string]string
+			unread bool
+		}{{replacements[chart], false}, {unread[chart], true}} {
+			if advice, ok := known.list[path]; ok && !older(version, replacedSince.FindString(advice)) {
+				out = append(out, Unknown{Path: path, Advice: advice, Unread: known.unread})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Unknown) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+// replacedSince finds the first version in the text of a replacement.
+var replacedSince = regexp.MustCompile(`\d+\.\d+(\.\d+)?`)
+
+// older reports whether a version is before another; one that cannot be read is not.
+func older(version, limit string) bool {
+	a, errA := semver.NewVersion(version)
+	b, errB := semver.NewVersion(limit)
+	return errA == nil && errB == nil && a.LessThan(b)
 }

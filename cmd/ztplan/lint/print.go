@@ -1,0 +1,54 @@
+package lint
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
+)
+
+// Count returns how many findings have a severity.
+func (r Report) Count(s rule.Severity) int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// WriteText writes a report for people: the findings, the budgets, and how many there
+// are of each severity in the plan called name.
+func WriteText(w io.Writer, name string, r Report) error {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		step := ""
+		if f.Step != "" {
+			step = "step " + f.Step + ": "
+		}
+		fmt.Fprintf(&b, "%s: %s: %s%s [%s]\n    why: %s\n    hint: %s\n", f.Position, f.Severity, step, f.Message, f.Rule, f.Why, f.Hint)
+	}
+	if len(r.Budgets) > 0 {
+		b.WriteString("\nwhen a renewal fails once:\n")
+		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "certificate\tduration\trenewBefore\tbackoff\tremains")
+		for _, c := range r.Budgets {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.Certificate, c.Duration, c.RenewBefore, c.Backoff, c.Remains)
+		}
+		_ = table.Flush() // to a Builder
+		b.WriteString("\n")
+	}
+	if n := len(r.Ignored); n > 0 {
+		fmt.Fprintf(&b, "ignored with a reason: %d\n", n)
+	}
+	fmt.Fprintf(&b, "%s: %d errors, %d warnings", name, r.Count(Error), r.Count(Warning))
+	if n := r.Count(Note); n > 0 {
+		fmt.Fprintf(&b, ", %d notes", n)
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}

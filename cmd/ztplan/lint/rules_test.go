@@ -1,0 +1,136 @@
+package lint_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
+)
+
+const (
+	token    = "    token: ${steps.init.rootToken}\n"
+	login    = token + "    login: {role: plan, serviceAccount: {namespace: vault, name: plan}}\n"
+	authRole = "          tokenTTL: 24h\n"
+	planRole = authRole + "        - {name: plan, serviceAccounts: [plan], namespaces: [vault], policies: [cert-manager-policy], audience: \"vault://plan\", tokenType: batch}\n"
+	signPath = `            path "pki_int/sign/example-dot-local" {`
+	another  = `
+        - apiVersion: cert-manager.io/v1
+          kind: Certificate
+          metadata: {name: other-cert, namespace: ingress-apisix}
+          spec: {secretName: hello-tls, issuerRef: {name: vault-issuer, kind: ClusterIssuer}}
+`
+	tlsHosts  = "              name: hello-tls\n              namespace: ingress-apisix\n      wait:"
+	secondTLS = `              name: hello-tls
+              namespace: ingress-apisix
+        - apiVersion: apisix.apache.org/v2
+          kind: ApisixTls
+          metadata: {name: second, namespace: ingress-apisix}
+          spec: {ingressClassName: apisix, hosts: ["*.example.local"], secret: {name: SECRET, namespace: ingress-apisix}}
+      wait:`
+)
+
+// ruleCases are those of the rules that no weak point of the guide is about.
+func ruleCases() []ruleCase {
+	second := func(secret string) []string {
+		return []string{tlsHosts, strings.Replace(secondTLS, "SECRET", secret, 1)}
+	}
+	key := func(admin, controller string) []string {
+		return []string{"        apisix:\n          ssl:", "        apisix:\n          admin: {credentials: {admin: " + admin + "}}\n          ssl:",
+			"            createDefault: true", "            createDefault: true\n            provider: {controlPlane: {auth: {adminKey: {value: " + controller + "}}}}"}
+	}
+	times := func(s string) []string {
+		return []string{"            duration: 1h\n            renewBefore: 55m", s}
+	}
+	logins := func(role string) []string { return []string{token, login, authRole, role} }
+	return []ruleCase{
+		{"", "admin-key", nil, "chart: apisix", key("a-key-of-mine", "a-key-of-mine")},
+		{"", "admin-key-mismatch", key("a-key-of-mine", "another-key"), "another-key", key("a-key-of-mine", "a-key-of-mine")},
+		{"", "host-conflict", second("other-tls"), "- apiVersion: apisix.apache.org/v2\n          kind: ApisixTls\n          metadata: {name: second", second("hello-tls")},
+		{"", "cert-manager-old", []string{"version: v1.21.2", "version: v1.15.5"}, "version: v1.15.5", nil},
+		{"", "issuer-path", []string{"path: pki_int/sign/example-dot-local", "path: pki_int/sign/example"}, "path: pki_int/sign/example", nil},
+		{"", "service-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: [other]"}, "- name: cert-manager\n          serviceAccounts", nil},
+		{"", "token-lifetime", nil, "tokenTTL: 24h", []string{"tokenTTL: 24h", "tokenTTL: 1m"}},
+		{"", "certificate-duration", times("            duration: 30m"), "duration: 30m", times("            duration: 24h")},
+		{"", "certificate-renewal", times("            duration: 1h\n            renewBefore: 4m"), "renewBefore: 4m", nil},
+		{"", "duration-format", times("            duration: 90d"), "duration: 90d", times("            duration: 2160h")},
+		{"", "renewal-loop", times("            duration: 48h\n            renewBefore: 30h"), "renewBefore: 30h", nil},
+		{"", "lifetime-order", times("            duration: 48h"), "duration: 48h", nil},
+		{"", "secret-conflict", []string{"              - \"example.local\"\n", "              - \"example.local\"" + another}, "spec: {secretName: hello-tls", []string{"              - \"example.local\"\n", "              - \"example.local\"" + strings.Replace(another, "hello-tls", "other-tls", 1)}},
+		{"", "name-not-allowed", []string{"allowBareDomains: true", "allowBareDomains: false"}, "              - \"*.example.local\"\n              - \"example.local\"", nil},
+		{"", "rsa-bits", []string{"            secretName: hello-tls", "            secretName: hello-tls\n            privateKey: {size: 16384}"}, "privateKey: {size: 16384}", []string{"            secretName: hello-tls", "            secretName: hello-tls\n            privateKey: {size: 8192}"}},
+		{"", "rsa-bits", []string{"          maxTTL: 24h", "          keyBits: 16384"}, "keyBits: 16384", []string{"          maxTTL: 24h", "          keyBits: 4096"}},
+		{"", "stored-certificates", nil, "- name: example-dot-local", []string{"          maxTTL: 24h", "          maxTTL: 24h\n          noStore: true"}},
+		{"", "stored-certificates", []string{"            issuerRef:\n              name: vault-issuer", "            issuerRef:\n              name: other"}, "- name: example-dot-local", []string{"            issuerRef:\n              name: vault-issuer", "            issuerRef:\n              name: other", "          maxTTL: 24h", "          maxTTL: 25h"}},
+		{"", "role-any-name", []string{"          maxTTL: 24h", "          extra: {allow_any_name: true}"}, "allow_any_name", nil},
+		{"", "role-any-name", []string{"allowedDomains: [example.local]", "allowedDomains: ['*example.local']\n          allowGlobDomains: true"}, "allowedDomains", []string{"allowedDomains: [example.local]", "allowedDomains: ['*.example.local']\n          allowGlobDomains: true"}},
+		{"", "unbounded-date", nil, "- name: cert-manager-policy", []string{"version: 0.31.0", "version: 0.34.1"}},
+		{"", "policy-missing", []string{"policies: [cert-manager-policy]", "policies: [cert-manager]"}, "policies: [cert-manager]", nil},
+		{"", "policy-duplicate", []string{signPath, signPath + "\n              capabilities = [\"read\"]"}, "rules: |", nil},
+		{"", "policy-wildcard", []string{signPath, `            path "pki_int/sign/*" {`}, "- name: cert-manager-policy", nil},
+		{"", "policy-wildcard", []string{signPath, `            path "+/sign/+" {`}, "- name: cert-manager-policy", []string{signPath, "            path \"pki_int/*\" {\n              capabilities = [\"create\", \"update\"]\n            }\n" + signPath}},
+		{"", "template-wildcard", []string{signPath, `            path "secret/{{identity.entity.name}}/x" {`}, "- name: cert-manager-policy", []string{signPath, `            path "secret/{{identity.entity.id}}/x" {`}},
+		{"", "template-wildcard", []string{signPath, `            path "secret/{{identity.entity.id}}*" {`}, "- name: cert-manager-policy", []string{signPath, `            path "secret/{{identity.entity.id}}/*" {`}},
+		{"", "template-wildcard", []string{"          maxTTL: 24h", "          allowGlobDomains: true\n          extra: {allowed_domains_template: true}"}, "- name: example-dot-local", []string{"          maxTTL: 24h", "          extra: {allowed_domains_template: true}"}},
+		{"", "any-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: ['*']"}, "serviceAccounts: ['*']", nil},
+		{"", "any-account", []string{"          namespaces: [cert-manager]", "          namespaces: ['*']"}, "namespaces: ['*']", nil},
+		{"", "login-role", logins(authRole), "login: {role: plan", logins(planRole)},
+		{"", "login-audience", logins(strings.Replace(planRole, "vault://plan", "vault://other", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
+		{"", "login-service-account", logins(strings.Replace(planRole, "[plan], namespaces: [vault]", "[plan], namespaces: [other]", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
+		{"", "login-leases", logins(strings.Replace(planRole, ", tokenType: batch", "", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
+		{"", "one-share", []string{"      threshold: 3", "      threshold: 1"}, "threshold: 1", nil},
+		{"", "root-token", nil, "- id: init", logins(planRole)},
+		{"", "plaintext-listener", nil, "server: http://vault.vault", []string{"server: http://vault.vault", "server: https://vault.vault", "          dev: {enabled: false}", "          dev: {enabled: false}\n        global: {tlsDisable: false}",
+			"        gateway:\n", "        service: {http: {enabled: false}}\n        gateway:\n"}},
+		{"", "plaintext-listener", nil, "chart: vault", []string{"server: http://vault.vault", "server: https://vault.vault", "          dev: {enabled: false}", "          dev: {enabled: false}\n        global: {tlsDisable: false}",
+			"              - name: hello\n", "              - name: hello\n                plugins: [{name: redirect, enable: true, config: {http_to_https: true}}]\n"}},
+		{"", "no-proof", []string{"    uses: curlTLS\n    needs: [route, tls]\n    with:\n      url: https://hello.example.local\n      service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}\n      insecure: true\n", "    uses: vaultUnseal\n    with: {keys: {file: vault-cluster-keys.json}}\n"}, "- id: curl", nil},
+		{"", "rotation-unproved", nil, "name: hello-cert", []string{curled, proved}},
+		{"", "unknown-field", []string{"            replicas: 1", "            replicas: 1\n            inventedOfTomorrow: 1"}, "inventedOfTomorrow", nil},
+		{"", "unused-variable", []string{"metadata: {name: guide}", "metadata: {name: guide}\nvars: {domain: example.local}"}, "vars: {domain", []string{"metadata: {name: guide}", "metadata: {name: guide}\nvars: {domain: example.local}", "url: https://hello.example.local", "url: https://hello.${vars.domain}"}},
+		{"", "ignore-reason", []string{"      shares: 5", "      shares: 5 # ztplan:ignore root-token-kept"}, "# ztplan:ignore", []string{"      shares: 5", "      shares: 5 # ztplan:ignore root-token-kept it is a lab"}},
+		{"", "ignore-unknown", []string{"      shares: 5", "      shares: 5 # ztplan:ignore root-token-kep it is a lab"}, "# ztplan:ignore", nil},
+		{"", "ignore-unused", []string{"      shares: 5", "      shares: 5 # ztplan:ignore plain-keys it is a lab"}, "# ztplan:ignore", []string{"      keys: {file: vault-cluster-keys.json}\n\n  - id: unseal", "      keys: {file: vault-cluster-keys.json} # ztplan:ignore plain-keys it is a lab\n\n  - id: unseal"}},
+	}
+}
+
+func TestRules(t *testing.T) {
+	for _, tt := range ruleCases() {
+		t.Run(tt.rule+" "+tt.line, tt.check)
+	}
+}
+
+// Every rule has a text for people, a source, and a test that it fires and that it does
+// not.
+func TestEveryRule(t *testing.T) {
+	tested := map[string]bool{"invalid-plan": true} // by the script lint.txtar
+	for _, c := range append(guideCases(), ruleCases()...) {
+		tested[c.rule] = true
+	}
+	seen := map[string]bool{}
+	for _, r := range rule.All() {
+		if seen[r.ID] {
+			t.Errorf("%s is there twice", r.ID)
+		}
+		seen[r.ID] = true
+		if !tested[r.ID] {
+			t.Errorf("%s has no test", r.ID)
+		}
+		if r.Title == "" || r.Why == "" || r.Fix == "" || r.Severity == "" || len(r.Sources) == 0 {
+			t.Errorf("%s is not complete: %+v", r.ID, r)
+		}
+		for _, s := range r.Sources {
+			if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Host == "" {
+				t.Errorf("%s: %s is no source", r.ID, s)
+			}
+		}
+		if !strings.HasSuffix(r.Title, ".") || strings.HasSuffix(r.Why, ".") || strings.HasSuffix(r.Fix, ".") {
+			t.Errorf("%s: the title is a sentence, and the others go on in one", r.ID)
+		}
+	}
+	for id := range tested {
+		if !seen[id] {
+			t.Errorf("a test is about %s, which is no rule", id)
+		}
+	}
+}
