@@ -34,6 +34,12 @@ type Env struct {
 	// nothing.
 	Claims *Claims
 
+	// MayCome reports whether a thing of the target that is not there may still appear
+	// in this run: a step that is not done may make it. Things are named by the kits,
+	// such as "Service/web/app". Nil means that nothing is known about that, as in a dry
+	// run; see [Env.Hopeless].
+	MayCome func(thing string) bool
+
 	// Session holds connections that steps share.
 	Session *Session
 

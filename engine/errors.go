@@ -44,6 +44,19 @@ func InPlan(err error) error {
 	return &markedError{err, []error{ErrPlan, ErrPermanent}}
 }
 
+// ErrNoEffect marks an error of [Edit.Apply] that is known to have changed nothing, also
+// if the edit was cut off.
+var ErrNoEffect = errors.New("nothing was changed")
+
+// WithoutEffect returns err, marked with ErrNoEffect; nil stays nil. The text of err does
+// not change.
+func WithoutEffect(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &markedError{err, []error{ErrNoEffect}}
+}
+
 // WithHint attaches the next thing to do to err; nil stays nil. The text of err
 // does not change: HintOf returns the hint, for printing.
 func WithHint(err error, hint string) error {

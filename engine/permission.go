@@ -3,11 +3,11 @@ package engine
 import "context"
 
 // A Permission is what a step has to be allowed to do in the target of the plan. Its
-// fields are those of a rule of Kubernetes' RBAC.
+// fields are those of a rule of role-based access control (RBAC).
 type Permission struct {
 	Verbs     []string // get, list, watch, create, update, patch, delete, bind
 	Group     string   // of the API; "" for the core
-	Resource  string   // in the plural, with the subresource if it is about one: "pods/portforward"
+	Resource  string   // in the plural, with the subresource after a slash if it is about one
 	Namespace string   // "" for a resource without namespaces, and for all namespaces
 	Name      string   // of the only object; "" for any
 	Path      string   // of an address that is no resource, "/metrics"; then only Verbs is set besides
@@ -22,6 +22,6 @@ type PermissionNeeder interface {
 	// Permissions returns the permissions, and in words what else is needed and cannot
 	// be known before a run. The inputs in unknown are zero, because they hold outputs
 	// of steps that have not run. It reads files beside the plan, may fetch what the
-	// plan names, such as a chart, and does not contact the target.
+	// plan names, and does not contact the target.
 	Permissions(ctx context.Context, env *Env, unknown []string) (needed []Permission, notKnown []string)
 }

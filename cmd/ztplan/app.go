@@ -76,7 +76,7 @@ again.`,
 	root.SetVersionTemplate(versionLine() + "\n")
 	root.AddCommand(
 		a.initCommand(), a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
-		a.runsCommand(), a.outputCommand(), a.diffCommand(), a.rbacCommand(), a.explainCommand(), a.schemaCommand(), a.labCommand(), command.New(&a.Invocation, command.Program{Version: versionString(), RunPlan: a.runMember}), a.versionCommand(),
+		a.runsCommand(), a.outputCommand(), a.diffCommand(), a.doctorCommand(), a.rbacCommand(), a.explainCommand(), a.schemaCommand(), a.labCommand(), command.New(&a.Invocation, command.Program{Version: versionString(), RunPlan: a.runMember}), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetHelpCommand(helpCommand())

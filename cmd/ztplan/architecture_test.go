@@ -21,7 +21,7 @@ var boxes = []struct{ id, title, packages string }{
 	{"fleet", "fleet/…<br/>waves of clusters on a hub", "cmd/ztplan/fleet/..."},
 	{"lint", "lint<br/>rules", "cmd/ztplan/lint/..."},
 	{"graph", "graph<br/>pictures of a plan", "cmd/ztplan/graph"},
-	{"rbac", "rbac<br/>permissions of a plan", "cmd/ztplan/rbac"},
+	{"rbac", "rbac, doctor<br/>before a run", "cmd/ztplan/rbac cmd/ztplan/doctor"},
 	{"verdict", "verdict, compare<br/>results of verify and diff", "cmd/ztplan/verdict cmd/ztplan/compare"},
 	{"history", "history<br/>past runs", "cmd/ztplan/history"},
 	{"results", "report, attest, trace<br/>results", "cmd/ztplan/report cmd/ztplan/attest cmd/ztplan/trace cmd/ztplan/checkout cmd/ztplan/cijob"},

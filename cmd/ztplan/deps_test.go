@@ -45,6 +45,7 @@ cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/layout
 cmd/ztplan/graph         engine/plan cmd/ztplan/layout
 cmd/ztplan/rbac          engine engine/plan
+cmd/ztplan/doctor        engine engine/display
 cmd/ztplan/compare       engine engine/display steps/evidence
 cmd/ztplan/history       engine engine/display engine/journal
 cmd/ztplan/reference     engine engine/plan/source schemas

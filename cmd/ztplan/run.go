@@ -249,6 +249,11 @@ func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {
 			Preview: func() any { spec, _ := s.Draft(); return spec },
 			Literal: func() any { return s.Literal() },
 			Known:   s.Knows,
+			MayMake: func(env *engine.Env, thing string, done bool) bool {
+				spec, unknown := s.Draft()
+				m, makes := spec.(engine.Maker)
+				return makes && m.MayMake(env, unknown, thing, done)
+			},
 		}
 		if s.When != nil {
 			out[i].When = func(o run.Outputs) (bool, error) { return s.When.Eval(o) }

@@ -40,6 +40,10 @@ type Node struct {
 	// engine.Secret and a remark where a value is not known yet. Both serve the dry run and may be nil.
 	Preview func() any
 	Literal func() any
+
+	// MayMake is [engine.Maker] for the step; nil if it makes nothing that others look
+	// for.
+	MayMake func(env *engine.Env, thing string, done bool) bool
 }
 
 // event returns an event of the step.

@@ -65,6 +65,7 @@ type runner struct {
 	found    []finding // of a dry run
 	gate     *gate
 	ledger   ledger
+	makers   *makers
 	messages chan message
 	running  int
 
@@ -125,6 +126,7 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 	if r.graph, err = dag.New(needs); err != nil {
 		return nil, err
 	}
+	r.makers = newMakers(nodes, r.graph, opts.Env)
 	r.schedule = r.graph.Schedule()
 	r.ready = r.schedule.Start()
 	return r, nil
@@ -210,7 +212,7 @@ func (r *runner) start(ctx context.Context) {
 		r.send(n.event(engine.ActionStart))
 		outputs := r.outputsFor(n)
 		go func() {
-			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, ledger: &r.ledger, messages: r.messages}
+			s := &stepRun{node: n, index: i, opts: &r.opts, redactor: r.redactor, gate: r.gate, ledger: &r.ledger, makers: r.makers, messages: r.messages}
 			var out outcome
 			if len(blockedBy) > 0 {
 				out = s.lookBlocked(ctx, outputs)
@@ -327,6 +329,7 @@ func (r *runner) finish(i int, out outcome) {
 		}
 	}
 	res.State, res.Outputs, res.Edits, res.Retries, res.Err = out.state, out.outputs, out.edits, out.retries, out.err
+	r.makers.finish(i, out.state)
 	ev := n.event("")
 	ev.Needs, ev.Message = out.needs, out.reason
 	r.found[i].blockedBy = out.blockedBy

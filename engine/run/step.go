@@ -21,6 +21,7 @@ type stepRun struct {
 	settled  *Redactor // may be nil
 	gate     *gate
 	ledger   *ledger
+	makers   *makers
 	messages chan<- message
 
 	env     engine.Env
@@ -112,6 +113,9 @@ func (s *stepRun) prepare(spec any) error {
 	s.env.Conceal = func(secrets ...engine.Secret) { s.conceal(secrets) }
 	s.env.Record = func(name string, data any) {
 		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
+	}
+	if s.opts.Mode == Apply { // what a dry run says must not depend on which step is looked at first
+		s.env.MayCome = func(thing string) bool { return s.makers.mayCome(s.index, thing) }
 	}
 	s.env.Logf = s.logger(engine.ActionLog)
 	status := s.logger(engine.ActionStatus)
@@ -222,7 +226,7 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 		err = engine.Try(func() error { return e.Apply(wctx) })
 	}
 	ev.Message, ev.Seconds = "", time.Since(began).Seconds()
-	if err != nil && (wctx.Err() != nil || errors.As(err, new(*engine.PanicError))) {
+	if err != nil && !errors.Is(err, engine.ErrNoEffect) && (wctx.Err() != nil || errors.As(err, new(*engine.PanicError))) {
 		ev.Action, ev.Error = engine.ActionUnknown, err.Error()
 		_ = s.journal(ev)
 		s.emit(ev)

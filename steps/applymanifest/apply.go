@@ -60,7 +60,7 @@ func (r *run) apply(ctx context.Context, o *object) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return r.explain(o, fmt.Errorf("%w; %w", context.Cause(ctx), err))
+			return engine.WithoutEffect(r.explain(o, fmt.Errorf("%w; %w", context.Cause(ctx), err)))
 		}
 	}
 }

@@ -115,6 +115,9 @@ func (r *run) resolve(o *object) (bool, error) {
 			if err := r.misspelt(gvk); err != nil {
 				return false, err
 			}
+			if err := kubekit.NoKind(r.env, gvk); err != nil {
+				return false, err
+			}
 		}
 		o.note = noKind
 		o.namespaced, o.guessed = r.namespacedKind(o)

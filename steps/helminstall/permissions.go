@@ -25,30 +25,25 @@ func (s *Spec) Permissions(ctx context.Context, env *engine.Env, unknown []strin
 		return nil, []string{"everything: the namespace is an output of another step"}
 	}
 	needed = s.releasePermissions()
-	op, subjects, crds, err := s.expect(ctx, env, unknown)
+	e, err := s.expect(ctx, env, unknown)
 	if err != nil {
 		return needed, []string{fmt.Sprintf("the objects of chart %s: %v", cmp.Or(s.Chart, s.Repo), err)}
 	}
-	if op.LooksUp() {
-		notKnown = append(notKnown, op.Chart.Title()+" looks up objects in the cluster: which ones is not known")
+	if e.op.LooksUp() {
+		notKnown = append(notKnown, e.op.Chart.Title()+" looks up objects in the cluster: which ones is not known")
 	}
 	notKnown = append(notKnown, withoutCluster)
-	for _, crd := range crds {
-		crd.Reason = "looks at the kinds of the chart, and restores them"
+	for _, crd := range e.crds {
 		needed = append(append(append(needed, crd.Look()...), crd.Await()...), crd.Create()[0])
 	}
-	for _, one := range subjects {
+	for _, one := range e.objects {
 		needed = append(append(append(needed, one.Look()...), one.Await()...), one.Create()...)
 		if one.deleted {
 			needed = append(needed, one.Delete())
 		}
 		needed = append(needed, s.besides(one.Subject)...)
 	}
-	plain := make([]kubeaccess.Subject, len(subjects))
-	for i, one := range subjects {
-		plain[i] = one.Subject
-	}
-	return append(needed, kubeaccess.Grants(plain)...), notKnown
+	return append(needed, kubeaccess.Grants(e.subjects())...), notKnown
 }
 
 const withoutCluster = "the chart was rendered without a cluster: objects that depend on what the cluster has are not known, " +
@@ -71,55 +66,78 @@ func (s *Spec) releasePermissions() []engine.Permission {
 	return list
 }
 
+// An expectation is what the chart makes, as far as that is known without a cluster.
+type expectation struct {
+	op      *helmkit.Operation
+	objects []expected
+	crds    []kubeaccess.Subject // of the chart's crds folder
+}
+
 // An expected object, as a subject of permissions.
 type expected struct {
 	kubeaccess.Subject
-	deleted bool
+	deleted bool // by Helm, as a hook
 }
 
-// expect renders the chart without a cluster.
-func (s *Spec) expect(ctx context.Context, env *engine.Env, unknown []string) (*helmkit.Operation, []expected, []kubeaccess.Subject, error) {
+func (e *expectation) subjects() []kubeaccess.Subject {
+	list := make([]kubeaccess.Subject, len(e.objects))
+	for i, one := range e.objects {
+		list[i] = one.Subject
+	}
+	return list
+}
+
+// expect renders the chart without a cluster, once for all that ask in a session.
+func (s *Spec) expect(ctx context.Context, env *engine.Env, unknown []string) (*expectation, error) {
 	for _, input := range []string{"repo", "chart", "version", "values", "valuesFiles", "release", "username", "password"} {
 		if !engine.Known(input, unknown) {
-			return nil, nil, nil, fmt.Errorf("%s is an output of another step", input)
+			return nil, fmt.Errorf("%s is an output of another step", input)
 		}
 	}
+	return engine.Share(ctx, env.Session, "helmInstall expectation "+env.Step, func(ctx context.Context) (*expectation, error) {
+		c, err := chart.Fetch(ctx, env, s.source())
+		if err != nil {
+			return nil, err
+		}
+		return s.render(ctx, env, c)
+	})
+}
+
+func (s *Spec) render(ctx context.Context, env *engine.Env, c *chart.Chart) (*expectation, error) {
 	v, err := values.Read(s.ValuesFiles, s.Values)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	c, err := chart.Fetch(ctx, env, s.source())
-	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	catalogue, err := kubekit.CatalogueOf(ctx, env)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	op := &helmkit.Operation{Chart: c, Values: v, Name: cmp.Or(s.Release, s.source().Name(), c.Name), Namespace: s.Namespace}
+	e := &expectation{op: &helmkit.Operation{Chart: c, Values: v, Name: cmp.Or(s.Release, s.source().Name(), c.Name), Namespace: s.Namespace}}
 	if !s.SkipCRDs {
-		if op.CRDs, err = helmkit.CRDs(c, v); err != nil {
-			return nil, nil, nil, err
+		if e.op.CRDs, err = helmkit.CRDs(c, v); err != nil {
+			return nil, err
 		}
-		catalogue.AddCRDs(env.Step, c.Title(), op.CRDs...)
+		catalogue.AddCRDs(env.Step, c.Title(), e.op.CRDs...)
 	}
-	objects, err := op.Expect()
+	for _, crd := range e.op.CRDs {
+		e.crds = append(e.crds, kubeaccess.NewSubject(catalogue, crd, "", "looks at the kinds of the chart, and restores them"))
+	}
+	found, err := e.op.Expect()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	for _, o := range objects {
-		catalogue.AddCRDs(env.Step, c.Title(), o.Object)
+	refs, objects := make([]kubekit.Ref, len(found)), make([]*unstructured.Unstructured, len(found))
+	for i, o := range found {
+		objects[i] = o.Object
 	}
-	var crds []kubeaccess.Subject
-	for _, crd := range op.CRDs {
-		crds = append(crds, kubeaccess.NewSubject(catalogue, crd, s.Namespace, ""))
+	catalogue.AddCRDs(env.Step, c.Title(), objects...)
+	for i, o := range found {
+		one := expected{kubeaccess.NewSubject(catalogue, o.Object, s.Namespace, "compares, makes and restores the objects of the release"), o.Deleted}
+		one.AnyName = one.AnyName || o.AnyName
+		e.objects, refs[i] = append(e.objects, one), one.Ref
 	}
-	subjects := make([]expected, len(objects))
-	for i, o := range objects {
-		subjects[i] = expected{kubeaccess.NewSubject(catalogue, o.Object, s.Namespace, "compares, makes and restores the objects of the release"), o.Deleted}
-		subjects[i].AnyName = subjects[i].AnyName || o.AnyName
-	}
-	return op, subjects, crds, nil
+	catalogue.AddObjects(env.Step, refs, objects)
+	return e, nil
 }
 
 // besides is needed to judge an object of the release by others.

@@ -49,6 +49,7 @@ func (w *world) kube() dynamic.Interface {
 var resources = map[string]schema.GroupVersionResource{
 	"ApisixRoute":              {Group: "apisix.apache.org", Version: "v2", Resource: "apisixroutes"},
 	"ApisixTls":                {Group: "apisix.apache.org", Version: "v2", Resource: "apisixtlses"},
+	"ClusterRole":              {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"},
 	"ConfigMap":                {Version: "v1", Resource: "configmaps"},
 	"Certificate":              {Group: "cert-manager.io", Version: "v1", Resource: "certificates"},
 	"ClusterIssuer":            {Group: "cert-manager.io", Version: "v1", Resource: "clusterissuers"},

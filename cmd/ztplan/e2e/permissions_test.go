@@ -42,6 +42,9 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("it is not said how the objects were compared:\n%s", o)
 		}
 	}
+	w.examine(runner, 0, `"check":"permissions","level":"ok","detail":"all`)
+	w.examine(viewer, 1, `"check":"permissions","level":"fail"`, "Those of a dry run and a status are there", "ztplan rbac PLAN")
+
 	w.merge("Deployment/default/hello-app", `{"spec":{"replicas":3}}`)
 	o := w.as(viewer, "status", planFile)
 	must(t, "status of a drifted world with the rights of a dry run", o, 2)
@@ -56,7 +59,7 @@ func TestPermissions(t *testing.T) {
 		{runner, "vault", "pods/portforward", "create", "run"},
 		{runner, "cert-manager", "serviceaccounts/token", "create", "run"},
 		{viewer, "vault", "secrets", "list", "status"},
-		{viewer, "ingress-apisix", "endpointslices", "list", "status"},
+		{viewer, "cert-manager", "endpointslices", "list", "status"},
 		{viewer, "vault", "serviceaccounts/token", "create", "status"},
 		{viewer, "", "customresourcedefinitions", "get", "status"},
 	} {
@@ -76,6 +79,18 @@ func TestPermissions(t *testing.T) {
 			if !strings.Contains(said, want) {
 				t.Errorf("without %s in %s: %q is not said:\n%s", c.resource, c.namespace, want, said)
 			}
+		}
+	}
+}
+
+// examine runs ztplan doctor with a kubeconfig.
+func (w *world) examine(kubeconfig string, code int, want ...string) {
+	w.t.Helper()
+	o := w.as(kubeconfig, "doctor", planFile)
+	must(w.t, "doctor", o, code)
+	for _, text := range want {
+		if !strings.Contains(o.stdout, text) {
+			w.t.Errorf("doctor: %q is not said:\n%s", text, o.stdout)
 		}
 	}
 }

@@ -17,7 +17,6 @@ import (
 // cluster.
 type Expected struct {
 	Object  *unstructured.Unstructured
-	Hook    bool
 	Deleted bool // by Helm, as a hook
 	AnyName bool // it is called otherwise from one operation to the next
 }
@@ -61,7 +60,7 @@ func (r *Rendering) expected() []Expected {
 		list = append(list, Expected{Object: object})
 	}
 	for _, h := range r.Hooks {
-		list = append(list, Expected{Object: h.Object, Hook: true, Deleted: h.Deletes})
+		list = append(list, Expected{Object: h.Object, Deleted: h.Deletes})
 	}
 	return list
 }

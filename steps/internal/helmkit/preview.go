@@ -49,7 +49,7 @@ func (o *Operation) Preview(ctx context.Context, env *engine.Env, cluster *kubek
 		return err
 	}
 	catalogue.AddCRDs(env.Step, o.Chart.Title(), r.Objects...)
-	p := &previewer{op: o, env: env, cluster: cluster, rendering: r, have: map[string]any{}, want: map[string]any{}, restarts: map[string]any{}}
+	p := &previewer{op: o, env: env, cluster: cluster, catalogue: catalogue, rendering: r, have: map[string]any{}, want: map[string]any{}, restarts: map[string]any{}}
 	if err := o.storable(r); err != nil {
 		return err
 	}
@@ -99,6 +99,7 @@ type previewer struct {
 	op        *Operation
 	env       *engine.Env
 	cluster   *kubekit.Cluster
+	catalogue *kubekit.Catalogue
 	rendering *Rendering
 	mask      *release.Mask
 
@@ -140,8 +141,9 @@ func (p *previewer) prepare(ctx context.Context) error {
 		hiding = append(hiding, objects...)
 	}
 	for _, o := range p.rendering.Objects {
-		p.refs = append(p.refs, p.ref(ctx, o))
+		p.refs = append(p.refs, p.ref(o))
 	}
+	p.catalogue.AddObjects(p.env.Step, p.refs, p.rendering.Objects)
 	refs := slices.Clone(p.refs)
 	for _, before := range p.previous {
 		refs = append(refs, before.ref)
@@ -163,12 +165,10 @@ func (p *previewer) prepare(ctx context.Context) error {
 }
 
 // ref is inNamespace for objects whose kind may only be on the way.
-func (p *previewer) ref(ctx context.Context, o *unstructured.Unstructured) kubekit.Ref {
+func (p *previewer) ref(o *unstructured.Unstructured) kubekit.Ref {
 	ref := manifest.RefIn(p.cluster.Mapper(), o, p.op.Namespace)
-	if catalogue, err := kubekit.CatalogueOf(ctx, p.env); err == nil {
-		if pending, ok := catalogue.Kind(ref.GVK().GroupKind()); ok && !pending.Namespaced() {
-			ref.Namespace = ""
-		}
+	if pending, ok := p.catalogue.Kind(ref.GVK().GroupKind()); ok && !pending.Namespaced() {
+		ref.Namespace = ""
 	}
 	return ref
 }
@@ -240,7 +240,7 @@ func (p *previewer) object(ctx context.Context, ref kubekit.Ref, o *unstructured
 func (p *previewer) refused(ctx context.Context, ref kubekit.Ref, o *unstructured.Unstructured) error {
 	resource, err := p.cluster.Resource(ref.GVK(), ref.Namespace)
 	if err != nil {
-		return nil
+		return p.neverServed(ref, err)
 	}
 	target := o.DeepCopy()
 	if ref.Namespace != "" {
@@ -249,6 +249,17 @@ func (p *previewer) refused(ctx context.Context, ref kubekit.Ref, o *unstructure
 	_, err = resource.Create(ctx, target, metav1.CreateOptions{FieldManager: "ztplan", DryRun: []string{metav1.DryRunAll}})
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "cannot be handled as a") {
 		return release.Explain(fmt.Errorf("%s: %w", ref, err))
+	}
+	return nil
+}
+
+// neverServed returns an error if err is that a kind is not served, and no step brings it.
+func (p *previewer) neverServed(ref kubekit.Ref, err error) error {
+	if _, pending := p.catalogue.Kind(ref.GVK().GroupKind()); pending || !kubekit.IsNoKind(err) {
+		return nil
+	}
+	if err := kubekit.NoKind(p.env, ref.GVK()); err != nil {
+		return fmt.Errorf("%s: %w", ref, err)
 	}
 	return nil
 }

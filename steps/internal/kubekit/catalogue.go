@@ -20,7 +20,8 @@ import (
 type Catalogue struct {
 	mu         sync.Mutex
 	kinds      map[schema.GroupKind]PendingCRD
-	namespaces map[string]string // name to step
+	namespaces map[string]string   // name to step
+	made       map[string]*Makings // by step, of those whose objects are all known
 }
 
 // A PendingCRD is a CustomResourceDefinition that a step brings.
@@ -38,7 +39,7 @@ func (c PendingCRD) Check(obj *unstructured.Unstructured) ([]kubetypes.FieldProb
 // CatalogueOf returns the catalogue of the run.
 func CatalogueOf(ctx context.Context, env *engine.Env) (*Catalogue, error) {
 	return engine.Share(ctx, env.Session, "kubekit catalogue", func(context.Context) (*Catalogue, error) {
-		return &Catalogue{kinds: map[schema.GroupKind]PendingCRD{}, namespaces: map[string]string{}}, nil
+		return &Catalogue{kinds: map[schema.GroupKind]PendingCRD{}, namespaces: map[string]string{}, made: map[string]*Makings{}}, nil
 	})
 }
 
@@ -57,6 +58,33 @@ func (c *Catalogue) AddCRDs(step, from string, objects ...*unstructured.Unstruct
 			c.kinds[gk] = PendingCRD{CRD: o, Step: step, From: from}
 		}
 	}
+}
+
+// AddObjects notes that the step makes these objects, and no others. The references have
+// the namespaces that they get.
+func (c *Catalogue) AddObjects(step string, refs []Ref, objects []*unstructured.Unstructured) {
+	made := new(Makings)
+	for i, o := range objects {
+		made.Add(refs[i], o)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made[step] = made
+}
+
+// MayMake is [engine.Maker] for a step whose objects are noted when they are known.
+func (c *Catalogue) MayMake(step, thing string, done bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for gk, pending := range c.kinds {
+		if !done && pending.Step == step && kindThing(gk) == thing {
+			return true
+		}
+	}
+	if made := c.made[step]; made != nil {
+		return made.May(thing, done)
+	}
+	return !done
 }
 
 // AddNamespace notes that the step makes the namespace if it is absent.

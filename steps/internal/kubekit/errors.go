@@ -40,7 +40,11 @@ func Classify(err error) error {
 	if kubetypes.Mistyped(int(st.Code), st.Message) {
 		return hintedOnce(engine.Permanent(err), hints.Or(st.Message, "correct the object: the API server cannot read it as its kind, and will not another time"))
 	}
-	if hint := hints.Or(st.Message, hintFor(err, st.Message)); hint != "" {
+	hint := hints.Or(st.Message, hintFor(err, st.Message))
+	if _, denied := DenialOf(err); denied {
+		hint = DeniedHint // known messages are those of components, and this one is about the user
+	}
+	if hint != "" {
 		err = hintedOnce(err, hint)
 	}
 	if permanentCode(int(st.Code)) {

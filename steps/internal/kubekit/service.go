@@ -53,7 +53,7 @@ func (c *Cluster) dial(ctx context.Context, b backend) (net.Conn, error) {
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, err // pods come and go
-	case apierrors.IsForbidden(err):
+	case apierrors.IsForbidden(err), err != nil && denied.MatchString(err.Error()): // an upgrade that fails has no status
 		return nil, engine.Permanent(engine.WithHint(err,
 			"the user in the kubeconfig needs create and get on pods/portforward in that namespace: ztplan rbac PLAN prints the roles that the plan needs"))
 	case err != nil:
@@ -126,7 +126,7 @@ func (c *Cluster) servicePort(ctx context.Context, namespace, service string, po
 	svc, err := c.client.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
 	wg.Wait()
 	if apierrors.IsNotFound(err) {
-		return nil, corev1.ServicePort{}, engine.WithHint(errors.New("no such Service"), "the step that installs it must come first: add it to needs")
+		return nil, corev1.ServicePort{}, engine.WithHint(&NoServiceError{namespace, service}, "the step that installs it must come first: add it to needs")
 	}
 	if err := cmp.Or(err, besideErr); err != nil {
 		return nil, corev1.ServicePort{}, Classify(err)

@@ -154,7 +154,7 @@ func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string, 
 	if s.Via == ViaTunnel && all {
 		pods, err := cluster.ServicePods(ctx, s.Namespace, s.Name, port)
 		if err != nil {
-			return nil, err
+			return nil, kubekit.Settle(env, err)
 		}
 		endpoints := make([]Endpoint, len(pods))
 		for i, p := range pods {
@@ -165,12 +165,13 @@ func (s *Service) resolve(ctx context.Context, env *engine.Env, urlPort string, 
 	if s.Via == ViaTunnel {
 		name := fmt.Sprintf("service %s/%s:%d", s.Namespace, s.Name, port)
 		return []Endpoint{NewEndpoint(name, func(ctx context.Context) (net.Conn, error) {
-			return cluster.DialService(ctx, s.Namespace, s.Name, port)
+			conn, err := cluster.DialService(ctx, s.Namespace, s.Name, port)
+			return conn, kubekit.Settle(env, err)
 		})}, nil
 	}
 	addresses, err := cluster.NodePort(ctx, s.Namespace, s.Name, port)
 	if err != nil {
-		return nil, err
+		return nil, kubekit.Settle(env, err)
 	}
 	endpoints := make([]Endpoint, len(addresses))
 	for i, a := range addresses {

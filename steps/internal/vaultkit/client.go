@@ -26,6 +26,7 @@ type Client struct {
 	login     *Login // authenticates the requests, nil for a token
 	outside   bool   // reached by an address, so that nothing is known of its pods
 	emptied   string // see Server.Emptied
+	env       *engine.Env
 
 	// trouble returns the reason why the pods behind a Service do not answer, "" if
 	// it is not known, and what to do about it.
@@ -60,7 +61,7 @@ func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, e
 		// The guard refuses redirects before the client sees them.
 		http: &http.Client{Transport: transport},
 		base: base, namespace: s.Namespace, where: s.where(),
-		outside: s.Address != "", emptied: s.Emptied(),
+		outside: s.Address != "", emptied: s.Emptied(), env: env,
 		trouble: func(ctx context.Context) (why, hint string) {
 			if s.Address != "" {
 				return "", ""

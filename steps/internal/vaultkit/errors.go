@@ -18,6 +18,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 // Errors that callers may ask for with errors.Is.
@@ -121,6 +122,9 @@ func (c *Client) explainSealed(ctx context.Context, e *Error) error {
 
 func (c *Client) explainNetwork(ctx context.Context, verb, path string, err error) error {
 	wrapped := fmt.Errorf("%s %s at %s: %w", verb, path, c.where, unwrapURL(err))
+	if kubekit.IsNoService(err) {
+		return kubekit.Settle(c.env, wrapped)
+	}
 	if engine.HintOf(err) != "" || errors.Is(err, engine.ErrPermanent) {
 		return wrapped
 	}

@@ -46,6 +46,7 @@ func (r *Release) Look(ctx context.Context, env *engine.Env, cluster *kubekit.Cl
 		return nil, err
 	}
 	catalogue.AddCRDs(env.Step, "chart "+r.Chart+" "+r.Version, objects...)
+	catalogue.AddObjects(env.Step, refs, objects)
 	have, err := cluster.Status(ctx, refs...)
 	if err != nil {
 		return nil, fmt.Errorf("release %s/%s: %w", r.Namespace, r.Name, err)

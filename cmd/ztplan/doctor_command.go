@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/doctor"
+	"github.com/ztplan/ztplan/cmd/ztplan/rbac"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
+	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/steps/session/checkup"
+	"github.com/ztplan/ztplan/steps/session/lease"
+)
+
+// checkLimit bounds each check.
+const checkLimit = 20 * time.Second
+
+func (a *app) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor PLAN",
+		Short: "What would be in the way of a run?",
+		Long: `Doctor looks, before a run, at what the plan relies on: whether the cluster answers,
+whether the user has the permissions that the steps need, whether charts can be
+fetched, whether there is a default StorageClass where one is needed, whether node
+ports are free, whether Vault answers and is sealed, and whether the clocks agree. All
+checks are made at once, each for 20 seconds at most. Nothing is written.
+
+Each check is ok, warn or fail. A warning is no obstacle by itself: what the plan
+itself will do, and checks that could not be made, with the reason.
+
+Exit status: 0 no check failed, 1 a check failed, 3 the plan is invalid and nothing
+was contacted, 130 interrupted.`,
+		Example: `  ztplan doctor plans/lab.yaml
+  ztplan doctor plans/lab.yaml --lab
+  ztplan doctor plans/lab.yaml -o json`,
+		Args: onePlan,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args[0]) },
+	}
+	a.planFlags(cmd)
+	a.selectionFlags(cmd)
+	a.targetFlags(cmd)
+	cmd.Flags().StringVar(&a.safety.lockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
+	return cmd
+}
+
+func (a *app) doctor(ctx context.Context, file string) (err error) {
+	p, chosen, err := a.load(ctx, file)
+	if err != nil {
+		return err
+	}
+	env, done, err := a.environment(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		env.Session.Close()
+		if cerr := done(); cerr != nil && err == nil {
+			err = cerr
+		}
+	}()
+	// The permissions are asked for first by those who need them: that renders charts.
+	needs := sync.OnceValue(func() []rbac.Need { return a.needs(ctx, env, p, chosen) })
+	list := nodes(p, chosen)
+	env.MayCome = func(thing string) bool {
+		needs()
+		return slices.ContainsFunc(list, func(n run.Node) bool {
+			own := *env
+			own.Step = n.ID
+			return n.Skip == "" && n.MayMake(&own, thing, false)
+		})
+	}
+	cluster, clock := clusterChecks()
+	checks := append([]doctor.Check{clock, accessCheck(needs)}, stepChecks(p, chosen)...)
+	report := doctor.Run(ctx, env, p.Name, cluster, checks, checkLimit)
+	if ctx.Err() != nil {
+		return &cli.Error{Code: cli.Interrupted, Text: "interrupted"}
+	}
+	hidden := new(run.Redactor)
+	hidden.Add(p.Secrets()...)
+	report.Redact(hidden.Text)
+	if a.Output == "json" {
+		err = report.JSON(display.JSONWriter{W: a.Stdout})
+	} else {
+		err = report.Text(a.Text)
+	}
+	if err == nil && report.Result == engine.LevelFail {
+		err = &cli.Error{Code: cli.Failed}
+	}
+	return err
+}
+
+// clusterChecks are made by one request.
+func clusterChecks() (cluster, clock doctor.Check) {
+	type both struct{ answer, clock engine.Verdict }
+	var once sync.Once
+	var found both
+	ask := func(ctx context.Context, env *engine.Env) both {
+		once.Do(func() { found.answer, found.clock = checkup.Cluster(ctx, env) })
+		return found
+	}
+	cluster.Name = "cluster"
+	cluster.Run = func(ctx context.Context, env *engine.Env) engine.Verdict { return ask(ctx, env).answer }
+	clock.Name, clock.Target = "clock of the cluster", true
+	clock.Run = func(ctx context.Context, env *engine.Env) engine.Verdict { return ask(ctx, env).clock }
+	return cluster, clock
+}
+
+// accessCheck asks for exactly the permissions that ztplan rbac prints.
+func accessCheck(needs func() []rbac.Need) doctor.Check {
+	check := doctor.Check{}
+	check.Name, check.Target = "permissions", true
+	check.Run = func(ctx context.Context, env *engine.Env) engine.Verdict {
+		var list []checkup.Need
+		unknown := 0
+		for _, n := range needs() {
+			unknown += len(n.NotKnown)
+			for _, p := range n.Permissions {
+				list = append(list, checkup.Need{Who: n.Who, Permission: p})
+			}
+		}
+		v := checkup.Access(ctx, env, list)
+		if unknown > 0 && v.Level == engine.LevelOK {
+			v.Detail += "; ztplan rbac PLAN says which are not known before a run"
+		}
+		return v
+	}
+	return check
+}
+
+// stepChecks are the checks of the steps that are not left out; those of one name are
+// one check.
+func stepChecks(p *plan.Plan, chosen *plan.Selection) []doctor.Check {
+	var list []doctor.Check
+	for _, s := range p.Steps {
+		draft, unknown := s.Draft()
+		c, ok := draft.(engine.Checker)
+		if !ok || chosen.Left[s.ID] != "" {
+			continue
+		}
+		for _, check := range c.Checks(unknown) {
+			if check.Own {
+				check.Name += " of step " + s.ID
+			} else if i := slices.IndexFunc(list, func(have doctor.Check) bool { return have.Name == check.Name }); i >= 0 {
+				list[i].Steps = append(list[i].Steps, s.ID)
+				continue
+			}
+			list = append(list, doctor.Check{Check: check, Steps: []string{s.ID}})
+		}
+	}
+	return list
+}
