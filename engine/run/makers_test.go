@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,35 +31,35 @@ func looksFor(thing string, there func() bool) func(context.Context, *engine.Env
 func TestMissingThings(t *testing.T) {
 	const pause = 10 * time.Second
 	for name, c := range map[string]struct {
-		maker  func(n *run.Node, made *bool)
+		maker  func(n *run.Node, made *atomic.Bool)
 		want   time.Duration
 		failed bool
 	}{
-		"made in time":    {func(*run.Node, *bool) {}, pause, false},
-		"made by no step": {func(n *run.Node, _ *bool) { n.MayMake = nil }, 0, true},
-		"makes another":   {func(n *run.Node, _ *bool) { n.MayMake = func(*engine.Env, string, bool) bool { return false } }, 0, true},
-		"left out":        {func(n *run.Node, _ *bool) { n.Skip = "--skip" }, 0, true},
-		"waits for it":    {func(n *run.Node, _ *bool) { n.Needs = []string{"user"} }, 0, true},
-		"done without it": {func(n *run.Node, made *bool) {
+		"made in time":    {func(*run.Node, *atomic.Bool) {}, pause, false},
+		"made by no step": {func(n *run.Node, _ *atomic.Bool) { n.MayMake = nil }, 0, true},
+		"makes another":   {func(n *run.Node, _ *atomic.Bool) { n.MayMake = func(*engine.Env, string, bool) bool { return false } }, 0, true},
+		"left out":        {func(n *run.Node, _ *atomic.Bool) { n.Skip = "--skip" }, 0, true},
+		"waits for it":    {func(n *run.Node, _ *atomic.Bool) { n.Needs = []string{"user"} }, 0, true},
+		"done without it": {func(n *run.Node, made *atomic.Bool) {
 			n.Spec = specOf(func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
 				sleep(pause)
 				return facts{}, nil, nil
 			})
 		}, pause, true},
-		"comes after it": {func(n *run.Node, made *bool) {
+		"comes after it": {func(n *run.Node, made *atomic.Bool) {
 			n.MayMake = func(*engine.Env, string, bool) bool { return true }
 			n.Spec = specOf(func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
-				time.AfterFunc(pause, func() { *made = true })
+				time.AfterFunc(pause, func() { made.Store(true) })
 				return facts{}, nil, nil
 			})
 		}, pause, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				made := false
+				var made atomic.Bool
 				maker := node("maker", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
 					sleep(pause)
-					made = true
+					made.Store(true)
 					return facts{}, nil, nil
 				})
 				maker.MayMake = func(env *engine.Env, thing string, done bool) bool {
@@ -70,7 +71,7 @@ func TestMissingThings(t *testing.T) {
 				c.maker(&maker, &made)
 				began := time.Now()
 				var took time.Duration
-				user := node("user", nil, looksFor("Service/web/app", func() bool { return made }))
+				user := node("user", nil, looksFor("Service/web/app", made.Load))
 				user.Policy.Timeout = time.Hour
 				sink := func(e engine.Event) {
 					if e.Step == "user" && (e.Action == engine.ActionFail || e.Action == engine.ActionUnchanged) {

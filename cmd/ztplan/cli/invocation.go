@@ -96,22 +96,27 @@ func TerminalSize(f *os.File) func() (width, height int) {
 
 // Problems prints the problems of a document: for people on standard error, and in the
 // form that the output flag asks for on standard output. As JSON that is one object, like
-// that of a valid document with valid false and all problems.
+// that of a valid document with valid false and the problems; more counts those beyond
+// [source.MostShown].
 func (a *Invocation) Problems(err error) {
 	var ps *source.Problems
 	list := []*source.Problem{{Summary: err.Error(), Hint: engine.HintOf(err)}}
 	if errors.As(err, &ps) {
 		list = ps.List()
 	}
+	n := len(list)
+	list = list[:min(n, source.MostShown)]
 	if a.Output == "json" {
-		_ = json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{"valid": false, "problems": list})
+		invalid := map[string]any{"valid": false, "problems": list}
+		if n > len(list) {
+			invalid["more"] = n - len(list)
+		}
+		_ = json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(invalid)
 	}
 	if ps == nil {
 		fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
 		return
 	}
-	n := len(list)
-	list = list[:min(n, source.MostShown)]
 	if a.Output == "github" {
 		ui.Problems(a.Stdout, githubProblems(list))
 	}
