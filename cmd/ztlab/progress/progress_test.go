@@ -87,15 +87,17 @@ func TestMeter(t *testing.T) {
 			for i := range packages {
 				packages[i] = fmt.Sprintf("example.test/p%d", i)
 			}
+			answer := make(chan struct{})
 			m := &meter{
 				out: &printer{w: &out, terminal: terminal}, many: 20,
 				intro: func(n int) string { return fmt.Sprintf("needs: %d\n", n) },
 				// Asked for while the 20th is compiled: it is stale still.
-				stale: func() ([]string, error) { return packages[19:], nil },
+				stale: func() ([]string, error) { <-answer; return packages[19:], nil },
 			}
 			for _, p := range packages[:20] {
 				m.compiles(p)
 			}
+			close(answer)
 			m.pending <- <-m.pending // the answer has come
 			if out.String() != "" {
 				t.Errorf("before the total is known: %q", out.String())
