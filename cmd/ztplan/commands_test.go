@@ -54,6 +54,13 @@ func TestSuperfluousArguments(t *testing.T) {
 	})
 }
 
+// A name that there is not is a wrong argument too.
+func TestUnknownNames(t *testing.T) {
+	for _, words := range [][]string{{"explain", "nothing"}, {"explain", "pkiRoot.nothing"}, {"schema", "nothing"}, {"lint", "--explain", "nothing"}, {"lab", "nothing"}} {
+		refused(t, words...)
+	}
+}
+
 // Every flag has a help text, and one that takes one of a few words completes to them.
 func TestFlags(t *testing.T) {
 	everyCommand(t, func(t *testing.T, cmd *cobra.Command, words []string) {

@@ -40,7 +40,7 @@ fleet; with fields after the name, of one field. Without a name it lists all nam
 			part := book.List()
 			if len(args) == 1 {
 				if part, err = book.Find(args[0]); err != nil {
-					return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
+					return &cli.Error{Code: cli.Invalid, Text: err.Error(), Hint: engine.HintOf(err)}
 				}
 			}
 			if a.Output == "json" {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -109,6 +111,14 @@ func (p *Plane) ClientConfig(user string) (string, error) {
 
 func (p *Plane) url(name string) string { return "https://" + p.addresses[name] }
 
+// The ports of the parts are below NodePorts, and below those that the kernel gives to a
+// listener that asks for any: a part of the lab that does so after the choice must not get
+// a port that another has not opened yet.
+const (
+	firstPort = 20000
+	lastPort  = 29999
+)
+
 // choosePorts finds free ports. Nothing else uses the lab's address on Linux,
 // so they stay free; elsewhere another program may be faster, and the part's
 // log has the error.
@@ -119,14 +129,11 @@ func (p *Plane) choosePorts() (map[string]string, error) {
 	}
 	addresses := make(map[string]string, len(parts))
 	for _, name := range parts {
-		want := "0"
-		if name == APIServer && len(last) > 0 {
+		want := ""
+		if name == APIServer {
 			want = strings.TrimSpace(string(last))
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(p.config.Address, want))
-		if err != nil && want != "0" {
-			l, err = net.Listen("tcp", net.JoinHostPort(p.config.Address, "0"))
-		}
+		l, err := p.listen(want)
 		if err != nil {
 			return nil, fmt.Errorf("lab ports: %w", err)
 		}
@@ -135,6 +142,20 @@ func (p *Plane) choosePorts() (map[string]string, error) {
 	}
 	_, port, _ := net.SplitHostPort(addresses[APIServer])
 	return addresses, WriteFile(p.config.path("apiserver.port"), []byte(port+"\n"), 0o600)
+}
+
+// listen opens the wanted port, or another that is free.
+func (p *Plane) listen(want string) (l net.Listener, err error) {
+	for try := range 100 {
+		port := strconv.Itoa(firstPort + rand.IntN(lastPort-firstPort+1))
+		if try == 0 && want != "" {
+			port = want
+		}
+		if l, err = net.Listen("tcp", net.JoinHostPort(p.config.Address, port)); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 func (p *Plane) writeConfig() error {
