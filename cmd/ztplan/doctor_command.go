@@ -41,7 +41,7 @@ was contacted, 130 interrupted.`,
   ztplan doctor plans/lab.yaml --lab
   ztplan doctor plans/lab.yaml -o json`,
 		Args: onePlan,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.inTarget(cmd.Context(), args[0], a.doctor) },
 	}
 	a.planFlags(cmd)
 	a.selectionFlags(cmd)
@@ -50,21 +50,7 @@ was contacted, 130 interrupted.`,
 	return cmd
 }
 
-func (a *app) doctor(ctx context.Context, file string) (err error) {
-	p, chosen, err := a.load(ctx, file)
-	if err != nil {
-		return err
-	}
-	env, done, err := a.environment(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		env.Session.Close()
-		if cerr := done(); cerr != nil && err == nil {
-			err = cerr
-		}
-	}()
+func (a *app) doctor(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env) error {
 	// The permissions are asked for first by those who need them: that renders charts.
 	needs := sync.OnceValue(func() []rbac.Need { return a.needs(ctx, env, p, chosen) })
 	list := nodes(p, chosen)
@@ -85,15 +71,19 @@ func (a *app) doctor(ctx context.Context, file string) (err error) {
 	hidden := new(run.Redactor)
 	hidden.Add(p.Secrets()...)
 	report.Redact(hidden.Text)
+	var err error
 	if a.Output == "json" {
 		err = report.JSON(display.JSONWriter{W: a.Stdout})
 	} else {
 		err = report.Text(a.Text)
 	}
-	if err == nil && report.Result == engine.LevelFail {
-		err = &cli.Error{Code: cli.Failed}
+	if err != nil {
+		return err
 	}
-	return err
+	if report.Result == engine.LevelFail {
+		return &cli.Error{Code: cli.Failed}
+	}
+	return nil
 }
 
 // clusterChecks are made by one request.

@@ -53,7 +53,9 @@ Exit status: 0 printed, 3 the plan or a flag is invalid.`,
 			if len(subjects) > 0 && len(sets) > 1 {
 				return &cli.Error{Code: cli.Invalid, Text: "bindings of which role?", Hint: "add --for run, --for dry-run or --for status"}
 			}
-			return a.rbac(cmd.Context(), args[0], sets, subjects)
+			return a.inTarget(cmd.Context(), args[0], func(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env) error {
+				return a.rbac(ctx, p, chosen, env, args[0], sets, subjects)
+			})
 		},
 	}
 	a.planFlags(cmd)
@@ -107,21 +109,7 @@ func subjectsFor(users, groups, accounts []string) ([]rbac.Subject, error) {
 	return list, nil
 }
 
-func (a *app) rbac(ctx context.Context, file string, sets []string, subjects []rbac.Subject) (err error) {
-	p, chosen, err := a.load(ctx, file)
-	if err != nil {
-		return err
-	}
-	env, done, err := a.environment(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		env.Session.Close()
-		if cerr := done(); cerr != nil && err == nil {
-			err = cerr
-		}
-	}()
+func (a *app) rbac(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env, file string, sets []string, subjects []rbac.Subject) error {
 	d := rbac.Document{Plan: p.Name, Subjects: subjects, Needs: a.needs(ctx, env, p, chosen)}
 	if len(subjects) == 0 {
 		d.Bind = "ztplan rbac " + file + " --for run --serviceaccount NAMESPACE:NAME"

@@ -188,6 +188,26 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 	return nil
 }
 
+// inTarget calls f with a plan that is read from a file and the environment that its steps
+// have in a run. What f opens in the environment is closed afterwards.
+func (a *app) inTarget(ctx context.Context, file string, f func(context.Context, *plan.Plan, *plan.Selection, *engine.Env) error) (err error) {
+	p, chosen, err := a.load(ctx, file)
+	if err != nil {
+		return err
+	}
+	env, done, err := a.environment(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		env.Session.Close()
+		if cerr := done(); cerr != nil && err == nil {
+			err = cerr
+		}
+	}()
+	return f(ctx, p, chosen, env)
+}
+
 // environment names the environment of the run: the lab, or a cluster.
 func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, done func() error, err error) {
 	cache, err := cacheDir()

@@ -19,7 +19,7 @@ func TestMakings(t *testing.T) {
 		"{apiVersion: v1, kind: Service, metadata: {name: app, namespace: web}}",
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: quiet}}",
 		"{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: oxen.x.io}, spec: {group: x.io, names: {kind: Ox}}}",
-		"{apiVersion: x.io/v1, kind: Ox, metadata: {name: o, namespace: farm}}",
+		"{apiVersion: x.io/v1, kind: Ox, metadata: {name: o, namespace: meadow}}",
 	} {
 		o := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
@@ -28,12 +28,12 @@ func TestMakings(t *testing.T) {
 		made.Add(kubekit.RefOf(o), o)
 	}
 	for thing, want := range map[string][2]bool{ // before it is done, and then
-		"Service/web/app":     {true, false},
-		"Service/web/other":   {false, false},
-		"Service/quiet/app":   {false, false},
-		"Service/farm/plough": {true, true},
-		"kind/Ox.x.io":        {true, false},
-		"kind/Cow.x.io":       {false, false},
+		"Service/web/app":       {true, false},
+		"Service/web/other":     {false, false},
+		"Service/quiet/app":     {false, false},
+		"Service/meadow/plough": {true, true},
+		"kind/Ox.x.io":          {true, false},
+		"kind/Cow.x.io":         {false, false},
 	} {
 		if got := [2]bool{made.May(thing, false), made.May(thing, true)}; got != want {
 			t.Errorf("%s: got %v, want %v", thing, got, want)
