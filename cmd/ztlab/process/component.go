@@ -59,10 +59,17 @@ func RunComponent(c container.Component) error {
 
 // Context returns a context that ends when held reaches its end, which is when
 // the parent closes it or dies, or on SIGINT or SIGTERM. A process that is
-// still there five seconds later is ended by force.
+// still there five seconds later is ended by force. The signals stay caught after
+// the context has ended: SIGTERM may arrive after the end of held, and a process
+// that is about to exit with 0 does not die of it.
 func Context(held io.Reader) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+	}()
 	go func() {
 		_, _ = io.Copy(io.Discard, held)
 		cancel()
@@ -70,7 +77,7 @@ func Context(held io.Reader) (context.Context, context.CancelFunc) {
 	context.AfterFunc(ctx, func() {
 		time.AfterFunc(grace, func() { os.Exit(exitForced) })
 	})
-	return ctx, func() { cancel(); stop() }
+	return ctx, cancel
 }
 
 // exitForced is the exit code of a child that did not end in time.

@@ -29,6 +29,12 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case "late":
+		// The signal comes after the end of the input has ended the component.
+		if err := process.RunComponent(echo); err != nil {
+			os.Exit(1)
+		}
+		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 	case "stubborn":
 		// Holds standard input open and ignores SIGTERM.
 		process.TerminateWith(neverEnds{})
@@ -111,6 +117,25 @@ func TestComponentReportsAndEndsWithItsInput(t *testing.T) {
 	c.Stop(t.Context())
 	if err := c.Err(); err != nil {
 		t.Errorf("a component that was asked to end: %v, want no error", err)
+	}
+}
+
+// SIGTERM and the end of the input come from the same call, and a busy machine may
+// deliver them in either order.
+func TestSignalAfterTheEndOfTheInput(t *testing.T) {
+	g := process.NewGroup()
+	defer g.Close()
+	s := spec(t, "late")
+	reported := make(chan struct{})
+	s.Input, s.Reports = container.Spec{Name: "late"}, func([]byte) { close(reported) }
+	c, err := g.Start(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-reported
+	c.Stop(t.Context())
+	if err := c.Err(); err != nil {
+		t.Errorf("a component that ended before the signal: %v, want exit code 0", err)
 	}
 }
 
