@@ -159,6 +159,7 @@ func (p *provoker) otherClaims() string {
 	}}, metav1.CreateOptions{})
 	p.check(err)
 	s.Spec.VolumeClaimTemplates = claim("2Gi")
+	s.ResourceVersion = "" // the controller writes its status at the same time
 	_, err = sets.Update(p.t.Context(), s, metav1.UpdateOptions{})
 	return p.refused(err)
 }
