@@ -158,7 +158,7 @@ func (w *world) record(vaultLog string, f func()) traffic {
 				got.writes = append(got.writes, "vault: a login with a token of type "+r.Auth.TokenType)
 			}
 		}
-		if r.Type != "request" || strings.HasPrefix(r.Auth.DisplayName, "kubernetes-cert-manager-") || r.Request.Path == "auth/kubernetes/login" {
+		if r.Type != "request" || strings.HasPrefix(r.Auth.DisplayName, "kubernetes-cert-manager-") || strings.HasPrefix(r.Request.Path, "auth/") && strings.HasSuffix(r.Request.Path, "/login") {
 			continue
 		}
 		got.vault++

@@ -218,7 +218,7 @@ func TestOneLab(t *testing.T) {
 	w.sub(t, "upgrade", w.upgrade)
 }
 
-// TestRotations proves rotations on a finished world: its gateway shows known bugs,
+// TestRotations proves rotations on a finished world: plans of the gallery are run on it, its gateway shows known bugs,
 // a second certificate is given to its host, its parts are restarted, and its
 // intermediate changes.
 func TestRotations(t *testing.T) {
@@ -226,9 +226,11 @@ func TestRotations(t *testing.T) {
 	w := newWorld(t)
 	must(t, "the plan", w.run(), 0)
 	w.look()
+	device := w.auditVault()
+	w.sub(t, "gallery", func(t *testing.T) { w.gallery(t, device) })
 	w.sub(t, "gateway-bugs", func(t *testing.T) { w.gatewayBugs(t) })
 	w.sub(t, "proofs", func(t *testing.T) { w.proofs(t, []int{2}, 1) })
 	w.sub(t, "host-conflict", func(t *testing.T) { w.hostConflict(t) })
 	w.sub(t, "restarts", func(t *testing.T) { w.restarts(t) })
-	w.sub(t, "rollover", func(t *testing.T) { w.rollover(t, w.auditVault()) })
+	w.sub(t, "rollover", func(t *testing.T) { w.rollover(t, device) })
 }

@@ -1,0 +1,30 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// gallery has every plan of plans/, by its path there.
+var gallery = map[string]galleryPlan{
+	"fleet/site.yaml": {own: true, vars: []string{"domain=site.example"}, unproved: "nothing serves a certificate yet"},
+	"lab.yaml":        {by: "TestOneLab"},
+	"rotation-only.yaml": {
+		vars: []string{
+			"host=hello.example.local", "certificate=hello-cert", "namespace=ingress-apisix",
+			"service=apisix-gateway", "ca=shared-ca.pem",
+		},
+		before: func(w *world) []string {
+			w.beside("shared-ca.pem", w.rootCertificate())
+			return nil
+		},
+	},
+}
+
+// beside writes a file beside the plans.
+func (w *world) beside(name, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.work, "plans", name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
