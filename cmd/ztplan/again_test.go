@@ -11,10 +11,10 @@ import (
 func TestNextCommand(t *testing.T) {
 	a := new(app)
 	root := &cobra.Command{Use: "ztplan"}
-	root.PersistentFlags().BoolVar(&a.lab, "lab", false, "")
-	root.PersistentFlags().StringVar(&a.labDir, "lab-dir", "", "")
-	root.PersistentFlags().StringArrayVar(&a.vars, "var", nil, "")
-	root.PersistentFlags().StringSliceVar(&a.only, "only", nil, "")
+	root.PersistentFlags().BoolVar(&a.Lab, "lab", false, "")
+	root.PersistentFlags().StringVar(&a.LabDir, "lab-dir", "", "")
+	root.PersistentFlags().StringArrayVar(&a.Vars, "var", nil, "")
+	root.PersistentFlags().StringSliceVar(&a.Only, "only", nil, "")
 	root.PersistentFlags().Bool("verbose", false, "")
 	root.AddCommand(&cobra.Command{Use: "run", RunE: func(cmd *cobra.Command, args []string) error {
 		a.again = commandLine(cmd, args)

@@ -1,49 +1,39 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/audit"
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/doctor"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/command"
-	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
-	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/plan"
-	"github.com/ztplan/ztplan/steps"
-	"github.com/ztplan/ztplan/steps/session"
+	"github.com/ztplan/ztplan/cmd/ztplan/graph"
+	"github.com/ztplan/ztplan/cmd/ztplan/history"
+	check "github.com/ztplan/ztplan/cmd/ztplan/lint/command"
+	"github.com/ztplan/ztplan/cmd/ztplan/output"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
+	"github.com/ztplan/ztplan/cmd/ztplan/rbac"
+	"github.com/ztplan/ztplan/cmd/ztplan/reference"
+	"github.com/ztplan/ztplan/cmd/ztplan/templates"
 )
 
-// app is one invocation and the flags of commands that take a plan.
+// app is one invocation: the flags of commands that take a plan, and those of a run.
 type app struct {
-	cli.Invocation
+	planflags.Flags
 
-	lab        bool
-	labDir     string
-	charts     string
-	keep       bool
-	vars       []string
-	varFiles   []string
-	mirrors    []string
-	only, skip []string
-	parallel   int
-	drift      bool // show the drift and nothing else
-	report     string
-	signKey    string
-	met        *ztlab.Status // the lab that the run is on, if it is one
-	again      string        // this command once more, for a shell; empty if there is none for people
+	drift   bool // show the drift and nothing else
+	report  string
+	signKey string
+	again   string // this command once more, for a shell; empty if there is none for people
 
-	values plan.Values // of a fleet, for the cluster of this pod
-	safety safety      // of a run that writes
+	safety safety // of a run that writes
 }
 
 func (a *app) rootCommand() *cobra.Command {
+	a.Version, a.Detach = versionString(), detach
 	root := &cobra.Command{
 		Use:   "ztplan",
 		Short: "Run a zero-trust certificate set-up as one plan, and prove that it works",
@@ -72,11 +62,13 @@ again.`,
 	// It stands before the command as well: "ztplan --lab run PLAN".
 	root.Flags().Bool("lab", false, "use the embedded lab: for the commands that have this flag")
 	root.Flag("lab").Hidden = true
-	root.Version = versionString()
-	root.SetVersionTemplate(versionLine() + "\n")
+	root.Version = a.Version
+	root.SetVersionTemplate(a.versionLine() + "\n")
 	root.AddCommand(
-		a.initCommand(), a.runCommand(), a.statusCommand(), a.verifyCommand(), a.reportCommand(), a.validateCommand(), a.lintCommand(), a.graphCommand(),
-		a.runsCommand(), a.outputCommand(), a.diffCommand(), a.doctorCommand(), a.rbacCommand(), a.explainCommand(), a.schemaCommand(), a.labCommand(), command.New(&a.Invocation, command.Program{Version: versionString(), RunPlan: a.runMember}), a.versionCommand(),
+		templates.Command(&a.Flags), a.runCommand(), a.statusCommand(), audit.VerifyCommand(&a.Invocation), audit.ReportCommand(&a.Invocation),
+		check.ValidateCommand(&a.Flags), check.LintCommand(&a.Flags), graph.Command(&a.Flags), history.Command(&a.Flags), output.Command(&a.Flags),
+		audit.DiffCommand(&a.Invocation), doctor.Command(&a.Flags), rbac.Command(&a.Flags), reference.ExplainCommand(&a.Invocation), reference.SchemaCommand(&a.Invocation),
+		a.labCommand(), command.New(&a.Invocation, command.Program{Version: a.Version, RunPlan: a.runMember}), a.versionCommand(),
 	)
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetHelpCommand(helpCommand())
@@ -85,9 +77,6 @@ again.`,
 	cli.StrictArguments(root)
 	return root
 }
-
-// onePlan is the argument rule of commands that take a plan.
-var onePlan = cli.OneArgument("plan", "plans/lab.yaml")
 
 // otherWords are commands of other tools, and what does the same here.
 var otherWords = map[string]string{
@@ -143,72 +132,4 @@ func helpCommand() *cobra.Command {
 			return of.Help()
 		},
 	}
-}
-
-// read reads and checks the plan. Nothing is contacted.
-func (a *app) read(ctx context.Context, file string) (*plan.Plan, error) {
-	return a.readBy(ctx, file, plan.Load)
-}
-
-// readBy is read with plan.Load or plan.Draft.
-func (a *app) readBy(ctx context.Context, file string, how func(plan.Input) (*plan.Plan, error)) (*plan.Plan, error) {
-	vars, err := a.variables()
-	if err != nil {
-		return nil, err
-	}
-	a.Inputs = engine.NewInputs(ctx)
-	return how(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.varFiles, Values: a.values, Env: os.LookupEnv})
-}
-
-// load is read with the selection of steps. It prints every problem.
-func (a *app) load(ctx context.Context, file string) (*plan.Plan, *plan.Selection, error) {
-	p, err := a.read(ctx, file)
-	var chosen *plan.Selection
-	if err == nil {
-		chosen, err = p.Select(a.only, a.skip)
-	}
-	switch {
-	case errors.As(err, new(*cli.Error)):
-		return nil, nil, err
-	case ctx.Err() != nil:
-		return nil, nil, &cli.Error{Code: cli.Interrupted, Text: "interrupted while reading the plan"}
-	case err != nil:
-		a.Problems(err)
-		return nil, nil, &cli.Error{Code: cli.Invalid}
-	}
-	return p, chosen, nil
-}
-
-// variables returns the values that --var gives.
-func (a *app) variables() (map[string]string, error) {
-	vars := make(map[string]string, len(a.vars))
-	for _, v := range a.vars {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok {
-			return nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--var %s: there is no value", v), Hint: "write --var name=value"}
-		}
-		vars[name] = value
-	}
-	return vars, nil
-}
-
-func (a *app) mirrorList() ([]session.Mirror, error) {
-	var out []session.Mirror
-	for _, m := range a.mirrors {
-		from, to, ok := strings.Cut(m, "=")
-		if !ok || from == "" || to == "" {
-			return nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--mirror %s: there are not two addresses", m), Hint: "write --mirror https://charts.example.org=http://127.0.0.1:8080"}
-		}
-		out = append(out, session.Mirror{From: from, To: to})
-	}
-	return out, nil
-}
-
-// cacheDir is where charts are kept, private to the user.
-func cacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no cache directory: %w; set XDG_CACHE_HOME or HOME", err)
-	}
-	return filepath.Join(dir, "ztplan"), nil
 }

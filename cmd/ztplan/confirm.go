@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/run"
@@ -17,7 +18,7 @@ import (
 // finds. It does not ask about the lab, about edits that were reviewed (--expect), and
 // when nothing is to be written.
 func (a *app) confirmed(ctx context.Context, nodes []run.Node, opts run.Options) error {
-	if a.lab || a.safety.expect != "" || !a.Asks() || len(writers(nodes)) == 0 {
+	if a.Lab || a.safety.expect != "" || !a.Asks() || len(planrun.Writers(nodes)) == 0 {
 		return nil
 	}
 	target := session.Of(&opts.Env).Cluster

@@ -43,15 +43,19 @@ schemas/gen              engine engine/plan schemas steps steps/evidence cmd/ztp
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/layout
-cmd/ztplan/graph         engine/plan cmd/ztplan/layout
-cmd/ztplan/rbac          engine engine/plan
-cmd/ztplan/doctor        engine engine/display
+cmd/ztplan/planflags     engine engine/display engine/journal engine/plan steps steps/session steps/session/cluster cmd/ztplan/cli cmd/ztplan/release cmd/ztplan/ztlab github.com/spf13/cobra
+cmd/ztplan/planrun       engine engine/plan engine/run steps/helminstall
+cmd/ztplan/graph         engine/display engine/plan cmd/ztplan/cli cmd/ztplan/layout cmd/ztplan/planflags github.com/spf13/cobra
+cmd/ztplan/rbac          engine engine/display engine/plan steps/session/cluster steps/session/lease cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/planrun github.com/spf13/cobra
+cmd/ztplan/doctor        engine engine/display engine/plan engine/run steps/session/checkup steps/session/lease cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/planrun cmd/ztplan/rbac github.com/spf13/cobra
 cmd/ztplan/compare       engine engine/display steps/evidence
-cmd/ztplan/history       engine engine/display engine/journal
-cmd/ztplan/reference     engine engine/plan/source schemas
+cmd/ztplan/history       engine engine/display engine/journal cmd/ztplan/cli cmd/ztplan/planflags github.com/spf13/cobra
+cmd/ztplan/output        engine engine/display engine/journal engine/plan engine/run steps/hints steps/session cmd/ztplan/cli cmd/ztplan/history cmd/ztplan/planflags cmd/ztplan/planrun github.com/spf13/cobra
+cmd/ztplan/reference     engine engine/plan/source schemas cmd/ztplan/cli github.com/spf13/cobra
 cmd/ztplan/release
-cmd/ztplan/templates      engine/plan filippo.io/age gopkg.in/yaml.v3
+cmd/ztplan/templates     engine engine/display engine/plan schemas steps cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/release filippo.io/age github.com/spf13/cobra gopkg.in/yaml.v3
 cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
+cmd/ztplan/audit         engine engine/display engine/durable steps/evidence steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/compare cmd/ztplan/report cmd/ztplan/verdict github.com/spf13/cobra
 cmd/ztplan/ztlab
 cmd/ztplan/cli           engine engine/display engine/plan/source cmd/ztplan/ui github.com/spf13/... golang.org/x/term
 cmd/ztplan/report        engine engine/durable cmd/ztplan/layout engine/display steps/evidence steps/evidence/verify
@@ -78,6 +82,7 @@ cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint/rule     engine/plan/source
+cmd/ztplan/lint/command  engine/display engine/plan/source cmd/ztplan/cli cmd/ztplan/lint cmd/ztplan/lint/rule cmd/ztplan/lint/sarif cmd/ztplan/planflags cmd/ztplan/ui github.com/spf13/cobra
 cmd/ztplan/lint/sarif    cmd/ztplan/lint cmd/ztplan/lint/rule engine/plan/source
 cmd/ztplan/lint          cmd/ztplan/lint/rule engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2 sigs.k8s.io/yaml

@@ -49,7 +49,7 @@ func TestInputsAreReadOnce(t *testing.T) {
 	a := new(app)
 	a.Output = "text"
 	file := filepath.Join(dir, "plan.yaml")
-	p, _, err := a.load(t.Context(), file)
+	p, _, err := a.Load(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestPlanThroughAPipe(t *testing.T) {
 	go func() { written <- os.WriteFile(pipe, []byte(inputsPlan), 0) }()
 	a := new(app)
 	a.Output = "text"
-	p, _, err := a.load(t.Context(), pipe)
+	p, _, err := a.Load(t.Context(), pipe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +179,8 @@ var ownReaders = map[string]string{
 	"engine/durable/":                         "its own files and locks",
 	"steps/internal/vaultkit/custody/":        "keys that it wrote",
 	"cmd/ztplan/ztlab/":                       "the lab's own state",
-	"cmd/ztplan/subject.go":                   "the digest of its own program",
-	"cmd/ztplan/report_command.go":            "what it wrote before",
+	"cmd/ztplan/report/digest.go":             "the digest of its own program",
+	"cmd/ztplan/audit/report.go":              "what it wrote before",
 	"cmd/ztplan/templates/":                   "makes files that are not there",
 	"cmd/ztplan/cli/invocation.go":            "appends to the files of a job",
 }

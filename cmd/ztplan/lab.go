@@ -1,22 +1,18 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/release"
 	"github.com/ztplan/ztplan/cmd/ztplan/ztlab"
-	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -43,7 +39,7 @@ root rights or the internet.`,
 			}
 			path, err := ztlab.Find()
 			if err != nil {
-				return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: release.LabHint(versionString(), runtime.GOOS, runtime.GOARCH)}
+				return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: release.LabHint(a.Version, runtime.GOOS, runtime.GOARCH)}
 			}
 			lab := exec.CommandContext(cmd.Context(), path, args...)
 			lab.Stdin, lab.Stdout, lab.Stderr = a.Stdin, a.Stdout, a.Screen
@@ -61,95 +57,20 @@ root rights or the internet.`,
 // labCommands are the commands of ztlab that ztplan lab hands on.
 var labCommands = []string{"up", "down", "status", "restart", "kill"}
 
-// checkLab refuses flags that mean something only with --lab.
-func (a *app) checkLab() error {
-	for flag, set := range map[string]bool{"--lab-dir": a.labDir != "", "--keep": a.keep, "--charts": a.charts != ""} {
-		if set && !a.lab {
-			return &cli.Error{Code: cli.Invalid, Text: flag + " without --lab: this would not be about the lab", Hint: "add --lab"}
-		}
+// completeLab completes the commands of the lab, and the parts of the one that is up.
+func (a *app) completeLab(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+	switch {
+	case len(args) == 0:
+		return labCommands, cobra.ShellCompDirectiveNoFileComp
+	case len(args) > 1 || args[0] != "restart" && args[0] != "kill":
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return nil
-}
-
-// A labWorld is the lab that a run happens in.
-type labWorld struct {
-	ztlab.Status
-	sinks string       // where secrets of this lab go
-	Leave func() error // ends the lab if the run started it
-}
-
-// findLab returns the lab's program and the state of the lab, which need not be up.
-func (a *app) findLab(ctx context.Context) (b ztlab.Binary, s ztlab.Status, err error) {
-	path, err := ztlab.Find()
+	_, lab, err := a.FindLab(cmd.Context())
 	if err != nil {
-		return b, s, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: release.LabHint(versionString(), runtime.GOOS, runtime.GOARCH)}
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	b = ztlab.Binary{Path: path, Dir: a.labDir}
-	if s, err = b.Status(ctx); err != nil {
-		return b, s, &cli.Error{Code: cli.Failed, Text: err.Error()}
+	for _, c := range lab.Components {
+		names = append(names, c.Name)
 	}
-	return b, s, nil
-}
-
-// enterLab uses the lab that is up, or starts one.
-func (a *app) enterLab(ctx context.Context) (*labWorld, error) {
-	b, s, err := a.findLab(ctx)
-	if err != nil {
-		return nil, err
-	}
-	nothing := func() error { return nil }
-	if s.Ready {
-		fmt.Fprintf(a.Stderr, "lab: using the one that is up, %s\n", s.Kubeconfig)
-		return a.labWorld(s, nothing)
-	}
-	if s.PID != 0 {
-		return nil, &cli.Error{Code: cli.Failed, Text: "the lab is up and not ready: " + s.Message, Hint: "see what is wrong with: ztplan lab status"}
-	}
-	var charts []string
-	if a.charts != "" {
-		charts = []string{"--charts", a.charts}
-	}
-	if a.keep {
-		if s, err = b.Up(ctx, charts...); err != nil {
-			return nil, &cli.Error{Code: cli.Failed, Text: err.Error()}
-		}
-		fmt.Fprintf(a.Stderr, "lab: up and kept; export KUBECONFIG=%s   (ztplan lab down stops it)\n", s.Kubeconfig)
-		return a.labWorld(s, nothing)
-	}
-	temporary := ""
-	if b.Dir == "" {
-		if temporary, err = os.MkdirTemp("", "ztplan-lab-"); err != nil {
-			return nil, &cli.Error{Code: cli.Failed, Text: "lab: " + err.Error()}
-		}
-		b.Dir = temporary
-	}
-	remove := func() error {
-		if temporary == "" {
-			return nil
-		}
-		return os.RemoveAll(temporary)
-	}
-	fmt.Fprintln(a.Stderr, "lab: starting")
-	began := a.Now()
-	args := charts
-	if temporary != "" {
-		args = append(args, "--ephemeral") // gone with the lab even if this program is killed
-	}
-	owned, err := b.Start(ctx, args...)
-	if err != nil {
-		return nil, &cli.Error{Code: cli.Failed, Text: errors.Join(err, remove()).Error()}
-	}
-	fmt.Fprintf(a.Stderr, "lab: up in %s; it stops with this run (--keep leaves it)\n", display.Seconds(a.Now().Sub(began).Seconds()))
-	return a.labWorld(owned.Status, func() error { return errors.Join(owned.Stop(), remove()) })
-}
-
-func (a *app) labWorld(s ztlab.Status, leave func() error) (*labWorld, error) {
-	if len(s.Problems) > 0 {
-		fmt.Fprintln(a.Stderr, "lab: "+strings.Join(s.Problems, "\nlab: "))
-	}
-	sinks := filepath.Join(s.Dir, "secrets")
-	if err := os.MkdirAll(sinks, 0o700); err != nil {
-		return nil, &cli.Error{Code: cli.Failed, Text: errors.Join(fmt.Errorf("lab: %w", err), leave()).Error()}
-	}
-	return &labWorld{Status: s, sinks: sinks, Leave: leave}, nil
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
@@ -23,25 +24,11 @@ type locks struct {
 
 func (a *app) locks(p *plan.Plan, nodes []run.Node, opts run.Options, of lease.Request) *locks {
 	l := &locks{env: opts.Env, patient: a.safety.patient, want: []lease.Request{of}}
-	for _, vault := range vaults(p, nodes) {
+	for _, vault := range planrun.Vaults(p, nodes) {
 		of.Vault = vault
 		l.want = append(l.want, of)
 	}
 	return l
-}
-
-// vaults are the Vaults that a run may change through the cluster, as
-// "namespace/name" of their Services, in order.
-func vaults(p *plan.Plan, nodes []run.Node) []string {
-	var all []string
-	for _, n := range writers(nodes) {
-		spec, _ := p.Step(n.ID).Draft()
-		if u, ok := spec.(engine.ServerUser); ok && u.ServerInTarget() != "" {
-			all = append(all, u.ServerInTarget())
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // acquire takes the locks that are not held yet. A second run of the plan is an error at

@@ -45,7 +45,7 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 	}
 	a := new(app)
 	a.Now = time.Now
-	a.safety.runs = t.TempDir()
+	a.Runs = t.TempDir()
 	load := func(text string) *plan.Plan {
 		t.Helper()
 		p, err := plan.Load(plan.Input{File: "p.yaml", Data: []byte(head + text), Kinds: steps.All(), Connections: steps.Connections()})
@@ -54,7 +54,7 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 		}
 		return p
 	}
-	where, err := a.journals(load(root+auth+object+release+web), session.Cluster{})
+	where, err := a.Journals(load(root+auth+object+release+web), session.Cluster{})
 	if err != nil {
 		t.Fatal(err)
 	}

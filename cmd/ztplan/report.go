@@ -15,6 +15,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
@@ -90,16 +91,16 @@ func (a *app) begin(ctx context.Context, r *reporting, p *plan.Plan, mode run.Mo
 	if err != nil {
 		return fmt.Errorf("--report: %w", err)
 	}
-	how := evidence.Run{Mode: evidence.ModeApply, Version: versionString(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	how := evidence.Run{Mode: evidence.ModeApply, Version: a.Version, Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if mode == run.DryRun {
 		how.Mode = evidence.ModeDryRun
 	}
-	if a.met != nil {
+	if a.Entered != nil {
 		how.Remark = "on the embedded lab: its APISIX gateway and nginx are stand-ins, so this shows nothing about the real ones"
-		how.Versions = a.met.Versions
+		how.Versions = a.Entered.Versions
 	}
 	r.collector = evidence.NewCollector(about, how)
-	r.about, r.namespaces = a.aboutRun(ctx, p, session.Of(&env).Mirrors), releaseNamespaces(p)
+	r.about, r.namespaces = a.aboutRun(ctx, p, session.Of(&env).Mirrors), planrun.ReleaseNamespaces(p)
 	return nil
 }
 

@@ -1,20 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/command"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/hints"
 	"github.com/ztplan/ztplan/steps/session"
@@ -55,7 +54,7 @@ and nothing was contacted. 130 interrupted: by a signal, or because standard
 output or standard error cannot be written any more, as in "ztplan run … | head".
 
 To demand a proof, use ztplan verify --require-proved.`,
-		Args: onePlan,
+		Args: planflags.OnePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			mode := run.Apply
 			if dryRun {
@@ -69,15 +68,15 @@ To demand a proof, use ztplan verify --require-proved.`,
 			return a.run(cmd.Context(), args[0], mode)
 		},
 	}
-	a.planFlags(cmd)
-	a.selectionFlags(cmd)
-	a.targetFlags(cmd)
+	a.PlanFlags(cmd)
+	a.SelectionFlags(cmd)
+	a.TargetFlags(cmd)
 	a.YesFlag(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the differences; write nothing anywhere")
-	cmd.Flags().BoolVar(&a.keep, "keep", false, "with --lab: leave a lab that this run started up")
+	cmd.Flags().BoolVar(&a.Keep, "keep", false, "with --lab: leave a lab that this run started up")
 	a.safety.flags(cmd)
 	a.reportFlags(cmd)
-	cmd.Flags().StringVar(&a.charts, "charts", "", "with --lab: serve the packaged charts in this `directory` instead of the lab's own")
+	cmd.Flags().StringVar(&a.Charts, "charts", "", "with --lab: serve the packaged charts in this `directory` instead of the lab's own")
 	return cmd
 }
 
@@ -95,22 +94,22 @@ earlier runs on this machine, and left alone.
 
 Exit status: 0 nothing differs, 2 there are differences, 1 a step could not be
 looked at, 3 the plan is invalid.`,
-		Args: onePlan,
+		Args: planflags.OnePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.again = commandLine(cmd, args)
 			a.drift = true
 			return a.run(cmd.Context(), args[0], run.DryRun)
 		},
 	}
-	a.planFlags(cmd)
-	a.selectionFlags(cmd)
-	a.targetFlags(cmd)
+	a.PlanFlags(cmd)
+	a.SelectionFlags(cmd)
+	a.TargetFlags(cmd)
 	return cmd
 }
 
 // run loads the plan, finds the world it is about, and drives the engine.
 func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
-	p, chosen, err := a.load(ctx, file)
+	p, chosen, err := a.Load(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -121,7 +120,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		return err
 	}
 	defer rep.close()
-	env, done, err := a.environment(ctx, p)
+	env, done, err := a.Environment(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -134,10 +133,10 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		return err
 	}
 	opts := run.Options{
-		Mode: mode, Parallel: a.parallel, Env: *env, Kill: a.Kill,
+		Mode: mode, Parallel: a.Parallel, Env: *env, Kill: a.Kill,
 		Secrets: p.Secrets(), Remarks: a.remarks(p, session.Of(env).Cluster), Hint: hints.For, Next: a.next,
 	}
-	list, finish := nodes(p, chosen), func(*run.Result) error { return nil }
+	list, finish := planrun.Nodes(p, chosen), func(*run.Result) error { return nil }
 	if mode == run.Apply {
 		if err := a.confirmed(ctx, list, opts); err != nil {
 			return errors.Join(err, env.Session.Close())
@@ -186,100 +185,6 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		return &cli.Error{Code: cli.Differs}
 	}
 	return nil
-}
-
-// inTarget calls f with a plan that is read from a file and the environment that its steps
-// have in a run. What f opens in the environment is closed afterwards.
-func (a *app) inTarget(ctx context.Context, file string, f func(context.Context, *plan.Plan, *plan.Selection, *engine.Env) error) (err error) {
-	p, chosen, err := a.load(ctx, file)
-	if err != nil {
-		return err
-	}
-	env, done, err := a.environment(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		env.Session.Close()
-		if cerr := done(); cerr != nil && err == nil {
-			err = cerr
-		}
-	}()
-	return f(ctx, p, chosen, env)
-}
-
-// environment names the environment of the run: the lab, or a cluster.
-func (a *app) environment(ctx context.Context, p *plan.Plan) (env *engine.Env, done func() error, err error) {
-	cache, err := cacheDir()
-	if err != nil {
-		return nil, nil, err
-	}
-	mirrors, err := a.mirrorList()
-	if err != nil {
-		return nil, nil, err
-	}
-	state, _ := stateDir() // without one there is one place less for keys in an emergency
-	env = &engine.Env{
-		Plan: p.Name, Dir: p.Dir, Inputs: p.Inputs, CacheDir: cache, StateDir: state, Claims: p.Claims(), Session: new(engine.Session), Detach: detach,
-		Now: a.Now, Logf: discard, Statusf: discard, Warnf: discard, Conceal: func(...engine.Secret) {}, // a run has its own
-	}
-	if err := a.checkLab(); err != nil {
-		return nil, nil, err
-	}
-	if !a.lab {
-		var cluster session.Cluster
-		if value, at := p.Connection("kubernetes"); value != nil {
-			cluster = value.(*session.Kubernetes).Cluster(p.Dir, os.Getenv("HOME"))
-			if a.Kubeconfig == "" && a.Context == "" {
-				cluster.Position = at.String()
-			}
-		}
-		cluster.Kubeconfig, cluster.Context = cmp.Or(a.Kubeconfig, cluster.Kubeconfig), cmp.Or(a.Context, cluster.Context)
-		env.Settings = session.Settings{Mirrors: mirrors, Cluster: cluster}
-		return env, func() error { return nil }, nil
-	}
-	if a.Kubeconfig != "" || a.Context != "" {
-		return nil, nil, &cli.Error{Code: cli.Invalid, Text: "--lab and --kubeconfig or --context contradict each other",
-			Hint: "leave one out: the lab brings its own kubeconfig"}
-	}
-	world, err := a.enterLab(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for from, to := range world.Mirrors {
-		mirrors = append(mirrors, session.Mirror{From: from, To: to})
-	}
-	env.Settings = session.Settings{Cluster: session.Cluster{Kubeconfig: world.Kubeconfig}, Mirrors: mirrors, SinkDir: world.sinks}
-	env.StateDir = world.Dir
-	a.met = &world.Status
-	a.safety.runs = filepath.Join(world.Dir, "runs")
-	return env, world.Leave, nil
-}
-
-func discard(string, ...any) {}
-
-// nodes hands the plan's steps to the engine.
-func nodes(p *plan.Plan, chosen *plan.Selection) []run.Node {
-	out := make([]run.Node, len(p.Steps))
-	for i, s := range p.Steps {
-		out[i] = run.Node{
-			ID: s.ID, Kind: s.Kind, Policy: s.Policy, Position: s.Position.String(),
-			Needs: s.Needs, Refs: s.DataNeeds(), Skip: chosen.Left[s.ID],
-			Spec:    func(o run.Outputs) (any, error) { return s.Spec(o) },
-			Preview: func() any { spec, _ := s.Draft(); return spec },
-			Literal: func() any { return s.Literal() },
-			Known:   s.Knows,
-			MayMake: func(env *engine.Env, thing string, done bool) bool {
-				spec, unknown := s.Draft()
-				m, makes := spec.(engine.Maker)
-				return makes && m.MayMake(env, unknown, thing, done)
-			},
-		}
-		if s.When != nil {
-			out[i].When = func(o run.Outputs) (bool, error) { return s.When.Eval(o) }
-		}
-	}
-	return out
 }
 
 // drifting makes a text that of a status, if this is one.
@@ -341,7 +246,7 @@ func (a *app) tellGitHub(res *run.Result) error {
 
 // runMember runs the plan for one cluster of a fleet, in its pod.
 func (a *app) runMember(ctx context.Context, of command.ClusterRun) error {
-	a.values, a.Kubeconfig, a.report, a.mirrors = of.Values, of.Kubeconfig, of.Report, of.Mirrors
+	a.Values, a.Kubeconfig, a.report, a.Mirrors = of.Values, of.Kubeconfig, of.Report, of.Mirrors
 	a.safety.lockNamespace, a.safety.patient = lease.DefaultNamespace, true
 	return a.run(ctx, of.File, of.Mode)
 }

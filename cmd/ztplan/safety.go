@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,12 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/history"
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/journal"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/session"
-	"github.com/ztplan/ztplan/steps/session/cluster"
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
@@ -28,8 +27,7 @@ type safety struct {
 	expect        string
 	lockNamespace string
 	noLock        bool
-	patient       bool   // wait for the plan's lock: the pod before this one may have been killed
-	runs          string // folder of journals; empty means the user's state directory
+	patient       bool // wait for the plan's lock: the pod before this one may have been killed
 }
 
 func (s *safety) flags(cmd *cobra.Command) {
@@ -51,7 +49,7 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 			return nil, nil, err
 		}
 	}
-	where, err := a.journals(p, session.Of(&opts.Env).Cluster)
+	where, err := a.Journals(p, session.Of(&opts.Env).Cluster)
 	var j *journal.Journal
 	if err == nil {
 		j, err = a.journal(where)
@@ -62,7 +60,7 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 	opts.Journal = j
 	ctx, stop := context.WithCancelCause(ctx)
 	held := new(locks)
-	if !a.safety.noLock && writesToCluster(p, nodes) {
+	if !a.safety.noLock && planrun.WritesToCluster(p, nodes) {
 		held = a.locks(p, nodes, *opts, lease.Request{
 			Namespace: a.safety.lockNamespace, Plan: p.Name, Holder: lease.Self(j.Run()), Since: time.Now(),
 			Dead: func(run string) bool { return journal.Dead(where, run) },
@@ -97,45 +95,17 @@ func said(res *run.Result, err error) bool {
 	return res != nil && slices.ContainsFunc(res.Steps, func(s run.StepResult) bool { return errors.Is(s.Err, err) })
 }
 
-// journals returns the place of the journals of the plan's runs, and those that count.
-func (a *app) journals(p *plan.Plan, c session.Cluster) (journal.Plan, error) {
-	where := journal.Plan{Base: a.safety.runs, Name: p.Name, File: filepath.Join(p.Dir, filepath.Base(p.File))}
-	for _, s := range p.Steps {
-		where.Steps = append(where.Steps, s.ID)
-	}
-	where.Owns = func(step, kind string) func(string) bool { return owns(p.Step(step), kind) }
-	if where.Base != "" {
-		return where, nil // those of a lab, whose address changes
-	}
-	state, err := stateDir()
-	where.Base, where.Server = filepath.Join(state, "runs"), cluster.Server(c)
-	return where, err
-}
-
-// owns returns which of the things that the step made as one of a kind it still
-// asks for, nil for all; see [engine.Owner].
-func owns(s *plan.Step, kind string) func(path string) bool {
-	if s.Kind.Name != kind {
-		return func(string) bool { return false }
-	}
-	spec, unknown := s.Draft()
-	if o, ok := spec.(engine.Owner); ok {
-		return o.Owns(unknown)
-	}
-	return nil
-}
-
 // remarks returns remarks from the journals of earlier runs: that the
 // last was about another cluster, and which of their objects the plan does not ask
 // for any more. It writes nothing; without journals there are none.
 func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
-	where, err := a.journals(p, c)
+	where, err := a.Journals(p, c)
 	if err != nil {
 		return nil
 	}
 	var out []string
 	last, _ := journal.Last(where, "")
-	if text := elsewhere(where, last); text != "" {
+	if text := history.Elsewhere(where, last); text != "" {
 		out = append(out, text)
 	}
 	for _, m := range journal.Orphans(where) {
@@ -147,16 +117,6 @@ func (a *app) remarks(p *plan.Plan, c session.Cluster) []string {
 		}
 	}
 	return out
-}
-
-// elsewhere returns a remark that the last run of a plan, which may be nil, was about
-// another cluster, or "".
-func elsewhere(where journal.Plan, last *journal.Report) string {
-	if last == nil || where.Server == "" || last.Run.Server == "" || last.Run.Server == where.Server {
-		return ""
-	}
-	return fmt.Sprintf("this is the cluster at %s; the last run of this plan, of %s, was on the one at %s",
-		where.Server, last.Run.Time.Local().Format(time.DateTime), last.Run.Server)
 }
 
 // journal reports the end of the last run, if it was cut off, and begins the
@@ -189,31 +149,4 @@ func lastRun(r *journal.Report) string {
 		return fmt.Sprintf("the last run, of %s, was cut off while it applied nothing: looking again", began)
 	}
 	return fmt.Sprintf("the last run, of %s, was cut off while applying %s: looking again", began, what)
-}
-
-// stateDir is the directory of files that cannot be made again: $XDG_STATE_HOME/ztplan, else ~/.local/state/ztplan.
-func stateDir() (string, error) {
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "ztplan"), nil
-	}
-	home, err := os.UserHomeDir() // an error for an empty one, too
-	if err != nil {
-		return "", engine.WithHint(fmt.Errorf("no place for the journal: %w", err), "set XDG_STATE_HOME or HOME")
-	}
-	return filepath.Join(home, ".local", "state", "ztplan"), nil
-}
-
-// writesToCluster reports whether a step of the run may write to the cluster, or
-// through it.
-func writesToCluster(p *plan.Plan, nodes []run.Node) bool {
-	return slices.ContainsFunc(writers(nodes), func(n run.Node) bool {
-		return n.Kind.WritesToTarget(p.Step(n.ID).Draft())
-	})
-}
-
-// writers are the steps of a run that may write.
-func writers(nodes []run.Node) []run.Node {
-	return slices.DeleteFunc(slices.Clone(nodes), func(n run.Node) bool {
-		return n.Skip != "" || n.Kind.Proof && len(n.Kind.Changes(n.Preview())) == 0
-	})
 }

@@ -2,26 +2,21 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/checkout"
 	"github.com/ztplan/ztplan/cmd/ztplan/cijob"
+	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/helminstall"
 	"github.com/ztplan/ztplan/steps/session"
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )
@@ -62,7 +57,7 @@ func redacted[T any](v *T, r *run.Redactor, failed func(string) *T) *T {
 // the run may change files in the checkout.
 func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirror) evidence.Subject {
 	s := evidence.Subject{
-		Variables: make(map[string]any), Only: a.only, Skip: a.skip, Job: cijob.Read(os.LookupEnv),
+		Variables: make(map[string]any), Only: a.Only, Skip: a.Skip, Job: cijob.Read(os.LookupEnv),
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Vars)) {
 		if _, secret := p.Vars[name].(engine.Secret); secret {
@@ -83,7 +78,7 @@ func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirr
 	var err error
 	s.Host, err = os.Hostname()
 	missing("host", err)
-	s.Binary, err = ownDigest()
+	s.Binary, err = report.OwnDigest()
 	missing("digest of ztplan", err)
 	ctx, cancel := context.WithTimeout(ctx, subjectTimeout)
 	defer cancel()
@@ -93,38 +88,4 @@ func (a *app) aboutRun(ctx context.Context, p *plan.Plan, mirrors []session.Mirr
 	}
 	missing("Git checkout", err)
 	return s
-}
-
-// ownDigest returns the SHA-256 of the running program's file. It reads the file
-// once: that is most of the time of a short command.
-var ownDigest = sync.OnceValues(func() (string, error) {
-	name, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-})
-
-// releaseNamespaces returns the namespaces of the plan's Helm releases, as far
-// as they are in the plan.
-func releaseNamespaces(p *plan.Plan) []string {
-	var out []string
-	for _, s := range p.Steps {
-		draft, unknown := s.Draft()
-		spec, ok := draft.(*helminstall.Spec)
-		if ok && !slices.Contains(unknown, "namespace") && !slices.Contains(out, spec.Namespace) {
-			out = append(out, spec.Namespace)
-		}
-	}
-	slices.Sort(out)
-	return out
 }

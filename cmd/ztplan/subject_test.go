@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cijob"
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
+	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
@@ -56,13 +58,14 @@ func TestSubject(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("GITHUB_ACTIONS", "")
-	a := &app{only: []string{"app"}, skip: []string{"more"}}
+	a := new(app)
+	a.Only, a.Skip = []string{"app"}, []string{"more"}
 	s := a.aboutRun(t.Context(), p, []session.Mirror{{From: "https://example.com", To: "https://u:p@mirror.example.com"}})
 	s.Remarks = append(s.Remarks, "pods: refused for "+secret)
 	var redactor run.Redactor
 	redactor.Add(p.Secrets()...)
 	got := redacted(&s, &redactor, func(err string) *evidence.Subject { t.Error(err); return nil })
-	own, err := ownDigest()
+	own, err := report.OwnDigest()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,7 @@ func TestSubject(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if got := strings.Join(releaseNamespaces(p), " "); got != "app vault" {
+	if got := strings.Join(planrun.ReleaseNamespaces(p), " "); got != "app vault" {
 		t.Errorf("namespaces %s", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // traced returns the tracer of a run, nil unless the environment asks for one.
 // A fault of tracing is a warning: it never decides about a run.
 func (a *app) traced(ctx context.Context, mode run.Mode) *trace.Tracer {
-	t, err := trace.New(ctx, trace.Options{Version: versionString(), DryRun: mode == run.DryRun, Env: os.LookupEnv})
+	t, err := trace.New(ctx, trace.Options{Version: a.Version, DryRun: mode == run.DryRun, Env: os.LookupEnv})
 	if err != nil {
 		fmt.Fprintln(a.Stderr, "ztplan: warning: nothing is traced: "+err.Error())
 	}

@@ -18,20 +18,19 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := versionString()
 			if a.Output == "json" {
 				return json.NewEncoder(a.Stdout).Encode(map[string]string{
-					"version": v, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+					"version": a.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 				})
 			}
-			_, err := fmt.Fprintln(a.Text, versionLine())
+			_, err := fmt.Fprintln(a.Text, a.versionLine())
 			return err
 		},
 	}
 }
 
-func versionLine() string {
-	return fmt.Sprintf("ztplan %s %s %s/%s", versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func (a *app) versionLine() string {
+	return fmt.Sprintf("ztplan %s %s %s/%s", a.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func versionString() string {

@@ -28,6 +28,8 @@ type Invocation struct {
 	Stderr io.Writer // for plain text
 	Screen io.Writer // standard error as it is
 
+	Version string // of the program
+
 	Kill context.Context // ends with the second interrupt
 	Now  func() time.Time
 

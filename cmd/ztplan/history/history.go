@@ -145,3 +145,13 @@ func Find(reports []*journal.Report, id string) (*journal.Report, error) {
 	}
 	return nil, engine.WithHint(fmt.Errorf("%d runs begin with %q", len(found), id), "write more of the id: "+found[0].Run.Run)
 }
+
+// Elsewhere returns a remark that the last run of a plan, which may be nil, was about
+// another cluster, or "".
+func Elsewhere(where journal.Plan, last *journal.Report) string {
+	if last == nil || where.Server == "" || last.Run.Server == "" || last.Run.Server == where.Server {
+		return ""
+	}
+	return fmt.Sprintf("this is the cluster at %s; the last run of this plan, of %s, was on the one at %s",
+		where.Server, last.Run.Time.Local().Format(time.DateTime), last.Run.Server)
+}

@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/steps/session/cluster"
+	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
 // A Need is what one part of a run needs.
@@ -38,4 +41,21 @@ func Collect(ctx context.Context, env *engine.Env, p *plan.Plan, left map[string
 		needs = append(needs, n)
 	}
 	return needs
+}
+
+// NeedsOf are the permissions that a run of the plan needs: those of its steps, of its
+// locks and of its evidence.
+func NeedsOf(ctx context.Context, env *engine.Env, p *plan.Plan, chosen *plan.Selection, lockNamespace string) []Need {
+	list := planrun.Nodes(p, chosen)
+	needs := Collect(ctx, env, p, chosen.Left)
+	if planrun.WritesToCluster(p, list) {
+		lock := Need{Who: "the lock"}
+		of := lease.Request{Namespace: lockNamespace, Plan: p.Name}
+		lock.Permissions = of.Permissions()
+		for _, of.Vault = range planrun.Vaults(p, list) {
+			lock.Permissions = append(lock.Permissions, of.Permissions()...)
+		}
+		needs = append(needs, lock)
+	}
+	return append(needs, Need{Who: "the report", Permissions: cluster.Permissions(planrun.ReleaseNamespaces(p))})
 }

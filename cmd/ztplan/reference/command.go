@@ -1,4 +1,4 @@
-package main
+package reference
 
 import (
 	"encoding/json"
@@ -6,12 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
-	"github.com/ztplan/ztplan/cmd/ztplan/reference"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/schemas"
 )
 
-func (a *app) explainCommand() *cobra.Command {
+// ExplainCommand returns the command that prints the reference.
+func ExplainCommand(a *cli.Invocation) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [NAME[.FIELD…]]",
 		Short: "Reference for a kind, the language of plans, or fleets",
@@ -26,14 +26,14 @@ fleet; with fields after the name, of one field. Without a name it lists all nam
   ztplan explain fleet.waves.stop`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			book, err := reference.Open()
+			book, err := Open()
 			if err != nil || len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
 			return book.Names(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			book, err := reference.Open()
+			book, err := Open()
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,8 @@ fleet; with fields after the name, of one field. Without a name it lists all nam
 	}
 }
 
-func (a *app) schemaCommand() *cobra.Command {
+// SchemaCommand returns the command that prints a JSON Schema.
+func SchemaCommand(a *cli.Invocation) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [plan|fleet|event|evidence]",
 		Short: "Print the JSON Schema of plans, fleets, events or evidence",

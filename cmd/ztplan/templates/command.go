@@ -1,4 +1,4 @@
-package main
+package templates
 
 import (
 	"bufio"
@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/cmd/ztplan/release"
-	"github.com/ztplan/ztplan/cmd/ztplan/templates"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
@@ -34,7 +34,12 @@ type beginning struct {
 	yes      bool
 }
 
-func (a *app) initCommand() *cobra.Command {
+// A command is init with its flags.
+type command struct{ *planflags.Flags }
+
+// Command returns the command that writes a plan to begin with.
+func Command(of *planflags.Flags) *cobra.Command {
+	a := &command{of}
 	var b beginning
 	var list bool
 	cmd := &cobra.Command{
@@ -68,8 +73,8 @@ written; 3 a value is missing or wrong, and nothing was written.`,
 		},
 	}
 	cmd.ValidArgsFunction = cli.CompleteFiles("yaml", "yml")
-	cli.ChoiceVar(cmd, cmd.Flags(), &b.template, "template", "", "", templates.Names(), "the template, guide unless given: "+strings.Join(templates.Names(), ", "))
-	cmd.Flags().StringArrayVar(&a.vars, "var", nil, "set a variable of the template, `name=value`; repeatable")
+	cli.ChoiceVar(cmd, cmd.Flags(), &b.template, "template", "", "", Names(), "the template, guide unless given: "+strings.Join(Names(), ", "))
+	cmd.Flags().StringArrayVar(&a.Vars, "var", nil, "set a variable of the template, `name=value`; repeatable")
 	cmd.Flags().StringVar(&b.name, "name", "", "name of the plan (default the template's)")
 	cmd.Flags().BoolVar(&b.schema, "schema", false, "write the schema for editors beside the plan, instead of naming that of the release")
 	cmd.Flags().BoolVarP(&b.yes, "yes", "y", false, "ask nothing: take the defaults")
@@ -77,8 +82,8 @@ written; 3 a value is missing or wrong, and nothing was written.`,
 	return cmd
 }
 
-func (a *app) listTemplates() error {
-	list, err := templates.All()
+func (a *command) listTemplates() error {
+	list, err := All()
 	if err != nil {
 		return err
 	}
@@ -105,8 +110,8 @@ func (a *app) listTemplates() error {
 }
 
 // start writes a plan to begin with.
-func (a *app) start(ctx context.Context, b beginning) (err error) {
-	values, err := a.variables()
+func (a *command) start(ctx context.Context, b beginning) (err error) {
+	values, err := a.Variables()
 	if err != nil {
 		return err
 	}
@@ -127,7 +132,7 @@ func (a *app) start(ctx context.Context, b beginning) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, templates.Remove(made))
+			err = errors.Join(err, Remove(made))
 		}
 	}()
 	text, err := t.Plan(b.name, values)
@@ -140,15 +145,15 @@ func (a *app) start(ctx context.Context, b beginning) (err error) {
 		a.Problems(err)
 		return &cli.Error{Code: cli.Invalid, Text: "nothing was written", Hint: "ztplan init --list shows the variables of the templates"}
 	}
-	schema := release.URL(versionString(), "plan.schema.json")
+	schema := release.URL(a.Version, "plan.schema.json")
 	if b.schema {
 		schema = "plan.schema.json"
-		if err := templates.WriteNew(filepath.Join(dir, schema), schemas.Plan, 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := WriteNew(filepath.Join(dir, schema), schemas.Plan, 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
 	text = append([]byte("# yaml-language-server: $schema="+schema+"\n"), text...)
-	if err := templates.WriteNew(b.file, text, 0o644); err != nil {
+	if err := WriteNew(b.file, text, 0o644); err != nil {
 		return err
 	}
 	return a.tellStart(b, t, p, made)
@@ -160,19 +165,19 @@ func existing(file, hint string) error {
 
 // template returns the template that is meant, after it asked for what is not given if
 // there is somebody to ask.
-func (a *app) template(b beginning, values map[string]string) (templates.Template, error) {
-	list, err := templates.All()
+func (a *command) template(b beginning, values map[string]string) (Template, error) {
+	list, err := All()
 	if err != nil {
-		return templates.Template{}, err
+		return Template{}, err
 	}
 	_, asks := cli.Terminal(a.Stdin)
 	asks = asks && !b.yes && a.Output == "text"
 	in := bufio.NewReader(a.Stdin)
 	t := list[0]
 	if b.template != "" {
-		t = list[slices.Index(templates.Names(), b.template)]
+		t = list[slices.Index(Names(), b.template)]
 	} else if asks {
-		if t, err = templates.Choose(in, a.Stderr, list); err != nil {
+		if t, err = Choose(in, a.Stderr, list); err != nil {
 			return t, unanswered(err)
 		}
 	}
@@ -190,7 +195,7 @@ func unanswered(err error) error {
 }
 
 // tellStart says what was written and what comes next.
-func (a *app) tellStart(b beginning, t templates.Template, p *plan.Plan, made []string) error {
+func (a *command) tellStart(b beginning, t Template, p *plan.Plan, made []string) error {
 	if a.Output == "json" {
 		return json.NewEncoder(a.Stdout).Encode(map[string]any{"file": b.file, "plan": p.Name, "template": t.Name, "made": append([]string{}, made...)})
 	}

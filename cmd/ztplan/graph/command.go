@@ -1,14 +1,15 @@
-package main
+package graph
 
 import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
-	"github.com/ztplan/ztplan/cmd/ztplan/graph"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/engine/display"
 )
 
-func (a *app) graphCommand() *cobra.Command {
+// Command returns the command that prints the graph of a plan.
+func Command(a *planflags.Flags) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "graph PLAN",
@@ -17,27 +18,27 @@ func (a *app) graphCommand() *cobra.Command {
 Mermaid, or as a picture (svg), and with --output json as data. It contacts nothing.
 
 Exit status: 0 the graph is printed, 3 the plan is invalid.`,
-		Args: onePlan,
+		Args: planflags.OnePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, _, err := a.load(cmd.Context(), args[0])
+			p, _, err := a.Load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if a.Output == "json" {
-				return graph.JSON(display.JSONWriter{W: a.Stdout}, p)
+				return JSON(display.JSONWriter{W: a.Stdout}, p)
 			}
 			switch format {
 			case "dot":
-				return graph.DOT(a.Text, p)
+				return DOT(a.Text, p)
 			case "mermaid":
-				return graph.Mermaid(a.Text, p)
+				return Mermaid(a.Text, p)
 			case "svg":
-				return graph.SVG(a.Text, p)
+				return SVG(a.Text, p)
 			}
-			return graph.Text(a.Text, p)
+			return Text(a.Text, p)
 		},
 	}
 	cli.ChoiceVar(cmd, cmd.Flags(), &format, "format", "f", "text", []string{"text", "dot", "mermaid", "svg"}, "form of the graph")
-	a.planFlags(cmd)
+	a.PlanFlags(cmd)
 	return cmd
 }

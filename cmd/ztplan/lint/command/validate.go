@@ -1,4 +1,5 @@
-package main
+// Package command has the commands that check a plan offline: validate and lint.
+package command
 
 import (
 	"encoding/json"
@@ -6,10 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/engine/display"
 )
 
-func (a *app) validateCommand() *cobra.Command {
+// ValidateCommand returns the command that reads a plan and reports its problems.
+func ValidateCommand(a *planflags.Flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate PLAN",
 		Short: "Check schema, references and graph, offline",
@@ -17,9 +20,9 @@ func (a *app) validateCommand() *cobra.Command {
 at once, each with its place. It contacts nothing.
 
 Exit status: 0 valid, 3 invalid.`,
-		Args: onePlan,
+		Args: planflags.OnePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, _, err := a.load(cmd.Context(), args[0])
+			p, _, err := a.Load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -34,7 +37,7 @@ Exit status: 0 valid, 3 invalid.`,
 			return err
 		},
 	}
-	a.planFlags(cmd)
-	a.selectionFlags(cmd)
+	a.PlanFlags(cmd)
+	a.SelectionFlags(cmd)
 	return cmd
 }

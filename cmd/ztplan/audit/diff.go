@@ -1,24 +1,19 @@
-package main
+package audit
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/compare"
-	"github.com/ztplan/ztplan/cmd/ztplan/report"
-	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
-	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
-	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
-func (a *app) diffCommand() *cobra.Command {
+// DiffCommand returns the command that compares two evidences.
+func DiffCommand(a *cli.Invocation) *cobra.Command {
 	var ratio float64
 	var longer time.Duration
 	cmd := &cobra.Command{
@@ -58,7 +53,7 @@ cannot be read, 3 wrong usage.`,
 			if ratio < 1 || longer < 0 {
 				return &cli.Error{Code: cli.Invalid, Text: "--slower-ratio is less than 1, or --slower-by is negative", Hint: "for example: --slower-ratio 1.5 --slower-by 1s"}
 			}
-			return a.diff(args, compare.Limits{Ratio: ratio, Seconds: longer.Seconds()})
+			return diff(a, args, compare.Limits{Ratio: ratio, Seconds: longer.Seconds()})
 		},
 	}
 	cmd.Flags().Float64Var(&ratio, "slower-ratio", 1.5, "a switch is slower if it takes more than this many times as long, and more than --slower-by")
@@ -66,7 +61,7 @@ cannot be read, 3 wrong usage.`,
 	return cmd
 }
 
-func (a *app) diff(names []string, l compare.Limits) error {
+func diff(a *cli.Invocation, names []string, l compare.Limits) error {
 	documents := make([]*evidence.Document, len(names))
 	for i, name := range names {
 		var err error
@@ -95,28 +90,4 @@ func comparable(name string) (*evidence.Document, error) {
 		err = &cli.Error{Code: cli.Failed, Text: name + " is the evidence of a dry run, which proves nothing", Hint: "compare the evidence of runs"}
 	}
 	return d, err
-}
-
-// holding reads the evidence in a file or a report's folder and returns it with its
-// bytes. Evidence that does not hold is an error.
-func holding(name string) (*evidence.Document, []byte, error) {
-	name = evidenceFile(name)
-	data, err := engine.ReadFile(name, verify.MaxInput)
-	if err != nil {
-		return nil, nil, err
-	}
-	d, checks := verify.Evidence(data)
-	if bad := (verdict.Verdict{Checks: checks}).Bad(); bad > 0 {
-		return nil, nil, &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("%s: %d of %d checks do not hold: nothing is shown", name, bad, len(checks)),
-			Hint: "see ztplan verify " + name}
-	}
-	return d, data, nil
-}
-
-// evidenceFile returns the file with the evidence, given that or a report's folder.
-func evidenceFile(name string) string {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return filepath.Join(name, report.EvidenceFile)
-	}
-	return name
 }

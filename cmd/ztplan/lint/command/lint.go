@@ -1,6 +1,7 @@
-package main
+package command
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,13 +13,14 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/lint"
 	lintrule "github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/sarif"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-func (a *app) lintCommand() *cobra.Command {
+// LintCommand returns the command that looks for weak points of a plan.
+func LintCommand(a *planflags.Flags) *cobra.Command {
 	var explain string
 	cmd := &cobra.Command{
 		Use:   "lint PLAN",
@@ -49,33 +51,33 @@ invalid: its problems are printed, and what lint finds besides.`,
 			if explain != "" && len(args) == 0 {
 				return nil
 			}
-			return onePlan(cmd, args)
+			return planflags.OnePlan(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if explain != "" {
-				return a.explainRule(explain)
+				return explainRule(a, explain)
 			}
-			return a.lint(cmd, args[0])
+			return examine(cmd.Context(), a, args[0])
 		},
 	}
-	a.planFlags(cmd)
+	a.PlanFlags(cmd)
 	f := cmd.Flags()
 	// Instead of the one of all commands, which has no sarif.
 	cli.ChoiceVar(cmd, f, &a.Output, "output", "o", "text", []string{"text", "json", "github", "sarif"}, "form of the output")
-	f.StringArrayVar(&a.mirrors, "mirror", nil, "the cache has what is below one address from another, `URL=URL`; repeatable")
+	f.StringArrayVar(&a.Mirrors, "mirror", nil, "the cache has what is below one address from another, `URL=URL`; repeatable")
 	f.StringVar(&explain, "explain", "", "print why there is a `rule`, its sources, and what to do; all lists the rules")
 	_ = cmd.RegisterFlagCompletionFunc("explain", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { // the flag is there
 		ids := []string{"all"}
 		for _, r := range lintrule.All() {
 			ids = append(ids, r.ID)
 		}
-		return ids, noFiles
+		return ids, cobra.ShellCompDirectiveNoFileComp
 	})
 	return cmd
 }
 
 // explainRule prints a rule, or the list of all.
-func (a *app) explainRule(id string) error {
+func explainRule(a *planflags.Flags, id string) error {
 	rules := lintrule.All()
 	if id != "all" {
 		r, ok := lintrule.Find(id)
@@ -100,20 +102,21 @@ func (a *app) explainRule(id string) error {
 	return err
 }
 
-func (a *app) lint(cmd *cobra.Command, file string) error {
-	cache, err := cacheDir()
+// examine prints what lint finds in the plan of a file.
+func examine(ctx context.Context, a *planflags.Flags, file string) error {
+	cache, err := planflags.CacheDir()
 	if err != nil {
 		cache = "" // then charts of repositories are not read
 	}
-	mirrors, err := a.mirrorList()
+	mirrors, err := a.MirrorList()
 	if err != nil {
 		return err
 	}
-	p, invalid := a.readBy(cmd.Context(), file, plan.Draft)
+	p, invalid := a.Draft(ctx, file)
 	switch {
 	case errors.As(invalid, new(*cli.Error)):
 		return invalid
-	case cmd.Context().Err() != nil:
+	case ctx.Err() != nil:
 		return &cli.Error{Code: cli.Interrupted, Text: "interrupted while reading the plan"}
 	}
 	var report lint.Report
@@ -123,7 +126,7 @@ func (a *app) lint(cmd *cobra.Command, file string) error {
 	if invalid != nil {
 		a.Problems(invalid)
 	}
-	if err := a.printLint(file, report, invalid); err != nil {
+	if err := printReport(a, file, report, invalid); err != nil {
 		return err
 	}
 	switch {
@@ -135,8 +138,8 @@ func (a *app) lint(cmd *cobra.Command, file string) error {
 	return nil
 }
 
-// printLint prints a report in the form that the output flag asks for.
-func (a *app) printLint(file string, r lint.Report, invalid error) error {
+// printReport prints a report in the form that the output flag asks for.
+func printReport(a *planflags.Flags, file string, r lint.Report, invalid error) error {
 	switch a.Output {
 	case "json":
 		lines := json.NewEncoder(display.JSONWriter{W: a.Stdout})
@@ -147,7 +150,7 @@ func (a *app) printLint(file string, r lint.Report, invalid error) error {
 	case "sarif":
 		var problems *source.Problems
 		errors.As(invalid, &problems)
-		return sarif.Write(display.JSONWriter{W: a.Stdout}, r, problems, versionString())
+		return sarif.Write(display.JSONWriter{W: a.Stdout}, r, problems, a.Version)
 	case "github":
 		for _, f := range r.Findings {
 			level := strings.Replace(string(f.Severity), string(lint.Note), "notice", 1)

@@ -1,4 +1,4 @@
-package main
+package audit
 
 import (
 	"context"
@@ -29,7 +29,8 @@ type verifyFlags struct {
 	demands verdict.Demands
 }
 
-func (a *app) verifyCommand() *cobra.Command {
+// VerifyCommand returns the command that checks evidence.
+func VerifyCommand(a *cli.Invocation) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify EVIDENCE|DIR",
@@ -65,7 +66,7 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 				return &cli.Error{Code: cli.Invalid, Text: "--key: is empty, and a signature counts only by a key that you trust",
 					Hint: "give --key the file with the public key of who runs the plan"}
 			}
-			return a.verify(cmd.Context(), args[0], f)
+			return check(cmd.Context(), a, args[0], f)
 		},
 	}
 	cmd.Flags().StringVar(&f.key, "key", "", "demand a signature by the public key in this PEM `file`")
@@ -77,7 +78,8 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
+// check checks the evidence of a file or of a report's folder.
+func check(ctx context.Context, a *cli.Invocation, name string, f verifyFlags) error {
 	if f.demands.MaxAge < 0 {
 		return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--max-age %s: is negative", f.demands.MaxAge), Hint: "for example: --max-age 24h"}
 	}
@@ -92,8 +94,8 @@ func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 	d, checks := verify.Evidence(data)
 	v := verdict.Verdict{Document: d, Checks: checks}
 	if d != nil {
-		own, _ := ownDigest()
-		by := report.Renderer{Version: versionString(), Binary: own}
+		own, _ := report.OwnDigest()
+		by := report.Renderer{Version: a.Version, Binary: own}
 		if folder {
 			v.Checks = append(v.Checks, report.Folder(name, d, by, attest.FileName))
 		} else {
@@ -111,7 +113,7 @@ func (a *app) verify(ctx context.Context, name string, f verifyFlags) error {
 			v.Checks = append(v.Checks, f.demands.Check(d, a.Now()))
 		}
 	}
-	return a.showChecks(v)
+	return Show(a, v)
 }
 
 func checkPlan(d *evidence.Document, planFile string) verify.Check {
@@ -172,7 +174,8 @@ func checkSignature(ctx context.Context, d *evidence.Document, data []byte, file
 	return c, verdict.Checked, nil
 }
 
-func (a *app) showChecks(v verdict.Verdict) error {
+// Show prints the checks of evidence. That one does not hold is an error.
+func Show(a *cli.Invocation, v verdict.Verdict) error {
 	var err error
 	if a.Output == "json" {
 		err = v.JSON(display.JSONWriter{W: a.Stdout})

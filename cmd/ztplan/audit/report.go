@@ -1,4 +1,4 @@
-package main
+package audit
 
 import (
 	"bytes"
@@ -17,7 +17,8 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
-func (a *app) reportCommand() *cobra.Command {
+// ReportCommand returns the command that writes the pages of a report again.
+func ReportCommand(a *cli.Invocation) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "report EVIDENCE|DIR -o DIR",
@@ -38,7 +39,7 @@ read.`,
 			return &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("%s takes one file and a folder to write to", cmd.CommandPath()),
 				Hint: "for example: " + cmd.CommandPath() + " evidence.json -o report"}
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.rewrite(args[0], dir) },
+		RunE: func(_ *cobra.Command, args []string) error { return rewrite(a, args[0], dir) },
 	}
 	// Instead of the form of the output, which has no other here.
 	cmd.Flags().StringVarP(&dir, "output", "o", "", "write into this `directory`, which is made if it is not there")
@@ -46,7 +47,7 @@ read.`,
 }
 
 // rewrite writes the report of the evidence in name into dir.
-func (a *app) rewrite(name, dir string) error {
+func rewrite(a *cli.Invocation, name, dir string) error {
 	name = evidenceFile(name)
 	d, data, err := holding(name)
 	if err != nil {

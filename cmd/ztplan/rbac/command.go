@@ -1,4 +1,4 @@
-package main
+package rbac
 
 import (
 	"context"
@@ -9,15 +9,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
-	"github.com/ztplan/ztplan/cmd/ztplan/rbac"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
-	"github.com/ztplan/ztplan/steps/session/cluster"
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-func (a *app) rbacCommand() *cobra.Command {
+// Command returns the command that prints the roles of a plan.
+func Command(a *planflags.Flags) *cobra.Command {
+	var lockNamespace string
 	var uses, users, groups, accounts []string
 	cmd := &cobra.Command{
 		Use:   "rbac PLAN",
@@ -40,7 +41,7 @@ change, since it takes that for a write: the fields are compared instead.
 Exit status: 0 printed, 3 the plan or a flag is invalid.`,
 		Example: `  ztplan rbac plans/lab.yaml | kubectl apply -f -
   ztplan rbac plans/lab.yaml --for run --serviceaccount ci:deployer`,
-		Args: onePlan,
+		Args: planflags.OnePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sets, err := setsFor(uses)
 			if err != nil {
@@ -53,36 +54,36 @@ Exit status: 0 printed, 3 the plan or a flag is invalid.`,
 			if len(subjects) > 0 && len(sets) > 1 {
 				return &cli.Error{Code: cli.Invalid, Text: "bindings of which role?", Hint: "add --for run, --for dry-run or --for status"}
 			}
-			return a.inTarget(cmd.Context(), args[0], func(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env) error {
-				return a.rbac(ctx, p, chosen, env, args[0], sets, subjects)
+			return a.InTarget(cmd.Context(), args[0], func(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env) error {
+				return printRoles(ctx, a, NeedsOf(ctx, env, p, chosen, lockNamespace), p.Name, args[0], sets, subjects)
 			})
 		},
 	}
-	a.planFlags(cmd)
-	a.selectionFlags(cmd)
-	a.targetFlags(cmd)
+	a.PlanFlags(cmd)
+	a.SelectionFlags(cmd)
+	a.TargetFlags(cmd)
 	f := cmd.Flags()
 	f.StringSliceVar(&uses, "for", nil, "only what this `use` needs: run, dry-run or status (default all)")
-	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"run", "dry-run", "status"}, noFiles)) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]string{"run", "dry-run", "status"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	f.StringArrayVar(&users, "user", nil, "bind the role to this `user`; repeatable")
 	f.StringArrayVar(&groups, "group", nil, "bind the role to this `group`; repeatable")
 	f.StringArrayVar(&accounts, "serviceaccount", nil, "bind the role to this ServiceAccount, `namespace:name`; repeatable")
-	f.StringVar(&a.safety.lockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
+	f.StringVar(&lockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
 	return cmd
 }
 
 // setsFor returns the sets of permissions of uses, both for none.
 func setsFor(uses []string) ([]string, error) {
 	if len(uses) == 0 {
-		return []string{rbac.Run, rbac.View}, nil
+		return []string{Run, View}, nil
 	}
 	var sets []string
 	for _, use := range uses {
 		switch use {
 		case "run":
-			sets = append(sets, rbac.Run)
+			sets = append(sets, Run)
 		case "dry-run", "status":
-			sets = append(sets, rbac.View)
+			sets = append(sets, View)
 		default:
 			return nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--for %s: there is run, dry-run and status", use)}
 		}
@@ -91,31 +92,32 @@ func setsFor(uses []string) ([]string, error) {
 	return slices.Compact(sets), nil
 }
 
-func subjectsFor(users, groups, accounts []string) ([]rbac.Subject, error) {
-	var list []rbac.Subject
+func subjectsFor(users, groups, accounts []string) ([]Subject, error) {
+	var list []Subject
 	for _, u := range users {
-		list = append(list, rbac.Subject{Kind: "User", Name: u})
+		list = append(list, Subject{Kind: "User", Name: u})
 	}
 	for _, g := range groups {
-		list = append(list, rbac.Subject{Kind: "Group", Name: g})
+		list = append(list, Subject{Kind: "Group", Name: g})
 	}
 	for _, s := range accounts {
 		namespace, name, ok := strings.Cut(s, ":")
 		if !ok || namespace == "" || name == "" {
 			return nil, &cli.Error{Code: cli.Invalid, Text: fmt.Sprintf("--serviceaccount %s: there are not a namespace and a name", s), Hint: "write --serviceaccount NAMESPACE:NAME"}
 		}
-		list = append(list, rbac.Subject{Kind: "ServiceAccount", Namespace: namespace, Name: name})
+		list = append(list, Subject{Kind: "ServiceAccount", Namespace: namespace, Name: name})
 	}
 	return list, nil
 }
 
-func (a *app) rbac(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env, file string, sets []string, subjects []rbac.Subject) error {
-	d := rbac.Document{Plan: p.Name, Subjects: subjects, Needs: a.needs(ctx, env, p, chosen)}
+// printRoles prints the roles of a plan, which is in a file.
+func printRoles(ctx context.Context, a *planflags.Flags, needs []Need, plan, file string, sets []string, subjects []Subject) error {
+	d := Document{Plan: plan, Subjects: subjects, Needs: needs}
 	if len(subjects) == 0 {
 		d.Bind = "ztplan rbac " + file + " --for run --serviceaccount NAMESPACE:NAME"
 	}
 	for _, set := range sets {
-		d.Roles = append(d.Roles, rbac.Roles("ztplan-"+p.Name, set, d.Needs)...)
+		d.Roles = append(d.Roles, Roles("ztplan-"+plan, set, d.Needs)...)
 	}
 	if ctx.Err() != nil {
 		return &cli.Error{Code: cli.Interrupted, Text: "interrupted"}
@@ -127,21 +129,4 @@ func (a *app) rbac(ctx context.Context, p *plan.Plan, chosen *plan.Selection, en
 		return d.JSON(display.JSONWriter{W: a.Stdout})
 	}
 	return d.YAML(a.Text)
-}
-
-// needs are the permissions that a run of the plan needs: those of its steps, of its
-// locks and of its evidence.
-func (a *app) needs(ctx context.Context, env *engine.Env, p *plan.Plan, chosen *plan.Selection) []rbac.Need {
-	list := nodes(p, chosen)
-	needs := rbac.Collect(ctx, env, p, chosen.Left)
-	if writesToCluster(p, list) {
-		lock := rbac.Need{Who: "the lock"}
-		of := lease.Request{Namespace: a.safety.lockNamespace, Plan: p.Name}
-		lock.Permissions = of.Permissions()
-		for _, of.Vault = range vaults(p, list) {
-			lock.Permissions = append(lock.Permissions, of.Permissions()...)
-		}
-		needs = append(needs, lock)
-	}
-	return append(needs, rbac.Need{Who: "the report", Permissions: cluster.Permissions(releaseNamespaces(p))})
 }

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
-	"github.com/ztplan/ztplan/cmd/ztplan/doctor"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/cmd/ztplan/rbac"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
@@ -22,7 +23,9 @@ import (
 // checkLimit bounds each check.
 const checkLimit = 20 * time.Second
 
-func (a *app) doctorCommand() *cobra.Command {
+// Command returns the command that makes the checks of a plan.
+func Command(a *planflags.Flags) *cobra.Command {
+	var lockNamespace string
 	cmd := &cobra.Command{
 		Use:   "doctor PLAN",
 		Short: "What would be in the way of a run?",
@@ -40,20 +43,25 @@ was contacted, 130 interrupted.`,
 		Example: `  ztplan doctor plans/lab.yaml
   ztplan doctor plans/lab.yaml --lab
   ztplan doctor plans/lab.yaml -o json`,
-		Args: onePlan,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.inTarget(cmd.Context(), args[0], a.doctor) },
+		Args: planflags.OnePlan,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.InTarget(cmd.Context(), args[0], func(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env) error {
+				return examine(ctx, a, p, chosen, env, lockNamespace)
+			})
+		},
 	}
-	a.planFlags(cmd)
-	a.selectionFlags(cmd)
-	a.targetFlags(cmd)
-	cmd.Flags().StringVar(&a.safety.lockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
+	a.PlanFlags(cmd)
+	a.SelectionFlags(cmd)
+	a.TargetFlags(cmd)
+	cmd.Flags().StringVar(&lockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
 	return cmd
 }
 
-func (a *app) doctor(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env) error {
+// examine makes the checks of a plan and prints what they found.
+func examine(ctx context.Context, a *planflags.Flags, p *plan.Plan, chosen *plan.Selection, env *engine.Env, lockNamespace string) error {
 	// The permissions are asked for first by those who need them: that renders charts.
-	needs := sync.OnceValue(func() []rbac.Need { return a.needs(ctx, env, p, chosen) })
-	list := nodes(p, chosen)
+	needs := sync.OnceValue(func() []rbac.Need { return rbac.NeedsOf(ctx, env, p, chosen, lockNamespace) })
+	list := planrun.Nodes(p, chosen)
 	env.MayCome = func(thing string) bool {
 		needs()
 		return slices.ContainsFunc(list, func(n run.Node) bool {
@@ -63,8 +71,8 @@ func (a *app) doctor(ctx context.Context, p *plan.Plan, chosen *plan.Selection, 
 		})
 	}
 	cluster, clock := clusterChecks()
-	checks := append([]doctor.Check{clock, accessCheck(needs)}, stepChecks(p, chosen)...)
-	report := doctor.Run(ctx, env, p.Name, cluster, checks, checkLimit)
+	checks := append([]Check{clock, accessCheck(needs)}, stepChecks(p, chosen)...)
+	report := Run(ctx, env, p.Name, cluster, checks, checkLimit)
 	if ctx.Err() != nil {
 		return &cli.Error{Code: cli.Interrupted, Text: "interrupted"}
 	}
@@ -87,7 +95,7 @@ func (a *app) doctor(ctx context.Context, p *plan.Plan, chosen *plan.Selection, 
 }
 
 // clusterChecks are made by one request.
-func clusterChecks() (cluster, clock doctor.Check) {
+func clusterChecks() (cluster, clock Check) {
 	type both struct{ answer, clock engine.Verdict }
 	var once sync.Once
 	var found both
@@ -103,8 +111,8 @@ func clusterChecks() (cluster, clock doctor.Check) {
 }
 
 // accessCheck asks for exactly the permissions that ztplan rbac prints.
-func accessCheck(needs func() []rbac.Need) doctor.Check {
-	check := doctor.Check{}
+func accessCheck(needs func() []rbac.Need) Check {
+	check := Check{}
 	check.Name, check.Target = "permissions", true
 	check.Run = func(ctx context.Context, env *engine.Env) engine.Verdict {
 		var list []checkup.Need
@@ -126,8 +134,8 @@ func accessCheck(needs func() []rbac.Need) doctor.Check {
 
 // stepChecks are the checks of the steps that are not left out; those of one name are
 // one check.
-func stepChecks(p *plan.Plan, chosen *plan.Selection) []doctor.Check {
-	var list []doctor.Check
+func stepChecks(p *plan.Plan, chosen *plan.Selection) []Check {
+	var list []Check
 	for _, s := range p.Steps {
 		draft, unknown := s.Draft()
 		c, ok := draft.(engine.Checker)
@@ -137,11 +145,11 @@ func stepChecks(p *plan.Plan, chosen *plan.Selection) []doctor.Check {
 		for _, check := range c.Checks(unknown) {
 			if check.Own {
 				check.Name += " of step " + s.ID
-			} else if i := slices.IndexFunc(list, func(have doctor.Check) bool { return have.Name == check.Name }); i >= 0 {
+			} else if i := slices.IndexFunc(list, func(have Check) bool { return have.Name == check.Name }); i >= 0 {
 				list[i].Steps = append(list[i].Steps, s.ID)
 				continue
 			}
-			list = append(list, doctor.Check{Check: check, Steps: []string{s.ID}})
+			list = append(list, Check{Check: check, Steps: []string{s.ID}})
 		}
 	}
 	return list

@@ -1,4 +1,4 @@
-package main
+package planflags
 
 import (
 	"slices"
@@ -12,11 +12,11 @@ import (
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
-// planFlags are the flags of commands that read a plan.
-func (a *app) planFlags(cmd *cobra.Command) {
+// PlanFlags are the flags of commands that read a plan.
+func (a *Flags) PlanFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&a.vars, "var", nil, "set a plan variable, `name=value`; repeatable")
-	f.StringArrayVar(&a.varFiles, "var-file", nil, "read plan variables from a YAML or JSON `file`; repeatable")
+	f.StringArrayVar(&a.Vars, "var", nil, "set a plan variable, `name=value`; repeatable")
+	f.StringArrayVar(&a.VarFiles, "var-file", nil, "read plan variables from a YAML or JSON `file`; repeatable")
 	a.completes(cmd, "var", func(p *plan.Plan, _ string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		for name := range p.Vars {
@@ -31,11 +31,11 @@ func (a *app) planFlags(cmd *cobra.Command) {
 	}
 }
 
-// selectionFlags are the flags of commands that choose steps of a plan.
-func (a *app) selectionFlags(cmd *cobra.Command) {
+// SelectionFlags are the flags of commands that choose steps of a plan.
+func (a *Flags) SelectionFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&a.only, "only", nil, "run only these step `ids` and what they need")
-	f.StringSliceVar(&a.skip, "skip", nil, "leave out these step `ids`")
+	f.StringSliceVar(&a.Only, "only", nil, "run only these step `ids` and what they need")
+	f.StringSliceVar(&a.Skip, "skip", nil, "leave out these step `ids`")
 	for _, name := range []string{"only", "skip"} {
 		a.completes(cmd, name, func(p *plan.Plan, begun string) ([]string, cobra.ShellCompDirective) {
 			before := begun[:strings.LastIndex(begun, ",")+1] // of a list
@@ -48,22 +48,22 @@ func (a *app) selectionFlags(cmd *cobra.Command) {
 	}
 }
 
-// labFlags are the flags of commands that can be about the embedded lab.
-func (a *app) labFlags(cmd *cobra.Command) {
+// LabFlags are the flags of commands that can be about the embedded lab.
+func (a *Flags) LabFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.BoolVar(&a.lab, "lab", false, "use the embedded lab: the one that is up, or one started for this command")
-	f.StringVar(&a.labDir, "lab-dir", "", "with --lab: state `directory` of the lab; separates labs (default ~/.local/state/ztplan/lab)")
+	f.BoolVar(&a.Lab, "lab", false, "use the embedded lab: the one that is up, or one started for this command")
+	f.StringVar(&a.LabDir, "lab-dir", "", "with --lab: state `directory` of the lab; separates labs (default ~/.local/state/ztplan/lab)")
 	_ = cmd.MarkFlagDirname("lab-dir") // the flag is there
 }
 
-// targetFlags are the flags of commands that contact what a plan is about.
-func (a *app) targetFlags(cmd *cobra.Command) {
-	a.labFlags(cmd)
+// TargetFlags are the flags of commands that contact what a plan is about.
+func (a *Flags) TargetFlags(cmd *cobra.Command) {
+	a.LabFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&a.Kubeconfig, "kubeconfig", "", "path of the kubeconfig `file` (default $KUBECONFIG, then ~/.kube/config)")
 	f.StringVar(&a.Context, "context", "", "kubeconfig `context` (default the current one)")
-	f.StringArrayVar(&a.mirrors, "mirror", nil, "fetch what is below one address from another, `URL=URL`; repeatable")
-	cli.CountVar(f, &a.parallel, "parallel", 10, "steps that run at once")
+	f.StringArrayVar(&a.Mirrors, "mirror", nil, "fetch what is below one address from another, `URL=URL`; repeatable")
+	cli.CountVar(f, &a.Parallel, "parallel", 10, "steps that run at once")
 	_ = cmd.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { // the flag is there
 		names, _ := cluster.Contexts(session.Cluster{Kubeconfig: a.Kubeconfig})
 		return names, cobra.ShellCompDirectiveNoFileComp
@@ -72,12 +72,12 @@ func (a *app) targetFlags(cmd *cobra.Command) {
 
 // completes registers the completion of a flag from the plan that the command line names.
 // A plan that is not valid completes to nothing.
-func (a *app) completes(cmd *cobra.Command, flag string, words func(p *plan.Plan, begun string) ([]string, cobra.ShellCompDirective)) {
+func (a *Flags) completes(cmd *cobra.Command, flag string, words func(p *plan.Plan, begun string) ([]string, cobra.ShellCompDirective)) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) { // the flag is there
 		if len(args) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		p, err := a.read(cmd.Context(), args[len(args)-1])
+		p, err := a.Read(cmd.Context(), args[len(args)-1])
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -1,20 +1,19 @@
-package main
+package history
 
 import (
-	"context"
 	"encoding/json"
-	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
-	"github.com/ztplan/ztplan/cmd/ztplan/history"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
-	"github.com/ztplan/ztplan/engine/journal"
 )
 
-func (a *app) runsCommand() *cobra.Command {
+// Command returns the command that lists past runs, with the one below it that shows one.
+func Command(a *planflags.Flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runs",
 		Short: "List past runs, newest first",
@@ -28,23 +27,23 @@ EDITS is the number of edits that were applied, without those of proofs.
 Exit status: 0 the runs are printed, which may be none.`,
 		Args: cli.NoUnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			reports, err := a.history(cmd.Context())
+			reports, err := a.History(cmd.Context())
 			if err != nil {
 				return err
 			}
-			runs := history.Runs(reports)
+			runs := Runs(reports)
 			if a.Output == "json" {
 				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(runs)
 			}
-			return history.Table(a.Text, runs)
+			return Table(a.Text, runs)
 		},
 	}
-	a.labFlags(cmd)
-	cmd.AddCommand(a.runsShowCommand())
+	a.LabFlags(cmd)
+	cmd.AddCommand(showCommand(a))
 	return cmd
 }
 
-func (a *app) runsShowCommand() *cobra.Command {
+func showCommand(a *planflags.Flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one run with its edits",
@@ -54,37 +53,35 @@ every edit that it began, with the outcome. The beginning of an id is enough.
 Exit status: 0 the run is printed, 1 there is no such run.`,
 		Args: cli.OneArgument("run", "20260118T170000"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			reports, err := a.history(cmd.Context())
+			reports, err := a.History(cmd.Context())
 			if err != nil {
 				return err
 			}
-			r, err := history.Find(reports, args[0])
+			r, err := Find(reports, args[0])
 			if err != nil {
 				return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
 			}
 			if a.Output == "json" {
-				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(history.NewDetail(r))
+				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(NewDetail(r))
 			}
-			return history.Text(a.Text, history.NewDetail(r))
+			return Text(a.Text, NewDetail(r))
 		},
 	}
-	a.labFlags(cmd)
-	cmd.ValidArgsFunction = a.completeRun
+	a.LabFlags(cmd)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return completeRun(a, cmd, args)
+	}
 	return cmd
 }
 
-// history returns the journals that the flags ask for, newest first.
-func (a *app) history(ctx context.Context) ([]*journal.Report, error) {
-	if err := a.checkLab(); err != nil {
-		return nil, err
+// completeRun completes the id of a run, newest first.
+func completeRun(a *planflags.Flags, cmd *cobra.Command, args []string) (ids []string, _ cobra.ShellCompDirective) {
+	reports, err := a.History(cmd.Context())
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	if a.lab {
-		_, lab, err := a.findLab(ctx)
-		return journal.History(filepath.Join(lab.Dir, "runs")), err
+	for _, r := range Runs(reports) {
+		ids = append(ids, cobra.CompletionWithDesc(r.ID, r.Plan+", "+r.Began.Local().Format(time.DateTime)+", "+r.Outcome))
 	}
-	state, err := stateDir()
-	if err != nil {
-		return nil, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
-	}
-	return journal.History(filepath.Join(state, "runs")), nil
+	return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }

@@ -1,4 +1,5 @@
-package main
+// Package output has the command that prints one output of a step.
+package output
 
 import (
 	"context"
@@ -14,6 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/history"
+	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
+	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/journal"
@@ -23,7 +27,12 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-func (a *app) outputCommand() *cobra.Command {
+// A command is the command with its flags.
+type command struct{ *planflags.Flags }
+
+// Command returns the command.
+func Command(of *planflags.Flags) *cobra.Command {
+	a := &command{of}
 	cmd := &cobra.Command{
 		Use:   "output STEP.NAME [PLAN]",
 		Short: "Print an output of a step, such as the root certificate",
@@ -50,17 +59,17 @@ contacted.`,
 				Hint: "for example: " + cmd.CommandPath() + " root.certificate plans/lab.yaml"}
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.printOutput(cmd.Context(), args[0], args[1:])
+			return a.print(cmd.Context(), args[0], args[1:])
 		},
 	}
-	cmd.ValidArgsFunction = a.completeOutput
-	a.planFlags(cmd)
-	a.targetFlags(cmd)
+	cmd.ValidArgsFunction = a.complete
+	a.PlanFlags(cmd)
+	a.TargetFlags(cmd)
 	return cmd
 }
 
-// printOutput prints an output of a step of the plan, or of the last run's.
-func (a *app) printOutput(ctx context.Context, name string, file []string) error {
+// print prints an output of a step of the plan, or of the last run's.
+func (a *command) print(ctx context.Context, name string, file []string) error {
 	var last *journal.Report
 	if len(file) == 0 {
 		var err error
@@ -70,7 +79,7 @@ func (a *app) printOutput(ctx context.Context, name string, file []string) error
 		file = []string{last.Run.File}
 		fmt.Fprintf(a.Stderr, "plan: %s, of the last run, %s\n", last.Run.File, last.Run.Time.Local().Format(time.DateTime))
 	}
-	p, _, err := a.load(ctx, file[0])
+	p, _, err := a.Load(ctx, file[0])
 	if err != nil {
 		return err
 	}
@@ -97,8 +106,8 @@ func (a *app) printOutput(ctx context.Context, name string, file []string) error
 }
 
 // lastRun returns the newest run whose plan is still there.
-func (a *app) lastRun(ctx context.Context) (*journal.Report, error) {
-	reports, err := a.history(ctx)
+func (a *command) lastRun(ctx context.Context) (*journal.Report, error) {
+	reports, err := a.History(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,29 +120,29 @@ func (a *app) lastRun(ctx context.Context) (*journal.Report, error) {
 
 // lookUp looks at the step of an output and at those that it needs, and returns the
 // output as plain data.
-func (a *app) lookUp(ctx context.Context, p *plan.Plan, out *plan.Output, last *journal.Report) (value any, err error) {
+func (a *command) lookUp(ctx context.Context, p *plan.Plan, out *plan.Output, last *journal.Report) (value any, err error) {
 	chosen, err := p.Select([]string{out.Step.ID}, nil)
 	if err != nil {
 		return nil, err
 	}
-	if a.lab {
-		if _, lab, err := a.findLab(ctx); err != nil {
+	if a.Lab {
+		if _, lab, err := a.FindLab(ctx); err != nil {
 			return nil, err
 		} else if !lab.Ready {
 			return nil, &cli.Error{Code: cli.Failed, Text: "the lab is not up", Hint: "a lab that a run started ends with it, unless with --keep"}
 		}
 	}
-	env, done, err := a.environment(ctx, p)
+	env, done, err := a.Environment(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, env.Session.Close(), done()) }()
-	if where, werr := a.journals(p, session.Of(env).Cluster); werr == nil && last != nil {
-		if text := elsewhere(where, last); text != "" {
+	if where, werr := a.Journals(p, session.Of(env).Cluster); werr == nil && last != nil {
+		if text := history.Elsewhere(where, last); text != "" {
 			fmt.Fprintln(a.Stderr, "ztplan: warning: "+text)
 		}
 	}
-	res, rerr := run.Run(ctx, nodes(p, chosen), run.Options{Mode: run.DryRun, Parallel: a.parallel, Env: *env, Kill: a.Kill, Secrets: p.Secrets(), Hint: hints.For})
+	res, rerr := run.Run(ctx, planrun.Nodes(p, chosen), run.Options{Mode: run.DryRun, Parallel: a.Parallel, Env: *env, Kill: a.Kill, Secrets: p.Secrets(), Hint: hints.For})
 	switch {
 	case res == nil:
 		return nil, rerr
@@ -162,4 +171,32 @@ func unknownBecause(s run.State) string {
 		return "after others that are not done yet"
 	}
 	return string(s)
+}
+
+// complete completes an output that can be printed, of the last run's plan, and then
+// the file of a plan.
+func (a *command) complete(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+	case 1:
+		return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+	default:
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	last, err := a.lastRun(cmd.Context())
+	var p *plan.Plan
+	if err == nil {
+		p, err = a.Read(cmd.Context(), last.Run.File)
+	}
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, s := range p.Steps {
+		for _, name := range s.OutputNames() {
+			if out, err := p.Output(s.ID + "." + name); err == nil && !out.Secret && !s.Kind.Proof {
+				names = append(names, s.ID+"."+name)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
