@@ -11,7 +11,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // temporary marks a ServiceAccount that was made for an attempt. One that a
@@ -22,7 +22,7 @@ const temporary = "ztplan.dev/made-for-an-attempt"
 const cleanupTime = 15 * time.Second
 
 // token requests a token of a ServiceAccount for an audience.
-func (v *attacker) token(ctx context.Context, who vaultkit.Account, audience string) (engine.Secret, error) {
+func (v *attacker) token(ctx context.Context, who login.Account, audience string) (engine.Secret, error) {
 	jwt, err := v.cluster.RequestToken(ctx, who.Namespace, who.Name, audience)
 	v.env.Conceal(jwt)
 	return jwt, err
@@ -30,7 +30,7 @@ func (v *attacker) token(ctx context.Context, who vaultkit.Account, audience str
 
 // borrow makes sure that a ServiceAccount exists. remove deletes one that
 // borrow made.
-func (v *attacker) borrow(ctx context.Context, who vaultkit.Account) (remove func(), err error) {
+func (v *attacker) borrow(ctx context.Context, who login.Account) (remove func(), err error) {
 	accounts := v.cluster.Client().CoreV1().ServiceAccounts(who.Namespace)
 	have, err := accounts.Get(ctx, who.Name, metav1.GetOptions{})
 	switch {

@@ -61,6 +61,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Kind is the kind assertDenied. It is tried once: a grant is final.
@@ -71,14 +72,14 @@ var Kind = engine.NewProof("assertDenied", engine.Policy{
 	Backoff:  2,
 	MaxDelay: 10 * time.Second,
 }, func() *Spec {
-	return &Spec{Vault: vaultkit.DefaultConnection(), RootMount: "pki"}
+	return &Spec{Vault: login.DefaultConnection(), RootMount: "pki"}
 })
 
 // Spec holds the inputs.
 type Spec struct {
 	// Vault is the server. Its token is only used to revoke certificates of the
 	// proof; attempts use tokens of their own.
-	Vault vaultkit.Connection `yaml:"vault"`
+	Vault login.Connection `yaml:"vault"`
 
 	// Login is the legitimate login, the control of the attempts to log in.
 	Login *Login `yaml:"login"`
@@ -116,7 +117,7 @@ type Login struct {
 	Audience string `yaml:"audience" check:"required"`
 
 	// ServiceAccount is the identity that may log in.
-	ServiceAccount vaultkit.Account `yaml:"serviceAccount" check:"required"`
+	ServiceAccount login.Account `yaml:"serviceAccount" check:"required"`
 }
 
 // Sign is a request for a certificate that is allowed.

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"strings"
 
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // impostor is the value of DialAttempt.Trust that stands for a root made for the
@@ -20,8 +20,8 @@ const (
 func (l Login) mount() string { return cmp.Or(l.Mount, "kubernetes") }
 
 // as returns the ServiceAccount and the audience of an attempt to log in.
-func (l Login) as(a LoginAttempt) (vaultkit.Account, string) {
-	return vaultkit.Account{
+func (l Login) as(a LoginAttempt) (login.Account, string) {
+	return login.Account{
 		Namespace: cmp.Or(a.Namespace, l.ServiceAccount.Namespace),
 		Name:      cmp.Or(a.ServiceAccount, l.ServiceAccount.Name),
 	}, cmp.Or(a.Audience, l.Audience)

@@ -2,7 +2,7 @@ package assertdenied
 
 import (
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Changes declares the edits of Prove. An attempt is an edit, too: Vault might grant
@@ -14,7 +14,7 @@ func (s *Spec) Changes() []engine.Edit {
 	s = s.readable()
 	var list []engine.Edit
 	var logins, signs []any
-	accounts := make(map[vaultkit.Account]bool)
+	accounts := make(map[login.Account]bool)
 	for _, a := range s.attempts() {
 		switch {
 		case a.Login != nil:
@@ -42,7 +42,7 @@ func (s *Spec) Changes() []engine.Edit {
 }
 
 // borrowed is a ServiceAccount that is made for an attempt.
-func borrowed(who vaultkit.Account) engine.Edit {
+func borrowed(who login.Account) engine.Edit {
 	return engine.Edit{
 		Path: "ServiceAccount/" + who.String(), Want: "made for an attempt",
 		Note: "if there is none; without any rights, and removed again",

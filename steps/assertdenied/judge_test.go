@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 func TestRefusal(t *testing.T) {
@@ -72,17 +73,17 @@ func TestJudge(t *testing.T) {
 
 // The differences decide which refusals count, and no others.
 func TestLoginRefusals(t *testing.T) {
-	l := Login{Role: "r", Audience: "a", ServiceAccount: vaultkit.Account{Namespace: "ns", Name: "sa"}}
+	l := Login{Role: "r", Audience: "a", ServiceAccount: login.Account{Namespace: "ns", Name: "sa"}}
 	for _, c := range []struct {
-		who      vaultkit.Account
+		who      login.Account
 		audience string
 		want     []evidence.Refusal
 		advice   []string
 	}{
-		{vaultkit.Account{Namespace: "ns", Name: "other"}, "a", []evidence.Refusal{wrongAccount}, []string{"bound_service_account_names of auth/kubernetes/role/r to sa"}},
-		{vaultkit.Account{Namespace: "other", Name: "sa"}, "a", []evidence.Refusal{wrongNamespace}, []string{"bound_service_account_namespaces of auth/kubernetes/role/r to ns"}},
-		{vaultkit.Account{Namespace: "ns", Name: "sa"}, "b", []evidence.Refusal{wrongAudience}, []string{"audience of auth/kubernetes/role/r to a"}},
-		{vaultkit.Account{Namespace: "x", Name: "y"}, "b", []evidence.Refusal{wrongAudience, wrongAccount, wrongNamespace}, []string{"audience", "names", "namespaces"}},
+		{login.Account{Namespace: "ns", Name: "other"}, "a", []evidence.Refusal{wrongAccount}, []string{"bound_service_account_names of auth/kubernetes/role/r to sa"}},
+		{login.Account{Namespace: "other", Name: "sa"}, "a", []evidence.Refusal{wrongNamespace}, []string{"bound_service_account_namespaces of auth/kubernetes/role/r to ns"}},
+		{login.Account{Namespace: "ns", Name: "sa"}, "b", []evidence.Refusal{wrongAudience}, []string{"audience of auth/kubernetes/role/r to a"}},
+		{login.Account{Namespace: "x", Name: "y"}, "b", []evidence.Refusal{wrongAudience, wrongAccount, wrongNamespace}, []string{"audience", "names", "namespaces"}},
 	} {
 		refusals, hint := l.refusals(c.who, c.audience)
 		if diff := cmp.Diff(c.want, refusals); diff != "" {
@@ -160,7 +161,7 @@ func TestRefusedFor(t *testing.T) {
 func TestValidate(t *testing.T) {
 	spec := func() *Spec {
 		s := Kind.New().(*Spec)
-		s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: vaultkit.Account{Namespace: "ns", Name: "sa"}}
+		s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: login.Account{Namespace: "ns", Name: "sa"}}
 		s.Sign = &Sign{Path: "pki_int/sign/web", Name: "a.example.local", MaxTTL: engine.Duration(time.Hour)}
 		s.Dial = &Dial{URL: "https://a.example.local"}
 		s.Dial.Trust = "system"
@@ -241,7 +242,7 @@ func TestIntentBeforeItIsKnown(t *testing.T) {
 // that.
 func TestDefaults(t *testing.T) {
 	s := Kind.New().(*Spec)
-	s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: vaultkit.Account{Namespace: "default", Name: "default"}}
+	s.Login = &Login{Role: "r", Audience: "a", ServiceAccount: login.Account{Namespace: "default", Name: "default"}}
 	s.Sign = &Sign{Path: "pki_int/sign/web", Name: "a.example.local", MaxTTL: engine.Duration(24 * time.Hour)}
 	s.Dial = &Dial{URL: "https://a.example.local"}
 	s.Dial.Trust = "system"

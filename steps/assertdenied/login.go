@@ -10,6 +10,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // An attacker makes the attempts that Vault must refuse.
@@ -77,7 +78,7 @@ func (v *attacker) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	v.env.Conceal(grant.Token)
 	v.control = describeGrant(grant)
 	v.granted(what, v.control)
-	v.us, err = vaultkit.Connect(ctx, v.env, vaultkit.Connection{Server: v.spec.Vault.Server, Token: grant.Token})
+	v.us, err = login.Connect(ctx, v.env, login.Connection{Server: v.spec.Vault.Server, Token: grant.Token})
 	return grant, err
 }
 
@@ -94,7 +95,7 @@ func (v *attacker) logOut(ctx context.Context, g vaultkit.Grant) {
 }
 
 func (v *attacker) end(ctx context.Context, g vaultkit.Grant) error {
-	c, err := vaultkit.Connect(ctx, v.env, vaultkit.Connection{Server: v.spec.Vault.Server, Token: g.Token})
+	c, err := login.Connect(ctx, v.env, login.Connection{Server: v.spec.Vault.Server, Token: g.Token})
 	if err == nil {
 		err = c.LogOut(ctx)
 	}
@@ -166,7 +167,7 @@ func (v *attacker) takeBack(ctx context.Context, a Attempt, g vaultkit.Grant) {
 // refusals returns Vault's refusal for each difference from the legitimate login:
 // with several, Vault gives the first in the order of its checks. advice is the
 // hint when the login was granted.
-func (l Login) refusals(who vaultkit.Account, audience string) (list []evidence.Refusal, advice string) {
+func (l Login) refusals(who login.Account, audience string) (list []evidence.Refusal, advice string) {
 	var hints []string
 	differs := func(r evidence.Refusal, format, want string) {
 		list = append(list, r)

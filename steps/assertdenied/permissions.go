@@ -5,7 +5,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Permissions implements engine.PermissionNeeder.
@@ -18,7 +18,7 @@ func (s *Spec) Permissions(context.Context, *engine.Env, []string) (needed []eng
 	}
 	needed = append(needed, s.Vault.Permissions()...)
 	needed = append(needed, kubeaccess.Token(s.Login.ServiceAccount.Namespace, s.Login.ServiceAccount.Name, "logs in as the legitimate ServiceAccount"))
-	seen := map[vaultkit.Account]bool{s.Login.ServiceAccount: true}
+	seen := map[login.Account]bool{s.Login.ServiceAccount: true}
 	for _, a := range s.attempts() {
 		if a.Login == nil {
 			continue

@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
@@ -167,7 +167,7 @@ func (w *setup) spec() *assertdenied.Spec {
 	s.RootMount = w.pki[:len(w.pki)-len("int")] + "root"
 	s.Login = &assertdenied.Login{
 		Mount: w.auth, Role: "issuer", Audience: "vault://issuer",
-		ServiceAccount: vaultkit.Account{Namespace: w.namespace, Name: w.account},
+		ServiceAccount: login.Account{Namespace: w.namespace, Name: w.account},
 	}
 	s.Sign = &assertdenied.Sign{Path: w.pki + "/sign/web", Name: host, MaxTTL: engine.Duration(24 * 3600e9), KeyType: "ec"}
 	s.Dial = &assertdenied.Dial{URL: "https://" + host}

@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
@@ -208,7 +209,7 @@ func (v *attacker) revoke(ctx context.Context, c *x509.Certificate) {
 		e := v.spec.revocation()
 		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+certs.Serial(c), "valid until "+tlskit.Stamp(c.NotAfter), "revoked", ""
 		e.Apply = func(ctx context.Context) error {
-			admin, err := vaultkit.Connect(ctx, v.env, v.spec.Vault)
+			admin, err := login.Connect(ctx, v.env, v.spec.Vault)
 			if err != nil {
 				return err
 			}

@@ -83,6 +83,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Kind is the kind assertRotation.
@@ -94,7 +95,7 @@ var Kind = engine.NewProof("assertRotation", engine.Policy{
 	MaxDelay: 30 * time.Second,
 }, func() *Spec {
 	return &Spec{
-		Vault:     vaultkit.Entrance{Server: vaultkit.DefaultServer()},
+		Vault:     login.Entrance{Server: vaultkit.DefaultServer()},
 		Target:    tlskit.Target{Endpoints: tlskit.EndpointsAll},
 		Trigger:   triggerRenew,
 		Rotations: 1,
@@ -197,7 +198,7 @@ type Spec struct {
 	// Vault is the server that is unsealed after during.restart: vault, and the
 	// login for trigger: intermediate. Usually given once, in the plan's
 	// connections.
-	Vault vaultkit.Entrance `yaml:"vault"`
+	Vault login.Entrance `yaml:"vault"`
 
 	// Probe configures the measurement.
 	Probe Probe `yaml:"probe"`

@@ -25,7 +25,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
@@ -190,7 +190,7 @@ func (w *world) intermediateSpec(others ...string) *assertrotation.Spec {
 	s := w.newSpec()
 	s.Trigger = "intermediate"
 	s.Intermediate = &carollover.Spec{Mount: "pki_int", IssuerName: "intermediate-lab", Role: "example-dot-local", Wave: 2}
-	s.Vault.Login = &vaultkit.Login{Role: "ztplan"}
+	s.Vault.Login = &login.Spec{Role: "ztplan"}
 	for _, name := range others {
 		s.Intermediate.Certificates = append(s.Intermediate.Certificates, certwatch.Ref{Namespace: namespace, Name: name})
 	}

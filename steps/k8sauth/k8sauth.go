@@ -54,12 +54,13 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Kind is k8sAuth.
 var Kind = engine.NewKind("k8sAuth", engine.DefaultPolicy(), func() *Spec {
 	return &Spec{
-		Vault:  vaultkit.DefaultConnection(),
+		Vault:  login.DefaultConnection(),
 		Mount:  "kubernetes",
 		Config: Config{KubernetesHost: "https://kubernetes.default.svc:443"},
 	}
@@ -69,7 +70,7 @@ var Kind = engine.NewKind("k8sAuth", engine.DefaultPolicy(), func() *Spec {
 type Spec struct {
 	// Vault is where Vault is, and the token to use. Usually given once, in the
 	// plan's connections.
-	Vault vaultkit.Connection `yaml:"vault"`
+	Vault login.Connection `yaml:"vault"`
 	// Mount is the path of the auth method, without "auth/" before it.
 	Mount string `yaml:"mount" check:"required"`
 	// Description of the mount. Without it, any will do.
@@ -315,9 +316,9 @@ func (s *Spec) mount() vaultkit.Mount {
 // the connection: the login's own policies need not, and should not, cover that.
 func (s *Spec) connect(ctx context.Context, env *engine.Env) (*vaultkit.Client, error) {
 	if slices.ContainsFunc(s.Roles, func(r Role) bool { return s.Vault.Login.Makes(s.Mount, r.Name) }) {
-		return vaultkit.Bootstrap(ctx, env, s.Vault)
+		return login.Bootstrap(ctx, env, s.Vault)
 	}
-	return vaultkit.Connect(ctx, env, s.Vault)
+	return login.Connect(ctx, env, s.Vault)
 }
 
 func (s *Spec) inspectConfig(ctx context.Context, c *vaultkit.Client, mounted bool) ([]engine.Edit, error) {

@@ -40,7 +40,7 @@ func TestMakesTheLogin(t *testing.T) {
 	login.MakeMethod()
 	of := func(role string) *k8sauth.Spec {
 		s := newSpec(v.Address, v.Token, login.Mount, "")
-		s.Vault.Login = login.Login
+		s.Vault.Login = login.Spec
 		s.Policies = []k8sauth.Policy{{Name: login.Mount, Paths: map[string][]string{
 			"sys/auth": {"read"}, "auth/" + login.Mount + "/*": {"read"}, "sys/policies/acl/" + login.Mount: {"read"},
 			"auth/" + login.Mount + "/role/other": {"create", "read", "update"},

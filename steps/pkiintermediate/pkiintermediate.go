@@ -49,6 +49,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
@@ -162,7 +163,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	for _, r := range s.Roles {
 		out.Roles = append(out.Roles, r.Name)
 	}
-	c, err := vaultkit.Connect(ctx, env, s.Vault)
+	c, err := login.Connect(ctx, env, s.Vault)
 	if err != nil {
 		return out, nil, err
 	}

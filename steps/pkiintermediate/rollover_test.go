@@ -8,7 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/internal/certs"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -18,7 +18,7 @@ import (
 // rollOver puts a new intermediate into the place of the step's.
 func (w *parentVault) rollOver(t *testing.T, s *pkiintermediate.Spec, steps int) *rollover.Rollover {
 	t.Helper()
-	c, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), s.Vault)
+	c, err := login.Connect(t.Context(), vaulttest.Env(t), s.Vault)
 	if err != nil {
 		t.Fatal(err)
 	}

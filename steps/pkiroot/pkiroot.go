@@ -43,6 +43,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
@@ -101,7 +102,7 @@ func (s *Spec) issuerName(plan string) string { return cmp.Or(s.IssuerName, "roo
 // Inspect compares Vault with s.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
 	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env.Plan)}
-	c, err := vaultkit.Connect(ctx, env, s.Vault)
+	c, err := login.Connect(ctx, env, s.Vault)
 	if err != nil {
 		return out, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Values of Spec.RootToken.
@@ -119,7 +120,7 @@ type rootToken struct {
 
 func (r *revocation) ask(ctx context.Context, env *engine.Env, token engine.Secret) (*rootToken, error) {
 	env.Conceal(token)
-	client, err := vaultkit.Connect(ctx, env, vaultkit.Connection{Server: r.Vault.Server, Token: token})
+	client, err := login.Connect(ctx, env, login.Connection{Server: r.Vault.Server, Token: token})
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func (r *revocation) revoke(env *engine.Env, root *rootToken, n int) engine.Edit
 // replaced makes sure that the login works, now and not from memory, and that
 // its token may do something: its policies are there.
 func (r *revocation) replaced(ctx context.Context, env *engine.Env, root *rootToken) error {
-	who, err := vaultkit.Try(ctx, env, r.Vault)
+	who, err := login.Try(ctx, env, r.Vault)
 	if err != nil {
 		return err
 	}

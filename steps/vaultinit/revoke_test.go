@@ -68,7 +68,7 @@ func (e *end) hold(t *testing.T) {
 func (e *end) spec() any {
 	s := e.kind.New()
 	of := s.(interface{ Inputs() *vaultinit.Spec }).Inputs()
-	of.Vault.Address, of.Vault.Login = e.proxy.Address, e.login.Login
+	of.Vault.Address, of.Vault.Login = e.proxy.Address, e.login.Spec
 	of.Keys.File = engine.File{Name: "keys.json", Path: e.file}
 	of.RootToken = "revoke"
 	return s

@@ -128,6 +128,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 )
 
@@ -137,13 +138,13 @@ const name = "vaultInit"
 var Kind = engine.NewKind(name, engine.DefaultPolicy(), newSpec)
 
 func newSpec() *Spec {
-	return &Spec{Vault: vaultkit.Entrance{Server: vaultkit.DefaultServer()}, Shares: 5, Threshold: 3, RootToken: keep}
+	return &Spec{Vault: login.Entrance{Server: vaultkit.DefaultServer()}, Shares: 5, Threshold: 3, RootToken: keep}
 }
 
 // Spec is how a plan wants Vault to be initialised.
 type Spec struct {
 	// Vault is where Vault is. Usually given once, in the plan's connections.
-	Vault vaultkit.Entrance `yaml:"vault"`
+	Vault login.Entrance `yaml:"vault"`
 	// Shares is the number of shares that the unseal key is split into. When
 	// Vault unseals itself (auto-unseal), it counts the shares of the recovery
 	// key.

@@ -8,6 +8,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
@@ -151,9 +152,9 @@ func others(n int) string {
 }
 
 // Look returns a function that reads the authorities of Vault.
-func Look(env *engine.Env, vault vaultkit.Entrance, s *Spec) func(context.Context) (Authorities, error) {
+func Look(env *engine.Env, vault login.Entrance, s *Spec) func(context.Context) (Authorities, error) {
 	return func(ctx context.Context) (Authorities, error) {
-		client, err := vaultkit.Connect(ctx, env, vaultkit.Connection{Server: vault.Server, Token: s.Token, Login: vault.Login})
+		client, err := login.Connect(ctx, env, login.Connection{Server: vault.Server, Token: s.Token, Login: vault.Login})
 		if err != nil {
 			return nil, err
 		}

@@ -19,9 +19,9 @@ func (s Server) Checks(field string, unknown []string) []engine.Check {
 			return nil
 		}
 	}
-	name := "vault at " + s.where()
+	name := "vault at " + s.Where()
 	if s.Address == "" {
-		name = "vault, " + s.where()
+		name = "vault, " + s.Where()
 	}
 	return []engine.Check{
 		{Name: name, Target: s.Address == "", Run: s.checkSeal},

@@ -23,7 +23,7 @@ type Client struct {
 	namespace string
 	token     engine.Secret
 	where     string
-	login     *Login // authenticates the requests, nil for a token
+	tokens    Tokens // of a login, nil for a token
 	outside   bool   // reached by an address, so that nothing is known of its pods
 	emptied   string // see Server.Emptied
 	env       *engine.Env
@@ -47,7 +47,7 @@ func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, err
 func (s Server) guard(ctx context.Context, env *engine.Env) (guard, error) {
 	w, err := s.wire(ctx, env)
 	if err != nil {
-		return guard{}, fmt.Errorf("vault (%s): %w", s.where(), err)
+		return guard{}, fmt.Errorf("vault (%s): %w", s.Where(), err)
 	}
 	return guard{w}, nil
 }
@@ -60,7 +60,7 @@ func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, e
 	return &Client{
 		// The guard refuses redirects before the client sees them.
 		http: &http.Client{Transport: transport},
-		base: base, namespace: s.Namespace, where: s.where(),
+		base: base, namespace: s.Namespace, where: s.Where(),
 		outside: s.Address != "", emptied: s.Emptied(), env: env,
 		trouble: func(ctx context.Context) (why, hint string) {
 			if s.Address != "" {
@@ -73,6 +73,30 @@ func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, e
 			return cluster.Trouble(ctx, s.Service.Namespace, s.Service.Name)
 		},
 	}, nil
+}
+
+// Tokens give each request of a client its token.
+type Tokens interface {
+	// Token returns the token of the next request, which fails with the error.
+	Token(ctx context.Context) (engine.Secret, error)
+	// Refused takes note that Vault answered 403 to a request with the token.
+	Refused(ctx context.Context, token engine.Secret)
+	// String names the login in messages.
+	String() string
+}
+
+// WithToken returns a client like c whose requests carry a token.
+func (c *Client) WithToken(token engine.Secret) *Client {
+	out := *c
+	out.token, out.tokens = token, nil
+	return &out
+}
+
+// WithTokens returns a client like c whose requests carry the tokens of a login.
+func (c *Client) WithTokens(tokens Tokens) *Client {
+	out := *c
+	out.token, out.tokens = engine.Secret{}, tokens
+	return &out
 }
 
 // Where names the server in messages.

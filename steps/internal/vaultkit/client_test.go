@@ -20,20 +20,21 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 )
 
 func TestMain(m *testing.M) { vaulttest.Main(m) }
 
-func connection(address, token string) vaultkit.Connection {
-	c := vaultkit.DefaultConnection()
+func connection(address, token string) login.Connection {
+	c := login.DefaultConnection()
 	c.Address, c.Token = address, engine.NewSecret(token)
 	return c
 }
 
-func connect(t *testing.T, c vaultkit.Connection) *vaultkit.Client {
+func connect(t *testing.T, c login.Connection) *vaultkit.Client {
 	t.Helper()
-	client, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), c)
+	client, err := login.Connect(t.Context(), vaulttest.Env(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +289,7 @@ func TestTLS(t *testing.T) {
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	defer s.Close()
-	read := func(c vaultkit.Connection) error {
+	read := func(c login.Connection) error {
 		_, err := connect(t, c).Read(t.Context(), "x")
 		return err
 	}
@@ -316,7 +317,7 @@ func TestTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.ServerName = ""
-		_, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), conn)
+		_, err := login.Connect(t.Context(), vaulttest.Env(t), conn)
 		vaulttest.WantPermanent(t, err, "ca.pem: holds no PEM certificate", "")
 	})
 }
@@ -328,7 +329,7 @@ func TestPlainHTTPOverANetworkWarns(t *testing.T) {
 	} {
 		env, warned := vaulttest.Env(t), false
 		env.Warnf = func(string, ...any) { warned = true }
-		if _, err := vaultkit.Connect(t.Context(), env, connection(address, "t")); err != nil {
+		if _, err := login.Connect(t.Context(), env, connection(address, "t")); err != nil {
 			t.Fatal(err)
 		}
 		if warned != want {

@@ -13,32 +13,12 @@
 // A redirect (307 of a standby that cannot reach the active node) is an error:
 // Vault's client would send the token to the host that the answer names.
 //
-// # Login
+// # Tokens
 //
-// The root token may do everything and is meant for the first minutes only. So
-// a [Connection] has a login beside its token: a short-lived ServiceAccount
-// token from the API server (TokenRequest), exchanged at Vault's Kubernetes auth
-// method for a short-lived token of a role. The login comes first, for every
-// step, in Inspect and in Apply, so that a dry run has the rights of the run. As
-// long as something of the login does not exist (the ServiceAccount, the method,
-// the role), the token bootstraps. When Vault refuses a login that should work, the
-// token is used with a warning; without a token that is an error. [Bootstrap] is the
-// one exception, for the step that makes the login.
-//
-// The token of a login is shared by all steps of a run, renewed by another login
-// after two thirds of its life, and concealed, as is the ServiceAccount's. When
-// the session closes it is revoked, if it has a lease: Vault stores nothing of a
-// batch token, which only expires.
-//
-// # Logins in Inspect
-//
-// A login is two POST requests, and Inspect never writes. They are allowed because
-// they leave nothing: the API server keeps nothing of a token request, and Vault
-// nothing of a login to a role with batch tokens, except the entity of the
-// ServiceAccount, which its first login makes. A role with service tokens leaves a
-// lease until the session closes and revokes it. The guards allow exactly these
-// paths, from exactly this code ([Client.Authenticate], [Client.LogOut]), and
-// sys/capabilities-self, a question in the form of a POST.
+// A request carries a token of its own, or that of a login: see [Tokens] and package
+// login. A login is a POST request, which Inspect never sends otherwise: the guard
+// allows exactly its path, from exactly this code ([Client.Authenticate],
+// [Client.LogOut]), and sys/capabilities-self, a question in the form of a POST.
 //
 // # Requests
 //

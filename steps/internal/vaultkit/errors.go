@@ -55,10 +55,22 @@ func Refused(err error, text string) bool {
 	return errors.As(err, &e) && e.Contains(text)
 }
 
+// IsStatus reports whether err is a refusal by Vault with an HTTP status.
+func IsStatus(err error, status int) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == status
+}
+
 // Refusal returns a permanent error with a hint.
 func Refusal(hint, format string, args ...any) error {
 	return engine.WithHint(engine.Permanent(fmt.Errorf(format, args...)), hint)
 }
+
+// Regenerate is the hint how to make a root token after it was revoked
+// (developer.hashicorp.com/vault/docs/troubleshoot/generate-root-token).
+const Regenerate = "make one with the key shares (vault operator generate-root -init, then vault operator generate-root once for each share, " +
+	"then vault operator generate-root -decode), put it into the key file as root_token and run again: with rootToken: revoke it is revoked at the end; " +
+	"or give it as connections.vault.token and revoke it yourself"
 
 // explain adds request, reason and a hint to an error of a request, and makes it
 // permanent when another try cannot help.
@@ -78,10 +90,10 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 	switch {
 	case re.StatusCode == http.StatusUnauthorized && hint == "":
 		hint = "Vault itself never answers that: something in front of it wants credentials that ztplan does not have"
-	case re.StatusCode == http.StatusForbidden && c.login != nil && e.Contains("invalid token"):
-		return engine.WithHint(e, "the token of "+c.login.String()+" was revoked: the next request logs in again")
-	case re.StatusCode == http.StatusForbidden && c.login != nil:
-		hint = "the policies of " + c.login.String() + " do not cover this: change them in the plan; " +
+	case re.StatusCode == http.StatusForbidden && c.tokens != nil && e.Contains("invalid token"):
+		return engine.WithHint(e, "the token of "+c.tokens.String()+" was revoked: the next request logs in again")
+	case re.StatusCode == http.StatusForbidden && c.tokens != nil:
+		hint = "the policies of " + c.tokens.String() + " do not cover this: change them in the plan; " +
 			"the login may not do that itself, so the step that makes it needs a root token: " + Regenerate
 	case re.StatusCode == http.StatusForbidden && hint == "":
 		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"

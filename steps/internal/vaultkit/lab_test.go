@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Vault behind a Service, through the API server: initialised, unsealed and read
@@ -71,7 +72,7 @@ func TestThroughTheAPIServer(t *testing.T) {
 	if ok, why, err := c.Serving(ctx); !ok || err != nil {
 		t.Errorf("not serving: %s, %v", why, err)
 	}
-	authenticated, err := vaultkit.Connect(ctx, env, vaultkit.Connection{Server: server, Token: engine.NewSecret(answer.RootToken)})
+	authenticated, err := login.Connect(ctx, env, login.Connection{Server: server, Token: engine.NewSecret(answer.RootToken)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,14 @@ func (c *Client) secret(ctx context.Context, q query) (*api.Secret, error) {
 func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	r, err := c.request(ctx, q)
+	token := c.token
+	if c.tokens != nil {
+		var err error
+		if token, err = c.tokens.Token(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r, err := c.request(ctx, q, token)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +82,9 @@ func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusForbidden && c.tokens != nil {
+		c.tokens.Refused(ctx, token)
+	}
 	if err := (&api.Response{Response: resp}).Error(); err != nil {
 		return nil, err
 	}
@@ -100,7 +110,7 @@ func wrapped(answer []byte) bool {
 	return json.Unmarshal(answer, &has) == nil && has.WrapInfo != nil
 }
 
-func (c *Client) request(ctx context.Context, q query) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, q query, token engine.Secret) (*http.Request, error) {
 	u := *c.base
 	u.Path, u.RawQuery = path.Join("/v1", q.path), q.params.Encode()
 	var body io.Reader
@@ -122,8 +132,8 @@ func (c *Client) request(ctx context.Context, q query) (*http.Request, error) {
 	if c.namespace != "" {
 		r.Header.Set(api.NamespaceHeaderName, c.namespace)
 	}
-	if !c.token.IsZero() {
-		r.Header.Set(api.AuthHeaderName, c.token.Reveal())
+	if !token.IsZero() {
+		r.Header.Set(api.AuthHeaderName, token.Reveal())
 	}
 	return r, nil
 }

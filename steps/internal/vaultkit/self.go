@@ -3,11 +3,8 @@ package vaultkit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/ztplan/ztplan/engine"
 )
 
 const (
@@ -27,7 +24,7 @@ type Self struct {
 // that Vault does not know: wrong, expired or revoked.
 func (c *Client) LookupSelf(ctx context.Context) (*Self, error) {
 	data, err := c.Read(ctx, lookupSelf)
-	if isStatus(err, http.StatusForbidden) {
+	if IsStatus(err, http.StatusForbidden) {
 		return nil, nil
 	}
 	if err != nil {
@@ -67,24 +64,4 @@ func (c *Client) Dead(ctx context.Context) error {
 		err = errors.New("the token still works")
 	}
 	return err
-}
-
-// Try logs in anew and returns the description of the login's token, which is used
-// for nothing else. An entrance without a login is a permanent error.
-func Try(ctx context.Context, env *engine.Env, e Entrance) (*Self, error) {
-	if e.Login == nil {
-		return nil, engine.Permanent(errors.New("no login is given"))
-	}
-	fresh := *env
-	fresh.Session = new(engine.Session)
-	defer func() { _ = fresh.Session.Close() }()
-	client, err := Connect(ctx, &fresh, Connection{Server: e.Server, Login: e.Login})
-	if err != nil {
-		return nil, err
-	}
-	who, err := client.LookupSelf(ctx)
-	if err == nil && who == nil {
-		err = fmt.Errorf("%s: vault does not know the token that it gave", e.Login)
-	}
-	return who, err
 }

@@ -46,37 +46,6 @@ type Service struct {
 	TLS bool `yaml:"tls"`
 }
 
-// A Connection is a Server with the token and the login for it.
-type Connection struct {
-	Server `yaml:",inline"`
-	// Token authenticates the requests. It comes from another step's output,
-	// such as "${steps.init.rootToken}", or from a variable; never from the
-	// environment. With login it only bootstraps: it is used as long as the
-	// login is not possible yet, and by the step that makes the login.
-	Token engine.Secret `yaml:"token"`
-	// Login takes over from token as soon as it works.
-	Login *Login `yaml:"login"`
-}
-
-// An Entrance is a Server and the login to it, for steps that need no token.
-type Entrance struct {
-	Server `yaml:",inline"`
-	// Login is used by the steps once it works.
-	Login *Login `yaml:"login"`
-}
-
-// Validate reports the problems of c; field is the path of the input.
-func (c Connection) Validate(p *engine.Problems, field string) {
-	c.Server.Validate(p, field)
-	c.Login.validate(p, field+".login")
-}
-
-// Validate reports the problems of e; field is the path of the input.
-func (e Entrance) Validate(p *engine.Problems, field string) {
-	e.Server.Validate(p, field)
-	e.Login.validate(p, field+".login")
-}
-
 // A User is a spec of a step that talks to Vault, or that is about one.
 type User interface{ VaultServer() Server }
 
@@ -85,9 +54,6 @@ type User interface{ VaultServer() Server }
 func DefaultServer() Server {
 	return Server{Service: Service{Namespace: "vault", Name: "vault", Port: 8200}}
 }
-
-// DefaultConnection returns DefaultServer without a token.
-func DefaultConnection() Connection { return Connection{Server: DefaultServer()} }
 
 // Claims completes claims on things in this Vault; field is the path of the input
 // that names it. There are none while that is not known.
@@ -107,7 +73,7 @@ func (s Server) Claims(field string, unknown []string, claims []engine.Claim) []
 }
 
 // ID identifies this Vault and the namespace in it.
-func (s Server) ID() string { return s.where() + " " + s.Namespace }
+func (s Server) ID() string { return s.Where() + " " + s.Namespace }
 
 // InCluster returns the Service that Vault is reached through, as
 // "namespace/name", or "" if it is reached by its address.
@@ -177,16 +143,16 @@ func (s Server) baseURL() string {
 
 func (s Service) host() string { return s.Name + "." + s.Namespace + ".svc" }
 
-// where names the server in messages.
-func (s Server) where() string {
+// Where names the server in messages.
+func (s Server) Where() string {
 	if s.Address != "" {
 		return s.baseURL()
 	}
 	return fmt.Sprintf("service %s/%s", s.Service.Namespace, s.Service.Name)
 }
 
-// sharedKey identifies connections to s within a run.
-func (s Server) sharedKey() string {
+// Key identifies the connections to s within a run.
+func (s Server) Key() string {
 	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.ServerName}, "|")
 }
 

@@ -29,7 +29,7 @@ func (w wire) Close() error {
 }
 
 func (s Server) wire(ctx context.Context, env *engine.Env) (wire, error) {
-	return engine.Share(ctx, env.Session, s.sharedKey(), func(ctx context.Context) (wire, error) {
+	return engine.Share(ctx, env.Session, s.Key(), func(ctx context.Context) (wire, error) {
 		tlsConfig, err := s.tlsConfig()
 		if err != nil {
 			return wire{}, err

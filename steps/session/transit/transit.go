@@ -16,6 +16,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // A Key is one version of a key in Vault.
@@ -30,11 +31,11 @@ type Key struct {
 // Open reads the newest version of a key. connect fills the connection, a
 // pointer to a struct with the fields of a plan's connections.vault.
 func Open(ctx context.Context, env *engine.Env, ref Ref, connect func(connection any) error) (*Key, error) {
-	connection := vaultkit.DefaultConnection()
+	connection := login.DefaultConnection()
 	if err := connect(&connection); err != nil {
 		return nil, err
 	}
-	client, err := vaultkit.Connect(ctx, env, connection)
+	client, err := login.Connect(ctx, env, connection)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/session/transit"
 )
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) { vaulttest.Main(m) }
 // connect fills the connection as a plan does.
 func connect(address, token string) func(any) error {
 	return func(connection any) error {
-		c := connection.(*vaultkit.Connection)
+		c := connection.(*login.Connection)
 		c.Address, c.Token = address, engine.NewSecret(token)
 		return nil
 	}

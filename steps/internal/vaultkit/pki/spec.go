@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // A Spec is the part that the kinds of authorities share: a mount of the PKI
@@ -15,7 +16,7 @@ import (
 type Spec struct {
 	// Vault is where Vault is, and the token to use. Usually given once, in the
 	// plan's connections.
-	Vault vaultkit.Connection `yaml:"vault"`
+	Vault login.Connection `yaml:"vault"`
 	// Mount is the path of the PKI engine, without slashes around it.
 	Mount string `yaml:"mount" check:"required"`
 	// Description of the mount. Without it, any will do.
@@ -43,7 +44,7 @@ type Spec struct {
 // NewSpec returns the defaults for an authority of a lifetime in a mount.
 func NewSpec(mount string, ttl time.Duration) Spec {
 	return Spec{
-		Vault: vaultkit.DefaultConnection(), Mount: mount,
+		Vault: login.DefaultConnection(), Mount: mount,
 		Authority: Authority{TTL: engine.Duration(ttl), KeyType: "rsa"},
 	}
 }

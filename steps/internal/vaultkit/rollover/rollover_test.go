@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -51,7 +52,7 @@ func (w *authorities) place() rollover.Place {
 
 func (w *authorities) client(t *testing.T, address string) *vaultkit.Client {
 	t.Helper()
-	c, err := vaultkit.Connect(t.Context(), vaulttest.Env(t), vaultkit.Connection{
+	c, err := login.Connect(t.Context(), vaulttest.Env(t), login.Connection{
 		Server: vaultkit.Server{Address: address}, Token: engine.NewSecret(w.Token),
 	})
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // A Login is the login of a ServiceAccount in the lab's cluster to a Server,
 // made piece by piece.
 type Login struct {
-	*vaultkit.Login
+	*login.Spec
 	t      testing.TB
 	server *Server
 	client kubernetes.Interface
@@ -37,9 +37,9 @@ func (s *Server) NewLogin(t testing.TB, env *engine.Env) *Login {
 	cluster, err := kubekit.Connect(t.Context(), env)
 	ok(t, err)
 	l := &Login{
-		Login: &vaultkit.Login{
+		Spec: &login.Spec{
 			Mount: s.Mount(t, ""), Role: "admin", Audience: "vault://admin",
-			ServiceAccount: vaultkit.Account{Namespace: labtest.Namespace(t, env), Name: "admin"},
+			ServiceAccount: login.Account{Namespace: labtest.Namespace(t, env), Name: "admin"},
 		},
 		t: t, server: s, client: cluster.Client(), host: cluster.Host(), ca: cluster.Config().CAData,
 	}

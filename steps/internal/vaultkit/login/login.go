@@ -1,17 +1,19 @@
-package vaultkit
+package login
 
 import (
 	"cmp"
 	"fmt"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// A Login replaces a token that an operator has to keep: the run asks the cluster
+// A Spec replaces a token that an operator has to keep: the run asks the cluster
 // for a short-lived token of a ServiceAccount and logs in to Vault's Kubernetes auth
 // method with it. A k8sAuth step makes the method, the
 // role and the ServiceAccount; until then, token is used.
-type Login struct {
+type Spec struct {
 	// Mount is the path of the auth method, without "auth/" before it. The
 	// default is kubernetes.
 	Mount string `yaml:"mount"`
@@ -37,40 +39,43 @@ type Account struct {
 // String returns the namespace and the name.
 func (a Account) String() string { return a.Namespace + "/" + a.Name }
 
-func (l *Login) validate(p *engine.Problems, field string) {
+func (l *Spec) validate(p *engine.Problems, field string) {
 	if l == nil {
 		return
 	}
-	ValidatePath(p, field+".mount", l.At())
-	ValidateName(p, field+".role", "a role", l.Role)
+	vaultkit.ValidatePath(p, field+".mount", l.At())
+	vaultkit.ValidateName(p, field+".role", "a role", l.Role)
 }
 
 // At is the path of the auth method, with the default filled in.
-func (l *Login) At() string {
+func (l *Spec) At() string {
 	return cmp.Or(l.Mount, "kubernetes")
 }
 
 // For is the audience, with the default filled in.
-func (l *Login) For() string {
+func (l *Spec) For() string {
 	return cmp.Or(l.Audience, "vault://"+l.ServiceAccount.Name)
 }
 
 // Who returns the role that l logs in to, and the ServiceAccount.
-func (l *Login) Who() (role, namespace, account string) {
+func (l *Spec) Who() (role, namespace, account string) {
 	return l.Role, l.ServiceAccount.Namespace, l.ServiceAccount.Name
 }
 
 // Makes reports whether a role of an auth method is the one that l logs in to.
-func (l *Login) Makes(mount, role string) bool { return l != nil && l.At() == mount && l.Role == role }
+func (l *Spec) Makes(mount, role string) bool { return l != nil && l.At() == mount && l.Role == role }
 
 // String names the login in messages.
-func (l *Login) String() string { return fmt.Sprintf("the login (role %s of auth/%s)", l.Role, l.At()) }
+func (l *Spec) String() string { return fmt.Sprintf("the login (role %s of auth/%s)", l.Role, l.At()) }
 
 // path is the path of the login.
-func (l *Login) path() string { return "auth/" + l.At() + "/login" }
+func (l *Spec) path() string { return "auth/" + l.At() + "/login" }
 
-// Regenerate is the hint how to make a root token after it was revoked
-// (developer.hashicorp.com/vault/docs/troubleshoot/generate-root-token).
-const Regenerate = "make one with the key shares (vault operator generate-root -init, then vault operator generate-root once for each share, " +
-	"then vault operator generate-root -decode), put it into the key file as root_token and run again: with rootToken: revoke it is revoked at the end; " +
-	"or give it as connections.vault.token and revoke it yourself"
+// permissions are needed to log in; nil needs none.
+func (l *Spec) permissions() []engine.Permission {
+	if l == nil {
+		return nil
+	}
+	a := l.ServiceAccount
+	return []engine.Permission{kubeaccess.Token(a.Namespace, a.Name, "logs in to Vault as ServiceAccount "+a.String())}
+}

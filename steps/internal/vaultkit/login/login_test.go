@@ -1,4 +1,4 @@
-package vaultkit_test
+package login_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/session"
 )
@@ -22,7 +23,7 @@ type visit struct {
 	proxy *vaulttest.Proxy
 	login *vaulttest.Login
 	env   *engine.Env
-	conn  vaultkit.Connection
+	conn  login.Connection
 	warns []string
 	known []engine.Secret // the concealed secrets
 }
@@ -40,9 +41,9 @@ func newVisit(t *testing.T) *visit {
 			t.Errorf("closing the session: %v", err)
 		}
 	})
-	v.conn = vaultkit.Connection{
+	v.conn = login.Connection{
 		Server: vaultkit.Server{Address: v.proxy.Address},
-		Token:  engine.NewSecret(v.vault.Token), Login: v.login.Login,
+		Token:  engine.NewSecret(v.vault.Token), Login: v.login.Spec,
 	}
 	v.env.Conceal = func(s ...engine.Secret) { v.known = append(v.known, s...) }
 	v.env.Warnf = func(format string, args ...any) { v.warns = append(v.warns, format) }
@@ -51,7 +52,7 @@ func newVisit(t *testing.T) *visit {
 
 // policies connects while looking, and names its login.
 func (v *visit) policies() (string, error) {
-	c, err := vaultkit.Connect(v.t.Context(), v.env, v.conn)
+	c, err := login.Connect(v.t.Context(), v.env, v.conn)
 	if err != nil {
 		return "", err
 	}
@@ -94,7 +95,7 @@ func TestLoginTakesOver(t *testing.T) {
 	if len(v.warns) > 0 {
 		t.Errorf("warned: %q", v.warns)
 	}
-	c, err := vaultkit.Bootstrap(t.Context(), v.env, v.conn)
+	c, err := login.Bootstrap(t.Context(), v.env, v.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestLoginIsShared(t *testing.T) {
 	if len(v.known) != 2 || !strings.HasPrefix(v.known[0].Reveal(), "eyJ") || !strings.HasPrefix(v.known[1].Reveal(), "hvb.") {
 		t.Errorf("%d secrets were concealed", len(v.known))
 	}
-	c, err := vaultkit.Connect(t.Context(), v.env, v.conn)
+	c, err := login.Connect(t.Context(), v.env, v.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestLoginAgain(t *testing.T) {
 	v.login.MakeRole("batch", 300)
 	now := time.Now()
 	v.env.Now = func() time.Time { return now }
-	c, err := vaultkit.Connect(t.Context(), v.env, v.conn)
+	c, err := login.Connect(t.Context(), v.env, v.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +218,7 @@ func TestLoginRevoked(t *testing.T) {
 	v.login.MakeAccount()
 	v.login.MakeMethod()
 	v.login.MakeRole("service", 300)
-	c, err := vaultkit.Connect(t.Context(), v.env, v.conn)
+	c, err := login.Connect(t.Context(), v.env, v.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,10 +280,10 @@ func TestMayNotRequestTokens(t *testing.T) {
 func TestBootstrapWithADeadToken(t *testing.T) {
 	v := newVisit(t)
 	v.conn.Token = engine.NewSecret("hvs.AAAAAAAAAAAAAAAAAAAAAAAA")
-	_, err := vaultkit.Bootstrap(t.Context(), v.env, v.conn)
+	_, err := login.Bootstrap(t.Context(), v.env, v.conn)
 	vaulttest.WantPermanent(t, err, "is not possible yet", "generate-root")
 	v.login.MakeAll()
-	c, err := vaultkit.Bootstrap(t.Context(), v.env, v.conn)
+	c, err := login.Bootstrap(t.Context(), v.env, v.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +301,7 @@ func TestLoginIsCancelled(t *testing.T) {
 	v.login.MakeAll()
 	ctx, cancel := context.WithCancel(t.Context())
 	v.proxy.Before(func(r vaulttest.Request) bool { return strings.HasSuffix(r.Path, "/login") }, cancel)
-	if _, err := vaultkit.Connect(ctx, v.env, v.conn); !errors.Is(err, context.Canceled) {
+	if _, err := login.Connect(ctx, v.env, v.conn); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
 	v.wantPolicies("default " + v.login.Mount)

@@ -1,4 +1,4 @@
-package vaultkit
+package login
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // Connect returns a client that uses the connection's login, or its token as long
@@ -17,26 +18,26 @@ import (
 // With a token only, it contacts Kubernetes when Vault is behind a Service, and
 // Vault not yet. With a login it logs in, once for all steps of a run; the
 // requests of the client log in again when the token expires.
-func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error) {
+func Connect(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Client, error) {
 	if c.Login == nil {
 		return c.withToken(ctx, env)
 	}
-	source, err := c.loginSource(ctx, env)
+	s, err := c.source(ctx, env)
 	if err != nil {
 		return nil, err
 	}
-	_, err = source.token(ctx, env)
+	_, err = s.token(ctx, env)
 	switch {
 	case err == nil:
-		return source.client(env)
+		return s.client(ctx, env)
 	case errors.Is(err, errNotYet) && c.Token.IsZero():
-		return nil, Refusal("the step that makes the login needs a root token: "+Regenerate,
-			"vault (%s): %w, and there is no token to bootstrap with", c.where(), err)
+		return nil, vaultkit.Refusal("the step that makes the login needs a root token: "+vaultkit.Regenerate,
+			"vault (%s): %w, and there is no token to bootstrap with", c.Where(), err)
 	case errors.Is(err, errNotYet):
 		env.Logf("%v; the token bootstraps", err)
 		return c.withToken(ctx, env)
-	case (isStatus(err, http.StatusForbidden) || apierrors.IsForbidden(err)) && !c.Token.IsZero():
-		return c.despite(ctx, env, source, err)
+	case (vaultkit.IsStatus(err, http.StatusForbidden) || apierrors.IsForbidden(err)) && !c.Token.IsZero():
+		return c.despite(ctx, env, s, err)
 	}
 	return nil, err
 }
@@ -44,7 +45,7 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*Client, error
 // Bootstrap returns a client for the step that makes the connection's login. It
 // uses the token if that works: a login that may change its own policies has no
 // limit. Without a working token it uses the login, which is enough for Inspect.
-func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*Client, error) {
+func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Client, error) {
 	if c.Login == nil || c.Token.IsZero() {
 		return Connect(ctx, env, c)
 	}
@@ -64,35 +65,54 @@ func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*Client, err
 	return Connect(ctx, env, c)
 }
 
-func (c Connection) withToken(ctx context.Context, env *engine.Env) (*Client, error) {
+func (c Connection) withToken(ctx context.Context, env *engine.Env) (*vaultkit.Client, error) {
 	if c.Token.IsZero() {
 		return nil, engine.WithHint(
-			engine.Permanent(fmt.Errorf("vault (%s): no token is given", c.where())),
+			engine.Permanent(fmt.Errorf("vault (%s): no token is given", c.Where())),
 			"set connections.vault.token, for example to ${steps.init.rootToken}; if it is encrypted, "+
-				"name an identity that can decrypt it in keys.identities of the vaultInit step; if it was revoked, set connections.vault.login as well, or "+Regenerate)
+				"name an identity that can decrypt it in keys.identities of the vaultInit step; if it was revoked, set connections.vault.login as well, or "+vaultkit.Regenerate)
 	}
-	client, err := ConnectServer(ctx, env, c.Server)
+	client, err := vaultkit.ConnectServer(ctx, env, c.Server)
 	if err != nil {
 		return nil, err
 	}
-	client.token = c.Token
-	return client, nil
+	return client.WithToken(c.Token), nil
 }
 
 // despite uses the token although the login was refused, by Vault or by the API
 // server. It warns, unless there is no auth method yet: Vault answers that with the
 // same 403.
-func (c Connection) despite(ctx context.Context, env *engine.Env, source *loginSource, refused error) (*Client, error) {
+func (c Connection) despite(ctx context.Context, env *engine.Env, s *source, refused error) (*vaultkit.Client, error) {
 	client, err := c.withToken(ctx, env)
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := client.Read(ctx, string(Auth))
+	mounts, err := client.Read(ctx, string(vaultkit.Auth))
 	if err != nil {
 		return nil, errors.Join(refused, err)
 	}
 	if apierrors.IsForbidden(refused) || mounts[c.Login.At()+"/"] != nil {
-		source.warn(env, "%v; the token given to bootstrap is used instead", refused)
+		s.warn(env, "%v; the token given to bootstrap is used instead", refused)
 	}
 	return client, nil
+}
+
+// Try logs in anew and returns the description of the login's token, which is used
+// for nothing else. An entrance without a login is a permanent error.
+func Try(ctx context.Context, env *engine.Env, e Entrance) (*vaultkit.Self, error) {
+	if e.Login == nil {
+		return nil, engine.Permanent(errors.New("no login is given"))
+	}
+	fresh := *env
+	fresh.Session = new(engine.Session)
+	defer func() { _ = fresh.Session.Close() }()
+	client, err := Connect(ctx, &fresh, Connection{Server: e.Server, Login: e.Login})
+	if err != nil {
+		return nil, err
+	}
+	who, err := client.LookupSelf(ctx)
+	if err == nil && who == nil {
+		err = fmt.Errorf("%s: vault does not know the token that it gave", e.Login)
+	}
+	return who, err
 }

@@ -1,0 +1,50 @@
+package login
+
+import (
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
+
+// A Connection is a Server with the token and the login for it.
+type Connection struct {
+	vaultkit.Server `yaml:",inline"`
+	// Token authenticates the requests. It comes from another step's output,
+	// such as "${steps.init.rootToken}", or from a variable; never from the
+	// environment. With login it only bootstraps: it is used as long as the
+	// login is not possible yet, and by the step that makes the login.
+	Token engine.Secret `yaml:"token"`
+	// Login takes over from token as soon as it works.
+	Login *Spec `yaml:"login"`
+}
+
+// An Entrance is a Server and the login to it, for steps that need no token.
+type Entrance struct {
+	vaultkit.Server `yaml:",inline"`
+	// Login is used by the steps once it works.
+	Login *Spec `yaml:"login"`
+}
+
+// Validate reports the problems of c; field is the path of the input.
+func (c Connection) Validate(p *engine.Problems, field string) {
+	c.Server.Validate(p, field)
+	c.Login.validate(p, field+".login")
+}
+
+// Validate reports the problems of e; field is the path of the input.
+func (e Entrance) Validate(p *engine.Problems, field string) {
+	e.Server.Validate(p, field)
+	e.Login.validate(p, field+".login")
+}
+
+// DefaultConnection returns the default server without a token.
+func DefaultConnection() Connection { return Connection{Server: vaultkit.DefaultServer()} }
+
+// Permissions are needed to reach Vault and to log in.
+func (c Connection) Permissions() []engine.Permission {
+	return append(c.Server.Permissions(), c.Login.permissions()...)
+}
+
+// Permissions are needed to reach Vault and to log in.
+func (e Entrance) Permissions() []engine.Permission {
+	return append(e.Server.Permissions(), e.Login.permissions()...)
+}
