@@ -38,7 +38,7 @@ var boxes = []struct{ id, title, packages string }{
 	{"certs", "certs<br/>PEM, serials, fingerprints", "steps/internal/certs"},
 	{"kits", "kits<br/>Kubernetes, Helm, Vault, TLS", "steps/internal/..."},
 	{"kinds", "kinds<br/>one package each", "steps/..."},
-	{"run", "engine/run<br/>loop, retries, redaction", "engine/run"},
+	{"run", "engine/run<br/>loop, retries", "engine/run"},
 	{"plan", "engine/plan<br/>YAML, references, graph", "engine/plan/..."},
 	{"journal", "engine/journal", "engine/journal"},
 	{"contract", "engine/enginetest<br/>contract of kinds", "engine/enginetest"},

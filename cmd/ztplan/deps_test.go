@@ -27,7 +27,8 @@ engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
 engine/plan              engine engine/dag engine/plan/spec engine/plan/source gopkg.in/yaml.v3
 engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/source gopkg.in/yaml.v3
 engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3
-engine/run               engine engine/dag engine/diff engine/sensitive golang.org/x/crypto/scrypt
+engine/redact            engine engine/sensitive
+engine/run               engine engine/dag engine/diff engine/redact engine/sensitive golang.org/x/crypto/scrypt
 engine/enginetest        engine github.com/google/go-cmp
 steps/hints
 steps/evidence           engine engine/display steps/internal/certs
@@ -36,7 +37,7 @@ steps/internal/certs
 steps/session            engine
 steps/internal/...       engine engine/durable steps/session steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
 steps/session/...        engine steps/session steps/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
-steps/...                engine steps/session steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
+steps/...                engine steps/applymanifest/completion steps/session steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
 steps                    engine steps/...
 schemas
 schemas/gen              engine engine/plan schemas steps steps/evidence cmd/ztplan/fleet
@@ -47,7 +48,7 @@ cmd/ztplan/planflags     engine engine/display engine/journal engine/plan steps 
 cmd/ztplan/planrun       engine engine/plan engine/run steps/helminstall
 cmd/ztplan/graph         engine/display engine/plan cmd/ztplan/cli cmd/ztplan/layout cmd/ztplan/planflags github.com/spf13/cobra
 cmd/ztplan/rbac          engine engine/display engine/plan steps/session/cluster steps/session/lease cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/planrun github.com/spf13/cobra
-cmd/ztplan/doctor        engine engine/display engine/plan engine/run steps/session/checkup steps/session/lease cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/planrun cmd/ztplan/rbac github.com/spf13/cobra
+cmd/ztplan/doctor        engine engine/display engine/plan engine/redact engine/run steps/session/checkup steps/session/lease cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/planrun cmd/ztplan/rbac github.com/spf13/cobra
 cmd/ztplan/compare       engine engine/display steps/evidence
 cmd/ztplan/history       engine engine/display engine/journal cmd/ztplan/cli cmd/ztplan/planflags github.com/spf13/cobra
 cmd/ztplan/output        engine engine/display engine/journal engine/plan engine/run steps/hints steps/session cmd/ztplan/cli cmd/ztplan/history cmd/ztplan/planflags cmd/ztplan/planrun github.com/spf13/cobra

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/engine/redact"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
@@ -15,7 +15,7 @@ import (
 // secret that the run never knew.
 func TestDiagnosisIsRedacted(t *testing.T) {
 	const known, unknown = "correct-horse-battery", "hvs.CAESIJ1234567890abcdefABCDEF1234567890abcdef"
-	var redactor run.Redactor
+	var redactor redact.Redactor
 	redactor.Add(engine.NewSecret(known))
 	text := "login with " + known + " and " + unknown
 	d := redacted(&evidence.Diagnosis{

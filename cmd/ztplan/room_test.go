@@ -9,6 +9,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/redact"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence"
 )
@@ -76,7 +77,7 @@ func spoilt(t *testing.T, out *bytes.Buffer) *reporting {
 func TestEvidenceGoesElsewhere(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
-	err := spoilt(t, &out).write(t.Context(), &run.Result{Redactor: new(run.Redactor)})
+	err := spoilt(t, &out).write(t.Context(), &run.Result{Redactor: new(redact.Redactor)})
 	if err == nil || !strings.HasPrefix(err.Error(), "--report: ") {
 		t.Fatalf("error %v", err)
 	}
@@ -92,7 +93,7 @@ func TestEvidenceGoesElsewhere(t *testing.T) {
 func TestEvidenceIsPrintedAtLast(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
 	var out bytes.Buffer
-	err := spoilt(t, &out).write(t.Context(), &run.Result{Redactor: new(run.Redactor)})
+	err := spoilt(t, &out).write(t.Context(), &run.Result{Redactor: new(redact.Redactor)})
 	if err == nil || !strings.Contains(out.String(), `"applyManifest"`) {
 		t.Errorf("error %v, printed\n%s", err, out.String())
 	}

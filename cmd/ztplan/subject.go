@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/redact"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/session"
@@ -41,7 +42,7 @@ func (r *reporting) subject(ctx context.Context, res *run.Result) *evidence.Subj
 
 // redacted returns v without the secrets of the run, or failed with why that could not be
 // done.
-func redacted[T any](v *T, r *run.Redactor, failed func(string) *T) *T {
+func redacted[T any](v *T, r *redact.Redactor, failed func(string) *T) *T {
 	data, err := json.Marshal(r.Value(v))
 	out := new(T)
 	if err == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
-	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/engine/redact"
 	"github.com/ztplan/ztplan/steps"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/session"
@@ -62,7 +62,7 @@ func TestSubject(t *testing.T) {
 	a.Only, a.Skip = []string{"app"}, []string{"more"}
 	s := a.aboutRun(t.Context(), p, []session.Mirror{{From: "https://example.com", To: "https://u:p@mirror.example.com"}})
 	s.Remarks = append(s.Remarks, "pods: refused for "+secret)
-	var redactor run.Redactor
+	var redactor redact.Redactor
 	redactor.Add(p.Secrets()...)
 	got := redacted(&s, &redactor, func(err string) *evidence.Subject { t.Error(err); return nil })
 	own, err := report.OwnDigest()

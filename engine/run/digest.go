@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/redact"
 )
 
 // digestVersion is hashed, too: digests of another form never
@@ -96,7 +97,7 @@ func hashOf(lines [][]byte) string {
 
 // lines returns the edits in the form that is hashed, one a line, and puts the
 // secrets in them into h.
-func (f *finding) lines(redactor *Redactor, h *hidden) [][]byte {
+func (f *finding) lines(redactor *redact.Redactor, h *hidden) [][]byte {
 	var lines [][]byte
 	for _, e := range f.edits {
 		if e.Apply != nil {
@@ -114,7 +115,7 @@ func (f *finding) lines(redactor *Redactor, h *hidden) [][]byte {
 	return lines
 }
 
-func (a *afterwards) lines(redactor *Redactor, h *hidden) [][]byte {
+func (a *afterwards) lines(redactor *redact.Redactor, h *hidden) [][]byte {
 	after := *a
 	h.add(redactor, "literal", after.Literal)
 	after.Literal = redactor.Value(after.Literal)

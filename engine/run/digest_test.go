@@ -229,10 +229,3 @@ func TestLiteralSecretsAreKnown(t *testing.T) {
 		t.Errorf("%v, %s", e.Want, e.Message)
 	}
 }
-
-func TestShapesAreRedacted(t *testing.T) {
-	got := new(run.Redactor).Event(engine.Event{Error: "dial postgres://app:CANARY@db/app: refused", Data: map[string]any{"token": "hvs.CANARY" + strings.Repeat("x", 20)}})
-	if text := fmt.Sprint(got); strings.Contains(text, "CANARY") {
-		t.Error(text)
-	}
-}

@@ -9,12 +9,13 @@ import (
 	"golang.org/x/crypto/scrypt"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/redact"
 )
 
 // hidden collects the secrets in the input of a digest, each with its place.
 type hidden struct{ texts []string }
 
-func (h *hidden) add(redactor *Redactor, path string, v any) {
+func (h *hidden) add(redactor *redact.Redactor, path string, v any) {
 	switch v := v.(type) {
 	case engine.Secret:
 		h.texts = append(h.texts, fmt.Sprintf("%q %q", path, v.Reveal()))
@@ -35,7 +36,7 @@ func (h *hidden) add(redactor *Redactor, path string, v any) {
 
 // withHidden returns lines and one more that stands for the secrets in them, if
 // there are some. The package doc states its worth.
-func (r *runner) withHidden(step string, lines func(*Redactor, *hidden) [][]byte) [][]byte {
+func (r *runner) withHidden(step string, lines func(*redact.Redactor, *hidden) [][]byte) [][]byte {
 	h := new(hidden)
 	out := lines(r.settled, h)
 	if len(h.texts) > 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/redact"
 )
 
 // A Node is a step made ready to run.
@@ -52,7 +53,7 @@ func (n *Node) event(action engine.Action) engine.Event {
 }
 
 // failure returns the error of the step; path is that of the edit that failed.
-func (n *Node) failure(path string, err error, r *Redactor) *StepError {
+func (n *Node) failure(path string, err error, r *redact.Redactor) *StepError {
 	return &StepError{ID: n.ID, Kind: n.Kind.Name, Position: n.Position, Path: path, Err: err, text: r.Text(err.Error())}
 }
 
@@ -197,7 +198,7 @@ type Result struct {
 	Interrupted bool // the context was cancelled without a cause of its own
 
 	// Redactor knows every secret of the run, for later messages about it.
-	Redactor *Redactor
+	Redactor *redact.Redactor
 
 	// Review holds the findings of a dry run, for the run that is to make these edits.
 	Review *Review

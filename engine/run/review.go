@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/redact"
 )
 
 // A Review holds the findings of a dry run, step by step, to compare a run with that
@@ -70,7 +71,7 @@ func linesByPath(edits []engine.Edit) map[string]string {
 	out := make(map[string]string, len(edits))
 	for _, e := range edits {
 		if e.Apply != nil {
-			plain := new(Redactor) // secrets are marked, and nothing else
+			plain := new(redact.Redactor) // secrets are marked, and nothing else
 			out[e.Path] += string(lineOf(digestEntry{Have: plain.Value(e.Have), Want: plain.Value(marked(e.Have, e.Want))})) + "\n"
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
+	"github.com/ztplan/ztplan/engine/redact"
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
@@ -52,8 +53,8 @@ type outcome struct {
 type runner struct {
 	nodes    []Node
 	opts     Options
-	redactor *Redactor
-	settled  *Redactor // of a dry run: without secrets found in blocked steps
+	redactor *redact.Redactor
+	settled  *redact.Redactor // of a dry run: without secrets found in blocked steps
 
 	index    map[string]int
 	graph    *dag.Graph
@@ -91,7 +92,7 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 	r := &runner{
 		nodes:    nodes,
 		opts:     opts,
-		redactor: new(Redactor),
+		redactor: new(redact.Redactor),
 		index:    make(map[string]int, len(nodes)),
 		results:  make([]StepResult, len(nodes)),
 		found:    make([]finding, len(nodes)),
@@ -100,7 +101,7 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 	}
 	r.redactor.Add(opts.Secrets...)
 	if opts.Mode == DryRun {
-		r.settled = new(Redactor)
+		r.settled = new(redact.Redactor)
 		r.settled.Add(opts.Secrets...)
 	}
 	for i, n := range nodes {

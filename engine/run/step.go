@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/redact"
 )
 
 // stepRun is one step while it runs, in a goroutine of its own.
@@ -17,8 +18,8 @@ type stepRun struct {
 	node     *Node
 	index    int
 	opts     *Options
-	redactor *Redactor
-	settled  *Redactor // may be nil
+	redactor *redact.Redactor
+	settled  *redact.Redactor // may be nil
 	gate     *gate
 	ledger   *ledger
 	makers   *makers

@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/refusal"
 )
 
 const (
@@ -36,8 +37,8 @@ func (r *run) apply(ctx context.Context, o *object) error {
 			return nil
 		}
 		switch {
-		case webhookDown(err):
-			r.env.Statusf("%s waits for an admission webhook: %s", o.ref, statusOf(err).Message)
+		case refusal.WebhookDown(err):
+			r.env.Statusf("%s waits for an admission webhook: %s", o.ref, refusal.StatusOf(err).Message)
 		case unserved(err):
 			crd := r.crdOf(o.gvk())
 			if crd == nil && time.Now().After(patience) {
@@ -50,7 +51,7 @@ func (r *run) apply(ctx context.Context, o *object) error {
 				}
 			}
 			r.env.Statusf("%s waits for the kind %s to be served", o.ref, o.gvk().Kind)
-		case beingDeleted(err):
+		case refusal.NamespaceEnding(err):
 			r.env.Statusf("%s waits until namespace %s is deleted", o.ref, o.ref.Namespace)
 		default:
 			return r.explain(o, err)
@@ -94,7 +95,7 @@ func (r *run) applyOnce(ctx context.Context, o *object) error {
 // madeAnew reports whether the API server refused the UID of a write: the object
 // has another one.
 func madeAnew(err error) bool {
-	status := statusOf(err)
+	status := refusal.StatusOf(err)
 	return status != nil && status.Details != nil && slices.ContainsFunc(status.Details.Causes, func(c metav1.StatusCause) bool {
 		return c.Field == "metadata.uid"
 	})
@@ -103,7 +104,7 @@ func madeAnew(err error) bool {
 // unserved reports whether the API server does not know the kind (yet): it is
 // not in discovery, or it is and its handler is still on the way.
 func unserved(err error) bool {
-	return kubekit.IsNoKind(err) || apierrors.IsNotFound(err) && !namespaceMissing(err)
+	return kubekit.IsNoKind(err) || apierrors.IsNotFound(err) && !refusal.NamespaceMissing(err)
 }
 
 // crdFailed returns an error if the CustomResourceDefinition will never be

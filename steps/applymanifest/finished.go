@@ -8,50 +8,18 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/applymanifest/completion"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
-// recordName is the ConfigMap, beside the objects, that names those of them that have
-// run to their end. It is in the cluster so that runs on every machine know, and
-// it goes with the namespace, as the work does.
-const recordName = "ztplan-completed"
-
-// completion is the end of the path of the edit that records one.
-const completion = "/completion"
-
-// A finish is one entry of the record: the object that a manifest with this
-// digest made has run to its end.
-type finish struct {
-	Digest string    `json:"digest"` // of the manifest
-	UID    types.UID `json:"uid"`
-	Time   time.Time `json:"time"` // of the record
-}
-
-// A vigil watches an object that the step has made, so that its end is seen even
-// if the cluster removes it at once.
-type vigil struct {
-	cancel   context.CancelFunc
-	watching engine.Group
-	over     chan struct{} // closed when the object has ended or is gone
-	last     *unstructured.Unstructured
-}
-
-// Close ends the watch.
-func (v *vigil) Close() error {
-	v.cancel()
-	v.watching.Wait()
-	return nil
-}
+// completionPath is the end of the path of the edit that records a completion.
+const completionPath = "/completion"
 
 // keepVigil watches the object that was just made until it has ended or is gone.
 func (r *run) keepVigil(ctx context.Context, o *object, made *unstructured.Unstructured) error {
@@ -59,42 +27,10 @@ func (r *run) keepVigil(ctx context.Context, o *object, made *unstructured.Unstr
 	if err != nil {
 		return err
 	}
-	_, err = engine.Share(ctx, r.env.Session, r.vigilKey(o, made.GetUID()), func(ctx context.Context) (*vigil, error) {
-		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		v := &vigil{cancel: cancel, over: make(chan struct{}), last: made}
-		v.watching.Go(func() {
-			defer close(v.over)
-			for ctx.Err() == nil {
-				events, err := resource.Watch(ctx, metav1.ListOptions{
-					FieldSelector: "metadata.name=" + o.ref.Name, ResourceVersion: v.last.GetResourceVersion(),
-				})
-				if err != nil {
-					return // the looks at the object have to do
-				}
-				if v.follow(events) {
-					return
-				}
-			}
-		})
-		return v, nil
+	_, err = engine.Share(ctx, r.env.Session, r.vigilKey(o, made.GetUID()), func(ctx context.Context) (*completion.Vigil, error) {
+		return completion.Watch(ctx, resource, made), nil
 	})
 	return err
-}
-
-// follow returns true when there is nothing more to see.
-func (v *vigil) follow(events watch.Interface) bool {
-	defer events.Stop()
-	for e := range events.ResultChan() {
-		obj, ok := e.Object.(*unstructured.Unstructured)
-		if e.Type == watch.Error || !ok || obj.GetUID() != v.last.GetUID() {
-			return true
-		}
-		v.last = obj
-		if end := kubestatus.Ended(obj); end.Done || end.Failed || e.Type == watch.Deleted {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *run) vigilKey(o *object, uid types.UID) string {
@@ -125,22 +61,15 @@ func (r *run) lookAtEnd(ctx context.Context, o *object) error {
 	if err != nil {
 		return err
 	}
-	if f, ok := seen.Load(o.recordKey() + "/" + o.ref.Namespace); ok && f.(finish).Digest == o.digest() {
-		o.finished = f.(finish).UID
+	if f, ok := seen.Load(o.recordKey() + "/" + o.ref.Namespace); ok && f.(completion.Finish).Digest == o.digest() {
+		o.finished = f.(completion.Finish).UID
 		return nil
 	}
-	record, err := r.cluster.Client().CoreV1().ConfigMaps(o.ref.Namespace).Get(ctx, recordName, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		return nil
-	case err != nil:
-		return err
-	}
-	var f finish
-	if json.Unmarshal([]byte(record.Data[o.recordKey()]), &f) == nil && f.Digest == o.digest() {
+	f, err := completion.Load(ctx, r.cluster.Client().CoreV1().ConfigMaps(o.ref.Namespace), o.recordKey())
+	if err == nil && f.Digest == o.digest() {
 		o.finished = f.UID
 	}
-	return nil
+	return err
 }
 
 // endEdit returns the edit that is left for an object that vanishes: to record
@@ -159,12 +88,12 @@ func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error)
 	}
 	stored, _ := seen.Load(o.ref.String())
 	uid, _ := stored.(types.UID)
-	v, ok := engine.Opened[*vigil](r.env.Session, r.vigilKey(o, uid))
+	v, ok := engine.Opened[*completion.Vigil](r.env.Session, r.vigilKey(o, uid))
 	if !ok {
 		return engine.Edit{}, false, nil
 	}
 	select {
-	case <-v.over:
+	case <-v.Over():
 	default:
 		return engine.Edit{
 			Path: r.path(o) + "/ready",
@@ -172,7 +101,7 @@ func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error)
 			Want: "ready",
 			Await: func(ctx context.Context) error {
 				select {
-				case <-v.over:
+				case <-v.Over():
 					return nil
 				case <-ctx.Done():
 					return context.Cause(ctx)
@@ -180,21 +109,21 @@ func (r *run) endEdit(ctx context.Context, o *object) (engine.Edit, bool, error)
 			},
 		}, true, nil
 	}
-	switch end := kubestatus.Ended(v.last); {
+	switch end := kubestatus.Ended(v.Last()); {
 	case end.Failed:
 		return engine.Edit{}, false, r.hopeless(ctx, o, end)
 	case end.Done:
-		return r.recordEdit(o, v.last.GetUID()), true, nil
+		return r.recordEdit(o, v.Last().GetUID()), true, nil
 	}
 	return engine.Edit{}, false, nil // it was deleted
 }
 
 func (r *run) recordEdit(o *object, uid types.UID) engine.Edit {
 	return engine.Edit{
-		Path:  r.path(o) + completion,
+		Path:  r.path(o) + completionPath,
 		Have:  "completed",
 		Want:  "completed and recorded",
-		Note:  "in ConfigMap " + recordName + ", so that it is not run again when it is gone",
+		Note:  "in ConfigMap " + completion.Record + ", so that it is not run again when it is gone",
 		Apply: func(ctx context.Context) error { return r.recordEnd(ctx, o, uid) },
 	}
 }
@@ -206,13 +135,8 @@ func (r *run) recordEnd(ctx context.Context, o *object, uid types.UID) error {
 	if err != nil {
 		return err
 	}
-	f := finish{Digest: o.digest(), UID: uid, Time: r.env.Now().UTC().Truncate(time.Second)}
-	entry, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	data := map[string]string{o.recordKey(): string(entry)}
-	err = mergeData(ctx, r.cluster.Client().CoreV1().ConfigMaps(o.ref.Namespace), data, r.spec.FieldManager)
+	f := completion.Finish{Digest: o.digest(), UID: uid, Time: r.env.Now().UTC().Truncate(time.Second)}
+	err = completion.Save(ctx, r.cluster.Client().CoreV1().ConfigMaps(o.ref.Namespace), o.recordKey(), f, r.spec.FieldManager)
 	if apierrors.IsForbidden(err) {
 		r.env.Warnf("%s has completed, and that cannot be recorded: when it is gone, the next run makes it again: %v", o.ref, err)
 		err = nil
@@ -222,24 +146,4 @@ func (r *run) recordEnd(ctx context.Context, o *object, uid types.UID) error {
 	}
 	seen.Store(o.recordKey()+"/"+o.ref.Namespace, f)
 	return nil
-}
-
-// mergeData adds data to the record, which is made if there is none.
-func mergeData(ctx context.Context, maps typedcorev1.ConfigMapInterface, data map[string]string, manager string) error {
-	patch, err := json.Marshal(map[string]any{"data": data})
-	if err != nil {
-		return err
-	}
-	merge := func() error {
-		_, err := maps.Patch(ctx, recordName, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
-		return err
-	}
-	if err = merge(); !apierrors.IsNotFound(err) {
-		return err
-	}
-	_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: recordName}, Data: data}, metav1.CreateOptions{FieldManager: manager})
-	if apierrors.IsAlreadyExists(err) {
-		return merge()
-	}
-	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/refusal"
 	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
@@ -264,8 +265,8 @@ func (r *run) setBy(o *object, sides ...map[string]any) string {
 		}
 	}
 	if len(names) == 0 {
-		for _, c := range conflictsIn(o.foreign) {
-			names = append(names, c.owner)
+		for _, c := range refusal.Conflicts(o.foreign) {
+			names = append(names, c.Owner)
 		}
 	}
 	slices.Sort(names)

@@ -20,6 +20,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/refusal"
 	"github.com/ztplan/ztplan/steps/internal/nearest"
 )
 
@@ -54,7 +55,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 	switch {
 	case dryErr == nil:
 		return nil
-	case namespaceMissing(dryErr):
+	case refusal.NamespaceMissing(dryErr):
 		o.merged, o.note = nil, r.withoutNamespace(o)
 		return nil
 	case unserved(dryErr):
@@ -63,7 +64,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 		r.cluster.Mapper().Reset()
 		o.live, o.merged, o.note = nil, nil, noKind
 		return nil
-	case withoutDryRun(dryErr):
+	case refusal.WithoutDryRun(dryErr):
 		o.merged, o.note = nil, "an admission webhook cannot be asked in a dry run: only the fields in the manifest are compared"
 		return nil
 	}
@@ -85,7 +86,7 @@ func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *ob
 		wg.Go(func() { o.live, err = resource.Get(ctx, o.ref.Name, metav1.GetOptions{}) })
 		wg.Go(func() { o.merged, dryErr = r.patch(ctx, resource, o, r.spec.Force, metav1.DryRunAll) })
 		wg.Wait()
-		if o.foreign = nil; len(conflictsIn(dryErr)) > 0 && err == nil {
+		if o.foreign = nil; len(refusal.Conflicts(dryErr)) > 0 && err == nil {
 			o.foreign = dryErr
 			o.merged, dryErr = r.patch(ctx, resource, o, true, metav1.DryRunAll)
 		}

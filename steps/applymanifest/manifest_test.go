@@ -248,29 +248,3 @@ func TestSorted(t *testing.T) {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }
-
-func TestPendingIssuance(t *testing.T) {
-	certificate := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
-		"metadata": map[string]any{"name": "hello", "namespace": "web"}, "status": map[string]any{"revision": int64(4)},
-	}}
-	if got, want := requestOf(certificate).Name, "hello-5"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	for status, want := range map[string]string{
-		"False": "; request hello-5: Pending: Vault said: * Vault is sealed", "True": "", "Unknown": "",
-	} {
-		request := &unstructured.Unstructured{Object: map[string]any{
-			"metadata": map[string]any{"name": "hello-5"},
-			"status": map[string]any{"conditions": []any{map[string]any{
-				"type": "Ready", "status": status, "reason": "Pending", "message": "Vault said:\n\n* Vault is sealed\n",
-			}}},
-		}}
-		if got := pending(request); got != want {
-			t.Errorf("%s: got %q, want %q", status, got, want)
-		}
-	}
-	if got := pending(&unstructured.Unstructured{Object: map[string]any{}}); got != "" {
-		t.Errorf("without a condition: %q", got)
-	}
-}

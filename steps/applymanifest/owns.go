@@ -33,5 +33,5 @@ func (s *Spec) Owns(unknown []string) func(path string) bool {
 			}
 		}
 	}
-	return func(path string) bool { return owned[strings.TrimSuffix(path, completion)] }
+	return func(path string) bool { return owned[strings.TrimSuffix(path, completionPath)] }
 }

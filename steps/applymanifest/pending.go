@@ -72,13 +72,13 @@ func (r *run) laterLook(step string) string {
 }
 
 func (o *object) refused(p kubetypes.FieldProblem, pending kubekit.PendingCRD) error {
-	text, hint := refusal(p, pending)
+	text, hint := refusedByCRD(p, pending)
 	return engine.WithHint(fmt.Errorf("%s (%s): %s", o.ref, o.where([]string{p.Field}), text), hint)
 }
 
-// refusal returns the problem of a field with the schema of a CustomResourceDefinition,
+// refusedByCRD returns the problem of a field with the schema of a CustomResourceDefinition,
 // and a hint.
-func refusal(p kubetypes.FieldProblem, pending kubekit.PendingCRD) (text, hint string) {
+func refusedByCRD(p kubetypes.FieldProblem, pending kubekit.PendingCRD) (text, hint string) {
 	text = p.Field + ": " + p.Message
 	if p.Field == "" {
 		text = p.Message

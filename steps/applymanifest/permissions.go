@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/applymanifest/completion"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
@@ -48,9 +50,9 @@ func (s *Spec) Permissions(ctx context.Context, env *engine.Env, unknown []strin
 // vanishes.
 func besides(one kubeaccess.Subject) []engine.Permission {
 	switch one.Ref.GVK().GroupKind() {
-	case certificateKind:
+	case certmanager.CertificateKind:
 		reason := "says why a Certificate is not issued"
-		requests := engine.Permission{Verbs: []string{"get"}, Group: certificateKind.Group, Resource: "certificaterequests", Namespace: one.Ref.Namespace, Reason: reason}
+		requests := engine.Permission{Verbs: []string{"get"}, Group: certmanager.CertificateKind.Group, Resource: "certificaterequests", Namespace: one.Ref.Namespace, Reason: reason}
 		watched := requests
 		watched.Verbs, watched.Write = []string{"watch"}, true
 		return []engine.Permission{requests, watched}
@@ -58,7 +60,7 @@ func besides(one kubeaccess.Subject) []engine.Permission {
 	if !kubestatus.Vanishes(one.Object) {
 		return nil
 	}
-	record := engine.Permission{Resource: "configmaps", Namespace: one.Ref.Namespace, Name: recordName, Reason: "records work that has run to its end"}
+	record := engine.Permission{Resource: "configmaps", Namespace: one.Ref.Namespace, Name: completion.Record, Reason: "records work that has run to its end"}
 	read, merge, create := record, record, record
 	read.Verbs = []string{"get"}
 	merge.Verbs, merge.Write = []string{"patch"}, true

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certmanager"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
@@ -63,16 +64,11 @@ func (r *run) awaited(ctx context.Context, st kubekit.Status, said string, await
 	if st.Object == nil {
 		return said, await
 	}
-	i := issuance{text: said}
-	switch st.Object.GroupVersionKind().GroupKind() {
-	case certificateKind:
-		i = r.issuance(ctx, st.Object, said)
-	case issuerKind, clusterIssuerKind:
-		i.retried(st.Object, "Failed to ")
-	default:
+	i, ok := certmanager.Describe(ctx, r.env, r.cluster, st.Object, said)
+	if !ok {
 		return said, await
 	}
-	return i.text, func(ctx context.Context) error { return r.issued(ctx, st.Watch, i) }
+	return i.Text, func(ctx context.Context) error { return r.issued(ctx, st.Watch, i) }
 }
 
 // settled returns when the object is ready or will not get ready, or when its

@@ -33,7 +33,7 @@ func checkTypes(manifests []manifest, report func(engine.Problem)) {
 			continue // the API server is asked
 		}
 		for _, p := range problems {
-			text, hint := refusal(p, pending)
+			text, hint := refusedByCRD(p, pending)
 			report(m.problem(p.Field, text, hint))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/redact"
 	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/session/checkup"
 	"github.com/ztplan/ztplan/steps/session/lease"
@@ -76,7 +77,7 @@ func examine(ctx context.Context, a *planflags.Flags, p *plan.Plan, chosen *plan
 	if ctx.Err() != nil {
 		return &cli.Error{Code: cli.Interrupted, Text: "interrupted"}
 	}
-	hidden := new(run.Redactor)
+	hidden := new(redact.Redactor)
 	hidden.Add(p.Secrets()...)
 	report.Redact(hidden.Text)
 	var err error

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/refusal"
 	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
@@ -171,14 +171,7 @@ func (c *Change) send(ctx context.Context, cluster *kubekit.Cluster, dryRun ...s
 
 // cannotAsk reports whether the answer is not about the patch.
 func cannotAsk(err error) bool {
-	status, ok := err.(apierrors.APIStatus)
-	if !ok {
-		return false
-	}
-	s := status.Status()
-	return apierrors.IsForbidden(err) && !strings.Contains(s.Message, "denied the request") ||
-		s.Code == http.StatusBadRequest && strings.Contains(s.Message, "does not support dry run") ||
-		s.Code >= 500 && strings.Contains(s.Message, "failed calling webhook")
+	return apierrors.IsForbidden(err) && !strings.Contains(err.Error(), "denied the request") || refusal.WithoutDryRun(err) || refusal.WebhookDown(err)
 }
 
 // guess compares the fields that the manifest has or had with those of the live object.

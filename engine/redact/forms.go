@@ -1,4 +1,4 @@
-package run
+package redact
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package run_test
+package redact_test
 
 import (
 	"encoding/base64"
@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/run"
+	"github.com/ztplan/ztplan/engine/redact"
 )
 
 // FuzzRedact: a secret that the run knows is in nothing that leaves it, as it is
@@ -26,7 +26,7 @@ func FuzzRedact(f *testing.F) {
 		if len(secret) < 6 || !utf8.ValidString(secret+before+after) || nearRedacted(secret) {
 			t.Skip()
 		}
-		r := new(run.Redactor)
+		r := new(redact.Redactor)
 		r.Add(engine.NewSecret(secret))
 		quoted, err := json.Marshal(secret)
 		if err != nil {
@@ -57,7 +57,7 @@ func FuzzRedact(f *testing.F) {
 			t.Fatal(err)
 		}
 		plain := strings.TrimSuffix(strings.TrimPrefix(string(quoted), `"`), `"`)
-		blank, _ := json.Marshal(new(run.Redactor).Event(replaced(event, secret)))
+		blank, _ := json.Marshal(new(redact.Redactor).Event(replaced(event, secret)))
 		if strings.Contains(string(got), plain) && !strings.Contains(string(blank), plain) {
 			t.Errorf("%q survives in %s", secret, got)
 		}
@@ -66,7 +66,7 @@ func FuzzRedact(f *testing.F) {
 
 // replaced is the event as if the secret were the redacted text.
 func replaced(e engine.Event, secret string) engine.Event {
-	text, _ := json.Marshal(new(run.Redactor).Event(e))
+	text, _ := json.Marshal(new(redact.Redactor).Event(e))
 	quoted, _ := json.Marshal(secret)
 	plain := strings.TrimSuffix(strings.TrimPrefix(string(quoted), `"`), `"`)
 	var out engine.Event
@@ -85,4 +85,11 @@ func nearRedacted(secret string) bool {
 		}
 	}
 	return false
+}
+
+func TestShapesAreRedacted(t *testing.T) {
+	got := new(redact.Redactor).Event(engine.Event{Error: "dial postgres://app:CANARY@db/app: refused", Data: map[string]any{"token": "hvs.CANARY" + strings.Repeat("x", 20)}})
+	if text := fmt.Sprint(got); strings.Contains(text, "CANARY") {
+		t.Error(text)
+	}
 }

@@ -1,4 +1,6 @@
-package run
+// Package redact removes secrets from all that leaves a run: by their value, in every form
+// that they travel in, and by the shape of a text.
+package redact
 
 import (
 	"cmp"

@@ -1,0 +1,63 @@
+package certmanager
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+func TestPendingIssuance(t *testing.T) {
+	certificate := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
+		"metadata": map[string]any{"name": "hello", "namespace": "web"}, "status": map[string]any{"revision": int64(4)},
+	}}
+	if got, want := requestOf(certificate).Name, "hello-5"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for status, want := range map[string]string{
+		"False": "; request hello-5: Pending: Vault said: * Vault is sealed", "True": "", "Unknown": "",
+	} {
+		request := &unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"name": "hello-5"},
+			"status": map[string]any{"conditions": []any{map[string]any{
+				"type": "Ready", "status": status, "reason": "Pending", "message": "Vault said:\n\n* Vault is sealed\n",
+			}}},
+		}}
+		if got := pending(request); got != want {
+			t.Errorf("%s: got %q, want %q", status, got, want)
+		}
+	}
+	if got := pending(&unstructured.Unstructured{Object: map[string]any{}}); got != "" {
+		t.Errorf("without a condition: %q", got)
+	}
+}
+
+// Of a request that is pending, and of an issuer, the time of the next try is said
+// if it is a matter of time.
+func TestRetried(t *testing.T) {
+	since := time.Now().Add(-time.Minute)
+	object := func(status, message string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"conditions": []any{map[string]any{
+			"type": "Ready", "status": status, "message": message, "lastTransitionTime": since.UTC().Format(time.RFC3339),
+		}}}}}
+	}
+	for name, c := range map[string]struct {
+		object *unstructured.Unstructured
+		timed  bool
+	}{
+		"a login that fails":  {object("False", "Failed to initialise vault client for signing: Vault is sealed"), true},
+		"an issuer not ready": {object: object("False", "Referenced issuer does not have a Ready status condition")},
+		"what is ready":       {object: object("True", "Failed to initialise")},
+		"what says nothing":   {object: &unstructured.Unstructured{Object: map[string]any{}}},
+	} {
+		i := Issuance{Text: "x"}
+		i.retried(c.object, "Failed to initialise")
+		if wait := time.Until(i.Next); c.timed && (wait < time.Minute || wait > 2*time.Minute) || c.timed == i.Next.IsZero() {
+			t.Errorf("%s: tried again in %s", name, wait)
+		}
+		if want := "x; cert-manager tries again at the latest at " + Stamp(i.Next); c.timed && i.Text != want || !c.timed && i.Text != "x" {
+			t.Errorf("%s: got %q", name, i.Text)
+		}
+	}
+}
