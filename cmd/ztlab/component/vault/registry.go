@@ -4,6 +4,9 @@ import (
 	"maps"
 	"slices"
 
+	jwtauth "github.com/hashicorp/vault-plugin-auth-jwt"
+	"github.com/hashicorp/vault/builtin/credential/approle"
+	"github.com/hashicorp/vault/builtin/credential/cert"
 	"github.com/hashicorp/vault/builtin/logical/pki"
 	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/sdk/helper/consts"
@@ -14,7 +17,9 @@ import (
 // besides those inside Vault's core (system, identity, token, cubbyhole, kv
 // version 1). Everything else would bring the cloud providers' SDKs with it.
 func plugins(p pod) (credential, secrets map[string]logical.Factory) {
-	return map[string]logical.Factory{"kubernetes": p.kubernetesAuth},
+	return map[string]logical.Factory{
+			"kubernetes": p.kubernetesAuth, "jwt": jwtauth.Factory, "approle": approle.Factory, "cert": cert.Factory,
+		},
 		map[string]logical.Factory{"pki": pki.Factory, "transit": transit.Factory}
 }
 

@@ -2,7 +2,8 @@
 // the container "hashicorp/vault" would run.
 //
 // Nothing of Vault is imitated: the core, its HTTP API, the pki and transit
-// secrets engines and the kubernetes auth method are the published modules. The
+// secrets engines and the kubernetes, jwt, approle and cert auth methods are the
+// published modules. The
 // package adds the parts of an image: it reads the configuration that the
 // chart mounts, gives paths of the container their directories on the host,
 // listens where only the lab's own user can connect, because the first client may
@@ -31,6 +32,7 @@ import (
 	"github.com/hashicorp/vault/audit"
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
+	"github.com/hashicorp/vault/internalshared/listenerutil"
 	"github.com/hashicorp/vault/sdk/physical"
 	"github.com/hashicorp/vault/sdk/physical/file"
 	"github.com/hashicorp/vault/sdk/physical/inmem"
@@ -254,21 +256,24 @@ type localConn struct{ *net.UnixConn }
 
 func (localConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
-// secure wraps ln in TLS when the listener's configuration asks for it.
+// secure wraps ln in TLS when the listener's configuration asks for it, as Vault's own
+// command does.
 func secure(ln net.Listener, conf *config, lc listener) (net.Listener, error) {
 	if lc.TLSDisable {
 		return ln, nil
 	}
-	pair, err := tls.LoadX509KeyPair(conf.hostPath(lc.TLSCertFile), conf.hostPath(lc.TLSKeyFile))
+	mapped := *lc.Listener
+	for _, file := range []*string{&mapped.TLSCertFile, &mapped.TLSKeyFile, &mapped.TLSClientCAFile} {
+		if *file != "" {
+			*file = conf.hostPath(*file)
+		}
+	}
+	settings, _, err := listenerutil.TLSConfig(&mapped, make(map[string]string), nil)
 	if err != nil {
-		ln.Close() // the error that matters is the pair's
+		ln.Close() // the error that matters is that of the settings
 		return nil, fmt.Errorf("vault listener %s: %w", lc.Address, err)
 	}
-	return tls.NewListener(ln, &tls.Config{
-		Certificates: []tls.Certificate{pair},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"h2", "http/1.1"},
-	}), nil
+	return tls.NewListener(ln, settings), nil
 }
 
 // A listener is a tcp listener of the configuration with its container port.
