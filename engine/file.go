@@ -25,6 +25,13 @@ func (in *Inputs) File(dir, name string) File {
 // that belongs to no plan is read each time.
 func (f File) Read() ([]byte, error) { return f.inputs.Read(f.Path) }
 
+// Uncached returns the file as one that is read anew each time: for a credential, which
+// others renew.
+func (f File) Uncached() File {
+	f.inputs = nil
+	return f
+}
+
 // Exposed returns the reason why others can read or change the file, see [Inputs.Exposed].
 func (f File) Exposed() error { return f.inputs.Exposed(f.Path) }
 

@@ -11,7 +11,7 @@ import (
 var properNames = []string{
 	"ApisixTls", "CertificateRequest", "CertificateRequests", "ClusterIssuer", "ClusterProfile", "ClusterProfiles", "ConfigMap",
 	"CustomResourceDefinition", "CustomResourceDefinitions", "DaemonSet", "GitHub", "HorizontalPodAutoscaler",
-	"ControlPlaneHealthy", "DigitalSignature", "KeyAgreement", "MiB", "OnDelete", "OpenPGP", "RoleBinding", "RoleList", "SelfSubjectReview", "ServiceAccount", "ServiceAccounts", "StatefulSet", "SubjectPublicKeyInfo", "TokenRequest",
+	"ControlPlaneHealthy", "DigitalSignature", "KeyAgreement", "MiB", "OnDelete", "OpenBao", "OpenPGP", "RoleBinding", "RoleList", "SelfSubjectReview", "ServiceAccount", "ServiceAccounts", "StatefulSet", "SubjectPublicKeyInfo", "TokenRequest",
 }
 
 // camel matches a word that begins with a capital and has another one inside, as

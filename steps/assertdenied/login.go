@@ -71,7 +71,7 @@ func (v *attacker) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
-	grant, err := v.anonymous.Authenticate(ctx, l.mount(), l.Role, jwt)
+	grant, err := v.anonymous.Authenticate(ctx, l.mount(), vaultkit.JWT(l.Role, jwt))
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
@@ -143,7 +143,7 @@ func (v *attacker) logInAs(ctx context.Context, a Attempt, jwt engine.Secret) (g
 	err = v.env.Apply(ctx, engine.Edit{
 		Path: loginPath(l) + "/" + a.Name, Want: "a token, if it is not refused: " + v.spec.describe(a),
 		Apply: func(ctx context.Context) error {
-			grant, err = v.anonymous.Login(ctx, l.mount(), l.Role, jwt)
+			grant, err = v.anonymous.Login(ctx, l.mount(), vaultkit.JWT(l.Role, jwt))
 			if err == nil {
 				v.env.Conceal(grant.Token)
 			}

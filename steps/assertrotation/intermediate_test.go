@@ -190,7 +190,7 @@ func (w *world) intermediateSpec(others ...string) *assertrotation.Spec {
 	s := w.newSpec()
 	s.Trigger = "intermediate"
 	s.Intermediate = &carollover.Spec{Mount: "pki_int", IssuerName: "intermediate-lab", Role: "example-dot-local", Wave: 2}
-	s.Vault.Login = &login.Spec{Role: "ztplan"}
+	s.Vault.Login = &login.Spec{Role: "ztplan", ServiceAccount: &login.Account{Namespace: "ztplan", Name: "ztplan"}}
 	for _, name := range others {
 		s.Intermediate.Certificates = append(s.Intermediate.Certificates, certwatch.Ref{Namespace: namespace, Name: name})
 	}

@@ -75,6 +75,13 @@ func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, e
 	}, nil
 }
 
+// InNamespace returns a client like c for another namespace of Vault.
+func (c *Client) InNamespace(namespace string) *Client {
+	out := *c
+	out.namespace = namespace
+	return &out
+}
+
 // Tokens give each request of a client its token.
 type Tokens interface {
 	// Token returns the token of the next request, which fails with the error.

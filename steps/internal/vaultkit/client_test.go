@@ -62,7 +62,7 @@ func TestLookingDoesNotWrite(t *testing.T) {
 		"patch":  func(ctx context.Context) error { return c.Patch(ctx, "pki/issuer/x", nil) },
 		"delete": func(ctx context.Context) error { return c.Delete(ctx, "pki/issuer/x") },
 		"login": func(ctx context.Context) error {
-			_, err := c.Login(ctx, "kubernetes", "r", engine.NewSecret("x"))
+			_, err := c.Login(ctx, "kubernetes", vaultkit.JWT("r", engine.NewSecret("x")))
 			return err
 		},
 		"init": func(ctx context.Context) error {
@@ -169,7 +169,7 @@ func TestWrappedAnswer(t *testing.T) {
 		"status": func() error { _, err := c.SealStatus(ctx); return err },
 		"help":   func() error { return c.Help(ctx, "pki") },
 		"login": func() error {
-			_, err := c.Login(ctx, "kubernetes", "r", engine.NewSecret("x"))
+			_, err := c.Login(ctx, "kubernetes", vaultkit.JWT("r", engine.NewSecret("x")))
 			return err
 		},
 	} {

@@ -55,10 +55,13 @@ func Refused(err error, text string) bool {
 	return errors.As(err, &e) && e.Contains(text)
 }
 
-// IsStatus reports whether err is a refusal by Vault with an HTTP status.
-func IsStatus(err error, status int) bool {
+// StatusOf returns the HTTP status of a refusal by Vault, 0 for another error.
+func StatusOf(err error) int {
 	var e *Error
-	return errors.As(err, &e) && e.Status == status
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.Status
 }
 
 // Refusal returns a permanent error with a hint.
@@ -147,8 +150,10 @@ func (c *Client) explainNetwork(ctx context.Context, verb, path string, err erro
 		record           tls.RecordHeaderError
 	)
 	switch {
+	case strings.Contains(err.Error(), "remote error: tls:"):
+		return refusedClient(wrapped)
 	case errors.As(err, &unknownAuthority):
-		return engine.WithHint(engine.Permanent(wrapped), "set vault.caFile to the authority that signed Vault's own certificate")
+		return engine.WithHint(engine.Permanent(wrapped), "set vault.caFile (or caBundle) to the authority that signed Vault's own certificate")
 	case errors.As(err, &hostname):
 		return engine.WithHint(engine.Permanent(wrapped), "set vault.serverName to a name in Vault's own certificate")
 	case errors.As(err, &invalid):
@@ -168,6 +173,19 @@ func (c *Client) explainNetwork(ctx context.Context, verb, path string, err erro
 		return engine.WithNext(engine.WithHint(wrapped, outsideHint(err)), "curl -sS "+c.base.String()+"/v1/sys/health")
 	}
 	return engine.WithHint(wrapped, "is Vault's pod running? kubectl get pods -A -l app.kubernetes.io/name=vault; kubectl describe shows why not")
+}
+
+// refusedClient adds a hint to the error of a handshake that the server ended with an
+// alert: those that name certificates are about the client's (RFC 8446 6.2).
+func refusedClient(err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "certificate required"), strings.Contains(text, "handshake failure"):
+		return engine.WithHint(engine.Permanent(err), "the server wants a client certificate: set vault.certFile and vault.keyFile")
+	case strings.Contains(text, "certificate"):
+		return engine.WithHint(engine.Permanent(err), "the server refuses the client certificate, or wants one: see the authority and the dates of vault.certFile, and tls_client_ca_file of the server")
+	}
+	return engine.WithHint(err, "the server ended the TLS handshake: its log says why")
 }
 
 // pick returns what holds for a Vault with an address of its own, or for one behind a

@@ -20,12 +20,16 @@ type Grant struct {
 	Leased   bool // Vault keeps the token until it is revoked or expires; a batch token it does not keep
 }
 
-// Login logs in to the Kubernetes auth method at auth/MOUNT with a
-// ServiceAccount's token. A refusal is an [*Error]; warnings about the role are
-// ignored.
-func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
+// JWT is what the methods kubernetes and jwt log in with.
+func JWT(role string, jwt engine.Secret) map[string]any {
+	return map[string]any{"role": role, "jwt": jwt.Reveal()}
+}
+
+// Login logs in to the auth method at auth/MOUNT with what its documentation names. A
+// refusal is an [*Error]; warnings about the role are ignored.
+func (c *Client) Login(ctx context.Context, mount string, with map[string]any) (Grant, error) {
 	path := "auth/" + mount + "/login"
-	secret, err := c.secret(ctx, query{method: http.MethodPut, path: path, body: map[string]any{"role": role, "jwt": jwt.Reveal()}})
+	secret, err := c.secret(ctx, query{method: http.MethodPut, path: path, body: with})
 	if err != nil {
 		return Grant{}, c.explain(ctx, "write", path, err)
 	}
@@ -42,8 +46,8 @@ func (c *Client) Login(ctx context.Context, mount, role string, jwt engine.Secre
 
 // Authenticate is Login in a context that allows no other write, as in Inspect. An
 // attempt that Vault must refuse is an edit, and uses Login.
-func (c *Client) Authenticate(ctx context.Context, mount, role string, jwt engine.Secret) (Grant, error) {
-	return c.Login(allowWrite(ctx, "auth/"+mount+"/login"), mount, role, jwt)
+func (c *Client) Authenticate(ctx context.Context, mount string, with map[string]any) (Grant, error) {
+	return c.Login(allowWrite(ctx, "auth/"+mount+"/login"), mount, with)
 }
 
 // Help asks for the help about a path. Vault gives it to every valid token with any

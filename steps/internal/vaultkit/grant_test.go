@@ -16,20 +16,20 @@ func TestLogin(t *testing.T) {
 	jwt := engine.NewSecret("eyJ.canary")
 	t.Run("granted", func(t *testing.T) {
 		s := answering(t, http.StatusOK, `{"auth":{"client_token":"hvs.x","policies":["default","p"],"lease_duration":60},"warnings":["audiences are not required"]}`)
-		g, err := connect(t, connection(s.URL, "t")).Login(ctx, "kubernetes", "r", jwt)
+		g, err := connect(t, connection(s.URL, "t")).Login(ctx, "kubernetes", vaultkit.JWT("r", jwt))
 		if err != nil || g.Token.Reveal() != "hvs.x" || len(g.Policies) != 2 || g.TTL != time.Minute {
 			t.Errorf("grant %+v, %v", g, err)
 		}
 	})
 	t.Run("nothing granted", func(t *testing.T) {
 		s := answering(t, http.StatusOK, `{"data":{}}`)
-		if g, err := connect(t, connection(s.URL, "t")).Login(ctx, "kubernetes", "r", jwt); err == nil {
+		if g, err := connect(t, connection(s.URL, "t")).Login(ctx, "kubernetes", vaultkit.JWT("r", jwt)); err == nil {
 			t.Errorf("grant %+v", g)
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
 		v := vaulttest.Shared(t)
-		_, err := connect(t, connection(v.Address, v.Token)).Login(ctx, "nothing", "r", jwt)
+		_, err := connect(t, connection(v.Address, v.Token)).Login(ctx, "nothing", vaultkit.JWT("r", jwt))
 		var e *vaultkit.Error
 		if !errors.As(err, &e) || e.Status != http.StatusNotFound && e.Status != http.StatusForbidden {
 			t.Errorf("error is %v", err)

@@ -24,7 +24,7 @@ type Self struct {
 // that Vault does not know: wrong, expired or revoked.
 func (c *Client) LookupSelf(ctx context.Context) (*Self, error) {
 	data, err := c.Read(ctx, lookupSelf)
-	if IsStatus(err, http.StatusForbidden) {
+	if StatusOf(err) == http.StatusForbidden {
 		return nil, nil
 	}
 	if err != nil {

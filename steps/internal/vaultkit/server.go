@@ -24,11 +24,22 @@ type Server struct {
 	// certificate. Without it the system's are trusted. Certificates are always
 	// verified.
 	CAFile engine.File `yaml:"caFile" check:"exists"`
+	// CABundle holds such authorities as text instead: PEM, or the base64 of PEM that
+	// Kubernetes has in fields of this name.
+	CABundle string `yaml:"caBundle"`
+	// CertFile is a PEM file with the client certificate that is shown to Vault, and
+	// the intermediates above it. With keyFile it serves servers that want one
+	// (tls_require_and_verify_client_cert), and the login method cert.
+	CertFile engine.File `yaml:"certFile"`
+	// KeyFile is a PEM file with the private key of certFile, which others cannot
+	// read. Both are read for each TLS handshake.
+	KeyFile engine.File `yaml:"keyFile"`
 	// ServerName is the name that Vault's own certificate must carry. The
 	// default is the host of the address, or "NAME.NAMESPACE.svc" of the service.
 	ServerName string `yaml:"serverName"`
-	// Namespace is the Vault Enterprise namespace of every request; empty means
-	// the root namespace. It has nothing to do with Kubernetes namespaces.
+	// Namespace is the namespace of Vault Enterprise or OpenBao that the plan works
+	// in; empty means the root namespace. It has nothing to do with Kubernetes
+	// namespaces.
 	Namespace string `yaml:"namespace"`
 }
 
@@ -101,6 +112,7 @@ func (s Server) Emptied() string {
 
 // Validate reports the problems of s; field is the path of the input.
 func (s Server) Validate(p *engine.Problems, field string) {
+	s.validateTLS(p, field)
 	if s.Address == "" {
 		if s.Service.Namespace == "" || s.Service.Name == "" {
 			p.Add(field+".service", "needs a namespace and a name, unless address is set")
@@ -123,8 +135,6 @@ func (s Server) Validate(p *engine.Problems, field string) {
 			Message: fmt.Sprintf("has the path %q", u.Path),
 			Hint:    "leave the path away: requests go to /v1/ below the address",
 		})
-	case u.Scheme == "http" && !s.CAFile.IsZero():
-		p.Add(field+".caFile", "has no use with the address %s, which is not https", s.Address)
 	}
 }
 
@@ -153,7 +163,7 @@ func (s Server) Where() string {
 
 // Key identifies the connections to s within a run.
 func (s Server) Key() string {
-	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.ServerName}, "|")
+	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.CABundle, s.CertFile.Path, s.KeyFile.Path, s.ServerName}, "|")
 }
 
 // plainText reports whether requests to s cross a network unencrypted.

@@ -2,8 +2,6 @@ package vaultkit
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -45,7 +43,8 @@ func (s Server) wire(ctx context.Context, env *engine.Env) (wire, error) {
 			DialContext:         dial,
 			TLSClientConfig:     tlsConfig,
 			TLSHandshakeTimeout: 10 * time.Second,
-			ForceAttemptHTTP2:   true,
+			// Not HTTP/2, whose transport hides the alert of a server that wants a client
+			// certificate (TLS 1.3 sends it after the handshake).
 			// A few requests at once; each connection to a service is a stream
 			// of its own through the API server.
 			MaxConnsPerHost:     4,
@@ -57,22 +56,6 @@ func (s Server) wire(ctx context.Context, env *engine.Env) (wire, error) {
 		}
 		return wire{t}, nil
 	})
-}
-
-func (s Server) tlsConfig() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName}
-	if s.CAFile.IsZero() {
-		return c, nil
-	}
-	pem, err := s.CAFile.Read()
-	if err != nil {
-		return nil, engine.Permanent(err)
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, engine.Permanent(fmt.Errorf("%s: holds no PEM certificate", s.CAFile))
-	}
-	return c, nil
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)

@@ -63,7 +63,7 @@ func authority(name string) *x509.Certificate {
 	}
 }
 
-// A Leaf describes a server certificate to make.
+// A Leaf describes a certificate to make, of a server or a client.
 type Leaf struct {
 	CommonName string
 	Names      []string      // DNS names and IP addresses
@@ -85,7 +85,7 @@ type Pair struct {
 // Leaf returns the certificate itself.
 func (p *Pair) Leaf() *x509.Certificate { return p.Chain[0] }
 
-// Issue makes a server certificate.
+// Issue makes a certificate.
 func (ca *CA) Issue(t testing.TB, l Leaf) *Pair {
 	t.Helper()
 	if l.NotBefore.IsZero() {
@@ -102,7 +102,7 @@ func (ca *CA) Issue(t testing.TB, l Leaf) *Pair {
 		NotBefore:   l.NotBefore,
 		NotAfter:    l.NotBefore.Add(l.Lifetime),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	for _, name := range l.Names {
 		if ip := net.ParseIP(name); ip != nil {

@@ -30,13 +30,13 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Clie
 	switch {
 	case err == nil:
 		return s.client(ctx, env)
-	case errors.Is(err, errNotYet) && c.Token.IsZero():
+	case errors.Is(err, errNotYet) && !c.hasToken():
 		return nil, vaultkit.Refusal("the step that makes the login needs a root token: "+vaultkit.Regenerate,
 			"vault (%s): %w, and there is no token to bootstrap with", c.Where(), err)
 	case errors.Is(err, errNotYet):
 		env.Logf("%v; the token bootstraps", err)
 		return c.withToken(ctx, env)
-	case (vaultkit.IsStatus(err, http.StatusForbidden) || apierrors.IsForbidden(err)) && !c.Token.IsZero():
+	case (vaultkit.StatusOf(err) == http.StatusForbidden || apierrors.IsForbidden(err)) && c.hasToken():
 		return c.despite(ctx, env, s, err)
 	}
 	return nil, err
@@ -46,7 +46,7 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Clie
 // uses the token if that works: a login that may change its own policies has no
 // limit. Without a working token it uses the login, which is enough for Inspect.
 func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Client, error) {
-	if c.Login == nil || c.Token.IsZero() {
+	if c.Login == nil || !c.hasToken() {
 		return Connect(ctx, env, c)
 	}
 	client, err := c.withToken(ctx, env)
@@ -61,12 +61,16 @@ func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Cl
 		return client, nil
 	}
 	env.Warnf("vault does not know the token that is given to bootstrap: it is revoked, or another Vault's and this is not the right cluster; trying %s", c.Login)
-	c.Token = engine.Secret{}
+	c.Token, c.TokenFile = engine.Secret{}, engine.File{}
 	return Connect(ctx, env, c)
 }
 
 func (c Connection) withToken(ctx context.Context, env *engine.Env) (*vaultkit.Client, error) {
-	if c.Token.IsZero() {
+	token, err := secretOf(env, c.Token, c.TokenFile, true)
+	if err != nil {
+		return nil, fmt.Errorf("the token of vault (%s): %w", c.Where(), err)
+	}
+	if token.IsZero() {
 		return nil, engine.WithHint(
 			engine.Permanent(fmt.Errorf("vault (%s): no token is given", c.Where())),
 			"set connections.vault.token, for example to ${steps.init.rootToken}; if it is encrypted, "+
@@ -76,7 +80,7 @@ func (c Connection) withToken(ctx context.Context, env *engine.Env) (*vaultkit.C
 	if err != nil {
 		return nil, err
 	}
-	return client.WithToken(c.Token), nil
+	return client.WithToken(token), nil
 }
 
 // despite uses the token although the login was refused, by Vault or by the API

@@ -9,10 +9,14 @@ import (
 type Connection struct {
 	vaultkit.Server `yaml:",inline"`
 	// Token authenticates the requests. It comes from another step's output,
-	// such as "${steps.init.rootToken}", or from a variable; never from the
-	// environment. With login it only bootstraps: it is used as long as the
-	// login is not possible yet, and by the step that makes the login.
+	// such as "${steps.init.rootToken}", or from a secret variable, which may name
+	// an environment variable itself; VAULT_TOKEN does not count. With login it only
+	// bootstraps: it is used as long as the login is not possible yet, and by the
+	// step that makes the login.
 	Token engine.Secret `yaml:"token"`
+	// TokenFile is a file with the token instead, such as the sink of Vault Agent,
+	// which others cannot read. Each step reads it.
+	TokenFile engine.File `yaml:"tokenFile"`
 	// Login takes over from token as soon as it works.
 	Login *Spec `yaml:"login"`
 }
@@ -27,14 +31,20 @@ type Entrance struct {
 // Validate reports the problems of c; field is the path of the input.
 func (c Connection) Validate(p *engine.Problems, field string) {
 	c.Server.Validate(p, field)
-	c.Login.validate(p, field+".login")
+	c.Login.validate(p, field+".login", c.Server)
+	if !c.Token.IsZero() && !c.TokenFile.IsZero() {
+		p.AddProblem(engine.Problem{Field: field + ".tokenFile", Message: "has no use beside token", Hint: "keep one of them"})
+	}
 }
 
 // Validate reports the problems of e; field is the path of the input.
 func (e Entrance) Validate(p *engine.Problems, field string) {
 	e.Server.Validate(p, field)
-	e.Login.validate(p, field+".login")
+	e.Login.validate(p, field+".login", e.Server)
 }
+
+// hasToken reports whether there is a token besides the login.
+func (c Connection) hasToken() bool { return !c.Token.IsZero() || !c.TokenFile.IsZero() }
 
 // DefaultConnection returns the default server without a token.
 func DefaultConnection() Connection { return Connection{Server: vaultkit.DefaultServer()} }

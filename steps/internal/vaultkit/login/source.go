@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
@@ -37,7 +33,7 @@ type granted struct {
 
 func (c Connection) source(ctx context.Context, env *engine.Env) (*source, error) {
 	l := c.Login
-	key := strings.Join([]string{c.Key(), c.Namespace, l.path(), l.Role, l.ServiceAccount.Namespace, l.ServiceAccount.Name, l.For()}, "|")
+	key := strings.Join([]string{c.Key(), c.Namespace, l.key()}, "|")
 	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*source, error) {
 		client, err := vaultkit.ConnectServer(ctx, env, c.Server)
 		if err != nil {
@@ -122,51 +118,33 @@ func (s *source) lock(ctx context.Context) error {
 
 func (s *source) unlock() { <-s.mutex }
 
-// logIn gets a token of the ServiceAccount, and one of Vault for it. Both are
-// concealed at once.
+// logIn gets a token of Vault, which is concealed at once.
 func (s *source) logIn(ctx context.Context, env *engine.Env) (granted, error) {
-	cluster, err := kubekit.Connect(ctx, env)
-	if err != nil {
+	body, err := s.login.credential(ctx, env)
+	switch {
+	case errors.Is(err, errNotYet):
+		return granted{}, fmt.Errorf("%s %w", s.login, err)
+	case err != nil:
 		return granted{}, fmt.Errorf("%s: %w", s.login, err)
 	}
-	a := s.login.ServiceAccount
-	jwt, err := cluster.RequestToken(ctx, a.Namespace, a.Name, s.login.For())
-	if apierrors.IsNotFound(err) {
-		return granted{}, fmt.Errorf("%s %w: ServiceAccount %s/%s does not exist", s.login, errNotYet, a.Namespace, a.Name)
-	}
-	if apierrors.IsForbidden(err) {
-		err = engine.WithHint(err, fmt.Sprintf("give the user in the kubeconfig the permission to request tokens: create on serviceaccounts/token in namespace %s, for %s; ztplan rbac PLAN prints the roles that the plan needs", a.Namespace, a.Name))
-	}
-	if err != nil {
-		return granted{}, fmt.Errorf("%s: %w", s.login, err)
-	}
-	env.Conceal(jwt)
 	client, err := vaultkit.ConnectServer(ctx, env, s.server)
 	if err != nil {
 		return granted{}, err
 	}
-	grant, err := client.Authenticate(ctx, s.login.At(), s.login.Role, jwt)
+	grant, err := s.login.in(client).Authenticate(ctx, s.login.At(), body)
 	if err != nil {
-		return granted{}, s.refused(err)
+		return granted{}, s.login.refused(err, body, env.Now())
 	}
 	env.Conceal(grant.Token)
-	return granted{secret: grant.Token, leased: grant.Leased, renew: env.Now().Add(grant.TTL * 2 / 3)}, nil
+	out := granted{secret: grant.Token, leased: grant.Leased, renew: env.Now().Add(grant.TTL * 2 / 3)}
+	if grant.TTL == 0 {
+		out.renew = env.Now().Add(never)
+	}
+	return out, nil
 }
 
-// refused returns errNotYet if a part of the login is missing, and a hint for the
-// other refusals.
-func (s *source) refused(err error) error {
-	for _, missing := range []string{"invalid role name", "could not load backend configuration", "no handler for route", "unsupported path"} {
-		if vaultkit.Refused(err, missing) {
-			return fmt.Errorf("%s %w: %w", s.login, errNotYet, err)
-		}
-	}
-	if vaultkit.IsStatus(err, http.StatusForbidden) {
-		err = engine.WithHint(err, "the auth method is not there, or the API server refuses the token that Vault asks it about: "+
-			"see vault read auth/"+s.login.At()+"/config, and the role's audience and ServiceAccount; without a login, a root token is needed: "+vaultkit.Regenerate)
-	}
-	return fmt.Errorf("%s: %w", s.login, err)
-}
+// never is when the token of a login is renewed that has no end.
+const never = 100 * 365 * 24 * time.Hour
 
 // Close revokes the token if Vault keeps a lease of it. A token without a lease
 // cannot be revoked and expires.
@@ -178,5 +156,5 @@ func (s *source) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return s.vault.WithToken(s.have.secret).LogOut(ctx)
+	return s.login.in(s.vault).WithToken(s.have.secret).LogOut(ctx)
 }

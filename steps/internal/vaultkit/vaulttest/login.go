@@ -39,7 +39,7 @@ func (s *Server) NewLogin(t testing.TB, env *engine.Env) *Login {
 	l := &Login{
 		Spec: &login.Spec{
 			Mount: s.Mount(t, ""), Role: "admin", Audience: "vault://admin",
-			ServiceAccount: login.Account{Namespace: labtest.Namespace(t, env), Name: "admin"},
+			ServiceAccount: &login.Account{Namespace: labtest.Namespace(t, env), Name: "admin"},
 		},
 		t: t, server: s, client: cluster.Client(), host: cluster.Host(), ca: cluster.Config().CAData,
 	}

@@ -9,11 +9,13 @@ package vaulttest
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,8 +38,11 @@ type Server struct {
 	Address string // base URL
 	Token   string // the root token; empty before it is initialised
 	Shares  []string
+	CAFile  string // of the authority of its certificate; empty without TLS
 
 	dir   string
+	args  []string         // flags of the command besides --data
+	shown *tls.Certificate // client certificate of API
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
@@ -56,6 +61,23 @@ func Start(t testing.TB) *Server {
 	s, err := start(binary(t), t.TempDir())
 	ok(t, err)
 	t.Cleanup(s.stop)
+	return s
+}
+
+// StartTLS runs an initialised and unsealed Vault that serves TLS as one that somebody
+// else runs; it ends with the test. With clients, it wants client certificates of that
+// authority, and shown is the one that [Server.API] shows.
+func StartTLS(t testing.TB, clients string, shown *tls.Certificate) *Server {
+	t.Helper()
+	args := []string{"--tls"}
+	if clients != "" {
+		args = append(args, "--client-ca", WriteFile(t, "clients.pem", clients).Path)
+	}
+	s, err := start(binary(t), t.TempDir(), args...)
+	ok(t, err)
+	t.Cleanup(s.stop)
+	s.shown = shown
+	ok(t, s.Init())
 	return s
 }
 
@@ -123,8 +145,8 @@ func fileExists(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-func start(path, dir string) (*Server, error) {
-	s := &Server{dir: dir, cmd: exec.Command(path, "vault", "--data", dir)}
+func start(path, dir string, args ...string) (*Server, error) {
+	s := &Server{dir: dir, args: args, cmd: exec.Command(path, append([]string{"vault", "--data", dir}, args...)...)}
 	var stderr strings.Builder
 	s.cmd.Stderr = &stderr
 	stdin, err := s.cmd.StdinPipe()
@@ -142,6 +164,7 @@ func start(path, dir string) (*Server, error) {
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	var hello struct {
 		Address string `json:"address"`
+		CAFile  string `json:"caFile"`
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &hello)
@@ -150,7 +173,7 @@ func start(path, dir string) (*Server, error) {
 		s.stop()
 		return nil, fmt.Errorf("%s vault --data %s: no address (%v): %s", path, dir, err, stderr.String())
 	}
-	s.Address = hello.Address
+	s.Address, s.CAFile = hello.Address, hello.CAFile
 	return s, nil
 }
 
@@ -169,7 +192,7 @@ func (s *Server) Restart(t testing.TB) {
 	// write to the data when the next one starts.
 	_ = s.stdin.Close()
 	_ = s.cmd.Wait()
-	next, err := start(s.cmd.Path, s.dir)
+	next, err := start(s.cmd.Path, s.dir, s.args...)
 	ok(t, err)
 	s.Address, s.cmd, s.stdin = next.Address, next.cmd, next.stdin
 }
@@ -235,6 +258,14 @@ func (s *Server) GenerateRoot(t testing.TB) string {
 func (s *Server) API() (*api.Client, error) {
 	config := api.DefaultConfig()
 	config.Address = s.Address
+	if s.CAFile != "" {
+		if err := config.ConfigureTLS(&api.TLSConfig{CACert: s.CAFile}); err != nil {
+			return nil, err
+		}
+	}
+	if s.shown != nil {
+		config.HttpClient.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{*s.shown}
+	}
 	c, err := api.NewClient(config)
 	if err != nil {
 		return nil, err
