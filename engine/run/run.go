@@ -248,7 +248,7 @@ func (r *runner) settle(i int) (outcome, bool) {
 	}
 	switch {
 	case len(failed) > 0:
-		return outcome{state: Skipped, needs: failed, reason: "needs " + join(failed) + r.why(failed)}, true
+		return outcome{state: Skipped, needs: failed, reason: "needs " + r.because(failed)}, true
 	case n.Kind.Proof && r.opts.Mode == DryRun:
 		return outcome{state: Would, blockedBy: blockedBy}, true
 	case !known:
@@ -298,13 +298,16 @@ func (r *runner) blocked(id string) bool {
 	return r.nodes[i].Skip == "" && r.results[i].Started.IsZero()
 }
 
-func (r *runner) why(ids []string) string {
-	for _, id := range ids {
-		if r.results[r.index[id]].State == Failed {
-			return ", which failed"
-		}
+// because names those of the steps that failed, or all of them if they were skipped.
+func (r *runner) because(ids []string) string {
+	failed := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return r.results[r.index[id]].State != Failed })
+	switch {
+	case len(failed) > 0:
+		return join(failed) + ", which failed"
+	case len(ids) == 1:
+		return ids[0] + ", which was skipped"
 	}
-	return ", which was skipped"
+	return join(ids) + ", which were skipped"
 }
 
 // outputsFor captures the outputs that n may use, so that its goroutine shares nothing

@@ -337,6 +337,28 @@ func TestFailureSkipsDependentsOnly(t *testing.T) {
 	}
 }
 
+func TestSkipNamesItsCause(t *testing.T) {
+	fails := func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+		return facts{}, nil, engine.Permanent(errors.New("no"))
+	}
+	nodes := []run.Node{
+		node("bad", nil, fails), node("bad2", nil, fails),
+		node("a", []string{"bad"}, same), node("b", []string{"bad"}, same),
+		node("one", []string{"a"}, same), node("two", []string{"a", "b"}, same), node("mixed", []string{"a", "bad", "bad2"}, same),
+	}
+	reasons := make(map[string]string)
+	_, _ = run.Run(t.Context(), nodes, run.Options{Sink: func(e engine.Event) {
+		if e.Action == engine.ActionSkip {
+			reasons[e.Step] = e.Message
+		}
+	}})
+	for id, want := range map[string]string{"one": "needs a, which was skipped", "two": "needs a and b, which were skipped", "mixed": "needs bad and bad2, which failed"} {
+		if reasons[id] != want {
+			t.Errorf("%s: %q, want %q", id, reasons[id], want)
+		}
+	}
+}
+
 func TestSkippedNeedIsNoObstacleUnlessItsOutputsAreUsed(t *testing.T) {
 	skipped := node("s", nil, same)
 	skipped.Skip = "--skip"
