@@ -55,13 +55,7 @@ again.`,
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.SetIn(a.Stdin)
-	f := root.PersistentFlags()
-	cli.ChoiceVar(root, f, &a.Output, "output", "o", "text", []string{"text", "json", "github"}, "form of the output")
-	f.BoolVar(&a.NoColor, "no-color", false, "no colour and no live view (also NO_COLOR)")
-	f.BoolVarP(&a.Verbose, "verbose", "v", false, "show details: edits as they are applied, requests, transcripts")
-	// It stands before the command as well: "ztplan --lab run PLAN".
-	root.Flags().Bool("lab", false, "use the embedded lab: for the commands that have this flag")
-	root.Flag("lab").Hidden = true
+	cli.FlagsBefore(root)
 	root.Version = a.Version
 	root.SetVersionTemplate(a.versionLine() + "\n")
 	root.AddCommand(

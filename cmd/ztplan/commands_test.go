@@ -2,14 +2,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/journal"
 )
 
 // everyCommand calls f for each command, with the words that call it.
@@ -134,6 +139,100 @@ func TestCompletions(t *testing.T) {
 		got := completions(t, c.args...)
 		if c.want == "" && len(got) > 0 || c.want != "" && !slices.Contains(got, c.want) {
 			t.Errorf("ztplan %q completes to %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
+// shows are command lines that print something in the form that -o asks for. What a command
+// does with a plan or a fleet that is not valid is enough.
+var shows = map[string][]string{
+	"ztplan init":           {"--list"},
+	"ztplan run":            {"invalid.yaml"},
+	"ztplan status":         {"invalid.yaml"},
+	"ztplan verify":         {"passed.json"},
+	"ztplan validate":       {"invalid.yaml"},
+	"ztplan lint":           {"invalid.yaml"},
+	"ztplan graph":          {"invalid.yaml"},
+	"ztplan runs":           nil,
+	"ztplan runs show":      {"20260118T170000"},
+	"ztplan output":         {"root.certificate", "invalid.yaml"},
+	"ztplan diff":           {"passed.json", "passed.json"},
+	"ztplan doctor":         {"invalid.yaml"},
+	"ztplan rbac":           {"invalid.yaml"},
+	"ztplan explain":        nil,
+	"ztplan version":        nil,
+	"ztplan fleet validate": {"invalid.yaml"},
+	"ztplan fleet run":      {"invalid.yaml"},
+	"ztplan fleet resume":   {"invalid.yaml"},
+	"ztplan fleet status":   {"invalid.yaml"},
+}
+
+// Each form of the output is another one than text, in each command that has the flag.
+func TestOutputHasAnEffect(t *testing.T) {
+	passed := read(t, "../../steps/evidence/testdata/passed.json")
+	dir := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", dir)
+	t.Chdir(dir)
+	put(t, "passed.json", passed)
+	put(t, "invalid.yaml", []byte("kind: Other\n"))
+	j, err := journal.Open(journal.Plan{Base: filepath.Join(dir, "ztplan", "runs"), Name: "p", File: "p.yaml"}, func() time.Time {
+		return time.Date(2026, 1, 18, 17, 0, 0, 0, time.UTC)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(engine.Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	everyCommand(t, func(t *testing.T, cmd *cobra.Command, words []string) {
+		flag := cmd.Flags().Lookup("output")
+		args, known := shows[cmd.CommandPath()]
+		if flag == nil || flag.Hidden || cmd.CommandPath() == "ztplan report" { // that one names a folder
+			if known {
+				t.Error("it has no flag --output")
+			}
+			return
+		}
+		if !known {
+			t.Fatal("the list of command lines has none for it")
+		}
+		shown := func(form string) string {
+			var stdout, stderr bytes.Buffer
+			execute(slices.Concat(words, args, []string{"-o", form}), strings.NewReader(""), &stdout, &stderr)
+			return stdout.String()
+		}
+		seen := make(map[string]string)
+		for _, form := range flag.Value.(*cli.Choice).Words() {
+			text := shown(form)
+			if same, ok := seen[text]; ok {
+				t.Errorf("-o %s prints the same as -o %s: %q", form, same, text)
+			}
+			if form == "json" && json.NewDecoder(strings.NewReader(text)).Decode(new(any)) != nil {
+				t.Errorf("-o json prints no JSON: %q", text)
+			}
+			seen[text] = form
+		}
+	})
+}
+
+// Colour and details are for the commands that show a run.
+func TestFlagsOfRuns(t *testing.T) {
+	want := map[string][]string{
+		"no-color": {"ztplan fleet resume", "ztplan fleet run", "ztplan fleet status", "ztplan run", "ztplan status"},
+		"verbose":  {"ztplan fleet resume", "ztplan fleet run", "ztplan run", "ztplan status"},
+	}
+	got := make(map[string][]string)
+	everyCommand(t, func(_ *testing.T, cmd *cobra.Command, _ []string) {
+		for name := range want {
+			if f := cmd.Flags().Lookup(name); f != nil && !f.Hidden {
+				got[name] = append(got[name], cmd.CommandPath())
+			}
+		}
+	})
+	for name := range want {
+		slices.Sort(got[name])
+		if !slices.Equal(got[name], want[name]) {
+			t.Errorf("--%s: %q, want %q", name, got[name], want[name])
 		}
 	}
 }

@@ -72,6 +72,7 @@ To demand a proof, use ztplan verify --require-proved.`,
 	a.SelectionFlags(cmd)
 	a.TargetFlags(cmd)
 	a.YesFlag(cmd)
+	a.shownFlags(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the differences; write nothing anywhere")
 	cmd.Flags().BoolVar(&a.Keep, "keep", false, "with --lab: leave a lab that this run started up")
 	a.safety.flags(cmd)
@@ -104,7 +105,14 @@ looked at, 3 the plan is invalid.`,
 	a.PlanFlags(cmd)
 	a.SelectionFlags(cmd)
 	a.TargetFlags(cmd)
+	a.shownFlags(cmd)
 	return cmd
+}
+
+// shownFlags are the flags for how a run is shown.
+func (a *app) shownFlags(cmd *cobra.Command) {
+	a.ColorFlag(cmd)
+	a.VerboseFlag(cmd, "show details: edits as they are applied, requests, transcripts")
 }
 
 // run loads the plan, finds the world it is about, and drives the engine.

@@ -13,7 +13,7 @@ import (
 var version = ""
 
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
@@ -27,6 +27,8 @@ func (a *app) versionCommand() *cobra.Command {
 			return err
 		},
 	}
+	a.OutputFlag(cmd, "text", "json")
+	return cmd
 }
 
 func (a *app) versionLine() string {

@@ -56,6 +56,7 @@ cannot be read, 3 wrong usage.`,
 			return diff(a, args, compare.Limits{Ratio: ratio, Seconds: longer.Seconds()})
 		},
 	}
+	a.OutputFlag(cmd, "text", "json")
 	cmd.Flags().Float64Var(&ratio, "slower-ratio", 1.5, "a switch is slower if it takes more than this many times as long, and more than --slower-by")
 	cmd.Flags().DurationVar(&longer, "slower-by", time.Second, "a switch is slower if it takes longer by more than this `duration`, and --slower-ratio")
 	return cmd

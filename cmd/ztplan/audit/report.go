@@ -41,7 +41,6 @@ read.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return rewrite(a, args[0], dir) },
 	}
-	// Instead of the form of the output, which has no other here.
 	cmd.Flags().StringVarP(&dir, "output", "o", "", "write into this `directory`, which is made if it is not there")
 	return cmd
 }

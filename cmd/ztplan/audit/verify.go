@@ -69,6 +69,7 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 			return check(cmd.Context(), a, args[0], f)
 		},
 	}
+	a.OutputFlag(cmd, "text", "json")
 	cmd.Flags().StringVar(&f.key, "key", "", "demand a signature by the public key in this PEM `file`")
 	cmd.Flags().BoolVar(&f.signed, "require-signed", false, "demand a signature, and --key to check it with")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "compare this plan `file`, and the files that it names, with the digests on record")

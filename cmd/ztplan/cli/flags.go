@@ -75,6 +75,33 @@ func (c *Count) String() string {
 // Type is the name of the value in help texts.
 func (c *Count) Type() string { return "N" }
 
+// OutputFlag defines the flag of commands that print in one of several forms, of which text
+// is the first.
+func (a *Invocation) OutputFlag(cmd *cobra.Command, forms ...string) {
+	ChoiceVar(cmd, cmd.Flags(), &a.Output, "output", "o", "text", forms, "form of the output")
+}
+
+// ColorFlag defines the flag of commands that print in colour or have a live view.
+func (a *Invocation) ColorFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.NoColor, "no-color", false, "no colour and no live view (also NO_COLOR)")
+}
+
+// VerboseFlag defines the flag of commands that can show details.
+func (a *Invocation) VerboseFlag(cmd *cobra.Command, help string) {
+	cmd.Flags().BoolVarP(&a.Verbose, "verbose", "v", false, help)
+}
+
+// FlagsBefore lets the flags of the commands below cmd stand before their names as well:
+// "ztplan --lab run PLAN". A command that does not have the flag refuses it.
+func FlagsBefore(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringP("output", "o", "text", "form of the output: for the commands that have this flag")
+	f.Bool("no-color", false, "no colour: for the commands that have this flag")
+	f.BoolP("verbose", "v", false, "show details: for the commands that have this flag")
+	f.Bool("lab", false, "use the embedded lab: for the commands that have this flag")
+	f.VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+}
+
 // FlagError is the error of a command line with a flag that there is not, or with a
 // value that a flag does not take.
 func FlagError(cmd *cobra.Command, err error) error {

@@ -40,11 +40,11 @@ type form struct {
 func forms(plan, report string) []form {
 	var all []form
 	for _, output := range []string{"text", "json", "github"} {
-		for _, args := range [][]string{{"run", plan, "--dry-run"}, {"run", plan, "--dry-run", "-v"}, {"status", plan, "-v"}, {"validate", plan}, {"verify", report}, {"lint", plan}} {
+		for _, args := range [][]string{{"run", plan, "--dry-run"}, {"run", plan, "--dry-run", "-v"}, {"status", plan, "-v"}, {"validate", plan}, {"lint", plan}} {
 			all = append(all, form{name: strings.Join(args, " ") + " -o " + output, args: append(args, "-o", output)})
 		}
 	}
-	for _, args := range [][]string{{"graph", plan}, {"graph", plan, "-o", "json"}, {"report", report, "-o", report + "-again"}, {"verify", report, "--plan", plan}, {"explain"}, {"explain", "helmInstall"}} {
+	for _, args := range [][]string{{"graph", plan}, {"graph", plan, "-o", "json"}, {"report", report, "-o", report + "-again"}, {"verify", report}, {"verify", report, "-o", "json"}, {"verify", report, "--plan", plan}, {"explain"}, {"explain", "helmInstall"}} {
 		all = append(all, form{name: strings.Join(args, " "), args: args})
 	}
 	return append(all, form{name: "live run", args: []string{"run", plan, "-v", "--report", report + "-live"}, live: true},

@@ -39,6 +39,7 @@ Exit status: 0 the runs are printed, which may be none.`,
 		},
 	}
 	a.LabFlags(cmd)
+	a.OutputFlag(cmd, "text", "json")
 	cmd.AddCommand(showCommand(a))
 	return cmd
 }
@@ -68,6 +69,7 @@ Exit status: 0 the run is printed, 1 there is no such run.`,
 		},
 	}
 	a.LabFlags(cmd)
+	a.OutputFlag(cmd, "text", "json")
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return completeRun(a, cmd, args)
 	}

@@ -26,6 +26,9 @@ func (a *Flags) PlanFlags(cmd *cobra.Command) {
 		return names, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	})
 	_ = cmd.MarkFlagFilename("var-file", "yaml", "yml", "json") // the flag is there
+	if cmd.Flags().Lookup("output") == nil {
+		a.OutputFlag(cmd, "text", "json", "github") // github annotates problems of the plan
+	}
 	if cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = cli.CompleteFiles("yaml", "yml")
 	}

@@ -12,7 +12,7 @@ import (
 
 // ExplainCommand returns the command that prints the reference.
 func ExplainCommand(a *cli.Invocation) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "explain [NAME[.FIELD…]]",
 		Short: "Reference for a kind, the language of plans, or fleets",
 		Long: `Explain prints the reference: of a kind of step, of a part of the plan's language
@@ -49,6 +49,8 @@ fleet; with fields after the name, of one field. Without a name it lists all nam
 			return part.Write(a.Text)
 		},
 	}
+	a.OutputFlag(cmd, "text", "json")
+	return cmd
 }
 
 // SchemaCommand returns the command that prints a JSON Schema.

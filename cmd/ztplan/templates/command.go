@@ -73,6 +73,7 @@ written; 3 a value is missing or wrong, and nothing was written.`,
 		},
 	}
 	cmd.ValidArgsFunction = cli.CompleteFiles("yaml", "yml")
+	a.OutputFlag(cmd, "text", "json")
 	cli.ChoiceVar(cmd, cmd.Flags(), &b.template, "template", "", "", Names(), "the template, guide unless given: "+strings.Join(Names(), ", "))
 	cmd.Flags().StringArrayVar(&a.Vars, "var", nil, "set a variable of the template, `name=value`; repeatable")
 	cmd.Flags().StringVar(&b.name, "name", "", "name of the plan (default the template's)")

@@ -64,6 +64,7 @@ ending what runs, when more clusters fail than may; the next one waits for it.`,
 		Args: cli.NoUnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cli.FlagsBefore(cmd)
 	cmd.AddCommand(a.validateCommand(), a.renderCommand(), a.runCommand(), a.resumeCommand(), a.statusCommand(), a.stopCommand(), a.verifyCommand(),
 		a.memberCommand(), a.driveCommand())
 	return cmd
@@ -74,6 +75,12 @@ func (a *commands) hubFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.Kubeconfig, "kubeconfig", "", "path of the hub's kubeconfig `file` (default that of the fleet, $KUBECONFIG, then ~/.kube/config)")
 	cmd.Flags().StringVar(&a.Context, "context", "", "kubeconfig `context` of the hub (default that of the fleet, then the current one)")
 	cmd.ValidArgsFunction = cli.CompleteFiles("yaml", "yml")
+}
+
+// shownFlags are the flags of commands that show a run.
+func (a *commands) shownFlags(cmd *cobra.Command) {
+	a.OutputFlag(cmd, "text", "json", "github")
+	a.ColorFlag(cmd)
 }
 
 // oneFleet is the argument rule of commands that take a fleet.

@@ -49,6 +49,8 @@ invalid: nothing was made. 130 interrupted: the wave that runs goes on.`,
 	a.reportFlags(cmd)
 	a.YesFlag(cmd)
 	a.hubFlags(cmd)
+	a.shownFlags(cmd)
+	a.VerboseFlag(cmd, "say when the lock or a connection could not be given back")
 	return cmd
 }
 
@@ -67,6 +69,8 @@ Exit status: as of ztplan fleet run.`,
 	a.reportFlags(cmd)
 	a.YesFlag(cmd)
 	a.hubFlags(cmd)
+	a.shownFlags(cmd)
+	a.VerboseFlag(cmd, "say when the lock or a connection could not be given back")
 	return cmd
 }
 

@@ -89,6 +89,7 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 	}
 	a.reportFlags(cmd)
 	a.hubFlags(cmd)
+	a.shownFlags(cmd)
 	return cmd
 }
 

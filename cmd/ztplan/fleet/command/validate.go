@@ -42,5 +42,6 @@ Exit status: 0 valid, 1 the hub could not be asked, 3 invalid.`,
 		},
 	}
 	a.hubFlags(cmd)
+	a.OutputFlag(cmd, "text", "json", "github")
 	return cmd
 }

@@ -60,10 +60,9 @@ invalid: its problems are printed, and what lint finds besides.`,
 			return examine(cmd.Context(), a, args[0])
 		},
 	}
+	a.OutputFlag(cmd, "text", "json", "github", "sarif")
 	a.PlanFlags(cmd)
 	f := cmd.Flags()
-	// Instead of the one of all commands, which has no sarif.
-	cli.ChoiceVar(cmd, f, &a.Output, "output", "o", "text", []string{"text", "json", "github", "sarif"}, "form of the output")
 	f.StringArrayVar(&a.Mirrors, "mirror", nil, "the cache has what is below one address from another, `URL=URL`; repeatable")
 	f.StringVar(&explain, "explain", "", "print why there is a `rule`, its sources, and what to do; all lists the rules")
 	_ = cmd.RegisterFlagCompletionFunc("explain", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { // the flag is there
