@@ -35,6 +35,9 @@ func run() int {
 		return int(status)
 	}
 	fmt.Fprintf(os.Stderr, "ztlab: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
 	return 1
 }
 
@@ -53,5 +56,6 @@ func newCommand() *cobra.Command {
 		upCommand(&lab), downCommand(&lab), statusCommand(&lab),
 		restartCommand(&lab), killCommand(&lab), serveCommand(&lab), vaultCommand(), versionCommand(),
 	)
+	checkUsage(root)
 	return root
 }

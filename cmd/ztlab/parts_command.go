@@ -43,7 +43,7 @@ again; --for keeps a part of the control plane down for a while.
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if down < 0 {
-				return fmt.Errorf("--for %v: a time cannot be negative", down)
+				return usageError{fmt.Errorf("--for %v: a time cannot be negative", down)}
 			}
 			client, _, err := lab.client()
 			if err != nil {

@@ -87,7 +87,7 @@ func (f *serveFlags) check() error {
 		*path = absolute
 	}
 	if issuer, err := url.Parse(f.issuer); err != nil || issuer.Scheme != "https" || issuer.Host == "" {
-		return fmt.Errorf("--service-account-issuer: %q is not an https URL: other clusters could not find its keys", f.issuer)
+		return usageError{fmt.Errorf("--service-account-issuer: %q is not an https URL: other clusters could not find its keys", f.issuer)}
 	}
 	return nil
 }

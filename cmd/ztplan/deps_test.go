@@ -44,7 +44,7 @@ schemas/gen              engine engine/plan schemas steps steps/evidence cmd/ztp
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/layout
-cmd/ztplan/planflags     engine engine/display engine/journal engine/plan steps steps/session steps/session/cluster cmd/ztplan/cli cmd/ztplan/release cmd/ztplan/ztlab github.com/spf13/cobra
+cmd/ztplan/planflags     engine engine/display engine/journal engine/plan steps steps/session steps/session/cluster cmd/ztplan/cli cmd/ztplan/lint/rule cmd/ztplan/release cmd/ztplan/ztlab github.com/spf13/cobra
 cmd/ztplan/planrun       engine engine/plan engine/run steps/helminstall
 cmd/ztplan/graph         engine/display engine/plan cmd/ztplan/cli cmd/ztplan/layout cmd/ztplan/planflags github.com/spf13/cobra
 cmd/ztplan/rbac          engine engine/display engine/plan steps/session/cluster steps/session/lease cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/planrun github.com/spf13/cobra
@@ -78,7 +78,7 @@ cmd/ztplan/fleet/view    engine engine/display cmd/ztplan/fleet cmd/ztplan/fleet
 cmd/ztplan/fleet/scale
 cmd/ztplan/fleet/e2e
 cmd/ztplan/fleet/drive   cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
-cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine/plan/source engine/run steps steps/session steps/session/lease steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/report cmd/ztplan/fleet/... github.com/spf13/cobra k8s.io/apimachinery/pkg/api/errors sigs.k8s.io/yaml
+cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine/plan/source engine/run steps steps/session steps/session/lease steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/lint/rule cmd/ztplan/report cmd/ztplan/fleet/... github.com/spf13/cobra k8s.io/apimachinery/pkg/api/errors sigs.k8s.io/yaml
 cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy
 cmd/ztplan/e2e/watchproxy

@@ -122,7 +122,7 @@ func (l *loader) checkKeys(n *yaml.Node, types []*spec.Struct, path string) {
 			}
 		}
 		if !found {
-			hint := source.Suggestion(key.Value, slices.Sorted(maps.Keys(known)), "the keys here are ")
+			hint := spec.UnknownKeyHint(key.Value, slices.Sorted(maps.Keys(known)), l.in.Refused)
 			l.problem(key, hint, "%s: unknown key %q", path, key.Value)
 			continue
 		}

@@ -46,6 +46,9 @@ type Input struct {
 	// Values are variables that another document gives. They come before VarFiles, and
 	// none of them may be a secret. A text becomes what the plan declares.
 	Values Values
+	// Refused returns, for a key that a kind or a connection does not have, why it is left
+	// out on purpose and what to do instead; "" for others. It may be nil.
+	Refused func(key string) string
 	// Env looks up environment variables that the plan's variables name. Nil means
 	// that there are none.
 	Env func(name string) (string, bool)

@@ -34,7 +34,7 @@ func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) 
 	sc.plan = p
 	d := &spec.Decoder{
 		Types: p.types, File: p.src, Scope: sc, Forms: referenceForms, FileOf: p.file,
-		Subject: subject, Report: report, Connected: p.connected,
+		Subject: subject, Report: report, Connected: p.connected, Refused: p.in.Refused,
 	}
 	if sc.step != nil && sc.step.Kind != nil {
 		d.Kind = sc.step.Kind.Name

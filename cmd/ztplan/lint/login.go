@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/steps/assertdenied"
@@ -193,9 +194,8 @@ func reviewerToken(f *facts) []Finding {
 			continue
 		}
 		for key, value := range source.Pairs(config) {
-			name := strings.ToLower(strings.ReplaceAll(key.Value, "_", ""))
-			switch {
-			case name == "tokenreviewerjwt":
+			switch name := strings.ToLower(strings.ReplaceAll(key.Value, "_", "")); {
+			case rule.ReviewerToken(key.Value):
 				out = append(out, Finding{Rule: "reviewer-token", Step: a.step.ID, Place: f.placeOf(key),
 					Message: "the configuration of auth/" + a.spec.Mount + " has a reviewer token"})
 			case name == "kubernetescacert" && strings.HasPrefix(value.Value, "@"):

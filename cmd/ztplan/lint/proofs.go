@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -147,10 +148,8 @@ func insecureKeys(n *yaml.Node, depth int) []*yaml.Node {
 		if key.Value == "headers" {
 			continue // Upgrade-Insecure-Requests is one
 		}
-		name := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key.Value))
-		off := strings.Contains(name, "insecure") || strings.Contains(name, "skipverify") || strings.Contains(name, "skiptlsverify")
-		on := name == "verify" || name == "tlsverify" || name == "verifytls"
-		if off && value.Value != "false" || on && value.Value == "false" {
+		off := rule.TLSSwitch(key.Value)
+		if off == "true" && value.Value != "false" || off == "false" && value.Value == "false" {
 			out = append(out, key)
 		}
 		out = append(out, insecureKeys(value, depth-1)...)

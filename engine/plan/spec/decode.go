@@ -32,6 +32,8 @@ type Decoder struct {
 	// Connected holds the nodes that are from the plan's connections: messages about
 	// them are the same for all steps.
 	Connected map[*yaml.Node]bool
+	// Refused, if not nil, returns why a key is left out on purpose, or "".
+	Refused func(key string) string
 	// Partial is set for values of which only a part is here: no key is missing.
 	Partial bool
 
@@ -347,6 +349,17 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 	return set
 }
 
+// UnknownKeyHint returns the hint for a key that is none of the known ones. refused, which
+// may be nil, returns why a key is left out on purpose, or "".
+func UnknownKeyHint(key string, known []string, refused func(key string) string) string {
+	if refused != nil {
+		if why := refused(key); why != "" {
+			return why
+		}
+	}
+	return source.Suggestion(key, known, "the keys here are ")
+}
+
 // unknownKey reports a key that a struct does not have and returns the index
 // of the field that was probably meant, or -1.
 func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
@@ -354,7 +367,7 @@ func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	d.Report(&source.Problem{
 		Position: at,
 		Summary:  d.about(key, PathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
-		Hint:     source.Suggestion(key.Value, st.names, "the keys here are "),
+		Hint:     UnknownKeyHint(key.Value, st.names, d.Refused),
 	})
 	best := source.Closest(key.Value, st.names)
 	if best == "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/profiles"
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
@@ -99,7 +100,7 @@ func (a *commands) load(ctx context.Context, file string) (*fleet.Fleet, error) 
 			return profiles.Read(ctx, h.Dynamic, d)
 		},
 		Plan: func(file string, values plan.Values) (*plan.Plan, error) {
-			return plan.Load(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values})
+			return plan.Load(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Values: values, Refused: rule.Refused})
 		},
 	})
 	var problems *source.Problems

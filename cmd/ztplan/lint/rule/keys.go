@@ -1,0 +1,41 @@
+package rule
+
+import "strings"
+
+// TLSSwitch reports whether a key of that name switches the verification of TLS off, and
+// by which value: "true" or "false"; "" if it does not.
+func TLSSwitch(key string) string {
+	switch name := plain(key); {
+	case strings.Contains(name, "insecure"), strings.Contains(name, "skipverify"), strings.Contains(name, "skiptlsverify"):
+		return "true"
+	case name == "verify", name == "tlsverify", name == "verifytls":
+		return "false"
+	}
+	return ""
+}
+
+// ReviewerToken reports whether a key of that name holds the token by which Vault asks
+// who a client is.
+func ReviewerToken(key string) bool { return plain(key) == "tokenreviewerjwt" }
+
+// Refused returns why no kind and no connection has a key, and what to do instead; "" for
+// a key that is not left out on purpose. See [plan.Input.Refused].
+func Refused(key string) string {
+	id := ""
+	switch {
+	case TLSSwitch(key) != "":
+		id = "unverified-tls"
+	case ReviewerToken(key):
+		id = "reviewer-token"
+	}
+	r, ok := Find(id)
+	if !ok {
+		return ""
+	}
+	return "it is left out on purpose: " + r.Why + "; " + r.Fix + " (ztplan lint --explain " + r.ID + ")"
+}
+
+// plain is a name without what the spellings of keys differ in.
+func plain(key string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
+}
