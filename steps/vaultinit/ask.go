@@ -15,7 +15,7 @@ import (
 )
 
 // initialise returns the edit that initialises Vault.
-func (s *Spec) initialise(ctx context.Context, env *engine.Env, c *vaultkit.Client, seal string, held *unsealkeys.Answer) (engine.Edit, error) {
+func (s *Spec) initialise(ctx context.Context, env *engine.Env, node vaultkit.State, held *unsealkeys.Answer) (engine.Edit, error) {
 	if held != nil {
 		return engine.Edit{}, vaultkit.Refusal("move them away, but keep them while that Vault or a copy of its data exists",
 			"vault is not initialised, but %s holds keys: they belong to another Vault", s.Keys)
@@ -35,20 +35,24 @@ func (s *Spec) initialise(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 	if readers := encryption.Readers(); len(readers) > 0 {
 		want["encryptedTo"] = readers
 	}
-	return engine.Edit{
+	edit := engine.Edit{
 		Path:  "sys/init",
 		Want:  want,
-		Apply: func(ctx context.Context) error { return s.begin(ctx, env, c.Where(), seal) },
-	}, nil
+		Apply: func(ctx context.Context) error { return s.begin(ctx, env, node) },
+	}
+	if node.Pod != "" {
+		edit.Note = "in pod " + node.Pod + "; the others join it when they are unsealed"
+	}
+	return edit, nil
 }
 
 // begin leaves the note, has Vault initialised, and remembers the answer.
-func (s *Spec) begin(ctx context.Context, env *engine.Env, where, seal string) error {
+func (s *Spec) begin(ctx context.Context, env *engine.Env, node vaultkit.State) error {
 	learned, err := s.learnedToken(ctx, env)
 	if err != nil {
 		return err
 	}
-	note, err := s.Keys.Pending(env).Begin(ctx, env, where)
+	note, err := s.Keys.Pending(env).Begin(ctx, env, node.Where())
 	switch {
 	case errors.Is(err, custody.ErrBusy):
 		return err
@@ -61,10 +65,10 @@ func (s *Spec) begin(ctx context.Context, env *engine.Env, where, seal string) e
 	if err := ctx.Err(); err != nil {
 		return errors.Join(context.Cause(ctx), s.Keys.Pending(env).End(ctx))
 	}
-	answer, err := s.detached(ctx, env, seal, note)
+	answer, err := s.detached(ctx, env, node, note)
 	if errors.Is(err, errNotDetached) {
 		// It must not be cut short: the answer comes once.
-		answer, err = s.ask(context.WithoutCancel(ctx), env, seal, os.Stderr)
+		answer, err = s.ask(context.WithoutCancel(ctx), env, node.Pod, node.Type, os.Stderr)
 	}
 	if answer == nil {
 		return err
@@ -77,13 +81,13 @@ func (s *Spec) begin(ctx context.Context, env *engine.Env, where, seal string) e
 	return err
 }
 
-// ask makes room for the keys, initialises Vault and stores the answer; last gets
-// the keys if no file can be written. The answer is not nil as soon as Vault
+// ask makes room for the keys, initialises Vault in the pod ("" for the only server) and
+// stores the answer; last gets the keys if no file can be written. The answer is not nil as soon as Vault
 // has given it.
-func (s *Spec) ask(ctx context.Context, env *engine.Env, seal string, last io.Writer) (*unsealkeys.Answer, error) {
+func (s *Spec) ask(ctx context.Context, env *engine.Env, pod, seal string, last io.Writer) (*unsealkeys.Answer, error) {
 	pending := s.Keys.Pending(env)
 	nothing := func(err error) (*unsealkeys.Answer, error) { return nil, errors.Join(err, pending.End(ctx)) }
-	c, err := vaultkit.ConnectServer(ctx, env, s.Vault.Server)
+	c, err := s.Vault.Node(ctx, env, pod)
 	if err != nil {
 		return nothing(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/unsealkeys"
 	"github.com/ztplan/ztplan/steps/session"
 )
@@ -22,9 +23,9 @@ const Detached = "vaultInit"
 type order struct {
 	Plan, Step, Dir, StateDir, CacheDir string
 
-	Settings session.Settings
-	Seal     string
-	Spec     Spec
+	Settings  session.Settings
+	Pod, Seal string
+	Spec      Spec
 }
 
 // A message is the output of that process: a line, or at its end the answer.
@@ -47,7 +48,7 @@ var errNotDetached = errors.New("no process of its own")
 // detached has a process of its own ask, which goes on if this one is killed. That
 // process holds note, nil for none, as long as it lives. detached stops waiting for
 // it when ctx ends.
-func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note *os.File) (*unsealkeys.Answer, error) {
+func (s *Spec) detached(ctx context.Context, env *engine.Env, node vaultkit.State, note *os.File) (*unsealkeys.Answer, error) {
 	if env.Detach == nil {
 		return nil, errNotDetached
 	}
@@ -67,7 +68,7 @@ func (s *Spec) detached(ctx context.Context, env *engine.Env, seal string, note 
 		err := engine.Try(func() error {
 			err := gob.NewEncoder(conn).Encode(order{
 				Plan: env.Plan, Step: env.Step, Dir: env.Dir, StateDir: env.StateDir, CacheDir: env.CacheDir,
-				Settings: session.Of(env), Seal: seal, Spec: *s,
+				Settings: session.Of(env), Pod: node.Pod, Seal: node.Type, Spec: *s,
 			})
 			for in := gob.NewDecoder(conn); err == nil && !m.Done; {
 				m = message{} // gob leaves fields that are not sent as they are
@@ -162,7 +163,7 @@ func Serve(conn io.ReadWriter, last io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), serveTimeout)
 	defer cancel()
-	answer, err := o.Spec.ask(ctx, env, o.Seal, last)
+	answer, err := o.Spec.ask(ctx, env, o.Pod, o.Seal, last)
 	m := message{Done: true}
 	if err != nil {
 		m.Error, m.Hint, m.Permanent = err.Error(), engine.HintOf(err), errors.Is(err, engine.ErrPermanent)

@@ -40,8 +40,11 @@ func (s *Spec) looks(env *engine.Env, strays []custody.Stray) []string {
 // note of a run that ended before it had stored them, nil for none. Its hint is to
 // delete the data of Vault only if no file that looks like keys is left of that
 // run, or lies where its keys would.
-func (s *Spec) lost(env *engine.Env, status *vaultkit.SealStatus, strays []custody.Stray, note *custody.Note) error {
+func (s *Spec) lost(env *engine.Env, status *vaultkit.State, strays []custody.Stray, note *custody.Note) error {
 	err := fmt.Errorf("vault is initialised, and %s holds no keys (nor does an emergency file)", s.Keys)
+	if status.Pod != "" {
+		err = fmt.Errorf("vault is initialised in pod %s, and %s holds no keys (nor does an emergency file)", status.Pod, s.Keys)
+	}
 	if note != nil {
 		err = fmt.Errorf("%w: %s", err, ended(note))
 	}
@@ -68,4 +71,21 @@ func ended(note *custody.Note) string {
 	}
 	return fmt.Sprintf("a run of plan %s, step %s, began to initialise it at %s, and ended before the answer was stored",
 		note.Plan, note.Step, note.Began.Format(time.RFC3339))
+}
+
+// withoutKeys tells about a Vault that initialised itself and gave no keys: later steps
+// are let in by a login or a token of the plan's own.
+func (s *Spec) withoutKeys(env *engine.Env, status *vaultkit.State) {
+	env.Logf("%s initialised itself (seal %s, no shares): there are no keys to keep and no root token; "+
+		"the steps are let in by connections.vault.login or connections.vault.token", status.Where(), status.Type)
+}
+
+// sealed is the edit for a Vault that opens itself and has not yet, so that it does not
+// tell whether it has shares.
+func sealed(status *vaultkit.State) engine.Edit {
+	return engine.Edit{
+		Path: status.At("sys/seal"), Have: "sealed, so that the number of its shares is not known", Want: "unsealed",
+		Note: "Vault unseals itself with its " + status.Type + " seal",
+		Hint: "the log of its pod says why the seal does not open: kubectl logs",
+	}
 }

@@ -8,5 +8,5 @@ import (
 
 // Permissions implements engine.PermissionNeeder.
 func (s *Spec) Permissions(context.Context, *engine.Env, []string) (needed []engine.Permission, notKnown []string) {
-	return append(s.Vault.Permissions(), s.Keys.Permissions()...), nil
+	return append(append(s.Vault.Permissions(), s.Vault.NodesPermissions()...), s.Keys.Permissions()...), nil
 }

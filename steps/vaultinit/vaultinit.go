@@ -124,6 +124,7 @@ package vaultinit
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -207,11 +208,11 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if busy {
 		return out, []engine.Edit{s.busy(env, note)}, nil
 	}
-	c, err := vaultkit.ConnectServer(ctx, env, s.Vault.Server)
+	nodes, err := s.Vault.Nodes(ctx, env)
 	if err != nil {
 		return out, nil, err
 	}
-	status, err := c.SealStatus(ctx)
+	states, err := nodes.States(ctx)
 	if err != nil {
 		return out, nil, err
 	}
@@ -219,12 +220,10 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if err != nil {
 		return out, nil, err
 	}
-	if !status.Initialized {
-		edit, err := s.initialise(ctx, env, c, status.Type, answer)
-		if err != nil {
-			return out, nil, err
-		}
-		return out, []engine.Edit{edit}, nil
+	status := vaultkit.Initialised(states)
+	if status == nil {
+		edits, err := s.first(ctx, env, nodes, states, answer)
+		return out, edits, err
 	}
 	strays := s.Keys.Strays(ctx, env, note)
 	if answer == nil {
@@ -232,6 +231,13 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 			return out, nil, err
 		}
 		if answer == nil {
+			switch itself, known := status.ByItself(); {
+			case !known:
+				return out, []engine.Edit{sealed(status)}, nil
+			case itself:
+				s.withoutKeys(env, status)
+				return Outputs{}, nil, nil
+			}
 			return out, nil, s.lost(env, status, strays, note)
 		}
 		if err := s.Keys.Open(ctx, env, answer); err != nil {
@@ -251,8 +257,27 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	return out, s.tidy(ctx, env, answer, strays, noted), nil
 }
 
+// first returns the edit that initialises the first of the pods; the others join it. A
+// pod that does not answer may hold the data of an initialised Vault, so all have to
+// answer before.
+func (s *Spec) first(ctx context.Context, env *engine.Env, nodes vaultkit.Nodes, states []vaultkit.State, held *unsealkeys.Answer) ([]engine.Edit, error) {
+	// A pod that is made later, when this one is unsealed, joins then.
+	nodes.Missing = slices.DeleteFunc(nodes.Missing, func(m vaultkit.Missing) bool { return m.Later })
+	if waits := nodes.MissingEdits(); len(waits) > 0 {
+		for i := range waits {
+			waits[i].Note = "before Vault is initialised: the pod may hold the data of one that is"
+		}
+		return waits, nil
+	}
+	edit, err := s.initialise(ctx, env, states[0], held)
+	if err != nil {
+		return nil, err
+	}
+	return []engine.Edit{edit}, nil
+}
+
 // sameNumbers refuses a plan that asks for other numbers than Vault has.
-func (s *Spec) sameNumbers(status *vaultkit.SealStatus, answer *unsealkeys.Answer) error {
+func (s *Spec) sameNumbers(status *vaultkit.State, answer *unsealkeys.Answer) error {
 	n, t := status.N, status.T
 	if status.Type != vaultkit.Shamir {
 		n, t = answer.N, answer.Threshold

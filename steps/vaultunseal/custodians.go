@@ -15,15 +15,16 @@ import (
 
 // custodians returns the edits for a Vault that this run cannot open alone: one
 // that submits the shares that it has, and one that waits for those of others.
-func (s *Spec) custodians(ctx context.Context, env *engine.Env, c *vaultkit.Client, status *vaultkit.SealStatus, answer *unsealkeys.Answer) []engine.Edit {
+func (s *Spec) custodians(ctx context.Context, env *engine.Env, state vaultkit.State, answer *unsealkeys.Answer) []engine.Edit {
+	status := state.SealStatus
 	absent := slices.DeleteFunc(answer.Custodians(), func(name string) bool { return slices.Contains(answer.Opened, name) })
 	wait := engine.Edit{
-		Path: "sys/seal",
+		Path: state.At("sys/seal"),
 		Have: fmt.Sprintf("sealed, %d of %d shares so far; waits for custodians: %s (%s)",
 			status.Progress, status.T, strings.Join(absent, ", "), s.Keys),
 		Want:  "unsealed",
 		Note:  "each decrypts the own share, and submits it: vault operator unseal",
-		Await: func(ctx context.Context) error { return changed(ctx, c, status) },
+		Await: func(ctx context.Context) error { return changed(ctx, state.Client, status) },
 	}
 	shares := answer.Distinct()
 	submitted := status.Progress > 0 && s.Keys.Marked(ctx, env, "submitted "+status.Nonce)
@@ -31,10 +32,10 @@ func (s *Spec) custodians(ctx context.Context, env *engine.Env, c *vaultkit.Clie
 		return []engine.Edit{wait}
 	}
 	return []engine.Edit{{
-		Path:  "sys/unseal",
+		Path:  state.At("sys/unseal"),
 		Have:  fmt.Sprintf("%d of %d shares", status.Progress, status.T),
 		Want:  "with the shares of " + strings.Join(answer.Opened, ", "),
-		Apply: func(ctx context.Context) error { return s.contribute(ctx, env, c, shares) },
+		Apply: func(ctx context.Context) error { return s.contribute(ctx, env, state.Client, shares) },
 	}, wait}
 }
 

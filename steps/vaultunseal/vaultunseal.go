@@ -42,14 +42,26 @@
 //   - Shares that Vault rejects: they are those of another Vault, such as an earlier
 //     one of the same name. The step does not try again with wrong shares.
 //   - A seal that is being migrated.
+//   - Pods of two Vaults behind one Service: their cluster ids differ.
+//   - An empty pod beside an initialised one whose storage is not raft.
 //
 // For a Vault with auto-unseal the step only waits.
 //
 // # Clusters
 //
-// The step unseals the node that the service or address leads to. In a Vault
-// cluster (HA) every node is unsealed by itself: give one step to each, with
-// the address or the service of each pod.
+// Behind a Service each pod is looked at by itself, ready or not, and as many as the
+// StatefulSet wants: it does not matter whether the Service selects all of them or the
+// active one only. A pod that is empty, of a Vault with raft storage, joins the others
+// (sys/storage/raft/join) and is unsealed; one whose configuration has retry_join joins
+// either way. It never happens to one that has data. Each pod gets the shares itself. Then the step waits
+// until a pod is active, the others follow it, and all are voters: that is asked with the
+// root token in the sinks, as long as there is one.
+//
+// A pod that is sealed, does not run or has not joined is a difference: status shows it
+// and the next run removes it.
+//
+// An address leads to one server. Outside the cluster give one step to each
+// (forEach), with the address of each.
 package vaultunseal
 
 import (
@@ -90,40 +102,73 @@ func (s *Spec) Validate(p *engine.Problems) {
 	s.Keys.Validate(p, "keys")
 }
 
-// Inspect compares Vault with s.
+// Inspect compares Vault with s: each of its servers.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
-	c, err := vaultkit.ConnectServer(ctx, env, s.Vault)
+	nodes, err := s.Vault.Nodes(ctx, env)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	status, err := c.SealStatus(ctx)
+	states, err := nodes.States(ctx)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	out := Outputs{Version: status.Version, ClusterID: status.ClusterID, ClusterName: status.ClusterName}
-	if !status.Sealed {
-		ok, why, err := c.Serving(ctx)
-		if err != nil || ok {
+	best := vaultkit.Initialised(states)
+	if best == nil {
+		return Outputs{}, nodes.MissingEdits(), s.notInitialised(ctx, env, nodes, states)
+	}
+	out := Outputs{Version: best.Version, ClusterID: best.ClusterID, ClusterName: best.ClusterName}
+	edits := nodes.MissingEdits()
+	for _, state := range states {
+		more, err := s.open(ctx, env, states, state)
+		if err != nil {
 			return out, nil, err
 		}
-		return out, []engine.Edit{{Path: "sys/health", Have: why, Want: "active"}}, nil
+		edits = append(edits, more...)
 	}
-	edit := engine.Edit{Path: "sys/seal", Have: "sealed", Want: "unsealed"}
-	if status.Type != vaultkit.Shamir && status.Initialized {
-		edit.Note = "Vault unseals itself with its " + status.Type + " seal"
-		return out, []engine.Edit{edit}, nil
+	if len(edits) == 0 && nodes.Several() {
+		edits, err = s.peers(ctx, env, nodes, states)
 	}
-	answer, err := s.Keys.Unsealing(ctx, env, status)
+	return out, edits, err
+}
+
+// notInitialised is the error of a Vault that no server has initialised, nil as long as
+// some do not answer.
+func (s *Spec) notInitialised(ctx context.Context, env *engine.Env, nodes vaultkit.Nodes, states []vaultkit.State) error {
+	if len(nodes.Missing) > 0 {
+		return nil
+	}
+	_, err := s.Keys.Unsealing(ctx, env, states[0].SealStatus)
+	return err
+}
+
+// open returns the edits that make one server answer requests.
+func (s *Spec) open(ctx context.Context, env *engine.Env, states []vaultkit.State, state vaultkit.State) ([]engine.Edit, error) {
+	if !state.Initialized {
+		return s.join(ctx, env, states, state)
+	}
+	if !state.Sealed {
+		ok, why, err := state.Serving(ctx)
+		if err != nil || ok {
+			return nil, err
+		}
+		return []engine.Edit{{Path: state.At("sys/health"), Have: why, Want: "active"}}, nil
+	}
+	edit := engine.Edit{Path: state.At("sys/seal"), Have: "sealed", Want: "unsealed"}
+	if state.Type != vaultkit.Shamir {
+		edit.Note = "Vault unseals itself with its " + state.Type + " seal"
+		return []engine.Edit{edit}, nil
+	}
+	answer, err := s.Keys.Unsealing(ctx, env, state.SealStatus)
 	if err != nil {
-		return out, nil, err
+		return nil, err
 	}
 	shares := answer.Distinct()
-	if len(shares) < status.T {
-		return out, s.custodians(ctx, env, c, status, answer), nil
+	if len(shares) < state.T {
+		return s.custodians(ctx, env, state, answer), nil
 	}
-	edit.Note = note(status, s.Keys)
-	edit.Apply = func(ctx context.Context) error { return s.Keys.Unseal(ctx, c, shares) }
-	return out, []engine.Edit{edit}, nil
+	edit.Note = note(state.SealStatus, s.Keys)
+	edit.Apply = func(ctx context.Context) error { return s.Keys.Unseal(ctx, state.Client, shares) }
+	return []engine.Edit{edit}, nil
 }
 
 func note(status *vaultkit.SealStatus, keys custody.Keys) string {

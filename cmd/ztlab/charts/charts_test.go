@@ -207,10 +207,28 @@ func TestVaultValues(t *testing.T) {
 	}
 }
 
+// A cluster of three has what the servers need to find each other.
+func TestVaultCluster(t *testing.T) {
+	objects := charttest.MustRender(t, charttest.Find(t, "vault", "0.31.0"), "vault", "vault",
+		`server: {affinity: "", ha: {enabled: true, raft: {enabled: true, setNodeId: true}}}`)
+	env := []any{"spec", "template", "spec", "containers", 0, "env"}
+	check(t, objects, []fact{
+		{"StatefulSet", "vault", []any{"spec", "replicas"}, 3.0},
+		{"StatefulSet", "vault", []any{"spec", "podManagementPolicy"}, "Parallel"},
+		{"StatefulSet", "vault", []any{"spec", "template", "spec", "affinity"}, nil},
+		{"StatefulSet", "vault", append(slices.Clone(env), 7, "value"), "https://$(HOSTNAME).vault-internal:8201"},
+		{"StatefulSet", "vault", append(slices.Clone(env), 8, "name"), "VAULT_RAFT_NODE_ID"},
+		{"Service", "vault-active", []any{"spec", "selector", "vault-active"}, "true"},
+		{"Service", "vault-standby", []any{"spec", "selector", "vault-active"}, "false"},
+		{"Role", "vault-discovery-role", []any{"rules", 0, "verbs", 4}, "patch"},
+		{"PodDisruptionBudget", "vault", []any{"spec", "maxUnavailable"}, 1.0},
+	})
+}
+
 // Values that the lab cannot run are refused, not rendered and left to fail.
 func TestRefusedValues(t *testing.T) {
 	for _, c := range []struct{ chart, version, values, want string }{
-		{"vault", "0.31.0", "server: {ha: {enabled: true}}", "server.ha.enabled=true cannot run"},
+		{"vault", "0.31.0", "server: {ha: {enabled: true}}", "server.ha without server.ha.raft.enabled=true cannot run"},
 		{"apisix", "2.14.0", "apisix: {deployment: {role_traditional: {config_provider: yaml}}}", "keep etcd"},
 	} {
 		t.Run(c.chart, func(t *testing.T) {

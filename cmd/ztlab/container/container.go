@@ -49,7 +49,7 @@ type Spec struct {
 	TokenFile string `json:"tokenFile"`
 	CAFile    string `json:"caFile"`
 
-	// Proxy is an HTTP CONNECT proxy (http://lab:password@127.0.0.1:port) that
+	// Proxy is an HTTP CONNECT proxy (http://namespace:password@127.0.0.1:port) that
 	// resolves Service names, cluster IPs and pod IPs; the only way to another pod.
 	Proxy string `json:"proxy"`
 }

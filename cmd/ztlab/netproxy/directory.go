@@ -93,6 +93,21 @@ func (d *Directory) Dial(ctx context.Context, _, addr string) (net.Conn, error) 
 	return dialAny(ctx, addr, targets)
 }
 
+// Qualify returns addr as a pod of a namespace means it: its resolver tries a short
+// name below the namespace's domain first (dns-pod-service: search
+// NAMESPACE.svc.cluster.local). Other addresses stay as they are.
+func (d *Directory) Qualify(namespace, addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	labels := strings.Split(host, ".")
+	if err != nil || namespace == "" || len(labels) > 2 {
+		return addr
+	}
+	if _, err := d.services.Services(namespace).Get(labels[len(labels)-1]); err != nil {
+		return addr
+	}
+	return net.JoinHostPort(host+"."+namespace+".svc", port)
+}
+
 // DialService connects to a ready endpoint of a Service's port.
 func (d *Directory) DialService(ctx context.Context, svc *corev1.Service, port corev1.ServicePort) (net.Conn, error) {
 	addr := net.JoinHostPort(svc.Name+"."+svc.Namespace+".svc", strconv.Itoa(int(port.Port)))

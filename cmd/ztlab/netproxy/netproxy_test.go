@@ -199,6 +199,24 @@ func newProxy(t *testing.T, h http.Handler) (proxy *url.URL, target string) {
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}, "http://hello.app.svc"
 }
 
+// Short names mean the namespace of the pod that asks, as its resolver finds them.
+func TestShortNames(t *testing.T) {
+	d := newDirectory(t, nil, service("vault", "vault", "10.96.0.2"), service("vault", "vault-internal", corev1.ClusterIPNone), service("app", "vault", "10.96.0.3"))
+	for _, tt := range []struct{ namespace, addr, want string }{
+		{"vault", "vault:8200", "vault.vault.svc:8200"},
+		{"vault", "vault-0.vault-internal:8201", "vault-0.vault-internal.vault.svc:8201"},
+		{"app", "vault-0.vault-internal:8201", "vault-0.vault-internal:8201"},
+		{"app", "vault.vault:8200", "vault.vault.app.svc:8200"}, // search comes first
+		{"lab", "vault.vault:8200", "vault.vault:8200"},
+		{"vault", "10.96.0.2:8200", "10.96.0.2:8200"},
+		{"", "vault:8200", "vault:8200"},
+	} {
+		if got := d.Qualify(tt.namespace, tt.addr); got != tt.want {
+			t.Errorf("%s of namespace %q is %s, want %s", tt.addr, tt.namespace, got, tt.want)
+		}
+	}
+}
+
 func TestProxyPlainHTTP(t *testing.T) {
 	var host string
 	proxy, target := newProxy(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,12 +23,17 @@ const connectTimeout = 10 * time.Second
 // only part of it that Go's clients show.
 //
 // On a port of loopback, which every user of the machine can reach, it wants the
-// password (RFC 7617, any user name): behind it is Vault, which the first client
-// can initialise. On a Unix socket it wants none.
+// password (RFC 7617): behind it is Vault, which the first client can initialise. The
+// user name is the namespace whose short names count, see [Directory.Qualify]. On a
+// Unix socket it wants neither.
 func NewServer(d *Directory, password string, logger *log.Logger) *http.Server {
 	refusals := &refusalLog{logger: logger, last: make(map[string]string)}
 	plain := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetXForwarded(); r.Out.Host = r.In.Host },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetXForwarded()
+			r.Out.Host = r.In.Host
+			r.Out.URL.Host = d.Qualify(namespace(r.In), r.Out.URL.Host)
+		},
 		Transport: &http.Transport{
 			DialContext: d.Dial, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
 		},
@@ -63,9 +68,21 @@ func allowed(r *http.Request, password string) bool {
 	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); unix {
 		return true
 	}
-	asked := http.Request{Header: http.Header{"Authorization": r.Header.Values("Proxy-Authorization")}}
-	_, given, _ := asked.BasicAuth()
+	_, given := credentials(r)
 	return subtle.ConstantTimeCompare([]byte(given), []byte(password)) == 1
+}
+
+// credentials returns those for the proxy.
+func credentials(r *http.Request) (user, password string) {
+	asked := http.Request{Header: http.Header{"Authorization": r.Header.Values("Proxy-Authorization")}}
+	user, password, _ = asked.BasicAuth()
+	return user, password
+}
+
+// namespace is that of the pod that asks, "" if it is not known.
+func namespace(r *http.Request) string {
+	user, _ := credentials(r)
+	return user
 }
 
 func connect(d *Directory, refusals *refusalLog, w http.ResponseWriter, r *http.Request) {
@@ -74,7 +91,7 @@ func connect(d *Directory, refusals *refusalLog, w http.ResponseWriter, r *http.
 		addr = r.Host
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), connectTimeout)
-	target, dialErr := d.Dial(ctx, "tcp", addr)
+	target, dialErr := d.Dial(ctx, "tcp", d.Qualify(namespace(r), addr))
 	cancel()
 	client, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -365,8 +366,20 @@ func (w *worker) specFor(ctx context.Context, c *cont) (container.Spec, error) {
 		Name: c.spec.Name, Image: c.spec.Image, ServiceAccount: w.pod.Spec.ServiceAccountName, Labels: w.pod.Labels,
 		Command: expandAll(c.spec.Command, env), Args: expandAll(c.spec.Args, env), Env: env,
 		Mounts: mounts, Dir: dir, Sockets: w.a.conf.Sockets,
-		APIServer: w.a.conf.APIServer, TokenFile: token, CAFile: ca, Proxy: w.a.conf.ProxyURL,
+		APIServer: w.a.conf.APIServer, TokenFile: token, CAFile: ca, Proxy: proxyFor(w.namespace, w.a.conf.ProxyURL),
 	}, nil
+}
+
+// proxyFor returns the proxy's URL for a pod of a namespace, which is the user name:
+// short names mean the pod's own namespace.
+func proxyFor(namespace, proxy string) string {
+	u, err := url.Parse(proxy)
+	if err != nil || u.User == nil {
+		return proxy
+	}
+	password, _ := u.User.Password()
+	u.User = url.UserPassword(namespace, password)
+	return u.String()
 }
 
 // inherited are the variables of the lab's own environment that a component's

@@ -144,7 +144,7 @@ func TestNativeSeesTheHostsPathsAndNothingOfTheLab(t *testing.T) {
 	}
 	for _, v := range []string{
 		"KUBECONFIG=" + secret + "/word:" + filepath.Join(state, "termination", "main"), "GREETING=hello", "POD=one",
-		"HOME=" + scratch, "TMPDIR=" + scratch + "/tmp", "HTTPS_PROXY=http://lab:word@127.0.0.1:1", "HTTP_PROXY=http://lab:word@127.0.0.1:1",
+		"HOME=" + scratch, "TMPDIR=" + scratch + "/tmp", "HTTPS_PROXY=http://apps:word@127.0.0.1:1", "HTTP_PROXY=http://apps:word@127.0.0.1:1",
 	} {
 		if !slices.Contains(lines, "env "+v) {
 			t.Errorf("its environment lacks %s:\n%s", v, strings.Join(lines, "\n"))

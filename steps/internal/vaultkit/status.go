@@ -89,9 +89,9 @@ func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
 	case !h.Standby:
 		return true, "", nil
 	}
-	var leader api.LeaderResponse
-	if err := c.send(ctx, query{method: http.MethodGet, path: "sys/leader"}, &leader); err != nil {
-		return false, "", c.explain(ctx, "read", "sys/leader", err)
+	leader, err := c.Leadership(ctx)
+	if err != nil {
+		return false, "", err
 	}
 	if leader.HAEnabled && leader.LeaderAddress == "" {
 		return false, "standby, and no node is active yet", nil

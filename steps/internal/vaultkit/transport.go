@@ -27,7 +27,13 @@ func (w wire) Close() error {
 }
 
 func (s Server) wire(ctx context.Context, env *engine.Env) (wire, error) {
-	return engine.Share(ctx, env.Session, s.Key(), func(ctx context.Context) (wire, error) {
+	return s.wireBy(ctx, env, s.Key(), s.dialer)
+}
+
+// wireBy is wire to one server of several: key identifies it within the run, and dialer
+// connects to it.
+func (s Server) wireBy(ctx context.Context, env *engine.Env, key string, dialer func(context.Context, *engine.Env) (dialFunc, error)) (wire, error) {
+	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (wire, error) {
 		tlsConfig, err := s.tlsConfig()
 		if err != nil {
 			return wire{}, err
@@ -35,7 +41,7 @@ func (s Server) wire(ctx context.Context, env *engine.Env) (wire, error) {
 		if s.plainText() {
 			env.Warnf("%s is not https: tokens and keys cross the network unencrypted", s.Address)
 		}
-		dial, err := s.dialer(ctx, env)
+		dial, err := dialer(ctx, env)
 		if err != nil {
 			return wire{}, err
 		}

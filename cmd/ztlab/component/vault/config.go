@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	wrapping "github.com/hashicorp/go-kms-wrapping/v2"
 	"github.com/hashicorp/vault/command/server"
 	"github.com/hashicorp/vault/internalshared/configutil"
 	"github.com/ztplan/ztplan/cmd/ztlab/container"
@@ -38,7 +37,8 @@ type config struct {
 	server      *server.Config
 	listeners   []listener
 	storageType string
-	storagePath string // on the host; empty unless the storage is "file"
+	storagePath string // on the host; empty unless the storage is "file" or "raft"
+	clusterPort int
 	mounts      map[string]string
 	root        string // on the host, for paths that no volume covers
 }
@@ -83,19 +83,14 @@ func (c *config) resolve() error {
 		return fmt.Errorf("%s: no storage stanza: the server has nowhere to keep its data", configDir)
 	}
 	c.storageType = c.server.Storage.Type
-	if c.storageType == "file" {
+	if c.storageType == "file" || c.storageType == storageRaft {
 		p := c.server.Storage.Config["path"]
 		if p == "" {
-			return fmt.Errorf(`%s: storage "file": path is required`, configDir)
+			return fmt.Errorf(`%s: storage %q: path is required`, configDir, c.storageType)
 		}
 		c.storagePath = c.hostPath(p)
 		if err := os.MkdirAll(c.storagePath, 0o700); err != nil {
 			return fmt.Errorf("vault storage: %w", err)
-		}
-	}
-	for _, s := range c.server.Seals {
-		if s.Type != wrapping.WrapperTypeShamir.String() && !s.Disabled {
-			return fmt.Errorf("%s: seal %q: the lab's Vault is unsealed with key shares; remove the stanza", configDir, s.Type)
 		}
 	}
 	for _, l := range c.server.Listeners {
@@ -111,6 +106,12 @@ func (c *config) resolve() error {
 			return fmt.Errorf("%s: listener address %s: port: %w", configDir, l.Address, err)
 		}
 		c.listeners = append(c.listeners, listener{Listener: l, port: number})
+	}
+	c.clusterPort = defaultClusterPort
+	for _, l := range c.server.Listeners {
+		if _, port, err := net.SplitHostPort(l.ClusterAddress); err == nil {
+			c.clusterPort, _ = strconv.Atoi(port)
+		}
 	}
 	if len(c.listeners) == 0 {
 		return fmt.Errorf("%s: no listener stanza: nothing could reach the server", configDir)
@@ -173,6 +174,32 @@ func (c *config) hostPath(p string) string {
 		}
 	}
 	return filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(p, best)))
+}
+
+// hostFile is hostPath of a value that is a path below a mount, and any other value
+// as it is.
+func (c *config) hostFile(value string) string {
+	if !path.IsAbs(value) {
+		return value
+	}
+	if host := c.hostPath(value); !strings.HasPrefix(host, c.root+string(filepath.Separator)) {
+		return host
+	}
+	return value
+}
+
+// environment sets the container's variables that Vault itself reads: those of raft and
+// of its clients. This process is the container's own.
+func (c *config) environment(env map[string]string) error {
+	for name, value := range env {
+		if !strings.HasPrefix(name, "VAULT_") {
+			continue
+		}
+		if err := os.Setenv(name, c.hostFile(value)); err != nil {
+			return fmt.Errorf("env %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // hostAuditPath returns the options of a file audit device with its path on the

@@ -11,10 +11,13 @@
 // plugins of [plugins] exist; Vault's own error answers the mount of another one.
 //
 // The server starts sealed, always: a restart of the container needs an unseal,
-// as it does on a cluster.
+// as it does on a cluster, unless another Vault unseals it (seal "transit"). With raft
+// storage several pods make one Vault: they reach each other through the lab's proxy,
+// by the names and ports that the chart configures.
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -26,6 +29,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -67,13 +71,66 @@ func Run(ctx context.Context, spec container.Spec, report func(container.Report)
 	}
 	logger := hclog.New(&hclog.LoggerOptions{Level: level, Output: os.Stderr, JSONFormat: conf.server.LogFormat == "json"})
 
-	store, err := newStorage(conf, logger.Named("storage"))
+	if err := conf.environment(spec.Env); err != nil {
+		return err
+	}
+	core, state, network, err := newCore(ctx, spec, conf, level, logger, report)
 	if err != nil {
 		return err
 	}
-	credential, logical := plugins(pod{tokenFile: spec.TokenFile, caFile: spec.CAFile})
+	defer func() {
+		if err := core.Shutdown(); err != nil {
+			logger.Error("shutdown", "error", err)
+		}
+	}()
+	if network != nil {
+		if err := joinCluster(ctx, core, conf); err != nil {
+			return fmt.Errorf("vault cluster: %w", err)
+		}
+	}
+	go unsealItself(ctx, core, logger)
+
+	listening, err := listen(spec, conf, core, logger)
+	if err != nil {
+		return err
+	}
+	defer listening.close()
+	if network != nil {
+		listening.ports[network.port] = network.addr
+	}
+	initialized, err := core.InitializedLocally(ctx)
+	if err != nil {
+		return fmt.Errorf("vault storage: %w", err)
+	}
+	state.start(initialized, listening.ports)
+	logger.Info("vault server started, sealed", "version", Version(), "storage", conf.storageType, "listen", listening.ports)
+
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-listening.failed:
+		return err
+	}
+}
+
+// newCore makes the server's core, sealed. network is nil unless the storage makes a
+// cluster.
+func newCore(ctx context.Context, spec container.Spec, conf *config, level hclog.Level, logger hclog.Logger, report func(container.Report)) (*vault.Core, *sealState, *clusterNetwork, error) {
+	store, err := newStorage(conf, logger.Named("storage"))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	seal, err := newSeal(conf, logger.Named("seal"))
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	state := &sealState{report: report}
-	core, err := vault.NewCore(&vault.CoreConfig{
+	announced, err := register(spec, conf, state, logger)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	credential, logical := plugins(pod{tokenFile: spec.TokenFile, caFile: spec.CAFile})
+	settings := &vault.CoreConfig{
 		RawConfig:           conf.server,
 		Physical:            store,
 		StorageType:         conf.storageType,
@@ -89,35 +146,28 @@ func Run(ctx context.Context, spec container.Spec, report func(container.Report)
 		CredentialBackends:  credential,
 		AuditBackends:       auditDevices(conf),
 		BuiltinRegistry:     registry{credential: credential, logical: logical},
-		ServiceRegistration: state,
-	})
-	if err != nil {
-		return fmt.Errorf("vault core: %w", err)
+		ServiceRegistration: announced,
+		Seal:                seal,
 	}
-	defer func() {
-		if err := core.Shutdown(); err != nil {
-			logger.Error("shutdown", "error", err)
+	ha, cluster := store.(physical.HABackend)
+	var network *clusterNetwork
+	if cluster {
+		if network, err = newClusterNetwork(spec, conf.clusterPort, logger.Named("cluster")); err != nil {
+			return nil, nil, nil, err
 		}
-	}()
-
-	listening, err := listen(spec, conf, core, logger)
+		settings.HAPhysical, settings.ClusterNetworkLayer = ha, network
+		settings.RedirectAddr = cmp.Or(spec.Env["VAULT_API_ADDR"], conf.server.Storage.RedirectAddr)
+		settings.ClusterAddr = cmp.Or(spec.Env["VAULT_CLUSTER_ADDR"], conf.server.Storage.ClusterAddr)
+	}
+	core, err := vault.NewCore(settings)
 	if err != nil {
-		return err
+		return nil, nil, nil, fmt.Errorf("vault core: %w", err)
 	}
-	defer listening.close()
-	initialized, err := core.InitializedLocally(ctx)
-	if err != nil {
-		return fmt.Errorf("vault storage: %w", err)
+	var wait sync.WaitGroup
+	if err := announced.Run(ctx.Done(), &wait, settings.RedirectAddr); err != nil {
+		return nil, nil, nil, fmt.Errorf("service_registration: %w", err)
 	}
-	state.start(initialized, listening.ports)
-	logger.Info("vault server started, sealed", "version", Version(), "storage", conf.storageType, "listen", listening.ports)
-
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-listening.failed:
-		return err
-	}
+	return core, state, network, nil
 }
 
 // useProxy makes the process reach the cluster's names through the lab's proxy.
@@ -136,16 +186,21 @@ func useProxy(proxy string) error {
 	return nil
 }
 
-// newStorage opens the storage of the configuration. Only storage within one
-// process is possible here.
+// storageRaft is the storage of a cluster, within its servers.
+const storageRaft = "raft"
+
+// newStorage opens the storage of the configuration: what the servers bring
+// themselves, and nothing that is a server of its own.
 func newStorage(conf *config, logger hclog.Logger) (physical.Backend, error) {
 	switch conf.storageType {
 	case "file":
 		return file.NewFileBackend(map[string]string{"path": conf.storagePath}, logger)
+	case storageRaft:
+		return conf.newRaft(logger)
 	case "inmem":
 		return inmem.NewInmem(nil, logger)
 	default:
-		return nil, fmt.Errorf(`vault storage %q: the lab has "file" and "inmem" only; set server.standalone.enabled=true and server.ha.enabled=false in the chart's values`, conf.storageType)
+		return nil, fmt.Errorf(`vault storage %q: the lab has "raft", "file" and "inmem"; set server.ha.raft.enabled=true in the chart's values, or server.standalone.enabled=true`, conf.storageType)
 	}
 }
 

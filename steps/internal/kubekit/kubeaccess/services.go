@@ -33,6 +33,11 @@ func Dial(namespace, service string) []engine.Permission {
 		look("", "pods/log", namespace, "", "quotes the last line of a container that ended", "get"))
 }
 
+// Members is needed, besides [Dial], to know how many pods belong behind a Service.
+func Members(namespace, service string) engine.Permission {
+	return look("apps", "statefulsets", namespace, "", "counts the pods that belong behind Service "+namespace+"/"+service, "get")
+}
+
 // NodePort is needed to find the addresses of a Service's node port.
 func NodePort(namespace, service string) []engine.Permission {
 	reason := "finds the node port of Service " + namespace + "/" + service

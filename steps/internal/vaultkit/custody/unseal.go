@@ -64,9 +64,9 @@ func (k Keys) Unseal(ctx context.Context, c *vaultkit.Client, shares []engine.Se
 	return err
 }
 
-// errStillSealed means that Vault is sealed after all shares. Others may be submitting
+// ErrStillSealed means that Vault is sealed after all shares. Others may be submitting
 // at the same time; another Inspect shows it.
-var errStillSealed = errors.New("vault is still sealed after every share was submitted: another client may be unsealing or resetting at the same time")
+var ErrStillSealed = errors.New("vault is still sealed after every share was submitted: another client may be unsealing or resetting at the same time")
 
 func submit(ctx context.Context, c *vaultkit.Client, status *vaultkit.SealStatus, shares []engine.Secret) error {
 	begun := status.Progress
@@ -79,11 +79,11 @@ func submit(ctx context.Context, c *vaultkit.Client, status *vaultkit.SealStatus
 			return nil
 		}
 		if next.Progress < begun {
-			return fmt.Errorf("the progress of unsealing went from %d to %d: %w", begun, next.Progress, errStillSealed)
+			return fmt.Errorf("the progress of unsealing went from %d to %d: %w", begun, next.Progress, ErrStillSealed)
 		}
 		begun = next.Progress
 	}
-	return errStillSealed
+	return ErrStillSealed
 }
 
 // Rejected reports whether Vault refused the shares themselves. It has forgotten all

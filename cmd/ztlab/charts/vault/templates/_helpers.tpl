@@ -39,13 +39,20 @@
 {{- include "lab.switch" (dict "value" .Values.injector.enabled "root" .) -}}
 {{- end -}}
 
-{{/* dev, standalone or "" (no server). */}}
+{{/* dev, ha, standalone or "" (no server). */}}
 {{- define "lab.mode" -}}
-{{- if eq (toString .Values.server.ha.enabled) "true" -}}
-{{- fail "lab chart of vault: server.ha.enabled=true cannot run in the embedded lab, which has one node and file storage; use server.standalone, or a real cluster" -}}
-{{- else if eq (toString .Values.server.dev.enabled) "true" -}}dev
+{{- if eq (toString .Values.server.dev.enabled) "true" -}}dev
+{{- else if eq (toString .Values.server.ha.enabled) "true" -}}
+{{- if ne (toString .Values.server.ha.raft.enabled) "true" -}}
+{{- fail "lab chart of vault: server.ha without server.ha.raft.enabled=true cannot run in the embedded lab, which has no Consul; use raft" -}}
+{{- end -}}ha
 {{- else if include "lab.switch" (dict "value" .Values.server.standalone.enabled "root" .) -}}standalone
 {{- end -}}
+{{- end -}}
+
+{{/* "on" or "": the server keeps its data in a volume. */}}
+{{- define "lab.stores" -}}
+{{- if has (include "lab.mode" .) (list "standalone" "ha") }}on{{ end -}}
 {{- end -}}
 
 {{- define "lab.labels" -}}

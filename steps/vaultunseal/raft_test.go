@@ -1,0 +1,286 @@
+package vaultunseal_test
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/labtest"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
+	"github.com/ztplan/ztplan/steps/vaultinit"
+	"github.com/ztplan/ztplan/steps/vaultunseal"
+)
+
+// A cluster is a StatefulSet of Vault with raft storage, as the chart makes it.
+type cluster struct {
+	t         *testing.T
+	env       *engine.Env
+	client    kubernetes.Interface
+	namespace string
+	server    vaultkit.Server
+	keys      string
+}
+
+const raftConfig = `
+listener "tcp" {
+  tls_disable     = 1
+  address         = "[::]:8200"
+  cluster_address = "[::]:8201"
+}
+storage "raft" {
+  path = "/vault/data"
+}
+`
+
+// newCluster makes pods of Vault behind a Service, and waits for nothing.
+func newCluster(t *testing.T, replicas int32, edit func(*appsv1.StatefulSet)) *cluster {
+	t.Helper()
+	env := labtest.Env(t)
+	k, err := kubekit.Connect(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, env: env, client: k.Client(), namespace: labtest.Namespace(t, env), keys: filepath.Join(t.TempDir(), "keys.json")}
+	c.server = vaultkit.Server{Service: vaultkit.Service{Namespace: c.namespace, Name: "vault", Port: 8200}}
+	labels := map[string]string{"app": "vault"}
+	ctx := engine.AllowWrites(t.Context())
+	_, err = c.client.CoreV1().ConfigMaps(c.namespace).Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "vault-config"}, Data: map[string]string{"vault.hcl": raftConfig},
+	}, metav1.CreateOptions{})
+	c.ok(err)
+	for _, s := range []corev1.Service{
+		{ObjectMeta: metav1.ObjectMeta{Name: "vault"}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "vault-internal"}, Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}},
+	} {
+		s.Spec.Selector, s.Spec.PublishNotReadyAddresses = labels, true
+		s.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 8200}, {Name: "https-internal", Port: 8201}}
+		_, err = c.client.CoreV1().Services(c.namespace).Create(ctx, &s, metav1.CreateOptions{})
+		c.ok(err)
+	}
+	field := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	set := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "vault"},
+		Spec: appsv1.StatefulSetSpec{
+			Replicas: &replicas, ServiceName: "vault-internal", PodManagementPolicy: appsv1.ParallelPodManagement,
+			UpdateStrategy: appsv1.StatefulSetUpdateStrategy{Type: appsv1.OnDeleteStatefulSetStrategyType},
+			Selector:       &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{
+					Containers: []corev1.Container{{
+						Name: "vault", Image: "hashicorp/vault:1.21.0",
+						Ports: []corev1.ContainerPort{{ContainerPort: 8200}, {ContainerPort: 8201}},
+						Env: []corev1.EnvVar{
+							field("POD_IP", "status.podIP"), field("HOSTNAME", "metadata.name"), field("VAULT_RAFT_NODE_ID", "metadata.name"),
+							{Name: "VAULT_API_ADDR", Value: "http://$(POD_IP):8200"},
+							{Name: "VAULT_CLUSTER_ADDR", Value: "https://$(HOSTNAME).vault-internal:8201"},
+						},
+						VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/vault/config"}, {Name: "data", MountPath: "/vault/data"}},
+					}},
+					Volumes: []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+						LocalObjectReference: corev1.LocalObjectReference{Name: "vault-config"},
+					}}}},
+				},
+			},
+			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
+				ObjectMeta: metav1.ObjectMeta{Name: "data"},
+				Spec: corev1.PersistentVolumeClaimSpec{
+					AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+					Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+				},
+			}},
+		},
+	}
+	if edit != nil {
+		edit(set)
+	}
+	_, err = c.client.AppsV1().StatefulSets(c.namespace).Create(ctx, set, metav1.CreateOptions{})
+	c.ok(err)
+	return c
+}
+
+func (c *cluster) ok(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) init() *vaultinit.Spec {
+	s := vaultinit.Kind.New().(*vaultinit.Spec)
+	s.Vault.Server, s.Keys.File = c.server, engine.File{Name: "keys.json", Path: c.keys}
+	return s
+}
+
+func (c *cluster) unseal() *vaultunseal.Spec {
+	s := vaultunseal.Kind.New().(*vaultunseal.Spec)
+	s.Vault, s.Keys.File = c.server, engine.File{Name: "keys.json", Path: c.keys}
+	return s
+}
+
+// looks calls inspect until its edits are as wanted, by their paths.
+func (c *cluster) looks(inspect func() ([]engine.Edit, error), want ...string) []engine.Edit {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	for {
+		edits, err := inspect()
+		paths := make([]string, len(edits))
+		for i, e := range edits {
+			paths[i] = e.Path
+		}
+		if err == nil && slices.Equal(paths, want) {
+			return edits
+		}
+		select {
+		case <-ctx.Done():
+			c.t.Fatalf("edits are %v, %v; want %v", vaulttest.Show(edits), err, want)
+		case <-time.After(50 * time.Millisecond): // each look is a question to the API server
+		}
+	}
+}
+
+func (c *cluster) looksInit(want ...string) []engine.Edit {
+	c.t.Helper()
+	return c.looks(func() ([]engine.Edit, error) {
+		_, edits, err := c.init().Inspect(c.t.Context(), c.env)
+		return edits, err
+	}, want...)
+}
+
+func (c *cluster) looksUnseal(want ...string) []engine.Edit {
+	c.t.Helper()
+	return c.looks(func() ([]engine.Edit, error) {
+		_, edits, err := c.unseal().Inspect(c.t.Context(), c.env)
+		return edits, err
+	}, want...)
+}
+
+// begin initialises and unseals all pods, until all are voters.
+func (c *cluster) begin() {
+	c.t.Helper()
+	c.ok(vaulttest.ApplyAll(c.t, c.looksInit("sys/init")))
+	c.ok(vaulttest.ApplyAll(c.t, c.looksUnseal("pods/vault-0/sys/seal", "pods/vault-1/storage/raft", "pods/vault-2/storage/raft")))
+	c.looksUnseal()
+}
+
+// replace deletes a pod, and its data as well if that is asked for, and returns when
+// its successor runs.
+func (c *cluster) replace(pod string, data bool) {
+	c.t.Helper()
+	ctx := engine.AllowWrites(c.t.Context())
+	pods, claims := c.client.CoreV1().Pods(c.namespace), c.client.CoreV1().PersistentVolumeClaims(c.namespace)
+	old, err := pods.Get(ctx, pod, metav1.GetOptions{})
+	c.ok(err)
+	if data {
+		c.ok(claims.Delete(ctx, "data-"+pod, metav1.DeleteOptions{}))
+	}
+	c.ok(pods.Delete(ctx, pod, metav1.DeleteOptions{}))
+	for {
+		now, err := pods.Get(ctx, pod, metav1.GetOptions{})
+		if err == nil && now.UID != old.UID && now.Status.Phase == corev1.PodRunning {
+			return
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// Three pods: one is initialised, the others join, each is unsealed by itself, and all
+// become voters. A pod that restarts, and one that loses its data, are differences that
+// the next run removes; neither is ever initialised.
+func TestRaft(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	edits := c.looksInit("sys/init")
+	if want := "in pod vault-0; the others join it when they are unsealed"; edits[0].Note != want {
+		t.Errorf("note is %q, want %q", edits[0].Note, want)
+	}
+	c.begin()
+	c.looksInit()
+
+	c.replace("vault-1", false)
+	edits = c.looksUnseal("pods/vault-1/sys/seal")
+	if diff := cmp.Diff([]string{"pods/vault-1/sys/seal: sealed -> unsealed"}, vaulttest.Show(edits)); diff != "" {
+		t.Error(diff)
+	}
+	c.ok(vaulttest.ApplyAll(t, edits))
+	c.looksUnseal()
+
+	// The first pod comes back empty: it must join what the others are.
+	c.replace("vault-0", true)
+	edits = c.looksUnseal("pods/vault-0/storage/raft")
+	c.looksInit()
+	c.ok(vaulttest.ApplyAll(t, edits))
+	c.looksUnseal()
+}
+
+// An empty pod that is initialised by hand is another Vault behind the same Service.
+func TestTwoVaults(t *testing.T) {
+	c := newCluster(t, 2, nil)
+	c.ok(vaulttest.ApplyAll(t, c.looksInit("sys/init")))
+	nodes, err := c.server.Nodes(t.Context(), c.env)
+	c.ok(err)
+	second := nodes.List[1]
+	ctx := engine.AllowWrites(t.Context())
+	answer, err := second.Init(ctx, vaultkit.Shamir, vaultkit.InitRequest{SecretShares: 1, SecretThreshold: 1})
+	c.ok(err)
+	_, err = second.Client.Unseal(ctx, engine.NewSecret(answer.Keys[0]))
+	c.ok(err)
+	_, edits, err := c.unseal().Inspect(t.Context(), c.env)
+	c.ok(err)
+	c.ok(vaulttest.ApplyAll(t, edits))
+	for _, inspect := range []func() error{
+		func() error { _, _, err := c.unseal().Inspect(t.Context(), c.env); return err },
+		func() error { _, _, err := c.init().Inspect(t.Context(), c.env); return err },
+	} {
+		vaulttest.WantPermanent(t, inspect(), "pods vault-0 and vault-1 are two Vaults: their cluster ids are", "remove the volume and the pod of the other")
+	}
+}
+
+// As long as a pod does not answer it may hold the data of an initialised Vault: none is
+// initialised beside it.
+func TestInitWaitsForEveryPod(t *testing.T) {
+	c := newCluster(t, 2, func(s *appsv1.StatefulSet) {
+		s.Spec.Template.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+				TopologyKey: corev1.LabelHostname, LabelSelector: s.Spec.Selector,
+			}},
+		}}
+	})
+	nodes, err := c.server.Nodes(t.Context(), c.env)
+	for err == nil && (len(nodes.List) != 1 || len(nodes.Missing) != 1 || !strings.Contains(nodes.Missing[0].Why, "anti-affinity")) && t.Context().Err() == nil {
+		nodes, err = c.server.Nodes(t.Context(), c.env)
+	}
+	c.ok(err)
+	edits := c.looksInit("pods/" + nodes.Missing[0].Pod)
+	if edits[0].Apply != nil || !strings.Contains(edits[0].Note, "may hold the data") {
+		t.Errorf("edit: %+v", edits[0])
+	}
+}
+
+// Pods that are made one after the other are not there before the first is ready, which
+// it is only when it is unsealed.
+func TestPodsOneAfterTheOther(t *testing.T) {
+	c := newCluster(t, 2, func(s *appsv1.StatefulSet) { s.Spec.PodManagementPolicy = appsv1.OrderedReadyPodManagement })
+	c.ok(vaulttest.ApplyAll(t, c.looksInit("sys/init")))
+	c.ok(vaulttest.ApplyAll(t, c.looksUnseal("pods/2 of 2", "pods/vault-0/sys/seal")))
+	c.ok(vaulttest.ApplyAll(t, c.looksUnseal("pods/vault-1/storage/raft")))
+	c.looksUnseal()
+}
