@@ -67,7 +67,7 @@ func (s Server) Nodes(ctx context.Context, env *engine.Env) (Nodes, error) {
 	if s.Address == "" {
 		cluster, err := kubekit.Connect(ctx, env)
 		if err != nil {
-			return Nodes{}, fmt.Errorf("vault (%s): %w", s.where(), err)
+			return Nodes{}, fmt.Errorf("vault (%s): %w", s.Where(), err)
 		}
 		members, err := cluster.Members(ctx, s.Service.Namespace, s.Service.Name, s.Service.Port, activeLabels...)
 		if err != nil {
@@ -138,13 +138,6 @@ func (s Server) clientOf(ctx context.Context, env *engine.Env, m kubekit.Member)
 	return c, nil
 }
 
-// WithToken returns a client for the same server that sends a token.
-func (c *Client) WithToken(token engine.Secret) *Client {
-	with := *c
-	with.token = token
-	return &with
-}
-
 // Node returns the server in the pod, or the only one for "".
 func (s Server) Node(ctx context.Context, env *engine.Env, pod string) (*Client, error) {
 	if pod == "" {
@@ -159,7 +152,7 @@ func (s Server) Node(ctx context.Context, env *engine.Env, pod string) (*Client,
 			return n.Client, nil
 		}
 	}
-	return nil, fmt.Errorf("vault (%s): pod %s does not run", s.where(), pod)
+	return nil, fmt.Errorf("vault (%s): pod %s does not run", s.Where(), pod)
 }
 
 // A State is a server and the status of its seal.
