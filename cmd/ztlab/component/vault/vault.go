@@ -88,7 +88,6 @@ func Run(ctx context.Context, spec container.Spec, report func(container.Report)
 			return fmt.Errorf("vault cluster: %w", err)
 		}
 	}
-	go unsealItself(ctx, core, logger)
 
 	listening, err := listen(spec, conf, core, logger)
 	if err != nil {
@@ -104,6 +103,7 @@ func Run(ctx context.Context, spec container.Spec, report func(container.Report)
 	}
 	state.start(initialized, listening.ports)
 	logger.Info("vault server started, sealed", "version", Version(), "storage", conf.storageType, "listen", listening.ports)
+	go unsealItself(ctx, core, logger)
 
 	select {
 	case <-ctx.Done():

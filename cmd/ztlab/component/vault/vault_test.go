@@ -53,6 +53,7 @@ func start(t *testing.T, spec container.Spec) *server {
 		}
 		s.url = "http://" + r.Listen[8200] + "/v1/"
 	case err := <-ended:
+		stopped = true
 		t.Fatalf("Run: %v", err)
 	}
 	return s
