@@ -13,7 +13,7 @@
 //   - access: a path that the token's policies must not reach. The proof reads it
 //     and the token's capabilities there (sys/capabilities-self); Vault's help shows
 //     that the path exists and that the token is alive;
-//   - dial: the trust, or the clock of the client.
+//   - dial: the trust, the clock, or the certificate of the client.
 //
 // Without a list of attempts, they follow from the given ones of login, sign and
 // dial. An attempt counts as refused only with the status and the words that Vault
@@ -38,6 +38,29 @@
 // its name, and that its certificate expires (the client's clock is set after its
 // end; no certificate expires in fact). They do not prove that other clients verify
 // as strictly.
+//
+// # Client certificates
+//
+// With dial.client the server must let in clients with a certificate of its authority and
+// no others. The legitimate client is served right before and right after each attempt, at
+// the same addresses. Each attempt makes several new connections (dial.tries) and sends a
+// request over each, because with TLS 1.3 a server judges the certificate after the
+// client's handshake. No session is resumed, since the client of a resumed session is not
+// asked again. These answers are refusals; the evidence has which ones there were:
+//
+//   - a TLS alert about the certificate, in the handshake or in place of an answer:
+//     certificate_required, unknown_ca, certificate_expired, bad_certificate,
+//     certificate_unknown, certificate_revoked, unsupported_certificate, access_denied,
+//     decrypt_error, handshake_failure;
+//   - a connection that is closed without an answer after the server has asked for a
+//     certificate;
+//   - HTTP 400, 401, 403, 495 or 496: nginx completes the handshake and answers with 400,
+//     and so does APISIX where skip_mtls_uri_regex is given.
+//
+// The expired certificate is the only difference of time: sign, with the login, signs a
+// certificate for ten seconds, which must be served until then and is presented again after
+// its end. Without sign this attempt is not made. sign.path must be the role that signs
+// the certificates of clients, with client_flag.
 //
 // # Changes
 //
@@ -98,7 +121,8 @@ type Spec struct {
 	// Attempts must be refused. By default: with login, another
 	// ServiceAccount, namespace and audience, and the policies' bounds; with
 	// sign, a foreign name and a life beyond the maximum; with dial, another
-	// root and a clock after the certificate's end.
+	// root and a clock after the certificate's end; with dial.client, no client
+	// certificate, a foreign one, and with sign an expired one.
 	Attempts []Attempt `yaml:"attempts"`
 }
 
@@ -144,8 +168,14 @@ type Dial struct {
 	// the server name (SNI) and the name that the certificate must have.
 	URL string `yaml:"url" check:"required"`
 
-	tlskit.Target     `yaml:",inline"`
-	tlskit.TrustInput `yaml:",inline"`
+	tlskit.Target      `yaml:",inline"`
+	tlskit.TrustInput  `yaml:",inline"`
+	tlskit.ClientInput `yaml:",inline"`
+
+	// Tries is how many new connections each attempt with another client
+	// certificate makes to each address, 16 by default: a gateway has several
+	// workers, and one that is behind may not ask for certificates.
+	Tries int `yaml:"tries" check:"min=0,max=1000"`
 }
 
 // An Attempt is something that must be refused: one of login, sign, access and
@@ -209,7 +239,7 @@ type AccessAttempt struct {
 	Path string `yaml:"path" check:"required"`
 }
 
-// A DialAttempt is the difference of the client: trust, or expired.
+// A DialAttempt is the difference of the client: trust, expired, presents, or client.
 type DialAttempt struct {
 	// Trust is the client's trust instead: CA certificates in PEM, "system"
 	// for the roots of the operating system, or "impostor" for a root made for the
@@ -218,6 +248,16 @@ type DialAttempt struct {
 
 	// Expired puts the client's clock after the end of the server's certificate.
 	Expired bool `yaml:"expired"`
+
+	// Presents is the client certificate instead of the legitimate one, which
+	// dial.client gives: none; foreign, one with the same names of an authority that
+	// is made for the attempt and has the name of the right one; or expired, one that
+	// sign has signed for ten seconds, which is served until then.
+	Presents string `yaml:"presents" check:"oneof=none|foreign|expired"`
+
+	// Client is a client certificate that the server must refuse, such as that of
+	// another team.
+	Client *tlskit.ClientCertificate `yaml:"client"`
 }
 
 // Outputs are the results.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
@@ -54,6 +55,15 @@ func (s *Spec) attempts() []Attempt {
 			Attempt{Name: "another root", Dial: &DialAttempt{Trust: impostor}},
 			Attempt{Name: "an expired certificate", Dial: &DialAttempt{Expired: true}},
 		)
+	}
+	if s.Dial != nil && s.Dial.Client != nil {
+		list = append(list,
+			Attempt{Name: "no client certificate", Dial: &DialAttempt{Presents: evidence.PresentsNone}},
+			Attempt{Name: "a foreign client certificate", Dial: &DialAttempt{Presents: evidence.PresentsForeign}},
+		)
+		if s.Login != nil && s.Sign != nil {
+			list = append(list, Attempt{Name: "an expired client certificate", Dial: &DialAttempt{Presents: evidence.PresentsExpired}})
+		}
 	}
 	return list
 }
@@ -108,6 +118,16 @@ func (a Attempt) method() string {
 		return "sign"
 	case a.Access != nil:
 		return "access"
+	case a.Dial.aboutClient():
+		return "client"
 	}
 	return "dial"
 }
+
+// aboutClient reports whether the attempt is one with another client certificate.
+func (d *DialAttempt) aboutClient() bool { return d.Presents != "" || d.Client != nil }
+
+// expires reports whether an attempt presents a client certificate that has expired.
+func expires(a Attempt) bool { return a.Dial != nil && a.Dial.Presents == evidence.PresentsExpired }
+
+func (d Dial) tries() int { return cmp.Or(d.Tries, defaultTries) }

@@ -1,6 +1,8 @@
 package assertdenied
 
 import (
+	"slices"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
@@ -32,8 +34,11 @@ func (s *Spec) Changes() []engine.Edit {
 			Note: "must be refused; a token that is given is revoked"})
 	}
 	if s.Sign != nil {
-		list = append(list, engine.Edit{Path: s.Sign.Path, Want: append([]any{s.Sign.legitimate()}, signs...),
-			Note: "only the first must be granted; keys are thrown away"})
+		note := "only the first must be granted; keys are thrown away"
+		if slices.ContainsFunc(s.attempts(), expires) {
+			signs, note = append([]any{s.Sign.brief()}, signs...), "only the first two must be granted; keys are thrown away"
+		}
+		list = append(list, engine.Edit{Path: s.Sign.Path, Want: append([]any{s.Sign.legitimate()}, signs...), Note: note})
 		if !s.Vault.Token.IsZero() {
 			list = append(list, s.revocation())
 		}

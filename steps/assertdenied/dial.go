@@ -2,13 +2,9 @@ package assertdenied
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/url"
 	"time"
 
@@ -29,6 +25,7 @@ type dialler struct {
 	*proof
 	url       *url.URL
 	trust     *tlskit.Trust
+	client    *tlskit.Identity // nil if the client has no certificate
 	endpoints []tlskit.Endpoint
 	leaf      *x509.Certificate   // last certificate of the server
 	verified  []*x509.Certificate // how that led to the trust
@@ -39,6 +36,9 @@ type dialler struct {
 func (p *proof) tryDials(ctx context.Context, attempts []Attempt) error {
 	d := &dialler{proof: p}
 	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	if err := d.lookAtClient(ctx); err != nil {
 		return err
 	}
 	p.env.Statusf("connecting for %s", d.url)
@@ -68,7 +68,7 @@ func (d *dialler) prepare(ctx context.Context) (err error) {
 	if d.url, err = tlskit.ParseURL(s.URL); err != nil {
 		return engine.Permanent(fmt.Errorf("url %q: %w", s.URL, err))
 	}
-	if d.trust, err = s.TrustInput.Load(); err != nil {
+	if d.trust, err = s.TrustInput.Load(ctx, d.env); err != nil {
 		return err
 	}
 	d.endpoints, err = s.Target.Resolve(ctx, d.env, d.url)
@@ -78,10 +78,13 @@ func (d *dialler) prepare(ctx context.Context) (err error) {
 func (d *dialler) dial(ctx context.Context, trust *tlskit.Trust, clock tlskit.Clock) (*tlskit.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	return tlskit.NewClient(d.url.Hostname(), trust, clock, tlskit.HTTP2, tlskit.HTTP1).ConnectFirst(ctx, d.endpoints)
+	return tlskit.NewClient(d.url.Hostname(), trust, clock, tlskit.HTTP2, tlskit.HTTP1).Presenting(d.client).ConnectFirst(ctx, d.endpoints)
 }
 
 func (d *dialler) attempt(ctx context.Context, a Attempt) error {
+	if a.Dial.aboutClient() {
+		return d.tryClient(ctx, a)
+	}
 	v := d.try(a, "this client's verification of what "+d.url.Hostname()+" shows", d.control)
 	if a.Dial.Expired {
 		v.want = "certificate has expired"
@@ -119,30 +122,11 @@ func (d *dialler) other(text string) (*tlskit.Trust, error) {
 		trust, err := tlskit.ParseTrust(text)
 		return trust, engine.Permanent(err)
 	}
-	root, err := d.impostor()
+	root, _, err := impostorOf(d.verified[len(d.verified)-1].RawSubject, d.env.Now())
 	if err != nil {
 		return nil, err
 	}
 	return tlskit.NewTrust(root)
-}
-
-// impostor makes a root with the subject of the one that the server's chain leads
-// to and another key, which is forgotten at once.
-func (d *dialler) impostor() (*x509.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), RawSubject: d.verified[len(d.verified)-1].RawSubject,
-		NotBefore: d.env.Now().Add(-time.Hour), NotAfter: d.env.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	return x509.ParseCertificate(der)
 }
 
 // judge judges the server's certificate as seen by a client that trusts trust at

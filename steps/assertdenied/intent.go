@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -27,6 +28,9 @@ func (s *Spec) Intent() []string {
 			name = u.String()
 		}
 		lines = append(lines, fmt.Sprintf("control: connect for %s to %s and verify the certificate against the given trust", name, d.Where()))
+		if d.Client != nil {
+			lines = append(lines, fmt.Sprintf("control: request %s with %s, before and after each attempt with another one", name, d.Client))
+		}
 	}
 	for _, a := range s.attempts() {
 		lines = append(lines, fmt.Sprintf("assert that %s is refused: %s", a.Name, s.describe(a)))
@@ -44,6 +48,14 @@ func (s *Spec) describe(a Attempt) string {
 		return s.Sign.describe(*a.Sign)
 	case a.Access != nil:
 		return "read " + a.Access.Path + ", and ask what is allowed there"
+	case a.Dial != nil && a.Dial.Presents == evidence.PresentsNone:
+		return "connect without a client certificate"
+	case a.Dial != nil && a.Dial.Presents == evidence.PresentsForeign:
+		return "connect with a client certificate of the same names, signed by another authority of the same name"
+	case a.Dial != nil && a.Dial.Presents == evidence.PresentsExpired:
+		return "connect with a client certificate after its end"
+	case a.Dial != nil && a.Dial.Client != nil:
+		return "connect with " + a.Dial.Client.String()
 	case a.Dial != nil && a.Dial.Expired:
 		return "connect with a clock after the end of the server's certificate"
 	case a.Dial != nil && a.Dial.Trust == impostor:
@@ -84,6 +96,10 @@ func fill(texts ...*string) {
 
 func (g Sign) legitimate() string {
 	return fmt.Sprintf("have %s sign a certificate for %s that lives for %s", g.Path, g.Name, controlTTL)
+}
+
+func (g Sign) brief() string {
+	return fmt.Sprintf("have %s sign a client certificate for %s that lives for %s", g.Path, g.Name, briefTTL)
 }
 
 func (g Sign) describe(a SignAttempt) string {

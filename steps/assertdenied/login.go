@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
@@ -49,7 +50,10 @@ func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
 			return fmt.Errorf("%s: %w", a.Name, err)
 		}
 	}
-	return nil
+	if slices.ContainsFunc(p.spec.attempts(), expires) {
+		p.brief, err = v.signBrief(ctx)
+	}
+	return err
 }
 
 func (v *attacker) attempt(ctx context.Context, a Attempt) error {

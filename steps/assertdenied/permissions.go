@@ -2,6 +2,7 @@ package assertdenied
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
@@ -11,7 +12,12 @@ import (
 // Permissions implements engine.PermissionNeeder.
 func (s *Spec) Permissions(context.Context, *engine.Env, []string) (needed []engine.Permission, notKnown []string) {
 	if s.Dial != nil {
-		needed = s.Dial.Target.Permissions()
+		needed = slices.Concat(s.Dial.Target.Permissions(), s.Dial.TrustInput.Permissions(), s.Dial.Client.Permissions(false))
+		for _, a := range s.attempts() {
+			if a.Dial != nil {
+				needed = append(needed, a.Dial.Client.Permissions(false)...)
+			}
+		}
 	}
 	if s.Login == nil {
 		return needed, nil

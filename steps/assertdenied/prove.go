@@ -46,6 +46,7 @@ type proof struct {
 	env      *engine.Env
 	controls []engine.Finding
 	verdicts []*verdict
+	brief    *brief // signed for an attempt to present it after its end
 }
 
 // granted notes that a legitimate request was granted.

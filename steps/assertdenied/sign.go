@@ -113,6 +113,19 @@ func (v *attacker) sign(ctx context.Context, purpose string, names []string, wit
 	return pki.Signed(v.spec.Sign.Path, data)
 }
 
+// signBrief has the client certificate signed that is to expire.
+func (v *attacker) signBrief(ctx context.Context) (*brief, error) {
+	g := v.spec.Sign
+	chain, err := v.sign(ctx, "(expires)", []string{g.Name}, map[string]any{"ttl": briefTTL.String()})
+	if err != nil {
+		return nil, noControl(fmt.Sprintf("%s signs a client certificate for %s that lives for %s", g.Path, g.Name, briefTTL), err)
+	}
+	if certs.SelfSigned(chain[len(chain)-1]) {
+		chain = chain[:len(chain)-1]
+	}
+	return &brief{credential: tlskit.NewCredential(chain, v.signed.key)}, nil
+}
+
 // trySign asks for a certificate that must not be given.
 func (v *attacker) trySign(ctx context.Context, a Attempt) error {
 	g := v.spec.Sign

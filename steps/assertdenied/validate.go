@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
@@ -60,6 +61,7 @@ func (d Dial) validate(p *engine.Problems) {
 	inner := &engine.Problems{}
 	d.Target.Validate(inner)
 	d.TrustInput.Validate(inner)
+	d.ClientInput.Validate(inner)
 	for _, problem := range inner.List() {
 		problem.Field = "dial." + problem.Field
 		p.AddProblem(problem)
@@ -89,6 +91,7 @@ func (s *Spec) validateAttempt(p *engine.Problems, a Attempt, field string) {
 	if a.Dial != nil {
 		need("dial", s.Dial == nil, "dial")
 		a.Dial.validate(p, field+".dial")
+		s.validateClient(p, *a.Dial, field+".dial")
 		if a.Answer != "" {
 			p.Add(field+".answer", "a dial is refused by the client, which does not answer")
 		}
@@ -135,14 +138,35 @@ func (s *Spec) validateSign(p *engine.Problems, a SignAttempt, field string) {
 }
 
 func (d DialAttempt) validate(p *engine.Problems, field string) {
+	given := 0
+	for _, is := range []bool{d.Trust != "", d.Expired, d.Presents != "", d.Client != nil} {
+		if is {
+			given++
+		}
+	}
+	d.Client.Validate(p, field+".client")
 	switch {
-	case d.Trust == "" && !d.Expired:
-		p.Add(field, "needs trust or expired")
-	case d.Trust != "" && d.Expired:
-		p.Add(field, "has trust and expired: it would be refused for two reasons")
+	case given == 0:
+		p.Add(field, "needs one of trust, expired, presents and client")
+	case given > 1:
+		p.Add(field, "needs one of trust, expired, presents and client, and has %d: it would be refused for several reasons", given)
 	case d.Trust != "" && d.Trust != impostor:
 		if _, err := tlskit.ParseTrust(d.Trust); err != nil {
 			p.Add(field+".trust", "trust: %v", err)
 		}
+	}
+}
+
+// validateClient checks that an attempt with another client certificate has a control.
+func (s *Spec) validateClient(p *engine.Problems, a DialAttempt, field string) {
+	if !a.aboutClient() || s.Dial == nil {
+		return
+	}
+	if s.Dial.Client == nil {
+		p.AddProblem(engine.Problem{Field: field, Message: "needs dial.client: which certificate does the server accept?", Hint: "give the legitimate client certificate, so that a refusal has one reason"})
+	}
+	if a.Presents == evidence.PresentsExpired && (s.Sign == nil || s.Login == nil) {
+		p.AddProblem(engine.Problem{Field: field + ".presents", Message: "expired needs login and sign: who signs the certificate that expires?",
+			Hint: "give sign with the role for the certificates of clients, or client with a certificate that has expired"})
 	}
 }

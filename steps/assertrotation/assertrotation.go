@@ -38,6 +38,12 @@
 // change the certificate of the host, and the proof does not hold. Without that
 // permission, or without the kind, this is not checked.
 //
+// With client the probes present a certificate (mTLS), and the server must ask for one in
+// every handshake: a gateway that stops asking while it takes a certificate over would let
+// anybody in. A client certificate from a Secret is presented anew as soon as the Secret
+// changes, so that it may rotate during the proof; which ones were presented is part of
+// the evidence.
+//
 // It refuses to begin when the wire does not show the Secret's certificate:
 // then a rotation would prove nothing. Conditions prove nothing here: Ready and
 // Accepted are written before a gateway has taken a certificate over.
@@ -134,8 +140,9 @@ type Spec struct {
 	// certificate must have.
 	URL string `yaml:"url" check:"required"`
 
-	tlskit.Target     `yaml:",inline"`
-	tlskit.TrustInput `yaml:",inline"`
+	tlskit.Target      `yaml:",inline"`
+	tlskit.TrustInput  `yaml:",inline"`
+	tlskit.ClientInput `yaml:",inline"`
 
 	// Trigger begins a rotation: renew asks cert-manager for it as
 	// `cmctl renew` does; wait waits until cert-manager renews by itself,
@@ -323,6 +330,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 	s.Target.Validate(p)
 	s.TrustInput.Validate(p)
+	s.ClientInput.Validate(p)
 	if s.Trigger == triggerWait && s.Idle > 0 {
 		p.Add("idle", "with trigger: wait cert-manager alone decides when it renews")
 	}
@@ -412,6 +420,9 @@ func (s *Spec) Intent() []string {
 	lines := []string{
 		fmt.Sprintf("ask for %s with %d new verified TLS connections a second to %s", name, s.Probe.Rate, s.Where()),
 	}
+	if s.Client != nil {
+		lines = append(lines, "present "+s.Client.String()+", the newest one in each handshake")
+	}
 	times := ""
 	if s.Rotations > 1 {
 		times = fmt.Sprintf(", %d times", s.Rotations)
@@ -474,7 +485,11 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, engine.Permanent(fmt.Errorf("url %q: %w", s.URL, err))
 	}
-	trust, err := s.TrustInput.Load()
+	trust, err := s.TrustInput.Load(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	credential, err := s.Client.Load(ctx, env)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
@@ -487,6 +502,9 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 		return Outputs{}, nil, err
 	}
 	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, clock: certwatch.NewClock(env.Now), backoff: certmanager.BackoffOf(ctx, env, cluster)}
+	if credential != nil {
+		p.identity = tlskit.NewIdentity(credential)
+	}
 	p.findServers = func(ctx context.Context) (probe.Servers, error) {
 		return probe.LookUp(ctx, env, u, s.Target, s.Probe.Workers)
 	}
@@ -505,7 +523,11 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 			return Outputs{}, nil, err
 		}
 	}
-	return p.run(ctx)
+	out, findings, err := p.run(ctx)
+	if text, failed := s.Changed(ctx, env, trust); failed == nil && text != "" {
+		env.Warnf("%s", text)
+	}
+	return out, findings, err
 }
 
 // ServerInTarget implements engine.ServerUser.

@@ -43,6 +43,9 @@ func (r *rotation) evidence() evidence.Rotation {
 		verified = append(verified, c.Verified)
 	}
 	out.Trust = p.trust.Record(verified...)
+	for _, c := range r.rec.Clients().Presented {
+		out.Clients = append(out.Clients, tlskit.Record(c.Chain))
+	}
 	out.Rules = r.rules(out)
 	return out
 }
@@ -123,6 +126,9 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 		add("maxGap", spec.MaxGap.Std().Seconds(), gap)
 	}
 	add("maxForeign", 0, foreign)
+	if spec.Client != nil {
+		add("maxUnasked", 0, r.rec.Clients().Unasked)
+	}
 	if spec.Probe.LongLived {
 		add("maxLost", spec.MaxLost, len(r.kept.Failures))
 	}

@@ -15,17 +15,17 @@ import (
 
 // ProveAt is Prove with a cluster and endpoints of the test's choice.
 // reopen plays the unsealing of Vault, both the intermediates in it, behind the
-// Service of the gateway, if there is one.
-func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, reopen func(context.Context) error, both func(context.Context) (carollover.Authorities, error), behind func() Behind, endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
+// Service of the gateway, if there is one; identity is presented.
+func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Interface, reopen func(context.Context) error, both func(context.Context) (carollover.Authorities, error), behind func() Behind, identity *tlskit.Identity, endpoints ...tlskit.Endpoint) (Outputs, []engine.Finding, error) {
 	u, err := tlskit.ParseURL(s.URL)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	trust, err := s.Load()
+	trust, err := s.TrustInput.Load(ctx, env)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	p := &proof{spec: s, env: env, url: u, trust: trust, endpoints: endpoints, client: client, clock: certwatch.NewClock(env.Now), unseal: reopen, lookVault: both, backoff: certmanager.DefaultBackoff()}
+	p := &proof{spec: s, env: env, url: u, trust: trust, identity: identity, endpoints: endpoints, client: client, clock: certwatch.NewClock(env.Now), unseal: reopen, lookVault: both, backoff: certmanager.DefaultBackoff()}
 	p.findServers = func(context.Context) (probe.Servers, error) {
 		found := probe.Assumed(s.Probe.Workers)
 		if behind != nil {

@@ -2,6 +2,7 @@ package assertrotation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
@@ -10,7 +11,7 @@ import (
 
 // Permissions implements engine.PermissionNeeder.
 func (s *Spec) Permissions(_ context.Context, _ *engine.Env, unknown []string) (needed []engine.Permission, notKnown []string) {
-	needed = append(s.Target.Permissions(), s.During.Permissions()...)
+	needed = slices.Concat(s.Target.Permissions(), s.During.Permissions(), s.TrustInput.Permissions(), s.Client.Permissions(true))
 	if s.Service != nil {
 		needed = append(needed, kubeaccess.Dial(s.Service.Namespace, s.Service.Name)...) // to tell the replicas apart
 		needed = append(needed, engine.Permission{Verbs: []string{"get"}, Resource: "nodes", Reason: "counts the processors of the nodes, for the number of workers"})

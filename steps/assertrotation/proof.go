@@ -30,6 +30,7 @@ type proof struct {
 	env       *engine.Env
 	url       *url.URL
 	trust     *tlskit.Trust
+	identity  *tlskit.Identity  // nil without a client certificate
 	endpoints []tlskit.Endpoint // of the clients
 	client    dynamic.Interface
 	backoff   certmanager.Backoff         // of the cert-manager that is there
@@ -92,10 +93,11 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 	}
 	p.rec = probe.NewRecord(p.endpoints, found, p.limits(), p.env.Now())
 	p.prober = probe.New(probe.Config{
-		URL: p.url, Trust: p.trust, Endpoints: p.endpoints, HTTP: p.spec.Probe.HTTP, Status: p.spec.Probe.Status,
+		URL: p.url, Trust: p.trust, Identity: p.identity, Endpoints: p.endpoints, HTTP: p.spec.Probe.HTTP, Status: p.spec.Probe.Status,
 		Rate: p.spec.Probe.Rate, Timeout: p.spec.Probe.Timeout.Std(), Now: p.env.Now,
 	})
 	p.bursts = probe.NewBursts(p.prober, &p.wg)
+	p.wg.Go(func() { p.spec.Client.Follow(ctx, p.env, p.identity) })
 	p.wg.Go(func() { p.prober.Run(ctx) })
 	p.disruptions = make(chan disrupt.Progress)
 	p.rollovers = make(chan carollover.Progress)

@@ -75,6 +75,7 @@ type world struct {
 	manager  *part                                  // what is not there does nothing
 	vaults   *intermediates                         // what trigger: intermediate works on
 	behind   func() assertrotation.Behind           // the Service; nil if there is none
+	identity *tlskit.Identity                       // of the clients; nil if they present none
 	ctx      context.Context
 	done     context.CancelFunc
 	wg       sync.WaitGroup
@@ -423,7 +424,7 @@ func (w *world) proveIn(ctx context.Context, env *engine.Env, s *assertrotation.
 	if w.vaults != nil {
 		both = w.vaults.look
 	}
-	return s.ProveAt(ctx, env, w.client, reopen, both, w.behind, w.endpoints()...)
+	return s.ProveAt(ctx, env, w.client, reopen, both, w.behind, w.identity, w.endpoints()...)
 }
 
 // writes counts what a proof asked the cluster to change: a world of its own

@@ -13,6 +13,10 @@
 // no redirection is followed, and neither /etc/hosts nor DNS has to know the
 // name.
 //
+// With client it presents a certificate (mTLS), and asserts that the server asks for one
+// at every address. With TLS 1.3 a server refuses a client after the handshake, so the
+// answer to the request is what counts.
+//
 // It changes nothing. A route or a certificate reaches a gateway some seconds
 // after its resource was accepted, so the proof is repeated until it holds or
 // the step's timeout (by default one minute) is over.
@@ -57,8 +61,9 @@ type Spec struct {
 	// name, by default 443.
 	URL string `yaml:"url" check:"required"`
 
-	tlskit.Target     `yaml:",inline"`
-	tlskit.TrustInput `yaml:",inline"`
+	tlskit.Target      `yaml:",inline"`
+	tlskit.TrustInput  `yaml:",inline"`
+	tlskit.ClientInput `yaml:",inline"`
 
 	// HTTP is the version to speak: "1.1", "2", or auto, which offers both and
 	// uses the server's preference.
@@ -138,19 +143,8 @@ type Certificate struct {
 
 	// EqualsSecret names a Secret whose tls.crt must begin with the very
 	// certificate that the server shows.
-	EqualsSecret *SecretRef `yaml:"equalsSecret"`
+	EqualsSecret *tlskit.SecretRef `yaml:"equalsSecret"`
 }
-
-// A SecretRef names a Kubernetes Secret.
-type SecretRef struct {
-	// Namespace is the Secret's namespace.
-	Namespace string `yaml:"namespace" check:"required"`
-
-	// Name is the Secret's name.
-	Name string `yaml:"name" check:"required"`
-}
-
-func (r *SecretRef) String() string { return r.Namespace + "/" + r.Name }
 
 // Outputs are the results, at the first address if there are several.
 type Outputs struct {
@@ -197,6 +191,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 	s.Target.Validate(p)
 	s.TrustInput.Validate(p)
+	s.ClientInput.Validate(p)
 	for name := range s.Headers {
 		if strings.EqualFold(name, "host") {
 			p.AddProblem(engine.Problem{Field: "headers." + name, Message: "the Host header is the URL's host",
@@ -220,19 +215,15 @@ func (s *Spec) Intent() []string {
 	}
 	lines := []string{
 		fmt.Sprintf("%s %s over a new TLS connection to %s, with the server name %s", s.Method, u, s.Where(), u.Hostname()),
-		"verify the certificate against " + s.trustText() + " and nothing else",
+		"verify the certificate against " + s.Described() + " and nothing else",
+	}
+	if s.Client != nil {
+		lines = append(lines, "present "+s.Client.String())
 	}
 	for _, r := range s.rules() {
 		lines = append(lines, "assert that "+r.name)
 	}
 	return lines
-}
-
-func (s *Spec) trustText() string {
-	if t, err := s.TrustInput.Load(); err == nil {
-		return t.String()
-	}
-	return "the given trust"
 }
 
 // Prove opens the connections and checks the rules.
@@ -241,7 +232,11 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, engine.Permanent(fmt.Errorf("url %q: %w", s.URL, err))
 	}
-	trust, err := s.TrustInput.Load()
+	trust, err := s.TrustInput.Load(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	client, err := s.Client.Load(ctx, env)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
@@ -249,12 +244,15 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	return s.proveAt(ctx, env, u, trust, endpoints)
+	return s.proveAt(ctx, env, u, trust, client, endpoints)
 }
 
 // proveAt is Prove once it is known where the connections go.
-func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *tlskit.Trust, endpoints []tlskit.Endpoint) (Outputs, []engine.Finding, error) {
+func (s *Spec) proveAt(ctx context.Context, env *engine.Env, u *url.URL, trust *tlskit.Trust, client *tlskit.Credential, endpoints []tlskit.Endpoint) (Outputs, []engine.Finding, error) {
 	v := &caller{spec: s, url: u, env: env, client: tlskit.NewClient(u.Hostname(), trust, env.Now, tlskit.Protocols(s.HTTP)...)}
+	if client != nil {
+		v.client.Presenting(tlskit.NewIdentity(client))
+	}
 	env.Statusf("asking for %s", u)
 	calls := v.callAll(ctx, endpoints)
 	if ctx.Err() != nil {

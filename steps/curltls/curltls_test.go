@@ -42,7 +42,7 @@ func newEnv() (*engine.Env, func() string) {
 		defer mu.Unlock()
 		fmt.Fprintf(&b, format+"\n", args...)
 	}
-	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: logf, Statusf: func(string, ...any) {}, Warnf: logf}
+	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: logf, Statusf: func(string, ...any) {}, Warnf: logf, Conceal: func(...engine.Secret) {}}
 	return env, func() string {
 		mu.Lock()
 		defer mu.Unlock()

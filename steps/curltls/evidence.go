@@ -36,6 +36,10 @@ func (s *Spec) handshake(v *call, trust *tlskit.Trust) evidence.Handshake {
 	if v.response != nil {
 		h.Status = v.response.Code
 	}
+	if len(v.conn.Presented) > 0 {
+		presented := tlskit.Record(v.conn.Presented)
+		h.Client = &presented
+	}
 	h.Rules = s.recorded(v)
 	return h
 }

@@ -13,9 +13,13 @@ func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, endpoints ...tlskit
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	trust, err := s.Load()
+	trust, err := s.TrustInput.Load(ctx, env)
 	if err != nil {
 		return Outputs{}, nil, err
 	}
-	return s.proveAt(ctx, env, u, trust, endpoints)
+	client, err := s.Client.Load(ctx, env)
+	if err != nil {
+		return Outputs{}, nil, err
+	}
+	return s.proveAt(ctx, env, u, trust, client, endpoints)
 }

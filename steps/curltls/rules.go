@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certs"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // A rule is one assertion about a call that got its answer.
@@ -60,6 +61,9 @@ func (s *Spec) rules() []rule {
 func (s *Spec) connectionRules() []rule {
 	e := s.Expect
 	var list []rule
+	if s.Client != nil {
+		list = append(list, clientRule())
+	}
 	if e.TLS != "" {
 		list = append(list, tlsRule(e.TLS))
 	}
@@ -69,6 +73,22 @@ func (s *Spec) connectionRules() []rule {
 	}
 	c := e.Certificate
 	return slices.Concat(list, c.nameRules(), c.lifetimeRules(), c.identityRules())
+}
+
+// askedRule is the rule of a proof that presents a client certificate.
+const askedRule = "the server asks for the client certificate"
+
+// clientRule: a server that does not ask lets anybody in.
+func clientRule() rule {
+	r := compare(askedRule, "a certificate is presented", "clientAsked", true, func(v *call) any { return v.conn.Asked }, nil)
+	r.check = func(v *call) (any, bool, string) {
+		if !v.conn.Asked {
+			return "it does not", false, "client certificates are not verified there: with APISIX give client.caSecret in the ApisixTls"
+		}
+		leaf := v.conn.Presented[0]
+		return certs.Subject(leaf) + ", serial " + certs.Serial(leaf), true, ""
+	}
+	return r
 }
 
 func tlsRule(least string) rule {
@@ -204,7 +224,7 @@ func (c Certificate) identityRules() (list []rule) {
 	return list
 }
 
-func secretRule(ref *SecretRef) rule {
+func secretRule(ref *tlskit.SecretRef) rule {
 	return rule{fmt.Sprintf("certificate is the one in secret %s", ref), nil, func(v *call) (any, bool, string) {
 		served := v.conn.Leaf()
 		switch {

@@ -1,6 +1,10 @@
 package curltls
 
-import "github.com/ztplan/ztplan/steps/internal/kubekit"
+import (
+	"slices"
+
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
+)
 
 // Scope implements kubekit.Scoper.
 func (s *Spec) Scope() kubekit.Scope {
@@ -8,6 +12,7 @@ func (s *Spec) Scope() kubekit.Scope {
 	if s.Service != nil {
 		scope.Namespaces = append(scope.Namespaces, s.Service.Namespace)
 	}
+	scope.Namespaces = slices.Concat(scope.Namespaces, s.TrustInput.Namespaces(), s.Client.Namespaces())
 	if ref := s.Expect.Certificate.EqualsSecret; ref != nil {
 		scope.Namespaces = append(scope.Namespaces, ref.Namespace)
 	}

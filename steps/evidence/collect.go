@@ -189,7 +189,14 @@ func (c *Collector) rotation(step string, r Rotation) error {
 		}
 		out.Certs = append(out.Certs, ref)
 	}
-	out.Rotation.Trust, out.Rotation.Certs = nil, nil
+	for _, cert := range r.Clients {
+		ref, err := c.presented(cert)
+		if err != nil {
+			return err
+		}
+		out.Clients = append(out.Clients, ref)
+	}
+	out.Rotation.Trust, out.Rotation.Certs, out.Rotation.Clients = nil, nil, nil
 	c.doc.Rotations = append(c.doc.Rotations, out)
 	return nil
 }
@@ -203,7 +210,10 @@ func (c *Collector) handshake(step string, h Handshake) error {
 	if out.Certificate, err = c.presented(h.Certificate); err != nil {
 		return err
 	}
-	out.Handshake.Trust, out.Handshake.Certificate = nil, Certificate{}
+	if out.Client, err = c.optional(h.Client); err != nil {
+		return err
+	}
+	out.Handshake.Trust, out.Handshake.Certificate, out.Handshake.Client = nil, Certificate{}, nil
 	c.doc.Handshakes = append(c.doc.Handshakes, out)
 	return nil
 }
@@ -220,7 +230,10 @@ func (c *Collector) denial(step string, d Denial) error {
 	if out.Certificate, err = c.optional(d.Certificate); err != nil {
 		return err
 	}
-	out.Denial.Trust, out.Denial.ControlTrust, out.Denial.Certificate = nil, nil, nil
+	if out.ControlCertificate, err = c.optional(d.ControlCertificate); err != nil {
+		return err
+	}
+	out.Denial.Trust, out.Denial.ControlTrust, out.Denial.Certificate, out.Denial.ControlCertificate = nil, nil, nil, nil
 	c.doc.Denials = append(c.doc.Denials, out)
 	return nil
 }
@@ -318,7 +331,7 @@ func normalize(v reflect.Value) {
 		}
 	case reflect.Pointer:
 		switch v.Type() {
-		case reflect.TypeFor[*Subject](), reflect.TypeFor[*CertificateRef](), reflect.TypeFor[*Diagnosis]():
+		case reflect.TypeFor[*Subject](), reflect.TypeFor[*CertificateRef](), reflect.TypeFor[*Diagnosis](), reflect.TypeFor[*ClientDenial]():
 			normalize(v.Elem())
 		}
 	case reflect.Slice:

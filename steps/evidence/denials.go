@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +14,7 @@ type Denial struct {
 	Answer  string    `json:"answer"`  // the refusal, word for word, redacted; or the grant
 	At      time.Time `json:"at"`
 
-	// Method is the kind of attempt: login, sign, access, or dial. The rest depends on
+	// Method is the kind of attempt: login, sign, access, dial or client. The rest depends on
 	// it, and Refused follows from the rest. Without a method it is on record
 	// only.
 	Method string `json:"method,omitempty"`
@@ -25,7 +26,8 @@ type Denial struct {
 	Status   int       `json:"status,omitempty"`   // HTTP status of Vault's answer
 	Expected []Refusal `json:"expected,omitempty"` // refusals of which the answer must be one
 
-	// Certificate was signed (sign), or shown by the server (dial).
+	// Certificate was signed (sign), shown by the server (dial), or presented by the
+	// client (client; absent if it presented none).
 	Certificate *Certificate `json:"certificate,omitempty"`
 
 	// MaxSeconds, of sign, is the longest life of Certificate, from notBefore to
@@ -39,6 +41,79 @@ type Denial struct {
 	Trust        []string  `json:"trust,omitempty"`        // PEM; none if it was the system's
 	ControlTrust []string  `json:"controlTrust,omitempty"` // PEM
 	Clock        time.Time `json:"clock,omitzero"`         // the client's
+
+	// ControlCertificate is the legitimate certificate of a client (client).
+	ControlCertificate *Certificate `json:"controlCertificate,omitempty"`
+
+	// Client holds the connections of an attempt to be served without the right
+	// client certificate.
+	Client *ClientDenial `json:"client,omitempty"`
+}
+
+// The values of ClientDenial.Presents.
+const (
+	PresentsNone    = "none"    // no certificate
+	PresentsForeign = "foreign" // of another authority that has the names of the right one
+	PresentsExpired = "expired" // of the right authority, and its time is over
+	PresentsOther   = "other"   // one that the plan gives
+)
+
+// A ClientDenial is what became of new connections with a client certificate that the
+// server must refuse, and of those of the legitimate client around them, to the same
+// addresses.
+type ClientDenial struct {
+	Presents string `json:"presents"` // none, foreign, expired or other
+
+	// Before are the answers to the control right before: to the legitimate
+	// certificate, or to the very certificate that has expired since. All are served.
+	Before []ClientAnswer `json:"before"`
+
+	// After are the answers to the legitimate certificate right after. All are served.
+	After []ClientAnswer `json:"after"`
+
+	// Answers are those to the attempts. Each must be a refusal.
+	Answers []ClientAnswer `json:"answers"`
+}
+
+// A ClientAnswer is how a server answered some connections at one address alike.
+type ClientAnswer struct {
+	Address string    `json:"address"`
+	Count   int       `json:"count"`            // connections
+	First   time.Time `json:"first"`            // when the first of them was begun
+	Asked   bool      `json:"asked"`            // the server asked for a client certificate
+	Alert   string    `json:"alert,omitempty"`  // the TLS alert that ended the connection, as RFC 8446 calls it
+	Closed  bool      `json:"closed,omitempty"` // the connection was closed without an alert or an answer
+	Status  int       `json:"status,omitempty"` // of the answer to the request
+}
+
+// Served reports whether the request was answered as that of a client that is let in:
+// with a status below 400.
+func (a ClientAnswer) Served() bool {
+	return a.Alert == "" && !a.Closed && a.Status > 0 && a.Status < 400
+}
+
+// Refused reports whether the answer is a refusal of the client's certificate, or of its
+// lack: a TLS alert about the certificate, a connection that is closed after the server
+// has asked for a certificate, or one of the HTTP statuses with which a server refuses a
+// client that it let shake hands (400 by APISIX and nginx, 401, 403, and nginx's own 495
+// and 496).
+func (a ClientAnswer) Refused() bool {
+	switch {
+	case a.Alert != "":
+		return slices.Contains(certificateAlerts, a.Alert)
+	case a.Closed:
+		return a.Asked
+	}
+	return slices.Contains([]int{400, 401, 403, 495, 496}, a.Status)
+}
+
+// certificateAlerts are the alerts by which servers refuse a client's certificate. Which
+// one they choose differs: OpenSSL has certificate_required for none, unknown_ca and
+// certificate_expired; with TLS 1.2 it has handshake_failure for none; others send
+// bad_certificate or certificate_unknown for all of it.
+var certificateAlerts = []string{
+	"certificate_required", "handshake_failure", "bad_certificate", "unsupported_certificate", "certificate_revoked",
+	"certificate_expired", "certificate_unknown", "unknown_ca", "access_denied", "decrypt_error",
 }
 
 // A Refusal is an answer that a server has for one reason.

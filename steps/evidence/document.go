@@ -138,25 +138,29 @@ type CertificateRef struct {
 type RotationRecord struct {
 	Step string `json:"step"`
 	Rotation
-	Trust []string         `json:"trust"`        // fingerprints of the roots
-	Certs []CertificateRef `json:"certificates"` // [0] old, [1] new, others that were seen after
+	Trust   []string         `json:"trust"`             // fingerprints of the roots
+	Certs   []CertificateRef `json:"certificates"`      // [0] old, [1] new, others that were seen after
+	Clients []CertificateRef `json:"clients,omitempty"` // presented by the clients, in the order of their first use
 }
 
 // A HandshakeRecord is a Handshake with references in place of certificates.
 type HandshakeRecord struct {
 	Step string `json:"step"`
 	Handshake
-	Trust       []string       `json:"trust"`
-	Certificate CertificateRef `json:"certificate"`
+	Trust       []string        `json:"trust"`
+	Certificate CertificateRef  `json:"certificate"`
+	Client      *CertificateRef `json:"client,omitempty"` // presented by the client
 }
 
 // A DenialRecord is a Denial with references in place of certificates.
 type DenialRecord struct {
 	Step string `json:"step"`
 	Denial
-	Certificate  *CertificateRef `json:"certificate,omitempty"`  // signed, or shown by the server
+	Certificate  *CertificateRef `json:"certificate,omitempty"`  // signed, shown by the server, or presented by the client
 	Trust        []string        `json:"trust,omitempty"`        // fingerprints of the roots that must not be led to
 	ControlTrust []string        `json:"controlTrust,omitempty"` // fingerprints of the roots that are
+
+	ControlCertificate *CertificateRef `json:"controlCertificate,omitempty"` // the legitimate certificate of a client
 }
 
 // A ChartRecord is a Chart and the step that put it on record.

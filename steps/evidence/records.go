@@ -50,9 +50,14 @@ type Rotation struct {
 	Trust     []string      `json:"trust"`        // PEM of the roots that verification used
 	Server    string        `json:"server"`       // the name that was asked for and verified
 	Certs     []Certificate `json:"certificates"` // [0] old, [1] new, others that were seen after
-	Hops      []Hop         `json:"hops"`
-	Clock     Clock         `json:"clock,omitzero"` // of the API server; absent if it is not known
-	Endpoints []Endpoint    `json:"endpoints"`
+
+	// Clients are the certificates that the clients presented, in the order of their
+	// first use: several if that certificate changed meanwhile.
+	Clients []Certificate `json:"clients,omitempty"`
+
+	Hops      []Hop      `json:"hops"`
+	Clock     Clock      `json:"clock,omitzero"` // of the API server; absent if it is not known
+	Endpoints []Endpoint `json:"endpoints"`
 	// Looks are handshakes with one pod each, to see it by itself: no client's.
 	Looks []Endpoint `json:"looks,omitempty"`
 	// Coverage bounds the doubt that no server was left behind. It is absent
@@ -132,8 +137,13 @@ type Handshake struct {
 	Status      int         `json:"status"`
 	Trust       []string    `json:"trust"`
 	Certificate Certificate `json:"certificate"`
-	Rules       []Rule      `json:"rules,omitempty"`
-	At          time.Time   `json:"at"`
+
+	// Client is the certificate that the client presented; absent if the server asked
+	// for none, or the client had none.
+	Client *Certificate `json:"client,omitempty"`
+
+	Rules []Rule    `json:"rules,omitempty"`
+	At    time.Time `json:"at"`
 }
 
 // A Chart was installed by helmInstall.

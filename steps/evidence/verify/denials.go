@@ -21,7 +21,7 @@ func (v *verifier) denials() Check {
 	for _, r := range v.doc.Denials {
 		v.known(&c, r.Step)
 		v.within(&c, "the denial "+r.What, r.At)
-		v.mark(refs(r.Certificate), slices.Concat(r.Trust, r.ControlTrust))
+		v.mark(slices.Concat(refs(r.Certificate), refs(r.ControlCertificate)), slices.Concat(r.Trust, r.ControlTrust))
 		if r.What == "" {
 			c.add("step %s: a denial does not say of what", r.Step)
 		}
@@ -66,6 +66,8 @@ func (v *verifier) refused(r evidence.DenialRecord) (bool, error) {
 		return v.signRefused(r)
 	case "dial":
 		return v.dialRefused(r)
+	case "client":
+		return v.clientRefused(r)
 	}
 	return false, fmt.Errorf("there is no method %q", r.Method)
 }

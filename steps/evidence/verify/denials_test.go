@@ -40,7 +40,36 @@ func (w *world) denials(t *testing.T) []evidence.Denial {
 			Method: "sign", Control: "a certificate", Status: 200, Certificate: &short, MaxSeconds: 3600,
 		},
 		root, expired,
+		w.clientDenial(t, evidence.PresentsNone), w.clientDenial(t, evidence.PresentsForeign), w.clientDenial(t, evidence.PresentsExpired), w.clientDenial(t, evidence.PresentsOther),
 	}
+}
+
+// clientDenial is an attempt with another client certificate.
+func (w *world) clientDenial(t *testing.T, presents string) evidence.Denial {
+	served := []evidence.ClientAnswer{{Address: "10.0.0.1:443", Count: 1, First: after(6.5), Asked: true, Status: 200}}
+	refused := []evidence.ClientAnswer{
+		{Address: "10.0.0.1:443", Count: 15, First: after(7.1), Asked: true, Alert: "unknown_ca"},
+		{Address: "10.0.0.1:443", Count: 1, First: after(7.15), Asked: true, Closed: true},
+	}
+	right := w.new.record(w.intermediate)
+	d := evidence.Denial{
+		What: "client " + presents, Refused: true, By: "hello.example.local", Answer: "15 × TLS alert unknown_ca", At: after(7.2),
+		Method: "client", Control: "served", Server: "hello.example.local", ControlCertificate: &right,
+		Client: &evidence.ClientDenial{Presents: presents, Before: served, After: served, Answers: refused},
+	}
+	switch presents {
+	case evidence.PresentsForeign:
+		impostor := issue(t, nil, "Intermediate CA Lab", "impostor of the intermediate", 1, began.Add(-time.Hour), time.Hour)
+		foreign := issue(t, impostor, "*.example.local", "foreign", 3, began, time.Hour).record(impostor)
+		d.Certificate = &foreign
+	case evidence.PresentsExpired:
+		expired := issue(t, w.intermediate, "*.example.local", "brief", 4, after(6), time.Second).record(w.intermediate)
+		d.Certificate = &expired
+	case evidence.PresentsOther:
+		other := issue(t, w.intermediate, "*.example.local", "other", 5, began, time.Hour).record(w.intermediate)
+		d.Certificate = &other
+	}
+	return d
 }
 
 // A record whose verdict does not follow from the rest of it does not verify,
@@ -51,19 +80,41 @@ func TestWrongDenials(t *testing.T) {
 		change func(w *world, d *evidence.Denial)
 		want   string
 	}{
-		"another answer":     {"another namespace", func(_ *world, d *evidence.Denial) { d.Answer = "Vault is sealed" }, "was refused: false, recorded true"},
-		"another status":     {"access to pki/root", func(_ *world, d *evidence.Denial) { d.Status = 503 }, "was refused: false, recorded true"},
-		"a grant denied":     {"another namespace", func(_ *world, d *evidence.Denial) { d.Refused = false }, "was refused: true, recorded false"},
-		"no control":         {"a foreign name", func(_ *world, d *evidence.Denial) { d.Control = "" }, "there is no control"},
-		"unknown method":     {"a foreign name", func(_ *world, d *evidence.Denial) { d.Method = "guess" }, `there is no method "guess"`},
-		"a long life":        {"a longer life", func(_ *world, d *evidence.Denial) { d.MaxSeconds = 3599 }, "was refused: false, recorded true"},
-		"a name signed":      {"a longer life", func(_ *world, d *evidence.Denial) { d.MaxSeconds = 0 }, "was refused: false, recorded true"},
-		"the trusted root":   {"another root", func(w *world, d *evidence.Denial) { d.Trust = []string{w.intermediate.pem()} }, "was refused: false, recorded true"},
-		"before the end":     {"an expired certificate", func(_ *world, d *evidence.Denial) { d.Clock = after(8) }, "was refused: false, recorded true"},
-		"a wrong control":    {"another root", func(_ *world, d *evidence.Denial) { d.ControlTrust = d.Trust }, "the control does not hold"},
-		"another server":     {"an expired certificate", func(_ *world, d *evidence.Denial) { d.Server = "elsewhere.example.org" }, "the control does not hold"},
-		"nothing shown":      {"another root", func(_ *world, d *evidence.Denial) { d.Certificate = nil }, "what the server showed is missing"},
-		"before it was made": {"an expired certificate", func(w *world, d *evidence.Denial) { d.Clock = w.new.cert.NotBefore.Add(-time.Hour) }, "was refused: false, recorded true"},
+		"another answer":   {"another namespace", func(_ *world, d *evidence.Denial) { d.Answer = "Vault is sealed" }, "was refused: false, recorded true"},
+		"another status":   {"access to pki/root", func(_ *world, d *evidence.Denial) { d.Status = 503 }, "was refused: false, recorded true"},
+		"a grant denied":   {"another namespace", func(_ *world, d *evidence.Denial) { d.Refused = false }, "was refused: true, recorded false"},
+		"no control":       {"a foreign name", func(_ *world, d *evidence.Denial) { d.Control = "" }, "there is no control"},
+		"unknown method":   {"a foreign name", func(_ *world, d *evidence.Denial) { d.Method = "guess" }, `there is no method "guess"`},
+		"a long life":      {"a longer life", func(_ *world, d *evidence.Denial) { d.MaxSeconds = 3599 }, "was refused: false, recorded true"},
+		"a name signed":    {"a longer life", func(_ *world, d *evidence.Denial) { d.MaxSeconds = 0 }, "was refused: false, recorded true"},
+		"the trusted root": {"another root", func(w *world, d *evidence.Denial) { d.Trust = []string{w.intermediate.pem()} }, "was refused: false, recorded true"},
+		"before the end":   {"an expired certificate", func(_ *world, d *evidence.Denial) { d.Clock = after(8) }, "was refused: false, recorded true"},
+		"a wrong control":  {"another root", func(_ *world, d *evidence.Denial) { d.ControlTrust = d.Trust }, "the control does not hold"},
+		"another server":   {"an expired certificate", func(_ *world, d *evidence.Denial) { d.Server = "elsewhere.example.org" }, "the control does not hold"},
+		"nothing shown":    {"another root", func(_ *world, d *evidence.Denial) { d.Certificate = nil }, "what the server showed is missing"},
+		"a client let in": {"client none", func(_ *world, d *evidence.Denial) {
+			d.Client.Answers[1].Closed, d.Client.Answers[1].Status = false, 200
+		}, "was refused: false, recorded true"},
+		"an alert of its own":    {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers[0].Alert = "internal_error" }, "was refused: false, recorded true"},
+		"a close without asking": {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers[1].Asked = false }, "was refused: false, recorded true"},
+		"another HTTP status":    {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers[0].Alert, d.Client.Answers[0].Status = "", 404 }, "was refused: false, recorded true"},
+		"no attempt":             {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers = nil }, "there is no attempt"},
+		"no connections":         {"client none", func(_ *world, d *evidence.Denial) { d.Client = nil }, "the connections are missing"},
+		"not served before":      {"client none", func(_ *world, d *evidence.Denial) { d.Client.Before[0].Status = 503 }, "the control does not hold: not every connection before"},
+		"not served after":       {"client none", func(_ *world, d *evidence.Denial) { d.Client.After = nil }, "the control does not hold: not every connection after"},
+		"no address in common":   {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers[0].Address = "10.0.0.9:443" }, "10.0.0.9:443 has no control"},
+		"a certificate for none": {"client none", func(_ *world, d *evidence.Denial) { d.Certificate = d.ControlCertificate }, "the attempt was without one"},
+		"no right certificate":   {"client none", func(_ *world, d *evidence.Denial) { d.ControlCertificate = nil }, "the legitimate certificate is missing"},
+		"nothing presented":      {"client foreign", func(_ *world, d *evidence.Denial) { d.Certificate = nil }, "the certificate that was presented is missing"},
+		"not foreign":            {"client foreign", func(_ *world, d *evidence.Denial) { d.Certificate = d.ControlCertificate }, "the foreign certificate names the authority of the legitimate one"},
+		"still valid":            {"client expired", func(_ *world, d *evidence.Denial) { d.Client.Answers[0].First = after(6.9) }, "was still valid when it was presented"},
+		"never accepted": {"client expired", func(_ *world, d *evidence.Denial) {
+			d.Client.Before = []evidence.ClientAnswer{d.Client.Before[0]}
+			d.Client.Before[0].First = after(7.1)
+		}, "was not accepted while it was valid"},
+		"of another authority": {"client expired", func(w *world, d *evidence.Denial) { c := w.intermediate.record(w.root); d.Certificate = &c }, "is not of the legitimate one's authority"},
+		"a word of its own":    {"client other", func(_ *world, d *evidence.Denial) { d.Client.Presents = "borrowed" }, `nothing is called "borrowed"`},
+		"before it was made":   {"an expired certificate", func(w *world, d *evidence.Denial) { d.Clock = w.new.cert.NotBefore.Add(-time.Hour) }, "was refused: false, recorded true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -62,7 +62,8 @@ func (v *verifier) handshakes() Check {
 		at := fmt.Sprintf("step %s: %s at %s", h.Step, h.URL, h.Address)
 		v.known(&c, h.Step)
 		v.within(&c, at, h.At)
-		v.mark([]evidence.CertificateRef{h.Certificate}, h.Trust)
+		v.mark(append(refs(h.Client), h.Certificate), h.Trust)
+		v.presented(&c, at, refs(h.Client), h.Rules)
 		u, err := url.Parse(h.URL)
 		if err != nil || u.Hostname() == "" {
 			c.add("%s: no host in the URL", at)
@@ -86,6 +87,24 @@ func (v *verifier) handshakes() Check {
 		}
 	}
 	return c
+}
+
+// presented verifies that the certificates which clients presented are on record, and that
+// the rule about them agrees.
+func (v *verifier) presented(c *Check, at string, clients []evidence.CertificateRef, rules []evidence.Rule) {
+	for _, r := range clients {
+		if v.certs[r.Fingerprint] == nil {
+			c.add("%s: client certificate %s %v", at, short(r.Fingerprint), errNotOnRecord)
+		}
+	}
+	for _, r := range rules {
+		if r.Name == "maxUnasked" && evidence.Equal(r.Saw, 0) && len(clients) == 0 {
+			c.add("%s: every handshake asked for a client certificate, and none is on record", at)
+		}
+		if r.Name == "clientAsked" && evidence.Equal(r.Saw, true) != (len(clients) > 0) {
+			c.add("%s: the rule clientAsked saw %v, and %d client certificates were presented", at, r.Saw, len(clients))
+		}
+	}
 }
 
 // rules computes every verdict again.

@@ -54,7 +54,8 @@ func (r *rotation) verify() {
 	r.known(r.check, r.Step)
 	r.within(r.check, r.at, r.Began)
 	r.within(r.check, r.at, r.Ended)
-	r.mark(r.Certs, r.Trust)
+	r.mark(slices.Concat(r.Certs, r.Clients), r.Trust)
+	r.presented(r.check, r.at, r.Clients, r.Rules)
 	for _, e := range slices.Concat(r.Endpoints, r.Looks) {
 		r.endpoint(e)
 	}

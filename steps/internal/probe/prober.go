@@ -23,6 +23,10 @@ type Config struct {
 	// Trust verifies the certificates.
 	Trust *tlskit.Trust
 
+	// Identity is presented to a server that asks for a client certificate; nil
+	// presents none.
+	Identity *tlskit.Identity
+
 	// Endpoints are the addresses to connect to.
 	Endpoints []tlskit.Endpoint
 
@@ -58,6 +62,11 @@ type Sample struct {
 	// root.
 	Chain, Verified []*x509.Certificate
 
+	// Asked reports whether the server asked for a client certificate, and Client is
+	// what it was given, with its chain.
+	Asked  bool
+	Client []*x509.Certificate
+
 	// Failure is nil exactly if the certificate was verified and the answer
 	// was the expected one.
 	Failure *tlskit.Failure
@@ -91,7 +100,7 @@ func New(c Config) *Prober {
 }
 
 func (p *Prober) client(protocols ...string) *tlskit.Client {
-	return tlskit.NewClient(p.URL.Hostname(), p.Trust, p.Now, protocols...)
+	return tlskit.NewClient(p.URL.Hostname(), p.Trust, p.Now, protocols...).Presenting(p.Identity)
 }
 
 // Samples delivers the result of every probe. It must be read as long as the
@@ -227,6 +236,7 @@ func (p *Prober) measure(ctx context.Context, client *tlskit.Client, to tlskit.E
 	defer conn.Close()
 	s.Handshake, s.Leaf, s.Protocol = p.Now().Sub(s.Start), conn.Leaf(), conn.State.NegotiatedProtocol
 	s.Chain, s.Verified = conn.State.PeerCertificates, conn.Verified
+	s.Asked, s.Client = conn.Asked, conn.Presented
 	connected()
 	return p.get(ctx, conn)
 }

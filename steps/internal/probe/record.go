@@ -39,6 +39,7 @@ type Record struct {
 	target    string    // fingerprint of the certificate that the doubt counts for
 	failures  map[tlskit.Class]int
 	newest    map[tlskit.Class]*tlskit.Failure
+	clients   Clients
 }
 
 // NewRecord returns an empty record that begins now.
@@ -157,6 +158,7 @@ func (r *Record) Add(s Sample) {
 	one := r.at(s.Endpoint)
 	address := s.Endpoint < len(r.addresses)
 	one.Attempts++
+	r.clients.add(s)
 	if one.began.IsZero() {
 		one.began = s.Start
 	}
@@ -297,6 +299,17 @@ func (r *Record) Unreached() *tlskit.Failure {
 		}
 	}
 	return r.addresses[0].failure
+}
+
+// FirstToExpire returns the address whose certificate expires first, nil if none shows one.
+func (r *Record) FirstToExpire() *Series {
+	var first *Series
+	for _, s := range r.addresses {
+		if s.Current != nil && (first == nil || s.Current.NotAfter.Before(first.Current.NotAfter)) {
+			first = s
+		}
+	}
+	return first
 }
 
 // LongestGap returns the longest time that any address was without a

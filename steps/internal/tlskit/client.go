@@ -26,6 +26,7 @@ type Client struct {
 	protocols []string
 	clock     Clock
 	known     *known
+	identity  *Identity // nil presents no certificate
 }
 
 // NewClient returns a client that asks for serverName (SNI), accepts only a
@@ -40,7 +41,10 @@ func NewClient(serverName string, trust *Trust, clock Clock, protocols ...string
 		MinVersion: tls.VersionTLS12,
 		Time:       clock.now,
 
-		// A resumed session shows the certificate of the first one.
+		GetClientCertificate: c.present,
+
+		// A resumed session shows the certificate of the first one, and its client is
+		// not asked for its own again.
 		ClientSessionCache:     nil,
 		SessionTicketsDisabled: true,
 	})
@@ -76,13 +80,18 @@ func (c *Client) ConnectFirst(ctx context.Context, endpoints []Endpoint) (*Conn,
 
 func (c *Client) handshake(ctx context.Context, raw net.Conn, e Endpoint, dialled time.Duration) (*Conn, error) {
 	start := time.Now()
-	conn := tls.Client(raw, c.known.config.Load())
-	if err := conn.HandshakeContext(ctx); err != nil {
+	conn := tls.Client(lenient{raw}, c.known.config.Load())
+	shaking, request := withRequest(ctx)
+	if err := conn.HandshakeContext(shaking); err != nil {
 		_ = raw.Close()
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, context.Cause(ctx)
 		}
-		return nil, newHandshakeFailure(e.name, err, c.name, c.trust, c.clock.now())
+		f := newHandshakeFailure(e.name, err, c.name, c.trust, c.clock.now())
+		if f.Asked = request.asked; f.Asked && f.Alert() == "handshake_failure" {
+			f.Hint = alertHint("certificate required", c.name) // as OpenSSL says it in TLS 1.2
+		}
+		return nil, f
 	}
 	state := conn.ConnectionState()
 	verified, err := c.verify(state.PeerCertificates)
@@ -107,6 +116,8 @@ func (c *Client) handshake(ctx context.Context, raw net.Conn, e Endpoint, dialle
 		Remote:    remoteOf(raw),
 		State:     state,
 		Verified:  verified,
+		Asked:     request.asked,
+		Presented: request.presented,
 		Dialled:   dialled,
 		Handshake: time.Since(start),
 		conn:      conn,
@@ -126,6 +137,8 @@ type Conn struct {
 	Remote    string // the peer's address
 	State     tls.ConnectionState
 	Verified  []*x509.Certificate // from the server's certificate to the trusted anchor
+	Asked     bool                // the server asked for a client certificate
+	Presented []*x509.Certificate // the client certificate with its chain, if the server asked and there is one
 	Dialled   time.Duration       // how long the TCP connection took
 	Handshake time.Duration       // how long the TLS handshake took
 

@@ -50,7 +50,7 @@ func (c *Conn) Do(ctx context.Context, req *http.Request) (*Response, error) {
 	if !c.ending && strings.Contains(err.Error(), givenUp) {
 		err = fmt.Errorf("%w: %w", ErrGivenUp, err)
 	}
-	return nil, newHTTPFailure(c.Endpoint.name, err)
+	return nil, newHTTPFailure(c.Endpoint.name, err, c)
 }
 
 func (c *Conn) do(req *http.Request) (*Response, error) {

@@ -38,6 +38,9 @@ type Failure struct {
 	// Chain is the server's chain when its certificate was refused.
 	Chain []*x509.Certificate
 
+	// Asked reports whether the server had asked for a client certificate.
+	Asked bool
+
 	err error
 }
 
@@ -123,14 +126,12 @@ func newHandshakeFailure(endpoint string, err error, serverName string, trust *T
 		return f
 	}
 	f := &Failure{Class: ClassTLS, Endpoint: endpoint, Reason: "TLS handshake: " + trimNet(err), err: err}
-	var (
-		op     *net.OpError
-		record tls.RecordHeaderError
-	)
+	var record tls.RecordHeaderError
+	alert := alertOf(err)
 	switch {
-	case errors.As(err, &op) && op.Op == "remote error":
-		f.Reason = fmt.Sprintf("the server ended the handshake with the alert %q", strings.TrimPrefix(op.Err.Error(), "tls: "))
-		f.Hint = alertHint(op.Err.Error(), serverName)
+	case alert != "":
+		f.Reason = fmt.Sprintf("the server ended the handshake with the alert %q", alert)
+		f.Hint = alertHint(alert, serverName)
 	case errors.As(err, &record):
 		f.Reason = "the server does not speak TLS at this port"
 		if strings.HasPrefix(string(record.RecordHeader[:]), "HTTP/") {
@@ -144,24 +145,6 @@ func newHandshakeFailure(endpoint string, err error, serverName string, trust *T
 		f.Hint = "something accepts connections there without a TLS server behind it: a node port or tunnel without a ready pod, or a gateway that is restarting"
 	}
 	return f
-}
-
-// alertHint explains the alerts that servers really send (RFC 8446 section
-// 6.2). APISIX answers a server name without certificate with internal_error,
-// other servers with unrecognized_name or handshake_failure.
-func alertHint(alert, serverName string) string {
-	switch {
-	case strings.Contains(alert, "internal error"), strings.Contains(alert, "unrecognized name"), strings.Contains(alert, "handshake failure"):
-		return fmt.Sprintf("the server probably has no certificate for the name %s: look at the hosts of the ApisixTls "+
-			"(a wildcard covers exactly one label), or wait until the gateway has taken it over", serverName)
-	case strings.Contains(alert, "certificate required"), strings.Contains(alert, "bad certificate"), strings.Contains(alert, "unknown certificate"):
-		return "the server wants a client certificate"
-	case strings.Contains(alert, "protocol version"):
-		return "client and server have no TLS version in common"
-	case strings.Contains(alert, "no application protocol"):
-		return "the server does not offer the HTTP version that the plan asks for"
-	}
-	return ""
 }
 
 // newVerifyFailure explains an error of crypto/x509 about the chain that a
@@ -246,9 +229,17 @@ func explainDates(c *x509.Certificate, now time.Time) (reason, hint string) {
 // Stamp renders a time as 2026-01-18T16:59:40Z.
 func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func newHTTPFailure(endpoint string, err error) *Failure {
-	f := &Failure{Class: ClassHTTP, Endpoint: endpoint, Reason: "HTTP: " + trimNet(err), err: err}
+// newHTTPFailure explains why a request over a connection had no answer. With TLS 1.3 the
+// client's handshake is complete before the server judges the client's certificate, so
+// that a refusal of it arrives in place of the first answer (RFC 8446, section 4.4.2.4).
+func newHTTPFailure(endpoint string, err error, c *Conn) *Failure {
+	f := &Failure{Class: ClassHTTP, Endpoint: endpoint, Reason: "HTTP: " + trimNet(err), Asked: c.Asked, err: err}
+	alert := alertOf(err)
 	switch {
+	case alert != "":
+		f.Class = ClassTLS
+		f.Reason = fmt.Sprintf("the server ended the connection after the handshake with the alert %q", alert)
+		f.Hint = alertHint(alert, c.State.ServerName)
 	case isTimeout(err):
 		f.Reason = "the TLS handshake succeeded, but the request was not answered in time"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):

@@ -2,8 +2,6 @@ package tlskit
 
 import (
 	"crypto/x509"
-	"errors"
-	"net"
 
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/certs"
@@ -51,11 +49,10 @@ func (t *Trust) Record(verified ...[]*x509.Certificate) []string {
 // tls (a handshake that failed without an alert), verify, http, or timeout
 // for any stage that took too long.
 func (f *Failure) Record() string {
-	var op *net.OpError
 	switch {
 	case isTimeout(f.err):
 		return "timeout"
-	case f.Class == ClassTLS && errors.As(f.err, &op) && op.Op == "remote error":
+	case f.Class == ClassTLS && alertOf(f.err) != "":
 		return "alert"
 	default:
 		return string(f.Class)

@@ -23,6 +23,13 @@ func (c *Conn) Describe(now time.Time) []string {
 			tls.VersionName(s.Version), tls.CipherSuiteName(s.CipherSuite), s.CurveID, orNone(s.NegotiatedProtocol), round(c.Handshake)),
 	}
 	lines = append(lines, DescribeChain(s.PeerCertificates, now)...)
+	switch {
+	case len(c.Presented) > 0:
+		leaf := c.Presented[0]
+		lines = append(lines, fmt.Sprintf("presented the client certificate of %s (%s), sha256 %s", certs.Subject(leaf), remaining(leaf, now), certs.Fingerprint(leaf)))
+	case c.Asked:
+		lines = append(lines, "the server asked for a client certificate, and there is none")
+	}
 	anchor := c.Verified[len(c.Verified)-1]
 	return append(lines, fmt.Sprintf("verified: %s leads to %s in %d steps", s.ServerName, certs.Subject(anchor), len(c.Verified)-1))
 }

@@ -1,6 +1,7 @@
 package tlskit
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -19,24 +20,38 @@ type TrustInput struct {
 	// Trust holds the only certificate authorities that are trusted: one or
 	// more CA certificates in PEM, usually "${steps.root.certificate}".
 	// "system" stands for the roots of the operating system.
-	// Either trust or trustFile is required.
+	// One of trust, trustFile and trustFrom is required.
 	Trust string `yaml:"trust"`
 
 	// TrustFile is a PEM file with the trusted CA certificates, instead of trust.
 	TrustFile engine.File `yaml:"trustFile" check:"exists"`
+
+	// TrustFrom reads the trusted CA certificates from the cluster when the step
+	// begins, instead of trust.
+	TrustFrom *TrustSource `yaml:"trustFrom"`
 }
 
 // Validate reports the problems of the input.
 func (t TrustInput) Validate(p *engine.Problems) {
+	given := 0
+	for _, is := range []bool{t.Trust != "", !t.TrustFile.IsZero(), t.TrustFrom != nil} {
+		if is {
+			given++
+		}
+	}
 	switch {
-	case t.Trust == "" && t.TrustFile.IsZero():
+	case given == 0:
 		p.AddProblem(engine.Problem{
 			Field:   "trust",
 			Message: "trust is missing: nothing is trusted unless the plan says so",
-			Hint:    "give the root's certificate, such as ${steps.root.certificate}, or a trustFile",
+			Hint:    "give the root's certificate, such as ${steps.root.certificate}, a trustFile, or trustFrom with a Secret or a ConfigMap",
 		})
-	case t.Trust != "" && !t.TrustFile.IsZero():
+	case given > 1 && t.TrustFrom != nil:
+		p.Add("trustFrom", "trust, trustFile and trustFrom exclude each other")
+	case given > 1:
 		p.Add("trustFile", "trust and trustFile exclude each other")
+	case t.TrustFrom != nil:
+		t.TrustFrom.validate(p)
 	case t.Trust != "":
 		if _, err := ParseTrust(t.Trust); err != nil {
 			p.Add("trust", "trust: %v", err)
@@ -48,17 +63,36 @@ func (t TrustInput) Validate(p *engine.Problems) {
 	}
 }
 
-// Load returns the trust that the input describes. Its errors are permanent.
-func (t TrustInput) Load() (*Trust, error) {
-	if t.TrustFile.IsZero() {
-		trust, err := ParseTrust(t.Trust)
-		if err != nil {
-			return nil, engine.Permanent(fmt.Errorf("trust: %w", err))
-		}
-		return trust, nil
+// Described names the trust before it is read.
+func (t TrustInput) Described() string {
+	if t.TrustFrom != nil {
+		return t.TrustFrom.String()
 	}
-	trust, err := readTrust(t.TrustFile)
+	if trust, err := t.load(); err == nil {
+		return trust.String()
+	}
+	return "the given trust"
+}
+
+// Load returns the trust that the input describes. Its errors are permanent, but for an
+// object of trustFrom that is not there or not filled yet.
+func (t TrustInput) Load(ctx context.Context, env *engine.Env) (*Trust, error) {
+	if t.TrustFrom != nil {
+		return t.TrustFrom.load(ctx, env)
+	}
+	trust, err := t.load()
 	return trust, engine.Permanent(err)
+}
+
+func (t TrustInput) load() (*Trust, error) {
+	if !t.TrustFile.IsZero() {
+		return readTrust(t.TrustFile)
+	}
+	trust, err := ParseTrust(t.Trust)
+	if err != nil {
+		return nil, fmt.Errorf("trust: %w", err)
+	}
+	return trust, nil
 }
 
 func readTrust(f engine.File) (*Trust, error) {

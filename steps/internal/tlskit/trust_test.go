@@ -69,6 +69,9 @@ func TestTrustInput(t *testing.T) {
 		{"none", tlskit.TrustInput{}, "trust"},
 		{"both", tlskit.TrustInput{Trust: root.PEM(), TrustFile: file}, "trustFile"},
 		{"wrong", tlskit.TrustInput{Trust: "x"}, "trust"},
+		{"both again", tlskit.TrustInput{Trust: root.PEM(), TrustFrom: &tlskit.TrustSource{}}, "trustFrom"},
+		{"no source", tlskit.TrustInput{TrustFrom: &tlskit.TrustSource{}}, "trustFrom"},
+		{"two sources", tlskit.TrustInput{TrustFrom: &tlskit.TrustSource{Secret: new(tlskit.ObjectKey), ConfigMap: new(tlskit.ObjectKey)}}, "trustFrom"},
 		{"missing file", tlskit.TrustInput{TrustFile: missing}, "trustFile"},
 	}
 	for _, tt := range tests {
@@ -81,7 +84,10 @@ func TestTrustInput(t *testing.T) {
 		if got != tt.field || len(p.List()) > 1 {
 			t.Errorf("%s: problems %v, want one with %q", tt.name, p.List(), tt.field)
 		}
-		_, err := tt.input.Load()
+		if tt.input.TrustFrom != nil {
+			continue // it is in a cluster
+		}
+		_, err := tt.input.Load(t.Context(), new(engine.Env))
 		if (err != nil) != (tt.field != "" && tt.name != "both") {
 			t.Errorf("%s: Load: %v", tt.name, err)
 		}

@@ -71,6 +71,7 @@ type Leaf struct {
 	Lifetime   time.Duration // from NotBefore; 1 h and 30 s by default
 	Key        crypto.Signer // a new ECDSA key by default
 	Bare       bool          // leave the intermediates out
+	Client     bool          // a client's certificate instead
 }
 
 // A Pair is a certificate with its key and intermediates.
@@ -103,6 +104,9 @@ func (ca *CA) Issue(t testing.TB, l Leaf) *Pair {
 		NotAfter:    l.NotBefore.Add(l.Lifetime),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if l.Client {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}
 	for _, name := range l.Names {
 		if ip := net.ParseIP(name); ip != nil {

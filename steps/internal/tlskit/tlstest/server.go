@@ -3,6 +3,7 @@ package tlstest
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -22,6 +23,12 @@ type Server struct {
 	// Protocols are the protocols that the server negotiates: h2 and http/1.1
 	// by default. Set it before the first connection.
 	Protocols []string
+
+	// Clients, if not nil, is the authority of the clients that the server lets in.
+	// Others are refused with a TLS alert; with Status they are let to shake hands and
+	// refused with that status, as nginx does. Set both before the first connection.
+	Clients *CA
+	Status  int
 
 	handler http.Handler
 	pair    atomic.Pointer[Pair]
@@ -101,12 +108,56 @@ func (s *Server) start() {
 				protocols.SetHTTP2(true)
 			}
 		}
+		config.NextProtos = []string{"http/1.1"}
+		if protocols.HTTP2() {
+			config.NextProtos = []string{"h2", "http/1.1"}
+		}
+		config.GetConfigForClient = s.mutual(config.Clone())
 		s.server = &http.Server{
-			Handler: s.handler, TLSConfig: config, Protocols: protocols, ConnState: s.track,
+			Handler: http.HandlerFunc(s.serve), TLSConfig: config, Protocols: protocols, ConnState: s.track,
 			ErrorLog: log.New(io.Discard, "", 0), // refused handshakes are the subject of the tests
 		}
 		s.t.Cleanup(s.Close)
 	})
+}
+
+// mutual asks clients for certificates if the server has an authority of theirs.
+func (s *Server) mutual(config *tls.Config) func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	return func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if s.Clients == nil {
+			return nil, nil
+		}
+		asking := config.Clone()
+		asking.ClientAuth = tls.RequestClientCert
+		if s.Status == 0 {
+			asking.ClientAuth, asking.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+			asking.ClientCAs.AddCert(s.Clients.Cert)
+		}
+		return asking, nil
+	}
+}
+
+// serve answers clients that are not of the authority with the status, if there is one.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if s.Clients != nil && s.Status != 0 && !s.known(r.TLS.PeerCertificates) {
+		http.Error(w, "the SSL certificate error", s.Status)
+		return
+	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// known reports whether a client's chain leads to the authority of the clients.
+func (s *Server) known(sent []*x509.Certificate) bool {
+	if len(sent) == 0 {
+		return false
+	}
+	options := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	options.Roots.AddCert(s.Clients.Cert)
+	for _, c := range sent[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	_, err := sent[0].Verify(options)
+	return err == nil
 }
 
 // Listen serves on a loopback port and returns its address.

@@ -1,8 +1,10 @@
-package assertrotation
+package display_test
 
 import (
 	"testing"
 	"time"
+
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 func TestHolds(t *testing.T) {
@@ -14,7 +16,7 @@ func TestHolds(t *testing.T) {
 		60 * 24 * time.Hour:             "holds until 2026-03-19 16:16:00Z, in 60 days",
 		-3 * time.Minute:                "expired at 16:13:00Z, 3 min ago",
 	} {
-		if got := holds(now.Add(until), now); got != want {
+		if got := display.Holds(now.Add(until), now); got != want {
 			t.Errorf("%s: %q, want %q", until, got, want)
 		}
 	}
