@@ -2,6 +2,7 @@ package assertdenied
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/steps/evidence"
@@ -107,6 +108,12 @@ func (s *Spec) bounds() []Attempt {
 		list[i] = Attempt{Name: "access to " + p, Access: &AccessAttempt{Path: p}}
 	}
 	return list
+}
+
+// DeniesClients reports whether clients without a certificate of the server's authority
+// are among the attempts.
+func (s *Spec) DeniesClients() bool {
+	return slices.ContainsFunc(s.attempts(), func(a Attempt) bool { return a.Dial != nil && a.Dial.aboutClient() })
 }
 
 // method names the kind of the attempt, for the evidence.

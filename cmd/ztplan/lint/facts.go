@@ -16,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/steps/applymanifest"
+	"github.com/ztplan/ztplan/steps/assertdenied"
 	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/curltls"
 	"github.com/ztplan/ztplan/steps/helminstall"
@@ -76,6 +77,8 @@ type proof struct {
 	host     string // that it requests; empty if it is not known, or none
 	rotates  string // namespace/name of the Certificate that it renews; empty if it is not known
 	rotation bool   // it renews a Certificate
+	client   bool   // it presents a client certificate
+	denies   bool   // it proves that other clients are refused
 }
 
 func gather(p *plan.Plan, o Options) *facts {
@@ -131,13 +134,17 @@ func proofOf(s *plan.Step, spec any) proof {
 	}
 	switch spec := spec.(type) {
 	case *curltls.Spec:
-		return proof{step: s, host: host(spec.URL)}
+		return proof{step: s, host: host(spec.URL), client: spec.Client != nil}
 	case *assertrotation.Spec:
-		out := proof{step: s, host: host(spec.URL), rotation: true}
+		out := proof{step: s, host: host(spec.URL), rotation: true, client: spec.Client != nil}
 		if c := spec.Certificate; c.Name != "" && c.Namespace != "" {
 			out.rotates = c.String()
 		}
 		return out
+	case *assertdenied.Spec:
+		if spec.Dial != nil {
+			return proof{step: s, host: host(spec.Dial.URL), client: spec.Dial.Client != nil, denies: spec.DeniesClients()}
+		}
 	}
 	return proof{step: s}
 }

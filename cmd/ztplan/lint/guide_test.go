@@ -67,6 +67,22 @@ const (
       service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
       trust: ${steps.root.certificate}
 `
+	presented = "      trust: ${steps.root.certificate}\n      client: {secret: {namespace: apps, name: client-tls}}\n"
+	refused   = `
+  - id: strangers
+    uses: assertDenied
+    with:
+      dial:
+        url: https://hello.example.local
+        trust: ${steps.root.certificate}
+        client: {secret: {namespace: apps, name: client-tls}}
+`
+	asking = `            hosts:
+              - "*.example.local"
+`
+	mutual = asking + `            client:
+              caSecret: {name: clients, namespace: ingress-apisix}
+`
 )
 
 // The weak points F1 to F16 of the guide. Each is found on the guide itself, or, where

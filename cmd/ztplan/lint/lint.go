@@ -76,7 +76,7 @@ func Examine(p *plan.Plan, o Options) Report {
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, tokenLifetime, anyAccount,
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, rootToken, logins,
-		unknownFields, unusedVariables, lyingConditions, unverified, proofs,
+		unknownFields, unusedVariables, lyingConditions, unverified, proofs, undeniedClients,
 	} {
 		all = append(all, check(f)...)
 	}

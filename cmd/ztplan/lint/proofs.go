@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,6 +37,38 @@ func proofs(f *facts) []Finding {
 		}
 	}
 	return out
+}
+
+// undeniedClients: servers that ask for client certificates, and no step shows that they
+// refuse the others. A server that asks and accepts any looks the same to its clients.
+func undeniedClients(f *facts) []Finding {
+	var out []Finding
+	for _, p := range f.proofs {
+		if p.client && !p.denies && !f.denied(p.host) {
+			out = append(out, at(p.step, "client", "clients-undenied", "", "step %s presents a client certificate to %s, and no step proves that others are refused", p.step.ID, cmp.Or(p.host, "a server")))
+		}
+	}
+	for _, o := range f.objects {
+		if o.kind != "ApisixTls" || dig(o.fields, "spec", "client") == nil {
+			continue
+		}
+		if dig(o.fields, "spec", "client", "skip_mtls_uri_regex") != nil {
+			out = append(out, o.finding("spec.client.skip_mtls_uri_regex", "skipped-mtls", "", "ApisixTls %s lets clients without a certificate in where the path fits skip_mtls_uri_regex", o.id()))
+		}
+		hosts, _ := dig(o.fields, "spec", "hosts").([]any)
+		if !slices.ContainsFunc(f.proofs, func(p proof) bool {
+			return p.denies && (p.host == "" || slices.ContainsFunc(hosts, func(h any) bool { return covered(fmt.Sprint(h), p.host) }))
+		}) {
+			out = append(out, o.finding("spec.client", "clients-undenied", "", "ApisixTls %s asks for client certificates, and no step proves that others are refused", o.id()))
+		}
+	}
+	return out
+}
+
+// denied reports whether a step proves that a host refuses other clients, or one that is
+// not known yet.
+func (f *facts) denied(host string) bool {
+	return slices.ContainsFunc(f.proofs, func(p proof) bool { return p.denies && (p.host == "" || p.host == host) })
 }
 
 // rotated reports whether a step renews the Certificate namespace/name, or one that is

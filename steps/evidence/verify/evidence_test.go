@@ -94,8 +94,8 @@ func TestGolden(t *testing.T) {
 // Every certificate is on record once, and no record holds a copy.
 func TestCertificatesOnce(t *testing.T) {
 	b := encoded(t, collect(t, newWorld(t).events(t, 0)))
-	if got := bytes.Count(b, []byte("BEGIN CERTIFICATE")); got != 5 {
-		t.Errorf("%d certificates, want 5: root, intermediate, old, new and impostor", got)
+	if got := bytes.Count(b, []byte("BEGIN CERTIFICATE")); got != 9 {
+		t.Errorf("%d certificates, want 9: root, intermediate, old, new and impostor, and those of clients: foreign with its authority, expired and another", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // MaxBody bounds how much of an answer is kept for looking at. The rest is
@@ -47,10 +48,27 @@ func (c *Conn) Do(ctx context.Context, req *http.Request) (*Response, error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, context.Cause(ctx)
 	}
+	if alert := c.lastAlert(err); alert != nil {
+		err = alert
+	}
 	if !c.ending && strings.Contains(err.Error(), givenUp) {
 		err = fmt.Errorf("%w: %w", ErrGivenUp, err)
 	}
 	return nil, newHTTPFailure(c.Endpoint.name, err, c)
+}
+
+// lastAlert returns the alert with which the server ended a connection, nil if it was none.
+// net/http may say only that the connection is not usable, when the alert came before the
+// request; crypto/tls keeps the error of the last read.
+func (c *Conn) lastAlert(err error) error {
+	if alertOf(err) != "" || isTimeout(err) {
+		return nil
+	}
+	_ = c.conn.SetReadDeadline(time.Now()) // nothing more is waited for
+	if _, last := c.conn.Read(make([]byte, 1)); alertOf(last) != "" {
+		return last
+	}
+	return nil
 }
 
 func (c *Conn) do(req *http.Request) (*Response, error) {

@@ -46,16 +46,26 @@ func TestClientCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	right := credential(t, m.clients, tlstest.Leaf{})
+	foreign := credential(t, tlstest.NewCA(t, "Clients"), tlstest.Leaf{})
+	expired := credential(t, m.clients, tlstest.Leaf{NotBefore: time.Now().Add(-2 * time.Hour), Lifetime: time.Hour})
+	h1, both := []string{tlskit.HTTP1}, []string{tlskit.HTTP2, tlskit.HTTP1}
 	for name, c := range map[string]struct {
+		offer   []string
 		present *tlskit.Credential
 		alert   string // none if the client is served
+		late    bool   // the request is sent when the refusal has arrived
 	}{
-		"right":   {right, ""},
-		"none":    {nil, "certificate_required"},
-		"foreign": {credential(t, tlstest.NewCA(t, "Clients"), tlstest.Leaf{}), "unknown_ca"},
-		"expired": {credential(t, m.clients, tlstest.Leaf{NotBefore: time.Now().Add(-2 * time.Hour), Lifetime: time.Hour}), "certificate_expired"},
+		"right":         {h1, right, "", false},
+		"right h2":      {both, right, "", false},
+		"none":          {h1, nil, "certificate_required", false},
+		"none h2":       {both, nil, "certificate_required", false},
+		"foreign":       {h1, foreign, "unknown_ca", false},
+		"foreign h2":    {both, foreign, "unknown_ca", false},
+		"expired":       {h1, expired, "certificate_expired", false},
+		"none, late":    {h1, nil, "certificate_required", true},
+		"none h2, late": {both, nil, "certificate_required", true},
 	} {
-		client := tlskit.NewClient("a.test", trust, nil, tlskit.HTTP1)
+		client := tlskit.NewClient("a.test", trust, nil, c.offer...)
 		if c.present != nil {
 			client.Presenting(tlskit.NewIdentity(c.present))
 		}
@@ -65,6 +75,9 @@ func TestClientCertificate(t *testing.T) {
 		}
 		if !conn.Asked || (len(conn.Presented) > 0) != (c.present != nil) {
 			t.Errorf("%s: asked %t, presented %d certificates", name, conn.Asked, len(conn.Presented))
+		}
+		if c.late {
+			m.server.Ended()
 		}
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.test/", nil)
 		_, err = conn.Do(t.Context(), req)

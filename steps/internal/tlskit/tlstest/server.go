@@ -39,6 +39,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
+	gone  *sync.Cond // told when a connection has ended
 }
 
 // NewServer returns a server that answers with handler, or "hello" if it is
@@ -49,7 +50,17 @@ func NewServer(t testing.TB, pair *Pair, handler http.Handler) *Server {
 	}
 	s := &Server{t: t, handler: handler, pipes: &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}}
 	s.pair.Store(pair)
+	s.gone = sync.NewCond(&s.mu)
 	return s
+}
+
+// Ended returns when no connection is open any more.
+func (s *Server) Ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.conns) > 0 {
+		s.gone.Wait()
+	}
 }
 
 // Use makes the server show pair from the next handshake on.
@@ -79,6 +90,7 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 	defer s.mu.Unlock()
 	if state == http.StateClosed {
 		delete(s.conns, c)
+		s.gone.Broadcast()
 		return
 	}
 	if s.conns == nil {
