@@ -44,7 +44,7 @@ type Event struct {
 	Seconds float64 `json:"seconds,omitempty"`
 
 	// Needs lists the steps that this one depends on (action plan), the steps
-	// whose failure or difference keeps it from running (skip, after), or those
+	// whose failure, wait for a person or difference keeps it from running (skip, after), or those
 	// after which a step of a dry run may differ, or differ otherwise, because
 	// they do or are after others themselves (pending, unchanged).
 	Needs []string `json:"needs,omitempty"`
@@ -85,10 +85,11 @@ const (
 	ActionUnchanged Action = "unchanged" // converged, nothing was written; dry run: nothing differs
 	ActionChanged   Action = "changed"   // converged, after writing
 	ActionProved    Action = "proved"    // every rule of the proof held
+	ActionAwaiting  Action = "awaiting"  // all that is left is what a person has to give; message says what
 	ActionPending   Action = "pending"   // dry run: differences found
 	ActionAfter     Action = "after"     // dry run: known after other steps
 	ActionWould     Action = "would"     // dry run: an action of a proof; with a path, one of its changes
-	ActionSkip      Action = "skip"      // not run: when, --skip, or a failed need
+	ActionSkip      Action = "skip"      // not run: when, --skip, or a need that failed or is awaiting something
 	ActionFail      Action = "fail"      // the step failed
 	ActionEnd       Action = "end"       // the run is over
 )
@@ -103,11 +104,16 @@ type Summary struct {
 	Unchanged int `json:"unchanged"`
 	Changed   int `json:"changed"`
 	Proved    int `json:"proved"`
+	Awaiting  int `json:"awaiting,omitempty"`
 	Pending   int `json:"pending,omitempty"`
 	Skipped   int `json:"skipped"`
 	Failed    int `json:"failed"`
 	Edits     int `json:"edits"` // applied by steps that are no proofs, or in a dry run found
 	Retries   int `json:"retries"`
+
+	// Awaits names what persons have to give to the steps that are awaiting it, each
+	// thing once: "signature".
+	Awaits []string `json:"awaits,omitempty"`
 
 	// ProofEdits counts the changes of proofs, or in a dry run those that they
 	// declare. They are no differences: when everything has converged there are no

@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A Result is the end of a run. [ResultOf] is the only place that decides it;
 // every output of a run shows it.
@@ -10,6 +13,7 @@ type Result string
 const (
 	ResultProved      Result = "proved"      // every step that ran converged, and every proof of the plan held
 	ResultConverged   Result = "converged"   // the same, but proofs were skipped, or the plan has none
+	ResultAwaiting    Result = "awaiting"    // nothing failed, and the rest waits for what a person has to give
 	ResultNotRun      Result = "not-run"     // dry run: nothing differs; nothing was written and no proof was run
 	ResultDiffers     Result = "differs"     // dry run: there are differences
 	ResultFailed      Result = "failed"      // a step failed, or the run was stopped before every step had its turn
@@ -32,6 +36,8 @@ func ResultOf(s Summary, how Ending) Result {
 		return ResultFailed
 	case how.DryRun && s.Pending > 0:
 		return ResultDiffers
+	case s.Awaiting > 0:
+		return ResultAwaiting
 	case how.DryRun:
 		return ResultNotRun
 	case s.Proofs > 0 && s.Proved == s.Proofs:
@@ -63,6 +69,8 @@ func (s Summary) Outcome() string {
 		default:
 			return fmt.Sprintf("nothing differs, %d proofs not run (dry run)", s.Proofs)
 		}
+	case ResultAwaiting:
+		return strings.TrimSpace("awaiting " + strings.Join(s.Awaits, ", "))
 	case ResultDiffers:
 		return "differs (dry run)"
 	}

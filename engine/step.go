@@ -43,9 +43,19 @@ type Edit struct {
 	// Note is an optional remark for the reader, one line.
 	Note string
 
-	// Hint is the next thing to do in case that the step ends while it waits for this;
+	// Hint is the next thing to do in case that the step ends while it waits or awaits this;
 	// optional, and used only when Apply is nil.
 	Hint string
+
+	// Awaits, used only when Apply is nil, names what a person has to give before the
+	// difference can go away, at a time of their own: "signature". A run does not wait for
+	// that: when nothing else is left to write or to wait for, the step ends awaiting it.
+	// Hint says what is to be done.
+	Awaits string
+
+	// Meanwhile, used only with Awaits, says that what is there serves until then: the
+	// outputs hold, and the steps that need this one go on.
+	Meanwhile bool
 
 	// Parts are the things that the edit writes if it writes several at once, each
 	// with the Path, Have and Want of an edit of its own. They repeat Have and Want

@@ -53,11 +53,13 @@ func named(c session.Cluster) string {
 
 // writes counts what a dry run found to be written, "" for nothing.
 func writes(res *run.Result) string {
-	later, failed := 0, 0
+	later, failed, edits := 0, 0, res.Summary.Edits
 	for _, s := range res.Steps {
 		switch s.State {
 		case run.After:
 			later++
+		case run.Awaiting:
+			edits -= s.Edits // a person makes these
 		case run.Failed:
 			failed++
 		}
@@ -69,7 +71,7 @@ func writes(res *run.Result) string {
 			parts = append(parts, text)
 		}
 	}
-	add(s.Edits, fmt.Sprintf("%s in %s", display.Count(s.Edits, "edit"), display.Count(s.Pending-later, "step")))
+	add(edits, fmt.Sprintf("%s in %s", display.Count(edits, "edit"), display.Count(s.Pending-later, "step")))
 	add(later, display.Count(later, "step")+" that are known only after others")
 	add(s.ProofEdits, display.Count(s.ProofEdits, "change")+" by proofs")
 	add(failed, display.Count(failed, "step")+" that could not be looked at")

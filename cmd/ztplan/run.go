@@ -43,14 +43,16 @@ without a question, and so does every run without a terminal.
 
 The last line says the result: "proved" if every proof of the plan held;
 "converged, 2 proofs skipped" or "converged, no proofs in the plan" if nothing
-failed and not everything was proved; "failed"; "interrupted". A dry run proves
-nothing: its result is "differs (dry run)", or that nothing differs and how many
+failed and not everything was proved; "awaiting signature" if nothing failed and the
+rest waits for what a person has to give, such as the signature of an offline root: its
+step says what is to be done before the next run; "failed"; "interrupted". A dry run
+proves nothing: its result is "differs (dry run)", or that nothing differs and how many
 proofs were "not run (dry run)".
 
 Exit status: 0 converged, and every proof that ran held, which with --skip, --only
 or when need not be all of them; with --dry-run, nothing differs. 1 a step failed.
-2 with --dry-run, there are differences. 3 the plan or the selection is invalid
-and nothing was contacted. 130 interrupted: by a signal, or because standard
+2 with --dry-run, there are differences; a step is awaiting what a person has to
+give. 3 the plan or the selection is invalid and nothing was contacted. 130 interrupted: by a signal, or because standard
 output or standard error cannot be written any more, as in "ztplan run … | head".
 
 To demand a proof, use ztplan verify --require-proved.`,
@@ -93,8 +95,8 @@ and shows the steps that do not differ and what the proofs would do.
 What a step made that was removed from the plan is told, by the journals of
 earlier runs on this machine, and left alone.
 
-Exit status: 0 nothing differs, 2 there are differences, 1 a step could not be
-looked at, 3 the plan is invalid.`,
+Exit status: 0 nothing differs, 2 there are differences or a step is awaiting what a
+person has to give, 1 a step could not be looked at, 3 the plan is invalid.`,
 		Args: planflags.OnePlan,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.again = commandLine(cmd, args)
@@ -189,7 +191,7 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 		return interrupted
 	case rerr != nil, reported != nil, res.Summary.Result == engine.ResultFailed:
 		return &cli.Error{Code: cli.Failed}
-	case res.Summary.Result == engine.ResultDiffers:
+	case res.Summary.Result == engine.ResultDiffers, res.Summary.Result == engine.ResultAwaiting:
 		return &cli.Error{Code: cli.Differs}
 	}
 	return nil

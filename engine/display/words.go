@@ -41,7 +41,7 @@ func Counts(s engine.Summary) []string {
 		word string
 	}{
 		{s.Changed, "changed"}, {s.Pending, "to change"}, {s.Unchanged, "unchanged"},
-		{s.Proved, "proved"}, {s.Skipped, "skipped"}, {s.Failed, "failed"},
+		{s.Proved, "proved"}, {s.Awaiting, "awaiting"}, {s.Skipped, "skipped"}, {s.Failed, "failed"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))

@@ -25,6 +25,10 @@ type Case struct {
 	// leaves nothing for the run in one go.
 	Reset func(ctx context.Context) error
 
+	// Give does what a step that ends awaiting something asks a person to do. It is
+	// required for such a step. Reset takes it back.
+	Give func(ctx context.Context) error
+
 	// Writes, optional, counts the mutating requests that were sent.
 	Writes func() int
 

@@ -112,6 +112,12 @@ func wellFormed(edits []engine.Edit) error {
 			return fmt.Errorf("edit %s shows no difference: both are %v", e.Path, e.Have)
 		case e.Apply != nil && e.Await != nil:
 			return fmt.Errorf("edit %s has both Apply and Await: Await is never called", e.Path)
+		case e.Awaits != "" && (e.Apply != nil || e.Await != nil):
+			return fmt.Errorf("edit %s awaits what a person has to give, and has Apply or Await: the run calls neither", e.Path)
+		case e.Awaits != "" && e.Hint == "":
+			return fmt.Errorf("edit %s awaits %s and does not say what is to be done", e.Path, e.Awaits)
+		case e.Meanwhile && e.Awaits == "":
+			return fmt.Errorf("edit %s serves meanwhile and awaits nothing", e.Path)
 		}
 		seen[e.Path] = true
 		for _, v := range []any{e.Have, e.Want} {
@@ -177,6 +183,7 @@ func (k *checker) editByEdit(ctx context.Context) error {
 // a look that are applied.
 func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine.Edit) []engine.Edit) error {
 	var promises []any // outputs that came with edits
+	given := false
 	for round := 0; ; {
 		out, edits, err := k.inspect(ctx)
 		if err != nil {
@@ -190,15 +197,17 @@ func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine
 		}
 		if len(edits) == 0 {
 			k.outputs = out
-			for _, p := range promises {
-				if err := kept(p, out); err != nil {
-					return err
-				}
-			}
-			return nil
+			return allKept(promises, out)
 		}
 		if err := wellFormed(edits); err != nil {
 			return err
+		}
+		if engine.AwaitedOf(edits) != nil {
+			if err := errors.Join(allKept(promises, out), k.give(ctx, edits, given)); err != nil {
+				return err
+			}
+			promises, given, round = nil, true, 0
+			continue
 		}
 		promises = append(promises, out)
 		if !slices.ContainsFunc(edits, func(e engine.Edit) bool { return e.Apply != nil }) {
@@ -222,6 +231,36 @@ func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine
 			}
 		}
 	}
+}
+
+// give looks again at a step that awaits something, and gives it what it awaits, once.
+func (k *checker) give(ctx context.Context, edits []engine.Edit, given bool) error {
+	switch {
+	case k.Give == nil:
+		return fmt.Errorf("the step ends awaiting something, and the case has no Give: %v", describe(edits))
+	case given:
+		return fmt.Errorf("the step still awaits what it was given: %v", describe(edits))
+	}
+	_, again, err := k.inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("looking again at what is awaited: %w", err)
+	}
+	if d := difference(edits, again); d != "" {
+		return fmt.Errorf("the step awaits something else at the next look: %s", d)
+	}
+	if err := k.Give(engine.AllowWrites(ctx)); err != nil {
+		return fmt.Errorf("giving what is awaited: %w", err)
+	}
+	return nil
+}
+
+func allKept(promises []any, final any) error {
+	for _, p := range promises {
+		if err := kept(p, final); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // kept checks that every output that came with edits, and is not empty, is the same

@@ -55,10 +55,7 @@ func (s *stepRun) glance(ctx context.Context, outputs Outputs) outcome {
 	if len(edits) == 0 {
 		return outcome{state: Unchanged, outputs: facts}
 	}
-	for _, e := range edits {
-		s.announce(e)
-	}
-	return outcome{state: Pending, outputs: facts, found: edits, edits: len(edits)}
+	return s.found(facts, edits)
 }
 
 // unknown is the outcome of a blocked look that found out nothing. Why is detail.

@@ -37,6 +37,8 @@ func (s *stepRun) converge(ctx context.Context, spec any) outcome {
 		switch {
 		case err != nil:
 			end = c.lookFailed(err)
+		case engine.AwaitedOf(edits) != nil:
+			return outcome{state: Awaiting, outputs: out, awaited: engine.AwaitedOf(edits)}
 		case len(edits) > 0:
 			end = c.differs(edits)
 		case s.applied > 0:
@@ -98,9 +100,9 @@ func (c *convergence) differs(edits []engine.Edit) *outcome {
 	writable := writableOf(edits)
 	c.made.keep(writable)
 	if len(writable) == 0 {
-		c.waits, c.reason = edits, nil
-		c.wait(edits)
-		if !await(c.ctx, edits, c.looks) {
+		c.waits, c.reason = engine.NotAwaited(edits), nil
+		c.wait(c.waits)
+		if !await(c.ctx, c.waits, c.looks) {
 			return c.stop()
 		}
 		return nil

@@ -17,6 +17,12 @@
 // round that failed, or that left a difference it was meant to remove, uses up
 // an attempt. A retry never writes from memory: it looks first.
 //
+// # What a person has to give
+//
+// An edit with Awaits is removed by a person. When a step has nothing else left, it ends
+// awaiting that: this is no failure, and the run does not wait. Steps that need it are
+// skipped, unless its outputs hold meanwhile. The next run goes on.
+//
 // # Interruption
 //
 // When the context of Run ends, no step starts another edit and nothing else is

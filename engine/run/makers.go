@@ -37,7 +37,7 @@ func (m *makers) mayCome(i int, thing string) bool {
 	over := slices.Clone(m.over)
 	m.mu.Unlock()
 	for j, n := range m.nodes {
-		if j == i || n.MayMake == nil || over[j] == Failed || over[j] == Skipped || slices.Contains(m.graph.Ancestors(j), i) {
+		if j == i || n.MayMake == nil || over[j] == Failed || over[j] == Skipped || over[j] == Awaiting || slices.Contains(m.graph.Ancestors(j), i) {
 			continue
 		}
 		env := m.env

@@ -172,9 +172,10 @@ const (
 	Unchanged State = "unchanged"
 	Changed   State = "changed"
 	Proved    State = "proved"
-	Pending   State = "pending" // dry run: it differs
-	After     State = "after"   // dry run: known after another step
-	Would     State = "would"   // dry run: a proof
+	Awaiting  State = "awaiting" // all that is left is what a person has to give
+	Pending   State = "pending"  // dry run: it differs
+	After     State = "after"    // dry run: known after another step
+	Would     State = "would"    // dry run: a proof
 	Skipped   State = "skipped"
 	Failed    State = "failed"
 )
@@ -189,6 +190,9 @@ type StepResult struct {
 	Retries int
 	Outputs any
 	Err     error
+	Awaited *engine.Awaited // by a step that ended awaiting it, else nil
+
+	waits bool // it was skipped because a need is awaiting something
 }
 
 // A Result is the end of the run.

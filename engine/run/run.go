@@ -47,6 +47,8 @@ type outcome struct {
 	blockedBy []string // in a dry run: the needs that differ, or are blocked
 	reason    string
 	found     []engine.Edit // by a dry run
+	awaited   *engine.Awaited
+	waits     bool // for skip: a need is awaiting something
 }
 
 // runner is owned by the goroutine that calls run.
@@ -235,12 +237,14 @@ func (r *runner) settle(i int) (outcome, bool) {
 	if n.Skip != "" {
 		return outcome{state: Skipped, reason: n.Skip, blockedBy: blockedBy}, true
 	}
-	var failed []string
+	var failed, awaiting []string
 	for _, need := range n.Needs {
-		switch res := &r.results[r.index[need]]; res.State {
-		case Failed:
+		switch res := &r.results[r.index[need]]; {
+		case res.State == Failed:
 			failed = append(failed, need)
-		case Skipped:
+		case res.awaits():
+			awaiting = append(awaiting, need)
+		case res.State == Skipped:
 			if res.Err != nil || slices.Contains(n.Refs, need) || r.blocked(need) {
 				failed = append(failed, need)
 			}
@@ -249,6 +253,8 @@ func (r *runner) settle(i int) (outcome, bool) {
 	switch {
 	case len(failed) > 0:
 		return outcome{state: Skipped, needs: failed, reason: "needs " + r.because(failed)}, true
+	case len(awaiting) > 0:
+		return outcome{state: Skipped, needs: awaiting, reason: r.waitsFor(awaiting), waits: true}, true
 	case n.Kind.Proof && r.opts.Mode == DryRun:
 		return outcome{state: Would, blockedBy: blockedBy}, true
 	case !known:
@@ -333,6 +339,7 @@ func (r *runner) finish(i int, out outcome) {
 		}
 	}
 	res.State, res.Outputs, res.Edits, res.Retries, res.Err = out.state, out.outputs, out.edits, out.retries, out.err
+	res.Awaited, res.waits = out.awaited, out.waits
 	r.makers.finish(i, out.state)
 	ev := n.event("")
 	ev.Needs, ev.Message = out.needs, out.reason
@@ -349,6 +356,10 @@ func (r *runner) finish(i int, out outcome) {
 		ev.Action, ev.Outputs = engine.ActionChanged, plainOutputs(out.outputs)
 	case Proved:
 		ev.Action, ev.Outputs = engine.ActionProved, plainOutputs(out.outputs)
+	case Awaiting:
+		ev.Action, ev.Needs, ev.Message = engine.ActionAwaiting, out.blockedBy, out.awaited.Text
+		ev.Outputs = plainOutputs(out.outputs)
+		r.found[i].edits, r.found[i].looked = out.found, true
 	case Pending:
 		ev.Action, ev.Needs = engine.ActionPending, out.blockedBy
 		r.found[i].edits, r.found[i].looked = out.found, true

@@ -168,11 +168,8 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 		case err == nil && len(edits) == 0:
 			return outcome{state: Unchanged, outputs: out}
 		case err == nil:
-			for _, e := range edits {
-				s.announce(e)
-			}
 			s.applied = len(edits)
-			return outcome{state: Pending, outputs: out, found: edits}
+			return s.found(out, edits)
 		case ctx.Err() != nil:
 			return s.stopped(ctx, err, nil)
 		case errors.Is(err, engine.ErrPermanent), s.node.Policy.Attempts > 0 && s.retries+1 >= s.node.Policy.Attempts:
@@ -183,6 +180,18 @@ func (s *stepRun) look(ctx context.Context, spec any) outcome {
 			return s.stopped(ctx, err, nil)
 		}
 	}
+}
+
+// found reports the edits that a dry run found in a step.
+func (s *stepRun) found(outputs any, edits []engine.Edit) outcome {
+	for _, e := range edits {
+		s.announce(e)
+	}
+	out := outcome{state: Pending, outputs: outputs, found: edits, edits: len(edits), awaited: engine.AwaitedOf(edits)}
+	if out.awaited != nil {
+		out.state = Awaiting
+	}
+	return out
 }
 
 // apply applies one edit. It outlives an interrupt by the grace, so that an
@@ -333,9 +342,12 @@ func (s *stepRun) announce(e engine.Edit) {
 	ev := engine.Event{Action: engine.ActionDiffers, Proof: s.node.Kind.Proof, Path: e.Path, Have: e.Have, Want: marked(e.Have, e.Want), Message: e.Note}
 	if e.Apply == nil {
 		if s.opts.Mode == Apply {
-			return // wait reports it
+			return // wait reports it, or the end of the step
 		}
 		ev.Message = strings.TrimSpace("waits for others " + e.Note)
+		if e.Awaits != "" {
+			ev.Message = e.Awaiting()
+		}
 	}
 	s.emit(ev)
 }

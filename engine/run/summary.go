@@ -1,6 +1,7 @@
 package run
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -19,6 +20,13 @@ func (r *runner) summary(how engine.Ending) engine.Summary {
 			s.Changed++
 		case Proved:
 			s.Proved++
+		case Awaiting:
+			s.Awaiting++
+			for _, what := range res.Awaited.What {
+				if !slices.Contains(s.Awaits, what) {
+					s.Awaits = append(s.Awaits, what)
+				}
+			}
 		case Pending, After:
 			s.Pending++
 		case Skipped:

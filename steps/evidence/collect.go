@@ -115,7 +115,7 @@ func (s *Step) event(e engine.Event) {
 // StateOf returns the state that an action means, if it ends a step.
 func StateOf(a engine.Action) (string, bool) {
 	switch a {
-	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending, engine.ActionAfter:
+	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionAwaiting, engine.ActionPending, engine.ActionAfter:
 		return string(a), true
 	case engine.ActionSkip:
 		return "skipped", true
@@ -377,6 +377,8 @@ func CountsOf(steps []Step) (c engine.Summary) {
 			c.Changed++
 		case "proved":
 			c.Proved++
+		case "awaiting":
+			c.Awaiting++
 		case "pending", "after":
 			c.Pending++
 		case "skipped":

@@ -59,7 +59,7 @@ type Run struct {
 	Began    time.Time         `json:"began"`
 	Ended    time.Time         `json:"ended"`
 	Mode     string            `json:"mode"`   // apply or dry-run
-	Result   string            `json:"result"` // proved, converged, not-run, differs, failed or interrupted; of older versions also passed
+	Result   string            `json:"result"` // proved, converged, awaiting, not-run, differs, failed or interrupted; of older versions also passed
 	Remark   string            `json:"remark"` // a warning for the reader: that parts were stand-ins
 	Version  string            `json:"version"`
 	Platform string            `json:"platform"` // "linux/amd64"
@@ -73,7 +73,7 @@ type Step struct {
 	Proof    bool      `json:"proof,omitempty"`
 	Position string    `json:"position"` // file:line:column
 	Needs    []string  `json:"needs"`
-	State    string    `json:"state"`             // unchanged, changed, proved, pending, after, would, skipped, failed
+	State    string    `json:"state"`             // unchanged, changed, proved, awaiting, pending, after, would, skipped, failed
 	Began    time.Time `json:"began,omitzero"`    // absent if it never started
 	Seconds  float64   `json:"seconds"`           // duration
 	Retries  int       `json:"retries"`           // how often it tried again
@@ -82,7 +82,7 @@ type Step struct {
 	Would    []string  `json:"would,omitempty"`   // dry run: the intent of a proof
 	Changes  []Change  `json:"changes,omitempty"` // dry run: the changes of a proof
 	Warnings []string  `json:"warnings,omitempty"`
-	Reason   string    `json:"reason,omitempty"` // why it was skipped, or the steps that it waits for
+	Reason   string    `json:"reason,omitempty"` // why it was skipped, the steps that it waits for, or what it is awaiting
 	Error    string    `json:"error,omitempty"`
 	Hint     string    `json:"hint,omitempty"`
 	Next     string    `json:"next,omitempty"` // the command that is to follow the failure

@@ -20,7 +20,8 @@ type authority struct {
 	name   string
 	now    time.Time
 
-	parent  *pki.Issuer // nil if it does not exist yet
+	parent  *pki.Issuer // nil if it does not exist yet, or is external
+	signing *signing    // by an external parent; nil for one in this Vault
 	issuers []*pki.Issuer
 	keys    []pki.Key
 	named   *pki.Issuer // has the name, whether it serves or not
@@ -29,15 +30,18 @@ type authority struct {
 
 // look reads the parent and the mount, and finds the intermediate that serves.
 func (a *authority) look(ctx context.Context, mounted bool) error {
-	var err error
-	if a.parent, err = a.lookParent(ctx); err != nil || !mounted {
+	err := a.lookAbove(ctx)
+	if err != nil || !mounted && a.signing == nil {
 		return err
+	}
+	if !mounted {
+		return a.lookSigning(ctx)
 	}
 	if a.issuers, err = pki.Issuers(ctx, a.client, a.Mount); err != nil {
 		return err
 	}
 	a.named = pki.Named(a.issuers, a.name)
-	if a.parent == nil {
+	if a.parent == nil && a.signing == nil {
 		if a.named != nil {
 			return a.noParent()
 		}
@@ -46,8 +50,24 @@ func (a *authority) look(ctx context.Context, mounted bool) error {
 	if a.current, err = a.find(); err != nil || a.current != nil {
 		return err
 	}
-	a.keys, err = pki.Keys(ctx, a.client, a.Mount)
-	return err
+	if a.keys, err = pki.Keys(ctx, a.client, a.Mount); err != nil || a.signing == nil {
+		return err
+	}
+	return a.lookSigning(ctx)
+}
+
+// lookAbove reads the parent.
+func (a *authority) lookAbove(ctx context.Context) (err error) {
+	if a.Parent.External == nil {
+		a.parent, err = a.lookParent(ctx)
+		return err
+	}
+	root, err := a.Parent.External.root()
+	if err != nil {
+		return engine.Permanent(err)
+	}
+	a.signing = &signing{root: root}
+	return a.expired(root)
 }
 
 func (a *authority) noParent() error {
@@ -124,7 +144,7 @@ func (a *authority) find() (*pki.Issuer, error) {
 // Retired ones do not count: they have a successor.
 func (a *authority) keyless() *pki.Issuer {
 	for _, i := range a.issuers {
-		if i.KeyID == "" && !pki.Retired(a.name, i.Name) && !i.Certificate.Equal(a.parent.Certificate) && len(a.failings(i)) == 1 {
+		if i.KeyID == "" && !pki.Retired(a.name, i.Name) && !i.Certificate.Equal(a.above()) && len(a.failings(i)) == 1 {
 			return i
 		}
 	}
@@ -135,15 +155,15 @@ func (a *authority) keyless() *pki.Issuer {
 // without any serves.
 func (a *authority) failings(i *pki.Issuer) []pki.Difference {
 	c := i.Certificate
-	out := a.Compare(c, a.parent.Certificate.NotAfter)
+	out := a.compare(c)
 	if i.KeyID == "" {
 		out = append(out, pki.Difference{Field: "key_id", Have: "", Want: "a key in this mount"})
 	}
 	if i.Revoked {
 		out = append(out, pki.Difference{Field: "revoked", Have: true, Want: false})
 	}
-	if c.CheckSignatureFrom(a.parent.Certificate) != nil {
-		out = append(out, pki.Difference{Field: "signed_by", Have: c.Issuer.CommonName + ", not the parent as it is now", Want: signer(a.parent)})
+	if _, err := a.chainOver(c); err != nil {
+		out = append(out, pki.Difference{Field: "signed_by", Have: c.Issuer.CommonName + ", not the parent as it is now", Want: a.signer()})
 	}
 	if n := a.MaxPathLength; n != nil {
 		if have := pathLength(c); have != any(*n) {
@@ -156,8 +176,38 @@ func (a *authority) failings(i *pki.Issuer) []pki.Difference {
 	return out
 }
 
-func signer(i *pki.Issuer) string {
-	return i.Certificate.Subject.CommonName + ", SHA-256 " + certs.Fingerprint(i.Certificate)
+// above is the certificate of the parent, or the root over an external one.
+func (a *authority) above() *x509.Certificate {
+	if a.signing != nil {
+		return a.signing.root
+	}
+	return a.parent.Certificate
+}
+
+// compare returns the differences between a certificate and the plan.
+func (a *authority) compare(c *x509.Certificate) []pki.Difference {
+	if a.signing != nil {
+		return a.misnamed(c)
+	}
+	return a.Compare(c, a.parent.Certificate.NotAfter)
+}
+
+// chainOver returns the chain over a certificate that the parent signed; the error is why
+// it did not.
+func (a *authority) chainOver(c *x509.Certificate) ([]*x509.Certificate, error) {
+	if a.signing != nil {
+		return a.lead(c, a.handed()...)
+	}
+	if err := c.CheckSignatureFrom(a.parent.Certificate); err != nil {
+		return nil, err
+	}
+	return a.intermediate().Above(), nil
+}
+
+// signer describes the parent.
+func (a *authority) signer() string {
+	c := a.above()
+	return c.Subject.CommonName + ", SHA-256 " + certs.Fingerprint(c)
 }
 
 // pathLength is an authority's limit on authorities below it, nil for none.
@@ -173,11 +223,13 @@ func (a *authority) edits() []engine.Edit {
 	path := a.Mount + "/issuer/" + a.name
 	var edits []engine.Edit
 	switch {
+	case a.current == nil && a.signing != nil:
+		edits = a.signingEdits(path)
 	case a.current == nil && a.named == nil:
 		want := a.Want()
 		want["signed_by"] = a.Parent.Mount + "/" + a.Parent.Issuer
 		if a.parent != nil {
-			want["signed_by"] = signer(a.parent)
+			want["signed_by"] = a.signer()
 		}
 		edits = append(edits, engine.Edit{Path: path, Want: want, Apply: a.issue})
 	case a.current == nil:
@@ -209,7 +261,7 @@ func (a *authority) edits() []engine.Edit {
 func (a *authority) setDefault() []engine.Edit {
 	d := pki.DefaultOf(a.issuers)
 	switch {
-	case d == nil && a.current == nil:
+	case a.current == nil && (d == nil || a.awaited()):
 		return nil
 	case d == nil:
 		return []engine.Edit{pki.SetDefault(a.client, a.Mount, nil, a.name)}
@@ -225,7 +277,10 @@ func (a *authority) setDefault() []engine.Edit {
 
 // completeChain imports the chain above the intermediate if the mount lacks it.
 func (a *authority) completeChain() []engine.Edit {
-	above := a.intermediate().Above()
+	above, err := a.chainOver(a.current.Certificate)
+	if err != nil {
+		return nil // then it would not serve
+	}
 	missing := slices.ContainsFunc(above, func(c *x509.Certificate) bool { return !slices.ContainsFunc(a.current.Chain, c.Equal) })
 	if !missing {
 		return nil

@@ -13,7 +13,10 @@ import (
 func (s *Spec) Claims(plan string, unknown []string) []engine.Claim {
 	name := s.issuerName(plan)
 	var own []engine.Claim
-	if engine.Known("parent.mount", unknown) && engine.Known("parent.issuer", unknown) {
+	switch {
+	case s.Parent.External != nil && engine.Known("parent", unknown):
+		own = append(own, engine.Claim{Path: s.Mount + "/issuer/" + name + "/signed_by", Want: s.Parent.External.String(), Field: "parent"})
+	case engine.Known("parent.mount", unknown) && engine.Known("parent.issuer", unknown):
 		own = append(own, engine.Claim{Path: s.Mount + "/issuer/" + name + "/signed_by", Want: s.Parent.Mount + "/" + s.Parent.Issuer, Field: "parent"})
 	}
 	for i, r := range s.Roles {

@@ -16,6 +16,11 @@ func (a *authority) issue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.giveName(ctx, id)
+}
+
+// giveName gives the intermediate's name to an issuer, and its own to the one that had it.
+func (a *authority) giveName(ctx context.Context, id string) error {
 	if a.named != nil {
 		retire := pki.Rename(a.client, a.Mount, a.named, pki.RetiredName(a.name, a.named.Certificate), "")
 		if err := retire.Apply(ctx); err != nil {

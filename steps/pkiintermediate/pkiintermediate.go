@@ -28,6 +28,21 @@
 // the intermediate alone, and cert-manager would take it for the root
 // (cert-manager writes the topmost certificate that it gets as ca.crt).
 //
+// # An external parent
+//
+// With parent.external the first run makes the key inside Vault, writes the request to
+// csrFile, and ends awaiting the signature: exit code 2, no failure. Steps that need this one wait; others
+// go on. Have the parent sign the request as an authority (CA:TRUE, keyCertSign and
+// cRLSign), put the certificate at certificateFile, the intermediate first and then, if
+// there are any, the authorities between it and the root, and run again. That run checks
+// the certificate before it writes anything, imports it with its chain and goes on.
+//
+// A run that was cut off goes on with the same key, and the request file is never
+// overwritten while it may still be signed. Before the end of the intermediate's life
+// (renewBefore) a run writes a request for a new key. The old intermediate serves until the
+// new certificate is there, and the plan goes on with it, awaiting the signature.
+// The signer decides about the lifetime: ttl only counts for the mount's maxLeaseTTL.
+//
 // # Refuses
 //
 //   - Something other than a PKI engine at the path.
@@ -35,6 +50,8 @@
 //     that cannot sign.
 //   - An intermediate whose key alone is not in Vault, until the key is imported or
 //     the certificate removed.
+//   - A certificate of an external parent that does not fit the request or the plan, with
+//     all that is wrong about it, and a request file that is another key's.
 //   - Warnings of Vault, such as a lifetime that it shortened, unless allowWarnings
 //     lists them.
 package pkiintermediate
@@ -53,10 +70,16 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
+// The defaults of a parent in the same Vault.
+const (
+	parentMount  = "pki"
+	parentIssuer = "default"
+)
+
 // Kind is pkiIntermediate.
 var Kind = engine.NewKind("pkiIntermediate", engine.DefaultPolicy(), func() *Spec {
 	return &Spec{
-		Parent:      Parent{Mount: "pki", Issuer: "default"},
+		Parent:      Parent{Mount: parentMount, Issuer: parentIssuer},
 		Spec:        pki.NewSpec("pki_int", 43800*time.Hour),
 		RenewBefore: engine.Duration(720 * time.Hour),
 	}
@@ -80,7 +103,8 @@ type Spec struct {
 	Roles []Role `yaml:"roles"`
 }
 
-// A Parent is the authority that signs an intermediate. It is in the same Vault.
+// A Parent is the authority that signs an intermediate: one in the same Vault, or an
+// external one.
 type Parent struct {
 	// Mount is the path of the parent's PKI engine.
 	Mount string `yaml:"mount" check:"required"`
@@ -89,6 +113,9 @@ type Parent struct {
 	// Certificate, in PEM form, is the expected certificate of the parent: usually
 	// "${steps.root.certificate}". Without it, the parent is taken as it is.
 	Certificate string `yaml:"certificate"`
+	// External is a parent outside of this Vault, such as an offline root, instead of
+	// mount and issuer.
+	External *External `yaml:"external"`
 }
 
 // Outputs describe the intermediate. They are public.
@@ -116,20 +143,7 @@ type Outputs struct {
 // Validate checks the inputs beyond their types and tags.
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Spec.Validate(p)
-	vaultkit.ValidatePath(p, "parent.mount", s.Parent.Mount)
-	vaultkit.ValidateName(p, "parent.issuer", "an issuer", s.Parent.Issuer)
-	if s.Parent.Certificate != "" {
-		if _, err := certs.ParseOne(s.Parent.Certificate); err != nil {
-			p.Add("parent.certificate", "%v", err)
-		}
-	}
-	if s.Mount == s.Parent.Mount {
-		p.AddProblem(engine.Problem{
-			Field:   "mount",
-			Message: "is the parent's mount as well",
-			Hint:    "give the intermediate a mount of its own, such as pki_int: access is granted by mount",
-		})
-	}
+	s.validateParent(p)
 	if s.MaxPathLength != nil && *s.MaxPathLength < 0 {
 		p.Add("maxPathLength", "%d is negative", *s.MaxPathLength)
 	}
@@ -151,6 +165,34 @@ func (s *Spec) Validate(p *engine.Problems) {
 				Hint:    "raise renewBefore, or lower maxTTL",
 			})
 		}
+	}
+}
+
+func (s *Spec) validateParent(p *engine.Problems) {
+	if s.Parent.External != nil {
+		if other := (Parent{Mount: parentMount, Issuer: parentIssuer, External: s.Parent.External}); s.Parent != other {
+			p.AddProblem(engine.Problem{
+				Field:   "parent",
+				Message: "external excludes mount, issuer and certificate, which are for a parent in this Vault",
+				Hint:    "leave these out, or external",
+			})
+		}
+		s.Parent.External.validate(p)
+		return
+	}
+	vaultkit.ValidatePath(p, "parent.mount", s.Parent.Mount)
+	vaultkit.ValidateName(p, "parent.issuer", "an issuer", s.Parent.Issuer)
+	if s.Parent.Certificate != "" {
+		if _, err := certs.ParseOne(s.Parent.Certificate); err != nil {
+			p.Add("parent.certificate", "%v", err)
+		}
+	}
+	if s.Mount == s.Parent.Mount {
+		p.AddProblem(engine.Problem{
+			Field:   "mount",
+			Message: "is the parent's mount as well",
+			Hint:    "give the intermediate a mount of its own, such as pki_int: access is granted by mount",
+		})
 	}
 }
 
@@ -179,8 +221,8 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	if err != nil {
 		return out, nil, err
 	}
-	if a.current != nil {
-		out.describe(a.current)
+	if now := a.serving(); now != nil {
+		out.describe(now)
 	}
 	return out, slices.Concat(edits, a.edits(), roles), nil
 }

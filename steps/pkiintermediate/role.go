@@ -220,6 +220,16 @@ func defaultOf(name, keyType string) any {
 	return defaults[name]
 }
 
+// roleWarnings are the warnings that are expected when a role is written. Roles are
+// there before the certificate of an external parent is.
+func (s *Spec) roleWarnings() []vaultkit.Allow {
+	allow := vaultkit.AllowAll(s.AllowWarnings)
+	if s.Parent.External != nil {
+		allow = append(allow, "no default issuing certificate")
+	}
+	return allow
+}
+
 func (s *Spec) inspectRoles(ctx context.Context, c *vaultkit.Client, mounted bool) ([]engine.Edit, error) {
 	var edits []engine.Edit
 	for _, r := range s.Roles {
@@ -235,7 +245,7 @@ func (s *Spec) inspectRoles(ctx context.Context, c *vaultkit.Client, mounted boo
 		edits = append(edits, vaultkit.Object(path, have, fields, func(ctx context.Context) error {
 			// A write replaces the whole role.
 			given := slices.DeleteFunc(slices.Clone(fields), func(f vaultkit.Field) bool { return f.OmitIfAbsent })
-			return c.Put(ctx, path, vaultkit.Data(given), vaultkit.AllowAll(s.AllowWarnings)...)
+			return c.Put(ctx, path, vaultkit.Data(given), s.roleWarnings()...)
 		})...)
 	}
 	return edits, nil

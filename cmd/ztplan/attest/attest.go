@@ -103,7 +103,7 @@ func StatementOf(d *evidence.Document, data []byte) Statement {
 			if s.Proof {
 				p.WarnedTests = append(p.WarnedTests, s.ID)
 			}
-		case "failed", "pending", "after":
+		case "failed", "awaiting", "pending", "after":
 			p.FailedTests = append(p.FailedTests, s.ID)
 		}
 		for _, f := range s.Findings {

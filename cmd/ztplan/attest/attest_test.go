@@ -156,7 +156,7 @@ func TestStatement(t *testing.T) {
 func TestOnlyProvedIsPassed(t *testing.T) {
 	for result, want := range map[engine.Result]string{
 		engine.ResultProved: "PASSED", engine.ResultConverged: "WARNED", engine.ResultNotRun: "WARNED",
-		engine.ResultDiffers: "FAILED", engine.ResultFailed: "FAILED", engine.ResultInterrupted: "FAILED",
+		engine.ResultAwaiting: "FAILED", engine.ResultDiffers: "FAILED", engine.ResultFailed: "FAILED", engine.ResultInterrupted: "FAILED",
 	} {
 		d, data := golden(t, "passed")
 		d.Run.Result = string(result)

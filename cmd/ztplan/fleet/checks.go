@@ -10,6 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/steps/pkiintermediate"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
@@ -31,6 +32,10 @@ func (f *Fleet) checkPlan(p *plan.Plan) checked {
 		if init, ok := draft.(*vaultinit.Spec); ok && f.Mode == ModeRun && !init.Keys.InCluster("keys", unknown) {
 			add(s.PositionOf("keys"), "keep them in the cluster as well, with keys.secret; with custodians each share is encrypted there",
 				"step %s (vaultInit): the keys would be in a file of the pod only, and end with it", s.ID)
+		}
+		if ca, ok := draft.(*pkiintermediate.Spec); ok && f.Mode == ModeRun && ca.Parent.External != nil {
+			add(s.PositionOf("parent"), "run the plan that makes this authority from a machine that stays, and leave it out of the fleet",
+				"step %s (pkiIntermediate): the request for an external parent would be in a file of the pod only, and end with it", s.ID)
 		}
 		files := engine.InputFiles(draft)
 		if folders, ok := draft.(engine.FolderReader); ok {

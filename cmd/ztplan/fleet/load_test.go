@@ -119,6 +119,10 @@ waves:
 
 // Every problem is reported with its place, and nothing is made.
 func TestProblems(t *testing.T) {
+	root, err := os.ReadFile("../../../testdata/ca.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
 	const clusters = "clusters: {kubeconfigs: [{name: a, file: a, properties: {domain: a.example}}, {name: b, file: b}]}\n"
 	const vars = "vars: {domain: \"${cluster.name}.example\"}\n"
 	for _, tc := range []struct {
@@ -216,6 +220,18 @@ metadata: {name: site}
 steps:
   - {id: init, uses: vaultInit, with: {keys: {file: keys.json}}}
 `}, []string{`site.yaml:5:46 step init (vaultInit): the keys would be in a file of the pod only`}},
+		{"a request that ends with the pod", map[string]string{"fleet.yaml": head + clusters, "root.pem": string(root), "site.yaml": `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+steps:
+  - id: ca
+    uses: pkiIntermediate
+    with:
+      vault: {address: "https://vault.example", token: "${vars.token}"}
+      commonName: Intermediate CA
+      parent: {external: {csrFile: ca.csr, certificateFile: ca.pem, rootFile: root.pem}}
+vars: {token: {default: x, secret: true}}
+`}, []string{`site.yaml:10:15 step ca (pkiIntermediate): the request for an external parent would be in a file of the pod only`}},
 		{"files that are elsewhere", map[string]string{"fleet.yaml": head + clusters, "site.yaml": `apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: site}

@@ -169,7 +169,7 @@ func lifetimeOrder(f *facts) []Finding {
 	var out []Finding
 	for _, i := range f.inter {
 		for _, r := range f.roots {
-			if i.spec.TTL > r.spec.TTL && r.spec.TTL > 0 && (i.spec.Parent.Mount == r.spec.Mount || i.spec.Parent.Mount == "") {
+			if i.spec.Parent.External == nil && i.spec.TTL > r.spec.TTL && r.spec.TTL > 0 && (i.spec.Parent.Mount == r.spec.Mount || i.spec.Parent.Mount == "") {
 				out = append(out, at(i.step, "ttl", "lifetime-order", "shorten it",
 					"the intermediate's ttl %s is beyond the root's %s", i.spec.TTL, r.spec.TTL))
 			}

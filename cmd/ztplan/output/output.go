@@ -156,7 +156,7 @@ func (a *command) lookUp(ctx context.Context, p *plan.Plan, out *plan.Output, la
 	if err != nil {
 		return nil, &cli.Error{Code: cli.Failed, Text: fmt.Sprintf("%v: step %s is %s", err, step.ID, unknownBecause(step.State)), Hint: "see what is to be done with: ztplan status " + filepath.Clean(p.File)}
 	}
-	if step.State == run.Pending {
+	if step.State == run.Pending || step.State == run.Awaiting {
 		fmt.Fprintf(a.Stderr, "ztplan: step %s differs from the plan: a run may change this\n", step.ID)
 	}
 	return res.Redactor.Value(value), nil
@@ -167,6 +167,8 @@ func unknownBecause(s run.State) string {
 	switch s {
 	case run.Pending:
 		return "not done yet"
+	case run.Awaiting:
+		return "awaiting what a person has to give"
 	case run.After:
 		return "after others that are not done yet"
 	}

@@ -81,7 +81,7 @@ func JUnit(d *evidence.Document) ([]byte, error) {
 		switch st.State {
 		case "failed":
 			c.Failure = &junitFailure{Message: display.FirstLine(st.Error), Type: "failed", Text: failureText(st)}
-		case "skipped":
+		case "skipped", "awaiting":
 			c.Skipped = &junitSkipped{st.Reason}
 		case "after", "would":
 			c.Skipped = &junitSkipped{strings.Join(append(reason(st), st.Would...), "; ")}

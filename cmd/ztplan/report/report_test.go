@@ -177,6 +177,33 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// What a person has to give is said, and is neither a failure nor a proof.
+func TestAwaiting(t *testing.T) {
+	const todo = "awaiting signature: sign ca.csr with your root and put the certificate at ca.pem, then run again"
+	d := document(t, "passed")
+	d.Run.Result, d.Summary.Result = string(engine.ResultAwaiting), engine.ResultAwaiting
+	d.Summary.Awaiting, d.Summary.Awaits = 1, []string{"signature"}
+	d.Steps[1].State, d.Steps[1].Reason = "awaiting", todo
+	junit, err := report.JUnit(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := report.HTML(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"junit.xml": string(junit), "the page": string(page), "summary.md": string(report.Summary(d))} {
+		for _, want := range []string{todo, "awaiting signature"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s has no %q", name, want)
+			}
+		}
+	}
+	if !bytes.Contains(junit, []byte(`failures="0"`)) {
+		t.Errorf("junit.xml has failures:\n%s", junit)
+	}
+}
+
 // What comes from servers is text, whatever is in it.
 func TestHostileText(t *testing.T) {
 	const evil = "</script><script>alert(1)</script> ]]> \x00 \x1b[31m \u009b31m \u202e | `x` <img src=x onerror=alert(1)> @all"

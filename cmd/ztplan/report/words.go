@@ -101,6 +101,8 @@ func stateMark(state string) string {
 		return "="
 	case "failed":
 		return "✗"
+	case "awaiting":
+		return "…"
 	case "pending":
 		return "~"
 	case "after", "would":
@@ -115,6 +117,8 @@ func resultMark(r engine.Result) string {
 		return "✓"
 	case engine.ResultConverged:
 		return "="
+	case engine.ResultAwaiting:
+		return "…"
 	case engine.ResultDiffers:
 		return "~"
 	case engine.ResultNotRun:

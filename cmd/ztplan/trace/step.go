@@ -33,7 +33,7 @@ func (t *Tracer) step(s *step, e engine.Event) {
 	switch e.Action {
 	case engine.ActionStart:
 		return
-	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending, engine.ActionAfter:
+	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionAwaiting, engine.ActionPending, engine.ActionAfter:
 		t.close(s, string(e.Action), e)
 		return
 	case engine.ActionSkip:

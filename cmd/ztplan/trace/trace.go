@@ -116,6 +116,7 @@ func (t *Tracer) summary(s *engine.Summary) {
 		attribute.Int("ztplan.steps.unchanged", s.Unchanged),
 		attribute.Int("ztplan.steps.changed", s.Changed),
 		attribute.Int("ztplan.steps.proved", s.Proved),
+		attribute.Int("ztplan.steps.awaiting", s.Awaiting),
 		attribute.Int("ztplan.steps.pending", s.Pending),
 		attribute.Int("ztplan.steps.skipped", s.Skipped),
 		attribute.Int("ztplan.steps.failed", s.Failed),

@@ -76,6 +76,9 @@ func (g *GitHub) Event(e engine.Event) {
 	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
 		engine.ActionAfter:
 		g.close(e.Step, string(e.Action), s)
+	case engine.ActionAwaiting:
+		g.close(e.Step, e.Message, s)
+		g.command("warning", s.position, e.Step+" ("+s.kind+")", e.Message)
 	case engine.ActionSkip:
 		if g.skips = append(g.skips, e); s.lines.Len() > 0 {
 			g.close(e.Step, "skipped", s)

@@ -112,7 +112,7 @@ func (l *Live) Event(e engine.Event) {
 		if !l.text.verbose {
 			return
 		}
-	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
+	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionAwaiting, engine.ActionPending,
 		engine.ActionAfter, engine.ActionWould, engine.ActionSkip, engine.ActionFail:
 		if !l.ended[e.Step] { // a proof of a dry run has a line for each intent
 			l.done++

@@ -45,7 +45,7 @@ func (o *inOrder) event(e engine.Event) {
 	switch e.Action {
 	case engine.ActionWould:
 		o.proving = e.Step
-	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionPending,
+	case engine.ActionUnchanged, engine.ActionChanged, engine.ActionProved, engine.ActionAwaiting, engine.ActionPending,
 		engine.ActionAfter, engine.ActionSkip, engine.ActionFail:
 		o.done[e.Step] = true
 		o.flush()

@@ -43,6 +43,8 @@ func (s *Summary) Event(e engine.Event) error {
 		s.add(e.Step, append([]string{head}, lines...)...)
 	case engine.ActionPending:
 		s.title(e, fmt.Sprintf("%s to make", display.Count(s.edits[e.Step], "edit")))
+	case engine.ActionAwaiting:
+		s.title(e, e.Message)
 	case engine.ActionAfter:
 		s.title(e, "known after "+strings.Join(e.Needs, ", "))
 		lines, _ := diff.Brief(nil, e.Want)
@@ -93,6 +95,9 @@ func (s *Summary) text(end engine.Event) string {
 	fmt.Fprintf(&b, "## ztplan dry run of %s\n\n", html.EscapeString(strings.TrimSpace(end.Plan)))
 	if end.Summary != nil {
 		fmt.Fprintf(&b, "%d to change, %d unchanged", end.Summary.Pending, end.Summary.Unchanged)
+		if end.Summary.Awaiting > 0 {
+			fmt.Fprintf(&b, ", %d awaiting", end.Summary.Awaiting)
+		}
 		if end.Summary.Failed > 0 {
 			fmt.Fprintf(&b, ", %d failed", end.Summary.Failed)
 		}

@@ -27,6 +27,7 @@ type Text struct {
 	proofs   map[string][]engine.Event // findings of a proof, shown when it ends
 	failures []failure                 // shown at the end
 	skips    []engine.Event            // shown at the end, those with one reason together
+	awaiting []engine.Event            // shown at the end: what persons have to give
 	progress map[string]time.Time      // when the next status of a step is shown; nil for never
 	applying map[string]bool           // by step: an edit is being applied
 }
@@ -109,6 +110,8 @@ func (t *Text) Event(e engine.Event) {
 	case engine.ActionProved:
 		t.line(t.style.Green("✓"), e, fmt.Sprintf("%s %s", t.style.Bold("proved"), t.style.Dim(display.Seconds(e.Seconds))))
 		t.findings(e.Step)
+	case engine.ActionAwaiting:
+		t.awaiting = append(t.awaiting, e)
 	case engine.ActionPending:
 		if text := t.behind(e); text != "" {
 			t.line(t.style.Dim("»"), e, t.style.Dim(strings.TrimPrefix(text, ", ")))
@@ -256,6 +259,9 @@ func (t *Text) end(e engine.Event) {
 		fmt.Fprintf(t.w, "%s known only after others: %s\n", t.style.Cyan("»"), strings.Join(t.later, ", "))
 	}
 	t.skipped()
+	for _, step := range t.awaiting {
+		t.line(t.style.Yellow("…"), step, step.Message)
+	}
 	t.close()
 	s := e.Summary
 	if s == nil {

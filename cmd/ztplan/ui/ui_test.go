@@ -86,17 +86,41 @@ var partly = []engine.Event{
 	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Result: engine.ResultConverged, Proofs: 1, Skipped: 1}},
 }
 
+// awaiting is a run that wrote a request for a person to sign.
+var awaiting = []engine.Event{
+	{Action: engine.ActionPlan, Plan: "lab", Step: "ca", Kind: "pkiIntermediate", Position: "plan.yaml:20:5"},
+	{Action: engine.ActionPlan, Plan: "lab", Step: "issuer", Kind: "applyManifest", Position: "plan.yaml:30:5", Needs: []string{"ca"}},
+	{Action: engine.ActionPlan, Plan: "lab", Step: "site", Kind: "curlTLS", Proof: true, Position: "plan.yaml:40:5", Needs: []string{"issuer"}},
+	{Action: engine.ActionStart, Step: "ca", Kind: "pkiIntermediate"},
+	{Action: engine.ActionApply, Step: "ca", Path: "pki_int/issuer/ca/csr"},
+	{Action: engine.ActionApplied, Step: "ca", Path: "pki_int/issuer/ca/csr", Seconds: 0.2},
+	{Action: engine.ActionAwaiting, Step: "ca", Kind: "pkiIntermediate", Seconds: 0.5, Message: "awaiting signature: sign ca.csr with your root and put the certificate at ca.pem, then run again"},
+	{Action: engine.ActionSkip, Step: "issuer", Kind: "applyManifest", Message: "waits for ca, which is awaiting signature", Needs: []string{"ca"}},
+	{Action: engine.ActionSkip, Step: "site", Kind: "curlTLS", Message: "waits for issuer, which waits as well", Needs: []string{"issuer"}},
+	{Action: engine.ActionEnd, Plan: "lab", Summary: &engine.Summary{Result: engine.ResultAwaiting, Proofs: 1, Awaiting: 1, Awaits: []string{"signature"}, Skipped: 2, Edits: 1, WallSeconds: 0.6}},
+}
+
 func TestGolden(t *testing.T) {
 	for name, show := range map[string]func(*bytes.Buffer){
-		"text":           func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, false, false).Event) },
-		"text-verbose":   func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, true, false).Event) },
-		"github":         func(b *bytes.Buffer) { each(story, ui.NewGitHub(b, false, false).Event) },
-		"broken":         func(b *bytes.Buffer) { each(broken, ui.NewText(b, ui.Style{}, false, false).Event) },
-		"broken-github":  func(b *bytes.Buffer) { each(broken, ui.NewGitHub(b, false, false).Event) },
-		"partly":         func(b *bytes.Buffer) { each(partly, ui.NewText(b, ui.Style{}, false, false).Event) },
-		"partly-github":  func(b *bytes.Buffer) { each(partly, ui.NewGitHub(b, false, false).Event) },
-		"preview":        func(b *bytes.Buffer) { each(preview, ui.NewText(b, ui.Style{}, false, true).Event) },
-		"preview-github": func(b *bytes.Buffer) { each(preview, ui.NewGitHub(b, false, true).Event) },
+		"text":            func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, false, false).Event) },
+		"text-verbose":    func(b *bytes.Buffer) { each(story, ui.NewText(b, ui.Style{}, true, false).Event) },
+		"github":          func(b *bytes.Buffer) { each(story, ui.NewGitHub(b, false, false).Event) },
+		"broken":          func(b *bytes.Buffer) { each(broken, ui.NewText(b, ui.Style{}, false, false).Event) },
+		"broken-github":   func(b *bytes.Buffer) { each(broken, ui.NewGitHub(b, false, false).Event) },
+		"partly":          func(b *bytes.Buffer) { each(partly, ui.NewText(b, ui.Style{}, false, false).Event) },
+		"partly-github":   func(b *bytes.Buffer) { each(partly, ui.NewGitHub(b, false, false).Event) },
+		"preview":         func(b *bytes.Buffer) { each(preview, ui.NewText(b, ui.Style{}, false, true).Event) },
+		"preview-github":  func(b *bytes.Buffer) { each(preview, ui.NewGitHub(b, false, true).Event) },
+		"awaiting":        func(b *bytes.Buffer) { each(awaiting, ui.NewText(b, ui.Style{}, false, false).Event) },
+		"awaiting-github": func(b *bytes.Buffer) { each(awaiting, ui.NewGitHub(b, false, false).Event) },
+		"awaiting-summary": func(b *bytes.Buffer) {
+			s := ui.NewSummary(func(text string) error { b.WriteString(text); return nil })
+			each(awaiting, func(e engine.Event) {
+				if err := s.Event(e); err != nil {
+					t.Error(err)
+				}
+			})
+		},
 		"preview-summary": func(b *bytes.Buffer) {
 			s := ui.NewSummary(func(text string) error { b.WriteString(text); return nil })
 			each(preview, func(e engine.Event) {

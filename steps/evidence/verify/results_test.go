@@ -43,6 +43,48 @@ func TestOldEvidence(t *testing.T) {
 	}
 }
 
+// Evidence of a run that ended awaiting a signature verifies, and cannot be made one of a
+// run that proved everything.
+func TestAwaiting(t *testing.T) {
+	w := newWorld(t)
+	var events []engine.Event
+	for _, e := range w.events(t, 0) {
+		switch {
+		case e.Step != "denied" || e.Action == engine.ActionPlan || e.Action == engine.ActionStart:
+		case e.Action == engine.ActionProved:
+			e.Action, e.Message = engine.ActionAwaiting, "awaiting signature: sign it, then run again"
+		default:
+			continue
+		}
+		if s := e.Summary; s != nil {
+			s.Result, s.Proved, s.Awaiting, s.Awaits = engine.ResultAwaiting, 2, 1, []string{"signature"}
+		}
+		events = append(events, e)
+	}
+	d := collect(t, events)
+	if _, checks := verify.Evidence(encoded(t, d)); problems(checks) != nil {
+		t.Fatalf("%q", problems(checks))
+	}
+	if d.Result() != engine.ResultAwaiting || d.Outcome() != "awaiting signature" {
+		t.Errorf("%s, %q", d.Result(), d.Outcome())
+	}
+	for _, forge := range []func(){
+		func() { d.Run.Result, d.Summary.Result = "proved", engine.ResultProved },
+		func() { d.Summary.Awaiting = 0 },
+		func() { d.Steps[len(d.Steps)-1].Reason = "" },
+	} {
+		kept, steps := *d, slices.Clone(d.Steps)
+		forge()
+		if err := d.Seal(); err != nil {
+			t.Fatal(err)
+		}
+		if _, checks := verify.Evidence(encoded(t, d)); problems(checks) == nil {
+			t.Errorf("%s, %d awaiting, and it verifies", d.Run.Result, d.Summary.Awaiting)
+		}
+		*d, d.Steps = kept, steps
+	}
+}
+
 // What was not proved is not called so, whatever the reason for which a proof
 // was left out, and saying so afterwards is found.
 func TestProofsLeftOut(t *testing.T) {

@@ -205,6 +205,7 @@ func (v *verifier) summary(c *Check) {
 		have, want int
 	}{
 		{"unchanged", have.Unchanged, want.Unchanged}, {"changed", have.Changed, want.Changed}, {"proved", have.Proved, want.Proved},
+		{"awaiting", have.Awaiting, want.Awaiting},
 		{"pending", have.Pending, want.Pending}, {"skipped", have.Skipped, want.Skipped}, {"failed", have.Failed, want.Failed},
 		{"edits", have.Edits, want.Edits}, {"proofs", have.Proofs, want.Proofs}, {"proofEdits", have.ProofEdits, want.ProofEdits},
 	} {
@@ -311,9 +312,9 @@ func (v *verifier) steps() Check {
 			if s.Error == "" {
 				c.add("step %s failed without an error", s.ID)
 			}
-		case "skipped":
+		case "skipped", "awaiting":
 			if s.Reason == "" {
-				c.add("step %s is skipped without a reason", s.ID)
+				c.add("step %s is %s without a reason", s.ID, s.State)
 			}
 		case "pending", "after", "would":
 			if v.doc.Run.Mode != evidence.ModeDryRun {

@@ -4,8 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -48,6 +51,21 @@ func KeyDigest(c *x509.Certificate) string {
 		return ""
 	}
 	return digest(c.RawSubjectPublicKeyInfo)
+}
+
+// SubjectKeyID returns the SHA-1 of the bits of a public key, given as its
+// SubjectPublicKeyInfo, in the form of [NormalHex] (RFC 5280, section 4.2.1.2, method 1).
+// It is how Vault names keys. It is "" for what is no public key.
+func SubjectKeyID(spki []byte) string {
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(spki, &info); err != nil {
+		return ""
+	}
+	sum := sha1.Sum(info.Key.Bytes)
+	return NormalHex(hex.EncodeToString(sum[:]))
 }
 
 func digest(b []byte) string {

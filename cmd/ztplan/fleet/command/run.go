@@ -283,7 +283,7 @@ func (a *commands) finish(ctx context.Context, h *hub.Hub, of *fleet.Document, f
 	switch head.Result {
 	case ledger.Proved, ledger.Converged:
 		return nil
-	case ledger.Differs:
+	case ledger.Differs, ledger.Awaiting:
 		return &cli.Error{Code: cli.Differs}
 	}
 	return &cli.Error{Code: cli.Failed}

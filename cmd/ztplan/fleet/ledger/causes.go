@@ -58,6 +58,9 @@ func Causes(leaves []Leaf) []Group {
 	return out
 }
 
+// Open reports that nothing went wrong with the clusters, and something is left to do.
+func (g Group) Open() bool { return g.State == Held || g.State == Differs || g.State == Awaiting }
+
 // Text is the cause with the step that failed.
 func (g Group) Text() string {
 	if g.Step == "" {

@@ -45,6 +45,7 @@ const (
 const (
 	Proved    = "proved"    // the run's result
 	Converged = "converged" // it ended well, and proved nothing
+	Awaiting  = "awaiting"  // nothing failed, and the rest waits for what a person has to give
 	Differs   = "differs"   // status: there are differences
 	Failed    = "failed"
 	Crashed   = "crashed" // failed without a verdict
@@ -53,7 +54,7 @@ const (
 )
 
 // States in the order in which they are counted.
-var States = []string{Proved, Converged, Differs, Failed, Crashed, Held, Waiting}
+var States = []string{Proved, Converged, Awaiting, Differs, Failed, Crashed, Held, Waiting}
 
 // A Leaf is one cluster.
 type Leaf struct {
@@ -81,7 +82,7 @@ type Head struct {
 	Hub     string         `json:"hub"` // address of its API server
 	Began   time.Time      `json:"began"`
 	Ended   time.Time      `json:"ended"`
-	Result  string         `json:"result"` // proved, converged, differs, failed or stopped
+	Result  string         `json:"result"` // proved, converged, awaiting, differs, failed or stopped
 	Stopped string         `json:"stopped,omitempty"`
 	Waves   []Wave         `json:"waves"`
 	Counts  map[string]int `json:"counts"` // by state
@@ -172,6 +173,8 @@ func Result(counts map[string]int, stopped string) string {
 		return Failed
 	case counts[Differs] > 0:
 		return Differs
+	case counts[Awaiting] > 0:
+		return Awaiting
 	case counts[Converged] > 0:
 		return Converged
 	}

@@ -265,6 +265,7 @@ func TestClaim(t *testing.T) {
 		"All 3 clusters are converged; nothing is proved, for no proof ran or the plan has none.":                  {Counts: map[string]int{"converged": 3}},
 		"2 of 3 clusters are converged, and none is proved; 1 crashed.":                                            {Counts: map[string]int{"converged": 2, "crashed": 1}},
 		"990 of 1,000 clusters are as the plan says, and nothing was written; 10 differ.":                          {Mode: "status", Counts: map[string]int{"converged": 990, "differs": 10}},
+		"1 of 2 clusters are proved; 1 awaiting what a person has to give.":                                        {Counts: map[string]int{"proved": 1, "awaiting": 1}},
 		"0 of 2 clusters are converged, and none is proved; 1 failed; 1 without a result yet.":                     {Counts: map[string]int{"failed": 1, "waiting": 1}},
 	} {
 		if got := ledger.Claim(&h); got != want {

@@ -12,6 +12,8 @@ func StateOf(v *record.Verdict) string {
 	switch {
 	case v.Exit == record.ExitHeld:
 		return Held
+	case v.Result == engine.ResultAwaiting:
+		return Awaiting
 	case v.Exit == 2:
 		return Differs
 	case v.Exit != 0:

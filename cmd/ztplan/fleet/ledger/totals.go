@@ -96,7 +96,7 @@ func Claim(h *Head) string {
 		good, what = h.Counts[Converged], "converged, and none is proved"
 		rest = nil
 	}
-	rest = append(rest, phrase{h.Counts[Differs], "differ"}, phrase{h.Counts[Failed], "failed"}, phrase{h.Counts[Crashed], "crashed"},
+	rest = append(rest, phrase{h.Counts[Awaiting], "awaiting what a person has to give"}, phrase{h.Counts[Differs], "differ"}, phrase{h.Counts[Failed], "failed"}, phrase{h.Counts[Crashed], "crashed"},
 		phrase{h.Counts[Held], "held and not touched"}, phrase{h.Counts[Waiting], "without a result yet"})
 	if good == all && all > 0 {
 		switch what {

@@ -102,8 +102,11 @@ func Describe(v *record.Verdict, d *evidence.Document, document []byte) {
 		case "proved":
 			v.Proved++
 		}
-		if s.Error != "" && v.Step == "" {
+		switch {
+		case s.Error != "" && v.Step == "":
 			v.Step, v.Place, v.Cause, v.Hint = s.ID, s.Position, s.Error, s.Hint
+		case s.State == "awaiting" && v.Result == engine.ResultAwaiting && v.Step == "":
+			v.Step, v.Place, v.Cause = s.ID, s.Position, s.Reason
 		}
 	}
 	for _, r := range d.Rotations {

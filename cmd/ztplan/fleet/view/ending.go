@@ -40,7 +40,7 @@ func (e *End) place(position string) string {
 func Ending(w io.Writer, style ui.Style, e End) {
 	for _, g := range display.Copy(ledger.Causes(e.Leaves)) {
 		state := style.Red(g.State)
-		if g.State == ledger.Held || g.State == ledger.Differs {
+		if g.Open() {
 			state = style.Yellow(g.State)
 		}
 		fmt.Fprintf(w, "%s: %s: %s\n", state, style.Bold(g.Clusters(3)), g.Text())
@@ -50,7 +50,7 @@ func Ending(w io.Writer, style ui.Style, e End) {
 		if g.Hint != "" {
 			fmt.Fprintf(w, "  %s %s\n", style.Cyan("hint:"), strings.ReplaceAll(g.Hint, "\n", "\n        "))
 		}
-		if g.Pod != "" && g.State != ledger.Held && g.State != ledger.Differs {
+		if g.Pod != "" && !g.Open() {
 			fmt.Fprintf(w, "  %s kubectl %s logs %s\n", style.Cyan("log:"), display.Text(e.Hub), g.Pod)
 		}
 	}
@@ -64,7 +64,7 @@ func Ending(w io.Writer, style ui.Style, e End) {
 	switch e.Head.Result {
 	case ledger.Proved:
 		result = style.Green(result)
-	case ledger.Converged, ledger.Differs:
+	case ledger.Converged, ledger.Differs, ledger.Awaiting:
 		result = style.Yellow(result)
 	default:
 		result = style.Red(result)

@@ -42,7 +42,7 @@ func GitHub(w io.Writer, e End) {
 	}
 	for _, g := range ledger.Causes(e.Leaves) {
 		level := "error"
-		if g.State == ledger.Held || g.State == ledger.Differs {
+		if g.Open() {
 			level = "warning"
 		}
 		text := fmt.Sprintf("%s: %s", g.Clusters(3), g.Text())

@@ -19,7 +19,7 @@ type Intermediate struct {
 	Mount       string  // the PKI engine that it is made in
 	Name        string  // of its key, numbered from the second one on
 	ParentMount string  // the PKI engine that signs it
-	Parent      *Issuer // and the issuer there
+	Parent      *Issuer // and the issuer there; nil for a parent outside of this Vault
 
 	// MaxPathLength is how many authorities may follow below it; nil for no
 	// limit of its own.
@@ -36,7 +36,7 @@ type Intermediate struct {
 // stop anywhere: a key without a certificate that it left behind is used the
 // next time, and a certificate without a name is found among the issuers.
 func (i *Intermediate) Make(ctx context.Context, c *vaultkit.Client, keys []Key, issuers []*Issuer) (id string, err error) {
-	keyID, csr, err := i.request(ctx, c, keys, issuers)
+	keyID, csr, err := i.Request(ctx, c, keys, issuers)
 	if err != nil {
 		return "", err
 	}
@@ -44,7 +44,7 @@ func (i *Intermediate) Make(ctx context.Context, c *vaultkit.Client, keys []Key,
 	if err != nil {
 		return "", err
 	}
-	return i.bring(ctx, c, keyID, cert)
+	return i.Import(ctx, c, keyID, append([]*x509.Certificate{cert}, i.Above()...))
 }
 
 // Above is the chain over the authority: the parent and its own chain.
@@ -55,28 +55,41 @@ func (i *Intermediate) Above() []*x509.Certificate {
 	return []*x509.Certificate{i.Parent.Certificate}
 }
 
-// request returns a signing request in PEM form, for a key that is there
-// without a certificate or for a new one. The key stays in Vault.
-func (i *Intermediate) request(ctx context.Context, c *vaultkit.Client, keys []Key, issuers []*Issuer) (keyID, csr string, err error) {
-	for _, k := range Orphans(keys, issuers) {
-		if k.Name != "" && !i.ours(k.Name) {
-			continue
-		}
-		body := i.NameParameters()
+// Request returns a signing request in PEM form with the id of its key, for the first key
+// that is there without a certificate and fits, or for a new one. The key stays in Vault.
+func (i *Intermediate) Request(ctx context.Context, c *vaultkit.Client, keys []Key, issuers []*Issuer) (keyID, csr string, err error) {
+	for _, k := range i.Waiting(keys, issuers) {
+		body := i.requestParameters()
 		body["key_ref"] = k.ID
 		keyID, csr, err = i.generate(ctx, c, "existing", body)
 		if err != nil {
 			return "", "", err
 		}
-		if i.fits(csr) {
+		if r, err := certs.ParseRequest(csr); err == nil && i.Fits(r) {
 			return keyID, csr, nil
 		}
 	}
-	body := i.NameParameters()
+	body := i.requestParameters()
 	body["key_name"] = i.freeKeyName(keys)
 	body["key_type"] = i.KeyType
 	body["key_bits"] = i.KeyBits
 	return i.generate(ctx, c, "internal", body)
+}
+
+// Waiting returns the keys that wait for a certificate of the authority: those without
+// one that have its name, or none.
+func (i *Intermediate) Waiting(keys []Key, issuers []*Issuer) []Key {
+	return slices.DeleteFunc(Orphans(keys, issuers), func(k Key) bool { return k.Name != "" && !i.ours(k.Name) })
+}
+
+// requestParameters are those of the signing request. Signers outside of Vault copy the
+// basic constraints from it.
+func (i *Intermediate) requestParameters() map[string]any {
+	body := i.NameParameters()
+	if i.Parent == nil {
+		body["add_basic_constraints"] = true
+	}
+	return body
 }
 
 func (i *Intermediate) generate(ctx context.Context, c *vaultkit.Client, how string, body map[string]any) (keyID, csr string, err error) {
@@ -104,12 +117,8 @@ func (i *Intermediate) freeKeyName(keys []Key) string {
 	return name
 }
 
-// fits reports whether the key of a request is of the kind that is wanted.
-func (i *Intermediate) fits(csr string) bool {
-	r, err := certs.ParseRequest(csr)
-	if err != nil {
-		return false
-	}
+// Fits reports whether the key of a request is of the kind that is wanted.
+func (i *Intermediate) Fits(r *x509.CertificateRequest) bool {
 	kind, bits := PublicKey(r.PublicKey)
 	return kind == i.KeyType && bits == i.Bits()
 }
@@ -142,11 +151,11 @@ func (i *Intermediate) sign(ctx context.Context, c *vaultkit.Client, csr string)
 	return cert, nil
 }
 
-// bring imports the certificate with its chain and returns the issuer's id.
-func (i *Intermediate) bring(ctx context.Context, c *vaultkit.Client, keyID string, cert *x509.Certificate) (string, error) {
-	bundle := certs.Encode(append([]*x509.Certificate{cert}, i.Above()...)...)
+// Import imports the certificate for a key with its chain, the certificate first, and
+// returns the issuer's id. Again, it finds what it imported.
+func (i *Intermediate) Import(ctx context.Context, c *vaultkit.Client, keyID string, chain []*x509.Certificate) (string, error) {
 	path := i.Mount + "/intermediate/set-signed"
-	answer, err := c.Write(ctx, path, map[string]any{"certificate": bundle}, i.Allow...)
+	answer, err := c.Write(ctx, path, map[string]any{"certificate": certs.Encode(chain...)}, i.Allow...)
 	if err != nil {
 		return "", err
 	}

@@ -199,6 +199,21 @@ func Keys(ctx context.Context, c *vaultkit.Client, mount string) ([]Key, error) 
 	return keys, nil
 }
 
+// SubjectKeyID returns the identifier of a key in a mount, as of its public key:
+// [certs.SubjectKeyID].
+func SubjectKeyID(ctx context.Context, c *vaultkit.Client, mount string, k Key) (string, error) {
+	path := mount + "/key/" + k.ID
+	data, err := c.Read(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	id := vaultkit.Text(data["subject_key_id"])
+	if id == "" {
+		return "", vaultkit.Refusal("use Vault 1.14 or later, or OpenBao", "%s: Vault does not say whose key it is (subject_key_id)", path)
+	}
+	return certs.NormalHex(id), nil
+}
+
 // Orphans returns the keys that no issuer uses.
 func Orphans(keys []Key, issuers []*Issuer) []Key {
 	var out []Key
