@@ -21,6 +21,9 @@ func (c *config) newRaft(logger hclog.Logger) (physical.Backend, error) {
 			return nil, fmt.Errorf("%s: retry_join: %w", configDir, err)
 		}
 		for _, join := range joins {
+			if join["auto_join"] != nil {
+				return nil, fmt.Errorf("%s: auto_join: the lab asks no cloud and no API server for the members; list them: retry_join with leader_api_addr", configDir)
+			}
 			for key, value := range join {
 				if text, ok := value.(string); ok {
 					join[key] = c.hostFile(text)

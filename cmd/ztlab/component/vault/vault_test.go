@@ -236,9 +236,9 @@ func TestConfiguration(t *testing.T) {
 			listener "tcp" { tls_disable = 1, address = "[::]:8200", cluster_address = "[::]:8201" }
 			storage "file" { path = "/vault/data" }`}},
 		"dev":         {args: []string{"server -dev"}, wantErr: "server.dev.enabled=false"},
-		"raft":        {files: map[string]string{"a.hcl": `listener "tcp" { tls_disable = 1, address = ":8200" }` + "\n" + `storage "raft" { path = "/vault/data" }`}, wantErr: `storage "raft"`},
-		"auto_join":   {files: map[string]string{"a.hcl": `listener "tcp" { tls_disable = 1, address = ":8200" }` + "\n" + `storage "raft" { path = "/vault/data" retry_join { auto_join = "provider=aws tag_key=vault" } }`}, wantErr: `storage "raft"`},
-		"seal":        {files: map[string]string{"a.hcl": `listener "tcp" { tls_disable = 1, address = ":8200" }` + "\n" + `storage "inmem" {}` + "\n" + `seal "awskms" { region = "eu-central-1" }`}, wantErr: `seal "awskms": the lab's Vault is unsealed with key shares`},
+		"consul":      {files: map[string]string{"a.hcl": `listener "tcp" { tls_disable = 1, address = ":8200" }` + "\n" + `storage "consul" { path = "vault/" }`}, wantErr: `storage "consul": the lab has "raft"`},
+		"auto_join":   {files: map[string]string{"a.hcl": `listener "tcp" { tls_disable = 1, address = ":8200" }` + "\n" + `storage "raft" { path = "/vault/data" retry_join { auto_join = "provider=aws tag_key=vault" } }`}, wantErr: "retry_join with leader_api_addr"},
+		"seal":        {files: map[string]string{"a.hcl": `listener "tcp" { tls_disable = 1, address = ":8200" }` + "\n" + `storage "inmem" {}` + "\n" + `seal "awskms" { region = "eu-central-1" }`}, wantErr: `seal "awskms": the lab has key shares and transit`},
 		"no storage":  {files: map[string]string{"a.hcl": `listener "tcp" { tls_disable = 1, address = ":8200" }`}, wantErr: "no storage stanza"},
 		"no listener": {files: map[string]string{"a.hcl": `storage "inmem" {}`}, wantErr: "no listener stanza"},
 		"empty":       {files: map[string]string{"README": "x"}, wantErr: "no *.hcl or *.json file"},

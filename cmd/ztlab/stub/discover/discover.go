@@ -1,7 +1,7 @@
 // Package discover stands in for hashicorp/go-discover, which asks the APIs of a
 // dozen clouds for the addresses of a raft cluster's members: Vault links it, and
-// with it the SDK of every one of them, for "auto_join". The lab's Vault has one
-// member and no raft storage. The package has the names that Vault uses.
+// with it the SDK of every one of them, for "auto_join", which the lab's Vault refuses.
+// The package has the names that Vault uses.
 package discover
 
 import (
@@ -15,8 +15,8 @@ type Config map[string]string
 // String returns the auto_join.
 func (c Config) String() string { return c[""] }
 
-// Parse returns the auto_join as it is, so that the lab's own refusal of raft storage
-// is the error that a user reads.
+// Parse returns the auto_join as it is, so that the lab's own refusal is the error that
+// a user reads.
 func Parse(s string) (Config, error) { return Config{"": s}, nil }
 
 // A Provider finds members in a cloud; there is none.
@@ -39,5 +39,5 @@ func WithProviders(map[string]Provider) Option { return Option{} }
 
 // Addrs returns an error: the lab has no members to find.
 func (*Discover) Addrs(string, *log.Logger) ([]string, error) {
-	return nil, errors.New("discover: the lab's Vault has no raft cluster to join")
+	return nil, errors.New("discover: the lab has no cloud to ask")
 }
