@@ -11,9 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/ztplan/ztplan/engine"
@@ -44,6 +46,7 @@ listener "tcp" {
 storage "raft" {
   path = "/vault/data"
 }
+service_registration "kubernetes" {}
 `
 
 // newCluster makes pods of Vault behind a Service, and waits for nothing.
@@ -71,6 +74,13 @@ func newCluster(t *testing.T, replicas int32, edit func(*appsv1.StatefulSet)) *c
 		_, err = c.client.CoreV1().Services(c.namespace).Create(ctx, &s, metav1.CreateOptions{})
 		c.ok(err)
 	}
+	// For the labels of the pods.
+	_, err = c.client.RbacV1().RoleBindings(c.namespace).Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "vault"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: c.namespace, Name: "default"}},
+	}, metav1.CreateOptions{})
+	c.ok(err)
 	field := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 	}
@@ -87,7 +97,9 @@ func newCluster(t *testing.T, replicas int32, edit func(*appsv1.StatefulSet)) *c
 						Name: "vault", Image: "hashicorp/vault:1.21.0",
 						Ports: []corev1.ContainerPort{{ContainerPort: 8200}, {ContainerPort: 8201}},
 						Env: []corev1.EnvVar{
-							field("POD_IP", "status.podIP"), field("HOSTNAME", "metadata.name"), field("VAULT_RAFT_NODE_ID", "metadata.name"),
+							field("POD_IP", "status.podIP"), field("HOSTNAME", "metadata.name"),
+							field("VAULT_K8S_POD_NAME", "metadata.name"), field("VAULT_K8S_NAMESPACE", "metadata.namespace"),
+							field("VAULT_RAFT_NODE_ID", "metadata.name"),
 							{Name: "VAULT_API_ADDR", Value: "http://$(POD_IP):8200"},
 							{Name: "VAULT_CLUSTER_ADDR", Value: "https://$(HOSTNAME).vault-internal:8201"},
 						},
@@ -223,12 +235,46 @@ func TestRaft(t *testing.T) {
 	c.ok(vaulttest.ApplyAll(t, edits))
 	c.looksUnseal()
 
+	c.upgrade()
+
 	// The first pod comes back empty: it must join what the others are.
 	c.replace("vault-0", true)
 	edits = c.looksUnseal("pods/vault-0/storage/raft")
 	c.looksInit()
 	c.ok(vaulttest.ApplyAll(t, edits))
 	c.looksUnseal()
+}
+
+// upgrade changes the StatefulSet. Its pods stay until they are asked for to be replaced:
+// then the standbys first, the active one last, each unsealed before the next goes.
+func (c *cluster) upgrade() {
+	c.t.Helper()
+	ctx := engine.AllowWrites(c.t.Context())
+	_, err := c.client.AppsV1().StatefulSets(c.namespace).Patch(ctx, "vault", types.MergePatchType,
+		[]byte(`{"spec": {"template": {"metadata": {"annotations": {"upgraded": "yes"}}}}}`), metav1.PatchOptions{})
+	c.ok(err)
+	c.looksUnseal()
+	restart := func() ([]engine.Edit, error) {
+		s := c.unseal()
+		s.OnDelete = "restart"
+		_, edits, err := s.Inspect(c.t.Context(), c.env)
+		return edits, err
+	}
+	edits := c.looks(restart, "pods/vault-2/revision", "pods/vault-1/revision", "pods/vault-0/revision")
+	if !strings.Contains(edits[2].Note, "the active one") {
+		c.t.Errorf("the last pod: %+v", edits[2])
+	}
+	for _, e := range edits {
+		c.ok(e.Apply(ctx))
+		nodes, err := c.server.Nodes(ctx, c.env)
+		c.ok(err)
+		states, err := nodes.States(ctx)
+		c.ok(err)
+		if len(states) != 3 || slices.ContainsFunc(states, func(s vaultkit.State) bool { return s.Sealed }) {
+			c.t.Errorf("after %s: %d pods answer, some of them sealed: %+v", e.Path, len(states), nodes.Missing)
+		}
+	}
+	c.looks(restart)
 }
 
 // An empty pod that is initialised by hand is another Vault behind the same Service.

@@ -34,6 +34,15 @@
 // submitted counts until Vault restarts. Two runs of one plan exclude each other,
 // so custodians who do it this way take turns, with a short timeout.
 //
+// # Upgrades
+//
+// The chart's StatefulSet leaves its pods as they are when it changes, and a pod that is
+// deleted comes back sealed. With onDelete: restart this step deletes the pods that an
+// upgrade has not reached, one after another: the standbys first, the active one last, and
+// the next one only when the one before is unsealed and answers. So a quorum is always
+// there. helmInstall has an input of the same name, which fits a Vault of one pod, and one
+// that unseals itself.
+//
 // # Refuses
 //
 //   - A Vault that is not initialised.
@@ -75,7 +84,7 @@ import (
 
 // Kind is vaultUnseal.
 var Kind = engine.NewKind("vaultUnseal", engine.DefaultPolicy(), func() *Spec {
-	return &Spec{Vault: vaultkit.DefaultServer()}
+	return &Spec{Vault: vaultkit.DefaultServer(), OnDelete: keepOutdated}
 })
 
 // Spec is the Vault to unseal, and its keys.
@@ -84,7 +93,18 @@ type Spec struct {
 	Vault vaultkit.Server `yaml:"vault"`
 	// Keys names the sinks of the shares: the same as in the vaultInit step.
 	Keys custody.Keys `yaml:"keys"`
+	// OnDelete is for pods whose StatefulSet has the update strategy OnDelete, as that of
+	// Vault's chart, and that an upgrade has not reached. keep leaves them; restart
+	// deletes them one after another, the standbys first and the active one last, and
+	// unseals each before the next.
+	OnDelete string `yaml:"onDelete" check:"oneof=keep|restart"`
 }
+
+// Values of Spec.OnDelete.
+const (
+	keepOutdated    = "keep"
+	restartOutdated = "restart"
+)
 
 // Outputs describe the unsealed Vault.
 type Outputs struct {
@@ -100,6 +120,12 @@ type Outputs struct {
 func (s *Spec) Validate(p *engine.Problems) {
 	s.Vault.Validate(p, "vault")
 	s.Keys.Validate(p, "keys")
+	if s.OnDelete == restartOutdated && s.Vault.Address != "" {
+		p.AddProblem(engine.Problem{
+			Field: "onDelete", Message: "a Vault at an address has no pods that could be deleted",
+			Hint: "leave it away, or give vault.service",
+		})
+	}
 }
 
 // Inspect compares Vault with s: each of its servers.
@@ -127,6 +153,9 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 	}
 	if len(edits) == 0 && nodes.Several() {
 		edits, err = s.peers(ctx, env, nodes, states)
+	}
+	if len(edits) == 0 && err == nil && s.OnDelete == restartOutdated {
+		edits = s.outdated(env, states)
 	}
 	return out, edits, err
 }

@@ -34,6 +34,15 @@ type Members struct {
 	Subdomain string
 }
 
+// activeLabels are labels with which a server of several says that it is the active one:
+// those of Vault and OpenBao (service_registration "kubernetes").
+var activeLabels = []string{"vault-active", "openbao-active"}
+
+// Active reports whether the labels of a pod say that its server is the active one.
+func Active(labels map[string]string) bool {
+	return slices.ContainsFunc(activeLabels, func(l string) bool { return labels[l] == "true" })
+}
+
 // A Member is one pod. Dial opens a connection to it through the API server, ready or
 // not; see [Cluster.DialService].
 type Member struct {
@@ -41,7 +50,8 @@ type Member struct {
 	IP        string
 	Port      int // of the pod
 	Why       string
-	Labels    map[string]string
+	Active    bool // the server says so
+	Outdated  bool // see [Cluster.Outdated]
 	Dial      func(context.Context) (net.Conn, error)
 }
 
@@ -50,15 +60,15 @@ type Member struct {
 func (m Member) Runs() bool { return m.Why == "" }
 
 // Members lists the pods that a Service selects, ready or not, and how many there
-// should be. Labels that except names are left out of the Service's selector: those
-// that choose among the pods by their state. A Service without a selector has none.
-func (c *Cluster) Members(ctx context.Context, namespace, service string, port int, except ...string) (Members, error) {
+// should be. A Service that selects the active one only leads to all of them. A Service
+// without a selector has none.
+func (c *Cluster) Members(ctx context.Context, namespace, service string, port int) (Members, error) {
 	svc, sp, err := c.servicePort(ctx, namespace, service, port, func() error { return nil })
 	if err != nil {
 		return Members{}, fmt.Errorf("service %s/%s port %d: %w", namespace, service, port, err)
 	}
 	selector := maps.Clone(svc.Spec.Selector)
-	maps.DeleteFunc(selector, func(key, _ string) bool { return slices.Contains(except, key) })
+	maps.DeleteFunc(selector, func(key, _ string) bool { return slices.Contains(activeLabels, key) })
 	if len(selector) == 0 {
 		return Members{}, nil
 	}
@@ -78,7 +88,7 @@ func (c *Cluster) Members(ctx context.Context, namespace, service string, port i
 }
 
 func (c *Cluster) member(p *corev1.Pod, sp corev1.ServicePort) Member {
-	m := Member{Name: p.Name, UID: string(p.UID), IP: p.Status.PodIP, Port: targetPort(p, sp), Labels: p.Labels}
+	m := Member{Name: p.Name, UID: string(p.UID), IP: p.Status.PodIP, Port: targetPort(p, sp), Active: Active(p.Labels)}
 	if runs, why := kubestatus.PodRuns(p); !runs {
 		m.Why = kubestatus.OneLine(why)
 	} else if m.Port == 0 {
@@ -105,9 +115,22 @@ func (c *Cluster) ofStatefulSet(ctx context.Context, pods []corev1.Pod, m *Membe
 		}
 		m.Want = int(ptr.Deref(set.Spec.Replicas, 1))
 		m.StatefulSet = Ref{"apps/v1", "StatefulSet", p.Namespace, owner.Name}
+		m.mark(pods, set)
 		m.Ordered = set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
 		m.Subdomain = set.Spec.ServiceName
 		return nil
 	}
 	return nil
+}
+
+// mark notes the pods that an upgrade of the StatefulSet has not reached.
+func (m *Members) mark(pods []corev1.Pod, set *appsv1.StatefulSet) {
+	if set.Spec.UpdateStrategy.Type != appsv1.OnDeleteStatefulSetStrategyType || set.Status.ObservedGeneration != set.Generation {
+		return
+	}
+	for i := range m.Pods {
+		at := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.Name == m.Pods[i].Name })
+		have := pods[at].Labels[kubestatus.RevisionLabel]
+		m.Pods[i].Outdated = have != "" && set.Status.UpdateRevision != "" && have != set.Status.UpdateRevision
+	}
 }

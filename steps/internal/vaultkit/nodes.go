@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,10 +12,6 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
 )
-
-// Labels with which a server tells the cluster whether it is the active one
-// (service_registration "kubernetes"). A Service such as vault-active selects by them.
-var activeLabels = []string{"vault-active", "openbao-active"}
 
 // Nodes are the servers of one Vault: the pods behind its Service, or the one at its
 // address. Each is initialised, sealed and unsealed by itself.
@@ -44,9 +39,12 @@ type Node struct {
 	Pod string
 	// UID of the pod.
 	UID string
+	// Active means that the labels of the pod call it the active server.
+	Active bool
+	// Outdated means that an upgrade of the StatefulSet has not reached the pod.
+	Outdated bool
 
 	address string // for the other pods
-	labels  map[string]string
 }
 
 // Several reports whether Vault has or wants more than one server.
@@ -69,7 +67,7 @@ func (s Server) Nodes(ctx context.Context, env *engine.Env) (Nodes, error) {
 		if err != nil {
 			return Nodes{}, fmt.Errorf("vault (%s): %w", s.Where(), err)
 		}
-		members, err := cluster.Members(ctx, s.Service.Namespace, s.Service.Name, s.Service.Port, activeLabels...)
+		members, err := cluster.Members(ctx, s.Service.Namespace, s.Service.Name, s.Service.Port)
 		if err != nil {
 			return Nodes{}, s.explainMembers(ctx, env, err)
 		}
@@ -113,7 +111,7 @@ func (s Server) pods(ctx context.Context, env *engine.Env, members kubekit.Membe
 			scheme = "https"
 		}
 		out.List = append(out.List, Node{
-			Client: c, Pod: m.Name, UID: m.UID, labels: m.Labels,
+			Client: c, Pod: m.Name, UID: m.UID, Active: m.Active, Outdated: m.Outdated,
 			address: scheme + "://" + net.JoinHostPort(host, strconv.Itoa(m.Port)),
 		})
 	}
@@ -226,11 +224,6 @@ func Initialised(states []State) *State {
 		}
 	}
 	return best
-}
-
-// Active reports whether the pod's labels say that the server is the active one.
-func (n Node) Active() bool {
-	return slices.ContainsFunc(activeLabels, func(l string) bool { return n.labels[l] == "true" })
 }
 
 // At names the server in the path of an edit: "sys/seal" of the only one,

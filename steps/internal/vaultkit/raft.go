@@ -22,12 +22,12 @@ const StorageRaft = "raft"
 // one at once.
 func (n Node) Join(ctx context.Context, s Server, leader Node) error {
 	body := map[string]any{"leader_api_addr": leader.address, "retry": false}
-	if !s.CAFile.IsZero() {
-		pem, err := s.CAFile.Read()
-		if err != nil {
-			return engine.Permanent(err)
-		}
-		body["leader_ca_cert"] = string(pem)
+	ca, err := s.authorities()
+	if err != nil {
+		return err
+	}
+	if ca != "" {
+		body["leader_ca_cert"] = ca
 	}
 	var answer struct {
 		Joined bool `json:"joined"`

@@ -50,36 +50,47 @@ func (s Server) tlsConfig() (*tls.Config, error) {
 		}
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return s.clientCertificate() }
 	}
-	var err error
-	switch {
-	case !s.CAFile.IsZero():
-		var text []byte
-		if text, err = s.CAFile.Read(); err == nil {
-			if c.RootCAs, err = bundle(string(text)); err != nil {
-				err = fmt.Errorf("%s: %w", s.CAFile, err)
-			}
-		}
-	case s.CABundle != "":
-		if c.RootCAs, err = bundle(s.CABundle); err != nil {
-			err = fmt.Errorf("caBundle: %w", err)
-		}
-	}
+	ca, err := s.authorities()
 	if err != nil {
-		return nil, engine.Permanent(err)
+		return nil, err
+	}
+	if ca != "" {
+		c.RootCAs = x509.NewCertPool()
+		c.RootCAs.AppendCertsFromPEM([]byte(ca))
 	}
 	return c, nil
 }
 
-// bundle returns the authorities in a text: PEM, or base64 of it.
-func bundle(text string) (*x509.CertPool, error) {
+// authorities returns those that sign Vault's own certificate, as PEM; "" means the
+// system's. Its error is permanent.
+func (s Server) authorities() (string, error) {
+	source, text := "caBundle", s.CABundle
+	if !s.CAFile.IsZero() {
+		source = s.CAFile.String()
+		read, err := s.CAFile.Read()
+		if err != nil {
+			return "", engine.Permanent(err)
+		}
+		text = string(read)
+	} else if text == "" {
+		return "", nil
+	}
+	ca, err := bundle(text)
+	if err != nil {
+		return "", engine.Permanent(fmt.Errorf("%s: %w", source, err))
+	}
+	return ca, nil
+}
+
+// bundle returns the authorities in a text, PEM or base64 of it, as PEM.
+func bundle(text string) (string, error) {
 	if decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text)); err == nil {
 		text = string(decoded)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM([]byte(text)) {
-		return nil, errors.New("holds no PEM certificate")
+	if !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
+		return "", errors.New("holds no PEM certificate")
 	}
-	return pool, nil
+	return text, nil
 }
 
 // clientCertificate reads the client's certificate and key as they are now: others renew
