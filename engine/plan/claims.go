@@ -18,7 +18,7 @@ func (p *Plan) Claims() *engine.Claims {
 
 func (p *Plan) eachClaim(f func(*Step, []engine.Claim)) {
 	for _, s := range p.Steps {
-		if _, is := s.Kind.New().(engine.Claimer); !is || s.When != nil {
+		if _, is := s.Kind.New().(engine.Claimer); !is || s.When != nil || s.Empty {
 			continue
 		}
 		inputs, unknown := s.Draft()
@@ -31,6 +31,7 @@ func (p *Plan) eachClaim(f func(*Step, []engine.Claim)) {
 func (l *loader) compareClaims() {
 	var claims engine.Claims
 	l.plan.eachClaim(func(s *Step, list []engine.Claim) {
+		l.About(s.ID, s.Group)
 		reported := make(map[string]bool) // inputs: one problem each
 		for _, c := range claims.Add(s.ID, list) {
 			if reported[c.Field] {

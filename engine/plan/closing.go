@@ -42,7 +42,7 @@ func (l *loader) close() {
 		asks := c.step
 		s := &Step{
 			ID: asks.ID + "." + c.input, Closes: asks.ID, Kind: c.kind, When: asks.When,
-			plan: l.plan, Node: asks.Node, Index: len(l.plan.Steps),
+			Group: asks.Group, item: asks.item, plan: l.plan, Node: asks.Node, Index: len(l.plan.Steps),
 		}
 		l.plan.Steps = append(l.plan.Steps, s)
 		l.plan.byID[s.ID] = s

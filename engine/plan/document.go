@@ -66,6 +66,9 @@ type StepDocument struct {
 	// Needs are steps that must be done first, by id. A reference to an output is such a
 	// dependency without being listed.
 	Needs OneOrMore `yaml:"needs"`
+	// ForEach makes a step for every item of a list or a mapping: ${each.key} and
+	// ${each.value} are its index or key, and its value. See ztplan explain forEach.
+	ForEach Collection `yaml:"forEach"`
 	// When is a condition: the step is skipped when it is false. See ztplan explain when.
 	When Expression `yaml:"when"`
 	StepPolicy
@@ -75,6 +78,9 @@ type StepDocument struct {
 
 // OneOrMore is a text or a list of texts.
 type OneOrMore []string
+
+// A Collection is a list or a mapping of any values.
+type Collection any
 
 // An Expression is the text of a condition, or true or false.
 type Expression string

@@ -113,8 +113,8 @@ func whole(p *Plan, err error) (*Plan, error) {
 }
 
 func newLoader(in Input) *loader {
-	l := &loader{in: in}
-	l.plan = &Plan{File: in.File, Inputs: in.Inputs, in: in, byID: make(map[string]*Step), vars: make(map[string]*variable), loading: l}
+	l := &loader{in: in, circles: make(map[string]bool)}
+	l.plan = &Plan{File: in.File, Inputs: in.Inputs, in: in, byID: make(map[string]*Step), entries: make(map[string]*entry), vars: make(map[string]*variable), loading: l}
 	return l
 }
 
@@ -141,14 +141,11 @@ type loader struct {
 	resolving []string // variables whose values are being found
 	kinds     map[string]*engine.Kind
 	kindNames []string
-	envelopes []envelope // one per step
-	compared  int        // ids of steps, for suggestions
-	reached   []int      // by step: the step that has an edge to it, plus one
-	closers   []closer   // in the order of the file
+	compared  int             // ids of steps, for suggestions
+	reached   []int           // by step: the step that has an edge to it, plus one
+	closers   []closer        // in the order of the file
+	circles   map[string]bool // of steps that need each other, by the places of their needs
 }
-
-// An envelope is a step as written, by its keys.
-type envelope map[string]*yaml.Node
 
 func (l *loader) open() *source.Problem {
 	p := l.plan
@@ -247,9 +244,11 @@ func (l *loader) document(root *yaml.Node) {
 	if n := parts["connections"]; n != nil {
 		l.readConnections(n)
 	}
-	for i, s := range l.plan.Steps {
-		l.step(s, l.envelopes[i])
+	for _, s := range l.plan.Steps {
+		l.About(s.ID, s.Group)
+		l.step(s, s.entry.parts)
 	}
+	l.About("", "")
 	l.close()
 	l.graph()
 }
@@ -325,58 +324,13 @@ func (l *loader) readSteps(root, n *yaml.Node) {
 		return
 	}
 	l.plan.Steps = make([]*Step, 0, len(n.Content))
-	l.envelopes = make([]envelope, 0, len(n.Content))
 	for i, item := range n.Content {
 		if item.Kind != yaml.MappingNode {
 			l.problem(item, "write id: …, uses: …", "steps[%d]: want a step, have %s", i, spec.Describe(item))
 			continue
 		}
-		l.readStep(i, item)
+		l.readEntry(i, item)
 	}
-}
-
-func (l *loader) readStep(i int, n *yaml.Node) {
-	s := &Step{plan: l.plan, Node: n, Index: len(l.plan.Steps), Position: l.plan.position(n)}
-	e, unknown := split(n, stepKeys)
-	subject := fmt.Sprintf("steps[%d]", i)
-	if e["id"] == nil {
-		l.problem(n, "add id: …", "%s: id is missing", subject)
-	} else if id := l.text(e["id"], subject+".id"); id != "" || spec.IsText(e["id"]) {
-		first := l.plan.byID[id]
-		switch {
-		case !identifier(id):
-			l.problem(e["id"], identifierHint, "%s: %q is not an id", subject, id)
-		case first != nil:
-			l.problem(e["id"], "give one of them another id", "step %s: another step has this id, in line %d", id, first.Position.Line)
-		default:
-			l.plan.byID[id] = s
-			l.plan.ids = append(l.plan.ids, id)
-		}
-		if identifier(id) {
-			s.ID = id
-		}
-	}
-	if s.ID != "" {
-		subject = "step " + s.ID
-	}
-	if e["uses"] == nil {
-		l.problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", subject)
-	} else if kind := l.text(e["uses"], subject+": uses"); kind != "" || spec.IsText(e["uses"]) {
-		if s.Kind = l.kinds[kind]; s.Kind == nil {
-			l.problem(e["uses"], source.Suggestion(kind, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, kind)
-		}
-	}
-	for _, key := range unknown {
-		hint := source.Suggestion(key.Value, stepKeys, "a step has ")
-		if s.Kind != nil {
-			if best := source.Closest(key.Value, l.plan.types.Of(s.Kind.Spec).Names()); strings.EqualFold(best, key.Value) {
-				hint = fmt.Sprintf("%s is an input: write it below with", best)
-			}
-		}
-		l.problem(key, hint, "%s: unknown key %q", subject, key.Value)
-	}
-	l.plan.Steps = append(l.plan.Steps, s)
-	l.envelopes = append(l.envelopes, e)
 }
 
 // decoder returns a decoder that reports its problems and keeps the secrets that the
@@ -391,7 +345,7 @@ func (l *loader) decoder(sc *scope, subject string) *spec.Decoder {
 func (l *loader) step(s *Step, e envelope) {
 	subject := s.subject()
 	if subject == "" {
-		subject = fmt.Sprintf("steps[%d]", s.Index)
+		subject = fmt.Sprintf("steps[%d]", s.entry.index)
 	}
 	l.needs(s, e["needs"], subject)
 	sc := &scope{step: s}
@@ -408,46 +362,26 @@ func (l *loader) step(s *Step, e envelope) {
 	}
 	l.policy(s, e, subject)
 	s.with = l.withConnections(s, e["with"])
-	s.draft, s.pending = s.decode(d), d.Pending()
-	l.closing(s, e)
-}
-
-func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
-	if source.IsNull(n) {
+	if s.draft, s.pending = s.decode(d), d.Pending(); !s.itemKnown() {
+		s.draft, s.pending = nil, []string{""} // the inputs as a whole
 		return
 	}
-	items := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		items = n.Content
-	}
-	for _, item := range items {
-		id := l.text(item, subject+": needs")
-		to := l.plan.byID[id]
-		switch {
-		case id == "" && !spec.IsText(item):
-		case to == nil:
-			l.problem(item, l.plan.suggestStep(id), "%s: needs: there is no step %q", subject, id)
-		case to == s:
-			l.problem(item, "", "%s: needs: a step cannot need itself", subject)
-		default:
-			if l.edge(s, to, Edge{Position: l.plan.position(item)}) {
-				s.Explicit = append(s.Explicit, id)
-			}
-		}
-	}
+	l.closing(s, e)
 }
 
 // suggestStep is a suggestion for the id of a step. A plan of thousands of steps
 // with thousands of mistakes gets suggestions for the first of them only: comparing
 // each with each would take longer than reading it.
-func (p *Plan) suggestStep(written string) string {
+func (p *Plan) suggestStep(written string) string { return p.suggest(written, p.ids, "the steps are ") }
+
+func (p *Plan) suggest(written string, ids []string, intro string) string {
 	const most = 1_000_000
 	if l := p.loading; l != nil {
-		if l.compared += len(p.ids); l.compared > most+len(p.ids) {
+		if l.compared += len(ids); l.compared > most+len(ids) {
 			return ""
 		}
 	}
-	return source.Suggestion(written, p.ids, "the steps are ")
+	return source.Suggestion(written, ids, intro)
 }
 
 // recordRefs makes a step's scope record the references of its decoder.
@@ -455,7 +389,7 @@ func (l *loader) recordRefs(sc *scope, d *spec.Decoder) {
 	sc.refer = func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool) {
 		at := d.Place(n, ref)
 		sc.step.Refs = append(sc.step.Refs, Ref{
-			Step: to.ID, Output: spec.PathString(ref.Path[1:]), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
+			Step: to.ID, Output: spec.PathString(to.entry.outputPath(ref.Path)), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
 		})
 		l.edge(sc.step, to, Edge{Position: at, Ref: ref.Raw})
 	}
@@ -548,7 +482,7 @@ func (l *loader) graph() {
 
 func (l *loader) cycle(nodes []int) {
 	steps := l.plan.Steps
-	var names, why []string
+	var names, why, places []string
 	for i, n := range nodes {
 		s, to := steps[n], steps[nodes[(i+1)%len(nodes)]]
 		names = append(names, s.ID)
@@ -558,6 +492,13 @@ func (l *loader) cycle(nodes []int) {
 			by = e.Ref
 		}
 		why = append(why, fmt.Sprintf("%s needs %s: %s, %s", s.ID, to.ID, e.Position, by))
+		places = append(places, e.Position.String()+by)
+	}
+	slices.Sort(places)
+	if places := strings.Join(places, "\n"); l.circles[places] {
+		return // of other instances of these steps
+	} else {
+		l.circles[places] = true
 	}
 	names = append(names, names[0])
 	first := steps[nodes[0]]

@@ -21,21 +21,22 @@ type Output struct {
 // the reference ${steps.root.certificate}. The error has a hint.
 func (p *Plan) Output(name string) (*Output, error) {
 	path := spec.ParsePath(name)
-	if len(path) == 0 || path[0].Index >= 0 || spec.PathString(path) != name {
-		return nil, engine.WithHint(fmt.Errorf("%q names no output", name), "write STEP.NAME, as in root.certificate")
+	if len(path) == 0 || path[0].IsIndex() || spec.PathString(path) != name {
+		return nil, engine.WithHint(fmt.Errorf("%q names no output", name), "write STEP.NAME, as in root.certificate; of an instance, 'certs[\"shop\"].name', in single quotes for the shell")
 	}
 	v, bad := (&scope{plan: p}).output(nil, &spec.Reference{Raw: name, Root: "steps", Path: path})
 	if bad != nil {
 		return nil, engine.WithHint(errors.New(bad.Message), bad.Hint)
 	}
-	return &Output{Step: p.byID[path[0].Name], Secret: v.Secret, name: name, path: path[1:]}, nil
+	step := p.byID[v.From]
+	return &Output{Step: step, Secret: v.Secret, name: name, path: step.entry.outputPath(path)}, nil
 }
 
 // Value returns the output, given the outputs of its step. An empty value is an error:
 // it is not known.
 func (o *Output) Value(outputs any) (any, error) {
 	types := o.Step.plan.types
-	if outputs == nil || !types.Holds(outputs, "${steps."+o.name+"}") {
+	if outputs == nil || !types.Holds(outputs, o.path) {
 		return nil, fmt.Errorf("%s is not known", o.name)
 	}
 	v, err := types.Output(outputs, o.path)

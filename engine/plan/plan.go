@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
+	"github.com/ztplan/ztplan/engine/plan/foreach"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -34,7 +35,8 @@ type Plan struct {
 	src         *source.File
 	root        *yaml.Node // not changed
 	byID        map[string]*Step
-	ids         []string // in the order of the file
+	ids         []string // of steps and of those with forEach, in the order of the file
+	entries     map[string]*entry
 	vars        map[string]*variable
 	connected   map[*yaml.Node]bool // the nodes of the connections
 	connections []*connection
@@ -46,9 +48,18 @@ type Plan struct {
 
 // A Step is one step of a plan.
 type Step struct {
+	// ID is the id that the plan writes. That of an instance has its key as well:
+	// certs["shop"], certs[0].
 	ID    string
 	Index int // in Plan.Steps, and the node in Plan.Graph
 	Kind  *engine.Kind
+
+	// Group is the id, as the plan writes it, of the step with forEach that this one is an
+	// instance of; "" for another step.
+	Group string
+	// Empty is set for a step whose forEach has no items. It stands for the instances that
+	// there are not, and never runs; it has no inputs.
+	Empty bool
 
 	// Needs are all steps that must be over before this one starts: those of
 	// Explicit, then those that it refers to, each once.
@@ -73,7 +84,9 @@ type Step struct {
 	pending []string // its inputs that are not known
 
 	plan  *Plan
-	with  *yaml.Node // with, completed from the connections
+	entry *entry        // that the plan writes for it; nil for a closing step
+	item  *foreach.Item // of forEach; nil if that is not known
+	with  *yaml.Node    // with, completed from the connections
 	edges []Edge
 }
 
@@ -103,6 +116,9 @@ func (s *Step) edgeTo(to *Step) int {
 
 // Step returns the step with an id, or nil.
 func (p *Plan) Step(id string) *Step { return p.byID[id] }
+
+// IDs returns the ids that [Plan.Select] takes: those of steps, and of steps with forEach.
+func (p *Plan) IDs() []string { return slices.Clone(p.ids) }
 
 // Graph returns the graph of the steps; its nodes are their indices.
 func (p *Plan) Graph() *dag.Graph { return p.graph }
@@ -164,7 +180,9 @@ func (s *Step) Knows(id string, outputs any) bool {
 	if outputs == nil {
 		return false
 	}
-	return !slices.ContainsFunc(s.Refs, func(r Ref) bool { return r.Step == id && !s.plan.types.Holds(outputs, r.Text) })
+	return !slices.ContainsFunc(s.Refs, func(r Ref) bool {
+		return r.Step == id && !s.plan.types.Holds(outputs, spec.ParsePath(r.Output))
+	})
 }
 
 // subject is how messages name the step: "step ID (kind)".
@@ -207,7 +225,7 @@ func (s *Step) Spec(outputs func(id string) (any, bool)) (any, error) {
 
 // Draft returns the step's inputs as far as they are known before any step has
 // run, and the paths of the inputs that are not: these are zero. It is the same value
-// each time, and not to be changed.
+// each time, and not to be changed. An empty step has nil and the path "".
 func (s *Step) Draft() (inputs any, unknown []string) { return s.draft, s.pending }
 
 // Literal returns the inputs that the plan gives the step, as plain data to be
@@ -248,7 +266,7 @@ func (s *Step) decode(d *spec.Decoder) any {
 	if source.IsNull(with) {
 		with = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: s.Position.Line, Column: s.Position.Column}
 	}
-	if check, ok := inputs.(engine.Validator); d.Decode(with, nil, inputs) && ok {
+	if check, ok := inputs.(engine.Validator); d.Decode(with, nil, inputs) && ok && s.itemKnown() {
 		problems := engine.Problems{Dir: s.plan.Dir}
 		check.Validate(&problems)
 		for _, p := range problems.List() {
@@ -291,32 +309,15 @@ func (s *Step) find(path string) *yaml.Node {
 		return s.Node
 	}
 	if !source.IsNull(s.with) {
-		if n, depth := descend(s.with, elems); depth > 0 {
+		if n, depth := spec.Descend(s.with, elems); depth > 0 {
 			return n
 		}
 	}
-	if n, depth := descend(s.Node, elems); depth > 0 && elems[0].Name != "with" {
+	if n, depth := spec.Descend(s.Node, elems); depth > 0 && elems[0].Name != "with" {
 		return n
 	}
 	if _, with := source.Lookup(s.Node, "with"); !source.IsNull(with) {
 		return with
 	}
 	return s.Node
-}
-
-// descend follows a path as far as it goes and returns how far that was.
-func descend(n *yaml.Node, path []spec.Elem) (*yaml.Node, int) {
-	for i, e := range path {
-		var next *yaml.Node
-		if e.Index < 0 {
-			_, next = source.Lookup(n, e.Name)
-		} else if n.Kind == yaml.SequenceNode && e.Index < len(n.Content) {
-			next = n.Content[e.Index]
-		}
-		if next == nil {
-			return n, i
-		}
-		n = next
-	}
-	return n, len(path)
 }

@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/foreach"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -50,18 +51,20 @@ func fault(hint, format string, args ...any) *spec.Fault {
 }
 
 // roots are the first names of references.
-var roots = []string{"vars", "steps", "plan"}
+var roots = []string{"vars", "steps", "plan", "each"}
 
-const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT} and ${plan.name}; " + spec.LiteralHint
+const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT}, ${plan.name}, and with forEach " + foreach.Forms + "; " + spec.LiteralHint
 
 // Resolve returns the value of a reference.
 func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
 	switch {
 	case !slices.Contains(roots, ref.Root):
 		hint := cmp.Or(source.DidYouMean(ref.Root, roots), referenceForms)
-		return spec.Value{}, fault(hint, "%s begins with %q: a reference begins with vars, steps or plan", ref.Raw, ref.Root)
+		return spec.Value{}, fault(hint, "%s begins with %q: a reference begins with vars, steps, plan or each", ref.Raw, ref.Root)
 	case ref.Root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
 		return spec.Value{}, fault("write ${plan.name}", "%s: the plan has only its name", ref.Raw)
+	case ref.Root == "each":
+		return sc.each(ref)
 	case len(ref.Path) == 0:
 		return spec.Value{}, fault(referenceForms, "%s: a name is missing after %s", ref.Raw, ref.Root)
 	case ref.Path[0].Index >= 0:
@@ -76,63 +79,65 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 
 // output returns an output of a step: its type while the plan is read.
 func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
-	id := ref.Path[0].Name
-	to := sc.plan.byID[id]
-	switch {
-	case sc.noSteps != "":
+	if sc.noSteps != "" {
 		return v, fault("use a variable: ${vars.NAME}", "%s: no output can be used here: %s", ref.Raw, sc.noSteps)
-	case to == nil:
-		return v, fault(sc.plan.suggestStep(id), "%s: there is no step %q", ref.Raw, id)
+	}
+	to, bad := sc.plan.referred(ref)
+	if bad != nil {
+		return v, bad
+	}
+	path := to.entry.outputPath(ref.Path)
+	switch {
 	case to == sc.step:
 		hint := ""
 		if sc.plan.connected[n] {
 			hint = "give this step its own value: what it says itself comes before connections"
 		}
-		return v, fault(hint, "%s: step %s cannot use its own output", ref.Raw, id)
+		return v, fault(hint, "%s: step %s cannot use its own output", ref.Raw, to.ID)
 	case to.Kind == nil:
 		if sc.refer != nil {
 			sc.refer(n, ref, to, false)
 		}
 		return v, reported
-	case len(ref.Path) == 1:
+	case len(path) == 0:
 		return v, fault("its outputs are "+source.Listed(sc.plan.types.Of(to.Kind.Outputs).Names()), "%s names a step and no output", ref.Raw)
 	}
-	t, bad := sc.outputType(ref, to)
+	t, bad := sc.outputType(ref, to, path)
 	if bad != nil {
 		return v, bad
 	}
-	v.Type, v.Secret = t, sc.plan.types.HasSecret(t)
+	v.Type, v.From, v.Secret = t, to.ID, sc.plan.types.HasSecret(t)
 	if sc.refer != nil {
 		sc.refer(n, ref, to, v.Secret)
 	}
 	if sc.outputs == nil {
 		return v, nil
 	}
-	out, ok := sc.outputs(id)
+	out, ok := sc.outputs(to.ID)
 	if !ok || out == nil {
-		return v, fault("", "%s: step %s has no outputs: it did not run", ref.Raw, id)
+		return v, fault("", "%s: step %s has no outputs: it did not run", ref.Raw, to.ID)
 	}
-	part, err := sc.plan.types.Output(out, ref.Path[1:])
+	part, err := sc.plan.types.Output(out, path)
 	if err != nil {
 		return v, fault(engine.HintOf(err), "%s: %v", ref.Raw, err)
 	}
-	return spec.Value{Output: part, Secret: v.Secret}, nil
+	return spec.Value{Output: part, From: to.ID, Secret: v.Secret}, nil
 }
 
 // outputType returns the type of the output that a reference names.
-func (sc *scope) outputType(ref *spec.Reference, to *Step) (reflect.Type, *spec.Fault) {
+func (sc *scope) outputType(ref *spec.Reference, to *Step, path []spec.Elem) (reflect.Type, *spec.Fault) {
 	t := to.Kind.Outputs
-	for i, e := range ref.Path[1:] {
+	for i, e := range path {
 		for t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		so, fields := spec.PathString(ref.Path[1:i+1]), sc.plan.types.Fields(t)
+		so, fields := spec.PathString(path[:i]), sc.plan.types.Fields(t)
 		switch {
 		case fields != nil:
 			ft, ok := fields.Field(e.Name)
 			if !ok || e.Index >= 0 {
 				return nil, fault(source.Suggestion(e.Name, fields.Names(), "there is "), "%s: step %s (%s) has no output %q",
-					ref.Raw, to.ID, to.Kind.Name, spec.PathString(ref.Path[1:i+2]))
+					ref.Raw, to.ID, to.Kind.Name, spec.PathString(path[:i+1]))
 			}
 			t = ft
 		case t.Kind() == reflect.Map && e.Index < 0, t.Kind() == reflect.Slice && e.Index >= 0:
@@ -145,6 +150,14 @@ func (sc *scope) outputType(ref *spec.Reference, to *Step) (reflect.Type, *spec.
 		}
 	}
 	return t, nil
+}
+
+// each returns the key or the value of the item of forEach, or a part of it.
+func (sc *scope) each(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
+	if sc.step == nil || sc.step.Group == "" {
+		return v, fault("give the step forEach: a list or a mapping", "%s: there is an item only inside a step with forEach", ref.Raw)
+	}
+	return sc.step.item.Resolve(sc.plan.decoder(&scope{noSteps: foreach.NoOutputs}, "", silent), ref)
 }
 
 // variable returns the value of a variable, or a part of it.
@@ -170,16 +183,9 @@ func (sc *scope) variable(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 	if va.state != varResolved {
 		return v, reported
 	}
-	value, depth := descend(va.value, ref.Path[1:])
-	if depth < len(ref.Path)-1 {
-		so, e := "vars."+spec.PathString(ref.Path[:depth+1]), ref.Path[depth+1]
-		switch {
-		case e.Index >= 0 && value.Kind == yaml.SequenceNode:
-			return v, fault("", "%s: %s has %d items, so no [%d]", ref.Raw, so, len(value.Content), e.Index)
-		case e.Index < 0 && value.Kind == yaml.MappingNode:
-			return v, fault(source.Suggestion(e.Name, source.Keys(value), "it has "), "%s: %s has no key %q", ref.Raw, so, e.Name)
-		}
-		return v, fault("", "%s: %s is %s and has no %s", ref.Raw, so, spec.KindOf(value), spec.PathString([]spec.Elem{e}))
+	value, bad := spec.Part(va.value, ref, 1)
+	if bad != nil {
+		return v, bad
 	}
 	return spec.Value{Node: value, Size: va.size, Secret: va.tainted}, nil
 }

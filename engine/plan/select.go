@@ -23,10 +23,12 @@ func (s *Selection) Includes(id string) bool {
 	return !left
 }
 
-// Select chooses steps by id. If only is not empty, those steps and everything
+// Select chooses steps by id. The id of a step with forEach stands for all of its
+// instances. If only is not empty, those steps and everything
 // that they need run; steps in skip do not. A step that refers to an output of
 // a step that does not run cannot run either; a step that only needs it, can.
-// The same holds for steps whose when is known to be false, and a closing step
+// The same holds for steps whose when is known to be false, and for one whose forEach is
+// empty; a closing step
 // does not run without the step that asked for it.
 //
 // The error is a *[source.Problems]: ids that do not exist, or that
@@ -35,6 +37,12 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 	var problems []*source.Problem
 	check := func(flag string, ids []string) (nodes []int) {
 		for _, id := range ids {
+			if e := p.entries[id]; e != nil && e.each {
+				for _, s := range e.steps {
+					nodes = append(nodes, s.Index)
+				}
+				continue
+			}
 			s := p.byID[id]
 			if s == nil {
 				problems = append(problems, &source.Problem{
@@ -71,6 +79,10 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 		if sel.Left[s.ID] != "" {
 			continue
 		}
+		if s.Empty {
+			sel.Left[s.ID] = "forEach is empty: there is no instance"
+			continue
+		}
 		if sel.Left[s.Closes] != "" {
 			sel.Left[s.ID] = fmt.Sprintf("belongs to %s, and %s is left out", s.Closes, s.Closes)
 			continue
@@ -90,8 +102,8 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 			sel.Steps = append(sel.Steps, s)
 		}
 	}
-	wanted := func(id string) bool { return !slices.Contains(skip, id) }
-	contradiction := len(only) > 0 && !slices.ContainsFunc(only, wanted)
+	wanted := func(node int) bool { return !slices.Contains(skipNodes, node) }
+	contradiction := len(only) > 0 && !slices.ContainsFunc(onlyNodes, wanted)
 	if contradiction || len(sel.Steps) == 0 && len(only)+len(skip) > 0 {
 		return nil, source.NewProblems(&source.Problem{
 			Summary: "no step is left: " + selected(only, skip) + " leaves out all that were chosen",

@@ -32,6 +32,7 @@ func (s *source) language(kinds []schemas.Kind) ([]schemas.Topic, error) {
 		{"vars", "Variables", reflect.TypeFor[plan.Declaration](), nil},
 		{"references", "References", nil, nil},
 		{"steps", "Steps", reflect.TypeFor[plan.StepDocument](), nil},
+		{"forEach", "ForEach", nil, nil},
 		{"when", "When", nil, nil},
 		{"retry", "Retry", reflect.TypeFor[plan.Retry](), nil},
 		{"connections", "Connections", nil, connections},

@@ -148,6 +148,8 @@ func (w form) typed(f schemas.Field, name string) object {
 		return object{}
 	case "condition":
 		return object{"type": []string{"string", "boolean"}}
+	case "list or map":
+		return w.orReference(object{"type": []string{"array", "object"}})
 	case "string or list of string":
 		return object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}, "uniqueItems": true}}}
 	case "string", "file":

@@ -227,6 +227,8 @@ func typeName(t reflect.Type) (name string, inner reflect.Type) {
 		return "number or percentage", nil
 	case reflect.TypeFor[plan.Expression]():
 		return "condition", nil
+	case reflect.TypeFor[plan.Collection]():
+		return "list or map", nil
 	case reflect.TypeFor[plan.OneOrMore]():
 		return "string or list of string", nil
 	}

@@ -74,7 +74,7 @@ Exit status: 0 everything holds and is as demanded, 1 something is not.`,
 	cmd.Flags().BoolVar(&f.signed, "require-signed", false, "demand a signature, and --key to check it with")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "compare this plan `file`, and the files that it names, with the digests on record")
 	cmd.Flags().BoolVar(&f.demands.Proved, "require-proved", false, "demand that the run's result is proved")
-	cmd.Flags().StringSliceVar(&f.demands.Steps, "steps", nil, "demand that each of these step `ids` is a proof that held")
+	cli.IDsVar(cmd.Flags(), &f.demands.Steps, "steps", "demand that each of these step `ids` is a proof that held")
 	cmd.Flags().DurationVar(&f.demands.MaxAge, "max-age", 0, "demand that the run ended no longer ago than this `duration`, such as 24h")
 	return cmd
 }

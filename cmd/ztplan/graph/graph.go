@@ -102,7 +102,7 @@ func Mermaid(w io.Writer, p *plan.Plan) error {
 		if s.Kind.Proof {
 			open, closing = "([", "])"
 		}
-		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, s.ID, s.Kind.Name, closing)
+		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, strings.ReplaceAll(s.ID, `"`, "#quot;"), s.Kind.Name, closing)
 	}
 	for _, s := range p.Steps {
 		for _, n := range drawn(p, s) {

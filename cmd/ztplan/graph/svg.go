@@ -42,7 +42,7 @@ func SVG(w io.Writer, p *plan.Plan) error {
 		fmt.Fprintf(&b, `<g><title>%s (%s)</title><rect class="%s" x="%d" y="%d" width="%d" height="%d" rx="%d"/>`+
 			`<text class="id" x="%d" y="%d">%s</text><text class="kind" x="%d" y="%d">%s</text></g>`+"\n",
 			html.EscapeString(s.ID), s.Kind.Name, class, at.X, at.Y, layout.BoxWidth, layout.BoxHeight, layout.Corner,
-			at.X+10, at.Y+19, html.EscapeString(s.ID), at.X+10, at.Y+36, s.Kind.Name)
+			at.X+10, at.Y+19, html.EscapeString(layout.Label(s.ID)), at.X+10, at.Y+36, s.Kind.Name)
 	}
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())

@@ -21,6 +21,18 @@ const (
 	row        = BoxHeight + gapY
 )
 
+// maxLabel is how many characters of an id a box has room for.
+const maxLabel = 20
+
+// Label returns an id as a box shows it: without its middle if it is long. The end of an id
+// has the key of an instance.
+func Label(id string) string {
+	if r := []rune(id); len(r) > maxLabel {
+		return string(r[:maxLabel/2-1]) + "…" + string(r[len(r)-maxLabel/2:])
+	}
+	return id
+}
+
 // A Node is a step and the steps that it needs. Needs that are no nodes do not count,
 // and of a cycle one edge does not.
 type Node struct {

@@ -85,7 +85,7 @@ func gather(p *plan.Plan, o Options) *facts {
 	f := &facts{plan: p, options: o, order: make(map[string]int), texts: map[string][]byte{p.File: p.Text()}}
 	for i, s := range p.Steps {
 		f.order[s.ID] = i
-		if s.Kind == nil {
+		if s.Kind == nil || s.Empty {
 			continue
 		}
 		spec, _ := s.Draft()

@@ -76,10 +76,11 @@ func Examine(p *plan.Plan, o Options) Report {
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, tokenLifetime, anyAccount,
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, rootToken, logins,
-		unknownFields, unusedVariables, lyingConditions, unverified, proofs, undeniedClients,
+		unknownFields, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients,
 	} {
 		all = append(all, check(f)...)
 	}
+	all = f.once(all)
 	for i := range all {
 		all[i].complete()
 	}

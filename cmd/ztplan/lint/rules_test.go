@@ -93,6 +93,7 @@ func ruleCases() []ruleCase {
 		{"", "unused-variable", []string{"metadata: {name: guide}", "metadata: {name: guide}\nvars: {domain: example.local}"}, "vars: {domain", []string{"metadata: {name: guide}", "metadata: {name: guide}\nvars: {domain: example.local}", "url: https://hello.example.local", "url: https://hello.${vars.domain}"}},
 		{"", "ignore-reason", []string{"      shares: 5", "      shares: 5 # ztplan:ignore root-token-kept"}, "# ztplan:ignore", []string{"      shares: 5", "      shares: 5 # ztplan:ignore root-token-kept it is a lab"}},
 		{"", "ignore-unknown", []string{"      shares: 5", "      shares: 5 # ztplan:ignore root-token-kep it is a lab"}, "# ztplan:ignore", nil},
+		{"", "for-each-empty", []string{"  - id: unseal\n", "  - id: unseal\n    forEach: []\n"}, "forEach: []", nil},
 		{"", "ignore-unused", []string{"      shares: 5", "      shares: 5 # ztplan:ignore plain-keys it is a lab"}, "# ztplan:ignore", []string{"      keys: {file: vault-cluster-keys.json}\n\n  - id: unseal", "      keys: {file: vault-cluster-keys.json} # ztplan:ignore plain-keys it is a lab\n\n  - id: unseal"}},
 	}
 }

@@ -37,14 +37,14 @@ func (a *Flags) PlanFlags(cmd *cobra.Command) {
 // SelectionFlags are the flags of commands that choose steps of a plan.
 func (a *Flags) SelectionFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&a.Only, "only", nil, "run only these step `ids` and what they need")
-	f.StringSliceVar(&a.Skip, "skip", nil, "leave out these step `ids`")
+	cli.IDsVar(f, &a.Only, "only", "run only these step `ids` and what they need")
+	cli.IDsVar(f, &a.Skip, "skip", "leave out these step `ids`")
 	for _, name := range []string{"only", "skip"} {
 		a.completes(cmd, name, func(p *plan.Plan, begun string) ([]string, cobra.ShellCompDirective) {
 			before := begun[:strings.LastIndex(begun, ",")+1] // of a list
 			var ids []string
-			for _, s := range p.Steps {
-				ids = append(ids, before+s.ID)
+			for _, id := range p.IDs() {
+				ids = append(ids, before+id)
 			}
 			return ids, cobra.ShellCompDirectiveNoFileComp
 		})

@@ -18,6 +18,7 @@ type graphView struct {
 
 type boxView struct {
 	ID, Kind, State, Mark, Time string
+	Text                        string // the id, as far as there is room for it
 	X, Y, W, H, R               int
 	Critical, Proof             bool
 	Label                       string // for those who cannot see it
@@ -44,7 +45,7 @@ func newGraph(d *evidence.Document) graphView {
 	for i, s := range d.Steps {
 		x, y := l.Boxes[i].X, l.Boxes[i].Y
 		b := boxView{
-			ID: s.ID, Kind: s.Kind, State: s.State, Mark: stateMark(s.State), Time: display.Seconds(s.Seconds),
+			ID: s.ID, Text: layout.Label(s.ID), Kind: s.Kind, State: s.State, Mark: stateMark(s.State), Time: display.Seconds(s.Seconds),
 			X: x, Y: y, W: layout.BoxWidth, H: layout.BoxHeight, R: layout.Corner, Critical: critical[s.ID] > 0, Proof: len(s.Findings) > 0 || len(s.Would) > 0,
 			TextX: x + 10, IDY: y + 19, KindY: y + 36, TimeX: x + layout.BoxWidth - 10,
 		}

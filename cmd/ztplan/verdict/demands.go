@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +16,7 @@ const demands = "demands"
 // Demands are demands on a run, beyond evidence that holds.
 type Demands struct {
 	Proved bool          // the result
-	Steps  []string      // ids of proofs that held
+	Steps  []string      // ids of proofs that held; that of a step with forEach is all of its instances
 	MaxAge time.Duration // since the run ended; 0 for any
 }
 
@@ -37,15 +36,22 @@ func (f Demands) Check(d *evidence.Document, now time.Time) verify.Check {
 	}
 	for _, id := range f.Steps {
 		did = append(did, "step "+id+" held")
-		i := slices.IndexFunc(d.Steps, func(s evidence.Step) bool { return s.ID == id })
-		switch {
-		case i < 0:
+		found := false
+		for _, s := range d.Steps {
+			if s.ID != id && !strings.HasPrefix(s.ID, id+"[") { // an instance of it
+				continue
+			}
+			found = true
+			switch {
+			case s.State == "proved":
+			case s.Proof:
+				add("step %s did not hold: %s", s.ID, s.State)
+			default:
+				add("step %s is no proof: %s, %s", s.ID, s.Kind, s.State)
+			}
+		}
+		if !found {
 			add("step %s is not in the plan", id)
-		case d.Steps[i].State == "proved":
-		case d.Steps[i].Proof:
-			add("step %s did not hold: %s", id, d.Steps[i].State)
-		default:
-			add("step %s is no proof: %s, %s", id, d.Steps[i].Kind, d.Steps[i].State)
 		}
 	}
 	if f.MaxAge > 0 {

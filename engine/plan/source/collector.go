@@ -18,6 +18,8 @@ type Collector struct {
 	plan     string // the plan's file: its problems come first
 	secrets  []string
 	problems []*Problem
+
+	instance, group string // see About
 }
 
 // NewCollector returns a collector for problems of a plan, which is a file in the
@@ -31,7 +33,15 @@ func NewCollector(inputs *engine.Inputs, plan *File, dir string, secrets []strin
 }
 
 // Add adds a problem. Its excerpt is made by [Collector.Err].
-func (c *Collector) Add(p *Problem) { c.problems = append(c.problems, p) }
+func (c *Collector) Add(p *Problem) {
+	p.instance, p.group = c.instance, c.group
+	c.problems = append(c.problems, p)
+}
+
+// About says that the problems which follow are those of an instance of a group, such as
+// certs["shop"] of certs; "" for those of none. A problem that several instances of a group
+// have is one, of the first of them.
+func (c *Collector) About(instance, group string) { c.instance, c.group = instance, group }
 
 // AddFile adds a file that was read, for excerpts.
 func (c *Collector) AddFile(f *File) { c.files[f.Name] = f }
@@ -81,14 +91,19 @@ func (c *Collector) Err() error {
 		at      Position
 		summary string
 	}
-	seen := make(map[fact]bool, len(c.problems))
+	seen := make(map[fact]*Problem, len(c.problems))
 	list := slices.DeleteFunc(c.problems, func(p *Problem) bool {
-		f := fact{p.Position, p.Summary}
-		again := seen[f]
-		seen[f] = true
-		return again
+		f := fact{p.Position, p.general()}
+		first := seen[f]
+		if first == nil {
+			seen[f] = p
+			return false
+		}
+		first.also(p.instance)
+		return true
 	})
 	for i, p := range list {
+		p.addInstances()
 		if src := c.file(p.File); src != nil && i < MostShown {
 			p.Line, p.Column = src.clamp(p.Line, p.Column)
 			p.Snippet = src.excerpt(p.Line, p.Column, c.conceal)

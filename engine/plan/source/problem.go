@@ -37,6 +37,39 @@ type Problem struct {
 	// with a newline. Secrets that are known are taken out. Only the first
 	// [MostShown] problems of a plan have one.
 	Snippet string `json:"snippet,omitempty"`
+
+	instance, group string   // see [Collector.About]
+	others          []string // instances of the group that have the problem, too
+}
+
+// general returns the summary without the key of the instance.
+func (p *Problem) general() string {
+	if p.group == "" {
+		return p.Summary
+	}
+	return strings.ReplaceAll(p.Summary, p.instance, p.group)
+}
+
+// also says that an instance has the same problem, if it names one. Those of one instance
+// follow each other.
+func (p *Problem) also(instance string) {
+	if p.group == "" || !strings.Contains(p.Summary, p.instance) {
+		return
+	}
+	last := p.instance
+	if n := len(p.others); n > 0 {
+		last = p.others[n-1]
+	}
+	if last != instance {
+		p.others = append(p.others, instance)
+	}
+}
+
+// addInstances names the other instances in the detail.
+func (p *Problem) addInstances() {
+	if len(p.others) > 0 {
+		p.Detail = strings.TrimPrefix(p.Detail+"\nthe same with "+Listed(p.others), "\n")
+	}
 }
 
 // MostShown is how many problems of a plan are for people to read; the rest is

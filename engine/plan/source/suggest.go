@@ -11,7 +11,9 @@ import (
 // DidYouMean returns `did you mean "x"?` for the candidate closest to the written
 // word, or "" if none is close. The first of equally close candidates counts.
 func DidYouMean(written string, candidates []string) string {
-	if best := Closest(written, candidates); best != "" {
+	if best := Closest(written, candidates); strings.Contains(best, `"`) {
+		return "did you mean " + best + "?" // quotes of its own: certs["shop"]
+	} else if best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return ""

@@ -58,7 +58,7 @@ func (d *Decoder) checkEach(n *yaml.Node, v reflect.Value, check func(*yaml.Node
 	}
 	out := set
 	for i := range v.Len() {
-		d.push(Elem{"", i})
+		d.push(Item(i))
 		if path := PathString(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
 			at := n
 			if n.Kind == yaml.SequenceNode && i < len(n.Content) {

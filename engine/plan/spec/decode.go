@@ -319,7 +319,7 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 			continue
 		}
 		f := &st.fields[fi]
-		d.push(Elem{f.name, -1})
+		d.push(Key(f.name))
 		fv := v.FieldByIndex(f.index)
 		out := d.value(val, fv, literal)
 		if out == set {
@@ -334,7 +334,7 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 	for i := range st.fields {
 		f := &st.fields[i]
 		if f.required && (outcomes[i] == 0 || outcomes[i] == unset+1) && v.FieldByIndex(f.index).IsZero() {
-			d.push(Elem{f.name, -1})
+			d.push(Key(f.name))
 			path := PathString(d.path)
 			d.bad = append(d.bad, path)
 			d.pop()
@@ -379,7 +379,7 @@ func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	if _, there := source.Lookup(n, best); there != nil {
 		return -1
 	}
-	d.push(Elem{best, -1})
+	d.push(Key(best))
 	d.bad = append(d.bad, PathString(d.path))
 	d.pop()
 	return st.byName[best]
@@ -409,7 +409,7 @@ func (d *Decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	e := reflect.New(t.Elem()).Elem()
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, val := d.key(n, i, literal), n.Content[i+1]
-		d.push(Elem{name, -1})
+		d.push(Key(name))
 		e.SetZero()
 		if d.value(val, e, literal) == unset && e.Kind() != reflect.Pointer && e.Kind() != reflect.Slice && e.Kind() != reflect.Map {
 			d.problem(val, `write "" for empty text`, "has no value")
@@ -434,7 +434,7 @@ func (d *Decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	}
 	s := reflect.MakeSlice(t, len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		d.push(Elem{"", i})
+		d.push(Item(i))
 		if d.value(item, s.Index(i), literal) == unset && t.Elem().Kind() != reflect.Interface {
 			d.problem(item, "remove the item, or give it a value", "has no value")
 		}
@@ -452,7 +452,7 @@ func (d *Decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name := d.key(n, i, literal)
-			d.push(Elem{name, -1})
+			d.push(Key(name))
 			m[name], _ = d.any(n.Content[i+1], literal)
 			d.pop()
 		}
@@ -460,7 +460,7 @@ func (d *Decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 	case yaml.SequenceNode:
 		s := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			d.push(Elem{"", i})
+			d.push(Item(i))
 			s[i], _ = d.any(item, literal)
 			d.pop()
 		}
@@ -514,7 +514,7 @@ func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
 // key returns the key at n.Content[i] of a mapping of data, as [kubeyaml.Key] reads it.
 func (d *Decoder) key(n *yaml.Node, i int, literal bool) string {
 	key := n.Content[i]
-	d.push(Elem{key.Value, -1})
+	d.push(Key(key.Value))
 	defer d.pop()
 	if !literal {
 		d.plainKey(key)

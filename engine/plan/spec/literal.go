@@ -109,16 +109,14 @@ func (d *Decoder) literalTemplate(n *yaml.Node) (x any, after string) {
 			text.WriteString(p.text)
 			continue
 		}
-		if p.ref.Root == "steps" {
-			known := "(known after " + p.ref.Path[0].Name + ")"
-			after = cmp.Or(after, known)
-			text.WriteString(known)
-			continue
-		}
 		r, ok := d.resolve(n, p.ref)
 		switch {
 		case !ok:
 			text.WriteString(p.ref.Raw)
+		case r.Node == nil:
+			known := "(known after " + r.From + ")"
+			after = cmp.Or(after, known)
+			text.WriteString(known)
 		case len(parts) == 1 && !r.Secret:
 			x, _ := d.any(r.Node, true)
 			return x, ""

@@ -54,14 +54,10 @@ func (c *Types) Output(outputs any, path []Elem) (reflect.Value, error) {
 	return v, nil
 }
 
-// Holds reports whether a step's outputs hold all that a reference, as written,
-// needs of them. An empty value counts as missing.
-func (c *Types) Holds(outputs any, reference string) bool {
-	ref, bad := parseReference(reference)
-	if bad != nil {
-		return false
-	}
-	v, err := c.Output(outputs, ref.Path[1:])
+// Holds reports whether a step's outputs hold the output at a path. An empty value counts
+// as missing.
+func (c *Types) Holds(outputs any, path []Elem) bool {
+	v, err := c.Output(outputs, path)
 	return err == nil && !incomplete(v)
 }
 

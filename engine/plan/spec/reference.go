@@ -17,9 +17,15 @@ type Reference struct {
 
 // An Elem is a step of a path: a name, or an index into a list.
 type Elem struct {
-	Name  string
-	Index int // -1 for a name
+	Name   string
+	Index  int  // -1 for a name
+	Quoted bool // a name that is written as ["name"]
+
+	by *Reference // [each.key]: an index that a reference gives; see [Decoder.resolve]
 }
+
+// IsIndex reports whether the element stands between brackets.
+func (e Elem) IsIndex() bool { return e.Index >= 0 || e.Quoted }
 
 // A part of a template is literal text or a reference.
 type part struct {
@@ -130,21 +136,20 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 			if n, rest = name(rest[1:]); n == "" {
 				return bad("%s: a name is missing after a dot", raw)
 			}
-			ref.Path = append(ref.Path, Elem{n, -1})
+			ref.Path = append(ref.Path, Key(n))
 		case strings.HasPrefix(rest, `["`):
 			end := strings.Index(rest[2:], `"]`)
 			if end < 0 {
 				return bad(`%s: "] is missing`, raw)
 			}
-			ref.Path = append(ref.Path, Elem{rest[2 : 2+end], -1})
+			ref.Path = append(ref.Path, Elem{Name: rest[2 : 2+end], Index: -1, Quoted: true})
 			rest = rest[2+end+2:]
 		case rest[0] == '[':
-			inside, after, ok := strings.Cut(rest[1:], "]")
-			i, err := strconv.ParseUint(inside, 10, 31)
-			if !ok || err != nil {
+			e, after := index(rest)
+			if after == rest {
 				return bad(`%s: want a number from 0 or a quoted key between [ and ]`, raw)
 			}
-			ref.Path = append(ref.Path, Elem{"", int(i)})
+			ref.Path = append(ref.Path, e)
 			rest = after
 		default:
 			return bad("%s: unexpected %q", raw, rest)
@@ -153,8 +158,38 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 	return ref, nil
 }
 
+// index reads the index that s begins with, [0] or [each.key], and returns what comes
+// after it: s itself if there is none.
+func index(s string) (e Elem, after string) {
+	inside, rest, ok := strings.Cut(s[1:], "]")
+	if !ok {
+		return e, s
+	}
+	if i, err := strconv.ParseUint(inside, 10, 31); err == nil {
+		return Item(int(i)), rest
+	}
+	by, bad := parseReference("${" + inside + "}")
+	if bad != nil || len(by.Path) == 0 || strings.Contains(inside, "[") {
+		return e, s
+	}
+	return Elem{Index: -1, by: by}, rest
+}
+
+// ParseID reads the id of a step as needs have it: certs, certs["shop"], certs[each.key].
+func ParseID(id string) (*Reference, bool) {
+	ref, bad := parseReference("${steps." + id + "}")
+	if bad != nil || len(ref.Path) == 0 || ref.Path[0].IsIndex() {
+		return nil, false
+	}
+	ref.Raw = id
+	return ref, true
+}
+
 // Key returns the element of a path that names a key.
-func Key(name string) Elem { return Elem{name, -1} }
+func Key(name string) Elem { return Elem{Name: name, Index: -1} }
+
+// Item returns the element of a path that is an index into a list.
+func Item(i int) Elem { return Elem{Index: i} }
 
 // IsName reports whether s can be named in a reference without quotes.
 func IsName(s string) bool {
@@ -183,7 +218,9 @@ func PathString(path []Elem) string {
 		switch {
 		case e.Index >= 0:
 			fmt.Fprintf(&b, "[%d]", e.Index)
-		case !IsName(e.Name):
+		case e.by != nil:
+			fmt.Fprintf(&b, "[%s]", strings.Trim(e.by.Raw, "${}"))
+		case e.Quoted || !IsName(e.Name):
 			fmt.Fprintf(&b, "[%q]", e.Name)
 		default:
 			if i > 0 {
@@ -206,7 +243,7 @@ func ParsePath(s string) []Elem {
 				return path
 			}
 			key, _ := strconv.Unquote(quoted)
-			path = append(path, Elem{key, -1})
+			path = append(path, Elem{Name: key, Index: -1, Quoted: true})
 			s = strings.TrimPrefix(s[1+len(quoted):], "]")
 		case s[0] == '[':
 			inside, after, _ := strings.Cut(s[1:], "]")
@@ -214,7 +251,7 @@ func ParsePath(s string) []Elem {
 			if err != nil {
 				return path
 			}
-			path = append(path, Elem{"", int(i)})
+			path = append(path, Item(int(i)))
 			s = after
 		default:
 			s = strings.TrimPrefix(s, ".")
@@ -225,7 +262,7 @@ func ParsePath(s string) []Elem {
 			if end == 0 {
 				return path
 			}
-			path = append(path, Elem{s[:end], -1})
+			path = append(path, Key(s[:end]))
 			s = s[end:]
 		}
 	}

@@ -65,6 +65,7 @@ func TestPaths(t *testing.T) {
 				name[j] = alphabet[r.IntN(len(alphabet))]
 			}
 			path[i] = spec.Key(string(name))
+			path[i].Quoted = !spec.IsName(string(name)) || r.IntN(2) == 0
 		}
 		s := spec.PathString(path)
 		if back := spec.ParsePath(s); !slices.Equal(back, path) {

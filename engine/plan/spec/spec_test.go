@@ -50,10 +50,10 @@ func output(x any) spec.Value {
 	return spec.Value{Output: v, Secret: new(spec.Types).HasSecret(v.Type())}
 }
 
-// later is an output of the same type that is not known yet.
+// later is an output of step a, of the same type, that is not known yet.
 func later(x any) spec.Value {
 	t := reflect.TypeOf(x)
-	return spec.Value{Type: t, Secret: new(spec.Types).HasSecret(t)}
+	return spec.Value{Type: t, From: "a", Secret: new(spec.Types).HasSecret(t)}
 }
 
 // decoder returns a decoder for a text of YAML, and its problems: "line:column: summary (hint)".

@@ -116,7 +116,7 @@ func TestLiteralTaint(t *testing.T) {
 		Values map[string]any `yaml:"values"`
 	}
 	d, n, _ := decoder(t, `{token: "${steps.a.t}", text: "x ${vars.p} ${steps.a.later}", values: {adminPassword: `+canary+`, size: 3, on: "${vars.p}"}}`, values{
-		"vars.p": variable(t, "plain"),
+		"vars.p": variable(t, "plain"), "steps.a.t": later(engine.Secret{}), "steps.a.later": later(""),
 	})
 	got := d.Literal(n, reflect.TypeFor[in]())
 	want := "map[text:x plain (known after a) token:(known after a) values:map[adminPassword:(secret) size:3 true:plain]]"

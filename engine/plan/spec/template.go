@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -23,6 +25,7 @@ type Value struct {
 	Size   int           // nodes in Node, 0 for one
 	Type   reflect.Type  // the type of an output that is not known yet
 	Output reflect.Value // an output
+	From   string        // id of the step that Type or Output is from
 	Secret bool
 }
 
@@ -32,6 +35,10 @@ type Fault struct{ Message, Hint string }
 
 // resolve returns the value of a reference, or reports why it has none.
 func (d *Decoder) resolve(n *yaml.Node, ref *Reference) (Value, bool) {
+	ref, ok := d.Indexed(n, ref)
+	if !ok {
+		return Value{}, false
+	}
 	v, fault := d.Scope.Resolve(n, ref)
 	if fault == nil {
 		return v, true
@@ -40,6 +47,51 @@ func (d *Decoder) resolve(n *yaml.Node, ref *Reference) (Value, bool) {
 		d.refProblem(n, ref, fault.Hint, "%s", fault.Message)
 	}
 	return Value{}, false
+}
+
+// Indexed returns a reference with the values of its indices that are references
+// themselves, such as [each.key]; false after a problem was reported.
+func (d *Decoder) Indexed(n *yaml.Node, ref *Reference) (*Reference, bool) {
+	if !slices.ContainsFunc(ref.Path, func(e Elem) bool { return e.by != nil }) {
+		return ref, true
+	}
+	out := *ref
+	out.Path = slices.Clone(ref.Path)
+	for i, e := range ref.Path {
+		if e.by == nil {
+			continue
+		}
+		v, ok := d.resolve(n, e.by)
+		if !ok {
+			return nil, false
+		}
+		index, message := indexOf(v)
+		if message != "" {
+			d.refProblem(n, ref, "", "%s: the index %s %s", ref.Raw, PathString([]Elem{e}), message)
+			return nil, false
+		}
+		out.Path[i] = index
+	}
+	return &out, true
+}
+
+// indexOf returns an index with a value, or why it cannot be one.
+func indexOf(v Value) (e Elem, message string) {
+	switch {
+	case v.Secret:
+		return e, "is a secret, and ids and problems would show it"
+	case v.Node == nil:
+		return e, "is an output: which value is meant has to be known before any step runs"
+	case TypeOf(v.Node) == "string":
+		return Elem{Name: v.Node.Value, Index: -1, Quoted: true}, ""
+	case v.Node.Kind == yaml.ScalarNode && v.Node.Tag == "!!int":
+		if x, _ := kubeyaml.Scalar(v.Node); x != nil {
+			if i, ok := x.(int); ok && i >= 0 {
+				return Item(i), ""
+			}
+		}
+	}
+	return e, "is " + Describe(v.Node) + ": want text or a whole number from 0"
 }
 
 // Place returns the position of a reference in scalar n.

@@ -343,6 +343,8 @@ func planRules() []Rule {
 			[]string{"https://kubernetes.io/docs/reference/using-api/api-concepts/#setting-the-field-validation-level"},
 			"the dry run asks the server"},
 		{"unused-variable", Warning, "Nothing refers to a variable.", "setting it changes nothing", []string{own}, "remove it, or use it: ${vars.NAME}"},
+		{"for-each-empty", Warning, "The forEach of a step is empty.", "no instance runs: nothing is set up, and nothing is proved", []string{own},
+			"give it items, or leave the step out with when"},
 		{"ignore-reason", Warning, "A comment ignores a rule without a reason.", "a reader cannot tell a decision from a leftover: it has no effect", []string{own},
 			"write # ztplan:ignore RULE and why"},
 		{"ignore-unknown", Warning, "A comment ignores a rule that there is not.", "it has no effect", []string{own}, "ztplan lint --explain all lists the rules"},

@@ -1,0 +1,51 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine/plan/source"
+)
+
+// emptyCollections warns of steps without instances.
+func emptyCollections(f *facts) []Finding {
+	var out []Finding
+	for _, s := range f.plan.Steps {
+		if s.Empty {
+			out = append(out, at(s, "forEach", "for-each-empty", "", "there is no instance: forEach is empty"))
+		}
+	}
+	return out
+}
+
+// once leaves the first of the findings that several instances of a step have, and says
+// which others have it.
+func (f *facts) once(all []Finding) []Finding {
+	type fact struct {
+		rule, message string
+		place         source.Position
+	}
+	first := make(map[fact]int)
+	others := make(map[int][]string)
+	var out []Finding
+	for _, found := range all {
+		step := f.plan.Step(found.Step)
+		if step == nil || step.Group == "" {
+			out = append(out, found)
+			continue
+		}
+		same := fact{found.Rule, strings.ReplaceAll(found.Message, step.ID, step.Group), found.Place}
+		i, again := first[same]
+		switch {
+		case !again:
+			first[same] = len(out)
+			out = append(out, found)
+		case out[i].Step != found.Step:
+			others[i] = append(others[i], found.Step)
+		}
+	}
+	for i, ids := range others {
+		out[i].Message += fmt.Sprintf("; the same with %s", source.Listed(ids))
+	}
+	return out
+}
