@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -51,7 +52,7 @@ func (l *loader) readConnections(n *yaml.Node) {
 			}
 		} else {
 			c.value = c.New()
-			l.decoder(&scope{noSteps: c.NoOutputs}, "").Decode(val, []spec.Elem{spec.Key(c.Key)}, c.value)
+			l.decoder(&scope{noSteps: c.NoOutputs}, "").Decode(val, []keypath.Elem{keypath.Key(c.Key)}, c.value)
 		}
 		l.plan.connections = append(l.plan.connections, c)
 	}
@@ -88,7 +89,7 @@ func (l *loader) checkDefault(c *connection) bool {
 		if n := l.merge(nil, c.node, t); n != nil {
 			d := l.decoder(&scope{}, "")
 			d.Partial = true
-			d.Decode(n, []spec.Elem{spec.Key(c.Key)}, reflect.New(t.Type).Interface())
+			d.Decode(n, []keypath.Elem{keypath.Key(c.Key)}, reflect.New(t.Type).Interface())
 		}
 	}
 	return true
@@ -286,6 +287,6 @@ func (p *Plan) Connect(connection string, into any, outputs func(id string) (any
 		return nil
 	}
 	problems := p.collector()
-	p.decoder(&scope{outputs: outputs}, "", problems.Add).Decode(c.node, []spec.Elem{spec.Key(c.Key)}, into)
+	p.decoder(&scope{outputs: outputs}, "", problems.Add).Decode(c.node, []keypath.Elem{keypath.Key(c.Key)}, into)
 	return engine.Permanent(problems.Err())
 }

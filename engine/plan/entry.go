@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/foreach"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -96,7 +97,7 @@ func (l *loader) addSteps(e *entry, like *Step, subject string) {
 	}
 	for _, item := range items {
 		s := *like
-		s.ID, s.item = spec.PathString([]spec.Elem{spec.Key(e.id), item.Key}), item
+		s.ID, s.item = keypath.String([]keypath.Elem{keypath.Key(e.id), item.Key}), item
 		add(s)
 	}
 }
@@ -106,7 +107,7 @@ func (s *Step) itemKnown() bool { return s.Group == "" || s.item != nil }
 
 // outputPath returns the part of a path, which begins with the id of a step of this entry,
 // that leads to an output.
-func (e *entry) outputPath(path []spec.Elem) []spec.Elem {
+func (e *entry) outputPath(path []keypath.Elem) []keypath.Elem {
 	if e.each {
 		return path[2:]
 	}
@@ -133,11 +134,11 @@ func (p *Plan) referred(ref *spec.Reference) (*Step, *spec.Fault) {
 }
 
 // instance returns the step of an entry with forEach that an index names.
-func (p *Plan) instance(raw string, e *entry, index spec.Elem) (*Step, *spec.Fault) {
+func (p *Plan) instance(raw string, e *entry, index keypath.Elem) (*Step, *spec.Fault) {
 	if e.failed {
 		return nil, reported
 	}
-	id := spec.PathString([]spec.Elem{spec.Key(e.id), index})
+	id := keypath.String([]keypath.Elem{keypath.Key(e.id), index})
 	if s := p.byID[id]; s != nil && s.entry == e {
 		return s, nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -389,7 +390,7 @@ func (l *loader) recordRefs(sc *scope, d *spec.Decoder) {
 	sc.refer = func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool) {
 		at := d.Place(n, ref)
 		sc.step.Refs = append(sc.step.Refs, Ref{
-			Step: to.ID, Output: spec.PathString(to.entry.outputPath(ref.Path)), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
+			Step: to.ID, Output: keypath.String(to.entry.outputPath(ref.Path)), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
 		})
 		l.edge(sc.step, to, Edge{Position: at, Ref: ref.Raw})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
@@ -14,14 +15,14 @@ type Output struct {
 	Secret bool // it is a secret, or holds one
 
 	name string
-	path []spec.Elem // within the outputs of the step
+	path []keypath.Elem // within the outputs of the step
 }
 
 // Output returns the output that a name stands for: "root.certificate", the middle of
 // the reference ${steps.root.certificate}. The error has a hint.
 func (p *Plan) Output(name string) (*Output, error) {
-	path := spec.ParsePath(name)
-	if len(path) == 0 || path[0].IsIndex() || spec.PathString(path) != name {
+	path := keypath.Parse(name)
+	if len(path) == 0 || path[0].IsIndex() || keypath.String(path) != name {
 		return nil, engine.WithHint(fmt.Errorf("%q names no output", name), "write STEP.NAME, as in root.certificate; of an instance, 'certs[\"shop\"].name', in single quotes for the shell")
 	}
 	v, bad := (&scope{plan: p}).output(nil, &spec.Reference{Raw: name, Root: "steps", Path: path})

@@ -9,6 +9,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
 	"github.com/ztplan/ztplan/engine/plan/foreach"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -181,7 +182,7 @@ func (s *Step) Knows(id string, outputs any) bool {
 		return false
 	}
 	return !slices.ContainsFunc(s.Refs, func(r Ref) bool {
-		return r.Step == id && !s.plan.types.Holds(outputs, spec.ParsePath(r.Output))
+		return r.Step == id && !s.plan.types.Holds(outputs, keypath.Parse(r.Output))
 	})
 }
 
@@ -304,16 +305,16 @@ func (s *Step) validated(d *spec.Decoder, p engine.Problem) {
 func (s *Step) PositionOf(path string) source.Position { return s.plan.position(s.find(path)) }
 
 func (s *Step) find(path string) *yaml.Node {
-	elems := spec.ParsePath(path)
+	elems := keypath.Parse(path)
 	if len(elems) == 0 {
 		return s.Node
 	}
 	if !source.IsNull(s.with) {
-		if n, depth := spec.Descend(s.with, elems); depth > 0 {
+		if n, depth := keypath.Descend(s.with, elems); depth > 0 {
 			return n
 		}
 	}
-	if n, depth := spec.Descend(s.Node, elems); depth > 0 && elems[0].Name != "with" {
+	if n, depth := keypath.Descend(s.Node, elems); depth > 0 && elems[0].Name != "with" {
 		return n
 	}
 	if _, with := source.Lookup(s.Node, "with"); !source.IsNull(with) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/foreach"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -125,19 +126,19 @@ func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spe
 }
 
 // outputType returns the type of the output that a reference names.
-func (sc *scope) outputType(ref *spec.Reference, to *Step, path []spec.Elem) (reflect.Type, *spec.Fault) {
+func (sc *scope) outputType(ref *spec.Reference, to *Step, path []keypath.Elem) (reflect.Type, *spec.Fault) {
 	t := to.Kind.Outputs
 	for i, e := range path {
 		for t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		so, fields := spec.PathString(path[:i]), sc.plan.types.Fields(t)
+		so, fields := keypath.String(path[:i]), sc.plan.types.Fields(t)
 		switch {
 		case fields != nil:
 			ft, ok := fields.Field(e.Name)
 			if !ok || e.Index >= 0 {
 				return nil, fault(source.Suggestion(e.Name, fields.Names(), "there is "), "%s: step %s (%s) has no output %q",
-					ref.Raw, to.ID, to.Kind.Name, spec.PathString(path[:i+1]))
+					ref.Raw, to.ID, to.Kind.Name, keypath.String(path[:i+1]))
 			}
 			t = ft
 		case t.Kind() == reflect.Map && e.Index < 0, t.Kind() == reflect.Slice && e.Index >= 0:

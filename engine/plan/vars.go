@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -54,7 +55,7 @@ func (l *loader) readVars(n *yaml.Node) {
 	}
 	for key, val := range source.Pairs(n) {
 		v := &variable{name: key.Value, key: key}
-		if !spec.IsName(key.Value) {
+		if !keypath.IsName(key.Value) {
 			l.problem(key, "use letters, digits, _ and -, beginning with a letter", "vars: %q is not a name for a variable", key.Value)
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -27,7 +28,7 @@ const NoOutputs = "forEach decides which steps there are, which is known before 
 // An Item is one item of a collection. The nil item stands for those of a collection that
 // is empty or could not be read: its key and its value are not known.
 type Item struct {
-	Key spec.Elem // a name, or the index of an item of a list
+	Key keypath.Elem // a name, or the index of an item of a list
 
 	value *yaml.Node
 	plain bool // value holds no references: ${ means nothing in it
@@ -66,7 +67,7 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 	}
 	if value.Kind == yaml.SequenceNode {
 		for i, v := range value.Content {
-			items = append(items, &Item{Key: spec.Item(i), value: v, plain: r.plain})
+			items = append(items, &Item{Key: keypath.Item(i), value: v, plain: r.plain})
 		}
 		ok = true
 	} else {
@@ -102,7 +103,7 @@ func (r *reader) mapping(value *yaml.Node) (items []*Item, ok bool) {
 			ok = r.problem(at, keyHint, "%q cannot be a key", name)
 		}
 		first[name] = key
-		items = append(items, &Item{Key: spec.Elem{Name: name, Index: -1, Quoted: true}, value: v, plain: r.plain})
+		items = append(items, &Item{Key: keypath.Elem{Name: name, Index: -1, Quoted: true}, value: v, plain: r.plain})
 	}
 	return items, ok
 }
@@ -146,7 +147,7 @@ func (it *Item) part(d *spec.Decoder, ref *spec.Reference) (v spec.Value, _ *spe
 	n, at := it.value, 1
 	if !it.plain {
 		var depth int
-		n, depth = spec.Descend(n, ref.Path[1:])
+		n, depth = keypath.Descend(n, ref.Path[1:])
 		at += depth
 		var ok bool
 		if n, v.Secret, ok = d.Substitute(n); !ok {

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -58,8 +59,8 @@ func (d *Decoder) checkEach(n *yaml.Node, v reflect.Value, check func(*yaml.Node
 	}
 	out := set
 	for i := range v.Len() {
-		d.push(Item(i))
-		if path := PathString(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
+		d.push(keypath.Item(i))
+		if path := keypath.String(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
 			at := n
 			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
 				at = n.Content[i]

@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 )
 
 // A Condition is a condition that was read and whose types were checked.
@@ -20,7 +21,7 @@ type Condition struct {
 }
 
 // whenPath is where the problems of a condition are.
-var whenPath = []Elem{Key("when")}
+var whenPath = []keypath.Elem{keypath.Key("when")}
 
 // Eval returns the value of a condition; ok is false if a problem was reported.
 func (d *Decoder) Eval(c *Condition) (value, ok bool) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -37,8 +38,8 @@ type Decoder struct {
 	// Partial is set for values of which only a part is here: no key is missing.
 	Partial bool
 
-	path []Elem // of the input being decoded
-	use  use    // of the value being decoded, if it does not stand at its place in the plan
+	path []keypath.Elem // of the input being decoded
+	use  use            // of the value being decoded, if it does not stand at its place in the plan
 
 	size   int           // nodes that Substitute has made
 	finder source.Finder // of the parts of scalars; see places
@@ -49,7 +50,7 @@ type Decoder struct {
 
 // Decode fills into, a pointer, from n, which is the input at path. It reports
 // whether all keys could be set.
-func (d *Decoder) Decode(n *yaml.Node, path []Elem, into any) bool {
+func (d *Decoder) Decode(n *yaml.Node, path []keypath.Elem, into any) bool {
 	d.path = path
 	out := d.value(n, reflect.ValueOf(into).Elem(), false)
 	engine.ResolveFiles(into, d.FileOf)
@@ -67,7 +68,7 @@ func (d *Decoder) Plain(n *yaml.Node) any {
 func (d *Decoder) Pending() []string { return d.pending }
 
 // Path returns the path of the input being decoded.
-func (d *Decoder) Path() string { return PathString(d.path) }
+func (d *Decoder) Path() string { return keypath.String(d.path) }
 
 // Unsettled reports whether a problem with the input at a path follows from an input
 // that is not known yet or is wrong. The path "" is the spec as a whole, which is
@@ -100,8 +101,8 @@ func (d *Decoder) places() *source.Finder {
 	return &d.finder
 }
 
-func (d *Decoder) push(e Elem) { d.path = append(d.path, e) }
-func (d *Decoder) pop()        { d.path = d.path[:len(d.path)-1] }
+func (d *Decoder) push(e keypath.Elem) { d.path = append(d.path, e) }
+func (d *Decoder) pop()                { d.path = d.path[:len(d.path)-1] }
 
 // problem reports something wrong with the input being decoded.
 func (d *Decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
@@ -128,7 +129,7 @@ func (d *Decoder) place(n *yaml.Node) (*yaml.Node, source.Position) {
 // problemAt reports something wrong with the input being decoded, at a place
 // of its own.
 func (d *Decoder) problemAt(n *yaml.Node, at source.Position, hint, format string, args ...any) outcome {
-	path := PathString(d.path)
+	path := keypath.String(d.path)
 	d.bad = append(d.bad, path)
 	d.Report(&source.Problem{Position: at, Summary: d.about(n, path) + fmt.Sprintf(format, args...), Hint: hint})
 	return failed
@@ -155,7 +156,7 @@ func (d *Decoder) about(n *yaml.Node, path string) string {
 // wait marks the input being decoded as one that only a run can fill.
 func (d *Decoder) wait(v reflect.Value) outcome {
 	v.SetZero()
-	d.pending = append(d.pending, PathString(d.path))
+	d.pending = append(d.pending, keypath.String(d.path))
 	return pending
 }
 
@@ -319,7 +320,7 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 			continue
 		}
 		f := &st.fields[fi]
-		d.push(Key(f.name))
+		d.push(keypath.Key(f.name))
 		fv := v.FieldByIndex(f.index)
 		out := d.value(val, fv, literal)
 		if out == set {
@@ -334,8 +335,8 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 	for i := range st.fields {
 		f := &st.fields[i]
 		if f.required && (outcomes[i] == 0 || outcomes[i] == unset+1) && v.FieldByIndex(f.index).IsZero() {
-			d.push(Key(f.name))
-			path := PathString(d.path)
+			d.push(keypath.Key(f.name))
+			path := keypath.String(d.path)
 			d.bad = append(d.bad, path)
 			d.pop()
 			node, at := d.place(n)
@@ -366,7 +367,7 @@ func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	_, at := d.place(key)
 	d.Report(&source.Problem{
 		Position: at,
-		Summary:  d.about(key, PathString(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
+		Summary:  d.about(key, keypath.String(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
 		Hint:     UnknownKeyHint(key.Value, st.names, d.Refused),
 	})
 	best := source.Closest(key.Value, st.names)
@@ -379,8 +380,8 @@ func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	if _, there := source.Lookup(n, best); there != nil {
 		return -1
 	}
-	d.push(Key(best))
-	d.bad = append(d.bad, PathString(d.path))
+	d.push(keypath.Key(best))
+	d.bad = append(d.bad, keypath.String(d.path))
 	d.pop()
 	return st.byName[best]
 }
@@ -409,7 +410,7 @@ func (d *Decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	e := reflect.New(t.Elem()).Elem()
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, val := d.key(n, i, literal), n.Content[i+1]
-		d.push(Key(name))
+		d.push(keypath.Key(name))
 		e.SetZero()
 		if d.value(val, e, literal) == unset && e.Kind() != reflect.Pointer && e.Kind() != reflect.Slice && e.Kind() != reflect.Map {
 			d.problem(val, `write "" for empty text`, "has no value")
@@ -434,7 +435,7 @@ func (d *Decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	}
 	s := reflect.MakeSlice(t, len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		d.push(Item(i))
+		d.push(keypath.Item(i))
 		if d.value(item, s.Index(i), literal) == unset && t.Elem().Kind() != reflect.Interface {
 			d.problem(item, "remove the item, or give it a value", "has no value")
 		}
@@ -452,7 +453,7 @@ func (d *Decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name := d.key(n, i, literal)
-			d.push(Key(name))
+			d.push(keypath.Key(name))
 			m[name], _ = d.any(n.Content[i+1], literal)
 			d.pop()
 		}
@@ -460,7 +461,7 @@ func (d *Decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 	case yaml.SequenceNode:
 		s := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			d.push(Item(i))
+			d.push(keypath.Item(i))
 			s[i], _ = d.any(item, literal)
 			d.pop()
 		}
@@ -514,7 +515,7 @@ func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
 // key returns the key at n.Content[i] of a mapping of data, as [kubeyaml.Key] reads it.
 func (d *Decoder) key(n *yaml.Node, i int, literal bool) string {
 	key := n.Content[i]
-	d.push(Key(key.Value))
+	d.push(keypath.Key(key.Value))
 	defer d.pop()
 	if !literal {
 		d.plainKey(key)

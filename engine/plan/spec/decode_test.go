@@ -8,7 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 )
 
 // shared is embedded in target.
@@ -89,13 +89,13 @@ func TestStructs(t *testing.T) {
 func TestSubjects(t *testing.T) {
 	d, n, problems := decoder(t, `{size: 0, zzz: 1}`, values{})
 	d.Subject = "step a (k)"
-	d.Decode(n, []spec.Elem{spec.Key("with"), {Index: 2}}, new(target))
+	d.Decode(n, []keypath.Elem{keypath.Key("with"), {Index: 2}}, new(target))
 	d, n, connected := decoder(t, `{size: 0}`, values{})
 	d.Subject = "step a (k)"
 	d.Partial = true
 	size := n.Content[1]
 	d.Connected = map[*yaml.Node]bool{size: true}
-	d.Decode(n, []spec.Elem{spec.Key("vault")}, new(target))
+	d.Decode(n, []keypath.Elem{keypath.Key("vault")}, new(target))
 	got := append(*problems, *connected...)
 	want := []string{
 		"1:8: step a (k): with[2].size: 0 is less than the minimum 1",

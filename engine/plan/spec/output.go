@@ -5,17 +5,18 @@ import (
 	"reflect"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // Output returns the part of a step's outputs that a path, whose type has been
 // checked, leads to. outputs is a struct or a pointer to one.
-func (c *Types) Output(outputs any, path []Elem) (reflect.Value, error) {
+func (c *Types) Output(outputs any, path []keypath.Elem) (reflect.Value, error) {
 	v := reflect.ValueOf(outputs)
 	for i, e := range path {
 		for v.Kind() == reflect.Pointer {
 			if v.IsNil() {
-				return v, fmt.Errorf("%s is not set", PathString(path[:i]))
+				return v, fmt.Errorf("%s is not set", keypath.String(path[:i]))
 			}
 			v = v.Elem()
 		}
@@ -33,12 +34,12 @@ func (c *Types) Output(outputs any, path []Elem) (reflect.Value, error) {
 				for _, k := range v.MapKeys() {
 					keys = append(keys, k.String())
 				}
-				return v, engine.WithHint(fmt.Errorf("output %s has no key %q; it has %s", PathString(path[:i]), e.Name, source.Listed(keys)), source.DidYouMean(e.Name, keys))
+				return v, engine.WithHint(fmt.Errorf("output %s has no key %q; it has %s", keypath.String(path[:i]), e.Name, source.Listed(keys)), source.DidYouMean(e.Name, keys))
 			}
 			v = m
 		case reflect.Slice:
 			if e.Index >= v.Len() {
-				return v, fmt.Errorf("output %s has %d items, so no [%d]", PathString(path[:i]), v.Len(), e.Index)
+				return v, fmt.Errorf("output %s has %d items, so no [%d]", keypath.String(path[:i]), v.Len(), e.Index)
 			}
 			v = v.Index(e.Index)
 		default:
@@ -47,7 +48,7 @@ func (c *Types) Output(outputs any, path []Elem) (reflect.Value, error) {
 	}
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
-			return v, fmt.Errorf("%s is not set", PathString(path))
+			return v, fmt.Errorf("%s is not set", keypath.String(path))
 		}
 		v = v.Elem()
 	}
@@ -56,7 +57,7 @@ func (c *Types) Output(outputs any, path []Elem) (reflect.Value, error) {
 
 // Holds reports whether a step's outputs hold the output at a path. An empty value counts
 // as missing.
-func (c *Types) Holds(outputs any, path []Elem) bool {
+func (c *Types) Holds(outputs any, path []keypath.Elem) bool {
 	v, err := c.Output(outputs, path)
 	return err == nil && !incomplete(v)
 }

@@ -4,28 +4,18 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 )
 
 // A Reference is a parsed ${…}, such as ${steps.root.certificate}.
 type Reference struct {
-	Raw  string // as written, with ${ and }
-	Root string // the first name, such as "vars"; its [Scope] knows which there are
-	Path []Elem // after the root
+	Raw  string         // as written, with ${ and }
+	Root string         // the first name, such as "vars"; its [Scope] knows which there are
+	Path []keypath.Elem // after the root
 
 	offset int // in the scalar's value
 }
-
-// An Elem is a step of a path: a name, or an index into a list.
-type Elem struct {
-	Name   string
-	Index  int  // -1 for a name
-	Quoted bool // a name that is written as ["name"]
-
-	by *Reference // [each.key]: an index that a reference gives; see [Decoder.resolve]
-}
-
-// IsIndex reports whether the element stands between brackets.
-func (e Elem) IsIndex() bool { return e.Index >= 0 || e.Quoted }
 
 // A part of a template is literal text or a reference.
 type part struct {
@@ -124,7 +114,7 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 		return nil, &syntaxError{message: raw + " is an expression: a reference names one value",
 			hint: `in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`}
 	}
-	root, rest := name(body)
+	root, rest := keypath.Name(body)
 	ref := &Reference{Raw: raw, Root: root}
 	if root == "" {
 		return bad("%s is not a reference", raw)
@@ -133,16 +123,16 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 		switch {
 		case rest[0] == '.':
 			var n string
-			if n, rest = name(rest[1:]); n == "" {
+			if n, rest = keypath.Name(rest[1:]); n == "" {
 				return bad("%s: a name is missing after a dot", raw)
 			}
-			ref.Path = append(ref.Path, Key(n))
+			ref.Path = append(ref.Path, keypath.Key(n))
 		case strings.HasPrefix(rest, `["`):
 			end := strings.Index(rest[2:], `"]`)
 			if end < 0 {
 				return bad(`%s: "] is missing`, raw)
 			}
-			ref.Path = append(ref.Path, Elem{Name: rest[2 : 2+end], Index: -1, Quoted: true})
+			ref.Path = append(ref.Path, keypath.Elem{Name: rest[2 : 2+end], Index: -1, Quoted: true})
 			rest = rest[2+end+2:]
 		case rest[0] == '[':
 			e, after := index(rest)
@@ -160,19 +150,19 @@ func parseReference(raw string) (*Reference, *syntaxError) {
 
 // index reads the index that s begins with, [0] or [each.key], and returns what comes
 // after it: s itself if there is none.
-func index(s string) (e Elem, after string) {
+func index(s string) (e keypath.Elem, after string) {
 	inside, rest, ok := strings.Cut(s[1:], "]")
 	if !ok {
 		return e, s
 	}
 	if i, err := strconv.ParseUint(inside, 10, 31); err == nil {
-		return Item(int(i)), rest
+		return keypath.Item(int(i)), rest
 	}
 	by, bad := parseReference("${" + inside + "}")
 	if bad != nil || len(by.Path) == 0 || strings.Contains(inside, "[") {
 		return e, s
 	}
-	return Elem{Index: -1, by: by}, rest
+	return keypath.Elem{Index: -1, By: inside}, rest
 }
 
 // ParseID reads the id of a step as needs have it: certs, certs["shop"], certs[each.key].
@@ -183,88 +173,4 @@ func ParseID(id string) (*Reference, bool) {
 	}
 	ref.Raw = id
 	return ref, true
-}
-
-// Key returns the element of a path that names a key.
-func Key(name string) Elem { return Elem{Name: name, Index: -1} }
-
-// Item returns the element of a path that is an index into a list.
-func Item(i int) Elem { return Elem{Index: i} }
-
-// IsName reports whether s can be named in a reference without quotes.
-func IsName(s string) bool {
-	id, rest := name(s)
-	return id != "" && rest == ""
-}
-
-// name cuts the identifier off that s begins with.
-func name(s string) (id, rest string) {
-	i := 0
-	for i < len(s) && (isLetter(s[i]) || i > 0 && (s[i] >= '0' && s[i] <= '9' || s[i] == '-')) {
-		i++
-	}
-	return s[:i], s[i:]
-}
-
-func isLetter(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
-}
-
-// PathString returns a path as problems name it:
-// roles[0].name, labels["a/b"].
-func PathString(path []Elem) string {
-	var b strings.Builder
-	for i, e := range path {
-		switch {
-		case e.Index >= 0:
-			fmt.Fprintf(&b, "[%d]", e.Index)
-		case e.by != nil:
-			fmt.Fprintf(&b, "[%s]", strings.Trim(e.by.Raw, "${}"))
-		case e.Quoted || !IsName(e.Name):
-			fmt.Fprintf(&b, "[%q]", e.Name)
-		default:
-			if i > 0 {
-				b.WriteByte('.')
-			}
-			b.WriteString(e.Name)
-		}
-	}
-	return b.String()
-}
-
-// ParsePath is the inverse of PathString; a malformed rest is cut off.
-func ParsePath(s string) []Elem {
-	var path []Elem
-	for s != "" {
-		switch {
-		case strings.HasPrefix(s, `["`):
-			quoted, err := strconv.QuotedPrefix(s[1:])
-			if err != nil {
-				return path
-			}
-			key, _ := strconv.Unquote(quoted)
-			path = append(path, Elem{Name: key, Index: -1, Quoted: true})
-			s = strings.TrimPrefix(s[1+len(quoted):], "]")
-		case s[0] == '[':
-			inside, after, _ := strings.Cut(s[1:], "]")
-			i, err := strconv.ParseUint(inside, 10, 31)
-			if err != nil {
-				return path
-			}
-			path = append(path, Item(int(i)))
-			s = after
-		default:
-			s = strings.TrimPrefix(s, ".")
-			end := strings.IndexAny(s, ".[")
-			if end < 0 {
-				end = len(s)
-			}
-			if end == 0 {
-				return path
-			}
-			path = append(path, Key(s[:end]))
-			s = s[end:]
-		}
-	}
-	return path
 }

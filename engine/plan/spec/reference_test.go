@@ -1,11 +1,7 @@
 package spec_test
 
 import (
-	"math/rand/v2"
-	"slices"
 	"testing"
-
-	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 // TestReferences: how each wrong reference is explained, and where.
@@ -43,33 +39,5 @@ func TestReferenceKeys(t *testing.T) {
 	got := decode(t, `{"a${vars.x}": 1, "$${b}": 2}`, map[string]int{}, values{})
 	if want := `1:2: ["a${vars.x}"]: references are for values: the key "a${vars.x}" cannot hold one`; got != want {
 		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-// TestPaths: a path that was written is read back, with any keys.
-func TestPaths(t *testing.T) {
-	if got, want := spec.PathString([]spec.Elem{{Name: "roles", Index: -1}, {Index: 0}, {Name: "a/b", Index: -1}, {Name: "c", Index: -1}}), `roles[0]["a/b"].c`; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	r := rand.New(rand.NewPCG(5, 6))
-	alphabet := []rune(`ab-_1."[]\é 🙂$`)
-	for range 5000 {
-		path := make([]spec.Elem, r.IntN(5))
-		for i := range path {
-			if i > 0 && r.IntN(3) == 0 {
-				path[i] = spec.Elem{Index: r.IntN(1000)}
-				continue
-			}
-			name := make([]rune, r.IntN(6))
-			for j := range name {
-				name[j] = alphabet[r.IntN(len(alphabet))]
-			}
-			path[i] = spec.Key(string(name))
-			path[i].Quoted = !spec.IsName(string(name)) || r.IntN(2) == 0
-		}
-		s := spec.PathString(path)
-		if back := spec.ParsePath(s); !slices.Equal(back, path) {
-			t.Fatalf("%s: got %v, want %v", s, back, path)
-		}
 	}
 }

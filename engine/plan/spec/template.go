@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
+	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -52,22 +53,24 @@ func (d *Decoder) resolve(n *yaml.Node, ref *Reference) (Value, bool) {
 // Indexed returns a reference with the values of its indices that are references
 // themselves, such as [each.key]; false after a problem was reported.
 func (d *Decoder) Indexed(n *yaml.Node, ref *Reference) (*Reference, bool) {
-	if !slices.ContainsFunc(ref.Path, func(e Elem) bool { return e.by != nil }) {
+	if !slices.ContainsFunc(ref.Path, func(e keypath.Elem) bool { return e.By != "" }) {
 		return ref, true
 	}
 	out := *ref
 	out.Path = slices.Clone(ref.Path)
 	for i, e := range ref.Path {
-		if e.by == nil {
+		if e.By == "" {
 			continue
 		}
-		v, ok := d.resolve(n, e.by)
+		by, _ := parseReference("${" + e.By + "}")
+		by.offset = ref.offset
+		v, ok := d.resolve(n, by)
 		if !ok {
 			return nil, false
 		}
 		index, message := indexOf(v)
 		if message != "" {
-			d.refProblem(n, ref, "", "%s: the index %s %s", ref.Raw, PathString([]Elem{e}), message)
+			d.refProblem(n, ref, "", "%s: the index %s %s", ref.Raw, keypath.String([]keypath.Elem{e}), message)
 			return nil, false
 		}
 		out.Path[i] = index
@@ -76,18 +79,18 @@ func (d *Decoder) Indexed(n *yaml.Node, ref *Reference) (*Reference, bool) {
 }
 
 // indexOf returns an index with a value, or why it cannot be one.
-func indexOf(v Value) (e Elem, message string) {
+func indexOf(v Value) (e keypath.Elem, message string) {
 	switch {
 	case v.Secret:
 		return e, "is a secret, and ids and problems would show it"
 	case v.Node == nil:
 		return e, "is an output: which value is meant has to be known before any step runs"
 	case TypeOf(v.Node) == "string":
-		return Elem{Name: v.Node.Value, Index: -1, Quoted: true}, ""
+		return keypath.Elem{Name: v.Node.Value, Index: -1, Quoted: true}, ""
 	case v.Node.Kind == yaml.ScalarNode && v.Node.Tag == "!!int":
 		if x, _ := kubeyaml.Scalar(v.Node); x != nil {
 			if i, ok := x.(int); ok && i >= 0 {
-				return Item(i), ""
+				return keypath.Item(i), ""
 			}
 		}
 	}
@@ -112,7 +115,7 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 	text, ok := d.text(n, parts, t == secretType)
 	switch {
 	case !ok:
-		d.bad = append(d.bad, PathString(d.path))
+		d.bad = append(d.bad, keypath.String(d.path))
 		return failed
 	case text.waiting && !d.Types.fits(stringType, t):
 		return d.problem(n, "", "want %s, have text with references in it", TypeName(t))
@@ -208,7 +211,7 @@ func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
 	t := v.Type()
 	switch {
 	case !ok:
-		d.bad = append(d.bad, PathString(d.path))
+		d.bad = append(d.bad, keypath.String(d.path))
 		return failed
 	case r.Secret && indirect(t) != secretType:
 		if r.Node != nil || !d.Types.fits(r.typeOf(), t) {
