@@ -258,22 +258,15 @@ func (r *run) setBy(o *object, sides ...map[string]any) string {
 		return ""
 	}
 	others := kubefields.OwnedBy(o.live, func(m metav1.ManagedFieldsEntry) bool { return m.Manager != r.spec.FieldManager })
-	var names []string
-	for _, side := range sides {
-		for path := range side {
-			names = append(names, others.Managers(path)...)
-		}
-	}
+	names := others.ManagersOf(sides...)
 	if len(names) == 0 {
 		for _, c := range refusal.Conflicts(o.foreign) {
 			names = append(names, c.Owner)
 		}
+		slices.Sort(names)
+		names = slices.Compact(names)
 	}
-	slices.Sort(names)
-	if names = slices.Compact(names); len(names) == 0 {
-		return ""
-	}
-	return "set by " + strings.Join(names, " and ")
+	return kubefields.SetBy(names)
 }
 
 func (r *run) awaitObject(ctx context.Context, o *object) error {

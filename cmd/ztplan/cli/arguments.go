@@ -12,6 +12,7 @@ func NoUnknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	e := &Error{Code: Invalid, Text: fmt.Sprintf("unknown command %q", args[0]), Hint: "see " + cmd.CommandPath() + " --help"}
+	cmd.SuggestionsMinimumDistance = max(cmd.SuggestionsMinimumDistance, 2)
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 		e.Hint = fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+s[0])
 	}

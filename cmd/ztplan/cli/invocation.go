@@ -40,6 +40,8 @@ type Invocation struct {
 	Verbose    bool
 	Yes        bool // ask nothing
 
+	Contacted string // what was contacted before problems are printed; empty for nothing
+
 	Inputs *engine.Inputs // the files that this invocation reads
 
 	voice atomic.Pointer[func(string)]
@@ -131,7 +133,11 @@ func (a *Invocation) Problems(err error) {
 	if more := n - len(list); more > 0 {
 		fmt.Fprintf(a.Stderr, "\n… and %d more, which are not shown\n", more)
 	}
-	fmt.Fprintf(a.Stderr, "\n%s; nothing was contacted\n", display.Count(n, "problem"))
+	what := "nothing"
+	if a.Contacted != "" {
+		what += " but " + a.Contacted
+	}
+	fmt.Fprintf(a.Stderr, "\n%s; %s was contacted\n", display.Count(n, "problem"), what)
 }
 
 func githubProblems(list []*source.Problem) []ui.Problem {

@@ -21,9 +21,9 @@ type Document struct {
 func (d Document) YAML(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What plan %s needs to be allowed to do. Print it again when the plan changes.\n", d.Plan)
-	b.WriteString("# A step that \"gives\" a permission makes a role with it: nobody can give what they do not have.\n")
+	b.WriteString("# A step that \"gives\" a permission makes a role with it: the API server refuses a role with permissions that its maker does not have.\n")
 	if d.Bind != "" {
-		fmt.Fprintf(&b, "# The roles are bound to nobody: %s prints the bindings, too.\n", d.Bind)
+		fmt.Fprintf(&b, "# There are no bindings yet: %s prints them, too.\n", d.Bind)
 	}
 	if remarks := d.NotKnown(); len(remarks) > 0 {
 		b.WriteString("#\n# Not known before a run:\n")

@@ -87,11 +87,11 @@ var (
 )
 
 // secretName reports whether the value of a key is hidden in an excerpt. The keys key
-// and keys name an entry in most objects of Kubernetes, and the kubeconfig of a plan
-// is a file's name.
+// and keys name an entry in most objects of Kubernetes, and the kubeconfig of a plan and
+// those of a fleet are names of files.
 func secretName(path string) bool {
 	switch strings.ToLower(path[strings.LastIndexByte(path, '.')+1:]) {
-	case "key", "keys", "kubeconfig":
+	case "key", "keys", "kubeconfig", "kubeconfigs":
 		return false
 	case "stringdata":
 		return true

@@ -97,6 +97,7 @@ func (a *commands) load(ctx context.Context, file string) (*fleet.Fleet, error) 
 			if err != nil {
 				return nil, err
 			}
+			a.Contacted = "the hub"
 			return profiles.Read(ctx, h.Dynamic, d)
 		},
 		Plan: func(file string, values plan.Values) (*plan.Plan, error) {

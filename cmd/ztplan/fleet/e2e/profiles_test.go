@@ -162,7 +162,7 @@ func TestProfiles(t *testing.T) {
 	}
 	api := w.inventoryClient()
 	o = w.do(3, "fleet", "validate", w.profileFleet("", keyless))
-	if !strings.Contains(o.errors, "no ClusterProfile is selected") {
+	if !strings.Contains(o.errors, "no ClusterProfile is selected") || !strings.Contains(o.errors, "1 problem; nothing but the hub was contacted") {
 		t.Errorf("without ClusterProfiles: %v", o)
 	}
 	prod := map[string]string{"env": "prod"}

@@ -19,6 +19,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
+// fieldManager is the name under which objects of a release are changed.
+const fieldManager = "ztplan"
+
 // A Change brings a live object to the state that a manifest asks for.
 type Change struct {
 	Ref  kubekit.Ref
@@ -166,7 +169,7 @@ func (c *Change) send(ctx context.Context, cluster *kubekit.Cluster, dryRun ...s
 	if err != nil {
 		return nil, err
 	}
-	return resource.Patch(ctx, c.Ref.Name, c.patchType, c.patch, metav1.PatchOptions{FieldManager: "ztplan", DryRun: dryRun})
+	return resource.Patch(ctx, c.Ref.Name, c.patchType, c.patch, metav1.PatchOptions{FieldManager: fieldManager, DryRun: dryRun})
 }
 
 // cannotAsk reports whether the answer is not about the patch.

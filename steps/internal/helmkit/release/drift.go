@@ -6,15 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
 // Changed returns an edit for every object of the release that was changed: a field
@@ -78,14 +82,26 @@ func (s *State) changed(ctx context.Context, env *engine.Env, o *unstructured.Un
 	if len(c.Have) == 0 && len(c.Want) == 0 {
 		return nil, nil
 	}
+	note := fmt.Sprintf("changed since revision %d of release %s", s.release.Revision, s.release.Name)
+	if by := kubefields.SetBy(others(st.Object).ManagersOf(c.Have, c.Want)); by != "" {
+		note += ", " + by
+	}
 	have, want := s.mask(env, st.Object).Difference(st.Ref.GVK().GroupKind(), c.Have, c.Want)
 	return &engine.Edit{
 		Path:  st.Ref.String(),
 		Have:  have,
 		Want:  want,
-		Note:  fmt.Sprintf("changed since revision %d of release %s", s.release.Revision, s.release.Name),
+		Note:  note,
 		Apply: func(ctx context.Context) error { return c.Apply(ctx, s.cluster) },
 	}, nil
+}
+
+// others are the managers of an object that are not this program: Helm writes with the
+// name of the program that it is part of.
+func others(live *unstructured.Unstructured) kubefields.Owned {
+	return kubefields.OwnedBy(live, func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager != fieldManager && m.Manager != filepath.Base(os.Args[0])
+	})
 }
 
 // asked is change.ask. The API server writes some values in another way than

@@ -103,9 +103,9 @@ func (s Subject) Create() []engine.Permission {
 func (s Subject) Delete() engine.Permission { return s.write("delete") }
 
 // Grants are the permissions that roles and bindings among the subjects give: the API
-// server lets nobody give what they do not have. Of a role that is not among them,
-// bind is enough (kubernetes.io/docs/reference/access-authn-authz/rbac, "Privilege
-// escalation prevention and bootstrapping").
+// server refuses a role with permissions that its maker does not have. Of a role that is
+// not among them, bind is enough (kubernetes.io/docs/reference/access-authn-authz/rbac,
+// "Privilege escalation prevention and bootstrapping").
 func Grants(subjects []Subject) []engine.Permission {
 	own := make(map[string]bool)
 	var list []engine.Permission

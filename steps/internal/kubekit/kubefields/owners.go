@@ -55,6 +55,26 @@ func (all Owned) Managers(path string) []string {
 	return slices.Compact(names)
 }
 
+// ManagersOf returns who manages fields that differ, which are by paths of Flatten, sorted.
+func (all Owned) ManagersOf(sides ...map[string]any) []string {
+	var names []string
+	for _, side := range sides {
+		for path := range side {
+			names = append(names, all.Managers(path)...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// SetBy is the remark on a difference that managers made, "set by ops", or "" for none.
+func SetBy(managers []string) string {
+	if len(managers) == 0 {
+		return ""
+	}
+	return "set by " + strings.Join(managers, " and ")
+}
+
 // leafPath writes a path as Flatten does; elements of lists that have no name are
 // written so that they match nothing.
 func leafPath(p fieldpath.Path) string {
