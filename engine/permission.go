@@ -25,3 +25,11 @@ type PermissionNeeder interface {
 	// plan names, and does not contact the target.
 	Permissions(ctx context.Context, env *Env, unknown []string) (needed []Permission, notKnown []string)
 }
+
+// A Remover is a spec whose step removes things that it made before and does not ask for
+// any more.
+type Remover interface {
+	// Removals returns the permissions to remove them. Other than Permissions it reads
+	// the target. The inputs in unknown are zero.
+	Removals(ctx context.Context, env *Env, unknown []string) ([]Permission, error)
+}

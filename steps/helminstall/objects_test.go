@@ -2,6 +2,7 @@ package helminstall_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -240,4 +241,33 @@ func TestAdoption(t *testing.T) {
 		t.Errorf("have (-want +got):\n%s", d)
 	}
 	w.converge(s)
+}
+
+// What an upgrade removes is known by the release that is there: delete on exactly that.
+func TestRemovalsNeedDelete(t *testing.T) {
+	w := newFixture(t)
+	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
+	s.Wait = false
+	s.Values = map[string]any{"extra": true}
+	removals := func() []engine.Permission {
+		t.Helper()
+		w.again()
+		needed, err := s.Removals(t.Context(), w.env, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return needed
+	}
+	if got := removals(); len(got) != 0 {
+		t.Errorf("before it is installed: %+v", got)
+	}
+	w.converge(s)
+	if got := removals(); len(got) != 0 {
+		t.Errorf("nothing is removed: %+v", got)
+	}
+	s.Values = map[string]any{"extra": false}
+	got := removals()
+	if len(got) != 1 || got[0].Resource != "configmaps" || got[0].Name != "extra" || got[0].Namespace != w.namespace || !slices.Equal(got[0].Verbs, []string{"delete"}) || !got[0].Write {
+		t.Errorf("an object that the chart does not make any more: %+v", got)
+	}
 }

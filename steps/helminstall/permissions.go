@@ -3,7 +3,9 @@ package helminstall
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,6 +13,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
@@ -46,8 +50,40 @@ func (s *Spec) Permissions(ctx context.Context, env *engine.Env, unknown []strin
 	return append(needed, kubeaccess.Grants(e.subjects())...), notKnown
 }
 
-const withoutCluster = "the chart was rendered without a cluster: objects that depend on what the cluster has are not known, " +
-	"and neither are objects that an upgrade removes, on which it needs delete"
+const withoutCluster = "the chart was rendered without a cluster: objects that depend on what the cluster has are not known"
+
+// Removals implements engine.Remover: an upgrade deletes the objects that the release has
+// and the chart does not make any more, unless they are to be kept.
+func (s *Spec) Removals(ctx context.Context, env *engine.Env, unknown []string) ([]engine.Permission, error) {
+	if !engine.Known("namespace", unknown) {
+		return nil, errors.New("the namespace is an output of another step")
+	}
+	e, err := s.expect(ctx, env, unknown)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := kubekit.Connect(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	installed, err := release.Read(ctx, cluster, s.Namespace, e.op.Name)
+	if err != nil || installed == nil {
+		return nil, err
+	}
+	objects, err := installed.Removed(e.has)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := kubekit.CatalogueOf(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	var needed []engine.Permission
+	for _, o := range objects {
+		needed = append(needed, kubeaccess.NewSubject(catalogue, o, s.Namespace, "removes what the chart does not make any more").Delete())
+	}
+	return needed, nil
+}
 
 // releasePermissions are needed for the namespace and for the records of Helm.
 func (s *Spec) releasePermissions() []engine.Permission {
@@ -77,6 +113,11 @@ type expectation struct {
 type expected struct {
 	kubeaccess.Subject
 	deleted bool // by Helm, as a hook
+}
+
+// has reports whether the chart makes an object.
+func (e *expectation) has(key manifest.Key) bool {
+	return slices.ContainsFunc(e.objects, func(one expected) bool { return manifest.KeyOf(one.Object) == key })
 }
 
 func (e *expectation) subjects() []kubeaccess.Subject {

@@ -61,7 +61,9 @@ was contacted, 130 interrupted.`,
 // examine makes the checks of a plan and prints what they found.
 func examine(ctx context.Context, a *planflags.Flags, p *plan.Plan, chosen *plan.Selection, env *engine.Env, lockNamespace string) error {
 	// The permissions are asked for first by those who need them: that renders charts.
-	needs := sync.OnceValue(func() []rbac.Need { return rbac.NeedsOf(ctx, env, p, chosen, lockNamespace) })
+	needs := sync.OnceValue(func() []rbac.Need {
+		return rbac.NeedsOf(ctx, env, p, chosen, rbac.Options{LockNamespace: lockNamespace, Installed: true})
+	})
 	list := planrun.Nodes(p, chosen)
 	env.MayCome = func(thing string) bool {
 		needs()

@@ -18,7 +18,7 @@ import (
 
 // Command returns the command that prints the roles of a plan.
 func Command(a *planflags.Flags) *cobra.Command {
-	var lockNamespace string
+	var o Options
 	var uses, users, groups, accounts []string
 	cmd := &cobra.Command{
 		Use:   "rbac PLAN",
@@ -34,6 +34,8 @@ bindings are printed, too.
 
 The charts of the plan are fetched and rendered; the cluster is not contacted. What
 cannot be known before a run is said in comments; with --output json on standard error.
+With --installed the releases in the cluster are read, and the right to delete what an
+upgrade removes of them is among the permissions.
 
 With the role for a dry run the API server cannot be asked what a manifest would
 change, since it takes that for a write: the fields are compared instead.
@@ -55,7 +57,7 @@ Exit status: 0 printed, 3 the plan or a flag is invalid.`,
 				return &cli.Error{Code: cli.Invalid, Text: "bindings of which role?", Hint: "add --for run, --for dry-run or --for status"}
 			}
 			return a.InTarget(cmd.Context(), args[0], func(ctx context.Context, p *plan.Plan, chosen *plan.Selection, env *engine.Env) error {
-				return printRoles(ctx, a, NeedsOf(ctx, env, p, chosen, lockNamespace), p.Name, args[0], sets, subjects)
+				return printRoles(ctx, a, NeedsOf(ctx, env, p, chosen, o), p.Name, args[0], sets, subjects)
 			})
 		},
 	}
@@ -68,7 +70,8 @@ Exit status: 0 printed, 3 the plan or a flag is invalid.`,
 	f.StringArrayVar(&users, "user", nil, "bind the role to this `user`; repeatable")
 	f.StringArrayVar(&groups, "group", nil, "bind the role to this `group`; repeatable")
 	f.StringArrayVar(&accounts, "serviceaccount", nil, "bind the role to this ServiceAccount, `namespace:name`; repeatable")
-	f.StringVar(&lockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
+	f.BoolVar(&o.Installed, "installed", false, "read the releases that are installed, for what an upgrade removes of them")
+	f.StringVar(&o.LockNamespace, "lock-namespace", lease.DefaultNamespace, "`namespace` of the Lease that keeps two runs of one plan apart")
 	return cmd
 }
 

@@ -16,6 +16,7 @@ import (
 // A Need is what one part of a run needs.
 type Need struct {
 	Who         string // "step vault", "the lock"
+	Step        string // "" for what is no step
 	Permissions []engine.Permission
 	NotKnown    []string // what else it needs and cannot be known before a run
 }
@@ -33,7 +34,7 @@ func Collect(ctx context.Context, env *engine.Env, p *plan.Plan, left map[string
 		own := *env
 		own.Step = s.ID
 		draft, unknown := s.Draft()
-		n := Need{Who: "step " + s.ID}
+		n := Need{Who: "step " + s.ID, Step: s.ID}
 		n.Permissions, n.NotKnown = s.Kind.Permissions(ctx, draft, &own, unknown)
 		if ctx.Err() != nil {
 			n.NotKnown = []string{fmt.Sprintf("it was not asked: %v", context.Cause(ctx))}
@@ -43,14 +44,23 @@ func Collect(ctx context.Context, env *engine.Env, p *plan.Plan, left map[string
 	return needs
 }
 
+// Options are what the permissions depend on beside the plan.
+type Options struct {
+	LockNamespace string // of the Lease of a run
+	Installed     bool   // read what is installed, for what a run removes of it
+}
+
 // NeedsOf are the permissions that a run of the plan needs: those of its steps, of its
 // locks and of its evidence.
-func NeedsOf(ctx context.Context, env *engine.Env, p *plan.Plan, chosen *plan.Selection, lockNamespace string) []Need {
+func NeedsOf(ctx context.Context, env *engine.Env, p *plan.Plan, chosen *plan.Selection, o Options) []Need {
 	list := planrun.Nodes(p, chosen)
 	needs := Collect(ctx, env, p, chosen.Left)
+	for i := range needs {
+		needs[i].addRemovals(ctx, env, p, o.Installed)
+	}
 	if planrun.WritesToCluster(p, list) {
 		lock := Need{Who: "the lock"}
-		of := lease.Request{Namespace: lockNamespace, Plan: p.Name}
+		of := lease.Request{Namespace: o.LockNamespace, Plan: p.Name}
 		lock.Permissions = of.Permissions()
 		for _, of.Vault = range planrun.Vaults(p, list) {
 			lock.Permissions = append(lock.Permissions, of.Permissions()...)
@@ -58,4 +68,23 @@ func NeedsOf(ctx context.Context, env *engine.Env, p *plan.Plan, chosen *plan.Se
 		needs = append(needs, lock)
 	}
 	return append(needs, Need{Who: "the report", Permissions: cluster.Permissions(planrun.ReleaseNamespaces(p))})
+}
+
+// addRemovals adds what the step needs to remove things that it made before.
+func (n *Need) addRemovals(ctx context.Context, env *engine.Env, p *plan.Plan, installed bool) {
+	draft, unknown := p.Step(n.Step).Draft()
+	r, ok := draft.(engine.Remover)
+	switch {
+	case !ok:
+	case !installed:
+		n.NotKnown = append(n.NotKnown, "objects that an upgrade removes, on which it needs delete: ztplan rbac --installed reads what is installed")
+	default:
+		own := *env
+		own.Step = n.Step
+		needed, err := r.Removals(ctx, &own, unknown)
+		if err != nil {
+			n.NotKnown = append(n.NotKnown, "objects that an upgrade removes, on which it needs delete: "+err.Error())
+		}
+		n.Permissions = append(n.Permissions, needed...)
+	}
 }

@@ -304,7 +304,7 @@ func (p *previewer) removed() {
 	}
 	for key, before := range p.previous {
 		made := slices.ContainsFunc(p.refs, func(ref kubekit.Ref) bool { return manifest.KeyOfRef(ref) == key })
-		if made || p.live[before.ref] == nil || before.object.GetAnnotations()["helm.sh/resource-policy"] == "keep" {
+		if made || p.live[before.ref] == nil || release.Kept(before.object) {
 			continue
 		}
 		p.have[before.ref.String()] = "exists"

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,10 +17,12 @@ import (
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
@@ -50,6 +53,22 @@ type Release struct {
 // ManifestDigest is the SHA-256 (hex) of the stored manifest.
 func (r *Release) ManifestDigest() string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(r.Manifest)))
+}
+
+// Removed returns the objects of the release that an upgrade deletes if its chart makes
+// only those that makes accepts: all others, but for those that are to be kept.
+func (r *Release) Removed(makes func(manifest.Key) bool) ([]*unstructured.Unstructured, error) {
+	objects, err := manifest.Objects(r.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return makes(manifest.KeyOf(o)) || Kept(o) }), nil
+}
+
+// Kept reports whether Helm leaves an object alone that is not part of its release any
+// more.
+func Kept(o *unstructured.Unstructured) bool {
+	return o.GetAnnotations()["helm.sh/resource-policy"] == "keep"
 }
 
 // Read returns the newest revision of a release, or nil if there is none. It
