@@ -19,7 +19,7 @@ type Connection struct {
 	// without a capital and a full stop.
 	NoOutputs string
 
-	// Exclusive are keys of which one is enough: a step that gives one of them does
-	// not get the others.
-	Exclusive []string
+	// Exclusive are groups of keys of which one is enough: a step that gives one of a
+	// group does not get the others.
+	Exclusive [][]string
 }

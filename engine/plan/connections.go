@@ -177,16 +177,18 @@ func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with 
 // keys other than the one that the step gives.
 func (c *connection) without(own *yaml.Node) *yaml.Node {
 	from := c.node
-	for _, given := range c.Exclusive {
-		if _, n := source.Lookup(own, given); source.IsNull(n) {
-			continue
-		}
-		for _, other := range c.Exclusive {
-			if key, _ := source.Lookup(from, other); key != nil && other != given {
-				out := *from
-				at := slices.Index(out.Content, key)
-				out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
-				from = &out
+	for _, keys := range c.Exclusive {
+		for _, given := range keys {
+			if _, n := source.Lookup(own, given); source.IsNull(n) {
+				continue
+			}
+			for _, other := range keys {
+				if key, _ := source.Lookup(from, other); key != nil && other != given {
+					out := *from
+					at := slices.Index(out.Content, key)
+					out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
+					from = &out
+				}
 			}
 		}
 	}

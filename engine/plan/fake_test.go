@@ -173,7 +173,7 @@ type cluster struct {
 func connections() []engine.Connection {
 	return []engine.Connection{
 		{Key: "kubernetes", New: func() any { return new(cluster) }, NoOutputs: "the cluster is known before any step runs"},
-		{Key: "vault", Exclusive: []string{"address", "service"}},
+		{Key: "vault", Exclusive: [][]string{{"address", "service"}}},
 	}
 }
 

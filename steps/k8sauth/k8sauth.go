@@ -21,6 +21,14 @@
 // later) uses the token of the pod that it runs in, and reads it anew. So the
 // step writes none, and one that it finds is a difference.
 //
+// # A Vault outside of the cluster
+//
+// Vault has no pod then: kubernetesHost is the API server as Vault reaches it,
+// kubernetesCACert its authority, and disableLocalCAJWT is set. The token that logs in
+// reviews itself. So its ServiceAccount needs the role system:auth-delegator, and
+// the token the audience of the API server beside that of the role: cert-manager adds it
+// with serviceAccountRef.audiences.
+//
 // # The login of the plan itself
 //
 // A role may be the one that connections.vault.login names. The step that makes

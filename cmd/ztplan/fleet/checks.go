@@ -20,6 +20,12 @@ type checked struct {
 	files    map[string]engine.File
 }
 
+// Where the kubelet puts secrets into a pod, and the token of its ServiceAccount.
+const (
+	podSecrets = "/var/run/secrets/"
+	podToken   = podSecrets + "kubernetes.io/serviceaccount/token"
+)
+
 // checkPlan collects the files that a plan reads, and refuses what a plan may do on a
 // machine that stays and not in a pod that goes.
 func (f *Fleet) checkPlan(p *plan.Plan) checked {
@@ -36,6 +42,12 @@ func (f *Fleet) checkPlan(p *plan.Plan) checked {
 		if ca, ok := draft.(*pkiintermediate.Spec); ok && f.Mode == ModeRun && ca.Parent.External != nil {
 			add(s.PositionOf("parent"), "run the plan that makes this authority from a machine that stays, and leave it out of the fleet",
 				"step %s (pkiIntermediate): the request for an external parent would be in a file of the pod only, and end with it", s.ID)
+		}
+		for _, c := range engine.Credentials(draft) {
+			if !strings.HasPrefix(c.File.Path, podSecrets) {
+				add(s.PositionOf(c.Field), "let the plan log in with the pod's own identity: connections.vault.login with method: jwt and jwtFile: "+podToken+", or with serviceAccount",
+					"%s: %s is a secret, and a fleet stores none", c.Field, c.File.Name)
+			}
 		}
 		files := engine.InputFiles(draft)
 		if folders, ok := draft.(engine.FolderReader); ok {

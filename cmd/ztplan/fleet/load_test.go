@@ -232,6 +232,26 @@ steps:
       parent: {external: {csrFile: ca.csr, certificateFile: ca.pem, rootFile: root.pem}}
 vars: {token: {default: x, secret: true}}
 `}, []string{`site.yaml:10:15 step ca (pkiIntermediate): the request for an external parent would be in a file of the pod only`}},
+		{"credentials in files", map[string]string{"fleet.yaml": head + clusters, "site.yaml": `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+connections:
+  vault:
+    address: https://vault.example.com
+    login: {method: approle, roleID: a, secretIDFile: secret-id}
+steps:
+  - {id: root, uses: pkiRoot, with: {mount: pki, commonName: R, ttl: 1h}}
+`}, []string{`site.yaml:7:55 vault.login.secretIDFile: secret-id is a secret, and a fleet stores none`}},
+		{"the pod's own token", map[string]string{"fleet.yaml": head + clusters, "site.yaml": `apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: site}
+connections:
+  vault:
+    address: https://vault.example.com
+    login: {method: jwt, role: a, jwtFile: /var/run/secrets/kubernetes.io/serviceaccount/token}
+steps:
+  - {id: root, uses: pkiRoot, with: {mount: pki, commonName: R, ttl: 1h}}
+`}, nil},
 		{"files that are elsewhere", map[string]string{"fleet.yaml": head + clusters, "site.yaml": `apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: site}

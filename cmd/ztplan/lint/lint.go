@@ -74,8 +74,8 @@ func Examine(p *plan.Plan, o Options) Report {
 		knownBadGateway, eventLoss, gatewayProxy, adminKey, ignoredValues, helmSupport, floatingImages,
 		knownBadCertManager, tokenPermission, certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder,
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
-		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, tokenLifetime, anyAccount,
-		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, rootToken, logins,
+		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, apiServerName, tokenLifetime, anyAccount,
+		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, rootToken, logins, waysIn,
 		unknownFields, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients,
 	} {
 		all = append(all, check(f)...)

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -178,6 +179,25 @@ func anyAccount(f *facts) []Finding {
 			out = append(out, at(a.step, a.field+".serviceAccounts", "any-account", "", "role %s admits every ServiceAccount of %s", a.role.Name, strings.Join(namespaces, ", ")))
 		case slices.Contains(namespaces, "*"):
 			out = append(out, at(a.step, a.field+".namespaces", "any-account", "", "role %s admits ServiceAccount %s of every namespace", a.role.Name, strings.Join(names, ", ")))
+		}
+	}
+	return out
+}
+
+// apiServerName: a Vault outside of the cluster that asks the API server by a name of the
+// cluster.
+func apiServerName(f *facts) []Finding {
+	if _, inside := f.release("vault"); inside {
+		return nil
+	}
+	var out []Finding
+	for _, a := range f.auths {
+		u, err := url.Parse(a.spec.Config.KubernetesHost)
+		if err != nil || a.spec.Vault.Address == "" || !isKnown(a.step, "config.kubernetesHost") {
+			continue
+		}
+		if host := u.Hostname(); strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc.cluster.local") {
+			out = append(out, at(a.step, "config.kubernetesHost", "api-server-name", "", "Vault at %s asks %s about each login", a.spec.Vault.Address, host))
 		}
 	}
 	return out

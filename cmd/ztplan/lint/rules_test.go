@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	service  = "    service: {namespace: vault, name: vault, port: 8200}\n"
 	token    = "    token: ${steps.init.rootToken}\n"
 	login    = token + "    login: {role: plan, serviceAccount: {namespace: vault, name: plan}}\n"
 	authRole = "          tokenTTL: 24h\n"
@@ -72,6 +73,7 @@ func ruleCases() []ruleCase {
 		{"", "template-wildcard", []string{signPath, `            path "secret/{{identity.entity.name}}/x" {`}, "- name: cert-manager-policy", []string{signPath, `            path "secret/{{identity.entity.id}}/x" {`}},
 		{"", "template-wildcard", []string{signPath, `            path "secret/{{identity.entity.id}}*" {`}, "- name: cert-manager-policy", []string{signPath, `            path "secret/{{identity.entity.id}}/*" {`}},
 		{"", "template-wildcard", []string{"          maxTTL: 24h", "          allowGlobDomains: true\n          extra: {allowed_domains_template: true}"}, "- name: example-dot-local", []string{"          maxTTL: 24h", "          extra: {allowed_domains_template: true}"}},
+		{"", "api-server-name", []string{service, "    address: https://vault.example.com:8200\n", "chart: vault\n", "chart: other\n"}, "kubernetesHost: https://kubernetes.default", []string{service, "    address: https://vault.example.com:8200\n"}},
 		{"", "any-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: ['*']"}, "serviceAccounts: ['*']", nil},
 		{"", "any-account", []string{"          namespaces: [cert-manager]", "          namespaces: ['*']"}, "namespaces: ['*']", nil},
 		{"", "login-role", logins(authRole), "login: {role: plan", logins(planRole)},
@@ -80,6 +82,10 @@ func ruleCases() []ruleCase {
 		{"", "login-leases", logins(strings.Replace(planRole, ", tokenType: batch", "", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
 		{"", "one-share", []string{"      threshold: 3", "      threshold: 1"}, "threshold: 1", nil},
 		{"", "root-token", nil, "- id: init", logins(planRole)},
+		{"", "kept-token", []string{token, "    tokenFile: /nowhere/token\n"}, "tokenFile: /nowhere", []string{token, "    tokenFile: /nowhere/token\n" + strings.TrimPrefix(login, token)}},
+		{"", "exposed-credential", []string{token, "    tokenFile: /etc/hosts\n"}, "tokenFile: /etc/hosts", []string{token, "    tokenFile: /nowhere/token\n"}},
+		{"", "exposed-credential", []string{token, "    login: {method: jwt, role: ci, jwtFile: /etc/hosts}\n"}, "jwtFile: /etc/hosts", nil},
+		{"", "plaintext-token", []string{service, "    address: http://vault.example.com:8200\n"}, "address: http://vault", []string{service, "    address: https://vault.example.com:8200\n"}},
 		{"", "plaintext-listener", nil, "server: http://vault.vault", []string{"server: http://vault.vault", "server: https://vault.vault", "          dev: {enabled: false}", "          dev: {enabled: false}\n        global: {tlsDisable: false}",
 			"        gateway:\n", "        service: {http: {enabled: false}}\n        gateway:\n"}},
 		{"", "plaintext-listener", nil, "chart: vault", []string{"server: http://vault.vault", "server: https://vault.vault", "          dev: {enabled: false}", "          dev: {enabled: false}\n        global: {tlsDisable: false}",

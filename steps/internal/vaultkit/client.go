@@ -14,6 +14,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/guard"
 )
 
 // A Client makes requests to one Vault server.
@@ -21,6 +22,7 @@ type Client struct {
 	http      *http.Client
 	base      *url.URL // scheme and host
 	namespace string
+	replicas  *guard.Replicas
 	token     engine.Secret
 	where     string
 	tokens    Tokens // of a login, nil for a token
@@ -44,15 +46,23 @@ func ConnectServer(ctx context.Context, env *engine.Env, s Server) (*Client, err
 }
 
 // guard returns the guarded connection pool of the run.
-func (s Server) guard(ctx context.Context, env *engine.Env) (guard, error) {
+func (s Server) guard(ctx context.Context, env *engine.Env) (guard.Guard, error) {
 	w, err := s.wire(ctx, env)
 	if err != nil {
-		return guard{}, fmt.Errorf("vault (%s): %w", s.Where(), err)
+		return guard.Guard{}, fmt.Errorf("vault (%s): %w", s.Where(), err)
 	}
-	return guard{w}, nil
+	return s.guarded(w), nil
 }
 
-func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, error) {
+func (s Server) guarded(w wire) guard.Guard {
+	g := guard.Guard{Next: w, Replicas: w.replicas, RedirectTo: s.RedirectTo, Outside: s.Address != ""}
+	if g.Outside {
+		g.Reconnect = w.CloseIdleConnections
+	}
+	return g
+}
+
+func (s Server) client(env *engine.Env, transport guard.Guard) (*Client, error) {
 	base, err := url.Parse(s.baseURL())
 	if err != nil {
 		return nil, engine.Permanent(fmt.Errorf("vault: %w", err))
@@ -60,7 +70,7 @@ func (s Server) client(env *engine.Env, transport http.RoundTripper) (*Client, e
 	return &Client{
 		// The guard refuses redirects before the client sees them.
 		http: &http.Client{Transport: transport},
-		base: base, namespace: s.Namespace, where: s.Where(),
+		base: base, namespace: s.Namespace, replicas: transport.Replicas, where: s.Where(),
 		outside: s.Address != "", emptied: s.Emptied(), env: env,
 		trouble: func(ctx context.Context) (why, hint string) {
 			if s.Address != "" {

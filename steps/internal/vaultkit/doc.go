@@ -10,8 +10,19 @@
 // used: making one reads them. A proxy (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) counts
 // for an address, but not on this machine's own loopback, and never for a Service.
 //
-// A redirect (307 of a standby that cannot reach the active node) is an error:
-// Vault's client would send the token to the host that the answer names.
+// # Clusters
+//
+// A redirect (307 of a standby that cannot reach the active node) is an error, unless
+// the plan lists the node (redirectTo): following it hands over the token. A sealed node
+// behind an address is asked again over other connections, since another one may answer.
+// Answers of performance standbys name a state (X-Vault-Index); later requests of the run
+// want it, and a node that does not have it yet is asked again.
+//
+// # Namespaces
+//
+// Requests carry the namespace, except those about the server itself, which exist in the
+// root only. Vault's Community Edition ignores the header; it is asked for its edition,
+// and a plan for a namespace is refused there.
 //
 // # Tokens
 //
@@ -24,8 +35,8 @@
 //
 // [Client] sends a request once; the engine decides about another try. A request
 // that is not a read is refused unless its context allows writes (see
-// [engine.WritesAllowed]); the refusal sits in the transport, where no caller can
-// forget it. A token travels in its header and nowhere else.
+// [engine.WritesAllowed]); the refusal sits in the transport (package guard), where no
+// caller can forget it. A token travels in its header and nowhere else.
 //
 // # Answers
 //

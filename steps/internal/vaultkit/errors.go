@@ -29,10 +29,11 @@ var (
 
 // An Error is a refusal by Vault.
 type Error struct {
-	Verb     string // read, write, patch or delete
-	Path     string // below /v1/
-	Status   int    // HTTP status
-	Messages []string
+	Verb      string // read, write, patch or delete
+	Path      string // below /v1/
+	Namespace string // of Vault; empty for the root
+	Status    int    // HTTP status
+	Messages  []string
 }
 
 // Error quotes Vault's messages on one line.
@@ -41,7 +42,11 @@ func (e *Error) Error() string {
 	if text == "" {
 		text = http.StatusText(e.Status)
 	}
-	return fmt.Sprintf("%s %s: vault answered %d: %s", e.Verb, e.Path, e.Status, text)
+	where := ""
+	if e.Namespace != "" {
+		where = " in namespace " + e.Namespace
+	}
+	return fmt.Sprintf("%s %s%s: vault answered %d: %s", e.Verb, e.Path, where, e.Status, text)
 }
 
 // Contains reports whether one of Vault's messages contains text.
@@ -86,6 +91,9 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 		return c.explainNetwork(ctx, verb, path, err)
 	}
 	e := &Error{Verb: verb, Path: path, Status: re.StatusCode, Messages: oneLine(re.Errors)}
+	if !rootOnly[path] {
+		e.Namespace = c.namespace
+	}
 	if re.StatusCode == http.StatusServiceUnavailable && e.Contains("Vault is sealed") {
 		return c.explainSealed(ctx, e)
 	}

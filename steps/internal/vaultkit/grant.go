@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/guard"
 )
 
 // A Grant is Vault's answer to a login.
@@ -47,7 +49,7 @@ func (c *Client) Login(ctx context.Context, mount string, with map[string]any) (
 // Authenticate is Login in a context that allows no other write, as in Inspect. An
 // attempt that Vault must refuse is an edit, and uses Login.
 func (c *Client) Authenticate(ctx context.Context, mount string, with map[string]any) (Grant, error) {
-	return c.Login(allowWrite(ctx, "auth/"+mount+"/login"), mount, with)
+	return c.Login(guard.AllowWrite(ctx, "auth/"+mount+"/login"), mount, with)
 }
 
 // Help asks for the help about a path. Vault gives it to every valid token with any

@@ -128,7 +128,7 @@ func (s Server) clientOf(ctx context.Context, env *engine.Env, m kubekit.Member)
 	if err != nil {
 		return nil, fmt.Errorf("vault (pod %s/%s): %w", s.Service.Namespace, m.Name, err)
 	}
-	c, err := s.client(env, guard{w})
+	c, err := s.client(env, s.guarded(w))
 	if err != nil {
 		return nil, err
 	}

@@ -73,9 +73,16 @@ func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 			return nil, err
 		}
 	}
+	namespaced, err := c.inNamespace(ctx, q.path)
+	if err != nil {
+		return nil, err
+	}
 	r, err := c.request(ctx, q, token)
 	if err != nil {
 		return nil, err
+	}
+	if namespaced {
+		r.Header.Set(api.NamespaceHeaderName, c.namespace)
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
@@ -128,9 +135,6 @@ func (c *Client) request(ctx context.Context, q query, token engine.Secret) (*ht
 	r.Header.Set(api.RequestHeaderName, "true")
 	if q.contentType != "" {
 		r.Header.Set("Content-Type", q.contentType)
-	}
-	if c.namespace != "" {
-		r.Header.Set(api.NamespaceHeaderName, c.namespace)
 	}
 	if !token.IsZero() {
 		r.Header.Set(api.AuthHeaderName, token.Reveal())

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/guard"
 )
 
 const (
@@ -44,12 +46,14 @@ func (c *Client) RevokeSelf(ctx context.Context) error {
 
 // LogOut revokes the client's token, which [Client.Authenticate] gave, and is
 // allowed in Inspect as well.
-func (c *Client) LogOut(ctx context.Context) error { return c.RevokeSelf(allowWrite(ctx, revokeSelf)) }
+func (c *Client) LogOut(ctx context.Context) error {
+	return c.RevokeSelf(guard.AllowWrite(ctx, revokeSelf))
+}
 
 // Capabilities returns the capabilities of the client's token at a path. Vault wants a
 // POST for that and changes nothing, so Inspect may ask.
 func (c *Client) Capabilities(ctx context.Context, path string) ([]string, error) {
-	data, err := c.Write(allowWrite(ctx, capabilitiesSelf), capabilitiesSelf, map[string]any{"paths": []string{path}})
+	data, err := c.Write(guard.AllowWrite(ctx, capabilitiesSelf), capabilitiesSelf, map[string]any{"paths": []string{path}})
 	if err != nil {
 		return nil, err
 	}

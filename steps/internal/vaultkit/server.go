@@ -33,10 +33,14 @@ type Server struct {
 	CertFile engine.File `yaml:"certFile"`
 	// KeyFile is a PEM file with the private key of certFile, which others cannot
 	// read. Both are read for each TLS handshake.
-	KeyFile engine.File `yaml:"keyFile"`
+	KeyFile engine.File `yaml:"keyFile" credential:"private"`
 	// ServerName is the name that Vault's own certificate must carry. The
 	// default is the host of the address, or "NAME.NAMESPACE.svc" of the service.
 	ServerName string `yaml:"serverName"`
+	// RedirectTo lists the base URLs of other nodes of this Vault, such as
+	// "https://vault-1.example.com:8200", that a standby may send requests to when it
+	// cannot reach the active node. They get the token; every other redirect is an error.
+	RedirectTo []string `yaml:"redirectTo"`
 	// Namespace is the namespace of Vault Enterprise or OpenBao that the plan works
 	// in; empty means the root namespace. It has nothing to do with Kubernetes
 	// namespaces.
@@ -117,21 +121,36 @@ func (s Server) Validate(p *engine.Problems, field string) {
 		if s.Service.Namespace == "" || s.Service.Name == "" {
 			p.Add(field+".service", "needs a namespace and a name, unless address is set")
 		}
+		if len(s.RedirectTo) > 0 {
+			p.Add(field+".redirectTo", "has no use without address: a Service finds the nodes itself")
+		}
 		return
 	}
-	u, err := url.Parse(s.Address)
+	validateBase(p, field+".address", s.Address)
+	for i, base := range s.RedirectTo {
+		at := fmt.Sprintf("%s.redirectTo[%d]", field, i)
+		validateBase(p, at, base)
+		if s.speaksTLS() && strings.HasPrefix(base, "http://") {
+			p.Add(at, "would get the token unencrypted, and the address %s is https", s.Address)
+		}
+	}
+}
+
+// validateBase reports the problems of the base URL of a server.
+func validateBase(p *engine.Problems, field, address string) {
+	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		p.AddProblem(engine.Problem{
-			Field:   field + ".address",
-			Message: fmt.Sprintf("%q is not the URL of a server", s.Address),
+			Field:   field,
+			Message: fmt.Sprintf("%q is not the URL of a server", address),
 			Hint:    "write scheme, host and port, such as https://vault.example.com:8200",
 		})
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		p.Add(field+".address", "must hold scheme, host and port only: credentials belong into token")
+		p.Add(field, "must hold scheme, host and port only: credentials belong into token")
 	case u.Path != "" && u.Path != "/":
 		p.AddProblem(engine.Problem{
-			Field:   field + ".address",
+			Field:   field,
 			Message: fmt.Sprintf("has the path %q", u.Path),
 			Hint:    "leave the path away: requests go to /v1/ below the address",
 		})
@@ -166,8 +185,8 @@ func (s Server) Key() string {
 	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.CABundle, s.CertFile.Path, s.KeyFile.Path, s.ServerName}, "|")
 }
 
-// plainText reports whether requests to s cross a network unencrypted.
-func (s Server) plainText() bool {
+// PlainText reports whether requests to s cross a network unencrypted.
+func (s Server) PlainText() bool {
 	u, err := url.Parse(s.Address)
 	if s.Address == "" || err != nil || u.Scheme != "http" {
 		return false

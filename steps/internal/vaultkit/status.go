@@ -69,16 +69,20 @@ func (c *Client) Unseal(ctx context.Context, share engine.Secret) (*SealStatus, 
 	return s, nil
 }
 
-// Serving reports whether requests are answered: the server is active, or it is
-// a standby of a cluster that has an active one. why is the reason if not.
-func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
-	// Without these, the answers for these states would be errors.
+// anyState are the parameters with which sys/health answers every state without an error.
+func anyState() url.Values {
 	states := url.Values{}
 	for _, state := range []string{"uninitcode", "sealedcode", "standbycode", "drsecondarycode", "performancestandbycode", "removedcode", "haunhealthycode"} {
 		states.Set(state, "299")
 	}
+	return states
+}
+
+// Serving reports whether requests are answered: the server is active, or it is
+// a standby of a cluster that has an active one. why is the reason if not.
+func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
 	var h api.HealthResponse
-	if err := c.send(ctx, query{method: http.MethodGet, path: "sys/health", params: states}, &h); err != nil {
+	if err := c.send(ctx, query{method: http.MethodGet, path: "sys/health", params: anyState()}, &h); err != nil {
 		return false, "", c.explain(ctx, "read", "sys/health", err)
 	}
 	switch {
@@ -86,7 +90,9 @@ func (c *Client) Serving(ctx context.Context) (ok bool, why string, err error) {
 		return false, "not initialised", nil
 	case h.Sealed:
 		return false, "sealed", nil
-	case !h.Standby:
+	case h.ReplicationDRMode == "secondary":
+		return false, "a secondary for disaster recovery, which serves no requests until it is promoted", nil
+	case !h.Standby || h.PerformanceStandby:
 		return true, "", nil
 	}
 	leader, err := c.Leadership(ctx)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/guard"
 )
 
 // closedAddress returns an address at which nothing listens.
@@ -22,7 +23,7 @@ func closedAddress(t *testing.T) string {
 
 // A Vault behind a Service that cannot be reached is explained by its pods.
 func TestUnreachableVaultNamesItsPod(t *testing.T) {
-	c, err := Server{Address: "http://" + closedAddress(t)}.client(&engine.Env{}, http.DefaultTransport)
+	c, err := Server{Address: "http://" + closedAddress(t)}.client(&engine.Env{}, guard.Guard{Next: http.DefaultTransport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestUnreachableVaultOutside(t *testing.T) {
 		"http://" + closedAddress(t):   "nothing listens at this address",
 		"http://vault.example.invalid": "the name cannot be resolved",
 	} {
-		c, err := Server{Address: address}.client(&engine.Env{}, http.DefaultTransport)
+		c, err := Server{Address: address}.client(&engine.Env{}, guard.Guard{Next: http.DefaultTransport})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,13 +30,13 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Clie
 	switch {
 	case err == nil:
 		return s.client(ctx, env)
-	case errors.Is(err, errNotYet) && !c.hasToken():
+	case errors.Is(err, errNotYet) && !c.HasToken():
 		return nil, vaultkit.Refusal("the step that makes the login needs a root token: "+vaultkit.Regenerate,
 			"vault (%s): %w, and there is no token to bootstrap with", c.Where(), err)
 	case errors.Is(err, errNotYet):
 		env.Logf("%v; the token bootstraps", err)
 		return c.withToken(ctx, env)
-	case (vaultkit.StatusOf(err) == http.StatusForbidden || apierrors.IsForbidden(err)) && c.hasToken():
+	case (vaultkit.StatusOf(err) == http.StatusForbidden || apierrors.IsForbidden(err)) && c.HasToken():
 		return c.despite(ctx, env, s, err)
 	}
 	return nil, err
@@ -46,7 +46,7 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Clie
 // uses the token if that works: a login that may change its own policies has no
 // limit. Without a working token it uses the login, which is enough for Inspect.
 func Bootstrap(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Client, error) {
-	if c.Login == nil || !c.hasToken() {
+	if c.Login == nil || !c.HasToken() {
 		return Connect(ctx, env, c)
 	}
 	client, err := c.withToken(ctx, env)

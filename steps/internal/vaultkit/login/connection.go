@@ -16,7 +16,7 @@ type Connection struct {
 	Token engine.Secret `yaml:"token"`
 	// TokenFile is a file with the token instead, such as the sink of Vault Agent,
 	// which others cannot read. Each step reads it.
-	TokenFile engine.File `yaml:"tokenFile"`
+	TokenFile engine.File `yaml:"tokenFile" credential:"private"`
 	// Login takes over from token as soon as it works.
 	Login *Spec `yaml:"login"`
 }
@@ -43,8 +43,17 @@ func (e Entrance) Validate(p *engine.Problems, field string) {
 	e.Login.validate(p, field+".login", e.Server)
 }
 
-// hasToken reports whether there is a token besides the login.
-func (c Connection) hasToken() bool { return !c.Token.IsZero() || !c.TokenFile.IsZero() }
+// HasToken reports whether there is a token besides the login.
+func (c Connection) HasToken() bool { return !c.Token.IsZero() || !c.TokenFile.IsZero() }
+
+// HasLogin reports whether there is a login.
+func (c Connection) HasLogin() bool { return c.Login != nil }
+
+// HasToken is false.
+func (e Entrance) HasToken() bool { return false }
+
+// HasLogin reports whether there is a login.
+func (e Entrance) HasLogin() bool { return e.Login != nil }
 
 // DefaultConnection returns the default server without a token.
 func DefaultConnection() Connection { return Connection{Server: vaultkit.DefaultServer()} }

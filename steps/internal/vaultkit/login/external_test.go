@@ -1,12 +1,22 @@
 package login_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
@@ -369,5 +379,95 @@ func TestLoginProblems(t *testing.T) {
 				t.Errorf("problems in %q, want %q: %v", got, test.want, p.List())
 			}
 		})
+	}
+}
+
+// The auth method may be in another namespace than the plan's objects.
+func TestLoginInItsNamespace(t *testing.T) {
+	a := newAbroad(t)
+	var mu sync.Mutex
+	var seen []string
+	to, err := url.Parse(a.vault.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(read(t, engine.File{Name: "ca", Path: a.vault.CAFile}).Reveal()))
+	forward := &httputil.ReverseProxy{
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/sys/health" {
+			_, _ = io.WriteString(w, `{"initialized":true,"enterprise":true}`)
+			return
+		}
+		mu.Lock()
+		seen = append(seen, r.Header.Get("X-Vault-Namespace")+" "+r.URL.Path)
+		mu.Unlock()
+		forward.ServeHTTP(w, r)
+	}))
+	defer s.Close()
+	c, env := a.connection(&login.Spec{Method: "approle", Namespace: "admin", RoleID: a.roleID, SecretID: a.secretID(nil)}), a.env()
+	c.Address, c.CAFile, c.Namespace = s.URL, engine.File{}, "admin/team"
+	client, err := login.Connect(t.Context(), env, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Read(t.Context(), "sys/mounts"); err != nil {
+		t.Error(err)
+	}
+	if err := env.Session.Close(); err != nil {
+		t.Error(err)
+	}
+	want := []string{"admin /v1/auth/approle/login", "admin/team /v1/sys/mounts", "admin /v1/auth/token/revoke-self"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("requests %q, want %q", seen, want)
+	}
+}
+
+// doctor tells what each way in gives, and what is wrong with it.
+func TestChecks(t *testing.T) {
+	a := newAbroad(t)
+	made, err := a.vault.Client(t).Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"plan"}, Period: "744h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		change func(c *login.Connection)
+		level  engine.Level
+		detail string
+	}{
+		"jwt": {func(c *login.Connection) { c.Login = &login.Spec{Method: "jwt", Role: "ci", JWT: a.token(nil)} },
+			engine.LevelOK, "lets in with a batch token that lives for "},
+		"refused": {func(c *login.Connection) {
+			c.Login = &login.Spec{Method: "jwt", Role: "ci", JWT: a.token(map[string]any{"repository": "x"})}
+		}, engine.LevelFail, `claim "repository" does not match`},
+		"cert without its certificate": {func(c *login.Connection) { c.Login = &login.Spec{Method: "cert"} }, engine.LevelFail, "the login (auth/cert): "},
+		"root token":                   {func(c *login.Connection) { c.Token = engine.NewSecret(a.vault.Token) }, engine.LevelWarn, "never ends, policies root"},
+		"token of a month":             {func(c *login.Connection) { c.Token = engine.NewSecret(made.Auth.ClientToken) }, engine.LevelWarn, "lets in with a service token that lives for "},
+		"unknown token":                {func(c *login.Connection) { c.Token = engine.NewSecret("hvs.none") }, engine.LevelFail, "Vault does not know it"},
+		"nobody there": {func(c *login.Connection) {
+			c.Address, c.Token = "https://127.0.0.1:1", engine.NewSecret("hvs.none")
+		}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := a.connection(nil)
+			test.change(&c)
+			checks := c.Checks("vault", nil)
+			last := checks[len(checks)-1]
+			v := last.Run(t.Context(), a.env())
+			if len(checks) != 3 || last.Target || v.Level != test.level || !strings.Contains(v.Detail, test.detail) {
+				t.Errorf("%d checks; %s: %+v, want %s %q", len(checks), last.Name, v, test.level, test.detail)
+			}
+			if v.Level != engine.LevelOK && v.Level != "" && v.Next == "" {
+				t.Errorf("%s: nothing is said about what to do", v.Detail)
+			}
+		})
+	}
+	c := a.connection(nil)
+	c.Token = engine.NewSecret("x")
+	if n := len(c.Checks("vault", []string{"vault.token"})); n != 2 {
+		t.Errorf("%d checks while the token is not known", n)
 	}
 }

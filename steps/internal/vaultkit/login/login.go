@@ -52,7 +52,7 @@ type Spec struct {
 	// JWTFile is a file with that token, such as the one of a pod's ServiceAccount
 	// (/var/run/secrets/kubernetes.io/serviceaccount/token). It is read for each
 	// login.
-	JWTFile engine.File `yaml:"jwtFile"`
+	JWTFile engine.File `yaml:"jwtFile" credential:"brief"`
 	// RoleID names the role of approle, like the name of a user.
 	RoleID string `yaml:"roleID"`
 	// SecretID is the secret of approle, from a secret variable. A role may want
@@ -60,7 +60,7 @@ type Spec struct {
 	SecretID engine.Secret `yaml:"secretID"`
 	// SecretIDFile is a file with the secret of approle, which others cannot read.
 	// It is read for each login.
-	SecretIDFile engine.File `yaml:"secretIDFile"`
+	SecretIDFile engine.File `yaml:"secretIDFile" credential:"private"`
 }
 
 // An Account names a ServiceAccount.

@@ -1,4 +1,4 @@
-package vaultkit
+package guard
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // Being let in is one write to one path; nothing else passes with it.
 func TestGuardWhileLoggingIn(t *testing.T) {
 	looking := t.Context()
-	loggingIn := allowWrite(looking, "auth/kubernetes/login")
+	loggingIn := AllowWrite(looking, "auth/kubernetes/login")
 	for _, c := range []struct {
 		ctx          context.Context
 		method, path string
@@ -36,7 +36,7 @@ func TestGuardWhileLoggingIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = guard{next}.RoundTrip(r)
+		_, err = Guard{Next: next}.RoundTrip(r)
 		if sent != c.passes || sent == errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s %s: sent %v (%v), want %v", c.method, c.path, sent, err, c.passes)
 		}
@@ -57,7 +57,7 @@ func TestGuardInDoubt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = (guard{next}).RoundTrip(r); !errors.Is(err, want) || sent != (want == nil) {
+		if _, err = (Guard{Next: next}).RoundTrip(r); !errors.Is(err, want) || sent != (want == nil) {
 			t.Errorf("%s: sent %v, error %v, want %v", method, sent, err, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package vaultkit
+package guard
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func TestRetryAfter(t *testing.T) {
 					t.Fatal(err)
 				}
 				began := time.Now()
-				resp, err := guard{server}.patient(r)
+				resp, err := Guard{Next: server}.patient(r)
 				if err != nil || resp.StatusCode != c.status {
 					t.Fatalf("%v, %v", resp, err)
 				}
