@@ -26,7 +26,7 @@ func looksFor(thing string, there func() bool) func(context.Context, *engine.Env
 }
 
 // A thing that is not there is waited for as long as a step that is not done may make it,
-// and no longer: not for one that failed, that is left out, or that waits itself for the
+// and no longer: not for one that failed, that is left out or awaits a person, or that waits itself for the
 // step that needs the thing.
 func TestMissingThings(t *testing.T) {
 	const pause = 10 * time.Second
@@ -44,6 +44,12 @@ func TestMissingThings(t *testing.T) {
 			n.Spec = specOf(func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
 				sleep(pause)
 				return facts{}, nil, nil
+			})
+		}, pause, true},
+		"awaits a person": {func(n *run.Node, _ *atomic.Bool) {
+			n.Spec = specOf(func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+				sleep(pause)
+				return facts{}, []engine.Edit{{Path: "app", Want: "signed", Awaits: "signature", Hint: "sign it"}}, nil
 			})
 		}, pause, true},
 		"comes after it": {func(n *run.Node, made *atomic.Bool) {

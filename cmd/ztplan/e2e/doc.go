@@ -4,6 +4,9 @@
 //
 //   - Looking writes nothing: the API server's audit log and an audit device in
 //     Vault record what a dry run and a second run ask for (zero_test.go).
+//   - Every plan of plans/ is taken through its life (gallery_test.go; the table of what
+//     each needs is gallery_plans_test.go), and so is an intermediate under an offline root
+//     (external_test.go).
 //   - Drift is found, named, and removed or refused (drift_test.go), and another
 //     cluster than the last one is not taken for it (elsewhere_test.go).
 //   - A run that is killed loses nothing (crash_test.go), Vault's keys included
