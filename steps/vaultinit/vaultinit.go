@@ -15,6 +15,20 @@
 //   - Removes the files that a killed run left, once the sinks have the same keys:
 //     reservations, second names of the key file, emergency files and notes.
 //
+// # Several pods
+//
+// Behind a Service each pod is asked by itself, and as many as the StatefulSet wants. One
+// that is initialised is enough: the others join it in vaultUnseal, and no other is ever
+// initialised, whatever its volume has lost. If none is, the first one is initialised, when
+// all answer: a pod that does not may hold the data of an initialised Vault.
+//
+// # Auto-unseal
+//
+// A Vault that unseals itself gives shares of a recovery key, which make a root token and
+// open nothing. One that initialised itself without shares (OpenBao's stanza initialize, or
+// recovery_shares 0) is as it should be: there is nothing to keep, the outputs are empty,
+// and the plan is let in by connections.vault.login or connections.vault.token.
+//
 // # Vault gives its keys once
 //
 // If a sink fails after the answer, the others keep the keys; if all fail, the keys

@@ -5,10 +5,16 @@ import (
 	"path/filepath"
 )
 
+var inProduction production
+
 // gallery has every plan of plans/, by its path there.
 var gallery = map[string]galleryPlan{
 	"fleet/site.yaml": {own: true, vars: []string{"domain=site.example"}, unproved: "nothing serves a certificate yet"},
 	"lab.yaml":        {by: "TestOneLab"},
+	"production.yaml": {
+		own: true, vars: []string{"domain=apps.example.com", `vaultValues=["one-node.yaml"]`},
+		before: inProduction.before, awaited: inProduction.signed,
+	},
 	"rotation-only.yaml": {
 		vars: []string{
 			"host=hello.example.local", "certificate=hello-cert", "namespace=ingress-apisix",

@@ -78,7 +78,8 @@ func Refusal(hint, format string, args ...any) error {
 // (developer.hashicorp.com/vault/docs/troubleshoot/generate-root-token).
 const Regenerate = "make one with the key shares (vault operator generate-root -init, then vault operator generate-root once for each share, " +
 	"then vault operator generate-root -decode), put it into the key file as root_token and run again: with rootToken: revoke it is revoked at the end; " +
-	"or give it as connections.vault.token and revoke it yourself"
+	"or give it as connections.vault.token and revoke it yourself. Vault 2 and OpenBao 2.5 answer 403 to generate-root without a token: " +
+	"log in with one that may update sys/generate-root/*, or allow it for that time (enable_unauthenticated_access; see the README, \"When a root token is needed again\")"
 
 // explain adds request, reason and a hint to an error of a request, and makes it
 // permanent when another try cannot help.
