@@ -25,8 +25,6 @@ type Members struct {
 	Pods []Member // vault-2 comes before vault-10
 	Want int      // replicas of their StatefulSet; without one, the number of pods
 
-	// StatefulSet is the workload of the pods, the zero Ref without one.
-	StatefulSet Ref
 	// Ordered pods are made one after the other: the next one when all before it are ready.
 	Ordered bool
 	// Subdomain is the headless Service that gives each pod a name (POD.SUBDOMAIN), ""
@@ -114,7 +112,6 @@ func (c *Cluster) ofStatefulSet(ctx context.Context, pods []corev1.Pod, m *Membe
 			return Classify(err)
 		}
 		m.Want = int(ptr.Deref(set.Spec.Replicas, 1))
-		m.StatefulSet = Ref{"apps/v1", "StatefulSet", p.Namespace, owner.Name}
 		m.mark(pods, set)
 		m.Ordered = set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
 		m.Subdomain = set.Spec.ServiceName

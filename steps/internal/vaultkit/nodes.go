@@ -19,8 +19,6 @@ type Nodes struct {
 	List []Node
 	// Missing are pods that do not run or do not exist, with the reason.
 	Missing []Missing
-	// StatefulSet is the workload of the pods, the zero Ref without one.
-	StatefulSet kubekit.Ref
 
 	want int
 }
@@ -92,7 +90,7 @@ func (s Server) explainMembers(ctx context.Context, env *engine.Env, err error) 
 }
 
 func (s Server) pods(ctx context.Context, env *engine.Env, members kubekit.Members) (Nodes, error) {
-	out := Nodes{StatefulSet: members.StatefulSet, want: max(members.Want, len(members.Pods))}
+	out := Nodes{want: max(members.Want, len(members.Pods))}
 	for _, m := range members.Pods {
 		if !m.Runs() {
 			out.Missing = append(out.Missing, Missing{Pod: m.Name, Why: m.Why})

@@ -98,9 +98,8 @@ func (c *Client) Unsealed(ctx context.Context) error {
 
 // A Peer is a member of the raft cluster, as the active server has it.
 type Peer struct {
-	ID     string // VAULT_RAFT_NODE_ID, else generated
-	Voter  bool
-	Leader bool
+	ID    string // VAULT_RAFT_NODE_ID, else generated
+	Voter bool
 }
 
 // Peers lists the members of the raft cluster. The token needs read on
@@ -115,7 +114,7 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 	var peers []Peer
 	for _, one := range servers {
 		m, _ := one.(map[string]any)
-		peers = append(peers, Peer{ID: Text(m["node_id"]), Voter: Truth(m["voter"]), Leader: Truth(m["leader"])})
+		peers = append(peers, Peer{ID: Text(m["node_id"]), Voter: Truth(m["voter"])})
 	}
 	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
 	return peers, nil
