@@ -1,6 +1,51 @@
 package vaultunseal
 
-import "github.com/ztplan/ztplan/engine"
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+)
 
 // Checks implements engine.Checker.
-func (s *Spec) Checks(unknown []string) []engine.Check { return s.Vault.Checks("vault", unknown) }
+func (s *Spec) Checks(unknown []string) []engine.Check {
+	checks := s.Vault.Checks("vault", unknown)
+	if len(checks) == 0 || s.Vault.InCluster() == "" {
+		return checks
+	}
+	return append(checks, engine.Check{Name: "pods of vault, " + s.Vault.Where(), Target: true, Run: s.checkPods})
+}
+
+// checkPods says which pods of several are not there, sealed or empty; of one pod the
+// other checks say it.
+func (s *Spec) checkPods(ctx context.Context, env *engine.Env) engine.Verdict {
+	nodes, err := s.Vault.Nodes(ctx, env)
+	if err != nil || !nodes.Several() {
+		return engine.Verdict{}
+	}
+	states, err := nodes.States(ctx)
+	if err != nil {
+		return engine.Failed(err)
+	}
+	if vaultkit.Initialised(states) == nil {
+		return engine.Verdict{}
+	}
+	var wrong []string
+	for _, m := range nodes.Missing {
+		wrong = append(wrong, m.Pod+" "+m.Why)
+	}
+	for _, st := range states {
+		switch {
+		case !st.Initialized:
+			wrong = append(wrong, st.Pod+" has not joined")
+		case st.Sealed:
+			wrong = append(wrong, st.Pod+" is sealed")
+		}
+	}
+	if len(wrong) > 0 {
+		return engine.Verdict{Level: engine.LevelWarn, Detail: strings.Join(wrong, "; "), Next: "a vaultUnseal step joins and unseals them: run the plan"}
+	}
+	return engine.Verdict{Level: engine.LevelOK, Detail: fmt.Sprintf("%d pods answer and are unsealed", len(states))}
+}

@@ -232,8 +232,10 @@ func TestRaft(t *testing.T) {
 	if diff := cmp.Diff([]string{"pods/vault-1/sys/seal: sealed -> unsealed"}, vaulttest.Show(edits)); diff != "" {
 		t.Error(diff)
 	}
+	c.checks(engine.LevelWarn, "vault-1 is sealed")
 	c.ok(vaulttest.ApplyAll(t, edits))
 	c.looksUnseal()
+	c.checks(engine.LevelOK, "3 pods answer and are unsealed")
 
 	c.upgrade()
 
@@ -243,6 +245,16 @@ func TestRaft(t *testing.T) {
 	c.looksInit()
 	c.ok(vaulttest.ApplyAll(t, edits))
 	c.looksUnseal()
+}
+
+// checks asks the check of doctor about the pods.
+func (c *cluster) checks(level engine.Level, detail string) {
+	c.t.Helper()
+	checks := c.unseal().Checks(nil)
+	got := checks[len(checks)-1].Run(c.t.Context(), c.env)
+	if got.Level != level || got.Detail != detail {
+		c.t.Errorf("doctor: %+v, want %v with %q", got, level, detail)
+	}
 }
 
 // upgrade changes the StatefulSet. Its pods stay until they are asked for to be replaced:
