@@ -9,8 +9,9 @@ var inProduction production
 
 // gallery has every plan of plans/, by its path there.
 var gallery = map[string]galleryPlan{
-	"fleet/site.yaml": {own: true, vars: []string{"domain=site.example"}, unproved: "nothing serves a certificate yet"},
-	"lab.yaml":        {by: "TestOneLab"},
+	"existing-vault.yaml": existingVault(),
+	"fleet/site.yaml":     {own: true, vars: []string{"domain=site.example"}, unproved: "nothing serves a certificate yet"},
+	"lab.yaml":            {by: "TestOneLab"},
 	"production.yaml": {
 		own: true, vars: []string{"domain=apps.example.com", `vaultValues=["one-node.yaml"]`},
 		before: inProduction.before, awaited: inProduction.signed,
