@@ -5,9 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/ztplan/ztplan/steps/internal/vaultkit"
-
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
 // refused returns errNotYet if a part of the login is missing, and a hint for the other
