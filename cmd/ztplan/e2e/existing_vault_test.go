@@ -27,7 +27,7 @@ import (
 func existingVault() galleryPlan {
 	var device string
 	return galleryPlan{
-		vars: []string{"domain=team.example", "apiServerAudience=https://kubernetes.default.svc"},
+		vars: []string{"domain=team.example"},
 		before: func(w *world) []string {
 			v := startVaultOutside(w.t)
 			device = v.audit()
