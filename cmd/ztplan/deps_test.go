@@ -34,6 +34,7 @@ engine/run               engine engine/dag engine/diff engine/redact engine/sens
 engine/enginetest        engine github.com/google/go-cmp
 steps/hints
 steps/evidence           engine engine/display steps/internal/certs
+steps/evidence/evidencetest steps/evidence
 steps/evidence/verify    engine engine/display steps/evidence steps/internal/certs
 steps/internal/certs
 steps/session            engine

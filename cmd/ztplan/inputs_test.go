@@ -172,6 +172,7 @@ func replace(t *testing.T, path string, with func(string) error) {
 var ownReaders = map[string]string{
 	"engine/inputs.go":                        "reads inputs",
 	"engine/journal/":                         "its own journals",
+	"steps/evidence/evidencetest/":            "for tests",
 	"schemas/gen/":                            "generates from the source",
 	"steps/internal/vaultkit/vaulttest/":      "for tests",
 	"steps/internal/helmkit/chart/cache.go":   "its own cache",

@@ -19,21 +19,8 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/evidencetest"
 )
-
-// evidenceOf returns evidence that the tests of package evidence keep.
-func evidenceOf(t *testing.T, name string) *evidence.Document {
-	t.Helper()
-	data, err := os.ReadFile("../../steps/evidence/testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := evidence.Decode(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // A signed is a report's folder and the files of the key that signs it.
 type signed struct{ dir, private, public string }
@@ -103,7 +90,7 @@ func ztplan(args ...string) (code int, out string) {
 func TestUnsignedIsInTheResult(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "evidence.json")
-	data, err := evidenceOf(t, "passed").Encode()
+	data, err := evidencetest.Document(t, "passed").Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +138,7 @@ func as(t *testing.T, v string) {
 // found, with the key and, for the pages, without.
 func TestVerifyFolder(t *testing.T) {
 	as(t, "v0.1.0") // which made the evidence of the tests
-	s := newSigned(t, evidenceOf(t, "passed"))
+	s := newSigned(t, evidencetest.Document(t, "passed"))
 	if code, out := ztplan("verify", s.dir, "--key", s.public); code != cli.OK || !strings.Contains(out, "✓ pages         3 pages as the evidence renders") {
 		t.Fatalf("exit status %d\n%s", code, out)
 	}
@@ -181,7 +168,7 @@ func TestVerifyFolder(t *testing.T) {
 		}
 		put(t, file, good)
 	}
-	pages, err := report.Pages(evidenceOf(t, "failed"))
+	pages, err := report.Pages(evidencetest.Document(t, "failed"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +194,8 @@ func TestVerifyFolder(t *testing.T) {
 // signature; without one, verify says that it is unsigned and shows no tick.
 func TestVerifyResealed(t *testing.T) {
 	as(t, "v0.1.0")
-	s := newSigned(t, evidenceOf(t, "passed"))
-	forged := evidenceOf(t, "passed")
+	s := newSigned(t, evidencetest.Document(t, "passed"))
+	forged := evidencetest.Document(t, "passed")
 	forged.Plan.Name = "another"
 	if err := forged.Seal(); err != nil {
 		t.Fatal(err)
@@ -236,14 +223,14 @@ func TestVerifyResealed(t *testing.T) {
 // Pages that another version made are checked by the digests on record.
 func TestVerifyOtherVersion(t *testing.T) {
 	as(t, "v0.2.0")
-	s := newSigned(t, evidenceOf(t, "passed"))
+	s := newSigned(t, evidencetest.Document(t, "passed"))
 	page := filepath.Join(s.dir, "report.html")
 	old := []byte("as an older version renders it\n")
 	put(t, page, old)
 	if code, out := ztplan("verify", s.dir); code != cli.Failed || !strings.Contains(out, "report.html has not the digest on record") {
 		t.Errorf("an edited page: exit status %d\n%s", code, out)
 	}
-	d := evidenceOf(t, "passed")
+	d := evidencetest.Document(t, "passed")
 	if _, err := report.Write(s.dir, d); err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +261,7 @@ func TestVerifyOtherVersion(t *testing.T) {
 
 // The pages can be made again from the evidence alone, byte for byte.
 func TestReportAgain(t *testing.T) {
-	s := newSigned(t, evidenceOf(t, "rollover"))
+	s := newSigned(t, evidencetest.Document(t, "rollover"))
 	again := filepath.Join(t.TempDir(), "again")
 	if code, out := ztplan("report", filepath.Join(s.dir, "evidence.json"), "-o", again); code != cli.OK {
 		t.Fatalf("exit status %d\n%s", code, out)
@@ -307,7 +294,7 @@ func TestReportAgain(t *testing.T) {
 
 // The machine's form says what the run was, and null of what was not checked.
 func TestVerifyJSON(t *testing.T) {
-	s := newSigned(t, evidenceOf(t, "passed"))
+	s := newSigned(t, evidencetest.Document(t, "passed"))
 	code, out := ztplan("verify", s.dir, "-o", "json", "--require-proved", "--max-age", "1h")
 	var got struct {
 		Holds                                  bool

@@ -21,6 +21,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/attest"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/evidencetest"
 )
 
 func write(t *testing.T, kind string, der []byte) string {
@@ -62,22 +63,9 @@ func ec(t *testing.T, c elliptic.Curve) crypto.Signer {
 	return k
 }
 
-func golden(t *testing.T, name string) (*evidence.Document, []byte) {
-	t.Helper()
-	data, err := os.ReadFile("../../../steps/evidence/testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := evidence.Decode(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d, data
-}
-
 func signed(t *testing.T, name string, private crypto.Signer) (*evidence.Document, []byte, []byte, *attest.Key) {
 	t.Helper()
-	d, data := golden(t, name)
+	d, data := evidencetest.Read(t, name)
 	priv, pub := keys(t, private)
 	k, err := readPrivate(priv)
 	if err != nil {
@@ -158,13 +146,13 @@ func TestOnlyProvedIsPassed(t *testing.T) {
 		engine.ResultProved: "PASSED", engine.ResultConverged: "WARNED", engine.ResultNotRun: "WARNED",
 		engine.ResultAwaiting: "FAILED", engine.ResultDiffers: "FAILED", engine.ResultFailed: "FAILED", engine.ResultInterrupted: "FAILED",
 	} {
-		d, data := golden(t, "passed")
+		d, data := evidencetest.Read(t, "passed")
 		d.Run.Result = string(result)
 		if p := attest.StatementOf(d, data).Predicate; p.Result != want {
 			t.Errorf("%s is %s, want %s", result, p.Result, want)
 		}
 	}
-	d, data := golden(t, "passed")
+	d, data := evidencetest.Read(t, "passed")
 	d.Steps[3].State, d.Steps[4].State = "skipped", "would"
 	if p := attest.StatementOf(d, data).Predicate; strings.Join(p.WarnedTests, " ") != "site rotation" {
 		t.Errorf("warned: %q", p.WarnedTests)
@@ -173,7 +161,7 @@ func TestOnlyProvedIsPassed(t *testing.T) {
 
 // What an older version signed still verifies: its statement is as it was.
 func TestOldStatement(t *testing.T) {
-	d, data := golden(t, "old-passed")
+	d, data := evidencetest.Read(t, "old-passed")
 	if p := attest.StatementOf(d, data).Predicate; p.Result != "PASSED" || len(p.Configuration) != 3 {
 		t.Errorf("predicate = %+v", p)
 	}
@@ -185,7 +173,7 @@ func TestOldStatement(t *testing.T) {
 
 // The values of the plan's variables are among what the statement is about.
 func TestVariablesInTheStatement(t *testing.T) {
-	d, data := golden(t, "passed")
+	d, data := evidencetest.Read(t, "passed")
 	subject := func() string {
 		for _, r := range attest.StatementOf(d, data).Predicate.Configuration {
 			if r.Name == "evidence.json#subject" {
@@ -216,7 +204,7 @@ func TestKeyElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, data := golden(t, "passed")
+	d, data := evidencetest.Read(t, "passed")
 	envelope, err := attest.Sign(t.Context(), d, data, k)
 	if err != nil {
 		t.Fatal(err)

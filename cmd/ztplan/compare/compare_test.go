@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,20 +13,8 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/compare"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/evidencetest"
 )
-
-func document(t *testing.T, name string) *evidence.Document {
-	t.Helper()
-	data, err := os.ReadFile("../../../steps/evidence/testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := evidence.Decode(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // later moves the moment at which the wire showed only the new certificate.
 func later(d *evidence.Document, by time.Duration) {
@@ -110,7 +97,7 @@ func TestDifferences(t *testing.T) {
 		}, []string{"version image r.example:5000/vault: 1 → 2", "version content of image nginx: i2 → i4"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before, after := document(t, "passed"), document(t, "passed")
+			before, after := evidencetest.Document(t, "passed"), evidencetest.Document(t, "passed")
 			c.change(before, after)
 			var got []string
 			for _, d := range compare.New(before, after, compare.Limits{Ratio: 1.5, Seconds: 1}).Differences {
@@ -143,7 +130,7 @@ func lineOf(d compare.Difference) string {
 
 func TestJSON(t *testing.T) {
 	var b bytes.Buffer
-	if err := compare.New(document(t, "passed"), document(t, "failed"), compare.Limits{Ratio: 1}).JSON(&b); err != nil {
+	if err := compare.New(evidencetest.Document(t, "passed"), evidencetest.Document(t, "failed"), compare.Limits{Ratio: 1}).JSON(&b); err != nil {
 		t.Fatal(err)
 	}
 	var out struct {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/cmd/ztplan/report/browsertest"
+	"github.com/ztplan/ztplan/steps/evidence/evidencetest"
 )
 
 const probe = `
@@ -25,7 +26,7 @@ const probe = `
 func TestInBrowser(t *testing.T) {
 	chromium := browsertest.Chromium(t)
 	for _, name := range []string{"passed", "failed", "rollover"} {
-		page, err := report.HTML(document(t, name))
+		page, err := report.HTML(evidencetest.Document(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}

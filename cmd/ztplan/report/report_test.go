@@ -20,22 +20,10 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/report"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/evidencetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
-
-func document(t *testing.T, name string) *evidence.Document {
-	t.Helper()
-	data, err := os.ReadFile("../../../steps/evidence/testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := evidence.Decode(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
@@ -56,7 +44,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 func TestGolden(t *testing.T) {
 	for _, name := range []string{"passed", "failed", "rollover"} {
-		d := document(t, name)
+		d := evidencetest.Document(t, name)
 		junit, err := report.JUnit(d)
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +56,7 @@ func TestGolden(t *testing.T) {
 
 // A new intermediate is told of with what was issued under it.
 func TestRollover(t *testing.T) {
-	page, err := report.HTML(document(t, "rollover"))
+	page, err := report.HTML(evidencetest.Document(t, "rollover"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +73,7 @@ func TestRollover(t *testing.T) {
 // The page and the summary begin with what the run claims: the worst of all rotations of
 // a certificate, and the doubt.
 func TestClaim(t *testing.T) {
-	d := document(t, "rollover")
+	d := evidencetest.Document(t, "rollover")
 	d.Rotations[1].Endpoints[0].Failures = map[string]int{"dial": 2}
 	d.Denials[0].Refused = false
 	page, err := report.HTML(d)
@@ -95,7 +83,7 @@ func TestClaim(t *testing.T) {
 	claim, _, _ := bytes.Cut(page[bytes.Index(page, []byte(`<section id="claim"`)):], []byte("</section>"))
 	for _, want := range []string{
 		`<span class="mark">✓</span> <a href="#step-rotation">ingress-apisix/hello-cert</a> <span class="dim">2 rotations</span>`,
-		`<dd>1.400 s</dd>`, `<dd>2 of `, "0.00000149 %", "✗</span> 6 of 7 attempts that must fail were refused",
+		`<dd>1.400 s</dd>`, `<dd>2 of `, "0.00000149 %", "✗</span> 10 of 11 attempts that must fail were refused",
 		"✓</span> verified to the trusted root: https://hello.example.local/ at", "on the cluster at https://",
 	} {
 		if !bytes.Contains(claim, []byte(want)) {
@@ -105,7 +93,7 @@ func TestClaim(t *testing.T) {
 	if s := string(report.Summary(d)); !strings.Contains(s, "| ✓ | ingress-apisix/hello-cert, 2 rotations | 1.400 s | 2 of ") || strings.Index(s, "longest switch") > strings.Index(s, "### Rotation") {
 		t.Errorf("the summary does not begin with the claim:\n%s", s)
 	}
-	failed := document(t, "failed")
+	failed := evidencetest.Document(t, "failed")
 	failed.Rotations[0].Hops, failed.Rotations[0].Coverage = nil, nil
 	if s := string(report.Summary(failed)); !strings.Contains(s, "| ✗ | ingress-apisix/hello-cert, 1 rotation | not seen | 4 of ") || !strings.Contains(s, "| not on record |") {
 		t.Errorf("a proof that did not hold:\n%s", s)
@@ -126,7 +114,7 @@ func must(page []byte, err error) string {
 // How exact the times of hops are is said in the page and in the summary, and
 // each limit has its unit.
 func TestHops(t *testing.T) {
-	d := document(t, "passed")
+	d := evidencetest.Document(t, "passed")
 	r := &d.Rotations[0]
 	for i := range r.Hops {
 		h := &r.Hops[i]
@@ -158,7 +146,7 @@ func TestHops(t *testing.T) {
 
 // A dry run: what differs is skipped in junit.xml, and nothing fails.
 func TestDryRun(t *testing.T) {
-	d := document(t, "passed")
+	d := evidencetest.Document(t, "passed")
 	d.Run.Mode, d.Run.Result = evidence.ModeDryRun, string(engine.ResultDiffers)
 	d.Steps[0].State, d.Steps[0].Edits[0].Applied = "pending", 0
 	d.Steps[1].State, d.Steps[1].Reason = "after", "known after vault"
@@ -180,7 +168,7 @@ func TestDryRun(t *testing.T) {
 // What a person has to give is said, and is neither a failure nor a proof.
 func TestAwaiting(t *testing.T) {
 	const todo = "awaiting signature: sign ca.csr with your root and put the certificate at ca.pem, then run again"
-	d := document(t, "passed")
+	d := evidencetest.Document(t, "passed")
 	d.Run.Result, d.Summary.Result = string(engine.ResultAwaiting), engine.ResultAwaiting
 	d.Summary.Awaiting, d.Summary.Awaits = 1, []string{"signature"}
 	d.Steps[1].State, d.Steps[1].Reason = "awaiting", todo
@@ -207,7 +195,7 @@ func TestAwaiting(t *testing.T) {
 // What comes from servers is text, whatever is in it.
 func TestHostileText(t *testing.T) {
 	const evil = "</script><script>alert(1)</script> ]]> \x00 \x1b[31m \u009b31m \u202e | `x` <img src=x onerror=alert(1)> @all"
-	d := document(t, "failed")
+	d := evidencetest.Document(t, "failed")
 	d.Plan.Name = evil
 	for i := range d.Steps {
 		s := &d.Steps[i]
@@ -257,7 +245,7 @@ func TestHostileText(t *testing.T) {
 
 // What is to be done about a failure, and what was there after it, is on every page.
 func TestFailureIsExplained(t *testing.T) {
-	d := document(t, "failed")
+	d := evidencetest.Document(t, "failed")
 	failed := slices.IndexFunc(d.Steps, func(s evidence.Step) bool { return s.State == "failed" })
 	s := &d.Steps[failed]
 	s.Hint, s.Next, s.Until = "look at the controller", "kubectl logs -n a x", s.Began.Add(time.Hour)
@@ -289,7 +277,7 @@ func TestFailureIsExplained(t *testing.T) {
 // The page needs nothing from outside, and its policy allows exactly its own
 // style and script.
 func TestSelfContained(t *testing.T) {
-	page, err := report.HTML(document(t, "passed"))
+	page, err := report.HTML(evidencetest.Document(t, "passed"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +294,7 @@ func TestSelfContained(t *testing.T) {
 			t.Errorf("the policy does not allow the page's own <%s>, %s", tag, want)
 		}
 	}
-	again, err := report.HTML(document(t, "passed"))
+	again, err := report.HTML(evidencetest.Document(t, "passed"))
 	if err != nil || !bytes.Equal(page, again) {
 		t.Errorf("the page is different each time, %v", err)
 	}

@@ -1,24 +1,17 @@
 package verdict_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/verdict"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/evidence/evidencetest"
 )
 
 func TestDemands(t *testing.T) {
-	data, err := os.ReadFile("../../../steps/evidence/testdata/passed.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := evidence.Decode(data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := evidencetest.Document(t, "passed")
 	now := d.Run.Ended.Add(10 * time.Second)
 	for _, c := range []struct {
 		name   string
