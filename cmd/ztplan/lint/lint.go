@@ -114,3 +114,14 @@ func (f Finding) as(s rule.Severity) Finding {
 func at(s *plan.Step, field, rule, hint, format string, args ...any) Finding {
 	return Finding{Rule: rule, Step: s.ID, Place: s.PositionOf(field), Message: fmt.Sprintf(format, args...), Hint: hint}
 }
+
+// Count returns how many findings have a severity.
+func (r Report) Count(s rule.Severity) int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}

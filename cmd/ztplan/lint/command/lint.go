@@ -156,5 +156,5 @@ func printReport(a *planflags.Flags, file string, r lint.Report, invalid error) 
 			ui.Annotate(a.Stdout, level, ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
 		}
 	}
-	return lint.WriteText(a.Text, file, r)
+	return writeText(a.Text, file, r)
 }

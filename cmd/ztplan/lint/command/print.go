@@ -1,4 +1,4 @@
-package lint
+package command
 
 import (
 	"fmt"
@@ -6,23 +6,12 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
+	"github.com/ztplan/ztplan/cmd/ztplan/lint"
 )
 
-// Count returns how many findings have a severity.
-func (r Report) Count(s rule.Severity) int {
-	n := 0
-	for _, f := range r.Findings {
-		if f.Severity == s {
-			n++
-		}
-	}
-	return n
-}
-
-// WriteText writes a report for people: the findings, the budgets, and how many there
+// writeText writes a report for people: the findings, the budgets, and how many there
 // are of each severity in the plan called name.
-func WriteText(w io.Writer, name string, r Report) error {
+func writeText(w io.Writer, name string, r lint.Report) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		step := ""
@@ -44,8 +33,8 @@ func WriteText(w io.Writer, name string, r Report) error {
 	if n := len(r.Ignored); n > 0 {
 		fmt.Fprintf(&b, "ignored with a reason: %d\n", n)
 	}
-	fmt.Fprintf(&b, "%s: %d errors, %d warnings", name, r.Count(Error), r.Count(Warning))
-	if n := r.Count(Note); n > 0 {
+	fmt.Fprintf(&b, "%s: %d errors, %d warnings", name, r.Count(lint.Error), r.Count(lint.Warning))
+	if n := r.Count(lint.Note); n > 0 {
 		fmt.Fprintf(&b, ", %d notes", n)
 	}
 	b.WriteString("\n")
