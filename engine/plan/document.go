@@ -31,7 +31,8 @@ type Document struct {
 // Metadata names a plan.
 type Metadata struct {
 	// Name of the plan, in lower-case letters, digits and hyphens. It appears in events, in
-	// the name of the plan's lock and in default names.
+	// the name of the plan's lock and in default names. It may be made of variables:
+	// shop-${vars.env}.
 	Name string `yaml:"name" check:"required"`
 	// Description says what the plan sets up.
 	Description string `yaml:"description"`

@@ -138,8 +138,10 @@ type loader struct {
 	*source.Collector
 	in        Input
 	plan      *Plan
-	varNames  []string // in the order of the file
-	resolving []string // variables whose values are being found
+	varNames  []string   // in the order of the file
+	resolving []string   // variables whose values are being found
+	name      *yaml.Node // of the plan, until it is resolved
+	naming    bool       // it is being resolved
 	kinds     map[string]*engine.Kind
 	kindNames []string
 	compared  int             // ids of steps, for suggestions
@@ -240,6 +242,7 @@ func (l *loader) document(root *yaml.Node) {
 		l.readVars(n)
 	}
 	l.giveVars(l.in)
+	l.resolveName()
 	l.resolveVars()
 	l.readSteps(root, parts["steps"])
 	if n := parts["connections"]; n != nil {
@@ -297,16 +300,39 @@ func (l *loader) metadata(root, n *yaml.Node) {
 	for _, key := range unknown {
 		l.problem(key, source.Suggestion(key.Value, metadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
 	}
-	if name := parts["name"]; name == nil {
+	if l.name = parts["name"]; l.name == nil {
 		l.problem(n, "add name: …", "metadata.name is missing")
-	} else {
-		l.plan.Name = l.text(name, "metadata.name")
-		if s := l.plan.Name; s != "" && !identifier(s) || s == "" && name.Value == "" {
-			l.problem(name, identifierHint, "metadata.name: %q is not a name", s)
-		}
 	}
 	if description := parts["description"]; description != nil {
 		l.plan.Description = l.text(description, "metadata.description")
+	}
+}
+
+// resolveName sets the name of the plan, which may be made of variables.
+func (l *loader) resolveName() {
+	const subject = "metadata.name"
+	n := l.name
+	if l.name = nil; n == nil {
+		return
+	}
+	l.naming = true
+	defer func() { l.naming = false }()
+	d := l.plan.decoder(&scope{noSteps: "the plan has its name before any step runs"}, subject, l.Add)
+	value, secret, ok := d.Substitute(n)
+	switch {
+	case !ok:
+		return
+	case secret:
+		l.problem(n, "use a variable that is no secret", "%s: is made of a secret, and everything shows the name", subject)
+		return
+	case value != n:
+		at := *value
+		at.Line, at.Column = n.Line, n.Column
+		value = &at
+	}
+	l.plan.Name = l.text(value, subject)
+	if s := l.plan.Name; s != "" && !identifier(s) || s == "" && value.Value == "" {
+		l.problem(n, identifierHint, "%s: %q is not a name", subject, s)
 	}
 }
 

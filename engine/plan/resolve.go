@@ -71,6 +71,9 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 	case ref.Path[0].Index >= 0:
 		return spec.Value{}, fault(referenceForms, "%s: want a name after %s, not an index", ref.Raw, ref.Root)
 	case ref.Root == "plan":
+		if l := sc.plan.loading; l != nil && l.naming {
+			return spec.Value{}, fault("", "%s: the name of the plan is made of this value", ref.Raw)
+		}
 		return spec.Value{Node: textNode(sc.plan.Name)}, nil
 	case ref.Root == "vars":
 		return sc.variable(ref)

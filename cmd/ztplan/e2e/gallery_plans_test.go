@@ -16,16 +16,29 @@ var gallery = map[string]galleryPlan{
 		own: true, vars: []string{"domain=apps.example.com", `vaultValues=["one-node.yaml"]`},
 		before: inProduction.before, awaited: inProduction.signed,
 	},
+	"many-certificates.yaml": {
+		vars:   []string{"ca=shared-ca.pem"},
+		before: besideRoot("shared-ca.pem"),
+	},
 	"rotation-only.yaml": {
 		vars: []string{
 			"host=hello.example.local", "certificate=hello-cert", "namespace=ingress-apisix",
 			"service=apisix-gateway", "ca=shared-ca.pem",
 		},
-		before: func(w *world) []string {
-			w.beside("shared-ca.pem", w.rootCertificate())
-			return nil
-		},
+		before: besideRoot("shared-ca.pem"),
 	},
+	"two-environments/plan.yaml": {
+		vars:   []string{"env=production", "domain=shop.example.local", "ca=../shared-ca.pem"},
+		before: besideRoot("shared-ca.pem"),
+	},
+}
+
+// besideRoot writes the root certificate of the shared lab beside the plans.
+func besideRoot(name string) func(*world) []string {
+	return func(w *world) []string {
+		w.beside(name, w.rootCertificate())
+		return nil
+	}
 }
 
 // beside writes a file beside the plans.
