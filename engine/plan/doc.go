@@ -13,7 +13,12 @@
 //
 // Three layers, each of which imports those below it: package source reads the text,
 // package spec fills the inputs of a step, and this package knows the plan: its keys,
-// variables, connections, steps and their graph.
+// variables, connections, steps and their graph. Package keypath names parts of values,
+// package foreach reads the items of a step with forEach.
+//
+// A step with forEach is one entry of the plan and has a [Step] for each item. All of them
+// have the node of the entry; a reference to the item gets its value where it is resolved.
+// So instances have the places of what is written, and nothing is written anew.
 //
 // The tree that the YAML parser makes stays: inputs are decoded from it when the plan
 // is read, and again with the outputs of steps right before a step starts. So every

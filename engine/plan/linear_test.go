@@ -46,6 +46,18 @@ var large = map[string]func(n int) string{
 		}
 		return b.String()
 	},
+	"instances": func(n int) string {
+		var b strings.Builder
+		b.WriteString("vars:\n  items:\n")
+		for i := range 100 {
+			fmt.Fprintf(&b, "    k%d: {name: x}\n", i)
+		}
+		b.WriteString("steps:\n  - {id: s0, uses: pkiRoot, forEach: \"${vars.items}\", with: {commonName: \"${each.value.name}\"}}\n")
+		for i := 1; i < n/100; i++ {
+			fmt.Fprintf(&b, "  - {id: s%d, uses: pkiRoot, forEach: \"${vars.items}\", with: {commonName: \"${steps.s%d[each.key].issuerID}\", commonNme: x}}\n", i, i-1)
+		}
+		return b.String()
+	},
 	"chain": func(n int) string {
 		var b strings.Builder
 		b.WriteString("steps:\n  - {id: s0, uses: pkiRoot, with: {commonName: x}}\n")
@@ -76,7 +88,7 @@ func read(t testing.TB, body string) {
 func TestLargePlans(t *testing.T) {
 	for name, body := range large {
 		n := 100_000
-		if name == "problems" || name == "chain" {
+		if name == "problems" || name == "chain" || name == "instances" {
 			n = 20_000 // each is a step
 		}
 		t.Run(name, func(t *testing.T) { read(t, body(n)) })

@@ -25,6 +25,13 @@ func TestDemands(t *testing.T) {
 			d.Run.Result, d.Steps[4].State, d.Summary.Proved = "converged", "skipped", 2
 		}, verdict.Demands{Proved: true, Steps: []string{"rotation"}}, "the run is not proved: converged, 1 proof skipped: rotation; step rotation did not hold: skipped"},
 		{"dry run", func(d *evidence.Document) { d.Run.Result, d.Summary.Unchanged = "not-run", 0 }, verdict.Demands{Proved: true}, "the run is not proved: not run (dry run)"},
+		{"instances", func(d *evidence.Document) {
+			for i, s := range d.Steps {
+				d.Steps[i].ID = "proofs[" + s.ID + "]"
+			}
+			d.Steps = d.Steps[4:]
+			d.Steps[0].State = "skipped"
+		}, verdict.Demands{Steps: []string{"proofs"}}, "step proofs[rotation] did not hold: skipped"},
 		{"no proof", nil, verdict.Demands{Steps: []string{"vault"}}, "step vault is no proof: helmInstall, changed"},
 		{"no step", nil, verdict.Demands{Steps: []string{"rotate"}}, "step rotate is not in the plan"},
 		{"old", func(d *evidence.Document) { d.Run.Ended = d.Run.Ended.Add(-2 * time.Hour) }, verdict.Demands{MaxAge: 90 * time.Minute}, "the run ended 2h0m10s ago"},
