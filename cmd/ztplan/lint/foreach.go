@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -20,32 +19,25 @@ func emptyCollections(f *facts) []Finding {
 
 // once leaves the first of the findings that several instances of a step have, and says
 // which others have it.
-func (f *facts) once(all []Finding) []Finding {
-	type fact struct {
-		rule, message string
-		place         source.Position
-	}
-	first := make(map[fact]int)
+func (f *facts) once(all []Finding) (out []Finding) {
+	first := make(map[[3]string]int)
 	others := make(map[int][]string)
-	var out []Finding
 	for _, found := range all {
 		step := f.plan.Step(found.Step)
 		if step == nil || step.Group == "" {
 			out = append(out, found)
 			continue
 		}
-		same := fact{found.Rule, strings.ReplaceAll(found.Message, step.ID, step.Group), found.Place}
-		i, again := first[same]
-		switch {
-		case !again:
+		same := [3]string{found.Rule, strings.ReplaceAll(found.Message, step.ID, step.Group), found.Place.String()}
+		if i, again := first[same]; !again {
 			first[same] = len(out)
 			out = append(out, found)
-		case out[i].Step != found.Step:
+		} else if out[i].Step != found.Step {
 			others[i] = append(others[i], found.Step)
 		}
 	}
 	for i, ids := range others {
-		out[i].Message += fmt.Sprintf("; the same with %s", source.Listed(ids))
+		out[i].Message += "; the same with " + source.Listed(ids)
 	}
 	return out
 }
