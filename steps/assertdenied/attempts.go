@@ -110,10 +110,14 @@ func (s *Spec) bounds() []Attempt {
 	return list
 }
 
-// DeniesClients reports whether clients without a certificate of the server's authority
-// are among the attempts.
-func (s *Spec) DeniesClients() bool {
-	return slices.ContainsFunc(s.attempts(), func(a Attempt) bool { return a.Dial != nil && a.Dial.aboutClient() })
+// Clients returns the URL of the connection, whether it presents a client certificate, and
+// whether clients without a right one are among the attempts.
+func (s *Spec) Clients() (url string, presents, denies bool) {
+	if s.Dial == nil {
+		return "", false, false
+	}
+	denies = slices.ContainsFunc(s.attempts(), func(a Attempt) bool { return a.Dial != nil && a.Dial.aboutClient() })
+	return s.Dial.URL, s.Dial.Client != nil, denies
 }
 
 // method names the kind of the attempt, for the evidence.

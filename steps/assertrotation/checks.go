@@ -74,7 +74,7 @@ func (r *rotation) judgeCertificate() []engine.Finding {
 func (r *rotation) judgeClients() []engine.Finding {
 	list := []engine.Finding{checkSeen(r), checkFailures(r)}
 	if r.proof.spec.Client != nil {
-		list = append(list, checkClient(r))
+		list = append(list, r.rec.Clients().Finding())
 	}
 	if r.proof.spec.Probe.LongLived {
 		list = append(list, checkKeepAlive(r))
@@ -457,19 +457,6 @@ func checkKeepAlive(r *rotation) engine.Finding {
 		Cause:  have,
 		Detail: strings.Join(lost, "; "),
 	}
-}
-
-// checkClient: the server asked for the client certificate in every handshake.
-func checkClient(r *rotation) engine.Finding {
-	seen := r.rec.Clients()
-	f := engine.Finding{Rule: "the server asks for the client certificate in every handshake", Have: seen.String(), Holds: seen.Unasked == 0 && len(seen.Presented) > 0}
-	if len(seen.Presented) > 1 {
-		f.Detail = "the client certificate changed meanwhile"
-	}
-	if seen.Unasked > 0 {
-		f.Detail = fmt.Sprintf("%d of the handshakes went without: a client without a certificate is let in then", seen.Unasked)
-	}
-	return f
 }
 
 // checkGap: no address was gone for long.

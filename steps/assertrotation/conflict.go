@@ -2,13 +2,20 @@ package assertrotation
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/apisixtls"
-	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/probe"
 )
+
+// showsOurs reports whether every address shows a certificate that the Secret holds or held:
+// then no ApisixTls with another Secret serves the host there, whatever the proof finds.
+func (p *proof) showsOurs() bool {
+	return !slices.ContainsFunc(p.rec.Addresses(), func(s *probe.Series) bool { return s.Current == nil || !p.state.History.Held(s.Current) })
+}
 
 // conclude adds a finding if another ApisixTls decides the certificate of the host, or
 // will after a restart of the gateway, and returns the verdict; advice returns
@@ -17,9 +24,8 @@ import (
 // is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() (hint, next string)) ([]engine.Finding, error) {
 	ours := certwatch.Ref{Namespace: p.spec.Certificate.Namespace, Name: secretName}
-	wireIsRight := p.rec.OnTheWire() == certs.Serial(p.state.Secret.Leaf())
 	all := apisixtls.List(ctx, p.client, p.env, p.url.Hostname())
-	if f, ok := apisixtls.Conflict(all, strings.ToLower(p.url.Hostname()), ours, wireIsRight); ok {
+	if f, ok := apisixtls.Conflict(all, strings.ToLower(p.url.Hostname()), ours, p.showsOurs()); ok {
 		findings = append(findings, f)
 		p.withDeadline(findings)
 		return findings, p.verdict(findings, apisixtls.Advice, "kubectl get apisixtlses -A")

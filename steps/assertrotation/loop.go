@@ -91,7 +91,7 @@ func (l *loop) handleNext(ctx context.Context) error {
 	case a := <-p.answers:
 		l.kept.Add(a)
 	case <-l.statusTick.C:
-		l.pace.update(p.env.Now(), l.rec.Attempts)
+		l.pace.Update(p.env.Now(), l.rec.Attempts)
 		p.env.Statusf("%s", l.view())
 	case d := <-p.disruptions:
 		if d.Err != nil {

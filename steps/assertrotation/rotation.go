@@ -52,7 +52,7 @@ type rotation struct {
 	disruption disrupt.Outcome
 	authorityChange
 	issuance certwatch.Issuance // of the certificate in the Secret
-	pace     pace               // of the probes
+	pace     probe.Pace         // of the probes
 	gap      time.Duration      // the longest without a successful probe
 	gapAt    string             // and where
 
@@ -68,7 +68,7 @@ func newRotation(p *proof, index int) *rotation {
 		before: issued{p.state.Certificate, p.state.Secret},
 		after:  issued{p.state.Certificate, p.state.Secret},
 		line:   timeline.Timeline{Start: p.rec.Began, FromFirst: p.spec.Trigger == triggerWait},
-		pace:   pace{at: p.rec.Began},
+		pace:   probe.Pace{At: p.rec.Began},
 		began:  p.rec.Began,
 		old:    make(map[types.UID]bool),
 		asking: p.spec.Trigger != triggerWait,
@@ -316,7 +316,7 @@ func (r *rotation) status() string {
 		}
 		fmt.Fprintf(&b, ", %s left", remaining(r.maxDown(), r.disruption.Began, now))
 	}
-	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.rate, r.rec.Attempts, r.rec.Failed())
+	fmt.Fprintf(&b, "; %.0f handshakes/s, %d probes, %d failed", r.pace.Rate, r.rec.Attempts, r.rec.Failed())
 	if r.target != nil {
 		fmt.Fprintf(&b, "; %d of %d addresses switched", r.rec.Switched(r.target), len(r.rec.Addresses()))
 		if doubt := r.rec.Doubt(); doubt < 1 {

@@ -17,22 +17,6 @@ func (r *rotation) view() string {
 	return strings.Join(append([]string{r.status()}, v.Lines()...), "\n")
 }
 
-// A pace is the number of probes that end in a second. It begins at a moment without
-// any.
-type pace struct {
-	at       time.Time
-	attempts int
-	rate     float64
-}
-
-// update computes the rate since the last update.
-func (p *pace) update(now time.Time, attempts int) {
-	if took := now.Sub(p.at).Seconds(); took > 0 {
-		p.rate = float64(attempts-p.attempts) / took
-	}
-	p.at, p.attempts = now, attempts
-}
-
 // remaining renders a countdown from a moment on.
 func remaining(limit time.Duration, since, now time.Time) time.Duration {
 	return max(limit-now.Sub(since), 0).Round(time.Second)

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,8 @@ import (
 	listersv1 "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/node/syncperiod"
 )
 
 // watch handles this node's pods, and the objects that they refer to, until ctx ends.
@@ -103,7 +106,10 @@ func (a *Agent) sourceChanged(kind sourceKind, o any) {
 	defer a.mu.Unlock()
 	for _, w := range a.workers {
 		if w.namespace == object.GetNamespace() && w.sources[source{kind, object.GetName()}] {
-			w.refresh()
+			w.mu.Lock()
+			late := syncperiod.Of(w.latest)
+			w.mu.Unlock()
+			time.AfterFunc(late, w.refresh)
 		}
 	}
 }

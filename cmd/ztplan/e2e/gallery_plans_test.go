@@ -20,6 +20,8 @@ var gallery = map[string]galleryPlan{
 		vars:   []string{"ca=shared-ca.pem"},
 		before: besideRoot("shared-ca.pem"),
 	},
+	"mounted-secret.yaml": {before: (*world).clientsCA},
+	"mutual-tls.yaml":     {before: (*world).clientsCA},
 	"rotation-only.yaml": {
 		vars: []string{
 			"host=hello.example.local", "certificate=hello-cert", "namespace=ingress-apisix",
@@ -39,6 +41,15 @@ func besideRoot(name string) func(*world) []string {
 		w.beside(name, w.rootCertificate())
 		return nil
 	}
+}
+
+// clientsCA makes the Secret with the root in ca.crt and in no other key.
+func (w *world) clientsCA() []string {
+	w.applyAs("gallery", "Secret/ingress-apisix/clients-ca", fields{
+		"apiVersion": "v1", "kind": "Secret", "metadata": fields{"name": "clients-ca", "namespace": "ingress-apisix"},
+		"stringData": fields{"ca.crt": w.rootCertificate()},
+	})
+	return nil
 }
 
 // beside writes a file beside the plans.

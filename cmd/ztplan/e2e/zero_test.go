@@ -229,6 +229,7 @@ func TestRotations(t *testing.T) {
 	device := w.auditVault()
 	w.sub(t, "gallery", func(t *testing.T) { w.gallery(t, device) })
 	w.sub(t, "external-parent", w.external)
+	w.sub(t, "servers", func(t *testing.T) { w.servers(t) })
 	w.sub(t, "gateway-bugs", func(t *testing.T) { w.gatewayBugs(t) })
 	w.sub(t, "proofs", func(t *testing.T) { w.proofs(t, []int{2}, 1) })
 	w.sub(t, "host-conflict", func(t *testing.T) { w.hostConflict(t) })

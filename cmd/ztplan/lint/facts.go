@@ -142,9 +142,8 @@ func proofOf(s *plan.Step, spec any) proof {
 		}
 		return out
 	case *assertdenied.Spec:
-		if spec.Dial != nil {
-			return proof{step: s, host: host(spec.Dial.URL), client: spec.Dial.Client != nil, denies: spec.DeniesClients()}
-		}
+		url, presents, denies := spec.Clients()
+		return proof{step: s, host: host(url), client: presents, denies: denies}
 	}
 	return proof{step: s}
 }

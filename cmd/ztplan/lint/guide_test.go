@@ -85,6 +85,9 @@ const (
 `
 )
 
+// anotherProved is proved, of another Certificate.
+var anotherProved = strings.Replace(proved, "name: hello-cert", "name: other-cert", 1)
+
 // The weak points F1 to F16 of the guide. Each is found on the guide itself, or, where
 // the guide is right with the versions of its day or says nothing, on the guide with what
 // the point is about. A near twin, which is right, has no finding of the rule.

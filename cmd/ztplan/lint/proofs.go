@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +22,8 @@ func proofs(f *facts) []Finding {
 	var out []Finding
 	leaves := 0
 	for _, o := range f.objects {
-		if o.kind != "Certificate" || dig(o.fields, "spec", "isCA") == true {
+		usages := fmt.Sprint(dig(o.fields, "spec", "usages")) // of those for clients alone no server shows one
+		if o.kind != "Certificate" || dig(o.fields, "spec", "isCA") == true || strings.Contains(usages, "client auth") && !strings.Contains(usages, "server auth") {
 			continue
 		}
 		leaves++
@@ -41,11 +41,10 @@ func proofs(f *facts) []Finding {
 
 // undeniedClients: servers that ask for client certificates, and no step shows that they
 // refuse the others. A server that asks and accepts any looks the same to its clients.
-func undeniedClients(f *facts) []Finding {
-	var out []Finding
+func undeniedClients(f *facts) (out []Finding) {
 	for _, p := range f.proofs {
 		if p.client && !p.denies && !f.denied(p.host) {
-			out = append(out, at(p.step, "client", "clients-undenied", "", "step %s presents a client certificate to %s, and no step proves that others are refused", p.step.ID, cmp.Or(p.host, "a server")))
+			out = append(out, at(p.step, "client", "clients-undenied", "", "step %s presents a client certificate, and no step proves that others are refused", p.step.ID))
 		}
 	}
 	for _, o := range f.objects {
@@ -53,22 +52,20 @@ func undeniedClients(f *facts) []Finding {
 			continue
 		}
 		if dig(o.fields, "spec", "client", "skip_mtls_uri_regex") != nil {
-			out = append(out, o.finding("spec.client.skip_mtls_uri_regex", "skipped-mtls", "", "ApisixTls %s lets clients without a certificate in where the path fits skip_mtls_uri_regex", o.id()))
+			out = append(out, o.finding("spec.client.skip_mtls_uri_regex", "skipped-mtls", "", "ApisixTls %s lets clients without a certificate in where the path fits", o.id()))
 		}
-		hosts, _ := dig(o.fields, "spec", "hosts").([]any)
-		if !slices.ContainsFunc(f.proofs, func(p proof) bool {
-			return p.denies && (p.host == "" || slices.ContainsFunc(hosts, func(h any) bool { return covered(fmt.Sprint(h), p.host) }))
-		}) {
+		if hosts, _ := dig(o.fields, "spec", "hosts").([]any); !f.denied(hosts...) {
 			out = append(out, o.finding("spec.client", "clients-undenied", "", "ApisixTls %s asks for client certificates, and no step proves that others are refused", o.id()))
 		}
 	}
 	return out
 }
 
-// denied reports whether a step proves that a host refuses other clients, or one that is
-// not known yet.
-func (f *facts) denied(host string) bool {
-	return slices.ContainsFunc(f.proofs, func(p proof) bool { return p.denies && (p.host == "" || p.host == host) })
+// denied reports whether a step proves that a host, or one not known yet, refuses clients.
+func (f *facts) denied(hosts ...any) bool {
+	return slices.ContainsFunc(f.proofs, func(p proof) bool {
+		return p.denies && (p.host == "" || slices.ContainsFunc(hosts, func(h any) bool { return covered(fmt.Sprint(h), p.host) }))
+	})
 }
 
 // rotated reports whether a step renews the Certificate namespace/name, or one that is

@@ -92,6 +92,7 @@ func ruleCases() []ruleCase {
 			"              - name: hello\n", "              - name: hello\n                plugins: [{name: redirect, enable: true, config: {http_to_https: true}}]\n"}},
 		{"", "no-proof", []string{"    uses: curlTLS\n    needs: [route, tls]\n    with:\n      url: https://hello.example.local\n      service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}\n      insecure: true\n", "    uses: vaultUnseal\n    with: {keys: {file: vault-cluster-keys.json}}\n"}, "- id: curl", nil},
 		{"", "rotation-unproved", nil, "name: hello-cert", []string{curled, proved}},
+		{"", "rotation-unproved", []string{curled, anotherProved}, "name: hello-cert", []string{curled, anotherProved, "            secretName: hello-tls", "            secretName: hello-tls\n            usages: [client auth]"}},
 		{"", "clients-undenied", []string{curled, presented}, "client: {secret", []string{curled, presented + refused}},
 		{"", "clients-undenied", []string{asking, mutual}, "caSecret: {name: clients", []string{asking, mutual, curled, presented + refused}},
 		{"", "skipped-mtls", []string{asking, mutual + "              skip_mtls_uri_regex: [/health]\n"}, "skip_mtls_uri_regex", []string{asking, mutual}},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
@@ -49,6 +50,18 @@ func (c *Clients) String() string {
 		parts = append(parts, fmt.Sprintf("none in %d handshakes", c.Unasked))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// Finding is the rule that the server asked for the client certificate in every handshake.
+func (c *Clients) Finding() engine.Finding {
+	f := engine.Finding{Rule: "the server asks for the client certificate in every handshake", Have: c.String(), Holds: c.Unasked == 0 && len(c.Presented) > 0}
+	if len(c.Presented) > 1 {
+		f.Detail = "the client certificate changed meanwhile"
+	}
+	if c.Unasked > 0 {
+		f.Detail = fmt.Sprintf("%d of the handshakes went without: a client without a certificate is let in then", c.Unasked)
+	}
+	return f
 }
 
 // Clients returns the count of the certificates that clients presented, at addresses and

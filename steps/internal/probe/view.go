@@ -115,3 +115,19 @@ func (v View) counts(s *Series) string {
 	}
 	return text
 }
+
+// A Pace is the number of probes that end in a second. It begins at a moment without any.
+type Pace struct {
+	At   time.Time
+	Rate float64
+
+	attempts int
+}
+
+// Update computes the rate since the last update.
+func (p *Pace) Update(now time.Time, attempts int) {
+	if took := now.Sub(p.At).Seconds(); took > 0 {
+		p.Rate = float64(attempts-p.attempts) / took
+	}
+	p.At, p.attempts = now, attempts
+}

@@ -52,7 +52,10 @@ type SSL struct {
 // A Client asks for client certificates that a CA has signed.
 type Client struct {
 	CA    string `json:"ca"`
-	Depth int    `json:"depth,omitempty"`
+	Depth *int   `json:"depth,omitempty"` // most intermediates between certificate and CA; 1 without it
+	// SkipMTLS are regular expressions of paths that need no certificate. With any, the
+	// handshake succeeds with every client, and other paths answer 400.
+	SkipMTLS []string `json:"skip_mtls_uri_regex,omitempty"`
 }
 
 // A Route sends requests that match to the nodes of its upstream.

@@ -30,6 +30,7 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
@@ -126,6 +127,7 @@ type controller struct {
 	routes    cache.GenericLister
 	proxies   cache.GenericLister
 	classes   networkinglisters.IngressClassLister
+	ingresses networkinglisters.IngressLister
 	secrets   corelisters.SecretLister
 	services  corelisters.ServiceLister
 	endpoints discoverylisters.EndpointSliceLister
@@ -176,6 +178,7 @@ func (c *controller) watch() error {
 	custom := dynamicinformer.NewDynamicSharedInformerFactory(c.untyped, 0)
 	c.factories = append(c.factories, factory, custom)
 	c.classes = factory.Networking().V1().IngressClasses().Lister()
+	c.ingresses = factory.Networking().V1().Ingresses().Lister()
 	c.secrets = factory.Core().V1().Secrets().Lister()
 	c.services = factory.Core().V1().Services().Lister()
 	c.endpoints = factory.Discovery().V1().EndpointSlices().Lister()
@@ -208,6 +211,7 @@ func (c *controller) watch() error {
 	}
 	on(custom.ForResource(tlsResource).Informer(), own(kindTLS))
 	on(custom.ForResource(routeResource).Informer(), own(kindRoute))
+	on(factory.Networking().V1().Ingresses().Informer(), own(kindIngress))
 	on(custom.ForResource(proxyResource).Informer(), func(name types.NamespacedName, _ any) {
 		c.everything()
 		c.schedule(name)
@@ -265,6 +269,10 @@ func (c *controller) first(ctx context.Context) {
 	}
 	for _, o := range list[apisixRoute](c.routes) {
 		look(object{kindRoute, named(o.Namespace, o.Name)})
+	}
+	all, _ := c.ingresses.List(labels.Everything()) // a cache does not fail
+	for _, o := range all {
+		look(object{kindIngress, named(o.Namespace, o.Name)})
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
@@ -706,4 +707,43 @@ webhook: {enable: true, port: 9443, tls_cert_dir: /certs}
 			t.Errorf("%q was accepted", text)
 		}
 	}
+}
+
+// An Ingress of our class is served with the certificate of its Secret, which is followed.
+func TestIngress(t *testing.T) {
+	w := newTestNamespace(t)
+	w.app(t)
+	g := w.gateway(t)
+	defer w.control(t).stop()
+	first := w.secret(t, "hello-tls", site)
+	w.apply(t, schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"}, "Ingress", "hello", map[string]any{
+		"ingressClassName": w.name,
+		"tls":              []any{map[string]any{"hosts": []any{site}, "secretName": "hello-tls"}},
+		"rules": []any{map[string]any{"host": site, "http": map[string]any{"paths": []any{map[string]any{
+			"path": "/", "pathType": "Prefix",
+			"backend": map[string]any{"service": map[string]any{"name": "hello-app", "port": map[string]any{"number": int64(80)}}},
+		}}}}},
+	})
+	g.serves(t, site, first)
+	g.serves(t, site, w.secret(t, "hello-tls", site))
+	gatewaytest.Eventually(t, "the route in the Admin API", func() bool {
+		listed, err := g.admin().Routes(t.Context())
+		return err == nil && len(listed) == 1 && slices.Equal(listed[0].URIs, []string{"/*", "/"}) && listed[0].Hosts[0] == site
+	})
+}
+
+// Of a Secret of cert-manager the certificate is taken, and not the authority beside it.
+func TestClientAuthorities(t *testing.T) {
+	w := newTestNamespace(t)
+	g := w.gateway(t)
+	defer w.control(t).stop()
+	w.secret(t, "hello-tls", site)
+	w.tls(t, "hello-tls", w.name, site)
+	w.merge(t, tlses, "hello-tls", map[string]any{"spec": map[string]any{"client": map[string]any{
+		"caSecret": map[string]any{"name": "hello-tls", "namespace": w.name}, "skip_mtls_uri_regex": []any{"/open"},
+	}}})
+	gatewaytest.Eventually(t, "the authority in the Admin API", func() bool {
+		listed, err := g.admin().SSLs(t.Context())
+		return err == nil && len(listed) == 1 && listed[0].Client != nil && listed[0].Client.CA == listed[0].Cert && len(listed[0].Client.SkipMTLS) == 1 && *listed[0].Client.Depth == 0
+	})
 }

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
@@ -15,6 +17,7 @@ func (c *controller) everything() {
 	for _, o := range list[apisixRoute](c.routes) {
 		c.queue.Add(object{kindRoute, named(o.Namespace, o.Name)})
 	}
+	c.ingressesWhere(metav1.NamespaceAll, func(*networkingv1.Ingress) bool { return true })
 }
 
 // secretChanged queues the objects that a Secret is part of. With the bug of the
@@ -31,6 +34,7 @@ func (c *controller) secretChanged(secret types.NamespacedName) {
 		}
 		c.queue.Add(object{kindTLS, named(o.Namespace, o.Name)})
 	}
+	c.ingressesWhere(secret.Namespace, func(o *networkingv1.Ingress) bool { return uses(o, secret.Name) })
 	for _, o := range list[gatewayProxy](c.proxies) {
 		if ref := keyReference(o); ref != nil && named(o.Namespace, *ref) == secret {
 			c.schedule(named(o.Namespace, o.Name))
@@ -53,6 +57,7 @@ func (c *controller) serviceChanged(service types.NamespacedName) {
 			}
 		}
 	}
+	c.ingressesWhere(service.Namespace, func(o *networkingv1.Ingress) bool { return leadsTo(o, service.Name) })
 	for _, o := range list[gatewayProxy](c.proxies) {
 		plane := o.Spec.Provider.ControlPlane
 		if o.Namespace == service.Namespace && plane != nil && plane.Service != nil && plane.Service.Name == service.Name {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,6 +59,9 @@ func (c *controller) reconcile(ctx context.Context, key object) error {
 			routes, err := c.translateRoute(o)
 			return wanted{routes: routes}, err
 		})
+	}
+	if key.kind == kindIngress {
+		return c.reconcileIngress(key)
 	}
 	return fmt.Errorf("unknown kind %q", key.kind)
 }
@@ -152,12 +156,7 @@ func (c *controller) translateTLS(o *apisixTLS) (adminapi.SSL, error) {
 		return adminapi.SSL{}, fmt.Errorf("invalid apisix tls secret: %w", err)
 	}
 	ssl := adminapi.SSL{ID: identity(kindTLS, o.Namespace, o.Name), SNIs: o.Spec.Hosts, Labels: c.labels(kindTLS, o.ObjectMeta)}
-	for _, names := range [][2]string{{corev1.TLSCertKey, corev1.TLSPrivateKeyKey}, {"cert", "key"}} {
-		if cert, key := secret.Data[names[0]], secret.Data[names[1]]; len(cert) > 0 && len(key) > 0 {
-			ssl.Cert, ssl.Key = string(cert), string(key)
-			break
-		}
-	}
+	ssl.Cert, ssl.Key = pairOf(secret)
 	if ssl.Cert == "" {
 		return adminapi.SSL{}, &refusal{syncFailed, fmt.Sprintf("secret %s has neither %s and %s nor cert and key", o.Spec.Secret.key(), corev1.TLSCertKey, corev1.TLSPrivateKeyKey)}
 	}
@@ -166,13 +165,35 @@ func (c *controller) translateTLS(o *apisixTLS) (adminapi.SSL, error) {
 		if err != nil {
 			return adminapi.SSL{}, fmt.Errorf("invalid client CA secret: %w", err)
 		}
-		ca := secret.Data["ca.crt"]
-		if len(ca) == 0 {
-			ca = secret.Data["cert"]
+		ca, err := authorities(secret)
+		if err != nil {
+			return adminapi.SSL{}, fmt.Errorf("invalid client CA secret: %w", err)
 		}
-		ssl.Client = &adminapi.Client{CA: string(ca), Depth: o.Spec.Client.Depth}
+		ssl.Client = &adminapi.Client{CA: ca, Depth: &o.Spec.Client.Depth, SkipMTLS: o.Spec.Client.SkipMTLS}
 	}
 	return ssl, nil
+}
+
+// pairOf returns the certificate and the key of a Secret, "" without them.
+func pairOf(secret *corev1.Secret) (cert, key string) {
+	for _, names := range [][2]string{{corev1.TLSCertKey, corev1.TLSPrivateKeyKey}, {"cert", "key"}} {
+		if cert, key := secret.Data[names[0]], secret.Data[names[1]]; len(cert) > 0 && len(key) > 0 {
+			return string(cert), string(key)
+		}
+	}
+	return "", ""
+}
+
+// authorities returns the authorities of clients in a Secret. As upstream's ExtractKeyPair
+// does, it takes ca.crt only if there is neither cert nor tls.crt: of a Secret that
+// cert-manager writes it takes the certificate itself, with which no client is verified.
+func authorities(secret *corev1.Secret) (string, error) {
+	for _, name := range []string{"cert", corev1.TLSCertKey, corev1.ServiceAccountRootCAKey} {
+		if text, ok := secret.Data[name]; ok {
+			return string(text), nil
+		}
+	}
+	return "", errors.New("unknown secret format")
 }
 
 func (c *controller) secret(ref secretReference) (*corev1.Secret, error) {

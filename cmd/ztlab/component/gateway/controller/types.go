@@ -23,6 +23,8 @@ const (
 	kindTLS   = "ApisixTls"
 	kindRoute = "ApisixRoute"
 	kindProxy = "GatewayProxy"
+	// kindIngress is watched by its own type.
+	kindIngress = "Ingress"
 )
 
 type apisixTLS struct {
@@ -34,6 +36,7 @@ type apisixTLS struct {
 		Client           *struct {
 			CASecret secretReference `json:"caSecret"`
 			Depth    int             `json:"depth"`
+			SkipMTLS []string        `json:"skip_mtls_uri_regex"`
 		} `json:"client"`
 	} `json:"spec"`
 	Status status `json:"status"`

@@ -257,7 +257,13 @@ func (g *gateway) named(next http.Handler) http.Handler {
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", g.Server)
 	worker := r.Context().Value(workerKey{}).(*worker)
-	found := worker.current.Load().route(r)
+	current := worker.current.Load()
+	if err := current.admits(r); err != nil {
+		g.Log.Warn("client refused", "host", r.Host, "path", r.URL.Path, "error", err)
+		answer(w, http.StatusBadRequest, "400 Bad Request")
+		return
+	}
+	found := current.route(r)
 	if found == nil {
 		answer(w, http.StatusNotFound, "404 Route Not Found")
 		return

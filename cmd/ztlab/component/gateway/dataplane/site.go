@@ -56,9 +56,8 @@ func newSite(ssl adminapi.SSL) (*site, error) {
 		s.certificate.SupportedSignatureAlgorithms = []tls.SignatureScheme{}
 	}
 	if ssl.Client != nil {
-		s.clientCAs = x509.NewCertPool()
-		if !s.clientCAs.AppendCertsFromPEM([]byte(ssl.Client.CA)) {
-			return nil, errors.New("client.ca: no certificate in it")
+		if s.clients, err = newClients(*ssl.Client); err != nil {
+			return nil, err
 		}
 	}
 	return s, nil

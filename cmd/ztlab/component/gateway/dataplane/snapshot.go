@@ -2,7 +2,6 @@ package dataplane
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"strings"
 )
 
@@ -19,8 +18,8 @@ type site struct {
 	names       []string
 	off         bool // not served
 	certificate tls.Certificate
-	mismatch    error          // the key does not belong to the certificate
-	clientCAs   *x509.CertPool // nil: no client certificate is asked for
+	mismatch    error    // the key does not belong to the certificate
+	clients     *clients // nil: no client certificate is asked for
 }
 
 // add makes a site answer to those of its names that no other site has.

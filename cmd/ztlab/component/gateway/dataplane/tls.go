@@ -71,8 +71,8 @@ func (g *gateway) tlsConfig() *tls.Config {
 			WrapSession:            wrap,
 			UnwrapSession:          unwrap,
 		}
-		if site.clientCAs != nil {
-			config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, site.clientCAs
+		if site.clients != nil {
+			site.clients.ask(config)
 			// A resumed session would not be asked for its certificate again.
 			config.SessionTicketsDisabled = true
 		}

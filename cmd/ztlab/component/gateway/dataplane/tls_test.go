@@ -481,3 +481,51 @@ func TestClientCertificates(t *testing.T) {
 		t.Error("a client of another authority was let in")
 	}
 }
+
+// With skip_mtls_uri_regex every handshake succeeds, and paths that it does not name answer
+// 400 without a known certificate.
+func TestClientExceptions(t *testing.T) {
+	ca, clients := newAuthority(t), newAuthority(t)
+	gateway := start(t, t.TempDir())
+	ssl := ca.issue(t, "*.example.local")
+	ssl.Client = &adminapi.Client{CA: clients.PEM(), SkipMTLS: []string{"^/open"}}
+	gateway.put(t, adminapi.KindSSL, "wild", ssl)
+	status := func(path string, certificates ...tls.Certificate) int {
+		client := gateway.client(ca.pool(), false)
+		defer client.CloseIdleConnections()
+		client.Transport.(*http.Transport).TLSClientConfig.Certificates = certificates
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://hello.example.local"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return 0
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	eventually(t, "the certificate at every worker", func() bool {
+		for range 6 {
+			if status("/open") != http.StatusNotFound {
+				return false
+			}
+		}
+		return true
+	})
+	if got := status("/closed"); got != http.StatusBadRequest {
+		t.Errorf("a path without an exception: status %d, want 400", got)
+	}
+	pair := clients.issue(t, "client")
+	certificate, err := tls.X509KeyPair([]byte(pair.Cert), []byte(pair.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := status("/closed", certificate); got != http.StatusNotFound {
+		t.Errorf("a known client: status %d, want 404", got)
+	}
+	request := ssl
+	request.Client = &adminapi.Client{CA: ca.issue(t, "leaf.example.local").Cert} // not signed by itself
+	gateway.put(t, adminapi.KindSSL, "wild", request)
+	eventually(t, "no client is known without an authority that signed itself", func() bool { return status("/open", certificate) == 0 })
+}
