@@ -297,7 +297,9 @@ func TestRefusedForAnotherReason(t *testing.T) {
 			s.Attempts = []assertdenied.Attempt{{Name: "nowhere", Login: &assertdenied.LoginAttempt{Namespace: "no-such-namespace"}}}
 		}, `namespaces "no-such-namespace" not found`, nil},
 		{"sealed in between", func(_ *assertdenied.Spec, p *vaulttest.Proxy) {
-			p.Answer(http.StatusServiceUnavailable, `{"errors":["Vault is sealed"]}`, login(2))
+			for range 3 { // a client asks as many nodes of a cluster
+				p.Answer(http.StatusServiceUnavailable, `{"errors":["Vault is sealed"]}`, login(2))
+			}
 		}, "vault is sealed", nil},
 		{"cut off", func(_ *assertdenied.Spec, p *vaulttest.Proxy) { p.LoseRequest(login(2)) }, "another ServiceAccount: write auth/", nil},
 		{"a failed review", func(_ *assertdenied.Spec, p *vaulttest.Proxy) {
