@@ -24,9 +24,10 @@ engine/durable
 engine/journal           engine engine/durable
 engine/diff              engine github.com/google/go-cmp
 engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
-engine/plan              engine engine/dag engine/plan/foreach engine/plan/keypath engine/plan/spec engine/plan/source gopkg.in/yaml.v3
+engine/plan              engine engine/dag engine/plan/foreach engine/plan/keypath engine/plan/spec engine/plan/source engine/plan/vars gopkg.in/yaml.v3
 engine/plan/foreach      engine/kubeyaml engine/plan/keypath engine/plan/source engine/plan/spec gopkg.in/yaml.v3
 engine/plan/keypath      engine/plan/source gopkg.in/yaml.v3
+engine/plan/vars         engine engine/plan/keypath engine/plan/source engine/plan/spec gopkg.in/yaml.v3
 engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/keypath engine/plan/source gopkg.in/yaml.v3
 engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3
 engine/redact            engine engine/sensitive
@@ -43,7 +44,7 @@ steps/session/...        engine steps/session steps/evidence steps/internal/... 
 steps/...                engine engine/display steps/applymanifest/completion steps/session steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
 steps                    engine steps/...
 schemas
-schemas/gen              engine engine/plan schemas steps steps/evidence cmd/ztplan/fleet
+schemas/gen              engine engine/plan engine/plan/vars schemas steps steps/evidence cmd/ztplan/fleet
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/layout

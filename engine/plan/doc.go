@@ -14,7 +14,7 @@
 // Three layers, each of which imports those below it: package source reads the text,
 // package spec fills the inputs of a step, and this package knows the plan: its keys,
 // variables, connections, steps and their graph. Package keypath names parts of values,
-// package foreach reads the items of a step with forEach.
+// package vars reads variables, package foreach the items of a step with forEach.
 //
 // A step with forEach is one entry of the plan and has a [Step] for each item. All of them
 // have the node of the entry; a reference to the item gets its value where it is resolved.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
 // A Document is a plan as it is written. It and the types of its fields list every key
@@ -19,7 +20,7 @@ type Document struct {
 	Metadata Metadata `yaml:"metadata" check:"required"`
 	// Vars are variables, by name: ${vars.NAME}. Each is a value, which is its default, or a
 	// declaration. --var NAME=VALUE and --var-file set them. See ztplan explain vars.
-	Vars map[string]Declaration `yaml:"vars"`
+	Vars map[string]vars.Declaration `yaml:"vars"`
 	// Connections say how the plan reaches its servers; a step may override them. See ztplan
 	// explain connections.
 	Connections map[string]any `yaml:"connections"`
@@ -36,25 +37,6 @@ type Metadata struct {
 	Name string `yaml:"name" check:"required"`
 	// Description says what the plan sets up.
 	Description string `yaml:"description"`
-}
-
-// A Declaration is a variable with more than a default.
-type Declaration struct {
-	// Default is the value unless another is given. It may refer to other variables. A
-	// variable without a default, or with null, must be given.
-	Default any `yaml:"default"`
-	// Description says what the variable is for.
-	Description string `yaml:"description"`
-	// Env is the name of an environment variable. If that is set, it gives the value, unless
-	// a variable file or --var does.
-	Env string `yaml:"env"`
-	// Required says that the variable must be given. It excludes a default.
-	Required bool `yaml:"required"`
-	// Secret keeps the value out of everything that leaves a run. It can only be used in
-	// inputs that take secrets, and cannot be given with --var.
-	Secret bool `yaml:"secret"`
-	// Type of the value. It is that of the default unless given here.
-	Type string `yaml:"type" check:"oneof=string|number|bool|list|map"`
 }
 
 // A StepDocument is a step of a plan.
@@ -114,11 +96,9 @@ type Retry struct {
 }
 
 var (
-	planKeys        = keysOf[Document]()
-	metadataKeys    = keysOf[Metadata]()
-	stepKeys        = keysOf[StepDocument]()
-	declarationKeys = keysOf[Declaration]() // a mapping in vars with any of them is a declaration
-	varTypes        = new(spec.Types).Of(reflect.TypeFor[Declaration]()).OneOf("type")
+	planKeys     = keysOf[Document]()
+	metadataKeys = keysOf[Metadata]()
+	stepKeys     = keysOf[StepDocument]()
 )
 
 // keysOf returns the keys of a mapping in the document.

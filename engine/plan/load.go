@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
 // APIVersion and DocumentKind are the first keys of every plan.
@@ -56,10 +57,7 @@ type Input struct {
 }
 
 // Values are variables that another document gives.
-type Values struct {
-	File *source.File // nil for none
-	Node *yaml.Node   // a mapping, without references
-}
+type Values = vars.Values
 
 // Load reads and checks a plan without contacting anything. The error is a
 // *[source.Problems] that holds every problem of the plan; then the plan is nil. It
@@ -115,15 +113,19 @@ func whole(p *Plan, err error) (*Plan, error) {
 
 func newLoader(in Input) *loader {
 	l := &loader{in: in, circles: make(map[string]bool)}
-	l.plan = &Plan{File: in.File, Inputs: in.Inputs, in: in, byID: make(map[string]*Step), entries: make(map[string]*entry), vars: make(map[string]*variable), loading: l}
+	l.plan = &Plan{File: in.File, Inputs: in.Inputs, in: in, byID: make(map[string]*Step), entries: make(map[string]*entry), loading: l}
 	return l
 }
 
 // load reads the document that was parsed.
 func (l *loader) load() (*Plan, error) {
+	l.plan.vars = vars.New(l.plan.src, l.Collector, func(subject string, report func(*source.Problem)) *spec.Decoder {
+		return l.plan.decoder(&scope{noSteps: "variables have their values before any step runs"}, subject, report)
+	})
 	if l.plan.root != nil {
 		l.document(l.plan.root)
 	}
+	l.plan.vars.Seal()
 	if l.Len() == 0 {
 		l.compareClaims()
 	}
@@ -138,8 +140,6 @@ type loader struct {
 	*source.Collector
 	in        Input
 	plan      *Plan
-	varNames  []string   // in the order of the file
-	resolving []string   // variables whose values are being found
 	name      *yaml.Node // of the plan, until it is resolved
 	naming    bool       // it is being resolved
 	kinds     map[string]*engine.Kind
@@ -185,23 +185,7 @@ func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
 
 // text returns a scalar of the envelope that must be text.
 func (l *loader) text(n *yaml.Node, subject string) string {
-	if n.Kind != yaml.ScalarNode || !spec.IsText(n) {
-		hint := ""
-		if n.Kind == yaml.ScalarNode && !source.IsNull(n) {
-			hint = fmt.Sprintf("write it in quotes: %q", n.Value)
-		}
-		l.problem(n, hint, "%s: want text, have %s", subject, spec.Describe(n))
-		return ""
-	}
-	return n.Value
-}
-
-func (l *loader) truth(n *yaml.Node, subject string) bool {
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
-		l.problem(n, "", "%s: want true or false, have %s", subject, spec.Describe(n))
-		return false
-	}
-	return spec.Truth(n)
+	return spec.Reporter{File: l.plan.src, Add: l.Add}.Text(n, subject)
 }
 
 // identifier reports whether s may name a plan or a step.
@@ -239,11 +223,11 @@ func (l *loader) document(root *yaml.Node) {
 		l.kindNames = append(l.kindNames, k.Name)
 	}
 	if n := parts["vars"]; n != nil {
-		l.readVars(n)
+		l.plan.vars.Declare(n)
 	}
-	l.giveVars(l.in)
+	l.plan.vars.Give(vars.Given{Env: l.in.Env, Files: l.in.VarFiles, Values: l.in.Values, Flags: l.in.Vars}, l.in.Inputs)
 	l.resolveName()
-	l.resolveVars()
+	l.plan.Vars = l.plan.vars.Resolve()
 	l.readSteps(root, parts["steps"])
 	if n := parts["connections"]; n != nil {
 		l.readConnections(n)
@@ -450,7 +434,7 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	add := func(key string, val *yaml.Node) {
 		if val != nil {
-			n.Content = append(n.Content, textNode(key), val)
+			n.Content = append(n.Content, text(key), val)
 		}
 	}
 	add("timeout", e["timeout"])

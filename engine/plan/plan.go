@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
 // A Plan is a plan that was read and found sound. It does not change and may
@@ -38,7 +39,7 @@ type Plan struct {
 	byID        map[string]*Step
 	ids         []string // of steps and of those with forEach, in the order of the file
 	entries     map[string]*entry
-	vars        map[string]*variable
+	vars        *vars.Set
 	connected   map[*yaml.Node]bool // the nodes of the connections
 	connections []*connection
 	types       *spec.Types
@@ -150,6 +151,10 @@ func (p *Plan) Text() []byte { return p.src.Text() }
 // Display returns the name of a file that the plan reads, as messages give it: see
 // [source.Collector.Display].
 func (p *Plan) Display(path string) string { return p.collector().Display(path) }
+
+// Unused returns the variables that nothing in the plan refers to, by name, and the
+// places of their declarations.
+func (p *Plan) Unused() map[string]source.Position { return p.vars.Unused() }
 
 func (p *Plan) position(n *yaml.Node) source.Position { return p.src.Place(n) }
 

@@ -3,10 +3,8 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -44,6 +42,9 @@ func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) 
 	return d
 }
 
+// text returns a scalar with a text.
+func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+
 // reported is the fault of a reference to something whose own problem was reported.
 var reported = &spec.Fault{}
 
@@ -74,9 +75,9 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 		if l := sc.plan.loading; l != nil && l.naming {
 			return spec.Value{}, fault("", "%s: the name of the plan is made of this value", ref.Raw)
 		}
-		return spec.Value{Node: textNode(sc.plan.Name)}, nil
+		return spec.Value{Node: text(sc.plan.Name)}, nil
 	case ref.Root == "vars":
-		return sc.variable(ref)
+		return sc.plan.vars.Value(ref)
 	}
 	return sc.output(n, ref)
 }
@@ -162,34 +163,4 @@ func (sc *scope) each(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 		return v, fault("give the step forEach: a list or a mapping", "%s: there is an item only inside a step with forEach", ref.Raw)
 	}
 	return sc.step.item.Resolve(sc.plan.decoder(&scope{noSteps: foreach.NoOutputs}, "", silent), ref)
-}
-
-// variable returns the value of a variable, or a part of it.
-func (sc *scope) variable(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
-	id := ref.Path[0].Name
-	va := sc.plan.vars[id]
-	if va == nil {
-		names := slices.Sorted(maps.Keys(sc.plan.vars))
-		hint := source.Suggestion(id, names, "the variables are ")
-		if len(names) == 0 {
-			hint = fmt.Sprintf("declare it: vars: {%s: value}", id)
-		}
-		return v, fault(hint, "%s: there is no variable %q", ref.Raw, id)
-	}
-	if l := sc.plan.loading; l != nil {
-		va.used = true
-		if va.state == varResolving {
-			circle := append(slices.Clone(l.resolving[slices.Index(l.resolving, id):]), id)
-			return v, fault("", "variables refer to each other in a circle: %s", strings.Join(circle, " -> "))
-		}
-		l.resolveVar(va)
-	}
-	if va.state != varResolved {
-		return v, reported
-	}
-	value, bad := spec.Part(va.value, ref, 1)
-	if bad != nil {
-		return v, bad
-	}
-	return spec.Value{Node: value, Size: va.size, Secret: va.tainted}, nil
 }

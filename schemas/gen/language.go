@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/vars"
 	"github.com/ztplan/ztplan/schemas"
 	"github.com/ztplan/ztplan/steps"
 )
@@ -29,7 +30,7 @@ func (s *source) language(kinds []schemas.Kind) ([]schemas.Topic, error) {
 		fields        []schemas.Field
 	}{
 		{"plan", "Plans", reflect.TypeFor[plan.Document](), nil},
-		{"vars", "Variables", reflect.TypeFor[plan.Declaration](), nil},
+		{"vars", "Variables", reflect.TypeFor[vars.Declaration](), nil},
 		{"references", "References", nil, nil},
 		{"steps", "Steps", reflect.TypeFor[plan.StepDocument](), nil},
 		{"forEach", "ForEach", nil, nil},
