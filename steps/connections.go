@@ -15,7 +15,7 @@ func Connections() []engine.Connection {
 		},
 		{
 			Key: "vault", Doc: "Where Vault is, and how the steps get in: the default of the input vault of every step that has one.",
-			Exclusive: [][]string{{"address", "service"}, {"token", "tokenFile"}, {"caFile", "caBundle"}},
+			Exclusive: [][]string{{"address", "service"}, {"token", "tokenFile"}, {"caFile", "caBundle", "trustFrom"}},
 		},
 	}
 }

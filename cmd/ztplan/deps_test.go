@@ -89,7 +89,8 @@ cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint/rule     engine/plan/source
 cmd/ztplan/lint/command  engine/display engine/plan/source cmd/ztplan/cli cmd/ztplan/lint cmd/ztplan/lint/rule cmd/ztplan/lint/sarif cmd/ztplan/planflags cmd/ztplan/ui github.com/spf13/cobra
 cmd/ztplan/lint/sarif    cmd/ztplan/lint cmd/ztplan/lint/rule engine/plan/source
-cmd/ztplan/lint          cmd/ztplan/lint/rule engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
+cmd/ztplan/lint/hosting
+cmd/ztplan/lint          cmd/ztplan/lint/hosting cmd/ztplan/lint/rule engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2 sigs.k8s.io/yaml
 `
 

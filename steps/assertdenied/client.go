@@ -76,7 +76,7 @@ func (v *verdict) judgeClient(answers []evidence.ClientAnswer) {
 	case v.record.Refused:
 	case slices.ContainsFunc(answers, func(a evidence.ClientAnswer) bool { return a.Served() && !a.Asked }):
 		v.have = "granted: " + v.have
-		v.advice = "the server does not even ask for a client certificate; with APISIX give client.caSecret in the ApisixTls of this host"
+		v.advice = "the server does not even ask for a client certificate; with APISIX give client.caSecret in the ApisixTls of this host, in a Gateway spec.tls.frontend, for ingress-nginx the annotation auth-tls-secret"
 	case slices.ContainsFunc(answers, evidence.ClientAnswer.Served):
 		v.have = "granted: " + v.have
 		v.advice = "the server asks for a certificate and does not insist on a right one: make it require one of its authority (with APISIX, no skip_mtls_uri_regex that fits the path)"

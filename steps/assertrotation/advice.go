@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	adviceNotPushed = "the Secret's certificate does not reach the gateway: look at the log of what pushes it there, with APISIX its ingress controller, " +
-		"whose versions 2.0.0-rc1 to rc5 never push a changed Secret (see apache/apisix-ingress-controller#2673); a server that reads a mounted Secret must read it again " +
-		"when the files change, up to two minutes later, and a subPath never changes"
+	adviceNotPushed = "the Secret's certificate does not reach the gateway: look at the log of what pushes it there, with APISIX its ingress controller, whose versions " +
+		"2.0.0-rc1 to rc5 never push a changed Secret (see apache/apisix-ingress-controller#2673), and at ResolvedRefs of a Gateway's listener; " +
+		"a server that reads a mounted Secret must read it again when the files change, up to two minutes later, and a subPath never changes"
 	adviceLeftBehind = "some workers or replicas do not take the change: APISIX 3.14.0 to 3.17.0 can lose configuration events for good " +
 		"(see apache/apisix#13067), 3.18.0 does not; the next update of the object (renew the certificate once more) or a restart of the gateway's pods brings it up to date"
 	adviceLate = "a worker or replica took the certificate over late: APISIX notices a lost event when its watch on etcd times out, after 50s by default " +

@@ -35,8 +35,9 @@
 //
 // With list on apisixtlses in all namespaces it also finds another ApisixTls that
 // names the host of the URL with another Secret: then a restart of the gateway may
-// change the certificate of the host, and the proof does not hold. Without that
-// permission, or without the kind, this is not checked.
+// change the certificate of the host, and the proof does not hold. With list on ingresses,
+// ingressclasses and gateways it finds those of APISIX, too; those of other gateways are
+// named while the wire is wrong. What may not be listed, or is not served, is not checked.
 //
 // With client the probes present a certificate (mTLS), and the server must ask for one in
 // every handshake: a gateway that stops asking while it takes a certificate over would let

@@ -3,32 +3,29 @@ package assertrotation
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/steps/internal/apisixtls"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
+	"github.com/ztplan/ztplan/steps/internal/hosting"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 )
 
 // showsOurs reports whether every address shows a certificate that the Secret holds or held:
-// then no ApisixTls with another Secret serves the host there, whatever the proof finds.
+// then no object with another Secret serves the host there, whatever the proof finds.
 func (p *proof) showsOurs() bool {
 	return !slices.ContainsFunc(p.rec.Addresses(), func(s *probe.Series) bool { return s.Current == nil || !p.state.History.Held(s.Current) })
 }
 
-// conclude adds a finding if another ApisixTls decides the certificate of the host, or
-// will after a restart of the gateway, and returns the verdict; advice returns
-// the hint and the command for the other findings. Such a finding does not hold even while the
-// wire shows the right certificate: the next restart may change it, so that nothing
-// is proved.
+// conclude adds a finding if another object decides the certificate of the host, or will
+// after a restart of the gateway, and returns the verdict; advice returns the hint and the
+// command for the other findings. While the wire shows the right certificate such a finding
+// does not hold either: the next restart may change it, so that nothing is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() (hint, next string)) ([]engine.Finding, error) {
 	ours := certwatch.Ref{Namespace: p.spec.Certificate.Namespace, Name: secretName}
-	all := apisixtls.List(ctx, p.client, p.env, p.url.Hostname())
-	if f, ok := apisixtls.Conflict(all, strings.ToLower(p.url.Hostname()), ours, p.showsOurs()); ok {
-		findings = append(findings, f)
+	if c := hosting.Find(ctx, p.client, p.env, p.url.Hostname(), ours, p.showsOurs()); c != nil {
+		findings = append(findings, c.Finding)
 		p.withDeadline(findings)
-		return findings, p.verdict(findings, apisixtls.Advice, "kubectl get apisixtlses -A")
+		return findings, p.verdict(findings, c.Hint, c.Next)
 	}
 	if allHold(findings) {
 		return findings, nil

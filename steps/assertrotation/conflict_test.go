@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 	clienttesting "k8s.io/client-go/testing"
 )
 
@@ -30,6 +32,151 @@ func (w *world) tls(name, class, secret string, hosts ...any) {
 	})
 	if _, err := w.client.Resource(tlsResource).Namespace(namespace).Create(context.Background(), u, metav1.CreateOptions{}); err != nil {
 		w.t.Error(err)
+	}
+}
+
+// placed adds an object of another kind of gateway to the world.
+func (w *world) placed(resource schema.GroupVersionResource, kind, name string, more map[string]any) {
+	u := object(resource.GroupVersion().String(), kind, name, more)
+	var in dynamic.ResourceInterface = w.client.Resource(resource).Namespace(namespace)
+	if resource == classResource {
+		u.SetNamespace("")
+		in = w.client.Resource(resource)
+	}
+	if _, err := in.Create(context.Background(), u, metav1.CreateOptions{}); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// class adds an IngressClass that leads to APISIX, or not.
+func (w *world) class(name string, apisix bool) {
+	spec := map[string]any{"controller": "k8s.io/" + name}
+	if apisix {
+		spec["parameters"] = map[string]any{"apiGroup": "apisix.apache.org", "kind": "GatewayProxy", "namespace": namespace, "name": "apisix-config", "scope": "Namespace"}
+	}
+	w.placed(classResource, "IngressClass", name, map[string]any{"spec": spec})
+}
+
+// ingress adds an Ingress with one entry of tls.
+func (w *world) ingress(name, class, secret string, hosts ...any) {
+	w.placed(ingressResource, "Ingress", name, map[string]any{"spec": map[string]any{
+		"ingressClassName": class,
+		"rules":            []any{map[string]any{"host": host}},
+		"tls":              []any{map[string]any{"secretName": secret, "hosts": hosts}},
+	}})
+}
+
+// gateway adds a Gateway with one listener; behind APISIX if it has a GatewayProxy.
+func (w *world) gateway(name string, apisix bool, hostname string, secrets ...string) {
+	var refs []any
+	for _, s := range secrets {
+		refs = append(refs, map[string]any{"name": s})
+	}
+	listener := map[string]any{"name": "web", "port": int64(443), "protocol": "HTTPS", "tls": map[string]any{"certificateRefs": refs}}
+	if hostname != "" {
+		listener["hostname"] = hostname
+	}
+	spec := map[string]any{"gatewayClassName": "any", "listeners": []any{listener}}
+	if apisix {
+		spec["infrastructure"] = map[string]any{"parametersRef": map[string]any{"group": "apisix.apache.org", "kind": "GatewayProxy", "name": "apisix-config"}}
+	}
+	w.placed(gatewayResource, "Gateway", name, map[string]any{"spec": spec})
+}
+
+// An Ingress and a listener of a Gateway compete for a host as an ApisixTls does, where
+// APISIX serves them. Another gateway's choice counts while the wire is wrong.
+func TestConflictOfOtherKinds(t *testing.T) {
+	const (
+		wildcard   = "*.example.local"
+		oneObject  = "one object decides what hello.example.local shows"
+		oneIngress = "one Ingress decides what hello.example.local shows"
+		oneGateway = "one Gateway decides what hello.example.local shows"
+	)
+	for name, c := range map[string]struct {
+		wrong  bool // the wire shows another certificate
+		break_ func(*world)
+		rule   string // "" for none
+		names  string
+	}{
+		"ingresses of APISIX": {false, func(w *world) {
+			w.class("apisix", true)
+			w.ingress("ours", "apisix", "hello-tls", host)
+			w.ingress("other", "apisix", "other-tls", host)
+		}, oneIngress, "Ingress ingress-apisix/other (secret ingress-apisix/other-tls)"},
+		"hosts of the rules": {false, func(w *world) {
+			w.class("apisix", true)
+			w.ingress("ours", "apisix", "hello-tls", host)
+			w.ingress("other", "apisix", "other-tls")
+		}, oneIngress, "ingress-apisix/other"},
+		"ingresses of another controller": {false, func(w *world) {
+			w.class("nginx", false)
+			w.ingress("ours", "nginx", "hello-tls", host)
+			w.ingress("other", "nginx", "other-tls", host)
+		}, "", ""},
+		"ingresses of another controller, the wire is wrong": {true, func(w *world) {
+			w.class("nginx", false)
+			w.ingress("ours", "nginx", "hello-tls", host)
+			w.ingress("other", "nginx", "other-tls", host)
+		}, oneIngress, "ingress-apisix/other"},
+		"our exact name wins": {true, func(w *world) {
+			w.class("apisix", true)
+			w.ingress("ours", "apisix", "hello-tls", host)
+			w.ingress("other", "apisix", "other-tls", wildcard)
+		}, "", ""},
+		"an ApisixTls beside an Ingress": {false, func(w *world) {
+			w.class("apisix", true)
+			w.tls("hello-tls", "apisix", "hello-tls", host)
+			w.ingress("other", "apisix", "other-tls", host)
+		}, oneObject, "Ingress ingress-apisix/other"},
+		"an ApisixTls beside a listener": {false, func(w *world) {
+			w.class("apisix", true)
+			w.tls("hello-tls", "apisix", "hello-tls", host)
+			w.gateway("other", true, host, "other-tls")
+		}, oneObject, "Gateway ingress-apisix/other"},
+		"an ApisixTls of another gateway": {false, func(w *world) {
+			w.class("inner", false)
+			w.tls("hello-tls", "inner", "hello-tls", host)
+			w.gateway("other", true, host, "other-tls")
+		}, "", ""},
+		"listeners behind one GatewayProxy": {false, func(w *world) {
+			w.gateway("ours", true, wildcard, "hello-tls")
+			w.gateway("other", true, wildcard, "other-tls")
+		}, oneGateway, "Gateway ingress-apisix/other"},
+		"a more exact listener than one without a hostname": {false, func(w *world) {
+			w.gateway("ours", true, "", "hello-tls")
+			w.gateway("other", true, host, "other-tls")
+		}, oneGateway, "Gateway ingress-apisix/other"},
+		"two certificates of one listener": {true, func(w *world) { w.gateway("ours", true, host, "hello-tls", "other-tls") }, "", ""},
+		"listeners of two Gateways": {true, func(w *world) {
+			w.gateway("ours", false, host, "hello-tls")
+			w.gateway("other", false, host, "other-tls")
+		}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				defer w.close()
+				var want []string
+				if c.wrong {
+					w.replicas[0].server.Use(w.make())
+					want = []string{wireShows}
+				}
+				if c.rule != "" {
+					want = append(want, c.rule)
+				}
+				c.break_(w)
+				r, err := w.prove(w.newSpec(), 5*time.Minute)
+				if got := r.violated(); !slices.Equal(got, want) {
+					t.Fatalf("violated: %q, want %q (%v)", got, want, err)
+				}
+				if c.rule == "" {
+					return
+				}
+				if have, _ := r.find(c.rule).Have.(string); !strings.Contains(have, c.names) {
+					t.Errorf("have %q, want it to name %s", have, c.names)
+				}
+			})
+		})
 	}
 }
 

@@ -16,7 +16,7 @@ func (s *Spec) Permissions(_ context.Context, _ *engine.Env, unknown []string) (
 		needed = append(needed, kubeaccess.Dial(s.Service.Namespace, s.Service.Name)...) // to tell the replicas apart
 		needed = append(needed, engine.Permission{Verbs: []string{"get"}, Resource: "nodes", Reason: "counts the processors of the nodes, for the number of workers"})
 	}
-	if s.During != nil && s.During.Keys != nil || s.Intermediate != nil {
+	if s.usesVault() {
 		needed = append(needed, s.Vault.Permissions()...)
 	}
 	if !engine.Known("certificate", unknown) {

@@ -139,7 +139,7 @@ func (p *proof) run(ctx context.Context) (Outputs, []engine.Finding, error) {
 		}
 		out.Rotations++
 	}
-	findings, err = p.conclude(ctx, secretName, findings, nil) // an ApisixTls may have come since
+	findings, err = p.conclude(ctx, secretName, findings, nil) // another object may have come since
 	return out, findings, err
 }
 

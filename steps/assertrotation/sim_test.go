@@ -39,11 +39,14 @@ const (
 )
 
 var (
-	certificates = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
-	requests     = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificaterequests"}
-	secrets      = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	tlsResource  = schema.GroupVersionResource{Group: "apisix.apache.org", Version: "v2", Resource: "apisixtlses"}
-	podResource  = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	certificates    = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
+	requests        = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificaterequests"}
+	secrets         = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	classResource   = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "ingressclasses"}
+	ingressResource = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"}
+	gatewayResource = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"}
+	tlsResource     = schema.GroupVersionResource{Group: "apisix.apache.org", Version: "v2", Resource: "apisixtlses"}
+	podResource     = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 )
 
 // A world is a cluster with cert-manager and a gateway, as far as a rotation
@@ -106,7 +109,7 @@ func newWorld(t *testing.T, replicas int) *world {
 	scheme := runtime.NewScheme()
 	w.client = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme, map[schema.GroupVersionResource]string{
 		certificates: "CertificateList", requests: "CertificateRequestList", secrets: "SecretList", podResource: "PodList",
-		tlsResource: "ApisixTlsList",
+		tlsResource: "ApisixTlsList", classResource: "IngressClassList", ingressResource: "IngressList", gatewayResource: "GatewayList",
 	}, w.certificate(), w.secret(), w.request(1, "True", "Issued", "Certificate fetched from issuer successfully"))
 	w.client.PrependReactor("update", "certificates", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		update := action.(clienttesting.UpdateAction)

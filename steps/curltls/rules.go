@@ -83,7 +83,7 @@ func clientRule() rule {
 	r := compare(askedRule, "a certificate is presented", "clientAsked", true, func(v *call) any { return v.conn.Asked }, nil)
 	r.check = func(v *call) (any, bool, string) {
 		if !v.conn.Asked {
-			return "it does not", false, "client certificates are not verified there: with APISIX give client.caSecret in the ApisixTls"
+			return "it does not", false, "client certificates are not verified there: with APISIX give client.caSecret in the ApisixTls, in a Gateway spec.tls.frontend, for ingress-nginx the annotation auth-tls-secret"
 		}
 		leaf := v.conn.Presented[0]
 		return certs.Subject(leaf) + ", serial " + certs.Serial(leaf), true, ""

@@ -256,8 +256,8 @@ func apisix() []hint {
 				{"tls alert", "internal_error"}, {"tls alert", "unrecognized_name"},
 			},
 			next: "kubectl get apisixtlses -A",
-			text: "the gateway has no certificate for this server name: compare it with the hosts of the ApisixTls (a wildcard covers one label only), " +
-				"or the object has not reached the gateway yet",
+			text: "the gateway has no certificate for this server name: compare it with the hosts of the ApisixTls (a wildcard covers one label only), of the Ingress's spec.tls or of the Gateway's listener, " +
+				"whose condition ResolvedRefs tells of a Secret that is missing or not granted, or the object has not reached the gateway yet",
 		},
 	}
 }

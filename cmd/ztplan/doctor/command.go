@@ -33,7 +33,8 @@ func Command(a *planflags.Flags) *cobra.Command {
 		Long: `Doctor looks, before a run, at what the plan relies on: whether the cluster answers,
 whether the user has the permissions that the steps need, whether charts can be
 fetched, whether there is a default StorageClass where one is needed, whether node
-ports are free, whether Vault answers and is sealed, and whether the clocks agree. All
+ports are free, whether Vault answers and is sealed, whether the Secrets and ConfigMaps
+of client and trustFrom hold what they should, and whether the clocks agree. All
 checks are made at once, each for 20 seconds at most. Nothing is written.
 
 Each check is ok, warn or fail. A warning is no obstacle by itself: what the plan

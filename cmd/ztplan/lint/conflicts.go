@@ -1,43 +1,60 @@
 package lint
 
-import "strings"
+import (
+	"strings"
 
-// oneCertificatePerHost: two ApisixTls objects of one ingress class that name the
-// same host with different Secrets are both Accepted, and APISIX serves the one
-// that it inserted first, until it restarts.
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
+)
+
+// oneCertificatePerHost: two objects of one gateway that give the same host different
+// Secrets. Two ApisixTls objects of one class are both Accepted, and APISIX serves the one
+// that it inserted first, until it restarts; of two Ingresses the controller takes one, and
+// two listeners of a Gateway are in conflict.
 //
 // Only equal names conflict: an exact name wins over a wildcard, and of two
 // wildcards the longer one (APISIX's radixtree_sni router). Names are compared as
 // that router does, in lower case and without a dot at the end. Objects of
 // different classes are served by different gateways.
 func oneCertificatePerHost(f *facts) []Finding {
-	type claim struct {
-		object
-		secret string
-	}
 	var out []Finding
-	first := map[string]claim{} // by class and host
+	first := map[string]claim{} // by gateway and host
 	for _, o := range f.objects {
-		if o.kind != "ApisixTls" || !strings.HasPrefix(o.text("apiVersion"), "apisix.apache.org/") {
-			continue
-		}
-		mine := claim{o, o.text("spec", "secret", "namespace") + "/" + o.text("spec", "secret", "name")}
-		hosts, _ := dig(o.fields, "spec", "hosts").([]any)
-		for _, h := range hosts {
-			host, _ := h.(string)
-			host = strings.TrimSuffix(strings.ToLower(host), ".")
-			key := o.text("spec", "ingressClassName") + " " + host
-			other, claimed := first[key]
-			switch {
-			case host == "":
-			case !claimed:
-				first[key] = mine
-			case other.secret != mine.secret && (other.space != o.space || other.name != o.name):
-				out = append(out, at(o.step, o.field, "host-conflict", "",
-					"ApisixTls %s (secret %s) and %s (secret %s, step %s, %s) name the same host %s",
-					o.id(), mine.secret, other.id(), other.secret, other.step.ID, other.step.PositionOf(other.field), host))
+		for _, c := range o.hosting().Certificates() {
+			mine := claim{o, c}
+			for _, host := range c.Hosts {
+				host = strings.TrimSuffix(strings.ToLower(host), ".")
+				key := c.Gateway + " " + host
+				other, claimed := first[key]
+				switch {
+				case !claimed:
+					first[key] = mine
+				case other.Secret != mine.Secret && !other.is(mine):
+					out = append(out, mine.against(other, host))
+				}
 			}
 		}
 	}
 	return out
+}
+
+// A claim is a certificate of an object for a host.
+type claim struct {
+	object
+	hosting.Certificate
+}
+
+// is reports whether both are of one object, and for a Gateway of one listener, which may
+// have certificates of several kinds of keys.
+func (c claim) is(other claim) bool {
+	return c.kind == other.kind && c.id() == other.id() && c.Listener == other.Listener
+}
+
+func (c claim) against(other claim, host string) Finding {
+	kind := ""
+	if other.kind != c.kind {
+		kind = other.kind + " "
+	}
+	return at(c.step, c.field, "host-conflict", "",
+		"%s %s (secret %s) and %s%s (secret %s, step %s, %s) name the same host %s",
+		c.kind, c.id(), c.Secret, kind, other.id(), other.Secret, other.step.ID, other.step.PositionOf(other.field), host)
 }

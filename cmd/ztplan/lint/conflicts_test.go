@@ -17,11 +17,33 @@ func TestHostConflict(t *testing.T) {
 		return fmt.Sprintf("{apiVersion: apisix.apache.org/v2, kind: ApisixTls, metadata: {name: %s, namespace: web}, "+
 			"spec: {ingressClassName: %s, hosts: [%s], secret: {name: %s, namespace: web}}}", name, class, hosts, secret)
 	}
+	ingress := func(name, class, hosts, secret string) string {
+		return fmt.Sprintf("{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: %s, namespace: web}, "+
+			"spec: {ingressClassName: %s, rules: [{host: rule.local}], tls: [{hosts: [%s], secretName: %s}]}}", name, class, hosts, secret)
+	}
+	gateway := func(name, proxy, hostname, port string, secrets ...string) string {
+		var refs []string
+		for _, s := range secrets {
+			refs = append(refs, "{name: "+s+"}")
+		}
+		return fmt.Sprintf("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: %s, namespace: web}, "+
+			"spec: {gatewayClassName: any, infrastructure: {parametersRef: {group: apisix.apache.org, kind: %s, name: proxy}}, "+
+			"listeners: [{name: web, port: %s, protocol: HTTPS, hostname: %s, tls: {certificateRefs: [%s]}}]}}", name, proxy, port, hostname, strings.Join(refs, ", "))
+	}
 	for _, c := range []struct {
 		name string
 		a, b string
 		want int
 	}{
+		{"two Ingresses", ingress("a", "nginx", "hello.local", "s1"), ingress("b", "nginx", "hello.local", "s2"), 1},
+		{"two Ingresses, by their rules", ingress("a", "nginx", "", "s1"), ingress("b", "nginx", "rule.local", "s2"), 1},
+		{"two Ingresses with one Secret", ingress("a", "nginx", "hello.local", "s1"), ingress("b", "nginx", "hello.local", "s1"), 0},
+		{"two Ingresses of two classes", ingress("a", "nginx", "hello.local", "s1"), ingress("b", "inner", "hello.local", "s2"), 0},
+		{"an Ingress and an ApisixTls", ingress("a", "apisix", "hello.local", "s1"), tls("a", "apisix", "hello.local", "s2"), 1},
+		{"two Gateways", gateway("a", "Other", "hello.local", "443", "s1"), gateway("b", "Other", "hello.local", "443", "s2"), 0},
+		{"two Gateways of one APISIX", gateway("a", "GatewayProxy", "hello.local", "443", "s1"), gateway("b", "GatewayProxy", "hello.local", "8443", "s2"), 1},
+		{"two certificates of one listener", gateway("a", "GatewayProxy", "hello.local", "443", "s1", "s2"), ingress("b", "apisix", "x.local", "s1"), 0},
+		{"no hostname", gateway("a", "GatewayProxy", `""`, "443", "s1"), gateway("b", "GatewayProxy", `""`, "443", "s2"), 0},
 		{"one wildcard", tls("a", "apisix", `"*.example.local"`, "s1"), tls("b", "apisix", `"*.example.local"`, "s2"), 1},
 		{"one name of several", tls("a", "apisix", "x.local, hello.local", "s1"), tls("b", "apisix", "hello.local, y.local", "s2"), 1},
 		{"two names", tls("a", "apisix", "x.local, y.local", "s1"), tls("b", "apisix", "y.local, x.local", "s2"), 2},

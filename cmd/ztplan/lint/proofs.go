@@ -39,35 +39,6 @@ func proofs(f *facts) []Finding {
 	return out
 }
 
-// undeniedClients: servers that ask for client certificates, and no step shows that they
-// refuse the others. A server that asks and accepts any looks the same to its clients.
-func undeniedClients(f *facts) (out []Finding) {
-	for _, p := range f.proofs {
-		if p.client && !p.denies && !f.denied(p.host) {
-			out = append(out, at(p.step, "client", "clients-undenied", "", "step %s presents a client certificate, and no step proves that others are refused", p.step.ID))
-		}
-	}
-	for _, o := range f.objects {
-		if o.kind != "ApisixTls" || dig(o.fields, "spec", "client") == nil {
-			continue
-		}
-		if dig(o.fields, "spec", "client", "skip_mtls_uri_regex") != nil {
-			out = append(out, o.finding("spec.client.skip_mtls_uri_regex", "skipped-mtls", "", "ApisixTls %s lets clients without a certificate in where the path fits", o.id()))
-		}
-		if hosts, _ := dig(o.fields, "spec", "hosts").([]any); !f.denied(hosts...) {
-			out = append(out, o.finding("spec.client", "clients-undenied", "", "ApisixTls %s asks for client certificates, and no step proves that others are refused", o.id()))
-		}
-	}
-	return out
-}
-
-// denied reports whether a step proves that a host, or one not known yet, refuses clients.
-func (f *facts) denied(hosts ...any) bool {
-	return slices.ContainsFunc(f.proofs, func(p proof) bool {
-		return p.denies && (p.host == "" || slices.ContainsFunc(hosts, func(h any) bool { return covered(fmt.Sprint(h), p.host) }))
-	})
-}
-
 // rotated reports whether a step renews the Certificate namespace/name, or one that is
 // not known yet; without an id, whether one renews any.
 func (f *facts) rotated(id string) bool {
@@ -78,9 +49,9 @@ func (f *facts) rotated(id string) bool {
 
 // requested reports whether a proof requests one of the hosts, or one that is not known
 // yet.
-func (f *facts) requested(hosts []any) bool {
+func (f *facts) requested(hosts []string) bool {
 	return slices.ContainsFunc(f.proofs, func(p proof) bool {
-		return slices.ContainsFunc(hosts, func(h any) bool { return covered(fmt.Sprint(h), p.host) }) ||
+		return slices.ContainsFunc(hosts, func(h string) bool { return covered(h, p.host) }) ||
 			p.host == "" && (p.rotation || p.step.Kind.Name == "curlTLS")
 	})
 }
@@ -105,9 +76,9 @@ func lyingConditions(f *facts) []Finding {
 				if !f.renewsFrom(c.Kind, c.Name) {
 					out = append(out, at(a.step, field, "stale-ready", "", "%s %s is taken as working by its Ready condition, and no step renews a certificate from it", c.Kind, c.Name))
 				}
-			case c.Type == "Accepted" && strings.HasPrefix(c.Kind, "Apisix"):
-				if hosts, known := f.hostsOf(c.Kind, c.Name); known && !f.requested(hosts) {
-					out = append(out, at(a.step, field, "early-accepted", "", "%s %s is taken as served by its Accepted condition, and no step requests its hosts", c.Kind, c.Name))
+			case c.Type == "Accepted" && strings.HasPrefix(c.Kind, "Apisix"), c.Kind == "Gateway" && (c.Type == "Accepted" || c.Type == "Programmed"):
+				if hosts, known := f.hostsOfKind(c.Kind, c.Name); known && !f.requested(hosts) {
+					out = append(out, at(a.step, field, "early-accepted", "", "%s %s is taken as served by its %s condition, and no step requests its hosts", c.Kind, c.Name, c.Type))
 				}
 			}
 		}
@@ -131,20 +102,11 @@ func (f *facts) renewsFrom(kind, name string) bool {
 	})
 }
 
-// hostsOf returns the hosts of an ApisixTls or ApisixRoute of the plan.
-func (f *facts) hostsOf(kind, name string) (hosts []any, known bool) {
+// hostsOfKind returns the hosts of the objects of a kind and a name, if the plan has one.
+func (f *facts) hostsOfKind(kind, name string) (hosts []string, known bool) {
 	for _, o := range f.objects {
-		if o.kind != kind || o.name != name {
-			continue
-		}
-		known = true
-		list, _ := dig(o.fields, "spec", "hosts").([]any)
-		hosts = append(hosts, list...)
-		rules, _ := dig(o.fields, "spec", "http").([]any)
-		for _, r := range rules {
-			m, _ := r.(map[string]any)
-			list, _ := dig(m, "match", "hosts").([]any)
-			hosts = append(hosts, list...)
+		if o.kind == kind && o.name == name {
+			hosts, known = append(hosts, f.hostsOf(o)...), true
 		}
 	}
 	return hosts, known

@@ -13,12 +13,15 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// Makings are the things that a step makes which others look for: Services and kinds.
-// The zero value is empty.
+// Makings are the things that a step makes which others look for: Services, Secrets,
+// ConfigMaps and kinds. The zero value is empty.
 type Makings struct {
 	things     map[string]bool
 	namespaces map[string]bool // in which controllers of custom resources may make more
 }
+
+// certificate is the kind of cert-manager whose controller writes a Secret.
+var certificate = schema.GroupKind{Group: "cert-manager.io", Kind: "Certificate"}
 
 // Add adds an object, whose reference has the namespace that it gets.
 func (m *Makings) Add(ref Ref, o *unstructured.Unstructured) {
@@ -29,8 +32,14 @@ func (m *Makings) Add(ref Ref, o *unstructured.Unstructured) {
 	switch {
 	case gk == schema.GroupKind{Kind: "Service"}:
 		m.things[serviceThing(ref.Namespace, ref.Name)] = true
+	case gk == schema.GroupKind{Kind: "Secret"}, gk == schema.GroupKind{Kind: "ConfigMap"}:
+		m.things[objectThing(gk.Kind, ref.Namespace, ref.Name)] = true
 	case gk == kubefields.CRDKind:
 		m.things[kindThing(kubefields.CRDKindOf(o))] = true
+	case gk == certificate:
+		secret, _, _ := unstructured.NestedString(o.Object, "spec", "secretName")
+		m.things[objectThing("Secret", ref.Namespace, secret)] = true
+		fallthrough
 	case ref.Namespace != "" && !scheme.Scheme.Recognizes(ref.GVK()):
 		m.namespaces[ref.Namespace] = true
 	}
@@ -51,7 +60,10 @@ func (m *Makings) May(thing string, done bool) bool {
 const servicePrefix = "Service/"
 
 func serviceThing(namespace, name string) string { return servicePrefix + namespace + "/" + name }
-func kindThing(gk schema.GroupKind) string       { return "kind/" + gk.String() }
+func objectThing(kind, namespace, name string) string {
+	return kind + "/" + namespace + "/" + name
+}
+func kindThing(gk schema.GroupKind) string { return "kind/" + gk.String() }
 
 // A NoServiceError is a Service that does not exist.
 type NoServiceError struct{ Namespace, Name string }
@@ -60,6 +72,19 @@ func (e *NoServiceError) Error() string { return "no such Service" }
 
 // IsNoService reports whether the cause of err is a Service that does not exist.
 func IsNoService(err error) bool { return errors.As(err, new(*NoServiceError)) }
+
+// A NoObjectError is a Secret or a ConfigMap that does not exist.
+type NoObjectError struct{ Kind, Namespace, Name string }
+
+func (e *NoObjectError) Error() string {
+	return fmt.Sprintf("%s %s/%s does not exist", e.Kind, e.Namespace, e.Name)
+}
+
+// Made reports whether a step of the plan may make the object; so it does if nothing is
+// known about that.
+func (e *NoObjectError) Made(env *engine.Env) bool {
+	return !env.Hopeless(objectThing(e.Kind, e.Namespace, e.Name))
+}
 
 // Settle makes err permanent if it is about a Service that no step of the plan is
 // going to make.

@@ -11,13 +11,16 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// A step makes the Services and kinds among its objects, and the controllers of its custom
-// resources may make Services in their namespaces, also when it is done.
+// A step makes the Services, Secrets, ConfigMaps and kinds among its objects, and the
+// Secrets of its Certificates. The controllers of its custom resources may make Services in
+// their namespaces, also when it is done.
 func TestMakings(t *testing.T) {
 	var made kubekit.Makings
 	for _, text := range []string{
 		"{apiVersion: v1, kind: Service, metadata: {name: app, namespace: web}}",
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: quiet}}",
+		"{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: quiet}}",
+		"{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: shop, namespace: store}, spec: {secretName: shop-tls}}",
 		"{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: oxen.x.io}, spec: {group: x.io, names: {kind: Ox}}}",
 		"{apiVersion: x.io/v1, kind: Ox, metadata: {name: o, namespace: meadow}}",
 	} {
@@ -32,6 +35,12 @@ func TestMakings(t *testing.T) {
 		"Service/web/other":     {false, false},
 		"Service/quiet/app":     {false, false},
 		"Service/meadow/plough": {true, true},
+		"Service/store/acme":    {true, true},
+		"ConfigMap/quiet/c":     {true, false},
+		"ConfigMap/quiet/s":     {false, false},
+		"Secret/quiet/s":        {true, false},
+		"Secret/store/shop-tls": {true, false},
+		"Secret/store/shop":     {false, false},
 		"kind/Ox.x.io":          {true, false},
 		"kind/Cow.x.io":         {false, false},
 	} {

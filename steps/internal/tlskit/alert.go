@@ -57,7 +57,8 @@ func alertHint(alert, serverName string) string {
 	switch {
 	case strings.Contains(alert, "internal error"), strings.Contains(alert, "unrecognized name"), strings.Contains(alert, "handshake failure"):
 		return fmt.Sprintf("the server probably has no certificate for the name %s: look at the hosts of the ApisixTls "+
-			"(a wildcard covers exactly one label), or wait until the gateway has taken it over", serverName)
+			"(a wildcard covers exactly one label), at spec.tls of the Ingress or at the conditions of the Gateway's listener, "+
+			"or wait until the gateway has taken it over", serverName)
 	case strings.Contains(alert, "certificate required"):
 		return "the server wants a client certificate: give client, with a Secret or with files"
 	case strings.Contains(alert, "unknown certificate authority"):

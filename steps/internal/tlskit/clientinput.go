@@ -126,7 +126,7 @@ func (c *ClientCertificate) Load(ctx context.Context, env *engine.Env) (*Credent
 	}
 	secret, err := cluster.Client().CoreV1().Secrets(c.Secret.Namespace).Get(ctx, c.Secret.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, engine.WithHint(fmt.Errorf("client: Secret %s does not exist", c.Secret), "has the client's Certificate been issued?")
+		return nil, engine.WithHint(fmt.Errorf("client: %w", &kubekit.NoObjectError{Kind: "Secret", Namespace: c.Secret.Namespace, Name: c.Secret.Name}), "has the client's Certificate been issued?")
 	} else if err != nil {
 		return nil, fmt.Errorf("client: Secret %s: %w", c.Secret, kubekit.Classify(err))
 	}

@@ -30,15 +30,18 @@ func (c *ClientCertificate) Permissions(watch bool) []engine.Permission {
 }
 
 // Permissions are needed to read the trust from the cluster.
-func (t TrustInput) Permissions() []engine.Permission {
-	if t.TrustFrom == nil {
+func (t TrustInput) Permissions() []engine.Permission { return t.TrustFrom.Permissions() }
+
+// Permissions are needed to read the object. nil needs none.
+func (t *TrustSource) Permissions() []engine.Permission {
+	if t == nil {
 		return nil
 	}
 	resource := "configmaps"
-	if t.TrustFrom.Secret != nil {
+	if t.Secret != nil {
 		resource = "secrets"
 	}
-	k, _ := t.TrustFrom.object()
+	k, _ := t.object()
 	return []engine.Permission{{Verbs: []string{"get"}, Resource: resource, Namespace: k.Namespace, Name: k.Name, Reason: "reads the CA certificates to trust"}}
 }
 

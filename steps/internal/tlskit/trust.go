@@ -51,7 +51,7 @@ func (t TrustInput) Validate(p *engine.Problems) {
 	case given > 1:
 		p.Add("trustFile", "trust and trustFile exclude each other")
 	case t.TrustFrom != nil:
-		t.TrustFrom.validate(p)
+		t.TrustFrom.Validate(p, "trustFrom")
 	case t.Trust != "":
 		if _, err := ParseTrust(t.Trust); err != nil {
 			p.Add("trust", "trust: %v", err)

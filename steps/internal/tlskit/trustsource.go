@@ -47,10 +47,11 @@ type ObjectKey struct {
 
 func (k ObjectKey) key() string { return cmp.Or(k.Key, trustKey) }
 
-func (t TrustSource) validate(p *engine.Problems) {
+// Validate reports the problems of the input at a field.
+func (t TrustSource) Validate(p *engine.Problems, field string) {
 	if (t.Secret == nil) == (t.ConfigMap == nil) {
 		p.AddProblem(engine.Problem{
-			Field:   "trustFrom",
+			Field:   field,
 			Message: "trustFrom needs one of secret and configMap",
 			Hint:    "write trustFrom: {configMap: {namespace: NAMESPACE, name: NAME}}",
 		})
@@ -74,11 +75,12 @@ func (t TrustSource) String() string {
 	return fmt.Sprintf("the CA certificates in %s of %s %s/%s", k.key(), kind, k.Namespace, k.Name)
 }
 
-// load reads the authorities. An object that is not there or not filled may come.
-func (t TrustSource) load(ctx context.Context, env *engine.Env) (*Trust, error) {
+// Text reads what the object holds. An object that is not there
+// ([kubekit.NoObjectError]) or not filled may come.
+func (t TrustSource) Text(ctx context.Context, env *engine.Env) (string, error) {
 	cluster, err := kubekit.Connect(ctx, env)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	var (
 		k, kind = t.object()
@@ -97,24 +99,40 @@ func (t TrustSource) load(ctx context.Context, env *engine.Env) (*Trust, error) 
 			text, keys = config.Data[k.key()], slices.Sorted(maps.Keys(config.Data))
 		}
 	}
-	at := fmt.Sprintf("trustFrom: %s %s/%s", kind, k.Namespace, k.Name)
 	switch {
 	case apierrors.IsNotFound(failure):
-		return nil, engine.WithHint(fmt.Errorf("%s does not exist", at), "correct trustFrom, or make the object before this step")
+		return "", engine.WithHint(fmt.Errorf("trustFrom: %w", &kubekit.NoObjectError{Kind: kind, Namespace: k.Namespace, Name: k.Name}),
+			"correct trustFrom, or make the object before this step")
 	case failure != nil:
-		return nil, fmt.Errorf("%s: %w", at, kubekit.Classify(failure))
+		return "", fmt.Errorf("%s: %w", t.at(), kubekit.Classify(failure))
 	case text == "":
-		return nil, engine.WithHint(fmt.Errorf("%s has nothing in %s; its keys are %v", at, k.key(), keys),
+		return "", engine.WithHint(fmt.Errorf("%s has nothing in %s; its keys are %v", t.at(), k.key(), keys),
 			"give the key with the CA certificates, or look why what fills it has not")
 	}
+	return text, nil
+}
+
+// at begins the errors about the object.
+func (t TrustSource) at() string {
+	k, kind := t.object()
+	return fmt.Sprintf("trustFrom: %s %s/%s", kind, k.Namespace, k.Name)
+}
+
+// load reads the authorities.
+func (t TrustSource) load(ctx context.Context, env *engine.Env) (*Trust, error) {
+	text, err := t.Text(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	k, _ := t.object()
 	trust, err := parseAnchors([]byte(text))
 	if err != nil {
-		return nil, engine.Permanent(fmt.Errorf("%s: %s: %w", at, k.key(), err))
+		return nil, engine.Permanent(fmt.Errorf("%s: %s: %w", t.at(), k.key(), err))
 	}
 	now := env.Now()
 	if !slices.ContainsFunc(trust.anchors, func(c *x509.Certificate) bool { return now.Before(c.NotAfter) }) {
 		last := trust.anchors[0]
-		return nil, engine.WithHint(fmt.Errorf("%s: %s: every CA certificate has expired, the first, %s, at %s", at, k.key(), certs.Subject(last), Stamp(last.NotAfter)),
+		return nil, engine.WithHint(fmt.Errorf("%s: %s: every CA certificate has expired, the first, %s, at %s", t.at(), k.key(), certs.Subject(last), Stamp(last.NotAfter)),
 			"look at what writes the bundle")
 	}
 	return trust, nil

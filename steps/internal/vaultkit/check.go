@@ -14,7 +14,7 @@ import (
 // Checks look at Vault: whether it answers, whether it is sealed, and its clock. field
 // is the path of the input that names it.
 func (s Server) Checks(field string, unknown []string) []engine.Check {
-	for _, part := range []string{".address", ".service", ".caFile"} {
+	for _, part := range []string{".address", ".service", ".caFile", ".trustFrom"} {
 		if !engine.Known(field+part, unknown) {
 			return nil
 		}
@@ -23,15 +23,33 @@ func (s Server) Checks(field string, unknown []string) []engine.Check {
 	if s.Address == "" {
 		name = "vault, " + s.Where()
 	}
-	return []engine.Check{
-		{Name: name, Target: s.Address == "", Run: s.checkSeal},
-		{Name: "clock of " + name, Target: s.Address == "", Run: s.checkClock},
+	inCluster := s.NeedsCluster()
+	checks := []engine.Check{
+		{Name: name, Target: inCluster, Run: s.checkSeal},
+		{Name: "clock of " + name, Target: inCluster, Run: s.checkClock},
 	}
+	return append(checks, s.TrustFrom.Checks(field+".trustFrom", unknown, func(ctx context.Context, env *engine.Env) (string, error) {
+		if _, err := s.authorities(ctx, env); err != nil {
+			return "", err
+		}
+		return "are there, for Vault", nil
+	})...)
 }
+
+// NeedsCluster reports whether the way to Vault needs the cluster: for the connection, or
+// for the authority of its certificate.
+func (s Server) NeedsCluster() bool { return s.Address == "" || s.TrustFrom != nil }
+
+// isAbsent reports whether the object of trustFrom does not exist: its own check says
+// what is wrong.
+func isAbsent(err error) bool { return errors.As(err, new(*kubekit.NoObjectError)) }
 
 func (s Server) checkSeal(ctx context.Context, env *engine.Env) engine.Verdict {
 	c, err := ConnectServer(ctx, env, s)
-	if err != nil {
+	switch {
+	case isAbsent(err):
+		return engine.Verdict{}
+	case err != nil:
 		return engine.Failed(err)
 	}
 	status, err := c.SealStatus(ctx)
@@ -50,7 +68,10 @@ func (s Server) checkSeal(ctx context.Context, env *engine.Env) engine.Verdict {
 
 func (s Server) checkClock(ctx context.Context, env *engine.Env) engine.Verdict {
 	c, err := ConnectServer(ctx, env, s)
-	if err != nil {
+	switch {
+	case isAbsent(err):
+		return engine.Verdict{}
+	case err != nil:
 		return engine.NotChecked(err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.String()+"/v1/sys/seal-status", nil)

@@ -162,7 +162,7 @@ func (c *Client) explainNetwork(ctx context.Context, verb, path string, err erro
 	case strings.Contains(err.Error(), "remote error: tls:"):
 		return refusedClient(wrapped)
 	case errors.As(err, &unknownAuthority):
-		return engine.WithHint(engine.Permanent(wrapped), "set vault.caFile (or caBundle) to the authority that signed Vault's own certificate")
+		return engine.WithHint(engine.Permanent(wrapped), "set vault.caFile, caBundle or trustFrom to the authority that signed Vault's own certificate")
 	case errors.As(err, &hostname):
 		return engine.WithHint(engine.Permanent(wrapped), "set vault.serverName to a name in Vault's own certificate")
 	case errors.As(err, &invalid):

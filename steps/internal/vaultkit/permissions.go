@@ -5,10 +5,12 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
 )
 
-// Permissions are needed to reach Vault: none if it has an address.
+// Permissions are needed to reach Vault: none if it has an address, and an authority that
+// is not in the cluster.
 func (s Server) Permissions() []engine.Permission {
-	if s.InCluster() == "" {
-		return nil
+	needed := s.TrustFrom.Permissions()
+	if s.InCluster() != "" {
+		needed = append(needed, kubeaccess.Dial(s.Service.Namespace, s.Service.Name)...)
 	}
-	return kubeaccess.Dial(s.Service.Namespace, s.Service.Name)
+	return needed
 }

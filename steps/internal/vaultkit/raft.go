@@ -22,7 +22,7 @@ const StorageRaft = "raft"
 // one at once.
 func (n Node) Join(ctx context.Context, s Server, leader Node) error {
 	body := map[string]any{"leader_api_addr": leader.address, "retry": false}
-	ca, err := s.authorities()
+	ca, err := s.authorities(ctx, n.env)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (n Node) Join(ctx context.Context, s Server, leader Node) error {
 		// The refusal of another pod comes with a status of its own, which another try
 		// can change: the leader was elected just now.
 		return engine.WithHint(fmt.Errorf("%s cannot join %s: %w", n.where, leader.address, unwrapURL(err)),
-			"the pod itself connects to that address: its log says more; with TLS, the certificate of each pod needs this name, and the pod the CA (connections.vault.caFile)")
+			"the pod itself connects to that address: its log says more; with TLS, the certificate of each pod needs this name, and the pod the CA (connections.vault.caFile or trustFrom)")
 	}
 	if !answer.Joined {
 		return fmt.Errorf("%s has not joined %s", n.where, leader.address)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // A Server is the address of Vault's API.
@@ -27,6 +28,9 @@ type Server struct {
 	// CABundle holds such authorities as text instead: PEM, or the base64 of PEM that
 	// Kubernetes has in fields of this name.
 	CABundle string `yaml:"caBundle"`
+	// TrustFrom reads such authorities from a Secret or a ConfigMap of the cluster
+	// instead, when the run first connects to Vault.
+	TrustFrom *tlskit.TrustSource `yaml:"trustFrom"`
 	// CertFile is a PEM file with the client certificate that is shown to Vault, and
 	// the intermediates above it. With keyFile it serves servers that want one
 	// (tls_require_and_verify_client_cert), and the login method cert.
@@ -182,7 +186,7 @@ func (s Server) Where() string {
 
 // Key identifies the connections to s within a run.
 func (s Server) Key() string {
-	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.CABundle, s.CertFile.Path, s.KeyFile.Path, s.ServerName}, "|")
+	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.CABundle, s.trustKey(), s.CertFile.Path, s.KeyFile.Path, s.ServerName}, "|")
 }
 
 // PlainText reports whether requests to s cross a network unencrypted.

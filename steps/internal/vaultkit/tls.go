@@ -1,6 +1,7 @@
 package vaultkit
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -19,7 +20,7 @@ func (s Server) validateTLS(p *engine.Problems, field string) {
 		key   string
 		given bool
 	}{
-		{"caFile", !s.CAFile.IsZero()}, {"caBundle", s.CABundle != ""},
+		{"caFile", !s.CAFile.IsZero()}, {"caBundle", s.CABundle != ""}, {"trustFrom", s.TrustFrom != nil},
 		{"certFile", !s.CertFile.IsZero()}, {"keyFile", !s.KeyFile.IsZero()},
 	} {
 		if k.given && s.Address != "" && !s.speaksTLS() {
@@ -28,6 +29,12 @@ func (s Server) validateTLS(p *engine.Problems, field string) {
 	}
 	if !s.CAFile.IsZero() && s.CABundle != "" {
 		p.AddProblem(engine.Problem{Field: field + ".caBundle", Message: "has no use beside caFile", Hint: "keep one of them"})
+	}
+	if s.TrustFrom != nil {
+		if !s.CAFile.IsZero() || s.CABundle != "" {
+			p.AddProblem(engine.Problem{Field: field + ".trustFrom", Message: "has no use beside caFile or caBundle", Hint: "keep one of them"})
+		}
+		s.TrustFrom.Validate(p, field+".trustFrom")
 	}
 	if s.CABundle != "" {
 		if _, err := bundle(s.CABundle); err != nil {
@@ -42,7 +49,7 @@ func (s Server) validateTLS(p *engine.Problems, field string) {
 	}
 }
 
-func (s Server) tlsConfig() (*tls.Config, error) {
+func (s Server) tlsConfig(ctx context.Context, env *engine.Env) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName}
 	if !s.CertFile.IsZero() {
 		if _, err := s.clientCertificate(); err != nil {
@@ -50,7 +57,7 @@ func (s Server) tlsConfig() (*tls.Config, error) {
 		}
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return s.clientCertificate() }
 	}
-	ca, err := s.authorities()
+	ca, err := s.authorities(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -62,17 +69,26 @@ func (s Server) tlsConfig() (*tls.Config, error) {
 }
 
 // authorities returns those that sign Vault's own certificate, as PEM; "" means the
-// system's. Its error is permanent.
-func (s Server) authorities() (string, error) {
+// system's. Its error is permanent, but for an object of trustFrom that is not there or
+// not filled yet.
+func (s Server) authorities(ctx context.Context, env *engine.Env) (string, error) {
 	source, text := "caBundle", s.CABundle
-	if !s.CAFile.IsZero() {
+	switch {
+	case !s.CAFile.IsZero():
 		source = s.CAFile.String()
 		read, err := s.CAFile.Read()
 		if err != nil {
 			return "", engine.Permanent(err)
 		}
 		text = string(read)
-	} else if text == "" {
+	case s.TrustFrom != nil:
+		source = s.TrustFrom.String()
+		read, err := s.TrustFrom.Text(ctx, env)
+		if err != nil {
+			return "", err
+		}
+		text = read
+	case text == "":
 		return "", nil
 	}
 	ca, err := bundle(text)
@@ -80,6 +96,14 @@ func (s Server) authorities() (string, error) {
 		return "", engine.Permanent(fmt.Errorf("%s: %w", source, err))
 	}
 	return ca, nil
+}
+
+// trustKey identifies the object of trustFrom.
+func (s Server) trustKey() string {
+	if s.TrustFrom == nil {
+		return ""
+	}
+	return s.TrustFrom.String()
 }
 
 // bundle returns the authorities in a text, PEM or base64 of it, as PEM.

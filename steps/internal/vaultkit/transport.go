@@ -35,7 +35,7 @@ func (s Server) wire(ctx context.Context, env *engine.Env) (wire, error) {
 // connects to it.
 func (s Server) wireBy(ctx context.Context, env *engine.Env, key string, dialer func(context.Context, *engine.Env) (dialFunc, error)) (wire, error) {
 	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (wire, error) {
-		tlsConfig, err := s.tlsConfig()
+		tlsConfig, err := s.tlsConfig(ctx, env)
 		if err != nil {
 			return wire{}, err
 		}

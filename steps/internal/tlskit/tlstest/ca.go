@@ -71,7 +71,8 @@ type Leaf struct {
 	Lifetime   time.Duration // from NotBefore; 1 h and 30 s by default
 	Key        crypto.Signer // a new ECDSA key by default
 	Bare       bool          // leave the intermediates out
-	Client     bool          // a client's certificate instead
+	Client     bool          // for clients alone
+	Server     bool          // for servers alone
 }
 
 // A Pair is a certificate with its key and intermediates.
@@ -107,6 +108,9 @@ func (ca *CA) Issue(t testing.TB, l Leaf) *Pair {
 	}
 	if l.Client {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	}
+	if l.Server {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	}
 	for _, name := range l.Names {
 		if ip := net.ParseIP(name); ip != nil {

@@ -27,16 +27,16 @@ func (e Entrance) Checks(field string, unknown []string) []engine.Check {
 }
 
 func (c Connection) checks(field string, unknown []string) []engine.Check {
-	for _, part := range []string{".address", ".service", ".caFile", ".caBundle", ".token", ".tokenFile", ".login"} {
+	for _, part := range []string{".address", ".service", ".caFile", ".caBundle", ".trustFrom", ".token", ".tokenFile", ".login"} {
 		if !engine.Known(field+part, unknown) {
 			return nil
 		}
 	}
 	switch {
 	case c.Login != nil:
-		return []engine.Check{{Name: c.Login.String() + " to vault at " + c.Where(), Target: c.Address == "", Run: c.checkLogin}}
+		return []engine.Check{{Name: c.Login.String() + " to vault at " + c.Where(), Target: c.NeedsCluster(), Run: c.checkLogin}}
 	case c.HasToken():
-		return []engine.Check{{Name: "the token for vault at " + c.Where(), Target: c.Address == "", Run: c.checkToken}}
+		return []engine.Check{{Name: "the token for vault at " + c.Where(), Target: c.NeedsCluster(), Run: c.checkToken}}
 	}
 	return nil
 }
