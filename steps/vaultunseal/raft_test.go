@@ -37,6 +37,8 @@ type cluster struct {
 	keys      string
 }
 
+// raftConfig has a new member looked at every 200 ms, and not every 10 s, whether it may
+// vote.
 const raftConfig = `
 listener "tcp" {
   tls_disable     = 1
@@ -45,13 +47,17 @@ listener "tcp" {
 }
 storage "raft" {
   path = "/vault/data"
+  autopilot_update_interval    = "100ms"
+  autopilot_reconcile_interval = "200ms"
 }
 service_registration "kubernetes" {}
 `
 
-// newCluster makes pods of Vault behind a Service, and waits for nothing.
+// newCluster makes pods of Vault behind a Service, and waits for nothing. The test goes
+// on beside others that have pods of their own.
 func newCluster(t *testing.T, replicas int32, edit func(*appsv1.StatefulSet)) *cluster {
 	t.Helper()
+	t.Parallel()
 	env := labtest.Env(t)
 	k, err := kubekit.Connect(t.Context(), env)
 	if err != nil {
@@ -189,7 +195,23 @@ func (c *cluster) begin() {
 	c.t.Helper()
 	c.ok(vaulttest.ApplyAll(c.t, c.looksInit("sys/init")))
 	c.ok(vaulttest.ApplyAll(c.t, c.looksUnseal("pods/vault-0/sys/seal", "pods/vault-1/storage/raft", "pods/vault-2/storage/raft")))
+	c.voteSoon()
 	c.looksUnseal()
+}
+
+// voteSoon makes a new member a voter when it was stable for a second, and not for ten.
+func (c *cluster) voteSoon() {
+	c.t.Helper()
+	ctx := engine.AllowWrites(c.t.Context())
+	nodes, err := c.server.Nodes(ctx, c.env)
+	c.ok(err)
+	states, err := nodes.States(ctx)
+	c.ok(err)
+	leader, err := vaultkit.Leader(ctx, states)
+	c.ok(err)
+	answer, _, err := c.unseal().Keys.Look(ctx, c.env)
+	c.ok(err)
+	c.ok(leader.WithToken(answer.RootToken).Put(ctx, "sys/storage/raft/autopilot/configuration", map[string]any{"server_stabilization_time": "1s"}))
 }
 
 // replace deletes a pod, and its data as well if that is asked for, and returns when

@@ -206,7 +206,7 @@ func (p *Plane) start(name string, flags []string) (*process.Child, error) {
 // the Go runtime and no proxy settings, which belong to another network.
 func partEnvironment() []string {
 	var env []string
-	for _, name := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR", "GODEBUG", "TZ"} {
+	for _, name := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR", "GODEBUG", "GOGC", "GOMEMLIMIT", "TZ"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}
