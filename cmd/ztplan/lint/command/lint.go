@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -91,9 +90,9 @@ func explainRule(a *planflags.Flags, id string) error {
 	}
 	switch {
 	case a.Output == "json" && id == "all":
-		return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(rules)
+		return a.WriteJSON(rules)
 	case a.Output == "json":
-		return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(rules[0])
+		return a.WriteJSON(rules[0])
 	case id == "all":
 		return lintrule.WriteList(a.Text, rules)
 	}
@@ -141,11 +140,10 @@ func examine(ctx context.Context, a *planflags.Flags, file string) error {
 func printReport(a *planflags.Flags, file string, r lint.Report, invalid error) error {
 	switch a.Output {
 	case "json":
-		lines := json.NewEncoder(display.JSONWriter{W: a.Stdout})
-		if err := lines.Encode(append([]lint.Finding{}, r.Findings...)); err != nil || len(r.Budgets) == 0 {
+		if err := a.WriteJSON(append([]lint.Finding{}, r.Findings...)); err != nil || len(r.Budgets) == 0 {
 			return err
 		}
-		return lines.Encode(map[string]any{"certificates": r.Budgets})
+		return a.WriteJSON(map[string]any{"certificates": r.Budgets})
 	case "sarif":
 		var problems *source.Problems
 		errors.As(invalid, &problems)
@@ -156,5 +154,5 @@ func printReport(a *planflags.Flags, file string, r lint.Report, invalid error) 
 			ui.Annotate(a.Stdout, level, ui.Problem{Position: f.Position, Text: f.Message + "\n" + f.Hint}, "lint: "+f.Rule)
 		}
 	}
-	return writeText(a.Text, file, r)
+	return writeText(a.Text, file, r, invalid == nil)
 }

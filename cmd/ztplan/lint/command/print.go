@@ -10,8 +10,9 @@ import (
 )
 
 // writeText writes a report for people: the findings, the budgets, and how many there
-// are of each severity in the plan called name.
-func writeText(w io.Writer, name string, r lint.Report) error {
+// are of each severity in the plan called name. Of an invalid plan without findings it
+// writes no counts: they would pass for a sound plan.
+func writeText(w io.Writer, name string, r lint.Report, valid bool) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		step := ""
@@ -33,11 +34,13 @@ func writeText(w io.Writer, name string, r lint.Report) error {
 	if n := len(r.Ignored); n > 0 {
 		fmt.Fprintf(&b, "ignored with a reason: %d\n", n)
 	}
-	fmt.Fprintf(&b, "%s: %d errors, %d warnings", name, r.Count(lint.Error), r.Count(lint.Warning))
-	if n := r.Count(lint.Note); n > 0 {
-		fmt.Fprintf(&b, ", %d notes", n)
+	if valid || len(r.Findings) > 0 {
+		fmt.Fprintf(&b, "%s: %d errors, %d warnings", name, r.Count(lint.Error), r.Count(lint.Warning))
+		if n := r.Count(lint.Note); n > 0 {
+			fmt.Fprintf(&b, ", %d notes", n)
+		}
+		b.WriteString("\n")
 	}
-	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }

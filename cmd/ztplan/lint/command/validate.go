@@ -2,13 +2,11 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
-	"github.com/ztplan/ztplan/engine/display"
 )
 
 // ValidateCommand returns the command that reads a plan and reports its problems.
@@ -27,7 +25,7 @@ Exit status: 0 valid, 3 invalid.`,
 				return err
 			}
 			if a.Output == "json" {
-				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{"valid": true, "plan": p.Name, "steps": len(p.Steps)})
+				return a.WriteJSON(map[string]any{"valid": true, "plan": p.Name, "steps": len(p.Steps)})
 			}
 			edges := 0
 			for _, s := range p.Steps {
