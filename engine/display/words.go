@@ -27,6 +27,9 @@ func Count(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
+// OneLine returns s on one line: runs of white space are one space.
+func OneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
 // FirstLine returns a text up to its first line break.
 func FirstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
@@ -73,16 +74,10 @@ func (v Verdict) remarks() []string {
 func (v Verdict) Text() string {
 	var b strings.Builder
 	for _, c := range v.Checks {
-		mark := "✓"
-		switch {
-		case !c.Holds():
-			mark = "✗"
-		case c.Open:
-			mark = "-"
-		}
-		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%s %-13s %s", mark, c.Name, oneLine(c.Did)), " "))
+		// On one line: a text of the evidence must not pass for a check of its own.
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("%s %-13s %s", c.Mark(), c.Name, display.OneLine(c.Did)), " "))
 		for _, p := range c.Problems {
-			fmt.Fprintf(&b, "    %s\n", oneLine(p))
+			fmt.Fprintf(&b, "    %s\n", display.OneLine(p))
 		}
 	}
 	switch bad := v.Bad(); {
@@ -96,23 +91,14 @@ func (v Verdict) Text() string {
 	}
 	d := v.Document
 	for _, r := range v.remarks() {
-		fmt.Fprintf(&b, "remark: %s\n", oneLine(r))
+		fmt.Fprintf(&b, "remark: %s\n", display.OneLine(r))
 	}
 	fmt.Fprintf(&b, "\nthe evidence holds%s: plan %s, %s on %s, %s\n", v.by(), d.Plan.Name, d.Run.Mode, d.Run.Began.Format("2006-01-02 15:04:05 UTC"), d.Outcome())
 	return b.String()
 }
 
-// oneLine keeps a text of the evidence from passing for a check of its own.
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
-
 // JSON writes the verdict as one JSON object.
 func (v Verdict) JSON(w io.Writer) error {
-	type check struct {
-		Name     string   `json:"name"`
-		Holds    *bool    `json:"holds"` // null: there was nothing to check, or nothing to check it with
-		Did      string   `json:"did"`
-		Problems []string `json:"problems"`
-	}
 	type about struct {
 		Plan      string        `json:"plan"`
 		Mode      string        `json:"mode"`
@@ -127,18 +113,10 @@ func (v Verdict) JSON(w io.Writer) error {
 		Holds  bool `json:"holds"`
 		Signed bool `json:"signed"` // by the key of --key
 		*about
-		Checks []check `json:"checks"`
-	}{Holds: v.Bad() == 0, Signed: v.Signature == Checked}
+		Checks []verify.Check `json:"checks"`
+	}{Holds: v.Bad() == 0, Signed: v.Signature == Checked, Checks: v.Checks}
 	if d := v.Document; d != nil {
 		out.about = &about{d.Plan.Name, d.Run.Mode, d.Run.Began, d.Run.Ended, d.Result(), d.Outcome(), v.Signature, append([]string{}, v.remarks()...)}
-	}
-	for _, c := range v.Checks {
-		var holds *bool
-		if !c.Open || !c.Holds() {
-			holds = new(bool)
-			*holds = c.Holds()
-		}
-		out.Checks = append(out.Checks, check{c.Name, holds, c.Did, append([]string{}, c.Problems...)})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -1,6 +1,9 @@
 package verify
 
-import "github.com/ztplan/ztplan/engine/display"
+import (
+	"github.com/ztplan/ztplan/engine/display"
+	"github.com/ztplan/ztplan/steps/evidence"
+)
 
 // subject verifies the form of the subject.
 func (v *verifier) subject() Check {
@@ -25,7 +28,7 @@ func (v *verifier) subject() Check {
 			c.add("the checkout is clean: %v, and has %s", g.Clean, display.Count(len(g.Changes), "change"))
 		}
 	}
-	if s.Binary != "" && !isDigest(s.Binary) {
+	if s.Binary != "" && !evidence.IsDigest(s.Binary) {
 		c.add("binary is no SHA-256")
 	}
 	for _, i := range s.Images {

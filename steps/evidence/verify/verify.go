@@ -5,7 +5,7 @@ package verify
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -26,6 +26,35 @@ type Check struct {
 
 // Holds reports whether nothing wrong was found.
 func (c Check) Holds() bool { return len(c.Problems) == 0 }
+
+// Mark returns the sign of the result in texts.
+func (c Check) Mark() string {
+	switch {
+	case !c.Holds():
+		return "✗"
+	case c.Open:
+		return "-"
+	}
+	return "✓"
+}
+
+// MarshalJSON implements [json.Marshaler]. The field holds is null for a check that is open.
+func (c Check) MarshalJSON() ([]byte, error) {
+	var holds *bool
+	if is := c.Holds(); !c.Open || !is {
+		holds = &is
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // that is for the outer encoder to decide
+	err := enc.Encode(struct {
+		Name     string   `json:"name"`
+		Holds    *bool    `json:"holds"`
+		Did      string   `json:"did"`
+		Problems []string `json:"problems"`
+	}{c.Name, holds, c.Did, append([]string{}, c.Problems...)})
+	return b.Bytes(), err
+}
 
 // MaxInput is how many bytes of evidence its readers read, and of the events of a run.
 const MaxInput = 256 << 20
@@ -99,7 +128,7 @@ func (v *verifier) digests() Check {
 		c.add("section pages was changed: digest %s, recorded %s", short(want.Pages), short(have.Pages))
 	}
 	for _, p := range v.doc.Pages {
-		if p.Name == "" || !isDigest(p.Digest) {
+		if p.Name == "" || !evidence.IsDigest(p.Digest) {
 			c.add("pages: %q has no name or no SHA-256", p.Name)
 		}
 	}
@@ -148,11 +177,11 @@ func (v *verifier) certificates() Check {
 func (v *verifier) run() Check {
 	d := v.doc
 	c := Check{Name: "run", Did: "result " + d.Run.Result + ", counts and critical path follow from the steps"}
-	if !isDigest(d.Plan.Digest) {
+	if !evidence.IsDigest(d.Plan.Digest) {
 		c.add("plan.digest is no SHA-256")
 	}
 	for _, f := range d.Plan.Files {
-		if f.Name == "" || !isDigest(f.Digest) {
+		if f.Name == "" || !evidence.IsDigest(f.Digest) {
 			c.add("plan.files: %q has no name or no SHA-256", f.Name)
 		}
 	}
@@ -398,7 +427,7 @@ func (v *verifier) timeline() Check {
 func (v *verifier) charts() Check {
 	c := Check{Name: "charts", Did: display.Count(len(v.doc.Charts), "chart") + " with version and digest"}
 	for _, ch := range v.doc.Charts {
-		if ch.Name == "" || ch.Version == "" || !isDigest(ch.Digest) {
+		if ch.Name == "" || ch.Version == "" || !evidence.IsDigest(ch.Digest) {
 			c.add("step %s: chart %q has no name, version or SHA-256", ch.Step, ch.Name)
 		}
 		v.known(&c, ch.Step)
@@ -441,8 +470,3 @@ func (v *verifier) within(c *Check, what string, at time.Time) {
 }
 
 func near(a, b, within float64) bool { return a-b <= within && b-a <= within }
-
-func isDigest(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == 32 && s == hex.EncodeToString(b)
-}
