@@ -454,6 +454,11 @@ func TestAPISIXCRDs(t *testing.T) {
 		"gatewayproxies.apisix.apache.org":         "GatewayProxy v1alpha1 ",
 		"httproutepolicies.apisix.apache.org":      "HTTPRoutePolicy v1alpha1 ",
 		"pluginconfigs.apisix.apache.org":          "PluginConfig v1alpha1 ",
+
+		"gatewayclasses.gateway.networking.k8s.io":  "GatewayClass v1 gc",
+		"gateways.gateway.networking.k8s.io":        "Gateway v1 gtw",
+		"httproutes.gateway.networking.k8s.io":      "HTTPRoute v1 ",
+		"referencegrants.gateway.networking.k8s.io": "ReferenceGrant v1 refgrant",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("CRDs (-want +got):\n%s", diff)

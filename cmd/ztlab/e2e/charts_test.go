@@ -2,9 +2,11 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -264,5 +266,49 @@ func TestGatewayIsAStandInThatSaysSo(t *testing.T) {
 	waitFor(t, "the gateway comes back", func() bool {
 		c := l.component(t, "gateway")
 		return c.State == labstate.StateReady && c.PID != before
+	})
+}
+
+const gatewayOfAShim = `
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: self}
+spec: {selfSigned: {}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: apisix}
+spec: {controllerName: apisix.apache.org/apisix-ingress-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: shim, annotations: {cert-manager.io/issuer: self}}
+spec:
+  gatewayClassName: apisix
+  infrastructure: {parametersRef: {group: apisix.apache.org, kind: GatewayProxy, name: apisix-config}}
+  listeners:
+    - {name: shim, port: 443, protocol: HTTPS, hostname: shim.example.local, tls: {certificateRefs: [{name: shim-tls}]}}
+`
+
+// cert-manager's shim issues the certificate that a listener asks for, and the gateway
+// serves it.
+func TestCertificateOfAGateway(t *testing.T) {
+	l := shared(t)
+	l.install(t, certManagerRelease)
+	l.install(t, apisixRelease)
+	patch := []byte(`[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--enable-gateway-api"}]`)
+	if _, err := l.api.AppsV1().Deployments("cert-manager").Patch(t.Context(), "cert-manager", types.JSONPatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the node port is open", func() bool { return l.accepts(t, "30443") })
+	l.apply(t, apisixRelease.namespace, gatewayOfAShim)
+	dialer := tls.Dialer{Config: &tls.Config{ServerName: "shim.example.local", InsecureSkipVerify: true}}
+	waitFor(t, "the gateway serves the certificate", func() bool {
+		conn, err := dialer.DialContext(t.Context(), "tcp", net.JoinHostPort(l.status(t).Address, "30443"))
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		return slices.Contains(conn.(*tls.Conn).ConnectionState().PeerCertificates[0].DNSNames, "shim.example.local")
 	})
 }

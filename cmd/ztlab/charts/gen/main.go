@@ -1,6 +1,8 @@
 // Command gen packages cert-manager's own Helm chart from its Go module into
-// charts/dist, where package charts embeds it. Run it by "go generate ./charts"
-// in the lab's module; it needs no network once the module is downloaded.
+// charts/dist, where package charts embeds it, and copies the CRDs of the Gateway API from
+// theirs into the chart of the ingress controller, which has them upstream too. Run it by
+// "go generate ./charts" in the lab's module; it needs no network once the modules are
+// downloaded.
 //
 // The result is that of cert-manager's release build from the same sources
 // (make/manifests.mk in its repository): version and appVersion set to the
@@ -24,7 +26,10 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztlab/charts"
 )
 
-const module = "github.com/cert-manager/cert-manager"
+const (
+	module     = "github.com/cert-manager/cert-manager"
+	gatewayAPI = "sigs.k8s.io/gateway-api"
+)
 
 func main() {
 	log.SetFlags(0)
@@ -32,11 +37,42 @@ func main() {
 	if err := generate("dist"); err != nil {
 		log.Fatal(err)
 	}
+	if err := copyCRDs(filepath.Join("apisix", "charts", "apisix-ingress-controller", "crds", "gateway-api.yaml")); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// copyCRDs writes the CRDs that the ingress controller acts on into one file. Of the eleven
+// of upstream's chart the others only cost the API server time.
+func copyCRDs(target string) error {
+	root, version, err := locate(gatewayAPI)
+	if err != nil {
+		return err
+	}
+	var all bytes.Buffer
+	for _, name := range []string{"gatewayclasses", "gateways", "httproutes", "referencegrants"} {
+		text, err := os.ReadFile(filepath.Join(root, "config", "crd", "standard", "gateway.networking.k8s.io_"+name+".yaml"))
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", gatewayAPI, version, err)
+		}
+		all.WriteString("---\n")
+		all.Write(text)
+	}
+	return replace(target, all.Bytes())
+}
+
+// replace writes a file unless it has these contents: with its time everything that embeds
+// it would be built again.
+func replace(name string, data []byte) error {
+	if have, err := os.ReadFile(name); err == nil && bytes.Equal(have, data) {
+		return nil
+	}
+	return os.WriteFile(name, data, 0o644)
 }
 
 // generate writes the archive into dir, and removes those of other versions.
 func generate(dir string) error {
-	root, version, err := locate()
+	root, version, err := locate(module)
 	if err != nil {
 		return err
 	}
@@ -68,15 +104,12 @@ func generate(dir string) error {
 			return err
 		}
 	}
-	if have, err := os.ReadFile(target); err == nil && bytes.Equal(have, data) {
-		return nil // keep the file's time, so that nothing is built again
-	}
-	return os.WriteFile(target, data, 0o644)
+	return replace(target, data)
 }
 
-// locate has the go command download the module, unless it is there, and
+// locate has the go command download a module, unless it is there, and
 // returns the version in use and the directory of its files.
-func locate() (dir, version string, err error) {
+func locate(module string) (dir, version string, err error) {
 	command := exec.Command("go", "mod", "download", "-json", module)
 	command.Stderr = os.Stderr
 	out, err := command.Output()

@@ -85,6 +85,27 @@ numberOfConcurrentWorkers: 2
 	}
 }
 
+// The Gateway API is off unless the chart's values or a flag switch it on, by either of its
+// names.
+func TestGatewayAPIIsAsked(t *testing.T) {
+	const file = "apiVersion: controller.config.cert-manager.io/v1alpha1\nkind: ControllerConfiguration\n"
+	for text, want := range map[string]bool{
+		"": false, "enableGatewayAPI: true": true, "enableGatewayAPI: false": false, "gatewayAPI: {enabled: true}": true,
+	} {
+		c, err := controllerConfig(withConfig(t, file+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := contextOptions(c, "").EnableGatewayAPI; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	c, err := controllerConfig(container.Spec{Args: append(chartArgs, "--enable-gateway-api")})
+	if err != nil || !contextOptions(c, "").EnableGatewayAPI {
+		t.Errorf("flag: %v", err)
+	}
+}
+
 func TestConfigurationErrors(t *testing.T) {
 	tests := map[string]struct {
 		spec container.Spec
@@ -137,7 +158,7 @@ func TestEnabledControllers(t *testing.T) {
 
 func TestEveryNeededControllerIsLinked(t *testing.T) {
 	for _, name := range []string{
-		"issuers", "clusterissuers", "ingress-shim",
+		"issuers", "clusterissuers", "ingress-shim", "gateway-shim",
 		"certificaterequests-approver", "certificaterequests-issuer-ca", "certificaterequests-issuer-selfsigned", "certificaterequests-issuer-vault",
 		"certificates-trigger", "certificates-issuing", "certificates-key-manager", "certificates-request-manager",
 		"certificates-readiness", "certificates-revision-manager", "certificates-metrics",

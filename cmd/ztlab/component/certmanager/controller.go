@@ -12,6 +12,7 @@ import (
 
 	"github.com/cert-manager/cert-manager/pkg/apis/config/controller/v1alpha1"
 	"github.com/cert-manager/cert-manager/pkg/controller"
+	shimgateways "github.com/cert-manager/cert-manager/pkg/controller/certificate-shim/gateways"
 	"github.com/cert-manager/cert-manager/pkg/controller/clusterissuers"
 	logf "github.com/cert-manager/cert-manager/pkg/logs"
 	"golang.org/x/sync/errgroup"
@@ -107,6 +108,7 @@ func Controller(ctx context.Context, spec container.Spec, report func(container.
 func contextOptions(c *v1alpha1.ControllerConfiguration, kubeconfig string) controller.ContextOptions {
 	return controller.ContextOptions{
 		Kubeconfig:         kubeconfig,
+		ConfigOptions:      controller.ConfigOptions{EnableGatewayAPI: *c.GatewayAPIConfig.Enabled},
 		KubernetesAPIQPS:   *c.KubernetesAPIQPS,
 		KubernetesAPIBurst: int(*c.KubernetesAPIBurst),
 		Namespace:          c.Namespace,
@@ -137,6 +139,9 @@ func contextOptions(c *v1alpha1.ControllerConfiguration, kubeconfig string) cont
 func runControllers(ctx context.Context, factory *controller.ContextFactory, root *controller.Context, c *v1alpha1.ControllerConfiguration) error {
 	log := logf.FromContext(ctx)
 	enabled := enabledControllers(c.Controllers, controller.Known())
+	if !root.GatewaySolverEnabled {
+		enabled.Delete(shimgateways.ControllerName) // its resources are not served, or not asked for
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for name, build := range controller.Known() {
 		if !enabled.Has(name) {
@@ -161,6 +166,9 @@ func runControllers(ctx context.Context, factory *controller.ContextFactory, roo
 	root.SharedInformerFactory.Start(ctx.Done())
 	root.KubeSharedInformerFactory.Start(ctx.Done())
 	root.HTTP01ResourceMetadataInformersFactory.Start(ctx.Done())
+	if root.GatewaySolverEnabled {
+		root.GWShared.Start(ctx.Done())
+	}
 	return group.Wait()
 }
 

@@ -41,6 +41,9 @@ func controllerConfig(spec container.Spec) (*v1alpha1.ControllerConfiguration, e
 		if err := readConfigFile(spec, file, v1alpha1.SchemeGroupVersion.String(), kindController, config); err != nil {
 			return nil, err
 		}
+		if config.EnableGatewayAPI != nil && !*config.GatewayAPIConfig.Enabled {
+			config.GatewayAPIConfig.Enabled = config.EnableGatewayAPI // the older name of the same
+		}
 	}
 	return config, read(config)
 }
@@ -93,6 +96,7 @@ func defaultConfig() *v1alpha1.ControllerConfiguration {
 			DefaultIssuerGroup:                cmapi.GroupName,
 			DefaultAutoCertificateAnnotations: []string{"kubernetes.io/tls-acme"},
 		},
+		GatewayAPIConfig:                         v1alpha1.GatewayAPIConfig{Enabled: ptr.To(false)},
 		CertificateRequestMinimumBackoffDuration: shared.DurationFromTime(time.Hour),
 		CertificateRequestMaximumBackoffDuration: shared.DurationFromTime(32 * time.Hour),
 	}
@@ -125,6 +129,7 @@ func addControllerFlags(fs *pflag.FlagSet, c *v1alpha1.ControllerConfiguration) 
 	fs.StringSliceVar(&c.CopiedAnnotationPrefixes, "copied-annotation-prefixes", c.CopiedAnnotationPrefixes, "")
 	fs.DurationVar(&c.CertificateRequestMinimumBackoffDuration.Duration.Duration, "certificate-request-minimum-backoff-duration", c.CertificateRequestMinimumBackoffDuration.Duration.Duration, "")
 	fs.DurationVar(&c.CertificateRequestMaximumBackoffDuration.Duration.Duration, "certificate-request-maximum-backoff-duration", c.CertificateRequestMaximumBackoffDuration.Duration.Duration, "")
+	fs.BoolVar(c.GatewayAPIConfig.Enabled, "enable-gateway-api", *c.GatewayAPIConfig.Enabled, "")
 	fs.StringVar(&c.IngressShimConfig.DefaultIssuerName, "default-issuer-name", c.IngressShimConfig.DefaultIssuerName, "")
 	fs.StringVar(&c.IngressShimConfig.DefaultIssuerKind, "default-issuer-kind", c.IngressShimConfig.DefaultIssuerKind, "")
 	fs.StringVar(&c.IngressShimConfig.DefaultIssuerGroup, "default-issuer-group", c.IngressShimConfig.DefaultIssuerGroup, "")
@@ -136,7 +141,7 @@ func addControllerFlags(fs *pflag.FlagSet, c *v1alpha1.ControllerConfiguration) 
 		"acme-http01-solver-resource-limits-cpu", "acme-http01-solver-resource-limits-memory", "acme-http01-solver-run-as-non-root",
 		"acme-http01-solver-nameservers", "acme-http01-solver-extra-labels", "acme-http01-solver-runtime-class-name",
 		"dns01-recursive-nameservers", "dns01-recursive-nameservers-only", "dns01-check-retry-period", "max-concurrent-challenges",
-		"enable-gateway-api", "enable-gateway-api-listenerset", "gateway-api-extra-protocols",
+		"enable-gateway-api-listenerset", "gateway-api-extra-protocols",
 		"healthz-listen-address",
 		"max-certificate-size", "max-private-key-size", "max-chain-length", "max-bundle-size")
 }

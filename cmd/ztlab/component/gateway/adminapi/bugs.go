@@ -30,7 +30,8 @@ type Bug string
 const (
 	// SecretNeverPushed: a changed Secret does not reach the gateway until its
 	// ApisixTls changes or the controller is restarted
-	// (apache/apisix-ingress-controller#2673, in 2.0.0-rc1 to rc5).
+	// (apache/apisix-ingress-controller#2673, in 2.0.0-rc1 to rc5). The stand-in shows
+	// the same for the listeners of a Gateway and for an Ingress.
 	SecretNeverPushed Bug = "secret-update-never-pushed"
 	// OneWorkerStale: the first worker loses an update of an object for good,
 	// and takes the next update of that object (apache/apisix#13067, cause

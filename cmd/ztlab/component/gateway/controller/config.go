@@ -12,16 +12,19 @@ import (
 type Config struct {
 	ControllerName string        // IngressClasses with this controller are ours
 	SyncPeriod     time.Duration // everything is written again this often
-	WebhookPort    int           // container port of the webhook; 0 when it is off
-	WebhookDir     string        // directory of tls.crt and tls.key
+	// DisableGatewayAPI leaves the Gateway API alone.
+	DisableGatewayAPI bool
+	WebhookPort       int    // container port of the webhook; 0 when it is off
+	WebhookDir        string // directory of tls.crt and tls.key
 }
 
 // ParseConfig reads config.yaml. Omitted keys have the controller's own
 // defaults.
 func ParseConfig(text []byte) (Config, error) {
 	var file struct {
-		ControllerName string `json:"controller_name"`
-		Provider       struct {
+		ControllerName    string `json:"controller_name"`
+		DisableGatewayAPI bool   `json:"disable_gateway_api"`
+		Provider          struct {
 			Type       string `json:"type"`
 			SyncPeriod string `json:"sync_period"`
 		} `json:"provider"`
@@ -44,6 +47,8 @@ func ParseConfig(text []byte) (Config, error) {
 	config := Config{
 		ControllerName: cmp.Or(file.ControllerName, "apisix.apache.org/apisix-ingress-controller"),
 		SyncPeriod:     period,
+
+		DisableGatewayAPI: file.DisableGatewayAPI,
 	}
 	if file.Webhook.Enable {
 		config.WebhookPort = cmp.Or(file.Webhook.Port, 9443)

@@ -12,10 +12,14 @@
 // by hand disappear, while routes without a service stay; two ApisixTls for one
 // host are both accepted.
 //
+// Of the Gateway API it serves Gateways with listeners that end TLS, HTTPRoutes with plain
+// paths, and ReferenceGrants. Routes with more are not accepted.
+//
 // Differences: it writes to every gateway of the Admin API's Service, for each
 // keeps its own store in the place of etcd; there is no leader election and no
-// ADC process; Gateway API, Ingress, plugins and upstream objects are not
-// acted on.
+// ADC process; plugins and upstream objects are not acted on. A Gateway's certificate of
+// another namespace is not served without a ReferenceGrant, as the Gateway API has it:
+// upstream serves it, and its status says the opposite.
 package controller
 
 import (
@@ -42,6 +46,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
 )
@@ -75,7 +80,13 @@ func Run(ctx context.Context, options Options) error {
 		return err
 	}
 	c := newController(options, typed, untyped)
-	if err := c.watch(); err != nil {
+	served := false
+	if !options.DisableGatewayAPI {
+		if served, err = c.gatewayAPIServed(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.watch(served); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -131,6 +142,7 @@ type controller struct {
 	secrets   corelisters.SecretLister
 	services  corelisters.ServiceLister
 	endpoints discoverylisters.EndpointSliceLister
+	api       *gatewayAPI // nil if the Gateway API is not served, or switched off
 
 	queue workqueue.TypedRateLimitingInterface[object]
 	wake  chan struct{} // holds one token when a sync is due
@@ -172,8 +184,14 @@ func newController(options Options, typed kubernetes.Interface, untyped dynamic.
 	}
 }
 
+// factories make the caches of Kubernetes' own types and of the others.
+type factories struct {
+	typed  informers.SharedInformerFactory
+	custom dynamicinformer.DynamicSharedInformerFactory
+}
+
 // watch prepares the caches and the handlers of their events.
-func (c *controller) watch() error {
+func (c *controller) watch(gatewayAPI bool) error {
 	factory := informers.NewSharedInformerFactory(c.typed, 0)
 	custom := dynamicinformer.NewDynamicSharedInformerFactory(c.untyped, 0)
 	c.factories = append(c.factories, factory, custom)
@@ -232,6 +250,9 @@ func (c *controller) watch() error {
 			c.serviceChanged(name)
 		}
 	})
+	if gatewayAPI {
+		c.watchGatewayAPI(factories{factory, custom}, on)
+	}
 	return failed
 }
 
@@ -273,6 +294,15 @@ func (c *controller) first(ctx context.Context) {
 	all, _ := c.ingresses.List(labels.Everything()) // a cache does not fail
 	for _, o := range all {
 		look(object{kindIngress, named(o.Namespace, o.Name)})
+	}
+	if c.api == nil {
+		return
+	}
+	for _, o := range list[gatewayv1.Gateway](c.api.gateways) {
+		look(object{kindGateway, named(o.Namespace, o.Name)})
+	}
+	for _, o := range list[gatewayv1.HTTPRoute](c.api.routes) {
+		look(object{kindHTTPRoute, named(o.Namespace, o.Name)})
 	}
 }
 

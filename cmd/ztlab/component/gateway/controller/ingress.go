@@ -47,6 +47,9 @@ func (c *controller) reconcileIngress(key object) error {
 		return err
 	}
 	want.proxy, want.generation = proxy, o.Generation
+	if before, ok := c.deaf(key, o.Generation, c.bugsBehind(proxy)); ok {
+		want.ssls = before.ssls
+	}
 	c.want(key, want)
 	return nil
 }
@@ -111,10 +114,15 @@ func (c *controller) ingressRoute(o *networkingv1.Ingress, host string, path net
 // ingressPaths are the paths of APISIX that stand for a path of an Ingress.
 func ingressPaths(path networkingv1.HTTPIngressPath) []string {
 	if path.PathType != nil && *path.PathType == networkingv1.PathTypePrefix {
-		prefix := strings.TrimSuffix(path.Path, "/")
-		return []string{prefix + "/*", max(prefix, "/")}
+		return pathsBelow(path.Path)
 	}
 	return []string{max(path.Path, "/")}
+}
+
+// pathsBelow are the paths of APISIX for a path and all below it.
+func pathsBelow(path string) []string {
+	prefix := strings.TrimSuffix(path, "/")
+	return []string{prefix + "/*", max(prefix, "/")}
 }
 
 // ingressesWhere queues the Ingresses of a namespace that meet a condition.

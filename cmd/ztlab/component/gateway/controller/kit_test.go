@@ -165,7 +165,7 @@ func lab(t *testing.T) *cluster {
 			c.create(t, resource, o)
 		}
 	}
-	for _, resource := range []schema.GroupVersionResource{tlses, routes, proxies} {
+	for _, resource := range []schema.GroupVersionResource{tlses, routes, proxies, gatewayClasses, gateways, httpRoutes, referenceGrants} {
 		gatewaytest.Eventually(t, resource.Resource+" being served", func() bool {
 			_, err := c.untyped.Resource(resource).List(t.Context(), metav1.ListOptions{})
 			return err == nil

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // list reads all objects of a cache. One that does not fit its type is left
@@ -85,9 +86,15 @@ func (c *controller) proxy(name types.NamespacedName) (*gatewayProxy, error) {
 	return found, nil
 }
 
-// ours reports whether an IngressClass of ours leads to a GatewayProxy. Another
-// controller's gateways are not written to.
+// ours reports whether an IngressClass or a Gateway of ours leads to a GatewayProxy.
+// Another controller's gateways are not written to.
 func (c *controller) ours(proxy types.NamespacedName) (bool, error) {
+	if c.api != nil && slices.ContainsFunc(list[gatewayv1.Gateway](c.api.gateways), func(o *gatewayv1.Gateway) bool {
+		name, leads := infrastructure(o)
+		return leads && name == proxy && c.controls(o.Spec.GatewayClassName)
+	}) {
+		return true, nil
+	}
 	all, err := c.classes.List(labels.Everything())
 	if err != nil {
 		return false, err

@@ -18,10 +18,11 @@ func (c *controller) everything() {
 		c.queue.Add(object{kindRoute, named(o.Namespace, o.Name)})
 	}
 	c.ingressesWhere(metav1.NamespaceAll, func(*networkingv1.Ingress) bool { return true })
+	c.everyGateway()
 }
 
 // secretChanged queues the objects that a Secret is part of. With the bug of the
-// release candidates the ApisixTls that use it hear nothing.
+// release candidates those that use it go on with what they had.
 func (c *controller) secretChanged(secret types.NamespacedName) {
 	for _, o := range list[apisixTLS](c.tls) {
 		uses := o.Spec.Secret.key() == secret || o.Spec.Client != nil && o.Spec.Client.CASecret.key() == secret
@@ -35,6 +36,7 @@ func (c *controller) secretChanged(secret types.NamespacedName) {
 		c.queue.Add(object{kindTLS, named(o.Namespace, o.Name)})
 	}
 	c.ingressesWhere(secret.Namespace, func(o *networkingv1.Ingress) bool { return uses(o, secret.Name) })
+	c.gatewaySecretChanged(secret)
 	for _, o := range list[gatewayProxy](c.proxies) {
 		if ref := keyReference(o); ref != nil && named(o.Namespace, *ref) == secret {
 			c.schedule(named(o.Namespace, o.Name))
@@ -58,6 +60,7 @@ func (c *controller) serviceChanged(service types.NamespacedName) {
 		}
 	}
 	c.ingressesWhere(service.Namespace, func(o *networkingv1.Ingress) bool { return leadsTo(o, service.Name) })
+	c.gatewayServiceChanged(service)
 	for _, o := range list[gatewayProxy](c.proxies) {
 		plane := o.Spec.Provider.ControlPlane
 		if o.Namespace == service.Namespace && plane != nil && plane.Service != nil && plane.Service.Name == service.Name {
@@ -85,6 +88,11 @@ func (c *controller) bugsOf(class string) adminapi.Bugs {
 	if !ok {
 		return c.Bugs
 	}
+	return c.bugsBehind(name)
+}
+
+// bugsBehind are the bugs to show for objects that go to a GatewayProxy.
+func (c *controller) bugsBehind(name types.NamespacedName) adminapi.Bugs {
 	proxy, err := c.proxy(name)
 	if err != nil {
 		return c.Bugs

@@ -40,7 +40,7 @@ func (c *controller) reconcile(ctx context.Context, key object) error {
 			return nil
 		}
 		return c.accept(ctx, key, o.Spec.IngressClassName, o.ObjectMeta, o.Status, "The apisix tls has been accepted and synced to APISIX", func() (wanted, error) {
-			if before, ok := c.deaf(key, o); ok {
+			if before, ok := c.deaf(key, o.Generation, c.bugsOf(o.Spec.IngressClassName)); ok {
 				return before, nil
 			}
 			ssl, err := c.translateTLS(o)
@@ -60,8 +60,16 @@ func (c *controller) reconcile(ctx context.Context, key object) error {
 			return wanted{routes: routes}, err
 		})
 	}
-	if key.kind == kindIngress {
+	switch {
+	case key.kind == kindIngress:
 		return c.reconcileIngress(key)
+	case c.api == nil:
+	case key.kind == kindGatewayClass:
+		return c.reconcileClass(ctx, key)
+	case key.kind == kindGateway:
+		return c.reconcileGateway(ctx, key)
+	case key.kind == kindHTTPRoute:
+		return c.reconcileHTTPRoute(ctx, key)
 	}
 	return fmt.Errorf("unknown kind %q", key.kind)
 }
@@ -137,16 +145,16 @@ func (c *controller) forget(key object) {
 	}
 }
 
-// deaf returns the gateway objects that an ApisixTls asked for before, when its Secret is not to be
-// looked at again because of the bug.
-func (c *controller) deaf(key object, o *apisixTLS) (wanted, bool) {
-	if !c.bugsOf(o.Spec.IngressClassName).Has(adminapi.SecretNeverPushed) {
+// deaf returns the gateway objects that an object asked for before, when its Secrets are
+// not to be looked at again because of the bug.
+func (c *controller) deaf(key object, generation int64, bugs adminapi.Bugs) (wanted, bool) {
+	if !bugs.Has(adminapi.SecretNeverPushed) {
 		return wanted{}, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before, ok := c.wanted[key]
-	return before, ok && before.generation == o.Generation
+	return before, ok && before.generation == generation
 }
 
 // translateTLS makes the certificate object of an ApisixTls.
@@ -272,7 +280,7 @@ func (c *controller) setStatus(ctx context.Context, key object, meta metav1.Obje
 	if key.kind == kindRoute {
 		resource = routeResource
 	}
-	return c.updateStatus(ctx, resource, key.NamespacedName, want)
+	return c.updateStatus(ctx, resource, key.NamespacedName, status{Conditions: []metav1.Condition{want}})
 }
 
 // schedule has a GatewayProxy's gateways written to.
