@@ -59,7 +59,7 @@ cmd/ztplan/output        engine engine/display engine/journal engine/plan engine
 cmd/ztplan/reference     engine engine/plan/source schemas cmd/ztplan/cli github.com/spf13/cobra
 cmd/ztplan/release
 cmd/ztplan/templates     engine engine/display engine/plan schemas steps cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/release filippo.io/age github.com/spf13/cobra gopkg.in/yaml.v3
-cmd/ztplan/verdict       engine steps/evidence steps/evidence/verify
+cmd/ztplan/verdict       engine engine/display steps/evidence steps/evidence/verify
 cmd/ztplan/audit         engine engine/display engine/durable steps/evidence steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/compare cmd/ztplan/report cmd/ztplan/verdict github.com/spf13/cobra
 cmd/ztplan/ztlab
 cmd/ztplan/cli           engine engine/display engine/plan/source cmd/ztplan/ui github.com/spf13/... golang.org/x/term
@@ -73,7 +73,7 @@ cmd/ztplan/fleet         cmd/ztplan/fleet/record cmd/ztplan/fleet/registry engin
 cmd/ztplan/fleet/record  engine
 cmd/ztplan/fleet/registry engine cmd/ztplan/fleet/record github.com/opencontainers/image-spec oras.land/oras-go/v2/...
 cmd/ztplan/fleet/objects engine cmd/ztplan/fleet cmd/ztplan/fleet/record k8s.io/...
-cmd/ztplan/fleet/patience k8s.io/apimachinery/pkg/util/wait
+cmd/ztplan/fleet/patience engine k8s.io/apimachinery/pkg/util/wait
 cmd/ztplan/fleet/member  engine engine/durable steps/evidence cmd/ztplan/fleet cmd/ztplan/fleet/objects cmd/ztplan/fleet/patience cmd/ztplan/fleet/record cmd/ztplan/fleet/registry k8s.io/...
 cmd/ztplan/fleet/hub     engine cmd/ztplan/fleet cmd/ztplan/fleet/member cmd/ztplan/fleet/objects cmd/ztplan/fleet/patience cmd/ztplan/fleet/record cmd/ztplan/fleet/registry k8s.io/...
 cmd/ztplan/fleet/profiles engine engine/plan/source cmd/ztplan/fleet k8s.io/... sigs.k8s.io/cluster-inventory-api/...
@@ -81,10 +81,10 @@ cmd/ztplan/fleet/ledger  engine engine/display engine/durable steps/evidence ste
 cmd/ztplan/fleet/view    engine engine/display cmd/ztplan/fleet cmd/ztplan/fleet/drive cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/record cmd/ztplan/report cmd/ztplan/ui
 cmd/ztplan/fleet/scale
 cmd/ztplan/fleet/e2e
-cmd/ztplan/fleet/drive   cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
+cmd/ztplan/fleet/drive   engine cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
 cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine/plan/source engine/run steps steps/session steps/session/lease steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/lint/rule cmd/ztplan/report cmd/ztplan/fleet/... github.com/spf13/cobra k8s.io/apimachinery/pkg/api/errors sigs.k8s.io/yaml
 cmd/ztplan/e2e
-cmd/ztplan/e2e/faultproxy
+cmd/ztplan/e2e/faultproxy engine
 cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint/rule     engine/plan/source
 cmd/ztplan/lint/command  engine/display engine/plan/source cmd/ztplan/cli cmd/ztplan/lint cmd/ztplan/lint/rule cmd/ztplan/lint/sarif cmd/ztplan/planflags cmd/ztplan/ui github.com/spf13/cobra

@@ -143,11 +143,7 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 			errs = append(errs, engine.WithHint(fmt.Errorf("--sign-key: the evidence is written and NOT signed: %w", err), engine.HintOf(err)))
 		}
 	}
-	if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" {
-		if err := cli.AppendFile(file, report.Summary(d)); err != nil {
-			errs = append(errs, fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err))
-		}
-	}
+	errs = append(errs, cli.AppendGitHub(cli.GitHubSummary, report.Summary(d)))
 	fmt.Fprintf(r.out, "report: %s\n", filepath.Join(dir, "report.html"))
 	return errors.Join(errs...)
 }

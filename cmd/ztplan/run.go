@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -173,8 +172,12 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 			fmt.Fprintln(a.Stderr, "hint:", hint)
 		}
 	}
-	if err := a.tellGitHub(res); err != nil {
-		return err
+	// The last that a run writes: without it, an exit code is not that of a run that came
+	// to its end.
+	if a.Output == "github" && res != nil {
+		if err := cli.AppendGitHub(cli.GitHubOutput, []byte("result="+string(res.Summary.Result)+"\n")); err != nil {
+			return err
+		}
 	}
 	switch {
 	case res == nil:
@@ -220,12 +223,12 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 		return inOrder(func(e engine.Event) { records.Event(e); people.Event(e) }), none
 	case "github":
 		log := ui.NewGitHub(a.Stdout, a.Verbose, dry).Event
-		if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" && dry {
-			summary := ui.NewSummary(func(text string) error { return cli.AppendFile(file, []byte(text)) })
+		if dry {
+			summary := ui.NewSummary(func(text string) error { return cli.AppendGitHub(cli.GitHubSummary, []byte(text)) })
 			return inOrder(func(e engine.Event) {
 				log(e)
 				if err := summary.Event(e); err != nil {
-					fmt.Fprintln(a.Stderr, "ztplan: GITHUB_STEP_SUMMARY:", err)
+					fmt.Fprintln(a.Stderr, "ztplan:", err)
 				}
 			}), none
 		}
@@ -238,20 +241,6 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 		return live.Event, func() { a.Saying(before); _ = live.Close() }
 	}
 	return inOrder(a.drifting(ui.NewText(a.Stdout, a.Style(a.Stdout), a.Verbose, dry)).Event), none
-}
-
-// tellGitHub gives the result to the steps of a job that come after this one. It
-// is the last thing that a run writes: without it, an exit code is not that of a
-// run that came to its end.
-func (a *app) tellGitHub(res *run.Result) error {
-	file := os.Getenv("GITHUB_OUTPUT")
-	if a.Output != "github" || file == "" || res == nil {
-		return nil
-	}
-	if err := cli.AppendFile(file, []byte("result="+string(res.Summary.Result)+"\n")); err != nil {
-		return fmt.Errorf("GITHUB_OUTPUT: %w", err)
-	}
-	return nil
 }
 
 // runMember runs the plan for one cluster of a fleet, in its pod.

@@ -40,18 +40,7 @@ func (p *pauses) take() time.Duration {
 }
 
 // pause waits for the next pause and reports false if ctx ended first.
-func (p *pauses) pause(ctx context.Context) bool { return sleep(ctx, p.take()) }
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
+func (p *pauses) pause(ctx context.Context) bool { return engine.Pause(ctx, p.take()) == nil }
 
 // closest is the least time between two looks, so that a watch that fires all
 // the time does not turn into a busy loop.
@@ -74,16 +63,16 @@ func await(ctx context.Context, edits []engine.Edit, p *pauses) bool {
 		watchers++
 		go func() {
 			if engine.Try(func() error { return e.Await(wctx) }) != nil && wctx.Err() == nil {
-				sleep(wctx, p.most) // a watch that cannot be made: fall back to looking
+				_ = engine.Pause(wctx, p.most) // a watch that cannot be made: fall back to looking
 			}
 			changed <- struct{}{}
 		}()
 	}
 	if watchers < len(edits) {
 		d := p.take()
-		go func() { sleep(wctx, d); changed <- struct{}{} }()
+		go func() { _ = engine.Pause(wctx, d); changed <- struct{}{} }()
 	}
-	if !sleep(ctx, closest) {
+	if engine.Pause(ctx, closest) != nil {
 		return false
 	}
 	select {

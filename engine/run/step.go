@@ -217,12 +217,8 @@ func (s *stepRun) apply(ctx context.Context, e engine.Edit, attempt int) error {
 			cancel(cause)
 			return
 		}
-		grace := time.NewTimer(s.opts.Grace)
-		defer grace.Stop()
-		select {
-		case <-grace.C:
+		if engine.Pause(actx, s.opts.Grace) == nil {
 			cancel(context.Canceled)
-		case <-actx.Done():
 		}
 	})()
 	wctx := engine.AllowWrites(actx)

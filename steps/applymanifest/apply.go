@@ -56,12 +56,8 @@ func (r *run) apply(ctx context.Context, o *object) error {
 		default:
 			return r.explain(o, err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return engine.WithoutEffect(r.explain(o, fmt.Errorf("%w; %w", context.Cause(ctx), err)))
+		if ended := engine.Pause(ctx, pause); ended != nil {
+			return engine.WithoutEffect(r.explain(o, fmt.Errorf("%w; %w", ended, err)))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certmanager"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -48,5 +49,5 @@ func (o *object) givenUp(f certmanager.Failure, b certmanager.Backoff, end time.
 	return engine.Permanent(engine.WithHint(
 		fmt.Errorf("%s (%s): issuance failed: %s", o.ref, o.source, f.Message),
 		fmt.Sprintf("remove the cause, then cmctl renew %s -n %s, or kubectl delete certificate %s -n %s (its Secret stays) and run again; by itself cert-manager tries again at %s, when the step's timeout is over",
-			o.ref.Name, o.ref.Namespace, o.ref.Name, o.ref.Namespace, certmanager.Stamp(next))))
+			o.ref.Name, o.ref.Namespace, o.ref.Name, o.ref.Namespace, certs.Stamp(next))))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -89,26 +90,15 @@ func (v *verdict) judgeClient(answers []evidence.ClientAnswer) {
 // gets a little longer.
 func (d *dialler) afterEnd(ctx context.Context, presented *tlskit.Credential) ([]evidence.ClientAnswer, error) {
 	end := presented.Leaf().NotAfter
-	d.env.Statusf("waiting for the end of a client certificate at %s", tlskit.Stamp(end))
+	d.env.Statusf("waiting for the end of a client certificate at %s", certs.Stamp(end))
 	for at := end.Add(again); ; at = d.env.Now().Add(again) {
-		if err := pauseUntil(ctx, at.Sub(d.env.Now())); err != nil {
+		if err := engine.Pause(ctx, at.Sub(d.env.Now())); err != nil {
 			return nil, err
 		}
 		answers, err := d.connectAll(ctx, presented, d.spec.Dial.tries())
 		if err != nil || d.env.Now().Sub(end) > apart || !slices.ContainsFunc(answers, evidence.ClientAnswer.Served) {
 			return answers, err
 		}
-	}
-}
-
-func pauseUntil(ctx context.Context, left time.Duration) error {
-	timer := time.NewTimer(left)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 
@@ -206,7 +196,7 @@ func (d *dialler) connect(ctx context.Context, endpoints []tlskit.Endpoint, c *t
 	if c != nil {
 		client.Presenting(tlskit.NewIdentity(c))
 	}
-	a := evidence.ClientAnswer{Address: listOf(endpoints), Count: 1, First: d.env.Now()}
+	a := evidence.ClientAnswer{Address: tlskit.EndpointNames(endpoints), Count: 1, First: d.env.Now()}
 	conn, err := client.ConnectFirst(ctx, endpoints)
 	if err != nil {
 		return a, refusedBy(&a, err)
@@ -239,14 +229,6 @@ func refusedBy(a *evidence.ClientAnswer, err error) error {
 		return err
 	}
 	return nil
-}
-
-func listOf(endpoints []tlskit.Endpoint) string {
-	names := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		names[i] = e.String()
-	}
-	return strings.Join(names, ", ")
 }
 
 func describeAnswer(a evidence.ClientAnswer) string {

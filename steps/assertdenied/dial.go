@@ -53,7 +53,7 @@ func (p *proof) tryDials(ctx context.Context, attempts []Attempt) error {
 	}
 	_ = conn.Close()
 	d.leaf, d.verified = conn.Leaf(), conn.Verified
-	d.control = fmt.Sprintf("serial %s, valid until %s", certs.Serial(d.leaf), tlskit.Stamp(d.leaf.NotAfter))
+	d.control = fmt.Sprintf("serial %s, valid until %s", certs.Serial(d.leaf), certs.Stamp(d.leaf.NotAfter))
 	p.granted(what, d.control)
 	for _, a := range attempts {
 		if err := d.attempt(ctx, a); err != nil {
@@ -142,7 +142,7 @@ func (d *dialler) judge(v *verdict, trust *tlskit.Trust, now time.Time, conn *tl
 	case err == nil:
 		_ = conn.Close()
 		chain = conn.State.PeerCertificates
-		v.record.Answer = fmt.Sprintf("a client that trusts %s accepted the certificate with serial %s at %s", trust, certs.Serial(chain[0]), tlskit.Stamp(now))
+		v.record.Answer = fmt.Sprintf("a client that trusts %s accepted the certificate with serial %s at %s", trust, certs.Serial(chain[0]), certs.Stamp(now))
 		v.have = "granted: " + v.record.Answer
 	case errors.As(err, &f) && f.Class == tlskit.ClassVerify:
 		chain = f.Chain

@@ -220,7 +220,7 @@ func (v *attacker) revoke(ctx context.Context, c *x509.Certificate) {
 	err := errors.New("no vault.token is given")
 	if !v.spec.Vault.Token.IsZero() {
 		e := v.spec.revocation()
-		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+certs.Serial(c), "valid until "+tlskit.Stamp(c.NotAfter), "revoked", ""
+		e.Path, e.Have, e.Want, e.Note = e.Path+"/"+certs.Serial(c), "valid until "+certs.Stamp(c.NotAfter), "revoked", ""
 		e.Apply = func(ctx context.Context) error {
 			admin, err := login.Connect(ctx, v.env, v.spec.Vault)
 			if err != nil {

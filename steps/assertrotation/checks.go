@@ -16,7 +16,6 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // skew is how much longer a certificate may live than planned:
@@ -156,7 +155,7 @@ func explainBackoff(b certmanager.Backoff, c *certwatch.Certificate, notAfter, n
 		return ""
 	}
 	next := b.Next(c.Status.LastFailureTime.Time, c.Status.FailedAttempts)
-	text := fmt.Sprintf("cert-manager tries again by itself at %s, in %s", tlskit.Stamp(next), next.Sub(now).Round(time.Second))
+	text := fmt.Sprintf("cert-manager tries again by itself at %s, in %s", certs.Stamp(next), next.Sub(now).Round(time.Second))
 	if notAfter.Before(next) {
 		text += fmt.Sprintf(", and the certificate in use expires %s before that", next.Sub(notAfter).Round(time.Second))
 	}
@@ -172,7 +171,7 @@ func checkSerial(r *rotation) engine.Finding {
 // checkNotBefore: the certificate was made later than the old one.
 func checkNotBefore(r *rotation) engine.Finding {
 	before, after := r.before.secret.Leaf().NotBefore, r.target.NotBefore
-	return engine.Finding{Rule: "notBefore is later", Holds: after.After(before), Have: tlskit.Stamp(after), Want: "later than " + tlskit.Stamp(before)}
+	return engine.Finding{Rule: "notBefore is later", Holds: after.After(before), Have: certs.Stamp(after), Want: "later than " + certs.Stamp(before)}
 }
 
 // checkKeyChange: the private key changed, or stayed, as the plan or the

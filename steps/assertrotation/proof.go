@@ -312,11 +312,7 @@ type requested struct {
 // ask asks for the renewal, not before earliest, when the disrupted part is away and
 // when the new intermediate signs.
 func (p *proof) ask(ctx context.Context, earliest time.Time, disruption *disrupt.Disruption, authority *carollover.Rollover) requested {
-	timer := time.NewTimer(earliest.Sub(p.env.Now()))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	if engine.Pause(ctx, earliest.Sub(p.env.Now())) != nil {
 		return requested{err: ctx.Err()}
 	}
 	if p.spec.During.First() {
@@ -354,7 +350,7 @@ func (p *proof) report(out *Outputs, r *rotation) {
 		out.OldSerial, out.OldFingerprint, out.OldKey = certs.Serial(before), certs.Fingerprint(before), certs.KeyDigest(before)
 	}
 	out.NewSerial, out.NewFingerprint, out.NewKey = certs.Serial(after), certs.Fingerprint(after), certs.KeyDigest(after)
-	out.NotBefore, out.NotAfter = tlskit.Stamp(after.NotBefore), tlskit.Stamp(after.NotAfter)
+	out.NotBefore, out.NotAfter = certs.Stamp(after.NotBefore), certs.Stamp(after.NotAfter)
 	out.Certificate = certs.Encode(after)
 	if r.completed {
 		out.Intermediate = certs.Encode(r.rollover.Next())

@@ -15,7 +15,6 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/probe"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
-	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
 // An ending is the end of the measurement of a rotation.
@@ -291,7 +290,7 @@ func (r *rotation) status() string {
 	now := r.proof.env.Now()
 	switch last := r.line.Last(); {
 	case last == "" && r.proof.spec.Trigger == triggerWait && r.before.cert.Status.RenewalTime != nil:
-		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", tlskit.Stamp(r.before.cert.Status.RenewalTime.Time),
+		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", certs.Stamp(r.before.cert.Status.RenewalTime.Time),
 			r.before.cert.Status.RenewalTime.Sub(now).Round(time.Second))
 	case last == "" && now.Before(r.pausing):
 		fmt.Fprintf(&b, "pause before the renewal, %s left", r.pausing.Sub(now).Round(time.Second))

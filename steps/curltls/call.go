@@ -67,7 +67,7 @@ func (v *call) outputs() Outputs {
 			PeerKey:         certs.KeyDigest(leaf),
 			PeerCertificate: certs.Encode(leaf),
 			Issuer:          leaf.Issuer.String(),
-			NotAfter:        tlskit.Stamp(leaf.NotAfter),
+			NotAfter:        certs.Stamp(leaf.NotAfter),
 		}
 	}
 	if v.response != nil {
@@ -103,10 +103,10 @@ func (c *caller) call(ctx context.Context, endpoints []tlskit.Endpoint) *call {
 	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
 	v := &call{at: c.env.Now()}
-	v.say("%s: dialling %s", c.url.Hostname(), list(endpoints))
+	v.say("%s: dialling %s", c.url.Hostname(), tlskit.EndpointNames(endpoints))
 	conn, err := c.client.ConnectFirst(ctx, endpoints)
 	if err != nil {
-		v.name = list(endpoints)
+		v.name = tlskit.EndpointNames(endpoints)
 		v.fail(err)
 		return v
 	}
@@ -161,14 +161,6 @@ func (v *call) fail(err error) {
 	if len(f.Chain) > 0 {
 		v.transcript = append(v.transcript, tlskit.DescribeChain(f.Chain, v.at)...)
 	}
-}
-
-func list(endpoints []tlskit.Endpoint) string {
-	names := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		names[i] = e.String()
-	}
-	return strings.Join(names, ", ")
 }
 
 // readSecret reads the Secret of equalsSecret for all calls.

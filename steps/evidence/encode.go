@@ -62,6 +62,12 @@ func Digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// IsDigest reports whether s may be a result of [Digest].
+func IsDigest(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size && s == hex.EncodeToString(b)
+}
+
 // Encode returns the canonical bytes of the document. Characters that a terminal
 // would execute are escapes in it, see [display.JSON]; the digests are of the
 // values, however they are written.

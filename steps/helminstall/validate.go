@@ -1,7 +1,6 @@
 package helminstall
 
 import (
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -100,7 +99,7 @@ func (s *Spec) validateRepo(p *engine.Problems) {
 		p.Add("repo", "credentials do not belong into an address: use username and password")
 	case u.Scheme == "oci":
 		return // the chart's name may be part of it
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !engine.Loopback(u.Hostname()):
 		p.Add("repo", "plain http lets anybody on the way change what is installed: use https")
 	case u.Scheme != "https" && u.Scheme != "http":
 		p.Add("repo", "%s:// is not supported: use https:// or oci://", u.Scheme)
@@ -108,9 +107,4 @@ func (s *Spec) validateRepo(p *engine.Problems) {
 	if s.Chart == "" && (u == nil || u.Scheme != "oci") {
 		p.Add("chart", "the name of the chart in the repository is required")
 	}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -115,7 +115,7 @@ func (a *Invocation) Problems(err error) {
 		if n > len(list) {
 			invalid["more"] = n - len(list)
 		}
-		_ = json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(invalid)
+		_ = a.WriteJSON(invalid)
 	}
 	if ps == nil {
 		fmt.Fprintln(a.Stderr, "ztplan: "+err.Error())
@@ -154,13 +154,32 @@ func githubProblems(list []*source.Problem) []ui.Problem {
 	return out
 }
 
-// AppendFile adds data to the end of a file, as GITHUB_OUTPUT and GITHUB_STEP_SUMMARY want
-// it.
-func AppendFile(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
+// WriteJSON writes v as a line of JSON to standard output.
+func (a *Invocation) WriteJSON(v any) error {
+	return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(v)
+}
+
+// The variables of GitHub Actions that name files which a step may append to.
+// Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+const (
+	GitHubOutput  = "GITHUB_OUTPUT"
+	GitHubSummary = "GITHUB_STEP_SUMMARY"
+)
+
+// AppendGitHub adds data to the end of the file that a variable of GitHub Actions names.
+// Without the variable it does nothing.
+func AppendGitHub(variable string, data []byte) error {
+	name := os.Getenv(variable)
+	if name == "" {
+		return nil
 	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Close())
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err == nil {
+		_, err = f.Write(data)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", variable, err)
+	}
+	return nil
 }

@@ -35,7 +35,8 @@ func (c *Comparison) Text(w io.Writer) error {
 		if d.Step != "" {
 			subject = d.Step + ": " + subject
 		}
-		fmt.Fprintf(t, "%s %s\t%s\t%s\n", mark, d.Kind, oneLine(subject), oneLine(d.change()))
+		// On one line: a text of the evidence must not pass for a line of its own.
+		fmt.Fprintf(t, "%s %s\t%s\t%s\n", mark, d.Kind, display.OneLine(subject), display.OneLine(d.change()))
 	}
 	_ = t.Flush() // of a strings.Builder
 	bad := c.Regressions()
@@ -66,9 +67,6 @@ func plain(v any) string {
 	}
 	return fmt.Sprint(v)
 }
-
-// oneLine keeps a text of the evidence from passing for a line of its own.
-func oneLine(s string) string { return strings.NewReplacer("\n", " ", "\t", " ").Replace(s) }
 
 // JSON writes the comparison as one JSON object.
 func (c *Comparison) JSON(w io.Writer) error {

@@ -79,7 +79,7 @@ func (c Check) result(ctx context.Context, env *engine.Env, limit time.Duration)
 	if err := engine.Try(func() error { v = c.Run(ctx, &own); return nil }); err != nil {
 		v = engine.NotChecked(err)
 	}
-	return Result{Check: c.Name, Level: v.Level, Detail: strings.Join(strings.Fields(v.Detail), " "), Next: v.Next, Steps: c.Steps}
+	return Result{Check: c.Name, Level: v.Level, Detail: display.OneLine(v.Detail), Next: v.Next, Steps: c.Steps}
 }
 
 // Redact replaces the texts of the report by those that hide returns.

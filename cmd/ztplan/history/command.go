@@ -1,7 +1,6 @@
 package history
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -9,7 +8,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/display"
 )
 
 // Command returns the command that lists past runs, with the one below it that shows one.
@@ -33,7 +31,7 @@ Exit status: 0 the runs are printed, which may be none.`,
 			}
 			runs := Runs(reports)
 			if a.Output == "json" {
-				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(runs)
+				return a.WriteJSON(runs)
 			}
 			return Table(a.Text, runs)
 		},
@@ -63,7 +61,7 @@ Exit status: 0 the run is printed, 1 there is no such run.`,
 				return &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: engine.HintOf(err)}
 			}
 			if a.Output == "json" {
-				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(NewDetail(r))
+				return a.WriteJSON(NewDetail(r))
 			}
 			return Text(a.Text, NewDetail(r))
 		},

@@ -11,12 +11,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
-	"github.com/ztplan/ztplan/steps/assertdenied"
-	"github.com/ztplan/ztplan/steps/assertrotation"
 	"github.com/ztplan/ztplan/steps/k8sauth"
-	"github.com/ztplan/ztplan/steps/pkiintermediate"
-	"github.com/ztplan/ztplan/steps/pkiroot"
-	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
 // rootToken: root is for the first minutes.
@@ -25,8 +20,9 @@ func rootToken(f *facts) []Finding {
 	for _, init := range f.inits {
 		var users []string
 		for _, s := range f.plan.Steps {
-			uses := slices.ContainsFunc(s.Refs, func(r plan.Ref) bool { return r.Step == init.step.ID && r.Output == "rootToken" })
-			if uses && loginOf(s) == nil {
+			spec, _ := s.Draft()
+			_, login := wayInOf(spec)
+			if login == nil && slices.ContainsFunc(s.Refs, func(r plan.Ref) bool { return r.Step == init.step.ID && r.Output == "rootToken" }) {
 				users = append(users, s.ID)
 			}
 		}
@@ -41,50 +37,13 @@ func rootToken(f *facts) []Finding {
 	return out
 }
 
-// loginOf returns the login of a step, nil for a token only.
-func loginOf(s *plan.Step) *login {
-	spec, _ := s.Draft()
-	switch spec := spec.(type) {
-	case *k8sauth.Spec:
-		return toLogin(spec.Vault.Login)
-	case *pkiroot.Spec:
-		return toLogin(spec.Vault.Login)
-	case *pkiintermediate.Spec:
-		return toLogin(spec.Vault.Login)
-	case *vaultinit.Spec:
-		return toLogin(spec.Vault.Login)
-	case *assertdenied.Spec:
-		return toLogin(spec.Vault.Login)
-	case *assertrotation.Spec:
-		return toLogin(spec.Vault.Login)
-	}
-	return nil
-}
-
-// A login is the part of a Vault login that the rules read.
-type login struct{ mount, role, audience, namespace, account string }
-
-func toLogin[L interface {
-	comparable
-	At() string
-	For() string
-	Who() (role, namespace, account string)
-}](l L) *login {
-	var none L
-	if l == none {
-		return nil
-	}
-	out := &login{mount: l.At(), audience: l.For()}
-	out.role, out.namespace, out.account = l.Who()
-	return out
-}
-
 // logins: the login of the plan must be one that the plan's role admits.
 func logins(f *facts) []Finding {
 	var out []Finding
 	var seen []login
 	for _, s := range f.plan.Steps {
-		l := loginOf(s)
+		spec, _ := s.Draft()
+		_, l := wayInOf(spec)
 		if l == nil || l.role == "" || slices.Contains(seen, *l) {
 			continue
 		}

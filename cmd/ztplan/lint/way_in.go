@@ -18,26 +18,44 @@ import (
 type wayIn interface {
 	PlainText() bool
 	HasToken() bool
-	HasLogin() bool
 }
 
-// wayInOf returns the connection of a step, nil for one without a token or a login.
-func wayInOf(spec any) wayIn {
+// A login is the part of a Vault login that the rules read.
+type login struct{ mount, role, audience, namespace, account string }
+
+// wayInOf returns the connection of a step and its login; nil for a step that has no
+// token and no login, and for a connection with a token only.
+func wayInOf(spec any) (wayIn, *login) {
 	switch spec := spec.(type) {
 	case *k8sauth.Spec:
-		return spec.Vault
+		return spec.Vault, loginOf(spec.Vault.Login)
 	case *pkiroot.Spec:
-		return spec.Vault
+		return spec.Vault, loginOf(spec.Vault.Login)
 	case *pkiintermediate.Spec:
-		return spec.Vault
+		return spec.Vault, loginOf(spec.Vault.Login)
 	case *vaultinit.Spec:
-		return spec.Vault
+		return spec.Vault, loginOf(spec.Vault.Login)
 	case *assertdenied.Spec:
-		return spec.Vault
+		return spec.Vault, loginOf(spec.Vault.Login)
 	case *assertrotation.Spec:
-		return spec.Vault
+		return spec.Vault, loginOf(spec.Vault.Login)
 	}
-	return nil
+	return nil, nil
+}
+
+func loginOf[L interface {
+	comparable
+	At() string
+	For() string
+	Who() (role, namespace, account string)
+}](l L) *login {
+	var none L
+	if l == none {
+		return nil
+	}
+	out := &login{mount: l.At(), audience: l.For()}
+	out.role, out.namespace, out.account = l.Who()
+	return out
 }
 
 // waysIn: credentials of the connections to Vault that are kept, exposed or sent in the
@@ -66,14 +84,14 @@ func waysIn(f *facts) []Finding {
 			}
 			add(found)
 		}
-		way := wayInOf(spec)
+		way, login := wayInOf(spec)
 		if way == nil {
 			continue
 		}
-		if way.PlainText() && (way.HasToken() || way.HasLogin() || !isKnown(s, "vault.token")) {
+		if way.PlainText() && (way.HasToken() || login != nil || !isKnown(s, "vault.token")) {
 			add(at(s, "vault.address", "plaintext-token", "", "tokens are sent to Vault over plain HTTP"))
 		}
-		if way.HasToken() && !way.HasLogin() {
+		if way.HasToken() && login == nil {
 			add(at(s, tokenField, "kept-token", "", "a token from outside of the plan lets in its steps, in every run"))
 		}
 	}

@@ -3,7 +3,6 @@ package output
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +18,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
 	"github.com/ztplan/ztplan/cmd/ztplan/planrun"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/journal"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/run"
@@ -99,7 +97,7 @@ func (a *command) print(ctx context.Context, name string, file []string) error {
 	}
 	text, ok := value.(string)
 	if a.Output == "json" || !ok {
-		return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(value)
+		return a.WriteJSON(value)
 	}
 	_, err = fmt.Fprintln(a.Text, strings.TrimSuffix(text, "\n"))
 	return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // A Document is the output of the command.
@@ -28,7 +30,7 @@ func (d Document) YAML(w io.Writer) error {
 	if remarks := d.NotKnown(); len(remarks) > 0 {
 		b.WriteString("#\n# Not known before a run:\n")
 		for _, text := range remarks {
-			fmt.Fprintf(&b, "#   - %s\n", oneLine(text))
+			fmt.Fprintf(&b, "#   - %s\n", display.OneLine(text))
 		}
 	}
 	for _, ns := range namespaces(d.Roles) {
@@ -75,7 +77,7 @@ func (r Role) yaml(b *strings.Builder) {
 	fmt.Fprintf(b, "---\napiVersion: %s/v1\nkind: %s\nmetadata: %s\nrules:\n", apiGroup, r.kind(), quote(r.metadata()))
 	for _, one := range r.Rules {
 		for _, reason := range summary(one.Reasons) {
-			fmt.Fprintf(b, "  # %s\n", oneLine(reason))
+			fmt.Fprintf(b, "  # %s\n", display.OneLine(reason))
 		}
 		fmt.Fprintf(b, "  - %s\n", quote(one.object()))
 	}
@@ -99,5 +101,3 @@ func quote(v any) string {
 	}
 	return string(text)
 }
-
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,12 +1,10 @@
 package ui
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -19,22 +17,16 @@ import (
 type Live struct {
 	text  *Text
 	show  func(engine.Event) // text, in the plan's order in a dry run
-	lines bytes.Buffer       // lines of text that are not on the screen yet
+	style Style
+	began time.Time
 
-	mu      sync.Mutex
-	screen  *Screen
-	style   Style
-	now     func() time.Time
-	began   time.Time
+	screen  *Screen // its Change guards the fields below
 	total   int
 	done    int
 	running []*active
 	needs   map[string][]string
 	ended   map[string]bool
 	over    bool
-
-	stop    chan struct{}
-	stopped chan struct{}
 }
 
 type active struct {
@@ -46,55 +38,33 @@ type active struct {
 // NewLive returns a Live that draws on w; size gives the terminal's size in
 // cells. Close must be called to leave the screen in order.
 func NewLive(w io.Writer, style Style, verbose, dryRun bool, size func() (width, height int)) *Live {
-	l := &Live{
-		screen: NewScreen(w, size), style: style, now: time.Now, began: time.Now(),
-		needs: make(map[string][]string), ended: make(map[string]bool),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
-	}
-	l.text = NewText(&l.lines, style, verbose, dryRun)
+	l := &Live{screen: NewScreen(w, size), style: style, began: time.Now(), needs: make(map[string][]string), ended: make(map[string]bool)}
+	l.text = NewText(&l.screen.lines, style, verbose, dryRun)
 	l.show = l.text.Event
 	if dryRun {
 		l.show = InOrder(l.text.Event)
 	}
-	l.text.progress = nil                                                 // the view shows it
-	go func() { _ = engine.Try(func() error { l.tick(); return nil }) }() // Event draws, too, and its panic is seen
+	l.text.progress = nil // the view shows it
+	l.screen.Show(l.view)
 	return l
 }
 
 // Text returns the text above the view.
 func (l *Live) Text() *Text { return l.text }
 
-func (l *Live) tick() {
-	defer close(l.stopped)
-	t := time.NewTicker(Frame)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			l.redraw()
-		case <-l.stop:
-			return
-		}
-	}
-}
-
-func (l *Live) redraw() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.draw()
-}
-
 // Event shows e.
 func (l *Live) Event(e engine.Event) {
 	e = display.Event(e)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.screen.Change(func(io.Writer) { l.handle(e) })
+}
+
+func (l *Live) handle(e engine.Event) {
 	switch e.Action {
 	case engine.ActionPlan:
 		l.total++
 		l.needs[e.Step] = e.Needs
 	case engine.ActionStart:
-		l.running = append(l.running, &active{step: e.Step, since: l.now(), doing: "looking"})
+		l.running = append(l.running, &active{step: e.Step, since: time.Now(), doing: "looking"})
 	case engine.ActionApply:
 		l.doing(e.Step, "applying "+e.Path)
 	case engine.ActionApplied:
@@ -128,10 +98,10 @@ func (l *Live) Event(e engine.Event) {
 		l.over = true
 	}
 	l.show(e)
-	if l.lines.Len() > 0 {
-		l.draw()
-	}
 }
+
+// Close removes the view and stops drawing.
+func (l *Live) Close() error { return l.screen.Close() }
 
 // retrying says in the view that an error is tried again, and below that what to do.
 func retrying(e engine.Event) string {
@@ -147,10 +117,7 @@ func retrying(e engine.Event) string {
 
 // Say shows a line that is no event, above the view.
 func (l *Live) Say(line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	fmt.Fprintln(&l.lines, below(display.Text(line)))
-	l.draw()
+	l.screen.Change(func(lines io.Writer) { fmt.Fprintln(lines, below(display.Text(line))) })
 }
 
 func (l *Live) doing(step, what string) {
@@ -161,29 +128,11 @@ func (l *Live) doing(step, what string) {
 	}
 }
 
-// Close draws for the last time and stops redrawing.
-func (l *Live) Close() error {
-	close(l.stop)
-	<-l.stopped
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.over = true
-	l.draw()
-	return nil
-}
-
-// draw replaces the view on the screen by new lines and a new view.
-func (l *Live) draw() {
-	var view []string
-	if !l.over && l.total > 0 {
-		view = l.view(l.screen.Rows())
-	}
-	l.screen.Draw(l.lines.Bytes(), view)
-	l.lines.Reset()
-}
-
 func (l *Live) view(most int) []string {
-	now := l.now()
+	if l.over || l.total == 0 {
+		return nil
+	}
+	now := time.Now()
 	mark := Spinner(now.Sub(l.began))
 	var out []string
 	for i, a := range l.running {

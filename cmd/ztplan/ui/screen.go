@@ -5,19 +5,27 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // Frame is how often a view is drawn again.
 const Frame = 120 * time.Millisecond
 
 // A Screen is a terminal with a view below the lines that were written, redrawn in
-// place.
+// place. [Screen.Close] leaves it in order.
 type Screen struct {
-	w     io.Writer
-	size  func() (width, height int)
-	drawn int // lines of the view on the screen
+	w    io.Writer
+	size func() (width, height int)
+
+	mu    sync.Mutex
+	lines bytes.Buffer            // that are not on the screen yet
+	view  func(most int) []string // nil when there is none
+	drawn int                     // lines of the view on the screen
+	stop  func()                  // ends the redrawing
 }
 
 // NewScreen returns a Screen that draws on w; size gives the terminal's size in cells.
@@ -25,25 +33,75 @@ func NewScreen(w io.Writer, size func() (width, height int)) *Screen {
 	return &Screen{w: w, size: size}
 }
 
-// Rows returns how many lines a view may have.
-func (s *Screen) Rows() int {
-	_, height := s.size()
-	return max(height-2, 3)
+// Show draws a view in every [Frame]. The function returns at most so many lines; it never
+// runs at the same time as that of [Screen.Change].
+func (s *Screen) Show(view func(most int) []string) {
+	s.view = view
+	s.stop = Every(Frame, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.draw()
+	})
 }
 
-// Draw replaces the view on the screen by new lines and a new view, in one write so that
-// nothing flickers. Lines of the view are cut to the width of the terminal.
-func (s *Screen) Draw(lines []byte, view []string) {
+// Every calls f again and again, until stop is called, which waits for the last call. A
+// panic of f ends the calls, and the program goes on.
+func Every(interval time.Duration, f func()) (stop func()) {
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		t := time.NewTicker(interval)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				if engine.Try(func() error { f(); return nil }) != nil {
+					return
+				}
+			case <-stopping:
+				return
+			}
+		}
+	}()
+	return func() { close(stopping); <-stopped }
+}
+
+// Change calls f, which may change what the view shows and write lines above it.
+func (s *Screen) Change(f func(lines io.Writer)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f(&s.lines); s.lines.Len() > 0 {
+		s.draw()
+	}
+}
+
+// Close removes the view and stops drawing.
+func (s *Screen) Close() error {
+	s.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.view = nil
+	s.draw()
+	return nil
+}
+
+// draw replaces the view on the screen by the new lines and a new view, in one write so
+// that nothing flickers. Lines of the view are cut to the width of the terminal.
+func (s *Screen) draw() {
 	var out bytes.Buffer
 	if s.drawn > 0 {
 		fmt.Fprintf(&out, "\r\x1b[%dA\x1b[J", s.drawn)
 	}
-	out.Write(lines)
-	width, _ := s.size()
-	for _, line := range view {
-		out.WriteString(cut(line, width-1) + "\x1b[0m\n")
+	_, _ = s.lines.WriteTo(&out)
+	width, height := s.size()
+	s.drawn = 0
+	if s.view != nil {
+		view := s.view(max(height-2, 3))
+		for _, line := range view {
+			out.WriteString(cut(line, width-1) + "\x1b[0m\n")
+		}
+		s.drawn = len(view)
 	}
-	s.drawn = len(view)
 	_, _ = s.w.Write(out.Bytes())
 }
 

@@ -41,7 +41,7 @@ func (h *Rollover) CheckOverlap() engine.Finding {
 	was, is := h.authorities.Old()[0], h.authorities.Next()[0]
 	f.Holds = certs.KeyDigest(was) != certs.KeyDigest(is)
 	f.Have = fmt.Sprintf("serial %s by the old one, serial %s by the new one", certs.Serial(h.overlap[0][0]), certs.Serial(h.overlap[1][0]))
-	f.Detail = fmt.Sprintf("the old one is %s until %s, the new one %s until %s", certs.Serial(was), tlskit.Stamp(was.NotAfter), certs.Serial(is), tlskit.Stamp(is.NotAfter))
+	f.Detail = fmt.Sprintf("the old one is %s until %s, the new one %s until %s", certs.Serial(was), certs.Stamp(was.NotAfter), certs.Serial(is), certs.Stamp(is.NotAfter))
 	return f
 }
 

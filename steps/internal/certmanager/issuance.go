@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
@@ -53,7 +54,7 @@ func issuanceOf(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, 
 	}
 	if f := FailureOf(certificate); f != nil {
 		next := BackoffOf(ctx, env, cluster).Next(f.At, f.Times)
-		return Issuance{Text: said + "; cert-manager tries again at " + Stamp(next), Next: next}
+		return Issuance{Text: said + "; cert-manager tries again at " + certs.Stamp(next), Next: next}
 	}
 	i := Issuance{Text: said, Watch: kubekit.Watch{Ref: requestOf(certificate)}}
 	have, err := cluster.Status(ctx, i.Watch.Ref)
@@ -77,11 +78,8 @@ func (i *Issuance) retried(o *unstructured.Unstructured, beginning string) {
 		return
 	}
 	i.Next = NextPending(c.LastTransitionTime.Time, time.Now())
-	i.Text += "; cert-manager tries again at the latest at " + Stamp(i.Next)
+	i.Text += "; cert-manager tries again at the latest at " + certs.Stamp(i.Next)
 }
-
-// Stamp writes a time as messages have it.
-func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // requestOf names the request for a Certificate's next revision. Names too long for
 // that are cut and hashed by cert-manager: those are not found.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 func TestPendingIssuance(t *testing.T) {
@@ -56,7 +58,7 @@ func TestRetried(t *testing.T) {
 		if wait := time.Until(i.Next); c.timed && (wait < time.Minute || wait > 2*time.Minute) || c.timed == i.Next.IsZero() {
 			t.Errorf("%s: tried again in %s", name, wait)
 		}
-		if want := "x; cert-manager tries again at the latest at " + Stamp(i.Next); c.timed && i.Text != want || !c.timed && i.Text != "x" {
+		if want := "x; cert-manager tries again at the latest at " + certs.Stamp(i.Next); c.timed && i.Text != want || !c.timed && i.Text != "x" {
 			t.Errorf("%s: got %q", name, i.Text)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Serial returns a serial number as Vault writes it: lower-case hexadecimal
@@ -113,3 +114,6 @@ func Subject(c *x509.Certificate) string {
 	}
 	return "a certificate without subject"
 }
+
+// Stamp renders a time as 2026-01-18T16:59:40Z.
+func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

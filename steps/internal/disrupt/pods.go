@@ -142,12 +142,8 @@ func (p pods) await(ctx context.Context, done func([]*pod) bool, report func(sta
 		if err = kubekit.Classify(err); ctx.Err() == nil && errors.Is(err, engine.ErrPermanent) {
 			return err
 		}
-		timer := time.NewTimer(retryPause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("%s: %w", state, context.Cause(ctx))
-		case <-timer.C:
+		if ended := engine.Pause(ctx, retryPause); ended != nil {
+			return fmt.Errorf("%s: %w", state, ended)
 		}
 	}
 }

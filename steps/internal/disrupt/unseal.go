@@ -32,12 +32,8 @@ func Unsealing(env *engine.Env, server vaultkit.Server, keys *custody.Keys) func
 			if err == nil || errors.Is(err, engine.ErrPermanent) {
 				return err
 			}
-			timer := time.NewTimer(unsealPause)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return errors.Join(err, context.Cause(ctx))
+			if ended := engine.Pause(ctx, unsealPause); ended != nil {
+				return errors.Join(err, ended)
 			}
 		}
 	}

@@ -274,12 +274,5 @@ func calls(c *helmchart.Chart, functions *regexp.Regexp) bool {
 
 // nextSecond waits for the next second: texts made from the time differ then.
 func nextSecond(ctx context.Context) error {
-	timer := time.NewTimer(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return engine.Pause(ctx, time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 }

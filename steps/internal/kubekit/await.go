@@ -72,7 +72,7 @@ func (c *Cluster) Until(ctx context.Context, ref Ref, done func(Status) (bool, e
 func (c *Cluster) awaitOne(ctx context.Context, w Watch) error {
 	resource, err := c.Resource(w.Ref.GVK(), w.Ref.Namespace)
 	if IsNoKind(err) {
-		return pause(ctx)
+		return engine.Pause(ctx, blindDelay)
 	}
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (c *Cluster) awaitOne(ctx context.Context, w Watch) error {
 	}
 	events, err := resource.Watch(ctx, options)
 	if err != nil {
-		pause(ctx) // a watch that is refused must not become a busy loop
+		_ = engine.Pause(ctx, blindDelay) // a watch that is refused must not become a busy loop
 		return Classify(err)
 	}
 	defer events.Stop()
@@ -97,16 +97,5 @@ func (c *Cluster) awaitOne(ctx context.Context, w Watch) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-func pause(ctx context.Context) error {
-	timer := time.NewTimer(blindDelay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

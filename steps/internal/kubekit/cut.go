@@ -9,6 +9,8 @@ import (
 	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // spread is the longest additional pause before a read that broke is repeated.
@@ -29,12 +31,7 @@ func (c *cut) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = fmt.Errorf("%w (%w)", syscall.ECONNRESET, err)
 	}
 	if err != nil && req.Method == http.MethodGet && (utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err)) {
-		pause := time.NewTimer(rand.N(spread))
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-req.Context().Done():
-		}
+		_ = engine.Pause(req.Context(), rand.N(spread))
 	}
 	return resp, err
 }

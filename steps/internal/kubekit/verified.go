@@ -3,7 +3,6 @@ package kubekit
 import (
 	"errors"
 	"fmt"
-	"net"
 
 	"k8s.io/client-go/rest"
 
@@ -25,7 +24,7 @@ func verified(config *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if u.Scheme != "https" && !engine.Loopback(u.Hostname()) {
 		return engine.WithHint(fmt.Errorf("%w: %s is not https, and credentials would cross the network unencrypted", errNotVerified, u),
 			"write the https address and the CA of the API server; kubectl proxy and ssh -L give an address on 127.0.0.1")
 	}

@@ -73,11 +73,7 @@ func (b *Bursts) Continue(ctx context.Context, r *Record) {
 // wave opens connections to the targets, all at once, and returns when the last
 // sample was received.
 func (p *Prober) wave(ctx context.Context, pause time.Duration, to []target) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	if engine.Pause(ctx, pause) != nil {
 		return
 	}
 	var all engine.Group

@@ -54,8 +54,6 @@ func (p *Prober) KeepAlive(ctx context.Context, wg *engine.Group) <-chan Answer 
 // run replaces connections until ctx ends. It reports none that cannot be
 // opened: the probes do that.
 func (k *keepAlive) run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for {
 		conn, err := k.open(ctx)
 		switch {
@@ -65,10 +63,7 @@ func (k *keepAlive) run(ctx context.Context) {
 		case tlskit.ClassOf(err) == tlskit.ClassTLS && k.protocol == tlskit.HTTP2:
 			return // the server does not speak it
 		}
-		timer.Reset(keepAliveInterval)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
+		if engine.Pause(ctx, keepAliveInterval) != nil {
 			return
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -41,6 +42,15 @@ const (
 
 // String returns the name of the endpoint, such as its address.
 func (e Endpoint) String() string { return e.name }
+
+// EndpointNames returns the names of endpoints for messages.
+func EndpointNames(endpoints []Endpoint) string {
+	names := make([]string, len(endpoints))
+	for i, e := range endpoints {
+		names[i] = e.name
+	}
+	return strings.Join(names, ", ")
+}
 
 // Dial opens a new connection. Its error is a [Failure] of class dial, unless
 // ctx was cancelled.

@@ -219,15 +219,12 @@ func topOf(chain []*x509.Certificate) *x509.Certificate {
 
 func explainDates(c *x509.Certificate, now time.Time) (reason, hint string) {
 	if now.Before(c.NotBefore) {
-		return fmt.Sprintf("the certificate of %s is valid from %s on, which is in %s", certs.Subject(c), Stamp(c.NotBefore), c.NotBefore.Sub(now).Round(time.Second)),
+		return fmt.Sprintf("the certificate of %s is valid from %s on, which is in %s", certs.Subject(c), certs.Stamp(c.NotBefore), c.NotBefore.Sub(now).Round(time.Second)),
 			"compare the clocks of this machine and of the issuer"
 	}
-	return fmt.Sprintf("the certificate of %s expired at %s, %s ago", certs.Subject(c), Stamp(c.NotAfter), now.Sub(c.NotAfter).Round(time.Second)),
+	return fmt.Sprintf("the certificate of %s expired at %s, %s ago", certs.Subject(c), certs.Stamp(c.NotAfter), now.Sub(c.NotAfter).Round(time.Second)),
 		"look at the Certificate's status and the last CertificateRequest: the renewal failed, or the gateway did not take the new certificate over"
 }
-
-// Stamp renders a time as 2026-01-18T16:59:40Z.
-func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // newHTTPFailure explains why a request over a connection had no answer. With TLS 1.3 the
 // client's handshake is complete before the server judges the client's certificate, so

@@ -1,6 +1,7 @@
 package tlskit
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -20,7 +21,7 @@ func (c *Conn) Describe(now time.Time) []string {
 	lines := []string{
 		fmt.Sprintf("connected to %s in %s", c.Remote, round(c.Dialled)),
 		fmt.Sprintf("%s, %s, key exchange %s, ALPN %s, handshake in %s",
-			tls.VersionName(s.Version), tls.CipherSuiteName(s.CipherSuite), s.CurveID, orNone(s.NegotiatedProtocol), round(c.Handshake)),
+			tls.VersionName(s.Version), tls.CipherSuiteName(s.CipherSuite), s.CurveID, cmp.Or(s.NegotiatedProtocol, "none"), round(c.Handshake)),
 	}
 	lines = append(lines, DescribeChain(s.PeerCertificates, now)...)
 	switch {
@@ -41,7 +42,7 @@ func DescribeChain(chain []*x509.Certificate, now time.Time) []string {
 		lines = append(lines,
 			fmt.Sprintf("certificate %d: %s", i, certs.Subject(c)),
 			fmt.Sprintf("  issuer %s", c.Issuer),
-			fmt.Sprintf("  valid  %s to %s (%s)", Stamp(c.NotBefore), Stamp(c.NotAfter), remaining(c, now)),
+			fmt.Sprintf("  valid  %s to %s (%s)", certs.Stamp(c.NotBefore), certs.Stamp(c.NotAfter), remaining(c, now)),
 		)
 		if names := certs.Names(c); len(names) > 0 {
 			lines = append(lines, "  names  "+strings.Join(names, ", "))
@@ -96,10 +97,3 @@ func describeHeader(prefix string, h http.Header) []string {
 }
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
-}

@@ -132,7 +132,7 @@ func (t TrustSource) load(ctx context.Context, env *engine.Env) (*Trust, error) 
 	now := env.Now()
 	if !slices.ContainsFunc(trust.anchors, func(c *x509.Certificate) bool { return now.Before(c.NotAfter) }) {
 		last := trust.anchors[0]
-		return nil, engine.WithHint(fmt.Errorf("%s: %s: every CA certificate has expired, the first, %s, at %s", t.at(), k.key(), certs.Subject(last), Stamp(last.NotAfter)),
+		return nil, engine.WithHint(fmt.Errorf("%s: %s: every CA certificate has expired, the first, %s, at %s", t.at(), k.key(), certs.Subject(last), certs.Stamp(last.NotAfter)),
 			"look at what writes the bundle")
 	}
 	return trust, nil

@@ -192,10 +192,5 @@ func (s Server) Key() string {
 // PlainText reports whether requests to s cross a network unencrypted.
 func (s Server) PlainText() bool {
 	u, err := url.Parse(s.Address)
-	if s.Address == "" || err != nil || u.Scheme != "http" {
-		return false
-	}
-	host := u.Hostname()
-	ip := net.ParseIP(host)
-	return host != "localhost" && (ip == nil || !ip.IsLoopback())
+	return s.Address != "" && err == nil && u.Scheme == "http" && !engine.Loopback(u.Hostname())
 }

@@ -128,11 +128,7 @@ func Await(ctx context.Context, env *engine.Env, req Request, say func(string)) 
 			said = held.Holder
 			say(held.Error())
 		}
-		pause := time.NewTimer(min(held.Free, again))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if engine.Pause(ctx, min(held.Free, again)) != nil {
 			return nil, fmt.Errorf("run lock: %w", err)
 		}
 	}

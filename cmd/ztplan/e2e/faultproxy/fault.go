@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"time"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // A Fault says which requests go wrong, and how.
@@ -58,14 +60,10 @@ type Effect func(w http.ResponseWriter, r *http.Request, forward http.Handler)
 // Delay forwards the request after d.
 func Delay(d time.Duration) Effect {
 	return func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			forward.ServeHTTP(w, r)
-		case <-r.Context().Done():
+		if engine.Pause(r.Context(), d) != nil {
 			panic(http.ErrAbortHandler)
 		}
+		forward.ServeHTTP(w, r)
 	}
 }
 

@@ -60,9 +60,7 @@ func (a *commands) driverLock(ctx context.Context, env *engine.Env, name, file s
 	free := time.Now().Add(first.Free)
 	a.Say(fmt.Sprintf("ztplan: %s has the lock of fleet %s: waiting at most %v to see whether it lives", first.Holder, name, first.Free.Round(time.Second)))
 	for {
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
+		if engine.Pause(ctx, time.Second) != nil {
 			return nil, held
 		}
 		lock, err := lease.Acquire(ctx, env, of)

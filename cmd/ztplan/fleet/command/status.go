@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -69,7 +68,7 @@ Exit status: 0 every cluster is settled, 1 one is not, 3 the fleet is invalid.`,
 				}
 			}
 			if a.Output == "json" {
-				if err := json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{"head": head, "leaves": result.Leaves}); err != nil {
+				if err := a.WriteJSON(map[string]any{"head": head, "leaves": result.Leaves}); err != nil {
 					return err
 				}
 			} else {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -32,7 +31,7 @@ Exit status: 0 valid, 1 the hub could not be asked, 3 invalid.`,
 				waves = append(waves, fmt.Sprintf("%s %d", w.Name, counts[w.Name]))
 			}
 			if a.Output == "json" {
-				return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(map[string]any{
+				return a.WriteJSON(map[string]any{
 					"valid": true, "fleet": f.Metadata.Name, "clusters": len(f.Clusters), "skipped": len(f.Skipped), "waves": counts, "plan": f.Plan().Name, "steps": len(f.Plan().Steps),
 				})
 			}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
@@ -59,15 +58,12 @@ func (a *commands) showEnd(e view.End) error {
 		view.Ending(a.Screen, a.Style(a.Screen), e)
 	case "github":
 		view.GitHub(a.Stdout, e)
-		if file := os.Getenv("GITHUB_STEP_SUMMARY"); file != "" {
-			if err := cli.AppendFile(file, view.Summary(e)); err != nil {
-				return fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err)
-			}
+		err := cli.AppendGitHub(cli.GitHubSummary, view.Summary(e))
+		if err == nil {
+			err = cli.AppendGitHub(cli.GitHubOutput, []byte("result="+e.Head.Result+"\n"))
 		}
-		if file := os.Getenv("GITHUB_OUTPUT"); file != "" {
-			if err := cli.AppendFile(file, []byte("result="+e.Head.Result+"\n")); err != nil {
-				return fmt.Errorf("GITHUB_OUTPUT: %w", err)
-			}
+		if err != nil {
+			return err
 		}
 	default:
 		view.Ending(a.Stdout, a.Style(a.Stdout), e)

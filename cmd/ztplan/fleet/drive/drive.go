@@ -22,6 +22,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
+	"github.com/ztplan/ztplan/engine"
 )
 
 // A Snapshot is the state of the wave that runs.
@@ -82,7 +83,7 @@ func (d *Driver) soak(ctx context.Context, w hub.Wave) error {
 		return nil
 	}
 	d.Progress(Snapshot{Wave: w, Soaking: until})
-	return pause(ctx, left)
+	return engine.Pause(ctx, left)
 }
 
 // wave lets a wave go, unless it was stopped, and returns its state when it is over.
@@ -146,7 +147,7 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 		if s.Rests() {
 			return s.Wave, nil
 		}
-		if err := pause(ctx, settle); err != nil {
+		if err := engine.Pause(ctx, settle); err != nil {
 			return s.Wave, err
 		}
 		select {
@@ -159,18 +160,6 @@ func (d *Driver) watch(ctx context.Context, w record.Wave) (hub.Wave, error) {
 
 // settle bounds how often the state is computed.
 const settle = 250 * time.Millisecond
-
-// pause returns after d, or when ctx ends with its cause.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
 
 func signal(c chan struct{}) {
 	select {

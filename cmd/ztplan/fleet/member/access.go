@@ -102,13 +102,9 @@ func (m *Member) token(ctx context.Context, file string) (left time.Duration, er
 // file again every minute.
 func (m *Member) renew(ctx context.Context, file string, left time.Duration) {
 	for {
-		timer := time.NewTimer(left * 4 / 5)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if engine.Pause(ctx, left*4/5) != nil {
 			_ = os.Remove(file)
 			return
-		case <-timer.C:
 		}
 		var err error
 		if left, err = m.token(ctx, file); err != nil {

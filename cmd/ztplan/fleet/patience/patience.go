@@ -3,7 +3,6 @@ package patience
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // Limit is how long a request is repeated.
@@ -51,7 +52,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if res != nil {
 			res.Body.Close()
 		}
-		if err := pause(r.Context(), backoff.Step()); err != nil {
+		if err := engine.Pause(r.Context(), backoff.Step()); err != nil {
 			return nil, err
 		}
 		request = next
@@ -101,17 +102,6 @@ func again(r *http.Request) (*http.Request, bool) {
 	next := r.Clone(r.Context())
 	next.Body = body
 	return next, err == nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 func (t *Transport) gone(reason error) {

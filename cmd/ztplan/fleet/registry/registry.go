@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -60,7 +59,7 @@ func Open(at record.Registry, config []byte) (*Repository, error) {
 	if err != nil {
 		return nil, fmt.Errorf("repository %s: %w", at.Repository, err)
 	}
-	repo.PlainHTTP = at.PlainHTTP || isLoopback(repo.Reference.Registry)
+	repo.PlainHTTP = at.PlainHTTP || engine.Loopback(repo.Reference.Registry)
 	guard := plainGuard{next: http.DefaultTransport}
 	if repo.PlainHTTP {
 		guard.plain = repo.Reference.Host()
@@ -94,15 +93,6 @@ func (g plainGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errPlain
 	}
 	return g.next.RoundTrip(req)
-}
-
-func isLoopback(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Push stores compressed evidence with its verdict under a tag and returns the digest of

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
-	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/cmd/ztplan/ui"
 )
 
 // Lines shows a run in a log: a line when the numbers of the wave have changed, at most
@@ -23,8 +23,7 @@ type Lines struct {
 	at      time.Time       // of the last line
 	decided string          // wave whose end, or stop rule, was told
 	causes  map[string]bool
-
-	stop, stopped chan struct{}
+	stop    func()
 }
 
 // every is the least time between two lines.
@@ -32,25 +31,13 @@ const every = 10 * time.Second
 
 // NewLines returns a Lines that writes to w. Close must be called.
 func NewLines(w io.Writer, f Fleet) *Lines {
-	l := &Lines{w: w, fleet: f, causes: make(map[string]bool), stop: make(chan struct{}), stopped: make(chan struct{})}
-	go func() { _ = engine.Try(func() error { l.tick(); return nil }) }()
+	l := &Lines{w: w, fleet: f, causes: make(map[string]bool)}
+	l.stop = ui.Every(time.Second, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.due()
+	})
 	return l
-}
-
-func (l *Lines) tick() {
-	defer close(l.stopped)
-	t := time.NewTicker(time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			l.mu.Lock()
-			l.due()
-			l.mu.Unlock()
-		case <-l.stop:
-			return
-		}
-	}
 }
 
 // Show takes the state of the wave that runs.
@@ -92,8 +79,7 @@ func (l *Lines) tell() {
 
 // Close tells what was not told yet.
 func (l *Lines) Close() error {
-	close(l.stop)
-	<-l.stopped
+	l.stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.next != nil {

@@ -1,18 +1,15 @@
 package view
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/drive"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
 	"github.com/ztplan/ztplan/cmd/ztplan/ui"
-	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/display"
 )
 
@@ -20,19 +17,15 @@ import (
 // redrawn in place: the waves, why no further cluster is touched, the failures by their
 // causes, what cannot start, and what runs.
 type Live struct {
-	mu     sync.Mutex
-	screen *ui.Screen
-	style  ui.Style
-	fleet  Fleet
-	lines  bytes.Buffer // that are not on the screen yet
-	began  time.Time
+	style ui.Style
+	fleet Fleet
+	began time.Time
+
+	screen *ui.Screen // its Change guards the fields below
 	waves  map[string]Counts
 	last   *drive.Snapshot
 	told   string // wave whose line was left behind
 	pace   pace
-	over   bool
-
-	stop, stopped chan struct{}
 }
 
 // NewLive returns a Live that draws on w; size gives the terminal's size in cells. Close
@@ -40,74 +33,40 @@ type Live struct {
 func NewLive(w io.Writer, style ui.Style, size func() (width, height int), f Fleet) *Live {
 	l := &Live{
 		screen: ui.NewScreen(w, size), style: style, fleet: f, began: time.Now(), waves: make(map[string]Counts),
-		pace: pace{seen: make(map[string]bool)}, stop: make(chan struct{}), stopped: make(chan struct{}),
+		pace: pace{seen: make(map[string]bool)},
 	}
-	go func() { _ = engine.Try(func() error { l.tick(); return nil }) }()
+	l.screen.Show(l.view)
 	return l
-}
-
-func (l *Live) tick() {
-	defer close(l.stopped)
-	t := time.NewTicker(ui.Frame)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			l.mu.Lock()
-			l.draw()
-			l.mu.Unlock()
-		case <-l.stop:
-			return
-		}
-	}
 }
 
 // Show takes the state of the wave that runs.
 func (l *Live) Show(s drive.Snapshot) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last = &s
-	l.waves[s.Name] = countsOf(&s)
-	l.pace.add(s.Settled)
-	if s.Over && l.told != s.Name {
-		l.told = s.Name
-		fmt.Fprintln(&l.lines, WaveLine(drive.Snapshot{Wave: s.Wave}))
-	}
-	l.draw()
+	l.screen.Change(func(lines io.Writer) {
+		l.last = &s
+		l.waves[s.Name] = countsOf(&s)
+		l.pace.add(s.Settled)
+		if s.Over && l.told != s.Name {
+			l.told = s.Name
+			fmt.Fprintln(lines, WaveLine(drive.Snapshot{Wave: s.Wave}))
+		}
+	})
 }
 
 // Say shows a line above the view.
 func (l *Live) Say(line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	fmt.Fprintln(&l.lines, display.Text(line))
-	l.draw()
+	l.screen.Change(func(lines io.Writer) { fmt.Fprintln(lines, display.Text(line)) })
 }
 
 // Close removes the view.
-func (l *Live) Close() error {
-	close(l.stop)
-	<-l.stopped
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.over = true
-	l.draw()
-	return nil
-}
+func (l *Live) Close() error { return l.screen.Close() }
 
-func (l *Live) draw() {
-	var view []string
-	if !l.over && l.last != nil {
-		view = l.view(l.screen.Rows(), time.Now())
+// view returns at most so many lines. The last one is the sum; the running clusters have
+// the room that the others leave.
+func (l *Live) view(most int) []string {
+	s, now := l.last, time.Now()
+	if s == nil {
+		return nil
 	}
-	l.screen.Draw(l.lines.Bytes(), view)
-	l.lines.Reset()
-}
-
-// view returns at most so many lines. The last one is the sum; what runs has the room
-// that the others leave.
-func (l *Live) view(most int, now time.Time) []string {
-	s := l.last
 	out := l.waveLines(max(1, min(most/3, most-2)), now)
 	if why := holds(s); why != "" && len(out) < most-1 {
 		out = append(out, "  "+l.style.Yellow(why))

@@ -1,8 +1,6 @@
 package chart
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,6 +8,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/durable"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A cache keeps files that can be fetched again below a directory. Several processes
@@ -27,7 +26,7 @@ func cacheOf(env *engine.Env) cache {
 // archive returns the chart archive with the SHA-256 digest (hex), or nil. A
 // file that does not have the digest in its name is removed.
 func (c cache) archive(digest string) []byte {
-	if c == "" || !isDigest(digest) {
+	if c == "" || !evidence.IsDigest(digest) {
 		return nil
 	}
 	path := filepath.Join(string(c), "charts", digest+".tgz")
@@ -35,7 +34,7 @@ func (c cache) archive(digest string) []byte {
 	if err != nil {
 		return nil
 	}
-	if sha256Hex(b) != digest {
+	if evidence.Digest(b) != digest {
 		_ = os.Remove(path)
 		return nil
 	}
@@ -43,7 +42,7 @@ func (c cache) archive(digest string) []byte {
 }
 
 func (c cache) keepArchive(b []byte) error {
-	return c.write(filepath.Join("charts", sha256Hex(b)+".tgz"), b)
+	return c.write(filepath.Join("charts", evidence.Digest(b)+".tgz"), b)
 }
 
 // read decodes the record name, in a folder of the cache, into v. It reports
@@ -52,7 +51,7 @@ func (c cache) read(folder, key string, v any) bool {
 	if c == "" {
 		return false
 	}
-	b, err := os.ReadFile(filepath.Join(string(c), folder, sha256Hex([]byte(key))+".json"))
+	b, err := os.ReadFile(filepath.Join(string(c), folder, evidence.Digest([]byte(key))+".json"))
 	return err == nil && json.Unmarshal(b, v) == nil
 }
 
@@ -61,7 +60,7 @@ func (c cache) keep(folder, key string, v any) error {
 	if err != nil {
 		return err
 	}
-	return c.write(filepath.Join(folder, sha256Hex([]byte(key))+".json"), b)
+	return c.write(filepath.Join(folder, evidence.Digest([]byte(key))+".json"), b)
 }
 
 // write replaces a file of the cache.
@@ -80,15 +79,4 @@ func (c cache) write(name string, b []byte) error {
 		return fmt.Errorf("chart cache: %w", err)
 	}
 	return nil
-}
-
-// isDigest reports whether s is a SHA-256 in hex.
-func isDigest(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == sha256.Size
-}
-
-func sha256Hex(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }

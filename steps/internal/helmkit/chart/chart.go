@@ -21,6 +21,7 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
 )
 
@@ -97,7 +98,7 @@ func digestOf(files []*loader.BufferedFile) string {
 	type entry struct{ name, sum string }
 	entries := make([]entry, 0, len(files))
 	for _, f := range files {
-		entries = append(entries, entry{f.Name, sha256Hex(f.Data)})
+		entries = append(entries, entry{f.Name, evidence.Digest(f.Data)})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	h := sha256.New()

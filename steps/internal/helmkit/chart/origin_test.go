@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // A listener notes the credentials that it is sent.
@@ -47,7 +48,7 @@ func caFile(t *testing.T, s *httptest.Server) engine.File {
 // and plain HTTP is not followed.
 func TestCredentialsDoNotFollowRedirects(t *testing.T) {
 	archive := app("1.0.0").Pack(t)
-	index := []byte("apiVersion: v1\nentries:\n  app:\n  - {name: app, version: 1.0.0, digest: " + sha256Hex(archive) + ", urls: [app-1.0.0.tgz]}\n")
+	index := []byte("apiVersion: v1\nentries:\n  app:\n  - {name: app, version: 1.0.0, digest: " + evidence.Digest(archive) + ", urls: [app-1.0.0.tgz]}\n")
 	files := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, ".tgz") {
 			_, _ = w.Write(archive)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -19,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
@@ -71,7 +71,7 @@ func openRegistry(client *http.Client, s Source, named, address string) (*remote
 			"write oci://HOST/PATH/CHART without a tag; the version says which tag")
 	}
 	// As container engines do: a registry on this machine may speak plain HTTP.
-	repo.PlainHTTP = isLoopback(repo.Reference.Registry)
+	repo.PlainHTTP = engine.Loopback(repo.Reference.Registry)
 	at := &url.URL{Scheme: "https", Host: repo.Reference.Host()}
 	if repo.PlainHTTP {
 		at.Scheme = "http"
@@ -85,15 +85,6 @@ func openRegistry(client *http.Client, s Source, named, address string) (*remote
 	}
 	repo.Client = ac
 	return repo, nil
-}
-
-func isLoopback(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // pull asks which manifest the tag means, and takes the archive from the cache
@@ -126,7 +117,7 @@ func pull(ctx context.Context, env *engine.Env, repo *remote.Repository, s Sourc
 	if err != nil {
 		return nil, registryError(ctx, named, address, s, err)
 	}
-	err = errors.Join(c.keepArchive(b), c.keep("tags", key, pin{desc.Digest.String(), sha256Hex(b)}))
+	err = errors.Join(c.keepArchive(b), c.keep("tags", key, pin{desc.Digest.String(), evidence.Digest(b)}))
 	if err != nil {
 		env.Logf("%v", err)
 	}

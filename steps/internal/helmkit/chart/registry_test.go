@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 )
 
 // registry is a read-only OCI registry with one chart.
@@ -31,8 +32,8 @@ func (r *registry) manifest(archive []byte) []byte {
 	b, err := json.Marshal(map[string]any{
 		"schemaVersion": 2,
 		"mediaType":     "application/vnd.oci.image.manifest.v1+json",
-		"config":        map[string]any{"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": "sha256:" + sha256Hex(nil), "size": 0},
-		"layers":        []any{map[string]any{"mediaType": chartLayer, "digest": "sha256:" + sha256Hex(archive), "size": len(archive)}},
+		"config":        map[string]any{"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": "sha256:" + evidence.Digest(nil), "size": 0},
+		"layers":        []any{map[string]any{"mediaType": chartLayer, "digest": "sha256:" + evidence.Digest(archive), "size": len(archive)}},
 	})
 	if err != nil {
 		panic(err)
@@ -62,12 +63,12 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	for tag, archive := range r.tags {
 		m := r.manifest(archive)
 		switch path {
-		case "manifests/" + tag, "manifests/sha256:" + sha256Hex(m):
+		case "manifests/" + tag, "manifests/sha256:" + evidence.Digest(m):
 			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
-			w.Header().Set("Docker-Content-Digest", "sha256:"+sha256Hex(m))
+			w.Header().Set("Docker-Content-Digest", "sha256:"+evidence.Digest(m))
 			_, _ = w.Write(m)
 			return
-		case "blobs/sha256:" + sha256Hex(archive):
+		case "blobs/sha256:" + evidence.Digest(archive):
 			r.blobs.Add(1)
 			_, _ = w.Write(archive)
 			return

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/session"
 )
 
@@ -87,7 +88,7 @@ func (r *repository) download(ctx context.Context, env *engine.Env, v indexVersi
 	if err != nil {
 		return nil, fmt.Errorf("chart repository %s: %w", r.where(), err)
 	}
-	sum := sha256Hex(got.body)
+	sum := evidence.Digest(got.body)
 	if v.Digest != "" && v.Digest != sum {
 		return nil, engine.WithHint(
 			engine.Permanent(fmt.Errorf("chart %s: its sha256 is %s, and the index of %s says %s", redacted(from), sum, r.where(), v.Digest)),

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -71,7 +70,7 @@ func (g Guard) consistent(r *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		_ = resp.Body.Close()
-		if err := pauseFor(r.Context(), pause); err != nil {
+		if err := engine.Pause(r.Context(), pause); err != nil {
 			return nil, err
 		}
 		pause *= 2
@@ -126,17 +125,6 @@ func again(r *http.Request) (*http.Request, error) {
 	var err error
 	r.Body, err = r.GetBody()
 	return r, err
-}
-
-func pauseFor(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // follow sends r to the node that a redirect names, if the plan lists that one: it gets

@@ -35,7 +35,7 @@ func (g Guard) patient(r *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		_ = resp.Body.Close()
-		if err := pauseFor(r.Context(), wait); err != nil {
+		if err := engine.Pause(r.Context(), wait); err != nil {
 			return nil, err
 		}
 		if r, err = again(r); err != nil {

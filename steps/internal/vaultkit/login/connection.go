@@ -46,14 +46,8 @@ func (e Entrance) Validate(p *engine.Problems, field string) {
 // HasToken reports whether there is a token besides the login.
 func (c Connection) HasToken() bool { return !c.Token.IsZero() || !c.TokenFile.IsZero() }
 
-// HasLogin reports whether there is a login.
-func (c Connection) HasLogin() bool { return c.Login != nil }
-
 // HasToken is false.
 func (e Entrance) HasToken() bool { return false }
-
-// HasLogin reports whether there is a login.
-func (e Entrance) HasLogin() bool { return e.Login != nil }
 
 // DefaultConnection returns the default server without a token.
 func DefaultConnection() Connection { return Connection{Server: vaultkit.DefaultServer()} }
