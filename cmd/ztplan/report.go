@@ -143,7 +143,7 @@ func (r *reporting) write(ctx context.Context, res *run.Result) error {
 			errs = append(errs, engine.WithHint(fmt.Errorf("--sign-key: the evidence is written and NOT signed: %w", err), engine.HintOf(err)))
 		}
 	}
-	errs = append(errs, cli.AppendGitHub(cli.GitHubSummary, report.Summary(d)))
+	errs = append(errs, cli.GitHubSummary(report.Summary(d)))
 	fmt.Fprintf(r.out, "report: %s\n", filepath.Join(dir, "report.html"))
 	return errors.Join(errs...)
 }

@@ -172,16 +172,14 @@ func (a *app) run(ctx context.Context, file string, mode run.Mode) (err error) {
 			fmt.Fprintln(a.Stderr, "hint:", hint)
 		}
 	}
-	// The last that a run writes: without it, an exit code is not that of a run that came
-	// to its end.
-	if a.Output == "github" && res != nil {
-		if err := cli.AppendGitHub(cli.GitHubOutput, []byte("result="+string(res.Summary.Result)+"\n")); err != nil {
-			return err
-		}
+	if res == nil {
+		return rerr
+	}
+	// The last that a run writes: an exit code without it is that of a crash.
+	if err := a.GitHubResult(string(res.Summary.Result)); err != nil {
+		return err
 	}
 	switch {
-	case res == nil:
-		return rerr
 	case lost != nil:
 		return lost
 	case readers.err != nil:
@@ -224,7 +222,7 @@ func (a *app) sink(mode run.Mode) (sink func(engine.Event), closeSink func()) {
 	case "github":
 		log := ui.NewGitHub(a.Stdout, a.Verbose, dry).Event
 		if dry {
-			summary := ui.NewSummary(func(text string) error { return cli.AppendGitHub(cli.GitHubSummary, []byte(text)) })
+			summary := ui.NewSummary(func(text string) error { return cli.GitHubSummary([]byte(text)) })
 			return inOrder(func(e engine.Event) {
 				log(e)
 				if err := summary.Event(e); err != nil {

@@ -159,16 +159,20 @@ func (a *Invocation) WriteJSON(v any) error {
 	return json.NewEncoder(display.JSONWriter{W: a.Stdout}).Encode(v)
 }
 
-// The variables of GitHub Actions that name files which a step may append to.
-// Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
-const (
-	GitHubOutput  = "GITHUB_OUTPUT"
-	GitHubSummary = "GITHUB_STEP_SUMMARY"
-)
+// GitHubSummary adds text to the page of a job of GitHub Actions; elsewhere it does nothing.
+func GitHubSummary(text []byte) error { return appendGitHub("GITHUB_STEP_SUMMARY", text) }
 
-// AppendGitHub adds data to the end of the file that a variable of GitHub Actions names.
-// Without the variable it does nothing.
-func AppendGitHub(variable string, data []byte) error {
+// GitHubResult gives the result to the later steps of a job, with the output form github.
+func (a *Invocation) GitHubResult(result string) error {
+	if a.Output != "github" {
+		return nil
+	}
+	return appendGitHub("GITHUB_OUTPUT", []byte("result="+result+"\n"))
+}
+
+// appendGitHub adds data to the end of the file that a variable of GitHub Actions names.
+// Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+func appendGitHub(variable string, data []byte) error {
 	name := os.Getenv(variable)
 	if name == "" {
 		return nil

@@ -46,11 +46,7 @@ invalid: nothing was made. 130 interrupted: the wave that runs goes on.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], false) },
 	}
-	a.reportFlags(cmd)
-	a.YesFlag(cmd)
-	a.hubFlags(cmd)
-	a.shownFlags(cmd)
-	a.VerboseFlag(cmd, "say when the lock or a connection could not be given back")
+	a.runFlags(cmd)
 	return cmd
 }
 
@@ -66,12 +62,17 @@ Exit status: as of ztplan fleet run.`,
 		Args: oneFleet,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], true) },
 	}
+	a.runFlags(cmd)
+	return cmd
+}
+
+// runFlags are the flags of run and resume.
+func (a *commands) runFlags(cmd *cobra.Command) {
 	a.reportFlags(cmd)
 	a.YesFlag(cmd)
 	a.hubFlags(cmd)
 	a.shownFlags(cmd)
 	a.VerboseFlag(cmd, "say when the lock or a connection could not be given back")
-	return cmd
 }
 
 // run begins a run of a fleet, goes on with one, or resumes what is owed.

@@ -58,9 +58,9 @@ func (a *commands) showEnd(e view.End) error {
 		view.Ending(a.Screen, a.Style(a.Screen), e)
 	case "github":
 		view.GitHub(a.Stdout, e)
-		err := cli.AppendGitHub(cli.GitHubSummary, view.Summary(e))
+		err := cli.GitHubSummary(view.Summary(e))
 		if err == nil {
-			err = cli.AppendGitHub(cli.GitHubOutput, []byte("result="+e.Head.Result+"\n"))
+			err = a.GitHubResult(e.Head.Result)
 		}
 		if err != nil {
 			return err
