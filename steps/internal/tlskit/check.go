@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
@@ -82,13 +83,13 @@ func (c *Credential) presentable(now time.Time) (string, error) {
 	leaf := c.Leaf()
 	switch {
 	case now.After(leaf.NotAfter), now.Before(leaf.NotBefore):
-		return "", engine.WithHint(fmt.Errorf("client: %s is valid from %s to %s", c, Stamp(leaf.NotBefore), Stamp(leaf.NotAfter)),
+		return "", engine.WithHint(fmt.Errorf("client: %s is valid from %s to %s", c, certs.Stamp(leaf.NotBefore), certs.Stamp(leaf.NotAfter)),
 			"look why it is not renewed, and at this machine's clock")
 	case !forClients(leaf):
 		return "", engine.WithHint(fmt.Errorf("client: %s is not for clients: its extended key usage is for something else", c),
 			"add the usage client auth to its Certificate")
 	}
-	return fmt.Sprintf("%s, valid until %s", c, Stamp(leaf.NotAfter)), nil
+	return fmt.Sprintf("%s, valid until %s", c, certs.Stamp(leaf.NotAfter)), nil
 }
 
 // forClients reports whether the extended key usage lets a client present the certificate
