@@ -56,6 +56,7 @@ func Run(t *testing.T, c Case) {
 			{"cancelled", (*checker).cancelledLook},
 			{"killed", (*checker).editByEdit},
 			{"again", (*checker).again},
+			{"foresee", (*checker).foresee},
 		})
 		return
 	}
@@ -65,6 +66,7 @@ func Run(t *testing.T, c Case) {
 		{"cancelled", (*checker).cancelledLook},
 		{"apply", (*checker).inOneGo},
 		{"again", (*checker).again},
+		{"foresee", (*checker).foresee},
 		{"reset again", (*checker).reset},
 		{"killed", (*checker).editByEdit},
 		{"again after killed", (*checker).again},

@@ -256,16 +256,16 @@ func (k *checker) give(ctx context.Context, edits []engine.Edit, given bool) err
 
 func allKept(promises []any, final any) error {
 	for _, p := range promises {
-		if err := kept(p, final); err != nil {
+		if err := kept(p, final, "comes with edits that change it"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// kept checks that every output that came with edits, and is not empty, is the same
-// once they are applied.
-func kept(promised, final any) error {
+// kept checks that every output that is promised, and is not empty, is the same in the
+// end. otherwise says in the error what is wrong with the promise.
+func kept(promised, final any, otherwise string) error {
 	p, f := reflect.Indirect(reflect.ValueOf(promised)), reflect.Indirect(reflect.ValueOf(final))
 	if p.Kind() != reflect.Struct {
 		return nil
@@ -275,7 +275,7 @@ func kept(promised, final any) error {
 			continue
 		}
 		if have, want := p.Field(i).Interface(), f.Field(i).Interface(); !equal(have, want) {
-			return fmt.Errorf("output %s comes with edits that change it: %v, then %v", p.Type().Field(i).Name, have, want)
+			return fmt.Errorf("output %s %s: %v, then %v", p.Type().Field(i).Name, otherwise, have, want)
 		}
 	}
 	return nil

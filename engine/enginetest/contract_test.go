@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,8 @@ import (
 
 // toy is a step over a map, with one field per way to break the contract.
 type toy struct {
-	Keys     []string
-	Password engine.Secret
+	Keys     []string      `yaml:"keys"`
+	Password engine.Secret `yaml:"password"`
 
 	state *state
 	sin   string
@@ -27,7 +28,11 @@ type state struct {
 	looks  int
 }
 
-type facts struct{ Count int }
+type facts struct {
+	Count int
+	First string
+	Token engine.Secret
+}
 
 func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edit, error) {
 	s.state.looks++
@@ -83,7 +88,7 @@ func (s *toy) Inspect(ctx context.Context, env *engine.Env) (facts, []engine.Edi
 			return nil
 		}})
 	}
-	out := facts{Count: len(s.state.values)}
+	out := facts{Count: len(s.state.values), First: s.first(nil)}
 	if len(edits) > 0 && s.sin != "promises what its edits change" {
 		out.Count = 0
 	}
@@ -98,6 +103,28 @@ func (s *toy) Owns([]string) func(path string) bool {
 		return nil
 	}
 	return func(path string) bool { return s.sin != "disowns what it makes" || path != "b" }
+}
+
+func (s *toy) first(unknown []string) string {
+	if !engine.Known("keys", unknown) {
+		return ""
+	}
+	return cmp.Or(strings.Join(s.Keys, "/"), "none")
+}
+
+func (s *toy) Foresee(_ string, unknown []string) any {
+	out := facts{First: s.first(unknown)}
+	switch s.sin {
+	case "foresees another output":
+		out.First = "another"
+	case "foresees what is not known":
+		out.First = s.first(nil)
+	case "foresees a secret":
+		out.Token = s.Password
+	case "foresees another type":
+		return out.First
+	}
+	return out
 }
 
 const password = "canary-in-the-mine"
@@ -123,6 +150,10 @@ func TestRunAcceptsAStepThatKeepsTheContract(t *testing.T) {
 	Run(t, in)
 }
 
+func inOneGoAndForesee(k *checker, ctx context.Context) error {
+	return errors.Join(k.inOneGo(ctx), k.foresee(ctx))
+}
+
 // TestPartsFindSins breaks the contract in every way and expects the part that
 // is about it to report that, without the secret.
 func TestPartsFindSins(t *testing.T) {
@@ -143,6 +174,10 @@ func TestPartsFindSins(t *testing.T) {
 		"promises what its edits change": {(*checker).editByEdit, "output Count comes with edits that change it: 1, then 2"},
 		"outputs change":                 {func(k *checker, ctx context.Context) error { return errors.Join(k.inOneGo(ctx), k.again(ctx)) }, "outputs of what has converged change"},
 		"depends on the edit before":     {func(k *checker, ctx context.Context) error { return errors.Join(k.look(ctx), k.editByEdit(ctx)) }, "set by another process"},
+		"foresees another output":        {inOneGoAndForesee, "output First is foreseen, and the run gives another: another, then a/b"},
+		"foresees what is not known":     {inOneGoAndForesee, "output First is foreseen without keys, and is another with it: none, then a/b"},
+		"foresees a secret":              {inOneGoAndForesee, "foresees a secret"},
+		"foresees another type":          {inOneGoAndForesee, "foresees a string and not the outputs"},
 		"logs a secret":                  {(*checker).look, "secret 1 of 18 characters shows in log"},
 		"secret in an edit":              {(*checker).look, "secret 1 of 18 characters shows in edit a"},
 		"secret in an error":             {(*checker).look, "secret 1 of 18 characters shows in error"},

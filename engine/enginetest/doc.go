@@ -10,6 +10,8 @@
 //   - A second look finds nothing either, and has the same outputs.
 //   - An output that comes with edits and is not empty is the same once they
 //     are applied.
+//   - An output that is foreseen is that of the run, and no secret. It does not depend on
+//     an input that is not known.
 //   - A run that was killed after any edit is continued by looking again.
 //   - A cancelled context makes looking return at once.
 //   - A proof makes only declared changes, and writes nothing beside its edits.

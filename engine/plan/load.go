@@ -234,11 +234,14 @@ func (l *loader) document(root *yaml.Node) {
 	}
 	for _, s := range l.plan.Steps {
 		l.About(s.ID, s.Group)
+		before := l.Len()
 		l.step(s, s.entry.parts)
+		s.faulty = l.Len() > before
 	}
 	l.About("", "")
 	l.close()
 	l.graph()
+	l.foresee()
 }
 
 // split returns the values of a mapping by their keys, and the keys that are not known.

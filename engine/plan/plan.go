@@ -82,8 +82,10 @@ type Step struct {
 	Position source.Position // of the step in the plan
 	Node     *yaml.Node      // the step as written
 
-	draft   any      // see [Step.Draft]
-	pending []string // its inputs that are not known
+	draft    any      // see [Step.Draft]
+	pending  []string // its inputs that are not known
+	faulty   bool     // it has problems, which were reported
+	foreseen any      // its outputs that follow from its inputs; see [engine.Foreseer]
 
 	plan  *Plan
 	entry *entry        // that the plan writes for it; nil for a closing step
@@ -230,7 +232,8 @@ func (s *Step) Spec(outputs func(id string) (any, bool)) (any, error) {
 }
 
 // Draft returns the step's inputs as far as they are known before any step has
-// run, and the paths of the inputs that are not: these are zero. It is the same value
+// run, and the paths of the inputs that are not: these are zero. An output that follows
+// from the inputs of its step is known: see [engine.Foreseer]. It is the same value
 // each time, and not to be changed. An empty step has nil and the path "".
 func (s *Step) Draft() (inputs any, unknown []string) { return s.draft, s.pending }
 

@@ -24,6 +24,8 @@ type scope struct {
 	outputs func(id string) (any, bool)
 	// noSteps is why outputs cannot be referred to; "" if they can.
 	noSteps string
+	// foresee is set once the graph is known: outputs that are foreseen have values.
+	foresee bool
 	// refer, if not nil, gets every reference to an output.
 	refer func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool)
 }
@@ -116,7 +118,7 @@ func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spe
 		sc.refer(n, ref, to, v.Secret)
 	}
 	if sc.outputs == nil {
-		return v, nil
+		return sc.early(ref, to, path, v)
 	}
 	out, ok := sc.outputs(to.ID)
 	if !ok || out == nil {

@@ -1,8 +1,6 @@
 package helminstall
 
 import (
-	"cmp"
-
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -13,7 +11,7 @@ func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 			return nil
 		}
 	}
-	name := cmp.Or(s.Release, s.source().Name())
+	name := s.releaseName()
 	if name == "" {
 		return nil
 	}

@@ -86,6 +86,7 @@
 package helminstall
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -241,6 +242,19 @@ func (s *Spec) Folders(env *engine.Env) map[string]string {
 	return map[string]string{s.Chart: c.Digest}
 }
 
+// Foresee implements engine.Foreseer: the namespace, and the name of the release if it is
+// not only in the metadata of the chart.
+func (s *Spec) Foresee(_ string, unknown []string) any {
+	out := Outputs{Namespace: s.Namespace}
+	if engine.Known("release", unknown) && engine.Known("chart", unknown) && engine.Known("repo", unknown) {
+		out.Release = s.releaseName()
+	}
+	return out
+}
+
+// releaseName returns the name of the release; "" if only the metadata of the chart has it.
+func (s *Spec) releaseName() string { return cmp.Or(s.Release, s.source().Name()) }
+
 // Inspect implements engine.Step.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
 	w, err := s.gather(ctx, env)
@@ -279,13 +293,10 @@ type installation struct {
 // gather asks the repository and the cluster at the same time, as far as the
 // name of the release is known without the chart.
 func (s *Spec) gather(ctx context.Context, env *engine.Env) (*installation, error) {
-	w := &installation{spec: s, name: s.Release}
+	w := &installation{spec: s, name: s.releaseName()}
 	var err error
 	if w.values, err = values.Read(s.ValuesFiles, s.Values); err != nil {
 		return nil, err
-	}
-	if w.name == "" {
-		w.name = s.source().Name()
 	}
 	var (
 		wg       engine.Group

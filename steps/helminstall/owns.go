@@ -1,7 +1,6 @@
 package helminstall
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -19,7 +18,7 @@ func (s *Spec) Owns(unknown []string) func(path string) bool {
 			return nil
 		}
 	}
-	name := cmp.Or(s.Release, s.source().Name())
+	name := s.releaseName()
 	if name == "" {
 		return func(string) bool { return true } // the chart has the name
 	}

@@ -153,7 +153,7 @@ func (s *Spec) render(ctx context.Context, env *engine.Env, c *chart.Chart) (*ex
 	if err != nil {
 		return nil, err
 	}
-	e := &expectation{op: &helmkit.Operation{Chart: c, Values: v, Name: cmp.Or(s.Release, s.source().Name(), c.Name), Namespace: s.Namespace}}
+	e := &expectation{op: &helmkit.Operation{Chart: c, Values: v, Name: cmp.Or(s.releaseName(), c.Name), Namespace: s.Namespace}}
 	if !s.SkipCRDs {
 		if e.op.CRDs, err = helmkit.CRDs(c, v); err != nil {
 			return nil, err

@@ -281,18 +281,32 @@ func (r Role) lifetimes() (ttl, most engine.Duration) {
 	return ttl, most
 }
 
-// Inspect compares Vault and the cluster with s.
-func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
-	out := Outputs{Mount: s.Mount, MountPath: "/v1/auth/" + s.Mount, Roles: []string{}}
+// Foresee implements engine.Foreseer: all outputs are names that the plan gives.
+func (s *Spec) Foresee(string, []string) any { return s.outputs() }
+
+func (s *Spec) outputs() Outputs {
+	out := Outputs{Mount: s.Mount, Roles: []string{}}
+	if s.Mount != "" {
+		out.MountPath = "/v1/auth/" + s.Mount
+	}
 	for _, r := range s.Roles {
 		out.Roles = append(out.Roles, r.Name)
 	}
 	if len(out.Roles) > 0 {
 		out.Role = out.Roles[0]
 	}
+	if slices.Contains(out.Roles, "") { // one is not known, so the list is not
+		out.Roles = nil
+	}
 	if s.ServiceAccount != nil {
 		out.ServiceAccount, out.Namespace = s.ServiceAccount.Name, s.ServiceAccount.Namespace
 	}
+	return out
+}
+
+// Inspect compares Vault and the cluster with s.
+func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
+	out := s.outputs()
 	c, err := s.connect(ctx, env)
 	if err != nil {
 		return out, nil, err

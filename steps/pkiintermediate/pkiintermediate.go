@@ -199,12 +199,27 @@ func (s *Spec) validateParent(p *engine.Problems) {
 // issuerName is the intermediate's identity in its mount.
 func (s *Spec) issuerName(plan string) string { return cmp.Or(s.IssuerName, "intermediate-"+plan) }
 
-// Inspect compares Vault with s.
-func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
-	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env.Plan), Roles: []string{}}
+// Foresee implements engine.Foreseer.
+func (s *Spec) Foresee(plan string, unknown []string) any { return s.names(plan, unknown) }
+
+// names returns the outputs that are names.
+func (s *Spec) names(plan string, unknown []string) Outputs {
+	out := Outputs{Mount: s.Mount, Roles: []string{}}
+	if engine.Known("issuerName", unknown) {
+		out.IssuerName = s.issuerName(plan)
+	}
 	for _, r := range s.Roles {
 		out.Roles = append(out.Roles, r.Name)
 	}
+	if slices.Contains(out.Roles, "") { // one is not known, so the list is not
+		out.Roles = nil
+	}
+	return out
+}
+
+// Inspect compares Vault with s.
+func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
+	out := s.names(env.Plan, nil)
 	c, err := login.Connect(ctx, env, s.Vault)
 	if err != nil {
 		return out, nil, err

@@ -99,9 +99,21 @@ func (s *Spec) Owns([]string) func(path string) bool {
 // issuerName is the root's identity in its mount.
 func (s *Spec) issuerName(plan string) string { return cmp.Or(s.IssuerName, "root-"+plan) }
 
+// Foresee implements engine.Foreseer.
+func (s *Spec) Foresee(plan string, unknown []string) any { return s.names(plan, unknown) }
+
+// names returns the outputs that are names.
+func (s *Spec) names(plan string, unknown []string) Outputs {
+	out := Outputs{Mount: s.Mount}
+	if engine.Known("issuerName", unknown) {
+		out.IssuerName = s.issuerName(plan)
+	}
+	return out
+}
+
 // Inspect compares Vault with s.
 func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.Edit, error) {
-	out := Outputs{Mount: s.Mount, IssuerName: s.issuerName(env.Plan)}
+	out := s.names(env.Plan, nil)
 	c, err := login.Connect(ctx, env, s.Vault)
 	if err != nil {
 		return out, nil, err

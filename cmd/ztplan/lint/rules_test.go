@@ -43,6 +43,9 @@ func ruleCases() []ruleCase {
 	times := func(s string) []string {
 		return []string{"            duration: 1h\n            renewBefore: 55m", s}
 	}
+	byReference := func(audience string) []string {
+		return []string{"                  role: cert-manager", "                  role: ${steps.auth.roles[0]}", authRole, authRole + "          audience: " + audience + "\n"}
+	}
 	logins := func(role string) []string { return []string{token, login, authRole, role} }
 	return []ruleCase{
 		{"", "admin-key", nil, "chart: apisix", key("a-key-of-mine", "a-key-of-mine")},
@@ -74,6 +77,8 @@ func ruleCases() []ruleCase {
 		{"", "template-wildcard", []string{signPath, `            path "secret/{{identity.entity.id}}*" {`}, "- name: cert-manager-policy", []string{signPath, `            path "secret/{{identity.entity.id}}/*" {`}},
 		{"", "template-wildcard", []string{"          maxTTL: 24h", "          allowGlobDomains: true\n          extra: {allowed_domains_template: true}"}, "- name: example-dot-local", []string{"          maxTTL: 24h", "          extra: {allowed_domains_template: true}"}},
 		{"", "api-server-name", []string{service, "    address: https://vault.example.com:8200\n", "chart: vault\n", "chart: other\n"}, "kubernetesHost: https://kubernetes.default", []string{service, "    address: https://vault.example.com:8200\n"}},
+		{"", "audience", byReference("vault://other"), "- name: cert-manager\n          serviceAccounts", byReference("vault://vault-issuer")},
+		{"", "issuer-path", []string{"path: pki_int/sign/example-dot-local", "path: \"${steps.intermediate.mount}/sign/example\""}, "path: \"${steps.intermediate.mount}/sign/example\"", []string{"path: pki_int/sign/example-dot-local", "path: \"${steps.intermediate.mount}/sign/${steps.intermediate.roles[0]}\""}},
 		{"", "any-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: ['*']"}, "serviceAccounts: ['*']", nil},
 		{"", "any-account", []string{"          namespaces: [cert-manager]", "          namespaces: ['*']"}, "namespaces: ['*']", nil},
 		{"", "login-role", logins(authRole), "login: {role: plan", logins(planRole)},
