@@ -11,10 +11,9 @@ REPORT := lab-report
 
 # The race detector needs a C compiler; without one the tests run without it,
 # and say so.
-RACE := $(if $(shell command -v cc || command -v gcc),-race)
 # The arithmetic of the standard library's cryptography shares nothing between
 # goroutines, and takes a third of the time of all TLS tests under the race detector.
-RACE += $(if $(RACE),-gcflags=crypto/internal/fips140/...=-race=false)
+RACE := $(if $(shell command -v cc || command -v gcc),-race -gcflags=crypto/internal/fips140/...=-race=false)
 # A fifth of the CPU time of labs and tests is garbage collection: memory is cheaper.
 test quick: export GOGC ?= 400
 # Test binaries have no debug information: linking them takes half the time.
@@ -24,7 +23,7 @@ LINK := -ldflags=-w
 # the lab's binary themselves have -count=1.
 TEST := $(GO) test $(LINK) -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-e2e test-plain test-raced test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-e2e test-fleet test-plain test-raced test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,13 +56,18 @@ WITH_LAB = dir=$$(mktemp -d); \
 
 # One lab serves every test of the main module that does not start its own; each keeps to
 # a namespace and a mount of its own. Most tests wait for the lab: two parts run at a time
-# on two cores, the longest first.
+# on two cores, the longest first; the one that is done takes the next.
 test: build ## run all tests
-	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 test-e2e test-raced test-lab-heavy test-lab-raced test-plain
+	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 test-e2e test-raced test-fleet test-lab-heavy test-lab-raced test-plain
 
-E2E := cmd/ztplan/e2e cmd/ztplan/fleet/e2e
+# Three labs at a time: with more, probes of a rotation are late on two cores, and say so.
+E2E := cmd/ztplan/e2e
 test-e2e:
-	$(TEST) -p 1 -count=1 $(addprefix ./,$(E2E))
+	$(TEST) -count=1 -parallel 3 ./$(E2E)
+
+FLEET := cmd/ztplan/fleet/e2e
+test-fleet:
+	$(TEST) -count=1 ./$(FLEET)
 
 # Packages that start no goroutine gain nothing from the race detector, under which
 # their tables take five times as long. Tests of such a package that start some are in
@@ -83,7 +87,7 @@ test-plain:
 test-raced:
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
 	$(TEST) $(RACE) -run '^TestConcurrent' $(addprefix ./,$(RACED))
-	$(TEST) $(RACE) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(E2E) $(PLAIN)))$$')
+	$(TEST) $(RACE) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(E2E) $(FLEET) $(PLAIN)))$$')
 
 # What links the control plane, Vault or cert-manager is tested without the race
 # detector: building all of them with it takes longer than everything else. The

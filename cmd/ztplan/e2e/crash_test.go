@@ -238,8 +238,9 @@ func place(e engine.Event) string {
 var serialNumber = regexp.MustCompile(`\b[0-9a-f]{2}(:[0-9a-f]{2}){7,}\b`)
 
 // TestCrash kills runs of the plan with SIGKILL and runs it again until it is
-// through. Quick: at four edits. Full: before, during and after each edit,
-// and at ZTPLAN_KILLS random moments (default 20).
+// through. Quick: at four edits; then the world that has come out of it shows failures,
+// and new intermediates. Full: before, during and after each edit, and at ZTPLAN_KILLS
+// random moments (default 20).
 func TestCrash(t *testing.T) {
 	parallel(t)
 	w := newWorld(t)
@@ -253,6 +254,12 @@ func TestCrash(t *testing.T) {
 			"init.rootToken auth/token/root":                 after,
 		}
 		w.everyPoint(t, points, nil, tb)
+		if t.Failed() {
+			return
+		}
+		w.sub(t, "failures", w.failures)
+		device := w.auditVault()
+		w.sub(t, "rollover", func(t *testing.T) { w.rollover(t, device) })
 		return
 	}
 	defer tb.print()

@@ -20,7 +20,8 @@
 //   - No secret is in anything that a run shows or leaves (leaks_test.go).
 //
 // Each test has a lab of its own, and in the quick form tests run beside each other;
-// quick attacks are made on that of TestOneLab.
+// quick attacks are made on that of TestOneLab, failures and new intermediates on that of
+// TestCrash.
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
 // checkout. make test runs a quick form of each; with ZTPLAN_FULL=1, as in make

@@ -219,8 +219,8 @@ func TestOneLab(t *testing.T) {
 }
 
 // TestRotations proves rotations on a finished world: plans of the gallery are run on it, its gateway shows known bugs,
-// a second certificate is given to its host, its parts are restarted, and its
-// intermediate changes.
+// a second certificate is given to its host, and its parts are restarted. Those with new
+// intermediates are on the lab of TestCrash.
 func TestRotations(t *testing.T) {
 	parallel(t)
 	w := newWorld(t)
@@ -234,5 +234,4 @@ func TestRotations(t *testing.T) {
 	w.sub(t, "proofs", func(t *testing.T) { w.proofs(t, []int{2}, 1) })
 	w.sub(t, "host-conflict", func(t *testing.T) { w.hostConflict(t) })
 	w.sub(t, "restarts", func(t *testing.T) { w.restarts(t) })
-	w.sub(t, "rollover", func(t *testing.T) { w.rollover(t, device) })
 }
