@@ -97,7 +97,7 @@ func TestDuring(t *testing.T) {
 			name: "vault, unsealed by somebody else", restart: "vault",
 			make: func(w *world) *part {
 				w.wg.Go(func() {
-					if pause(w.ctx, 30*time.Second) {
+					if engine.Pause(w.ctx, 30*time.Second) == nil {
 						_ = w.vault.open(w.ctx)
 					}
 				})

@@ -173,7 +173,7 @@ func (v *intermediates) reissue(ctx context.Context, name string) {
 		v.most.Store(n)
 	}
 	defer v.busy.Add(-1)
-	if name == v.hanging || !pause(ctx, 200*time.Millisecond) {
+	if name == v.hanging || engine.Pause(ctx, 200*time.Millisecond) != nil {
 		return
 	}
 	if name == v.broken {
@@ -181,7 +181,7 @@ func (v *intermediates) reissue(ctx context.Context, name string) {
 		return
 	}
 	v.w.put(secrets, v.w.otherSecret(name, v.w.signer()))
-	if pause(ctx, 5*time.Millisecond) {
+	if engine.Pause(ctx, 5*time.Millisecond) == nil {
 		v.w.put(certificates, v.w.other(name, 2, ""))
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/ztplan/ztplan/engine"
 )
 
 // A part is what runs in pods of the world: it plays the part's controller and
@@ -121,7 +123,7 @@ func (p *part) replace(ctx context.Context, name string) {
 	} else {
 		p.turn(name, false)
 	}
-	if !pause(ctx, grace-p.ended) {
+	if engine.Pause(ctx, grace-p.ended) != nil {
 		return
 	}
 	if p.early {
@@ -130,7 +132,7 @@ func (p *part) replace(ctx context.Context, name string) {
 	if p.ended > 0 {
 		p.condition(u, "Succeeded", false)
 		p.put(u)
-		if !pause(ctx, p.ended) {
+		if engine.Pause(ctx, p.ended) != nil {
 			return
 		}
 	}
@@ -146,7 +148,7 @@ func (p *part) replace(ctx context.Context, name string) {
 func (p *part) bring(ctx context.Context, name string) {
 	next := p.pod(name, "Pending", false)
 	p.put(next)
-	if !pause(ctx, p.start) {
+	if engine.Pause(ctx, p.start) != nil {
 		return
 	}
 	if p.sealed || p.stuck {
@@ -187,18 +189,9 @@ func (p *part) open(context.Context) error {
 // there returns when the part does its work; false when ctx ends before.
 func (p *part) there(ctx context.Context) bool {
 	for p != nil && !p.up() {
-		if !pause(ctx, 100*time.Millisecond) {
+		if engine.Pause(ctx, 100*time.Millisecond) != nil {
 			return false
 		}
 	}
 	return ctx.Err() == nil
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

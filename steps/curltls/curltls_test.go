@@ -1,18 +1,15 @@
 package curltls_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/curltls"
@@ -354,38 +351,5 @@ func TestIntent(t *testing.T) {
 	// References to outputs are not known in a dry run.
 	if got := curltls.Kind.Intent(&curltls.Spec{}); len(got) == 0 {
 		t.Error("no intent for a spec whose inputs are not known yet")
-	}
-}
-
-func TestExample(t *testing.T) {
-	text, err := os.ReadFile("example.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []struct {
-		Uses string
-		With yaml.Node
-	}
-	if err := yaml.Unmarshal(text, &list); err != nil || len(list) != 1 {
-		t.Fatalf("%d steps, error %v; want one step", len(list), err)
-	}
-	if list[0].Uses != curltls.Kind.Name {
-		t.Errorf("uses %q, want %q", list[0].Uses, curltls.Kind.Name)
-	}
-	with, err := yaml.Marshal(&list[0].With)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec := curltls.Kind.New().(*curltls.Spec)
-	d := yaml.NewDecoder(bytes.NewReader(with))
-	d.KnownFields(true)
-	if err := d.Decode(spec); err != nil {
-		t.Fatal(err)
-	}
-	spec.Trust = tlstest.NewCA(t, "Root CA Lab").PEM() // a reference in the example
-	var p engine.Problems
-	spec.Validate(&p)
-	for _, problem := range p.List() {
-		t.Errorf("%s: %s", problem.Field, problem.Message)
 	}
 }

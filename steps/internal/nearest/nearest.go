@@ -1,4 +1,5 @@
-// Package nearest finds the name that was probably meant by another.
+// Package nearest finds the name that was probably meant by another. A swap of two letters
+// is two changes here, unlike in engine/plan/source: hostPID is no slip for hostIPC.
 package nearest
 
 import "strings"
