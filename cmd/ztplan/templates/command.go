@@ -165,7 +165,7 @@ func existing(file, hint string) error {
 }
 
 // template returns the template that is meant, after it asked for what is not given if
-// there is somebody to ask.
+// there is a person to ask.
 func (a *command) template(b beginning, values map[string]string) (Template, error) {
 	list, err := All()
 	if err != nil {

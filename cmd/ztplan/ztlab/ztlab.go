@@ -94,7 +94,7 @@ func (b Binary) status(ctx context.Context, args ...string) (Status, error) {
 	return s, nil
 }
 
-// An Owned is a lab that ends with this program, whatever ends it.
+// An Owned is a lab that ends with this program, also when that is killed.
 type Owned struct {
 	Status Status
 	cmd    *exec.Cmd

@@ -128,12 +128,9 @@ func Page(head *Head, leaves []Leaf) ([]byte, error) {
 		v.Causes = append(v.Causes, c)
 	}
 	v.Switch = switchOf(totals)
-	for _, s := range []struct {
-		of   string
-		list []VersionCount
-	}{{"Kubernetes", totals.Kubernetes}, {"ztplan", totals.Versions}} {
-		if len(s.list) > 1 {
-			v.Spread = append(v.Spread, spreadOf(s.of, s.list))
+	for _, s := range totals.Versions {
+		if len(s.List) > 1 {
+			v.Spread = append(v.Spread, spreadOf(s))
 		}
 	}
 	var out bytes.Buffer
@@ -195,17 +192,14 @@ func (v *pageView) facts(t Totals, anchors map[string]string, all int) {
 		add("Failed handshakes", Number(t.Failures), "of "+Number(t.Handshakes), "")
 		add("Greatest doubt", evidence.Percent(t.Doubtful.Verdict.Rotation.Doubt), t.Doubtful.Cluster, t.Doubtful.Cluster)
 	}
-	for _, s := range []struct {
-		of   string
-		list []VersionCount
-	}{{"Kubernetes", t.Kubernetes}, {"ztplan", t.Versions}} {
-		switch n := len(s.list); {
-		case n == 1 && s.list[0].Clusters == all:
-			add(s.of, s.list[0].Version, "everywhere", "")
-		case n == 1:
-			add(s.of, s.list[0].Version, "of "+Clusters(s.list[0].Clusters), "")
+	for _, s := range t.Versions {
+		switch n, first := len(s.List), s.List[0]; {
 		case n > 1:
-			add(s.of, Number(n)+" versions", fmt.Sprintf("%s on %s", s.list[0].Version, Number(s.list[0].Clusters)), "")
+			add(s.Of, Number(n)+" versions", fmt.Sprintf("%s on %s", first.Version, Number(first.Clusters)), "")
+		case first.Clusters == all:
+			add(s.Of, first.Version, "everywhere", "")
+		default:
+			add(s.Of, first.Version, "of "+Clusters(first.Clusters), "")
 		}
 	}
 }
@@ -278,10 +272,10 @@ func rules(w Wave) string {
 	return text
 }
 
-func spreadOf(of string, list []VersionCount) spreadView {
-	v := spreadView{Of: of}
-	most := list[0].Clusters
-	for _, c := range list {
+func spreadOf(s Spread) spreadView {
+	v := spreadView{Of: s.Of}
+	most := s.List[0].Clusters
+	for _, c := range s.List {
 		v.Rows = append(v.Rows, spreadRow{Version: display.Text(c.Version), Clusters: Number(c.Clusters), Wide: 1000 * float64(c.Clusters) / float64(most)})
 	}
 	return v

@@ -13,12 +13,17 @@ import (
 
 // Totals sum up what the verdicts of the clusters say.
 type Totals struct {
-	Handshakes, Failures int            // of all rotation proofs
-	Slowest              *Leaf          // with the slowest switch; nil without a rotation proof
-	Doubtful             *Leaf          // with the greatest doubt; nil without a rotation proof
-	Switches             []float64      // seconds, ascending
-	Versions             []VersionCount // of ztplan
-	Kubernetes           []VersionCount
+	Handshakes, Failures int       // of all rotation proofs
+	Slowest              *Leaf     // with the slowest switch; nil without a rotation proof
+	Doubtful             *Leaf     // with the greatest doubt; nil without a rotation proof
+	Switches             []float64 // seconds, ascending
+	Versions             []Spread  // of Kubernetes and of ztplan; without those that are not known
+}
+
+// A Spread is the versions of a program, the most common first.
+type Spread struct {
+	Of   string
+	List []VersionCount
 }
 
 // A VersionCount says how many clusters have a version.
@@ -58,7 +63,11 @@ func Sum(leaves []Leaf) Totals {
 		}
 	}
 	slices.Sort(t.Switches)
-	t.Versions, t.Kubernetes = spread(versions), spread(kubernetes)
+	for _, s := range []Spread{{"Kubernetes", spread(kubernetes)}, {"ztplan", spread(versions)}} {
+		if len(s.List) > 0 {
+			t.Versions = append(t.Versions, s)
+		}
+	}
 	return t
 }
 

@@ -98,17 +98,12 @@ func Summary(e End) []byte {
 	if text := totals.Rotation(); text != "" {
 		fmt.Fprintf(&b, "\nRotation: %s\n", md(text))
 	}
-	for _, s := range []struct {
-		of   string
-		list []ledger.VersionCount
-	}{{"Kubernetes", totals.Kubernetes}, {"ztplan", totals.Versions}} {
+	for _, s := range totals.Versions {
 		var parts []string
-		for _, v := range s.list {
+		for _, v := range s.List {
 			parts = append(parts, fmt.Sprintf("%s on %s", v.Version, ledger.Number(v.Clusters)))
 		}
-		if len(parts) > 0 {
-			fmt.Fprintf(&b, "\n- %s: %s\n", s.of, md(strings.Join(parts, ", ")))
-		}
+		fmt.Fprintf(&b, "\n- %s: %s\n", s.Of, md(strings.Join(parts, ", ")))
 	}
 	if e.Head.Root != "" {
 		fmt.Fprintf(&b, "\nRun `%s`, Merkle root `%s`\n", md(e.Head.Run), md(e.Head.Root))
