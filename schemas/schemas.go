@@ -16,6 +16,11 @@ import (
 //go:embed plan.schema.json
 var Plan []byte
 
+// Fragment is the JSON Schema (draft-07) of a fragment.
+//
+//go:embed fragment.schema.json
+var Fragment []byte
+
 // Event is the JSON Schema (draft-07) of one line of --output json.
 //
 //go:embed event.schema.json

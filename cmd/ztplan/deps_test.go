@@ -24,10 +24,12 @@ engine/durable
 engine/journal           engine engine/durable
 engine/diff              engine github.com/google/go-cmp
 engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
-engine/plan              engine engine/dag engine/plan/foreach engine/plan/keypath engine/plan/spec engine/plan/source engine/plan/vars gopkg.in/yaml.v3
-engine/plan/foreach      engine/kubeyaml engine/plan/keypath engine/plan/source engine/plan/spec gopkg.in/yaml.v3
+engine/plan              engine engine/dag engine/plan/document engine/plan/foreach engine/plan/keypath engine/plan/merge engine/plan/spec engine/plan/source engine/plan/vars gopkg.in/yaml.v3
+engine/plan/document     engine engine/plan/source engine/plan/spec engine/plan/vars gopkg.in/yaml.v3
+engine/plan/foreach      engine engine/kubeyaml engine/plan/keypath engine/plan/source engine/plan/spec gopkg.in/yaml.v3
 engine/plan/keypath      engine/plan/source gopkg.in/yaml.v3
 engine/plan/vars         engine engine/plan/keypath engine/plan/source engine/plan/spec gopkg.in/yaml.v3
+engine/plan/merge        engine/plan/source engine/plan/spec gopkg.in/yaml.v3
 engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/keypath engine/plan/source gopkg.in/yaml.v3
 engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3
 engine/redact            engine engine/sensitive
@@ -44,7 +46,7 @@ steps/session/...        engine steps/session steps/evidence steps/internal/... 
 steps/...                engine engine/display steps/applymanifest/completion steps/session steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
 steps                    engine steps/...
 schemas
-schemas/gen              engine engine/plan engine/plan/vars schemas steps steps/evidence cmd/ztplan/fleet
+schemas/gen              engine engine/plan/document engine/plan/vars schemas steps steps/evidence cmd/ztplan/fleet
 plans
 cmd/ztplan/ui            engine engine/diff engine/display
 cmd/ztplan/layout
@@ -58,7 +60,7 @@ cmd/ztplan/history       engine engine/display engine/journal cmd/ztplan/cli cmd
 cmd/ztplan/output        engine engine/display engine/journal engine/plan engine/run steps/hints steps/session cmd/ztplan/cli cmd/ztplan/history cmd/ztplan/planflags cmd/ztplan/planrun github.com/spf13/cobra
 cmd/ztplan/reference     engine engine/plan/source schemas cmd/ztplan/cli github.com/spf13/cobra
 cmd/ztplan/release
-cmd/ztplan/templates     engine engine/display engine/plan schemas steps cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/release filippo.io/age github.com/spf13/cobra gopkg.in/yaml.v3
+cmd/ztplan/templates     engine engine/display engine/plan engine/plan/document schemas steps cmd/ztplan/cli cmd/ztplan/planflags cmd/ztplan/release filippo.io/age github.com/spf13/cobra gopkg.in/yaml.v3
 cmd/ztplan/verdict       engine engine/display steps/evidence steps/evidence/verify
 cmd/ztplan/audit         engine engine/display engine/durable steps/evidence steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/compare cmd/ztplan/report cmd/ztplan/verdict github.com/spf13/cobra
 cmd/ztplan/ztlab

@@ -195,6 +195,9 @@ func planEvidence(p *plan.Plan) (evidence.Plan, error) {
 	}
 	out := evidence.Plan{Name: p.Name, File: p.File, Digest: evidence.Digest(data)}
 	files := make(map[string]engine.File)
+	for _, f := range p.Fragments() {
+		files[f.Name] = f
+	}
 	for _, s := range p.Steps {
 		spec, _ := s.Draft()
 		for _, f := range engine.InputFiles(spec) {

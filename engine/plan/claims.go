@@ -31,7 +31,7 @@ func (p *Plan) eachClaim(f func(*Step, []engine.Claim)) {
 func (l *loader) compareClaims() {
 	var claims engine.Claims
 	l.plan.eachClaim(func(s *Step, list []engine.Claim) {
-		l.About(s.ID, s.Group)
+		l.about(s.entry.unit, s.ID, s.entry.id)
 		reported := make(map[string]bool) // inputs: one problem each
 		for _, c := range claims.Add(s.ID, list) {
 			if reported[c.Field] {

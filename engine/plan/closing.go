@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A closer is a step that asks for a closing step.
@@ -25,8 +27,8 @@ func (l *loader) closing(s *Step, e envelope) {
 	}
 	input, kind := c.Closing()
 	if slices.Contains(s.pending, input) {
-		l.problem(s.find(input), "use a variable: ${vars.NAME}",
-			"%s: %s: no output can be used here: it decides which steps the plan has", s.subject(), input)
+		l.Add(&source.Problem{Position: s.PositionOf(input), Hint: "use a variable: ${vars.NAME}",
+			Summary: fmt.Sprintf("%s: %s: no output can be used here: it decides which steps the plan has", s.subject(), input)})
 		return
 	}
 	if kind != nil && s.ID != "" {
@@ -42,11 +44,11 @@ func (l *loader) close() {
 		asks := c.step
 		s := &Step{
 			ID: asks.ID + "." + c.input, Closes: asks.ID, Kind: c.kind, When: asks.When,
-			Group: asks.Group, item: asks.item, plan: l.plan, Node: asks.Node, Index: len(l.plan.Steps),
+			Group: asks.Group, item: asks.item, plan: l.plan, entry: asks.entry, Node: asks.Node, Index: len(l.plan.Steps),
 		}
 		l.plan.Steps = append(l.plan.Steps, s)
 		l.plan.byID[s.ID] = s
-		l.plan.ids = append(l.plan.ids, s.ID)
+		l.plan.name(s.ID)
 		for _, r := range asks.Refs {
 			if r.Input == "when" {
 				s.Refs = append(s.Refs, r)
@@ -55,7 +57,7 @@ func (l *loader) close() {
 		l.policy(s, envelope{}, s.subject())
 		s.with = l.withConnections(s, c.with)
 		s.Position = s.PositionOf(c.input)
-		sc := &scope{step: s}
+		sc := s.scope()
 		d := l.plan.decoder(sc, s.subject(), silent)
 		l.recordRefs(sc, d)
 		s.draft, s.pending = s.decode(d), d.Pending()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
+	"github.com/ztplan/ztplan/engine/plan/merge"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -27,7 +28,7 @@ func (l *loader) readConnections(n *yaml.Node) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		l.problem(n, "", "connections: want a mapping, have %s", spec.Describe(n))
+		l.problem(n, "", "connections: want a mapping, have %s", source.Describe(n))
 		return
 	}
 	l.plan.connected = make(map[*yaml.Node]bool)
@@ -75,7 +76,7 @@ func (l *loader) connect(n *yaml.Node) {
 func (l *loader) checkDefault(c *connection) bool {
 	path := "connections." + c.Key
 	if c.node.Kind != yaml.MappingNode {
-		l.problem(c.node, "", "%s: want a mapping, have %s", path, spec.Describe(c.node))
+		l.problem(c.node, "", "%s: want a mapping, have %s", path, source.Describe(c.node))
 		return false
 	}
 	var types []*spec.Struct
@@ -86,7 +87,7 @@ func (l *loader) checkDefault(c *connection) bool {
 	}
 	l.checkKeys(c.node, types, path)
 	for _, t := range types {
-		if n := l.merge(nil, c.node, t); n != nil {
+		if n := merge.Fill(l.plan.types, nil, c.node, t, l.connect); n != nil {
 			d := l.decoder(&scope{}, "")
 			d.Partial = true
 			d.Decode(n, []keypath.Elem{keypath.Key(c.Key)}, reflect.New(t.Type).Interface())
@@ -152,8 +153,8 @@ func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with 
 	if source.IsNull(own) {
 		own = nil
 	}
-	merged := l.merge(own, c.without(own), t)
-	if merged == nil || merged == own {
+	filled := merge.Fill(l.plan.types, own, merge.Without(c.node, own, c.Exclusive), t, l.connect)
+	if filled == nil || filled == own {
 		return with
 	}
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: step.Position.Line, Column: step.Position.Column}
@@ -169,86 +170,7 @@ func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with 
 	if key == nil {
 		key = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: c.Key, Line: c.node.Line, Column: c.node.Column}
 	}
-	out.Content = append(out.Content, key, merged)
-	return out
-}
-
-// without returns the connection for a step with these inputs: without the exclusive
-// keys other than the one that the step gives.
-func (c *connection) without(own *yaml.Node) *yaml.Node {
-	from := c.node
-	for _, keys := range c.Exclusive {
-		for _, given := range keys {
-			if _, n := source.Lookup(own, given); source.IsNull(n) {
-				continue
-			}
-			for _, other := range keys {
-				if key, _ := source.Lookup(from, other); key != nil && other != given {
-					out := *from
-					at := slices.Index(out.Content, key)
-					out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
-					from = &out
-				}
-			}
-		}
-	}
-	return from
-}
-
-// merge returns own with the keys that it leaves out and type t knows, taken
-// from the connections; own itself if there are none. Keys of a struct inside
-// are merged one by one, too.
-func (l *loader) merge(own, from *yaml.Node, t *spec.Struct) *yaml.Node {
-	if own != nil && (own.Kind != yaml.MappingNode || from.Kind != yaml.MappingNode) {
-		return own
-	}
-	if from.Kind != yaml.MappingNode {
-		return from
-	}
-	var content []*yaml.Node
-	if own != nil {
-		content = own.Content
-	}
-	changed := false
-	for key, val := range source.Pairs(from) {
-		ft, ok := t.Field(key.Value)
-		if !ok || source.IsNull(val) {
-			continue
-		}
-		at := -1
-		for j := 0; own != nil && j+1 < len(own.Content); j += 2 {
-			if own.Content[j].Value == key.Value {
-				at = j + 1
-			}
-		}
-		fields := l.plan.types.Fields(ft)
-		inside := fields != nil && val.Kind == yaml.MappingNode
-		switch {
-		case at < 0 && inside:
-			if val = l.merge(nil, val, fields); val == nil {
-				continue
-			}
-			fallthrough
-		case at < 0:
-			content = append(slices.Clip(content), key, val)
-			changed = true
-		case inside:
-			if merged := l.merge(own.Content[at], val, fields); merged != own.Content[at] {
-				content = slices.Clone(content)
-				content[at] = merged
-				changed = true
-			}
-		}
-	}
-	if !changed {
-		return own
-	}
-	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: from.Line, Column: from.Column, Content: content}
-	if own != nil {
-		out.Line, out.Column = own.Line, own.Column
-	} else {
-		l.plan.connected[out] = true
-	}
+	out.Content = append(out.Content, key, filled)
 	return out
 }
 
@@ -265,7 +187,7 @@ func (p *Plan) connection(key string) *connection {
 // its position; nil if the plan does not have it.
 func (p *Plan) Connection(key string) (value any, at source.Position) {
 	if c := p.connection(key); c != nil {
-		return c.value, p.position(c.node)
+		return c.value, p.src.Place(c.node)
 	}
 	return nil, source.Position{}
 }

@@ -22,14 +22,14 @@ steps:
 	if !errors.As(err, &problems) || len(problems.List()) < 2 {
 		t.Fatalf("problems %v", err)
 	}
-	if len(p.Steps) != 3 || p.Steps[0].Kind == nil || p.Steps[1].Kind != nil || string(p.Text()) != text {
+	if len(p.Steps) != 3 || p.Steps[0].Kind == nil || p.Steps[1].Kind != nil || string(p.Sources()[0].Text()) != text {
 		t.Fatalf("plan %+v", p)
 	}
 	if spec, _ := p.Steps[2].Draft(); spec.(*root).Mount != "pki" {
 		t.Errorf("inputs %+v", spec)
 	}
 	unused := p.Unused()
-	if at := unused["unused"]; len(unused) != 1 || at.Line != 4 {
+	if name := unused[source.Position{File: "plan.yaml", Line: 4, Column: 17}]; len(unused) != 1 || name != "unused" {
 		t.Errorf("unused variables %v", unused)
 	}
 	if p, err := plan.Load(in); p != nil || !errors.As(err, &problems) {

@@ -7,6 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/document"
 	"github.com/ztplan/ztplan/engine/plan/foreach"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -16,195 +17,276 @@ import (
 // An envelope is a step as written, by its keys.
 type envelope map[string]*yaml.Node
 
-// An entry is an item of steps in the plan: one step, or with forEach its instances.
+// An entry is an item of steps in a document: one step or a fragment, or with forEach its
+// instances.
 type entry struct {
+	unit   *unit
 	index  int // in steps, as written
 	id     string
+	node   *yaml.Node
 	parts  envelope
-	each   bool // it has forEach
-	failed bool // forEach could not be read: the keys are not known
-	steps  []*Step
+	each   bool           // it has forEach
+	failed bool           // forEach, or the fragment, could not be read
+	steps  []*Step        // all of them, those of fragments included
+	units  []*unit        // of an entry that includes a fragment
+	at     map[string]int // in steps or units, by the id of the instance within the document
 }
 
-func (l *loader) readEntry(i int, n *yaml.Node) {
-	parts, unknown := split(n, stepKeys)
-	e := &entry{index: i, parts: parts, each: parts["forEach"] != nil}
-	subject := fmt.Sprintf("steps[%d]", i)
-	at := l.plan.position(n)
-	if parts["id"] == nil {
-		l.problem(n, "add id: …", "%s: id is missing", subject)
-	} else if id := l.text(parts["id"], subject+".id"); id != "" || spec.IsText(parts["id"]) {
-		first := l.plan.entries[id]
-		switch {
-		case !identifier(id):
-			l.problem(parts["id"], identifierHint, "%s: %q is not an id", subject, id)
-		case first != nil:
-			l.problem(parts["id"], "give one of them another id", "step %s: another step has this id, in line %d", id, first.steps[0].Position.Line)
-		default:
-			l.plan.entries[id] = e
-		}
-		if identifier(id) {
-			e.id = id
-		}
+func (e *entry) includes() bool { return e.parts["include"] != nil }
+
+// subject begins the problems with the entry.
+func (e *entry) subject() string {
+	if e.id == "" {
+		return fmt.Sprintf("steps[%d]", e.index)
 	}
-	if e.id != "" {
-		subject = "step " + e.id
-	}
+	return "step " + e.unit.full(e.id)
+}
+
+func (l *loader) readEntry(u *unit, i int, n *yaml.Node) {
+	parts, unknown := document.Split(n, document.StepKeys)
+	e := &entry{unit: u, index: i, node: n, parts: parts, each: parts["forEach"] != nil}
+	l.entryID(e)
+	l.about(u, u.full(e.id), e.id)
+	defer l.about(u, "", "")
 	var kind *engine.Kind
-	if parts["uses"] == nil {
-		l.problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", subject)
-	} else if name := l.text(parts["uses"], subject+": uses"); name != "" || spec.IsText(parts["uses"]) {
-		if kind = l.kinds[name]; kind == nil {
-			l.problem(parts["uses"], source.Suggestion(name, l.kindNames, "the kinds are "), "%s: there is no kind %q", subject, name)
+	switch {
+	case e.includes():
+	case parts["uses"] == nil:
+		u.Problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", e.subject())
+	default:
+		name := u.Text(parts["uses"], e.subject()+": uses")
+		if kind = l.kinds[name]; kind == nil && (name != "" || source.IsText(parts["uses"])) {
+			u.Problem(parts["uses"], source.Suggestion(name, l.kindNames, "the kinds are "), "%s: there is no kind %q", e.subject(), name)
 		}
 	}
 	for _, key := range unknown {
-		hint := source.Suggestion(key.Value, stepKeys, "a step has ")
+		hint := source.Suggestion(key.Value, document.StepKeys, "a step has ")
 		if kind != nil {
 			if best := source.Closest(key.Value, l.plan.types.Of(kind.Spec).Names()); strings.EqualFold(best, key.Value) {
 				hint = fmt.Sprintf("%s is an input: write it below with", best)
 			}
 		}
-		l.problem(key, hint, "%s: unknown key %q", subject, key.Value)
+		u.Problem(key, hint, "%s: unknown key %q", e.subject(), key.Value)
 	}
-	l.addSteps(e, &Step{plan: l.plan, entry: e, ID: e.id, Kind: kind, Node: n, Position: at}, subject)
+	if e.includes() {
+		l.include(e)
+		return
+	}
+	for _, in := range l.instances(e) {
+		s := &Step{plan: l.plan, entry: e, ID: in.id, Kind: kind, Node: n, Position: u.place(n), Empty: in.empty, item: in.item}
+		if s.ID != e.id {
+			s.Group = e.id
+		}
+		l.addStep(e, s, in.group)
+	}
 }
 
-// addSteps adds the steps of an entry, which are like one: that itself, or its instances.
-func (l *loader) addSteps(e *entry, like *Step, subject string) {
-	add := func(s Step) {
-		s.Index = len(l.plan.Steps)
-		e.steps = append(e.steps, &s)
-		l.plan.Steps = append(l.plan.Steps, &s)
-		if l.plan.entries[e.id] == e {
-			l.plan.byID[s.ID] = &s
-			l.plan.ids = append(l.plan.ids, s.ID)
+// entryID reads the id of an entry.
+func (l *loader) entryID(e *entry) {
+	u, n := e.unit, e.parts["id"]
+	subject := e.subject()
+	if n == nil {
+		u.Problem(e.node, "add id: …", "%s: id is missing", subject)
+		return
+	}
+	id := u.Text(n, subject+".id")
+	if id == "" && !source.IsText(n) {
+		return
+	}
+	first := u.entries[id]
+	switch {
+	case !document.IsID(id):
+		u.Problem(n, document.IDHint, "%s: %q is not an id", subject, id)
+		return
+	case first != nil:
+		u.Problem(n, "give one of them another id", "step %s: another step has this id, in line %d", u.full(id), first.node.Line)
+	default:
+		u.entries[id] = e
+	}
+	e.id = id
+}
+
+// An instance is an entry itself, or one item of its forEach.
+type instance struct {
+	id, group string // as the plan has it; group is without keys
+	item      *foreach.Item
+	vague     bool // there is no item: see [unit]
+	empty     bool
+}
+
+// instances returns the instances of an entry, and adds their ids. There is one at least.
+func (l *loader) instances(e *entry) []instance {
+	u := e.unit
+	like := instance{id: u.full(e.id), vague: u.vague, empty: u.empty}
+	if e.id != "" {
+		like.group = strings.TrimPrefix(u.group+"."+e.id, ".")
+	}
+	e.at = make(map[string]int)
+	listed := e.id != "" && u.entries[e.id] == e
+	add := func(local string) {
+		if listed {
+			e.at[local] = len(e.at)
+			u.ids = append(u.ids, local)
 		}
 	}
 	if !e.each {
-		add(*like)
-		return
+		add(e.id)
+		return []instance{like}
 	}
-	like.Group = e.id
-	items, ok := foreach.Read(l.decoder(&scope{noSteps: foreach.NoOutputs}, subject), e.parts["forEach"])
+	sc := &scope{unit: u, noSteps: foreach.NoOutputs}
+	items, ok := foreach.Read(l.decoder(sc, e.subject()), e.parts["forEach"])
 	if e.failed = !ok; e.failed || len(items) == 0 {
-		like.Empty = ok
-		add(*like)
+		like.vague, like.empty = true, ok || u.empty
+		add(e.id)
+		return []instance{like}
+	}
+	if listed {
+		u.ids = append(u.ids, e.id)
+	}
+	out := make([]instance, len(items))
+	for i, item := range items {
+		local := keypath.String([]keypath.Elem{keypath.Key(e.id), item.Key})
+		add(local)
+		out[i] = like
+		out[i].id, out[i].item = u.full(local), item
+	}
+	return out
+}
+
+// addStep adds a step of an entry to the plan. group is its id without keys.
+func (l *loader) addStep(e *entry, s *Step, group string) {
+	p := l.plan
+	s.Index = len(p.Steps)
+	p.Steps = append(p.Steps, s)
+	for in := e; in != nil; in = in.unit.entry {
+		in.steps = append(in.steps, s)
+	}
+	if e.id == "" || e.unit.entries[e.id] != e {
 		return
 	}
-	if l.plan.entries[e.id] == e {
-		l.plan.ids = append(l.plan.ids, e.id)
+	p.byID[s.ID] = s
+	for _, u := range e.unit.around() {
+		p.among(u.parent.full(u.entry.id), s)
+		p.among(u.id, s)
 	}
-	for _, item := range items {
-		s := *like
-		s.ID, s.item = keypath.String([]keypath.Elem{keypath.Key(e.id), item.Key}), item
-		add(s)
+	p.among(e.unit.full(e.id), s)
+	p.among(group, s)
+	p.name(s.ID)
+}
+
+// name adds an id that selects steps.
+func (p *Plan) name(id string) {
+	if !p.named[id] {
+		p.named[id] = true
+		p.ids = append(p.ids, id)
 	}
 }
 
-// itemKnown reports whether the step has an item if it needs one.
-func (s *Step) itemKnown() bool { return s.Group == "" || s.item != nil }
-
-// outputPath returns the part of a path, which begins with the id of a step of this entry,
-// that leads to an output.
-func (e *entry) outputPath(path []keypath.Elem) []keypath.Elem {
-	if e.each {
-		return path[2:]
+// among adds a step to those that an id selects; "" is no id.
+func (p *Plan) among(id string, s *Step) {
+	list := p.groups[id]
+	if id == "" || id == s.ID || len(list) > 0 && list[len(list)-1] == s {
+		return
 	}
-	return path[1:]
+	p.groups[id] = append(list, s)
+	p.name(id)
 }
 
-// referred returns the one step that a reference is about.
-func (p *Plan) referred(ref *spec.Reference) (*Step, *spec.Fault) {
-	id := ref.Path[0].Name
-	e := p.entries[id]
+// known reports whether the step has an item if it needs one.
+func (s *Step) known() bool { return !s.entry.unit.vague && (!s.entry.each || s.item != nil) }
+
+// instance returns which instance of the entry a reference is about.
+func (e *entry) instance(ref *spec.Reference) (int, *spec.Fault) {
 	switch {
-	case e == nil:
-		return nil, fault(p.suggestStep(id), "%s: there is no step %q", ref.Raw, id)
+	case e.failed:
+		return 0, reported
 	case !e.each:
-		return e.steps[0], nil
+		return 0, nil
 	case len(ref.Path) < 2 || !ref.Path[1].IsIndex():
-		hint := fmt.Sprintf("write ${steps.%s[each.key].NAME} in a step with the same forEach", id)
-		if first := e.steps[0]; first.item != nil {
-			hint = fmt.Sprintf("write ${steps.%s.NAME} for one of them, and %s", first.ID, strings.TrimPrefix(hint, "write "))
+		hint := fmt.Sprintf("write ${steps.%s[each.key].NAME} in a step with the same forEach", e.id)
+		if ids := e.ids(); ids[0] != e.id {
+			hint = fmt.Sprintf("write ${steps.%s.NAME} for one of them, and %s", ids[0], strings.TrimPrefix(hint, "write "))
 		}
-		return nil, fault(hint, "%s: step %s has forEach: which of its instances is meant?", ref.Raw, id)
+		return 0, fault(hint, "%s: step %s has forEach: which of its instances is meant?", ref.Raw, e.id)
 	}
-	return p.instance(ref.Raw, e, ref.Path[1])
+	id := keypath.String([]keypath.Elem{keypath.Key(e.id), ref.Path[1]})
+	if i, ok := e.at[id]; ok {
+		return i, nil
+	}
+	ids := e.ids()
+	if ids[0] == e.id {
+		return 0, fault("", "%s: there is no step %s: forEach of %s is empty", ref.Raw, id, e.id)
+	}
+	return 0, fault(e.unit.suggest(id, ids, "its instances are "), "%s: there is no step %s: forEach has no such key", ref.Raw, id)
 }
 
-// instance returns the step of an entry with forEach that an index names.
-func (p *Plan) instance(raw string, e *entry, index keypath.Elem) (*Step, *spec.Fault) {
-	if e.failed {
-		return nil, reported
+// ids returns the ids of the instances within the document, in their order.
+func (e *entry) ids() []string {
+	out := make([]string, len(e.at))
+	for id, i := range e.at {
+		out[i] = id
 	}
-	id := keypath.String([]keypath.Elem{keypath.Key(e.id), index})
-	if s := p.byID[id]; s != nil && s.entry == e {
-		return s, nil
-	}
-	if e.steps[0].Empty {
-		return nil, fault("", "%s: there is no step %s: forEach of %s is empty", raw, id, e.id)
-	}
-	ids := make([]string, len(e.steps))
-	for i, s := range e.steps {
-		ids[i] = s.ID
-	}
-	return nil, fault(p.suggest(id, ids, "its instances are "), "%s: there is no step %s: forEach has no such key", raw, id)
+	return out
 }
 
-func (l *loader) needs(s *Step, n *yaml.Node, subject string) {
+// needed returns the steps that n, the value of needs, names for an entry: sc has its item.
+func (l *loader) needed(sc *scope, n *yaml.Node, subject string) (out []need) {
 	if source.IsNull(n) {
-		return
+		return nil
 	}
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		items = n.Content
 	}
+	u := sc.entry.unit
 	for _, item := range items {
-		id := l.text(item, subject+": needs")
-		if id == "" && !spec.IsText(item) {
+		id := u.Text(item, subject+": needs")
+		if id == "" && !source.IsText(item) {
 			continue
 		}
-		steps, bad := l.needed(s, item, id, subject)
-		if bad != nil {
-			if bad != reported {
-				l.problem(item, bad.Hint, "%s: needs: %s", subject, bad.Message)
-			}
-			continue
-		}
-		for _, to := range steps {
-			if l.edge(s, to, Edge{Position: l.plan.position(item)}) {
-				s.Explicit = append(s.Explicit, to.ID)
-			}
+		steps, bad := l.neededBy(sc, item, id, subject)
+		if bad == nil {
+			out = append(out, need{steps, u.place(item)})
+		} else if bad != reported {
+			u.Problem(item, bad.Hint, "%s: needs: %s", subject, bad.Message)
 		}
 	}
+	return out
 }
 
-// needed returns the steps that an id in needs names: one, or all instances of one with
-// forEach.
-func (l *loader) needed(s *Step, item *yaml.Node, id, subject string) ([]*Step, *spec.Fault) {
+// neededBy returns the steps that an id in needs names: those of one entry, or of an
+// instance of it.
+func (l *loader) neededBy(sc *scope, item *yaml.Node, id, subject string) ([]*Step, *spec.Fault) {
 	ref, ok := spec.ParseID(id)
 	if ok {
-		d := l.decoder(&scope{step: s, noSteps: "which steps are needed is known before any step runs"}, subject+": needs")
-		if ref, ok = d.Indexed(item, ref); !ok {
+		known := &scope{unit: sc.entry.unit, entry: sc.entry, item: sc.item, noSteps: "which steps are needed is known before any step runs"}
+		if ref, ok = l.decoder(known, subject+": needs").Indexed(item, ref); !ok {
 			return nil, reported
 		}
 	}
 	var e *entry
 	if ok {
-		e = l.plan.entries[ref.Path[0].Name]
+		e = sc.entry.unit.entries[ref.Path[0].Name]
 	}
 	switch {
-	case e == nil || len(ref.Path) > 2 || len(ref.Path) == 2 && !(e.each && ref.Path[1].IsIndex()):
-		return nil, fault(l.plan.suggestStep(id), "there is no step %q", id)
-	case e == s.entry:
+	case e != nil && e.includes() && len(ref.Path) > 1 && !ref.Path[len(ref.Path)-1].IsIndex():
+		return nil, fault("a fragment is needed as a whole; a reference to an output of it needs the step that has the output", "%s is a step within a fragment", id)
+	case e == nil:
+		bad := sc.entry.unit.noStep("needs", id)
+		return nil, fault(bad.Hint, "there is no step %q", id)
+	case len(ref.Path) > 2 || len(ref.Path) == 2 && !(e.each && ref.Path[1].IsIndex()):
+		return nil, fault(sc.entry.unit.suggestStep(id), "there is no step %q", id)
+	case e == sc.entry:
 		return nil, fault("", "a step cannot need itself")
 	case len(ref.Path) == 1:
 		return e.steps, nil
 	}
-	to, bad := l.plan.instance(id, e, ref.Path[1])
-	if bad != nil {
+	i, bad := e.instance(ref)
+	switch {
+	case bad != nil:
 		return nil, bad
+	case !e.includes():
+		return e.steps[i : i+1], nil
 	}
-	return []*Step{to}, nil
+	return l.plan.groups[e.units[i].id], nil
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
@@ -26,7 +25,7 @@ func (l *loader) foresee() {
 		}
 		s.foreseen = s.Kind.Foresee(s.draft, l.plan.Name, s.pending)
 	}
-	l.About("", "")
+	l.about(l.plan.unit, "", "")
 }
 
 func (l *loader) readAgain(s *Step) {
@@ -34,15 +33,17 @@ func (l *loader) readAgain(s *Step) {
 	if s.faulty = s.faulty || slices.ContainsFunc(s.edges, func(e Edge) bool { return e.to.faulty }); s.faulty || s.Closes != "" {
 		report = silent
 	}
-	l.About(s.ID, s.Group)
-	d := l.plan.decoder(&scope{step: s, foresee: true}, s.subject(), report)
+	l.about(s.entry.unit, s.ID, s.entry.id)
+	sc := s.scope()
+	sc.foresee = true
+	d := l.plan.decoder(sc, s.subject(), report)
 	s.draft, s.pending = s.decode(d), d.Pending()
 }
 
 // early returns an output while the plan is read: v, which has its type, or its value if
 // that is foreseen.
-func (sc *scope) early(ref *spec.Reference, to *Step, path []keypath.Elem, v spec.Value) (spec.Value, *spec.Fault) {
-	types := sc.plan.types
+func (sc *scope) early(ref *spec.Reference, at target, v spec.Value) (spec.Value, *spec.Fault) {
+	types, to, path := sc.unit.plan.types, at.step, at.path
 	if !sc.foresee || v.Secret || to.foreseen == nil || !types.Holds(to.foreseen, path[:1]) {
 		return v, nil
 	}

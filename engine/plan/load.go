@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,16 +16,11 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
+	"github.com/ztplan/ztplan/engine/plan/document"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 	"github.com/ztplan/ztplan/engine/plan/vars"
-)
-
-// APIVersion and DocumentKind are the first keys of every plan.
-const (
-	APIVersion   = "ztplan.dev/v1"
-	DocumentKind = "Plan"
 )
 
 // An Input is a plan to read and all that it depends on.
@@ -86,7 +82,7 @@ func Draft(in Input) (*Plan, error) {
 	}
 	if l.plan.root = source.Parse(l.plan.src, "a plan", l.Add); l.plan.root == nil && l.Len() == 0 {
 		l.Add(&source.Problem{Position: source.Position{File: in.File, Line: 1, Column: 1}, Summary: "the plan is empty",
-			Hint: "a plan begins with apiVersion: " + APIVersion})
+			Hint: "a plan begins with apiVersion: " + document.APIVersion})
 	}
 	return l.load()
 }
@@ -99,6 +95,7 @@ func (p *Plan) With(values Values) (*Plan, error) {
 	in.Values = values
 	l := newLoader(in)
 	l.plan.types, l.plan.src, l.plan.root, l.plan.Dir = p.types, p.src, p.root, p.Dir
+	maps.Copy(l.plan.fragments, p.fragments)
 	l.Collector = source.NewCollector(in.Inputs, p.src, p.Dir, nil)
 	return whole(l.load())
 }
@@ -113,19 +110,25 @@ func whole(p *Plan, err error) (*Plan, error) {
 
 func newLoader(in Input) *loader {
 	l := &loader{in: in, circles: make(map[string]bool)}
-	l.plan = &Plan{File: in.File, Inputs: in.Inputs, in: in, byID: make(map[string]*Step), entries: make(map[string]*entry), loading: l}
+	l.plan = &Plan{
+		File: in.File, Inputs: in.Inputs, in: in, byID: make(map[string]*Step), loading: l,
+		named: make(map[string]bool), groups: make(map[string][]*Step), fragments: make(map[string]*fragment),
+	}
 	return l
 }
 
 // load reads the document that was parsed.
 func (l *loader) load() (*Plan, error) {
-	l.plan.vars = vars.New(l.plan.src, l.Collector, func(subject string, report func(*source.Problem)) *spec.Decoder {
-		return l.plan.decoder(&scope{noSteps: "variables have their values before any step runs"}, subject, report)
-	})
+	u := &unit{Reporter: source.Reporter{File: l.plan.src, Add: l.Add}, plan: l.plan, entries: make(map[string]*entry)}
+	l.plan.unit, u.vars = u, l.variables(u)
 	if l.plan.root != nil {
 		l.document(l.plan.root)
 	}
-	l.plan.vars.Seal()
+	l.plan.units = l.units
+	for _, u := range append(l.units, u) {
+		u.vars.Seal()
+		u.Add = nil
+	}
 	if l.Len() == 0 {
 		l.compareClaims()
 	}
@@ -140,6 +143,8 @@ type loader struct {
 	*source.Collector
 	in        Input
 	plan      *Plan
+	units     []*unit    // of fragments, in the order of their steps
+	full      bool       // fragments that include each other make too much of the plan
 	name      *yaml.Node // of the plan, until it is resolved
 	naming    bool       // it is being resolved
 	kinds     map[string]*engine.Kind
@@ -156,11 +161,7 @@ func (l *loader) open() *source.Problem {
 	if data == nil {
 		var err error
 		if data, err = p.Inputs.ReadGiven(p.File); err != nil {
-			var pe *fs.PathError
-			if errors.As(err, &pe) {
-				err = pe.Err
-			}
-			problem := &source.Problem{Position: source.Position{File: p.File}, Summary: err.Error()}
+			problem := &source.Problem{Position: source.Position{File: p.File}, Summary: source.Unread(err).Error()}
 			if best := source.ClosestFile(p.File); best != "" && errors.Is(err, fs.ErrNotExist) {
 				problem.Hint = fmt.Sprintf("did you mean %q?", filepath.Join(filepath.Dir(p.File), best))
 			}
@@ -178,43 +179,35 @@ func (l *loader) open() *source.Problem {
 	return nil
 }
 
-// problem reports something wrong with the plan at a node.
+// problem reports something wrong with the plan's own document at a node.
 func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
-	l.Add(&source.Problem{Position: l.plan.position(n), Summary: fmt.Sprintf(format, args...), Hint: hint})
+	l.plan.unit.Problem(n, hint, format, args...)
 }
 
-// text returns a scalar of the envelope that must be text.
-func (l *loader) text(n *yaml.Node, subject string) string {
-	return spec.Reporter{File: l.plan.src, Add: l.Add}.Text(n, subject)
-}
-
-// identifier reports whether s may name a plan or a step.
-func identifier(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-')) {
-			return false
-		}
+// about says that the problems which follow are in a unit, and those of an entry or a step
+// with an id; local is that id in the document. See [source.Collector.About].
+func (l *loader) about(u *unit, id, local string) {
+	if local == id {
+		local = ""
 	}
-	return s != ""
+	l.About(id, local, u.File.Name, u.included)
 }
-
-const identifierHint = "use lower-case letters, digits and hyphens, beginning with a letter"
 
 func (l *loader) document(root *yaml.Node) {
 	if root.Kind != yaml.MappingNode {
-		l.problem(root, "a plan begins with apiVersion: "+APIVersion, "want a plan, have %s", spec.KindOf(root))
+		l.problem(root, "a plan begins with apiVersion: "+document.APIVersion, "want a plan, have %s", source.KindOf(root))
 		return
 	}
-	parts, unknown := split(root, planKeys)
-	version, kind := l.constant(root, parts, "apiVersion", APIVersion), l.constant(root, parts, "kind", DocumentKind)
+	parts, unknown := document.Split(root, document.PlanKeys)
+	u := l.plan.unit
+	version, kind := document.Constant(u.Reporter, root, parts, "apiVersion", document.APIVersion), document.Constant(u.Reporter, root, parts, "kind", document.PlanKind)
 	if !version && !kind && parts["steps"] == nil {
 		return // some other document: its other problems do not matter
 	}
 	for _, key := range unknown {
-		l.problem(key, source.Suggestion(key.Value, planKeys, "a plan has "), "unknown key %q", key.Value)
+		l.problem(key, source.Suggestion(key.Value, document.PlanKeys, "a plan has "), "unknown key %q", key.Value)
 	}
-	l.metadata(root, parts["metadata"])
+	l.name, l.plan.Description = document.ReadMetadata(u.Reporter, root, parts["metadata"])
 	for _, k := range l.in.Kinds {
 		if l.kinds == nil {
 			l.kinds = make(map[string]*engine.Kind, len(l.in.Kinds))
@@ -223,76 +216,31 @@ func (l *loader) document(root *yaml.Node) {
 		l.kindNames = append(l.kindNames, k.Name)
 	}
 	if n := parts["vars"]; n != nil {
-		l.plan.vars.Declare(n)
+		u.vars.Declare(n)
 	}
-	l.plan.vars.Give(vars.Given{Env: l.in.Env, Files: l.in.VarFiles, Values: l.in.Values, Flags: l.in.Vars}, l.in.Inputs)
+	u.vars.Give(vars.Given{Env: l.in.Env, Files: l.in.VarFiles, Values: l.in.Values, Flags: l.in.Vars}, l.in.Inputs)
 	l.resolveName()
-	l.plan.Vars = l.plan.vars.Resolve()
-	l.readSteps(root, parts["steps"])
+	l.plan.Vars = u.vars.Resolve()
+	if document.HasSteps(u.Reporter, root, parts["steps"], "a plan") {
+		l.plan.Steps = make([]*Step, 0, len(parts["steps"].Content))
+		l.readSteps(u, parts["steps"])
+	}
 	if n := parts["connections"]; n != nil {
 		l.readConnections(n)
 	}
+	for _, u := range l.units {
+		l.check(u)
+	}
 	for _, s := range l.plan.Steps {
-		l.About(s.ID, s.Group)
+		l.about(s.entry.unit, s.ID, s.entry.id)
 		before := l.Len()
-		l.step(s, s.entry.parts)
+		l.step(s)
 		s.faulty = l.Len() > before
 	}
-	l.About("", "")
+	l.about(u, "", "")
 	l.close()
 	l.graph()
 	l.foresee()
-}
-
-// split returns the values of a mapping by their keys, and the keys that are not known.
-func split(n *yaml.Node, known []string) (parts map[string]*yaml.Node, unknown []*yaml.Node) {
-	parts = make(map[string]*yaml.Node, len(n.Content)/2)
-	for key, val := range source.Pairs(n) {
-		parts[key.Value] = val
-		if !slices.Contains(known, key.Value) {
-			unknown = append(unknown, key)
-		}
-	}
-	return parts, unknown
-}
-
-// constant checks a key that must have one value.
-func (l *loader) constant(root *yaml.Node, parts map[string]*yaml.Node, key, want string) bool {
-	n := parts[key]
-	switch {
-	case n == nil:
-		l.problem(root, fmt.Sprintf("add %s: %s", key, want), "%s is missing", key)
-	case n.Kind != yaml.ScalarNode || n.Value != want:
-		hint := fmt.Sprintf("write %s: %s", key, want)
-		if key == "apiVersion" && n.Kind == yaml.ScalarNode && strings.HasPrefix(n.Value, "ztplan.dev/") {
-			hint = fmt.Sprintf("this ztplan reads %s; another release may read %s", want, n.Value)
-		}
-		l.problem(n, hint, "%s: want %s, have %s", key, want, spec.Describe(n))
-	default:
-		return true
-	}
-	return false
-}
-
-func (l *loader) metadata(root, n *yaml.Node) {
-	switch {
-	case source.IsNull(n):
-		l.problem(cmp.Or(n, root), "add metadata: {name: …}", "metadata is missing: a plan has a name")
-		return
-	case n.Kind != yaml.MappingNode:
-		l.problem(n, "write metadata: {name: …}", "metadata: want a mapping, have %s", spec.Describe(n))
-		return
-	}
-	parts, unknown := split(n, metadataKeys)
-	for _, key := range unknown {
-		l.problem(key, source.Suggestion(key.Value, metadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
-	}
-	if l.name = parts["name"]; l.name == nil {
-		l.problem(n, "add name: …", "metadata.name is missing")
-	}
-	if description := parts["description"]; description != nil {
-		l.plan.Description = l.text(description, "metadata.description")
-	}
 }
 
 // resolveName sets the name of the plan, which may be made of variables.
@@ -305,11 +253,12 @@ func (l *loader) resolveName() {
 	l.naming = true
 	defer func() { l.naming = false }()
 	d := l.plan.decoder(&scope{noSteps: "the plan has its name before any step runs"}, subject, l.Add)
-	value, secret, ok := d.Substitute(n)
+	v, ok := d.Substitute(n)
+	value := v.Node
 	switch {
 	case !ok:
 		return
-	case secret:
+	case v.Secret:
 		l.problem(n, "use a variable that is no secret", "%s: is made of a secret, and everything shows the name", subject)
 		return
 	case value != n:
@@ -317,33 +266,21 @@ func (l *loader) resolveName() {
 		at.Line, at.Column = n.Line, n.Column
 		value = &at
 	}
-	l.plan.Name = l.text(value, subject)
-	if s := l.plan.Name; s != "" && !identifier(s) || s == "" && value.Value == "" {
-		l.problem(n, identifierHint, "%s: %q is not a name", subject, s)
+	l.plan.Name = l.plan.unit.Text(value, subject)
+	if s := l.plan.Name; s != "" && !document.IsID(s) || s == "" && value.Value == "" {
+		l.problem(n, document.IDHint, "%s: %q is not a name", subject, s)
 	}
 }
 
 // readSteps reads the envelopes, so that every id is known before any
 // reference is looked at.
-func (l *loader) readSteps(root, n *yaml.Node) {
-	switch {
-	case source.IsNull(n):
-		l.problem(cmp.Or(n, root), "add steps: [{id: …, uses: …}]", "steps are missing: a plan has at least one")
-		return
-	case n.Kind != yaml.SequenceNode:
-		l.problem(n, "write every step with a hyphen: - id: …", "steps: want a list, have %s", spec.Describe(n))
-		return
-	case len(n.Content) == 0:
-		l.problem(n, "add steps: [{id: …, uses: …}]", "steps: the list is empty: a plan has at least one")
-		return
-	}
-	l.plan.Steps = make([]*Step, 0, len(n.Content))
+func (l *loader) readSteps(u *unit, n *yaml.Node) {
 	for i, item := range n.Content {
 		if item.Kind != yaml.MappingNode {
-			l.problem(item, "write id: …, uses: …", "steps[%d]: want a step, have %s", i, spec.Describe(item))
+			u.Problem(item, "write id: …, uses: …", "steps[%d]: want a step, have %s", i, source.Describe(item))
 			continue
 		}
-		l.readEntry(i, item)
+		l.readEntry(u, i, item)
 	}
 }
 
@@ -356,18 +293,28 @@ func (l *loader) decoder(sc *scope, subject string) *spec.Decoder {
 }
 
 // step reads everything of a step but its id and its kind.
-func (l *loader) step(s *Step, e envelope) {
+func (l *loader) step(s *Step) {
+	u, e := s.entry.unit, s.entry.parts
 	subject := s.subject()
 	if subject == "" {
-		subject = fmt.Sprintf("steps[%d]", s.entry.index)
+		subject = s.entry.subject()
 	}
-	l.needs(s, e["needs"], subject)
-	sc := &scope{step: s}
+	for _, in := range u.around() {
+		l.addNeeds(s, in.needs)
+		if when := in.entry.parts["when"]; !source.IsNull(when) {
+			sc := &scope{unit: in.parent, entry: in.entry, item: in.item, step: s}
+			l.about(in.parent, in.id, in.entry.id)
+			l.when(s, sc, when, "step "+in.id)
+			l.about(u, s.ID, s.entry.id)
+		}
+	}
+	l.addNeeds(s, l.needed(s.scope(), e["needs"], subject))
+	sc := s.scope()
+	if !source.IsNull(e["when"]) {
+		l.when(s, sc, e["when"], subject)
+	}
 	d := l.decoder(sc, subject)
 	l.recordRefs(sc, d)
-	if !source.IsNull(e["when"]) {
-		s.When = s.when(d, e["when"])
-	}
 	if s.Kind == nil {
 		if e["with"] != nil {
 			d.Scan(e["with"])
@@ -376,36 +323,42 @@ func (l *loader) step(s *Step, e envelope) {
 	}
 	l.policy(s, e, subject)
 	s.with = l.withConnections(s, e["with"])
-	if s.draft, s.pending = s.decode(d), d.Pending(); !s.itemKnown() {
+	if s.draft, s.pending = s.decode(d), d.Pending(); !s.known() {
 		s.draft, s.pending = nil, []string{""} // the inputs as a whole
 		return
 	}
 	l.closing(s, e)
 }
 
-// suggestStep is a suggestion for the id of a step. A plan of thousands of steps
-// with thousands of mistakes gets suggestions for the first of them only: comparing
-// each with each would take longer than reading it.
-func (p *Plan) suggestStep(written string) string { return p.suggest(written, p.ids, "the steps are ") }
-
-func (p *Plan) suggest(written string, ids []string, intro string) string {
-	const most = 1_000_000
-	if l := p.loading; l != nil {
-		if l.compared += len(ids); l.compared > most+len(ids) {
-			return ""
+// addNeeds adds the edges of a step to others that it needs.
+func (l *loader) addNeeds(s *Step, needs []need) {
+	for _, n := range needs {
+		for _, to := range n.steps {
+			if l.edge(s, to, Edge{Position: n.position}) {
+				s.Explicit = append(s.Explicit, to.ID)
+			}
 		}
 	}
-	return source.Suggestion(written, ids, intro)
+}
+
+// when adds a condition to a step: its own, or that of an entry which includes the fragment
+// with the step.
+func (l *loader) when(s *Step, sc *scope, n *yaml.Node, subject string) {
+	d := l.decoder(sc, subject)
+	l.recordRefs(sc, d)
+	if c := newCondition(d, sc, n, subject); c != nil {
+		c.outer, s.When = s.When, c
+	}
 }
 
 // recordRefs makes a step's scope record the references of its decoder.
 func (l *loader) recordRefs(sc *scope, d *spec.Decoder) {
-	sc.refer = func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool) {
+	sc.refer = func(n *yaml.Node, ref *spec.Reference, to target, secret bool) {
 		at := d.Place(n, ref)
 		sc.step.Refs = append(sc.step.Refs, Ref{
-			Step: to.ID, Output: keypath.String(to.entry.outputPath(ref.Path)), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
+			Step: to.step.ID, Output: keypath.String(to.path), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
 		})
-		l.edge(sc.step, to, Edge{Position: at, Ref: ref.Raw})
+		l.edge(sc.step, to.step, Edge{Position: at, Ref: ref.Raw})
 	}
 }
 
@@ -433,7 +386,7 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 	if e["timeout"] == nil && e["retry"] == nil {
 		return
 	}
-	var in StepPolicy
+	var in document.Policy
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	add := func(key string, val *yaml.Node) {
 		if val != nil {
@@ -442,7 +395,9 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 	}
 	add("timeout", e["timeout"])
 	add("retry", e["retry"])
-	l.decoder(&scope{step: s, noSteps: "how a step is tried is known before any step runs"}, subject).Decode(n, nil, &in)
+	sc := s.scope()
+	sc.noSteps = "how a step is tried is known before any step runs"
+	l.decoder(sc, subject).Decode(n, nil, &in)
 	p := &s.Policy
 	if in.Timeout != nil {
 		p.Timeout = in.Timeout.Std()
@@ -466,7 +421,7 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 			p.MaxDelay = p.Delay
 		} else if p.Delay > p.MaxDelay {
 			_, at := source.Lookup(e["retry"], "maxDelay")
-			l.problem(cmp.Or(at, e["retry"]), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *r.MaxDelay, *r.Delay)
+			s.entry.unit.Problem(cmp.Or(at, e["retry"]), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *r.MaxDelay, *r.Delay)
 		}
 	}
 }

@@ -25,12 +25,24 @@ func (p *Plan) Output(name string) (*Output, error) {
 	if len(path) == 0 || path[0].IsIndex() || keypath.String(path) != name {
 		return nil, engine.WithHint(fmt.Errorf("%q names no output", name), "write STEP.NAME, as in root.certificate; of an instance, 'certs[\"shop\"].name', in single quotes for the shell")
 	}
-	v, bad := (&scope{plan: p}).output(nil, &spec.Reference{Raw: name, Root: "steps", Path: path})
+	ref := &spec.Reference{Raw: name, Root: "steps", Path: path}
+	sc := &scope{unit: p.unit}
+	v, bad := sc.output(nil, ref)
+	at, _ := p.unit.target(ref)
+	if bad != nil {
+		// A step of a fragment has outputs that the fragment does not show.
+		for i := 2; i < len(path); i++ {
+			if s := p.byID[keypath.String(path[:i])]; s != nil && s.entry.unit != p.unit {
+				at = target{s, path[i:]}
+				v.Type, bad = sc.outputType(ref, at)
+				v.Secret = bad == nil && p.types.HasSecret(v.Type)
+			}
+		}
+	}
 	if bad != nil {
 		return nil, engine.WithHint(errors.New(bad.Message), bad.Hint)
 	}
-	step := p.byID[v.From]
-	return &Output{Step: step, Secret: v.Secret, name: name, path: step.entry.outputPath(path)}, nil
+	return &Output{Step: at.step, Secret: v.Secret, name: name, path: at.path}, nil
 }
 
 // Value returns the output, given the outputs of its step. An empty value is an error:

@@ -2,7 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -12,7 +14,6 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
-	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
 // A Plan is a plan that was read and found sound. It does not change and may
@@ -35,11 +36,14 @@ type Plan struct {
 
 	in          Input
 	src         *source.File
-	root        *yaml.Node // not changed
+	root        *yaml.Node           // not changed
+	units       []*unit              // of fragments
+	unit        *unit                // of its own document
+	fragments   map[string]*fragment // by path
 	byID        map[string]*Step
-	ids         []string // of steps and of those with forEach, in the order of the file
-	entries     map[string]*entry
-	vars        *vars.Set
+	groups      map[string][]*Step  // by the ids that stand for several
+	ids         []string            // of steps and groups, in the order of the file
+	named       map[string]bool     // those in ids
 	connected   map[*yaml.Node]bool // the nodes of the connections
 	connections []*connection
 	types       *spec.Types
@@ -56,8 +60,9 @@ type Step struct {
 	Index int // in Plan.Steps, and the node in Plan.Graph
 	Kind  *engine.Kind
 
-	// Group is the id, as the plan writes it, of the step with forEach that this one is an
-	// instance of; "" for another step.
+	// Group is the id as the document has it, if that is another one than ID: of an instance of
+	// a step with forEach, and of a step of a fragment. Steps with the same Group and Position
+	// are alike. It is "" for another step.
 	Group string
 	// Empty is set for a step whose forEach has no items. It stands for the instances that
 	// there are not, and never runs; it has no inputs.
@@ -88,7 +93,7 @@ type Step struct {
 	foreseen any      // its outputs that follow from its inputs; see [engine.Foreseer]
 
 	plan  *Plan
-	entry *entry        // that the plan writes for it; nil for a closing step
+	entry *entry        // that is written for it, or for the step that asked for it
 	item  *foreach.Item // of forEach; nil if that is not known
 	with  *yaml.Node    // with, completed from the connections
 	edges []Edge
@@ -121,7 +126,8 @@ func (s *Step) edgeTo(to *Step) int {
 // Step returns the step with an id, or nil.
 func (p *Plan) Step(id string) *Step { return p.byID[id] }
 
-// IDs returns the ids that [Plan.Select] takes: those of steps, and of steps with forEach.
+// IDs returns the ids that [Plan.Select] takes: those of steps, of steps with forEach, and
+// of fragments.
 func (p *Plan) IDs() []string { return slices.Clone(p.ids) }
 
 // Graph returns the graph of the steps; its nodes are their indices.
@@ -147,18 +153,45 @@ func (p *Plan) Secrets() []engine.Secret {
 	return out
 }
 
-// Text returns the plan as it was read. The caller must not change it.
-func (p *Plan) Text() []byte { return p.src.Text() }
+// Sources returns the documents: the plan, then its fragments by their names.
+func (p *Plan) Sources() []*source.File {
+	out := []*source.File{p.src}
+	for _, f := range p.Fragments() {
+		out = append(out, p.fragments[f.Path].src)
+	}
+	return out
+}
+
+// Fragments returns the files of the fragments that the plan includes, by name.
+func (p *Plan) Fragments() []engine.File {
+	var out []engine.File
+	for _, f := range p.fragments {
+		out = append(out, f.File)
+	}
+	slices.SortFunc(out, func(a, b engine.File) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
 
 // Display returns the name of a file that the plan reads, as messages give it: see
 // [source.Collector.Display].
 func (p *Plan) Display(path string) string { return p.collector().Display(path) }
 
-// Unused returns the variables that nothing in the plan refers to, by name, and the
-// places of their declarations.
-func (p *Plan) Unused() map[string]source.Position { return p.vars.Unused() }
-
-func (p *Plan) position(n *yaml.Node) source.Position { return p.src.Place(n) }
+// Unused returns the variables that nothing refers to, by the places of their declarations.
+// A variable of a fragment is one if no use of the fragment refers to it.
+func (p *Plan) Unused() map[source.Position]string {
+	unused, uses := make(map[source.Position]string), make(map[string]int)
+	in := make(map[source.Position]int)
+	for _, u := range append([]*unit{p.unit}, p.units...) {
+		uses[u.File.Name]++
+		for name, at := range u.vars.Unused() {
+			if in[at]++; in[at] == uses[u.File.Name] {
+				unused[at] = name
+			}
+		}
+	}
+	maps.DeleteFunc(unused, func(at source.Position, _ string) bool { return in[at] < uses[at.File] })
+	return unused
+}
 
 // file resolves a path that the plan names. An empty name is no file.
 func (p *Plan) file(name string) engine.File { return p.Inputs.File(p.Dir, name) }
@@ -204,9 +237,24 @@ func (s *Step) subject() string {
 	return "step " + s.ID + " (" + s.Kind.Name + ")"
 }
 
+// scope returns the scope of the step's inputs.
+func (s *Step) scope() *scope {
+	return &scope{unit: s.entry.unit, entry: s.entry, item: s.item, step: s}
+}
+
 // decoder returns a decoder for the step's inputs. outputs may be nil: see [scope].
 func (s *Step) decoder(report func(*source.Problem), outputs func(id string) (any, bool)) *spec.Decoder {
-	return s.plan.decoder(&scope{step: s, outputs: outputs}, s.subject(), report)
+	sc := s.scope()
+	sc.outputs = outputs
+	return s.plan.decoder(sc, s.subject(), report)
+}
+
+// collector returns a collector for problems with the step that show after the plan was
+// read.
+func (s *Step) collector() *source.Collector {
+	c := s.plan.collector()
+	c.About(s.ID, "", s.entry.unit.File.Name, s.entry.unit.included)
+	return c
 }
 
 // silent drops problems that have been reported.
@@ -223,7 +271,7 @@ func (s *Step) Spec(outputs func(id string) (any, bool)) (any, error) {
 	if err := s.available(outputs); err != nil {
 		return nil, err
 	}
-	c := s.plan.collector()
+	c := s.collector()
 	inputs := s.decode(s.decoder(c.Add, outputs))
 	if err := c.Err(); err != nil {
 		return nil, engine.Permanent(err)
@@ -275,7 +323,7 @@ func (s *Step) decode(d *spec.Decoder) any {
 	if source.IsNull(with) {
 		with = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: s.Position.Line, Column: s.Position.Column}
 	}
-	if check, ok := inputs.(engine.Validator); d.Decode(with, nil, inputs) && ok && s.itemKnown() {
+	if check, ok := inputs.(engine.Validator); d.Decode(with, nil, inputs) && ok && s.known() {
 		problems := engine.Problems{Dir: s.plan.Dir}
 		check.Validate(&problems)
 		for _, p := range problems.List() {
@@ -310,7 +358,10 @@ func (s *Step) validated(d *spec.Decoder, p engine.Problem) {
 // "roles[0].name", `labels["a/b"]`. An input that the plan does not write is
 // where it would be written: in the nearest mapping around it. The keys of the
 // envelope (when, retry.delay) are found, too.
-func (s *Step) PositionOf(path string) source.Position { return s.plan.position(s.find(path)) }
+func (s *Step) PositionOf(path string) source.Position { return s.Place(s.find(path)) }
+
+// Place returns the position of a node of the step.
+func (s *Step) Place(n *yaml.Node) source.Position { return s.entry.unit.place(n) }
 
 func (s *Step) find(path string) *yaml.Node {
 	elems := keypath.Parse(path)

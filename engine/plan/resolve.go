@@ -17,26 +17,32 @@ import (
 
 // A scope resolves the references of one decoder.
 type scope struct {
-	plan *Plan
-	step *Step // whose references these are; nil for those of no step
+	unit  *unit         // whose names these are; nil for those of the plan
+	entry *entry        // whose forEach gives items; nil for none
+	item  *foreach.Item // of the entry; nil if it is not known
+	step  *Step         // whose references these are; nil for those of no step
 
 	// outputs returns the outputs of a step; nil while the plan is read.
 	outputs func(id string) (any, bool)
-	// noSteps is why outputs cannot be referred to; "" if they can.
-	noSteps string
+	// noSteps is why outputs cannot be referred to; "" if they can. instead is what to do.
+	noSteps, instead string
 	// foresee is set once the graph is known: outputs that are foreseen have values.
 	foresee bool
 	// refer, if not nil, gets every reference to an output.
-	refer func(n *yaml.Node, ref *spec.Reference, to *Step, secret bool)
+	refer func(n *yaml.Node, ref *spec.Reference, to target, secret bool)
+
+	secret bool // what the reference is about counts as a secret
 }
 
-// decoder returns a decoder for nodes of the plan, which reports problems with a
-// subject.
+// decoder returns a decoder for nodes of the plan or a fragment, which reports problems
+// with a subject.
 func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) *spec.Decoder {
-	sc.plan = p
+	if sc.unit == nil {
+		sc.unit = p.unit
+	}
 	d := &spec.Decoder{
-		Types: p.types, File: p.src, Scope: sc, Forms: referenceForms, FileOf: p.file,
-		Subject: subject, Report: report, Connected: p.connected, Refused: p.in.Refused,
+		Types: p.types, Document: spec.Document{File: sc.unit.File, FileOf: sc.unit.fileOf}, Scope: sc, Forms: referenceForms,
+		Subject: subject, Report: report, Connected: p.connected, Plan: spec.Document{File: p.src, FileOf: p.file}, Refused: p.in.Refused,
 	}
 	if sc.step != nil && sc.step.Kind != nil {
 		d.Kind = sc.step.Kind.Name
@@ -61,6 +67,12 @@ const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT}, ${plan.
 
 // Resolve returns the value of a reference.
 func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
+	p := sc.unit.plan
+	if sc.unit != p.unit && p.connected[n] {
+		of := *sc
+		of.unit, of.entry, of.item = p.unit, nil, nil
+		sc = &of
+	}
 	switch {
 	case !slices.Contains(roots, ref.Root):
 		hint := cmp.Or(source.DidYouMean(ref.Root, roots), referenceForms)
@@ -74,57 +86,85 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 	case ref.Path[0].Index >= 0:
 		return spec.Value{}, fault(referenceForms, "%s: want a name after %s, not an index", ref.Raw, ref.Root)
 	case ref.Root == "plan":
-		if l := sc.plan.loading; l != nil && l.naming {
+		if l := p.loading; l != nil && l.naming {
 			return spec.Value{}, fault("", "%s: the name of the plan is made of this value", ref.Raw)
 		}
-		return spec.Value{Node: text(sc.plan.Name)}, nil
+		return spec.Value{Node: text(p.Name)}, nil
 	case ref.Root == "vars":
-		return sc.plan.vars.Value(ref)
+		return sc.variable(n, ref)
 	}
 	return sc.output(n, ref)
+}
+
+// variable returns the value of a variable, or the output that is passed to it.
+func (sc *scope) variable(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
+	u, name := sc.unit, ref.Path[0].Name
+	_, secret, ok := u.vars.Declared(name)
+	if !ok && u.parent != nil {
+		if _, _, ok := u.parent.vars.Declared(name); ok {
+			return v, fault("a fragment sees its own variables only: declare it in the fragment, and give it below with of the entry that includes it", "%s: there is no variable %q", ref.Raw, name)
+		}
+	}
+	p := u.passed[name]
+	if p == nil {
+		return u.vars.Value(ref)
+	}
+	u.vars.Use(name)
+	if sc.noSteps != "" {
+		return v, fault("give it a value that is known before any step runs", "%s: no output can be used here: %s; step %s passes it %s, %s",
+			ref.Raw, sc.noSteps, u.id, p.ref.Raw, u.parent.place(p.node))
+	}
+	of, whole := *sc, *ref
+	of.unit, of.entry, of.item, of.secret = u.parent, nil, nil, sc.secret || secret
+	whole.Root, whole.Path = p.ref.Root, append(slices.Clone(p.ref.Path), ref.Path[1:]...)
+	if whole.Root == "vars" {
+		return of.variable(n, &whole)
+	}
+	return of.output(n, &whole)
 }
 
 // output returns an output of a step: its type while the plan is read.
 func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 	if sc.noSteps != "" {
-		return v, fault("use a variable: ${vars.NAME}", "%s: no output can be used here: %s", ref.Raw, sc.noSteps)
+		return v, fault(cmp.Or(sc.instead, "use a variable: ${vars.NAME}"), "%s: no output can be used here: %s", ref.Raw, sc.noSteps)
 	}
-	to, bad := sc.plan.referred(ref)
+	p := sc.unit.plan
+	at, bad := sc.unit.target(ref)
 	if bad != nil {
 		return v, bad
 	}
-	path := to.entry.outputPath(ref.Path)
+	to := at.step
 	switch {
 	case to == sc.step:
 		hint := ""
-		if sc.plan.connected[n] {
+		if p.connected[n] {
 			hint = "give this step its own value: what it says itself comes before connections"
 		}
 		return v, fault(hint, "%s: step %s cannot use its own output", ref.Raw, to.ID)
 	case to.Kind == nil:
 		if sc.refer != nil {
-			sc.refer(n, ref, to, false)
+			sc.refer(n, ref, at, false)
 		}
 		return v, reported
-	case len(path) == 0:
-		return v, fault("its outputs are "+source.Listed(sc.plan.types.Of(to.Kind.Outputs).Names()), "%s names a step and no output", ref.Raw)
+	case len(at.path) == 0:
+		return v, fault("its outputs are "+source.Listed(p.types.Of(to.Kind.Outputs).Names()), "%s names a step and no output", ref.Raw)
 	}
-	t, bad := sc.outputType(ref, to, path)
+	t, bad := sc.outputType(ref, at)
 	if bad != nil {
 		return v, bad
 	}
-	v.Type, v.From, v.Secret = t, to.ID, sc.plan.types.HasSecret(t)
+	v.Type, v.From, v.Secret = t, to.ID, sc.secret || p.types.HasSecret(t)
 	if sc.refer != nil {
-		sc.refer(n, ref, to, v.Secret)
+		sc.refer(n, ref, at, v.Secret)
 	}
 	if sc.outputs == nil {
-		return sc.early(ref, to, path, v)
+		return sc.early(ref, at, v)
 	}
 	out, ok := sc.outputs(to.ID)
 	if !ok || out == nil {
 		return v, fault("", "%s: step %s has no outputs: it did not run", ref.Raw, to.ID)
 	}
-	part, err := sc.plan.types.Output(out, path)
+	part, err := p.types.Output(out, at.path)
 	if err != nil {
 		return v, fault(engine.HintOf(err), "%s: %v", ref.Raw, err)
 	}
@@ -132,13 +172,14 @@ func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spe
 }
 
 // outputType returns the type of the output that a reference names.
-func (sc *scope) outputType(ref *spec.Reference, to *Step, path []keypath.Elem) (reflect.Type, *spec.Fault) {
+func (sc *scope) outputType(ref *spec.Reference, at target) (reflect.Type, *spec.Fault) {
+	to, path, types := at.step, at.path, sc.unit.plan.types
 	t := to.Kind.Outputs
 	for i, e := range path {
 		for t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		so, fields := keypath.String(path[:i]), sc.plan.types.Fields(t)
+		so, fields := keypath.String(path[:i]), types.Fields(t)
 		switch {
 		case fields != nil:
 			ft, ok := fields.Field(e.Name)
@@ -161,8 +202,12 @@ func (sc *scope) outputType(ref *spec.Reference, to *Step, path []keypath.Elem) 
 
 // each returns the key or the value of the item of forEach, or a part of it.
 func (sc *scope) each(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
-	if sc.step == nil || sc.step.Group == "" {
-		return v, fault("give the step forEach: a list or a mapping", "%s: there is an item only inside a step with forEach", ref.Raw)
+	if sc.entry == nil || !sc.entry.each {
+		hint := "give the step forEach: a list or a mapping"
+		if sc.unit.keyed {
+			hint = "declare a variable in the fragment, and give it the item below with of the entry that includes it"
+		}
+		return v, fault(hint, "%s: there is an item only inside a step with forEach", ref.Raw)
 	}
-	return sc.step.item.Resolve(sc.plan.decoder(&scope{noSteps: foreach.NoOutputs}, "", silent), ref)
+	return sc.item.Resolve(sc.unit.plan.decoder(&scope{unit: sc.unit, noSteps: foreach.NoOutputs}, "", silent), ref)
 }

@@ -23,8 +23,8 @@ func (s *Selection) Includes(id string) bool {
 	return !left
 }
 
-// Select chooses steps by id. The id of a step with forEach stands for all of its
-// instances. If only is not empty, those steps and everything
+// Select chooses steps by id. The id of a step with forEach, or of a fragment, stands for
+// all of its steps. If only is not empty, those steps and everything
 // that they need run; steps in skip do not. A step that refers to an output of
 // a step that does not run cannot run either; a step that only needs it, can.
 // The same holds for steps whose when is known to be false, and for one whose forEach is
@@ -37,21 +37,19 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 	var problems []*source.Problem
 	check := func(flag string, ids []string) (nodes []int) {
 		for _, id := range ids {
-			if e := p.entries[id]; e != nil && e.each {
-				for _, s := range e.steps {
-					nodes = append(nodes, s.Index)
-				}
-				continue
+			steps := p.groups[id]
+			if s := p.byID[id]; s != nil {
+				steps = []*Step{s}
 			}
-			s := p.byID[id]
-			if s == nil {
+			if steps == nil {
 				problems = append(problems, &source.Problem{
 					Summary: fmt.Sprintf("%s %s: the plan has no such step", flag, id),
 					Hint:    source.Suggestion(id, p.ids, "its steps are "),
 				})
-				continue
 			}
-			nodes = append(nodes, s.Index)
+			for _, s := range steps {
+				nodes = append(nodes, s.Index)
+			}
 		}
 		return nodes
 	}
@@ -91,10 +89,8 @@ func (p *Plan) Select(only, skip []string) (*Selection, error) {
 			sel.Left[s.ID] = fmt.Sprintf("refers to %s, and %s is left out", s.Refs[r].Text, s.Refs[r].Step)
 			continue
 		}
-		if s.When != nil {
-			if v, ok := s.When.Known(); ok && !v {
-				sel.Left[s.ID] = "when: " + s.When.Source
-			}
+		if c := s.When.fails(); c != nil {
+			sel.Left[s.ID] = "when: " + c.Source
 		}
 	}
 	for _, s := range p.Steps {

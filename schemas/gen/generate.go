@@ -55,6 +55,7 @@ func Generate(root string, write bool) (stale []string, err error) {
 		{"cmd/ztplan/fleet/README.md", fleetMarkdown(fleet)},
 		{"schemas/kinds.json", kinds},
 		{"schemas/plan.schema.json", planSchema(kinds, topics)},
+		{"schemas/fragment.schema.json", fragmentSchema(kinds, topics)},
 		{"plans/README.md", languageMarkdown(topics, kinds)},
 		{"steps/README.md", markdown(kinds)},
 	} {

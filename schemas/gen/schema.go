@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,21 +38,39 @@ func planSchema(kinds []schemas.Kind, topics []schemas.Topic) object {
 	for _, t := range topics {
 		fields[t.Name] = t.Fields
 	}
+	out := documentSchema(kinds, fields, "plan", fields["vars"])
+	refine(out["properties"].(object), "connections", planForm.object(fields["connections"]))
+	out["description"] = "A zero-trust certificate set-up: variables, connections and steps."
+	return out
+}
+
+// fragmentSchema is the JSON Schema of a fragment. It has no environment variables.
+func fragmentSchema(kinds []schemas.Kind, topics []schemas.Topic) object {
+	fields := make(map[string][]schemas.Field)
+	for _, t := range topics {
+		fields[t.Name] = t.Fields
+	}
+	vars := slices.DeleteFunc(slices.Clone(fields["vars"]), func(f schemas.Field) bool { return f.Name == "env" })
+	out := documentSchema(kinds, fields, "fragment", vars)
+	out["description"] = "Steps that plans include: variables, steps and outputs."
+	return out
+}
+
+// documentSchema is the part that plans and fragments share. fields are those of the topics.
+func documentSchema(kinds []schemas.Kind, fields map[string][]schemas.Field, name string, vars []schemas.Field) object {
 	definitions := object{"step": stepSchema(kinds, fields["steps"], fields["retry"])}
 	for _, k := range kinds {
 		with := planForm.object(k.Inputs)
 		with["description"] = firstParagraph(k.Doc)
 		definitions[k.Name] = with
 	}
-	out := form{}.object(fields["plan"])
+	out := form{}.object(fields[name])
 	properties := out["properties"].(object)
-	refine(properties, "vars", object{"type": "object", "additionalProperties": variableSchema(fields["vars"])})
-	refine(properties, "connections", planForm.object(fields["connections"]))
+	refine(properties, "vars", object{"type": "object", "additionalProperties": variableSchema(vars)})
 	refine(properties, "steps", object{"type": "array", "minItems": 1, "items": object{"$ref": "#/definitions/step"}})
 	out["$schema"] = "http://json-schema.org/draft-07/schema#"
-	out["$id"] = "https://ztplan.dev/schemas/plan.schema.json"
-	out["title"] = "ztplan plan"
-	out["description"] = "A zero-trust certificate set-up: variables, connections and steps."
+	out["$id"] = "https://ztplan.dev/schemas/" + name + ".schema.json"
+	out["title"] = "ztplan " + name
 	out["definitions"] = definitions
 	return out
 }
@@ -100,6 +119,10 @@ func stepSchema(kinds []schemas.Kind, step, retry []schemas.Field) object {
 	refine(properties, "uses", object{"type": "string", "enum": names})
 	refine(properties, "retry", planForm.object(retry))
 	out["allOf"] = choices
+	out["oneOf"] = []any{
+		object{"required": []string{"uses"}},
+		object{"required": []string{"include"}, "not": object{"anyOf": []any{object{"required": []string{"timeout"}}, object{"required": []string{"retry"}}}}},
+	}
 	return out
 }
 

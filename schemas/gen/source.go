@@ -17,7 +17,7 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
 	"github.com/ztplan/ztplan/engine"
-	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/document"
 	"github.com/ztplan/ztplan/schemas"
 )
 
@@ -225,11 +225,11 @@ func typeName(t reflect.Type) (name string, inner reflect.Type) {
 		return "file", nil
 	case reflect.TypeFor[fleet.Limit]():
 		return "number or percentage", nil
-	case reflect.TypeFor[plan.Expression]():
+	case reflect.TypeFor[document.Expression]():
 		return "condition", nil
-	case reflect.TypeFor[plan.Collection]():
+	case reflect.TypeFor[document.Collection]():
 		return "list or map", nil
-	case reflect.TypeFor[plan.OneOrMore]():
+	case reflect.TypeFor[document.OneOrMore]():
 		return "string or list of string", nil
 	}
 	if t.Kind() == reflect.Pointer {

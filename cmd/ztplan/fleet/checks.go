@@ -58,18 +58,31 @@ func (f *Fleet) checkPlan(p *plan.Plan) checked {
 			files = append(files, more...)
 		}
 		for _, file := range files {
-			rel, err := filepath.Rel(p.Dir, file.Path)
-			if err != nil || !filepath.IsLocal(rel) {
+			if !c.ship(p, file) {
 				add(s.Position, "put it beside the plan or below", "step %s: %s is outside of the plan's directory, and the pods get that directory only", s.ID, file.Name)
-				continue
 			}
-			c.files[filepath.ToSlash(rel)] = file
+		}
+	}
+	for _, file := range p.Fragments() {
+		if !c.ship(p, file) {
+			add(source.Position{File: p.Display(file.Path)}, "put it beside the plan or below", "fragment %s is outside of the plan's directory, and the pods get that directory only", file.Name)
 		}
 	}
 	if value, at := p.Connection("kubernetes"); value != nil {
 		add(at, "remove it: each pod reaches its own cluster", "connections.kubernetes: a fleet chooses the cluster")
 	}
 	return c
+}
+
+// ship adds a file to those that the pods get. It reports false for one outside of the
+// plan's directory.
+func (c *checked) ship(p *plan.Plan, file engine.File) bool {
+	rel, err := filepath.Rel(p.Dir, file.Path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return false
+	}
+	c.files[filepath.ToSlash(rel)] = file
+	return true
 }
 
 // filesBelow returns the files of the folders that a step reads, such as a chart.

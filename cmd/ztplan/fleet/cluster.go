@@ -124,9 +124,9 @@ func (f *Fleet) substituteVars() bool {
 		d.Report = report
 		if !source.IsNull(vars) {
 			d.Subject = "vars"
-			if n, _, ok := d.Substitute(vars); ok {
-				c.vars = n
-				text, err := yaml.Marshal(n)
+			if v, ok := d.Substitute(vars); ok {
+				c.vars = v.Node
+				text, err := yaml.Marshal(v.Node)
 				if err != nil {
 					f.problem(vars, "", "vars: %v", err)
 					return false
@@ -136,8 +136,8 @@ func (f *Fleet) substituteVars() bool {
 		}
 		if f.Document.Access.Keyless != nil {
 			d.Subject = "access.keyless"
-			if n, _, ok := d.Substitute(audience); ok {
-				c.Audience = n.Value
+			if v, ok := d.Substitute(audience); ok {
+				c.Audience = v.Node.Value
 			}
 		}
 	}

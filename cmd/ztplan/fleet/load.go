@@ -3,7 +3,6 @@ package fleet
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -129,11 +128,7 @@ func (f *Fleet) open() *source.Problem {
 		abs, err = filepath.Abs(f.File)
 	}
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return &source.Problem{Position: source.Position{File: f.File}, Summary: err.Error()}
+		return &source.Problem{Position: source.Position{File: f.File}, Summary: source.Unread(err).Error()}
 	}
 	f.Dir = filepath.Dir(abs)
 	f.src = source.NewFile(f.File, data)
@@ -152,7 +147,7 @@ func (f *Fleet) decode() {
 		return
 	}
 	if f.root.Kind != yaml.MappingNode {
-		f.problem(f.root, "a fleet begins with apiVersion: "+APIVersion, "want a fleet, have %s", spec.KindOf(f.root))
+		f.problem(f.root, "a fleet begins with apiVersion: "+APIVersion, "want a fleet, have %s", source.KindOf(f.root))
 		return
 	}
 	if _, waves := source.Lookup(f.root, "waves"); waves != nil {
@@ -324,8 +319,8 @@ func (f *Fleet) addPlanProblem(seen map[string]bool, c *Cluster, p *source.Probl
 // decoder returns a decoder of the document.
 func (f *Fleet) decoder(scope spec.Scope, subject string) *spec.Decoder {
 	return &spec.Decoder{
-		Types: f.types, File: f.src, Scope: scope, Forms: referenceForms, Subject: subject, Report: f.problems.Add,
-		FileOf: func(name string) engine.File { return f.inputs.File(f.Dir, name) },
+		Types: f.types, Scope: scope, Forms: referenceForms, Subject: subject, Report: f.problems.Add,
+		Document: spec.Document{File: f.src, FileOf: func(name string) engine.File { return f.inputs.File(f.Dir, name) }},
 	}
 }
 

@@ -82,7 +82,10 @@ type proof struct {
 }
 
 func gather(p *plan.Plan, o Options) *facts {
-	f := &facts{plan: p, options: o, order: make(map[string]int), texts: map[string][]byte{p.File: p.Text()}}
+	f := &facts{plan: p, options: o, order: make(map[string]int), texts: make(map[string][]byte)}
+	for _, src := range p.Sources() {
+		f.texts[src.Name] = src.Text()
+	}
 	for i, s := range p.Steps {
 		f.order[s.ID] = i
 		if s.Kind == nil || s.Empty {

@@ -26,9 +26,11 @@ func unknownFields(f *facts) []Finding {
 // unusedVariables: a variable that changes nothing.
 func unusedVariables(f *facts) []Finding {
 	var out []Finding
-	for name, at := range f.plan.Unused() {
+	for at, name := range f.plan.Unused() {
 		out = append(out, Finding{Rule: "unused-variable", Place: at, Message: "nothing refers to variable " + name})
 	}
-	slices.SortFunc(out, func(a, b Finding) int { return cmp.Compare(a.Place.Line, b.Place.Line) })
+	slices.SortFunc(out, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line))
+	})
 	return out
 }

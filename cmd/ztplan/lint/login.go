@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan"
@@ -175,20 +174,15 @@ func reviewerToken(f *facts) []Finding {
 		for key, value := range source.Pairs(config) {
 			switch name := strings.ToLower(strings.ReplaceAll(key.Value, "_", "")); {
 			case rule.ReviewerToken(key.Value):
-				out = append(out, Finding{Rule: "reviewer-token", Step: a.step.ID, Place: f.placeOf(key),
+				out = append(out, Finding{Rule: "reviewer-token", Step: a.step.ID, Place: a.step.Place(key),
 					Message: "the configuration of auth/" + a.spec.Mount + " has a reviewer token"})
 			case name == "kubernetescacert" && strings.HasPrefix(value.Value, "@"):
-				out = append(out, Finding{Rule: "reviewer-token", Step: a.step.ID, Place: f.placeOf(key),
+				out = append(out, Finding{Rule: "reviewer-token", Step: a.step.ID, Place: a.step.Place(key),
 					Message: "the configuration of auth/" + a.spec.Mount + " has the authority of a pod, by a path of Vault's command line"})
 			}
 		}
 	}
 	return out
-}
-
-// placeOf returns where a node of the plan is.
-func (f *facts) placeOf(n *yaml.Node) source.Position {
-	return source.Position{File: f.plan.File, Line: n.Line, Column: n.Column}
 }
 
 func admits(list []string, name string) bool {

@@ -122,7 +122,7 @@ func unverified(f *facts) []Finding {
 		}
 		_, with := source.Lookup(s.Node, "with")
 		for _, key := range insecureKeys(with, 3) {
-			out = append(out, Finding{Rule: "unverified-tls", Step: s.ID, Place: f.placeOf(key),
+			out = append(out, Finding{Rule: "unverified-tls", Step: s.ID, Place: s.Place(key),
 				Message: fmt.Sprintf("%s: nothing is verified any more", key.Value)})
 		}
 	}

@@ -16,7 +16,7 @@ func ExplainCommand(a *cli.Invocation) *cobra.Command {
 		Use:   "explain [NAME[.FIELD…]]",
 		Short: "Reference for a kind, the language of plans, or fleets",
 		Long: `Explain prints the reference: of a kind of step, of a part of the plan's language
-(plan, vars, references, steps, when, retry, connections), or of the document of a
+(plan, vars, references, steps, forEach, include, fragment, when, retry, connections), or of the document of a
 fleet; with fields after the name, of one field. Without a name it lists all names.`,
 		Example: `  ztplan explain
   ztplan explain pkiRoot
@@ -56,21 +56,22 @@ fleet; with fields after the name, of one field. Without a name it lists all nam
 // SchemaCommand returns the command that prints a JSON Schema.
 func SchemaCommand(a *cli.Invocation) *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema [plan|fleet|event|evidence]",
-		Short: "Print the JSON Schema of plans, fleets, events or evidence",
+		Use:   "schema [plan|fragment|fleet|event|evidence]",
+		Short: "Print the JSON Schema of plans, fragments, fleets, events or evidence",
 		Long: `Schema prints the JSON Schema of plans. An editor with a YAML language server
 uses it when the plan begins with
 
   # yaml-language-server: $schema=FILE
 
-"ztplan schema fleet" prints that of fleets, "ztplan schema event" that of one line
-of --output json, and "ztplan schema evidence" that of evidence.json.`,
+"ztplan schema fragment" prints that of fragments, "ztplan schema fleet" that of
+fleets, "ztplan schema event" that of one line of --output json, and "ztplan schema
+evidence" that of evidence.json.`,
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"plan", "fleet", "event", "evidence"},
+		ValidArgs: []string{"plan", "fragment", "fleet", "event", "evidence"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text := schemas.Plan
 			if len(args) == 1 {
-				text = map[string][]byte{"plan": schemas.Plan, "fleet": schemas.FleetDocument, "event": schemas.Event, "evidence": schemas.Evidence}[args[0]]
+				text = map[string][]byte{"plan": schemas.Plan, "fragment": schemas.Fragment, "fleet": schemas.FleetDocument, "event": schemas.Event, "evidence": schemas.Evidence}[args[0]]
 			}
 			_, err := a.Stdout.Write(text)
 			return err

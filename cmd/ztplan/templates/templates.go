@@ -21,7 +21,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/document"
 )
 
 //go:embed *.yaml
@@ -75,7 +75,7 @@ func All() ([]Template, error) {
 
 func read(name string, data []byte) (Template, error) {
 	var doc struct {
-		Metadata plan.Metadata
+		Metadata document.Metadata
 		Vars     yaml.Node
 	}
 	if err := yaml.Unmarshal(data, &doc); err != nil {

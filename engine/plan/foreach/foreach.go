@@ -13,6 +13,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -30,8 +31,9 @@ const NoOutputs = "forEach decides which steps there are, which is known before 
 type Item struct {
 	Key keypath.Elem // a name, or the index of an item of a list
 
-	value *yaml.Node
-	plain bool // value holds no references: ${ means nothing in it
+	value  *yaml.Node
+	plain  bool                          // value holds no references: ${ means nothing in it
+	fileOf func(name string) engine.File // see [spec.Value.FileOf]
 }
 
 // keyText is what ids can hold, also on a command line and in the name of a file.
@@ -47,11 +49,12 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 	}
 	r := reader{d: d, n: n}
 	d.Subject += ": forEach"
-	value, secret, ok := d.Substitute(n)
+	collection, ok := d.Substitute(n)
+	value, secret := collection.Node, collection.Secret
 	switch {
 	case !ok:
 		return nil, false
-	case d.Size() > spec.MaxNodes:
+	case collection.Size > spec.MaxNodes:
 		return nil, r.problem(n, "", "has more than %d values", spec.MaxNodes)
 	case secret && n.Kind == yaml.ScalarNode:
 		return nil, r.problem(n, "write the keys out, and refer to the secret in the values: {shop: {token: \"${vars.token}\"}}",
@@ -59,15 +62,15 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 	case source.IsNull(value):
 		return nil, true
 	case value.Kind == yaml.ScalarNode:
-		return nil, r.problem(n, "write a list, [a, b], or a mapping, {a: …, b: …}", "want a list or a mapping, have %s", spec.Describe(value))
+		return nil, r.problem(n, "write a list, [a, b], or a mapping, {a: …, b: …}", "want a list or a mapping, have %s", source.Describe(value))
 	}
-	r.plain = !secret
+	r.plain, r.fileOf = !secret, collection.FileOf
 	if secret {
 		value = n
 	}
 	if value.Kind == yaml.SequenceNode {
 		for i, v := range value.Content {
-			items = append(items, &Item{Key: keypath.Item(i), value: v, plain: r.plain})
+			items = append(items, &Item{Key: keypath.Item(i), value: v, plain: r.plain, fileOf: r.fileOf})
 		}
 		ok = true
 	} else {
@@ -80,9 +83,10 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 }
 
 type reader struct {
-	d     *spec.Decoder
-	n     *yaml.Node // the collection as written
-	plain bool
+	d      *spec.Decoder
+	n      *yaml.Node // the collection as written
+	plain  bool
+	fileOf func(name string) engine.File
 }
 
 func (r *reader) mapping(value *yaml.Node) (items []*Item, ok bool) {
@@ -103,7 +107,7 @@ func (r *reader) mapping(value *yaml.Node) (items []*Item, ok bool) {
 			ok = r.problem(at, keyHint, "%q cannot be a key", name)
 		}
 		first[name] = key
-		items = append(items, &Item{Key: keypath.Elem{Name: name, Index: -1, Quoted: true}, value: v, plain: r.plain})
+		items = append(items, &Item{Key: keypath.Elem{Name: name, Index: -1, Quoted: true}, value: v, plain: r.plain, fileOf: r.fileOf})
 	}
 	return items, ok
 }
@@ -145,14 +149,16 @@ func (it *Item) Resolve(d *spec.Decoder, ref *spec.Reference) (v spec.Value, _ *
 // resolved, and no others.
 func (it *Item) part(d *spec.Decoder, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
 	n, at := it.value, 1
+	v.FileOf = it.fileOf
 	if !it.plain {
 		var depth int
 		n, depth = keypath.Descend(n, ref.Path[1:])
 		at += depth
 		var ok bool
-		if n, v.Secret, ok = d.Substitute(n); !ok {
+		if v, ok = d.Substitute(n); !ok {
 			return v, new(spec.Fault)
 		}
+		n = v.Node
 	}
 	n, fault := spec.Part(n, ref, at)
 	if fault != nil {

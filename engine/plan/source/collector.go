@@ -19,7 +19,7 @@ type Collector struct {
 	secrets  []string
 	problems []*Problem
 
-	instance, group string // see About
+	instance, group, within, included string // see About
 }
 
 // NewCollector returns a collector for problems of a plan, which is a file in the
@@ -35,13 +35,19 @@ func NewCollector(inputs *engine.Inputs, plan *File, dir string, secrets []strin
 // Add adds a problem. Its excerpt is made by [Collector.Err].
 func (c *Collector) Add(p *Problem) {
 	p.instance, p.group = c.instance, c.group
+	if p.File == c.within {
+		p.included = c.included
+	}
 	c.problems = append(c.problems, p)
 }
 
 // About says that the problems which follow are those of an instance of a group, such as
 // certs["shop"] of certs; "" for those of none. A problem that several instances of a group
-// have is one, of the first of them.
-func (c *Collector) About(instance, group string) { c.instance, c.group = instance, group }
+// have is one, of the first of them. included says where the file is
+// included, for the problems that are in it.
+func (c *Collector) About(instance, group, file, included string) {
+	c.instance, c.group, c.within, c.included = instance, group, file, included
+}
 
 // AddFile adds a file that was read, for excerpts.
 func (c *Collector) AddFile(f *File) { c.files[f.Name] = f }
@@ -103,7 +109,7 @@ func (c *Collector) Err() error {
 		return true
 	})
 	for i, p := range list {
-		p.addInstances()
+		p.addDetails()
 		if src := c.file(p.File); src != nil && i < MostShown {
 			p.Line, p.Column = src.clamp(p.Line, p.Column)
 			p.Snippet = src.excerpt(p.Line, p.Column, c.conceal)

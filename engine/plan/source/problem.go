@@ -38,8 +38,8 @@ type Problem struct {
 	// [MostShown] problems of a plan have one.
 	Snippet string `json:"snippet,omitempty"`
 
-	instance, group string   // see [Collector.About]
-	others          []string // instances of the group that have the problem, too
+	instance, group, included string   // see [Collector.About]
+	others                    []string // instances of the group that have the problem, too
 }
 
 // general returns the summary without the key of the instance.
@@ -65,11 +65,16 @@ func (p *Problem) also(instance string) {
 	}
 }
 
-// addInstances names the other instances in the detail.
-func (p *Problem) addInstances() {
-	if len(p.others) > 0 {
-		p.Detail = strings.TrimPrefix(p.Detail+"\nthe same with "+Listed(p.others), "\n")
+// addDetails says in the detail where the document is included, and which other instances
+// have the problem.
+func (p *Problem) addDetails() {
+	if p.included != "" {
+		p.Detail += "\n" + p.included
 	}
+	if len(p.others) > 0 {
+		p.Detail += "\nthe same with " + Listed(p.others)
+	}
+	p.Detail = strings.TrimPrefix(p.Detail, "\n")
 }
 
 // MostShown is how many problems of a plan are for people to read; the rest is

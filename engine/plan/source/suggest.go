@@ -1,7 +1,9 @@
 package source
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,4 +128,14 @@ func ClosestFile(path string) string {
 		names[i] = e.Name()
 	}
 	return Closest(filepath.Base(path), names)
+}
+
+// Unread returns the reason why a file cannot be read, without its path: a problem names
+// the file as the plan does.
+func Unread(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }

@@ -39,7 +39,7 @@ func (d *Decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
 	if f.oneof != nil {
 		out = max(out, d.checkEach(n, v, func(n *yaml.Node, v reflect.Value) outcome {
 			if s := v.String(); !slices.Contains(f.oneof, s) {
-				return d.problem(n, source.DidYouMean(s, f.oneof), "%q is not one of %s", abbreviate(s), strings.Join(f.oneof, ", "))
+				return d.problem(n, source.DidYouMean(s, f.oneof), "%q is not one of %s", source.Abbreviate(s), strings.Join(f.oneof, ", "))
 			}
 			return set
 		}))
@@ -130,17 +130,17 @@ func (d *Decoder) checkExists(n *yaml.Node, f engine.File) outcome {
 		return set
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		hint := "paths are relative to the directory of the plan"
+		hint, written := "paths are relative to the directory of the plan", f.Name
+		if n.Kind == yaml.ScalarNode && !isTemplate(n) && n.Value != f.Name {
+			hint, written = "paths in a fragment are relative to its own directory", n.Value
+		}
 		if filepath.IsAbs(f.Name) {
 			hint = ""
 		} else if best := source.ClosestFile(f.Path); best != "" {
-			hint = fmt.Sprintf("did you mean %q?", filepath.ToSlash(filepath.Join(filepath.Dir(f.Name), best)))
+			hint = fmt.Sprintf("did you mean %q?", filepath.ToSlash(filepath.Join(filepath.Dir(written), best)))
 		}
 		return d.problem(n, hint, "file %q does not exist", f.Name)
 	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
+	err = source.Unread(err)
 	return d.problem(n, "", "file %q: %v", f.Name, err)
 }

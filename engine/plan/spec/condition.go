@@ -9,6 +9,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A Condition is a condition that was read and whose types were checked.
@@ -59,11 +60,11 @@ func (d *Decoder) Condition(n *yaml.Node) *Condition {
 	defer func() { d.bad = nil }() // no input of the step depends on it
 	c := &Condition{node: n}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!bool" {
-		c.root = &expr{value: Truth(n)}
+		c.root = &expr{value: source.Truth(n)}
 		return c
 	}
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
-		d.problem(n, `such as: when: ${vars.env} == "prod"`, "want a condition, have %s", Describe(n))
+		d.problem(n, `such as: when: ${vars.env} == "prod"`, "want a condition, have %s", source.Describe(n))
 		return nil
 	}
 	root, bad := (&exprParser{s: n.Value}).parse()
@@ -152,7 +153,7 @@ func (v *evaluation) operand(op, e *expr) (exprType, bool) {
 }
 
 func (v *evaluation) problem(e *expr, hint, format string, args ...any) {
-	v.d.problemAt(v.node, v.d.places().Within(v.node, e.offset, e.text), hint, format, args...)
+	v.d.problemAt(v.node, v.d.places(v.node).Within(v.node, e.offset, e.text), hint, format, args...)
 }
 
 func (v *evaluation) reference(ref *Reference) (exprType, any) {
@@ -170,7 +171,7 @@ func (v *evaluation) reference(ref *Reference) (exprType, any) {
 	var value any
 	if r.Type == nil {
 		n := d.known(r)
-		tag, kind = n.Tag, KindOf(n)
+		tag, kind = n.Tag, source.KindOf(n)
 		value, _ = kubeyaml.Scalar(n)
 	} else if kind = TypeName(r.Type); scalar(r.Type) {
 		tag = tagOf(indirect(r.Type))

@@ -18,11 +18,10 @@ import (
 // references to outputs have a type and no value, and right before a step starts,
 // when they have one.
 type Decoder struct {
-	Types  *Types
-	File   *source.File // that the nodes are from
-	Scope  Scope
-	Forms  string                        // of references, for hints
-	FileOf func(name string) engine.File // resolves a file that an input names
+	Types *Types
+	Document
+	Scope Scope
+	Forms string // of references, for hints
 
 	Subject string // begins every message: "step ID (kind)"
 	Kind    string // of the step; empty for inputs of no step
@@ -31,8 +30,9 @@ type Decoder struct {
 	// KeepSecret, if not nil, gets every secret that the nodes hold.
 	KeepSecret func(string)
 	// Connected holds the nodes that are from the plan's connections: messages about
-	// them are the same for all steps.
+	// them are the same for all steps. They are of the document Plan.
 	Connected map[*yaml.Node]bool
+	Plan      Document
 	// Refused, if not nil, returns why a key is left out on purpose, or "".
 	Refused func(key string) string
 	// Partial is set for values of which only a part is here: no key is missing.
@@ -48,12 +48,30 @@ type Decoder struct {
 	bad     []string // paths of inputs with problems
 }
 
+// A Document is a file that nodes are from.
+type Document struct {
+	File   *source.File
+	FileOf func(name string) engine.File // resolves a file that a node names
+}
+
+// of returns the document that a node is from.
+func (d *Decoder) of(n *yaml.Node) Document {
+	if d.Connected[n] {
+		return d.Plan
+	}
+	return d.Document
+}
+
 // Decode fills into, a pointer, from n, which is the input at path. It reports
 // whether all keys could be set.
 func (d *Decoder) Decode(n *yaml.Node, path []keypath.Elem, into any) bool {
 	d.path = path
 	out := d.value(n, reflect.ValueOf(into).Elem(), false)
-	engine.ResolveFiles(into, d.FileOf)
+	defaults := d.FileOf // of a kind: beside the plan, whichever document has the step
+	if d.Plan.FileOf != nil {
+		defaults = d.Plan.FileOf
+	}
+	engine.ResolveFiles(into, defaults)
 	return out == set
 }
 
@@ -83,6 +101,8 @@ type use struct {
 	node  *yaml.Node
 	place source.Position
 	ref   string // as written; "" for a text
+
+	fileOf func(name string) engine.File // see [Value.FileOf]
 }
 
 // An outcome is the result of decoding an input.
@@ -95,10 +115,21 @@ const (
 	failed                 // it is wrong; the problem has been reported
 )
 
-// places returns the finder for parts of the scalars of File.
-func (d *Decoder) places() *source.Finder {
-	d.finder.File = d.File
+// places returns the finder for parts of the scalar n.
+func (d *Decoder) places(n *yaml.Node) *source.Finder {
+	d.finder.File = d.of(n).File
 	return &d.finder
+}
+
+// file returns the file that the scalar n names.
+func (d *Decoder) file(n *yaml.Node) engine.File {
+	switch {
+	case d.use.fileOf != nil:
+		return d.use.fileOf(n.Value)
+	case d.use.node != nil:
+		return d.of(d.use.node).FileOf(n.Value)
+	}
+	return d.of(n).FileOf(n.Value)
 }
 
 func (d *Decoder) push(e keypath.Elem) { d.path = append(d.path, e) }
@@ -123,7 +154,7 @@ func (d *Decoder) place(n *yaml.Node) (*yaml.Node, source.Position) {
 	if d.use.node != nil {
 		return d.use.node, d.use.place
 	}
-	return n, d.File.Place(n)
+	return n, d.of(n).File.Place(n)
 }
 
 // problemAt reports something wrong with the input being decoded, at a place
@@ -174,7 +205,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	}
 	t := v.Type()
 	if t == secretType {
-		if n.Kind != yaml.ScalarNode || !IsText(n) && d.use.ref == "" {
+		if n.Kind != yaml.ScalarNode || !source.IsText(n) && d.use.ref == "" {
 			return d.mismatch(n, t)
 		}
 		if out := d.ambiguous(n, true); out != set {
@@ -187,11 +218,11 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		return set
 	}
 	if t == fileType || t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
-		if n.Kind != yaml.ScalarNode || !IsText(n) {
+		if n.Kind != yaml.ScalarNode || !source.IsText(n) {
 			return d.mismatch(n, t)
 		}
 		if t == fileType {
-			v.Set(reflect.ValueOf(d.FileOf(n.Value)))
+			v.Set(reflect.ValueOf(d.file(n)))
 		} else if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
 			return d.invalid(n, "%v", err)
 		}
@@ -226,13 +257,6 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	return d.scalar(n, v)
 }
 
-// IsText reports whether a scalar may stand where text is wanted. A word such as
-// no or y is text there, as it is written: only in data without a type of its own is
-// it false or true.
-func IsText(n *yaml.Node) bool {
-	return n.Tag == "!!str" || n.Tag == "!!bool" && n.Style == 0 && !strings.EqualFold(n.Value, "true") && !strings.EqualFold(n.Value, "false")
-}
-
 func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	t := v.Type()
 	if n.Kind != yaml.ScalarNode {
@@ -241,7 +265,7 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 	switch {
 	case t.Kind() == reflect.String:
 		// A variable's number has no quotes to put it in.
-		if !IsText(n) && d.use.ref == "" {
+		if !source.IsText(n) && d.use.ref == "" {
 			return d.mismatch(n, t)
 		}
 		if out := d.ambiguous(n, false); out != set {
@@ -252,7 +276,7 @@ func (d *Decoder) scalar(n *yaml.Node, v reflect.Value) outcome {
 		if n.Tag != "!!bool" {
 			return d.mismatch(n, t)
 		}
-		v.SetBool(Truth(n))
+		v.SetBool(source.Truth(n))
 	case isInt(t), isUint(t):
 		if n.Tag != "!!int" {
 			return d.mismatch(n, t)
@@ -479,12 +503,6 @@ func (d *Decoder) any(n *yaml.Node, literal bool) (any, outcome) {
 	return x, set
 }
 
-// Truth returns the value of a scalar that is true or false.
-func Truth(n *yaml.Node) bool {
-	v, _ := kubeyaml.Scalar(n)
-	return v == true
-}
-
 // ambiguous reports a variable's value that would become text and that YAML reads as
 // another value than it looks like.
 func (d *Decoder) ambiguous(n *yaml.Node, secret bool) outcome {
@@ -506,7 +524,7 @@ func ambiguity(n *yaml.Node, what string, secret bool) (message, hint string) {
 	case reading == "":
 		return "", ""
 	case secret:
-		return fmt.Sprintf("want text, and %s is %s in a form that changes when it is read", what, KindOf(n)), "write it in quotes where it is given"
+		return fmt.Sprintf("want text, and %s is %s in a form that changes when it is read", what, source.KindOf(n)), "write it in quotes where it is given"
 	}
 	return fmt.Sprintf("want text, and %s is written %s and read as %s", what, n.Value, reading),
 		fmt.Sprintf("where it is given, write %q for the text, or %s", n.Value, reading)

@@ -94,7 +94,7 @@ func TestSubjects(t *testing.T) {
 	d.Subject = "step a (k)"
 	d.Partial = true
 	size := n.Content[1]
-	d.Connected = map[*yaml.Node]bool{size: true}
+	d.Connected, d.Plan = map[*yaml.Node]bool{size: true}, d.Document
 	d.Decode(n, []keypath.Elem{keypath.Key("vault")}, new(target))
 	got := append(*problems, *connected...)
 	want := []string{

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -34,11 +32,11 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 			hint = "write " + n.Value + ", without quotes"
 		}
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && (t.Elem() == secretType || scalar(t.Elem())):
-		hint = fmt.Sprintf("write [%s]", abbreviate(n.Value))
+		hint = fmt.Sprintf("write [%s]", source.Abbreviate(n.Value))
 	}
-	have := Describe(n)
+	have := source.Describe(n)
 	if t == secretType {
-		have = KindOf(n) // not the value: it may be one
+		have = source.KindOf(n) // not the value: it may be one
 	}
 	if d.use.ref != "" {
 		return d.problem(n, hint, "want %s, and %s is %s", TypeName(t), d.use.ref, have)
@@ -46,80 +44,20 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 	return d.problem(n, hint, "want %s, have %s", TypeName(t), have)
 }
 
-// Describe names a value: its sort, and the value itself if it is short.
-func Describe(n *yaml.Node) string {
-	if n.Kind != yaml.ScalarNode || source.IsNull(n) {
-		return KindOf(n)
-	}
-	read := ""
-	if reading := kubeyaml.Reading(n); reading != "" {
-		read = fmt.Sprintf(" (%s, as YAML 1.1 reads it)", reading)
-	}
-	switch TypeOf(n) {
-	case "number":
-		return "the number " + abbreviate(n.Value) + read
-	case "bool":
-		return abbreviate(n.Value) + read
-	}
-	return fmt.Sprintf("the text %q", abbreviate(n.Value))
-}
-
-// KindOf names the sort of a value: "a list".
-func KindOf(n *yaml.Node) string {
-	if source.IsNull(n) {
-		return "nothing"
-	}
-	return TypeWord(TypeOf(n))
-}
-
-// TypeWord names a type of variables in messages.
-func TypeWord(typ string) string {
-	switch typ {
-	case "number":
-		return "a number"
-	case "bool":
-		return "true or false"
-	case "list":
-		return "a list"
-	case "map":
-		return "a mapping"
-	}
-	return "text"
-}
-
-func abbreviate(s string) string {
-	const most = 40
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most]) + "…"
-}
-
-// TypeOf returns the type of a value as variables declare it: string, number, bool,
-// list or map; "" for null.
-func TypeOf(n *yaml.Node) string {
+// TypeOfOutput returns the type of an output as variables declare it; "" for another one.
+func TypeOfOutput(t reflect.Type) string {
+	t = indirect(t)
 	switch {
-	case n.Kind == yaml.MappingNode:
-		return "map"
-	case n.Kind == yaml.SequenceNode:
-		return "list"
-	case source.IsNull(n):
-		return ""
-	case n.Tag == "!!int" || n.Tag == "!!float":
-		return "number"
-	case n.Tag == "!!bool":
+	case t.Kind() == reflect.Bool:
 		return "bool"
+	case t != durationType && (isInt(t) || isUint(t) || isFloat(t)):
+		return "number"
+	case scalar(t):
+		return "string"
+	case t.Kind() == reflect.Slice:
+		return "list"
+	case t.Kind() == reflect.Map || t.Kind() == reflect.Struct:
+		return "map"
 	}
-	return "string"
-}
-
-// AsType returns a value as the declared type has it: for text, a word such as
-// no is the text that is written.
-func AsType(n *yaml.Node, typ string) *yaml.Node {
-	if typ != "string" || n.Kind != yaml.ScalarNode || !IsText(n) {
-		return n
-	}
-	text := *n
-	text.Tag = "!!str"
-	return &text
+	return ""
 }

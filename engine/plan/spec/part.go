@@ -23,5 +23,5 @@ func Part(value *yaml.Node, ref *Reference, known int) (*yaml.Node, *Fault) {
 	case e.Index < 0 && value.Kind == yaml.MappingNode:
 		return nil, &Fault{Message: fmt.Sprintf("%s: %s has no key %q", ref.Raw, so, e.Name), Hint: source.Suggestion(e.Name, source.Keys(value), "it has ")}
 	}
-	return nil, &Fault{Message: fmt.Sprintf("%s: %s is %s and has no %s", ref.Raw, so, KindOf(value), keypath.String([]keypath.Elem{e}))}
+	return nil, &Fault{Message: fmt.Sprintf("%s: %s is %s and has no %s", ref.Raw, so, source.KindOf(value), keypath.String([]keypath.Elem{e}))}
 }

@@ -62,8 +62,8 @@ func decoder(t testing.TB, text string, scope spec.Scope) (*spec.Decoder, *yaml.
 	n, f := node(t, text)
 	problems := new([]string)
 	return &spec.Decoder{
-		Types: new(spec.Types), File: f, Scope: scope,
-		FileOf: func(name string) engine.File { return engine.File{Name: name, Path: filepath.Join("/plans", name)} },
+		Types: new(spec.Types), Scope: scope,
+		Document: spec.Document{File: f, FileOf: func(name string) engine.File { return engine.File{Name: name, Path: filepath.Join("/plans", name)} }},
 		Report: func(p *source.Problem) {
 			s := fmt.Sprintf("%d:%d: %s", p.Line, p.Column, p.Summary)
 			if p.Hint != "" {

@@ -9,9 +9,16 @@ import (
 // MaxNodes is how many nodes a value made of variables may have.
 const MaxNodes = 1_000_000
 
-// Substitute returns n with its references replaced, and whether a secret went
-// into it; then [Decoder.Size] is the number of its nodes. n itself does not change.
-func (d *Decoder) Substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
+// Substitute returns n with its references replaced, and whether a secret went into it.
+// The size counts to one more than [MaxNodes] at most. n itself does not change.
+func (d *Decoder) Substitute(n *yaml.Node) (value Value, ok bool) {
+	d.size = 0
+	value, ok = d.substitute(n)
+	value.Size = d.size
+	return value, ok
+}
+
+func (d *Decoder) substitute(n *yaml.Node) (v Value, ok bool) {
 	d.size = min(d.size+1, MaxNodes+1)
 	switch {
 	case n.Kind != yaml.ScalarNode:
@@ -23,29 +30,41 @@ func (d *Decoder) Substitute(n *yaml.Node) (value *yaml.Node, secret, ok bool) {
 				d.plainKey(n.Content[i])
 				continue
 			}
-			v, s, good := d.Substitute(n.Content[i])
+			part, good := d.substitute(n.Content[i])
 			if good {
-				out.Content[i] = v
+				out.Content[i] = part.Node
 			}
-			secret, ok = secret || s, ok && good
+			v.Secret, ok = v.Secret || part.Secret, ok && good
 		}
-		return &out, secret, ok
+		v.Node = &out
+		return v, ok
 	case !isTemplate(n):
-		return n, false, true
+		return Value{Node: n}, true
 	}
 	parts, bad := parseTemplate(n.Value)
 	if bad != nil {
 		d.badTemplate(n, bad)
-		return nil, false, false
+		return v, false
 	}
 	if len(parts) == 1 && parts[0].ref != nil {
-		r, ok := d.resolve(n, parts[0].ref)
-		d.size = min(d.size+r.Size, MaxNodes+1)
-		return r.Node, r.Secret, ok
+		v, ok = d.resolve(n, parts[0].ref)
+		d.size = min(d.size+v.Size, MaxNodes+1)
+		return v, ok
 	}
 	text, ok := d.text(n, parts, true)
-	return text.node(n), text.secret, ok
+	return Value{Node: text.node(n), Secret: text.secret}, ok
 }
 
-// Size returns how many nodes Substitute has made, at most one more than [MaxNodes].
-func (d *Decoder) Size() int { return d.size }
+// Whole returns the reference that a scalar consists of, with its indices known; nil if it
+// is something else. It reports no problem but those of the indices, after which ok is
+// false.
+func (d *Decoder) Whole(n *yaml.Node) (ref *Reference, ok bool) {
+	if !isTemplate(n) {
+		return nil, true
+	}
+	parts, bad := parseTemplate(n.Value)
+	if bad != nil || len(parts) != 1 || parts[0].ref == nil {
+		return nil, true
+	}
+	return d.Indexed(n, parts[0].ref)
+}

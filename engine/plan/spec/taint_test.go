@@ -74,12 +74,12 @@ func TestSubstituteTaint(t *testing.T) {
 		{`["${vars.l}"]`, "[[1 2]]", false},
 	} {
 		d, n, problems := decoder(t, tt.text, scope)
-		value, secret, ok := d.Substitute(n)
+		value, ok := d.Substitute(n)
 		if !ok || len(*problems) > 0 {
 			t.Fatalf("%s: %v", tt.text, *problems)
 		}
-		if got := fmt.Sprint(d.Plain(value)); got != tt.want || secret != tt.secret {
-			t.Errorf("%s: got %s, secret %v; want %s, %v", tt.text, got, secret, tt.want, tt.secret)
+		if got := fmt.Sprint(d.Plain(value.Node)); got != tt.want || value.Secret != tt.secret {
+			t.Errorf("%s: got %s, secret %v; want %s, %v", tt.text, got, value.Secret, tt.want, tt.secret)
 		}
 	}
 }

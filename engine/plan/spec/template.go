@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -28,6 +29,9 @@ type Value struct {
 	Output reflect.Value // an output
 	From   string        // id of the step that Type or Output is from
 	Secret bool
+
+	// FileOf resolves a file that Node names; nil if it is as with the nodes of the decoder.
+	FileOf func(name string) engine.File
 }
 
 // A Fault is the reason why a reference has no value. A fault without a message
@@ -85,7 +89,7 @@ func indexOf(v Value) (e keypath.Elem, message string) {
 		return e, "is a secret, and ids and problems would show it"
 	case v.Node == nil:
 		return e, "is an output: which value is meant has to be known before any step runs"
-	case TypeOf(v.Node) == "string":
+	case source.TypeOf(v.Node) == "string":
 		return keypath.Elem{Name: v.Node.Value, Index: -1, Quoted: true}, ""
 	case v.Node.Kind == yaml.ScalarNode && v.Node.Tag == "!!int":
 		if x, _ := kubeyaml.Scalar(v.Node); x != nil {
@@ -94,12 +98,12 @@ func indexOf(v Value) (e keypath.Elem, message string) {
 			}
 		}
 	}
-	return e, "is " + Describe(v.Node) + ": want text or a whole number from 0"
+	return e, "is " + source.Describe(v.Node) + ": want text or a whole number from 0"
 }
 
 // Place returns the position of a reference in scalar n.
 func (d *Decoder) Place(n *yaml.Node, ref *Reference) source.Position {
-	return d.places().Within(n, ref.offset, ref.Raw)
+	return d.places(n).Within(n, ref.offset, ref.Raw)
 }
 
 // template fills v from a scalar that holds references.
@@ -122,7 +126,7 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 	case text.waiting:
 		return d.wait(v)
 	}
-	return d.at(use{node: n, place: d.File.Place(n)}, text.node(n), v)
+	return d.at(use{node: n, place: d.of(n).File.Place(n)}, text.node(n), v)
 }
 
 // A text is put together from the parts of a scalar.
@@ -195,7 +199,7 @@ func (d *Decoder) known(r Value) *yaml.Node {
 // part reports whether a value can be part of a text, or the problem.
 func (d *Decoder) part(n *yaml.Node, ref *Reference, value *yaml.Node, secret bool) bool {
 	if value.Kind != yaml.ScalarNode || source.IsNull(value) {
-		d.refProblem(n, ref, "", "%s is %s: only text, numbers, true and false can be part of a text", ref.Raw, KindOf(value))
+		d.refProblem(n, ref, "", "%s is %s: only text, numbers, true and false can be part of a text", ref.Raw, source.KindOf(value))
 		return false
 	}
 	if message, hint := ambiguity(value, ref.Raw, secret); message != "" {
@@ -214,13 +218,13 @@ func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
 		d.bad = append(d.bad, keypath.String(d.path))
 		return failed
 	case r.Secret && indirect(t) != secretType:
-		if r.Node != nil || !d.Types.fits(r.typeOf(), t) {
+		if r.Node != nil || !d.Types.HasSecret(r.typeOf()) || !d.Types.fits(r.typeOf(), t) {
 			return d.leak(n, ref)
 		}
 	}
 	switch {
 	case r.Node != nil:
-		return d.at(use{n, d.File.Place(n), ref.Raw}, r.Node, v)
+		return d.at(use{n, d.of(n).File.Place(n), ref.Raw, r.FileOf}, r.Node, v)
 	case !d.Types.fits(r.typeOf(), t):
 		want, have := TypeName(t), TypeName(r.typeOf())
 		if want == have {
@@ -233,7 +237,7 @@ func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
 	if assign(r.Output, v) {
 		return set
 	}
-	return d.at(use{n, d.Place(n, ref), ref.Raw}, d.Types.nodeOf(r.Output), v)
+	return d.at(use{n, d.Place(n, ref), ref.Raw, nil}, d.Types.nodeOf(r.Output), v)
 }
 
 // typeOf returns the type of an output.
@@ -258,7 +262,7 @@ func (d *Decoder) badTemplate(n *yaml.Node, bad *syntaxError) outcome {
 	if hint == formsHint {
 		hint = cmp.Or(d.Forms, LiteralHint)
 	}
-	return d.problemAt(n, d.places().Within(n, bad.offset, bad.text), hint, "%s", bad.message)
+	return d.problemAt(n, d.places(n).Within(n, bad.offset, bad.text), hint, "%s", bad.message)
 }
 
 // refProblem reports a problem at the place of a reference.

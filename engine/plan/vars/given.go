@@ -1,9 +1,7 @@
 package vars
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -15,8 +13,17 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
-// flag gives a value on the command line.
-const flag = "--var"
+// given is a value that comes from outside of the document.
+type given struct {
+	value   spec.Value
+	loose   bool // text stands for a value of the type that is declared
+	at      source.Position
+	subject string // begins a problem with it
+	from    string // ends that problem: ", from $NAME"
+}
+
+// subjectOf begins a problem with the value of a variable.
+func subjectOf(name string) string { return fmt.Sprintf("variable %q", name) }
 
 // Given are the values that come from outside of a plan. Later fields replace earlier ones.
 type Given struct {
@@ -46,7 +53,7 @@ func (s *Set) Give(in Given, inputs *engine.Inputs) {
 			continue
 		}
 		if text, ok := in.Env(v.fromEnv); ok {
-			v.given, v.givenBy = textNode(text), "$"+v.fromEnv
+			v.given = &given{value: spec.Value{Node: textNode(text)}, loose: true, subject: subjectOf(n), from: ", from $" + v.fromEnv}
 		}
 	}
 	for _, file := range in.Files {
@@ -74,7 +81,7 @@ func (s *Set) flag(name, value string) {
 		v.state = failed
 		return
 	}
-	v.given, v.givenBy = textNode(value), flag
+	v.given = &given{value: spec.Value{Node: textNode(value)}, loose: true, subject: "--var " + name}
 }
 
 // file reads one file of variables: a YAML or JSON mapping of values, which
@@ -82,17 +89,14 @@ func (s *Set) flag(name, value string) {
 func (s *Set) file(name string, inputs *engine.Inputs) {
 	data, err := inputs.ReadGiven(name)
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
+		err = source.Unread(err)
 		s.Add(&source.Problem{Summary: fmt.Sprintf("--var-file %s: %v", name, err)})
 		return
 	}
 	src := source.NewFile(filepath.Clean(name), data)
 	root := source.Parse(src, "a file of variables", s.Add)
 	exposed := false
-	s.take(Values{File: src, Node: root}, func(v *variable) (problem, hint string) {
+	s.take(Values{File: src, Node: root}, false, func(v *variable) (problem, hint string) {
 		if exposed {
 			return "", ""
 		}
@@ -105,27 +109,24 @@ func (s *Set) file(name string, inputs *engine.Inputs) {
 }
 
 // document takes the variables that another document gives.
-func (s *Set) document(given Values) {
-	for _, v := range s.byName {
-		v.loose = true
-	}
-	s.take(given, func(v *variable) (problem, hint string) {
-		return fmt.Sprintf("variable %q is a secret, and %s is not kept as one", v.name, given.File.Name),
+func (s *Set) document(from Values) {
+	s.take(from, true, func(v *variable) (problem, hint string) {
+		return fmt.Sprintf("variable %q is a secret, and %s is not kept as one", v.name, from.File.Name),
 			"let the plan read it where it runs, or leave it to a login of connections"
 	})
 }
 
-// take takes the variables that a document gives. secret is called for one that is
-// a secret and returns why it may not be there, or "".
-func (s *Set) take(given Values, secret func(v *variable) (problem, hint string)) {
-	r := spec.Reporter{File: given.File, Add: s.Add}
-	s.collector.AddFile(given.File)
-	root := given.Node
+// take takes the variables that a document gives, in which all values may be text if loose.
+// secret is called for one that is a secret and returns why it may not be there, or "".
+func (s *Set) take(from Values, loose bool, secret func(v *variable) (problem, hint string)) {
+	r := source.Reporter{File: from.File, Add: s.Add}
+	s.collector.AddFile(from.File)
+	root := from.Node
 	if source.IsNull(root) {
 		return
 	}
 	if root.Kind != yaml.MappingNode {
-		r.Problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", spec.KindOf(root))
+		r.Problem(root, "write one variable a line: name: value", "want a mapping of variables, have %s", source.KindOf(root))
 		return
 	}
 	for key, val := range source.Pairs(root) {
@@ -145,6 +146,6 @@ func (s *Set) take(given Values, secret func(v *variable) (problem, hint string)
 				r.Problem(key, hint, "%s", summary)
 			}
 		}
-		v.given, v.givenBy = val, given.File.Name
+		v.given = &given{value: spec.Value{Node: val}, loose: loose, at: from.File.Place(val), subject: subjectOf(v.name)}
 	}
 }

@@ -2,7 +2,6 @@ package vars
 
 import (
 	"fmt"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -23,55 +22,54 @@ func (s *Set) resolve(v *variable) {
 	s.resolving = s.resolving[:len(s.resolving)-1]
 }
 
-func (s *Set) evaluate(v *variable) (*yaml.Node, state) {
-	v.tainted = v.secret
+func (s *Set) evaluate(v *variable) (value spec.Value, _ state) {
 	typ := v.typ
 	if v.def != nil {
-		value, secret, ok := s.substituted(v)
-		if !ok {
-			return nil, failed
+		var ok bool
+		if value, ok = s.substituted(v); !ok {
+			return value, failed
 		}
 		if typ == "" {
-			typ = spec.TypeOf(value)
+			typ = source.TypeOf(value.Node)
 		}
 		if v.given == nil {
-			v.tainted = v.tainted || secret
+			value.Secret = value.Secret || v.secret
 			return value, resolved
 		}
 	}
 	if v.given == nil {
 		s.missing(v)
-		return nil, failed
+		return value, failed
 	}
-	value := v.given
-	if v.givenBy == flag || strings.HasPrefix(v.givenBy, "$") || v.loose && v.given.Tag == "!!str" {
-		value = readAs(v.given.Value, typ)
+	value = v.given.value
+	value.Secret = value.Secret || v.secret
+	if v.given.loose && value.Node.Tag == "!!str" {
+		value.Node = readAs(value.Node.Value, typ)
 	}
-	value = spec.AsType(value, v.typ)
-	if typ != "" && spec.TypeOf(value) != typ {
+	value.Node = source.AsType(value.Node, v.typ)
+	if typ != "" && source.TypeOf(value.Node) != typ {
 		s.mistyped(v, typ)
-		return nil, failed
+		return value, failed
 	}
 	return value, resolved
 }
 
-// substituted returns the default of a variable without references, and whether a secret
-// is in it; ok is false after a problem was reported.
-func (s *Set) substituted(v *variable) (value *yaml.Node, secret, ok bool) {
-	d := s.decoder("vars."+v.name, s.Add)
-	if value, secret, ok = d.Substitute(v.def); !ok {
-		return nil, false, false
+// substituted returns the default of a variable without references; ok is false after a
+// problem was reported.
+func (s *Set) substituted(v *variable) (value spec.Value, ok bool) {
+	if value, ok = s.decoder("vars."+v.name, s.Add).Substitute(v.def); !ok {
+		return value, false
 	}
-	if v.size = d.Size(); v.size > spec.MaxNodes {
+	if value.Size > spec.MaxNodes {
 		s.Problem(v.def, "", "vars.%s: has more than %d values", v.name, spec.MaxNodes)
-		return nil, false, false
+		return value, false
 	}
-	value = spec.AsType(value, v.typ)
-	if v.typ != "" && spec.TypeOf(value) != v.typ {
-		s.Problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, spec.TypeWord(v.typ), spec.KindOf(value))
-		return nil, false, false
+	value.Node = source.AsType(value.Node, v.typ)
+	if v.typ != "" && source.TypeOf(value.Node) != v.typ {
+		s.Problem(v.def, "", "vars.%s: want %s, as its type says, and the default is %s", v.name, source.TypeWord(v.typ), source.KindOf(value.Node))
+		return value, false
 	}
-	return value, secret, true
+	return value, true
 }
 
 // missing reports that a variable has no value.
@@ -90,21 +88,14 @@ func (s *Set) missing(v *variable) {
 
 // mistyped reports that the value given is not of the type typ.
 func (s *Set) mistyped(v *variable, typ string) {
-	have := spec.Describe(v.given)
-	if v.secret {
-		have = spec.KindOf(v.given)
+	n := v.given.value.Node
+	have := source.Describe(n)
+	if v.secret || v.given.value.Secret {
+		have = source.KindOf(n)
 	}
-	p := &source.Problem{Summary: fmt.Sprintf("variable %q: want %s, have %s", v.name, spec.TypeWord(typ), have)}
-	switch {
-	case v.given.Line > 0:
-		p.Position = source.Position{File: v.givenBy, Line: v.given.Line, Column: v.given.Column}
-		if typ == "string" && v.given.Kind == yaml.ScalarNode {
-			p.Hint = "write it in quotes"
-		}
-	case v.givenBy == flag:
-		p.Summary = flag + " " + v.name + ": " + strings.TrimPrefix(p.Summary, fmt.Sprintf("variable %q: ", v.name))
-	default:
-		p.Summary += ", from " + v.givenBy
+	p := &source.Problem{Position: v.given.at, Summary: fmt.Sprintf("%s: want %s, have %s%s", v.given.subject, source.TypeWord(typ), have, v.given.from)}
+	if v.given.at.Line > 0 && typ == "string" && n.Kind == yaml.ScalarNode {
+		p.Hint = "write it in quotes"
 	}
 	s.Add(p)
 }
@@ -116,7 +107,7 @@ func readAs(text, typ string) *yaml.Node {
 		return textNode(text)
 	}
 	src := source.NewFile("", []byte(text))
-	if n := source.Parse(src, "a value", func(*source.Problem) {}); n != nil && spec.TypeOf(n) == typ {
+	if n := source.Parse(src, "a value", func(*source.Problem) {}); n != nil && source.TypeOf(n) == typ {
 		return n
 	}
 	return textNode(text)

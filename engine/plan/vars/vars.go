@@ -45,8 +45,8 @@ var (
 // A Set is the variables of a document. Once all are resolved and it is sealed, it may be
 // used from several goroutines.
 type Set struct {
-	spec.Reporter // of the document
-	collector     *source.Collector
+	source.Reporter // of the document
+	collector       *source.Collector
 
 	// decoder returns a decoder for the values of the document, whose problems have a subject.
 	decoder func(subject string, report func(*source.Problem)) *spec.Decoder
@@ -55,6 +55,7 @@ type Set struct {
 	names     []string // in the order of the document
 	resolving []string // variables whose values are being found
 	sealed    bool
+	fragment  bool // only the entry that includes the document gives values
 }
 
 // A variable is one entry of vars.
@@ -65,13 +66,9 @@ type variable struct {
 	def     *yaml.Node // default as written, or nil
 	secret  bool
 	fromEnv string // environment variable that may hold the value
-	given   *yaml.Node
-	givenBy string // "--var", "$NAME" or the name of a variable file
-	loose   bool   // given by a document in which all values may be text
+	given   *given
 	state   state
-	value   *yaml.Node // without references
-	size    int        // nodes in value
-	tainted bool       // secret, or made from a secret
+	value   spec.Value // without references; secret, too, if it is made from a secret
 	used    bool       // something refers to it
 }
 
@@ -87,7 +84,7 @@ const (
 // New returns the variables of a file, of which there are none yet. Problems and secrets
 // go to collector; decoder resolves the references in defaults.
 func New(file *source.File, collector *source.Collector, decoder func(subject string, report func(*source.Problem)) *spec.Decoder) *Set {
-	return &Set{Reporter: spec.Reporter{File: file, Add: collector.Add}, collector: collector, decoder: decoder, byName: make(map[string]*variable)}
+	return &Set{Reporter: source.Reporter{File: file, Add: collector.Add}, collector: collector, decoder: decoder, byName: make(map[string]*variable)}
 }
 
 // Declare reads the declarations below vars.
@@ -96,7 +93,7 @@ func (s *Set) Declare(n *yaml.Node) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		s.Problem(n, "write vars: {name: value}", "vars: want a mapping, have %s", spec.Describe(n))
+		s.Problem(n, "write vars: {name: value}", "vars: want a mapping, have %s", source.Describe(n))
 		return
 	}
 	for key, val := range source.Pairs(n) {
@@ -136,7 +133,10 @@ func (s *Set) declare(v *variable, n *yaml.Node) {
 		case "required":
 			required = s.Truth(val, subject)
 		case "env":
-			v.fromEnv = s.Text(val, subject)
+			if v.fromEnv = s.Text(val, subject); s.fragment {
+				s.Problem(key, "declare it in the plan, and give it below with of the entry that includes the fragment",
+					"%s: a fragment reads no environment variable", subject)
+			}
 		case "type":
 			if v.typ = s.Text(val, subject); v.typ != "" && !slices.Contains(types, v.typ) {
 				s.Problem(val, source.DidYouMean(v.typ, types), "%s: %q is not one of %s", subject, v.typ, strings.Join(types, ", "))
@@ -173,22 +173,22 @@ func (s *Set) Resolve() map[string]any {
 		if v.state != resolved {
 			continue
 		}
-		if v.tainted {
+		if v.value.Secret {
 			var text string
-			if v.value.Kind == yaml.ScalarNode {
-				text = v.value.Value
+			if v.value.Node.Kind == yaml.ScalarNode {
+				text = v.value.Node.Value
 				s.collector.KeepSecret(text)
 			}
 			plain[n] = engine.NewSecret(text)
 			continue
 		}
-		plain[n] = s.decoder("", func(*source.Problem) {}).Plain(v.value)
+		plain[n] = s.decoder("", func(*source.Problem) {}).Plain(v.value.Node)
 	}
 	return plain
 }
 
 // Seal says that the document was read: from now on the set does not change.
-func (s *Set) Seal() { s.sealed = true }
+func (s *Set) Seal() { s.sealed, s.collector, s.decoder, s.Add = true, nil, nil, nil }
 
 // Value returns the value of a variable, or the part of it that a reference names.
 func (s *Set) Value(ref *spec.Reference) (out spec.Value, _ *spec.Fault) {
@@ -212,11 +212,10 @@ func (s *Set) Value(ref *spec.Reference) (out spec.Value, _ *spec.Fault) {
 	if v.state != resolved {
 		return out, new(spec.Fault)
 	}
-	value, fault := spec.Part(v.value, ref, 1)
-	if fault != nil {
-		return out, fault
-	}
-	return spec.Value{Node: value, Size: v.size, Secret: v.tainted}, nil
+	out = v.value
+	var fault *spec.Fault
+	out.Node, fault = spec.Part(v.value.Node, ref, 1)
+	return out, fault
 }
 
 // Unused returns the variables that nothing refers to, by name, and the places of their

@@ -1,22 +1,20 @@
-package spec
+package source
 
 import (
 	"fmt"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // A Reporter reports problems with the nodes of a file.
 type Reporter struct {
-	File *source.File
-	Add  func(*source.Problem)
+	File *File
+	Add  func(*Problem)
 }
 
 // Problem reports a problem at a node.
 func (r Reporter) Problem(n *yaml.Node, hint, format string, args ...any) {
-	r.Add(&source.Problem{Position: r.File.Place(n), Summary: fmt.Sprintf(format, args...), Hint: hint})
+	r.Add(&Problem{Position: r.File.Place(n), Summary: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // Text returns the value of a scalar that must be text. It reports a problem and returns ""
@@ -24,7 +22,7 @@ func (r Reporter) Problem(n *yaml.Node, hint, format string, args ...any) {
 func (r Reporter) Text(n *yaml.Node, subject string) string {
 	if n.Kind != yaml.ScalarNode || !IsText(n) {
 		hint := ""
-		if n.Kind == yaml.ScalarNode && !source.IsNull(n) {
+		if n.Kind == yaml.ScalarNode && !IsNull(n) {
 			hint = fmt.Sprintf("write it in quotes: %q", n.Value)
 		}
 		r.Problem(n, hint, "%s: want text, have %s", subject, Describe(n))

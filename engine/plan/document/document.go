@@ -1,4 +1,7 @@
-package plan
+// Package document has the documents of the language as they are written: every key that a
+// plan or a fragment may have outside the inputs of kinds, and the checks of its outermost
+// keys.
+package document
 
 import (
 	"reflect"
@@ -8,10 +11,9 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
-// A Document is a plan as it is written. It and the types of its fields list every key
-// that a plan may have outside the inputs of kinds. They are where [Load] has the keys
-// from; their tags and comments are what the schema and the reference say.
-type Document struct {
+// A Plan is a plan as it is written. It and the types of its fields are where the keys are
+// read from; their tags and comments are what the schema and the reference say.
+type Plan struct {
 	// APIVersion is the version of the language.
 	APIVersion string `yaml:"apiVersion" check:"required,oneof=ztplan.dev/v1"`
 	// Kind of the document.
@@ -26,7 +28,24 @@ type Document struct {
 	Connections map[string]any `yaml:"connections"`
 	// Steps of the plan; it has one at least. Their order does not matter. See ztplan explain
 	// steps.
-	Steps []StepDocument `yaml:"steps" check:"required"`
+	Steps []Step `yaml:"steps" check:"required"`
+}
+
+// A Fragment is a fragment as it is written: steps that a plan includes.
+type Fragment struct {
+	// APIVersion is the version of the language.
+	APIVersion string `yaml:"apiVersion" check:"required,oneof=ztplan.dev/v1"`
+	// Kind of the document.
+	Kind string `yaml:"kind" check:"required,oneof=Fragment"`
+	// Vars are the variables of the fragment, as in a plan. The entry that includes it gives
+	// their values below with, and nothing else does: env is not for fragments.
+	Vars map[string]vars.Declaration `yaml:"vars"`
+	// Steps of the fragment; it has one at least. They see the variables and steps of the
+	// fragment only.
+	Steps []Step `yaml:"steps" check:"required"`
+	// Outputs are what the fragment shows of its steps, by name: each is a reference,
+	// ${steps.ID.OUTPUT}. To the plan they are outputs of the entry that includes it.
+	Outputs map[string]string `yaml:"outputs"`
 }
 
 // Metadata names a plan.
@@ -39,13 +58,16 @@ type Metadata struct {
 	Description string `yaml:"description"`
 }
 
-// A StepDocument is a step of a plan.
-type StepDocument struct {
+// A Step is an entry of steps.
+type Step struct {
 	// ID is the step's name, in lower-case letters, digits, - and _. Other steps refer to it,
 	// --only and --skip take it, events carry it.
 	ID string `yaml:"id" check:"required"`
 	// Uses is the kind of the step. See ztplan explain.
-	Uses string `yaml:"uses" check:"required"`
+	Uses string `yaml:"uses"`
+	// Include is the file of a fragment, relative to this document: its steps stand in place of
+	// this entry, which has no uses then. See ztplan explain include.
+	Include string `yaml:"include"`
 	// Needs are steps that must be done first, by id. A reference to an output is such a
 	// dependency without being listed.
 	Needs OneOrMore `yaml:"needs"`
@@ -54,8 +76,9 @@ type StepDocument struct {
 	ForEach Collection `yaml:"forEach"`
 	// When is a condition: the step is skipped when it is false. See ztplan explain when.
 	When Expression `yaml:"when"`
-	StepPolicy
-	// With holds the inputs of the kind. See ztplan explain KIND.
+	Policy
+	// With holds the inputs of the kind, or the variables of the fragment. See ztplan explain
+	// KIND.
 	With map[string]any `yaml:"with"`
 }
 
@@ -68,9 +91,9 @@ type Collection any
 // An Expression is the text of a condition, or true or false.
 type Expression string
 
-// A StepPolicy is how long and how often a step is tried. What is nil is the default of
+// A Policy is how long and how often a step is tried. What is nil is the default of
 // the kind.
-type StepPolicy struct {
+type Policy struct {
 	// Timeout bounds everything that the step does: looking, writing, waiting, in all of its
 	// attempts. It is a duration such as 90s, 5m, 1h30m or 30d.
 	Timeout *engine.Duration `yaml:"timeout" check:"min=1ms"`
@@ -95,11 +118,12 @@ type Retry struct {
 	Jitter *float64 `yaml:"jitter" check:"min=0,max=1"`
 }
 
+// The keys of mappings in documents.
 var (
-	planKeys     = keysOf[Document]()
-	metadataKeys = keysOf[Metadata]()
-	stepKeys     = keysOf[StepDocument]()
+	PlanKeys     = keysOf[Plan]()
+	MetadataKeys = keysOf[Metadata]()
+	StepKeys     = keysOf[Step]()
+	FragmentKeys = keysOf[Fragment]()
 )
 
-// keysOf returns the keys of a mapping in the document.
 func keysOf[T any]() []string { return new(spec.Types).Of(reflect.TypeFor[T]()).Names() }

@@ -1,0 +1,104 @@
+package document
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/source"
+)
+
+// APIVersion and PlanKind are the first keys of every plan, APIVersion and
+// FragmentKind those of every fragment.
+const (
+	APIVersion   = "ztplan.dev/v1"
+	PlanKind     = "Plan"
+	FragmentKind = "Fragment"
+)
+
+// Split returns the values of a mapping by their keys, and the keys that are not known.
+func Split(n *yaml.Node, known []string) (parts map[string]*yaml.Node, unknown []*yaml.Node) {
+	parts = make(map[string]*yaml.Node, len(n.Content)/2)
+	for key, val := range source.Pairs(n) {
+		parts[key.Value] = val
+		if !slices.Contains(known, key.Value) {
+			unknown = append(unknown, key)
+		}
+	}
+	return parts, unknown
+}
+
+// Constant reports whether a key has the one value that it must have, or the problem.
+func Constant(r source.Reporter, root *yaml.Node, parts map[string]*yaml.Node, key, want string) bool {
+	n := parts[key]
+	switch {
+	case n == nil:
+		r.Problem(root, fmt.Sprintf("add %s: %s", key, want), "%s is missing", key)
+	case n.Kind != yaml.ScalarNode || n.Value != want:
+		hint := fmt.Sprintf("write %s: %s", key, want)
+		if key == "apiVersion" && n.Kind == yaml.ScalarNode && strings.HasPrefix(n.Value, "ztplan.dev/") {
+			hint = fmt.Sprintf("this ztplan reads %s; another release may read %s", want, n.Value)
+		}
+		r.Problem(n, hint, "%s: want %s, have %s", key, want, source.Describe(n))
+	default:
+		return true
+	}
+	return false
+}
+
+// HasSteps reports whether n can be the steps of a document, which is what: a list with an
+// item at least. It reports the problem otherwise.
+func HasSteps(r source.Reporter, root, n *yaml.Node, what string) bool {
+	switch {
+	case source.IsNull(n):
+		r.Problem(cmp.Or(n, root), "add steps: [{id: …, uses: …}]", "steps are missing: %s has at least one", what)
+	case n.Kind != yaml.SequenceNode:
+		r.Problem(n, "write every step with a hyphen: - id: …", "steps: want a list, have %s", source.Describe(n))
+	case len(n.Content) == 0:
+		r.Problem(n, "add steps: [{id: …, uses: …}]", "steps: the list is empty: %s has at least one", what)
+	default:
+		return true
+	}
+	return false
+}
+
+// IsID reports whether s may name a plan or a step.
+func IsID(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// IDHint says what [IsID] wants.
+const IDHint = "use lower-case letters, digits and hyphens, beginning with a letter"
+
+// ReadMetadata returns the name of a plan as written, nil if there is none, and its
+// description. It reports problems.
+func ReadMetadata(r source.Reporter, root, n *yaml.Node) (name *yaml.Node, description string) {
+	switch {
+	case source.IsNull(n):
+		r.Problem(cmp.Or(n, root), "add metadata: {name: …}", "metadata is missing: a plan has a name")
+		return nil, ""
+	case n.Kind != yaml.MappingNode:
+		r.Problem(n, "write metadata: {name: …}", "metadata: want a mapping, have %s", source.Describe(n))
+		return nil, ""
+	}
+	parts, unknown := Split(n, MetadataKeys)
+	for _, key := range unknown {
+		r.Problem(key, source.Suggestion(key.Value, MetadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
+	}
+	if name = parts["name"]; name == nil {
+		r.Problem(n, "add name: …", "metadata.name is missing")
+	}
+	if text := parts["description"]; text != nil {
+		description = r.Text(text, "metadata.description")
+	}
+	return name, description
+}

@@ -1,0 +1,90 @@
+// Package merge fills the keys that inputs of a step leave out from another mapping: from
+// a connection of the plan.
+package merge
+
+import (
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/spec"
+)
+
+// Fill returns own with the keys that it leaves out and type t knows, taken from another
+// mapping; own itself if there are none. Keys of a struct inside are filled one by one,
+// too. made is called for a mapping that holds keys of the other one only.
+func Fill(types *spec.Types, own, from *yaml.Node, t *spec.Struct, made func(*yaml.Node)) *yaml.Node {
+	if own != nil && (own.Kind != yaml.MappingNode || from.Kind != yaml.MappingNode) {
+		return own
+	}
+	if from.Kind != yaml.MappingNode {
+		return from
+	}
+	var content []*yaml.Node
+	if own != nil {
+		content = own.Content
+	}
+	changed := false
+	for key, val := range source.Pairs(from) {
+		ft, ok := t.Field(key.Value)
+		if !ok || source.IsNull(val) {
+			continue
+		}
+		at := -1
+		for j := 0; own != nil && j+1 < len(own.Content); j += 2 {
+			if own.Content[j].Value == key.Value {
+				at = j + 1
+			}
+		}
+		fields := types.Fields(ft)
+		inside := fields != nil && val.Kind == yaml.MappingNode
+		switch {
+		case at < 0 && inside:
+			if val = Fill(types, nil, val, fields, made); val == nil {
+				continue
+			}
+			fallthrough
+		case at < 0:
+			content = append(slices.Clip(content), key, val)
+			changed = true
+		case inside:
+			if merged := Fill(types, own.Content[at], val, fields, made); merged != own.Content[at] {
+				content = slices.Clone(content)
+				content[at] = merged
+				changed = true
+			}
+		}
+	}
+	if !changed {
+		return own
+	}
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: from.Line, Column: from.Column, Content: content}
+	if own != nil {
+		out.Line, out.Column = own.Line, own.Column
+	} else {
+		made(out)
+	}
+	return out
+}
+
+// Without returns from for inputs that are own: without the exclusive keys other than the
+// one that own gives.
+func Without(from, own *yaml.Node, exclusive [][]string) *yaml.Node {
+	for _, keys := range exclusive {
+		for _, given := range keys {
+			if _, n := source.Lookup(own, given); source.IsNull(n) {
+				continue
+			}
+			for _, other := range keys {
+				if key, _ := source.Lookup(from, other); key != nil && other != given {
+					out := *from
+					at := slices.Index(out.Content, key)
+					out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
+					from = &out
+				}
+			}
+		}
+	}
+	return from
+}
