@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,5 +128,15 @@ func TestEnvironmentSaysWhatIsMissing(t *testing.T) {
 				t.Errorf("error %v; want one with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// A component has the settings of the Go runtime, and nothing of its own network.
+func TestProcessEnvironment(t *testing.T) {
+	t.Setenv("GOGC", "400")
+	t.Setenv("HTTPS_PROXY", "http://proxy.example")
+	env := processEnvironment("/container")
+	if !slices.Contains(env, "GOGC=400") || strings.Contains(strings.Join(env, "\n"), "proxy.example") {
+		t.Errorf("the environment is %q", env)
 	}
 }
