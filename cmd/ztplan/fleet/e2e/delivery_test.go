@@ -38,6 +38,7 @@ import (
 // The evidence in a registry, a driver in a pod, and Jobs that are delivered into their
 // clusters, on one hub with two members.
 func TestDelivery(t *testing.T) {
+	t.Parallel() // it waits for pods more than it works
 	w := newWorld(t, 2)
 	w.write("site.yaml", sitePlan)
 	w.makeNamespace(0)

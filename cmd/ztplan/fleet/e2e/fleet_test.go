@@ -83,6 +83,7 @@ func (w *world) domain(i int) string {
 // resumption takes up these two only. Nothing is stored that opens a cluster. Then other
 // fleets of the same clusters meet some of the faults.
 func TestFleet(t *testing.T) {
+	t.Parallel() // it waits for pods more than it works
 	w := newWorld(t, 3)
 	w.write("site.yaml", sitePlan)
 	file := w.fleetFile(twoWaves)

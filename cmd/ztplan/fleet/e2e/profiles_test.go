@@ -154,6 +154,7 @@ const keyless = `{keyless: {audience: "${cluster.name}"}}`
 // A fleet of ClusterProfiles: those that the selector selects and that are healthy, with
 // their properties, without a kubeconfig and with an access provider.
 func TestProfiles(t *testing.T) {
+	t.Parallel() // it waits for pods more than it works
 	w := newWorld(t, 2)
 	w.write("site.yaml", sitePlan)
 	o := w.do(1, "fleet", "validate", w.profileFleet("", keyless))
