@@ -16,6 +16,10 @@
 // variables, connections, steps and their graph. Package keypath names parts of values,
 // package vars reads variables, package foreach the items of a step with forEach.
 //
+// A document with steps is a unit: the plan, and a fragment once for each entry that
+// includes it. A unit has its own variables, entries and directory. The nodes of a fragment
+// are read once, and all of its uses have them.
+//
 // A step with forEach is one entry of the plan and has a [Step] for each item. All of them
 // have the node of the entry; a reference to the item gets its value where it is resolved.
 // So instances have the places of what is written, and nothing is written anew.

@@ -490,6 +490,15 @@ steps:
 	}
 }
 
+// TestFragmentAlone: a fragment by itself is no plan, and the problem says what it is.
+func TestFragmentAlone(t *testing.T) {
+	_, err := plan.Load(plan.Input{File: "app.yaml", Data: []byte(fragmentHead + appFragment), Kinds: kinds(), Connections: connections()})
+	want := []string{"app.yaml:2:7: this is a fragment: a plan includes it | write include: with the path of this file at an entry of steps in a plan, and check that plan"}
+	if d := cmp.Diff(want, problemsOf(err)); d != "" {
+		t.Error(d)
+	}
+}
+
 // TestIncludeUnused: a variable of a fragment is unused if no use of it refers to it.
 func TestIncludeUnused(t *testing.T) {
 	p, err := including(t, `

@@ -200,6 +200,10 @@ func (l *loader) document(root *yaml.Node) {
 	}
 	parts, unknown := document.Split(root, document.PlanKeys)
 	u := l.plan.unit
+	if kind := parts["kind"]; kind != nil && kind.Value == document.FragmentKind {
+		u.Problem(kind, "write include: with the path of this file at an entry of steps in a plan, and check that plan", "this is a fragment: a plan includes it")
+		return
+	}
 	version, kind := document.Constant(u.Reporter, root, parts, "apiVersion", document.APIVersion), document.Constant(u.Reporter, root, parts, "kind", document.PlanKind)
 	if !version && !kind && parts["steps"] == nil {
 		return // some other document: its other problems do not matter
