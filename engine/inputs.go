@@ -212,6 +212,14 @@ type FolderReader interface {
 	Folders(env *Env) map[string]string
 }
 
+// A PathHolder is a spec with paths that no field of type [File] holds, such as a chart that
+// is a directory in some cases only.
+type PathHolder interface {
+	// ResolvePaths replaces each of these paths with what resolve returns for it: a path
+	// relative to the directory of the plan, or an absolute one.
+	ResolvePaths(resolve func(path string) string)
+}
+
 // ResolveFiles sets the path of each file in spec, a pointer, that has only a name: a
 // default of its kind. file returns the file of a name.
 func ResolveFiles(spec any, file func(name string) File) {

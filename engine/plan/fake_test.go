@@ -124,6 +124,13 @@ func (*chart) Inspect(context.Context, *engine.Env) (out chartOutputs, edits []e
 	return
 }
 
+// ResolvePaths does what a chart that is a directory does.
+func (c *chart) ResolvePaths(resolve func(string) string) {
+	if strings.HasPrefix(c.Name, "./") {
+		c.Name = resolve(c.Name)
+	}
+}
+
 // Validate looks into the files, as a step that reads manifests does.
 func (c *chart) Validate(p *engine.Problems) {
 	for i, f := range c.Files {

@@ -276,7 +276,7 @@ func TestIncludeFiles(t *testing.T) {
 		"parts/app.yaml": `
 vars: {values: {required: true}, own: own.yml, more: []}
 steps:
-  - {id: chart, uses: helmInstall, with: {chart: c, valuesFiles: [beside.yml, "${vars.own}", "${vars.values}", "./${vars.own}"]}}
+  - {id: chart, uses: helmInstall, with: {chart: ./c, valuesFiles: [beside.yml, "${vars.own}", "${vars.values}", "./${vars.own}"]}}
   - {id: each, uses: helmInstall, forEach: "${vars.more}", with: {chart: c, valuesFiles: ["${each.value.file}"]}}
   - {id: below, include: deep/app.yaml, with: {values: "${vars.values}", own: "${vars.own}"}}
 `,
@@ -311,6 +311,9 @@ steps:
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: got %s", id, got)
 		}
+	}
+	if inputs, _ := p.Step("a.chart").Draft(); inputs.(*chart).Name != "parts/c" {
+		t.Errorf("the directory of a chart is %s", inputs.(*chart).Name)
 	}
 	var got []string
 	for _, f := range p.Fragments() {

@@ -323,7 +323,11 @@ func (s *Step) decode(d *spec.Decoder) any {
 	if source.IsNull(with) {
 		with = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: s.Position.Line, Column: s.Position.Column}
 	}
-	if check, ok := inputs.(engine.Validator); d.Decode(with, nil, inputs) && ok && s.known() {
+	sound := d.Decode(with, nil, inputs)
+	if h, ok := inputs.(engine.PathHolder); ok {
+		h.ResolvePaths(func(path string) string { return s.entry.unit.fileOf(path).Name })
+	}
+	if check, ok := inputs.(engine.Validator); ok && sound && s.known() {
 		problems := engine.Problems{Dir: s.plan.Dir}
 		check.Validate(&problems)
 		for _, p := range problems.List() {

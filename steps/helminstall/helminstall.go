@@ -230,6 +230,13 @@ func (s *Spec) MergedValues() map[string]any {
 	return merged
 }
 
+// ResolvePaths implements engine.PathHolder.
+func (s *Spec) ResolvePaths(resolve func(path string) string) {
+	if s.Chart != "" && s.source().IsPath() {
+		s.Chart = resolve(s.Chart)
+	}
+}
+
 // Folders implements engine.FolderReader.
 func (s *Spec) Folders(env *engine.Env) map[string]string {
 	if s.Chart == "" || !s.source().IsPath() {
