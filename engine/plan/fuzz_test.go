@@ -28,7 +28,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		f.Add(string(data))
 	}
-	f.Add("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: x}\nsteps:\n  - {id: never, uses: pkiRoot, when: false, with: {commonName: x}}\n")
+	f.Add("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: x}\nvars: {domain: x, port: \"1\"}\nsteps:\n  - {id: never, uses: pkiRoot, when: false, with: {commonName: x}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds(), Connections: connections(), Vars: map[string]string{"domain": "x", "port": "1"}})
 		if err != nil {
