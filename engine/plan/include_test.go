@@ -550,3 +550,12 @@ func TestIncludeIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestIncludeSecretOutput: an output that is given to a secret variable is a secret.
+func TestIncludeSecretOutput(t *testing.T) {
+	_, err := including(t, "steps:\n  - {id: init, uses: vaultInit}\n  - {id: a, include: a.yaml, with: {s: \"${steps.init.version}\"}}\n",
+		map[string]string{"a.yaml": "vars: {s: {secret: true}}\nsteps: [{id: r, uses: curlTLS, with: {url: \"${vars.s}\", token: \"${vars.s}\"}}]\n"})
+	if got := problemsOf(err); len(got) != 1 || !strings.Contains(got[0], "a.r (curlTLS): url: ${vars.s} is a secret, and this input is not") {
+		t.Errorf("got %q", got)
+	}
+}
