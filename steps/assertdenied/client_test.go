@@ -99,6 +99,9 @@ func TestClientDenied(t *testing.T) {
 				if !strings.HasPrefix(r.Answer, c.answers[i]) || r.Refused != (c.broken == "") || r.ControlCertificate.Fingerprint != certs.Fingerprint(pair.Leaf()) {
 					t.Errorf("%s: %q, refused %t, want %q", r.What, r.Answer, r.Refused, c.answers[i])
 				}
+				if before, after := r.Client.Before, r.Client.After; len(before) != 1 || !before[0].Served() || len(after) != 1 || !after[0].Served() {
+					t.Errorf("%s: the legitimate client before %+v, and after %+v", r.What, before, after)
+				}
 			}
 			for _, f := range findings {
 				if !f.Holds && !strings.Contains(f.Detail, c.broken) || !f.Holds && c.broken == "" {

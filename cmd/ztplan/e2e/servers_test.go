@@ -12,6 +12,7 @@ func (w *world) servers(t *testing.T) {
 	w.clientsCA()
 	w.sub(t, "mounted", w.mounted)
 	w.sub(t, "clients", w.strangers)
+	w.sub(t, "gateways", w.gateways)
 }
 
 // billing has the certificate of the mounted Secret rotate.

@@ -58,3 +58,14 @@ func (c claim) against(other claim, host string) Finding {
 		"%s %s (secret %s) and %s%s (secret %s, step %s, %s) name the same host %s",
 		c.kind, c.id(), c.Secret, kind, other.id(), other.Secret, other.step.ID, other.step.PositionOf(other.field), host)
 }
+
+// ungranted: listeners of a Gateway whose Secret is in another namespace, which the Gateway
+// API allows with a ReferenceGrant there.
+func ungranted(f *facts) (out []Finding) {
+	for _, o := range f.objects {
+		for _, secret := range o.hosting().Ungranted(f.hostings()) {
+			out = append(out, o.finding("spec.listeners", "reference-grant", "", "Gateway %s takes the certificate in Secret %s, and no ReferenceGrant of the plan lets it", o.id(), secret))
+		}
+	}
+	return out
+}

@@ -76,7 +76,7 @@ func Examine(p *plan.Plan, o Options) Report {
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, apiServerName, tokenLifetime, anyAccount,
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, rootToken, logins, waysIn,
-		unknownFields, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients,
+		unknownFields, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, ungranted,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -42,11 +42,14 @@ func (o object) hosting() hosting.Object {
 	return hosting.Object{Kind: o.kind, Namespace: o.space, Name: o.name, Fields: o.fields}
 }
 
-// hostsOf returns the hosts that an object serves.
-func (f *facts) hostsOf(o object) []string {
+// hostings are the objects of the plan for package hosting.
+func (f *facts) hostings() []hosting.Object {
 	all := make([]hosting.Object, len(f.objects))
-	for i, other := range f.objects {
-		all[i] = other.hosting()
+	for i, o := range f.objects {
+		all[i] = o.hosting()
 	}
-	return o.hosting().Hosts(all)
+	return all
 }
+
+// hostsOf returns the hosts that an object serves.
+func (f *facts) hostsOf(o object) []string { return o.hosting().Hosts(f.hostings()) }

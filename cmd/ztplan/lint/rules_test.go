@@ -36,6 +36,23 @@ func ruleCases() []ruleCase {
 	second := func(secret string) []string {
 		return []string{tlsHosts, strings.Replace(secondTLS, "SECRET", secret, 1)}
 	}
+	crossing := func(granted string) []string {
+		text := strings.Replace(secondTLS, "      wait:", `        - apiVersion: gateway.networking.k8s.io/v1
+          kind: Gateway
+          metadata: {name: web, namespace: web}
+          spec:
+            gatewayClassName: any
+            listeners: [{name: web, port: 443, protocol: HTTPS, hostname: x.local, tls: {certificateRefs: [{name: hello-tls, namespace: ingress-apisix}]}}]
+      wait:`, 1)
+		if granted != "" {
+			text = strings.Replace(text, "      wait:", `        - apiVersion: gateway.networking.k8s.io/v1
+          kind: ReferenceGrant
+          metadata: {name: web, namespace: ingress-apisix}
+          spec: {from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: web}], to: [{group: "", kind: Secret, name: `+granted+`}]}
+      wait:`, 1)
+		}
+		return []string{tlsHosts, strings.Replace(text, "SECRET", "hello-tls", 1)}
+	}
 	key := func(admin, controller string) []string {
 		return []string{"        apisix:\n          ssl:", "        apisix:\n          admin: {credentials: {admin: " + admin + "}}\n          ssl:",
 			"            createDefault: true", "            createDefault: true\n            provider: {controlPlane: {auth: {adminKey: {value: " + controller + "}}}}"}
@@ -51,6 +68,8 @@ func ruleCases() []ruleCase {
 		{"", "admin-key", nil, "chart: apisix", key("a-key-of-mine", "a-key-of-mine")},
 		{"", "admin-key-mismatch", key("a-key-of-mine", "another-key"), "another-key", key("a-key-of-mine", "a-key-of-mine")},
 		{"", "host-conflict", second("other-tls"), "- apiVersion: apisix.apache.org/v2\n          kind: ApisixTls\n          metadata: {name: second", second("hello-tls")},
+		{"", "reference-grant", crossing(""), "listeners: [{name: web", crossing("hello-tls")},
+		{"", "reference-grant", crossing("other"), "listeners: [{name: web", nil},
 		{"", "cert-manager-old", []string{"version: v1.21.2", "version: v1.15.5"}, "version: v1.15.5", nil},
 		{"", "issuer-path", []string{"path: pki_int/sign/example-dot-local", "path: pki_int/sign/example"}, "path: pki_int/sign/example", nil},
 		{"", "service-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: [other]"}, "- name: cert-manager\n          serviceAccounts", nil},

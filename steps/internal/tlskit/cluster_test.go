@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -105,6 +106,12 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	input := &tlskit.ClientCertificate{Secret: &tlskit.SecretRef{Namespace: namespace, Name: "client-tls"}}
+	var concealed sync.Map
+	env.Conceal = func(secrets ...engine.Secret) {
+		for _, s := range secrets {
+			concealed.Store(s.Reveal(), true)
+		}
+	}
 	credential, err := input.Load(t.Context(), env)
 	if err != nil || !credential.Leaf().Equal(first.Leaf()) {
 		t.Fatalf("loaded %v, %v", credential, err)
@@ -139,4 +146,9 @@ func TestFollow(t *testing.T) {
 	}
 	cancel()
 	<-done
+	for name, key := range map[string][]byte{"the first": first.KeyPEM, "the second": second.KeyPEM} {
+		if _, ok := concealed.Load(string(key)); !ok {
+			t.Errorf("%s private key is not concealed", name)
+		}
+	}
 }

@@ -6,6 +6,7 @@ package hosting
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -113,6 +114,32 @@ func (o Object) Hosts(all []Object) (hosts []string) {
 		}
 	}
 	return hosts
+}
+
+// Ungranted returns the Secrets of other namespaces, namespace/name, that the listeners of a
+// Gateway name and that no ReferenceGrant among all lets it use.
+func (o Object) Ungranted(all []Object) (secrets []string) {
+	if !o.isOf("Gateway", "gateway.networking.k8s.io/") {
+		return nil
+	}
+	for _, c := range o.Certificates() {
+		namespace, name, _ := strings.Cut(c.Secret, "/")
+		if namespace != o.Namespace && !slices.Contains(secrets, c.Secret) &&
+			!slices.ContainsFunc(all, func(g Object) bool { return g.Namespace == namespace && g.grants(o.Namespace, name) }) {
+			secrets = append(secrets, c.Secret)
+		}
+	}
+	return secrets
+}
+
+// grants reports whether the object is a ReferenceGrant that lets Gateways of a namespace
+// use a Secret.
+func (o Object) grants(from, secret string) bool {
+	return o.isOf("ReferenceGrant", "gateway.networking.k8s.io/") &&
+		slices.ContainsFunc(items(o.Fields, "spec", "from"), func(f map[string]any) bool { return f["kind"] == "Gateway" && f["namespace"] == from }) &&
+		slices.ContainsFunc(items(o.Fields, "spec", "to"), func(t map[string]any) bool {
+			return t["kind"] == "Secret" && (t["name"] == nil || t["name"] == secret)
+		})
 }
 
 // items returns the mappings in a list.

@@ -110,6 +110,10 @@ func gatewayRules() []Rule {
 			"two ApisixTls are both Accepted when the controller's webhook is off or does not answer; APISIX then serves the one that it inserted first, and after a restart the one with the lowest key; of two Ingresses the controller chooses one, and two listeners of a Gateway for one port and host are in conflict",
 			[]string{gh + "apache/apisix/blob/master/apisix/ssl/router/radixtree_sni.lua", "https://gateway-api.sigs.k8s.io/reference/spec/#listener"},
 			"let one object name the host, or give both the same Secret; an exact name beside a wildcard is no conflict, the exact one wins"},
+		{"reference-grant", Warning, "A listener of a Gateway takes a Secret of another namespace, and nothing in the plan allows it.",
+			"without a ReferenceGrant in the namespace of the Secret the listener has ResolvedRefs False, and shows no certificate or another one; the Gateway itself may be Programmed all the same",
+			[]string{"https://gateway-api.sigs.k8s.io/api-types/referencegrant/", "https://gateway-api.sigs.k8s.io/guides/tls/"},
+			"add a ReferenceGrant there, from the namespace of the Gateway to the Secret"},
 	}
 }
 

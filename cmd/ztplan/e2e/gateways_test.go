@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// gateways proves rotations behind the other kinds of objects that a gateway takes
+// certificates from, a listener of a Gateway and an Ingress, and that the proof fails when
+// the gateway keeps the old certificate, when it is late, and when the listener may not use
+// the Secret any more.
+func (w *world) gateways(t *testing.T) {
+	w.clientsCA()
+	w.sub(t, "gateway-api", w.gatewayAPI)
+	w.sub(t, "ingress", w.behindIngress)
+}
+
+// behind runs a plan that has a certificate in namespace web rotate behind the objects.
+func (w *world) behind(name, objects, more string) *outcome {
+	w.t.Helper()
+	w.writeProof(name+".yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: behind-%[1]s}
+steps:
+  - id: certificate
+    uses: applyManifest
+    with:
+      manifests:
+        - {apiVersion: v1, kind: Namespace, metadata: {name: web}}
+        - apiVersion: cert-manager.io/v1
+          kind: Certificate
+          metadata: {name: %[1]s, namespace: web}
+          spec:
+            secretName: %[1]s-tls
+            duration: 24h
+            renewBefore: 8h
+            privateKey: {rotationPolicy: Always}
+            issuerRef: {name: vault-issuer, kind: ClusterIssuer}
+            dnsNames: [%[1]s.example.local]
+        - apiVersion: apps/v1
+          kind: Deployment
+          metadata: {name: app, namespace: web}
+          spec:
+            selector: {matchLabels: {app: app}}
+            template:
+              metadata: {labels: {app: app}}
+              spec: {containers: [{name: nginx, image: "nginx:1.29.3", ports: [{containerPort: 80}]}]}
+        - {apiVersion: v1, kind: Service, metadata: {name: app, namespace: web}, spec: {selector: {app: app}, ports: [{port: 80}]}}
+      wait: {conditions: [{kind: Certificate, name: %[1]s, namespace: web, type: Ready}]}
+%[2]s
+  - id: site
+    uses: curlTLS
+    needs: [served]
+    timeout: 10s
+    with:
+      url: https://%[1]s.example.local
+      service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
+      trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
+      expect: {status: 200, certificate: {equalsSecret: {namespace: web, name: %[1]s-tls}}}
+  - id: rotation
+    uses: assertRotation
+    needs: [site]
+    timeout: 1m
+    with:
+      certificate: {namespace: web, name: %[1]s}
+      url: https://%[1]s.example.local
+      service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
+      trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
+      settle: 20s
+%[3]s
+`, name, objects, more))
+	return w.do(nil, "run", "proof/"+name+".yaml")
+}
+
+const (
+	soon = "      maxSwitch: 3s\n      maxLate: 4s"
+	late = "      maxSwitch: 3s\n      maxLate: 20s"
+	slow = "      maxSwitch: 20s\n      maxLate: 30s"
+)
+
+// keepsOld has a gateway keep the old certificate: the proof fails, and names the hop.
+func (w *world) keepsOld(t *testing.T, name, objects string) {
+	t.Helper()
+	w.show("secret-update-never-pushed")
+	o := w.behind(name, objects, soon)
+	w.show("")
+	must(t, "a gateway that keeps the old certificate", o, 1)
+	expectViolation(t, o, `^the switch takes at most 3s$`, `the new certificate never reached the wire: stuck between the Secret and the gateway`)
+	if hint := o.hint(); !strings.Contains(hint, "apache/apisix-ingress-controller#2673") || !strings.Contains(hint, "ResolvedRefs") {
+		t.Errorf("hint %q", hint)
+	}
+}
+
+// gatewayAPI has the Secret in another namespace than the Gateway.
+func (w *world) gatewayAPI(t *testing.T) {
+	const name = "shop"
+	objects := `  - id: served
+    uses: applyManifest
+    needs: [certificate]
+    with:
+      manifests:
+        - {apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: apisix}, spec: {controllerName: apisix.apache.org/apisix-ingress-controller}}
+        - apiVersion: gateway.networking.k8s.io/v1
+          kind: ReferenceGrant
+          metadata: {name: web, namespace: web}
+          spec:
+            from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: ingress-apisix}]
+            to: [{group: "", kind: Secret, name: shop-tls}]
+        - apiVersion: gateway.networking.k8s.io/v1
+          kind: Gateway
+          metadata: {name: web, namespace: ingress-apisix}
+          spec:
+            gatewayClassName: apisix
+            infrastructure: {parametersRef: {group: apisix.apache.org, kind: GatewayProxy, name: apisix-config}}
+            listeners:
+              - name: shop
+                port: 443
+                protocol: HTTPS
+                hostname: shop.example.local
+                tls: {certificateRefs: [{name: shop-tls, namespace: web}]}
+                allowedRoutes: {namespaces: {from: All}}
+        - apiVersion: gateway.networking.k8s.io/v1
+          kind: HTTPRoute
+          metadata: {name: shop, namespace: web}
+          spec:
+            parentRefs: [{name: web, namespace: ingress-apisix, sectionName: shop}]
+            rules: [{backendRefs: [{name: app, port: 80}]}]
+      wait: {conditions: [{kind: Gateway, name: web, namespace: ingress-apisix, type: Programmed}]}`
+	must(t, "a Gateway", w.behind(name, objects, soon), 0)
+	w.keepsOld(t, name, objects)
+
+	w.show("late-worker=5s")
+	o := w.behind(name, objects, late)
+	must(t, "a Gateway with a worker that is late", o, 1)
+	expectViolation(t, o, `^the switch takes at most 3s$`, `the last server was late`)
+	must(t, "a limit that allows for it", w.behind(name, objects, slow), 0)
+	w.show("")
+
+	// The grant is no object of the plan any more.
+	at := strings.Index(objects, "        - apiVersion: gateway.networking.k8s.io/v1\n          kind: ReferenceGrant")
+	end := strings.Index(objects, "        - apiVersion: gateway.networking.k8s.io/v1\n          kind: Gateway\n")
+	w.remove("ReferenceGrant/web/web")
+	o = w.behind(name, objects[:at]+objects[end:], soon)
+	must(t, "a listener that may not use the Secret", o, 1)
+	expectViolation(t, o, `^certificate is the one in secret web/shop-tls$`, `the gateway has not taken it over`)
+	for _, path := range []string{"HTTPRoute/web/shop", "Gateway/ingress-apisix/web", "GatewayClass/apisix", "Certificate/web/shop"} {
+		w.remove(path)
+	}
+}
+
+func (w *world) behindIngress(t *testing.T) {
+	const name = "desk"
+	objects := `  - id: served
+    uses: applyManifest
+    needs: [certificate]
+    with:
+      manifests:
+        - apiVersion: networking.k8s.io/v1
+          kind: Ingress
+          metadata: {name: desk, namespace: web}
+          spec:
+            ingressClassName: apisix
+            tls: [{hosts: [desk.example.local], secretName: desk-tls}]
+            rules:
+              - host: desk.example.local
+                http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: app, port: {number: 80}}}}]}`
+	must(t, "an Ingress", w.behind(name, objects, soon), 0)
+	w.keepsOld(t, name, objects)
+	for _, path := range []string{"Ingress/web/desk", "Certificate/web/desk"} {
+		w.remove(path)
+	}
+}
