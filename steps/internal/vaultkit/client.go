@@ -94,10 +94,11 @@ func (c *Client) InNamespace(namespace string) *Client {
 
 // Tokens give each request of a client its token.
 type Tokens interface {
-	// Token returns the token of the next request, which fails with the error.
+	// Token returns the token of the next request, which fails with the error. Without an
+	// error, Done follows.
 	Token(ctx context.Context) (engine.Secret, error)
-	// Refused takes note that Vault answered 403 to a request with the token.
-	Refused(ctx context.Context, token engine.Secret)
+	// Done takes note that the request is over. refused means that Vault answered 403.
+	Done(ctx context.Context, token engine.Secret, refused bool)
 	// String names the login in messages.
 	String() string
 }

@@ -66,12 +66,13 @@ func (c *Client) secret(ctx context.Context, q query) (*api.Secret, error) {
 func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	token := c.token
+	token, refused := c.token, false
 	if c.tokens != nil {
 		var err error
 		if token, err = c.tokens.Token(ctx); err != nil {
 			return nil, err
 		}
+		defer func() { c.tokens.Done(ctx, token, refused) }()
 	}
 	namespaced, err := c.inNamespace(ctx, q.path)
 	if err != nil {
@@ -89,9 +90,7 @@ func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusForbidden && c.tokens != nil {
-		c.tokens.Refused(ctx, token)
-	}
+	refused = resp.StatusCode == http.StatusForbidden
 	if err := (&api.Response{Response: resp}).Error(); err != nil {
 		return nil, err
 	}

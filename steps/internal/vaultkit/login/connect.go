@@ -26,7 +26,7 @@ func Connect(ctx context.Context, env *engine.Env, c Connection) (*vaultkit.Clie
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.token(ctx, env)
+	_, err = s.granted(ctx, env, 0)
 	switch {
 	case err == nil:
 		return s.client(ctx, env)

@@ -14,8 +14,9 @@
 //
 // The token of a login is shared by all steps of a run, renewed by another login
 // after two thirds of its life, and concealed, as is everything that logs in. When
-// the session closes it is revoked, if it has a lease: Vault stores nothing of a
-// batch token, which only expires. Files of credentials are read for each login, since
+// another one has replaced it and no request carries it any more, or the session closes,
+// it is revoked, if it has a lease: Vault stores nothing of a batch token, which only
+// expires. Files of credentials are read for each login, since
 // others renew them.
 //
 // # Logins in Inspect
@@ -25,6 +26,6 @@
 // nothing of a login to a role with batch tokens, except the entity of its
 // identity, which the first login makes, and a secret ID that is good for a number of
 // logins and has one less. A role with service tokens leaves a
-// lease until the session closes and revokes it. The guards allow exactly these
+// lease until the token is replaced or the session closes, which revokes it. The guards allow exactly these
 // paths.
 package login

@@ -3,7 +3,9 @@ package login_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,6 +210,62 @@ func TestLoginAgain(t *testing.T) {
 		if n := v.logins(); n != step.logins {
 			t.Errorf("%d logins %v later, want %d", n, step.after, step.logins)
 		}
+	}
+}
+
+// A token that another one has replaced is revoked, but not under a request that carries
+// it: after two thirds of its life, and after each refusal.
+func TestReplacedTokenIsRevoked(t *testing.T) {
+	v := newVisit(t)
+	v.login.MakeAccount()
+	v.login.MakeMethod()
+	v.login.MakeRole("service", 300)
+	v.conn.Token = engine.Secret{}
+	var later atomic.Int64
+	v.env.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	c, err := login.Connect(t.Context(), v.env, v.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() {
+		t.Helper()
+		if _, err := c.Read(t.Context(), "sys/mounts"); err != nil {
+			t.Error(err)
+		}
+	}
+	keeps := func(want int) {
+		t.Helper()
+		if n := v.accessors(); n != want {
+			t.Errorf("vault keeps %d tokens, want %d", n, want)
+		}
+	}
+	v.proxy.Before(func(r vaulttest.Request) bool { return r.Path == "sys/mounts" }, func() {
+		later.Store(int64(201 * time.Second))
+		look()
+		keeps(2) // the first one carries the request that waits here
+	})
+	look()
+	keeps(1)
+	later.Store(int64(402 * time.Second))
+	look()
+	keeps(1)
+	for range 3 {
+		if _, err := c.Read(t.Context(), "sys/policies/acl/other"); vaultkit.StatusOf(err) != http.StatusForbidden {
+			t.Errorf("error is %v, want a refusal", err)
+		}
+		keeps(1)
+	}
+	look()
+	keeps(1)
+	if n := v.logins(); n != 6 {
+		t.Errorf("%d logins, want 3 by the clock and 3 after refusals", n)
+	}
+	if err := v.env.Session.Close(); err != nil {
+		t.Error(err)
+	}
+	keeps(0)
+	if len(v.warns) > 0 {
+		t.Errorf("warned: %q", v.warns)
 	}
 }
 

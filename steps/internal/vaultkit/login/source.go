@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
@@ -14,21 +17,28 @@ import (
 // errNotYet is why a login is not possible yet: something of it does not exist.
 var errNotYet = errors.New("is not possible yet")
 
-// A source logs in once for all steps of a run and keeps the token.
+// A source logs in once for all steps of a run and keeps the token. A token that another
+// one has replaced is revoked as soon as no request carries it.
 type source struct {
 	login  *Spec
 	server vaultkit.Server
 	vault  *vaultkit.Client // without a token, of the step that came first
-	mutex  chan struct{}    // of capacity 1, so that waiting for it ends with a context; guards the fields below
-	have   granted
+	mutex  chan struct{}    // of capacity 1, so that waiting for a login ends with a context; guards warned
 	warned bool
+
+	held sync.Mutex // guards the fields below and those of the tokens; no request is made under it
+	have *granted   // nil before the first login
+	old  []*granted // replaced, and still carried by a request
 }
 
 // A granted is the token of a login.
 type granted struct {
-	secret engine.Secret
-	renew  time.Time // when to log in again
-	leased bool      // Vault keeps a lease of it until it is revoked
+	secret  engine.Secret
+	renew   time.Time // when to log in again
+	ends    time.Time // zero for never
+	leased  bool      // Vault keeps a lease of it until it is revoked
+	refused bool      // Vault answered 403 to a request with it
+	uses    int       // requests that carry it at the moment
 }
 
 func (c Connection) source(ctx context.Context, env *engine.Env) (*source, error) {
@@ -59,42 +69,118 @@ type tokens struct {
 	env *engine.Env
 }
 
-// Token returns the token of the login.
-func (t tokens) Token(ctx context.Context) (engine.Secret, error) { return t.token(ctx, t.env) }
+// Token returns the token of the login, for one request.
+func (t tokens) Token(ctx context.Context) (engine.Secret, error) {
+	g, err := t.granted(ctx, t.env, 1)
+	if err != nil {
+		return engine.Secret{}, err
+	}
+	return g.secret, nil
+}
 
-// Refused makes the next request log in again, in case the token was revoked.
-func (t tokens) Refused(ctx context.Context, token engine.Secret) { t.forget(ctx, token) }
+// Done makes the next request log in again after a refusal, in case the token was
+// revoked, and revokes a token that was replaced.
+func (t tokens) Done(ctx context.Context, token engine.Secret, refused bool) {
+	t.held.Lock()
+	over := t.release(token, refused)
+	t.held.Unlock()
+	t.drop(ctx, t.env, over)
+}
 
 // String names the login.
 func (t tokens) String() string { return t.login.String() }
 
-// token returns a token with at least a third of its life left, and logs in if
-// there is none.
-func (s *source) token(ctx context.Context, env *engine.Env) (engine.Secret, error) {
-	if err := s.lock(ctx); err != nil {
-		return engine.Secret{}, err
+// release takes note that a request with the token is over, and returns the token if it
+// was replaced and no request carries it any more.
+func (s *source) release(token engine.Secret, refused bool) *granted {
+	if s.have.secret.Equal(token) {
+		s.have.uses--
+		s.have.refused = s.have.refused || refused
+		return nil
 	}
-	defer s.unlock()
-	if !s.have.secret.IsZero() && env.Now().Before(s.have.renew) {
-		return s.have.secret, nil
+	n := slices.IndexFunc(s.old, func(g *granted) bool { return g.secret.Equal(token) })
+	g := s.old[n]
+	g.uses--
+	g.refused = g.refused || refused
+	if g.uses > 0 {
+		return nil
 	}
-	p, err := s.logIn(ctx, env)
-	if err != nil {
-		return engine.Secret{}, err
-	}
-	s.have = p
-	return p.secret, nil
+	s.old = slices.Delete(s.old, n, n+1)
+	return g
 }
 
-// forget makes the next request log in again, unless another one did already.
-func (s *source) forget(ctx context.Context, token engine.Secret) {
-	if s.lock(ctx) != nil {
-		return
+// granted returns a token with at least a third of its life left, and logs in if there is
+// none. uses is how many requests are going to carry it.
+func (s *source) granted(ctx context.Context, env *engine.Env, uses int) (*granted, error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
 	}
 	defer s.unlock()
-	if s.have.secret.Equal(token) {
-		s.have.renew = time.Time{}
+	if g := s.good(env.Now(), uses); g != nil {
+		return g, nil
 	}
+	next, err := s.logIn(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	next.uses = uses
+	s.drop(ctx, env, s.replace(next))
+	return next, nil
+}
+
+// good returns the token if it can be used at the time now, else nil.
+func (s *source) good(now time.Time, uses int) *granted {
+	s.held.Lock()
+	defer s.held.Unlock()
+	if s.have == nil || s.have.refused || !now.Before(s.have.renew) {
+		return nil
+	}
+	s.have.uses += uses
+	return s.have
+}
+
+// replace keeps the next token, and returns the one before if no request carries it.
+func (s *source) replace(next *granted) (over *granted) {
+	s.held.Lock()
+	defer s.held.Unlock()
+	switch {
+	case s.have == nil:
+	case s.have.uses == 0:
+		over = s.have
+	default:
+		s.old = append(s.old, s.have)
+	}
+	s.have = next
+	return over
+}
+
+// drop revokes a token that was replaced; nil is none.
+func (s *source) drop(ctx context.Context, env *engine.Env, g *granted) {
+	if g == nil {
+		return
+	}
+	if err := s.revoke(context.WithoutCancel(ctx), g, env.Now()); err != nil {
+		env.Warnf("%s: the token before this one is not revoked, and lives until it ends: %v", s.login, err)
+	}
+}
+
+// revokeTime bounds the revocation of a token.
+const revokeTime = 10 * time.Second
+
+// revoke revokes the token if Vault keeps a lease of it that has not ended at the time
+// now. A token without a lease cannot be revoked and expires; one that Vault refused
+// before, and now again, is gone.
+func (s *source) revoke(ctx context.Context, g *granted, now time.Time) error {
+	if !g.leased || !g.ends.IsZero() && !now.Before(g.ends) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, revokeTime)
+	defer cancel()
+	err := s.login.in(s.vault).WithToken(g.secret).LogOut(ctx)
+	if g.refused && vaultkit.StatusOf(err) == http.StatusForbidden {
+		return nil
+	}
+	return err
 }
 
 // warn warns once in a run.
@@ -119,26 +205,26 @@ func (s *source) lock(ctx context.Context) error {
 func (s *source) unlock() { <-s.mutex }
 
 // logIn gets a token of Vault, which is concealed at once.
-func (s *source) logIn(ctx context.Context, env *engine.Env) (granted, error) {
+func (s *source) logIn(ctx context.Context, env *engine.Env) (*granted, error) {
 	body, err := s.login.credential(ctx, env)
 	switch {
 	case errors.Is(err, errNotYet):
-		return granted{}, fmt.Errorf("%s %w", s.login, err)
+		return nil, fmt.Errorf("%s %w", s.login, err)
 	case err != nil:
-		return granted{}, fmt.Errorf("%s: %w", s.login, err)
+		return nil, fmt.Errorf("%s: %w", s.login, err)
 	}
 	client, err := vaultkit.ConnectServer(ctx, env, s.server)
 	if err != nil {
-		return granted{}, err
+		return nil, err
 	}
 	grant, err := s.login.in(client).Authenticate(ctx, s.login.At(), body)
 	if err != nil {
-		return granted{}, s.login.refused(err, body, env.Now())
+		return nil, s.login.refused(err, body, env.Now())
 	}
 	env.Conceal(grant.Token)
-	out := granted{secret: grant.Token, leased: grant.Leased, renew: env.Now().Add(grant.TTL * 2 / 3)}
-	if grant.TTL == 0 {
-		out.renew = env.Now().Add(never)
+	out := &granted{secret: grant.Token, leased: grant.Leased, renew: env.Now().Add(never)}
+	if grant.TTL > 0 {
+		out.renew, out.ends = env.Now().Add(grant.TTL*2/3), env.Now().Add(grant.TTL)
 	}
 	return out, nil
 }
@@ -146,15 +232,15 @@ func (s *source) logIn(ctx context.Context, env *engine.Env) (granted, error) {
 // never is when the token of a login is renewed that has no end.
 const never = 100 * 365 * 24 * time.Hour
 
-// Close revokes the token if Vault keeps a lease of it. A token without a lease
-// cannot be revoked and expires.
+// Close revokes the tokens of which Vault keeps a lease.
 func (s *source) Close() error {
-	s.mutex <- struct{}{}
-	defer s.unlock()
-	if !s.have.leased {
-		return nil
+	s.held.Lock()
+	defer s.held.Unlock()
+	var errs []error
+	for _, g := range append(s.old, s.have) {
+		if g != nil {
+			errs = append(errs, s.revoke(context.Background(), g, time.Now()))
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return s.login.in(s.vault).WithToken(s.have.secret).LogOut(ctx)
+	return errors.Join(errs...)
 }
