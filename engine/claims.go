@@ -12,7 +12,7 @@ import (
 // A Claim is one thing that a step brings to a state of its own, whole or in one
 // field.
 type Claim struct {
-	Server string // that has it; "" is the target of the plan
+	Server string // that has it; "" is the target of the plan, [Files] this machine
 	Path   string // of the thing, slash-separated: "roles/app"
 	Want   any    // the state, compared by reflect.DeepEqual; it may hold secrets and is never shown
 	Field  string // the input of the claim: "roles[0]"
@@ -27,6 +27,20 @@ type Claimer interface {
 	// that depend on the inputs in unknown; see [Known]. It reads files beside the
 	// plan and contacts nothing else.
 	Claims(plan string, unknown []string) []Claim
+}
+
+// Files is the server of claims on files: of a file that a step writes, or that it waits
+// for. Two steps that have one file in different states are a mistake, and so is a file
+// that a step claims and another reads as an input.
+const Files = "files"
+
+// FileClaim returns the claim on a file; want identifies its content. A file without a
+// name, and one whose field is in unknown, is claimed by none.
+func FileClaim(f File, want any, field string, unknown []string) []Claim {
+	if f.IsZero() || !Known(field, unknown) {
+		return nil
+	}
+	return []Claim{{Server: Files, Path: f.Place(), Want: want, Field: field}}
 }
 
 // Known reports whether an input is known as a whole, given the paths of those
@@ -109,12 +123,29 @@ func (e *Env) Claim(claims []Claim) error {
 	const most = 3
 	var texts []string
 	for _, c := range clashes[:min(len(clashes), most)] {
-		texts = append(texts, fmt.Sprintf("%s is what step %s makes as well, and differently", c.Path, c.Step))
+		texts = append(texts, fmt.Sprintf("%s is %s", c.Path, c.Mistake(c.Step)))
 	}
 	if more := len(clashes) - most; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
-	return WithHint(InPlan(errors.New(strings.Join(texts, "; "))), TwoOwners)
+	return WithHint(InPlan(errors.New(strings.Join(texts, "; "))), clashes[0].Advice())
+}
+
+// Mistake says what is wrong with a claim that another step makes as well, as the end of
+// a sentence about the thing; other names that step.
+func (c Claim) Mistake(other string) string {
+	if c.Server == Files {
+		return fmt.Sprintf("a file of step %s as well", other)
+	}
+	return fmt.Sprintf("what step %s makes as well, and differently", other)
+}
+
+// Advice is the hint for a thing that two steps claim in different states.
+func (c Claim) Advice() string {
+	if c.Server == Files {
+		return "give each of them a file of its own; with forEach, put ${each.key} into the name"
+	}
+	return TwoOwners
 }
 
 // TwoOwners is the hint for two steps that want one thing in different states.

@@ -35,6 +35,17 @@ func (f File) Uncached() File {
 // Exposed returns the reason why others can read or change the file, see [Inputs.Exposed].
 func (f File) Exposed() error { return f.inputs.Exposed(f.Path) }
 
+// Place identifies the file among others, whatever symbolic links its path has.
+func (f File) Place() string {
+	if real, err := filepath.EvalSymlinks(f.Path); err == nil {
+		return real
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(f.Path)); err == nil {
+		return filepath.Join(dir, filepath.Base(f.Path))
+	}
+	return filepath.Clean(f.Path)
+}
+
 // Equal reports whether both name the same file.
 func (f File) Equal(other File) bool { return f.Name == other.Name && f.Path == other.Path }
 

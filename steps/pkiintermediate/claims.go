@@ -24,7 +24,19 @@ func (s *Spec) Claims(plan string, unknown []string) []engine.Claim {
 			own = append(own, engine.Claim{Path: s.Mount + "/roles/" + r.Name, Want: fields, Field: fmt.Sprintf("roles[%d]", i)})
 		}
 	}
-	return s.ClaimsOf(name, unknown, own...)
+	return slices.Concat(s.ClaimsOf(name, unknown, own...), s.fileClaims(name, unknown))
+}
+
+// fileClaims are the claims on the files of the signing: the request, and its answer.
+func (s *Spec) fileClaims(name string, unknown []string) []engine.Claim {
+	e := s.Parent.External
+	if e == nil || !s.Vault.Identified("vault", unknown) || !engine.Known("mount", unknown) || !engine.Known("issuerName", unknown) {
+		return nil
+	}
+	of := s.Vault.ID() + " " + s.Mount + "/" + name
+	return slices.Concat(
+		engine.FileClaim(e.CSRFile, "request of "+of, "parent.external.csrFile", unknown),
+		engine.FileClaim(e.CertificateFile, "certificate of "+of, "parent.external.certificateFile", unknown))
 }
 
 // Owns implements engine.Owner: all that is in the mount, but of the roles only

@@ -74,13 +74,22 @@ func DefaultServer() Server {
 	return Server{Service: Service{Namespace: "vault", Name: "vault", Port: 8200}}
 }
 
+// Identified reports whether it is known which Vault this is; field is the path of the
+// input that names it.
+func (s Server) Identified(field string, unknown []string) bool {
+	for _, part := range []string{".address", ".service", ".namespace"} {
+		if !engine.Known(field+part, unknown) {
+			return false
+		}
+	}
+	return true
+}
+
 // Claims completes claims on things in this Vault; field is the path of the input
 // that names it. There are none while that is not known.
 func (s Server) Claims(field string, unknown []string, claims []engine.Claim) []engine.Claim {
-	for _, part := range []string{".address", ".service", ".namespace"} {
-		if !engine.Known(field+part, unknown) {
-			return nil
-		}
+	if !s.Identified(field, unknown) {
+		return nil
 	}
 	out := make([]engine.Claim, 0, len(claims))
 	for _, c := range claims {
@@ -115,7 +124,7 @@ func (s Server) Emptied() string {
 	if s.InCluster() == "" {
 		return "stop it, delete its data, start it"
 	}
-	return fmt.Sprintf("remove the release, delete the PersistentVolumeClaim data-%s-0", s.Service.Name)
+	return fmt.Sprintf("remove the release, delete the PersistentVolumeClaim of each of its pods (data-%s-0)", s.Service.Name)
 }
 
 // Validate reports the problems of s; field is the path of the input.

@@ -31,6 +31,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,8 +115,8 @@ func (k Keys) Fits(a *unsealkeys.Answer) error {
 type Sink interface {
 	// String names the sink in messages.
 	String() string
-	// Load returns the keys in the sink, nil for an empty one. A sink that cannot
-	// be read or is open to others is a permanent error.
+	// Load returns the keys in the sink, nil for one that does not exist. A sink that
+	// cannot be read, has no keys or is open to others is a permanent error.
 	Load(ctx context.Context) (*unsealkeys.Answer, error)
 	// Reserve makes sure, as far as possible, that size bytes can be stored: the
 	// sink is empty and can be written.
@@ -182,20 +183,25 @@ func (all Reservations) Store(ctx context.Context, a *unsealkeys.Answer) (stored
 func (k Keys) Sinks(env *engine.Env) []Sink {
 	var sinks []Sink
 	if !k.File.IsZero() {
-		path := k.File.Path
-		if env != nil {
-			path = session.Of(env).Sink(k.File)
-		}
-		sinks = append(sinks, fileSink{name: k.File.Name, path: path, sealed: len(k.Custodians) > 0})
+		sinks = append(sinks, k.fileSink(env))
 	}
 	if k.Secret != nil {
-		s := *k.Secret
-		if s.Key == "" {
-			s.Key = "vault-cluster-keys.json"
-		}
-		sinks = append(sinks, secretSink{env: env, Secret: s})
+		sinks = append(sinks, secretSink{env: env, Secret: k.Secret.withDefault()})
 	}
 	return sinks
+}
+
+func (k Keys) fileSink(env *engine.Env) fileSink {
+	path := k.File.Path
+	if env != nil {
+		path = session.Of(env).Sink(k.File)
+	}
+	return fileSink{name: k.File.Name, path: path, sealed: len(k.Custodians) > 0}
+}
+
+func (s Secret) withDefault() Secret {
+	s.Key = cmp.Or(s.Key, "vault-cluster-keys.json")
+	return s
 }
 
 // String names all sinks.
@@ -205,6 +211,15 @@ func (k Keys) String() string {
 		names = append(names, s.String())
 	}
 	return strings.Join(names, " and ")
+}
+
+// Absent is the part of a sentence for sinks that do not exist. An existing one is never
+// empty: it holds keys, or Load returns an error.
+func (k Keys) Absent() string {
+	if len(k.Sinks(nil)) > 1 {
+		return k.String() + " do not exist"
+	}
+	return k.String() + " does not exist"
 }
 
 // A Holding is a sink and the keys in it, nil for none.

@@ -27,7 +27,7 @@ func (k Keys) Unsealing(ctx context.Context, env *engine.Env, status *vaultkit.S
 	}
 	if answer == nil {
 		return nil, vaultkit.Refusal("put the shares there, in the form of vault operator init -format=json, or unseal by hand: vault operator unseal",
-			"vault is sealed, and %s holds no keys", k)
+			"vault is sealed, and %s", k.Absent())
 	}
 	shares := answer.Distinct()
 	switch {
