@@ -201,7 +201,7 @@ func (p *proof) unsettled(secretName string) string {
 	case p.state.Certificate == nil || p.state.Secret == nil && len(p.state.Troubles) > 0:
 		return strings.TrimSuffix(fmt.Sprintf("certificate %s and its Secret cannot be watched: %s", p.spec.Certificate, p.state.Troubles), ": ")
 	case p.state.Secret == nil:
-		text := fmt.Sprintf("secret %s/%s holds no certificate yet", p.spec.Certificate.Namespace, secretName)
+		text := fmt.Sprintf("secret %s/%s does not exist, or holds no certificate yet", p.spec.Certificate.Namespace, secretName)
 		if ready := p.state.Certificate.Status.Conditions.Get("Ready"); ready.Status != "True" && ready.Message != "" {
 			text += "; the Certificate says: " + ready.Message
 		}

@@ -74,7 +74,7 @@ func TestKilledInTheWindow(t *testing.T) {
 	})
 	s := newSpec(p.Address, file)
 	_, _, err := s.Inspect(t.Context(), vaulttest.Env(t))
-	vaulttest.WantPermanent(t, err, "vault is initialised, and file keys.json holds no keys (nor does an emergency file): "+
+	vaulttest.WantPermanent(t, err, "vault is initialised, and its keys are not there: file keys.json does not exist, nor is there an emergency file: "+
 		"a run of plan lab, step step, began to initialise it at ", "the keys of this Vault are lost, and nothing is stored in it yet")
 	_, at, _ := strings.Cut(err.Error(), "initialise it at ")
 	at, _, _ = strings.Cut(at, ",")

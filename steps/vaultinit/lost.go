@@ -12,7 +12,7 @@ import (
 
 // startOver is the hint for a Vault whose keys nobody has.
 func (s *Spec) startOver() string {
-	data := fmt.Sprintf("delete its data (the PersistentVolumeClaim data-%s-0 and the pod)", s.Vault.Service.Name)
+	data := fmt.Sprintf("delete its data (each of its pods, and the PersistentVolumeClaim of each, such as data-%s-0)", s.Vault.Service.Name)
 	if s.Vault.InCluster() == "" {
 		data = s.Vault.Emptied()
 	}
@@ -41,10 +41,11 @@ func (s *Spec) looks(env *engine.Env, strays []custody.Stray) []string {
 // delete the data of Vault only if no file that looks like keys is left of that
 // run, or lies where its keys would.
 func (s *Spec) lost(env *engine.Env, status *vaultkit.State, strays []custody.Stray, note *custody.Note) error {
-	err := fmt.Errorf("vault is initialised, and %s holds no keys (nor does an emergency file)", s.Keys)
+	pod := ""
 	if status.Pod != "" {
-		err = fmt.Errorf("vault is initialised in pod %s, and %s holds no keys (nor does an emergency file)", status.Pod, s.Keys)
+		pod = " in pod " + status.Pod
 	}
+	err := fmt.Errorf("vault is initialised%s, and its keys are not there: %s, nor is there an emergency file", pod, s.Keys.Absent())
 	if note != nil {
 		err = fmt.Errorf("%w: %s", err, ended(note))
 	}

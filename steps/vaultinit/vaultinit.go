@@ -20,7 +20,9 @@
 // Behind a Service each pod is asked by itself, and as many as the StatefulSet wants. One
 // that is initialised is enough: the others join it in vaultUnseal, and no other is ever
 // initialised, whatever its volume has lost. If none is, the first one is initialised, when
-// all answer: a pod that does not may hold the data of an initialised Vault.
+// all answer: a pod that does not may hold the data of an initialised Vault. A StatefulSet
+// that makes its pods one after the other makes the others later; none is initialised as
+// long as volume claims of theirs exist.
 //
 // # Auto-unseal
 //
@@ -139,6 +141,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -273,7 +276,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 
 // first returns the edit that initialises the first of the pods; the others join it. A
 // pod that does not answer may hold the data of an initialised Vault, so all have to
-// answer before.
+// answer before. One that is made later cannot be asked: its volume must not exist yet.
 func (s *Spec) first(ctx context.Context, env *engine.Env, nodes vaultkit.Nodes, states []vaultkit.State, held *unsealkeys.Answer) ([]engine.Edit, error) {
 	// A pod that is made later, when this one is unsealed, joins then.
 	nodes.Missing = slices.DeleteFunc(nodes.Missing, func(m vaultkit.Missing) bool { return m.Later })
@@ -282,6 +285,15 @@ func (s *Spec) first(ctx context.Context, env *engine.Env, nodes vaultkit.Nodes,
 			waits[i].Note = "before Vault is initialised: the pod may hold the data of one that is"
 		}
 		return waits, nil
+	}
+	old, err := s.Vault.OldClaims(ctx, env, nodes)
+	if err != nil {
+		return nil, err
+	}
+	if len(old) > 0 {
+		return nil, vaultkit.Refusal("if that Vault counts, let all pods be made at once, so that each is asked (podManagementPolicy: Parallel, which Vault's chart sets); "+
+			"if its data may go: kubectl delete pvc -n "+s.Vault.Service.Namespace+" "+strings.Join(old, " ")+", and run again",
+			"pod %s is not initialised, and pods that are made after it would take up the volume claims %s: they may hold the data of an initialised Vault", states[0].Pod, strings.Join(old, ", "))
 	}
 	edit, err := s.initialise(ctx, env, states[0], held)
 	if err != nil {

@@ -217,7 +217,7 @@ func TestRefusesAfterwards(t *testing.T) {
 		if err := os.Rename(file+".away", filepath.Join(t.TempDir(), "away")); err != nil {
 			t.Fatal(err)
 		}
-		wantRefusal(t, s, "vault is initialised, and file keys.json holds no keys", "stop it, delete its data, start it")
+		wantRefusal(t, s, "vault is initialised, and its keys are not there: file keys.json does not exist", "stop it, delete its data, start it")
 	})
 }
 
@@ -245,7 +245,7 @@ func TestLostAnswer(t *testing.T) {
 	s := newSpec(p.Address, filepath.Join(t.TempDir(), "keys.json"))
 	err := apply(t, s)
 	vaulttest.WantPermanent(t, err, "its answer with the keys was lost", "delete its data")
-	wantRefusal(t, s, "holds no keys", "stop it, delete its data, start it")
+	wantRefusal(t, s, "file keys.json does not exist", "stop it, delete its data, start it")
 }
 
 // A request that never arrives is simply tried again.

@@ -47,5 +47,22 @@ func (s *Spec) checkPods(ctx context.Context, env *engine.Env) engine.Verdict {
 	if len(wrong) > 0 {
 		return engine.Verdict{Level: engine.LevelWarn, Detail: strings.Join(wrong, "; "), Next: "a vaultUnseal step joins and unseals them: run the plan"}
 	}
-	return engine.Verdict{Level: engine.LevelOK, Detail: fmt.Sprintf("%d pods answer and are unsealed", len(states))}
+	return s.checkVoters(ctx, env, states)
+}
+
+func (s *Spec) checkVoters(ctx context.Context, env *engine.Env, states []vaultkit.State) engine.Verdict {
+	detail := fmt.Sprintf("%d pods answer and are unsealed", len(states))
+	q, err := s.quorum(ctx, env, states)
+	switch {
+	case err != nil:
+		q.unknown = err.Error()
+		fallthrough
+	case q.unknown != "":
+		return engine.Verdict{Level: engine.LevelWarn, Detail: detail + "; not checked whether all are voters: " + q.unknown, Next: "let connections.vault.login ask for it"}
+	case !q.all(states):
+		return engine.Verdict{Level: engine.LevelWarn, Detail: detail + "; the raft cluster has " + q.String(), Next: "a new member becomes a voter when it was stable for a while; until then fewer pods may fail"}
+	case states[0].StorageType == vaultkit.StorageRaft:
+		detail += ", all are voters"
+	}
+	return engine.Verdict{Level: engine.LevelOK, Detail: detail}
 }

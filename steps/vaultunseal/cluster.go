@@ -3,8 +3,6 @@ package vaultunseal
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
@@ -58,46 +56,5 @@ func (s *Spec) enter(ctx context.Context, states []vaultkit.State, empty vaultki
 	if err != nil {
 		return err
 	}
-	return empty.Join(ctx, s.Vault, leader)
-}
-
-// peers returns the edits for servers that answer and are no voters of the raft cluster
-// yet. Only a token can ask: without one in the sinks there are none.
-func (s *Spec) peers(ctx context.Context, env *engine.Env, nodes vaultkit.Nodes, states []vaultkit.State) ([]engine.Edit, error) {
-	if states[0].StorageType != vaultkit.StorageRaft {
-		return nil, nil
-	}
-	answer, _, err := s.Keys.Look(ctx, env)
-	if err != nil || answer == nil || answer.RootToken.IsZero() {
-		return nil, nil // an unsealed Vault needs no keys
-	}
-	env.Conceal(answer.RootToken)
-	c := states[0].WithToken(answer.RootToken)
-	if alive, err := c.LookupSelf(ctx); err != nil || alive == nil {
-		return nil, err
-	}
-	peers, err := c.Peers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var learning []string
-	voters := 0
-	for _, p := range peers {
-		if p.Voter {
-			voters++
-		} else {
-			learning = append(learning, p.ID)
-		}
-	}
-	if voters >= len(states) {
-		return nil, nil
-	}
-	have := fmt.Sprintf("%d voters", voters)
-	if len(learning) > 0 {
-		have += ", and not yet: " + strings.Join(learning, ", ")
-	}
-	return []engine.Edit{{
-		Path: "sys/storage/raft/configuration", Have: have, Want: fmt.Sprintf("%d voters", len(states)),
-		Note: "Vault makes a new member a voter when it was stable for a while (autopilot)",
-	}}, nil
+	return empty.Join(ctx, s.Vault.Server, leader)
 }

@@ -2,6 +2,9 @@ package vaultunseal_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +25,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/vaultinit"
 	"github.com/ztplan/ztplan/steps/vaultunseal"
@@ -148,7 +152,7 @@ func (c *cluster) init() *vaultinit.Spec {
 
 func (c *cluster) unseal() *vaultunseal.Spec {
 	s := vaultunseal.Kind.New().(*vaultunseal.Spec)
-	s.Vault, s.Keys.File = c.server, engine.File{Name: "keys.json", Path: c.keys}
+	s.Vault.Server, s.Keys.File = c.server, engine.File{Name: "keys.json", Path: c.keys}
 	return s
 }
 
@@ -194,24 +198,31 @@ func (c *cluster) looksUnseal(want ...string) []engine.Edit {
 func (c *cluster) begin() {
 	c.t.Helper()
 	c.ok(vaulttest.ApplyAll(c.t, c.looksInit("sys/init")))
-	c.ok(vaulttest.ApplyAll(c.t, c.looksUnseal("pods/vault-0/sys/seal", "pods/vault-1/storage/raft", "pods/vault-2/storage/raft")))
-	c.voteSoon()
+	edits := c.looksUnseal("pods/vault-0/sys/seal", "pods/vault-1/storage/raft", "pods/vault-2/storage/raft")
+	c.ok(vaulttest.ApplyAll(c.t, edits[:1]))
+	edits = c.looksUnseal("pods/vault-1/storage/raft", "pods/vault-2/storage/raft")
+	c.votersAfter("1h")
+	c.ok(vaulttest.ApplyAll(c.t, edits))
+	c.voters()
+	c.votersAfter("1s")
 	c.looksUnseal()
 }
 
-// voteSoon makes a new member a voter when it was stable for a second, and not for ten.
-func (c *cluster) voteSoon() {
+// votersAfter sets how long a new member is stable before it is a voter.
+func (c *cluster) votersAfter(time string) {
 	c.t.Helper()
 	ctx := engine.AllowWrites(c.t.Context())
-	nodes, err := c.server.Nodes(ctx, c.env)
+	c.ok(c.root().Put(ctx, "sys/storage/raft/autopilot/configuration", map[string]any{"server_stabilization_time": time}))
+}
+
+// root returns a client with the root token.
+func (c *cluster) root() *vaultkit.Client {
+	c.t.Helper()
+	answer, _, err := c.unseal().Keys.Look(c.t.Context(), c.env)
 	c.ok(err)
-	states, err := nodes.States(ctx)
+	v, err := vaultkit.ConnectServer(c.t.Context(), c.env, c.server)
 	c.ok(err)
-	leader, err := vaultkit.Leader(ctx, states)
-	c.ok(err)
-	answer, _, err := c.unseal().Keys.Look(ctx, c.env)
-	c.ok(err)
-	c.ok(leader.WithToken(answer.RootToken).Put(ctx, "sys/storage/raft/autopilot/configuration", map[string]any{"server_stabilization_time": "1s"}))
+	return v.WithToken(answer.RootToken)
 }
 
 // replace deletes a pod, and its data as well if that is asked for, and returns when
@@ -257,7 +268,7 @@ func TestRaft(t *testing.T) {
 	c.checks(engine.LevelWarn, "vault-1 is sealed")
 	c.ok(vaulttest.ApplyAll(t, edits))
 	c.looksUnseal()
-	c.checks(engine.LevelOK, "3 pods answer and are unsealed")
+	c.checks(engine.LevelOK, "3 pods answer and are unsealed, all are voters")
 
 	c.upgrade()
 
@@ -267,6 +278,65 @@ func TestRaft(t *testing.T) {
 	c.looksInit()
 	c.ok(vaulttest.ApplyAll(t, edits))
 	c.looksUnseal()
+}
+
+// voters looks at members that are no voters yet, which Vault tells to a token only. The
+// login of the plan is enough, with a policy for one of two paths.
+func (c *cluster) voters() {
+	c.t.Helper()
+	const differs = "sys/storage/raft/configuration"
+	c.looksUnseal(differs)
+	var warned []string
+	env := *c.env
+	env.Session, env.Warnf = new(engine.Session), func(format string, args ...any) { warned = append(warned, fmt.Sprintf(format, args...)) }
+	defer func() { c.ok(env.Session.Close()) }()
+	for _, test := range []struct {
+		path string // that the login may read; "" for no login
+		want []string
+		warn string
+	}{
+		{"", nil, "not checked whether all pods are voters of the raft cluster: the plan has no login; this run has no root token: give the policy"},
+		{"sys/mounts", nil, "read sys/storage/raft/configuration: vault answered 403: permission denied; this run has no root token: give"},
+		{differs, []string{differs}, ""},
+		{"sys/storage/raft/autopilot/state", []string{differs}, ""},
+	} {
+		s := c.unseal()
+		s.Keys.File.Path += ".none"
+		if test.path != "" {
+			s.Vault.Login = c.login(test.path)
+		}
+		warned, env.Step = nil, test.path
+		for range 2 {
+			_, edits, err := s.Inspect(c.t.Context(), &env)
+			c.ok(err)
+			if got := vaulttest.Show(edits); len(edits) != len(test.want) || len(edits) > 0 && edits[0].Path != differs {
+				c.t.Errorf("read on %q: %v", test.path, got)
+			} else if len(edits) > 0 && edits[0].Have != "1 voters, and not yet: vault-1, vault-2" {
+				c.t.Errorf("read on %q: %v", test.path, edits[0].Have)
+			}
+		}
+		if text := strings.Join(warned, "\n"); test.warn == "" && text != "" || !strings.Contains(text, test.warn) || len(warned) > 1 {
+			c.t.Errorf("read on %q: warned %q, want %q", test.path, warned, test.warn)
+		}
+	}
+	c.checks(engine.LevelWarn, "3 pods answer and are unsealed; the raft cluster has 1 voters, and not yet: vault-1, vault-2")
+}
+
+// login makes a login that may read one path.
+func (c *cluster) login(path string) *login.Spec {
+	c.t.Helper()
+	ctx := engine.AllowWrites(c.t.Context())
+	v, role := c.root(), "reader-"+strings.ReplaceAll(path, "/", "-")
+	if mounts, err := v.Read(ctx, "sys/auth"); err != nil || mounts["approle/"] == nil {
+		c.ok(errors.Join(err, v.Put(ctx, "sys/auth/approle", map[string]any{"type": "approle"})))
+	}
+	c.ok(v.Put(ctx, "sys/policies/acl/"+role, map[string]any{"policy": fmt.Sprintf("path %q { capabilities = [\"read\"] }", path)}))
+	c.ok(v.Put(ctx, "auth/approle/role/"+role, map[string]any{"token_policies": role, "token_type": "batch"}))
+	id, err := v.Read(ctx, "auth/approle/role/"+role+"/role-id")
+	c.ok(err)
+	secret, err := v.Write(ctx, "auth/approle/role/"+role+"/secret-id", nil)
+	c.ok(err)
+	return &login.Spec{Method: "approle", RoleID: vaultkit.Text(id["role_id"]), SecretID: engine.NewSecret(vaultkit.Text(secret["secret_id"]))}
 }
 
 // checks asks the check of doctor about the pods.
@@ -356,11 +426,58 @@ func TestInitWaitsForEveryPod(t *testing.T) {
 }
 
 // Pods that are made one after the other are not there before the first is ready, which
-// it is only when it is unsealed.
+// it is only when it is unsealed. Nobody can ask them before: as long as their volumes
+// exist, which may hold the data of an initialised Vault, none is initialised.
 func TestPodsOneAfterTheOther(t *testing.T) {
 	c := newCluster(t, 2, func(s *appsv1.StatefulSet) { s.Spec.PodManagementPolicy = appsv1.OrderedReadyPodManagement })
 	c.ok(vaulttest.ApplyAll(t, c.looksInit("sys/init")))
 	c.ok(vaulttest.ApplyAll(t, c.looksUnseal("pods/2 of 2", "pods/vault-0/sys/seal")))
 	c.ok(vaulttest.ApplyAll(t, c.looksUnseal("pods/vault-1/storage/raft")))
 	c.looksUnseal()
+
+	// The first pod comes back empty, its keys are gone, and the other one is still to come.
+	c.scale(0)
+	c.removeClaim("data-vault-0")
+	c.ok(os.Remove(c.keys))
+	c.scale(2)
+	var err error
+	for !errors.Is(err, engine.ErrPermanent) {
+		c.ok(t.Context().Err())
+		_, _, err = c.init().Inspect(t.Context(), c.env)
+	}
+	vaulttest.WantPermanent(t, err, "pod vault-0 is not initialised, and pods that are made after it would take up the volume claims data-vault-1:",
+		"kubectl delete pvc -n "+c.namespace+" data-vault-1")
+	c.removeClaim("data-vault-1")
+	c.looksInit("sys/init")
+}
+
+// scale sets the number of pods, and returns when pods that are too many are gone.
+func (c *cluster) scale(replicas int) {
+	c.t.Helper()
+	ctx := engine.AllowWrites(c.t.Context())
+	_, err := c.client.AppsV1().StatefulSets(c.namespace).Patch(ctx, "vault", types.MergePatchType,
+		fmt.Appendf(nil, `{"spec": {"replicas": %d}}`, replicas), metav1.PatchOptions{})
+	c.ok(err)
+	for {
+		pods, err := c.client.CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{})
+		c.ok(err)
+		if len(pods.Items) <= replicas {
+			return
+		}
+	}
+}
+
+// removeClaim deletes a volume claim with its data, and returns when it is gone.
+func (c *cluster) removeClaim(name string) {
+	c.t.Helper()
+	ctx := engine.AllowWrites(c.t.Context())
+	claims := c.client.CoreV1().PersistentVolumeClaims(c.namespace)
+	c.ok(claims.Delete(ctx, name, metav1.DeleteOptions{}))
+	for {
+		_, err := claims.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return
+		}
+		c.ok(err)
+	}
 }

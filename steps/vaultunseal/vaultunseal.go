@@ -46,7 +46,7 @@
 // # Refuses
 //
 //   - A Vault that is not initialised.
-//   - Sinks without keys, or with fewer distinct shares than Vault needs, unless
+//   - Sinks that do not exist, or that hold fewer distinct shares than Vault needs, unless
 //     custodians have the others.
 //   - Shares that Vault rejects: they are those of another Vault, such as an earlier
 //     one of the same name. The step does not try again with wrong shares.
@@ -63,8 +63,10 @@
 // active one only. A pod that is empty, of a Vault with raft storage, joins the others
 // (sys/storage/raft/join) and is unsealed; one whose configuration has retry_join joins
 // either way. It never happens to one that has data. Each pod gets the shares itself. Then the step waits
-// until a pod is active, the others follow it, and all are voters: that is asked with the
-// root token in the sinks, as long as there is one.
+// until a pod is active, the others follow it, and all are voters. Vault tells the voters
+// to a token only: that of connections.vault.login, whose policy needs read on
+// sys/storage/raft/configuration or sys/storage/raft/autopilot/state, else the root token in
+// the sinks. Without one of them the step warns that it has not checked the voters.
 //
 // A pod that is sealed, does not run or has not joined is a difference: status shows it
 // and the next run removes it.
@@ -80,17 +82,19 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/custody"
+	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
 // Kind is vaultUnseal.
 var Kind = engine.NewKind("vaultUnseal", engine.DefaultPolicy(), func() *Spec {
-	return &Spec{Vault: vaultkit.DefaultServer(), OnDelete: keepOutdated}
+	return &Spec{Vault: login.Entrance{Server: vaultkit.DefaultServer()}, OnDelete: keepOutdated}
 })
 
 // Spec is the Vault to unseal, and its keys.
 type Spec struct {
-	// Vault is where Vault is. Usually given once, in the plan's connections.
-	Vault vaultkit.Server `yaml:"vault"`
+	// Vault is where Vault is. Usually given once, in the plan's connections. Its login
+	// asks a Vault in several pods for the voters of their raft cluster.
+	Vault login.Entrance `yaml:"vault"`
 	// Keys names the sinks of the shares: the same as in the vaultInit step.
 	Keys custody.Keys `yaml:"keys"`
 	// OnDelete is for pods whose StatefulSet has the update strategy OnDelete, as that of
@@ -152,7 +156,7 @@ func (s *Spec) Inspect(ctx context.Context, env *engine.Env) (Outputs, []engine.
 		edits = append(edits, more...)
 	}
 	if len(edits) == 0 && nodes.Several() {
-		edits, err = s.peers(ctx, env, nodes, states)
+		edits, err = s.voters(ctx, env, states)
 	}
 	if len(edits) == 0 && err == nil && s.OnDelete == restartOutdated {
 		edits = s.outdated(env, states)
@@ -212,7 +216,7 @@ func note(status *vaultkit.SealStatus, keys custody.Keys) string {
 func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
 
 // VaultServer implements vaultkit.User.
-func (s *Spec) VaultServer() vaultkit.Server { return s.Vault }
+func (s *Spec) VaultServer() vaultkit.Server { return s.Vault.Server }
 
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }

@@ -219,7 +219,7 @@ func TestRefuses(t *testing.T) {
 		if err := os.Remove(s.Keys.File.Path); err != nil {
 			t.Fatal(err)
 		}
-		refuse(t, s, "vault is sealed, and file keys.json holds no keys", "vault operator unseal")
+		refuse(t, s, "vault is sealed, and file keys.json does not exist", "vault operator unseal")
 	})
 	t.Run("not initialised", func(t *testing.T) {
 		refuse(t, newSpec(t, vaulttest.Start(t).Address, answer.Keys), "vault is not initialised", "vaultInit")

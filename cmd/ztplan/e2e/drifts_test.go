@@ -118,7 +118,7 @@ var drifts = []drift{
 	{
 		kind: "vaultInit", name: "key file lost", quick: true,
 		make:    func(w *world) { w.rename(w.keys(), w.keys()+".away") },
-		refused: `^init .*initialised, and .* holds no keys`,
+		refused: `^init .*initialised, and its keys are not there: .* does not exist`,
 		after:   func(w *world) { w.rename(w.keys()+".away", w.keys()) },
 	},
 	{

@@ -165,7 +165,7 @@ func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration)
 }
 
 // lost is what a run says of a Vault whose answer to init nobody has.
-var lost = regexp.MustCompile(`vault is initialised, and .* holds no keys .*: a run of plan .* began to initialise it at .*, and ended before the answer was stored`)
+var lost = regexp.MustCompile(`vault is initialised, and its keys are not there: .* does not exist, nor is there an emergency file: a run of plan .* began to initialise it at .*, and ended before the answer was stored`)
 
 // startOver does what vaultInit says to do with a new Vault whose keys are lost.
 func (w *world) startOver() {

@@ -75,7 +75,7 @@ func Examine(p *plan.Plan, o Options) Report {
 		knownBadCertManager, tokenPermission, certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder,
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, apiServerName, tokenLifetime, anyAccount,
-		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, rootToken, logins, waysIn,
+		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, sealedRestart, rootToken, logins, waysIn,
 		unknownFields, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, ungranted,
 	} {
 		all = append(all, check(f)...)

@@ -63,6 +63,10 @@ func ruleCases() []ruleCase {
 	byReference := func(audience string) []string {
 		return []string{"                  role: cert-manager", "                  role: ${steps.auth.roles[0]}", authRole, authRole + "          audience: " + audience + "\n"}
 	}
+	restarts := func(ha string) []string {
+		const values = "      values:\n        server:\n          dev: {enabled: false}\n          ha: "
+		return []string{values + "{enabled: false}", "      onDelete: restart\n" + values + ha}
+	}
 	logins := func(role string) []string { return []string{token, login, authRole, role} }
 	return []ruleCase{
 		{"", "admin-key", nil, "chart: apisix", key("a-key-of-mine", "a-key-of-mine")},
@@ -104,6 +108,9 @@ func ruleCases() []ruleCase {
 		{"", "login-audience", logins(strings.Replace(planRole, "vault://plan", "vault://other", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
 		{"", "login-service-account", logins(strings.Replace(planRole, "[plan], namespaces: [vault]", "[plan], namespaces: [other]", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
 		{"", "login-leases", logins(strings.Replace(planRole, ", tokenType: batch", "", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
+		{"", "vault-restart-sealed", restarts("{enabled: true}"), "onDelete: restart", restarts("{enabled: false}")},
+		{"", "vault-restart-sealed", restarts("{enabled: true, replicas: 2}"), "onDelete: restart", restarts("{enabled: true, replicas: 1}")},
+		{"", "vault-restart-sealed", restarts("{enabled: true, raft: {config: 'storage \"raft\" {}'}}"), "onDelete: restart", restarts("{enabled: true, raft: {config: 'seal \"transit\" {}'}}")},
 		{"", "one-share", []string{"      threshold: 3", "      threshold: 1"}, "threshold: 1", nil},
 		{"", "root-token", nil, "- id: init", logins(planRole)},
 		{"", "kept-token", []string{token, "    tokenFile: /nowhere/token\n"}, "tokenFile: /nowhere", []string{token, "    tokenFile: /nowhere/token\n" + strings.TrimPrefix(login, token)}},

@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,9 +42,11 @@ func oneShare(f *facts) []Finding {
 // the text of its configuration.
 func (f *facts) unsealsItself() bool {
 	c, ok := f.release("vault")
-	if !ok {
-		return false
-	}
+	return ok && c.unsealsItself()
+}
+
+// unsealsItself reports whether the values of Vault's chart have a seal.
+func (c chart) unsealsItself() bool {
 	for _, path := range []string{"server.standalone.config", "server.ha.config", "server.ha.raft.config"} {
 		if strings.Contains(c.text(path), `seal "`) {
 			return true
@@ -64,6 +68,33 @@ func sealedVault(f *facts) []Finding {
 	const strategy = "server.updateStrategyType"
 	if c, ok := f.release("vault"); ok && c.text(strategy) == "RollingUpdate" && c.spec.Wait {
 		out = append(out, c.finding(strategy, "vault-waits-sealed", "", "the release waits for a ready pod, and step %s comes after it", f.inits[0].step.ID))
+	}
+	return out
+}
+
+// vaultPods returns how many pods the values ask of a chart of Vault or OpenBao.
+func (c chart) vaultPods() int {
+	enabled := func(path string) bool { return fmt.Sprint(c.value(path)) == "true" }
+	if enabled("server.dev.enabled") || !enabled("server.ha.enabled") {
+		return 1
+	}
+	n, err := strconv.Atoi(fmt.Sprint(c.value("server.ha.replicas")))
+	if err != nil {
+		return 3 // the default of the charts
+	}
+	return n
+}
+
+// sealedRestart: an upgrade that waits for pods which only a later step unseals.
+func sealedRestart(f *facts) []Finding {
+	var out []Finding
+	for _, c := range f.charts {
+		if c.name != "vault" && c.name != "openbao" || c.spec.OnDelete != "restart" || c.unsealsItself() {
+			continue
+		}
+		if n := c.vaultPods(); n > 1 {
+			out = append(out, at(c.step, "onDelete", "vault-restart-sealed", "", "the first of %d pods that is replaced comes back sealed, and the others stay as they are", n))
+		}
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 	"github.com/ztplan/ztplan/steps/pkiroot"
 	"github.com/ztplan/ztplan/steps/vaultinit"
+	"github.com/ztplan/ztplan/steps/vaultunseal"
 )
 
 // A wayIn is the connection to Vault of a step.
@@ -34,6 +35,8 @@ func wayInOf(spec any) (wayIn, *login) {
 	case *pkiintermediate.Spec:
 		return spec.Vault, loginOf(spec.Vault.Login)
 	case *vaultinit.Spec:
+		return spec.Vault, loginOf(spec.Vault.Login)
+	case *vaultunseal.Spec:
 		return spec.Vault, loginOf(spec.Vault.Login)
 	case *assertdenied.Spec:
 		return spec.Vault, loginOf(spec.Vault.Login)

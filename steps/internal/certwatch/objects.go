@@ -218,7 +218,10 @@ func decodeBundle(u *unstructured.Unstructured) (*Bundle, error) {
 }
 
 func secretData(u *unstructured.Unstructured, key string) ([]byte, error) {
-	text, _, _ := unstructured.NestedString(u.Object, "data", key)
+	text, has, _ := unstructured.NestedString(u.Object, "data", key)
+	if !has {
+		return nil, fmt.Errorf("secret %s/%s: has no %s", u.GetNamespace(), u.GetName(), key)
+	}
 	data, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, fmt.Errorf("secret %s/%s: %s: %w", u.GetNamespace(), u.GetName(), key, err)

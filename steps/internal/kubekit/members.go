@@ -27,6 +27,9 @@ type Members struct {
 
 	// Ordered pods are made one after the other: the next one when all before it are ready.
 	Ordered bool
+	// Claims are the names of the volume claims of the pods of the StatefulSet that do not
+	// exist, whether or not the claims do.
+	Claims []string
 	// Subdomain is the headless Service that gives each pod a name (POD.SUBDOMAIN), ""
 	// without one.
 	Subdomain string
@@ -115,9 +118,44 @@ func (c *Cluster) ofStatefulSet(ctx context.Context, pods []corev1.Pod, m *Membe
 		m.mark(pods, set)
 		m.Ordered = set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
 		m.Subdomain = set.Spec.ServiceName
+		m.Claims = claimsOfMissing(pods, set)
 		return nil
 	}
 	return nil
+}
+
+// claimsOfMissing names the claims as the StatefulSet controller does: TEMPLATE-POD.
+func claimsOfMissing(pods []corev1.Pod, set *appsv1.StatefulSet) []string {
+	first := 0
+	if set.Spec.Ordinals != nil {
+		first = int(set.Spec.Ordinals.Start)
+	}
+	var names []string
+	for i := range int(ptr.Deref(set.Spec.Replicas, 1)) {
+		pod := fmt.Sprintf("%s-%d", set.Name, first+i)
+		if slices.ContainsFunc(pods, func(p corev1.Pod) bool { return p.Name == pod }) {
+			continue
+		}
+		for _, t := range set.Spec.VolumeClaimTemplates {
+			names = append(names, t.Name+"-"+pod)
+		}
+	}
+	return names
+}
+
+// VolumeClaims returns those of the PersistentVolumeClaims that exist.
+func (c *Cluster) VolumeClaims(ctx context.Context, namespace string, names []string) ([]string, error) {
+	var found []string
+	for _, name := range names {
+		_, err := c.client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case err == nil:
+			found = append(found, name)
+		case !apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("PersistentVolumeClaim %s/%s: %w", namespace, name, Classify(err))
+		}
+	}
+	return found, nil
 }
 
 // mark notes the pods that an upgrade of the StatefulSet has not reached.

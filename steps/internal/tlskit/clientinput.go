@@ -2,8 +2,9 @@ package tlskit
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -141,7 +142,7 @@ func (c *ClientCertificate) Load(ctx context.Context, env *engine.Env) (*Credent
 func credentialOf(env *engine.Env, secret *corev1.Secret) (*Credential, error) {
 	chain, key := secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey]
 	if len(chain) == 0 || len(key) == 0 {
-		return nil, errors.New("tls.crt or tls.key is empty")
+		return nil, fmt.Errorf("has no content in tls.crt or tls.key; its keys are %v", slices.Sorted(maps.Keys(secret.Data)))
 	}
 	env.Conceal(engine.NewSecret(string(key)))
 	return ParseCredential(chain, key)

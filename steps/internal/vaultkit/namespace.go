@@ -16,7 +16,7 @@ var errNoNamespaces = errors.New("this Vault has no namespaces: it ignores the h
 // another one may not use (developer.hashicorp.com/vault/docs/enterprise/namespaces).
 var rootOnly = map[string]bool{
 	"sys/health": true, "sys/init": true, "sys/leader": true, "sys/seal": true, "sys/seal-status": true, "sys/unseal": true,
-	"sys/storage/raft/join": true, "sys/storage/raft/configuration": true,
+	"sys/storage/raft/join": true, raftConfiguration: true, raftAutopilot: true,
 }
 
 // inNamespace reports whether a request to path goes to the client's namespace. Vault's

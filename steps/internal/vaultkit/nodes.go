@@ -20,7 +20,8 @@ type Nodes struct {
 	// Missing are pods that do not run or do not exist, with the reason.
 	Missing []Missing
 
-	want int
+	want   int
+	claims []string // volume claims of the pods that do not exist
 }
 
 // A Missing pod has no server to ask.
@@ -90,7 +91,7 @@ func (s Server) explainMembers(ctx context.Context, env *engine.Env, err error) 
 }
 
 func (s Server) pods(ctx context.Context, env *engine.Env, members kubekit.Members) (Nodes, error) {
-	out := Nodes{want: max(members.Want, len(members.Pods))}
+	out := Nodes{want: max(members.Want, len(members.Pods)), claims: members.Claims}
 	for _, m := range members.Pods {
 		if !m.Runs() {
 			out.Missing = append(out.Missing, Missing{Pod: m.Name, Why: m.Why})
@@ -200,6 +201,19 @@ func oneVault(states []State) error {
 		first = s
 	}
 	return nil
+}
+
+// OldClaims returns the volume claims that exist of pods that do not: a pod that is made
+// later takes up what is in them.
+func (s Server) OldClaims(ctx context.Context, env *engine.Env, n Nodes) ([]string, error) {
+	if len(n.claims) == 0 {
+		return nil, nil
+	}
+	cluster, err := kubekit.Connect(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.VolumeClaims(ctx, s.Service.Namespace, n.claims)
 }
 
 // MissingEdits are edits that can only be waited for: the pods that do not answer.

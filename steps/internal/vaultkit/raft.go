@@ -102,10 +102,23 @@ type Peer struct {
 	Voter bool
 }
 
-// Peers lists the members of the raft cluster. The token needs read on
-// sys/storage/raft/configuration.
+// Paths that tell the members of the raft cluster. Vault tells them to no one without a
+// token: sys/ha-status, which needs one as well, does not tell voters, and sys/leader and
+// sys/health tell of one server whether it follows the active one.
+const (
+	raftConfiguration = "sys/storage/raft/configuration"
+	raftAutopilot     = "sys/storage/raft/autopilot/state"
+)
+
+// Peers lists the members of the raft cluster, sorted by ID. The token needs read on
+// sys/storage/raft/configuration or on sys/storage/raft/autopilot/state.
 func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
-	data, err := c.Read(ctx, "sys/storage/raft/configuration")
+	data, err := c.Read(ctx, raftConfiguration)
+	if StatusOf(err) == http.StatusForbidden {
+		if state, other := c.Read(ctx, raftAutopilot); other == nil {
+			return autopilotPeers(state), nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +129,22 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 		m, _ := one.(map[string]any)
 		peers = append(peers, Peer{ID: Text(m["node_id"]), Voter: Truth(m["voter"])})
 	}
+	return sorted(peers), nil
+}
+
+func autopilotPeers(state map[string]any) []Peer {
+	servers, _ := state["servers"].(map[string]any)
+	var peers []Peer
+	for id, one := range servers {
+		m, _ := one.(map[string]any)
+		peers = append(peers, Peer{ID: id, Voter: slices.Contains([]string{"leader", "voter"}, Text(m["status"]))})
+	}
+	return sorted(peers)
+}
+
+func sorted(peers []Peer) []Peer {
 	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
-	return peers, nil
+	return peers
 }
 
 // StepDown has the active server hand over to a standby. The token needs update on

@@ -38,6 +38,11 @@ func Members(namespace, service string) engine.Permission {
 	return look("apps", "statefulsets", namespace, "", "counts the pods that belong behind Service "+namespace+"/"+service, "get")
 }
 
+// VolumeClaims is needed to ask which volume claims of pods exist.
+func VolumeClaims(namespace, reason string) engine.Permission {
+	return look("", "persistentvolumeclaims", namespace, "", reason, "get")
+}
+
 // NodePort is needed to find the addresses of a Service's node port.
 func NodePort(namespace, service string) []engine.Permission {
 	reason := "finds the node port of Service " + namespace + "/" + service
