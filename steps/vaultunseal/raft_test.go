@@ -201,18 +201,11 @@ func (c *cluster) begin() {
 	edits := c.looksUnseal("pods/vault-0/sys/seal", "pods/vault-1/storage/raft", "pods/vault-2/storage/raft")
 	c.ok(vaulttest.ApplyAll(c.t, edits[:1]))
 	edits = c.looksUnseal("pods/vault-1/storage/raft", "pods/vault-2/storage/raft")
-	c.votersAfter("1h")
-	c.ok(vaulttest.ApplyAll(c.t, edits))
-	c.voters()
-	c.votersAfter("1s")
-	c.looksUnseal()
-}
-
-// votersAfter sets how long a new member is stable before it is a voter.
-func (c *cluster) votersAfter(time string) {
-	c.t.Helper()
+	// A new member is a voter when it was stable for a second, and not for ten.
 	ctx := engine.AllowWrites(c.t.Context())
-	c.ok(c.root().Put(ctx, "sys/storage/raft/autopilot/configuration", map[string]any{"server_stabilization_time": time}))
+	c.ok(c.root().Put(ctx, "sys/storage/raft/autopilot/configuration", map[string]any{"server_stabilization_time": "1s"}))
+	c.ok(vaulttest.ApplyAll(c.t, edits))
+	c.looksUnseal()
 }
 
 // root returns a client with the root token.
@@ -259,6 +252,7 @@ func TestRaft(t *testing.T) {
 	}
 	c.begin()
 	c.looksInit()
+	c.voters()
 
 	c.replace("vault-1", false)
 	edits = c.looksUnseal("pods/vault-1/sys/seal")
@@ -280,46 +274,46 @@ func TestRaft(t *testing.T) {
 	c.looksUnseal()
 }
 
-// voters looks at members that are no voters yet, which Vault tells to a token only. The
-// login of the plan is enough, with a policy for one of two paths.
+// voters asks who the voters are, which Vault tells to a token only. The login of the plan
+// is enough, with a policy for one of two paths.
 func (c *cluster) voters() {
 	c.t.Helper()
-	const differs = "sys/storage/raft/configuration"
-	c.looksUnseal(differs)
 	var warned []string
 	env := *c.env
 	env.Session, env.Warnf = new(engine.Session), func(format string, args ...any) { warned = append(warned, fmt.Sprintf(format, args...)) }
 	defer func() { c.ok(env.Session.Close()) }()
-	for _, test := range []struct {
-		path string // that the login may read; "" for no login
-		want []string
-		warn string
-	}{
-		{"", nil, "not checked whether all pods are voters of the raft cluster: the plan has no login; this run has no root token: give the policy"},
-		{"sys/mounts", nil, "read sys/storage/raft/configuration: vault answered 403: permission denied; this run has no root token: give"},
-		{differs, []string{differs}, ""},
-		{"sys/storage/raft/autopilot/state", []string{differs}, ""},
+	for path, unknown := range map[string]string{ // that the login may read; "" is no login
+		"":                                 "the plan has no login; this run has no root token: give the policy",
+		"sys/mounts":                       "read sys/storage/raft/configuration: vault answered 403: permission denied; this run has no root token: give",
+		"sys/storage/raft/configuration":   "",
+		"sys/storage/raft/autopilot/state": "",
 	} {
 		s := c.unseal()
 		s.Keys.File.Path += ".none"
-		if test.path != "" {
-			s.Vault.Login = c.login(test.path)
+		if path != "" {
+			s.Vault.Login = c.login(path)
 		}
-		warned, env.Step = nil, test.path
+		warned, env.Step = nil, path
 		for range 2 {
-			_, edits, err := s.Inspect(c.t.Context(), &env)
-			c.ok(err)
-			if got := vaulttest.Show(edits); len(edits) != len(test.want) || len(edits) > 0 && edits[0].Path != differs {
-				c.t.Errorf("read on %q: %v", test.path, got)
-			} else if len(edits) > 0 && edits[0].Have != "1 voters, and not yet: vault-1, vault-2" {
-				c.t.Errorf("read on %q: %v", test.path, edits[0].Have)
+			if _, edits, err := s.Inspect(c.t.Context(), &env); err != nil || len(edits) > 0 {
+				c.t.Errorf("read on %q: %v, %v", path, vaulttest.Show(edits), err)
 			}
 		}
-		if text := strings.Join(warned, "\n"); test.warn == "" && text != "" || !strings.Contains(text, test.warn) || len(warned) > 1 {
-			c.t.Errorf("read on %q: warned %q, want %q", test.path, warned, test.warn)
+		checks := s.Checks(nil)
+		doctor := checks[len(checks)-1].Run(c.t.Context(), &env)
+		if unknown == "" {
+			if len(warned) > 0 || doctor.Level != engine.LevelOK || !strings.HasSuffix(doctor.Detail, ", all are voters") {
+				c.t.Errorf("read on %q: warned %q; doctor: %+v", path, warned, doctor)
+			}
+			continue
+		}
+		if len(warned) != 1 || !strings.HasPrefix(warned[0], "not checked whether all pods are voters of the raft cluster: "+unknown) {
+			c.t.Errorf("read on %q: warned %q", path, warned)
+		}
+		if doctor.Level != engine.LevelWarn || !strings.Contains(doctor.Detail, "; not checked whether all are voters: "+unknown) {
+			c.t.Errorf("read on %q: doctor: %+v", path, doctor)
 		}
 	}
-	c.checks(engine.LevelWarn, "3 pods answer and are unsealed; the raft cluster has 1 voters, and not yet: vault-1, vault-2")
 }
 
 // login makes a login that may read one path.

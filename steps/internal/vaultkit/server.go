@@ -124,7 +124,7 @@ func (s Server) Emptied() string {
 	if s.InCluster() == "" {
 		return "stop it, delete its data, start it"
 	}
-	return fmt.Sprintf("remove the release, delete the PersistentVolumeClaim of each of its pods (data-%s-0)", s.Service.Name)
+	return fmt.Sprintf("remove the release, delete the PersistentVolumeClaim data-%s-0 and those of its other pods", s.Service.Name)
 }
 
 // Validate reports the problems of s; field is the path of the input.
