@@ -16,6 +16,7 @@ import (
 
 // checked is what is found in the plan with the variables of a cluster.
 type checked struct {
+	name     string // of the plan
 	problems []*source.Problem
 	files    map[string]engine.File
 }
@@ -29,7 +30,7 @@ const (
 // checkPlan collects the files that a plan reads, and refuses what a plan may do on a
 // machine that stays and not in a pod that goes.
 func (f *Fleet) checkPlan(p *plan.Plan) checked {
-	c := checked{files: make(map[string]engine.File)}
+	c := checked{name: p.Name, files: make(map[string]engine.File)}
 	add := func(at source.Position, hint, format string, args ...any) {
 		c.problems = append(c.problems, &source.Problem{Position: at, Summary: fmt.Sprintf(format, args...), Hint: hint})
 	}

@@ -23,6 +23,8 @@ type Cluster struct {
 	Server     Server
 	// Vars are the plan's variables for the cluster, as YAML; "" for none.
 	Vars string
+	// Plan is the name of the plan, which may be made of its variables.
+	Plan string
 	// Audience of the tokens, with access.keyless.
 	Audience string
 	// Kubeconfig holds the credentials, with access.secrets: one context, all data in it.

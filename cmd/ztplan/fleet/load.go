@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -287,6 +288,22 @@ func (f *Fleet) checkPlans(load func(string, plan.Values) (*plan.Plan, error)) {
 		}
 		maps.Copy(f.Files, r.files)
 	}
+	names := make(map[string]string, len(distinct)) // of the plan, by variables
+	for i, c := range distinct {
+		names[c.Vars] = results[i].name
+	}
+	for _, c := range f.Clusters {
+		c.Plan = names[c.Vars]
+	}
+}
+
+// PlanNames returns the names that the plan has in the clusters, sorted and each once.
+func (f *Fleet) PlanNames() []string {
+	names := make(map[string]bool, 1)
+	for _, c := range f.Clusters {
+		names[c.Plan] = true
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 func problemsOf(err error, file string) []*source.Problem {

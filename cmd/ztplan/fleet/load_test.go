@@ -74,6 +74,41 @@ func load(t *testing.T, files map[string]string, profiles ...fleet.Profile) (*fl
 	})
 }
 
+// The name of the plan may be made of the variables of each cluster. It names the lock and
+// the evidence there, so that it has to be a name with all of them.
+func TestPlanNames(t *testing.T) {
+	files := map[string]string{
+		"site.yaml": strings.Replace(sitePlan, "metadata: {name: site}", `metadata: {name: "site-${vars.port}"}`, 1),
+		"fleet.yaml": head + `
+clusters:
+  kubeconfigs:
+    - {name: a, file: a, properties: {domain: a.example, port: "8443"}}
+    - {name: b, file: b, properties: {domain: b.example, port: "443"}}
+    - {name: c, file: c, properties: {domain: a.example, port: "8443"}}
+vars: {domain: "${cluster.properties.domain}", port: "${cluster.properties.port}"}
+`}
+	f, err := load(t, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range f.Clusters {
+		got = append(got, c.Plan)
+	}
+	if d := cmp.Diff([]string{"site-8443", "site-443", "site-8443"}, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"site-443", "site-8443"}, f.PlanNames()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+
+	files["site.yaml"] = strings.Replace(sitePlan, "metadata: {name: site}", `metadata: {name: "${vars.domain}"}`, 1)
+	_, err = load(t, files)
+	if err == nil || !strings.Contains(err.Error(), `with the variables of cluster a: metadata.name: "a.example" is not a name`) {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	f, err := load(t, map[string]string{"fleet.yaml": head + `
 clusters:

@@ -36,11 +36,19 @@ Exit status: 0 valid, 1 the hub could not be asked, 3 invalid.`,
 				})
 			}
 			_, err = fmt.Fprintf(a.Text, "%s: fleet %s is valid: %s (%s), plan %s with %s\n", args[0], f.Metadata.Name,
-				display.Count(len(f.Clusters), "cluster"), strings.Join(waves, ", "), f.Plan().Name, display.Count(len(f.Plan().Steps), "step"))
+				display.Count(len(f.Clusters), "cluster"), strings.Join(waves, ", "), planName(f.PlanNames()), display.Count(len(f.Plan().Steps), "step"))
 			return err
 		},
 	}
 	a.hubFlags(cmd)
 	a.OutputFlag(cmd, "text", "json", "github")
 	return cmd
+}
+
+// planName names the plan of a fleet, of which each cluster may have one of another name.
+func planName(names []string) string {
+	if more := len(names) - 1; more > 0 {
+		return fmt.Sprintf("%s and %s", names[0], display.Count(more, "more name"))
+	}
+	return names[0]
 }
