@@ -30,7 +30,7 @@ var gallery = map[string]galleryPlan{
 		before: besideRoot("shared-ca.pem"),
 	},
 	"two-environments/plan.yaml": {
-		vars:   []string{"env=production", "domain=shop.example.local", "ca=../shared-ca.pem"},
+		vars:   []string{"env=production", "domain=shop.example.local", "ca=../shared-ca.pem", "rotate=true"},
 		before: besideRoot("shared-ca.pem"),
 	},
 }
