@@ -9,16 +9,12 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubecheck"
 )
 
-// Checks implements engine.Checker: what the objects of the manifests rely on is there.
+// Checks implements engine.Checker: what the objects of the manifests rely on is there. An
+// object of which a field is not known is left out.
 func (s *Spec) Checks(unknown []string) []engine.Check {
-	for _, input := range []string{"namespace", "manifests", "files"} {
-		if !engine.Known(input, unknown) {
-			return nil
-		}
-	}
 	look := func(check func(context.Context, *engine.Env, []kubeaccess.Subject) engine.Verdict) func(context.Context, *engine.Env) engine.Verdict {
 		return func(ctx context.Context, env *engine.Env) engine.Verdict {
-			manifests, _ := s.read()
+			manifests := s.whole(unknown)
 			catalogue, err := kubekit.CatalogueOf(ctx, env)
 			if err != nil {
 				return engine.NotChecked(err)

@@ -14,17 +14,11 @@ import (
 // fieldManager must have the same manifest of an object; two with different ones may
 // share it, but no field (kubernetes.io/docs/reference/using-api/server-side-apply).
 func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
-	for _, input := range []string{"namespace", "manifests", "files", "fieldManager"} {
-		if !engine.Known(input, unknown) {
-			return nil
-		}
-	}
-	manifests, problems := s.read()
-	if len(problems) > 0 {
+	if !engine.Known("fieldManager", unknown) {
 		return nil
 	}
 	var claims []engine.Claim
-	for _, m := range manifests {
+	for _, m := range s.whole(unknown) {
 		ref := s.named(m)
 		claims = append(claims, engine.Claim{Path: kubekit.ClaimPath(ref) + " (field manager " + s.FieldManager + ")", Want: m.obj.Object, Field: m.source.field})
 		claims = append(claims, kubekit.Claims(ref, m.obj.Object, m.source.field)...)

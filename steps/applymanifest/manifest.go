@@ -68,8 +68,11 @@ func (s source) at(n *yaml.Node) source {
 
 // read collects the manifests of the step and everything that is wrong with
 // them. A file that cannot be read is left to the reader of plans.
-func (s *Spec) read() ([]manifest, []engine.Problem) {
-	var r reader
+func (s *Spec) read() ([]manifest, []engine.Problem) { return s.readWithout(nil) }
+
+// readWithout is read while some inputs are not known.
+func (s *Spec) readWithout(unknown []string) ([]manifest, []engine.Problem) {
+	r := reader{unknown: unknown}
 	for i, f := range s.Files {
 		src := source{field: fmt.Sprintf("files[%d]", i), file: f.Name, path: f.Path}
 		text, err := f.Read()
@@ -100,6 +103,7 @@ func (s *Spec) read() ([]manifest, []engine.Problem) {
 }
 
 type reader struct {
+	unknown  []string // inputs
 	found    []manifest
 	problems []engine.Problem
 }
@@ -257,6 +261,10 @@ func (r *reader) texts(src source, n *yaml.Node, content map[string]any) {
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			switch v := values[name].(type) {
 			case string:
+			case nil:
+				if engine.Known(src.field+"."+field, r.unknown) {
+					r.bad(src.at(cmp.Or(nodes[name], child(n, field))), "%s.%s must be a text, not nothing", field, name)
+				}
 			case bool, int64, float64:
 				at, written := cmp.Or(nodes[name], child(n, field)), fmt.Sprint(v)
 				if at != nil && at.Kind == yaml.ScalarNode {

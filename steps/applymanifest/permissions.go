@@ -16,17 +16,13 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
-// Permissions implements engine.PermissionNeeder: the manifests decide.
+// Permissions implements engine.PermissionNeeder: the manifests decide. An object counts
+// once its apiVersion, kind, namespace and name are known, whatever else is not.
 func (s *Spec) Permissions(ctx context.Context, env *engine.Env, unknown []string) (needed []engine.Permission, notKnown []string) {
-	for _, input := range []string{"namespace", "manifests", "files"} {
-		if !engine.Known(input, unknown) {
-			return nil, []string{"the objects: " + input + " has outputs of other steps in it"}
-		}
-	}
-	manifests, _ := s.read()
+	manifests, notKnown := s.identified(unknown)
 	catalogue, err := kubekit.CatalogueOf(ctx, env)
 	if err != nil {
-		return nil, []string{err.Error()}
+		return nil, append(notKnown, err.Error())
 	}
 	r := &run{spec: s, env: env, catalogue: catalogue}
 	for _, m := range r.withNamespace(manifests) {
@@ -43,7 +39,7 @@ func (s *Spec) Permissions(ctx context.Context, env *engine.Env, unknown []strin
 	for _, c := range s.Wait.Conditions {
 		needed = append(needed, r.conditionPermissions(c)...)
 	}
-	return append(needed, kubeaccess.Grants(subjects)...), nil
+	return append(needed, kubeaccess.Grants(subjects)...), notKnown
 }
 
 // besides is needed to judge an object by others, and for the record of work that
