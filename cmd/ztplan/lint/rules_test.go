@@ -9,11 +9,21 @@ import (
 )
 
 const (
-	service  = "    service: {namespace: vault, name: vault, port: 8200}\n"
-	token    = "    token: ${steps.init.rootToken}\n"
-	login    = token + "    login: {role: plan, serviceAccount: {namespace: vault, name: plan}}\n"
-	authRole = "          tokenTTL: 24h\n"
-	planRole = authRole + "        - {name: plan, serviceAccounts: [plan], namespaces: [vault], policies: [cert-manager-policy], audience: \"vault://plan\", tokenType: batch}\n"
+	service     = "    service: {namespace: vault, name: vault, port: 8200}\n"
+	token       = "    token: ${steps.init.rootToken}\n"
+	login       = token + "    login: {role: plan, serviceAccount: {namespace: vault, name: plan}}\n"
+	authRole    = "          tokenTTL: 24h\n"
+	planRole    = authRole + "        - {name: plan, serviceAccounts: [plan], namespaces: [vault], policies: [cert-manager-policy], audience: \"vault://plan\", tokenType: batch}\n"
+	hostLine    = "        kubernetesHost: https://kubernetes.default.svc:443\n"
+	ownReview   = hostLine + "        disableLocalCAJWT: true\n"
+	accountLine = "                    name: cert-manager\n"
+	issuerLine  = "        - apiVersion: cert-manager.io/v1\n          kind: ClusterIssuer\n"
+	binding     = `        - apiVersion: rbac.authorization.k8s.io/v1
+          kind: ClusterRoleBinding
+          metadata: {name: reviews}
+          roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:auth-delegator}
+          subjects: [{kind: ServiceAccount, name: cert-manager, namespace: cert-manager}]
+`
 	signPath = `            path "pki_int/sign/example-dot-local" {`
 	another  = `
         - apiVersion: cert-manager.io/v1
@@ -67,6 +77,9 @@ func ruleCases() []ruleCase {
 		const values = "      values:\n        server:\n          dev: {enabled: false}\n          ha: "
 		return []string{values + "{enabled: false}", "      onDelete: restart\n" + values + ha}
 	}
+	outside := func(more ...string) []string {
+		return append([]string{service, "    address: https://vault.example.com:8200\n", "chart: vault\n", "chart: other\n"}, more...)
+	}
 	logins := func(role string) []string { return []string{token, login, authRole, role} }
 	return []ruleCase{
 		{"", "admin-key", nil, "chart: apisix", key("a-key-of-mine", "a-key-of-mine")},
@@ -102,6 +115,13 @@ func ruleCases() []ruleCase {
 		{"", "api-server-name", []string{service, "    address: https://vault.example.com:8200\n", "chart: vault\n", "chart: other\n"}, "kubernetesHost: https://kubernetes.default", []string{service, "    address: https://vault.example.com:8200\n"}},
 		{"", "audience", byReference("vault://other"), "- name: cert-manager\n          serviceAccounts", byReference("vault://vault-issuer")},
 		{"", "issuer-path", []string{"path: pki_int/sign/example-dot-local", "path: \"${steps.intermediate.mount}/sign/example\""}, "path: \"${steps.intermediate.mount}/sign/example\"", []string{"path: pki_int/sign/example-dot-local", "path: \"${steps.intermediate.mount}/sign/${steps.intermediate.roles[0]}\""}},
+		{"", "local-reviewer", outside(), hostLine, outside(hostLine, ownReview)},
+		{"", "reviewer-permission", outside(), "- name: cert-manager\n          serviceAccounts", outside(issuerLine, binding+issuerLine)},
+		{"", "reviewer-permission", outside(issuerLine, strings.Replace(binding, "name: cert-manager, namespace", "name: other, namespace", 1)+issuerLine), "- name: cert-manager\n          serviceAccounts", []string{issuerLine, issuerLine}},
+		{"", "reviewer-audience", outside(), accountLine, outside(accountLine, accountLine+"                    audiences: [https://kubernetes.default.svc]\n")},
+		{"", "reviewer-audience", []string{hostLine, ownReview}, accountLine, nil},
+		{"", "issuer-namespace", []string{service, service + "    namespace: teams/shop\n"}, "server: http://vault.vault", []string{service, service + "    namespace: teams/shop/\n", "path: pki_int/sign/example-dot-local", "path: pki_int/sign/example-dot-local\n              namespace: teams/shop"}},
+		{"", "unchecked-reference", []string{"                  role: cert-manager", "                  role: ${steps.init.keys}"}, "role: ${steps.init.keys}", byReference("vault://vault-issuer")},
 		{"", "any-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: ['*']"}, "serviceAccounts: ['*']", nil},
 		{"", "any-account", []string{"          namespaces: [cert-manager]", "          namespaces: ['*']"}, "namespaces: ['*']", nil},
 		{"", "login-role", logins(authRole), "login: {role: plan", logins(planRole)},

@@ -1,0 +1,127 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
+	"github.com/ztplan/ztplan/steps/k8sauth"
+)
+
+// outside visits the logins of a Vault that runs outside of the cluster. certain says
+// that the plan states it: with disableLocalCAJWT. Otherwise Vault is reached by an
+// address, and no step installs it.
+func (f *facts) outside(visit func(a of[*k8sauth.Spec], certain bool)) {
+	_, inside := f.release("vault")
+	for _, a := range f.auths {
+		known := isKnown(a.step, "config.disableLocalCAJWT") && isKnown(a.step, "vault.address")
+		if own := a.spec.Config.DisableLocalCAJWT; known && (own || !inside && a.spec.Vault.Address != "") {
+			visit(a, own)
+		}
+	}
+}
+
+// localReviewer: a Vault outside of the cluster that looks for the token of its pod.
+func localReviewer(f *facts) []Finding {
+	var out []Finding
+	f.outside(func(a of[*k8sauth.Spec], certain bool) {
+		if !certain {
+			out = append(out, at(a.step, "config.kubernetesHost", "local-reviewer", "", "Vault at %s uses the token and the authority of its own pod", a.spec.Vault.Address))
+		}
+	})
+	return out
+}
+
+// reviewerPermission: the token that logs in to a Vault outside of the cluster reviews
+// itself.
+func reviewerPermission(f *facts) []Finding {
+	var out []Finding
+	f.outside(func(a of[*k8sauth.Spec], _ bool) {
+		for i, r := range a.spec.Roles {
+			names, spaces := authRole{a, r, ""}.accounts()
+			for _, name := range names {
+				for _, space := range spaces {
+					if !f.delegates(space, name) {
+						out = append(out, at(a.step, fmt.Sprintf("roles[%d]", i), "reviewer-permission", "",
+							"no object of the plan binds ServiceAccount %s/%s of role %s to system:auth-delegator", space, name, r.Name))
+					}
+				}
+			}
+		}
+	})
+	return out
+}
+
+// delegates reports whether a ClusterRoleBinding of the plan gives system:auth-delegator
+// to a ServiceAccount, or has subjects that are not known.
+func (f *facts) delegates(namespace, name string) bool {
+	return slices.ContainsFunc(f.objects, func(o object) bool {
+		if o.kind != "ClusterRoleBinding" || o.text("roleRef", "name") != "system:auth-delegator" {
+			return false
+		}
+		if !o.knows("subjects") {
+			return true
+		}
+		subjects, _ := o.fields["subjects"].([]any)
+		return slices.ContainsFunc(subjects, func(s any) bool {
+			m, _ := s.(map[string]any)
+			switch m["kind"] {
+			case "ServiceAccount":
+				return m["namespace"] == namespace && m["name"] == name
+			case "Group":
+				return m["name"] == "system:serviceaccounts" || m["name"] == "system:serviceaccounts:"+namespace
+			}
+			return false
+		})
+	})
+}
+
+// reviewerAudience: the token that reviews itself is for the API server as well.
+func reviewerAudience(f *facts) []Finding {
+	var out []Finding
+	f.outside(func(a of[*k8sauth.Spec], certain bool) {
+		f.issuerRoles(func(o object, r authRole) {
+			const account = "spec.vault.auth.kubernetes.serviceAccountRef"
+			ref, _ := dig(o.fields, "spec", "vault", "auth", "kubernetes", "serviceAccountRef").(map[string]any)
+			if r.step != a.step || ref == nil || !o.knows(account) {
+				return
+			}
+			if list, _ := ref["audiences"].([]any); len(list) == 0 {
+				found := o.finding(account, "reviewer-audience", "", "the token of %s %s is for Vault alone, and Vault asks the API server with it", o.kind, o.name)
+				if certain {
+					found = found.as(rule.Error)
+				}
+				out = append(out, found)
+			}
+		})
+	})
+	return out
+}
+
+// issuerNamespace: an issuer that signs in another namespace of Vault than the plan works in.
+func issuerNamespace(f *facts) []Finding {
+	const field = "spec.vault.namespace"
+	var out []Finding
+	for _, o := range f.objects {
+		if !o.isIssuer() || !o.knows(field) {
+			continue
+		}
+		have := strings.Trim(o.text("spec", "vault", "namespace"), "/")
+		for _, i := range f.inter {
+			for _, r := range i.spec.Roles {
+				want := strings.Trim(i.spec.Vault.Namespace, "/")
+				if o.text("spec", "vault", "path") != i.spec.Mount+"/sign/"+r.Name || have == want || !isKnown(i.step, "vault.namespace") {
+					continue
+				}
+				hint := "set " + field + ": " + want
+				if want == "" {
+					hint = "remove " + field
+				}
+				out = append(out, o.finding(field, "issuer-namespace", hint,
+					"%s %s signs in namespace %q of Vault, and step %s makes its role in %q", o.kind, o.name, have, i.step.ID, want))
+			}
+		}
+	}
+	return out
+}
