@@ -12,8 +12,11 @@ type Problem struct {
 	// that the step names; otherwise the position of Field counts.
 	File         string
 	Line, Column int
-	Message      string // the mistake and its reason, without a full stop
-	Hint         string // the text to write instead; optional
+	// After are other inputs that the problem follows from: it is not reported if one of
+	// them has a problem of its own, or is not known yet.
+	After   []string
+	Message string // the mistake and its reason, without a full stop
+	Hint    string // the text to write instead; optional
 }
 
 // Problems collects every problem of a spec.

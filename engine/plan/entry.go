@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -44,13 +45,17 @@ func (e *entry) subject() string {
 
 func (l *loader) readEntry(u *unit, i int, n *yaml.Node) {
 	parts, unknown := document.Split(n, document.StepKeys)
-	e := &entry{unit: u, index: i, node: n, parts: parts, each: parts["forEach"] != nil}
-	l.entryID(e)
+	meant := document.TakeMeant(parts, unknown, document.StepKeys)
+	e := &entry{unit: u, index: i, node: n, parts: parts, each: parts["forEach"] != nil || meant["forEach"]}
+	if parts["id"] != nil || !meant["id"] {
+		l.entryID(e)
+	}
 	l.about(u, u.full(e.id), e.id)
 	defer l.about(u, "", "")
 	var kind *engine.Kind
 	switch {
 	case e.includes():
+	case parts["uses"] == nil && meant["uses"]:
 	case parts["uses"] == nil:
 		u.Problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", e.subject())
 	default:
@@ -60,7 +65,7 @@ func (l *loader) readEntry(u *unit, i int, n *yaml.Node) {
 		}
 	}
 	for _, key := range unknown {
-		hint := source.Suggestion(key.Value, document.StepKeys, "a step has ")
+		hint := source.KeyHint(key.Value, document.StepKeys, "a step has ")
 		if kind != nil {
 			if best := source.Closest(key.Value, l.plan.types.Of(kind.Spec).Names()); strings.EqualFold(best, key.Value) {
 				hint = fmt.Sprintf("%s is an input: write it below with", best)
@@ -134,7 +139,11 @@ func (l *loader) instances(e *entry) []instance {
 		return []instance{like}
 	}
 	sc := &scope{unit: u, noSteps: foreach.NoOutputs}
-	items, ok := foreach.Read(l.decoder(sc, e.subject()), e.parts["forEach"])
+	var items []*foreach.Item
+	ok := false
+	if e.parts["forEach"] != nil { // else the key that stands for it was reported
+		items, ok = foreach.Read(l.decoder(sc, e.subject()), e.parts["forEach"])
+	}
 	if e.failed = !ok; e.failed || len(items) == 0 {
 		like.vague, like.empty = true, ok || u.empty
 		add(e.id)
@@ -217,7 +226,11 @@ func (e *entry) instance(ref *spec.Reference) (int, *spec.Fault) {
 	if ids[0] == e.id {
 		return 0, fault("", "%s: there is no step %s: forEach of %s is empty", ref.Raw, id, e.id)
 	}
-	return 0, fault(e.unit.suggest(id, ids, "its instances are "), "%s: there is no step %s: forEach has no such key", ref.Raw, id)
+	hint := "its instances are " + source.Listed(ids)
+	if index := ref.Path[1]; index.Index < 0 && strings.Contains(ref.Raw, strconv.Quote(index.Name)) { // not the key of an item, or an index
+		hint = e.unit.suggest(id, ids, "its instances are ")
+	}
+	return 0, fault(hint, "%s: there is no step %s: forEach has no such key", ref.Raw, id)
 }
 
 // ids returns the ids of the instances within the document, in their order.
@@ -240,6 +253,10 @@ func (l *loader) needed(sc *scope, n *yaml.Node, subject string) (out []need) {
 	}
 	u := sc.entry.unit
 	for _, item := range items {
+		if item.Kind == yaml.MappingNode {
+			u.Problem(item, "write the ids of steps: needs: [a, b]", "%s: needs: want text, have a mapping", subject)
+			continue
+		}
 		id := u.Text(item, subject+": needs")
 		if id == "" && !source.IsText(item) {
 			continue
@@ -254,9 +271,29 @@ func (l *loader) needed(sc *scope, n *yaml.Node, subject string) (out []need) {
 	return out
 }
 
+// idMeant returns the id of a step that a reference stands for in needs, such as a for
+// ${steps.a} and hosts[each.key] for hosts[${each.key}]; "" for what is no reference.
+func (u *unit) idMeant(id string) string {
+	meant, reference := strings.CutPrefix(strings.NewReplacer("${", "", "}", "").Replace(id), "steps.")
+	if !reference && !strings.Contains(id, "${") {
+		return ""
+	}
+	ref, ok := spec.ParseID(meant)
+	if !ok || !reference && u.entries[ref.Path[0].Name] == nil {
+		return "the id of a step itself" // such as ${vars.first}
+	}
+	if n := len(ref.Path); n > 1 && (ref.Path[1].IsIndex() || ref.Path[1].By != "") {
+		return keypath.String(ref.Path[:2])
+	}
+	return ref.Path[0].Name
+}
+
 // neededBy returns the steps that an id in needs names: those of one entry, or of an
 // instance of it.
 func (l *loader) neededBy(sc *scope, item *yaml.Node, id, subject string) ([]*Step, *spec.Fault) {
+	if written := sc.entry.unit.idMeant(id); written != "" && sc.entry.unit.entries[id] == nil {
+		return nil, fault("write "+written+": needs holds ids of steps, and no references", "%q is not the id of a step", id)
+	}
 	ref, ok := spec.ParseID(id)
 	if ok {
 		known := &scope{unit: sc.entry.unit, entry: sc.entry, item: sc.item, noSteps: "which steps are needed is known before any step runs"}

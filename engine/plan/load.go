@@ -208,10 +208,13 @@ func (l *loader) document(root *yaml.Node) {
 	if !version && !kind && parts["steps"] == nil {
 		return // some other document: its other problems do not matter
 	}
+	meant := document.TakeMeant(parts, unknown, document.PlanKeys)
 	for _, key := range unknown {
-		l.problem(key, source.Suggestion(key.Value, document.PlanKeys, "a plan has "), "unknown key %q", key.Value)
+		l.problem(key, source.KeyHint(key.Value, document.PlanKeys, "a plan has "), "unknown key %q", key.Value)
 	}
-	l.name, l.plan.Description = document.ReadMetadata(u.Reporter, root, parts["metadata"])
+	if parts["metadata"] != nil || !meant["metadata"] {
+		l.name, l.plan.Description = document.ReadMetadata(u.Reporter, root, parts["metadata"])
+	}
 	for _, k := range l.in.Kinds {
 		if l.kinds == nil {
 			l.kinds = make(map[string]*engine.Kind, len(l.in.Kinds))
@@ -225,7 +228,7 @@ func (l *loader) document(root *yaml.Node) {
 	u.vars.Give(vars.Given{Env: l.in.Env, Files: l.in.VarFiles, Values: l.in.Values, Flags: l.in.Vars}, l.in.Inputs)
 	l.resolveName()
 	l.plan.Vars = u.vars.Resolve()
-	if document.HasSteps(u.Reporter, root, parts["steps"], "a plan") {
+	if missing := parts["steps"] == nil && meant["steps"]; !missing && document.HasSteps(u.Reporter, root, parts["steps"], "a plan") {
 		l.plan.Steps = make([]*Step, 0, len(parts["steps"].Content))
 		l.readSteps(u, parts["steps"])
 	}

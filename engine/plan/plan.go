@@ -340,7 +340,7 @@ func (s *Step) decode(d *spec.Decoder) any {
 // validated reports a problem that a kind found itself, unless it follows from
 // an input that is not known yet, or from one that is wrong anyway.
 func (s *Step) validated(d *spec.Decoder, p engine.Problem) {
-	if d.Unsettled(p.Field) {
+	if d.Unsettled(p.Field) || slices.ContainsFunc(p.After, d.Unsettled) {
 		return
 	}
 	at := s.PositionOf(p.Field)

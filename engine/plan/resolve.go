@@ -44,10 +44,22 @@ func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) 
 		Types: p.types, Document: spec.Document{File: sc.unit.File, FileOf: sc.unit.fileOf}, Scope: sc, Forms: referenceForms,
 		Subject: subject, Report: report, Connected: p.connected, Plan: spec.Document{File: p.src, FileOf: p.file}, Refused: p.in.Refused,
 	}
+	if sc.step != nil {
+		d.Around = besideWith
+	}
 	if sc.step != nil && sc.step.Kind != nil {
 		d.Kind = sc.step.Kind.Name
 	}
 	return d
+}
+
+// besideWith returns the hint for a key of steps that stands among the inputs.
+func besideWith(key string) string {
+	best, same := source.Meant(key, []string{"when", "needs", "forEach", "timeout", "retry"})
+	if !same {
+		return ""
+	}
+	return best + " belongs to the step: write it beside with"
 }
 
 // text returns a scalar with a text.
@@ -75,7 +87,7 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 	}
 	switch {
 	case !slices.Contains(roots, ref.Root):
-		hint := cmp.Or(source.DidYouMean(ref.Root, roots), referenceForms)
+		hint := cmp.Or(spec.OtherTool(ref), source.DidYouMean(ref.Root, roots), referenceForms)
 		return spec.Value{}, fault(hint, "%s begins with %q: a reference begins with vars, steps, plan or each", ref.Raw, ref.Root)
 	case ref.Root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
 		return spec.Value{}, fault("write ${plan.name}", "%s: the plan has only its name", ref.Raw)
@@ -184,8 +196,12 @@ func (sc *scope) outputType(ref *spec.Reference, at target) (reflect.Type, *spec
 		case fields != nil:
 			ft, ok := fields.Field(e.Name)
 			if !ok || e.Index >= 0 {
-				return nil, fault(source.Suggestion(e.Name, fields.Names(), "there is "), "%s: step %s (%s) has no output %q",
-					ref.Raw, to.ID, to.Kind.Name, keypath.String(path[:i+1]))
+				hint := source.Suggestion(e.Name, fields.Names(), "there is ")
+				if e.Name == "outputs" && len(path) > i+1 {
+					hint = fmt.Sprintf("leave outputs out: ${steps.%s.%s}", to.ID, keypath.String(path[i+1:]))
+				}
+				return nil, fault(hint, "%s: step %s (%s) has no output %q",
+					ref.Raw, to.entry.unit.full(to.entry.id), to.Kind.Name, keypath.String(path[:i+1]))
 			}
 			t = ft
 		case t.Kind() == reflect.Map && e.Index < 0, t.Kind() == reflect.Slice && e.Index >= 0:

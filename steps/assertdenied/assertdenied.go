@@ -115,10 +115,11 @@ type Spec struct {
 	Dial *Dial `yaml:"dial"`
 
 	// RootMount is the PKI engine with the root, which the attempts that follow
-	// from login try to reach.
+	// from login try to reach; it must exist. Without a root in Vault (a parent that is
+	// external) name the engine of the intermediate, or list attempts.
 	RootMount string `yaml:"rootMount" check:"nonempty"`
 
-	// Attempts must be refused. By default: with login, another
+	// Attempts must be refused. A list replaces the ones that there are by default: with login, another
 	// ServiceAccount, namespace and audience, and the policies' bounds; with
 	// sign, a foreign name and a life beyond the maximum; with dial, another
 	// root and a clock after the certificate's end; with dial.client, no client

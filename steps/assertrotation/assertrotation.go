@@ -17,7 +17,7 @@
 // connections bring the doubt below probe.maxDoubt; each pod behind the Service
 // is probed by itself where that is possible. Settling before the renewal follows
 // the same rule. How the doubt is computed, and why interruptions count,
-// is in [evidence.Doubt]; `ztplan verify` computes it again.
+// is in README, "How sure a proof is"; `ztplan verify` computes it again.
 //
 // Watches deliver late, twice, or the last state alone. The milestones of a rotation
 // (hops in the evidence) are therefore placed by cause, by the times in the objects

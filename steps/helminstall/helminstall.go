@@ -192,7 +192,7 @@ type Spec struct {
 
 	// CAFile holds PEM certificates that the repository's certificate may chain
 	// to, in addition to the system's.
-	CAFile engine.File `yaml:"caFile" check:"exists"`
+	CAFile engine.File `yaml:"caFile" check:"exists,nonempty"`
 }
 
 // Outputs are the facts about the release.

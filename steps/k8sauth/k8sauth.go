@@ -26,8 +26,12 @@
 // Vault has no pod then: kubernetesHost is the API server as Vault reaches it,
 // kubernetesCACert its authority, and disableLocalCAJWT is set. The token that logs in
 // reviews itself. So its ServiceAccount needs the role system:auth-delegator, and
-// the token the audience of the API server beside that of the role: cert-manager adds it
-// with serviceAccountRef.audiences.
+// the token the audience of the API server beside that of the role. cert-manager adds it
+// with serviceAccountRef: {name: vault-issuer, audiences: [AUDIENCE]}; logins of the plan
+// and of assertDenied with audiences: [AUDIENCE]. AUDIENCE is one of the API server's
+// --api-audiences, by default its --service-account-issuer, as
+// "kubectl get --raw /.well-known/openid-configuration" shows it: often
+// https://kubernetes.default.svc.cluster.local.
 //
 // # The login of the plan itself
 //
@@ -191,9 +195,10 @@ type Outputs struct {
 	// MountPath is the path that cert-manager wants in
 	// spec.vault.auth.kubernetes.mountPath: "/v1/auth/kubernetes".
 	MountPath string `yaml:"mountPath"`
-	// Role is the name of the first role.
+	// Role is the name of the first role in the list roles.
 	Role string `yaml:"role"`
-	// Roles are the names of all roles.
+	// Roles are the names of all roles, in the order of the list: ${steps.ID.roles[1]} is
+	// the second.
 	Roles []string `yaml:"roles"`
 	// ServiceAccount is the name of the identity that logs in.
 	ServiceAccount string `yaml:"serviceAccount"`

@@ -16,8 +16,10 @@ func ExplainCommand(a *cli.Invocation) *cobra.Command {
 		Use:   "explain [NAME[.FIELD…]]",
 		Short: "Reference for a kind, the language of plans, or fleets",
 		Long: `Explain prints the reference: of a kind of step, of a part of the plan's language
-(plan, vars, references, steps, forEach, include, fragment, when, retry, connections), or of the document of a
-fleet; with fields after the name, of one field. Without a name it lists all names.`,
+(plan, vars, references, steps, forEach, include, fragment, when, retry, connections), or
+of the document of a fleet; with fields after the name, of one field. Any other word is
+looked for among the keys: "ztplan explain login" says where it is. Without a name it
+lists all names.`,
 		Example: `  ztplan explain
   ztplan explain pkiRoot
   ztplan explain curlTLS.expect.certificate

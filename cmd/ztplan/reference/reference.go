@@ -70,13 +70,13 @@ func (b *Book) Find(name string) (Part, error) {
 	if i := slices.IndexFunc(b.kinds, func(k schemas.Kind) bool { return strings.EqualFold(k.Name, path[0]) }); i >= 0 {
 		k := b.kinds[i]
 		if len(path) == 1 {
-			return Part{k, func(w io.Writer) error { return kind(w, k) }}, nil
+			return Part{k, func(w io.Writer) error { return b.kind(w, k) }}, nil
 		}
 		return find(k.Name, append(slices.Clone(k.Inputs), k.Outputs...), path[1:])
 	}
 	t, ok := b.topic(path[0])
 	if !ok {
-		return Part{}, engine.WithHint(fmt.Errorf("there is no kind %q", path[0]), suggestion(path[0], b.Names()))
+		return b.search(path[0])
 	}
 	// A key of the language that is a topic has its keys there.
 	for len(path) > 1 && slices.ContainsFunc(t.Fields, func(f schemas.Field) bool { return f.Name == path[1] }) {
@@ -90,6 +90,73 @@ func (b *Book) Find(name string) (Part, error) {
 		return Part{t, func(w io.Writer) error { return b.write(w, t) }}, nil
 	}
 	return find(t.Name, t.Fields, path[1:])
+}
+
+// search returns where a word that is the name of no part is a key. Another tool's word for
+// a key of a plan or a step is looked for as that key.
+func (b *Book) search(word string) (Part, error) {
+	places := b.places(word)
+	if len(places) == 0 {
+		for _, name := range []string{"plan", "steps"} {
+			if t, ok := b.topic(name); ok {
+				if key, same := source.Meant(word, names(t.Fields)); same {
+					return Part{}, engine.WithHint(fmt.Errorf("a plan has no %q", word), fmt.Sprintf("it is %s here: ztplan explain %s.%s", key, name, key))
+				}
+			}
+		}
+		return Part{}, engine.WithHint(fmt.Errorf("there is no kind %q", word), suggestion(word, b.Names()))
+	}
+	return Part{places, func(w io.Writer) error {
+		fmt.Fprintf(w, "%s is a key of\n\n", word)
+		for _, place := range places {
+			fmt.Fprintf(w, "  %s\n", place)
+		}
+		_, err := fmt.Fprintf(w, "\nztplan explain %s says what it is there.\n", places[0])
+		return err
+	}}, nil
+}
+
+// places returns the paths of all fields with a name. Those in the connection to Vault of
+// a kind are left out: they are those of connections.vault.
+func (b *Book) places(name string) []string {
+	var out []string
+	var walk func(path string, list []schemas.Field)
+	walk = func(path string, list []schemas.Field) {
+		for _, f := range list {
+			at := path + "." + f.Name
+			if strings.EqualFold(f.Name, name) && !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+			walk(at, f.Fields)
+		}
+	}
+	for _, t := range b.topics {
+		walk(t.Name, t.Fields)
+	}
+	for _, k := range b.kinds {
+		list := make([]schemas.Field, len(k.Inputs))
+		for i, f := range k.Inputs {
+			if list[i] = f; b.connected(f) {
+				list[i].Fields = nil
+			}
+		}
+		walk(k.Name, append(list, k.Outputs...))
+	}
+	return out
+}
+
+// connected reports whether an input is that of the plan's connections.
+func (b *Book) connected(f schemas.Field) bool {
+	t, _ := b.topic("connections")
+	return f.Type == "object" && slices.Contains(names(t.Fields), f.Name)
+}
+
+func names(list []schemas.Field) []string {
+	out := make([]string, len(list))
+	for i, f := range list {
+		out[i] = f.Name
+	}
+	return out
 }
 
 func suggestion(written string, names []string) string {
@@ -130,12 +197,20 @@ func (b *Book) write(w io.Writer, t schemas.Topic) error {
 }
 
 // kind writes the whole reference of a kind.
-func kind(w io.Writer, k schemas.Kind) error {
+func (b *Book) kind(w io.Writer, k schemas.Kind) error {
 	fmt.Fprintf(w, "%s\n\n%s\n", strings.ToUpper(k.Name), k.Doc)
 	v := k.Policy.Values()
 	fmt.Fprintf(w, "\nDEFAULTS\n  timeout %s, attempts %s, delay %s, backoff %s, maxDelay %s, jitter %s\n", v[0], v[1], v[2], v[3], v[4], v[5])
 	fmt.Fprintf(w, "\nINPUTS\n")
-	fields(w, "  ", k.Inputs)
+	for _, f := range k.Inputs {
+		if !b.connected(f) {
+			fields(w, "  ", []schemas.Field{f})
+			continue
+		}
+		of := "connections." + f.Name
+		fmt.Fprintf(w, "  %s  %s\n%s\n", f.Name, typeOf(f), indent(f.Doc, "      "))
+		fmt.Fprintf(w, "      Its keys are those of %s, which gives the ones that are left out:\n      ztplan explain %s, or ztplan explain %s.%s with the defaults of this kind.\n", of, of, k.Name, f.Name)
+	}
 	fmt.Fprintf(w, "\nOUTPUTS\n")
 	fields(w, "  ", k.Outputs)
 	_, err := fmt.Fprintf(w, "\nEXAMPLE\n%s", indent(k.Example, "  "))
@@ -148,11 +223,7 @@ func find(name string, list []schemas.Field, path []string) (Part, error) {
 	for _, part := range path {
 		j := slices.IndexFunc(list, func(f schemas.Field) bool { return f.Name == part })
 		if j < 0 {
-			var names []string
-			for _, f := range list {
-				names = append(names, f.Name)
-			}
-			return Part{}, engine.WithHint(fmt.Errorf("%s has no field %q", name, part), source.Suggestion(part, names, "it has "))
+			return Part{}, engine.WithHint(fmt.Errorf("%s has no field %q", name, part), source.Suggestion(part, names(list), "it has "))
 		}
 		field, list, name = list[j], list[j].Fields, name+"."+part
 	}

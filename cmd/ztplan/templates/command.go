@@ -2,6 +2,7 @@ package templates
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,7 +145,7 @@ func (a *command) start(ctx context.Context, b beginning) (err error) {
 	p, err := plan.Load(in)
 	if err != nil {
 		a.Problems(err)
-		return &cli.Error{Code: cli.Invalid, Text: "nothing was written", Hint: "ztplan init --list shows the variables of the templates"}
+		return &cli.Error{Code: cli.Invalid, Text: "nothing was written", Hint: cmp.Or(missingRoot(in.Inputs.File(filepath.Dir(b.file), t.Value("ca", values))), "ztplan init --list shows the variables of the templates")}
 	}
 	schema := release.URL(a.Version, "plan.schema.json")
 	if b.schema {
@@ -158,6 +159,18 @@ func (a *command) start(ctx context.Context, b beginning) (err error) {
 		return err
 	}
 	return a.tellStart(b, t, p, made)
+}
+
+// missingRoot returns what to do if the file of the root CA, which the plan trusts, is not
+// there; "" if it is.
+func missingRoot(ca engine.File) string {
+	if ca.IsZero() {
+		return ""
+	}
+	if _, err := os.Stat(ca.Path); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return "put the root CA there, such as with kubectl -n NAMESPACE get secret SECRET -o jsonpath='{.data.ca\\.crt}' | base64 -d >" + ca.Name + ", or name another file with --var ca=FILE"
 }
 
 func existing(file, hint string) error {

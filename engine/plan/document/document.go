@@ -60,7 +60,7 @@ type Metadata struct {
 
 // A Step is an entry of steps.
 type Step struct {
-	// ID is the step's name, in lower-case letters, digits, - and _. Other steps refer to it,
+	// ID is the step's name, in lower-case letters, digits and hyphens. Other steps refer to it,
 	// --only and --skip take it, events carry it.
 	ID string `yaml:"id" check:"required"`
 	// Uses is the kind of the step. See ztplan explain.
@@ -68,7 +68,8 @@ type Step struct {
 	// Include is the file of a fragment, relative to this document: its steps stand in place of
 	// this entry, which has no uses then. See ztplan explain include.
 	Include string `yaml:"include"`
-	// Needs are steps that must be done first, by id. A reference to an output is such a
+	// Needs are steps that must be done first, by id: a, or hosts[each.key] for an instance
+	// of one with forEach. It takes no references. A reference to an output is such a
 	// dependency without being listed.
 	Needs OneOrMore `yaml:"needs"`
 	// ForEach makes a step for every item of a list or a mapping: ${each.key} and

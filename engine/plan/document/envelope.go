@@ -76,6 +76,24 @@ func IsID(s string) bool {
 	return s != ""
 }
 
+// TakeMeant sets the parts that are there under another tool's word, which is one of the
+// unknown keys, so that they are checked as well. It returns which keys are meant by an
+// unknown one: they are not missing.
+func TakeMeant(parts map[string]*yaml.Node, unknown []*yaml.Node, known []string) map[string]bool {
+	meant := make(map[string]bool)
+	for _, key := range unknown {
+		best, same := source.Meant(key.Value, known)
+		if best == "" || parts[best] != nil {
+			continue
+		}
+		meant[best] = true
+		if same {
+			parts[best] = parts[key.Value]
+		}
+	}
+	return meant
+}
+
 // IDHint says what [IsID] wants.
 const IDHint = "use lower-case letters, digits and hyphens, beginning with a letter"
 
@@ -92,7 +110,7 @@ func ReadMetadata(r source.Reporter, root, n *yaml.Node) (name *yaml.Node, descr
 	}
 	parts, unknown := Split(n, MetadataKeys)
 	for _, key := range unknown {
-		r.Problem(key, source.Suggestion(key.Value, MetadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
+		r.Problem(key, source.KeyHint(key.Value, MetadataKeys, "the keys here are "), "metadata: unknown key %q", key.Value)
 	}
 	if name = parts["name"]; name == nil {
 		r.Problem(n, "add name: …", "metadata.name is missing")

@@ -89,8 +89,9 @@ func distance(a, b string, limit int) int {
 
 // Listed returns names for a hint, sorted: "a, b and c", the first few if
 // there are many.
-func Listed(names []string) string {
-	const most = 12
+func Listed(names []string) string { return listed(names, 12) }
+
+func listed(names []string, most int) string {
 	names = slices.Clone(names)
 	slices.Sort(names)
 	switch n := len(names); {

@@ -30,7 +30,11 @@ func (d *Decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
 		v = v.Elem()
 	}
 	if (f.required || f.nonempty) && empty(v) {
-		return d.problem(n, "", "must not be empty")
+		hint := ""
+		if !f.required {
+			hint = "give it a value, or leave the key out: an empty " + f.name + " may be a variable that was forgotten"
+		}
+		return d.problem(n, hint, "must not be empty")
 	}
 	out := set
 	if f.min != nil || f.max != nil {

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,7 +83,11 @@ func (d *Decoder) Condition(n *yaml.Node) *Condition {
 	case exprTruth:
 		return c
 	default:
-		d.problem(n, `compare it: … == "…"`, "a condition is true or false, and this is %s", t)
+		hint := `compare it: … == "…"`
+		if t == exprNumber {
+			hint = "compare it: … == 1"
+		}
+		d.problem(n, hint, "a condition is true or false, and this is %s", t)
 		return nil
 	}
 }
@@ -324,8 +329,28 @@ func (p *exprParser) unary() (*expr, *syntaxError) {
 		p.i += len(word)
 		return &expr{value: f, offset: at, text: word}, nil
 	}
-	return nil, &syntaxError{at, word, fmt.Sprintf("%q is no value", word),
-		fmt.Sprintf("text is written in quotes: %q; a reference is written ${vars.%s}", word, word)}
+	return nil, p.notValue(at, word)
+}
+
+// notValue is the mistake of a word that is no value.
+func (p *exprParser) notValue(at int, word string) *syntaxError {
+	after := strings.TrimLeft(p.s[at+len(word):], " \t")
+	root, _, path := strings.Cut(word, ".")
+	bad := &syntaxError{at, word, fmt.Sprintf("%q is no value", word), ""}
+	switch {
+	case word == "not" && after != "":
+		bad.message, bad.hint = `unexpected "not"`, "write ! for not: !"+after
+	case strings.HasPrefix(after, "("):
+		bad.message = fmt.Sprintf("%q: a condition has no functions", word)
+		bad.hint = `it has ==, !=, !, && and ||: ${vars.env} == "prod" || ${vars.env} == "test"`
+	case path && slices.Contains([]string{"vars", "steps", "each", "plan"}, root):
+		bad.hint = "write ${" + word + "}"
+	case path && (root == "var" || root == "inputs" || root == "values"):
+		bad.hint = "write ${vars" + strings.TrimPrefix(word, root) + "}"
+	default:
+		bad.hint = fmt.Sprintf("text is written in quotes: %q; a reference is written ${vars.%s}", word, word)
+	}
+	return bad
 }
 
 // word returns the run of characters that could be a bare word.
@@ -361,8 +386,15 @@ func (p *exprParser) unexpected(want string) *syntaxError {
 		text = p.s[p.i : p.i+1]
 	}
 	hint := ""
-	if text == "=" {
+	switch text {
+	case "=":
 		hint = "write == to compare"
+	case "in", "contains", "matches", "=~", "<", ">":
+		hint = `compare with == or !=, once for each value: ${vars.env} == "prod" || ${vars.env} == "test"`
+	case "and":
+		hint = "write &&"
+	case "or":
+		hint = "write ||"
 	}
 	return &syntaxError{p.i, text, fmt.Sprintf("unexpected %q: want %s", text, want), hint}
 }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -35,6 +36,9 @@ type Decoder struct {
 	Plan      Document
 	// Refused, if not nil, returns why a key is left out on purpose, or "".
 	Refused func(key string) string
+	// Around, if not nil, returns the hint for a key that stands among the inputs and belongs
+	// to the document around them, or "".
+	Around func(key string) string
 	// Partial is set for values of which only a part is here: no key is missing.
 	Partial bool
 
@@ -382,7 +386,7 @@ func UnknownKeyHint(key string, known []string, refused func(key string) string)
 			return why
 		}
 	}
-	return source.Suggestion(key, known, "the keys here are ")
+	return source.KeyHint(key, known, "the keys here are ")
 }
 
 // unknownKey reports a key that a struct does not have and returns the index
@@ -392,9 +396,9 @@ func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	d.Report(&source.Problem{
 		Position: at,
 		Summary:  d.about(key, keypath.String(d.path)) + fmt.Sprintf("unknown key %q", key.Value),
-		Hint:     UnknownKeyHint(key.Value, st.names, d.Refused),
+		Hint:     cmp.Or(d.misplaced(key.Value, st.names), UnknownKeyHint(key.Value, st.names, d.Refused)),
 	})
-	best := source.Closest(key.Value, st.names)
+	best, _ := source.Meant(key.Value, st.names)
 	if best == "" {
 		return -1
 	}
@@ -408,6 +412,18 @@ func (d *Decoder) unknownKey(n, key *yaml.Node, st *Struct) int {
 	d.bad = append(d.bad, keypath.String(d.path))
 	d.pop()
 	return st.byName[best]
+}
+
+// misplaced returns the hint for a key of the document around the inputs, such as timeout,
+// that stands among the inputs; "" for another key.
+func (d *Decoder) misplaced(key string, known []string) string {
+	if len(d.path) > 0 || d.Around == nil {
+		return ""
+	}
+	if best := source.Closest(key, known); strings.EqualFold(best, key) {
+		return ""
+	}
+	return d.Around(key)
 }
 
 // keepAll keeps all values below a key that was probably meant to be a secret.

@@ -48,7 +48,7 @@ func TestStructs(t *testing.T) {
 		`{}`:                                 "1:1: name is missing (add name: text)",
 		`{name: null}`:                       "1:1: name is missing (add name: text)",
 		`{name: ""}`:                         "1:8: name: must not be empty",
-		`[]`:                                 "1:1: want a mapping, have a list",
+		`[]`:                                 "1:1: want a mapping, have a list (write {name: …})",
 		`{name: x, size: 0}`:                 "1:17: size: 0 is less than the minimum 1",
 		`{name: x, size: 10}`:                "1:17: size: 10 is more than the maximum 9",
 		`{name: x, ratio: 0.75}`:             "1:18: ratio: 0.75 is more than the maximum 0.5",
@@ -56,7 +56,7 @@ func TestStructs(t *testing.T) {
 		`{name: x, modes: [fast, slwo]}`:     `1:25: modes[1]: "slwo" is not one of fast, slow (did you mean "slow"?)`,
 		`{name: x, wait: 10ms}`:              "1:17: wait: 10ms is less than the minimum 1s",
 		`{name: x, token: abc}`:              "1:18: token: has 3 characters, which is less than the minimum 4",
-		`{name: x, title: ""}`:               "1:18: title: must not be empty",
+		`{name: x, title: ""}`:               "1:18: title: must not be empty (give it a value, or leave the key out: an empty title may be a variable that was forgotten)",
 		`{name: x, title: éééééé}`:           "1:18: title: has 6 characters, which is more than the maximum 5",
 		`{name: x, items: []}`:               "1:18: items: has 0 items, which is less than the minimum 1",
 		`{name: x, labels: {a: b, c: d}}`:    "1:19: labels: has 2 keys, which is more than the maximum 1",
@@ -74,7 +74,7 @@ func TestStructs(t *testing.T) {
 		`{name: x, any: {a: ["${vars.secret}"]}}`:    "1:22: any.a[0]: ${vars.secret} is a secret, and this input is not: it would be shown",
 		`{name: x, labels: {"${vars.n}": b}}`:        `1:20: labels["${vars.n}"]: references are for values: the key "${vars.n}" cannot hold one`,
 		`{name: x, labels: {on: a, true: b}}`:        `1:20: labels.on: keys on and true, in line 1, are both read as "true": write them in quotes`,
-		"name: x\ninner:\n  count: 3\n  text: [a]\n": "4:9: inner.text: want text, have a list",
+		"name: x\ninner:\n  count: 3\n  text: [a]\n": "4:9: inner.text: want text, have a list (write one value, without the list: a)",
 	} {
 		d, n, problems := decoder(t, text, scope)
 		d.Decode(n, nil, new(target))

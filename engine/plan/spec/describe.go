@@ -3,7 +3,9 @@ package spec
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -31,6 +33,14 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 		if _, err := strconv.ParseFloat(n.Value, 64); err == nil {
 			hint = "write " + n.Value + ", without quotes"
 		}
+	case n.Kind == yaml.SequenceNode && len(n.Content) == 1 && n.Content[0].Kind == yaml.ScalarNode && isScalarInput(t):
+		hint = fmt.Sprintf("write one value, without the list: %s", source.Abbreviate(n.Content[0].Value))
+	case t.Kind() == reflect.Map && n.Kind == yaml.SequenceNode:
+		hint = "write it as a mapping, without the hyphens: name: value"
+	case t.Kind() == reflect.Map && n.Kind == yaml.ScalarNode:
+		hint = "write it as a mapping: {name: value}"
+	case t.Kind() == reflect.Struct && t != secretType && t != fileType:
+		hint = d.shape(n, d.Types.Of(t))
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && (t.Elem() == secretType || scalar(t.Elem())):
 		hint = fmt.Sprintf("write [%s]", source.Abbreviate(n.Value))
 	}
@@ -42,6 +52,37 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 		return d.problem(n, hint, "want %s, and %s is %s", TypeName(t), d.use.ref, have)
 	}
 	return d.problem(n, hint, "want %s, have %s", TypeName(t), have)
+}
+
+// isScalarInput reports whether a plan writes a value of type t as one scalar.
+func isScalarInput(t reflect.Type) bool {
+	return t == fileType || scalar(t) || reflect.PointerTo(t).Implements(textType)
+}
+
+// shape returns how the mapping that a struct wants is written in place of n: with the
+// value of n where it shows which key is meant, or else with the keys that are required, or
+// with all.
+func (d *Decoder) shape(n *yaml.Node, st *Struct) string {
+	if n.Kind == yaml.SequenceNode && len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode {
+		return "write it without the hyphens: it is one mapping, not a list"
+	}
+	if namespace, name, ok := strings.Cut(n.Value, "/"); ok && slices.Contains(st.names, "namespace") && slices.Contains(st.names, "name") && namespace != "" && name != "" {
+		return fmt.Sprintf("write {namespace: %s, name: %s}", source.Abbreviate(namespace), source.Abbreviate(name))
+	}
+	var required []string
+	for i := range st.fields {
+		f := &st.fields[i]
+		if f.required {
+			required = append(required, f.name+": …")
+		}
+		if number := n.Tag == "!!int"; n.Kind == yaml.ScalarNode && number && (isInt(indirect(f.typ)) || isUint(indirect(f.typ))) && indirect(f.typ) != durationType {
+			return fmt.Sprintf("write {%s: %s}", f.name, n.Value)
+		}
+	}
+	if len(required) > 0 {
+		return "write {" + strings.Join(required, ", ") + "}"
+	}
+	return "it is a mapping; its keys are " + source.Listed(st.names)
 }
 
 // TypeOfOutput returns the type of an output as variables declare it; "" for another one.

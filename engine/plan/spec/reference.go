@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -82,9 +83,45 @@ func parseTemplate(s string) ([]part, *syntaxError) {
 	return parts, nil
 }
 
+// singleBrace returns what to write for the inside of ${{ … }}, as GitHub Actions has it.
+func singleBrace(inner string) string {
+	root, rest, _ := strings.Cut(inner, ".")
+	switch root {
+	case "vars", "steps", "plan", "each":
+		return "write ${" + strings.ReplaceAll(inner, ".outputs.", ".") + "}"
+	}
+	return cmp.Or(otherTool(root, rest), formsHint)
+}
+
+// OtherTool returns what to write for a reference of another tool, such as Terraform's
+// ${local.x}; "" for a reference of none.
+func OtherTool(ref *Reference) string { return otherTool(ref.Root, keypath.String(ref.Path)) }
+
+func otherTool(root, rest string) string {
+	name := cmp.Or(rest, "NAME")
+	switch root {
+	case "var", "local", "inputs", "input", "values", "Values", "parameters", "params":
+		return "write ${vars." + name + "}"
+	case "env":
+		return fmt.Sprintf("declare a variable, vars: {%s: {env: %s}}, and write ${vars.%s}", name, name, name)
+	case "secrets":
+		return fmt.Sprintf("declare a secret variable, vars: {%s: {env: %s, secret: true}}, and write ${vars.%s}", name, name, name)
+	case "item":
+		return "write ${each.value}, or ${each.key}, in a step with forEach"
+	case "matrix", "count", "loop":
+		return "write ${each.key} or ${each.value}, in a step with forEach"
+	}
+	return ""
+}
+
 // referenceEnd returns the length of the reference that s begins with,
-// or -1 if it is not closed on its line.
+// or -1 if it is not closed on its line. ${{ … }} is one, for messages.
 func referenceEnd(s string) int {
+	if strings.HasPrefix(s, "${{") {
+		if end := strings.Index(s, "}}"); end >= 0 && !strings.Contains(s[:end], "\n") {
+			return end + 2
+		}
+	}
 	quoted := false
 	for i := 2; i < len(s); i++ {
 		switch s[i] {
@@ -104,6 +141,10 @@ func referenceEnd(s string) int {
 // parseReference reads "${root.name[0]["key"]}".
 func parseReference(raw string) (*Reference, *syntaxError) {
 	body := strings.TrimSpace(raw[2 : len(raw)-1])
+	if inner, doubled := strings.CutPrefix(body, "{"); doubled {
+		inner = strings.TrimSpace(strings.TrimSuffix(inner, "}"))
+		return nil, &syntaxError{message: raw + " is not a reference: it has one brace on each side", hint: singleBrace(inner)}
+	}
 	bad := func(format string, args ...any) (*Reference, *syntaxError) {
 		return nil, &syntaxError{message: fmt.Sprintf(format, args...), hint: formsHint}
 	}

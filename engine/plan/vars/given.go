@@ -91,10 +91,12 @@ func (s *Set) file(name string, inputs *engine.Inputs) {
 	if err != nil {
 		err = source.Unread(err)
 		s.Add(&source.Problem{Summary: fmt.Sprintf("--var-file %s: %v", name, err)})
+		s.unread = true
 		return
 	}
-	src := source.NewFile(filepath.Clean(name), data)
+	src, before := source.NewFile(filepath.Clean(name), data), s.collector.Len()
 	root := source.Parse(src, "a file of variables", s.Add)
+	s.unread = s.unread || root == nil && s.collector.Len() > before
 	exposed := false
 	s.take(Values{File: src, Node: root}, false, func(v *variable) (problem, hint string) {
 		if exposed {

@@ -74,6 +74,9 @@ func (s *Set) substituted(v *variable) (value spec.Value, ok bool) {
 
 // missing reports that a variable has no value.
 func (s *Set) missing(v *variable) {
+	if s.unread {
+		return // it may follow from that
+	}
 	hint := fmt.Sprintf("give it with --var %s=…, or in a file with --var-file", v.name)
 	switch {
 	case v.secret && v.fromEnv != "":

@@ -54,6 +54,7 @@ type Set struct {
 	byName    map[string]*variable
 	names     []string // in the order of the document
 	resolving []string // variables whose values are being found
+	unread    bool     // a variable file could not be read: what has no value may be in there
 	sealed    bool
 	fragment  bool // only the entry that includes the document gives values
 }

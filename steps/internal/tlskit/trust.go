@@ -43,6 +43,7 @@ func (t TrustInput) Validate(p *engine.Problems) {
 	case given == 0:
 		p.AddProblem(engine.Problem{
 			Field:   "trust",
+			After:   []string{"trustFile", "trustFrom"},
 			Message: "trust is missing: nothing is trusted unless the plan says so",
 			Hint:    "give the root's certificate, such as ${steps.root.certificate}, a trustFile, or trustFrom with a Secret or a ConfigMap",
 		})

@@ -24,10 +24,10 @@ type Server struct {
 	// CAFile is a PEM file with the authorities that sign Vault's own
 	// certificate. Without it the system's are trusted. Certificates are always
 	// verified.
-	CAFile engine.File `yaml:"caFile" check:"exists"`
+	CAFile engine.File `yaml:"caFile" check:"exists,nonempty"`
 	// CABundle holds such authorities as text instead: PEM, or the base64 of PEM that
 	// Kubernetes has in fields of this name.
-	CABundle string `yaml:"caBundle"`
+	CABundle string `yaml:"caBundle" check:"nonempty"`
 	// TrustFrom reads such authorities from a Secret or a ConfigMap of the cluster
 	// instead, when the run first connects to Vault.
 	TrustFrom *tlskit.TrustSource `yaml:"trustFrom"`

@@ -163,7 +163,8 @@ func (l *Spec) validate(p *engine.Problems, field string, server vaultkit.Server
 		{"secretIDFile", !l.SecretIDFile.IsZero(), method == appRole},
 	} {
 		if k.given && !k.allowed {
-			p.AddProblem(engine.Problem{Field: field + "." + k.key, Message: "has no use with method " + method, Hint: "remove it, or correct method"})
+			p.AddProblem(engine.Problem{Field: field + "." + k.key, After: []string{field + ".method"},
+				Message: "has no use with method " + method, Hint: "remove it, or correct method"})
 		}
 	}
 	switch method {
@@ -171,7 +172,7 @@ func (l *Spec) validate(p *engine.Problems, field string, server vaultkit.Server
 		l.validateToken(p, field)
 	case appRole:
 		if l.RoleID == "" {
-			p.Add(field+".roleID", "is needed with method approle")
+			p.AddProblem(engine.Problem{Field: field + ".roleID", After: []string{field + ".method"}, Message: "is needed with method approle"})
 		}
 		if !l.SecretID.IsZero() && !l.SecretIDFile.IsZero() {
 			p.Add(field+".secretIDFile", "has no use beside secretID")
@@ -190,7 +191,7 @@ func (l *Spec) validate(p *engine.Problems, field string, server vaultkit.Server
 // validateToken reports the problems of a login with a token of somebody else.
 func (l *Spec) validateToken(p *engine.Problems, field string) {
 	if l.Role == "" {
-		p.Add(field+".role", "is needed with method %s", l.method())
+		p.AddProblem(engine.Problem{Field: field + ".role", After: []string{field + ".method"}, Message: "is needed with method " + l.method()})
 	} else {
 		vaultkit.ValidateName(p, field+".role", "a role", l.Role)
 	}
@@ -205,13 +206,14 @@ func (l *Spec) validateToken(p *engine.Problems, field string) {
 	}
 	switch {
 	case len(given) == 0:
-		p.AddProblem(engine.Problem{Field: field + ".serviceAccount", Message: "is needed, or jwt, or jwtFile: with what does it log in?",
-			Hint: "name the ServiceAccount that the cluster gives a token for, or say where the token is"})
+		p.AddProblem(engine.Problem{Field: field + ".serviceAccount", After: []string{field + ".method", field + ".jwt", field + ".jwtFile"},
+			Message: "is needed, or jwt, or jwtFile: with what does it log in?",
+			Hint:    "name the ServiceAccount that the cluster gives a token for, or say where the token is"})
 	case len(given) > 1:
 		p.AddProblem(engine.Problem{Field: field + "." + given[1], Message: "has no use beside " + given[0], Hint: "keep one of serviceAccount, jwt and jwtFile"})
 	}
 	if l.Audience != "" && l.ServiceAccount == nil {
-		p.AddProblem(engine.Problem{Field: field + ".audience", Message: "has no use without serviceAccount",
+		p.AddProblem(engine.Problem{Field: field + ".audience", After: []string{field + ".serviceAccount"}, Message: "has no use without serviceAccount",
 			Hint: "remove it: the token has the audience that it was made for"})
 	}
 }
