@@ -212,7 +212,7 @@ type FolderReader interface {
 	Folders(env *Env) map[string]string
 }
 
-// A PathHolder is a spec with paths that no field of type [File] holds, such as a chart that
+// A PathHolder is a spec with paths that no field of type [File] holds, such as an input that
 // is a directory in some cases only.
 type PathHolder interface {
 	// ResolvePaths replaces each of these paths with what resolve returns for it: a path

@@ -135,4 +135,3 @@ func (w *fixture) sealed(at vaultkit.Server, pod string) bool {
 	}
 	return slices.ContainsFunc(states, func(s vaultkit.State) bool { return s.Pod == pod && s.Sealed })
 }
-
