@@ -92,7 +92,10 @@ cmd/ztplan/lint/rule     engine/plan/source
 cmd/ztplan/lint/command  engine/display engine/plan/source cmd/ztplan/cli cmd/ztplan/lint cmd/ztplan/lint/rule cmd/ztplan/lint/sarif cmd/ztplan/planflags cmd/ztplan/ui github.com/spf13/cobra
 cmd/ztplan/lint/sarif    cmd/ztplan/lint cmd/ztplan/lint/rule engine/plan/source
 cmd/ztplan/lint/hosting
-cmd/ztplan/lint          cmd/ztplan/lint/hosting cmd/ztplan/lint/rule engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
+cmd/ztplan/lint/ignore   engine/plan/source gopkg.in/yaml.v3
+cmd/ztplan/lint/policy   steps/k8sauth github.com/hashicorp/hcl
+cmd/ztplan/lint/versions golang.org/x/mod
+cmd/ztplan/lint          cmd/ztplan/lint/hosting cmd/ztplan/lint/ignore cmd/ztplan/lint/policy cmd/ztplan/lint/rule cmd/ztplan/lint/versions engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2 sigs.k8s.io/yaml
 `
 

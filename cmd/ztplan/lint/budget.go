@@ -3,6 +3,7 @@ package lint
 import (
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -50,10 +51,10 @@ func (f *facts) budgets() []Budget {
 func (f *facts) certManager() (backoff time.Duration, version string) {
 	c, ok := f.release("cert-manager")
 	if !ok {
-		return time.Hour, newestCertManager
+		return time.Hour, versions.NewestCertManager
 	}
 	d, err := time.ParseDuration(c.text("config.certificateRequestMinimumBackoffDuration"))
-	if err != nil || !backsOffAsTold.has(c.version) {
+	if err != nil || !versions.BacksOffAsTold.Has(c.version) {
 		return time.Hour, c.version
 	}
 	return d, c.version

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -35,7 +36,7 @@ func certificateTimes(f *facts) []Finding {
 				"Certificate %s: role %s gives it %s, and renewBefore is %s", o.name, role.Name, engine.Duration(actual), engine.Duration(renew)))
 		case renew <= backoff+slack:
 			hint := ""
-			if backsOffAsTold.has(version) {
+			if versions.BacksOffAsTold.Has(version) {
 				hint = "set config.certificateRequestMinimumBackoffDuration: 1m in cert-manager's values, or lengthen renewBefore"
 			}
 			out = append(out, o.finding(t.field, "renewal-backoff", hint,
@@ -112,7 +113,7 @@ func timesOf(o object, cmVersion string) (times, []Finding) {
 		refuse("renewBeforePercentage %v is not a whole number from 1 to 99", percentage)
 	case dig(o.fields, "spec", "renewBefore") != nil:
 		refuse("renewBefore and renewBeforePercentage exclude each other")
-	case !knowsPercentage.has(cmVersion):
+	case !versions.KnowsPercentage.Has(cmVersion):
 		refuse("renewBeforePercentage is not known to cert-manager %s", cmVersion)
 	}
 	return t, bad
@@ -152,7 +153,7 @@ func rotationPolicy(f *facts) []Finding {
 		switch {
 		case !installed:
 			out = append(out, o.finding("spec", "rotation-policy", "", "Certificate %s does not say whether its key changes", o.name))
-		case changesKeys.has(c.version):
+		case versions.ChangesKeys.Has(c.version):
 			out = append(out, o.finding("spec", "rotation-policy", "",
 				"Certificate %s: its key changes, since cert-manager is %s; with another version it may stay", o.name, c.spec.Version).as(Note))
 		default:

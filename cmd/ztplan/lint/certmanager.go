@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
 )
 
@@ -13,7 +14,7 @@ import (
 // make up for.
 func knownBadCertManager(f *facts) []Finding {
 	c, ok := f.release("cert-manager")
-	if !ok || !loginFails.has(c.version) {
+	if !ok || !versions.LoginFails.Has(c.version) {
 		return nil
 	}
 	return []Finding{at(c.step, "version", "cert-manager-old", "", "cert-manager %s takes a short failure of Vault for a final one", c.spec.Version)}
@@ -38,7 +39,7 @@ func tokenPermission(f *facts) []Finding {
 	}
 	own = cmp.Or(c.text("serviceAccount.name"), own)
 	foreign := slices.ContainsFunc(accounts, func(a string) bool { return a != own })
-	if grantsTokens.has(c.version) && !foreign {
+	if versions.GrantsTokens.Has(c.version) && !foreign {
 		return []Finding{at(c.step, "version", "token-permission-upgrade", "",
 			"only the chart of cert-manager %s lets it request tokens of ServiceAccount %s; that of v1.21 does not", c.spec.Version, own)}
 	}

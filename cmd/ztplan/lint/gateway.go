@@ -3,6 +3,8 @@ package lint
 import (
 	"regexp"
 	"strings"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 )
 
 // knownBadGateway: a changed Secret was never pushed by the ingress controller
@@ -10,7 +12,7 @@ import (
 func knownBadGateway(f *facts) []Finding {
 	var out []Finding
 	for _, c := range f.charts {
-		if bad, ok := neverPushes[c.name]; ok && bad.has(c.version) {
+		if bad, ok := versions.NeverPushes[c.name]; ok && bad.Has(c.version) {
 			out = append(out, at(c.step, "version", "gateway-never-rotates", "",
 				"chart %s %s keeps serving the old certificate after a rotation", c.name, c.spec.Version))
 		}
@@ -36,11 +38,11 @@ func eventLoss(f *facts) []Finding {
 	if !ok {
 		return nil
 	}
-	program := programOf("apisix", c.version)
+	program := versions.ProgramOf("apisix", c.version)
 	if tag := c.text("image.tag"); tag != "" {
 		program = versionOf(tag)
 	}
-	if !losesEvents.has(program) {
+	if !versions.LosesEvents.Has(program) {
 		return nil
 	}
 	out := c.finding("image.tag", "gateway-event-loss", "",
@@ -66,8 +68,8 @@ func gatewayProxy(f *facts) []Finding {
 		} else if c.value("ingress-controller.enabled") != true {
 			continue
 		}
-		wants, ok := wantsGatewayProxy[c.name]
-		if path := prefix + "gatewayProxy.createDefault"; ok && wants.has(c.version) && c.value(path) != true {
+		wants, ok := versions.WantsGatewayProxy[c.name]
+		if path := prefix + "gatewayProxy.createDefault"; ok && wants.Has(c.version) && c.value(path) != true {
 			out = append(out, c.finding(path, "gateway-proxy", "set "+path+": true",
 				"the controller of chart %s %s gets no GatewayProxy: no route and no certificate reaches the gateway", c.name, c.spec.Version))
 		}

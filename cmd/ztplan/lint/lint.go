@@ -6,7 +6,7 @@
 // and the rule says why and where the fact behind it is documented: see package rule. Checks
 // see steps of several kinds at once; that is why they are here and not in the kinds. A
 // check that cannot decide because an input is known only later returns no finding. All
-// that depends on versions is in versions.go.
+// that depends on versions is in package versions.
 package lint
 
 import (

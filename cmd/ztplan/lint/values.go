@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/mod/semver"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/session"
 )
@@ -32,7 +33,7 @@ func ignoredValues(f *facts) []Finding {
 
 // helmSupport: the Helm in this program.
 func helmSupport(f *facts) []Finding {
-	if len(f.charts) == 0 || !helmWithoutFixes.has(semver.Canonical(f.options.Helm)) {
+	if len(f.charts) == 0 || !versions.HelmWithoutFixes.Has(semver.Canonical(f.options.Helm)) {
 		return nil
 	}
 	return []Finding{at(f.charts[0].step, "uses", "helm-support", "", "this ztplan installs charts with Helm %s", strings.TrimPrefix(f.options.Helm, "v"))}
@@ -45,7 +46,7 @@ func floatingImages(f *facts) []Finding {
 		tags := make(map[string]string) // by dotted path
 		imageTags(c.values, "", tags)
 		const etcd = "etcd.image.tag"
-		if _, given := tags[etcd]; !given && c.name == "apisix" && floatingEtcd.has(c.version) && c.value("etcd.enabled") != false {
+		if _, given := tags[etcd]; !given && c.name == "apisix" && versions.FloatingEtcd.Has(c.version) && c.value("etcd.enabled") != false {
 			tags[etcd] = "latest"
 		}
 		for _, path := range slices.Sorted(maps.Keys(tags)) {

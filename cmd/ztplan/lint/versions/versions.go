@@ -1,4 +1,6 @@
-package lint
+// Package versions is all that the rules of lint know of versions. State: November 2026. A
+// version has the form "v1.2.3".
+package versions
 
 import (
 	"slices"
@@ -6,21 +8,18 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// This file holds all that the rules know of versions. State: November 2026. A version
-// has the form "v1.2.3".
+// A Span is a range of versions: from its first, to before another. An empty end is open.
+type Span struct{ from, before string }
 
-// A span is a range of versions: from its first, to before another. An empty end is open.
-type span struct{ from, before string }
-
-// has reports whether a version is in the span. One that cannot be read is in none.
-func (s span) has(version string) bool {
+// Has reports whether a version is in the span. One that cannot be read is in none.
+func (s Span) Has(version string) bool {
 	return semver.IsValid(version) && (s.from == "" || semver.Compare(version, s.from) >= 0) &&
 		(s.before == "" || semver.Compare(version, s.before) < 0)
 }
 
-// anyOf reports whether a version is in one of the spans.
-func anyOf(spans []span, version string) bool {
-	return slices.ContainsFunc(spans, func(s span) bool { return s.has(version) })
+// AnyOf reports whether a version is in one of the spans.
+func AnyOf(spans []Span, version string) bool {
+	return slices.ContainsFunc(spans, func(s Span) bool { return s.Has(version) })
 }
 
 // A release is a version of a chart and that of the program in it; an empty program is
@@ -41,8 +40,8 @@ var programs = map[string][]release{
 	},
 }
 
-// programOf returns the version of the program in a version of a chart, or "".
-func programOf(chart, version string) string {
+// ProgramOf returns the version of the program in a version of a chart, or "".
+func ProgramOf(chart, version string) string {
 	program := ""
 	for _, r := range programs[chart] {
 		if semver.IsValid(version) && semver.Compare(version, r.chart) >= 0 {
@@ -56,39 +55,39 @@ func programOf(chart, version string) string {
 var (
 	// The ingress controllers 2.0.0-rc1 to rc5 never push a changed Secret
 	// (apache/apisix-ingress-controller#2673).
-	neverPushes = map[string]span{"apisix": {"v2.11.1", "v2.12.5"}, "apisix-ingress-controller": {"v1.0.0", "v1.1.0"}}
+	NeverPushes = map[string]Span{"apisix": {"v2.11.1", "v2.12.5"}, "apisix-ingress-controller": {"v1.0.0", "v1.1.0"}}
 	// The ingress controller 2.x finds the gateway through a GatewayProxy.
-	wantsGatewayProxy = map[string]span{"apisix": {from: "v2.11.1"}, "apisix-ingress-controller": {from: "v1.0.0"}}
+	WantsGatewayProxy = map[string]Span{"apisix": {from: "v2.11.1"}, "apisix-ingress-controller": {from: "v1.0.0"}}
 	// The chart's etcd is bitnamilegacy/etcd:latest (apache/apisix-helm-chart#868).
-	floatingEtcd = span{from: "v2.11.6"}
+	FloatingEtcd = Span{from: "v2.11.6"}
 	// The chart of cert-manager lets its own ServiceAccount request tokens
 	// (cert-manager/cert-manager#7213, and its revert in v1.21.0).
-	grantsTokens = span{"v1.16.0", "v1.21.0"}
+	GrantsTokens = Span{"v1.16.0", "v1.21.0"}
 )
 
 // What is known of versions of programs.
 var (
 	// APISIX can lose events of etcd for good (apache/apisix#13067, fixed by #13721).
-	losesEvents = span{"v3.14.0", "v3.18.0"}
+	LosesEvents = Span{"v3.14.0", "v3.18.0"}
 
 	// cert-manager takes a login that fails for a failed request (#7097).
-	loginFails = span{before: "v1.16.0"}
+	LoginFails = Span{before: "v1.16.0"}
 	// cert-manager knows renewBeforePercentage (release notes 1.16).
-	knowsPercentage = span{from: "v1.16.0"}
+	KnowsPercentage = Span{from: "v1.16.0"}
 	// cert-manager makes a new key unless it is told otherwise (release notes 1.18).
-	changesKeys = span{from: "v1.18.0"}
+	ChangesKeys = Span{from: "v1.18.0"}
 	// cert-manager has certificateRequestMinimumBackoffDuration (release notes 1.20).
-	backsOffAsTold = span{from: "v1.20.0"}
+	BacksOffAsTold = Span{from: "v1.20.0"}
 
 	// Vault does not hold not_after against max_ttl (hashicorp/vault#29928).
-	unboundedDates = []span{{before: "v1.19.19"}, {"v1.20.0", "v1.20.13"}, {"v1.21.0", "v1.21.8"}, {"v2.0.0", "v2.0.3"}}
+	UnboundedDates = []Span{{before: "v1.19.19"}, {"v1.20.0", "v1.20.13"}, {"v1.21.0", "v1.21.8"}, {"v2.0.0", "v2.0.3"}}
 	// Vault refuses a policy with an attribute twice: unless its environment allows that
 	// since 1.21 (hashicorp/vault#31215), always since 2.1.
-	refusesDuplicates = span{from: "v1.21.0"}
+	RefusesDuplicates = Span{from: "v1.21.0"}
 
 	// Helm gets no fixes, not even of security since 2026-11-11 (helm/helm:README.md).
-	helmWithoutFixes = span{before: "v4.0.0"}
+	HelmWithoutFixes = Span{before: "v4.0.0"}
 )
 
-// newestCertManager is what is taken for cert-manager where the plan does not install it.
-const newestCertManager = "v1.21.2"
+// NewestCertManager is what is taken for cert-manager where the plan does not install it.
+const NewestCertManager = "v1.21.2"
