@@ -24,13 +24,14 @@ engine/durable
 engine/journal           engine engine/durable
 engine/diff              engine github.com/google/go-cmp
 engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
-engine/plan              engine engine/dag engine/plan/document engine/plan/foreach engine/plan/keypath engine/plan/merge engine/plan/spec engine/plan/source engine/plan/vars gopkg.in/yaml.v3
+engine/plan              engine engine/dag engine/plan/document engine/plan/foreach engine/plan/keypath engine/plan/merge engine/plan/spec engine/plan/source engine/plan/syntax engine/plan/vars gopkg.in/yaml.v3
 engine/plan/document     engine engine/plan/source engine/plan/spec engine/plan/vars gopkg.in/yaml.v3
-engine/plan/foreach      engine engine/kubeyaml engine/plan/keypath engine/plan/source engine/plan/spec gopkg.in/yaml.v3
+engine/plan/foreach      engine engine/kubeyaml engine/plan/keypath engine/plan/source engine/plan/spec engine/plan/syntax gopkg.in/yaml.v3
 engine/plan/keypath      engine/plan/source gopkg.in/yaml.v3
-engine/plan/vars         engine engine/plan/keypath engine/plan/source engine/plan/spec gopkg.in/yaml.v3
+engine/plan/vars         engine engine/plan/keypath engine/plan/source engine/plan/spec engine/plan/syntax gopkg.in/yaml.v3
 engine/plan/merge        engine/plan/source engine/plan/spec gopkg.in/yaml.v3
-engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/keypath engine/plan/source gopkg.in/yaml.v3
+engine/plan/syntax       engine/plan/keypath
+engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/keypath engine/plan/source engine/plan/syntax gopkg.in/yaml.v3
 engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3
 engine/redact            engine engine/sensitive
 engine/run               engine engine/dag engine/diff engine/redact engine/sensitive golang.org/x/crypto/scrypt
@@ -71,7 +72,7 @@ cmd/ztplan/attest        engine steps/evidence github.com/secure-systems-lab/go-
 cmd/ztplan/cijob         steps/evidence
 cmd/ztplan/checkout      steps/evidence github.com/go-git/go-git/v5
 cmd/ztplan/trace         engine github.com/go-logr/logr go.opentelemetry.io/otel/...
-cmd/ztplan/fleet         cmd/ztplan/fleet/record cmd/ztplan/fleet/registry engine engine/display engine/plan engine/plan/source engine/plan/spec steps/pkiintermediate steps/vaultinit gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/util/validation k8s.io/client-go/tools/clientcmd
+cmd/ztplan/fleet         cmd/ztplan/fleet/record cmd/ztplan/fleet/registry engine engine/display engine/plan engine/plan/source engine/plan/spec engine/plan/syntax steps/pkiintermediate steps/vaultinit gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/util/validation k8s.io/client-go/tools/clientcmd
 cmd/ztplan/fleet/record  engine
 cmd/ztplan/fleet/registry engine cmd/ztplan/fleet/record github.com/opencontainers/image-spec oras.land/oras-go/v2/...
 cmd/ztplan/fleet/objects engine cmd/ztplan/fleet cmd/ztplan/fleet/record k8s.io/...

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"maps"
 	"reflect"
 	"slices"
 
@@ -81,11 +80,13 @@ func (l *loader) checkDefault(c *connection) bool {
 	}
 	var types []*spec.Struct
 	for _, k := range l.in.Kinds {
-		if t := l.plan.input(k, c.Key); t != nil && !slices.Contains(types, t) {
+		if t := l.plan.types.Input(k.Spec, c.Key); t != nil && !slices.Contains(types, t) {
 			types = append(types, t)
 		}
 	}
-	l.checkKeys(c.node, types, path)
+	merge.Unknown(l.plan.types, c.node, types, path, func(path string, key *yaml.Node, known []string) {
+		l.problem(key, spec.UnknownKeyHint(key.Value, known, l.in.Refused), "%s: unknown key %q", path, key.Value)
+	})
 	for _, t := range types {
 		if n := merge.Fill(l.plan.types, nil, c.node, t, l.connect); n != nil {
 			d := l.decoder(&scope{}, "")
@@ -96,44 +97,6 @@ func (l *loader) checkDefault(c *connection) bool {
 	return true
 }
 
-// input returns the type of a kind's input, nil if it has none that is a mapping of
-// keys.
-func (p *Plan) input(k *engine.Kind, name string) *spec.Struct {
-	t, ok := p.types.Of(k.Spec).Field(name)
-	if !ok {
-		return nil
-	}
-	return p.types.Fields(t)
-}
-
-// checkKeys reports keys that none of the types knows.
-func (l *loader) checkKeys(n *yaml.Node, types []*spec.Struct, path string) {
-	for key, val := range source.Pairs(n) {
-		var below []*spec.Struct
-		known := make(map[string]bool)
-		found := false
-		for _, t := range types {
-			for _, name := range t.Names() {
-				known[name] = true
-			}
-			if ft, ok := t.Field(key.Value); ok {
-				found = true
-				if fields := l.plan.types.Fields(ft); fields != nil && !slices.Contains(below, fields) {
-					below = append(below, fields)
-				}
-			}
-		}
-		if !found {
-			hint := spec.UnknownKeyHint(key.Value, slices.Sorted(maps.Keys(known)), l.in.Refused)
-			l.problem(key, hint, "%s: unknown key %q", path, key.Value)
-			continue
-		}
-		if len(below) > 0 && val.Kind == yaml.MappingNode {
-			l.checkKeys(val, below, path+"."+key.Value)
-		}
-	}
-}
-
 // withConnections returns a step's inputs with the keys that they leave out and the
 // connections have; with itself does not change.
 func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
@@ -141,7 +104,7 @@ func (l *loader) withConnections(step *Step, with *yaml.Node) *yaml.Node {
 		if with != nil && with.Kind != yaml.MappingNode {
 			break
 		}
-		if t := l.plan.input(step.Kind, c.Key); t != nil && c.New == nil {
+		if t := l.plan.types.Input(step.Kind.Spec, c.Key); t != nil && c.New == nil {
 			with = l.withConnection(c, t, step, with)
 		}
 	}
@@ -157,21 +120,10 @@ func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with 
 	if filled == nil || filled == own {
 		return with
 	}
-	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: step.Position.Line, Column: step.Position.Column}
-	if with != nil {
-		*out = *with
-		out.Content = make([]*yaml.Node, 0, len(with.Content)+2)
-		for k, v := range source.Pairs(with) {
-			if k != key {
-				out.Content = append(out.Content, k, v)
-			}
-		}
-	}
 	if key == nil {
 		key = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: c.Key, Line: c.node.Line, Column: c.node.Column}
 	}
-	out.Content = append(out.Content, key, filled)
-	return out
+	return merge.Replace(with, key, filled, step.Position)
 }
 
 func (p *Plan) connection(key string) *connection {

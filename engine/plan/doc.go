@@ -13,7 +13,8 @@
 //
 // Three layers, each of which imports those below it: package source reads the text,
 // package spec fills the inputs of a step, and this package knows the plan: its keys,
-// variables, connections, steps and their graph. Package keypath names parts of values,
+// variables, connections, steps and their graph. Package syntax parses
+// references and conditions, package keypath names parts of values,
 // package vars reads variables, package foreach the items of a step with forEach.
 //
 // A document with steps is a unit: the plan, and a fragment once for each entry that

@@ -13,6 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // An envelope is a step as written, by its keys.
@@ -205,7 +206,7 @@ func (p *Plan) among(id string, s *Step) {
 func (s *Step) known() bool { return !s.entry.unit.vague && (!s.entry.each || s.item != nil) }
 
 // instance returns which instance of the entry a reference is about.
-func (e *entry) instance(ref *spec.Reference) (int, *spec.Fault) {
+func (e *entry) instance(ref *syntax.Reference) (int, *spec.Fault) {
 	switch {
 	case e.failed:
 		return 0, reported
@@ -278,7 +279,7 @@ func (u *unit) idMeant(id string) string {
 	if !reference && !strings.Contains(id, "${") {
 		return ""
 	}
-	ref, ok := spec.ParseID(meant)
+	ref, ok := syntax.ParseID(meant)
 	if !ok || !reference && u.entries[ref.Path[0].Name] == nil {
 		return "the id of a step itself" // such as ${vars.first}
 	}
@@ -294,7 +295,7 @@ func (l *loader) neededBy(sc *scope, item *yaml.Node, id, subject string) ([]*St
 	if written := sc.entry.unit.idMeant(id); written != "" && sc.entry.unit.entries[id] == nil {
 		return nil, fault("write "+written+": needs holds ids of steps, and no references", "%q is not the id of a step", id)
 	}
-	ref, ok := spec.ParseID(id)
+	ref, ok := syntax.ParseID(id)
 	if ok {
 		known := &scope{unit: sc.entry.unit, entry: sc.entry, item: sc.item, noSteps: "which steps are needed is known before any step runs"}
 		if ref, ok = l.decoder(known, subject+": needs").Indexed(item, ref); !ok {

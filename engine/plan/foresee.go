@@ -5,6 +5,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // foresee reads the inputs of the steps again, in the order of the graph, with the outputs
@@ -42,7 +43,7 @@ func (l *loader) readAgain(s *Step) {
 
 // early returns an output while the plan is read: v, which has its type, or its value if
 // that is foreseen.
-func (sc *scope) early(ref *spec.Reference, at target, v spec.Value) (spec.Value, *spec.Fault) {
+func (sc *scope) early(ref *syntax.Reference, at target, v spec.Value) (spec.Value, *spec.Fault) {
 	types, to, path := sc.unit.plan.types, at.step, at.path
 	if !sc.foresee || v.Secret || to.foreseen == nil || !types.Holds(to.foreseen, path[:1]) {
 		return v, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
@@ -136,7 +137,7 @@ func (l *loader) use(e *entry, f *fragment, in instance) {
 		Reporter: source.Reporter{File: f.src, Add: l.Add}, plan: l.plan, dir: filepath.Dir(f.Name), entries: make(map[string]*entry),
 		parent: parent, entry: e, item: in.item, file: f, id: in.id, group: in.group, keyed: parent.keyed || in.item != nil,
 		vague: in.vague, empty: in.empty, depth: parent.depth + 1, included: "included at " + at.String(),
-		passed: make(map[string]*passed), outputs: make(map[string]*spec.Reference),
+		passed: make(map[string]*passed), outputs: make(map[string]*syntax.Reference),
 	}
 	if parent.included != "" {
 		u.included += ", " + parent.included
@@ -223,7 +224,7 @@ func (u *unit) given() *scope {
 }
 
 // passes reports whether a reference is one to an output, maybe through a variable.
-func (u *unit) passes(ref *spec.Reference) bool {
+func (u *unit) passes(ref *syntax.Reference) bool {
 	return len(ref.Path) > 0 && (ref.Root == "steps" || ref.Root == "vars" && u.passed[ref.Path[0].Name] != nil)
 }
 

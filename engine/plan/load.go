@@ -20,6 +20,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
@@ -360,7 +361,7 @@ func (l *loader) when(s *Step, sc *scope, n *yaml.Node, subject string) {
 
 // recordRefs makes a step's scope record the references of its decoder.
 func (l *loader) recordRefs(sc *scope, d *spec.Decoder) {
-	sc.refer = func(n *yaml.Node, ref *spec.Reference, to target, secret bool) {
+	sc.refer = func(n *yaml.Node, ref *syntax.Reference, to target, secret bool) {
 		at := d.Place(n, ref)
 		sc.step.Refs = append(sc.step.Refs, Ref{
 			Step: to.step.ID, Output: keypath.String(to.path), Input: d.Path(), Text: ref.Raw, Secret: secret, Position: at,
@@ -405,31 +406,9 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 	sc := s.scope()
 	sc.noSteps = "how a step is tried is known before any step runs"
 	l.decoder(sc, subject).Decode(n, nil, &in)
-	p := &s.Policy
-	if in.Timeout != nil {
-		p.Timeout = in.Timeout.Std()
-	}
-	r := in.Retry
-	if r.Attempts != nil {
-		p.Attempts = *r.Attempts
-	}
-	if r.Backoff != nil {
-		p.Backoff = *r.Backoff
-	}
-	if r.Jitter != nil {
-		p.Jitter = *r.Jitter
-	}
-	if r.MaxDelay != nil {
-		p.MaxDelay = r.MaxDelay.Std()
-	}
-	if r.Delay != nil {
-		p.Delay = r.Delay.Std()
-		if p.Delay > p.MaxDelay && r.MaxDelay == nil {
-			p.MaxDelay = p.Delay
-		} else if p.Delay > p.MaxDelay {
-			_, at := source.Lookup(e["retry"], "maxDelay")
-			s.entry.unit.Problem(cmp.Or(at, e["retry"]), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *r.MaxDelay, *r.Delay)
-		}
+	if !in.Over(&s.Policy) {
+		_, at := source.Lookup(e["retry"], "maxDelay")
+		s.entry.unit.Problem(cmp.Or(at, e["retry"]), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *in.Retry.MaxDelay, *in.Retry.Delay)
 	}
 }
 

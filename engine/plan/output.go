@@ -6,7 +6,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
-	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // An Output is an output of a step, or a part of one.
@@ -25,7 +25,7 @@ func (p *Plan) Output(name string) (*Output, error) {
 	if len(path) == 0 || path[0].IsIndex() || keypath.String(path) != name {
 		return nil, engine.WithHint(fmt.Errorf("%q names no output", name), "write STEP.NAME, as in root.certificate; of an instance, 'certs[\"shop\"].name', in single quotes for the shell")
 	}
-	ref := &spec.Reference{Raw: name, Root: "steps", Path: path}
+	ref := &syntax.Reference{Raw: name, Root: "steps", Path: path}
 	sc := &scope{unit: p.unit}
 	v, bad := sc.output(nil, ref)
 	at, _ := p.unit.target(ref)
@@ -34,7 +34,7 @@ func (p *Plan) Output(name string) (*Output, error) {
 		for i := 2; i < len(path); i++ {
 			if s := p.byID[keypath.String(path[:i])]; s != nil && s.entry.unit != p.unit {
 				at = target{s, path[i:]}
-				v.Type, bad = sc.outputType(ref, at)
+				v.Type, bad = at.typeIn(p.types, ref)
 				v.Secret = bad == nil && p.types.HasSecret(v.Type)
 			}
 		}

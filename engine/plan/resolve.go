@@ -3,16 +3,15 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/foreach"
-	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // A scope resolves the references of one decoder.
@@ -29,7 +28,7 @@ type scope struct {
 	// foresee is set once the graph is known: outputs that are foreseen have values.
 	foresee bool
 	// refer, if not nil, gets every reference to an output.
-	refer func(n *yaml.Node, ref *spec.Reference, to target, secret bool)
+	refer func(n *yaml.Node, ref *syntax.Reference, to target, secret bool)
 
 	secret bool // what the reference is about counts as a secret
 }
@@ -75,10 +74,10 @@ func fault(hint, format string, args ...any) *spec.Fault {
 // roots are the first names of references.
 var roots = []string{"vars", "steps", "plan", "each"}
 
-const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT}, ${plan.name}, and with forEach " + foreach.Forms + "; " + spec.LiteralHint
+const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT}, ${plan.name}, and with forEach " + foreach.Forms + "; " + syntax.LiteralHint
 
 // Resolve returns the value of a reference.
-func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
+func (sc *scope) Resolve(n *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	p := sc.unit.plan
 	if sc.unit != p.unit && p.connected[n] {
 		of := *sc
@@ -87,7 +86,7 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 	}
 	switch {
 	case !slices.Contains(roots, ref.Root):
-		hint := cmp.Or(spec.OtherTool(ref), source.DidYouMean(ref.Root, roots), referenceForms)
+		hint := cmp.Or(syntax.OtherTool(ref), source.DidYouMean(ref.Root, roots), referenceForms)
 		return spec.Value{}, fault(hint, "%s begins with %q: a reference begins with vars, steps, plan or each", ref.Raw, ref.Root)
 	case ref.Root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
 		return spec.Value{}, fault("write ${plan.name}", "%s: the plan has only its name", ref.Raw)
@@ -109,7 +108,7 @@ func (sc *scope) Resolve(n *yaml.Node, ref *spec.Reference) (spec.Value, *spec.F
 }
 
 // variable returns the value of a variable, or the output that is passed to it.
-func (sc *scope) variable(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
+func (sc *scope) variable(n *yaml.Node, ref *syntax.Reference) (v spec.Value, _ *spec.Fault) {
 	u, name := sc.unit, ref.Path[0].Name
 	_, secret, ok := u.vars.Declared(name)
 	if !ok && u.parent != nil {
@@ -136,7 +135,7 @@ func (sc *scope) variable(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *s
 }
 
 // output returns an output of a step: its type while the plan is read.
-func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
+func (sc *scope) output(n *yaml.Node, ref *syntax.Reference) (v spec.Value, _ *spec.Fault) {
 	if sc.noSteps != "" {
 		return v, fault(cmp.Or(sc.instead, "use a variable: ${vars.NAME}"), "%s: no output can be used here: %s", ref.Raw, sc.noSteps)
 	}
@@ -161,7 +160,7 @@ func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spe
 	case len(at.path) == 0:
 		return v, fault("its outputs are "+source.Listed(p.types.Of(to.Kind.Outputs).Names()), "%s names a step and no output", ref.Raw)
 	}
-	t, bad := sc.outputType(ref, at)
+	t, bad := at.typeIn(sc.unit.plan.types, ref)
 	if bad != nil {
 		return v, bad
 	}
@@ -183,41 +182,8 @@ func (sc *scope) output(n *yaml.Node, ref *spec.Reference) (v spec.Value, _ *spe
 	return spec.Value{Output: part, From: to.ID, Secret: v.Secret}, nil
 }
 
-// outputType returns the type of the output that a reference names.
-func (sc *scope) outputType(ref *spec.Reference, at target) (reflect.Type, *spec.Fault) {
-	to, path, types := at.step, at.path, sc.unit.plan.types
-	t := to.Kind.Outputs
-	for i, e := range path {
-		for t.Kind() == reflect.Pointer {
-			t = t.Elem()
-		}
-		so, fields := keypath.String(path[:i]), types.Fields(t)
-		switch {
-		case fields != nil:
-			ft, ok := fields.Field(e.Name)
-			if !ok || e.Index >= 0 {
-				hint := source.Suggestion(e.Name, fields.Names(), "there is ")
-				if e.Name == "outputs" && len(path) > i+1 {
-					hint = fmt.Sprintf("leave outputs out: ${steps.%s.%s}", to.ID, keypath.String(path[i+1:]))
-				}
-				return nil, fault(hint, "%s: step %s (%s) has no output %q",
-					ref.Raw, to.entry.unit.full(to.entry.id), to.Kind.Name, keypath.String(path[:i+1]))
-			}
-			t = ft
-		case t.Kind() == reflect.Map && e.Index < 0, t.Kind() == reflect.Slice && e.Index >= 0:
-			t = t.Elem()
-		case t.Kind() == reflect.Slice:
-			return nil, fault(fmt.Sprintf("write ${steps.%s.%s[0]} for its first item", to.ID, so),
-				"%s: output %s is a list and has no %q", ref.Raw, so, e.Name)
-		default:
-			return nil, fault("", "%s: output %s is %s and has no parts", ref.Raw, so, spec.TypeName(t))
-		}
-	}
-	return t, nil
-}
-
 // each returns the key or the value of the item of forEach, or a part of it.
-func (sc *scope) each(ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
+func (sc *scope) each(ref *syntax.Reference) (v spec.Value, _ *spec.Fault) {
 	if sc.entry == nil || !sc.entry.each {
 		hint := "give the step forEach: a list or a mapping"
 		if sc.unit.keyed {

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"path/filepath"
+	"reflect"
 	"slices"
 
 	"gopkg.in/yaml.v3"
@@ -12,6 +13,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
@@ -39,14 +41,14 @@ type unit struct {
 	depth    int
 	included string             // where, for problems
 	passed   map[string]*passed // by variable
-	outputs  map[string]*spec.Reference
+	outputs  map[string]*syntax.Reference
 	needs    []need
 }
 
 // A passed output is one that an entry gives to a variable of a fragment.
 type passed struct {
 	node *yaml.Node
-	ref  *spec.Reference // in the parent unit: to an output, or to a variable that is passed one
+	ref  *syntax.Reference // in the parent unit: to an output, or to a variable that is passed one
 }
 
 // A need is one id that needs has, and the steps that it names.
@@ -96,8 +98,14 @@ type target struct {
 	path []keypath.Elem
 }
 
+// typeIn returns the type of the output.
+func (to target) typeIn(types *spec.Types, ref *syntax.Reference) (reflect.Type, *spec.Fault) {
+	by := spec.Producer{Step: to.step.ID, Entry: to.step.entry.unit.full(to.step.entry.id), Kind: to.step.Kind.Name}
+	return types.OutputType(to.step.Kind.Outputs, ref, to.path, by)
+}
+
 // target returns the output that a reference of the document is about.
-func (u *unit) target(ref *spec.Reference) (to target, _ *spec.Fault) {
+func (u *unit) target(ref *syntax.Reference) (to target, _ *spec.Fault) {
 	id := ref.Path[0].Name
 	e := u.entries[id]
 	if e == nil {
@@ -146,7 +154,7 @@ func (u *unit) output(raw string, path []keypath.Elem) (to target, _ *spec.Fault
 	if ref == nil {
 		return to, reported
 	}
-	return u.target(&spec.Reference{Raw: raw, Root: ref.Root, Path: append(slices.Clone(ref.Path), path[1:]...)})
+	return u.target(&syntax.Reference{Raw: raw, Root: ref.Root, Path: append(slices.Clone(ref.Path), path[1:]...)})
 }
 
 // suggestStep is a suggestion for the id of a step. A plan of thousands of steps

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // A Cluster is a member of a fleet.
@@ -54,17 +55,17 @@ var clusterKeys = []string{"name", "labels", "properties"}
 // unknownCluster checks references to a cluster that is not known: each is a text.
 type unknownCluster struct{}
 
-func (unknownCluster) Resolve(_ *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
+func (unknownCluster) Resolve(_ *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	if _, fault := clusterPath(ref); fault != nil {
 		return spec.Value{}, fault
 	}
 	return spec.Value{Type: textType}, nil
 }
 
-const referenceForms = "references are ${cluster.name}, ${cluster.labels.KEY} and ${cluster.properties.KEY}; " + spec.LiteralHint
+const referenceForms = "references are ${cluster.name}, ${cluster.labels.KEY} and ${cluster.properties.KEY}; " + syntax.LiteralHint
 
 // clusterPath checks the form of a reference to a cluster.
-func clusterPath(ref *spec.Reference) (key string, _ *spec.Fault) {
+func clusterPath(ref *syntax.Reference) (key string, _ *spec.Fault) {
 	if ref.Root != "cluster" {
 		return "", &spec.Fault{Message: fmt.Sprintf("%s: a fleet refers to clusters only", ref.Raw), Hint: referenceForms}
 	}
@@ -82,7 +83,7 @@ func clusterPath(ref *spec.Reference) (key string, _ *spec.Fault) {
 }
 
 // Resolve returns what a reference means for the cluster.
-func (c *Cluster) Resolve(_ *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
+func (c *Cluster) Resolve(_ *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	key, fault := clusterPath(ref)
 	if fault != nil {
 		return spec.Value{}, fault

@@ -8,12 +8,13 @@ import (
 	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // noReferences is the scope of a document without references.
 type noReferences struct{}
 
-func (noReferences) Resolve(_ *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
+func (noReferences) Resolve(_ *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	return spec.Value{}, &spec.Fault{Message: ref.Raw + ": there are no references here", Hint: "write the value itself"}
 }
 

@@ -102,6 +102,35 @@ type Policy struct {
 	Retry Retry `yaml:"retry"`
 }
 
+// Over sets what is given in a policy. maxDelay is raised to delay if only delay is given;
+// the result is false if it is given and less.
+func (in Policy) Over(p *engine.Policy) bool {
+	if in.Timeout != nil {
+		p.Timeout = in.Timeout.Std()
+	}
+	r := in.Retry
+	if r.Attempts != nil {
+		p.Attempts = *r.Attempts
+	}
+	if r.Backoff != nil {
+		p.Backoff = *r.Backoff
+	}
+	if r.Jitter != nil {
+		p.Jitter = *r.Jitter
+	}
+	if r.MaxDelay != nil {
+		p.MaxDelay = r.MaxDelay.Std()
+	}
+	if r.Delay != nil {
+		p.Delay = r.Delay.Std()
+		if r.MaxDelay == nil {
+			p.MaxDelay = max(p.MaxDelay, p.Delay)
+		}
+		return p.Delay <= p.MaxDelay
+	}
+	return true
+}
+
 // Retry is how often and how fast a step tries again. Nil stands for the default of the
 // kind.
 type Retry struct {

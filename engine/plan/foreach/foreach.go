@@ -18,6 +18,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // Most is how many items a collection may have.
@@ -123,7 +124,7 @@ const Forms = "${each.key} and ${each.value}"
 
 // Resolve returns the value of a reference to the item: ${each.key}, ${each.value} or a
 // part of it. d resolves the references of the value.
-func (it *Item) Resolve(d *spec.Decoder, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
+func (it *Item) Resolve(d *spec.Decoder, ref *syntax.Reference) (v spec.Value, _ *spec.Fault) {
 	name := ""
 	if len(ref.Path) > 0 {
 		name = ref.Path[0].Name
@@ -147,7 +148,7 @@ func (it *Item) Resolve(d *spec.Decoder, ref *spec.Reference) (v spec.Value, _ *
 
 // part returns the part of the value that a reference names. References on the way are
 // resolved, and no others.
-func (it *Item) part(d *spec.Decoder, ref *spec.Reference) (v spec.Value, _ *spec.Fault) {
+func (it *Item) part(d *spec.Decoder, ref *syntax.Reference) (v spec.Value, _ *spec.Fault) {
 	n, at := it.value, 1
 	v.FileOf = it.fileOf
 	if !it.plain {

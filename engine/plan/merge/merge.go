@@ -3,6 +3,7 @@
 package merge
 
 import (
+	"maps"
 	"slices"
 
 	"gopkg.in/yaml.v3"
@@ -87,4 +88,48 @@ func Without(from, own *yaml.Node, exclusive [][]string) *yaml.Node {
 		}
 	}
 	return from
+}
+
+// Replace returns with and the value of a key, which is another node than before or a new
+// one. at is the place of a new mapping.
+func Replace(with, key, value *yaml.Node, at source.Position) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: at.Line, Column: at.Column}
+	if with != nil {
+		*out = *with
+		out.Content = make([]*yaml.Node, 0, len(with.Content)+2)
+		for k, v := range source.Pairs(with) {
+			if k != key {
+				out.Content = append(out.Content, k, v)
+			}
+		}
+	}
+	out.Content = append(out.Content, key, value)
+	return out
+}
+
+// Unknown calls report for the keys of n, which is at path, that no one of the types has.
+func Unknown(types *spec.Types, n *yaml.Node, of []*spec.Struct, path string, report func(path string, key *yaml.Node, known []string)) {
+	for key, val := range source.Pairs(n) {
+		var below []*spec.Struct
+		known := make(map[string]bool)
+		found := false
+		for _, t := range of {
+			for _, name := range t.Names() {
+				known[name] = true
+			}
+			if ft, ok := t.Field(key.Value); ok {
+				found = true
+				if fields := types.Fields(ft); fields != nil && !slices.Contains(below, fields) {
+					below = append(below, fields)
+				}
+			}
+		}
+		if !found {
+			report(path, key, slices.Sorted(maps.Keys(known)))
+			continue
+		}
+		if len(below) > 0 && val.Kind == yaml.MappingNode {
+			Unknown(types, val, below, path+"."+key.Value, report)
+		}
+	}
 }

@@ -155,5 +155,8 @@ func foreign(written string, known []string) *word {
 
 // plainKey is a key without what the spellings of tools differ in.
 func plainKey(key string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
+	if strings.ContainsAny(key, "-_") {
+		key = strings.ReplaceAll(strings.ReplaceAll(key, "-", ""), "_", "")
+	}
+	return strings.ToLower(key)
 }

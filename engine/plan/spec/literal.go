@@ -11,6 +11,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
@@ -99,20 +100,20 @@ func secretOf(x any) engine.Secret {
 // as a whole. after is "(known after ID)" if a step has to run before the text is known.
 func (d *Decoder) literalTemplate(n *yaml.Node) (x any, after string) {
 	secret := false
-	parts, bad := parseTemplate(n.Value)
+	parts, bad := syntax.ParseTemplate(n.Value)
 	if bad != nil {
 		return n.Value, ""
 	}
 	var text strings.Builder
 	for _, p := range parts {
-		if p.ref == nil {
-			text.WriteString(p.text)
+		if p.Ref == nil {
+			text.WriteString(p.Text)
 			continue
 		}
-		r, ok := d.resolve(n, p.ref)
+		r, ok := d.resolve(n, p.Ref)
 		switch {
 		case !ok:
-			text.WriteString(p.ref.Raw)
+			text.WriteString(p.Ref.Raw)
 		case r.Node == nil:
 			known := "(known after " + r.From + ")"
 			after = cmp.Or(after, known)

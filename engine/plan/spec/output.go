@@ -7,6 +7,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // Output returns the part of a step's outputs that a path, whose type has been
@@ -76,4 +77,43 @@ func incomplete(v reflect.Value) bool {
 		return false
 	}
 	return v.IsZero()
+}
+
+// A Producer is the step whose output a reference names, as messages name it.
+type Producer struct {
+	Step  string // its id
+	Entry string // the id of what the plan writes for it
+	Kind  string
+}
+
+// OutputType returns the type of the output that a reference names; path is the part of it
+// within the outputs.
+func (c *Types) OutputType(outputs reflect.Type, ref *syntax.Reference, path []keypath.Elem, by Producer) (reflect.Type, *Fault) {
+	t := outputs
+	for i, e := range path {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		so, fields := keypath.String(path[:i]), c.Fields(t)
+		switch {
+		case fields != nil:
+			ft, ok := fields.Field(e.Name)
+			if !ok || e.Index >= 0 {
+				hint := source.Suggestion(e.Name, fields.Names(), "there is ")
+				if e.Name == "outputs" && len(path) > i+1 {
+					hint = fmt.Sprintf("leave outputs out: ${steps.%s.%s}", by.Step, keypath.String(path[i+1:]))
+				}
+				return nil, &Fault{Message: fmt.Sprintf("%s: step %s (%s) has no output %q", ref.Raw, by.Entry, by.Kind, keypath.String(path[:i+1])), Hint: hint}
+			}
+			t = ft
+		case t.Kind() == reflect.Map && e.Index < 0, t.Kind() == reflect.Slice && e.Index >= 0:
+			t = t.Elem()
+		case t.Kind() == reflect.Slice:
+			return nil, &Fault{Message: fmt.Sprintf("%s: output %s is a list and has no %q", ref.Raw, so, e.Name),
+				Hint: fmt.Sprintf("write ${steps.%s.%s[0]} for its first item", by.Step, so)}
+		default:
+			return nil, &Fault{Message: fmt.Sprintf("%s: output %s is %s and has no parts", ref.Raw, so, TypeName(t))}
+		}
+	}
+	return t, nil
 }

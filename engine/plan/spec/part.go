@@ -9,11 +9,12 @@ import (
 
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // Part returns the part of a value that a reference names: value is that of the first
 // elements of its path, as many as known says.
-func Part(value *yaml.Node, ref *Reference, known int) (*yaml.Node, *Fault) {
+func Part(value *yaml.Node, ref *syntax.Reference, known int) (*yaml.Node, *Fault) {
 	value, depth := keypath.Descend(value, ref.Path[known:])
 	if known += depth; known == len(ref.Path) {
 		return value, nil

@@ -12,12 +12,13 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // values are the values of references, by their text without ${ and }.
 type values map[string]spec.Value
 
-func (v values) Resolve(_ *yaml.Node, ref *spec.Reference) (spec.Value, *spec.Fault) {
+func (v values) Resolve(_ *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	value, ok := v[ref.Raw[2:len(ref.Raw)-1]]
 	if !ok {
 		return spec.Value{}, &spec.Fault{Message: ref.Raw + ": unknown", Hint: "know it"}

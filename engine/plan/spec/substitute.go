@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // MaxNodes is how many nodes a value made of variables may have.
@@ -41,13 +43,13 @@ func (d *Decoder) substitute(n *yaml.Node) (v Value, ok bool) {
 	case !isTemplate(n):
 		return Value{Node: n}, true
 	}
-	parts, bad := parseTemplate(n.Value)
+	parts, bad := syntax.ParseTemplate(n.Value)
 	if bad != nil {
 		d.badTemplate(n, bad)
 		return v, false
 	}
-	if len(parts) == 1 && parts[0].ref != nil {
-		v, ok = d.resolve(n, parts[0].ref)
+	if len(parts) == 1 && parts[0].Ref != nil {
+		v, ok = d.resolve(n, parts[0].Ref)
 		d.size = min(d.size+v.Size, MaxNodes+1)
 		return v, ok
 	}
@@ -58,13 +60,13 @@ func (d *Decoder) substitute(n *yaml.Node) (v Value, ok bool) {
 // Whole returns the reference that a scalar consists of, with its indices known; nil if it
 // is something else. It reports no problem but those of the indices, after which ok is
 // false.
-func (d *Decoder) Whole(n *yaml.Node) (ref *Reference, ok bool) {
+func (d *Decoder) Whole(n *yaml.Node) (ref *syntax.Reference, ok bool) {
 	if !isTemplate(n) {
 		return nil, true
 	}
-	parts, bad := parseTemplate(n.Value)
-	if bad != nil || len(parts) != 1 || parts[0].ref == nil {
+	parts, bad := syntax.ParseTemplate(n.Value)
+	if bad != nil || len(parts) != 1 || parts[0].Ref == nil {
 		return nil, true
 	}
-	return d.Indexed(n, parts[0].ref)
+	return d.Indexed(n, parts[0].Ref)
 }

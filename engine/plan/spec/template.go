@@ -13,12 +13,13 @@ import (
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // A Scope gives references their values.
 type Scope interface {
 	// Resolve returns the value of a reference, which stands in scalar n.
-	Resolve(n *yaml.Node, ref *Reference) (Value, *Fault)
+	Resolve(n *yaml.Node, ref *syntax.Reference) (Value, *Fault)
 }
 
 // A Value is the value of a reference: exactly one of Node, Type and Output is set.
@@ -39,7 +40,7 @@ type Value struct {
 type Fault struct{ Message, Hint string }
 
 // resolve returns the value of a reference, or reports why it has none.
-func (d *Decoder) resolve(n *yaml.Node, ref *Reference) (Value, bool) {
+func (d *Decoder) resolve(n *yaml.Node, ref *syntax.Reference) (Value, bool) {
 	ref, ok := d.Indexed(n, ref)
 	if !ok {
 		return Value{}, false
@@ -56,7 +57,7 @@ func (d *Decoder) resolve(n *yaml.Node, ref *Reference) (Value, bool) {
 
 // Indexed returns a reference with the values of its indices that are references
 // themselves, such as [each.key]; false after a problem was reported.
-func (d *Decoder) Indexed(n *yaml.Node, ref *Reference) (*Reference, bool) {
+func (d *Decoder) Indexed(n *yaml.Node, ref *syntax.Reference) (*syntax.Reference, bool) {
 	if !slices.ContainsFunc(ref.Path, func(e keypath.Elem) bool { return e.By != "" }) {
 		return ref, true
 	}
@@ -66,8 +67,8 @@ func (d *Decoder) Indexed(n *yaml.Node, ref *Reference) (*Reference, bool) {
 		if e.By == "" {
 			continue
 		}
-		by, _ := parseReference("${" + e.By + "}")
-		by.offset = ref.offset
+		by, _ := syntax.ParseReference("${" + e.By + "}")
+		by.Offset = ref.Offset
 		v, ok := d.resolve(n, by)
 		if !ok {
 			return nil, false
@@ -102,18 +103,18 @@ func indexOf(v Value) (e keypath.Elem, message string) {
 }
 
 // Place returns the position of a reference in scalar n.
-func (d *Decoder) Place(n *yaml.Node, ref *Reference) source.Position {
-	return d.places(n).Within(n, ref.offset, ref.Raw)
+func (d *Decoder) Place(n *yaml.Node, ref *syntax.Reference) source.Position {
+	return d.places(n).Within(n, ref.Offset, ref.Raw)
 }
 
 // template fills v from a scalar that holds references.
 func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
-	parts, bad := parseTemplate(n.Value)
+	parts, bad := syntax.ParseTemplate(n.Value)
 	if bad != nil {
 		return d.badTemplate(n, bad)
 	}
-	if len(parts) == 1 && parts[0].ref != nil {
-		return d.whole(n, parts[0].ref, v)
+	if len(parts) == 1 && parts[0].Ref != nil {
+		return d.whole(n, parts[0].Ref, v)
 	}
 	t := indirect(v.Type())
 	text, ok := d.text(n, parts, t == secretType)
@@ -146,28 +147,28 @@ const maxText = 4 << 20
 
 // text puts the parts of scalar n together. It reports false after a problem, such as a
 // secret where the text may hold none.
-func (d *Decoder) text(n *yaml.Node, parts []part, secrets bool) (*text, bool) {
+func (d *Decoder) text(n *yaml.Node, parts []syntax.Part, secrets bool) (*text, bool) {
 	t, ok := new(text), true
 	for _, p := range parts {
-		if p.ref == nil {
-			t.WriteString(p.text)
+		if p.Ref == nil {
+			t.WriteString(p.Text)
 			continue
 		}
-		r, resolved := d.resolve(n, p.ref)
+		r, resolved := d.resolve(n, p.Ref)
 		switch {
 		case !resolved:
 			ok = false
 		case r.Secret && !secrets:
-			d.leak(n, p.ref)
+			d.leak(n, p.Ref)
 			ok = false
 		case r.Type != nil && !scalar(r.Type):
-			d.refProblem(n, p.ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.ref.Raw, TypeName(r.Type))
+			d.refProblem(n, p.Ref, "", "%s is %s: only text, numbers, true and false can be part of a text", p.Ref.Raw, TypeName(r.Type))
 			ok = false
 		case r.Type != nil:
 			t.waiting = true
 		default:
 			value := d.known(r)
-			ok = d.part(n, p.ref, value, r.Secret) && ok
+			ok = d.part(n, p.Ref, value, r.Secret) && ok
 			t.WriteString(value.Value)
 		}
 		t.secret = t.secret || r.Secret
@@ -197,7 +198,7 @@ func (d *Decoder) known(r Value) *yaml.Node {
 }
 
 // part reports whether a value can be part of a text, or the problem.
-func (d *Decoder) part(n *yaml.Node, ref *Reference, value *yaml.Node, secret bool) bool {
+func (d *Decoder) part(n *yaml.Node, ref *syntax.Reference, value *yaml.Node, secret bool) bool {
 	if value.Kind != yaml.ScalarNode || source.IsNull(value) {
 		d.refProblem(n, ref, "", "%s is %s: only text, numbers, true and false can be part of a text", ref.Raw, source.KindOf(value))
 		return false
@@ -210,7 +211,7 @@ func (d *Decoder) part(n *yaml.Node, ref *Reference, value *yaml.Node, secret bo
 }
 
 // whole fills v from a scalar that is one reference and nothing else.
-func (d *Decoder) whole(n *yaml.Node, ref *Reference, v reflect.Value) outcome {
+func (d *Decoder) whole(n *yaml.Node, ref *syntax.Reference, v reflect.Value) outcome {
 	r, ok := d.resolve(n, ref)
 	t := v.Type()
 	switch {
@@ -248,7 +249,7 @@ func (r Value) typeOf() reflect.Type {
 	return r.Output.Type()
 }
 
-func (d *Decoder) leak(n *yaml.Node, ref *Reference) outcome {
+func (d *Decoder) leak(n *yaml.Node, ref *syntax.Reference) outcome {
 	hint := ""
 	if d.Kind != "" {
 		hint = fmt.Sprintf("ztplan explain %s shows which inputs take secrets", d.Kind)
@@ -257,16 +258,16 @@ func (d *Decoder) leak(n *yaml.Node, ref *Reference) outcome {
 		"%s is a secret, and this input is not: it would be shown", ref.Raw)
 }
 
-func (d *Decoder) badTemplate(n *yaml.Node, bad *syntaxError) outcome {
-	hint := bad.hint
-	if hint == formsHint {
-		hint = cmp.Or(d.Forms, LiteralHint)
+func (d *Decoder) badTemplate(n *yaml.Node, bad *syntax.Error) outcome {
+	hint := bad.Hint
+	if hint == syntax.FormsHint {
+		hint = cmp.Or(d.Forms, syntax.LiteralHint)
 	}
-	return d.problemAt(n, d.places(n).Within(n, bad.offset, bad.text), hint, "%s", bad.message)
+	return d.problemAt(n, d.places(n).Within(n, bad.Offset, bad.Text), hint, "%s", bad.Message)
 }
 
 // refProblem reports a problem at the place of a reference.
-func (d *Decoder) refProblem(n *yaml.Node, ref *Reference, hint, format string, args ...any) outcome {
+func (d *Decoder) refProblem(n *yaml.Node, ref *syntax.Reference, hint, format string, args ...any) outcome {
 	return d.problemAt(n, d.Place(n, ref), hint, format, args...)
 }
 
@@ -278,13 +279,13 @@ func (d *Decoder) Scan(n *yaml.Node) {
 	if !isTemplate(n) {
 		return
 	}
-	parts, bad := parseTemplate(n.Value)
+	parts, bad := syntax.ParseTemplate(n.Value)
 	if bad != nil {
 		d.badTemplate(n, bad)
 	}
 	for _, p := range parts {
-		if p.ref != nil {
-			d.resolve(n, p.ref)
+		if p.Ref != nil {
+			d.resolve(n, p.Ref)
 		}
 	}
 }

@@ -69,6 +69,15 @@ func (c *Types) Of(t reflect.Type) *Struct {
 	return actual.(*Struct)
 }
 
+// Input returns the type of an input of a spec; nil if it has none that is a mapping of keys.
+func (c *Types) Input(in reflect.Type, name string) *Struct {
+	t, ok := c.Of(in).Field(name)
+	if !ok {
+		return nil
+	}
+	return c.Fields(t)
+}
+
 // Fields returns the description of a type, pointers removed, that is a mapping of
 // keys; nil for any other type, secrets and file names included.
 func (c *Types) Fields(t reflect.Type) *Struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/keypath"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
+	"github.com/ztplan/ztplan/engine/plan/syntax"
 )
 
 // A Declaration is a variable with more than a default.
@@ -192,7 +193,7 @@ func (s *Set) Resolve() map[string]any {
 func (s *Set) Seal() { s.sealed, s.collector, s.decoder, s.Add = true, nil, nil, nil }
 
 // Value returns the value of a variable, or the part of it that a reference names.
-func (s *Set) Value(ref *spec.Reference) (out spec.Value, _ *spec.Fault) {
+func (s *Set) Value(ref *syntax.Reference) (out spec.Value, _ *spec.Fault) {
 	name := ref.Path[0].Name
 	v := s.byName[name]
 	if v == nil {

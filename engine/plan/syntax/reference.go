@@ -1,4 +1,4 @@
-package spec
+package syntax
 
 import (
 	"cmp"
@@ -12,35 +12,36 @@ import (
 // A Reference is a parsed ${…}, such as ${steps.root.certificate}.
 type Reference struct {
 	Raw  string         // as written, with ${ and }
-	Root string         // the first name, such as "vars"; its [Scope] knows which there are
+	Root string         // the first name, such as "vars"; the scope knows which there are
 	Path []keypath.Elem // after the root
 
-	offset int // in the scalar's value
+	Offset int // in the scalar's value
 }
 
-// A part of a template is literal text or a reference.
-type part struct {
-	text string
-	ref  *Reference
+// A Part of a template is literal text or a reference.
+type Part struct {
+	Text string
+	Ref  *Reference
 }
 
-// A syntaxError is a mistake in a reference or a condition, with its place.
-type syntaxError struct {
-	offset  int
-	text    string // the source text to look for, from offset
-	message string
-	hint    string // formsHint stands for [Decoder.Forms]
+// An Error is a mistake in a reference or a condition, with its place.
+type Error struct {
+	Offset  int
+	Text    string // the source text to look for, from Offset
+	Message string
+	Hint    string // or FormsHint
 }
 
-const formsHint = "${}"
+// FormsHint stands for the forms of references that there are.
+const FormsHint = "${}"
 
 // LiteralHint says how the text ${ is written.
 const LiteralHint = "write $${ for the text ${ itself"
 
-// parseTemplate cuts a scalar's value into literal text and references. $${
+// ParseTemplate cuts a scalar's value into literal text and references. $${
 // stands for ${. A value without references is one part, or none if empty.
-func parseTemplate(s string) ([]part, *syntaxError) {
-	var parts []part
+func ParseTemplate(s string) ([]Part, *Error) {
+	var parts []Part
 	var text strings.Builder
 	for i := 0; i < len(s); {
 		d := strings.IndexByte(s[i:], '$')
@@ -57,20 +58,20 @@ func parseTemplate(s string) ([]part, *syntaxError) {
 		case strings.HasPrefix(s[i:], "${"):
 			end := referenceEnd(s[i:])
 			if end < 0 {
-				return nil, &syntaxError{offset: i, text: "${", message: "a reference is not closed: } is missing", hint: LiteralHint}
+				return nil, &Error{Offset: i, Text: "${", Message: "a reference is not closed: } is missing", Hint: LiteralHint}
 			}
 			raw := s[i : i+end]
-			ref, err := parseReference(raw)
+			ref, err := ParseReference(raw)
 			if err != nil {
-				err.offset, err.text = i, raw
+				err.Offset, err.Text = i, raw
 				return nil, err
 			}
-			ref.offset = i
+			ref.Offset = i
 			if text.Len() > 0 {
-				parts = append(parts, part{text: text.String()})
+				parts = append(parts, Part{Text: text.String()})
 				text.Reset()
 			}
-			parts = append(parts, part{ref: ref})
+			parts = append(parts, Part{Ref: ref})
 			i += end
 		default:
 			text.WriteByte('$')
@@ -78,7 +79,7 @@ func parseTemplate(s string) ([]part, *syntaxError) {
 		}
 	}
 	if text.Len() > 0 {
-		parts = append(parts, part{text: text.String()})
+		parts = append(parts, Part{Text: text.String()})
 	}
 	return parts, nil
 }
@@ -90,7 +91,7 @@ func singleBrace(inner string) string {
 	case "vars", "steps", "plan", "each":
 		return "write ${" + strings.ReplaceAll(inner, ".outputs.", ".") + "}"
 	}
-	return cmp.Or(otherTool(root, rest), formsHint)
+	return cmp.Or(otherTool(root, rest), FormsHint)
 }
 
 // OtherTool returns what to write for a reference of another tool, such as Terraform's
@@ -138,22 +139,22 @@ func referenceEnd(s string) int {
 	return -1
 }
 
-// parseReference reads "${root.name[0]["key"]}".
-func parseReference(raw string) (*Reference, *syntaxError) {
+// ParseReference reads "${root.name[0]["key"]}".
+func ParseReference(raw string) (*Reference, *Error) {
 	body := strings.TrimSpace(raw[2 : len(raw)-1])
 	if inner, doubled := strings.CutPrefix(body, "{"); doubled {
 		inner = strings.TrimSpace(strings.TrimSuffix(inner, "}"))
-		return nil, &syntaxError{message: raw + " is not a reference: it has one brace on each side", hint: singleBrace(inner)}
+		return nil, &Error{Message: raw + " is not a reference: it has one brace on each side", Hint: singleBrace(inner)}
 	}
-	bad := func(format string, args ...any) (*Reference, *syntaxError) {
-		return nil, &syntaxError{message: fmt.Sprintf(format, args...), hint: formsHint}
+	bad := func(format string, args ...any) (*Reference, *Error) {
+		return nil, &Error{Message: fmt.Sprintf(format, args...), Hint: FormsHint}
 	}
 	if body == "" {
 		return bad("a reference is empty")
 	}
 	if strings.ContainsAny(body, "=!&|()<>") {
-		return nil, &syntaxError{message: raw + " is an expression: a reference names one value",
-			hint: `in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`}
+		return nil, &Error{Message: raw + " is an expression: a reference names one value",
+			Hint: `in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`}
 	}
 	root, rest := keypath.Name(body)
 	ref := &Reference{Raw: raw, Root: root}
@@ -199,7 +200,7 @@ func index(s string) (e keypath.Elem, after string) {
 	if i, err := strconv.ParseUint(inside, 10, 31); err == nil {
 		return keypath.Item(int(i)), rest
 	}
-	by, bad := parseReference("${" + inside + "}")
+	by, bad := ParseReference("${" + inside + "}")
 	if bad != nil || len(by.Path) == 0 || strings.Contains(inside, "[") {
 		return e, s
 	}
@@ -208,7 +209,7 @@ func index(s string) (e keypath.Elem, after string) {
 
 // ParseID reads the id of a step as needs have it: certs, certs["shop"], certs[each.key].
 func ParseID(id string) (*Reference, bool) {
-	ref, bad := parseReference("${steps." + id + "}")
+	ref, bad := ParseReference("${steps." + id + "}")
 	if bad != nil || len(ref.Path) == 0 || ref.Path[0].IsIndex() {
 		return nil, false
 	}
