@@ -94,7 +94,7 @@ func (w *world) keepsOld(t *testing.T, name, objects string) {
 
 // gatewayAPI has the Secret in another namespace than the Gateway.
 func (w *world) gatewayAPI(t *testing.T) {
-	const name = "shop"
+	const name = "tickets"
 	objects := `  - id: served
     uses: applyManifest
     needs: [certificate]
@@ -106,7 +106,7 @@ func (w *world) gatewayAPI(t *testing.T) {
           metadata: {name: web, namespace: web}
           spec:
             from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: ingress-apisix}]
-            to: [{group: "", kind: Secret, name: shop-tls}]
+            to: [{group: "", kind: Secret, name: tickets-tls}]
         - apiVersion: gateway.networking.k8s.io/v1
           kind: Gateway
           metadata: {name: web, namespace: ingress-apisix}
@@ -114,17 +114,17 @@ func (w *world) gatewayAPI(t *testing.T) {
             gatewayClassName: apisix
             infrastructure: {parametersRef: {group: apisix.apache.org, kind: GatewayProxy, name: apisix-config}}
             listeners:
-              - name: shop
+              - name: tickets
                 port: 443
                 protocol: HTTPS
-                hostname: shop.example.local
-                tls: {certificateRefs: [{name: shop-tls, namespace: web}]}
+                hostname: tickets.example.local
+                tls: {certificateRefs: [{name: tickets-tls, namespace: web}]}
                 allowedRoutes: {namespaces: {from: All}}
         - apiVersion: gateway.networking.k8s.io/v1
           kind: HTTPRoute
-          metadata: {name: shop, namespace: web}
+          metadata: {name: tickets, namespace: web}
           spec:
-            parentRefs: [{name: web, namespace: ingress-apisix, sectionName: shop}]
+            parentRefs: [{name: web, namespace: ingress-apisix, sectionName: tickets}]
             rules: [{backendRefs: [{name: app, port: 80}]}]
       wait: {conditions: [{kind: Gateway, name: web, namespace: ingress-apisix, type: Programmed}]}`
 	must(t, "a Gateway", w.behind(name, objects, soon), 0)
@@ -143,8 +143,8 @@ func (w *world) gatewayAPI(t *testing.T) {
 	w.remove("ReferenceGrant/web/web")
 	o = w.behind(name, objects[:at]+objects[end:], soon)
 	must(t, "a listener that may not use the Secret", o, 1)
-	expectViolation(t, o, `^certificate is the one in secret web/shop-tls$`, `the gateway has not taken it over`)
-	for _, path := range []string{"HTTPRoute/web/shop", "Gateway/ingress-apisix/web", "GatewayClass/apisix", "Certificate/web/shop"} {
+	expectViolation(t, o, `^certificate is the one in secret web/tickets-tls$`, `the gateway has not taken it over`)
+	for _, path := range []string{"HTTPRoute/web/tickets", "Gateway/ingress-apisix/web", "GatewayClass/apisix", "Certificate/web/tickets"} {
 		w.remove(path)
 	}
 }
