@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/journal"
 )
@@ -165,6 +166,7 @@ var shows = map[string][]string{
 	"ztplan fleet run":      {"invalid.yaml"},
 	"ztplan fleet resume":   {"invalid.yaml"},
 	"ztplan fleet status":   {"invalid.yaml"},
+	"ztplan fleet verify":   {"fleet"},
 }
 
 // Each form of the output is another one than text, in each command that has the flag.
@@ -175,6 +177,11 @@ func TestOutputHasAnEffect(t *testing.T) {
 	t.Chdir(dir)
 	put(t, "passed.json", passed)
 	put(t, "invalid.yaml", []byte("kind: Other\n"))
+	counts := ledger.Count(nil)
+	head := &ledger.Head{Schema: ledger.Schema, Fleet: "prod", Run: "r1", Rounds: 1, Mode: "run", Counts: counts, Result: ledger.Result(counts, "")}
+	if err := ledger.Write(t.Context(), "fleet", head, nil, nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
 	j, err := journal.Open(journal.Plan{Base: filepath.Join(dir, "ztplan", "runs"), Name: "p", File: "p.yaml"}, func() time.Time {
 		return time.Date(2026, 1, 18, 17, 0, 0, 0, time.UTC)
 	})

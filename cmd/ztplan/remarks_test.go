@@ -26,11 +26,12 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 		webNew      = "  - id: web\n    uses: pkiIntermediate\n    with: {mount: int, commonName: I, ttl: 2h, renewBefore: 1h, roles: [{name: b, maxTTL: 1m, allowedDomains: [x.local], allowBareDomains: true}]}\n"
 		authLess    = "  - id: auth\n    uses: k8sAuth\n    with: {mount: kubernetes}\n"
 		authNew     = "  - id: auth\n    uses: k8sAuth\n    with: {mount: other}\n"
-		authLater   = "  - id: auth\n    uses: k8sAuth\n    with: {mount: \"${steps.root.mount}\", roles: [{name: a, policies: [a], audience: x, serviceAccounts: [s], namespaces: [n]}]}\n"
+		authLater   = "  - id: auth\n    uses: k8sAuth\n    with: {mount: \"${steps.root.issuerId}\", roles: [{name: a, policies: [a], audience: x, serviceAccounts: [s], namespaces: [n]}]}\n"
+		authThere   = "  - id: auth\n    uses: k8sAuth\n    with: {mount: \"${steps.root.mount}\"}\n"
 		authOther   = "  - id: auth\n    uses: curlTLS\n    with: {url: https://example.local/, trust: system}\n"
 		object      = "  - id: app\n    uses: applyManifest\n    with: {namespace: n, manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}]}\n"
 		objectElse  = "  - id: app\n    uses: applyManifest\n    with: {namespace: m, manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}]}\n"
-		objectLater = "  - id: app\n    uses: applyManifest\n    with: {namespace: \"${steps.root.mount}\", manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}]}\n"
+		objectLater = "  - id: app\n    uses: applyManifest\n    with: {namespace: \"${steps.root.issuerId}\", manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}]}\n"
 		release     = "  - id: helm\n    uses: helmInstall\n    with: {repo: https://example.com, chart: c, version: 1.2.3, namespace: n}\n"
 		releaseTo   = "  - id: helm\n    uses: helmInstall\n    with: {repo: https://example.com, chart: c, version: 1.2.3, namespace: n, release: d}\n"
 	)
@@ -92,6 +93,8 @@ func TestRemarksOnWhatIsLeft(t *testing.T) {
 			less("auth", "sys/auth/kubernetes, auth/kubernetes/config, sys/policies/acl/a, auth/kubernetes/role/a, ServiceAccount/n/s (k8sAuth)")}},
 		{"a mount that a run will know", root + authLater + object + release + web, []string{
 			less("auth", "sys/policies/acl/a, ServiceAccount/n/s (k8sAuth)")}},
+		{"a mount that another step has", root + authThere + object + release + web, []string{
+			less("auth", "sys/auth/kubernetes, auth/kubernetes/config, sys/policies/acl/a, auth/kubernetes/role/a, ServiceAccount/n/s (k8sAuth)")}},
 		{"another kind", root + authOther + object + release + web, []string{
 			less("auth", "sys/auth/kubernetes, auth/kubernetes/config, sys/policies/acl/a, auth/kubernetes/role/a, ServiceAccount/n/s (k8sAuth)")}},
 		{"another namespace", root + auth + objectElse + release + web, []string{less("app", "ConfigMap/n/a (applyManifest)")}},
