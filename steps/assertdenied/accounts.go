@@ -3,6 +3,7 @@ package assertdenied
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,9 +22,10 @@ const temporary = "ztplan.dev/made-for-an-attempt"
 // cleanupTime bounds the clean-up after the end of the step's time.
 const cleanupTime = 15 * time.Second
 
-// token requests a token of a ServiceAccount for an audience.
+// token requests a token of a ServiceAccount for an audience, and for the further ones of
+// the login.
 func (v *attacker) token(ctx context.Context, who login.Account, audience string) (engine.Secret, error) {
-	jwt, err := v.cluster.RequestToken(ctx, who.Namespace, who.Name, audience)
+	jwt, err := v.cluster.RequestToken(ctx, who.Namespace, who.Name, slices.Concat([]string{audience}, v.spec.Login.Audiences)...)
 	v.env.Conceal(jwt)
 	return jwt, err
 }

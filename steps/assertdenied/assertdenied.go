@@ -141,6 +141,11 @@ type Login struct {
 	// Issuer.
 	Audience string `yaml:"audience" check:"required"`
 
+	// Audiences are further ones of each token, also in attempts. With a Vault outside of
+	// the cluster the token reviews itself, so it needs one of the API server's (its
+	// --api-audiences), as serviceAccountRef.audiences of cert-manager's issuer has it.
+	Audiences []string `yaml:"audiences"`
+
 	// ServiceAccount is the identity that may log in.
 	ServiceAccount login.Account `yaml:"serviceAccount" check:"required"`
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 	"github.com/ztplan/ztplan/steps/internal/certs"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
@@ -64,6 +65,28 @@ func (w *setup) prove(s *assertdenied.Spec) (assertdenied.Outputs, []engine.Find
 		}
 	}()
 	return s.Prove(w.t.Context(), w.env)
+}
+
+// A Vault outside of the cluster without a reviewer's token asks the API server with the
+// token that logs in: that has to be for both.
+func TestTokenReviewsItself(t *testing.T) {
+	w := newSetup(t)
+	cluster, err := kubekit.Connect(t.Context(), w.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.letReview(w.account)
+	w.configure(cluster.Config(), nil)
+	s := w.spec()
+	s.Sign, s.Dial = nil, nil
+	if _, _, err := w.prove(s); err == nil || !strings.Contains(err.Error(), "403") {
+		t.Errorf("a token for Vault alone: %v", err)
+	}
+	_, s.Login.Audiences = w.token(w.account)
+	_, findings, err := w.prove(s)
+	if err != nil || len(violated(findings)) > 0 {
+		t.Errorf("a token for the API server as well: %v, %v", violated(findings), err)
+	}
 }
 
 func violated(findings []engine.Finding) []string {

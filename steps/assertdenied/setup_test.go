@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
@@ -52,7 +53,7 @@ func newSetup(t *testing.T) *setup {
 	w.namespace, w.elsewhere = labtest.Namespace(t, w.env), labtest.Namespace(t, w.env)
 	w.makeAccount(w.namespace, w.account, nil)
 	w.makeAccount(w.namespace, "reviewer", nil)
-	w.letReview()
+	w.letReview("reviewer")
 	w.serve()
 	w.pki, w.auth = w.vault.Mount(t, "int"), "auth"+labtest.Unique(t)
 	top := w.vault.Mount(t, "root")
@@ -64,19 +65,25 @@ func newSetup(t *testing.T) *setup {
 	w.write("sys/auth/"+w.auth, map[string]any{"type": "kubernetes"})
 	t.Cleanup(func() { _ = w.vault.Client(t).Sys().DisableAuth(w.auth) })
 	t.Cleanup(func() { _ = w.vault.Client(t).Sys().DeletePolicy(w.auth) })
-	config := cluster.Config()
-	ca := config.CAData
-	if len(ca) == 0 {
-		if ca, err = os.ReadFile(config.CAFile); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.write("auth/"+w.auth+"/config", map[string]any{
-		"kubernetes_host": config.Host, "kubernetes_ca_cert": string(ca), "disable_local_ca_jwt": true, "token_reviewer_jwt": w.token("reviewer"),
-	})
+	reviewer, _ := w.token("reviewer")
+	w.configure(cluster.Config(), map[string]any{"token_reviewer_jwt": reviewer})
 	w.policy("")
 	w.login(nil)
 	return w
+}
+
+// configure writes the configuration of the auth method for a Vault beside the cluster.
+func (w *setup) configure(config *rest.Config, more map[string]any) {
+	w.t.Helper()
+	ca, err := config.CAData, error(nil)
+	if len(ca) == 0 {
+		if ca, err = os.ReadFile(config.CAFile); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.write("auth/"+w.auth+"/config", with(map[string]any{
+		"kubernetes_host": config.Host, "kubernetes_ca_cert": string(ca), "disable_local_ca_jwt": true,
+	}, more))
 }
 
 func (w *setup) write(path string, body map[string]any) {
@@ -125,14 +132,14 @@ func (w *setup) makeAccount(namespace, name string, labels map[string]string) {
 	}
 }
 
-// letReview lets the reviewer ask the API server whose a token is.
-func (w *setup) letReview() {
+// letReview lets a ServiceAccount ask the API server whose a token is.
+func (w *setup) letReview(name string) {
 	w.t.Helper()
 	ctx := engine.AllowWrites(w.t.Context())
 	made, err := w.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "test-reviewer-"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:auth-delegator"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "reviewer", Namespace: w.namespace}},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: w.namespace}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		w.t.Fatal(err)
@@ -142,13 +149,14 @@ func (w *setup) letReview() {
 	})
 }
 
-func (w *setup) token(name string) string {
+// token returns a token of a ServiceAccount for the API server, and the audiences of it.
+func (w *setup) token(name string) (token string, audiences []string) {
 	w.t.Helper()
 	made, err := w.client.CoreV1().ServiceAccounts(w.namespace).CreateToken(engine.AllowWrites(w.t.Context()), name, &authv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return made.Status.Token
+	return made.Status.Token, made.Spec.Audiences
 }
 
 const host = "hello.example.local"

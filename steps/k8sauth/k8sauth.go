@@ -27,11 +27,11 @@
 // kubernetesCACert its authority, and disableLocalCAJWT is set. The token that logs in
 // reviews itself. So its ServiceAccount needs the role system:auth-delegator, and
 // the token the audience of the API server beside that of the role. cert-manager adds it
-// with serviceAccountRef: {name: vault-issuer, audiences: [AUDIENCE]}. AUDIENCE is one of
-// the API server's --api-audiences, by default its --service-account-issuer, as
+// with serviceAccountRef: {name: vault-issuer, audiences: [AUDIENCE]}; logins of
+// connections and of assertDenied with audiences: [AUDIENCE]. AUDIENCE is one of the API
+// server's --api-audiences, by default its --service-account-issuer, as
 // "kubectl get --raw /.well-known/openid-configuration" shows it: often
-// https://kubernetes.default.svc.cluster.local. A login of method kubernetes in connections
-// and the logins of assertDenied have tokens of one audience, which does not suffice here.
+// https://kubernetes.default.svc.cluster.local.
 //
 // # The login of the plan itself
 //

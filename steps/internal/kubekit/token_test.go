@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestRequestToken(t *testing.T) {
 	if _, err := accounts.Create(engine.AllowWrites(t.Context()), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "admin"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	token, err := c.RequestToken(t.Context(), namespace, "admin", "vault://admin")
+	token, err := c.RequestToken(t.Context(), namespace, "admin", "vault://admin", "https://api.invalid")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestRequestToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	life := time.Duration(claims.Expires-claims.Issued) * time.Second
-	if len(claims.Audience) != 1 || claims.Audience[0] != "vault://admin" || claims.Subject != "system:serviceaccount:"+namespace+":admin" || life != kubekit.MinTokenLife {
+	if !slices.Equal(claims.Audience, []string{"vault://admin", "https://api.invalid"}) || claims.Subject != "system:serviceaccount:"+namespace+":admin" || life != kubekit.MinTokenLife {
 		t.Errorf("the token says %+v, and lives %v", claims, life)
 	}
 	_, err = accounts.CreateToken(t.Context(), "admin", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})

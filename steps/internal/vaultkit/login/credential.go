@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func (l *Spec) jwt(ctx context.Context, env *engine.Env) (engine.Secret, error) 
 	if err != nil {
 		return engine.Secret{}, err
 	}
-	token, err := cluster.RequestToken(ctx, a.Namespace, a.Name, l.For())
+	token, err := cluster.RequestToken(ctx, a.Namespace, a.Name, slices.Concat([]string{l.For()}, l.Audiences)...)
 	switch {
 	case apierrors.IsNotFound(err):
 		return engine.Secret{}, fmt.Errorf("%w: ServiceAccount %s does not exist", errNotYet, a)

@@ -356,6 +356,9 @@ func TestLoginProblems(t *testing.T) {
 			c.Login = &login.Spec{Method: "jwt", ServiceAccount: account, JWT: secret, JWTFile: file, SecretID: secret, RoleID: "r"}
 		}, []string{"login.roleID", "login.secretID", "login.role", "login.jwt"}},
 		"audience": {func(c *login.Connection) { c.Login = &login.Spec{Method: "jwt", Role: "r", JWT: secret, Audience: "a"} }, []string{"login.audience"}},
+		"audiences": {func(c *login.Connection) {
+			c.Login = &login.Spec{Method: "jwt", Role: "r", JWT: secret, Audiences: []string{"a"}}
+		}, []string{"login.audiences"}},
 		"approle": {func(c *login.Connection) {
 			c.Login = &login.Spec{Method: "approle", Role: "r", JWT: secret, SecretID: secret, SecretIDFile: file}
 		}, []string{"login.role", "login.jwt", "login.roleID", "login.secretIDFile"}},

@@ -46,6 +46,10 @@ type Spec struct {
 	// Audience that the ServiceAccount's token is made for, and that the role
 	// wants. The default is "vault://" and the name of the ServiceAccount.
 	Audience string `yaml:"audience"`
+	// Audiences are further ones of the ServiceAccount's token. With a Vault outside
+	// of the cluster the token reviews itself, so it needs one of the API server's
+	// (its --api-audiences): often https://kubernetes.default.svc.cluster.local.
+	Audiences []string `yaml:"audiences"`
 	// JWT is the token that logs in, with kubernetes or jwt: a secret variable, such
 	// as the OIDC token of a CI job.
 	JWT engine.Secret `yaml:"jwt"`
@@ -156,6 +160,7 @@ func (l *Spec) validate(p *engine.Problems, field string, server vaultkit.Server
 		{"role", l.Role != "", method != appRole},
 		{"serviceAccount", l.ServiceAccount != nil, tokens},
 		{"audience", l.Audience != "", tokens},
+		{"audiences", len(l.Audiences) > 0, tokens},
 		{"jwt", !l.JWT.IsZero(), tokens},
 		{"jwtFile", !l.JWTFile.IsZero(), tokens},
 		{"roleID", l.RoleID != "", method == appRole},
@@ -212,8 +217,16 @@ func (l *Spec) validateToken(p *engine.Problems, field string) {
 	case len(given) > 1:
 		p.AddProblem(engine.Problem{Field: field + "." + given[1], Message: "has no use beside " + given[0], Hint: "keep one of serviceAccount, jwt and jwtFile"})
 	}
-	if l.Audience != "" && l.ServiceAccount == nil {
-		p.AddProblem(engine.Problem{Field: field + ".audience", After: []string{field + ".serviceAccount"}, Message: "has no use without serviceAccount",
-			Hint: "remove it: the token has the audience that it was made for"})
+	if l.ServiceAccount != nil {
+		return
+	}
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{{"audience", l.Audience != ""}, {"audiences", len(l.Audiences) > 0}} {
+		if k.given {
+			p.AddProblem(engine.Problem{Field: field + "." + k.key, After: []string{field + ".serviceAccount"}, Message: "has no use without serviceAccount",
+				Hint: "remove it: the token has the audience that it was made for"})
+		}
 	}
 }
