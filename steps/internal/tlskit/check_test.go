@@ -61,7 +61,7 @@ func TestChecks(t *testing.T) {
 		"client and server":        {presents("both").Checks("client", nil), engine.LevelOK, "valid until "},
 		"client, only for servers": {presents("server").Checks("client", nil), engine.LevelFail, "is not for clients"},
 		"client, expired":          {presents("old").Checks("client", nil), engine.LevelFail, "is valid from "},
-		"client, no key":           {presents("half").Checks("client", nil), engine.LevelFail, "tls.crt or tls.key is empty"},
+		"client, no key":           {presents("half").Checks("client", nil), engine.LevelFail, "has no content in tls.crt or tls.key; its keys are [tls.crt]"},
 		"client, to come":          {presents("planned").Checks("client", nil), engine.LevelOK, "a step of the plan may make it"},
 		"client, absent":           {presents("nowhere").Checks("client", nil), engine.LevelWarn, "no step of the plan names it"},
 		"refused, expired":         {presents("old").ChecksOfRefused("client", nil), engine.LevelOK, "CN=old, serial "},
