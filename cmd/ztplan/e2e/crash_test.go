@@ -30,22 +30,23 @@ const (
 // none before it was killed, until a run comes to its end. So every edit is
 // cut off once, in a world that has been cut off at all edits before it.
 type chain struct {
-	w      *world
-	when   func(at string) moment // "" means not at this edit
+	plan   func(each func(engine.Event, *os.Process)) *outcome // runs it
+	when   func(at string) moment                              // "" means not at this edit
 	took   map[string]time.Duration
 	killed map[string]bool
 	tb     *table
 }
 
-// run kills until a run is through.
-func (c *chain) run(t *testing.T) {
-	t.Helper()
-	c.killed = make(map[string]bool)
+func newChain(plan func(each func(engine.Event, *os.Process)) *outcome, points map[string]moment, took map[string]time.Duration, tb *table) *chain {
+	return &chain{plan: plan, when: func(at string) moment { return points[at] }, took: took, killed: make(map[string]bool), tb: tb}
+}
+
+// run kills until a run comes to its end, and returns that one.
+func (c *chain) run() *outcome {
 	for {
 		point, o := c.once()
 		if point == "" {
-			c.w.settle(t, o, c.tb)
-			break
+			return o
 		}
 		c.tb.add(string(c.when(point)), point, o.cut(), fmt.Sprintf("%.1f", o.wall.Seconds()))
 	}
@@ -55,7 +56,7 @@ func (c *chain) run(t *testing.T) {
 // the edit, or "" if the run ended by itself.
 func (c *chain) once() (point string, o *outcome) {
 	var timer *time.Timer
-	o = c.w.do(func(e engine.Event, p *os.Process) {
+	o = c.plan(func(e engine.Event, p *os.Process) {
 		at := place(e)
 		if point != "" || c.killed[at] {
 			return
@@ -74,12 +75,12 @@ func (c *chain) once() (point string, o *outcome) {
 			return
 		}
 		_ = p.Kill()
-	}, "run", planFile)
+	})
 	if timer != nil {
 		timer.Stop()
 	}
 	if o.code > 0 {
-		point = "" // it was faster, and failed: settle says why
+		point = "" // it was faster, and failed or awaits something
 	}
 	return point, o
 }
@@ -215,8 +216,8 @@ func (w *world) everyPoint(t *testing.T, points map[string]moment, took map[stri
 		if n > 0 {
 			w.fresh()
 		}
-		c := chain{w: w, took: took, tb: tb, when: func(at string) moment { return left[at] }}
-		c.run(t)
+		c := newChain(func(each func(engine.Event, *os.Process)) *outcome { return w.do(each, "run", planFile) }, left, took, tb)
+		w.settle(t, c.run(), tb)
 		for at := range c.killed {
 			delete(left, at)
 		}
@@ -278,6 +279,10 @@ func TestCrash(t *testing.T) {
 		w.fresh()
 		w.sub(t, string(m), func(t *testing.T) { w.everyPoint(t, points, took, tb) })
 	}
+	w.fresh()
+	must(t, "the plan before that of the external parent", w.run(), 0)
+	w.look()
+	w.sub(t, "external parent", func(t *testing.T) { w.crashExternal(t, tb) })
 	kills := 20
 	if s := os.Getenv("ZTPLAN_KILLS"); s != "" {
 		var err error

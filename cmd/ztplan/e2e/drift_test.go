@@ -26,6 +26,11 @@ type drift struct {
 	// or that ztplan refuses to remove.
 	after func(w *world)
 
+	// external drifts are about the plan with an external parent: while it awaits the
+	// signature, or when all is signed and imported. awaits means that the next run ends
+	// awaiting a new signature.
+	external, awaiting, awaits bool
+
 	// quick drifts are in make test. Those that status finds are made together,
 	// one behind the other, and all of them found by one look.
 	quick bool
@@ -42,6 +47,12 @@ func (w *world) drift(t *testing.T) {
 			w.sub(t, d.kind+"/"+d.name, func(t *testing.T) { w.alone(t, d, tb) })
 		}
 		w.sub(t, "together", w.together)
+		s := w.newSigning("pki_external", "ext")
+		must(t, "the plan with an external parent", s.run(), 2)
+		w.driftExternal(t, s, true, tb)
+		s.sign()
+		must(t, "the plan with an external parent, signed", s.run(), 0)
+		w.driftExternal(t, s, false, tb)
 		return
 	}
 	for _, d := range drifts {
@@ -101,12 +112,19 @@ func expect(t *testing.T, name string, o *outcome, pattern string) string {
 }
 
 func (w *world) alone(t *testing.T, d drift, tb *table) {
+	check, again, finished := w.check, w.run, 0
+	if d.external {
+		check, again = w.signing.status, w.signing.run
+	}
+	if d.awaiting {
+		finished = 2
+	}
 	d.make(w)
 	var args []string
 	if d.args != nil {
 		args = d.args(w)
 	}
-	status := w.check(args...)
+	status := check(args...)
 	then, code, pattern := "removed", 2, d.found
 	tidy := func() {
 		if d.after != nil {
@@ -127,19 +145,28 @@ func (w *world) alone(t *testing.T, d drift, tb *table) {
 	if status.code != code {
 		t.Errorf("status: want exit status %d, got %v", code, status)
 	}
-	run := w.run(args...)
+	run := again(args...)
 	switch {
+	case d.awaits:
+		then = "awaits a signature"
+		must(t, "run", run, 2)
 	case d.refused != "":
 		if run.code != 1 {
 			t.Errorf("run: want exit status 1, got %v", run)
 		}
 		expect(t, "run", run, d.refused)
 	default:
-		must(t, "run", run, 0)
-		must(t, "status after the run", w.check(args...), 0)
+		must(t, "run", run, finished)
+		after := check(args...)
+		must(t, "status after the run", after, finished)
+		for _, line := range after.differences() {
+			if d.found != "" && regexp.MustCompile(d.found).MatchString(line) {
+				t.Errorf("after the run there is still %s", line)
+			}
+		}
 	}
 	tidy()
-	must(t, "status at the end", w.check(), 0)
+	must(t, "status at the end", check(), finished)
 	if t.Failed() {
 		then = "FAILED"
 	}

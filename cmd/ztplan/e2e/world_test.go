@@ -63,6 +63,7 @@ type world struct {
 	root          string   // a root token that the tests made with the shares
 	first         string   // the root token that Vault said to init
 	args          []string // of every run and status
+	signing       *signing // the plan with an external parent, nil before there is one
 }
 
 type labStatus struct {

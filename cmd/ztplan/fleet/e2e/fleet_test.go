@@ -1,21 +1,27 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ztplan/ztplan/steps/evidence"
+	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-// sitePlan writes one object into a namespace that has to be there.
+// sitePlan writes one object into a namespace that has to be there. It has another name in
+// each cluster.
 const sitePlan = `apiVersion: ztplan.dev/v1
 kind: Plan
-metadata: {name: site}
-vars: {domain: {type: string, required: true}}
+metadata: {name: "site-${vars.cluster}"}
+vars: {domain: {type: string, required: true}, cluster: {default: none}}
 steps:
   - id: site
     uses: applyManifest
@@ -43,7 +49,7 @@ image: ghcr.io/ztplan/ztplan:devel
 clusters:
   kubeconfigs:
 %saccess: {keyless: {audience: "${cluster.name}"}}
-vars: {domain: "${cluster.properties.domain}"}
+vars: {domain: "${cluster.properties.domain}", cluster: "${cluster.name}"}
 retries: 0
 %s`, fleetName, w.hub.kubeconfig, namespace, clusters.String(), more))
 }
@@ -77,6 +83,29 @@ func (w *world) domain(i int) string {
 		return ""
 	}
 	return cm.Data["domain"]
+}
+
+// named checks that the plan has a name of its own in each cluster: that of the lock and of
+// the evidence there. What the hub has bears the name of the fleet.
+func (w *world) named(t *testing.T, file string) {
+	t.Helper()
+	if o := w.do(0, "fleet", "validate", file); !strings.Contains(o.out, "plan site-member-0 and 2 more names with 1 step") {
+		t.Errorf("%v", o)
+	}
+	for i, m := range w.members {
+		own := "site-" + name(i)
+		var doc evidence.Document
+		text, err := os.ReadFile(filepath.Join(w.work, "report", "clusters", name(i), "evidence.json"))
+		if err == nil {
+			err = json.Unmarshal(text, &doc)
+		}
+		if err != nil || doc.Plan.Name != own {
+			t.Errorf("the evidence of %s is of plan %q: %v", name(i), doc.Plan.Name, err)
+		}
+		if _, err := m.client.CoordinationV1().Leases(lease.DefaultNamespace).Get(t.Context(), "ztplan-"+own, metav1.GetOptions{}); err != nil {
+			t.Errorf("the lock of %s: %v", name(i), err)
+		}
+	}
 }
 
 // A fleet in two waves: one cluster fails, the one after it is held and not touched, and a
@@ -150,6 +179,7 @@ func TestFleet(t *testing.T) {
 	w.do(0, "fleet", "verify", "report", "--cluster", "member-1")
 	w.do(0, "fleet", "status", file)
 	w.do(1, "fleet", "resume", file)
+	w.named(t, file)
 
 	// A cluster has at most one pod at a time, and each try its own evidence.
 	tries := make(map[string]int)

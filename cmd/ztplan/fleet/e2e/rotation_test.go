@@ -27,7 +27,7 @@ func (w *world) copyPlan() {
 	if n := strings.Count(string(text), file); n != 2 {
 		w.t.Fatalf("plans/lab.yaml names its key file %d times", n)
 	}
-	w.write("site.yaml", strings.ReplaceAll(string(text), file, secret))
+	w.write("site.yaml", strings.NewReplacer(file, secret, "name: lab\n", "name: lab-${vars.cluster}\n", "vars:\n", "vars:\n  cluster: none\n").Replace(string(text)))
 }
 
 // mirrors returns the key mirrors of a fleet: the charts that the first member serves.
