@@ -30,6 +30,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -80,15 +81,6 @@ func Run(ctx context.Context, options Options) error {
 		return err
 	}
 	c := newController(options, typed, untyped)
-	served := false
-	if !options.DisableGatewayAPI {
-		if served, err = c.gatewayAPIServed(ctx); err != nil {
-			return err
-		}
-	}
-	if err := c.watch(served); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -99,6 +91,10 @@ func Run(ctx context.Context, options Options) error {
 	if err := c.serve(ctx, &group, failed); err != nil {
 		return err
 	}
+	if err := c.watch(!options.DisableGatewayAPI && c.gatewayAPIServed(ctx)); err != nil {
+		return err
+	}
+	c.watched.Store(true)
 	c.report(false, "the caches are being filled")
 	for _, factory := range c.factories {
 		factory.Start(ctx.Done())
@@ -134,6 +130,7 @@ type controller struct {
 
 	factories []interface{ Start(<-chan struct{}) }
 	synced    []cache.InformerSynced
+	watched   atomic.Bool // caches and synced are made
 	tls       cache.GenericLister
 	routes    cache.GenericLister
 	proxies   cache.GenericLister

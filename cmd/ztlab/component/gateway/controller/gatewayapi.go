@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -51,25 +52,33 @@ const (
 )
 
 // gatewayAPIServed reports whether the cluster serves the Gateway API. As upstream, a
-// controller that does not find it at its start goes on without.
-func (c *controller) gatewayAPIServed(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, servedWait)
-	defer cancel()
+// controller that does not find it at its start goes on without. While the API server does
+// not answer, the controller is not ready and says why.
+func (c *controller) gatewayAPIServed(ctx context.Context) bool {
+	var answered time.Time
+	said := ""
 	for {
 		list, err := c.typed.Discovery().ServerResourcesForGroupVersion(gatewayv1.GroupVersion.String())
-		if err != nil && !apierrors.IsNotFound(err) {
-			return false, err
-		}
 		served := func(resource schema.GroupVersionResource) bool {
 			return list != nil && slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == resource.Resource })
 		}
-		if served(gatewayClassResource) && served(gatewayObjectResource) && served(httpRouteResource) && served(referenceGrantResource) {
-			return true, nil
+		switch {
+		case err != nil && !apierrors.IsNotFound(err):
+			if why := fmt.Sprintf("the Gateway API: %v", err); why != said {
+				said = why
+				c.report(false, why)
+			}
+		case served(gatewayClassResource) && served(gatewayObjectResource) && served(httpRouteResource) && served(referenceGrantResource):
+			return true
+		case answered.IsZero():
+			answered = time.Now()
+		case time.Since(answered) > servedWait:
+			c.Log.Info("the Gateway API is not served: going on without it")
+			return false
 		}
 		select {
 		case <-ctx.Done():
-			c.Log.Info("the Gateway API is not served: going on without it")
-			return false, nil
+			return false
 		case <-time.After(servedRetry):
 		}
 	}

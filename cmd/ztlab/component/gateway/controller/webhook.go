@@ -19,6 +19,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/cache"
 )
 
 // Container ports other than the webhook's.
@@ -82,11 +83,9 @@ func (c *controller) serve(ctx context.Context, group *sync.WaitGroup, failed ch
 
 // probe answers /healthz and /readyz.
 func (c *controller) probe(w http.ResponseWriter, r *http.Request) {
-	for _, synced := range c.synced {
-		if r.URL.Path == "/readyz" && !synced() {
-			http.Error(w, "the caches are being filled", http.StatusServiceUnavailable)
-			return
-		}
+	if r.URL.Path == "/readyz" && (!c.watched.Load() || slices.ContainsFunc(c.synced, func(synced cache.InformerSynced) bool { return !synced() })) {
+		http.Error(w, "the caches are being filled", http.StatusServiceUnavailable)
+		return
 	}
 	fmt.Fprintln(w, "ok")
 }
@@ -95,6 +94,10 @@ func (c *controller) probe(w http.ResponseWriter, r *http.Request) {
 // another one serves with another certificate is a conflict and denied, a
 // missing Secret is a warning. Everything else is allowed.
 func (c *controller) review(w http.ResponseWriter, r *http.Request) {
+	if !c.watched.Load() {
+		http.Error(w, "there are no caches yet", http.StatusServiceUnavailable)
+		return
+	}
 	var review admissionv1.AdmissionReview
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxReview)).Decode(&review); err != nil || review.Request == nil {
 		http.Error(w, "not an admission review", http.StatusBadRequest)
