@@ -117,7 +117,7 @@ func (l *Spec) key() string {
 	}
 	// A hash, since the secrets must not be in the key.
 	secrets := sha256.Sum256([]byte(l.JWT.Reveal() + "|" + l.SecretID.Reveal()))
-	return strings.Join([]string{"login", l.method(), l.At(), l.Namespace, l.Role, account, l.For(), l.JWTFile.Path, l.RoleID, l.SecretIDFile.Path, hex.EncodeToString(secrets[:])}, "|")
+	return strings.Join([]string{"login", l.method(), l.At(), l.Namespace, l.Role, account, l.For(), strings.Join(l.Audiences, ","), l.JWTFile.Path, l.RoleID, l.SecretIDFile.Path, hex.EncodeToString(secrets[:])}, "|")
 }
 
 // in returns a client for the namespace of the auth method.

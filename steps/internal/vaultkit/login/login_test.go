@@ -128,6 +128,12 @@ func TestLoginIsShared(t *testing.T) {
 	if mounts, err := c.Read(t.Context(), "sys/mounts"); err != nil || mounts["sys/"] == nil {
 		t.Errorf("mounts: %v", err)
 	}
+	other := *v.conn.Login
+	other.Audiences, v.conn.Login = []string{"https://api.invalid"}, &other
+	v.wantPolicies("default " + v.login.Mount)
+	if n := v.logins(); n != 2 {
+		t.Errorf("%d logins, of two audiences", n)
+	}
 	before := v.proxy.Writes()
 	if _, err := c.Write(t.Context(), "sys/mounts/x", map[string]any{"type": "kv"}); !errors.Is(err, vaultkit.ErrReadOnly) {
 		t.Errorf("a write while looking: %v", err)
