@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
 )
@@ -78,7 +79,7 @@ func timesOf(o object, cmVersion string) (times, []Finding) {
 	t := times{field: "spec.duration"}
 	var bad []Finding
 	read := func(field string, otherwise time.Duration) time.Duration {
-		v := dig(o.fields, "spec", field)
+		v := hosting.Dig(o.fields, "spec", field)
 		if v == nil {
 			return otherwise
 		}
@@ -99,7 +100,7 @@ func timesOf(o object, cmVersion string) (times, []Finding) {
 	if t.before != 0 {
 		t.field = "spec.renewBefore"
 	}
-	percentage := dig(o.fields, "spec", "renewBeforePercentage")
+	percentage := hosting.Dig(o.fields, "spec", "renewBeforePercentage")
 	if percentage == nil {
 		return t, bad
 	}
@@ -111,7 +112,7 @@ func timesOf(o object, cmVersion string) (times, []Finding) {
 	switch {
 	case t.percentage <= 0 || t.percentage >= 100:
 		refuse("renewBeforePercentage %v is not a whole number from 1 to 99", percentage)
-	case dig(o.fields, "spec", "renewBefore") != nil:
+	case hosting.Dig(o.fields, "spec", "renewBefore") != nil:
 		refuse("renewBefore and renewBeforePercentage exclude each other")
 	case !versions.KnowsPercentage.Has(cmVersion):
 		refuse("renewBeforePercentage is not known to cert-manager %s", cmVersion)
@@ -207,7 +208,7 @@ func rsaBits(f *facts) []Finding {
 	}
 	for _, o := range f.objects {
 		algorithm := o.text("spec", "privateKey", "algorithm")
-		size, _ := dig(o.fields, "spec", "privateKey", "size").(int)
+		size, _ := hosting.Dig(o.fields, "spec", "privateKey", "size").(int)
 		if o.kind == "Certificate" && size > most && (algorithm == "" || algorithm == "RSA") {
 			out = append(out, o.finding("spec.privateKey.size", "rsa-bits", "", "Certificate %s: its key is to have %d bits", o.name, size))
 		}

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/engine"
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
@@ -166,7 +167,7 @@ func chartOf(p *plan.Plan, s *plan.Step, spec *helminstall.Spec) chart {
 }
 
 // value returns a value of the plan, by its dotted path; nil if there is none.
-func (c chart) value(path string) any { return dig(c.values, strings.Split(path, ".")...) }
+func (c chart) value(path string) any { return hosting.Dig(c.values, strings.Split(path, ".")...) }
 
 // text returns a value that is a text.
 func (c chart) text(path string) string {
@@ -184,7 +185,7 @@ func (c chart) finding(path, rule, hint, format string, args ...any) Finding {
 
 func (c chart) place(path string) source.Position {
 	keys := strings.Split(path, ".")
-	if dig(c.spec.Values, keys...) != nil {
+	if hosting.Dig(c.spec.Values, keys...) != nil {
 		return c.step.PositionOf("values." + path)
 	}
 	for _, file := range slices.Backward(c.spec.ValuesFiles) {
@@ -333,20 +334,7 @@ func (f *facts) roleOf(cert object) (signer, bool) {
 }
 
 func (o object) text(path ...string) string {
-	s, _ := dig(o.fields, path...).(string)
-	return s
-}
-
-func dig(m map[string]any, path ...string) any {
-	var v any = m
-	for _, p := range path {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = m[p]
-	}
-	return v
+	return o.hosting().Text(path...)
 }
 
 // release returns the chart of a name, if the plan installs it.

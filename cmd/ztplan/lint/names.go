@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 )
 
@@ -26,7 +27,7 @@ func allowedNames(f *facts) []Finding {
 				out = append(out, o.finding(field, "name-not-allowed", "", "Certificate %s: role %s does not allow the name %s", o.name, role.Name, name))
 			}
 		}
-		names, _ := dig(o.fields, "spec", "dnsNames").([]any)
+		names, _ := hosting.Dig(o.fields, "spec", "dnsNames").([]any)
 		for _, n := range names {
 			name, _ := n.(string)
 			check("spec.dnsNames", name)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/steps/k8sauth"
 )
@@ -83,7 +84,7 @@ func reviewerAudience(f *facts) []Finding {
 	f.outside(func(a of[*k8sauth.Spec], certain bool) {
 		f.issuerRoles(func(o object, r authRole) {
 			const account = "spec.vault.auth.kubernetes.serviceAccountRef"
-			ref, _ := dig(o.fields, "spec", "vault", "auth", "kubernetes", "serviceAccountRef").(map[string]any)
+			ref, _ := hosting.Dig(o.fields, "spec", "vault", "auth", "kubernetes", "serviceAccountRef").(map[string]any)
 			if r.step != a.step || ref == nil || !o.knows(account) {
 				return
 			}

@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
@@ -22,8 +23,8 @@ func proofs(f *facts) []Finding {
 	var out []Finding
 	leaves := 0
 	for _, o := range f.objects {
-		usages := fmt.Sprint(dig(o.fields, "spec", "usages")) // of those for clients alone no server shows one
-		if o.kind != "Certificate" || dig(o.fields, "spec", "isCA") == true || strings.Contains(usages, "client auth") && !strings.Contains(usages, "server auth") {
+		usages := fmt.Sprint(hosting.Dig(o.fields, "spec", "usages")) // of those for clients alone no server shows one
+		if o.kind != "Certificate" || hosting.Dig(o.fields, "spec", "isCA") == true || strings.Contains(usages, "client auth") && !strings.Contains(usages, "server auth") {
 			continue
 		}
 		leaves++

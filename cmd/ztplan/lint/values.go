@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/mod/semver"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/session"
@@ -113,7 +114,7 @@ type podSpec struct {
 func podSpecs(object map[string]any) []podSpec {
 	var out []podSpec
 	for _, path := range []string{"spec", "spec.template.spec", "spec.jobTemplate.spec.template.spec"} {
-		fields, _ := dig(object, strings.Split(path, ".")...).(map[string]any)
+		fields, _ := hosting.Dig(object, strings.Split(path, ".")...).(map[string]any)
 		if fields["containers"] != nil {
 			out = append(out, podSpec{path, fields})
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 )
@@ -126,14 +127,14 @@ func (f *facts) redirects() bool {
 		if o.kind != "ApisixRoute" {
 			continue
 		}
-		rules, _ := dig(o.fields, "spec", "http").([]any)
+		rules, _ := hosting.Dig(o.fields, "spec", "http").([]any)
 		for _, rule := range rules {
 			m, _ := rule.(map[string]any)
 			plugins, _ := m["plugins"].([]any)
 			redirect := false
 			for _, p := range plugins {
 				plugin, _ := p.(map[string]any)
-				redirect = redirect || plugin["name"] == "redirect" && plugin["enable"] != false && dig(plugin, "config", "http_to_https") == true
+				redirect = redirect || plugin["name"] == "redirect" && plugin["enable"] != false && hosting.Dig(plugin, "config", "http_to_https") == true
 			}
 			if !redirect {
 				return false

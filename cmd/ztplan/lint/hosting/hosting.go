@@ -34,11 +34,11 @@ func (o Object) Certificates() (out []Certificate) {
 	switch {
 	case o.isOf("ApisixTls", "apisix.apache.org/"):
 		return []Certificate{{
-			Gateway: "class " + o.text("spec", "ingressClassName"), Hosts: texts(dig(o.Fields, "spec", "hosts")),
-			Secret: o.text("spec", "secret", "namespace") + "/" + o.text("spec", "secret", "name"),
+			Gateway: "class " + o.Text("spec", "ingressClassName"), Hosts: texts(Dig(o.Fields, "spec", "hosts")),
+			Secret: o.Text("spec", "secret", "namespace") + "/" + o.Text("spec", "secret", "name"),
 		}}
 	case o.isOf("Ingress", "networking.k8s.io/"):
-		class := cmp.Or(o.text("spec", "ingressClassName"), o.text("metadata", "annotations", "kubernetes.io/ingress.class"))
+		class := cmp.Or(o.Text("spec", "ingressClassName"), o.Text("metadata", "annotations", "kubernetes.io/ingress.class"))
 		for _, entry := range items(o.Fields, "spec", "tls") {
 			secret, _ := entry["secretName"].(string)
 			hosts := texts(entry["hosts"])
@@ -52,8 +52,8 @@ func (o Object) Certificates() (out []Certificate) {
 	case o.isOf("Gateway", "gateway.networking.k8s.io/"):
 		for _, l := range o.listeners() {
 			gateway := fmt.Sprintf("Gateway %s port %v", o.ID(), l["port"])
-			if o.text("spec", "infrastructure", "parametersRef", "kind") == "GatewayProxy" { // APISIX chooses by the host alone
-				gateway = "GatewayProxy " + o.Namespace + "/" + o.text("spec", "infrastructure", "parametersRef", "name")
+			if o.Text("spec", "infrastructure", "parametersRef", "kind") == "GatewayProxy" { // APISIX chooses by the host alone
+				gateway = "GatewayProxy " + o.Namespace + "/" + o.Text("spec", "infrastructure", "parametersRef", "name")
 			}
 			hostname, _ := l["hostname"].(string)
 			listener, _ := l["name"].(string)
@@ -69,13 +69,13 @@ func (o Object) Certificates() (out []Certificate) {
 
 // isOf reports whether the object is of a kind of an API group, "apisix.apache.org/".
 func (o Object) isOf(kind, group string) bool {
-	return o.Kind == kind && strings.HasPrefix(o.text("apiVersion"), group)
+	return o.Kind == kind && strings.HasPrefix(o.Text("apiVersion"), group)
 }
 
 // listeners are those of a Gateway that end TLS.
 func (o Object) listeners() (out []map[string]any) {
 	for _, l := range items(o.Fields, "spec", "listeners") {
-		if mode, _ := dig(l, "tls", "mode").(string); l["tls"] != nil && mode != "Passthrough" {
+		if mode, _ := Dig(l, "tls", "mode").(string); l["tls"] != nil && mode != "Passthrough" {
 			out = append(out, l)
 		}
 	}
@@ -99,7 +99,7 @@ func (o Object) Hosts(all []Object) (hosts []string) {
 	switch {
 	case o.isOf("ApisixRoute", "apisix.apache.org/"):
 		for _, r := range items(o.Fields, "spec", "http") {
-			hosts = append(hosts, texts(dig(r, "match", "hosts"))...)
+			hosts = append(hosts, texts(Dig(r, "match", "hosts"))...)
 		}
 	case o.isOf("Ingress", "networking.k8s.io/"):
 		hosts = append(hosts, o.ruleHosts()...)
@@ -108,7 +108,7 @@ func (o Object) Hosts(all []Object) (hosts []string) {
 			for _, ref := range items(route.Fields, "spec", "parentRefs") {
 				namespace, _ := ref["namespace"].(string)
 				if route.isOf("HTTPRoute", "gateway.networking.k8s.io/") && ref["name"] == o.Name && cmp.Or(namespace, route.Namespace) == o.Namespace {
-					hosts = append(hosts, texts(dig(route.Fields, "spec", "hostnames"))...)
+					hosts = append(hosts, texts(Dig(route.Fields, "spec", "hostnames"))...)
 				}
 			}
 		}
@@ -144,7 +144,7 @@ func (o Object) grants(from, secret string) bool {
 
 // items returns the mappings in a list.
 func items(m map[string]any, path ...string) (out []map[string]any) {
-	list, _ := dig(m, path...).([]any)
+	list, _ := Dig(m, path...).([]any)
 	for _, v := range list {
 		if item, ok := v.(map[string]any); ok {
 			out = append(out, item)
@@ -164,12 +164,14 @@ func texts(v any) (out []string) {
 	return out
 }
 
-func (o Object) text(path ...string) string {
-	s, _ := dig(o.Fields, path...).(string)
+// Text returns the text at a path of keys; "" if there is none.
+func (o Object) Text(path ...string) string {
+	s, _ := Dig(o.Fields, path...).(string)
 	return s
 }
 
-func dig(m map[string]any, path ...string) any {
+// Dig returns the value at a path of keys; nil if there is none.
+func Dig(m map[string]any, path ...string) any {
 	var v any = m
 	for _, p := range path {
 		m, ok := v.(map[string]any)
