@@ -17,10 +17,20 @@ import (
 
 // checkLab refuses flags that mean something only with --lab.
 func (a *Flags) checkLab() error {
-	for flag, set := range map[string]bool{"--lab-dir": a.LabDir != "", "--keep": a.Keep, "--charts": a.Charts != ""} {
-		if set && !a.Lab {
-			return &cli.Error{Code: cli.Invalid, Text: flag + " without --lab: this would not be about the lab", Hint: "add --lab"}
+	if a.Lab {
+		return nil
+	}
+	var without []string
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"--lab-dir", a.LabDir != ""}, {"--keep", a.Keep}, {"--charts", a.Charts != ""}} {
+		if f.given {
+			without = append(without, f.name)
 		}
+	}
+	if len(without) > 0 {
+		return &cli.Error{Code: cli.Invalid, Text: strings.Join(without, ", ") + " without --lab: this would not be about the lab", Hint: "add --lab"}
 	}
 	return nil
 }

@@ -18,10 +18,11 @@ func (v *verifier) clientRefused(r evidence.DenialRecord) (bool, error) {
 	if d == nil {
 		return false, errors.New("the connections are missing")
 	}
-	for when, list := range map[string][]evidence.ClientAnswer{"before": d.Before, "after": d.After} {
-		if len(list) == 0 || slices.ContainsFunc(list, func(a evidence.ClientAnswer) bool { return !a.Served() }) {
-			return false, fmt.Errorf("the control does not hold: not every connection %s the attempt was served", when)
-		}
+	if !allServed(d.Before) {
+		return false, errors.New("the control does not hold: not every connection before the attempt was served")
+	}
+	if !allServed(d.After) {
+		return false, errors.New("the control does not hold: not every connection after the attempt was served")
 	}
 	if err := v.clientCertificate(r); err != nil {
 		return false, err
@@ -38,6 +39,11 @@ func (v *verifier) clientRefused(r evidence.DenialRecord) (bool, error) {
 		}
 	}
 	return !slices.ContainsFunc(d.Answers, func(a evidence.ClientAnswer) bool { return !a.Refused() }), nil
+}
+
+// allServed reports whether there are answers, each of them to a request that was served.
+func allServed(list []evidence.ClientAnswer) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(a evidence.ClientAnswer) bool { return !a.Served() })
 }
 
 // clientCertificate verifies that the certificate of the attempt differs from the

@@ -46,7 +46,9 @@ func (w *world) denials(t *testing.T) []evidence.Denial {
 
 // clientDenial is an attempt with another client certificate.
 func (w *world) clientDenial(t *testing.T, presents string) evidence.Denial {
-	served := []evidence.ClientAnswer{{Address: "10.0.0.1:443", Count: 1, First: after(6.5), Asked: true, Status: 200}}
+	served := func() []evidence.ClientAnswer {
+		return []evidence.ClientAnswer{{Address: "10.0.0.1:443", Count: 1, First: after(6.5), Asked: true, Status: 200}}
+	}
 	refused := []evidence.ClientAnswer{
 		{Address: "10.0.0.1:443", Count: 15, First: after(7.1), Asked: true, Alert: "unknown_ca"},
 		{Address: "10.0.0.1:443", Count: 1, First: after(7.15), Asked: true, Closed: true},
@@ -55,7 +57,7 @@ func (w *world) clientDenial(t *testing.T, presents string) evidence.Denial {
 	d := evidence.Denial{
 		What: "client " + presents, Refused: true, By: "hello.example.local", Answer: "15 × TLS alert unknown_ca", At: after(7.2),
 		Method: "client", Control: "served", Server: "hello.example.local", ControlCertificate: &right,
-		Client: &evidence.ClientDenial{Presents: presents, Before: served, After: served, Answers: refused},
+		Client: &evidence.ClientDenial{Presents: presents, Before: served(), After: served(), Answers: refused},
 	}
 	switch presents {
 	case evidence.PresentsForeign:
@@ -101,6 +103,7 @@ func TestWrongDenials(t *testing.T) {
 		"no attempt":             {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers = nil }, "there is no attempt"},
 		"no connections":         {"client none", func(_ *world, d *evidence.Denial) { d.Client = nil }, "the connections are missing"},
 		"not served before":      {"client none", func(_ *world, d *evidence.Denial) { d.Client.Before[0].Status = 503 }, "the control does not hold: not every connection before"},
+		"refused after":          {"client none", func(_ *world, d *evidence.Denial) { d.Client.After[0].Status = 503 }, "the control does not hold: not every connection after"},
 		"not served after":       {"client none", func(_ *world, d *evidence.Denial) { d.Client.After = nil }, "the control does not hold: not every connection after"},
 		"no address in common":   {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers[0].Address = "10.0.0.9:443" }, "10.0.0.9:443 has no control"},
 		"a certificate for none": {"client none", func(_ *world, d *evidence.Denial) { d.Certificate = d.ControlCertificate }, "the attempt was without one"},

@@ -12,9 +12,12 @@ import (
 func (r *rotation) fault() {
 	f := r.Fault
 	there := f.Part != "" || len(f.Pods) > 0 || len(f.Deletions) > 0 || !f.Began.IsZero() || !f.Ended.IsZero()
-	for name, moment := range map[string]time.Time{"fault": f.Began, "restored": f.Ended} {
-		if !r.reached[name].Equal(moment) {
-			r.add("hop %s is at %s and the fault says %s", name, r.reached[name], moment)
+	for _, hop := range []struct {
+		name   string
+		moment time.Time
+	}{{"fault", f.Began}, {"restored", f.Ended}} {
+		if at := r.reached[hop.name]; !at.Equal(hop.moment) {
+			r.add("hop %s is at %s and the fault says %s", hop.name, at, hop.moment)
 		}
 	}
 	if _, unsealed := r.reached["unsealed"]; unsealed && f.Part != "vault" {
@@ -29,13 +32,16 @@ func (r *rotation) fault() {
 	// moments of the absence.
 	older := len(r.Coverage) == 0 && len(f.Deletions) == 0 && f.Away.IsZero()
 	first := there && f.Part != "gateway" // before the renewal was asked for
-	for name, due := range map[string]bool{"askedAway": first && !older, "restored": there, "maxDown": there, "maxCatchUp": there} {
-		ruled := slices.ContainsFunc(r.Rules, func(rule evidence.Rule) bool { return rule.Name == name })
+	for _, rule := range []struct {
+		name string
+		due  bool
+	}{{"askedAway", first && !older}, {"restored", there}, {"maxDown", there}, {"maxCatchUp", there}} {
+		ruled := slices.ContainsFunc(r.Rules, func(saw evidence.Rule) bool { return saw.Name == rule.name })
 		switch {
-		case ruled && !due:
-			r.add("rule %s without a fault that it is about", name)
-		case r.proved && due && !ruled:
-			r.add("the step is proved without rule %s, though a fault was made", name)
+		case ruled && !rule.due:
+			r.add("rule %s without a fault that it is about", rule.name)
+		case r.proved && rule.due && !ruled:
+			r.add("the step is proved without rule %s, though a fault was made", rule.name)
 		}
 	}
 	if !there {

@@ -63,8 +63,12 @@ func Write(ctx context.Context, dir string, head *Head, leaves []Leaf, names []s
 	if err := enc.Encode(head); err != nil {
 		return err
 	}
-	for name, data := range map[string][]byte{LeavesFile: lines, HeadFile: text.Bytes(), PageFile: page} {
-		if err := durable.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+	// The head is last: it has the digests of the others, so a folder with a head is whole.
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{LeavesFile, lines}, {PageFile, page}, {HeadFile, text.Bytes()}} {
+		if err := durable.WriteFile(filepath.Join(dir, f.name), f.data, 0o644); err != nil {
 			return err
 		}
 	}
