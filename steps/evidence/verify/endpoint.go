@@ -3,6 +3,7 @@ package verify
 import (
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/ztplan/ztplan/steps/evidence"
 )
@@ -39,8 +40,8 @@ func (r *rotation) endpoint(e evidence.Endpoint) {
 	if !s.grouped && e.LongestGapSeconds < s.gap-slack || e.LongestGapSeconds > max(s.gap, s.outer)+slack || e.LongestGapSeconds < 0 {
 		at.add("the longest gap is %.3f s, recorded %.3f s", s.gap, e.LongestGapSeconds)
 	}
-	for phase, p := range e.Latency {
-		if p["p50"] > p["p90"] || p["p90"] > p["p99"] || p["p99"] > p["max"] || p["p50"] < 0 {
+	for _, phase := range slices.Sorted(maps.Keys(e.Latency)) {
+		if p := e.Latency[phase]; p["p50"] > p["p90"] || p["p90"] > p["p99"] || p["p99"] > p["max"] || p["p50"] < 0 {
 			at.add("the percentiles %s are not in order", phase)
 		}
 	}
@@ -117,7 +118,8 @@ func (r *rotation) sum(e evidence.Endpoint) sums {
 // fail.
 func (r *rotation) protocols(e evidence.Endpoint, failures map[string]int) {
 	spoken, failed := 0, 0
-	for protocol, n := range e.Protocols {
+	for _, protocol := range slices.Sorted(maps.Keys(e.Protocols)) {
+		n := e.Protocols[protocol]
 		if spoken += n; n < 0 || protocol == "" {
 			r.add("%d handshakes over protocol %q", n, protocol)
 		}

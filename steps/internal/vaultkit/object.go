@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -212,14 +213,13 @@ func plain(v any) any {
 // keeps YAML's type. A text for a list is split at its commas.
 func Extra(extra map[string]any, known map[string]any) ([]Field, error) {
 	fields := make([]Field, 0, len(extra))
-	for name, v := range extra {
-		want, err := convert(v, known[name])
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		want, err := convert(extra[name], known[name])
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		fields = append(fields, Field{Name: name, Want: want})
 	}
-	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return fields, nil
 }
 

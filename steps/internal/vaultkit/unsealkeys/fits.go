@@ -2,6 +2,8 @@ package unsealkeys
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
@@ -35,8 +37,8 @@ func (e *Encryption) Fits(a *Answer, sinks fmt.Stringer) error {
 		}
 		delete(want, p.Name)
 	}
-	for name := range want {
-		return misfit("%s holds no share of %s", sinks, name)
+	if len(want) > 0 {
+		return misfit("%s holds no share of %s", sinks, strings.Join(slices.Sorted(maps.Keys(want)), ", "))
 	}
 	if have := a.SealedRootToken; have != nil && have.readers() != e.root.readers() {
 		return misfit("%s holds the root token encrypted to %s, and the plan says %s", sinks, have.readers(), e.root.readers())
