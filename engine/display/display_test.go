@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -60,6 +62,18 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q has a control character at %d", once, i)
 		}
 	})
+}
+
+// Every control, format and separator character of Unicode is escaped, but for line ends,
+// tabs and the two joiners, without which words of some scripts and emoji fall apart.
+func TestEveryHiddenCharacter(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		shown := r == '\n' || r == '\t' || r == '\u200c' || r == '\u200d' ||
+			!unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+		if got := display.Text(string(r)); utf8.ValidRune(r) && (got == string(r)) != shown {
+			t.Errorf("%U became %q", r, got)
+		}
+	}
 }
 
 func TestCopy(t *testing.T) {

@@ -62,6 +62,7 @@ func escaped(s string) string {
 const (
 	zeroWidthNonJoiner = '\u200c'
 	zeroWidthJoiner    = '\u200d'
+	softHyphen         = '\u00ad' // the one format character of Latin-1
 )
 
 // hidden reports whether a character does something else than being seen.
@@ -70,5 +71,5 @@ func hidden(r rune) bool {
 	case '\n', '\t', zeroWidthJoiner, zeroWidthNonJoiner:
 		return false
 	}
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+	return unicode.IsControl(r) || r > unicode.MaxLatin1 && unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == softHyphen
 }
