@@ -32,11 +32,15 @@ func NewCollector(inputs *engine.Inputs, plan *File, dir string, secrets []strin
 	}
 }
 
-// Add adds a problem. Its excerpt is made by [Collector.Err].
+// Add adds a problem. Its excerpt is made by [Collector.Err]. One that only follows from
+// text that [Parse] could not read counts, but is left out then.
 func (c *Collector) Add(p *Problem) {
 	p.instance, p.group = c.instance, c.group
 	if p.File == c.within {
 		p.included = c.included
+	}
+	if f := c.files[p.File]; f != nil && f.covers(p.Position) {
+		p.follows = true
 	}
 	c.problems = append(c.problems, p)
 }
@@ -99,6 +103,9 @@ func (c *Collector) Err() error {
 	}
 	seen := make(map[fact]*Problem, len(c.problems))
 	list := slices.DeleteFunc(c.problems, func(p *Problem) bool {
+		if p.follows {
+			return true
+		}
 		f := fact{p.Position, p.general()}
 		first := seen[f]
 		if first == nil {

@@ -15,6 +15,8 @@ type File struct {
 	data   []byte
 	starts []int // where each line begins
 	keys   bool  // see holdsKeys
+
+	covered []span // what [Parse] could not read: other problems there follow from it
 }
 
 // NewFile returns a file with a text. name may be empty for a text that is in no file.

@@ -22,7 +22,8 @@ const maxExpanded = 1_000_000
 // Parse reads the one document of a file into a tree without aliases and merge
 // keys, in which keys are scalars and unique within their mapping. It returns
 // nil for a file without content, and nil with problems reported for one that
-// is no YAML.
+// is no YAML. A file with mistakes whose remedy is known is read as if they were mended,
+// after a problem for each.
 func Parse(src *File, what string, report func(*Problem)) *yaml.Node {
 	if at := invalidUTF8(src.data); at >= 0 {
 		line, column := src.at(at)
@@ -35,20 +36,32 @@ func Parse(src *File, what string, report func(*Problem)) *yaml.Node {
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
-	if err != nil {
-		report(syntaxProblem(src, err))
-		return nil
+	template := err == nil && bytes.Contains(src.data, []byte("{{")) && templateLine(doc) > 0
+	if err == nil {
+		second, more := nextDocument(dec)
+		switch {
+		case more == nil && !IsNull(second.Content[0]):
+			report(&Problem{Position: src.Place(second.Content[0]),
+				Summary: "a second YAML document: " + what + " is one document",
+				Hint:    "put it into a file of its own, or remove the --- before it"})
+		case more != nil && !errors.Is(more, io.EOF):
+			err = more
+		}
 	}
-	if second, err := nextDocument(dec); err == nil && !IsNull(second.Content[0]) {
-		report(&Problem{Position: src.Place(second.Content[0]),
-			Summary: "a second YAML document: " + what + " is one document",
-			Hint:    "put it into a file of its own, or remove the --- before it"})
-	} else if err != nil && !errors.Is(err, io.EOF) {
-		report(syntaxProblem(src, err))
-		return nil
+	if err != nil || template {
+		mended, ok := repair(src, report)
+		switch {
+		case mended != nil:
+			doc = mended
+		case !ok && err != nil:
+			report(syntaxProblem(src, err))
+			return nil
+		case ok:
+			return nil
+		}
 	}
 	kubeyaml.Resolve(doc)
-	x := expander{src: src, report: report}
+	x := expander{src: src, report: report, bare: bytes.Contains(src.data, []byte("! "))}
 	root := doc.Content[0]
 	x.expand(&root)
 	if x.failed {
@@ -180,6 +193,7 @@ type expander struct {
 	size     map[*yaml.Node]int  // anchored nodes, expanded
 	repeated int                 // nodes that aliases repeat, so far
 	failed   bool
+	bare     bool // there may be a ! before a value
 }
 
 func (x *expander) problem(n *yaml.Node, hint, format string, args ...any) {
@@ -230,6 +244,14 @@ func (x *expander) expand(p **yaml.Node) (size int) {
 }
 
 func (x *expander) checkTag(n *yaml.Node) {
+	if x.bare && n.Kind == yaml.ScalarNode && n.Style == 0 && !strings.HasPrefix(n.Value, "!") {
+		if at := x.src.offset(n.Line, n.Column); at >= 0 && bytes.HasPrefix(x.src.data[at:], []byte("! ")) {
+			x.problem(n, "write the value in quotes: when: '!…'", "a ! before a value is dropped: YAML takes it for a tag")
+			n.Value = "! " + n.Value
+			n.Tag = "!!str"
+			return
+		}
+	}
 	switch n.Tag {
 	case "", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!merge":
 		return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -47,13 +48,19 @@ func TestParse(t *testing.T) {
 		{"a list as a key", "? [a]\n: 1\nb: 2\n", "1:3: a key is a mapping or a list: keys are plain text; {b: 2}"},
 		{"an anchor that contains itself", "a: &x [*x]\n", `1:8: anchor "x" contains itself; {a: []}`},
 		{"a merge of text", "a: {<<: 5, b: 1}\n", "1:9: only mappings can be merged (write <<: *anchor, where the anchor is on a mapping); {a: {b: 1}}"},
+		{"a tag without a name", "when: ! ${vars.x}\n", "1:7: a ! before a value is dropped: YAML takes it for a tag (write the value in quotes: when: '!…')"},
+		{"a tag without a name before quotes", "a: ! \"5\"\n", "{a: 5}"},
+		{"two errors that are no mistakes", "a:\n    - b\n  c: 1\nd: \"x\ne: 2\n", `3:3: not valid YAML: did not find expected key; 4:1: not valid YAML: found unexpected end of stream; nothing`},
+		{"{{ }} that the parser takes", "a: {{ x }}\nb: {c: {{ y }}, d: {{ z }}-1}\n",
+			"1:4: not valid YAML: a template, {{ … }} (" + template + "); 2:8: not valid YAML: a template, {{ … }} (" + template + "); 2:20: not valid YAML: a template, {{ … }} (" + template + "); {a: ${, b: {c: ${, d: ${}}"},
+		{"text that looks like mistakes", "a: >\n  {{ x }}: y: z\nb: \"x\n  @y: {{ z: z\"\nc: x\n  @y %z\nd: {k: [x, 'it''s: [}'], u: http://h/a#b}\ne: &f-1 {g: 1}\nh: &f 1\ni: *f # a: b: c\nj: {{ z }}\n", `11:4: not valid YAML: a template, {{ … }} (` + template + `); {a: {{ x }}: y: z`},
 		{"a tag", "a: !mine x\n", `1:4: tag "!mine" has no meaning here (leave the tag out, or quote the value); {a: x}`},
 		{"two documents", "a: 1\n---\nb: 2\n", "3:1: a second YAML document: a plan is one document (put it into a file of its own, or remove the --- before it); {a: 1}"},
 		{"not UTF-8", "a: é\nb: \xff\n", "2:4: not UTF-8 text (save the file as UTF-8); nothing"},
-		{"a tab", "a:\n\tb: 1\n", "2:1: not valid YAML: found character that cannot start any token (indent with spaces: YAML does not take tabs); nothing"},
-		{"a second colon", "a: b: c\n", `1:1: not valid YAML: mapping values are not allowed in this context (a value that contains ": " needs quotes; otherwise look at the indentation); nothing`},
+		{"a tab", "a:\n\tb: 1\n", "2:1: not valid YAML: a tab indents the line (indent with spaces, here and in all lines that begin with tabs); {a: {b: 1}}"},
+		{"a second colon", "a: b: c\n", `1:5: not valid YAML: a second ": " in a line (write a value that contains ": " in quotes, and a key in a line of its own); {a: b: c}`},
 		{"a list that is not closed", "a: [1\nb: 2\n", "2:1: not valid YAML: did not find expected ',' or ']'; nothing"},
-		{"a reference between braces", "a: {b: ${vars.x}}\n", "1:1: not valid YAML: did not find expected ',' or '}' (inside { } and [ ] a reference needs quotes: {trust: \"${steps.root.certificate}\"}); nothing"},
+		{"a reference between braces", "a: {b: ${vars.x}}\n", `1:8: not valid YAML: a reference without quotes inside of { } or [ ] (write it in quotes: "${vars.x}"); {a: {b: ${vars.x}}}`},
 	} {
 		var got []string
 		n := source.Parse(source.NewFile("p.yaml", []byte(tt.text)), "a plan", func(p *source.Problem) {
@@ -68,6 +75,43 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", tt.name, all, tt.want)
 		}
 	}
+}
+
+const template = `declare a variable below vars and write "${vars.NAME}"; when: is for if, forEach: for range, include: for a part that is used again`
+
+// FuzzParse: reading any text ends, and problems and nodes are at places in it.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		"a: {{ x }}\nb: [${vars.x}, b[each.key]]\n{{- if x }}\n{{ k }}: 1\n{% end %}\n", "a: *x\nb: !${x}\n\tc: @d\n", "a: b: c\n d: \"e\" f\n",
+		"a: {b: c: d, *e, %f}\ng: 'h\n", "é: {ü: ${vars.ä}, ö: @ß}\r\n- `x\u2028\ty: 1", "a: |\n  {{ x }}\n b\n", "? {{a}}\n: &b *c", "a: [1\n  b: 2\nc: {\n",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		src := source.NewFile("p.yaml", []byte(text))
+		lines := 1 + strings.Count(strings.ReplaceAll(text, "\r\n", "\n"), "\n") + strings.Count(text, "\r") + strings.Count(text, "\u0085") + strings.Count(text, "\u2028") + strings.Count(text, "\u2029")
+		// What is empty may be behind the end; [source.Collector.Err] moves it.
+		inside := func(line, column int) bool {
+			return line >= 1 && line <= lines+1 && column >= 1 && column <= utf8.RuneCountInString(text)+1
+		}
+		n := source.Parse(src, "a plan", func(p *source.Problem) {
+			if !inside(p.Line, p.Column) || p.Summary == "" || strings.Contains(p.Summary, "\n") {
+				t.Errorf("%q: %+v", text, p)
+			}
+		})
+		var check func(*yaml.Node)
+		check = func(n *yaml.Node) {
+			if !inside(n.Line, n.Column) {
+				t.Errorf("%q: %q is at %d:%d", text, n.Value, n.Line, n.Column)
+			}
+			for _, child := range n.Content {
+				check(child)
+			}
+		}
+		if n != nil && len(text) < 1000 { // aliases may repeat much
+			check(n)
+		}
+	})
 }
 
 func keys(n int) string {

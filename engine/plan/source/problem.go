@@ -39,6 +39,7 @@ type Problem struct {
 	Snippet string `json:"snippet,omitempty"`
 
 	instance, group, included string   // see [Collector.About]
+	follows                   bool     // see [Collector.Add]
 	others                    []string // instances of the group that have the problem, too
 }
 

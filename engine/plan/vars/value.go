@@ -110,7 +110,8 @@ func readAs(text, typ string) *yaml.Node {
 		return textNode(text)
 	}
 	src := source.NewFile("", []byte(text))
-	if n := source.Parse(src, "a value", func(*source.Problem) {}); n != nil && source.TypeOf(n) == typ {
+	sound := true
+	if n := source.Parse(src, "a value", func(*source.Problem) { sound = false }); n != nil && sound && source.TypeOf(n) == typ {
 		return n
 	}
 	return textNode(text)
