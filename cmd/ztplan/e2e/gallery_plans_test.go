@@ -11,6 +11,7 @@ var inProduction production
 var gallery = map[string]galleryPlan{
 	"existing-vault.yaml": existingVault(),
 	"fleet/site.yaml":     {own: true, vars: []string{"domain=site.example"}, unproved: "nothing serves a certificate yet"},
+	"gateway-api.yaml":    {before: (*world).clientsCA},
 	"lab.yaml":            {by: "TestOneLab"},
 	"production.yaml": {
 		own: true, vars: []string{"domain=apps.example.com", `vaultValues=["one-node.yaml"]`},
