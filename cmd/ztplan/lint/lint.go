@@ -76,7 +76,7 @@ func Examine(p *plan.Plan, o Options) Report {
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, apiServerName, tokenLifetime, anyAccount,
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, sealedRestart, rootToken, logins, waysIn,
-		unknownFields, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, ungranted,
+		unknownFields, unexpanded, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, ungranted,
 		issuerNamespace, localReviewer, reviewerPermission, reviewerAudience, unchecked,
 	} {
 		all = append(all, check(f)...)
