@@ -152,8 +152,9 @@ func (l *loader) use(e *entry, f *fragment, in instance) {
 	}
 	l.about(parent, u.id, e.id)
 	l.give(u)
-	l.about(u, "", "")
+	l.about(u, u.id, e.id)
 	u.vars.Resolve()
+	l.about(u, "", "")
 	l.readSteps(u, f.parts["steps"])
 	for key, n := range source.Pairs(cmp.Or(f.parts["outputs"], new(yaml.Node))) {
 		l.readOutput(u, key, n)

@@ -10,6 +10,7 @@ package foreach
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 
 	"gopkg.in/yaml.v3"
 
@@ -32,9 +33,8 @@ const NoOutputs = "forEach decides which steps there are, which is known before 
 type Item struct {
 	Key keypath.Elem // a name, or the index of an item of a list
 
-	value  *yaml.Node
-	plain  bool                          // value holds no references: ${ means nothing in it
-	fileOf func(name string) engine.File // see [spec.Value.FileOf]
+	value *yaml.Node
+	of    *reader
 }
 
 // keyText is what ids can hold, also on a command line and in the name of a file.
@@ -48,7 +48,7 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 	if source.IsNull(n) {
 		return nil, true
 	}
-	r := reader{d: d, n: n}
+	r := &reader{d: d, n: n}
 	d.Subject += ": forEach"
 	collection, ok := d.Substitute(n)
 	value, secret := collection.Node, collection.Secret
@@ -65,13 +65,13 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 	case value.Kind == yaml.ScalarNode:
 		return nil, r.problem(n, "write a list, [a, b], or a mapping, {a: …, b: …}", "want a list or a mapping, have %s", source.Describe(value))
 	}
-	r.plain, r.fileOf = !secret, collection.FileOf
+	r.plain, r.fileOf, r.file = !secret, collection.FileOf, collection.File
 	if secret {
 		value = n
 	}
 	if value.Kind == yaml.SequenceNode {
 		for i, v := range value.Content {
-			items = append(items, &Item{Key: keypath.Item(i), value: v, plain: r.plain, fileOf: r.fileOf})
+			items = append(items, r.item(keypath.Item(i), v))
 		}
 		ok = true
 	} else {
@@ -85,9 +85,16 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 
 type reader struct {
 	d      *spec.Decoder
-	n      *yaml.Node // the collection as written
-	plain  bool
-	fileOf func(name string) engine.File
+	n      *yaml.Node                    // the collection as written
+	plain  bool                          // the values hold no references: ${ means nothing in them
+	fileOf func(name string) engine.File // see [spec.Value.FileOf]
+	file   *source.File                  // see [spec.Value.File]
+	values []*yaml.Node                  // of all items
+}
+
+func (r *reader) item(key keypath.Elem, value *yaml.Node) *Item {
+	r.values = append(r.values, value)
+	return &Item{Key: key, value: value, of: r}
 }
 
 func (r *reader) mapping(value *yaml.Node) (items []*Item, ok bool) {
@@ -108,7 +115,7 @@ func (r *reader) mapping(value *yaml.Node) (items []*Item, ok bool) {
 			ok = r.problem(at, keyHint, "%q cannot be a key", name)
 		}
 		first[name] = key
-		items = append(items, &Item{Key: keypath.Elem{Name: name, Index: -1, Quoted: true}, value: v, plain: r.plain, fileOf: r.fileOf})
+		items = append(items, r.item(keypath.Elem{Name: name, Index: -1, Quoted: true}, v))
 	}
 	return items, ok
 }
@@ -146,12 +153,22 @@ func (it *Item) Resolve(d *spec.Decoder, ref *syntax.Reference) (v spec.Value, _
 	return v, nil
 }
 
+// name is the key for messages.
+func (it *Item) name() string {
+	if it.Key.Index >= 0 {
+		return keypath.String([]keypath.Elem{it.Key})
+	}
+	return strconv.Quote(it.Key.Name)
+}
+
 // part returns the part of the value that a reference names. References on the way are
 // resolved, and no others.
 func (it *Item) part(d *spec.Decoder, ref *syntax.Reference) (v spec.Value, _ *spec.Fault) {
 	n, at := it.value, 1
-	v.FileOf = it.fileOf
-	if !it.plain {
+	v.FileOf, v.File = it.of.fileOf, it.of.file
+	item := &spec.Item{Name: it.name(), Among: it.of.values}
+	if !it.of.plain {
+		item = nil
 		var depth int
 		n, depth = keypath.Descend(n, ref.Path[1:])
 		at += depth
@@ -161,9 +178,13 @@ func (it *Item) part(d *spec.Decoder, ref *syntax.Reference) (v spec.Value, _ *s
 		}
 		n = v.Node
 	}
-	n, fault := spec.Part(n, ref, at)
+	v.Node, v.Item = n, item
+	n, fault := spec.Part(v, ref, at)
 	if fault != nil {
 		return v, fault
+	}
+	if len(ref.Path) > 1 {
+		v.Item = nil
 	}
 	v.Node, v.Size = n, count(n)
 	return v, nil

@@ -101,18 +101,30 @@ func (c *Collector) Err() error {
 		at      Position
 		summary string
 	}
-	seen := make(map[fact]*Problem, len(c.problems))
+	type shape struct {
+		fact
+		group, hint string
+	}
+	seen, alike := make(map[fact]*Problem, len(c.problems)), make(map[shape]*Problem)
 	list := slices.DeleteFunc(c.problems, func(p *Problem) bool {
 		if p.follows {
 			return true
 		}
 		f := fact{p.Position, p.general()}
 		first := seen[f]
+		if first == nil && p.group != "" {
+			s := shape{fact{p.Position, p.shape()}, p.group, p.Hint}
+			if first = alike[s]; first == nil {
+				alike[s] = p
+			} else if first.instance == p.instance {
+				first = nil
+			}
+		}
 		if first == nil {
 			seen[f] = p
 			return false
 		}
-		first.also(p.instance)
+		first.also(p)
 		return true
 	})
 	for i, p := range list {

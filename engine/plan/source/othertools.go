@@ -1,6 +1,8 @@
 package source
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -159,4 +161,26 @@ func plainKey(key string) string {
 		key = strings.ReplaceAll(strings.ReplaceAll(key, "-", ""), "_", "")
 	}
 	return strings.ToLower(key)
+}
+
+// helmTemplate is an action of Helm's templates; its first group is a value, by its path.
+// Others write {{ }} too, such as the policies of Vault: they do not name these.
+var helmTemplate = regexp.MustCompile(`\{\{-?\s*(?:\.Values\.([A-Za-z0-9_.]+)|\.(?:Release|Chart|Values)\b|include\s+")[^}]*\}\}`)
+
+// HelmTemplate returns what is wrong with a text that holds a template of Helm, which
+// nobody fills in, and what to write instead; "" if it holds none.
+func HelmTemplate(text string) (message, hint string) {
+	if !strings.Contains(text, "{{") {
+		return "", ""
+	}
+	found := helmTemplate.FindStringSubmatch(text)
+	if found == nil {
+		return "", ""
+	}
+	name := "NAME"
+	if found[1] != "" {
+		name = found[1][strings.LastIndex(found[1], ".")+1:]
+	}
+	return fmt.Sprintf("%s is a template of Helm, which a plan does not fill in", Abbreviate(found[0])),
+		fmt.Sprintf("declare a variable below vars, and write ${vars.%s}", name)
 }

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -51,18 +52,38 @@ func (p *Problem) general() string {
 	return strings.ReplaceAll(p.Summary, p.instance, p.group)
 }
 
-// also says that an instance has the same problem, if it names one. Those of one instance
-// follow each other.
-func (p *Problem) also(instance string) {
-	if p.group == "" || !strings.Contains(p.Summary, p.instance) {
+// quoted is a value, or a name, in a summary.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// shape is general without the values: instances of a group have the same problem with a
+// value of each.
+func (p *Problem) shape() string { return quoted.ReplaceAllLiteralString(p.general(), `""`) }
+
+// also says that the instance of another problem has the same, if it names one, and which
+// values differ. Those of one instance follow each other.
+func (p *Problem) also(other *Problem) {
+	if p.group == "" {
 		return
 	}
-	last := p.instance
+	last, name := p.instance, other.instance
 	if n := len(p.others); n > 0 {
 		last = p.others[n-1]
 	}
-	if last != instance {
-		p.others = append(p.others, instance)
+	own := quoted.FindAllString(p.general(), -1)
+	var differ []string
+	for i, value := range quoted.FindAllString(other.general(), -1) {
+		if value != own[i] && !strings.Contains(other.instance, value) {
+			differ = append(differ, value)
+		}
+	}
+	switch {
+	case len(differ) > 0:
+		name += " (" + strings.Join(differ, ", ") + ")"
+	case !strings.Contains(p.Summary, p.instance):
+		return
+	}
+	if last != name {
+		p.others = append(p.others, name)
 	}
 }
 

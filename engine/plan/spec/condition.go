@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"fmt"
+
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
@@ -72,7 +74,9 @@ func (d *Decoder) Condition(n *yaml.Node) *Condition {
 		if t == exprNumber {
 			hint = "compare it: … == 1"
 		}
-		d.problem(n, hint, "a condition is true or false, and this is %s", t)
+		if !v.quoted(root) {
+			d.problem(n, hint, "a condition is true or false, and this is %s", t)
+		}
 		return nil
 	}
 }
@@ -84,6 +88,25 @@ type evaluation struct {
 	node     *yaml.Node
 	checking bool // the type: both sides of every operator
 	depends  bool // on an output
+
+	texts map[*syntax.Reference]Value // the values that are text and known
+}
+
+// quoted reports whether an expression is a reference to the text true or false, which
+// YAML reads as text for its quotes, and reports it at its place.
+func (v *evaluation) quoted(e *syntax.Expr) bool {
+	r, ok := v.texts[e.Ref]
+	if e.Op != "" || !ok || r.Node.Value != "true" && r.Node.Value != "false" {
+		return false
+	}
+	used := v.d.Place(v.node, e.Ref)
+	if r.File == nil || r.Node.Line == 0 {
+		v.d.refProblem(v.node, e.Ref, "declare the variable with type: bool", "%s is the text %q, and a condition is true or false", e.Ref.Raw, r.Node.Value)
+	} else {
+		v.d.mistaken(r.File.Place(r.Node), used, "remove the quotes: "+r.Node.Value,
+			fmt.Sprintf("%s is the text %q, and a condition wants true or false", keypath.String(e.Ref.Path[len(e.Ref.Path)-1:]), r.Node.Value))
+	}
+	return true
 }
 
 // of returns the type of an expression and its value: string, float64 or bool. The type
@@ -134,6 +157,9 @@ func (v *evaluation) of(e *syntax.Expr) (exprType, any) {
 // operand is of for an operand of op, which must be true or false.
 func (v *evaluation) operand(op, e *syntax.Expr) (exprType, bool) {
 	t, x := v.of(e)
+	if t == exprText && v.quoted(e) {
+		return exprUnknown, false
+	}
 	if t != exprTruth && t != exprUnknown {
 		v.problem(op, "", "%s wants true or false, and has %s", op.Op, t)
 		return exprUnknown, false
@@ -168,6 +194,12 @@ func (v *evaluation) reference(ref *syntax.Reference) (exprType, any) {
 	}
 	switch tag {
 	case "!!str":
+		if r.Node != nil {
+			if v.texts == nil {
+				v.texts = make(map[*syntax.Reference]Value)
+			}
+			v.texts[ref] = r
+		}
 		return exprText, value
 	case "!!bool":
 		return exprTruth, value

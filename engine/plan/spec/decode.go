@@ -107,6 +107,16 @@ type use struct {
 	ref   string // as written; "" for a text
 
 	fileOf func(name string) engine.File // see [Value.FileOf]
+	file   *source.File                  // see [Value.File]
+}
+
+// writtenAt returns where a value, which is used elsewhere, is written; zero if that is not
+// known.
+func (u use) writtenAt(value *yaml.Node) (at source.Position) {
+	if u.file != nil && value.Line > 0 {
+		at = u.file.Place(value)
+	}
+	return at
 }
 
 // An outcome is the result of decoding an input.
@@ -141,8 +151,13 @@ func (d *Decoder) pop()                { d.path = d.path[:len(d.path)-1] }
 
 // problem reports something wrong with the input being decoded.
 func (d *Decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
+	value := n
 	n, at := d.place(n)
-	return d.problemAt(n, at, hint, format, args...)
+	detail := ""
+	if written := d.use.writtenAt(value); written.Line > 0 && written.File != at.File {
+		detail = "the value is written at " + written.String()
+	}
+	return d.report(n, at, detail, hint, format, args...)
 }
 
 // invalid is problem for a value that has the right type, and names its reference.
@@ -164,9 +179,21 @@ func (d *Decoder) place(n *yaml.Node) (*yaml.Node, source.Position) {
 // problemAt reports something wrong with the input being decoded, at a place
 // of its own.
 func (d *Decoder) problemAt(n *yaml.Node, at source.Position, hint, format string, args ...any) outcome {
+	return d.report(n, at, "", hint, format, args...)
+}
+
+func (d *Decoder) report(n *yaml.Node, at source.Position, detail, hint, format string, args ...any) outcome {
 	path := keypath.String(d.path)
 	d.bad = append(d.bad, path)
-	d.Report(&source.Problem{Position: at, Summary: d.about(n, path) + fmt.Sprintf(format, args...), Hint: hint})
+	d.Report(&source.Problem{Position: at, Summary: d.about(n, path) + fmt.Sprintf(format, args...), Detail: detail, Hint: hint})
+	return failed
+}
+
+// mistaken reports something wrong with a value at the place where it is written, and where
+// it is used. The message says nothing about the use: all uses have the one problem.
+func (d *Decoder) mistaken(written, used source.Position, hint, message string) outcome {
+	d.bad = append(d.bad, keypath.String(d.path))
+	d.Report(&source.Problem{Position: written, Summary: message, Detail: "used at " + used.String(), Hint: hint})
 	return failed
 }
 
@@ -208,6 +235,14 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		return unset
 	}
 	t := v.Type()
+	if n.Kind == yaml.ScalarNode && t.Kind() != reflect.Interface && t != secretType {
+		if message, hint := source.HelmTemplate(n.Value); message != "" {
+			if written := d.use.writtenAt(n); written.Line > 0 {
+				return d.mistaken(written, d.use.place, hint, message)
+			}
+			return d.problem(n, hint, "%s", message)
+		}
+	}
 	if t == secretType {
 		if n.Kind != yaml.ScalarNode || !source.IsText(n) && d.use.ref == "" {
 			return d.mismatch(n, t)

@@ -26,7 +26,8 @@ func (d *Decoder) substitute(n *yaml.Node) (v Value, ok bool) {
 	case n.Kind != yaml.ScalarNode:
 		out := *n
 		out.Content = slices.Clone(n.Content)
-		ok = true
+		own := d.of(n).File
+		v.File, ok = own, true
 		for i := range out.Content {
 			if n.Kind == yaml.MappingNode && i%2 == 0 {
 				d.plainKey(n.Content[i])
@@ -36,12 +37,15 @@ func (d *Decoder) substitute(n *yaml.Node) (v Value, ok bool) {
 			if good {
 				out.Content[i] = part.Node
 			}
+			if good && part.File != own && (part.Node.Kind != yaml.ScalarNode || part.Node.Line > 0) {
+				v.File = nil
+			}
 			v.Secret, ok = v.Secret || part.Secret, ok && good
 		}
 		v.Node = &out
 		return v, ok
 	case !isTemplate(n):
-		return Value{Node: n}, true
+		return Value{Node: n, File: d.of(n).File}, true
 	}
 	parts, bad := syntax.ParseTemplate(n.Value)
 	if bad != nil {
@@ -54,7 +58,7 @@ func (d *Decoder) substitute(n *yaml.Node) (v Value, ok bool) {
 		return v, ok
 	}
 	text, ok := d.text(n, parts, true)
-	return Value{Node: text.node(n), Secret: text.secret}, ok
+	return Value{Node: text.node(n), Secret: text.secret, File: d.of(n).File}, ok
 }
 
 // Whole returns the reference that a scalar consists of, with its indices known; nil if it

@@ -33,11 +33,27 @@ type Value struct {
 
 	// FileOf resolves a file that Node names; nil if it is as with the nodes of the decoder.
 	FileOf func(name string) engine.File
+	// File is where Node and all below it are written; nil if that is not one file.
+	File *source.File
+	// Item says that Node is the value of an item of forEach; nil if it is none.
+	Item *Item
+}
+
+// An Item is one item of a collection.
+type Item struct {
+	Name  string       // its key or its index, for messages
+	Among []*yaml.Node // the values of all items
 }
 
 // A Fault is the reason why a reference has no value. A fault without a message
 // follows from another problem, which has been reported.
-type Fault struct{ Message, Hint string }
+type Fault struct {
+	Message, Hint string
+
+	// At is the place of the mistake if it is in the value and not in the reference. The
+	// message then says what is wrong with the value, whoever uses it.
+	At source.Position
+}
 
 // resolve returns the value of a reference, or reports why it has none.
 func (d *Decoder) resolve(n *yaml.Node, ref *syntax.Reference) (Value, bool) {
@@ -49,7 +65,10 @@ func (d *Decoder) resolve(n *yaml.Node, ref *syntax.Reference) (Value, bool) {
 	if fault == nil {
 		return v, true
 	}
-	if fault.Message != "" {
+	switch {
+	case fault.At.Line > 0:
+		d.mistaken(fault.At, d.Place(n, ref), fault.Hint, fault.Message)
+	case fault.Message != "":
 		d.refProblem(n, ref, fault.Hint, "%s", fault.Message)
 	}
 	return Value{}, false
@@ -122,6 +141,9 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 	case !ok:
 		d.bad = append(d.bad, keypath.String(d.path))
 		return failed
+	case text.helm != nil && t.Kind() != reflect.Interface && t != secretType:
+		message, hint := source.HelmTemplate(text.helm.Value)
+		return d.mistaken(text.written, d.of(n).File.Place(n), hint, message)
 	case text.waiting && !d.Types.fits(stringType, t):
 		return d.problem(n, "", "want %s, have text with references in it", TypeName(t))
 	case text.waiting:
@@ -134,7 +156,9 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 type text struct {
 	strings.Builder
 	secret  bool
-	waiting bool // for an output that is not known yet
+	waiting bool            // for an output that is not known yet
+	helm    *yaml.Node      // the first value that holds a template of Helm
+	written source.Position // of that
 }
 
 // node returns the text in place of the scalar n.
@@ -170,6 +194,9 @@ func (d *Decoder) text(n *yaml.Node, parts []syntax.Part, secrets bool) (*text, 
 			value := d.known(r)
 			ok = d.part(n, p.Ref, value, r.Secret) && ok
 			t.WriteString(value.Value)
+			if message, _ := source.HelmTemplate(value.Value); message != "" && t.helm == nil && r.File != nil && value.Line > 0 {
+				t.helm, t.written = value, r.File.Place(value)
+			}
 		}
 		t.secret = t.secret || r.Secret
 		if t.Len() > maxText {
@@ -225,7 +252,7 @@ func (d *Decoder) whole(n *yaml.Node, ref *syntax.Reference, v reflect.Value) ou
 	}
 	switch {
 	case r.Node != nil:
-		return d.at(use{n, d.of(n).File.Place(n), ref.Raw, r.FileOf}, r.Node, v)
+		return d.at(use{n, d.of(n).File.Place(n), ref.Raw, r.FileOf, r.File}, r.Node, v)
 	case !d.Types.fits(r.typeOf(), t):
 		want, have := TypeName(t), TypeName(r.typeOf())
 		if want == have {
@@ -238,7 +265,7 @@ func (d *Decoder) whole(n *yaml.Node, ref *syntax.Reference, v reflect.Value) ou
 	if assign(r.Output, v) {
 		return set
 	}
-	return d.at(use{n, d.Place(n, ref), ref.Raw, nil}, d.Types.nodeOf(r.Output), v)
+	return d.at(use{n, d.Place(n, ref), ref.Raw, nil, nil}, d.Types.nodeOf(r.Output), v)
 }
 
 // typeOf returns the type of an output.

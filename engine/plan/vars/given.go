@@ -148,6 +148,6 @@ func (s *Set) take(from Values, loose bool, secret func(v *variable) (problem, h
 				r.Problem(key, hint, "%s", summary)
 			}
 		}
-		v.given = &given{value: spec.Value{Node: val}, loose: loose, at: from.File.Place(val), subject: subjectOf(v.name)}
+		v.given = &given{value: spec.Value{Node: val, File: from.File}, loose: loose, at: from.File.Place(val), subject: subjectOf(v.name)}
 	}
 }

@@ -216,7 +216,10 @@ func (s *Set) Value(ref *syntax.Reference) (out spec.Value, _ *spec.Fault) {
 	}
 	out = v.value
 	var fault *spec.Fault
-	out.Node, fault = spec.Part(v.value.Node, ref, 1)
+	if len(ref.Path) > 1 {
+		out.Item = nil
+	}
+	out.Node, fault = spec.Part(v.value, ref, 1)
 	return out, fault
 }
 
