@@ -23,7 +23,7 @@ LINK := -ldflags=-w
 # the lab's binary themselves have -count=1.
 TEST := $(GO) test $(LINK) -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-e2e test-fleet test-plain test-raced test-lab-heavy test-lab-raced quick bench drift corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-e2e test-fleet test-plain test-raced test-lab-heavy test-lab-raced quick bench drift gallery corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ WITH_LAB = dir=$$(mktemp -d); \
 # One lab serves every test of the main module that does not start its own; each keeps to
 # a namespace and a mount of its own. Most tests wait for the lab: two parts run at a time
 # on two cores, the longest first; the one that is done takes the next.
-test: build ## run all tests
+test: build ## run all tests, of long tables a few rows
 	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 test-e2e test-raced test-fleet test-lab-heavy test-lab-raced test-plain
 
 # Three labs at a time: with more, probes of a rotation are late on two cores, and say so.
@@ -107,6 +107,9 @@ bench: build ## measure speed and memory, with the ratio to a peer or a limit
 
 drift: build ## make every drift of the table on a finished lab, print what status and run do
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -v -run 'TestOneLab/drift$$' ./cmd/ztplan/e2e
+
+gallery: build ## take every plan of plans/ through its life: lint, dry run, run, second run; print what became of it
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -v -run 'TestGallery$$' ./cmd/ztplan/e2e
 
 corpus: build ## take charts of every kind of structure from install to upgrade, print what became of them
 	$(WITH_LAB) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -parallel 8 -v -run 'TestCorpus$$' ./steps/helminstall

@@ -45,6 +45,27 @@ func TestPlainPackages(t *testing.T) {
 	}
 }
 
+// What make test leaves to commands of their own runs every night.
+func TestNightly(t *testing.T) {
+	commands := regexp.MustCompile(`(?m)^([a-z-]+):.*\n(?:\t.*\n)*\t.*ZTPLAN_FULL=1`).FindAllSubmatch(read(t, "../../Makefile"), -1)
+	if len(commands) < 2 {
+		t.Fatal("the Makefile has no commands with ZTPLAN_FULL=1")
+	}
+	var workflow struct {
+		Jobs struct {
+			Tables struct {
+				Strategy struct{ Matrix struct{ Table []string } }
+			}
+		}
+	}
+	readYAML(t, "../../.github/workflows/nightly.yml", &workflow)
+	for _, c := range commands {
+		if name := string(c[1]); !slices.Contains(workflow.Jobs.Tables.Strategy.Matrix.Table, name) {
+			t.Errorf("make %s is not in .github/workflows/nightly.yml", name)
+		}
+	}
+}
+
 // parseDir parses the Go files of a folder, by their paths.
 func parseDir(t *testing.T, dir string) map[string]*ast.File {
 	t.Helper()

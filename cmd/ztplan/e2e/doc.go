@@ -25,5 +25,5 @@
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
 // checkout. make test runs a quick form of each; with ZTPLAN_FULL=1, as in make
-// drift, make crash, make faults and make attack, the whole tables run and are printed.
+// gallery, make drift, make crash, make faults and make attack, the whole tables run and are printed.
 package e2e

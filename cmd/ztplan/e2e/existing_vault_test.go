@@ -45,6 +45,13 @@ func existingVault() galleryPlan {
 				"apiServer=" + cluster.Host, "apiServerCA=" + string(cluster.CAData),
 			}
 		},
+		lint: func(w *world) []string {
+			ca := w.newIssuer("Any Root").pem
+			return []string{
+				"vault=https://vault.example.com:8200", "vaultCA=" + ca, "rootCA=" + ca,
+				"apiServer=https://k8s.example.com:6443", "apiServerCA=" + ca,
+			}
+		},
 		vaultLog: func(*world) string { return device },
 	}
 }

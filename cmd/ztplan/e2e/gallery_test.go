@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,9 +24,12 @@ type galleryPlan struct {
 	by string
 
 	// own gives the plan a lab of its own, without anything in it. The other plans share
-	// the lab of TestRotations, on which plans/lab.yaml has converged: they keep to
-	// namespaces, mounts and names of their own, by their variables.
+	// a lab on which plans/lab.yaml has converged: they keep to namespaces, mounts and names
+	// of their own, by their variables.
 	own bool
+
+	// quick plans are taken through their lives in make test, on the lab of TestRotations.
+	quick bool
 
 	// vars are values of the plan's variables, NAME=VALUE, which lint gets as well.
 	vars []string
@@ -37,6 +40,10 @@ type galleryPlan struct {
 	// before makes what the plan expects to be there, and the files that it reads. It
 	// returns values of further variables. It may be nil.
 	before func(w *world) (vars []string)
+
+	// lint writes the files that the plan reads, and returns values of further variables,
+	// for lint without a lab. It may be nil.
+	lint func(w *world) (vars []string)
 
 	// awaited does what a run waits for a person to do, after a run that ended
 	// awaiting it. Without it, the first run has to converge.
@@ -49,9 +56,10 @@ type galleryPlan struct {
 }
 
 // TestGalleryTable holds the table of the gallery against the folder, and the header of
-// each plan to what a reader who chooses one has to know. Plans that another test
-// runs are linted here, the others where they run.
+// each plan to what a reader who chooses one has to know; lint is clean for all of them.
 func TestGalleryTable(t *testing.T) {
+	w := &world{t: t, ztplan: binary(t, "ztplan"), home: t.TempDir(), temp: t.TempDir(), work: t.TempDir()}
+	w.copyPlans()
 	files := galleryFiles(t)
 	if d := cmp.Diff(files, slices.Sorted(maps.Keys(gallery))); d != "" {
 		t.Errorf("the plans of plans/ are not those of the table gallery (-plans +table):\n%s", d)
@@ -74,12 +82,12 @@ func TestGalleryTable(t *testing.T) {
 				t.Errorf("plans/%s: the comment above the plan has no line that begins with %q", name, part)
 			}
 		}
-		if p := gallery[name]; p.by != "" {
-			lint := galleryLint(t.Context(), binary(t, "ztplan"), "../../../plans/"+name, p.vars)
-			if lint != "" {
-				t.Error(lint)
-			}
+		p := gallery[name]
+		vars := p.vars
+		if p.lint != nil {
+			vars = slices.Concat(vars, p.lint(w))
 		}
+		w.lint(t, name, vars)
 	}
 }
 
@@ -109,13 +117,13 @@ func galleryFiles(t *testing.T) []string {
 
 var lintClean = regexp.MustCompile(`: 0 errors, 0 warnings\b`)
 
-// galleryLint returns what lint says against a plan, "" for nothing.
-func galleryLint(ctx context.Context, ztplan, file string, vars []string) string {
-	cmd := (&world{ztplan: ztplan, home: os.TempDir(), temp: os.TempDir()}).bare(ctx, append([]string{"lint", file}, varFlags(vars)...)...)
-	if out, err := cmd.CombinedOutput(); err != nil || !lintClean.Match(out) {
-		return fmt.Sprintf("lint %s: %v\n%s", file, err, out)
+// lint fails the test if lint says anything against a plan.
+func (w *world) lint(t *testing.T, name string, vars []string) {
+	t.Helper()
+	out, err := w.bare(t.Context(), slices.Concat([]string{"lint", "plans/" + name}, varFlags(vars))...).CombinedOutput()
+	if err != nil || !lintClean.Match(out) {
+		t.Errorf("lint %s: %v\n%s", name, err, out)
 	}
-	return ""
 }
 
 func varFlags(vars []string) []string {
@@ -126,26 +134,42 @@ func varFlags(vars []string) []string {
 	return out
 }
 
-// TestGallery takes each plan of plans/ that needs a lab of its own through its life.
-// Those that do not are taken through it in TestRotations.
+// TestGallery takes each plan of plans/ through its life. make test takes the quick ones
+// through it, in TestRotations.
 func TestGallery(t *testing.T) {
-	parallel(t)
+	if !full() {
+		t.Skip("the quick plans are run in TestRotations; all of them by make gallery")
+	}
+	tb := new(table)
+	tb.add("PLAN", "RESULT", "s")
+	defer tb.print()
+	shared := newWorld(t)
+	must(t, "the plan of the shared lab", shared.run(), 0)
+	shared.look()
+	shared.gallery(t, shared.auditVault(), tb)
 	for _, name := range slices.Sorted(maps.Keys(gallery)) {
-		if p := gallery[name]; p.own {
-			t.Run(strings.TrimSuffix(name, ".yaml"), func(t *testing.T) {
-				parallel(t)
-				newWorld(t).live(t, name, p, "")
-			})
+		if gallery[name].own {
+			t.Run(strings.TrimSuffix(name, ".yaml"), func(t *testing.T) { newWorld(t).row(t, name, "", tb) })
 		}
 	}
 }
 
 // gallery takes the plans that share a lab through their lives.
-func (w *world) gallery(t *testing.T, device string) {
+func (w *world) gallery(t *testing.T, device string, tb *table) {
 	for _, name := range slices.Sorted(maps.Keys(gallery)) {
-		if p := gallery[name]; p.by == "" && !p.own {
-			w.sub(t, strings.TrimSuffix(name, ".yaml"), func(t *testing.T) { w.live(t, name, p, device) })
+		if p := gallery[name]; p.by == "" && !p.own && (p.quick || full()) {
+			w.sub(t, strings.TrimSuffix(name, ".yaml"), func(t *testing.T) { w.row(t, name, device, tb) })
 		}
+	}
+}
+
+// row is live, and says in the table what became of it.
+func (w *world) row(t *testing.T, name, device string, tb *table) {
+	began, result := time.Now(), "FAILED"
+	defer func() { tb.add(name, result, fmt.Sprintf("%.1f", time.Since(began).Seconds())) }()
+	w.live(t, name, gallery[name], device)
+	if !t.Failed() {
+		result = "whole life"
 	}
 }
 
@@ -161,10 +185,7 @@ func (w *world) live(t *testing.T, name string, p galleryPlan, device string) {
 	do := func(verb string, more ...string) *outcome {
 		return w.do(nil, slices.Concat([]string{verb, file}, varFlags(vars), more)...)
 	}
-	lint := w.bare(t.Context(), slices.Concat([]string{"lint", file}, varFlags(vars))...)
-	if out, err := lint.CombinedOutput(); err != nil || !lintClean.Match(out) {
-		t.Errorf("lint: %v\n%s", err, out)
-	}
+	w.lint(t, name, vars)
 
 	dry := w.harmless(t, "dry run before the first run", device, func() *outcome { return do("run", "--dry-run") })
 	proofs, others := dry.proofs()

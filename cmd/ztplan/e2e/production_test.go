@@ -87,21 +87,33 @@ func (w *world) serverPair(i *issuer, names ...string) (cert, key string) {
 // A production has what the plan production.yaml expects to be there.
 type production struct{ root *issuer }
 
-// before makes the Vault that unseals the plan's, the Secrets, the offline root, and the
-// identities of the custodians.
+// before makes the Vault that unseals the plan's, the Secrets and the files.
 func (p *production) before(w *world) []string {
 	w.t.Helper()
-	p.root = w.newIssuer("Offline Root")
-	listener := w.newIssuer("Listener CA")
+	vars, listener := p.files(w)
 	cert, key := w.serverPair(listener, "vault.vault.svc", "vault-active.vault.svc", "*.vault-internal")
 	address, ca, token := w.transitVault()
 	w.secret("vault", "vault-tls", map[string]any{"tls.crt": cert, "tls.key": key, "ca.crt": listener.pem})
 	w.secret("vault", "vault-autounseal", map[string]any{"token": token, "ca.crt": ca})
 	w.secret("cert-manager", "vault-ca", map[string]any{"ca.crt": listener.pem})
+	return append(vars, "transitAddress="+address)
+}
+
+// offline makes what the plan expects where there is no lab.
+func (p *production) offline(w *world) []string {
+	w.t.Helper()
+	vars, _ := p.files(w)
+	return append(vars, "transitAddress=https://vault.example.com:8200")
+}
+
+// files makes the offline root, the authority of Vault's listeners, and the identities of
+// the custodians, whose recipients it returns as variables.
+func (p *production) files(w *world) (vars []string, listener *issuer) {
+	w.t.Helper()
+	p.root, listener = w.newIssuer("Offline Root"), w.newIssuer("Listener CA")
 	w.beside("vault-ca.pem", listener.pem)
 	w.beside("offline-root.pem", p.root.pem)
 	w.beside("one-node.yaml", "server: {affinity: \"\"}\n") // the lab has one node
-	vars := []string{"transitAddress=" + address}
 	for _, name := range []string{"alice", "bob", "carol", "dave", "erin", "operator"} {
 		identity, err := age.GenerateX25519Identity()
 		if err != nil {
@@ -110,7 +122,7 @@ func (p *production) before(w *world) []string {
 		vars = append(vars, name+"="+identity.Recipient().String())
 		w.beside(name+".txt", identity.String()+"\n")
 	}
-	return vars
+	return vars, listener
 }
 
 // signed signs the request of the plan, as the holder of the offline root does.

@@ -99,11 +99,16 @@ func newWorld(t testing.TB) *world {
 		w.lab("down", "--purge")
 		_ = os.RemoveAll(w.dir)
 	})
-	if err := os.CopyFS(filepath.Join(w.work, "plans"), os.DirFS("../../../plans")); err != nil {
-		t.Fatal(err)
-	}
+	w.copyPlans()
 	w.up()
 	return w
+}
+
+func (w *world) copyPlans() {
+	w.t.Helper()
+	if err := os.CopyFS(filepath.Join(w.work, "plans"), os.DirFS("../../../plans")); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // sub runs f as a subtest, in which what goes wrong with the world fails it.

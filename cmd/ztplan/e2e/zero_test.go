@@ -227,7 +227,7 @@ func TestRotations(t *testing.T) {
 	must(t, "the plan", w.run(), 0)
 	w.look()
 	device := w.auditVault()
-	w.sub(t, "gallery", func(t *testing.T) { w.gallery(t, device) })
+	w.sub(t, "gallery", func(t *testing.T) { w.gallery(t, device, new(table)) })
 	w.sub(t, "external-parent", w.external)
 	w.sub(t, "servers", func(t *testing.T) { w.servers(t) })
 	w.sub(t, "gateway-bugs", func(t *testing.T) { w.gatewayBugs(t) })
