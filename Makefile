@@ -23,7 +23,7 @@ LINK := -ldflags=-w
 # the lab's binary themselves have -count=1.
 TEST := $(GO) test $(LINK) -timeout 30m
 
-.PHONY: help build ztplan ztlab lab test test-e2e test-fleet test-plain test-raced test-lab-heavy test-lab-raced quick bench drift gallery corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test test-e2e test-fleet test-plain test-raced test-lab-heavy test-lab-raced quick bench drift gallery rotations corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ drift: build ## make every drift of the table on a finished lab, print what stat
 
 gallery: build ## take every plan of plans/ through its life: lint, dry run, run, second run; print what became of it
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -v -run 'TestGallery$$' ./cmd/ztplan/e2e
+
+rotations: build ## prove rotations with every server, gateway bug, restart and cut-off rollover; provoke every failure and permission
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 60m -v -run 'TestRotations$$' ./cmd/ztplan/e2e
 
 corpus: build ## take charts of every kind of structure from install to upgrade, print what became of them
 	$(WITH_LAB) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 30m -parallel 8 -v -run 'TestCorpus$$' ./steps/helminstall

@@ -7,6 +7,8 @@
 //   - Every plan of plans/ is taken through its life (gallery_test.go; the table of what
 //     each needs is gallery_plans_test.go), and so is an intermediate under an offline root
 //     (external_test.go).
+//   - The permissions that ztplan rbac prints are enough, and none is too many
+//     (permissions_test.go).
 //   - Drift is found, named, and removed or refused (drift_test.go), and another
 //     cluster than the last one is not taken for it (elsewhere_test.go).
 //   - A run that is killed loses nothing (crash_test.go), Vault's keys included
@@ -21,9 +23,11 @@
 //
 // Each test has a lab of its own, and in the quick form tests run beside each other;
 // quick attacks are made on that of TestOneLab, failures and new intermediates on that of
-// TestCrash.
+// TestCrash, quick plans of the gallery on that of TestRotations.
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
-// checkout. make test runs a quick form of each; with ZTPLAN_FULL=1, as in make
-// gallery, make drift, make crash, make faults and make attack, the whole tables run and are printed.
+// checkout. make test runs a quick form of each: of what differs in kind one row, where it
+// costs least. With ZTPLAN_FULL=1, as in make gallery, make rotations, make drift, make
+// crash, make faults, make attack and make proof, the whole tables run and are printed. CI
+// does that every night.
 package e2e

@@ -55,7 +55,7 @@ func troubles() []trouble {
 	lost := re(lostKeys)
 	all := []trouble{
 		{name: "each answer 300 ms late", fault: faultproxy.Fault{Effect: faultproxy.Delay(300 * time.Millisecond)}},
-		{name: "reset, twice", fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Reset()}, quick: []string{"vaultInit"}},
+		{name: "reset, twice", fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Reset()}},
 		{name: "reset, every 3rd", fault: faultproxy.Fault{Every: 3, Effect: faultproxy.Reset()}, mayFail: re(broken), quick: []string{"vaultUnseal"}},
 		{name: "answer cut, twice", on: answered, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Truncate()}, quick: []string{"pkiIntermediate"}},
 		{name: "answer halved, twice", on: answered, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Halve()}, quick: []string{"k8sAuth"}},
@@ -63,9 +63,9 @@ func troubles() []trouble {
 		{name: "tunnel cut after 100 ms, twice", on: tunnels, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.CutAfter(100 * time.Millisecond)}, mayFail: re(broken), quick: []string{"pkiRoot"}},
 		{name: "write cut before, twice", on: writes, fault: faultproxy.Fault{Times: 2, Effect: faultproxy.Reset()}},
 		{name: "write done, answer lost", on: writes, fault: faultproxy.Fault{Times: 1, Effect: faultproxy.LoseAnswer()}, mayFail: lost,
-			quick: []string{"pkiRoot", "pkiIntermediate", "helmInstall", "vaultInit", "run lock"}},
+			quick: []string{"pkiRoot", "helmInstall", "vaultInit"}},
 		{name: "write done, answer lost, every 2nd", on: writes, fault: faultproxy.Fault{Every: 2, Effect: faultproxy.LoseAnswer()}, mayFail: re(broken + "|" + lostKeys)},
-		{name: "write done, answer cut", on: writes, fault: faultproxy.Fault{Times: 1, Effect: faultproxy.Truncate()}, mayFail: lost, quick: []string{"applyManifest"}},
+		{name: "write done, answer cut", on: writes, fault: faultproxy.Fault{Times: 1, Effect: faultproxy.Truncate()}, mayFail: lost},
 		{name: "write done, answer halved", on: writes, fault: faultproxy.Fault{Times: 1, Effect: faultproxy.Halve()}, mayFail: lost},
 	}
 	for _, busy := range []trouble{

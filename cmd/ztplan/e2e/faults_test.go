@@ -30,7 +30,8 @@ type faulty struct {
 // TestFaults lets every kind meet every trouble: it converges, or it fails with
 // the true cause within its timeout; nothing is made twice; the next run, without
 // trouble, converges and then has nothing to do. No secret is in anything that a run
-// shows or leaves, whatever happened to it. Quick: each trouble once.
+// shows or leaves, whatever happened to it. Quick: troubles that differ in what the
+// client sees, once each.
 func TestFaults(t *testing.T) {
 	parallel(t)
 	w := newWorld(t)

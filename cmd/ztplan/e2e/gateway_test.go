@@ -23,6 +23,7 @@ type bug struct {
 	broken string // the rule that does not hold
 	says   string // what is said of it, with the hop
 	hint   string
+	quick  bool // is in make test
 }
 
 var bugs = []bug{
@@ -37,12 +38,14 @@ var bugs = []bug{
 		broken: `^every address serves the certificate of the Secret$`,
 		says:   `showed it in \d+ of \d+ handshakes and .*: one of its workers or replicas was left behind; hops: .* first on the wire`,
 		hint:   `apache/apisix#13067`,
+		quick:  true,
 	},
 	{
 		name:   "drop-connections-on-reload",
 		broken: `^connections opened before keep answering$`,
 		says:   `connection to \S+ that was opened \S+ before: .* \(.*\S+ (after|before) (secret written|revision counted|first on the wire|all on the wire|request \w+)\)`,
 		hint:   `closes its clients' connections`,
+		quick:  true,
 	},
 	{
 		name: "etcd-unanswered-at-start=6s",
@@ -53,10 +56,14 @@ var bugs = []bug{
 }
 
 // gatewayBugs proves rotations on a finished world whose gateway has known bugs,
-// one after another: the proof must fail with a message that names the hop.
+// one after another: the proof must fail with a message that names the hop. A Secret's
+// update that is never pushed is in make test behind a Gateway, and in failures.
 func (w *world) gatewayBugs(t *testing.T) {
 	w.writeProof("ca.pem", w.rootCertificate())
 	for _, b := range bugs {
+		if !b.quick && !full() {
+			continue
+		}
 		w.sub(t, strings.Split(b.name, "=")[0], func(t *testing.T) {
 			if b.fine {
 				must(t, "without the bug", w.prove(b.with), 0)

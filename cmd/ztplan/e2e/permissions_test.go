@@ -20,13 +20,12 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// TestPermissions holds ztplan rbac to the truth: a ServiceAccount with exactly the
+// permissions holds ztplan rbac to the truth: a ServiceAccount with exactly the
 // roles that it prints makes a whole run, and another one with the role of a dry run
 // looks at an empty world and at a finished one. Without a rule they fail, and say
-// which.
-func TestPermissions(t *testing.T) {
-	parallel(t)
-	w := newWorld(t)
+// which. Quick: without a rule of each kind, which are to look, to write, to look at a
+// subresource and to look at what is in no namespace.
+func (w *world) permissions(t *testing.T) {
 	runner, viewer := w.account("ci", "runner"), w.account("ci", "viewer")
 	w.grant("run", "ci:runner")
 	w.grant("dry-run", "ci:viewer")
@@ -53,16 +52,22 @@ func TestPermissions(t *testing.T) {
 	}
 	w.merge("Deployment/default/hello-app", `{"spec":{"replicas":1}}`)
 
-	for _, c := range []struct{ who, namespace, resource, verb, args string }{
-		{runner, "vault", "statefulsets", "get", "run"},
-		{runner, "default", "services", "patch", "run"},
-		{runner, "vault", "pods/portforward", "create", "run"},
-		{runner, "cert-manager", "serviceaccounts/token", "create", "run"},
-		{viewer, "vault", "secrets", "list", "status"},
-		{viewer, "cert-manager", "endpointslices", "list", "status"},
-		{viewer, "vault", "serviceaccounts/token", "create", "status"},
-		{viewer, "", "customresourcedefinitions", "get", "status"},
+	for _, c := range []struct {
+		who, namespace, resource, verb, args string
+		quick                                bool
+	}{
+		{runner, "vault", "statefulsets", "get", "run", false},
+		{runner, "default", "services", "patch", "run", true},
+		{runner, "vault", "pods/portforward", "create", "run", true},
+		{runner, "cert-manager", "serviceaccounts/token", "create", "run", false},
+		{viewer, "vault", "secrets", "list", "status", true},
+		{viewer, "cert-manager", "endpointslices", "list", "status", false},
+		{viewer, "vault", "serviceaccounts/token", "create", "status", false},
+		{viewer, "", "customresourcedefinitions", "get", "status", true},
 	} {
+		if !c.quick && !full() {
+			continue
+		}
 		role := "ztplan-lab-run"
 		if c.who == viewer {
 			role = "ztplan-lab-view"
@@ -81,6 +86,11 @@ func TestPermissions(t *testing.T) {
 			}
 		}
 	}
+	// Without --lab the keys are beside the plan.
+	if err := os.MkdirAll(filepath.Dir(w.keys()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.rename(filepath.Join(w.work, "plans", filepath.Base(w.keys())), w.keys())
 }
 
 // examine runs ztplan doctor with a kubeconfig.

@@ -107,12 +107,12 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// TestProof is the whole table, `make proof`: 2, 4 and 8 workers, ZTPLAN_PROOFS
-// runs each (default 50).
-// make test runs a short form of it on the lab of TestRotations.
+// TestProof is `make proof`: 2, 4 and 8 workers, ZTPLAN_PROOFS runs each (default 50).
+// make test has one worker that is stale (TestRotations/gateway-bugs) and one that is late
+// (TestRotations/servers/gateways), with the number of workers that the plan has.
 func TestProof(t *testing.T) {
 	if !full() {
-		t.Skip("make proof runs the whole table; TestRotations/proofs is its short form")
+		t.Skip("make proof counts verdicts; TestRotations has a gateway with each of the faults")
 	}
 	runs := 50
 	if s := os.Getenv("ZTPLAN_PROOFS"); s != "" {

@@ -52,6 +52,9 @@ func (w *world) mounted(t *testing.T) {
 		t.Errorf("hint %q", hint)
 	}
 
+	if !full() { // a server that is late is in make test behind a Gateway
+		return
+	}
 	w.merge("Deployment/billing/billing", `{"spec": {"template": {"metadata": {"annotations": {"ztlab.ztplan.dev/sync-period": "5s"}}}}}`)
 	deploy()
 	o = w.billing("maxSwitch: 3s\n      maxLate: 20s")
