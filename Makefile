@@ -72,13 +72,18 @@ test-fleet:
 # Packages that start no goroutine gain nothing from the race detector, under which
 # their tables take five times as long. Tests of such a package that start some are in
 # concurrent_test.go, and run with it. cmd/ztplan/makefile_test.go holds them to it.
-PLAIN := cmd/ztplan/attest cmd/ztplan/lint engine/dag engine/diff engine/display \
-	engine/durable engine/kubeyaml engine/plan engine/plan/source engine/sensitive \
+PLAIN := cmd/ztplan/attest cmd/ztplan/compare cmd/ztplan/fleet/objects \
+	cmd/ztplan/fleet/profiles cmd/ztplan/fleet/record cmd/ztplan/fleet/registry \
+	cmd/ztplan/fleet/scale cmd/ztplan/graph cmd/ztplan/history cmd/ztplan/layout \
+	cmd/ztplan/lint cmd/ztplan/lint/sarif cmd/ztplan/rbac cmd/ztplan/release \
+	cmd/ztplan/verdict engine/dag engine/diff engine/display engine/durable \
+	engine/kubeyaml engine/plan engine/plan/keypath engine/plan/source engine/sensitive \
 	schemas/gen steps steps/evidence steps/evidence/verify steps/hints \
 	steps/internal/certmanager steps/internal/certs steps/internal/helmkit/manifest \
-	steps/internal/helmkit/values steps/internal/kubekit/kubefields steps/internal/kubetypes \
-	steps/internal/vaultkit/rollover steps/internal/vaultkit/unsealkeys steps/pkiintermediate \
-	steps/pkiroot steps/session steps/session/transit
+	steps/internal/helmkit/values steps/internal/kubekit/kubefields \
+	steps/internal/kubekit/kubestatus steps/internal/kubetypes steps/internal/timeline \
+	steps/internal/vaultkit/rollover steps/internal/vaultkit/unsealkeys \
+	steps/pkiintermediate steps/pkiroot steps/session steps/session/transit
 RACED := $(dir $(wildcard $(addsuffix /concurrent_test.go,$(PLAIN))))
 
 test-plain:
