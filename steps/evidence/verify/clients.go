@@ -41,9 +41,9 @@ func (v *verifier) clientRefused(r evidence.DenialRecord) (bool, error) {
 	return !slices.ContainsFunc(d.Answers, func(a evidence.ClientAnswer) bool { return !a.Refused() }), nil
 }
 
-// allServed reports whether there are answers, each of them to a request that was served.
+// allServed reports whether there are answers, each of them to requests that were served.
 func allServed(list []evidence.ClientAnswer) bool {
-	return len(list) > 0 && !slices.ContainsFunc(list, func(a evidence.ClientAnswer) bool { return !a.Served() })
+	return len(list) > 0 && !slices.ContainsFunc(list, func(a evidence.ClientAnswer) bool { return a.Count < 1 || !a.Served() })
 }
 
 // clientCertificate verifies that the certificate of the attempt differs from the

@@ -77,6 +77,18 @@ func (w *world) clientDenial(t *testing.T, presents string) evidence.Denial {
 // A record whose verdict does not follow from the rest of it does not verify,
 // whatever its digests say.
 func TestWrongDenials(t *testing.T) {
+	// presents replaces the certificate by one that an authority of that name has signed with
+	// a key. Signed with the right one, it does not name its authority.
+	presents := func(authority, keyName, name string) func(*world, *evidence.Denial) {
+		return func(_ *world, d *evidence.Denial) {
+			signer := issue(t, nil, authority, keyName, 1, began.Add(-time.Hour), time.Hour)
+			if keyName == "intermediate" {
+				signer.cert.SubjectKeyId = nil
+			}
+			made := issue(t, signer, name, "presented", 7, after(6), time.Second).record(signer)
+			d.Certificate = &made
+		}
+	}
 	for name, c := range map[string]struct {
 		what   string // which denial
 		change func(w *world, d *evidence.Denial)
@@ -115,6 +127,13 @@ func TestWrongDenials(t *testing.T) {
 			d.Client.Before = []evidence.ClientAnswer{d.Client.Before[0]}
 			d.Client.Before[0].First = after(7.1)
 		}, "was not accepted while it was valid"},
+		"no control before":    {"client none", func(_ *world, d *evidence.Denial) { d.Client.Before[0].Count = 0 }, "the control does not hold: not every connection before"},
+		"no control after":     {"client none", func(_ *world, d *evidence.Denial) { d.Client.After[0].Count = 0 }, "the control does not hold: not every connection after"},
+		"answers to nothing":   {"client none", func(_ *world, d *evidence.Denial) { d.Client.Answers[0].Count = 0 }, "10.0.0.1:443 answered 0 connections"},
+		"another subject":      {"client foreign", presents("Intermediate CA Lab", "impostor", "other.example.local"), "has other names than the legitimate one"},
+		"another issuer":       {"client foreign", presents("Another CA Lab", "impostor", "*.example.local"), "has other names than the legitimate one"},
+		"the right signature":  {"client foreign", presents("Intermediate CA Lab", "intermediate", "*.example.local"), "is signed by the authority of the legitimate one"},
+		"of its namesake":      {"client expired", presents("Intermediate CA Lab", "impostor", "*.example.local"), "is not of the legitimate one's authority"},
 		"of another authority": {"client expired", func(w *world, d *evidence.Denial) { c := w.intermediate.record(w.root); d.Certificate = &c }, "is not of the legitimate one's authority"},
 		"a word of its own":    {"client other", func(_ *world, d *evidence.Denial) { d.Client.Presents = "borrowed" }, `nothing is called "borrowed"`},
 		"before it was made":   {"an expired certificate", func(w *world, d *evidence.Denial) { d.Clock = w.new.cert.NotBefore.Add(-time.Hour) }, "was refused: false, recorded true"},
