@@ -13,6 +13,7 @@ import (
 func (w *world) gateways(t *testing.T) {
 	w.clientsCA()
 	w.sub(t, "gateway-api", w.gatewayAPI)
+	w.sub(t, "gateway-clients", w.gatewayClients)
 	w.sub(t, "ingress", w.behindIngress)
 }
 
@@ -147,6 +148,74 @@ func (w *world) gatewayAPI(t *testing.T) {
 	must(t, "a listener that may not use the Secret", o, 1)
 	expectViolation(t, o, `^certificate is the one in secret web/tickets-tls$`, `the gateway has not taken it over`)
 	for _, path := range []string{"HTTPRoute/web/tickets", "Gateway/ingress-apisix/web", "GatewayClass/apisix", "Certificate/web/tickets"} {
+		w.remove(path)
+	}
+}
+
+// gatewayClients has a Gateway ask for client certificates: strangers are refused as long as
+// it does, and the proof fails when it does not.
+func (w *world) gatewayClients(t *testing.T) {
+	run := func(frontend string) *outcome {
+		w.writeProof("members.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
+kind: Plan
+metadata: {name: members}
+steps:
+  - id: certificates
+    uses: applyManifest
+    with:
+      manifests:
+        - {apiVersion: v1, kind: Namespace, metadata: {name: members}}
+        - apiVersion: cert-manager.io/v1
+          kind: Certificate
+          metadata: {name: members, namespace: members}
+          spec: {secretName: members-tls, duration: 24h, renewBefore: 8h, issuerRef: {name: vault-issuer, kind: ClusterIssuer}, dnsNames: [members.example.local]}
+        - apiVersion: cert-manager.io/v1
+          kind: Certificate
+          metadata: {name: client, namespace: members}
+          spec:
+            {secretName: client-tls, duration: 24h, renewBefore: 8h, usages: [digital signature, client auth],
+             issuerRef: {name: vault-issuer, kind: ClusterIssuer}, dnsNames: [client.example.local]}
+        - {apiVersion: apps/v1, kind: Deployment, metadata: {name: app, namespace: members}, spec: {selector: {matchLabels: {app: app}}, template: {
+            metadata: {labels: {app: app}}, spec: {containers: [{name: nginx, image: "nginx:1.29.3", ports: [{containerPort: 80}]}]}}}}
+        - {apiVersion: v1, kind: Service, metadata: {name: app, namespace: members}, spec: {selector: {app: app}, ports: [{port: 80}]}}
+        - {apiVersion: v1, kind: ConfigMap, metadata: {name: clients, namespace: ingress-apisix}, data: {ca.crt: %q}}
+      wait: {conditions: [{kind: Certificate, name: members, namespace: members, type: Ready}, {kind: Certificate, name: client, namespace: members, type: Ready}]}
+  - id: grant
+    uses: applyManifest
+    needs: [certificates]
+    with:
+      manifests:
+        - {apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: apisix}, spec: {controllerName: apisix.apache.org/apisix-ingress-controller}}
+        - {apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {name: members, namespace: members}, spec: {
+            from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: ingress-apisix}], to: [{group: "", kind: Secret, name: members-tls}]}}
+        - apiVersion: gateway.networking.k8s.io/v1
+          kind: Gateway
+          metadata: {name: members, namespace: ingress-apisix}
+          spec:
+            gatewayClassName: apisix
+            infrastructure: {parametersRef: {group: apisix.apache.org, kind: GatewayProxy, name: apisix-config}}
+            %s
+            listeners:
+              - {name: members, port: 443, protocol: HTTPS, hostname: members.example.local, tls: {certificateRefs: [{name: members-tls, namespace: members}]}, allowedRoutes: {namespaces: {from: All}}}
+        - {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: members, namespace: members}, spec: {
+            parentRefs: [{name: members, namespace: ingress-apisix}], rules: [{backendRefs: [{name: app, port: 80}]}]}}
+  - id: strangers
+    uses: assertDenied
+    needs: [grant]
+    with:
+      dial:
+        url: https://members.example.local
+        service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
+        trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
+        client: {secret: {namespace: members, name: client-tls}}
+`, w.rootCertificate(), frontend))
+		return w.do(nil, "run", "proof/members.yaml")
+	}
+	must(t, "a Gateway that asks", run(`tls: {frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: ConfigMap, name: clients}]}}}}`), 0)
+	o := run(`tls: {frontend: {default: {}}}`)
+	must(t, "a Gateway that does not ask", o, 1)
+	expectViolation(t, o, `^no client certificate is refused$`, "the server does not even ask for a client certificate")
+	for _, path := range []string{"HTTPRoute/members/members", "Gateway/ingress-apisix/members", "GatewayClass/apisix", "ConfigMap/ingress-apisix/clients"} {
 		w.remove(path)
 	}
 }

@@ -12,8 +12,9 @@
 // by hand disappear, while routes without a service stay; two ApisixTls for one
 // host are both accepted.
 //
-// Of the Gateway API it serves Gateways with listeners that end TLS, HTTPRoutes with plain
-// paths, and ReferenceGrants. Routes with more are not accepted.
+// Of the Gateway API it serves Gateways with listeners that end TLS, for clients with
+// certificates too (spec.tls.frontend), HTTPRoutes with plain paths, and ReferenceGrants.
+// Routes with more are not accepted.
 //
 // Differences: it writes to every gateway of the Admin API's Service, for each
 // keeps its own store in the place of etcd; there is no leader election and no
@@ -91,7 +92,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := c.serve(ctx, &group, failed); err != nil {
 		return err
 	}
-	if err := c.watch(!options.DisableGatewayAPI && c.gatewayAPIServed(ctx)); err != nil {
+	if err := c.watch(ctx, !options.DisableGatewayAPI && c.gatewayAPIServed(ctx)); err != nil {
 		return err
 	}
 	c.watched.Store(true)
@@ -188,7 +189,7 @@ type factories struct {
 }
 
 // watch prepares the caches and the handlers of their events.
-func (c *controller) watch(gatewayAPI bool) error {
+func (c *controller) watch(ctx context.Context, gatewayAPI bool) error {
 	factory := informers.NewSharedInformerFactory(c.typed, 0)
 	custom := dynamicinformer.NewDynamicSharedInformerFactory(c.untyped, 0)
 	c.factories = append(c.factories, factory, custom)
@@ -248,7 +249,7 @@ func (c *controller) watch(gatewayAPI bool) error {
 		}
 	})
 	if gatewayAPI {
-		c.watchGatewayAPI(factories{factory, custom}, on)
+		c.watchGatewayAPI(ctx, factories{factory, custom}, on)
 	}
 	return failed
 }

@@ -12,6 +12,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/controller/frontend"
 )
 
 // infrastructure returns the GatewayProxy that a Gateway leads to, which is in its
@@ -45,9 +46,9 @@ func (c *controller) reconcileGateway(ctx context.Context, key object) error {
 	now := o.DeepCopy().Status
 	now.Listeners = nil
 	for _, l := range o.Spec.Listeners {
-		ssls, resolved := c.translateListener(o, l)
+		ssls, resolved, taken := c.translateListener(o, l)
 		want.ssls = append(want.ssls, ssls...)
-		now.Listeners = append(now.Listeners, c.listenerStatus(o, l, resolved))
+		now.Listeners = append(now.Listeners, c.listenerStatus(o, l, resolved, taken))
 	}
 	now.Conditions = conditions(now.Conditions, o.Generation, taken,
 		verdict{kind: string(gatewayv1.GatewayConditionProgrammed), good: string(gatewayv1.GatewayReasonProgrammed), message: "Programmed"})
@@ -65,7 +66,7 @@ func (c *controller) reconcileGateway(ctx context.Context, key object) error {
 }
 
 // listenerStatus is the status of a listener.
-func (c *controller) listenerStatus(o *gatewayv1.Gateway, l gatewayv1.Listener, resolved verdict) gatewayv1.ListenerStatus {
+func (c *controller) listenerStatus(o *gatewayv1.Gateway, l gatewayv1.Listener, resolved, taken verdict) gatewayv1.ListenerStatus {
 	s := gatewayv1.ListenerStatus{Name: l.Name, SupportedKinds: []gatewayv1.RouteGroupKind{}}
 	if i := slices.IndexFunc(o.Status.Listeners, func(have gatewayv1.ListenerStatus) bool { return have.Name == l.Name }); i >= 0 {
 		s.Conditions = o.Status.Listeners[i].Conditions
@@ -82,29 +83,39 @@ func (c *controller) listenerStatus(o *gatewayv1.Gateway, l gatewayv1.Listener, 
 		}
 	}
 	programmed := verdict{kind: string(gatewayv1.ListenerConditionProgrammed), good: string(gatewayv1.ListenerReasonProgrammed)}
-	if !resolved.ok() {
+	if !resolved.ok() || !taken.ok() {
 		programmed.bad = string(gatewayv1.ListenerReasonInvalid)
 	}
-	s.Conditions = conditions(s.Conditions, o.Generation, programmed, resolved,
-		verdict{kind: string(gatewayv1.ListenerConditionAccepted), good: string(gatewayv1.ListenerReasonAccepted)},
+	s.Conditions = conditions(s.Conditions, o.Generation, programmed, resolved, taken,
 		verdict{kind: string(gatewayv1.ListenerConditionConflicted), bad: string(gatewayv1.ListenerReasonNoConflicts)})
 	return s
 }
 
 // translateListener makes a certificate object of each Secret of a listener that ends TLS,
 // for its hostname or else for the names in the certificate. None is made unless all can
-// be used.
-func (c *controller) translateListener(o *gatewayv1.Gateway, l gatewayv1.Listener) ([]adminapi.SSL, verdict) {
-	resolved := verdict{kind: string(gatewayv1.ListenerConditionResolvedRefs), good: string(gatewayv1.ListenerReasonResolvedRefs)}
+// be used, and the authorities of its clients too.
+func (c *controller) translateListener(o *gatewayv1.Gateway, l gatewayv1.Listener) (ssls []adminapi.SSL, resolved, taken verdict) {
+	resolved = verdict{kind: string(gatewayv1.ListenerConditionResolvedRefs), good: string(gatewayv1.ListenerReasonResolvedRefs)}
+	taken = verdict{kind: string(gatewayv1.ListenerConditionAccepted), good: string(gatewayv1.ListenerReasonAccepted)}
 	if l.TLS == nil || l.TLS.Mode != nil && *l.TLS.Mode != gatewayv1.TLSModeTerminate {
-		return nil, resolved
+		return nil, resolved, taken
 	}
-	refuse := func(reason gatewayv1.ListenerConditionReason, format string, args ...any) ([]adminapi.SSL, verdict) {
-		resolved.bad, resolved.message = string(reason), fmt.Sprintf(format, args...)
+	refused := func() ([]adminapi.SSL, verdict, verdict) {
 		c.Log.Warn("listener not programmed", "gateway", o.Namespace+"/"+o.Name, "listener", l.Name, "why", resolved.message)
-		return nil, resolved
+		return nil, resolved, taken
 	}
-	var ssls []adminapi.SSL
+	refuse := func(reason gatewayv1.ListenerConditionReason, format string, args ...any) ([]adminapi.SSL, verdict, verdict) {
+		resolved.bad, resolved.message = string(reason), fmt.Sprintf(format, args...)
+		return refused()
+	}
+	clients, no := frontend.Authorities{ConfigMaps: c.api.configMaps, Granted: func(gateway, target types.NamespacedName) bool {
+		return c.granted(kindGateway, gateway.Namespace, frontend.ConfigMap, target)
+	}}.Clients(o, l)
+	if no != nil {
+		resolved.bad, taken.bad = string(no.Resolved), string(no.Accepted)
+		resolved.message, taken.message = no.Message, no.Message
+		return refused()
+	}
 	for i, ref := range l.TLS.CertificateRefs {
 		target := secretOf(o, ref)
 		switch {
@@ -127,10 +138,10 @@ func (c *controller) translateListener(o *gatewayv1.Gateway, l gatewayv1.Listene
 		}
 		ssls = append(ssls, adminapi.SSL{
 			ID:   identity(kindGateway, o.Namespace, o.Name, string(l.Name), strconv.Itoa(i)),
-			Cert: cert, Key: key, SNIs: names, Labels: c.labels(kindGateway, o.ObjectMeta),
+			Cert: cert, Key: key, SNIs: names, Client: clients, Labels: c.labels(kindGateway, o.ObjectMeta),
 		})
 	}
-	return ssls, resolved
+	return ssls, resolved, taken
 }
 
 // hostsOf are the names that a listener serves with a certificate.

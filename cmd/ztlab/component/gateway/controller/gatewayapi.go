@@ -13,6 +13,8 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/controller/frontend"
 )
 
 // The resources of the Gateway API, as far as the stand-in acts on them.
@@ -42,6 +44,7 @@ type gatewayAPI struct {
 	routes     cache.GenericLister
 	grants     cache.GenericLister
 	namespaces corelisters.NamespaceLister
+	configMaps corelisters.ConfigMapLister // nil without the right to watch them
 }
 
 // The chart creates the CRDs and the Deployment at once. A container image takes seconds to
@@ -86,7 +89,7 @@ func (c *controller) gatewayAPIServed(ctx context.Context) bool {
 
 // watchGatewayAPI prepares the caches of the Gateway API; on adds the handler of an
 // informer's events.
-func (c *controller) watchGatewayAPI(from factories, on func(cache.SharedIndexInformer, func(types.NamespacedName, any))) {
+func (c *controller) watchGatewayAPI(ctx context.Context, from factories, on func(cache.SharedIndexInformer, func(types.NamespacedName, any))) {
 	c.api = &gatewayAPI{
 		classes:    from.custom.ForResource(gatewayClassResource).Lister(),
 		gateways:   from.custom.ForResource(gatewayObjectResource).Lister(),
@@ -109,6 +112,16 @@ func (c *controller) watchGatewayAPI(from factories, on func(cache.SharedIndexIn
 	})
 	on(from.custom.ForResource(referenceGrantResource).Informer(), all)
 	on(from.typed.Core().V1().Namespaces().Informer(), all)
+	if frontend.Readable(ctx, c.typed) {
+		c.api.configMaps = from.typed.Core().V1().ConfigMaps().Lister()
+		on(from.typed.Core().V1().ConfigMaps().Informer(), func(name types.NamespacedName, _ any) {
+			for _, o := range list[gatewayv1.Gateway](c.api.gateways) {
+				if frontend.Uses(o, name) {
+					c.queue.Add(object{kindGateway, named(o.Namespace, o.Name)})
+				}
+			}
+		})
+	}
 }
 
 // everyGateway looks at each Gateway and HTTPRoute again.

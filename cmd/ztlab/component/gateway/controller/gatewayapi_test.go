@@ -2,8 +2,11 @@ package controller_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -330,4 +333,131 @@ func TestGatewayOfNobody(t *testing.T) {
 	if got := reason(readStatus[gatewayv1.GatewayStatus](t, w, gateways, "foreign").Conditions, "Accepted"); got != "Accepted=Unknown Pending" {
 		t.Errorf("of another controller: %s", got)
 	}
+}
+
+var configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+
+// asks has Gateway web verify its clients.
+func (w *testNamespace) asks(t *testing.T, frontend fields) {
+	t.Helper()
+	w.merge(t, gateways, "web", fields{"spec": fields{"tls": fields{"frontend": frontend}}})
+}
+
+// bundle writes the authorities of clients into a ConfigMap.
+func (w *testNamespace) bundle(t *testing.T, name, text string) {
+	t.Helper()
+	o := &unstructured.Unstructured{Object: fields{"data": fields{"ca.crt": text}}}
+	o.SetAPIVersion("v1")
+	o.SetKind("ConfigMap")
+	o.SetName(name)
+	if _, err := w.untyped.Resource(configMaps).Namespace(w.name).Apply(t.Context(), name, o, metav1.ApplyOptions{FieldManager: "test", Force: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answers waits until each worker has a request answered as want says: "200", or "refused".
+func (g *gateway) answers(t *testing.T, want string, certificates ...tls.Certificate) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, g.addresses[tlsPort])
+		},
+		TLSClientConfig:   &tls.Config{RootCAs: g.namespace.authority.Pool(), Certificates: certificates},
+		DisableKeepAlives: true,
+	}}
+	gatewaytest.Eventually(t, "every worker answering "+want, func() bool {
+		for range 6 {
+			got := "refused"
+			if response, err := client.Get("https://" + site); err == nil {
+				response.Body.Close()
+				got = fmt.Sprint(response.StatusCode)
+			}
+			if got != want {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// A Gateway asks for certificates of an authority in a ConfigMap, which is followed; a
+// listener without its authorities is not served, since it would let in everybody.
+func TestFrontendValidation(t *testing.T) {
+	w, other := newTestNamespace(t), newTestNamespace(t)
+	w.app(t)
+	g := w.gateway(t)
+	w.control(t)
+	w.gatewayClass(t)
+	first := w.secret(t, "hello-tls", site)
+	w.listen(t, https("hello", site, fields{"name": "hello-tls"}))
+	w.gatewayRoute(t, "hello", "hello-app", nil, site)
+	g.answers(t, "200")
+
+	clients, foreign := gatewaytest.NewAuthority(t), gatewaytest.NewAuthority(t)
+	pair := func(a *gatewaytest.Authority) tls.Certificate {
+		p := a.Issue(t, "client.example.local")
+		out, err := tls.X509KeyPair([]byte(p.Cert), []byte(p.Key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	validation := func(more fields, refs ...any) fields {
+		v := fields{"caCertificateRefs": refs}
+		for key, value := range more {
+			v[key] = value
+		}
+		return fields{"validation": v}
+	}
+	mine := fields{"group": "", "kind": "ConfigMap", "name": "clients"}
+	w.asks(t, fields{"default": validation(nil, mine)})
+	w.listener(t, "hello", "Programmed=False Invalid", "ResolvedRefs=False InvalidCACertificateRef")
+	g.answers(t, "refused")
+	w.bundle(t, "clients", "no certificate")
+	w.listener(t, "hello", "Programmed=False Invalid", "ResolvedRefs=False InvalidCACertificateRef")
+	w.bundle(t, "clients", foreign.PEM())
+	w.listener(t, "hello", programmed...)
+	g.answers(t, "200", pair(foreign))
+	w.bundle(t, "clients", clients.PEM())
+	g.answers(t, "200", pair(clients))
+	g.answers(t, "refused", pair(foreign))
+	g.answers(t, "refused")
+
+	// Of another namespace it needs a ReferenceGrant.
+	theirs := fields{"group": "", "kind": "ConfigMap", "name": "clients", "namespace": other.name}
+	other.bundle(t, "clients", foreign.PEM())
+	w.asks(t, fields{"default": validation(nil, theirs)})
+	w.listener(t, "hello", notPermitted...)
+	g.answers(t, "refused", pair(foreign))
+	other.apply(t, referenceGrants, "ReferenceGrant", "clients", fields{
+		"from": []any{fields{"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": w.name}},
+		"to":   []any{fields{"group": "", "kind": "ConfigMap", "name": "clients"}},
+	})
+	w.listener(t, "hello", programmed...)
+	g.answers(t, "200", pair(foreign))
+	g.answers(t, "refused", pair(clients))
+
+	for _, kind := range []string{"Secret", "Service"} {
+		w.asks(t, fields{"default": validation(nil, fields{"group": "", "kind": kind, "name": "clients"})})
+		w.listener(t, "hello", "Programmed=False Invalid", "ResolvedRefs=False InvalidCACertificateKind")
+		g.answers(t, "refused", pair(clients))
+	}
+	w.asks(t, fields{"default": validation(fields{"mode": "AllowInsecureFallback"}, mine)})
+	w.listener(t, "hello", "Programmed=False Invalid", "ResolvedRefs=True ResolvedRefs")
+	status := readStatus[gatewayv1.GatewayStatus](t, w, gateways, "web").Listeners[0]
+	if got := reason(status.Conditions, "Accepted"); got != "Accepted=False UnsupportedValue" {
+		t.Errorf("AllowInsecureFallback: %s", got)
+	}
+	g.answers(t, "refused")
+
+	// A port of its own takes the place of what all have.
+	own := func(port int64, what fields) fields {
+		return fields{"default": validation(fields{"mode": "AllowValidOnly"}, mine), "perPort": []any{fields{"port": port, "tls": what}}}
+	}
+	w.asks(t, own(8443, fields{}))
+	g.answers(t, "200", pair(clients))
+	g.answers(t, "refused")
+	w.asks(t, own(443, fields{}))
+	g.answers(t, "200")
+	g.serves(t, site, first)
 }
