@@ -238,6 +238,10 @@ func TestRefusedLogins(t *testing.T) {
 			a.shows(c, a.clients, "cd")
 			c.Login = &login.Spec{Method: "cert", Role: "ci"}
 		}, "the login (role ci of auth/cert): ", "the allowed names"},
+		"certificate for another role": {func(c *login.Connection) {
+			a.shows(c, a.clients, "ci")
+			c.Login = &login.Spec{Method: "cert", Role: "cd"}
+		}, "the login (role cd of auth/cert): ", "no role of it admits the certificate of certFile"},
 		"token of nobody": {func(c *login.Connection) {
 			c.Login, c.Token = nil, engine.NewSecret("hvs.CANARY")
 		}, "403", "connections.vault.token"},
