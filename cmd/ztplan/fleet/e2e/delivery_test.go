@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -34,26 +33,6 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/member"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 )
-
-// The evidence in a registry, a driver in a pod, and Jobs that are delivered into their
-// clusters, on one hub with two members.
-func TestDelivery(t *testing.T) {
-	t.Parallel() // it waits for pods more than it works
-	w := newWorld(t, 2)
-	w.write("site.yaml", sitePlan)
-	w.makeNamespace(0)
-	w.makeNamespace(1)
-	t.Run("registry", func(t *testing.T) { w.with(t).registry() })
-	t.Run("driver", func(t *testing.T) { w.with(t).driver() })
-	t.Run("pull", func(t *testing.T) { w.with(t).pull() })
-}
-
-// with returns the world for a subtest.
-func (w *world) with(t *testing.T) *world {
-	sub := *w
-	sub.t = t
-	return &sub
-}
 
 // guarded returns the host of the hub's OCI registry behind a password.
 func (w *world) guarded(password string) (host string) {
@@ -75,6 +54,7 @@ func (w *world) guarded(password string) (host string) {
 	return s.Listener.Addr().String()
 }
 
+// The evidence in a registry.
 func (w *world) registry() {
 	t, ctx := w.t, w.t.Context()
 	const password = "password-of-the-registry"
@@ -95,7 +75,7 @@ func (w *world) registry() {
 	w.do(0, "fleet", "run", file, "--report", "registry")
 	w.do(0, "fleet", "verify", "registry", "--deep")
 
-	list, err := w.hub.client.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: "ztplan.dev/object=evidence"})
+	list, err := w.hub.client.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + w.fleet + ",ztplan.dev/object=evidence"})
 	if err != nil || len(list.Items) != 2 {
 		t.Fatalf("%d ConfigMaps of evidence, %v", len(list.Items), err)
 	}
@@ -191,7 +171,7 @@ func (w *world) driver() {
 	} {
 		forbidden.Namespace = namespace
 		review, err := w.hub.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: "system:serviceaccount:" + namespace + ":" + fleetName + ".driver", ResourceAttributes: &forbidden,
+			User: "system:serviceaccount:" + namespace + ":" + w.fleet + ".driver", ResourceAttributes: &forbidden,
 		}}, metav1.CreateOptions{})
 		if err != nil || review.Status.Allowed {
 			t.Errorf("the driver may %s %s: %v", forbidden.Verb, forbidden.Resource, err)

@@ -22,7 +22,7 @@ import (
 // as returns a client of the hub with the rights of a wave's pods.
 func (tr *trial) as(wave string) kubernetes.Interface {
 	tr.t.Helper()
-	token, err := tr.hub.client.CoreV1().ServiceAccounts(namespace).CreateToken(tr.t.Context(), objects.ServiceAccount(tr.name, wave), &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	token, err := tr.hub.client.CoreV1().ServiceAccounts(namespace).CreateToken(tr.t.Context(), objects.ServiceAccount(tr.fleet, wave), &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	var client kubernetes.Interface
 	if err == nil {
 		client, err = kubernetes.NewForConfig(&rest.Config{Host: tr.hub.server, BearerToken: token.Status.Token, TLSClientConfig: rest.TLSClientConfig{CAData: []byte(tr.hub.ca)}})
@@ -41,12 +41,12 @@ func poisoned(title, list string, says ...string) fault {
 		if err != nil {
 			tr.t.Fatal(err)
 		}
-		tr.write(tr.name+"-clusters.yaml", strings.ReplaceAll(list, "MEMBER", tr.members[0].kubeconfig))
+		tr.write(tr.fleet+"-clusters.yaml", strings.ReplaceAll(list, "MEMBER", tr.members[0].kubeconfig))
 		head, tail, _ := strings.Cut(string(text), "  kubeconfigs:\n")
 		_, tail, _ = strings.Cut(tail, "access:")
-		tr.write(tr.name+".yaml", head+"  file: "+tr.name+"-clusters.yaml\naccess:"+tail)
+		tr.write(tr.fleet+".yaml", head+"  file: "+tr.fleet+"-clusters.yaml\naccess:"+tail)
 		tr.has(tr.do(3, "fleet", "run", tr.file), says...)
-		made, err := tr.hub.client.CoreV1().ConfigMaps(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.name})
+		made, err := tr.hub.client.CoreV1().ConfigMaps(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.fleet})
 		if err != nil || len(made.Items) != 0 {
 			tr.t.Errorf("%d objects were made, %v", len(made.Items), err)
 		}
@@ -70,7 +70,7 @@ func accessFaults() []fault {
 			_, reads := core.ConfigMaps(namespace).Get(ctx, kept, metav1.GetOptions{})
 			_, patches := core.ConfigMaps(namespace).Patch(ctx, kept, types.MergePatchType, []byte(`{"metadata":{"labels":{"a":"b"}}}`), metav1.PatchOptions{})
 			deletes := core.ConfigMaps(namespace).Delete(ctx, kept, metav1.DeleteOptions{})
-			_, tokens := core.ServiceAccounts(namespace).CreateToken(ctx, objects.ServiceAccount(tr.name, "canary"), &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+			_, tokens := core.ServiceAccounts(namespace).CreateToken(ctx, objects.ServiceAccount(tr.fleet, "canary"), &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 			_, creates := core.Pods(namespace).Create(ctx, &corev1.Pod{}, metav1.CreateOptions{})
 			_, jobs := pod.BatchV1().Jobs(namespace).Patch(ctx, tr.job("rest").Name, types.MergePatchType, []byte(`{"spec":{"suspend":true}}`), metav1.PatchOptions{})
 			_, outside := core.ConfigMaps("default").List(ctx, metav1.ListOptions{})
@@ -97,7 +97,7 @@ func accessFaults() []fault {
 				tr.pass(i)
 			}
 			tr.has(<-done, "proved: 3 proved")
-			left, err := tr.hub.client.CoreV1().Secrets(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.name})
+			left, err := tr.hub.client.CoreV1().Secrets(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.fleet})
 			if err != nil || len(left.Items) != 0 {
 				tr.t.Errorf("%d Secrets are left, %v", len(left.Items), err)
 			}

@@ -74,7 +74,7 @@ func driverFaults() []fault {
 		{"driver killed while it makes the objects", false, setting{}, func(tr *trial) string {
 			cmd, done := tr.start("fleet", "run", tr.file)
 			tr.waitFor("the first object", func() bool {
-				list, err := tr.hub.client.CoreV1().ConfigMaps(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.name})
+				list, err := tr.hub.client.CoreV1().ConfigMaps(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.fleet})
 				return err == nil && len(list.Items) > 0
 			})
 			killDriver(cmd, done)
@@ -133,7 +133,7 @@ func (tr *trial) twoDrivers(second string) string {
 	tr.t.Helper()
 	_, done := tr.start("fleet", "run", tr.file)
 	tr.arrive(0, 1)
-	tr.has(tr.do(1, "fleet", second, tr.file), "fleet "+tr.name+" is being driven by", " pid ", "lease "+namespace+"/")
+	tr.has(tr.do(1, "fleet", second, tr.file), "fleet "+tr.fleet+" is being driven by", " pid ", "lease "+namespace+"/")
 	tr.pass(0, 1, 2)
 	o := <-done
 	tr.has(o, "proved: 3 proved")

@@ -85,7 +85,7 @@ func evidenceFaults() []fault {
 			tr.do(1, "fleet", "run", tr.file)
 			for i := range tr.members {
 				cm := tr.forge(tr.kept(0), i)
-				cm.Name = "forged-" + tr.name + "-" + name(i)
+				cm.Name = "forged-" + tr.fleet + "-" + name(i)
 				if _, err := tr.as("all").CoreV1().ConfigMaps(namespace).Create(tr.t.Context(), cm, metav1.CreateOptions{}); err != nil {
 					tr.t.Fatal(err)
 				}

@@ -51,7 +51,7 @@ clusters:
 %saccess: {keyless: {audience: "${cluster.name}"}}
 vars: {domain: "${cluster.properties.domain}", cluster: "${cluster.name}"}
 retries: 0
-%s`, fleetName, w.hub.kubeconfig, namespace, clusters.String(), more))
+%s`, w.fleet, w.hub.kubeconfig, namespace, clusters.String(), more))
 }
 
 const twoWaves = `waves:
@@ -109,12 +109,8 @@ func (w *world) named(t *testing.T, file string) {
 }
 
 // A fleet in two waves: one cluster fails, the one after it is held and not touched, and a
-// resumption takes up these two only. Nothing is stored that opens a cluster. Then other
-// fleets of the same clusters meet some of the faults.
-func TestFleet(t *testing.T) {
-	t.Parallel() // it waits for pods more than it works
-	w := newWorld(t, 3)
-	w.write("site.yaml", sitePlan)
+// resumption takes up these two only. Nothing is stored that opens a cluster.
+func (w *world) waves(t *testing.T) {
 	file := w.fleetFile(twoWaves)
 	w.makeNamespace(0)
 	w.makeNamespace(2)
@@ -189,6 +185,19 @@ func TestFleet(t *testing.T) {
 	if len(tries) != 3 {
 		t.Errorf("pods by Job: %v", tries)
 	}
+}
 
+// One hub with three members has fleets of every form, one after the other, and then some
+// that meet faults. The first makes the namespaces of its plan.
+func TestFleet(t *testing.T) {
+	w := newWorld(t, 3)
+	w.write("site.yaml", sitePlan)
+	if !t.Run("waves", func(t *testing.T) { w.with(t, "waves", 3).waves(t) }) {
+		t.FailNow()
+	}
+	t.Run("registry", func(t *testing.T) { w.with(t, "registry", 2).registry() })
+	t.Run("driver", func(t *testing.T) { w.with(t, "driver", 2).driver() })
+	t.Run("pull", func(t *testing.T) { w.with(t, "pull", 2).pull() })
+	t.Run("profiles", func(t *testing.T) { w.with(t, "profiles", 2).profiles(t) })
 	w.faults(t, func(f fault) bool { return f.quick })
 }

@@ -19,13 +19,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 )
 
-// namespace of the hub that holds the fleets, and name of the fleet.
-const (
-	namespace = "fleets"
-	fleetName = "prod"
-)
+// namespace of the hub that holds the fleets.
+const namespace = "fleets"
 
 // full reports whether the whole tables are asked for.
 func full() bool { return os.Getenv("ZTPLAN_FULL") != "" }
@@ -129,11 +128,12 @@ func (l *lab) touched(t testing.TB) int {
 	return l.requests(t, "hub:system:serviceaccount:")
 }
 
-// A world is a hub with members that trust its ServiceAccount issuer.
+// A world is a hub with members that trust its ServiceAccount issuer, and a fleet of them.
 type world struct {
 	t       testing.TB
 	ztplan  string
 	work    string
+	fleet   string // its name
 	hub     *lab
 	members []*lab
 }
@@ -142,7 +142,7 @@ type world struct {
 // configuration of the members.
 func newWorld(t testing.TB, members int) *world {
 	t.Helper()
-	w := &world{t: t, ztplan: binary(t, "ztplan"), work: t.TempDir(), members: make([]*lab, members)}
+	w := &world{t: t, ztplan: binary(t, "ztplan"), work: t.TempDir(), fleet: "prod", members: make([]*lab, members)}
 	const issuer = "https://hub.fleet.example"
 	var err error
 	if w.hub, err = startLab(t, "--service-account-issuer", issuer); err != nil {
@@ -165,18 +165,24 @@ jwt:
     username: {claim: sub, prefix: "hub:"}
 `, issuer, w.hub.server, name(i), strings.ReplaceAll(strings.TrimSpace(w.hub.ca), "\n", "\n      ")))
 		all.Go(func() {
-			l, err := startLab(t, "--authentication-config", config)
-			if err == nil {
-				err = grant(t.Context(), l.client)
-			}
-			w.members[i], errs[i] = l, err
+			w.members[i], errs[i] = startLab(t, "--authentication-config", config)
 		})
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
+	w.grant()
 	return w
+}
+
+// with returns the first members as a world of a subtest, with a fleet of its own.
+func (w *world) with(t testing.TB, fleet string, members int) *world {
+	t.Helper()
+	sub := *w
+	sub.t, sub.fleet, sub.members = t, fleet, w.members[:members]
+	sub.grant()
+	return &sub
 }
 
 func name(i int) string { return fmt.Sprintf("member-%d", i) }
@@ -200,17 +206,23 @@ func (w *world) allowDiscovery() {
 	}
 }
 
-// grant gives the fleet's waves the rights of an administrator on a member.
-func grant(ctx context.Context, client kubernetes.Interface) error {
-	b := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "fleet"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-	}
+// user is who the pods of a wave are on a member.
+func (w *world) user(wave string) string {
+	return "hub:system:serviceaccount:" + namespace + ":" + objects.ServiceAccount(w.fleet, wave)
+}
+
+// grant gives the fleet's waves the rights of an administrator on the members.
+func (w *world) grant() {
+	w.t.Helper()
+	b := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: w.fleet}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}
 	for _, wave := range []string{"canary", "rest", "all"} {
-		b.Subjects = append(b.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "hub:system:serviceaccount:" + namespace + ":" + fleetName + "-" + wave})
+		b.Subjects = append(b.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: w.user(wave)})
 	}
-	_, err := client.RbacV1().ClusterRoleBindings().Create(ctx, b, metav1.CreateOptions{})
-	return err
+	for _, m := range w.members {
+		if _, err := m.client.RbacV1().ClusterRoleBindings().Create(w.t.Context(), b, metav1.CreateOptions{}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 // write writes a file in the working directory and returns its path.

@@ -146,17 +146,14 @@ access: %s
 vars: {domain: "${cluster.properties.domain}"}
 retries: 0
 waves: [{name: all}]
-`, fleetName, w.hub.kubeconfig, namespace, inventory, profiles, access))
+`, w.fleet, w.hub.kubeconfig, namespace, inventory, profiles, access))
 }
 
 const keyless = `{keyless: {audience: "${cluster.name}"}}`
 
 // A fleet of ClusterProfiles: those that the selector selects and that are healthy, with
 // their properties, without a kubeconfig and with an access provider.
-func TestProfiles(t *testing.T) {
-	t.Parallel() // it waits for pods more than it works
-	w := newWorld(t, 2)
-	w.write("site.yaml", sitePlan)
+func (w *world) profiles(t *testing.T) {
 	o := w.do(1, "fleet", "validate", w.profileFleet("", keyless))
 	if !strings.Contains(o.errors, "the hub has no ClusterProfiles") {
 		t.Errorf("without the API: %v", o)
@@ -169,7 +166,6 @@ func TestProfiles(t *testing.T) {
 	prod := map[string]string{"env": "prod"}
 	for i, m := range w.members {
 		w.addProfile(api, profile{name: name(i), labels: prod, server: m.server, ca: m.ca})
-		w.makeNamespace(i)
 	}
 	w.addProfile(api, profile{name: "other", labels: map[string]string{"env": "dev"}, server: "https://other.example", insecure: true})
 	w.addProfile(api, profile{name: "broken", labels: prod, server: "https://broken.example", unhealthy: "etcd has no leader"})

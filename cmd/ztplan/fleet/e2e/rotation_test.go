@@ -69,9 +69,9 @@ func TestRotations(t *testing.T) {
 		return o
 	}
 	rights := w.members[1].client.RbacV1().ClusterRoleBindings()
-	binding, err := rights.Get(t.Context(), "fleet", metav1.GetOptions{})
+	binding, err := rights.Get(t.Context(), w.fleet, metav1.GetOptions{})
 	if err == nil {
-		err = rights.Delete(t.Context(), "fleet", metav1.DeleteOptions{})
+		err = rights.Delete(t.Context(), w.fleet, metav1.DeleteOptions{})
 	}
 	if err != nil {
 		t.Fatal(err)

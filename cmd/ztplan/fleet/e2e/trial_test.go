@@ -15,11 +15,9 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/ledger"
-	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 )
 
@@ -27,10 +25,10 @@ import (
 // member, asks the gate, and writes again.
 type trial struct {
 	*world
-	gate       *gate
-	witness    *witness
-	name, file string
-	toll       toll
+	gate    *gate
+	witness *witness
+	file    string
+	toll    toll
 }
 
 // A toll counts what must never be.
@@ -53,18 +51,7 @@ type setting struct {
 const onlyAll = "waves: [{name: all, parallel: 1}]\n"
 
 func (w *world) trial(t testing.TB, g *gate, fleet string, s setting) *trial {
-	own := *w
-	own.t = t
-	tr := &trial{world: &own, gate: g, witness: watchPods(t, w.hub.client, fleet), name: fleet}
-	for _, m := range w.members {
-		b := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: fleet}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}
-		for _, wave := range []string{"canary", "rest", "all"} {
-			b.Subjects = append(b.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: tr.user(wave)})
-		}
-		if _, err := m.client.RbacV1().ClusterRoleBindings().Create(t.Context(), b, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	tr := &trial{world: w.with(t, fleet, len(w.members)), gate: g, witness: watchPods(t, w.hub.client, fleet)}
 	tr.write(fleet+"-plan.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: %[1]s}
@@ -122,12 +109,7 @@ retries: %d
 	return tr
 }
 
-// user is who the pods of a wave are on a member.
-func (tr *trial) user(wave string) string {
-	return "hub:system:serviceaccount:" + namespace + ":" + objects.ServiceAccount(tr.name, wave)
-}
-
-func (tr *trial) path(i int) string { return "/" + tr.name + "/" + name(i) }
+func (tr *trial) path(i int) string { return "/" + tr.fleet + "/" + name(i) }
 
 // pass lets the runs of clusters go on, now and later.
 func (tr *trial) pass(members ...int) {
@@ -208,7 +190,7 @@ func (tr *trial) has(o outcome, texts ...string) {
 // members of the fleet by Job and index.
 func (tr *trial) entries() map[string]string {
 	tr.t.Helper()
-	list, err := tr.hub.client.CoreV1().ConfigMaps(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.name + "," + record.LabelKind + "=clusters"})
+	list, err := tr.hub.client.CoreV1().ConfigMaps(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.fleet + "," + record.LabelKind + "=clusters"})
 	if err != nil {
 		tr.t.Fatal(err)
 	}
@@ -230,7 +212,7 @@ func (tr *trial) entries() map[string]string {
 func (tr *trial) tries() map[string][]corev1.Pod {
 	tr.t.Helper()
 	entries, out := tr.entries(), make(map[string][]corev1.Pod)
-	for _, p := range tr.pods(record.LabelFleet + "=" + tr.name + "," + record.LabelKind + "=pod") {
+	for _, p := range tr.pods(record.LabelFleet + "=" + tr.fleet + "," + record.LabelKind + "=pod") {
 		name := entries[p.Labels[batchv1.JobNameLabel]+"/"+p.Annotations[batchv1.JobCompletionIndexAnnotation]]
 		out[name] = append(out[name], p)
 	}
@@ -251,7 +233,7 @@ func (tr *trial) running(i int) corev1.Pod {
 
 func (tr *trial) jobs() []batchv1.Job {
 	tr.t.Helper()
-	list, err := tr.hub.client.BatchV1().Jobs(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.name})
+	list, err := tr.hub.client.BatchV1().Jobs(namespace).List(tr.t.Context(), metav1.ListOptions{LabelSelector: record.LabelFleet + "=" + tr.fleet})
 	if err != nil {
 		tr.t.Fatal(err)
 	}
