@@ -75,6 +75,9 @@ func (v *verifier) clientCertificate(r evidence.DenialRecord) error {
 	case evidence.PresentsExpired:
 		return expired(presented, right, r.Client)
 	case evidence.PresentsOther:
+		if presented.Equal(right) {
+			return errors.New("the certificate that was presented is the legitimate one")
+		}
 		return nil
 	}
 	return fmt.Errorf("nothing is called %q", r.Client.Presents)

@@ -121,6 +121,7 @@ func TestWrongDenials(t *testing.T) {
 		"a certificate for none": {"client none", func(_ *world, d *evidence.Denial) { d.Certificate = d.ControlCertificate }, "the attempt was without one"},
 		"no right certificate":   {"client none", func(_ *world, d *evidence.Denial) { d.ControlCertificate = nil }, "the legitimate certificate is missing"},
 		"nothing presented":      {"client foreign", func(_ *world, d *evidence.Denial) { d.Certificate = nil }, "the certificate that was presented is missing"},
+		"not another":            {"client other", func(_ *world, d *evidence.Denial) { d.Certificate = d.ControlCertificate }, "the certificate that was presented is the legitimate one"},
 		"not foreign":            {"client foreign", func(_ *world, d *evidence.Denial) { d.Certificate = d.ControlCertificate }, "the foreign certificate names the authority of the legitimate one"},
 		"still valid":            {"client expired", func(_ *world, d *evidence.Denial) { d.Client.Answers[0].First = after(6.9) }, "was still valid when it was presented"},
 		"never accepted": {"client expired", func(_ *world, d *evidence.Denial) {
