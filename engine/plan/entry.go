@@ -272,27 +272,11 @@ func (l *loader) needed(sc *scope, n *yaml.Node, subject string) (out []need) {
 	return out
 }
 
-// idMeant returns the id of a step that a reference stands for in needs, such as a for
-// ${steps.a} and hosts[each.key] for hosts[${each.key}]; "" for what is no reference.
-func (u *unit) idMeant(id string) string {
-	meant, reference := strings.CutPrefix(strings.NewReplacer("${", "", "}", "").Replace(id), "steps.")
-	if !reference && !strings.Contains(id, "${") {
-		return ""
-	}
-	ref, ok := syntax.ParseID(meant)
-	if !ok || !reference && u.entries[ref.Path[0].Name] == nil {
-		return "the id of a step itself" // such as ${vars.first}
-	}
-	if n := len(ref.Path); n > 1 && (ref.Path[1].IsIndex() || ref.Path[1].By != "") {
-		return keypath.String(ref.Path[:2])
-	}
-	return ref.Path[0].Name
-}
-
 // neededBy returns the steps that an id in needs names: those of one entry, or of an
 // instance of it.
 func (l *loader) neededBy(sc *scope, item *yaml.Node, id, subject string) ([]*Step, *spec.Fault) {
-	if written := sc.entry.unit.idMeant(id); written != "" && sc.entry.unit.entries[id] == nil {
+	isStep := func(id string) bool { return sc.entry.unit.entries[id] != nil }
+	if written := syntax.MeantID(id, isStep); written != "" && !isStep(id) {
 		return nil, fault("write "+written+": needs holds ids of steps, and no references", "%q is not the id of a step", id)
 	}
 	ref, ok := syntax.ParseID(id)

@@ -162,6 +162,29 @@ func (l *loader) use(e *entry, f *fragment, in instance) {
 	l.about(parent, "", "")
 }
 
+// alone reads a fragment that is the document.
+func (l *loader) alone() {
+	u := l.plan.unit
+	l.plan.Fragment = true
+	parts, sound := document.ReadFragment(l.plan.root, u.Reporter)
+	u.file, u.outputs = &fragment{src: u.File, parts: parts}, make(map[string]*syntax.Reference)
+	l.kindsByName()
+	u.vars.ForFragment()
+	if n := parts["vars"]; n != nil {
+		u.vars.Declare(n)
+	}
+	u.vars.Missing()
+	l.plan.Vars = u.vars.Resolve()
+	if sound {
+		l.readSteps(u, parts["steps"])
+	}
+	for key, n := range source.Pairs(cmp.Or(parts["outputs"], new(yaml.Node))) {
+		l.readOutput(u, key, n)
+	}
+	l.steps()
+	l.scanOutputs(u)
+}
+
 // variables returns the variables of a document, of which none is read.
 func (l *loader) variables(u *unit) *vars.Set {
 	return vars.New(u.File, l.Collector, func(subject string, report func(*source.Problem)) *spec.Decoder {
@@ -262,6 +285,11 @@ func (l *loader) check(u *unit) {
 		}
 	}
 	l.about(u, "", "")
+	l.scanOutputs(u)
+}
+
+// scanOutputs reports outputs of a fragment that its steps do not have.
+func (l *loader) scanOutputs(u *unit) {
 	for name, n := range source.Pairs(cmp.Or(u.file.parts["outputs"], new(yaml.Node))) {
 		if u.outputs[name.Value] != nil {
 			l.decoder(&scope{unit: u}, "outputs."+name.Value).Scan(n)

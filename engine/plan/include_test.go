@@ -502,6 +502,44 @@ func TestFragmentAlone(t *testing.T) {
 	}
 }
 
+// TestFragmentChecked: a fragment is checked by itself where that is asked for: what its
+// variables have no default for, the connections and the name of the plan are not known,
+// and follow no problems from that.
+func TestFragmentChecked(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want []string
+	}{
+		{fragmentHead + appFragment, []string{"<nil>"}},
+		{fragmentHead + `
+vars: {host: {required: true, type: number}, any: , port: 443, unused: x, hosts: }
+steps:
+  - {id: init, uses: vaultInit, with: {shares: "${vars.host}", vault: {mount: "${vars.nothing}"}}}
+  - {id: root, uses: pkiRoot, with: {commonName: "${plan.name} ${vars.any}", mont: x}}
+  - {id: many, uses: curlTLS, forEach: "${vars.hosts}", with: {url: "${each.value}", trust: "${steps.root.certificat}"}}
+  - {id: site, uses: curlTLS, when: "${vars.any} == 1 && ${steps.root.ready}", needs: [many, rot], with: {url: "${vars.any}", trust: x, expect: {status: "${vars.port}"}}}
+outputs:
+  certificate: ${steps.root.certificat}
+  other: text
+`, []string{
+			`app.yaml:6:80: step init (vaultInit): ${vars.nothing}: there is no variable "nothing" | the variables are any, host, hosts, port and unused`,
+			`app.yaml:7:78: step root (pkiRoot): unknown key "mont" | did you mean "mount"?`,
+			`app.yaml:8:94: step many (curlTLS): trust: ${steps.root.certificat}: step root (pkiRoot) has no output "certificat" | did you mean "certificate"?`,
+			`app.yaml:9:94: step site (curlTLS): needs: there is no step "rot" | did you mean "root"?`,
+			`app.yaml:11:16: outputs.certificate: ${steps.root.certificat}: step root (pkiRoot) has no output "certificat" | did you mean "certificate"?`,
+			`app.yaml:12:10: outputs.other: want an output of a step, have the text "text" | write ${steps.ID.OUTPUT}`,
+		}},
+	} {
+		p, err := plan.Load(plan.Input{File: "app.yaml", Data: []byte(tt.text), Fragment: true, Kinds: kinds(), Connections: connections()})
+		if d := cmp.Diff(tt.want, problemsOf(err)); d != "" {
+			t.Error(d)
+		}
+		if err == nil && (p == nil || !p.Fragment || len(p.Steps) == 0) {
+			t.Errorf("got %+v", p)
+		}
+	}
+}
+
 // TestIncludeUnused: a variable of a fragment is unused if no use of it refers to it.
 func TestIncludeUnused(t *testing.T) {
 	p, err := including(t, `

@@ -17,7 +17,9 @@ import (
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
 	"github.com/ztplan/ztplan/engine/plan/document"
+	"github.com/ztplan/ztplan/engine/plan/input"
 	"github.com/ztplan/ztplan/engine/plan/keypath"
+	"github.com/ztplan/ztplan/engine/plan/merge"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 	"github.com/ztplan/ztplan/engine/plan/syntax"
@@ -25,33 +27,7 @@ import (
 )
 
 // An Input is a plan to read and all that it depends on.
-type Input struct {
-	// File is the plan's path, as the user named it: messages name it so, and
-	// relative files are beside it. It may be missing if Data is given.
-	File string
-	// Data is the plan's text; if nil, File is read.
-	Data []byte
-	// Inputs reads all files, the plan included; nil means new ones.
-	Inputs *engine.Inputs
-	// Kinds are the kinds of steps that a plan may use.
-	Kinds []*engine.Kind
-	// Connections are the keys that a plan may have below connections.
-	Connections []engine.Connection
-	// Vars are values of variables from the command line.
-	Vars map[string]string
-	// VarFiles are YAML or JSON files of variables; later ones come before
-	// earlier ones, and Vars come before all.
-	VarFiles []string
-	// Values are variables that another document gives. They come before VarFiles, and
-	// none of them may be a secret. A text becomes what the plan declares.
-	Values Values
-	// Refused returns, for a key that a kind or a connection does not have, why it is left
-	// out on purpose and what to do instead; "" for others. It may be nil.
-	Refused func(key string) string
-	// Env looks up environment variables that the plan's variables name. Nil means
-	// that there are none.
-	Env func(name string) (string, bool)
-}
+type Input = input.Input
 
 // Values are variables that another document gives.
 type Values = vars.Values
@@ -202,6 +178,10 @@ func (l *loader) document(root *yaml.Node) {
 	parts, unknown := document.Split(root, document.PlanKeys)
 	u := l.plan.unit
 	if kind := parts["kind"]; kind != nil && kind.Value == document.FragmentKind {
+		if l.in.Fragment {
+			l.alone()
+			return
+		}
 		u.Problem(kind, "write include: with the path of this file at an entry of steps in a plan, and check that plan", "this is a fragment: a plan includes it")
 		return
 	}
@@ -216,13 +196,7 @@ func (l *loader) document(root *yaml.Node) {
 	if parts["metadata"] != nil || !meant["metadata"] {
 		l.name, l.plan.Description = document.ReadMetadata(u.Reporter, root, parts["metadata"])
 	}
-	for _, k := range l.in.Kinds {
-		if l.kinds == nil {
-			l.kinds = make(map[string]*engine.Kind, len(l.in.Kinds))
-		}
-		l.kinds[k.Name] = k
-		l.kindNames = append(l.kindNames, k.Name)
-	}
+	l.kindsByName()
 	if n := parts["vars"]; n != nil {
 		u.vars.Declare(n)
 	}
@@ -236,6 +210,11 @@ func (l *loader) document(root *yaml.Node) {
 	if n := parts["connections"]; n != nil {
 		l.readConnections(n)
 	}
+	l.steps()
+}
+
+// steps reads the steps of the document, and of those that it includes, once all are known.
+func (l *loader) steps() {
 	for _, u := range l.units {
 		l.check(u)
 	}
@@ -245,10 +224,20 @@ func (l *loader) document(root *yaml.Node) {
 		l.step(s)
 		s.faulty = l.Len() > before
 	}
-	l.about(u, "", "")
+	l.about(l.plan.unit, "", "")
 	l.close()
 	l.graph()
 	l.foresee()
+}
+
+func (l *loader) kindsByName() {
+	for _, k := range l.in.Kinds {
+		if l.kinds == nil {
+			l.kinds = make(map[string]*engine.Kind, len(l.in.Kinds))
+		}
+		l.kinds[k.Name] = k
+		l.kindNames = append(l.kindNames, k.Name)
+	}
 }
 
 // resolveName sets the name of the plan, which may be made of variables.
@@ -330,7 +319,9 @@ func (l *loader) step(s *Step) {
 		return
 	}
 	l.policy(s, e, subject)
-	s.with = l.withConnections(s, e["with"])
+	if s.with = l.withConnections(s, e["with"]); l.plan.Fragment {
+		s.with = merge.Absent(l.plan.types.Of(s.Kind.Spec), l.in.Connections, s.with, text("${plan.connections}"), s.Position, d.Scan)
+	}
 	if s.draft, s.pending = s.decode(d), d.Pending(); !s.known() {
 		s.draft, s.pending = nil, []string{""} // the inputs as a whole
 		return

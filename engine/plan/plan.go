@@ -32,6 +32,9 @@ type Plan struct {
 	// made from a secret, is an engine.Secret.
 	Vars map[string]any
 
+	// Fragment is set if the document is a fragment, which is to be checked and not run.
+	Fragment bool
+
 	Steps []*Step // in the order of the file, then the closing steps
 
 	in          Input

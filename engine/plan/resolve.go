@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/document"
 	"github.com/ztplan/ztplan/engine/plan/foreach"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
@@ -44,21 +45,12 @@ func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) 
 		Subject: subject, Report: report, Connected: p.connected, Plan: spec.Document{File: p.src, FileOf: p.file}, Refused: p.in.Refused,
 	}
 	if sc.step != nil {
-		d.Around = besideWith
+		d.Around = document.BesideWith
 	}
 	if sc.step != nil && sc.step.Kind != nil {
 		d.Kind = sc.step.Kind.Name
 	}
 	return d
-}
-
-// besideWith returns the hint for a key of steps that stands among the inputs.
-func besideWith(key string) string {
-	best, same := source.Meant(key, []string{"when", "needs", "forEach", "timeout", "retry"})
-	if !same {
-		return ""
-	}
-	return best + " belongs to the step: write it beside with"
 }
 
 // text returns a scalar with a text.
@@ -88,6 +80,8 @@ func (sc *scope) Resolve(n *yaml.Node, ref *syntax.Reference) (spec.Value, *spec
 	case !slices.Contains(roots, ref.Root):
 		hint := cmp.Or(syntax.OtherTool(ref), source.DidYouMean(ref.Root, roots), referenceForms)
 		return spec.Value{}, fault(hint, "%s begins with %q: a reference begins with vars, steps, plan or each", ref.Raw, ref.Root)
+	case ref.Root == "plan" && p.Fragment:
+		return spec.Value{}, reported // not known
 	case ref.Root == "plan" && (len(ref.Path) != 1 || ref.Path[0].Name != "name"):
 		return spec.Value{}, fault("write ${plan.name}", "%s: the plan has only its name", ref.Raw)
 	case ref.Root == "each":

@@ -70,7 +70,7 @@ func Examine(p *plan.Plan, o Options) Report {
 	o.Helm = cmp.Or(o.Helm, helminstall.HelmVersion())
 	f := gather(p, o)
 	var all []Finding
-	for _, check := range []func(*facts) []Finding{
+	checks := []func(*facts) []Finding{
 		knownBadGateway, eventLoss, gatewayProxy, adminKey, ignoredValues, helmSupport, floatingImages,
 		knownBadCertManager, tokenPermission, certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder,
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
@@ -78,14 +78,21 @@ func Examine(p *plan.Plan, o Options) Report {
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, sealedRestart, rootToken, logins, waysIn,
 		unknownFields, unexpanded, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, ungranted,
 		issuerNamespace, localReviewer, reviewerPermission, reviewerAudience, unchecked,
-	} {
+	}
+	if p.Fragment { // the others need the plan around it
+		checks = []func(*facts) []Finding{floatingImages, unknownFields, unexpanded, unusedVariables}
+	}
+	for _, check := range checks {
 		all = append(all, check(f)...)
 	}
 	all = f.once(all)
 	for i := range all {
 		all[i].complete()
 	}
-	r := Report{Budgets: f.budgets()}
+	var r Report
+	if !p.Fragment {
+		r.Budgets = f.budgets()
+	}
 	r.Findings, r.Ignored = f.ignore(all)
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Severity.Rank(), b.Severity.Rank()), cmp.Compare(f.order[a.Step], f.order[b.Step]))

@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
-	"github.com/ztplan/ztplan/steps/applymanifest"
-	"github.com/ztplan/ztplan/steps/helminstall"
 )
 
 // unexpanded: templates in inputs that nothing expands. Values of charts do not count, and
@@ -17,14 +15,8 @@ func unexpanded(f *facts) []Finding {
 		if s.Kind == nil {
 			continue
 		}
-		inputs, _ := s.Draft()
 		literal := s.Literal()
-		switch inputs.(type) {
-		case *helminstall.Spec:
-			delete(literal, "values")
-		case *applymanifest.Spec:
-			delete(literal, "manifests")
-		}
+		delete(literal, map[string]string{"helmInstall": "values", "applyManifest": "manifests"}[s.Kind.Name])
 		for _, key := range slices.Sorted(maps.Keys(literal)) {
 			for _, path := range rule.Templates(key, literal[key]) {
 				out = append(out, at(s, path, "template-text", "", "%s holds a template", path))

@@ -31,7 +31,7 @@ func (a *Flags) read(ctx context.Context, file string, how func(plan.Input) (*pl
 		return nil, err
 	}
 	a.Inputs = engine.NewInputs(ctx)
-	return how(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.VarFiles, Values: a.Values, Refused: rule.Refused, Env: os.LookupEnv})
+	return how(plan.Input{File: file, Inputs: a.Inputs, Kinds: steps.All(), Connections: steps.Connections(), Vars: vars, VarFiles: a.VarFiles, Fragment: a.Fragment, Values: a.Values, Refused: rule.Refused, Env: os.LookupEnv})
 }
 
 // Load is Read with the selection of steps. It prints every problem.

@@ -28,6 +28,8 @@ type Flags struct {
 	Only, Skip []string
 	Parallel   int
 
+	Fragment bool // the file may be a fragment; see [plan.Input]
+
 	Values plan.Values // of a fleet, for the cluster of this pod
 
 	// Detach starts a process that outlives this one; see [engine.Env.Detach].

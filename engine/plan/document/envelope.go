@@ -120,3 +120,12 @@ func ReadMetadata(r source.Reporter, root, n *yaml.Node) (name *yaml.Node, descr
 	}
 	return name, description
 }
+
+// BesideWith returns the hint for a key of steps that stands among the inputs.
+func BesideWith(key string) string {
+	best, same := source.Meant(key, []string{"when", "needs", "forEach", "timeout", "retry"})
+	if !same {
+		return ""
+	}
+	return best + " belongs to the step: write it beside with"
+}

@@ -26,6 +26,11 @@ func ParseFragment(src *source.File, add func(*source.Problem)) (parts map[strin
 		r.Problem(root, begins, "want a fragment, have %s", source.KindOf(root))
 		return nil, false
 	}
+	return ReadFragment(root, r)
+}
+
+// ReadFragment is [ParseFragment] for a document that was parsed, and is a mapping.
+func ReadFragment(root *yaml.Node, r source.Reporter) (parts map[string]*yaml.Node, ok bool) {
 	parts, unknown := Split(root, FragmentKeys)
 	version := Constant(r, root, parts, "apiVersion", APIVersion)
 	kind := Constant(r, root, parts, "kind", FragmentKind)

@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
@@ -132,4 +133,22 @@ func Unknown(types *spec.Types, n *yaml.Node, of []*spec.Struct, path string, re
 			Unknown(types, val, below, path+"."+key.Value, report)
 		}
 	}
+}
+
+// Absent returns the inputs of a step of type t with a value that is not known in place of
+// those that connections would fill. own gets what the step gives for them itself.
+func Absent(t *spec.Struct, connections []engine.Connection, with, value *yaml.Node, at source.Position, own func(*yaml.Node)) *yaml.Node {
+	for _, c := range connections {
+		if with != nil && with.Kind != yaml.MappingNode || c.New != nil || !slices.Contains(t.Names(), c.Key) {
+			continue
+		}
+		key, n := source.Lookup(with, c.Key)
+		if n != nil {
+			own(n)
+		} else {
+			key = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: c.Key, Line: at.Line, Column: at.Column}
+		}
+		with = Replace(with, key, value, at)
+	}
+	return with
 }

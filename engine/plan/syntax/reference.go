@@ -216,3 +216,20 @@ func ParseID(id string) (*Reference, bool) {
 	ref.Raw = id
 	return ref, true
 }
+
+// MeantID returns the id of a step that a reference stands for in needs, such as a for
+// ${steps.a} and hosts[each.key] for hosts[${each.key}]; "" for what is no reference.
+func MeantID(id string, isStep func(id string) bool) string {
+	meant, reference := strings.CutPrefix(strings.NewReplacer("${", "", "}", "").Replace(id), "steps.")
+	if !reference && !strings.Contains(id, "${") {
+		return ""
+	}
+	ref, ok := ParseID(meant)
+	if !ok || !reference && !isStep(ref.Path[0].Name) {
+		return "the id of a step itself" // such as ${vars.first}
+	}
+	if n := len(ref.Path); n > 1 && (ref.Path[1].IsIndex() || ref.Path[1].By != "") {
+		return keypath.String(ref.Path[:2])
+	}
+	return ref.Path[0].Name
+}

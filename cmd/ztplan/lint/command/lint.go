@@ -32,6 +32,9 @@ read from beside the plan, or from the cache where a run has left them.
 The table at the end has, for each Certificate, the time that remains when its
 renewal fails once: renewBefore without the pause until the next try.
 
+Of a fragment by itself, the rules are about its text: most others are about a plan
+as a whole, so lint the plan that includes it.
+
 A comment on a line, or above it, takes one finding out; the reason is required:
 
   # ztplan:ignore RULE reason
@@ -110,6 +113,7 @@ func examine(ctx context.Context, a *planflags.Flags, file string) error {
 	if err != nil {
 		return err
 	}
+	a.Fragment = true
 	p, invalid := a.Draft(ctx, file)
 	switch {
 	case errors.As(invalid, new(*cli.Error)):
