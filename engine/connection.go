@@ -20,6 +20,11 @@ type Connection struct {
 	NoOutputs string
 
 	// Exclusive are groups of keys of which one is enough: a step that gives one of a
-	// group does not get the others.
+	// group does not get the others. A key inside of another has its path, with dots.
 	Exclusive [][]string
+
+	// Deciding are paths of keys on which the meaning of the mapping around them depends,
+	// with the values that they have when they are left out: a step that gives another
+	// value gets nothing of that mapping.
+	Deciding map[string]string
 }

@@ -15,7 +15,17 @@ func Connections() []engine.Connection {
 		},
 		{
 			Key: "vault", Doc: "Where Vault is, and how the steps get in: the default of the input vault of every step that has one.",
-			Exclusive: [][]string{{"address", "service"}, {"token", "tokenFile"}, {"caFile", "caBundle", "trustFrom"}},
+			Exclusive: [][]string{
+				{"address", "service"},
+				{"token", "tokenFile"},
+				{"caFile", "caBundle", "trustFrom"},
+				{"trustFrom.secret", "trustFrom.configMap"},
+				{"login.serviceAccount", "login.jwt", "login.jwtFile"},
+				{"login.audience", "login.jwt", "login.jwtFile"},
+				{"login.audiences", "login.jwt", "login.jwtFile"},
+				{"login.secretID", "login.secretIDFile"},
+			},
+			Deciding: map[string]string{"login.method": "kubernetes"},
 		},
 	}
 }

@@ -116,7 +116,7 @@ func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with 
 	if source.IsNull(own) {
 		own = nil
 	}
-	filled := merge.Fill(l.plan.types, own, merge.Without(c.node, own, c.Exclusive), t, l.connect)
+	filled := merge.Fill(l.plan.types, own, merge.Without(c.node, own, c.Exclusive, c.Deciding), t, l.connect)
 	if filled == nil || filled == own {
 		return with
 	}

@@ -5,6 +5,7 @@ package merge
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -71,24 +72,62 @@ func Fill(types *spec.Types, own, from *yaml.Node, t *spec.Struct, made func(*ya
 }
 
 // Without returns from for inputs that are own: without the exclusive keys other than the
-// one that own gives.
-func Without(from, own *yaml.Node, exclusive [][]string) *yaml.Node {
+// one that own gives, and without the mappings around keys of deciding that own gives
+// another value, with the value that holds without the key. Keys are paths with dots.
+func Without(from, own *yaml.Node, exclusive [][]string, deciding map[string]string) *yaml.Node {
+	for key, usual := range deciding {
+		want, have := find(own, key), find(from, key)
+		if !source.IsNull(want) && want.Value != valueOr(have, usual) {
+			from = without(from, key[:strings.LastIndexByte(key, '.')])
+		}
+	}
 	for _, keys := range exclusive {
 		for _, given := range keys {
-			if _, n := source.Lookup(own, given); source.IsNull(n) {
+			if source.IsNull(find(own, given)) {
 				continue
 			}
 			for _, other := range keys {
-				if key, _ := source.Lookup(from, other); key != nil && other != given {
-					out := *from
-					at := slices.Index(out.Content, key)
-					out.Content = slices.Delete(slices.Clone(out.Content), at, at+2)
-					from = &out
+				if other != given {
+					from = without(from, other)
 				}
 			}
 		}
 	}
 	return from
+}
+
+func valueOr(n *yaml.Node, usual string) string {
+	if source.IsNull(n) {
+		return usual
+	}
+	return n.Value
+}
+
+// find returns the value at a path; nil if there is none.
+func find(n *yaml.Node, path string) *yaml.Node {
+	for key := range strings.SplitSeq(path, ".") {
+		if _, n = source.Lookup(n, key); n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+// without returns a mapping without the key at a path; n itself does not change.
+func without(n *yaml.Node, path string) *yaml.Node {
+	top, rest, nested := strings.Cut(path, ".")
+	key, value := source.Lookup(n, top)
+	if key == nil {
+		return n
+	}
+	out, at := *n, slices.Index(n.Content, key)
+	out.Content = slices.Clone(n.Content)
+	if nested {
+		out.Content[at+1] = without(value, rest)
+	} else {
+		out.Content = slices.Delete(out.Content, at, at+2)
+	}
+	return &out
 }
 
 // Replace returns with and the value of a key, which is another node than before or a new
