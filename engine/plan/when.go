@@ -21,6 +21,9 @@ type Condition struct {
 	value   bool
 }
 
+// Outer is a condition that has to hold, too, of an entry that includes the step; or nil.
+func (c *Condition) Outer() *Condition { return c.outer }
+
 // newCondition reads and checks a condition; nil if a problem was reported.
 func newCondition(d *spec.Decoder, sc *scope, n *yaml.Node, subject string) *Condition {
 	cond := d.Condition(n)

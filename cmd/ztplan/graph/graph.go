@@ -11,7 +11,8 @@ import (
 	"github.com/ztplan/ztplan/engine/plan"
 )
 
-// Text writes a line a step, in the order of their levels.
+// Text writes a line a step, in the order of their levels: its needs after an arrow, and its
+// condition after "when".
 func Text(w io.Writer, p *plan.Plan) error {
 	width, kinds := 0, 0
 	for _, s := range p.Steps {
@@ -28,6 +29,9 @@ func Text(w io.Writer, p *plan.Plan) error {
 		case len(s.Needs) > 0:
 			line += "  ← " + strings.Join(s.Needs, ", ")
 		}
+		if s.When != nil {
+			line += "  when " + condition(s.When)
+		}
 		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
 			return err
 		}
@@ -43,16 +47,29 @@ func JSON(w io.Writer, p *plan.Plan) error {
 		Proof bool     `json:"proof,omitempty"`
 		Level int      `json:"level"` // length of the longest chain before it
 		Needs []string `json:"needs"`
+		When  string   `json:"when,omitempty"` // as the plan writes it
 	}
 	level := p.Graph().Levels()
 	steps := make([]step, len(p.Steps))
 	for i, s := range p.Steps {
-		steps[i] = step{s.ID, s.Kind.Name, s.Kind.Proof, level[s.Index], append([]string{}, s.Needs...)}
+		steps[i] = step{s.ID, s.Kind.Name, s.Kind.Proof, level[s.Index], append([]string{}, s.Needs...), condition(s.When)}
 	}
 	return json.NewEncoder(w).Encode(struct {
 		Plan  string `json:"plan"`
 		Steps []step `json:"steps"`
 	}{p.Name, steps})
+}
+
+// condition returns a condition as the plan writes it, after those of the entries that
+// include the step; "" for nil.
+func condition(c *plan.Condition) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Outer() == nil:
+		return c.Source
+	}
+	return condition(c.Outer()) + " and " + c.Source
 }
 
 // drawn returns the needs of a step that a picture shows. A closing step needs
@@ -75,11 +92,14 @@ func DOT(w io.Writer, p *plan.Plan) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %q {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n", p.Name)
 	for _, s := range p.Steps {
-		shape := ""
+		shape, label := "", s.ID+"\n"+s.Kind.Name
 		if s.Kind.Proof {
 			shape = ", peripheries=2"
 		}
-		fmt.Fprintf(&b, "  %q [label=%q%s];\n", s.ID, s.ID+"\n"+s.Kind.Name, shape)
+		if s.When != nil {
+			label += "\nwhen " + condition(s.When)
+		}
+		fmt.Fprintf(&b, "  %q [label=%q%s];\n", s.ID, label, shape)
 	}
 	for _, s := range p.Steps {
 		for _, n := range drawn(p, s) {
@@ -102,7 +122,11 @@ func Mermaid(w io.Writer, p *plan.Plan) error {
 		if s.Kind.Proof {
 			open, closing = "([", "])"
 		}
-		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, strings.ReplaceAll(s.ID, `"`, "#quot;"), s.Kind.Name, closing)
+		small := s.Kind.Name
+		if s.When != nil {
+			small += "<br/>when " + strings.NewReplacer("&", "#amp;", `"`, "#quot;", "<", "#lt;", ">", "#gt;").Replace(condition(s.When))
+		}
+		fmt.Fprintf(&b, "  %s%s\"%s<br/><small>%s</small>\"%s\n", name[s.ID], open, strings.ReplaceAll(s.ID, `"`, "#quot;"), small, closing)
 	}
 	for _, s := range p.Steps {
 		for _, n := range drawn(p, s) {

@@ -59,6 +59,28 @@ func TestGraphTextIsByLevels(t *testing.T) {
 	}
 }
 
+// Every drawing shows the condition of a step, in its own syntax.
+func TestGraphShowsConditions(t *testing.T) {
+	kind := engine.NewKind("link", engine.Policy{}, func() *link { return new(link) })
+	const text = "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\nvars: {n: x}\nsteps:\n  - {id: a, uses: link, when: '${vars.n} == \"x\"'}\n  - {id: b, uses: link}\n"
+	p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: []*engine.Kind{kind}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"text": `link  when ${vars.n} == "x"`, "dot": `when ${vars.n} == \"x\""`, "mermaid": "when ${vars.n} == #quot;x#quot;</small>",
+		"svg": "(link, when ${vars.n} == &#34;x&#34;)", "json": `"when":"${vars.n} == \"x\""`,
+	} {
+		var b strings.Builder
+		if err := drawings[name](&b, p); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(b.String(), want) != 1 {
+			t.Errorf("%s: want %s once in\n%s", name, want, b.String())
+		}
+	}
+}
+
 // BenchmarkGraph reports how much longer a chain of twice the length takes: 2 is
 // linear, 4 quadratic.
 func BenchmarkGraph(b *testing.B) {

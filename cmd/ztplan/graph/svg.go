@@ -39,10 +39,14 @@ func SVG(w io.Writer, p *plan.Plan) error {
 		if s.Kind.Proof {
 			class = "box proof"
 		}
+		about := s.Kind.Name
+		if s.When != nil {
+			about += ", when " + condition(s.When)
+		}
 		fmt.Fprintf(&b, `<g><title>%s (%s)</title><rect class="%s" x="%d" y="%d" width="%d" height="%d" rx="%d"/>`+
 			`<text class="id" x="%d" y="%d">%s</text><text class="kind" x="%d" y="%d">%s</text></g>`+"\n",
-			html.EscapeString(s.ID), s.Kind.Name, class, at.X, at.Y, layout.BoxWidth, layout.BoxHeight, layout.Corner,
-			at.X+10, at.Y+19, html.EscapeString(layout.Label(s.ID)), at.X+10, at.Y+36, s.Kind.Name)
+			html.EscapeString(s.ID), html.EscapeString(about), class, at.X, at.Y, layout.BoxWidth, layout.BoxHeight, layout.Corner,
+			at.X+10, at.Y+19, html.EscapeString(layout.Label(s.ID)), at.X+10, at.Y+36, html.EscapeString(layout.Label(about)))
 	}
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())
