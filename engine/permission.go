@@ -26,6 +26,12 @@ type PermissionNeeder interface {
 	Permissions(ctx context.Context, env *Env, unknown []string) (needed []Permission, notKnown []string)
 }
 
+// A PermissionUser is a spec whose step finds more with permissions that it does not need.
+type PermissionUser interface {
+	// Useful returns these permissions.
+	Useful() []Permission
+}
+
 // A Remover is a spec whose step removes things that it made before and does not ask for
 // any more.
 type Remover interface {

@@ -279,7 +279,7 @@ type Outputs struct {
 }
 
 // ServerInTarget implements engine.ServerUser.
-func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
+func (s *Spec) ServerInTarget() string { return s.Vault.InClusterIf(s.Login != nil) }
 
 // VaultServer implements vaultkit.User.
 func (s *Spec) VaultServer() vaultkit.Server { return s.Vault.Server }

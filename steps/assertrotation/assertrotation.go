@@ -532,7 +532,7 @@ func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Fi
 }
 
 // ServerInTarget implements engine.ServerUser.
-func (s *Spec) ServerInTarget() string { return s.Vault.InCluster() }
+func (s *Spec) ServerInTarget() string { return s.Vault.InClusterIf(s.usesVault()) }
 
 // ServerID implements engine.ServerUser.
 func (s *Spec) ServerID() string { return s.Vault.ID() }

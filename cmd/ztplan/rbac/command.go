@@ -126,6 +126,9 @@ func printRoles(ctx context.Context, a *planflags.Flags, needs []Need, plan, fil
 		return &cli.Error{Code: cli.Interrupted, Text: "interrupted"}
 	}
 	if a.Output == "json" {
+		for _, text := range d.Useful() {
+			fmt.Fprintln(a.Stderr, "of use, and not needed: "+text)
+		}
 		for _, text := range d.NotKnown() {
 			fmt.Fprintln(a.Stderr, "not known before a run: "+text)
 		}

@@ -18,7 +18,8 @@ type Need struct {
 	Who         string // "step vault", "the lock"
 	Step        string // "" for what is no step
 	Permissions []engine.Permission
-	NotKnown    []string // what else it needs and cannot be known before a run
+	NotKnown    []string            // what else it needs and cannot be known before a run
+	Useful      []engine.Permission // what it makes use of and does not need
 }
 
 // Collect asks the steps of a plan that are not left out. It fetches charts and does
@@ -36,6 +37,9 @@ func Collect(ctx context.Context, env *engine.Env, p *plan.Plan, left map[string
 		draft, unknown := s.Draft()
 		n := Need{Who: "step " + s.ID, Step: s.ID}
 		n.Permissions, n.NotKnown = s.Kind.Permissions(ctx, draft, &own, unknown)
+		if u, ok := draft.(engine.PermissionUser); ok {
+			n.Useful = u.Useful()
+		}
 		if ctx.Err() != nil {
 			n.NotKnown = []string{fmt.Sprintf("it was not asked: %v", context.Cause(ctx))}
 		}

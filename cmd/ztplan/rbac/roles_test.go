@@ -67,3 +67,20 @@ func TestRoles(t *testing.T) {
 		t.Errorf("run (-want +got):\n%s", d)
 	}
 }
+
+// What a step makes use of and does not need is said, and no role gives it.
+func TestUseful(t *testing.T) {
+	useful := may("list", "networking.k8s.io", "ingresses", "", "")
+	needs := []rbac.Need{{Who: "step a", Useful: []engine.Permission{useful}}, {Who: "step b", Useful: []engine.Permission{useful}}}
+	if roles := rbac.Roles("p", rbac.Run, needs); len(roles) != 0 {
+		t.Errorf("roles %v", roles)
+	}
+	var b strings.Builder
+	if err := (rbac.Document{Plan: "p", Needs: needs}).YAML(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = "# Of use, and not needed; the roles do not give it:\n#   - step a, step b: list networking.k8s.io/ingresses in all namespaces, which looks\n"
+	if !strings.HasSuffix(b.String(), want) {
+		t.Errorf("got\n%s\nwant at its end\n%s", b.String(), want)
+	}
+}

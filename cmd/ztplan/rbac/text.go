@@ -33,6 +33,12 @@ func (d Document) YAML(w io.Writer) error {
 			fmt.Fprintf(&b, "#   - %s\n", display.OneLine(text))
 		}
 	}
+	if useful := d.Useful(); len(useful) > 0 {
+		b.WriteString("#\n# Of use, and not needed; the roles do not give it:\n")
+		for _, text := range useful {
+			fmt.Fprintf(&b, "#   - %s\n", display.OneLine(text))
+		}
+	}
 	for _, ns := range namespaces(d.Roles) {
 		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n", quote(ns))
 	}
@@ -55,12 +61,31 @@ func (d Document) JSON(w io.Writer) error {
 	return json.NewEncoder(w).Encode(map[string]any{"apiVersion": "v1", "kind": "List", "items": Objects(d.Roles, d.Subjects)})
 }
 
+// Useful lists what parts make use of and do not need, each with the parts.
+func (d Document) Useful() []string {
+	return byText(d.Needs, func(n Need) (texts []string) {
+		for _, p := range n.Useful {
+			where := "in all namespaces"
+			if p.Namespace != "" {
+				where = "in namespace " + p.Namespace
+			}
+			texts = append(texts, fmt.Sprintf("%s %s %s, which %s", strings.Join(p.Verbs, ", "), strings.TrimPrefix(p.Group+"/"+p.Resource, "/"), where, p.Reason))
+		}
+		return texts
+	})
+}
+
 // NotKnown lists what is not known before a run, each once, with the parts that need it.
 func (d Document) NotKnown() []string {
+	return byText(d.Needs, func(n Need) []string { return n.NotKnown })
+}
+
+// byText returns the texts of needs, each once, with the parts that have it.
+func byText(needs []Need, of func(Need) []string) []string {
 	var texts []string
 	who := make(map[string][]string)
-	for _, n := range d.Needs {
-		for _, text := range n.NotKnown {
+	for _, n := range needs {
+		for _, text := range of(n) {
 			if who[text] == nil {
 				texts = append(texts, text)
 			}

@@ -25,6 +25,15 @@ var (
 	gatewayResource = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"}
 )
 
+// Permissions are what [Find] makes use of and does not need.
+func Permissions() []engine.Permission {
+	var all []engine.Permission
+	for _, r := range []schema.GroupVersionResource{tlsResource, classResource, ingressResource, gatewayResource} {
+		all = append(all, engine.Permission{Verbs: []string{"list"}, Group: r.Group, Resource: r.Resource, Reason: "finds other objects that give the host another Secret"})
+	}
+	return all
+}
+
 // limit bounds list: it must not keep a measurement that is over from its verdict.
 const limit = 10 * time.Second
 

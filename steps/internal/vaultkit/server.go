@@ -112,6 +112,14 @@ func (s Server) InCluster() string {
 	return s.Service.Namespace + "/" + s.Service.Name
 }
 
+// InClusterIf is [Server.InCluster] for a server that is used, and "" for another one.
+func (s Server) InClusterIf(used bool) string {
+	if !used {
+		return ""
+	}
+	return s.InCluster()
+}
+
 // ThroughCluster reports whether Vault is reached through the cluster, given the
 // inputs that are not known yet; field is the path of the input.
 func (s Server) ThroughCluster(field string, unknown []string) bool {
