@@ -19,14 +19,21 @@ const (
 	foreignAudience = "https://another.invalid"
 )
 
-func (l Login) mount() string { return cmp.Or(l.Mount, "kubernetes") }
+// At is the path of the auth method, with the default filled in.
+func (l Login) At() string { return cmp.Or(l.Mount, "kubernetes") }
 
-// as returns the ServiceAccount and the audience of an attempt to log in.
-func (l Login) as(a LoginAttempt) (login.Account, string) {
+// As returns the ServiceAccount and the audience of an attempt to log in.
+func (l Login) As(a LoginAttempt) (login.Account, string) {
 	return login.Account{
 		Namespace: cmp.Or(a.Namespace, l.ServiceAccount.Namespace),
 		Name:      cmp.Or(a.ServiceAccount, l.ServiceAccount.Name),
 	}, cmp.Or(a.Audience, l.Audience)
+}
+
+// Mount is the PKI engine of the path.
+func (g Sign) Mount() string {
+	mount, _ := g.split()
+	return mount
 }
 
 // split returns mount and role of the path.
@@ -35,9 +42,9 @@ func (g Sign) split() (mount, role string) {
 	return mount, role
 }
 
-// attempts returns the attempts: those that the plan lists, or those that follow from the
+// Forbidden returns the attempts: those that the plan lists, or those that follow from the
 // legitimate requests.
-func (s *Spec) attempts() []Attempt {
+func (s *Spec) Forbidden() []Attempt {
 	if len(s.Attempts) > 0 {
 		return s.Attempts
 	}
@@ -102,7 +109,7 @@ func (s *Spec) bounds() []Attempt {
 		mount, role := s.Sign.split()
 		paths = append(paths, mount+"/roles/"+role)
 	}
-	paths = append(paths, "auth/"+s.Login.mount()+"/role/"+s.Login.Role, "sys/policies/acl/default")
+	paths = append(paths, "auth/"+s.Login.At()+"/role/"+s.Login.Role, "sys/policies/acl/default")
 	list := make([]Attempt, len(paths))
 	for i, p := range paths {
 		list[i] = Attempt{Name: "access to " + p, Access: &AccessAttempt{Path: p}}
@@ -116,7 +123,7 @@ func (s *Spec) Clients() (url string, presents, denies bool) {
 	if s.Dial == nil {
 		return "", false, false
 	}
-	denies = slices.ContainsFunc(s.attempts(), func(a Attempt) bool { return a.Dial != nil && a.Dial.aboutClient() })
+	denies = slices.ContainsFunc(s.Forbidden(), func(a Attempt) bool { return a.Dial != nil && a.Dial.aboutClient() })
 	return s.Dial.URL, s.Dial.Client != nil, denies
 }
 

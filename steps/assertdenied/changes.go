@@ -17,11 +17,11 @@ func (s *Spec) Changes() []engine.Edit {
 	var list []engine.Edit
 	var logins, signs []any
 	accounts := make(map[login.Account]bool)
-	for _, a := range s.attempts() {
+	for _, a := range s.Forbidden() {
 		switch {
 		case a.Login != nil:
 			logins = append(logins, s.describe(a))
-			if who, _ := s.Login.as(*a.Login); who != s.Login.ServiceAccount && !accounts[who] {
+			if who, _ := s.Login.As(*a.Login); who != s.Login.ServiceAccount && !accounts[who] {
 				accounts[who] = true
 				list = append(list, borrowed(who))
 			}
@@ -35,7 +35,7 @@ func (s *Spec) Changes() []engine.Edit {
 	}
 	if s.Sign != nil {
 		note := "only the first must be granted; keys are thrown away"
-		if slices.ContainsFunc(s.attempts(), expires) {
+		if slices.ContainsFunc(s.Forbidden(), expires) {
 			signs, note = append([]any{s.Sign.brief()}, signs...), "only the first two must be granted; keys are thrown away"
 		}
 		list = append(list, engine.Edit{Path: s.Sign.Path, Want: append([]any{s.Sign.legitimate()}, signs...), Note: note})
@@ -55,7 +55,7 @@ func borrowed(who login.Account) engine.Edit {
 }
 
 // loginPath is the path of a login.
-func loginPath(l *Login) string { return "auth/" + l.mount() + "/login" }
+func loginPath(l *Login) string { return "auth/" + l.At() + "/login" }
 
 // revocation is the edit for certificates that live longer than a few minutes.
 func (s *Spec) revocation() engine.Edit {

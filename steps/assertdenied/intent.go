@@ -17,7 +17,7 @@ func (s *Spec) Intent() []string {
 	s = s.readable()
 	var lines []string
 	if l := s.Login; l != nil {
-		lines = append(lines, fmt.Sprintf("control: log in to auth/%s as ServiceAccount %s with role %s and audience %s", l.mount(), l.ServiceAccount, l.Role, l.Audience))
+		lines = append(lines, fmt.Sprintf("control: log in to auth/%s as ServiceAccount %s with role %s and audience %s", l.At(), l.ServiceAccount, l.Role, l.Audience))
 	}
 	if g := s.Sign; g != nil {
 		lines = append(lines, "control: "+g.legitimate()+", with a key that is thrown away")
@@ -32,7 +32,7 @@ func (s *Spec) Intent() []string {
 			lines = append(lines, fmt.Sprintf("control: request %s with %s, before and after each attempt with another one", name, d.Client))
 		}
 	}
-	for _, a := range s.attempts() {
+	for _, a := range s.Forbidden() {
 		lines = append(lines, fmt.Sprintf("assert that %s is refused: %s", a.Name, s.describe(a)))
 	}
 	return lines
@@ -42,7 +42,7 @@ func (s *Spec) Intent() []string {
 func (s *Spec) describe(a Attempt) string {
 	switch {
 	case a.Login != nil && s.Login != nil:
-		who, audience := s.Login.as(*a.Login)
+		who, audience := s.Login.As(*a.Login)
 		return fmt.Sprintf("log in with role %s as ServiceAccount %s with audience %s", s.Login.Role, who, audience)
 	case a.Sign != nil && s.Sign != nil:
 		return s.Sign.describe(*a.Sign)

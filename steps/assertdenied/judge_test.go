@@ -247,7 +247,7 @@ func TestDefaults(t *testing.T) {
 	s.Dial = &Dial{URL: "https://a.example.local"}
 	s.Dial.Trust = "system"
 	listed := *s
-	listed.Attempts = s.attempts()
+	listed.Attempts = s.Forbidden()
 	p := &engine.Problems{}
 	listed.Validate(p)
 	if len(p.List()) > 0 || len(listed.Attempts) != 13 {

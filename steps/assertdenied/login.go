@@ -50,7 +50,7 @@ func (p *proof) tryVault(ctx context.Context, attempts []Attempt) error {
 			return fmt.Errorf("%s: %w", a.Name, err)
 		}
 	}
-	if slices.ContainsFunc(p.spec.attempts(), expires) {
+	if slices.ContainsFunc(p.spec.Forbidden(), expires) {
 		p.brief, err = v.signBrief(ctx)
 	}
 	return err
@@ -75,7 +75,7 @@ func (v *attacker) logIn(ctx context.Context) (vaultkit.Grant, error) {
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
-	grant, err := v.anonymous.Authenticate(ctx, l.mount(), vaultkit.JWT(l.Role, jwt))
+	grant, err := v.anonymous.Authenticate(ctx, l.At(), vaultkit.JWT(l.Role, jwt))
 	if err != nil {
 		return vaultkit.Grant{}, noControl(what, err)
 	}
@@ -116,7 +116,7 @@ func (v *attacker) lives(g vaultkit.Grant, err error) {
 // tryLogin tries a forbidden login.
 func (v *attacker) tryLogin(ctx context.Context, a Attempt) error {
 	l := v.spec.Login
-	who, audience := l.as(*a.Login)
+	who, audience := l.As(*a.Login)
 	remove, err := v.borrow(ctx, who)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func (v *attacker) logInAs(ctx context.Context, a Attempt, jwt engine.Secret) (g
 	err = v.env.Apply(ctx, engine.Edit{
 		Path: loginPath(l) + "/" + a.Name, Want: "a token, if it is not refused: " + v.spec.describe(a),
 		Apply: func(ctx context.Context) error {
-			grant, err = v.anonymous.Login(ctx, l.mount(), vaultkit.JWT(l.Role, jwt))
+			grant, err = v.anonymous.Login(ctx, l.At(), vaultkit.JWT(l.Role, jwt))
 			if err == nil {
 				v.env.Conceal(grant.Token)
 			}
@@ -175,7 +175,7 @@ func (l Login) refusals(who login.Account, audience string) (list []evidence.Ref
 	var hints []string
 	differs := func(r evidence.Refusal, format, want string) {
 		list = append(list, r)
-		hints = append(hints, fmt.Sprintf(format, "auth/"+l.mount()+"/role/"+l.Role, want))
+		hints = append(hints, fmt.Sprintf(format, "auth/"+l.At()+"/role/"+l.Role, want))
 	}
 	if audience != l.Audience {
 		differs(wrongAudience, "set audience of %s to %s", l.Audience)

@@ -13,7 +13,7 @@ import (
 func (s *Spec) Permissions(context.Context, *engine.Env, []string) (needed []engine.Permission, notKnown []string) {
 	if s.Dial != nil {
 		needed = slices.Concat(s.Dial.Target.Permissions(), s.Dial.TrustInput.Permissions(), s.Dial.Client.Permissions(false))
-		for _, a := range s.attempts() {
+		for _, a := range s.Forbidden() {
 			if a.Dial != nil {
 				needed = append(needed, a.Dial.Client.Permissions(false)...)
 			}
@@ -25,11 +25,11 @@ func (s *Spec) Permissions(context.Context, *engine.Env, []string) (needed []eng
 	needed = append(needed, s.Vault.Permissions()...)
 	needed = append(needed, kubeaccess.Token(s.Login.ServiceAccount.Namespace, s.Login.ServiceAccount.Name, "logs in as the legitimate ServiceAccount"))
 	seen := map[login.Account]bool{s.Login.ServiceAccount: true}
-	for _, a := range s.attempts() {
+	for _, a := range s.Forbidden() {
 		if a.Login == nil {
 			continue
 		}
-		who, _ := s.Login.as(*a.Login)
+		who, _ := s.Login.As(*a.Login)
 		if seen[who] {
 			continue
 		}

@@ -15,7 +15,7 @@ import (
 func (s *Spec) Prove(ctx context.Context, env *engine.Env) (Outputs, []engine.Finding, error) {
 	p := &proof{spec: s, env: env}
 	var dials, requests []Attempt
-	for _, a := range s.attempts() {
+	for _, a := range s.Forbidden() {
 		if a.Dial != nil {
 			dials = append(dials, a)
 		} else {

@@ -18,7 +18,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 		p.AddProblem(engine.Problem{Field: "login", Message: "neither login nor dial is given: there is nothing to refuse", Hint: "give the legitimate login, the legitimate connection, or both"})
 	}
 	if s.Login != nil {
-		vaultkit.ValidatePath(p, "login.mount", s.Login.mount())
+		vaultkit.ValidatePath(p, "login.mount", s.Login.At())
 		vaultkit.ValidateName(p, "login.role", "a role", s.Login.Role)
 	}
 	if s.Sign != nil {
@@ -105,7 +105,7 @@ func (s *Spec) validateLogin(p *engine.Problems, a LoginAttempt, field string) {
 	if s.Login == nil {
 		return
 	}
-	who, audience := s.Login.as(a)
+	who, audience := s.Login.As(a)
 	if who == s.Login.ServiceAccount && audience == s.Login.Audience && s.Login.ServiceAccount.Name != "" {
 		p.AddProblem(engine.Problem{Field: field, Message: "is the legitimate login", Hint: "give another namespace, serviceAccount or audience"})
 	}

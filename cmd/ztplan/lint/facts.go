@@ -292,7 +292,10 @@ type signer struct {
 	pkiintermediate.Role
 	step  *plan.Step
 	field string // of the step, "roles[0]"
+	mount string
 	path  string // that signs with it, "pki_int/sign/web"
+	// server is the Vault that it is in, as [engine.ServerUser] has it.
+	server string
 }
 
 // signers returns the roles of all pkiIntermediate steps.
@@ -300,7 +303,7 @@ func (f *facts) signers() []signer {
 	var out []signer
 	for _, i := range f.inter {
 		for n, r := range i.spec.Roles {
-			out = append(out, signer{r, i.step, fmt.Sprintf("roles[%d]", n), i.spec.Mount + "/sign/" + r.Name})
+			out = append(out, signer{r, i.step, fmt.Sprintf("roles[%d]", n), i.spec.Mount, i.spec.Mount + "/sign/" + r.Name, i.spec.ServerID()})
 		}
 	}
 	return out

@@ -76,7 +76,7 @@ func Examine(p *plan.Plan, o Options) Report {
 		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, apiServerName, tokenLifetime, anyAccount,
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, sealedRestart, rootToken, logins, waysIn,
-		unknownFields, unexpanded, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, ungranted,
+		unknownFields, unexpanded, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, denials, ungranted,
 		issuerNamespace, localReviewer, reviewerPermission, reviewerAudience, unchecked,
 	}
 	if p.Fragment { // the others need the plan around it

@@ -61,11 +61,11 @@ func (f *facts) login(s *plan.Step, l login) []Finding {
 		}
 		made = true
 		names, spaces := a.accounts()
-		if r.Audience != "" && r.Audience != l.audience {
+		if l.account != "" && r.Audience != "" && r.Audience != l.audience {
 			out = append(out, at(a.step, "roles", "login-audience", "set audience: "+l.audience,
 				"role %s wants audience %s, and the login of the plan brings %s", r.Name, r.Audience, l.audience))
 		}
-		if !admits(names, l.account) || !admits(spaces, l.namespace) {
+		if l.account != "" && (!admits(names, l.account) || !admits(spaces, l.namespace)) {
 			out = append(out, at(a.step, "roles", "login-service-account", "",
 				"role %s does not admit ServiceAccount %s/%s of the login of the plan", r.Name, l.namespace, l.account))
 		}

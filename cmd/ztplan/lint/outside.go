@@ -78,9 +78,18 @@ func (f *facts) delegates(namespace, name string) bool {
 	})
 }
 
-// reviewerAudience: the token that reviews itself is for the API server as well.
+// reviewerAudience: the token that reviews itself is for the API server as well: that of an
+// issuer, of the plan's own login and of the legitimate login of a proof.
 func reviewerAudience(f *facts) []Finding {
 	var out []Finding
+	add := func(found Finding, certain bool) {
+		if certain {
+			found = found.as(rule.Error)
+		}
+		if !slices.Contains(out, found) {
+			out = append(out, found)
+		}
+	}
 	f.outside(func(a of[*k8sauth.Spec], certain bool) {
 		f.issuerRoles(func(o object, r authRole) {
 			const account = "spec.vault.auth.kubernetes.serviceAccountRef"
@@ -89,13 +98,19 @@ func reviewerAudience(f *facts) []Finding {
 				return
 			}
 			if list, _ := ref["audiences"].([]any); len(list) == 0 {
-				found := o.finding(account, "reviewer-audience", "", "the token of %s %s is for Vault alone, and Vault asks the API server with it", o.kind, o.name)
-				if certain {
-					found = found.as(rule.Error)
-				}
-				out = append(out, found)
+				add(o.finding(account, "reviewer-audience", "", "the token of %s %s is for Vault alone, and Vault asks the API server with it", o.kind, o.name), certain)
 			}
 		})
+		for _, s := range f.plan.Steps {
+			draft, _ := s.Draft()
+			for _, l := range loginsOf(draft) {
+				// An audience with https:// may be that of the API server.
+				if l.alone && l.account != "" && l.mount == a.spec.Mount && isKnown(s, l.field+".audiences") && !strings.HasPrefix(l.audience, "https://") {
+					add(at(s, l.field+".serviceAccount", "reviewer-audience", "add the audience of the API server to "+l.field+".audiences (its --api-audiences, by default its issuer)",
+						"the token of ServiceAccount %s/%s is for %s alone, and Vault asks the API server with it", l.namespace, l.account, l.audience), certain)
+				}
+			}
+		}
 	})
 	return out
 }

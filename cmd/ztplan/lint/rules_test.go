@@ -43,6 +43,22 @@ const (
 
 // ruleCases are those of the rules that no weak point of the guide is about.
 func ruleCases() []ruleCase {
+	forServer := func(login string) string {
+		return strings.Replace(login, "serviceAccount:", "audiences: [https://kubernetes.default.svc], serviceAccount:", 1)
+	}
+	denying := func(names string) string {
+		text := "      trust: ${steps.root.certificate}\n" + `
+  - id: strangers
+    uses: assertDenied
+    with:
+      login: {role: cert-manager, audience: "vault://vault-issuer", serviceAccount: {namespace: cert-manager, name: cert-manager}}
+      sign: {path: pki_int/sign/example-dot-local, name: hello.example.local, maxTTL: 24h}
+`
+		if names != "" {
+			text += "      attempts: [{name: a name, sign: {" + names + "}}]\n"
+		}
+		return text
+	}
 	second := func(secret string) []string {
 		return []string{tlsHosts, strings.Replace(secondTLS, "SECRET", secret, 1)}
 	}
@@ -79,6 +95,9 @@ func ruleCases() []ruleCase {
 	}
 	outside := func(more ...string) []string {
 		return append([]string{service, "    address: https://vault.example.com:8200\n", "chart: vault\n", "chart: other\n"}, more...)
+	}
+	both := func(login string, more ...string) []string {
+		return append(outside(append(more, accountLine, accountLine+"                    audiences: [https://kubernetes.default.svc]\n")...), token, login, authRole, planRole)
 	}
 	logins := func(role string) []string { return []string{token, login, authRole, role} }
 	return []ruleCase{
@@ -120,10 +139,20 @@ func ruleCases() []ruleCase {
 		{"", "reviewer-permission", outside(issuerLine, strings.Replace(binding, "name: cert-manager, namespace", "name: other, namespace", 1)+issuerLine), "- name: cert-manager\n          serviceAccounts", []string{issuerLine, issuerLine}},
 		{"", "reviewer-audience", outside(), accountLine, outside(accountLine, accountLine+"                    audiences: [https://kubernetes.default.svc]\n")},
 		{"", "reviewer-audience", []string{hostLine, ownReview}, accountLine, nil},
+		{"", "reviewer-audience", both(login), "login: {role: plan", both(forServer(login))},
+		{"", "reviewer-audience", both(forServer(login), curled, denying("")), "login: {role: cert-manager", both(forServer(login), curled, forServer(denying("")))},
+		{"", "denied-role", []string{curled, strings.Replace(denying(""), "role: cert-manager", "role: other", 1)}, "login: {role: other", []string{curled, strings.NewReplacer("role: cert-manager", "mount: elsewhere, role: other").Replace(denying(""))}},
+		{"", "denied-role", []string{curled, strings.Replace(denying(""), "example-dot", "other-dot", 1)}, "sign/other-dot-local", []string{curled, denying("")}},
+		{"", "login-service-account", []string{curled, strings.Replace(denying(""), "name: cert-manager}", "name: other}", 1)}, "name: other}", []string{curled, denying("")}},
+		{"", "name-not-allowed", []string{curled, strings.Replace(denying(""), "name: hello.example.local", "name: hello.local", 1)}, "name: hello.local", []string{curled, denying("")}},
+		{"", "denied-allowed", []string{curled, denying("names: [a.example.local]")}, "names: [a.example.local]", []string{curled, denying("names: [a.example.local, b.example.org]")}},
+		{"", "denied-allowed", []string{curled, strings.Replace(denying(""), "maxTTL: 24h", "maxTTL: 23h", 1)}, "maxTTL: 23h", []string{curled, denying("")}},
+		{"", "denied-allowed", []string{curled, denying(""), "          namespaces: [cert-manager]", "          namespaces: ['*']"}, "login: {role: cert-manager", []string{curled, denying("")}},
 		{"", "issuer-namespace", []string{service, service + "    namespace: teams/shop\n"}, "server: http://vault.vault", []string{service, service + "    namespace: teams/shop/\n", "path: pki_int/sign/example-dot-local", "path: pki_int/sign/example-dot-local\n              namespace: teams/shop"}},
 		{"", "unchecked-reference", []string{"                  role: cert-manager", "                  role: ${steps.init.keys}"}, "role: ${steps.init.keys}", byReference("vault://vault-issuer")},
 		{"", "any-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: ['*']"}, "serviceAccounts: ['*']", nil},
 		{"", "any-account", []string{"          namespaces: [cert-manager]", "          namespaces: ['*']"}, "namespaces: ['*']", nil},
+		{"", "login-no-secret", []string{token, "    login: {method: approle, roleID: ci, secretID: \"\"}\n"}, "login: {method: approle", []string{token, "    login: {method: approle, roleID: ci, secretIDFile: /nowhere/secret}\n"}},
 		{"", "login-role", logins(authRole), "login: {role: plan", logins(planRole)},
 		{"", "login-audience", logins(strings.Replace(planRole, "vault://plan", "vault://other", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},
 		{"", "login-service-account", logins(strings.Replace(planRole, "[plan], namespaces: [vault]", "[plan], namespaces: [other]", 1)), "- name: cert-manager\n          serviceAccounts", logins(planRole)},

@@ -22,7 +22,11 @@ type wayIn interface {
 }
 
 // A login is the part of a Vault login that the rules read.
-type login struct{ mount, role, audience, namespace, account string }
+type login struct {
+	mount, role, audience, namespace, account string
+	alone                                     bool // the token has no other audience
+	bare                                      bool // it is of method approle, without a secret
+}
 
 // wayInOf returns the connection of a step and its login; nil for a step that has no
 // token and no login, and for a connection with a token only.
@@ -46,17 +50,38 @@ func wayInOf(spec any) (wayIn, *login) {
 	return nil, nil
 }
 
+// A fieldLogin is a login and the input that it is in.
+type fieldLogin struct {
+	field string
+	login
+}
+
+// loginsOf returns the logins to a Kubernetes auth method that the inputs of a step have:
+// that of its connection, and the one that a proof of refusals takes as legitimate.
+func loginsOf(spec any) (out []fieldLogin) {
+	if _, l := wayInOf(spec); l != nil && l.role != "" {
+		out = append(out, fieldLogin{"vault.login", *l})
+	}
+	if d, ok := spec.(*assertdenied.Spec); ok && d.Login != nil {
+		l := d.Login
+		out = append(out, fieldLogin{"login", login{l.At(), l.Role, l.Audience, l.ServiceAccount.Namespace, l.ServiceAccount.Name, len(l.Audiences) == 0, false}})
+	}
+	return out
+}
+
 func loginOf[L interface {
 	comparable
 	At() string
 	For() string
+	Alone() bool
+	Bare() bool
 	Who() (role, namespace, account string)
 }](l L) *login {
 	var none L
 	if l == none {
 		return nil
 	}
-	out := &login{mount: l.At(), audience: l.For()}
+	out := &login{mount: l.At(), audience: l.For(), alone: l.Alone(), bare: l.Bare()}
 	out.role, out.namespace, out.account = l.Who()
 	return out
 }
@@ -93,6 +118,9 @@ func waysIn(f *facts) []Finding {
 		}
 		if way.PlainText() && (way.HasToken() || login != nil || !isKnown(s, "vault.token")) {
 			add(at(s, "vault.address", "plaintext-token", "", "tokens are sent to Vault over plain HTTP"))
+		}
+		if login != nil && login.bare && isKnown(s, "vault.login.secretID") {
+			add(at(s, "vault.login", "login-no-secret", "", "the login of method approle has no secretID, or an empty one"))
 		}
 		if way.HasToken() && login == nil {
 			add(at(s, tokenField, "kept-token", "", "a token from outside of the plan lets in its steps, in every run"))

@@ -92,6 +92,14 @@ func (l *Spec) For() string {
 	return cmp.Or(l.Audience, "vault://"+l.ServiceAccount.Name)
 }
 
+// Alone reports whether the ServiceAccount's token is for that audience and no other.
+func (l *Spec) Alone() bool { return len(l.Audiences) == 0 }
+
+// Bare reports whether l is a login of method approle that brings no secret.
+func (l *Spec) Bare() bool {
+	return l.method() == appRole && l.SecretID.IsZero() && l.SecretIDFile.IsZero()
+}
+
 // Who returns the role that l logs in to, and the ServiceAccount; empty texts for
 // another method than kubernetes, and for a ServiceAccount that is not named.
 func (l *Spec) Who() (role, namespace, account string) {
