@@ -17,9 +17,10 @@ import (
 // WriteFile replaces a file with data at once: a reader sees the old content or
 // the new one. The new content is on the disk when WriteFile returns. A symbolic
 // link of that name is replaced, not followed. An error leaves the file as it was
-// and no other file beside it, except when syncing the directory fails.
+// and no other file beside it, except when syncing the directory fails. What a
+// process that was killed in WriteFile left beside the file, the next one removes.
 func WriteFile(name string, data []byte, mode fs.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
+	f, locked, err := createTemp(name)
 	if err != nil {
 		return err
 	}
@@ -32,11 +33,20 @@ func WriteFile(name string, data []byte, mode fs.FileMode) (err error) {
 	if _, err = f.Write(data); err != nil {
 		return err
 	}
-	if err = errors.Join(f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(f.Chmod(mode), f.Sync()); err != nil {
 		return err
+	}
+	if !locked { // Windows renames no open file
+		if err = f.Close(); err != nil {
+			return err
+		}
 	}
 	if err = os.Rename(f.Name(), name); err != nil {
 		return err
+	}
+	if locked {
+		removeAbandoned(name)
+		_ = f.Close() // it is synced
 	}
 	return SyncDir(filepath.Dir(name))
 }

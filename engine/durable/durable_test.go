@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/ztplan/ztplan/engine/durable"
@@ -35,6 +36,36 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("the link was followed: %q", data)
 	}
 	wantAlone(t, dir)
+}
+
+// What a killed process left beside the file goes with the next write; what a living one
+// has locked, and files of other names, stay.
+func TestWriteFileAfterAKill(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".file-1.ztplan-tmp", ".file-2.ztplan-tmp", ".file-3", ".files-4.ztplan-tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	living, err := os.Open(filepath.Join(dir, ".file-2.ztplan-tmp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer living.Close()
+	if err := durable.Lock(living); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{".file-2.ztplan-tmp", ".file-3", ".files-4.ztplan-tmp", "file"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("there are %q, %v, want %q", names, err, want)
+	}
 }
 
 // A file that cannot be replaced stays as it is, and nothing is left beside it.
