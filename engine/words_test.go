@@ -17,7 +17,8 @@ func TestEngineIsGeneric(t *testing.T) {
 	exempt := map[string]string{
 		"kubeyaml":  "reads YAML as Kubernetes does",
 		"sensitive": "recognises the tokens of many products by their shape",
-		filepath.Join("plan", "source", "mask.go"): "knows keys whose values are no secrets",
+		filepath.Join("plan", "source", "mask.go"):       "knows keys whose values are no secrets",
+		filepath.Join("plan", "source", "othertools.go"): "knows the words of other tools, and what to write here",
 	}
 	checked := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

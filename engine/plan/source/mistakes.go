@@ -123,7 +123,6 @@ func (m *finder) tab(from, to int) {
 
 // action reads a line that begins with an action of a template.
 func (m *finder) action(at int) {
-	const detail = "a plan is YAML as it stands: nothing expands templates of Helm or Jinja in it"
 	end, text := m.end(at), ""
 	switch close := templateEnd(m.text, at); {
 	case colonAt(m.text, close) == close: // a key
@@ -131,7 +130,7 @@ func (m *finder) action(at int) {
 	case !isControl(m.text[at:end]) && m.expected():
 		text = unread
 	}
-	m.add(at, end, text, true, "a template, "+opening(m.text[at:]), detail, templateHint)
+	m.add(at, end, text, true, "a template, "+opening(m.text[at:]), templateDetail, templateHint)
 	last := m.found[len(m.found)-1]
 	last.template, last.closing = true, isClosing(m.text[at:end])
 	if text != "" && text != unread {
@@ -342,7 +341,7 @@ scan:
 
 func (m *finder) template(from, end int) {
 	m.add(from, end, unread, true, "a template, "+opening(m.text[from:end]),
-		"a plan is YAML as it stands: nothing expands templates of Helm or Jinja in it", templateHint)
+		templateDetail, templateHint)
 	m.found[len(m.found)-1].template = true
 }
 

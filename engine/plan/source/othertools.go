@@ -163,17 +163,19 @@ func plainKey(key string) string {
 	return strings.ToLower(key)
 }
 
-// helmTemplate is an action of Helm's templates; its first group is a value, by its path.
-// Others write {{ }} too, such as the policies of Vault: they do not name these.
-var helmTemplate = regexp.MustCompile(`\{\{-?\s*(?:\.Values\.([A-Za-z0-9_.]+)|\.(?:Release|Chart|Values)\b|include\s+")[^}]*\}\}`)
+const templateDetail = "a plan is YAML as it stands: nothing expands templates of Helm or Jinja in it"
 
-// HelmTemplate returns what is wrong with a text that holds a template of Helm, which
+// foreignTemplate is an action of Helm's templates; its first group is a value, by its path.
+// Others write {{ }} too, such as the policies of Vault: they do not name these.
+var foreignTemplate = regexp.MustCompile(`\{\{-?\s*(?:\.Values\.([A-Za-z0-9_.]+)|\.(?:Release|Chart|Values)\b|include\s+")[^}]*\}\}`)
+
+// ForeignTemplate returns what is wrong with a text that holds a template of Helm, which
 // nobody fills in, and what to write instead; "" if it holds none.
-func HelmTemplate(text string) (message, hint string) {
+func ForeignTemplate(text string) (message, hint string) {
 	if !strings.Contains(text, "{{") {
 		return "", ""
 	}
-	found := helmTemplate.FindStringSubmatch(text)
+	found := foreignTemplate.FindStringSubmatch(text)
 	if found == nil {
 		return "", ""
 	}

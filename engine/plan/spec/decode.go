@@ -236,7 +236,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	}
 	t := v.Type()
 	if n.Kind == yaml.ScalarNode && t.Kind() != reflect.Interface && t != secretType {
-		if message, hint := source.HelmTemplate(n.Value); message != "" {
+		if message, hint := source.ForeignTemplate(n.Value); message != "" {
 			if written := d.use.writtenAt(n); written.Line > 0 {
 				return d.mistaken(written, d.use.place, hint, message)
 			}

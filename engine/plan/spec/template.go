@@ -141,8 +141,8 @@ func (d *Decoder) template(n *yaml.Node, v reflect.Value) outcome {
 	case !ok:
 		d.bad = append(d.bad, keypath.String(d.path))
 		return failed
-	case text.helm != nil && t.Kind() != reflect.Interface && t != secretType:
-		message, hint := source.HelmTemplate(text.helm.Value)
+	case text.foreign != nil && t.Kind() != reflect.Interface && t != secretType:
+		message, hint := source.ForeignTemplate(text.foreign.Value)
 		return d.mistaken(text.written, d.of(n).File.Place(n), hint, message)
 	case text.waiting && !d.Types.fits(stringType, t):
 		return d.problem(n, "", "want %s, have text with references in it", TypeName(t))
@@ -157,7 +157,7 @@ type text struct {
 	strings.Builder
 	secret  bool
 	waiting bool            // for an output that is not known yet
-	helm    *yaml.Node      // the first value that holds a template of Helm
+	foreign *yaml.Node      // the first value that holds a template of another tool
 	written source.Position // of that
 }
 
@@ -194,8 +194,8 @@ func (d *Decoder) text(n *yaml.Node, parts []syntax.Part, secrets bool) (*text, 
 			value := d.known(r)
 			ok = d.part(n, p.Ref, value, r.Secret) && ok
 			t.WriteString(value.Value)
-			if message, _ := source.HelmTemplate(value.Value); message != "" && t.helm == nil && r.File != nil && value.Line > 0 {
-				t.helm, t.written = value, r.File.Place(value)
+			if message, _ := source.ForeignTemplate(value.Value); message != "" && t.foreign == nil && r.File != nil && value.Line > 0 {
+				t.foreign, t.written = value, r.File.Place(value)
 			}
 		}
 		t.secret = t.secret || r.Secret
