@@ -58,6 +58,9 @@ steps:
 		if got := findings(t, "clients-undenied", denial("other.local")); len(got) != 1 {
 			t.Errorf("%s: with the denial of another host: %+v", name, got)
 		}
+		if got := findings(t, "clients-undenied", denial("${steps.one.objects[0]}")); len(got) != 0 {
+			t.Errorf("%s: with the denial of a host that is not known yet: %+v", name, got)
+		}
 		if got := findings(t, "skipped-mtls", plan); len(got) != c.skips {
 			t.Errorf("%s: skipped: %+v", name, got)
 		}
