@@ -1,6 +1,7 @@
 package helminstall
 
 import (
+	"crypto/x509"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/helmkit"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/chart"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/values"
@@ -32,6 +34,11 @@ func (s *Spec) Validate(p *engine.Problems) {
 			p.Add("username", "password is of no use without username")
 		} else {
 			p.Add("password", "username is of no use without password")
+		}
+	}
+	if text, err := s.CAFile.Read(); !s.CAFile.IsZero() && err == nil && len(text) > 0 { // otherwise the engine says so
+		if err := certs.AddTo(x509.NewCertPool(), string(text)); err != nil {
+			p.Add("caFile", "%s: %v", s.CAFile.Name, err)
 		}
 	}
 	if _, err := values.Read(nil, s.Values); err != nil {

@@ -43,6 +43,7 @@ func TestValidate(t *testing.T) {
 		{"plain http", func(s *helminstall.Spec) { s.Repo = "http://charts.example.com" }, "repo: use https"},
 		{"git", func(s *helminstall.Spec) { s.Repo = "git://example.com/x" }, "repo: not supported"},
 		{"credentials in the address", func(s *helminstall.Spec) { s.Repo = "https://me:pw@charts.example.com" }, "repo: credentials"},
+		{"an authority that is none", func(s *helminstall.Spec) { s.CAFile = engine.File{Name: "bad.yaml", Path: bad} }, "caFile: bad.yaml: no PEM certificate in it"},
 		{"no password", func(s *helminstall.Spec) { s.Username = "me" }, "password: without password"},
 		{"no username", func(s *helminstall.Spec) { s.Password = engine.NewSecret("x") }, "username: without username"},
 		{"release", func(s *helminstall.Spec) { s.Release = "My_Release" }, "release: at most 53"},

@@ -65,6 +65,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
@@ -218,6 +219,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 	if s.Config.DisableLocalCAJWT && s.Config.KubernetesCACert == "" {
 		p.Add("config.kubernetesCACert", "is needed with disableLocalCAJWT: Vault would have no authority to check the API server with")
 	}
+	s.Config.validateCA(p)
 	names := make(map[string]bool)
 	for i, one := range s.Policies {
 		field := fmt.Sprintf("policies[%d]", i)
@@ -238,6 +240,19 @@ func (s *Spec) Validate(p *engine.Problems) {
 	}
 	if s.TokenRequest != nil && s.ServiceAccount == nil {
 		p.AddProblem(engine.Problem{Field: "tokenRequest", Message: "needs serviceAccount: tokens for whom?", Hint: "name the ServiceAccount that logs in"})
+	}
+}
+
+func (c Config) validateCA(p *engine.Problems) {
+	if c.KubernetesCACert == "" {
+		return
+	}
+	if _, err := certs.Parse(c.KubernetesCACert); err != nil {
+		hint := ""
+		if strings.HasPrefix(c.KubernetesCACert, "@") {
+			hint = "write the certificate itself: @FILE is a form of Vault's command line"
+		}
+		p.AddProblem(engine.Problem{Field: "config.kubernetesCACert", Message: err.Error(), Hint: hint})
 	}
 }
 

@@ -266,6 +266,31 @@ func TestRefusesAnotherMethod(t *testing.T) {
 	vaulttest.WantPermanent(t, err, "sys/auth/token: is mounted with type token, and the plan wants kubernetes", "another mount")
 }
 
+// What is no certificate is said when the plan is read, not by Vault.
+func TestValidateAuthority(t *testing.T) {
+	good := authority(t)
+	for name, c := range map[string]struct {
+		text, want string
+		hint       bool
+	}{
+		"a certificate":     {good, "", false},
+		"several":           {good + authority(t), "", false},
+		"not known yet":     {"", "", false},
+		"words":             {"not a pem", "no PEM certificate in it", false},
+		"a first line":      {"-----BEGIN CERTIFICATE-----", "cut off", false},
+		"a path of Vault's": {"@ca.crt", "no PEM certificate in it", true},
+	} {
+		s := newSpec("https://vault.example.com", "t", "kubernetes", c.text)
+		s.Config.DisableLocalCAJWT = false
+		p := &engine.Problems{}
+		s.Validate(p)
+		got := p.List()
+		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].Field != "config.kubernetesCACert" || !strings.Contains(got[0].Message, c.want) || c.hint != (got[0].Hint != "")) {
+			t.Errorf("%s: %+v, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	s := newSpec("https://vault.example.com", "t", "kubernetes", "")
 	s.Config.KubernetesHost = "http://kubernetes.default.svc"

@@ -25,7 +25,7 @@ const (
 
 // Parse returns the certificates of a PEM text in their order. Text around the
 // blocks is ignored (RFC 7468, section 5.2). A block of another type, such as a
-// private key, and a text without a certificate are errors.
+// private key, a block that is cut off, and a text without a certificate are errors.
 func Parse(text string) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for rest := []byte(text); ; {
@@ -44,12 +44,27 @@ func Parse(text string) ([]*x509.Certificate, error) {
 		all = append(all, c)
 	}
 	switch {
+	case strings.Count(text, "-----BEGIN ") > len(all):
+		return nil, fmt.Errorf("a PEM block is cut off or has lost its line ends: %q and %q are lines of their own, with lines of base64 between them",
+			"-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
 	case len(all) > 0:
 		return all, nil
 	case len(bytes.TrimSpace([]byte(text))) == 0:
 		return nil, errors.New("empty: no certificate in it")
 	}
 	return nil, errors.New(`no PEM certificate in it: the text must contain "-----BEGIN CERTIFICATE-----"`)
+}
+
+// AddTo adds the certificates of a PEM text to a pool. A text without one is an error; of
+// several, those that Go cannot read are left out, which bundles of systems may have.
+func AddTo(pool *x509.CertPool, text string) error {
+	if pool.AppendCertsFromPEM([]byte(text)) {
+		return nil
+	}
+	if _, err := Parse(text); err != nil {
+		return err
+	}
+	return errors.New("no certificate that can be used in it")
 }
 
 // ParseOne returns the only certificate of a PEM text.

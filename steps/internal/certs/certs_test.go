@@ -49,6 +49,9 @@ func TestParse(t *testing.T) {
 		"two":     {both, "2 certificates where one is expected", ""},
 		"empty":   {" \n", "empty", "empty"},
 		"no PEM":  {"hello", "no PEM certificate", "no PEM certificate"},
+		"cut off": {"-----BEGIN CERTIFICATE-----", "cut off", "cut off"},
+		"folded":  {strings.ReplaceAll(root.PEM(), "\n", " "), "lost its line ends", "lost its line ends"},
+		"half":    {root.PEM() + second.PEM()[:200], "cut off", "cut off"},
 		"a key":   {root.PEM() + string(leaf.KeyPEM), "PEM block 2 is a PRIVATE KEY", "PEM block 2 is a PRIVATE KEY"},
 		"damaged": {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1", "certificate 1"},
 	} {

@@ -318,7 +318,7 @@ func TestTLS(t *testing.T) {
 		}
 		conn.ServerName = ""
 		_, err := login.Connect(t.Context(), vaulttest.Env(t), conn)
-		vaulttest.WantPermanent(t, err, "ca.pem: holds no PEM certificate", "")
+		vaulttest.WantPermanent(t, err, "ca.pem: no PEM certificate in it", "")
 	})
 }
 

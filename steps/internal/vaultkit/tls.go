@@ -5,11 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // speaksTLS reports whether requests to s are encrypted by Vault itself.
@@ -39,6 +39,14 @@ func (s Server) validateTLS(p *engine.Problems, field string) {
 	if s.CABundle != "" {
 		if _, err := bundle(s.CABundle); err != nil {
 			p.Add(field+".caBundle", "%v", err)
+		}
+	}
+	if !s.CAFile.IsZero() {
+		text, err := s.CAFile.Read()
+		if err == nil && len(text) > 0 { // of a file that is not there or empty, the engine says so
+			if _, err = bundle(string(text)); err != nil {
+				p.Add(field+".caFile", "%s: %v", s.CAFile.Name, err)
+			}
 		}
 	}
 	switch {
@@ -111,10 +119,7 @@ func bundle(text string) (string, error) {
 	if decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text)); err == nil {
 		text = string(decoded)
 	}
-	if !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
-		return "", errors.New("holds no PEM certificate")
-	}
-	return text, nil
+	return text, certs.AddTo(x509.NewCertPool(), text)
 }
 
 // clientCertificate reads the client's certificate and key as they are now: others renew

@@ -80,7 +80,7 @@ func TestTrustFrom(t *testing.T) {
 		}
 	}
 	vaulttest.WantPermanent(t, status(tlskit.TrustSource{Secret: key("vault-ca", "other")}), "certificate signed by unknown authority", "trustFrom")
-	vaulttest.WantPermanent(t, status(tlskit.TrustSource{ConfigMap: key("vault-ca", "text")}), "holds no PEM certificate", "")
+	vaulttest.WantPermanent(t, status(tlskit.TrustSource{ConfigMap: key("vault-ca", "text")}), "no PEM certificate in it", "")
 }
 
 // Reading the authority needs a permission of its own, also for a Vault with an address.
@@ -109,6 +109,8 @@ func TestValidateTrustFrom(t *testing.T) {
 		"not TLS":         {vaultkit.Server{Address: "http://x", TrustFrom: from}, "v.trustFrom"},
 		"neither":         {vaultkit.Server{Address: "https://x", TrustFrom: &tlskit.TrustSource{}}, "v.trustFrom"},
 		"beside caFile":   {vaultkit.Server{Address: "https://x", CAFile: vaulttest.WriteFile(t, "ca.pem", tlstest.NewCA(t, "Other").PEM()), TrustFrom: from}, "v.trustFrom"},
+		"no PEM":          {vaultkit.Server{Address: "https://x", CAFile: vaulttest.WriteFile(t, "ca.pem", "nothing")}, "v.caFile"},
+		"half a PEM":      {vaultkit.Server{Address: "https://x", CABundle: "-----BEGIN CERTIFICATE-----"}, "v.caBundle"},
 		"beside caBundle": {vaultkit.Server{Address: "https://x", CABundle: tlstest.NewCA(t, "Other").PEM(), TrustFrom: from}, "v.trustFrom"},
 	} {
 		p := &engine.Problems{}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
 // Limits of the answers of a repository.
@@ -38,8 +39,8 @@ func httpClient(caFile engine.File) (*http.Client, error) {
 		if err != nil {
 			pool = x509.NewCertPool()
 		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, engine.Permanent(fmt.Errorf("caFile %s: no PEM certificate in it", caFile))
+		if err := certs.AddTo(pool, string(pem)); err != nil {
+			return nil, engine.Permanent(fmt.Errorf("caFile %s: %w", caFile, err))
 		}
 		t.TLSClientConfig.RootCAs = pool
 	}
