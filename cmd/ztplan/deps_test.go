@@ -97,9 +97,10 @@ cmd/ztplan/lint/ignore   engine/plan/source gopkg.in/yaml.v3
 cmd/ztplan/lint/images   cmd/ztplan/lint/hosting
 cmd/ztplan/lint/names    steps/pkiintermediate
 cmd/ztplan/lint/denied   cmd/ztplan/lint/names engine steps/assertdenied steps/pkiintermediate
+cmd/ztplan/lint/issuer   cmd/ztplan/lint/hosting cmd/ztplan/lint/rule steps/k8sauth steps/pkiintermediate
 cmd/ztplan/lint/policy   steps/k8sauth github.com/hashicorp/hcl
 cmd/ztplan/lint/versions golang.org/x/mod
-cmd/ztplan/lint          cmd/ztplan/lint/denied cmd/ztplan/lint/hosting cmd/ztplan/lint/ignore cmd/ztplan/lint/images cmd/ztplan/lint/names cmd/ztplan/lint/policy cmd/ztplan/lint/rule cmd/ztplan/lint/versions engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
+cmd/ztplan/lint          cmd/ztplan/lint/denied cmd/ztplan/lint/hosting cmd/ztplan/lint/ignore cmd/ztplan/lint/images cmd/ztplan/lint/issuer cmd/ztplan/lint/names cmd/ztplan/lint/policy cmd/ztplan/lint/rule cmd/ztplan/lint/versions engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2 sigs.k8s.io/yaml
 `
 

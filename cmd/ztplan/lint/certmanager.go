@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/issuer"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
 )
@@ -81,20 +83,25 @@ func tokenLifetime(f *facts) []Finding {
 	return out
 }
 
-// issuerMatches: the mount and role that an issuer's manifest names must be made by the plan.
-func issuerMatches(f *facts) []Finding {
-	var out []Finding
-	var paths []string
-	for _, r := range f.signers() {
-		paths = append(paths, r.path)
+// issuers: the role, the login and the authority that an issuer names, and those of the plan.
+func issuers(f *facts) []Finding {
+	var p issuer.Plan
+	for _, i := range f.inter {
+		p.Signers = append(p.Signers, issuer.Signer{Spec: i.spec, Step: i.step.ID, Placed: isKnown(i.step, "vault.namespace")})
 	}
+	for _, a := range f.auths {
+		if isKnown(a.step, "vault.address") {
+			p.Logins = append(p.Logins, a.spec)
+		}
+	}
+	var out []Finding
 	for _, o := range f.objects {
-		path := o.text("spec", "vault", "path")
-		if !o.isIssuer() || path == "" || len(paths) == 0 || slices.Contains(paths, path) {
+		if !o.isIssuer() {
 			continue
 		}
-		out = append(out, o.finding("spec.vault.path", "issuer-path", "the plan makes "+strings.Join(paths, ", "),
-			"%s %s signs at %s, which no step makes", o.kind, o.name, path))
+		for _, fault := range p.Faults(o.hosting(), o.knows) {
+			out = append(out, o.finding(fault.Field, fault.Rule, fault.Hint, "%s %s %s", o.kind, o.name, fault.Message).as(fault.Severity))
+		}
 	}
 	return out
 }
@@ -107,17 +114,18 @@ func audience(f *facts) []Finding {
 		if o.kind == "Issuer" {
 			want = "vault://" + o.id()
 		}
+		more, _ := hosting.Dig(o.fields, "spec", "vault", "auth", "kubernetes", "serviceAccountRef", "audiences").([]any)
 		switch {
 		case !isKnown(a.step, a.field+".audience"):
 		case r.Audience == "":
 			out = append(out, at(a.step, a.field, "audience", "set audience: "+want,
 				"role %s admits tokens that were made for others than Vault: it has no audience", r.Name))
-		case r.Audience != want && r.Audience != o.text("spec", "vault", "server"):
+		case r.Audience != want && r.Audience != o.text("spec", "vault", "server") && !slices.Contains(more, any(r.Audience)):
 			out = append(out, at(a.step, a.field, "audience", "set audience: "+want,
 				"role %s wants audience %s, and %s %s logs in with %s", r.Name, r.Audience, o.kind, o.name, want))
 		}
 		account := o.text("spec", "vault", "auth", "kubernetes", "serviceAccountRef", "name")
-		if account != "" && len(r.ServiceAccounts) > 0 && !admits(r.ServiceAccounts, account) {
+		if names, spaces := a.accounts(); account != "" && len(names) > 0 && (!admits(names, account) || o.kind == "Issuer" && len(spaces) > 0 && !admits(spaces, o.space)) {
 			out = append(out, at(a.step, a.field, "service-account", "",
 				"role %s does not admit ServiceAccount %s of %s %s", r.Name, account, o.kind, o.name))
 		}

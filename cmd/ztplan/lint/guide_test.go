@@ -201,6 +201,9 @@ func TestSeverities(t *testing.T) {
 		{"rotation-policy", nil, "note"},
 		{"policy-duplicate", []string{signPath, signPath + "\n              capabilities = [\"read\"]"}, "warning"},
 		{"policy-duplicate", []string{signPath, signPath + "\n              capabilities = [\"read\"]", "version: 0.31.0", "version: 0.34.1"}, "error"},
+		{"issuer-namespace", []string{service, service + "    namespace: teams/shop\n"}, "error"},
+		{"issuer-trust", []string{service, "    address: https://vault.example.com:8200\n    trustFrom: {secret: {namespace: vault, name: ca, key: ca.crt}}\n", "server: http://vault.vault", "server: https://vault.vault"}, "warning"},
+		{"issuer-trust", []string{service, "    address: https://vault.example.com:8200\n    trustFrom: {secret: {namespace: vault, name: ca, key: ca.crt}}\n", "server: http://vault.vault.svc.cluster.local", "server: https://vault.example.com"}, "error"},
 	} {
 		var got []string
 		for _, f := range lint.Check(draft(t, guide(t, tt.with))) {

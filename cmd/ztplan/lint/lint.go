@@ -73,11 +73,11 @@ func Examine(p *plan.Plan, o Options) Report {
 	checks := []func(*facts) []Finding{
 		knownBadGateway, eventLoss, gatewayProxy, adminKey, ignoredValues, helmSupport, floatingImages,
 		knownBadCertManager, tokenPermission, certificateTimes, oneCertificatePerSecret, rotationPolicy, lifetimeOrder,
-		issuerMatches, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
+		issuers, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, apiServerName, tokenLifetime, anyAccount,
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, sealedRestart, rootToken, logins, waysIn,
 		unknownFields, unexpanded, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, denials, ungranted,
-		issuerNamespace, localReviewer, reviewerPermission, reviewerAudience, unchecked,
+		localReviewer, reviewerPermission, reviewerAudience, unchecked,
 	}
 	if p.Fragment { // the others need the plan around it
 		checks = []func(*facts) []Finding{floatingImages, unknownFields, unexpanded, unusedVariables}

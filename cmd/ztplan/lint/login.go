@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ztplan/ztplan/cmd/ztplan/lint/issuer"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -104,8 +105,9 @@ func (f *facts) issuerRoles(visit func(issuer object, a authRole)) {
 		if !o.isIssuer() || name == "" {
 			continue
 		}
+		mount, _ := issuer.Mount(o.hosting())
 		for _, a := range f.authRoles() {
-			if a.role.Name == name {
+			if a.role.Name == name && (a.spec.Mount == mount || !o.knows("spec.vault.auth.kubernetes.mountPath") || !isKnown(a.step, "mount")) {
 				visit(o, a)
 			}
 		}

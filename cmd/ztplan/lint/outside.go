@@ -114,30 +114,3 @@ func reviewerAudience(f *facts) []Finding {
 	})
 	return out
 }
-
-// issuerNamespace: an issuer that signs in another namespace of Vault than the plan works in.
-func issuerNamespace(f *facts) []Finding {
-	const field = "spec.vault.namespace"
-	var out []Finding
-	for _, o := range f.objects {
-		if !o.isIssuer() || !o.knows(field) {
-			continue
-		}
-		have := strings.Trim(o.text("spec", "vault", "namespace"), "/")
-		for _, i := range f.inter {
-			for _, r := range i.spec.Roles {
-				want := strings.Trim(i.spec.Vault.Namespace, "/")
-				if o.text("spec", "vault", "path") != i.spec.Mount+"/sign/"+r.Name || have == want || !isKnown(i.step, "vault.namespace") {
-					continue
-				}
-				hint := "set " + field + ": " + want
-				if want == "" {
-					hint = "remove " + field
-				}
-				out = append(out, o.finding(field, "issuer-namespace", hint,
-					"%s %s signs in namespace %q of Vault, and step %s makes its role in %q", o.kind, o.name, have, i.step.ID, want))
-			}
-		}
-	}
-	return out
-}

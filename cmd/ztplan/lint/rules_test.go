@@ -99,6 +99,18 @@ func ruleCases() []ruleCase {
 	both := func(login string, more ...string) []string {
 		return append(outside(append(more, accountLine, accountLine+"                    audiences: [https://kubernetes.default.svc]\n")...), token, login, authRole, planRole)
 	}
+	const address = "http://vault.vault.svc.cluster.local:8200\n"
+	private := func(trust string) []string {
+		return []string{"              server: " + address, "              server: https://vault.example.com:8200\n" + trust,
+			service, "    address: https://vault.example.com:8200\n    trustFrom: {secret: {namespace: vault, name: ca, key: ca.crt}}\n", "chart: vault\n", "chart: other\n"}
+	}
+	appRole := func(path string) []string {
+		return []string{"                kubernetes:\n                  mountPath: /v1/auth/kubernetes\n                  role: cert-manager\n                  serviceAccountRef:\n                    name: cert-manager\n",
+			"                appRole:\n                  path: " + path + "\n                  roleId: r\n"}
+	}
+	inNamespace := func(name string) []string {
+		return []string{"          kind: ClusterIssuer\n          metadata:\n            name: vault-issuer\n", "          kind: Issuer\n          metadata:\n            name: vault-issuer\n            namespace: " + name + "\n"}
+	}
 	logins := func(role string) []string { return []string{token, login, authRole, role} }
 	return []ruleCase{
 		{"", "admin-key", nil, "chart: apisix", key("a-key-of-mine", "a-key-of-mine")},
@@ -149,6 +161,15 @@ func ruleCases() []ruleCase {
 		{"", "denied-allowed", []string{curled, strings.Replace(denying(""), "maxTTL: 24h", "maxTTL: 23h", 1)}, "maxTTL: 23h", []string{curled, denying("")}},
 		{"", "denied-allowed", []string{curled, denying(""), "          namespaces: [cert-manager]", "          namespaces: ['*']"}, "login: {role: cert-manager", []string{curled, denying("")}},
 		{"", "issuer-namespace", []string{service, service + "    namespace: teams/shop\n"}, "server: http://vault.vault", []string{service, service + "    namespace: teams/shop/\n", "path: pki_int/sign/example-dot-local", "path: pki_int/sign/example-dot-local\n              namespace: teams/shop"}},
+		{"", "issuer-login", []string{"mountPath: /v1/auth/kubernetes", "mountPath: /v1/auth/k8s"}, "mountPath: /v1/auth/k8s", []string{"mountPath: /v1/auth/kubernetes", "mountPath: \"${steps.auth.mountPath}\""}},
+		{"", "issuer-login", []string{"mountPath: /v1/auth/kubernetes", "mountPath: kubernetes"}, "mountPath: kubernetes", []string{"                  mountPath: /v1/auth/kubernetes\n", ""}},
+		{"", "issuer-login", []string{"                  role: cert-manager\n", "                  role: cert-manger\n"}, "role: cert-manger", byReference("vault://vault-issuer")},
+		{"", "issuer-login", append(outside(), "                  role: cert-manager\n", "                  role: cert-manger\n"), "role: cert-manger", append(outside(), "mountPath: /v1/auth/kubernetes", "mountPath: /v1/teams/shop/auth/kubernetes")},
+		{"", "issuer-login", appRole("auth/approle"), "path: auth/approle", appRole("approle")},
+		{"", "issuer-trust", private(""), "server: https://vault.example.com", private("              caBundleSecretRef: {name: vault-ca, key: ca.crt}\n")},
+		{"", "issuer-trust", append(private("")[2:], "server: http://vault.vault", "server: https://vault.vault"), "server: https://vault.vault", []string{"server: http://vault.vault", "server: https://vault.vault"}},
+		{"", "audience", []string{authRole, authRole + "          audience: https://other\n"}, "- name: cert-manager\n          serviceAccounts", []string{authRole, authRole + "          audience: https://other\n", accountLine, accountLine + "                    audiences: [https://other]\n"}},
+		{"", "service-account", inNamespace("shop"), "- name: cert-manager\n          serviceAccounts", inNamespace("cert-manager")},
 		{"", "unchecked-reference", []string{"                  role: cert-manager", "                  role: ${steps.init.keys}"}, "role: ${steps.init.keys}", byReference("vault://vault-issuer")},
 		{"", "any-account", []string{"          serviceAccounts: [cert-manager]", "          serviceAccounts: ['*']"}, "serviceAccounts: ['*']", nil},
 		{"", "any-account", []string{"          namespaces: [cert-manager]", "          namespaces: ['*']"}, "namespaces: ['*']", nil},

@@ -15,8 +15,9 @@ func checkedFields(o object) map[string][]string {
 		return map[string][]string{
 			"spec.vault.path":                                   {"issuer-path", "lifetime-order", "name-not-allowed"},
 			"spec.vault.namespace":                              {"issuer-namespace"},
-			"spec.vault.server":                                 {"plaintext-listener"},
-			"spec.vault.auth.kubernetes.role":                   {"audience", "service-account", "token-lifetime"},
+			"spec.vault.server":                                 {"issuer-login", "issuer-trust", "plaintext-listener"},
+			"spec.vault.auth.kubernetes.mountPath":              {"issuer-login"},
+			"spec.vault.auth.kubernetes.role":                   {"audience", "issuer-login", "service-account", "token-lifetime"},
 			"spec.vault.auth.kubernetes.serviceAccountRef.name": {"service-account"},
 		}
 	case o.kind == "Certificate":

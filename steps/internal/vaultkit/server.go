@@ -206,6 +206,12 @@ func (s Server) Key() string {
 	return strings.Join([]string{"vault", s.baseURL(), strconv.FormatBool(s.Address != ""), s.CAFile.Path, s.CABundle, s.trustKey(), s.CertFile.Path, s.KeyFile.Path, s.ServerName}, "|")
 }
 
+// GivenAuthority reports whether the plan names the authorities of Vault's own
+// certificate, instead of trusting the system's.
+func (s Server) GivenAuthority() bool {
+	return !s.CAFile.IsZero() || s.CABundle != "" || s.TrustFrom != nil
+}
+
 // PlainText reports whether requests to s cross a network unencrypted.
 func (s Server) PlainText() bool {
 	u, err := url.Parse(s.Address)

@@ -22,7 +22,7 @@ func writeText(w io.Writer, name string, r lint.Report, valid bool) error {
 		fmt.Fprintf(&b, "%s: %s: %s%s [%s]\n    why: %s\n    hint: %s\n", f.Position, f.Severity, step, f.Message, f.Rule, f.Why, f.Hint)
 	}
 	if len(r.Budgets) > 0 {
-		b.WriteString("\nwhen a renewal fails once:\n")
+		b.WriteString("\nwhen a renewal fails once, the next try comes after backoff; remains is the time from then to the end of the certificate:\n")
 		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "certificate\tduration\trenewBefore\tbackoff\tremains")
 		for _, c := range r.Budgets {
