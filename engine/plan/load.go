@@ -171,8 +171,7 @@ func (l *loader) about(u *unit, id, local string) {
 }
 
 func (l *loader) document(root *yaml.Node) {
-	if root.Kind != yaml.MappingNode {
-		l.problem(root, "a plan begins with apiVersion: "+document.APIVersion, "want a plan, have %s", source.KindOf(root))
+	if !document.MayBePlan(l.plan.unit.Reporter, root) {
 		return
 	}
 	parts, unknown := document.Split(root, document.PlanKeys)

@@ -154,6 +154,7 @@ func command(a *invocation) *cobra.Command {
 	var n int
 	cli.CountVar(show.Flags(), &n, "parallel", 10, "how many at once")
 	plain := &cobra.Command{Use: "plain", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return nil }}
+	plain.Flags().String("var-file", "", "variables")
 	root.AddCommand(show, plain)
 	cli.StrictArguments(root)
 	return root
@@ -178,6 +179,8 @@ func TestCommandLines(t *testing.T) {
 		"show a --parallel 0":      {cli.Invalid, "--parallel 0: want a whole number of at least 1", "see tool show --help"},
 		"show a --parallel many":   {cli.Invalid, "--parallel many: want a whole number of at least 1", "see tool show --help"},
 		"show a --nothing":         {cli.Invalid, "unknown flag: --nothing", "see tool show --help"},
+		"plain --values x":         {cli.Invalid, "unknown flag: --values", "write --var-file instead; see tool plain --help"},
+		"show a --values x":        {cli.Invalid, "unknown flag: --values", "see tool show --help"},
 		"plain x":                  {cli.Invalid, `tool plain: unknown command "x" for "tool plain"`, "see tool plain --help"},
 		"-o json plain":            {cli.Invalid, "unknown shorthand flag: 'o' in -o", "see tool plain --help"},
 		"--no-color show a":        {cli.Invalid, "unknown flag: --no-color", "see tool show --help"},

@@ -102,6 +102,12 @@ func FlagsBefore(cmd *cobra.Command) {
 	f.VisitAll(func(f *pflag.Flag) { f.Hidden = true })
 }
 
+// otherTools are flags of helm, terraform and ansible, and the ones of ztplan for the same.
+var otherTools = map[string]string{
+	"values": "var-file", "f": "var-file", "vars-file": "var-file", "extra-vars": "var-file",
+	"set": "var", "set-string": "var", "e": "var",
+}
+
 // FlagError is the error of a command line with a flag that there is not, or with a
 // value that a flag does not take.
 func FlagError(cmd *cobra.Command, err error) error {
@@ -110,7 +116,15 @@ func FlagError(cmd *cobra.Command, err error) error {
 	if errors.As(err, &invalid) {
 		text = fmt.Sprintf("--%s %s: %v", invalid.GetFlag().Name, invalid.GetValue(), errors.Unwrap(invalid))
 	}
-	return &Error{Code: Invalid, Text: text, Hint: "see " + cmd.CommandPath() + " --help"}
+	hint := "see " + cmd.CommandPath() + " --help"
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		meant := otherTools[unknown.GetSpecifiedName()]
+		if meant != "" && cmd.Flags().Lookup(meant) != nil {
+			hint = "write --" + meant + " instead; " + hint
+		}
+	}
+	return &Error{Code: Invalid, Text: text, Hint: hint}
 }
 
 // StrictArguments makes every command below cmd, and cmd, refuse arguments that it does

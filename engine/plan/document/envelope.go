@@ -94,6 +94,26 @@ func TakeMeant(parts map[string]*yaml.Node, unknown []*yaml.Node, known []string
 	return meant
 }
 
+// MayBePlan reports whether a document is a mapping with a key of a plan, or with a key of
+// another tool's document that does what a plan does. It reports the problem otherwise: what
+// has none may be a file of variables.
+func MayBePlan(r source.Reporter, root *yaml.Node) bool {
+	const hint = "a plan begins with apiVersion: " + APIVersion
+	if root.Kind != yaml.MappingNode {
+		r.Problem(root, hint, "want a plan, have %s", source.KindOf(root))
+		return false
+	}
+	keys := source.Keys(root)
+	if len(keys) == 0 || slices.ContainsFunc(keys, func(key string) bool {
+		best, _ := source.Meant(key, []string{"apiVersion", "kind", "steps"})
+		return best != "" || slices.Contains(PlanKeys, key)
+	}) {
+		return true
+	}
+	r.Problem(root, hint+"; a file of variables is given beside a plan: --var-file "+r.File.Name, "want a plan, have a mapping without any of its keys")
+	return false
+}
+
 // IDHint says what [IsID] wants.
 const IDHint = "use lower-case letters, digits and hyphens, beginning with a letter"
 

@@ -32,7 +32,7 @@ type Input struct {
 	Fragment bool
 	// Refused returns, for a key that a kind or a connection does not have, why it is left
 	// out on purpose and what to do instead; "" for others. It may be nil.
-	Refused func(key string) string
+	Refused func(key string, known []string) string
 	// Env looks up environment variables that the plan's variables name. Nil means
 	// that there are none.
 	Env func(name string) (string, bool)

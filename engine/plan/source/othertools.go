@@ -110,6 +110,26 @@ var words = []word{
 	{"clientkey", "keyFile", ""},
 }
 
+// values are words of other tools for values of keys.
+var values = []word{
+	{"oidc", "jwt", "write jwt: it logs in with the OIDC token of a CI job; the method oidc of Vault is for browsers"},
+	{"github", "jwt", "write jwt: it logs in with the OIDC token of a CI job"},
+	{"gitlab", "jwt", "write jwt: it logs in with the OIDC token of a CI job"},
+	{"k8s", "kubernetes", "write kubernetes"},
+	{"tls", "cert", "write cert"},
+}
+
+// ValueHint returns the hint for a value that is none of the known ones; "" if none is
+// close.
+func ValueHint(written string, known []string) string {
+	for _, w := range values {
+		if w.key == plainKey(written) && slices.Contains(known, w.here) {
+			return w.hint
+		}
+	}
+	return DidYouMean(written, known)
+}
+
 // Meant returns which of the known keys a key stands for that is none of them: another
 // tool's word for it, or a key that is close; "" if there is none. same is set if the
 // value, too, is that of the key.

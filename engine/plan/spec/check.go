@@ -43,7 +43,7 @@ func (d *Decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
 	if f.oneof != nil {
 		out = max(out, d.checkEach(n, v, func(n *yaml.Node, v reflect.Value) outcome {
 			if s := v.String(); !slices.Contains(f.oneof, s) {
-				return d.problem(n, source.DidYouMean(s, f.oneof), "%q is not one of %s", source.Abbreviate(s), strings.Join(f.oneof, ", "))
+				return d.problem(n, source.ValueHint(s, f.oneof), "%q is not one of %s", source.Abbreviate(s), strings.Join(f.oneof, ", "))
 			}
 			return set
 		}))

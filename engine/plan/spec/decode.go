@@ -34,8 +34,9 @@ type Decoder struct {
 	// them are the same for all steps. They are of the document Plan.
 	Connected map[*yaml.Node]bool
 	Plan      Document
-	// Refused, if not nil, returns why a key is left out on purpose, or "".
-	Refused func(key string) string
+	// Refused, if not nil, returns why a key is left out on purpose where there are the known
+	// ones, or "".
+	Refused func(key string, known []string) string
 	// Around, if not nil, returns the hint for a key that stands among the inputs and belongs
 	// to the document around them, or "".
 	Around func(key string) string
@@ -385,7 +386,12 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 		f := &st.fields[fi]
 		d.push(keypath.Key(f.name))
 		fv := v.FieldByIndex(f.index)
+		standard := fv.String()
 		out := d.value(val, fv, literal)
+		if out == set && f.oneof != nil && !f.required && !f.nonempty && fv.Kind() == reflect.String && fv.Len() == 0 {
+			fv.SetString(standard)
+			out = unset
+		}
 		if out == set {
 			out = d.check(f, val, fv)
 		}
@@ -415,9 +421,9 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 
 // UnknownKeyHint returns the hint for a key that is none of the known ones. refused, which
 // may be nil, returns why a key is left out on purpose, or "".
-func UnknownKeyHint(key string, known []string, refused func(key string) string) string {
+func UnknownKeyHint(key string, known []string, refused func(key string, known []string) string) string {
 	if refused != nil {
-		if why := refused(key); why != "" {
+		if why := refused(key, known); why != "" {
 			return why
 		}
 	}

@@ -52,6 +52,8 @@ func TestStructs(t *testing.T) {
 		`{name: x, size: 0}`:                 "1:17: size: 0 is less than the minimum 1",
 		`{name: x, size: 10}`:                "1:17: size: 10 is more than the maximum 9",
 		`{name: x, ratio: 0.75}`:             "1:18: ratio: 0.75 is more than the maximum 0.5",
+		`{name: x, mount: ""}`:               "",
+		`{name: x, modes: [""]}`:             `1:19: modes[0]: "" is not one of fast, slow`,
 		`{name: x, mount: kvv}`:              `1:18: mount: "kvv" is not one of pki, kv (did you mean "kv"?)`,
 		`{name: x, modes: [fast, slwo]}`:     `1:25: modes[1]: "slwo" is not one of fast, slow (did you mean "slow"?)`,
 		`{name: x, wait: 10ms}`:              "1:17: wait: 10ms is less than the minimum 1s",

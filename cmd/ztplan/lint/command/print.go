@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/lint"
+	"github.com/ztplan/ztplan/engine/display"
 )
 
 // writeText writes a report for people: the findings, the budgets, and how many there
@@ -35,9 +36,9 @@ func writeText(w io.Writer, name string, r lint.Report, valid bool) error {
 		fmt.Fprintf(&b, "ignored with a reason: %d\n", n)
 	}
 	if valid || len(r.Findings) > 0 {
-		fmt.Fprintf(&b, "%s: %d errors, %d warnings", name, r.Count(lint.Error), r.Count(lint.Warning))
+		fmt.Fprintf(&b, "%s: %s, %s", name, display.Count(r.Count(lint.Error), "error"), display.Count(r.Count(lint.Warning), "warning"))
 		if n := r.Count(lint.Note); n > 0 {
-			fmt.Fprintf(&b, ", %d notes", n)
+			fmt.Fprintf(&b, ", %s", display.Count(n, "note"))
 		}
 		b.WriteString("\n")
 	}

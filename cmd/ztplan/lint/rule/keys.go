@@ -1,6 +1,10 @@
 package rule
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // TLSSwitch reports whether a key of that name switches the verification of TLS off, and
 // by which value: "true" or "false"; "" if it does not.
@@ -18,13 +22,17 @@ func TLSSwitch(key string) string {
 // who a client is.
 func ReviewerToken(key string) bool { return plain(key) == "tokenreviewerjwt" }
 
-// Refused returns why no kind and no connection has a key, and what to do instead; "" for
-// a key that is not left out on purpose. See [plan.Input.Refused].
-func Refused(key string) string {
-	id := ""
+// Refused returns why no kind and no connection has a key, and what to do instead with the
+// known keys that are there; "" for a key that is not left out on purpose. See [plan.Input.Refused].
+func Refused(key string, known []string) string {
+	id, fix := "", ""
 	switch {
 	case TLSSwitch(key) != "":
 		id = "unverified-tls"
+		trusts := slices.DeleteFunc([]string{"trust", "trustFile", "trustFrom", "caFile", "caBundle"}, func(k string) bool { return !slices.Contains(known, k) })
+		if len(trusts) > 0 {
+			fix = "remove it, and name the authority that is trusted with " + strings.Join(trusts, " or ")
+		}
 	case ReviewerToken(key):
 		id = "reviewer-token"
 	}
@@ -32,7 +40,7 @@ func Refused(key string) string {
 	if !ok {
 		return ""
 	}
-	return "it is left out on purpose: " + r.Why + "; " + r.Fix + " (ztplan lint --explain " + r.ID + ")"
+	return "it is left out on purpose: " + r.Why + "; " + cmp.Or(fix, r.Fix) + " (ztplan lint --explain " + r.ID + ")"
 }
 
 // plain is a name without what the spellings of keys differ in.

@@ -386,7 +386,7 @@ func proofRules() []Rule {
 			"give the paths a host of their own, or deny each of them in an assertDenied step"},
 		{"unverified-tls", Error, "A connection is not to be verified.",
 			"any machine on the way can answer then, and the answer proves nothing", []string{"https://curl.se/docs/sslcerts.html", "https://www.rfc-editor.org/rfc/rfc9525"},
-			"remove it, and name the authority that is trusted: trust: ${steps.root.certificate}"},
+			"remove it, and name the authority that is trusted: trust of a step, caFile or caBundle of a connection"},
 	}
 }
 

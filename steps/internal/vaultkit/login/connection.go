@@ -15,9 +15,11 @@ type Connection struct {
 	// step that makes the login.
 	Token engine.Secret `yaml:"token"`
 	// TokenFile is a file with the token instead, such as the sink of Vault Agent,
-	// which others cannot read. Each step reads it.
+	// which others cannot read. Each step reads it: it need not be there before. A plan
+	// with both this and login chooses by variables: "" leaves tokenFile out, null login.
 	TokenFile engine.File `yaml:"tokenFile" credential:"private"`
-	// Login takes over from token as soon as it works.
+	// Login takes over from token as soon as it works. A variable whose value is null
+	// leaves it out.
 	Login *Spec `yaml:"login"`
 }
 
@@ -34,6 +36,10 @@ func (c Connection) Validate(p *engine.Problems, field string) {
 	c.Login.validate(p, field+".login", c.Server)
 	if !c.Token.IsZero() && !c.TokenFile.IsZero() {
 		p.AddProblem(engine.Problem{Field: field + ".tokenFile", Message: "has no use beside token", Hint: "keep one of them"})
+	}
+	if c.Login != nil && c.Login.method() != kubernetes && !c.TokenFile.IsZero() {
+		p.AddProblem(engine.Problem{Field: field + ".tokenFile", After: []string{field + ".login.method"}, Message: "has no use beside login with " + c.Login.methodSaid(),
+			Hint: "keep one of them: an empty text leaves tokenFile out, null leaves login out; only with method kubernetes, which a step may make, does a token bootstrap"})
 	}
 }
 

@@ -355,7 +355,14 @@ func TestLoginProblems(t *testing.T) {
 	}{
 		"kubernetes":          {func(c *login.Connection) { c.Login = &login.Spec{Role: "r", ServiceAccount: account} }, nil},
 		"kubernetes in a pod": {func(c *login.Connection) { c.Login = &login.Spec{Role: "r", JWTFile: file} }, nil},
-		"nothing":             {func(c *login.Connection) { c.Login = &login.Spec{} }, []string{"login.role", "login.serviceAccount"}},
+		"nothing":             {func(c *login.Connection) { c.Login = &login.Spec{} }, []string{"login"}},
+		"no role":             {func(c *login.Connection) { c.Login = &login.Spec{Mount: "k8s"} }, []string{"login.role", "login.serviceAccount"}},
+		"a file and a login": {func(c *login.Connection) {
+			c.TokenFile, c.Login = file, &login.Spec{Method: "jwt", Role: "r", JWT: secret}
+		}, []string{"tokenFile"}},
+		"a file until then": {func(c *login.Connection) {
+			c.TokenFile, c.Login = file, &login.Spec{Role: "r", ServiceAccount: account}
+		}, nil},
 		"jwt": {func(c *login.Connection) {
 			c.Login = &login.Spec{Method: "jwt", ServiceAccount: account, JWT: secret, JWTFile: file, SecretID: secret, RoleID: "r"}
 		}, []string{"login.roleID", "login.secretID", "login.role", "login.jwt"}},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
@@ -55,7 +56,7 @@ type Spec struct {
 	JWT engine.Secret `yaml:"jwt"`
 	// JWTFile is a file with that token, such as the one of a pod's ServiceAccount
 	// (/var/run/secrets/kubernetes.io/serviceaccount/token). It is read for each
-	// login.
+	// login: it need not be there before, and ztplan doctor says if it is missing.
 	JWTFile engine.File `yaml:"jwtFile" credential:"brief"`
 	// RoleID names the role of approle, like the name of a user.
 	RoleID string `yaml:"roleID"`
@@ -63,7 +64,8 @@ type Spec struct {
 	// none (bind_secret_id=false).
 	SecretID engine.Secret `yaml:"secretID"`
 	// SecretIDFile is a file with the secret of approle, which others cannot read.
-	// It is read for each login.
+	// It is read for each login: it need not be there before, and ztplan doctor says if
+	// it is missing.
 	SecretIDFile engine.File `yaml:"secretIDFile" credential:"private"`
 }
 
@@ -80,6 +82,14 @@ func (a Account) String() string { return a.Namespace + "/" + a.Name }
 
 // method returns the auth method, with the default filled in.
 func (l *Spec) method() string { return cmp.Or(l.Method, kubernetes) }
+
+// methodSaid names the method in messages, and says if the plan does not.
+func (l *Spec) methodSaid() string {
+	if l.Method == "" {
+		return "method " + kubernetes + ", the default"
+	}
+	return "method " + l.Method
+}
 
 // At is the path of the auth method, with the default filled in.
 func (l *Spec) At() string { return cmp.Or(l.Mount, l.method()) }
@@ -158,6 +168,11 @@ func (l *Spec) validate(p *engine.Problems, field string, server vaultkit.Server
 	if l == nil {
 		return
 	}
+	if reflect.ValueOf(*l).IsZero() {
+		p.AddProblem(engine.Problem{Field: field, Message: "is empty: with what method does it log in?",
+			Hint: "give it a method, kubernetes, jwt, approle or cert, and what that needs; or leave login out, or give it null, and use token or tokenFile"})
+		return
+	}
 	vaultkit.ValidatePath(p, field+".mount", l.At())
 	method := l.method()
 	tokens := method == kubernetes || method == jwt
@@ -177,7 +192,7 @@ func (l *Spec) validate(p *engine.Problems, field string, server vaultkit.Server
 	} {
 		if k.given && !k.allowed {
 			p.AddProblem(engine.Problem{Field: field + "." + k.key, After: []string{field + ".method"},
-				Message: "has no use with method " + method, Hint: "remove it, or correct method"})
+				Message: "has no use with " + l.methodSaid(), Hint: "remove it, or correct method"})
 		}
 	}
 	switch method {
@@ -204,7 +219,7 @@ func (l *Spec) validate(p *engine.Problems, field string, server vaultkit.Server
 // validateToken reports the problems of a login with a token of somebody else.
 func (l *Spec) validateToken(p *engine.Problems, field string) {
 	if l.Role == "" {
-		p.AddProblem(engine.Problem{Field: field + ".role", After: []string{field + ".method"}, Message: "is needed with method " + l.method()})
+		p.AddProblem(engine.Problem{Field: field + ".role", After: []string{field + ".method"}, Message: "is needed with " + l.methodSaid()})
 	} else {
 		vaultkit.ValidateName(p, field+".role", "a role", l.Role)
 	}
