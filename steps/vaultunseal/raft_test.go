@@ -218,17 +218,13 @@ func (c *cluster) root() *vaultkit.Client {
 	return v.WithToken(answer.RootToken)
 }
 
-// replace deletes a pod, and its data as well if that is asked for, and returns when
-// its successor runs.
-func (c *cluster) replace(pod string, data bool) {
+// replace deletes a pod and returns when its successor runs.
+func (c *cluster) replace(pod string) {
 	c.t.Helper()
 	ctx := engine.AllowWrites(c.t.Context())
-	pods, claims := c.client.CoreV1().Pods(c.namespace), c.client.CoreV1().PersistentVolumeClaims(c.namespace)
+	pods := c.client.CoreV1().Pods(c.namespace)
 	old, err := pods.Get(ctx, pod, metav1.GetOptions{})
 	c.ok(err)
-	if data {
-		c.ok(claims.Delete(ctx, "data-"+pod, metav1.DeleteOptions{}))
-	}
 	c.ok(pods.Delete(ctx, pod, metav1.DeleteOptions{}))
 	for {
 		now, err := pods.Get(ctx, pod, metav1.GetOptions{})
@@ -254,7 +250,7 @@ func TestRaft(t *testing.T) {
 	c.looksInit()
 	c.voters()
 
-	c.replace("vault-1", false)
+	c.replace("vault-1")
 	edits = c.looksUnseal("pods/vault-1/sys/seal")
 	if diff := cmp.Diff([]string{"pods/vault-1/sys/seal: sealed -> unsealed"}, vaulttest.Show(edits)); diff != "" {
 		t.Error(diff)
@@ -266,8 +262,16 @@ func TestRaft(t *testing.T) {
 
 	c.upgrade()
 
-	// The first pod comes back empty: it must join what the others are.
-	c.replace("vault-0", true)
+	// The first pod comes back from an upgrade empty: no other goes, and it must join what
+	// the others are.
+	edits = c.upgraded("again")
+	at := slices.IndexFunc(edits, func(e engine.Edit) bool { return e.Path == "pods/vault-0/revision" })
+	if at < 0 {
+		t.Fatalf("edits are %v", vaulttest.Show(edits))
+	}
+	ctx := engine.AllowWrites(t.Context())
+	c.ok(c.client.CoreV1().PersistentVolumeClaims(c.namespace).Delete(ctx, "data-vault-0", metav1.DeleteOptions{}))
+	vaulttest.WantPermanent(t, edits[at].Apply(ctx), "pod vault-0 came back without data: no other pod is replaced", "")
 	edits = c.looksUnseal("pods/vault-0/storage/raft")
 	c.looksInit()
 	c.ok(vaulttest.ApplyAll(t, edits))
@@ -348,17 +352,12 @@ func (c *cluster) checks(level engine.Level, detail string) {
 func (c *cluster) upgrade() {
 	c.t.Helper()
 	ctx := engine.AllowWrites(c.t.Context())
-	_, err := c.client.AppsV1().StatefulSets(c.namespace).Patch(ctx, "vault", types.MergePatchType,
-		[]byte(`{"spec": {"template": {"metadata": {"annotations": {"upgraded": "yes"}}}}}`), metav1.PatchOptions{})
-	c.ok(err)
-	c.looksUnseal()
-	restart := func() ([]engine.Edit, error) {
-		s := c.unseal()
-		s.OnDelete = "restart"
-		_, edits, err := s.Inspect(c.t.Context(), c.env)
-		return edits, err
+	edits := c.upgraded("yes")
+	for i, pod := range []string{"vault-2", "vault-1", "vault-0"} {
+		if edits[i].Path != "pods/"+pod+"/revision" {
+			c.t.Errorf("edit %d is %s, want that of %s", i, edits[i].Path, pod)
+		}
 	}
-	edits := c.looks(restart, "pods/vault-2/revision", "pods/vault-1/revision", "pods/vault-0/revision")
 	if !strings.Contains(edits[2].Note, "the active one") {
 		c.t.Errorf("the last pod: %+v", edits[2])
 	}
@@ -372,7 +371,30 @@ func (c *cluster) upgrade() {
 			c.t.Errorf("after %s: %d pods answer, some of them sealed: %+v", e.Path, len(states), nodes.Missing)
 		}
 	}
-	c.looks(restart)
+	c.looks(c.restart)
+}
+
+// upgraded gives the pods of the StatefulSet an annotation, by which nothing is to be
+// unsealed, and returns the edits that replace all three.
+func (c *cluster) upgraded(value string) (edits []engine.Edit) {
+	c.t.Helper()
+	_, err := c.client.AppsV1().StatefulSets(c.namespace).Patch(engine.AllowWrites(c.t.Context()), "vault", types.MergePatchType,
+		fmt.Appendf(nil, `{"spec": {"template": {"metadata": {"annotations": {"upgraded": %q}}}}}`, value), metav1.PatchOptions{})
+	c.ok(err)
+	c.looksUnseal()
+	for len(edits) != 3 {
+		c.ok(c.t.Context().Err())
+		edits, err = c.restart()
+	}
+	c.ok(err)
+	return edits
+}
+
+func (c *cluster) restart() ([]engine.Edit, error) {
+	s := c.unseal()
+	s.OnDelete = "restart"
+	_, edits, err := s.Inspect(c.t.Context(), c.env)
+	return edits, err
 }
 
 // An empty pod that is initialised by hand is another Vault behind the same Service.
