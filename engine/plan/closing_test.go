@@ -2,6 +2,8 @@ package plan_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +83,47 @@ func TestClosingStep(t *testing.T) {
 	spec, err := s.Spec(func(string) (any, bool) { return initOutputs{Version: "v1"}, true })
 	if err != nil || spec.(*ending).Server != "v1" {
 		t.Errorf("spec %+v, %v", spec, err)
+	}
+}
+
+// TestClosingStepOfFragment: a step of a fragment has its closing step below the entry. It
+// waits for all steps of the plan, not only for those of the fragment, and the condition of
+// the entry holds for it.
+func TestClosingStepOfFragment(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "part.yaml")
+	const fragment = fragmentHead + "vars: {end: {required: true}, server: }\nsteps:\n" +
+		"- {id: first, uses: open, with: {server: \"${vars.server}\", end: \"${vars.end}\"}}\n- {id: beside, uses: helmInstall, with: {chart: c}}\n"
+	if err := os.WriteFile(file, []byte(fragment), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := closingPlan(t, `
+- {id: token, uses: vaultInit}
+- id: in
+  include: `+file+`
+  forEach: {a: close, b: keep}
+  when: ${steps.token.version} != "v0"
+  with: {end: "${each.value}", server: "${steps.token.version}"}
+- {id: site, uses: curlTLS, with: {url: u}}
+`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := p.Steps[len(p.Steps)-1]
+	if last.ID != `in["a"].first.end` || last.Closes != `in["a"].first` || p.Step(`in["b"].first.end`) != nil {
+		t.Fatalf("steps are %v, the last closes %q", ids(p.Steps), last.Closes)
+	}
+	want := []string{`in["a"].beside`, `in["a"].first`, `in["b"].beside`, `in["b"].first`, "site", "token"}
+	if diff := cmp.Diff(want, slices.Sorted(slices.Values(last.Needs))); diff != "" {
+		t.Error(diff)
+	}
+	for version, runs := range map[string]bool{"v1": true, "v0": false} {
+		known := outputs(map[string]any{"token": initOutputs{Version: version}})
+		if ok, err := last.When.Eval(known); err != nil || ok != runs {
+			t.Errorf("with version %s it runs: %t, %v", version, ok, err)
+		}
+		if spec, err := last.Spec(known); err != nil || spec.(*ending).Server != version {
+			t.Errorf("spec %+v, %v", spec, err)
+		}
 	}
 }
 

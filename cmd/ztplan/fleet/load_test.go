@@ -3,8 +3,10 @@ package fleet_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,7 +61,11 @@ func load(t *testing.T, files map[string]string, profiles ...fleet.Profile) (*fl
 		all[name] = text
 	}
 	for name, text := range all {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,6 +155,40 @@ waves:
 	// Numbers of properties are text, and become what the plan declares.
 	if port := f.Plan().Vars["port"]; fmt.Sprint(port) != "8443" {
 		t.Errorf("port: %#v", port)
+	}
+}
+
+// The pods get the fragments of the plan, those of fragments included, and the files that
+// they read.
+func TestFragmentsAreShipped(t *testing.T) {
+	const object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: site, namespace: default}\n"
+	files := map[string]string{
+		"fleet.yaml": head + "clusters: {kubeconfigs: [{name: a, file: a}]}\n",
+		"site.yaml": "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: site}\nsteps:\n" +
+			"  - {id: site, include: parts/site.yaml}\n",
+		"parts/site.yaml": "apiVersion: ztplan.dev/v1\nkind: Fragment\nsteps:\n" +
+			"  - {id: map, uses: applyManifest, with: {files: [map.yaml]}}\n  - {id: deep, include: deep/site.yaml}\n",
+		"parts/deep/site.yaml": "apiVersion: ztplan.dev/v1\nkind: Fragment\nsteps:\n" +
+			"  - {id: map, uses: applyManifest, with: {files: [map.yaml]}}\n",
+		"parts/map.yaml": object, "parts/deep/map.yaml": object, "parts/other.yaml": object,
+	}
+	f, err := load(t, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"parts/deep/map.yaml", "parts/deep/site.yaml", "parts/map.yaml", "parts/site.yaml"}
+	if d := cmp.Diff(want, slices.Sorted(maps.Keys(f.Files))); d != "" {
+		t.Error(d)
+	}
+
+	files["../outside.yaml"] = files["parts/deep/site.yaml"]
+	files["../map.yaml"] = object
+	files["parts/site.yaml"] = strings.Replace(files["parts/site.yaml"], "deep/site.yaml", "../../outside.yaml", 1)
+	_, err = load(t, files)
+	for _, want := range []string{"step site.deep.map: ../map.yaml", "fragment ../outside.yaml"} {
+		if err == nil || !strings.Contains(err.Error(), want+" is outside of the plan's directory, and the pods get that directory only") {
+			t.Errorf("error is %v, want one about %s", err, want)
+		}
 	}
 }
 
