@@ -24,12 +24,13 @@ engine/durable
 engine/journal           engine engine/durable
 engine/diff              engine github.com/google/go-cmp
 engine/kubeyaml          gopkg.in/yaml.v3 sigs.k8s.io/yaml
-engine/plan              engine engine/dag engine/plan/document engine/plan/foreach engine/plan/keypath engine/plan/merge engine/plan/spec engine/plan/source engine/plan/syntax engine/plan/vars gopkg.in/yaml.v3
+engine/plan              engine engine/dag engine/plan/document engine/plan/foreach engine/plan/input engine/plan/keypath engine/plan/merge engine/plan/spec engine/plan/source engine/plan/syntax engine/plan/vars gopkg.in/yaml.v3
 engine/plan/document     engine engine/plan/source engine/plan/spec engine/plan/vars gopkg.in/yaml.v3
 engine/plan/foreach      engine engine/kubeyaml engine/plan/keypath engine/plan/source engine/plan/spec engine/plan/syntax gopkg.in/yaml.v3
 engine/plan/keypath      engine/plan/source gopkg.in/yaml.v3
 engine/plan/vars         engine engine/plan/keypath engine/plan/source engine/plan/spec engine/plan/syntax gopkg.in/yaml.v3
-engine/plan/merge        engine/plan/source engine/plan/spec gopkg.in/yaml.v3
+engine/plan/input        engine engine/plan/vars
+engine/plan/merge        engine engine/plan/source engine/plan/spec gopkg.in/yaml.v3
 engine/plan/syntax       engine/plan/keypath
 engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/keypath engine/plan/source engine/plan/syntax gopkg.in/yaml.v3
 engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3
@@ -90,7 +91,7 @@ cmd/ztplan/e2e
 cmd/ztplan/e2e/faultproxy engine
 cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint/rule     engine/plan/source
-cmd/ztplan/lint/command  engine/display engine/plan/source cmd/ztplan/cli cmd/ztplan/lint cmd/ztplan/lint/rule cmd/ztplan/lint/sarif cmd/ztplan/planflags cmd/ztplan/ui github.com/spf13/cobra
+cmd/ztplan/lint/command  engine/display engine/plan engine/plan/source cmd/ztplan/cli cmd/ztplan/lint cmd/ztplan/lint/rule cmd/ztplan/lint/sarif cmd/ztplan/planflags cmd/ztplan/ui github.com/spf13/cobra
 cmd/ztplan/lint/sarif    cmd/ztplan/lint cmd/ztplan/lint/rule engine/plan/source
 cmd/ztplan/lint/hosting
 cmd/ztplan/lint/ignore   engine/plan/source gopkg.in/yaml.v3

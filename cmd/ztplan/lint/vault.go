@@ -46,10 +46,14 @@ func (f *facts) unsealsItself() bool {
 	return ok && c.unsealsItself()
 }
 
-// unsealsItself reports whether the values of Vault's chart have a seal.
+// unsealsItself reports whether the values of Vault's chart have a seal. A configuration
+// that names an output, or a variable without a value, has no text yet: it is read as the
+// plan has it.
 func (c chart) unsealsItself() bool {
+	written := c.step.Literal()
 	for _, path := range []string{"server.standalone.config", "server.ha.config", "server.ha.raft.config"} {
-		if strings.Contains(c.text(path), `seal "`) {
+		text, _ := hosting.Dig(written, append([]string{"values"}, strings.Split(path, ".")...)...).(string)
+		if strings.Contains(c.text(path)+text, `seal "`) {
 			return true
 		}
 	}

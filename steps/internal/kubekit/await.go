@@ -55,16 +55,20 @@ func (c *Cluster) AwaitChange(ctx context.Context, watches ...Watch) error {
 // at once and at every change. It goes on where the object may not be watched; when ctx
 // ends, its error holds the object's message.
 func (c *Cluster) Until(ctx context.Context, ref Ref, done func(Status) (bool, error)) error {
+	last := "not read yet"
 	for {
 		have, err := c.Status(ctx, ref)
-		if err != nil {
+		if err == nil {
+			if ok, err := done(have[0]); ok || err != nil {
+				return err
+			}
+			last = have[0].Message
+			err = c.AwaitChange(ctx, have[0].Watch...)
+		} else if ctx.Err() == nil {
 			return err
 		}
-		if ok, err := done(have[0]); ok || err != nil {
-			return err
-		}
-		if err := c.AwaitChange(ctx, have[0].Watch...); ctx.Err() != nil {
-			return fmt.Errorf("%s: %s: %w", ref, have[0].Message, err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %s: %w", ref, last, err)
 		}
 	}
 }

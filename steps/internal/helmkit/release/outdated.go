@@ -107,6 +107,9 @@ func (o Outdated) Restart(wait bool) engine.Edit {
 				return kubekit.Classify(err)
 			}
 			if err := o.cluster.Until(ctx, o.workload, func(st kubekit.Status) (bool, error) { return st.Done || st.Object == nil, nil }); err != nil {
+				if o.selector != "" && ctx.Err() != nil {
+					err = engine.WithHint(err, o.readyHint())
+				}
 				return err
 			}
 			return o.allReady(ctx)
@@ -142,20 +145,23 @@ func (o Outdated) readyHint() string {
 	return "one pod after another is replaced; a Vault that needs key shares is unsealed by a vaultUnseal step: give that step onDelete: restart instead, and helmInstall keep"
 }
 
-// allReady waits until every pod of several is ready.
+// allReady waits until every pod of several is ready. If ctx ends before, the error names
+// what was waited for, whichever request was under way.
 func (o Outdated) allReady(ctx context.Context) error {
+	why := "pod " + o.pod.Name + " was replaced and is not ready yet"
 	for {
 		list, err := o.pods(ctx)
-		if err != nil {
+		if err == nil {
+			if why = kubestatus.WhyNotReady(list.Items); why == "" {
+				return nil
+			}
+			err = o.cluster.AwaitChange(ctx, kubekit.Watch{
+				Ref: kubekit.Ref{APIVersion: "v1", Kind: "Pod", Namespace: o.pod.Namespace}, Selector: o.selector, ResourceVersion: list.ResourceVersion,
+			})
+		} else if ctx.Err() == nil {
 			return err
 		}
-		why := kubestatus.WhyNotReady(list.Items)
-		if why == "" {
-			return nil
-		}
-		if err := o.cluster.AwaitChange(ctx, kubekit.Watch{
-			Ref: kubekit.Ref{APIVersion: "v1", Kind: "Pod", Namespace: o.pod.Namespace}, Selector: o.selector, ResourceVersion: list.ResourceVersion,
-		}); ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return engine.WithHint(fmt.Errorf("%s: %w", why, err), o.readyHint())
 		}
 	}
