@@ -2,8 +2,11 @@ package plan_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ztplan/ztplan/engine/plan"
 )
@@ -94,6 +97,39 @@ func BenchmarkLoad10000(b *testing.B) {
 			b.Fatal(len(p.Steps))
 		}
 	}
+}
+
+// BenchmarkInclude reports how much longer a plan takes whose steps are those of a fragment
+// than the same steps as its own.
+func BenchmarkInclude(b *testing.B) {
+	const n = 1000
+	include, own := "steps:\n", "steps:\n"
+	for i := range n {
+		include += fmt.Sprintf("  - {id: s%d, include: part.yaml, with: {name: host-%d}}\n", i, i)
+		own += fmt.Sprintf("  - {id: s%d-ca, uses: pkiRoot, with: {commonName: host-%d, mount: \"${plan.name}\"}}\n", i, i) +
+			fmt.Sprintf("  - {id: s%d-site, uses: curlTLS, with: {url: \"https://host-%d\", trust: \"${steps.s%d-ca.certificate}\"}}\n", i, i, i)
+	}
+	file := filepath.Join(b.TempDir(), "part.yaml")
+	const part = fragmentHead + `vars: {name: }
+steps:
+  - {id: ca, uses: pkiRoot, with: {commonName: "${vars.name}", mount: "${plan.name}"}}
+  - {id: site, uses: curlTLS, with: {url: "https://${vars.name}", trust: "${steps.ca.certificate}"}}
+`
+	if err := os.WriteFile(file, []byte(part), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	var took [2]time.Duration
+	for b.Loop() {
+		for i, body := range []string{own, include} {
+			start := time.Now()
+			p, err := plan.Load(plan.Input{File: filepath.Join(filepath.Dir(file), "plan.yaml"), Data: []byte(head + body), Kinds: kinds(), Connections: connections()})
+			if err != nil || len(p.Steps) != 2*n {
+				b.Fatal(err)
+			}
+			took[i] += time.Since(start)
+		}
+	}
+	b.ReportMetric(float64(took[1])/float64(took[0]), "t(include)/t(own)")
 }
 
 func BenchmarkSpec(b *testing.B) {

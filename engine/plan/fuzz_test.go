@@ -29,10 +29,11 @@ func FuzzLoad(f *testing.F) {
 		f.Add(string(data))
 	}
 	f.Add("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: x}\nvars: {domain: x, port: \"1\"}\nsteps:\n  - {id: never, uses: pkiRoot, when: false, with: {commonName: x}}\n")
+	f.Add(head + "steps:\n  - {id: init, uses: vaultInit}\n  - {id: in, include: missing.yaml, forEach: {a: x}, when: \"${vars.domain} != x\", needs: [init], with: {a: \"${each.key}\", b: \"${steps.init.version}\"}}\n  - {id: b, uses: curlTLS, with: {url: \"${steps.in[a].b}\"}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(text), Kinds: kinds(), Connections: connections(), Vars: map[string]string{"domain": "x", "port": "1"}})
 		if err != nil {
-			checkProblems(t, err, text)
+			checkProblems(t, err, "plan.yaml", text)
 			return
 		}
 		for _, s := range p.Steps {
@@ -45,7 +46,7 @@ func FuzzLoad(f *testing.F) {
 				t.Fatal("neither a spec nor an error")
 			}
 			if err != nil {
-				checkProblems(t, err, text)
+				checkProblems(t, err, "plan.yaml", text)
 			}
 			if s.When != nil {
 				s.When.Eval(func(id string) (any, bool) { return zeroOutputs(p.Step(id)), true })
@@ -74,7 +75,9 @@ func zeroOutputs(s *plan.Step) any {
 	return probeOutputs{}
 }
 
-func checkProblems(t *testing.T, err error, text string) {
+// checkProblems makes sure that an error is problems, whose places in a file of this text
+// are in the text.
+func checkProblems(t *testing.T, err error, file, text string) {
 	t.Helper()
 	var problems *source.Problems
 	if !errors.As(err, &problems) || len(problems.List()) == 0 {
@@ -90,7 +93,7 @@ func checkProblems(t *testing.T, err error, text string) {
 		if p.Summary == "" || strings.Contains(p.Summary, "\n") {
 			t.Errorf("summary %q", p.Summary)
 		}
-		if p.File != "plan.yaml" {
+		if p.File != file {
 			continue
 		}
 		if p.Line < 1 || p.Line > count {
@@ -103,6 +106,51 @@ func checkProblems(t *testing.T, err error, text string) {
 			t.Errorf("%q is not UTF-8", p.Text())
 		}
 	}
+}
+
+// FuzzInclude: a plan may include any text. Reading it ends with steps or with problems whose
+// positions are in the text, and so it does for the text by itself.
+func FuzzInclude(f *testing.F) {
+	for _, body := range []string{
+		appFragment, "vars: {name: , token: , version: , key: }\nsteps: [{id: in, include: part.yaml}]\n",
+		"vars: {name: x, token: {secret: true}, version: , key: {required: true}}\nsteps:\n  - {id: a, uses: curlTLS, forEach: \"${vars.key}\", with: {url: \"${vars.token}\"}}\noutputs: {a: \"${steps.a}\", b: x}\n",
+	} {
+		f.Add(fragmentHead + body)
+	}
+	file := filepath.Join(f.TempDir(), "part.yaml")
+	body := strings.NewReplacer("parts/app.yaml", file, "ca.pem", "fuzz_test.go").Replace(appPlan)
+	in := plan.Input{File: "plan.yaml", Data: []byte(head + body), Kinds: kinds(), Connections: connections(), Env: func(string) (string, bool) { return "x", true }}
+	if err := os.WriteFile(file, []byte(fragmentHead+appFragment), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	if _, err := plan.Load(in); err != nil {
+		f.Fatal(err) // the first seed is one that can be included
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := plan.Load(in)
+		if err != nil {
+			checkProblems(t, err, file, text)
+		}
+		alone, err := plan.Load(plan.Input{File: file, Fragment: true, Kinds: in.Kinds, Connections: in.Connections})
+		if err != nil {
+			checkProblems(t, err, file, text)
+		} else if !alone.Fragment && p != nil {
+			t.Error("what is included is no fragment")
+		}
+		if p == nil {
+			return
+		}
+		for _, s := range p.Steps {
+			s.Literal()
+			s.DataNeeds()
+			if _, err := s.Spec(func(id string) (any, bool) { return zeroOutputs(p.Step(id)), true }); err != nil {
+				checkProblems(t, err, file, text)
+			}
+		}
+	})
 }
 
 // FuzzReference: any text may stand in an input.
@@ -130,12 +178,12 @@ steps:
 		data := before + quote(text) + "}}\n"
 		p, err := plan.Load(plan.Input{File: "plan.yaml", Data: []byte(data), Kinds: kinds(), Connections: connections()})
 		if err != nil {
-			checkProblems(t, err, data)
+			checkProblems(t, err, "plan.yaml", data)
 			return
 		}
 		spec, err := p.Step("site").Spec(func(id string) (any, bool) { return zeroOutputs(p.Step(id)), true })
 		if err != nil {
-			checkProblems(t, err, data)
+			checkProblems(t, err, "plan.yaml", data)
 			return
 		}
 		// A text without references stays as it is.
