@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
@@ -115,10 +116,16 @@ func (s *Spec) byRootToken(ctx context.Context, env *engine.Env, states []vaultk
 		return nil, "this run has no root token", nil
 	}
 	env.Conceal(answer.RootToken)
-	c := states[0].WithToken(answer.RootToken)
+	c := activeOf(states).WithToken(answer.RootToken)
 	alive, err := c.LookupSelf(ctx)
 	if err == nil && alive == nil {
 		return nil, "the root token in " + s.Keys.String() + " is revoked", nil
 	}
 	return c, "", err
+}
+
+// activeOf returns the active server, as far as the labels of the pods name it: a standby
+// that has just been unsealed cannot pass requests on yet, and answers with a redirect.
+func activeOf(states []vaultkit.State) vaultkit.State {
+	return states[max(0, slices.IndexFunc(states, func(st vaultkit.State) bool { return st.Active }))]
 }

@@ -23,3 +23,18 @@ func TestAllVote(t *testing.T) {
 		}
 	}
 }
+
+// A standby may not be able to pass requests on: the active server is asked.
+func TestActiveServerIsAsked(t *testing.T) {
+	states := make([]vaultkit.State, 3)
+	for i, pod := range []string{"vault-0", "vault-1", "vault-2"} {
+		states[i].Pod = pod
+	}
+	if got := activeOf(states).Pod; got != "vault-0" {
+		t.Errorf("%s is asked, and no label names an active one", got)
+	}
+	states[2].Active = true
+	if got := activeOf(states).Pod; got != "vault-2" {
+		t.Errorf("%s is asked, and vault-2 is active", got)
+	}
+}
