@@ -19,10 +19,13 @@ func Seconds(s float64) string {
 	return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
 }
 
-// Count returns "1 step" or "2 steps".
+// Count returns "1 step", "2 steps" or "2 entries".
 func Count(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
+	}
+	if stem, ok := strings.CutSuffix(word, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, word)
 }

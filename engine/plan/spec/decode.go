@@ -392,6 +392,10 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 			fv.SetString(standard)
 			out = unset
 		}
+		if out == set && !f.required && isTemplate(val) && fv.Kind() == reflect.Pointer && fv.Elem().Kind() == reflect.Struct && fv.Elem().IsZero() {
+			fv.SetZero() // a variable that is an empty map leaves the key out
+			out = unset
+		}
 		if out == set {
 			out = d.check(f, val, fv)
 		}

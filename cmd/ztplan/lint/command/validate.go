@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/planflags"
+	"github.com/ztplan/ztplan/engine/display"
 	"github.com/ztplan/ztplan/engine/plan"
 )
 
@@ -39,7 +40,7 @@ Exit status: 0 valid, 3 invalid.`,
 			for _, s := range p.Steps {
 				edges += len(s.Needs)
 			}
-			_, err = fmt.Fprintf(a.Text, "%s: plan %s is valid: %d steps, %d dependencies\n", args[0], p.Name, len(p.Steps), edges)
+			_, err = fmt.Fprintf(a.Text, "%s: plan %s is valid: %s, %s\n", args[0], p.Name, display.Count(len(p.Steps), "step"), display.Count(edges, "dependency"))
 			return err
 		},
 	}
@@ -53,6 +54,6 @@ func validFragment(a *planflags.Flags, file string, p *plan.Plan) error {
 	if a.Output == "json" {
 		return a.WriteJSON(map[string]any{"valid": true, "fragment": true, "steps": len(p.Steps)})
 	}
-	_, err := fmt.Fprintf(a.Text, "%s: the fragment is valid, as far as it can be checked without a plan that includes it: %d steps\n", file, len(p.Steps))
+	_, err := fmt.Fprintf(a.Text, "%s: the fragment is valid, as far as it can be checked without a plan that includes it: %s\n", file, display.Count(len(p.Steps), "step"))
 	return err
 }
