@@ -81,8 +81,8 @@ func (k *keepAlive) use(ctx context.Context, conn *tlskit.Conn) {
 	ticker := time.NewTicker(keepAliveInterval)
 	defer ticker.Stop()
 	for range keepAliveRequests {
-		a := Answer{Endpoint: k.endpoint, Protocol: k.protocol, Opened: opened, Start: k.prober.Now()}
-		id := k.prober.begin(a.Start)
+		id, start := k.prober.begin()
+		a := Answer{Endpoint: k.endpoint, Protocol: k.protocol, Opened: opened, Start: start}
 		err := k.ask(ctx, conn)
 		if ctx.Err() != nil || errors.Is(err, tlskit.ErrGivenUp) {
 			k.prober.end(id)

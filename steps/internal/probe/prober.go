@@ -132,13 +132,14 @@ func (p *Prober) Lateness() time.Duration {
 
 // begin and end mark a probe as under way. A probe ends after its sample was
 // received, so that a reader of Samples who finds no probe under way has all
-// samples.
-func (p *Prober) begin(at time.Time) (id int) {
+// samples: no sample that comes later was started before that.
+func (p *Prober) begin() (id int, start time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.serial++
-	p.current[p.serial] = at
-	return p.serial
+	start = p.Now()
+	p.current[p.serial] = start
+	return p.serial, start
 }
 
 func (p *Prober) end(id int) {
@@ -196,8 +197,7 @@ type target struct {
 // report makes one probe and delivers its sample. It calls connected between
 // handshake and request.
 func (p *Prober) report(ctx context.Context, client *tlskit.Client, to target, connected func()) {
-	start := p.Now()
-	id := p.begin(start)
+	id, start := p.begin()
 	defer p.end(id)
 	s, ok := p.probe(ctx, client, to, start, connected)
 	if !ok {
