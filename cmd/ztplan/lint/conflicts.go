@@ -62,9 +62,23 @@ func (c claim) against(other claim, host string) Finding {
 // ungranted: listeners of a Gateway whose Secret is in another namespace, which the Gateway
 // API allows with a ReferenceGrant there.
 func ungranted(f *facts) (out []Finding) {
+	all := f.hostings()
 	for _, o := range f.objects {
-		for _, secret := range o.hosting().Ungranted(f.hostings()) {
+		for _, secret := range o.hosting().Ungranted(all) {
 			out = append(out, o.finding("spec.listeners", "reference-grant", "", "Gateway %s takes the certificate in Secret %s, and no ReferenceGrant of the plan lets it", o.id(), secret))
+		}
+	}
+	return out
+}
+
+// unmade: an object of a gateway that takes a Secret which no Certificate makes.
+func unmade(f *facts) (out []Finding) {
+	all := f.hostings()
+	for _, o := range f.objects {
+		secrets, made := o.hosting().Unmade(all)
+		for _, secret := range secrets {
+			out = append(out, at(o.step, o.field, "secret-unmade", "", "%s %s takes the certificate in Secret %s, which nothing in the plan makes; Certificates there make %s",
+				o.kind, o.id(), secret, strings.Join(made, ", ")))
 		}
 	}
 	return out

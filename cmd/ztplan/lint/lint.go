@@ -76,7 +76,7 @@ func Examine(p *plan.Plan, o Options) Report {
 		issuers, audience, allowedNames, rolePatterns, storedCertificates, rsaBits, namedIssuers,
 		policiesMade, unboundedDate, policyTexts, policyPaths, reviewerToken, apiServerName, tokenLifetime, anyAccount,
 		oneCertificatePerHost, plainKeys, oneShare, plaintextListeners, sealedVault, sealedRestart, rootToken, logins, waysIn,
-		unknownFields, unexpanded, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, denials, ungranted,
+		unknownFields, unexpanded, unusedVariables, emptyCollections, lyingConditions, unverified, proofs, undeniedClients, denials, ungranted, unmade,
 		localReviewer, reviewerPermission, reviewerAudience, unchecked,
 	}
 	if p.Fragment { // the others need the plan around it

@@ -116,6 +116,7 @@ func ruleCases() []ruleCase {
 		{"", "admin-key", nil, "chart: apisix", key("a-key-of-mine", "a-key-of-mine")},
 		{"", "admin-key-mismatch", key("a-key-of-mine", "another-key"), "another-key", key("a-key-of-mine", "a-key-of-mine")},
 		{"", "host-conflict", second("other-tls"), "- apiVersion: apisix.apache.org/v2\n          kind: ApisixTls\n          metadata: {name: second", second("hello-tls")},
+		{"", "secret-unmade", second("hello-tlss"), "- apiVersion: apisix.apache.org/v2\n          kind: ApisixTls\n          metadata: {name: second", second("hello-tls")},
 		{"", "reference-grant", crossing(""), "listeners: [{name: web", crossing("hello-tls")},
 		{"", "reference-grant", crossing("other"), "listeners: [{name: web", nil},
 		{"", "cert-manager-old", []string{"version: v1.21.2", "version: v1.15.5"}, "version: v1.15.5", nil},

@@ -114,6 +114,10 @@ func gatewayRules() []Rule {
 			"without a ReferenceGrant in the namespace of the Secret the listener has ResolvedRefs False, and shows no certificate or another one; the Gateway itself may be Programmed all the same",
 			[]string{"https://gateway-api.sigs.k8s.io/api-types/referencegrant/", "https://gateway-api.sigs.k8s.io/guides/tls/"},
 			"add a ReferenceGrant there, from the namespace of the Gateway to the Secret"},
+		{"secret-unmade", Warning, "A gateway takes a Secret that nothing in the plan makes.",
+			"the plan makes the certificates of that namespace, and not this one: a misspelt name leaves the listener or the host without a certificate, or with another one",
+			[]string{"https://gateway-api.sigs.k8s.io/guides/tls/", "https://kubernetes.io/docs/concepts/services-networking/ingress/#tls"},
+			"name the secretName of the Certificate, or ignore the rule if another party makes the Secret"},
 	}
 }
 
