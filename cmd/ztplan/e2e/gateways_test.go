@@ -152,10 +152,10 @@ func (w *world) gatewayAPI(t *testing.T) {
 	}
 }
 
-// gatewayClients has a Gateway ask for client certificates: strangers are refused as long as
-// it does, and the proof fails when it does not.
+// gatewayClients has a Gateway ask for client certificates: the proof fails before it does,
+// and strangers are refused as soon as it does.
 func (w *world) gatewayClients(t *testing.T) {
-	run := func(frontend string) *outcome {
+	run := func(frontend, client string) *outcome {
 		w.writeProof("members.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: members}
@@ -199,22 +199,33 @@ steps:
               - {name: members, port: 443, protocol: HTTPS, hostname: members.example.local, tls: {certificateRefs: [{name: members-tls, namespace: members}]}, allowedRoutes: {namespaces: {from: All}}}
         - {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: members, namespace: members}, spec: {
             parentRefs: [{name: members, namespace: ingress-apisix}], rules: [{backendRefs: [{name: app, port: 80}]}]}}
+  - id: site
+    uses: curlTLS
+    needs: [grant]
+    timeout: 10s
+    with:
+      url: https://members.example.local
+      service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
+      trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
+      expect: {status: 200}
+      %s
   - id: strangers
     uses: assertDenied
-    needs: [grant]
+    needs: [site]
     with:
       dial:
         url: https://members.example.local
         service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
         trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
         client: {secret: {namespace: members, name: client-tls}}
-`, w.rootCertificate(), frontend))
+`, w.rootCertificate(), frontend, client))
 		return w.do(nil, "run", "proof/members.yaml")
 	}
-	must(t, "a Gateway that asks", run(`tls: {frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: ConfigMap, name: clients}]}}}}`), 0)
-	o := run(`tls: {frontend: {default: {}}}`)
+	o := run(`tls: {frontend: {default: {}}}`, "")
 	must(t, "a Gateway that does not ask", o, 1)
 	expectViolation(t, o, `^no client certificate is refused$`, "the server does not even ask for a client certificate")
+	asks := run(`tls: {frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: ConfigMap, name: clients}]}}}}`, "client: {secret: {namespace: members, name: client-tls}}")
+	must(t, "a Gateway that asks", asks, 0)
 	for _, path := range []string{"HTTPRoute/members/members", "Gateway/ingress-apisix/members", "GatewayClass/apisix", "ConfigMap/ingress-apisix/clients"} {
 		w.remove(path)
 	}
