@@ -91,7 +91,9 @@ func TestEffects(t *testing.T) {
 				p, client, served := behind(t, secure)
 				p.Set(faultproxy.Fault{Times: 1, Effect: c.effect})
 				status, body, err := get(client, p.URL)
-				if (err != nil) != c.broken || !c.broken && (status != c.status || body != c.body) || c.broken && status != c.status {
+				// A client that writes when the connection breaks does not read what came before.
+				lost := c.broken && secure && status == 0
+				if (err != nil) != c.broken || !c.broken && body != c.body || status != c.status && !lost {
 					t.Errorf("%d %q %v", status, body, err)
 				}
 				if name == "reset" && !secure && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
@@ -168,14 +170,18 @@ func TestUpgrade(t *testing.T) {
 // A tunnel is cut while it is in use.
 func TestCutAfter(t *testing.T) {
 	p, client, _ := behind(t, false)
-	p.Set(faultproxy.Fault{Effect: faultproxy.CutAfter(10 * time.Millisecond)})
 	r, err := http.NewRequest(http.MethodGet, p.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Connection", "Upgrade")
 	r.Header.Set("Upgrade", "echo")
-	resp, err := client.Do(r)
+	var resp *http.Response
+	// On a busy machine a short time is over before the tunnel is open.
+	for d := 10 * time.Millisecond; d < time.Minute && (resp == nil || err != nil); d *= 4 {
+		p.Set(faultproxy.Fault{Effect: faultproxy.CutAfter(d)})
+		resp, err = client.Do(r)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
