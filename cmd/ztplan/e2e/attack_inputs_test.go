@@ -150,7 +150,7 @@ func strangeFiles(t *testing.T, w *world) string {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(runLimit):
 		_ = cmd.Process.Kill()
 		return "an interrupt does not end the wait for a pipe"
 	}

@@ -61,6 +61,7 @@ var resources = map[string]schema.GroupVersionResource{
 	"Ingress":                  {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
 	"ReferenceGrant":           {Group: "gateway.networking.k8s.io", Version: "v1", Resource: "referencegrants"},
 	"GatewayProxy":             {Group: "apisix.apache.org", Version: "v1alpha1", Resource: "gatewayproxies"},
+	"Node":                     {Version: "v1", Resource: "nodes"},
 	"Lease":                    {Group: "coordination.k8s.io", Version: "v1", Resource: "leases"},
 	"PersistentVolumeClaim":    {Version: "v1", Resource: "persistentvolumeclaims"},
 	"Pod":                      {Version: "v1", Resource: "pods"},
@@ -127,10 +128,16 @@ func (w *world) merge(path, patch string) {
 // applyAs changes an object by server-side apply under the name of a manager.
 func (w *world) applyAs(manager, path string, object map[string]any) {
 	w.t.Helper()
-	in, name := w.object(path)
-	if _, err := in.Apply(w.t.Context(), name, &unstructured.Unstructured{Object: object}, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
+	if err := w.apply(manager, path, object); err != nil {
 		w.t.Fatalf("%s: %v", path, err)
 	}
+}
+
+func (w *world) apply(manager, path string, object map[string]any) error {
+	w.t.Helper()
+	in, name := w.object(path)
+	_, err := in.Apply(w.t.Context(), name, &unstructured.Unstructured{Object: object}, metav1.ApplyOptions{FieldManager: manager, Force: true})
+	return err
 }
 
 func (w *world) get(path string) *unstructured.Unstructured {

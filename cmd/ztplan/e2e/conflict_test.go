@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // hostConflict gives the host of a finished world a second ApisixTls with another
 // Secret, with the webhook that would deny it out of the way. Whichever of the two
@@ -18,14 +21,19 @@ func (w *world) hostConflict(t *testing.T) {
 			"privateKey": fields{"rotationPolicy": "Always"},
 		},
 	})
-	w.applyAs(harness, other, fields{
+	tls := fields{
 		"apiVersion": "apisix.apache.org/v2", "kind": "ApisixTls",
 		"metadata": fields{"name": "other-tls", "namespace": "default"},
 		"spec": fields{
 			"ingressClassName": "apisix", "hosts": []any{"*.example.local"},
 			"secret": fields{"name": "other-tls", "namespace": "default"},
 		},
+	}
+	w.until("the webhook that was removed denies nothing any more", func() bool {
+		err := w.apply(harness, other, tls)
+		return err == nil || !strings.Contains(err.Error(), "denied")
 	})
+	w.applyAs(harness, other, tls)
 	w.writeProof("ca.pem", w.rootCertificate())
 	moments := []string{"as they came"}
 	if full() {
@@ -37,7 +45,7 @@ func (w *world) hostConflict(t *testing.T) {
 				w.lab("restart", "gateway")
 				w.look()
 			}
-			o := w.prove("settle: 5s, ")
+			o := w.prove("settle: 5s, " + impatient)
 			must(t, "the proof", o, 1)
 			expectViolation(t, o, `^one ApisixTls decides what hello\.example\.local shows$`,
 				`which of them is served may change with a restart`)

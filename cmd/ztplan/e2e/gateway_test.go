@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ztplan/ztplan/engine"
 )
@@ -29,12 +28,14 @@ type bug struct {
 var bugs = []bug{
 	{
 		name:   "secret-update-never-pushed",
+		with:   impatient,
 		broken: `^the switch takes at most 3s$`,
 		says:   `the new certificate never reached the wire: stuck between the Secret and the gateway; hops: asked .* secret written`,
 		hint:   `apache/apisix-ingress-controller#2673`,
 	},
 	{
 		name:   "one-worker-stale",
+		with:   impatient,
 		broken: `^every address serves the certificate of the Secret$`,
 		says:   `showed it in \d+ of \d+ handshakes and .*: one of its workers or replicas was left behind; hops: .* first on the wire`,
 		hint:   `apache/apisix#13067`,
@@ -49,7 +50,7 @@ var bugs = []bug{
 	},
 	{
 		name: "etcd-unanswered-at-start=6s",
-		with: "during: {restart: gateway, maxCatchUp: 3s}, maxSwitch: 30s, maxFailures: 1000, maxLost: 100, ",
+		with: "during: {restart: gateway, maxCatchUp: 3s}, maxLate: 4s, maxFailures: 1000, maxLost: 100, ",
 		fine: true, broken: `^the new certificate is on the wire within 3s after gateway is back$`,
 		says: `^hops: .* restart over`,
 	},
@@ -82,22 +83,21 @@ func (w *world) gatewayBugs(t *testing.T) {
 	must(t, "when the bugs are gone", w.prove(""), 0)
 }
 
+// impatient are inputs for a proof that has to fail because a server is behind. One that has
+// to hold has the time that the kind gives it, however busy the machine is.
+const impatient = "maxSwitch: 3s, maxLate: 4s, "
+
 // prove has the certificate rotate once; more are further inputs, as YAML in
 // flow style.
 func (w *world) prove(more string) *outcome {
 	w.t.Helper()
-	for name, value := range map[string]string{"maxSwitch": "3s", "maxLate": "4s", "settle": "20s"} {
-		if !strings.Contains(more, name+":") {
-			more += name + ": " + value + ", "
-		}
-	}
 	w.writeProof("proof.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: proof}
 steps:
   - id: rotation
     uses: assertRotation
-    timeout: 1m
+    timeout: 2m
     with: {%s
       certificate: {namespace: ingress-apisix, name: hello-cert},
       url: "https://hello.example.local",
@@ -130,13 +130,7 @@ func (w *world) show(names string) {
 	w.t.Helper()
 	const proxy, annotation = "GatewayProxy/ingress-apisix/apisix-config", "ztlab.ztplan.dev/upstream-bugs"
 	w.merge(proxy, fmt.Sprintf(`{"metadata": {"annotations": {%q: %q}}}`, annotation, names))
-	deadline := time.Now().Add(20 * time.Second)
-	for !w.showing(names) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("the gateway does not show %q", names)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	w.until(fmt.Sprintf("the gateway shows %q", names), func() bool { return w.showing(names) })
 }
 
 // showing asks the gateway's Admin API which bugs it shows. Which of its ports
@@ -148,8 +142,11 @@ func (w *world) showing(names string) bool {
 			continue
 		}
 		for address := range strings.SplitSeq(c.Address, ",") {
-			var state struct{ Bugs string }
-			if fetch("http://"+address+"/ztlab/state", &state) && state.Bugs == names {
+			var state struct {
+				Bugs   string
+				Synced bool // everything else has been written as well
+			}
+			if fetch("http://"+address+"/ztlab/state", &state) && state.Bugs == names && state.Synced {
 				return true
 			}
 		}

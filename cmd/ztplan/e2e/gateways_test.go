@@ -62,13 +62,12 @@ steps:
   - id: rotation
     uses: assertRotation
     needs: [site]
-    timeout: 1m
+    timeout: 2m
     with:
       certificate: {namespace: web, name: %[1]s}
       url: https://%[1]s.example.local
       service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
       trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
-      settle: 20s
 %[3]s
 `, name, objects, more))
 	return w.do(nil, "run", "proof/"+name+".yaml")
@@ -86,6 +85,7 @@ func (w *world) keepsOld(t *testing.T, name, objects string) {
 	w.show("secret-update-never-pushed")
 	o := w.behind(name, objects, soon)
 	w.show("")
+	w.takesOver(name+".example.local", "Secret/web/"+name+"-tls")
 	must(t, "a gateway that keeps the old certificate", o, 1)
 	expectViolation(t, o, `^the switch takes at most 3s$`, `the new certificate never reached the wire: stuck between the Secret and the gateway`)
 	if hint := o.hint(); !strings.Contains(hint, "apache/apisix-ingress-controller#2673") || !strings.Contains(hint, "ResolvedRefs") {
@@ -128,7 +128,7 @@ func (w *world) gatewayAPI(t *testing.T) {
             parentRefs: [{name: web, namespace: ingress-apisix, sectionName: tickets}]
             rules: [{backendRefs: [{name: app, port: 80}]}]
       wait: {conditions: [{kind: Gateway, name: web, namespace: ingress-apisix, type: Programmed}]}`
-	must(t, "a Gateway", w.behind(name, objects, soon), 0)
+	must(t, "a Gateway", w.behind(name, objects, ""), 0)
 	w.keepsOld(t, name, objects)
 
 	w.show("late-worker=5s")
@@ -139,11 +139,15 @@ func (w *world) gatewayAPI(t *testing.T) {
 		must(t, "a limit that allows for it", w.behind(name, objects, slow), 0)
 	}
 	w.show("")
+	const secret = "Secret/web/" + name + "-tls"
+	w.takesOver(name+".example.local", secret)
 
 	// The grant is no object of the plan any more.
 	at := strings.Index(objects, "        - apiVersion: gateway.networking.k8s.io/v1\n          kind: ReferenceGrant")
 	end := strings.Index(objects, "        - apiVersion: gateway.networking.k8s.io/v1\n          kind: Gateway\n")
 	w.remove("ReferenceGrant/web/web")
+	serial := w.serialIn(secret)
+	w.greets("the gateway does not use the Secret any more", name+".example.local", func(g greeting) bool { return g.serial != serial })
 	o = w.behind(name, objects[:at]+objects[end:], soon)
 	must(t, "a listener that may not use the Secret", o, 1)
 	expectViolation(t, o, `^certificate is the one in secret web/tickets-tls$`, `the gateway has not taken it over`)
@@ -155,7 +159,7 @@ func (w *world) gatewayAPI(t *testing.T) {
 // gatewayClients has a Gateway ask for client certificates: the proof fails before it does,
 // and strangers are refused as soon as it does.
 func (w *world) gatewayClients(t *testing.T) {
-	run := func(frontend, client string) *outcome {
+	run := func(frontend, client string, more ...string) *outcome {
 		w.writeProof("members.yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: members}
@@ -219,13 +223,15 @@ steps:
         trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
         client: {secret: {namespace: members, name: client-tls}}
 `, w.rootCertificate(), frontend, client))
-		return w.do(nil, "run", "proof/members.yaml")
+		return w.do(nil, append([]string{"run", "proof/members.yaml"}, more...)...)
 	}
 	o := run(`tls: {frontend: {default: {}}}`, "")
 	must(t, "a Gateway that does not ask", o, 1)
 	expectViolation(t, o, `^no client certificate is refused$`, "the server does not even ask for a client certificate")
-	asks := run(`tls: {frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: ConfigMap, name: clients}]}}}}`, "client: {secret: {namespace: members, name: client-tls}}")
-	must(t, "a Gateway that asks", asks, 0)
+	const asks, client = `tls: {frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: ConfigMap, name: clients}]}}}}`, "client: {secret: {namespace: members, name: client-tls}}"
+	must(t, "a Gateway that is to ask", run(asks, client, "--skip", "strangers"), 0)
+	w.greets("the Gateway asks for client certificates", "members.example.local", func(g greeting) bool { return g.asks })
+	must(t, "a Gateway that asks", run(asks, client), 0)
 	for _, path := range []string{"HTTPRoute/members/members", "Gateway/ingress-apisix/members", "GatewayClass/apisix", "ConfigMap/ingress-apisix/clients"} {
 		w.remove(path)
 	}
@@ -247,7 +253,7 @@ func (w *world) behindIngress(t *testing.T) {
             rules:
               - host: desk.example.local
                 http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: app, port: {number: 80}}}}]}`
-	must(t, "an Ingress", w.behind(name, objects, soon), 0)
+	must(t, "an Ingress", w.behind(name, objects, ""), 0)
 	if full() {
 		w.keepsOld(t, name, objects)
 	}

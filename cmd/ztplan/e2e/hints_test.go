@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -187,7 +186,7 @@ func (p *provoker) conditionOf(path string, o *unstructured.Unstructured, kind s
 	defer events.Stop()
 	_, err = in.Create(p.t.Context(), o, metav1.CreateOptions{})
 	p.check(err)
-	limit := time.After(30 * time.Second)
+	limit := time.After(runLimit)
 	for {
 		select {
 		case e := <-events.ResultChan():
@@ -237,24 +236,16 @@ func (p *provoker) adminAPI() string {
 }
 
 func (p *provoker) otherName() string {
-	nodes, err := p.client.CoreV1().Nodes().List(p.t.Context(), metav1.ListOptions{})
-	p.check(err)
-	for _, a := range nodes.Items[0].Status.Addresses {
-		if a.Type == corev1.NodeInternalIP {
-			_, err := tls.Dial("tcp", net.JoinHostPort(a.Address, "30443"), &tls.Config{ServerName: "other.example.org"})
-			return p.refused(err)
-		}
-	}
-	p.t.Fatal("the node has no address")
-	return ""
+	_, err := tls.Dial("tcp", p.gatewayAddress(), &tls.Config{ServerName: "other.example.org"})
+	return p.refused(err)
 }
 
 // addWebhooks adds what the API server says of webhooks that do not answer.
 func (p *provoker) addWebhooks(m map[string]func() string) {
 	const closed = "https://127.0.0.1:1/"
 	ca := []byte(p.rootCertificate())
-	m["webhook that refuses connections"] = func() string { return p.webhook("webhook.cert-manager.io", closed, ca) }
-	m["another webhook that refuses connections"] = func() string { return p.webhook("hook.example.org", closed, ca) }
+	m["webhook that refuses connections"] = func() string { return p.webhook("webhook.cert-manager.io", closed, ca, 30) }
+	m["another webhook that refuses connections"] = func() string { return p.webhook("hook.example.org", closed, ca, 30) }
 	serve := func(handle http.HandlerFunc) (*httptest.Server, []byte) {
 		s := httptest.NewTLSServer(handle)
 		p.t.Cleanup(s.Close)
@@ -262,24 +253,24 @@ func (p *provoker) addWebhooks(m map[string]func() string) {
 	}
 	m["webhook without a trusted CA"] = func() string {
 		s, _ := serve(func(http.ResponseWriter, *http.Request) {})
-		return p.webhook("webhook.cert-manager.io", s.URL, ca)
+		return p.webhook("webhook.cert-manager.io", s.URL, ca, 30)
 	}
 	m["webhook that hangs"] = func() string {
 		over := make(chan struct{})
 		s, own := serve(func(http.ResponseWriter, *http.Request) { <-over })
 		p.t.Cleanup(func() { close(over) }) // before the server is closed
-		return p.webhook("webhook.cert-manager.io", s.URL, own)
+		return p.webhook("webhook.cert-manager.io", s.URL, own, 1)
 	}
 }
 
 // webhook makes a webhook for ConfigMaps of the namespace and returns why one is refused
-// because of it. The API server takes a moment to know it.
-func (p *provoker) webhook(name, url string, ca []byte) string {
+// because of it. The API server takes a moment to know it, and another one to forget it.
+func (p *provoker) webhook(name, url string, ca []byte, seconds int32) string {
 	hooks := p.client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
 	_, err := hooks.Create(p.t.Context(), &admissionv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "provoked"},
 		Webhooks: []admissionv1.ValidatingWebhook{{
-			Name: name, ClientConfig: admissionv1.WebhookClientConfig{URL: &url, CABundle: ca}, TimeoutSeconds: ptr.To[int32](1),
+			Name: name, ClientConfig: admissionv1.WebhookClientConfig{URL: &url, CABundle: ca}, TimeoutSeconds: &seconds,
 			SideEffects: ptr.To(admissionv1.SideEffectClassNone), AdmissionReviewVersions: []string{"v1"},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"provoked": "yes"}},
 			Rules: []admissionv1.RuleWithOperations{{Operations: []admissionv1.OperationType{admissionv1.Create},
@@ -287,16 +278,19 @@ func (p *provoker) webhook(name, url string, ca []byte) string {
 		}},
 	}, metav1.CreateOptions{})
 	p.check(err)
-	defer func() { p.check(hooks.Delete(p.t.Context(), "provoked", metav1.DeleteOptions{})) }()
-	limit := time.Now().Add(20 * time.Second)
-	for time.Now().Before(limit) {
+	said := ""
+	asked := func() bool {
 		_, err := p.client.CoreV1().ConfigMaps(p.ns).Create(p.t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"}}, metav1.CreateOptions{})
-		if err != nil && strings.Contains(err.Error(), name) {
-			return err.Error()
+		if err == nil || !strings.Contains(err.Error(), name) {
+			return false
 		}
+		said = err.Error()
+		return true
 	}
-	p.t.Fatal("the API server does not ask the webhook")
-	return ""
+	p.until("the API server asks the webhook", asked)
+	p.check(hooks.Delete(p.t.Context(), "provoked", metav1.DeleteOptions{}))
+	p.until("the API server does not ask it any more", func() bool { return !asked() })
+	return said
 }
 
 // addCharts adds what Helm says.
@@ -335,10 +329,11 @@ func chartOf(name, manifest string) *chart.Chart {
 // addLogins adds what Vault says of logins with the tokens of ServiceAccounts.
 func (p *provoker) addLogins(m map[string]func() string) {
 	const audience = "vault://vault-issuer"
-	login := func(mount, role, jwt string) string {
+	try := func(mount, role, jwt string) error {
 		_, err := p.vaultAt().Logical().WriteWithContext(p.t.Context(), "auth/"+mount+"/login", fields{"role": role, "jwt": jwt})
-		return p.refused(err)
+		return err
 	}
+	login := func(mount, role, jwt string) string { return p.refused(try(mount, role, jwt)) }
 	m["login for another audience"] = func() string {
 		return login("kubernetes", "cert-manager", p.token("cert-manager", "vault-issuer", "vault://another"))
 	}
@@ -364,7 +359,10 @@ func (p *provoker) addLogins(m map[string]func() string) {
 		p.account("gone")
 		jwt := p.token(p.ns, "gone", audience)
 		p.check(p.client.CoreV1().ServiceAccounts(p.ns).Delete(p.t.Context(), "gone", metav1.DeleteOptions{}))
-		return login("kubernetes", "gone", jwt)
+		// The API server knows a token for some seconds.
+		var err error
+		p.until("the token is refused", func() bool { err = try("kubernetes", "gone", jwt); return err != nil })
+		return p.refused(err)
 	}
 }
 

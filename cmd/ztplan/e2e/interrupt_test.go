@@ -90,14 +90,7 @@ func TestInterruptions(t *testing.T) {
 // await returns when all parts of the lab are back.
 func (w *world) await(t *testing.T) {
 	t.Helper()
-	var err error
-	for range 300 {
-		if err = exec.Command(w.ztlab, "status", "--lab-dir", w.dir).Run(); err == nil {
-			return
-		}
-		time.Sleep(100 * time.Millisecond) // a status is all that the lab gives
-	}
-	t.Fatalf("the lab does not come back: ztlab status: %v", err)
+	w.until("the lab is back", func() bool { return exec.Command(w.ztlab, "status", "--lab-dir", w.dir).Run() == nil })
 }
 
 // hasty is the plan with less patience: a step that waits for what only the next

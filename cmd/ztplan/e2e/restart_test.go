@@ -14,7 +14,7 @@ func (w *world) restarts(t *testing.T) {
 		}
 		w.sub(t, part, func(t *testing.T) {
 			defer w.look() // what has been restarted has another address
-			o := w.prove("maxSwitch: 30s, during: {restart: " + part + more + "}, ")
+			o := w.prove("during: {restart: " + part + more + "}, ")
 			must(t, "the proof", o, 0)
 			t.Logf("%.1fs", o.wall.Seconds())
 		})
@@ -23,12 +23,12 @@ func (w *world) restarts(t *testing.T) {
 	// hook has ended, and then closes them.
 	w.sub(t, "gateway", func(t *testing.T) {
 		defer w.look()
-		o := w.prove("maxSwitch: 30s, during: {restart: gateway}, ")
+		o := w.prove("during: {restart: gateway}, ")
 		must(t, "the proof without maxLost", o, 1)
 		// Between two requests or during one: that is the gateway's timing.
 		expectViolation(t, o, `^connections opened before keep answering$`,
 			`: the server has closed the connection since the last answer|: the connection was closed before the answer was complete|graceful shutdown GOAWAY`)
-		must(t, "the proof with maxLost", w.prove("maxSwitch: 30s, maxLost: 2, during: {restart: gateway}, "), 0)
+		must(t, "the proof with maxLost", w.prove("maxLost: 2, during: {restart: gateway}, "), 0)
 	})
 	if now := w.sealStatus(); now != "initialized true, sealed false, progress 0" {
 		t.Errorf("vault is %s", now)

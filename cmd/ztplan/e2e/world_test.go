@@ -164,17 +164,20 @@ func (w *world) look() {
 	w.clients = clients{}
 }
 
-// lookUntil reads the lab's status until a condition holds. A status is all that the lab
-// gives.
+// until asks again and again until a condition holds that nothing announces.
+func (w *world) until(what string, holds func() bool) {
+	w.t.Helper()
+	for began := time.Now(); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > runLimit {
+			w.t.Fatalf("after %v it is not so that %s", runLimit, what)
+		}
+	}
+}
+
+// lookUntil reads the lab's status until a condition holds.
 func (w *world) lookUntil(what string, holds func() bool) {
 	w.t.Helper()
-	for range 300 {
-		if w.look(); holds() {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	w.t.Fatalf("after 30 s it is not so that %s", what)
+	w.until(what, func() bool { w.look(); return holds() })
 }
 
 // keys is the path of the file with the unseal keys.
@@ -307,8 +310,8 @@ func (w *world) doStarted(started func(*os.Process), each func(engine.Event, *os
 	return o
 }
 
-// runLimit is far more than one invocation takes.
-const runLimit = 90 * time.Second
+// runLimit is far more than one invocation takes, or anything that is waited for.
+const runLimit = 3 * time.Minute
 
 const planFile = "plans/lab.yaml"
 
