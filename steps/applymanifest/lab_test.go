@@ -299,7 +299,7 @@ func TestSaysWhatItWaitsFor(t *testing.T) {
 	w := newFixture(t)
 	spec := w.step(deploymentText + "      nodeSelector: {no: such-node}\n")
 	w.apply(spec)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		edits := w.look(spec)
@@ -404,7 +404,7 @@ func TestWebhookThatDoesNotAnswerYet(t *testing.T) {
 	t.Cleanup(remove)
 
 	// The API server sees the new webhook a moment later.
-	deadline, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	deadline, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		if _, _, err = spec.Inspect(deadline, w.env); err != nil || deadline.Err() != nil {

@@ -1,6 +1,7 @@
 package assertdenied_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"testing"
@@ -145,8 +146,9 @@ func (w *setup) letReview(name string) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() {
-		_ = w.client.RbacV1().ClusterRoleBindings().Delete(engine.AllowWrites(w.t.Context()), made.Name, metav1.DeleteOptions{})
+		_ = w.client.RbacV1().ClusterRoleBindings().Delete(engine.AllowWrites(context.Background()), made.Name, metav1.DeleteOptions{})
 	})
+	labtest.MayReview(w.t, w.client, w.namespace, name)
 }
 
 // token returns a token of a ServiceAccount for the API server, and the audiences of it.

@@ -3,6 +3,7 @@ package assertrotation_test
 import (
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +15,15 @@ import (
 )
 
 // workers makes a replica give each connection to one of n workers at random,
-// as a kernel does; the worker of rank 0 may be left behind with old.
-func (r *replica) workers(n int, old *tlstest.Pair, until time.Time) {
+// as a kernel does; the worker of rank 0 may be left behind with old. The same seed gives
+// the same workers: a proof may be wrong with the doubt that it states, a test may not.
+func (r *replica) workers(seed uint64, n int, old *tlstest.Pair, until time.Time) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	var mu sync.Mutex
 	r.pick = func(now *tlstest.Pair) *tlstest.Pair {
-		if old != nil && rand.IntN(n) == 0 && (until.IsZero() || time.Now().Before(until)) {
+		mu.Lock()
+		defer mu.Unlock()
+		if old != nil && random.IntN(n) == 0 && (until.IsZero() || time.Now().Before(until)) {
 			return old
 		}
 		return now
@@ -27,11 +33,11 @@ func (r *replica) workers(n int, old *tlstest.Pair, until time.Time) {
 // A row of twelve is no proof: with one stale worker of eight, nearly every proof
 // would find such a row in time.
 func TestStaleWorker(t *testing.T) {
-	for range 5 {
+	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 1)
 			defer w.close()
-			w.replicas[0].workers(8, w.pair, time.Time{})
+			w.replicas[0].workers(seed, 8, w.pair, time.Time{})
 			s := w.newSpec()
 			s.Probe.Workers = 8
 			r, err := w.prove(s, time.Minute)
@@ -53,7 +59,7 @@ func TestLateWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
-		w.replicas[0].workers(4, w.pair, time.Now().Add(8*time.Second))
+		w.replicas[0].workers(1, 4, w.pair, time.Now().Add(8*time.Second))
 		s := w.newSpec()
 		s.Probe.Workers, s.MaxLate = 4, engine.Duration(30*time.Second)
 		r, err := w.prove(s, time.Minute)

@@ -75,7 +75,7 @@ stringData: {password: {{ randAlphaNum 24 }}}
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: stamp, annotations: {example.com/deployed: {{ now | date "2006-01-02T15:04:05" | quote }}}}
+metadata: {name: stamp, annotations: {example.com/deployed: {{ now | date "2006-01-02T15:04:05.000000000" | quote }}}}
 `}, random: []string{"ConfigMap/stamp metadata/annotations/example.com/deployed"}}),
 		{kind: "webhook with a certificate of its own", files: map[string]string{"templates/all.yaml": webhook("{{ $ca.Cert | b64enc }}")},
 			values: "timeout: 5", change: "timeout: 7", changes: []string{"MutatingWebhookConfiguration/NS webhooks[mutate.GROUP]/timeoutSeconds"},

@@ -92,10 +92,8 @@ func TestUpgradeOfSealedPods(t *testing.T) {
 	if err := w.apply(only(t, w.edits(s))); err != nil {
 		t.Fatal(err)
 	}
-	edits := w.edits(s)
-	if got := paths(edits); len(got) != 2 {
-		t.Fatalf("edits %v, want one for each pod", got)
-	}
+	// One for each pod, when the controller of the StatefulSet has seen that it has changed.
+	edits := w.awaitEdits(s, func(edits []engine.Edit) bool { return len(edits) == 2 && edits[0].Apply != nil })
 	standby, active := edits[0], edits[1]
 
 	// The wait for the standby ends with the time of the step, in whichever request of it.

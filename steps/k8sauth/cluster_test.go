@@ -88,22 +88,17 @@ func TestGrantsTokenRequests(t *testing.T) {
 	w := newSide(t)
 	w.converge(t)
 	ctx := engine.AllowWrites(t.Context())
-	allowed := func(who, account string) bool {
-		review, err := w.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authzv1.SubjectAccessReview{Spec: authzv1.SubjectAccessReviewSpec{
-			User:               "system:serviceaccount:" + w.namespace + ":" + who,
-			ResourceAttributes: &authzv1.ResourceAttributes{Namespace: w.namespace, Verb: "create", Resource: "serviceaccounts", Subresource: "token", Name: account},
-		}}, metav1.CreateOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return review.Status.Allowed
+	tokens := func(account string) authzv1.ResourceAttributes {
+		return authzv1.ResourceAttributes{Namespace: w.namespace, Verb: "create", Resource: "serviceaccounts", Subresource: "token", Name: account}
 	}
-	for _, c := range []struct {
-		who, account string
-		want         bool
-	}{{"controller", "vault-issuer", true}, {"controller", "default", false}, {"default", "vault-issuer", false}} {
-		if got := allowed(c.who, c.account); got != c.want {
-			t.Errorf("%s may request tokens for %s: %v", c.who, c.account, got)
+	labtest.Allowed(t, w.client, w.namespace, "controller", tokens("vault-issuer"))
+	for who, account := range map[string]string{"controller": "default", "default": "vault-issuer"} {
+		what := tokens(account)
+		review, err := w.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authzv1.SubjectAccessReview{Spec: authzv1.SubjectAccessReviewSpec{
+			User: "system:serviceaccount:" + w.namespace + ":" + who, ResourceAttributes: &what,
+		}}, metav1.CreateOptions{})
+		if err != nil || review.Status.Allowed {
+			t.Errorf("%s may request tokens for %s: %v, %v", who, account, review.Status, err)
 		}
 	}
 	token, err := w.client.CoreV1().ServiceAccounts(w.namespace).CreateToken(ctx, "vault-issuer",

@@ -100,11 +100,7 @@ func TestConnectExplainsWhatIsWrong(t *testing.T) {
 	forbidding := answer(t, http.StatusForbidden, metav1.Status{Status: "Failure", Code: 403, Reason: metav1.StatusReasonForbidden, Message: "no"})
 	plain := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(plain.Close)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
+	const closed = "127.0.0.1:1"
 	missing := filepath.Join(t.TempDir(), "nothing")
 	empty := filepath.Join(t.TempDir(), "empty")
 	broken := filepath.Join(t.TempDir(), "broken")
@@ -131,8 +127,8 @@ func TestConnectExplainsWhatIsWrong(t *testing.T) {
 			`context "kind-lap" does not exist`, `did you mean "kind-lab"? the kubeconfig has: kind-lab, lab`,
 		},
 		"nothing listens": {
-			session.Cluster{Kubeconfig: kubeconfig(t, "https://"+closed.Addr().String(), nil)},
-			"cluster https://" + closed.Addr().String(), "nothing listens there",
+			session.Cluster{Kubeconfig: kubeconfig(t, "https://"+closed, nil)},
+			"cluster https://" + closed, "nothing listens there",
 		},
 		"unknown CA": {session.Cluster{Kubeconfig: kubeconfig(t, good.URL, nil)}, "unknown authority", "created anew"},
 		"wrong name": {

@@ -174,7 +174,7 @@ func TestTunnel(t *testing.T) {
 	t.Run("nobody listens", func(t *testing.T) {
 		conn, err := c.DialService(t.Context(), ns, "web", 8081)
 		if err == nil {
-			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			conn.SetDeadline(time.Now().Add(time.Minute))
 			_, err = conn.Read(make([]byte, 1))
 			conn.Close()
 		}
@@ -242,11 +242,11 @@ func TestTunnel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		old.SetReadDeadline(time.Now().Add(20 * time.Second))
+		old.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := old.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the old connection: got %v", err)
 		}
-		deadline, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		deadline, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for {
 			body, err := dialAndGet(deadline, c, ns)
@@ -359,7 +359,7 @@ func TestStatusSaysWhyPodsDoNotRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	ref := kubekit.Ref{APIVersion: "apps/v1", Kind: "StatefulSet", Namespace: ns, Name: "big"}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		statuses, err := c.Status(ctx, ref)

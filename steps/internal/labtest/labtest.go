@@ -24,9 +24,11 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -186,6 +188,29 @@ func DeleteNamespace(t testing.TB, env *engine.Env, name string) {
 	if err != nil && !apierrors.IsNotFound(err) {
 		t.Errorf("namespace %s: %v", name, err)
 	}
+}
+
+// Allowed returns when the API server lets a ServiceAccount do something, which it learns a
+// moment after the role and its binding were made.
+func Allowed(t testing.TB, client kubernetes.Interface, namespace, account string, what authorizationv1.ResourceAttributes) {
+	t.Helper()
+	for {
+		review, err := client.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
+			Spec: authorizationv1.SubjectAccessReviewSpec{User: "system:serviceaccount:" + namespace + ":" + account, ResourceAttributes: &what},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if review.Status.Allowed {
+			return
+		}
+	}
+}
+
+// MayReview is Allowed for a ServiceAccount that asks the API server whose a token is.
+func MayReview(t testing.TB, client kubernetes.Interface, namespace, account string) {
+	t.Helper()
+	Allowed(t, client, namespace, account, authorizationv1.ResourceAttributes{Group: "authentication.k8s.io", Resource: "tokenreviews", Verb: "create"})
 }
 
 // Unique returns a short text of lower-case letters and digits that no other

@@ -2,7 +2,6 @@ package vaultkit
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,19 +10,13 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/guard"
 )
 
-// closedAddress returns an address at which nothing listens.
-func closedAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	return l.Addr().String()
-}
+// closedAddress is one at which nothing listens: a port that was free a moment ago may be
+// another test's.
+const closedAddress = "127.0.0.1:1"
 
 // A Vault behind a Service that cannot be reached is explained by its pods.
 func TestUnreachableVaultNamesItsPod(t *testing.T) {
-	c, err := Server{Address: "http://" + closedAddress(t)}.client(&engine.Env{}, guard.Guard{Next: http.DefaultTransport})
+	c, err := Server{Address: "http://" + closedAddress}.client(&engine.Env{}, guard.Guard{Next: http.DefaultTransport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +37,7 @@ func TestUnreachableVaultNamesItsPod(t *testing.T) {
 // Of a Vault with an address of its own nothing is said about pods.
 func TestUnreachableVaultOutside(t *testing.T) {
 	for address, hint := range map[string]string{
-		"http://" + closedAddress(t):   "nothing listens at this address",
+		"http://" + closedAddress:      "nothing listens at this address",
 		"http://vault.example.invalid": "the name cannot be resolved",
 	} {
 		c, err := Server{Address: address}.client(&engine.Env{}, guard.Guard{Next: http.DefaultTransport})

@@ -42,6 +42,7 @@ func read(ctx context.Context, env *engine.Env, s step) *evidence.Diagnosis {
 // A pod that no node takes, the event that says so, and the conditions of the Deployment
 // that waits for it, from a real API server with its real controllers.
 func TestRead(t *testing.T) {
+	t.Parallel()
 	env := labtest.Env(t)
 	c, err := kubekit.Connect(t.Context(), env)
 	if err != nil {
@@ -87,6 +88,7 @@ func TestRead(t *testing.T) {
 // What a user may not see is one line each, and a cluster that the run did not reach is
 // not contacted.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	env := labtest.Env(t)
 	s := step{vault: "http://127.0.0.1:1", scope: kubekit.Scope{Namespaces: []string{"default"}, Objects: []kubekit.Ref{{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "x"}}}}
 	if d := read(t.Context(), env, s); len(d.Remarks) != 2 || d.Remarks[0] != "cluster: the run did not reach one" {
@@ -119,6 +121,7 @@ func TestRefused(t *testing.T) {
 
 // A cluster that hangs costs no more than the time that ctx gives.
 func TestHangs(t *testing.T) {
+	t.Parallel()
 	crashed := corev1.ContainerStatus{Name: "web", RestartCount: 3,
 		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}}
@@ -151,7 +154,7 @@ func TestHangs(t *testing.T) {
 	if _, err := kubekit.Connect(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the others answer in milliseconds
 	defer cancel()
 	d := diagnosis.Read(ctx, env, []any{struct{ kubekit.Scoper }{step{scope: kubekit.Scope{Namespaces: []string{"a"}}}}}, nil)
 	want := []evidence.LogTail{{Pod: "a/web-0", Container: "web", Previous: true, Lines: []string{"starting", "no such key: x"}}}

@@ -63,7 +63,7 @@ func TestRealAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone, renewed := "ana@gone pid 1 run x", metav1.NewMicroTime(time.Now().Add(-lease.Duration+5*time.Second))
+	gone, renewed := "ana@gone pid 1 run x", metav1.NewMicroTime(time.Now())
 	l.Spec.HolderIdentity, l.Spec.RenewTime = &gone, &renewed
 	if l, err = leases.Update(ctx, l, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)

@@ -80,6 +80,7 @@ func (l *Login) MakeMethod() {
 	}, metav1.CreateOptions{})
 	ok(l.t, err)
 	l.t.Cleanup(func() { _ = bindings.Delete(l.writes(), namespace, metav1.DeleteOptions{}) })
+	labtest.MayReview(l.t, l.client, namespace, "reviewer")
 	reviewer, err := l.client.CoreV1().ServiceAccounts(namespace).CreateToken(l.writes(), "reviewer", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	ok(l.t, err)
 	l.server.Do(l.t, "POST", "sys/auth/"+l.Mount, `{"type":"kubernetes"}`)
