@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -293,8 +294,11 @@ func TestLongCause(t *testing.T) {
 	}
 }
 
-// The view says what is tried again, how often, and what to do.
-func TestLiveCountsRetries(t *testing.T) {
+// The view says what is tried again, how often, and what to do. The clock stands still, so
+// that no frame is drawn while the screen is read.
+func TestLiveCountsRetries(t *testing.T) { synctest.Test(t, liveCountsRetries) }
+
+func liveCountsRetries(t *testing.T) {
 	var screen bytes.Buffer
 	l := ui.NewLive(&screen, ui.Style{}, false, false, func() (int, int) { return 80, 24 })
 	each([]engine.Event{
@@ -334,8 +338,10 @@ func TestProgress(t *testing.T) {
 }
 
 // A status of several lines is below the step that it belongs to, as far as
-// there is room.
-func TestLiveShowsEveryLineOfAStatus(t *testing.T) {
+// there is room. The clock stands still, as above.
+func TestLiveShowsEveryLineOfAStatus(t *testing.T) { synctest.Test(t, liveShowsEveryLineOfAStatus) }
+
+func liveShowsEveryLineOfAStatus(t *testing.T) {
 	for height, want := range map[int]string{
 		24: "░░██  old 1\n                  ████  new 2\n  ─",
 		5:  "░░██  old 1\n  ─",
