@@ -72,7 +72,12 @@ func (w *world) inventoryClient() dynamic.ResourceInterface {
 			break
 		}
 	}
-	return client.Resource(schema.GroupVersionResource{Group: "multicluster.x-k8s.io", Version: "v1alpha1", Resource: "clusterprofiles"}).Namespace(inventory)
+	api := client.Resource(schema.GroupVersionResource{Group: "multicluster.x-k8s.io", Version: "v1alpha1", Resource: "clusterprofiles"}).Namespace(inventory)
+	w.waitFor("ClusterProfiles to be served", func() bool { // a moment after they are established
+		_, err := api.List(ctx, metav1.ListOptions{})
+		return err == nil
+	})
+	return api
 }
 
 func established(crd *unstructured.Unstructured) bool {
