@@ -76,6 +76,7 @@ rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]
 // TestContract applies, in an order that only sorting makes work, a namespace,
 // a CustomResourceDefinition, an object of it and a few others.
 func TestContract(t *testing.T) {
+	t.Parallel()
 	env := labtest.Env(t)
 	cluster, err := kubekit.Connect(t.Context(), env)
 	if err != nil {

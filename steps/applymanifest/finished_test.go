@@ -65,31 +65,33 @@ func (w *fixture) run(spec *applymanifest.Spec) (paths []string) {
 // it is removed, and made again when the manifest is another.
 func TestJobsThatVanishRunOnce(t *testing.T) {
 	for _, ttl := range []int{0, 2} {
-		w := newFixture(t)
-		path := "Job/" + w.namespace + "/migrate"
-		spec := w.step(fmt.Sprintf(job, ttl, "true"))
-		if got := w.run(spec); !slices.Equal(got, []string{path, path + "/completion"}) {
-			t.Errorf("ttl %d: made %v", ttl, got)
-		}
-		w.awaitGone("Job", "migrate")
-		if got := w.run(spec); len(got) > 0 {
-			t.Errorf("ttl %d: made again: %v", ttl, got)
-		}
-		out, _, err := spec.Inspect(t.Context(), w.env)
-		if err != nil || out.UIDs[path] == "" {
-			t.Errorf("ttl %d: outputs %v, err %v", ttl, out, err)
-		}
-		if got := w.run(w.step(fmt.Sprintf(job, ttl, "date"))); !slices.Equal(got, []string{path, path + "/completion"}) {
-			t.Errorf("ttl %d: another manifest made %v", ttl, got)
-		}
-		w.awaitGone("Job", "migrate")
-		configMaps := w.cluster.Client().CoreV1().ConfigMaps(w.namespace)
-		if err := configMaps.Delete(engine.AllowWrites(t.Context()), "ztplan-completed", metav1.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		if got := w.run(spec); len(got) != 2 {
-			t.Errorf("ttl %d: without the record made %v", ttl, got)
-		}
+		t.Run(fmt.Sprint("ttl ", ttl), func(t *testing.T) {
+			w := newFixture(t)
+			path := "Job/" + w.namespace + "/migrate"
+			spec := w.step(fmt.Sprintf(job, ttl, "true"))
+			if got := w.run(spec); !slices.Equal(got, []string{path, path + "/completion"}) {
+				t.Errorf("made %v", got)
+			}
+			w.awaitGone("Job", "migrate")
+			if got := w.run(spec); len(got) > 0 {
+				t.Errorf("made again: %v", got)
+			}
+			out, _, err := spec.Inspect(t.Context(), w.env)
+			if err != nil || out.UIDs[path] == "" {
+				t.Errorf("outputs %v, err %v", out, err)
+			}
+			if got := w.run(w.step(fmt.Sprintf(job, ttl, "date"))); !slices.Equal(got, []string{path, path + "/completion"}) {
+				t.Errorf("another manifest made %v", got)
+			}
+			w.awaitGone("Job", "migrate")
+			configMaps := w.cluster.Client().CoreV1().ConfigMaps(w.namespace)
+			if err := configMaps.Delete(engine.AllowWrites(t.Context()), "ztplan-completed", metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.run(spec); len(got) != 2 {
+				t.Errorf("without the record made %v", got)
+			}
+		})
 	}
 }
 

@@ -26,7 +26,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 )
 
-// A fixture is a namespace of the test's own, and the step in it.
+// A fixture is a namespace of the test's own, and the step in it. The test goes on beside
+// others: most of its time it waits for the lab.
 type fixture struct {
 	*testing.T
 	env       *engine.Env
@@ -36,6 +37,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	t.Parallel()
 	env := labtest.Env(t)
 	cluster, err := kubekit.Connect(t.Context(), env)
 	if err != nil {

@@ -391,15 +391,15 @@ func TestWithoutTheDefaultPolicy(t *testing.T) {
 
 // A sealed Vault refuses everything, which proves nothing.
 func TestSealed(t *testing.T) {
-	w := newSetup(t)
-	if err := w.vault.Client(t).Sys().Seal(); err != nil {
+	t.Parallel()
+	vault := vaulttest.Start(t)
+	if err := vault.Init(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := w.vault.Unseal(); err != nil {
-			t.Error(err)
-		}
-	})
+	w := newSetupIn(t, vault)
+	if err := vault.Client(t).Sys().Seal(); err != nil {
+		t.Fatal(err)
+	}
 	out, findings, err := w.prove(w.spec())
 	if !errors.Is(err, vaultkit.ErrSealed) {
 		t.Errorf("error is %v", err)

@@ -117,7 +117,6 @@ func TestClientDenied(t *testing.T) {
 
 // The expired certificate is served while it is valid, and refused after its end.
 func TestClientExpired(t *testing.T) {
-	t.Parallel()
 	w := newSetup(t)
 	ca, err := certs.ParseOne(w.vault.DoJSON(t, http.MethodGet, w.pki+"/cert/ca", nil)["certificate"].(string))
 	if err != nil {

@@ -43,9 +43,17 @@ type setup struct {
 	address   string // of the server
 }
 
+// newSetup makes it in the Vault that the tests share, beside other tests: each has mounts,
+// namespaces and accounts of its own.
 func newSetup(t *testing.T) *setup {
 	t.Helper()
-	w := &setup{t: t, vault: vaulttest.Shared(t), env: labtest.Env(t), account: "issuer-" + labtest.Unique(t)}
+	t.Parallel()
+	return newSetupIn(t, vaulttest.Shared(t))
+}
+
+func newSetupIn(t *testing.T, vault *vaulttest.Server) *setup {
+	t.Helper()
+	w := &setup{t: t, vault: vault, env: labtest.Env(t), account: "issuer-" + labtest.Unique(t)}
 	cluster, err := kubekit.Connect(t.Context(), w.env)
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,7 @@ func TestAStoppedRun(t *testing.T) {
 		"no other run": {func(t *testing.T, env *engine.Env, namespace string) { outlast(t) }, stoppedEdits, "done: <nil>"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			env := labtest.Env(t)
 			namespace := labtest.Namespace(t, env)
 			child := exec.Command(os.Args[0], "-test.run=^TestAStoppedRun$", "-test.v")
