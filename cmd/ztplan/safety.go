@@ -63,7 +63,7 @@ func (a *app) guarded(ctx context.Context, p *plan.Plan, nodes []run.Node, opts 
 	if !a.safety.noLock && planrun.WritesToCluster(p, nodes) {
 		held = a.locks(p, nodes, *opts, lease.Request{
 			Namespace: a.safety.lockNamespace, Plan: p.Name, Holder: lease.Self(j.Run()), Since: time.Now(),
-			Dead: func(run string) bool { return journal.Dead(where, run) },
+			Dead: func(run string) bool { return journal.Dead(where.Base, run) },
 			Lost: stop,
 		})
 		opts.BeforeFirstWrite, opts.Fence = held.acquire, held

@@ -262,8 +262,8 @@ func TestKilled(t *testing.T) {
 	if _, err := fmt.Fscan(out, new(string), &run, &problem); err != nil || problem != "<nil>" {
 		t.Fatalf("the child says %q, %v", problem, err)
 	}
-	if r, err := journal.Last(p, ""); err != nil || !r.Alive || journal.Dead(p, run) {
-		t.Errorf("while it lives: %+v, %v, dead %v", r, err, journal.Dead(p, run))
+	if r, err := journal.Last(p, ""); err != nil || !r.Alive || journal.Dead(p.Base, run) {
+		t.Errorf("while it lives: %+v, %v, dead %v", r, err, journal.Dead(p.Base, run))
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -273,11 +273,11 @@ func TestKilled(t *testing.T) {
 	if err != nil || r.Alive || r.Ended || len(r.Unfinished) != 1 || r.Unfinished[0].Path != "sys/init" {
 		t.Errorf("after kill -9: %+v, %v", r, err)
 	}
-	if !journal.Dead(p, run) {
+	if !journal.Dead(p.Base, run) {
 		t.Error("it is not known to be dead")
 	}
 	for _, unknown := range []string{"", "../" + run, "20260101T000000.000000Z-00000000"} {
-		if journal.Dead(p, unknown) {
+		if journal.Dead(p.Base, unknown) {
 			t.Errorf("%q is taken for dead", unknown)
 		}
 	}

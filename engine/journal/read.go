@@ -132,19 +132,16 @@ func unfinished(records []Record) []Record {
 	return open
 }
 
-// Dead reports whether the run with this id, of a plan of this name, is known to
-// be over: its journal is here and its lock is free. False means that
-// nothing is known.
-func Dead(p Plan, run string) bool {
+// Dead reports whether the run with this id, of whatever plan, is known to be over: its
+// journal is in the folder of all journals and its lock is free. False means that nothing
+// is known.
+func Dead(base, run string) bool {
 	if run == "" || filepath.Base(run) != run {
 		return false
 	}
-	folders, _ := os.ReadDir(p.Base)
+	folders, _ := os.ReadDir(base)
 	for _, f := range folders {
-		if !strings.HasPrefix(f.Name(), p.Name+"-") {
-			continue
-		}
-		path := filepath.Join(p.Base, f.Name(), run+suffix)
+		path := filepath.Join(base, f.Name(), run+suffix)
 		if records, _ := Read(path); len(records) > 0 && records[0].Run == run && records[0].Locked {
 			return !durable.Locked(path)
 		}
