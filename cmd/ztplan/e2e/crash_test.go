@@ -239,8 +239,8 @@ func place(e engine.Event) string {
 var serialNumber = regexp.MustCompile(`\b[0-9a-f]{2}(:[0-9a-f]{2}){7,}\b`)
 
 // TestCrash kills runs of the plan with SIGKILL and runs it again until it is
-// through. Quick: at four edits; then the world that has come out of it shows failures,
-// and new intermediates. Full: before, during and after each edit, and at ZTPLAN_KILLS
+// through. Quick: at four edits; then the world that has come out of it shows failures and
+// new intermediates, and its servers go wrong. Full: before, during and after each edit, and at ZTPLAN_KILLS
 // random moments (default 20).
 func TestCrash(t *testing.T) {
 	parallel(t)
@@ -261,6 +261,7 @@ func TestCrash(t *testing.T) {
 		w.sub(t, "failures", w.failures)
 		device := w.auditVault()
 		w.sub(t, "rollover", func(t *testing.T) { w.rollover(t, device) })
+		w.sub(t, "faults", w.faults)
 		return
 	}
 	defer tb.print()

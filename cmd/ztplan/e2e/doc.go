@@ -22,8 +22,9 @@
 //   - No secret is in anything that a run shows or leaves (leaks_test.go).
 //
 // Each test has a lab of its own, and in the quick form tests run beside each other;
-// quick attacks are made on that of TestOneLab, failures and new intermediates on that of
-// TestCrash, quick plans of the gallery on that of TestRotations.
+// quick attacks and secrets are on that of TestOneLab, failures, new intermediates and quick
+// faults on that of TestCrash, quick plans of the gallery and interruptions on that of
+// TestRotations: three labs that take equally long.
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
 // checkout. make test runs a quick form of each: of what differs in kind one row, where it

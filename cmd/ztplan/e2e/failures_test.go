@@ -40,7 +40,7 @@ func (w *world) staleGateway(t *testing.T) {
 		w.show("")
 		w.takesOver("hello.example.local", "Secret/ingress-apisix/hello-tls")
 	}()
-	o := w.prove(impatient)
+	o := w.prove("maxSwitch: 1s, maxLate: 2s, ")
 	must(t, "with a gateway that does not take the Secret over", o, 1)
 	fail := o.fails()[0]
 	if fail.Next == "" || fail.Hint == "" || fail.Until.Before(time.Now()) || strings.Contains(fail.Error, "hops:") {

@@ -30,12 +30,22 @@ type faulty struct {
 // TestFaults lets every kind meet every trouble: it converges, or it fails with
 // the true cause within its timeout; nothing is made twice; the next run, without
 // trouble, converges and then has nothing to do. No secret is in anything that a run
-// shows or leaves, whatever happened to it. Quick: troubles that differ in what the
-// client sees, once each.
+// shows or leaves, whatever happened to it.
 func TestFaults(t *testing.T) {
-	parallel(t)
+	if !full() {
+		t.Skip("the quick faults are met in TestCrash; all of them in make faults")
+	}
 	w := newWorld(t)
-	w.sub(t, "secrets", w.secretive)
+	w.sub(t, "secrets", func(t *testing.T) {
+		w.secretBegin(t)
+		w.secretive(t)
+	})
+	w.faults(t)
+}
+
+// faults lets kinds meet troubles on a finished world. Quick: troubles that differ in what
+// the client sees, once each.
+func (w *world) faults(t *testing.T) {
 	f := &faulty{w: w, token: w.generateRoot(0, 1, 2), root: w.read("pki/cert/ca")["certificate"].(string)}
 	f.api, f.kubeconfig = w.apiProxy(t, time.Now().Add(-time.Minute))
 	f.vault = vaultProxy(t, w.vaultAt().Address(), w.vaultTransport())

@@ -17,8 +17,9 @@ func (w *world) gateways(t *testing.T) {
 	w.sub(t, "ingress", w.behindIngress)
 }
 
-// behind runs a plan that has a certificate in namespace web rotate behind the objects.
-func (w *world) behind(name, objects, more string) *outcome {
+// behind runs a plan that has a certificate in namespace web rotate behind the objects. site
+// is how often the host is asked before that, by default until it answers.
+func (w *world) behind(name, objects, more string, site ...string) *outcome {
 	w.t.Helper()
 	w.writeProof(name+".yaml", fmt.Sprintf(`apiVersion: ztplan.dev/v1
 kind: Plan
@@ -53,7 +54,7 @@ steps:
   - id: site
     uses: curlTLS
     needs: [served]
-    timeout: 10s
+    %[4]s
     with:
       url: https://%[1]s.example.local
       service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
@@ -69,13 +70,13 @@ steps:
       service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}
       trustFrom: {secret: {namespace: ingress-apisix, name: clients-ca}}
 %[3]s
-`, name, objects, more))
+`, name, objects, more, strings.Join(site, "")))
 	return w.do(nil, "run", "proof/"+name+".yaml")
 }
 
 const (
-	soon = "      maxSwitch: 3s\n      maxLate: 4s"
-	late = "      maxSwitch: 3s\n      maxLate: 20s"
+	soon = "      maxSwitch: 1s\n      maxLate: 2s"
+	late = "      maxSwitch: 1s\n      maxLate: 20s"
 	slow = "      maxSwitch: 20s\n      maxLate: 30s"
 )
 
@@ -87,7 +88,7 @@ func (w *world) keepsOld(t *testing.T, name, objects string) {
 	w.show("")
 	w.takesOver(name+".example.local", "Secret/web/"+name+"-tls")
 	must(t, "a gateway that keeps the old certificate", o, 1)
-	expectViolation(t, o, `^the switch takes at most 3s$`, `the new certificate never reached the wire: stuck between the Secret and the gateway`)
+	expectViolation(t, o, `^the switch takes at most 1s$`, `the new certificate never reached the wire: stuck between the Secret and the gateway`)
 	if hint := o.hint(); !strings.Contains(hint, "apache/apisix-ingress-controller#2673") || !strings.Contains(hint, "ResolvedRefs") {
 		t.Errorf("hint %q", hint)
 	}
@@ -131,10 +132,10 @@ func (w *world) gatewayAPI(t *testing.T) {
 	must(t, "a Gateway", w.behind(name, objects, ""), 0)
 	w.keepsOld(t, name, objects)
 
-	w.show("late-worker=5s")
+	w.show("late-worker=3s")
 	o := w.behind(name, objects, late)
 	must(t, "a Gateway with a worker that is late", o, 1)
-	expectViolation(t, o, `^the switch takes at most 3s$`, `the last server was late`)
+	expectViolation(t, o, `^the switch takes at most 1s$`, `the last server was late`)
 	if full() {
 		must(t, "a limit that allows for it", w.behind(name, objects, slow), 0)
 	}
@@ -148,7 +149,7 @@ func (w *world) gatewayAPI(t *testing.T) {
 	w.remove("ReferenceGrant/web/web")
 	serial := w.serialIn(secret)
 	w.greets("the gateway does not use the Secret any more", name+".example.local", func(g greeting) bool { return g.serial != serial })
-	o = w.behind(name, objects[:at]+objects[end:], soon)
+	o = w.behind(name, objects[:at]+objects[end:], soon, "retry: {attempts: 1}")
 	must(t, "a listener that may not use the Secret", o, 1)
 	expectViolation(t, o, `^certificate is the one in secret web/tickets-tls$`, `the gateway has not taken it over`)
 	for _, path := range []string{"HTTPRoute/web/tickets", "Gateway/ingress-apisix/web", "GatewayClass/apisix", "Certificate/web/tickets"} {
@@ -206,7 +207,6 @@ steps:
   - id: site
     uses: curlTLS
     needs: [grant]
-    timeout: 10s
     with:
       url: https://members.example.local
       service: {namespace: ingress-apisix, name: apisix-gateway, port: 443}

@@ -330,7 +330,7 @@ func chartOf(name, manifest string) *chart.Chart {
 func (p *provoker) addLogins(m map[string]func() string) {
 	const audience = "vault://vault-issuer"
 	try := func(mount, role, jwt string) error {
-		_, err := p.vaultAt().Logical().WriteWithContext(p.t.Context(), "auth/"+mount+"/login", fields{"role": role, "jwt": jwt})
+		_, err := p.once().Logical().WriteWithContext(p.t.Context(), "auth/"+mount+"/login", fields{"role": role, "jwt": jwt})
 		return err
 	}
 	login := func(mount, role, jwt string) string { return p.refused(try(mount, role, jwt)) }
@@ -364,6 +364,14 @@ func (p *provoker) addLogins(m map[string]func() string) {
 		p.until("the token is refused", func() bool { err = try("kubernetes", "gone", jwt); return err != nil })
 		return p.refused(err)
 	}
+}
+
+// once is a client of Vault without a token that does not ask again when Vault answers with
+// an error of its own.
+func (p *provoker) once() *api.Client {
+	c := p.vaultAt()
+	c.SetMaxRetries(0)
+	return c
 }
 
 func (p *provoker) account(name string) {
@@ -433,7 +441,7 @@ func (p *provoker) addSeals(m map[string]func() string) {
 		return p.refused(err)
 	}
 	sealed := func() *api.Client {
-		c := p.vaultAt()
+		c := p.once()
 		s, err := c.Sys().SealStatusWithContext(p.t.Context())
 		p.check(err)
 		if !s.Sealed {

@@ -68,19 +68,27 @@ func (w *world) shows(t *testing.T, code int, args ...string) {
 	}
 }
 
-// secretive takes an empty world to a finished one, then to a drifted and a sealed
-// one, with every output and report, and scans everything that ztplan shows and
-// leaves on the way.
-func (w *world) secretive(t *testing.T) {
-	report := filepath.Join(w.work, "report")
-	run := func(more ...string) []string { return append([]string{"run", planFile, "--report", report}, more...) }
-	w.shows(t, 2, run("--dry-run", "--output", "text")...)
+// reported is a run of the plan with a report.
+func (w *world) reported(more ...string) []string {
+	return append([]string{"run", planFile, "--report", filepath.Join(w.work, "report")}, more...)
+}
+
+// secretBegin takes an empty world to a finished one and scans everything that ztplan shows
+// and leaves on the way.
+func (w *world) secretBegin(t *testing.T) {
+	w.shows(t, 2, w.reported("--dry-run", "--output", "text")...)
 	// Kept at first, so that it is known what to look for when it is revoked.
-	w.shows(t, 0, run("--output", "json", "--var", "rootToken=keep")...)
+	w.shows(t, 0, w.reported("--output", "json", "--var", "rootToken=keep")...)
+	w.look()
+}
+
+// secretive takes a finished world to a drifted and a sealed one, with every output and
+// report, and scans what is shown and left.
+func (w *world) secretive(t *testing.T) {
+	run := w.reported
 	if w.first == "" {
 		t.Error("nobody knows the root token to look for")
 	}
-	w.look()
 	w.shows(t, 0, run("--output", "github", "--skip", "rotation,site-after")...)
 	w.erase("pki_int/roles/example-dot-local")
 	w.remove("Service/default/hello-app")

@@ -44,9 +44,9 @@ func (w *world) mounted(t *testing.T) {
 		must(t, "the server", w.do(nil, append([]string{"run", "plans/mounted-secret.yaml", "--skip", "rotation"}, more...)...), 0)
 	}
 	deploy("--var", "command=nginx; sleep infinity")
-	o := w.billing("maxSwitch: 3s\n      maxLate: 4s")
+	o := w.billing("maxSwitch: 1s\n      maxLate: 2s")
 	must(t, "a server that never reads again", o, 1)
-	expectViolation(t, o, `^the switch takes at most 3s$`, `the new certificate never reached the wire`)
+	expectViolation(t, o, `^the switch takes at most 1s$`, `the new certificate never reached the wire`)
 	if hint := o.hint(); !strings.Contains(hint, "a server that reads a mounted Secret must read it again") {
 		t.Errorf("hint %q", hint)
 	}

@@ -170,8 +170,11 @@ func TestOneLab(t *testing.T) {
 		}
 	})
 	w.sub(t, "attacks", w.attacked)
-	var token string
-	must(t, "the whole plan", w.do(w.firstToken(&token), "run", planFile), 0)
+	whole := w.watched(t, w.work, nil, w.worldSecrets, func(started func(*os.Process)) *outcome {
+		return w.doStarted(started, w.firstToken(&w.first), w.reported("-v")...)
+	})
+	must(t, "the whole plan", whole, 0)
+	token := w.first
 	w.look()
 	device := w.auditVault()
 	w.sub(t, "finished", func(t *testing.T) {
@@ -207,6 +210,7 @@ func TestOneLab(t *testing.T) {
 			t.Errorf("a run with edits in both made these writes: %q", got.writes)
 		}
 	})
+	w.sub(t, "secrets", w.secretive)
 	w.sub(t, "revoked", func(t *testing.T) { w.revoked(t, token) })
 	w.sub(t, "drift", func(t *testing.T) {
 		// What the login cannot repair is removed with a root token, which stays.
@@ -241,5 +245,7 @@ func TestRotations(t *testing.T) {
 	if full() {
 		w.sub(t, "failures", w.failures)
 		w.sub(t, "rollover", func(t *testing.T) { w.rollover(t, device) })
+		return
 	}
+	w.sub(t, "interruptions", w.interruptions)
 }
