@@ -386,7 +386,7 @@ func proxyFor(namespace, proxy string) string {
 // process keeps. Everything else, proxies and credentials above all, stays
 // outside; the container's variables are in its specification, as other users
 // can read a process's environment on some systems.
-var inherited = []string{"PATH", "LANG", "TZ", "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK", "GOCOVERDIR"}
+var inherited = []string{"PATH", "LANG", "TZ", "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOTRACEBACK", "GOCOVERDIR"}
 
 // processEnvironment is the environment of a component's process.
 func processEnvironment(dir string) []string {

@@ -275,7 +275,7 @@ func TestNativeEndsWithItsPod(t *testing.T) {
 			pid := w.agent.Containers()[0].PID
 			w.remove("long", tt.grace)
 			w.awaitGone()
-			if code, ok := w.lastExit(); !ok || code != tt.code || alive(pid) {
+			if code, ok := w.lastExit("long"); !ok || code != tt.code || alive(pid) {
 				t.Errorf("exit code %d (known %t), process there %t; want %d", code, ok, alive(pid), tt.code)
 			}
 		})

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,25 +66,39 @@ func (w *testNode) remove(name string, grace int64) {
 	}
 }
 
-// awaitGone returns when the node has nothing left of its pods.
-func (w *testNode) awaitGone() {
+// awaitContainers returns when the node's containers are as wanted.
+func (w *testNode) awaitContainers(what string, ok func([]ContainerStatus) bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	for changed := w.agent.Changed(); len(w.agent.Containers()) > 0; changed = w.agent.Changed() {
+	for changed := w.agent.Changed(); !ok(w.agent.Containers()); changed = w.agent.Changed() {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			w.t.Fatalf("not gone: %+v", w.agent.Containers())
+			w.t.Fatalf("not %s: %+v", what, w.agent.Containers())
 		}
 	}
 }
 
-// lastExit returns the exit code that the node wrote last.
-func (w *testNode) lastExit() (code int32, ok bool) {
+// awaitGone returns when the node has nothing left of its pods.
+func (w *testNode) awaitGone() {
+	w.t.Helper()
+	w.awaitContainers("gone", func(list []ContainerStatus) bool { return len(list) == 0 })
+}
+
+// awaitEnding returns when the node has seen that a pod is being deleted.
+func (w *testNode) awaitEnding(name string) {
+	w.t.Helper()
+	w.awaitContainers("ending", func(list []ContainerStatus) bool {
+		return slices.ContainsFunc(list, func(c ContainerStatus) bool { return c.Pod == name && c.Ending })
+	})
+}
+
+// lastExit returns the exit code that the node wrote last for a pod.
+func (w *testNode) lastExit(name string) (code int32, ok bool) {
 	for _, action := range w.client.Actions() {
 		patch, is := action.(clienttesting.PatchAction)
-		if !is || patch.GetResource().Resource != "pods" {
+		if !is || patch.GetResource().Resource != "pods" || patch.GetName() != name {
 			continue
 		}
 		pod := &corev1.Pod{}
@@ -104,36 +120,46 @@ func withHook(hook *corev1.LifecycleHandler) func(*corev1.Pod) {
 
 // A pod that is deleted goes on while its preStop hook runs; then it ends.
 func TestPreStopBeforeTheEnd(t *testing.T) {
-	tests := []struct {
-		name string
-		hook corev1.LifecycleHandler
-		take time.Duration
-	}{
-		{"sleep action", corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 2}}, 2 * time.Second},
-		{"program", corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sleep", "1.5"}}}, 1500 * time.Millisecond},
-		{"shell", corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"/bin/sh", "-c", "sleep 1.5; kill -TERM $(pidof echo)"}}}, 1500 * time.Millisecond},
+	exec := func(command ...string) corev1.LifecycleHandler {
+		return corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: command}}
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for name, hook := range map[string]func(seconds int64) corev1.LifecycleHandler{
+		"sleep action": func(s int64) corev1.LifecycleHandler {
+			return corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: s}}
+		},
+		"program": func(s int64) corev1.LifecycleHandler { return exec("sleep", fmt.Sprint(s)) },
+		"shell": func(s int64) corev1.LifecycleHandler {
+			return exec("/bin/sh", "-c", fmt.Sprintf("sleep %d; kill -TERM $(pidof echo)", s))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newTestNode(t)
-			w.create("app", "lab/echo", withHook(&tt.hook))
-			pod := w.await("app", "ready", ready)
+			long, short := hook(3600), hook(2)
+			w.create("long", "lab/echo", withHook(&long))
+			pod := w.await("long", "ready", ready)
 			pid := w.agent.Containers()[0].PID
-			began := time.Now()
-			w.remove("app", 30)
-			w.await("app", "being deleted", func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+			w.remove("long", 3600)
+			w.awaitEnding("long")
 			if got := w.ask(pod.Status.PodIP); !strings.HasSuffix(got, " bye\n") {
 				t.Errorf("while the hook runs: %q", got)
 			}
-			if pod = w.await("app", "there", func(*corev1.Pod) bool { return true }); !ready(pod) || !alive(pid) {
+			if pod = w.await("long", "there", func(*corev1.Pod) bool { return true }); !ready(pod) || !alive(pid) {
 				t.Errorf("while the hook runs: ready %t, process there %t", ready(pod), alive(pid))
 			}
+			w.remove("long", 1)
 			w.awaitGone()
-			if took := time.Since(began); took < tt.take {
+
+			w.create("app", "lab/echo", withHook(&short))
+			w.await("app", "ready", ready)
+			pid = w.agent.Containers()[0].PID
+			began := time.Now()
+			w.remove("app", 60)
+			w.awaitGone()
+			if took := time.Since(began); took < 2*time.Second {
 				t.Errorf("gone after %s, before the hook had ended", took)
 			}
-			if code, ok := w.lastExit(); !ok || code != 0 || alive(pid) {
+			if code, ok := w.lastExit("app"); !ok || code != 0 || alive(pid) {
 				t.Errorf("exit code %d (known %t), process there %t", code, ok, alive(pid))
 			}
 		})
@@ -150,7 +176,7 @@ func TestRestartBesideAPodThatEnds(t *testing.T) {
 	w.create("new", "lab/echo", nil)
 	w.await("new", "ready", ready)
 	w.remove("old", 60)
-	w.await("old", "being deleted", func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	w.awaitEnding("old")
 	if err := w.agent.Restart(t.Context(), "echo"); err != nil {
 		t.Errorf("Restart beside a pod that ends: %v", err)
 	}
@@ -200,7 +226,7 @@ func TestGracePeriodBoundsTheHook(t *testing.T) {
 		if took := time.Since(began); took < time.Second {
 			t.Errorf("%v: gone after %s, before the grace period was over", graces, took)
 		}
-		if code, ok := w.lastExit(); !ok || code != 0 {
+		if code, ok := w.lastExit("app"); !ok || code != 0 {
 			t.Errorf("%v: exit code %d (known %t), want that it ended by itself", graces, code, ok)
 		}
 	}
@@ -216,7 +242,7 @@ func TestKilledWhenTheGracePeriodIsOver(t *testing.T) {
 	if took := time.Since(began); took < 3*time.Second {
 		t.Errorf("killed after %s, before the grace period was over", took)
 	}
-	if code, _ := w.lastExit(); code != exitKilled {
+	if code, _ := w.lastExit("app"); code != exitKilled {
 		t.Errorf("exit code %d, want %d", code, exitKilled)
 	}
 }

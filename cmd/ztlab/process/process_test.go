@@ -238,7 +238,7 @@ func testKilledParent(t *testing.T, as string) {
 		t.Fatal(err)
 	}
 	// The child writes to the same pipe, which ends when both are gone.
-	if err := out.(*os.File).SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := out.(*os.File).SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, out); err != nil {
