@@ -156,13 +156,9 @@ func TestDialTriesEveryEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.Close()
+	const dead = "127.0.0.1:1" // no ordinary program may listen there, and no kernel gives the port away
 	svc := service("app", "hello", "10.96.0.9", corev1.ServicePort{Name: "http", Port: 80})
-	d := newDirectory(t, pods{"10.244.0.8:80": dead.Addr().String(), "10.244.0.9:80": l.Addr().String()}, svc,
+	d := newDirectory(t, pods{"10.244.0.8:80": dead, "10.244.0.9:80": l.Addr().String()}, svc,
 		slice(svc, "http", 80, endpoint{ip: "10.244.0.8", ready: true}, endpoint{ip: "10.244.0.9", ready: true}))
 	for range 20 { // the order is random
 		conn, err := d.Dial(t.Context(), "tcp", "hello.app.svc:80")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -65,7 +66,7 @@ func echo(t *testing.T, name string) string {
 
 func say(t *testing.T, conn net.Conn, word string) string {
 	t.Helper()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, word); err != nil {
@@ -79,10 +80,19 @@ func say(t *testing.T, conn net.Conn, word string) string {
 	return string(buf[:n])
 }
 
+// node is the address of the node ports. On Linux it is one that no other program uses:
+// a port that is free there stays it.
+func node() string {
+	if runtime.GOOS == "linux" {
+		return "127.7.7.7"
+	}
+	return "127.0.0.1"
+}
+
 // freePort returns a port without a listener.
 func freePort(t *testing.T) int32 {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(node(), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +122,7 @@ func start(t *testing.T) *forwarder {
 	f := &forwarder{client: fake.NewClientset(), board: new(switchboard), logged: make(chan string, 100)}
 	factory := informers.NewSharedInformerFactory(f.client, 0)
 	var err error
-	f.Forwarder, err = nodeport.New("127.0.0.1", f.board, factory, func(format string, args ...any) {
+	f.Forwarder, err = nodeport.New(node(), f.board, factory, func(format string, args ...any) {
 		f.logged <- fmt.Sprintf(format, args...)
 	})
 	if err != nil {
@@ -130,7 +140,7 @@ func start(t *testing.T) *forwarder {
 // await returns when the forwarder logs a message that holds text.
 func (f *forwarder) await(t *testing.T, text string) {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case line := <-f.logged:
@@ -152,7 +162,7 @@ func TestEndpointsChangeAndConnectionsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.await(t, "leads to service ingress-apisix/apisix-gateway port 443")
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(number)))
+	addr := net.JoinHostPort(node(), strconv.Itoa(int(number)))
 	first, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -194,10 +204,10 @@ func TestNoEndpointsResets(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.await(t, "leads to")
-	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(number))))
+	conn, err := net.Dial("tcp", net.JoinHostPort(node(), strconv.Itoa(int(number))))
 	if err == nil {
 		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		_, err = conn.Read(make([]byte, 1))
@@ -209,7 +219,7 @@ func TestNoEndpointsResets(t *testing.T) {
 }
 
 func TestPortThatIsTaken(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(node(), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

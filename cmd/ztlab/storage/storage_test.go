@@ -46,7 +46,7 @@ func next(t *testing.T, w watch.Interface) watch.Event {
 	select {
 	case e := <-w.ResultChan():
 		return e
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no event for a volume")
 		return watch.Event{}
 	}
@@ -173,7 +173,7 @@ func TestForeignPathIsNeverRemoved(t *testing.T) {
 	logged := start(t, c, root)
 	select {
 	case <-logged:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("nothing was logged about a volume outside the lab")
 	}
 	if _, err := os.Stat(precious); err != nil {

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/controller"
@@ -294,12 +295,8 @@ func TestHTTPRoute(t *testing.T) {
 		w.gatewayRoute(t, name, c.service, c.more, c.hosts...)
 		w.routed(t, name, c.want...)
 	}
-	namespace, err := w.typed.CoreV1().Namespaces().Get(t.Context(), w.name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	namespace.Labels["team"] = "web"
-	if _, err := w.typed.CoreV1().Namespaces().Update(t.Context(), namespace, metav1.UpdateOptions{}); err != nil {
+	label := []byte(`{"metadata": {"labels": {"team": "web"}}}`)
+	if _, err := w.typed.CoreV1().Namespaces().Patch(t.Context(), w.name, types.MergePatchType, label, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.routed(t, "shut", acceptedRoute...)

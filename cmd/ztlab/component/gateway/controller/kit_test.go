@@ -462,6 +462,7 @@ func (w *testNamespace) gateway(t *testing.T) *gateway {
 				Keys: []dataplane.Key{{Value: adminKey}},
 			},
 			Dir: dir, Server: "test-stand-in", Dial: w.dial, Log: quiet(), Pick: gatewaytest.InTurn(),
+			Contact:   time.Hour, // a busy machine may keep the controller from writing for long
 			Listening: func(addresses map[int]string) { listening <- addresses },
 			Ready:     func() { close(g.ready) },
 		})

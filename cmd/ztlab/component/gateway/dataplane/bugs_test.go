@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
+	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/dataplane"
 )
 
 // With the bug one worker in three serves the old certificate; without it, it
@@ -106,8 +107,15 @@ func TestDropConnections(t *testing.T) {
 			after := ca.issue(t, "*.example.local")
 			gateway.put(t, adminapi.KindSSL, "wild", after)
 			gateway.served(t, "hello.example.local", serialOf(t, after), ca.pool())
-			close(server.leave)
-			err := <-result
+			if !c.dropped { // else it ends with its connection
+				close(server.leave)
+			}
+			var err error
+			select {
+			case err = <-result:
+			case <-time.After(time.Minute):
+				t.Fatal("the request under way does not end")
+			}
 			if c.dropped && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("error = %v, want a connection that was broken off", err)
 			}
@@ -135,52 +143,59 @@ func (l *lab) configured(t *testing.T) int {
 // internal_error, and is not ready by /status/ready; when etcd is back,
 // certificates come first (12 s) and routes after them (15.5 s).
 func TestRestart(t *testing.T) {
+	ca := newAuthority(t)
+	ssl := ca.issue(t, "*.example.local")
+	// restarted is a gateway that was restarted with the bugs, as soon as it is ready,
+	// and when its start began.
+	restarted := func(t *testing.T, bugs string) (gateway *lab, began time.Time) {
+		t.Helper()
+		dir := t.TempDir()
+		gateway = start(t, dir)
+		gateway.put(t, adminapi.KindRoute, "hello", adminapi.Route{URIs: []string{"/*"}, Upstream: upstream(backend(t, says("hello")))})
+		gateway.put(t, adminapi.KindSSL, "wild", ssl)
+		gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
+		gateway.show(t, bugs)
+		gateway.stop()
+		if _, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool()); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("a stopped gateway: %v, want a refused connection", err)
+		}
+		began = time.Now()
+		gateway = start(t, dir)
+		<-gateway.ready
+		return gateway, began
+	}
 	for _, c := range []struct {
-		bugs   string
-		window time.Duration
-	}{{"", 0}, {"etcd-unanswered-at-start=600ms", 600 * time.Millisecond}} {
+		bugs           string
+		status, ready  int
+		alertOfNothing string
+	}{
+		{"", http.StatusOK, http.StatusOK, ""},
+		{"etcd-unanswered-at-start=1h", http.StatusNotFound, http.StatusServiceUnavailable, internalError},
+	} {
 		t.Run("bugs="+c.bugs, func(t *testing.T) {
-			ca := newAuthority(t)
-			dir := t.TempDir()
-			gateway := start(t, dir)
-			ssl := ca.issue(t, "*.example.local")
-			gateway.put(t, adminapi.KindRoute, "hello", adminapi.Route{URIs: []string{"/*"}, Upstream: upstream(backend(t, says("hello")))})
-			gateway.put(t, adminapi.KindSSL, "wild", ssl)
-			gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
-			gateway.show(t, c.bugs)
-			gateway.stop()
-			if _, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool()); !errors.Is(err, syscall.ECONNREFUSED) {
-				t.Errorf("a stopped gateway: %v, want a refused connection", err)
-			}
-
-			began := time.Now()
-			gateway = start(t, dir)
-			<-gateway.ready
+			gateway, _ := restarted(t, c.bugs)
 			response, _ := gateway.plain(t, http.MethodGet, "hello.example.local", "/")
 			_, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool())
-			configured := gateway.configured(t)
-			if c.window == 0 {
-				if response.StatusCode != http.StatusOK || configured != http.StatusOK || err != nil {
-					t.Errorf("status = %d, /status/ready = %d, handshake: %v; want 200, 200 and none", response.StatusCode, configured, err)
-				}
-				return
+			if got := gateway.configured(t); response.StatusCode != c.status || got != c.ready || alert(err) != c.alertOfNothing || (err == nil) != (c.alertOfNothing == "") {
+				t.Errorf("status = %d, /status/ready = %d, handshake: %v; want %d, %d and alert %q", response.StatusCode, got, err, c.status, c.ready, c.alertOfNothing)
 			}
-			if response.StatusCode != http.StatusNotFound || configured != http.StatusServiceUnavailable || alert(err) != internalError {
-				t.Errorf("status = %d, /status/ready = %d, handshake: %v; want 404, 503 and alert %q", response.StatusCode, configured, err, internalError)
-			}
-			gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
-			certificates := time.Since(began)
-			eventually(t, "the route", func() bool {
-				response, _ := gateway.plain(t, http.MethodGet, "hello.example.local", "/")
-				return response.StatusCode == http.StatusOK
-			})
-			routes := time.Since(began)
-			if certificates < c.window || routes < c.window*31/24 {
-				t.Errorf("certificates after %v, routes after %v; want at least %v and %v", certificates, routes, c.window, c.window*31/24)
-			}
-			eventually(t, "/status/ready", func() bool { return gateway.configured(t) == http.StatusOK })
 		})
 	}
+	t.Run("end of the window", func(t *testing.T) {
+		const window = 300 * time.Millisecond
+		gateway, began := restarted(t, "etcd-unanswered-at-start="+window.String())
+		gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
+		certificates := time.Since(began)
+		eventually(t, "the route", func() bool {
+			response, _ := gateway.plain(t, http.MethodGet, "hello.example.local", "/")
+			return response.StatusCode == http.StatusOK
+		})
+		routes := time.Since(began)
+		if certificates < window || routes < window*31/24 {
+			t.Errorf("certificates after %v, routes after %v; want at least %v and %v", certificates, routes, window, window*31/24)
+		}
+		eventually(t, "/status/ready", func() bool { return gateway.configured(t) == http.StatusOK })
+	})
 }
 
 // A gateway that has no store yet is ready when the control plane has written
@@ -207,10 +222,10 @@ func TestReadyAfterFirstSync(t *testing.T) {
 // Without a control plane a gateway gets ready all the same, with nothing.
 func TestReadyWithoutControlPlane(t *testing.T) {
 	t.Parallel() // it waits for two seconds, on nothing
-	gateway := start(t, t.TempDir())
+	gateway := start(t, t.TempDir(), func(o *dataplane.Options) { o.Contact = 0 })
 	select {
 	case <-gateway.ready:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("not ready")
 	}
 }
@@ -218,20 +233,23 @@ func TestReadyWithoutControlPlane(t *testing.T) {
 // The window can be asked for with the first word to a new gateway, as after a
 // pod's replacement.
 func TestWindowOfANewGateway(t *testing.T) {
-	gateway := start(t, t.TempDir())
 	ca := newAuthority(t)
-	bugs, err := adminapi.ParseBugs("etcd-unanswered-at-start=300ms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := gateway.admin.PutState(t.Context(), adminapi.State{Bugs: bugs}); err != nil {
-		t.Fatal(err)
-	}
 	ssl := ca.issue(t, "*.example.local")
-	gateway.put(t, adminapi.KindSSL, "wild", ssl)
-	<-gateway.ready
-	if _, err := gateway.handshake(t.Context(), "hello.example.local", ca.pool()); alert(err) != internalError {
+	begun := func(window string) *lab {
+		gateway := start(t, t.TempDir())
+		bugs, err := adminapi.ParseBugs("etcd-unanswered-at-start=" + window)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := gateway.admin.PutState(t.Context(), adminapi.State{Bugs: bugs}); err != nil {
+			t.Fatal(err)
+		}
+		gateway.put(t, adminapi.KindSSL, "wild", ssl)
+		<-gateway.ready
+		return gateway
+	}
+	if _, err := begun("1h").handshake(t.Context(), "hello.example.local", ca.pool()); alert(err) != internalError {
 		t.Errorf("handshake: %v, want alert %q", err, internalError)
 	}
-	gateway.served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
+	begun("100ms").served(t, "hello.example.local", serialOf(t, ssl), ca.pool())
 }

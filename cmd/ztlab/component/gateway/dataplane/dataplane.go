@@ -21,6 +21,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -46,6 +47,10 @@ type Options struct {
 	// at random: with SO_REUSEPORT the kernel deals connections out by a hash of
 	// their addresses.
 	Pick func(workers int) int
+	// Contact is how long a gateway without a store waits for its control plane
+	// before it calls itself ready with nothing to serve; 0 is two seconds. With etcd
+	// the configuration would be there already.
+	Contact time.Duration
 	// Log receives the gateway's log.
 	Log *slog.Logger
 	// Listening is called once, with the loopback address of each container
@@ -54,9 +59,7 @@ type Options struct {
 	Ready     func()
 }
 
-// contact is how long a gateway without a store waits for its control plane
-// before it calls itself ready with nothing to serve. With etcd the
-// configuration would be there already.
+// contact is the default of [Options.Contact].
 const contact = 2 * time.Second
 
 // Run serves until ctx ends, and returns nil then.
@@ -197,7 +200,7 @@ func (g *gateway) await(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(contact):
+		case <-time.After(cmp.Or(g.Contact, contact)):
 		}
 	}
 	g.started()

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/adminapi"
 	"github.com/ztplan/ztplan/cmd/ztlab/component/gateway/dataplane"
@@ -78,6 +79,7 @@ func start(t *testing.T, dir string, change ...func(*dataplane.Options)) *lab {
 		Server:    "test-stand-in",
 		Dial:      direct.DialContext,
 		Pick:      gatewaytest.InTurn(),
+		Contact:   time.Hour, // the control plane of a test may be late
 		Log:       slog.New(slog.DiscardHandler),
 		Listening: func(addresses map[int]string) { listening <- addresses },
 		Ready:     func() { close(ready) },
