@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -177,109 +178,93 @@ func (c *Collector) chart(step string, ch Chart) error {
 }
 
 func (c *Collector) rotation(step string, r Rotation) error {
-	out := RotationRecord{Step: step, Rotation: r}
-	var err error
-	if out.Trust, err = c.certificates(r.Trust); err != nil {
-		return err
-	}
-	for _, cert := range r.Certs {
-		ref, err := c.presented(cert)
-		if err != nil {
-			return err
-		}
-		out.Certs = append(out.Certs, ref)
-	}
-	for _, cert := range r.Clients {
-		ref, err := c.presented(cert)
-		if err != nil {
-			return err
-		}
-		out.Clients = append(out.Clients, ref)
-	}
+	refs := references{c: c}
+	out := RotationRecord{Step: step, Rotation: r, Trust: refs.certificates(r.Trust), Certs: refs.list(r.Certs), Clients: refs.list(r.Clients)}
 	out.Rotation.Trust, out.Rotation.Certs, out.Rotation.Clients = nil, nil, nil
-	c.doc.Rotations = append(c.doc.Rotations, out)
-	return nil
+	if refs.err == nil {
+		c.doc.Rotations = append(c.doc.Rotations, out)
+	}
+	return refs.err
 }
 
 func (c *Collector) handshake(step string, h Handshake) error {
-	out := HandshakeRecord{Step: step, Handshake: h}
-	var err error
-	if out.Trust, err = c.certificates(h.Trust); err != nil {
-		return err
-	}
-	if out.Certificate, err = c.presented(h.Certificate); err != nil {
-		return err
-	}
-	if out.Client, err = c.optional(h.Client); err != nil {
-		return err
+	refs := references{c: c}
+	out := HandshakeRecord{
+		Step: step, Handshake: h,
+		Trust: refs.certificates(h.Trust), Certificate: refs.presented(h.Certificate), Client: refs.optional(h.Client),
 	}
 	out.Handshake.Trust, out.Handshake.Certificate, out.Handshake.Client = nil, Certificate{}, nil
-	c.doc.Handshakes = append(c.doc.Handshakes, out)
-	return nil
+	if refs.err == nil {
+		c.doc.Handshakes = append(c.doc.Handshakes, out)
+	}
+	return refs.err
 }
 
 func (c *Collector) denial(step string, d Denial) error {
-	out := DenialRecord{Step: step, Denial: d}
-	var err error
-	if out.Trust, err = c.certificates(d.Trust); err != nil {
-		return err
-	}
-	if out.ControlTrust, err = c.certificates(d.ControlTrust); err != nil {
-		return err
-	}
-	if out.Certificate, err = c.optional(d.Certificate); err != nil {
-		return err
-	}
-	if out.ControlCertificate, err = c.optional(d.ControlCertificate); err != nil {
-		return err
+	refs := references{c: c}
+	out := DenialRecord{
+		Step: step, Denial: d,
+		Trust: refs.certificates(d.Trust), ControlTrust: refs.certificates(d.ControlTrust),
+		Certificate: refs.optional(d.Certificate), ControlCertificate: refs.optional(d.ControlCertificate),
 	}
 	out.Denial.Trust, out.Denial.ControlTrust, out.Denial.Certificate, out.Denial.ControlCertificate = nil, nil, nil, nil
-	c.doc.Denials = append(c.doc.Denials, out)
-	return nil
+	if refs.err == nil {
+		c.doc.Denials = append(c.doc.Denials, out)
+	}
+	return refs.err
+}
+
+// references are made for one record. They add the certificates to the document, until one
+// cannot be read: err is why, and the record is not used then.
+type references struct {
+	c   *Collector
+	err error
+}
+
+func (r *references) list(all []Certificate) (out []CertificateRef) {
+	for _, cert := range all {
+		out = append(out, r.presented(cert))
+	}
+	return out
 }
 
 // optional returns a reference to a certificate, nil for nil.
-func (c *Collector) optional(cert *Certificate) (*CertificateRef, error) {
+func (r *references) optional(cert *Certificate) *CertificateRef {
 	if cert == nil {
-		return nil, nil
+		return nil
 	}
-	ref, err := c.presented(*cert)
-	return &ref, err
+	ref := r.presented(*cert)
+	return &ref
 }
 
 // presented returns a reference to a certificate; the fields beside its PEM
 // are computed.
-func (c *Collector) presented(cert Certificate) (CertificateRef, error) {
-	leaf, err := c.certificates([]string{cert.PEM})
-	if err != nil {
-		return CertificateRef{}, err
-	}
-	chain, err := c.certificates(cert.Chain)
-	if err != nil {
-		return CertificateRef{}, err
+func (r *references) presented(cert Certificate) CertificateRef {
+	leaf, chain := r.certificates([]string{cert.PEM}), r.certificates(cert.Chain)
+	if r.err != nil {
+		return CertificateRef{}
 	}
 	all := slices.DeleteFunc(append(leaf[1:], chain...), func(f string) bool { return f == leaf[0] })
-	return CertificateRef{Fingerprint: leaf[0], Chain: all}, nil
+	return CertificateRef{Fingerprint: leaf[0], Chain: all}
 }
 
 // certificates records every certificate in the texts and returns fingerprints.
-func (c *Collector) certificates(texts []string) ([]string, error) {
-	var out []string
+func (r *references) certificates(texts []string) (out []string) {
 	for _, text := range texts {
-		all, err := certs.Parse(text)
-		if err != nil {
-			return nil, err
+		var all []*x509.Certificate
+		if r.err == nil {
+			all, r.err = certs.Parse(text)
 		}
 		for _, cert := range all {
-			r := Describe(cert)
-			out = append(out, r.Fingerprint)
-			if !c.seen[r.Fingerprint] {
-				c.seen[r.Fingerprint] = true
-				c.doc.Certificates = append(c.doc.Certificates, r)
+			d := Describe(cert)
+			out = append(out, d.Fingerprint)
+			if !r.c.seen[d.Fingerprint] {
+				r.c.seen[d.Fingerprint] = true
+				r.c.doc.Certificates = append(r.c.doc.Certificates, d)
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // About sets the subject of the run.

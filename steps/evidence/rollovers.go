@@ -65,36 +65,21 @@ type ReissuedRecord struct {
 }
 
 func (c *Collector) rollover(step string, s Rollover) error {
-	out := RolloverRecord{Step: step, Rollover: s}
-	var err error
-	if out.Trust, err = c.certificates(s.Trust); err != nil {
-		return err
-	}
-	if out.Old, err = c.presented(s.Old); err != nil {
-		return err
-	}
-	if out.New, err = c.presented(s.New); err != nil {
-		return err
-	}
-	if out.ByOld, err = c.optional(s.ByOld); err != nil {
-		return err
-	}
-	if out.ByNew, err = c.optional(s.ByNew); err != nil {
-		return err
-	}
-	if out.Control, err = c.optional(s.Control); err != nil {
-		return err
+	refs := references{c: c}
+	out := RolloverRecord{
+		Step: step, Rollover: s,
+		Trust: refs.certificates(s.Trust), Old: refs.presented(s.Old), New: refs.presented(s.New),
+		ByOld: refs.optional(s.ByOld), ByNew: refs.optional(s.ByNew), Control: refs.optional(s.Control),
 	}
 	for _, r := range s.Reissued {
-		ref, err := c.presented(r.Certificate)
-		if err != nil {
-			return err
-		}
+		ref := refs.presented(r.Certificate)
 		r.Certificate = Certificate{}
 		out.Reissued = append(out.Reissued, ReissuedRecord{r, ref})
 	}
 	out.Rollover.Trust, out.Rollover.Old, out.Rollover.New = nil, Certificate{}, Certificate{}
 	out.Rollover.ByOld, out.Rollover.ByNew, out.Rollover.Reissued, out.Rollover.Control = nil, nil, nil, nil
-	c.doc.Rollovers = append(c.doc.Rollovers, out)
-	return nil
+	if refs.err == nil {
+		c.doc.Rollovers = append(c.doc.Rollovers, out)
+	}
+	return refs.err
 }
