@@ -74,7 +74,7 @@ test-fleet:
 # concurrent_test.go, and run with it. cmd/ztplan/makefile_test.go holds them to it.
 PLAIN := cmd/ztplan/attest cmd/ztplan/compare cmd/ztplan/fleet/objects \
 	cmd/ztplan/fleet/profiles cmd/ztplan/fleet/record cmd/ztplan/fleet/registry \
-	cmd/ztplan/fleet/scale cmd/ztplan/graph cmd/ztplan/history cmd/ztplan/layout \
+	cmd/ztplan/graph cmd/ztplan/history cmd/ztplan/layout \
 	cmd/ztplan/lint cmd/ztplan/lint/sarif cmd/ztplan/rbac cmd/ztplan/release \
 	cmd/ztplan/verdict engine/dag engine/diff engine/display engine/durable \
 	engine/kubeyaml engine/plan engine/plan/keypath engine/plan/source engine/sensitive \

@@ -83,7 +83,6 @@ cmd/ztplan/fleet/hub     engine cmd/ztplan/fleet cmd/ztplan/fleet/member cmd/ztp
 cmd/ztplan/fleet/profiles engine engine/plan/source cmd/ztplan/fleet k8s.io/... sigs.k8s.io/cluster-inventory-api/...
 cmd/ztplan/fleet/ledger  engine engine/display engine/durable steps/evidence steps/evidence/verify cmd/ztplan/attest cmd/ztplan/report cmd/ztplan/fleet cmd/ztplan/fleet/record golang.org/x/mod/sumdb/tlog
 cmd/ztplan/fleet/view    engine engine/display cmd/ztplan/fleet cmd/ztplan/fleet/drive cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/record cmd/ztplan/report cmd/ztplan/ui
-cmd/ztplan/fleet/scale
 cmd/ztplan/fleet/e2e
 cmd/ztplan/fleet/drive   engine cmd/ztplan/fleet/hub cmd/ztplan/fleet/ledger cmd/ztplan/fleet/objects cmd/ztplan/fleet/record k8s.io/...
 cmd/ztplan/fleet/command engine engine/display engine/durable engine/plan engine/plan/source engine/run steps steps/session steps/session/lease steps/evidence/verify cmd/ztplan/attest cmd/ztplan/cli cmd/ztplan/lint/rule cmd/ztplan/report cmd/ztplan/fleet/... github.com/spf13/cobra k8s.io/apimachinery/pkg/api/errors sigs.k8s.io/yaml

@@ -63,7 +63,7 @@ func allTemplates(t *testing.T) map[string]templates.Template {
 func TestTemplates(t *testing.T) {
 	for name, tmpl := range allTemplates(t) {
 		p := begun(t, tmpl, "", map[string]string{})
-		for _, f := range lint.Check(p) {
+		for _, f := range lint.Examine(p, lint.Options{}).Findings {
 			t.Errorf("%s: step %s: %s", name, f.Step, f.Message)
 		}
 		if p.Name != name || tmpl.Description == "" {

@@ -197,7 +197,7 @@ func TestKindPlans(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		for _, f := range lint.Check(p) {
+		for _, f := range lint.Examine(p, lint.Options{}).Findings {
 			if f.Severity == lint.Error {
 				t.Errorf("%s: %s: %s", name, f.Rule, f.Message)
 			}
@@ -221,7 +221,7 @@ func TestKindPlans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(lint.Check(p), func(f lint.Finding) bool { return f.Rule == "host-conflict" && f.Step == "second" }) {
+	if !slices.ContainsFunc(lint.Examine(p, lint.Options{}).Findings, func(f lint.Finding) bool { return f.Rule == "host-conflict" && f.Step == "second" }) {
 		t.Error("lint does not find that second-tls.yaml names the host of plans/lab.yaml")
 	}
 }

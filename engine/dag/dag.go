@@ -147,9 +147,6 @@ func cycleFrom(stack []int, k int, inCycle []bool) []int {
 // Len returns the number of nodes.
 func (g *Graph) Len() int { return len(g.order) }
 
-// Needs returns the nodes that i waits for, in the order given to New.
-func (g *Graph) Needs(i int) []int { return slices.Clone(g.needs[i]) }
-
 // Order returns all nodes so that each comes after its needs. A plan that
 // is already written in such an order keeps it; otherwise a node that comes
 // too late is moved to just before the first one that needs it.

@@ -80,7 +80,6 @@ func TestReach(t *testing.T) {
 		{"ancestors of the join", g.Ancestors(3), []int{0, 1, 2, 3}},
 		{"ancestors of two", g.Ancestors(1, 5), []int{0, 1, 4, 5}},
 		{"of none", g.Ancestors(), nil},
-		{"needs", g.Needs(3), []int{1, 2}},
 		{"levels", g.Levels(), []int{0, 1, 1, 2, 0, 1}},
 	} {
 		if d := cmp.Diff(tt.want, tt.got); d != "" {

@@ -136,16 +136,6 @@ func (p *Plan) IDs() []string { return slices.Clone(p.ids) }
 // Graph returns the graph of the steps; its nodes are their indices.
 func (p *Plan) Graph() *dag.Graph { return p.graph }
 
-// Edges returns why steps need each other: all edges, by step in the order of
-// the file, and within a step as in Needs.
-func (p *Plan) Edges() []Edge {
-	var edges []Edge
-	for _, s := range p.Steps {
-		edges = append(edges, s.edges...)
-	}
-	return edges
-}
-
 // Secrets returns the secrets that the plan and its variables hold, of at least four
 // characters, for the redaction of output.
 func (p *Plan) Secrets() []engine.Secret {

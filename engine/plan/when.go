@@ -38,19 +38,6 @@ func newCondition(d *spec.Decoder, sc *scope, n *yaml.Node, subject string) *Con
 	return c
 }
 
-// Known returns the value of a condition that depends on no step.
-func (c *Condition) Known() (value, ok bool) {
-	if c.fails() != nil {
-		return false, true
-	}
-	for ; c != nil; c = c.outer {
-		if !c.known {
-			return false, false
-		}
-	}
-	return true, true
-}
-
 // fails returns the condition that is known to be false; nil if none is.
 func (c *Condition) fails() *Condition {
 	for ; c != nil; c = c.outer {

@@ -111,15 +111,6 @@ func (s *Server) Mirrors() map[string]string {
 	return mirrors
 }
 
-// Charts returns the charts that are served, sorted by name, newest version first.
-func (s *Server) Charts() []charts.Chart {
-	served := make([]charts.Chart, 0, len(s.archive))
-	for _, a := range s.archive {
-		served = append(served, a.Chart)
-	}
-	return served
-}
-
 // Close stops serving and waits until the port is free.
 func (s *Server) Close() error {
 	err := s.http.Close()

@@ -565,3 +565,11 @@ func (w *testNode) forward(config *rest.Config, base string, port int) (string, 
 	answer, err := io.ReadAll(conn)
 	return string(answer), err
 }
+
+// Changed returns a channel that is closed when the results of [Agent.Containers]
+// and [Agent.Lookup] may have changed.
+func (a *Agent) Changed() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed
+}

@@ -88,14 +88,6 @@ func (a *Agent) Containers() []ContainerStatus {
 	return list
 }
 
-// Changed returns a channel that is closed when the results of [Agent.Containers]
-// and [Agent.Lookup] may have changed.
-func (a *Agent) Changed() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.changed
-}
-
 // Lookup resolves a pod's address and a container port to the loopback address
 // that serves it. ok is false when no component listens there: a simulated
 // container, a component that is not up, or nothing at all.

@@ -162,18 +162,6 @@ func (w *Forwarder) Problems() []string {
 	return list
 }
 
-// Ports lists the addresses that are open, sorted.
-func (w *Forwarder) Ports() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var list []string
-	for _, p := range w.open {
-		list = append(list, p.listener.Addr().String())
-	}
-	slices.Sort(list)
-	return list
-}
-
 // A port is one open NodePort.
 type port struct {
 	listener net.Listener

@@ -43,9 +43,6 @@ func (c *Choice) String() string {
 // Type is the name of the value in help texts: the words.
 func (c *Choice) Type() string { return strings.Join(c.of, "|") }
 
-// Words returns what the flag takes.
-func (c *Choice) Words() []string { return c.of }
-
 // A Count is the value of a flag that is a whole number of at least 1.
 type Count struct{ value *int }
 

@@ -145,7 +145,7 @@ func TestCertificatesInFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, f := range lint.Check(p) {
+	for _, f := range lint.Examine(p, lint.Options{}).Findings {
 		if f.Rule == "duration-format" {
 			got = append(got, strings.TrimPrefix(f.Position, dir+"/"))
 		}

@@ -116,7 +116,7 @@ steps:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range lint.Check(p) {
+	for _, f := range lint.Examine(p, lint.Options{}).Findings {
 		if f.Rule != "host-conflict" {
 			continue
 		}

@@ -168,7 +168,7 @@ func (tt ruleCase) check(t *testing.T) {
 // All of the guide's values that chart 2.12.5 ignores are found without the chart.
 func TestGuideValues(t *testing.T) {
 	var got []string
-	for _, f := range lint.Check(draft(t, guide(t, nil))) {
+	for _, f := range lint.Examine(draft(t, guide(t, nil)), lint.Options{}).Findings {
 		if f.Rule == "unknown-value" || f.Rule == "unused-value" {
 			for word := range strings.FieldsSeq(f.Message) {
 				if strings.Contains(word, ".") && !strings.HasPrefix(word, "2.") {
@@ -206,7 +206,7 @@ func TestSeverities(t *testing.T) {
 		{"issuer-trust", []string{service, "    address: https://vault.example.com:8200\n    trustFrom: {secret: {namespace: vault, name: ca, key: ca.crt}}\n", "server: http://vault.vault.svc.cluster.local", "server: https://vault.example.com"}, "error"},
 	} {
 		var got []string
-		for _, f := range lint.Check(draft(t, guide(t, tt.with))) {
+		for _, f := range lint.Examine(draft(t, guide(t, tt.with)), lint.Options{}).Findings {
 			if f.Rule == tt.rule {
 				got = append(got, string(f.Severity))
 			}

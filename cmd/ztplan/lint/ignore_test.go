@@ -133,7 +133,7 @@ steps:
         ingress-controller: {enabled: true, gatewayProxy: {creatDefault: true}, apisix: {adminService: {namespace: a, name: b}}}
 `)
 	var got []string
-	for _, f := range lint.Check(p) {
+	for _, f := range lint.Examine(p, lint.Options{}).Findings {
 		if f.Rule == "unknown-value" || f.Rule == "unused-value" {
 			got = append(got, fmt.Sprintf("%s:%d %s", f.Rule, f.Place.Line, f.Hint))
 		}

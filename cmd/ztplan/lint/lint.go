@@ -62,9 +62,6 @@ type Options struct {
 	Helm     string           // version of the Helm library; empty for the one in this program
 }
 
-// Check returns the findings of [Examine], without charts from the cache.
-func Check(p *plan.Plan) []Finding { return Examine(p, Options{}).Findings }
-
 // Examine applies every check to a plan, which may be a draft: see [plan.Draft].
 func Examine(p *plan.Plan, o Options) Report {
 	o.Helm = cmp.Or(o.Helm, helminstall.HelmVersion())

@@ -20,7 +20,7 @@ func findings(t *testing.T, rule, text string) []lint.Finding {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	var out []lint.Finding
-	for _, f := range lint.Check(p) {
+	for _, f := range lint.Examine(p, lint.Options{}).Findings {
 		if f.Rule == rule {
 			out = append(out, f)
 		}
@@ -35,7 +35,7 @@ func TestPlanWithoutValues(t *testing.T) {
 	if err == nil || p == nil {
 		t.Fatalf("%v, want variables without values", err)
 	}
-	for _, f := range lint.Check(p) {
+	for _, f := range lint.Examine(p, lint.Options{}).Findings {
 		if f.Severity == lint.Error {
 			t.Errorf("%s: %s", f.Rule, f.Message)
 		}

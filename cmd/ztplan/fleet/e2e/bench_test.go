@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
-	"github.com/ztplan/ztplan/cmd/ztplan/fleet/scale"
 )
 
 const (
@@ -122,7 +121,7 @@ func TestBench(t *testing.T) {
 	t.Logf("wall %.1f s; %.1f s if nothing but waiting took time: overhead %.1f %%", wall.Seconds(), ideal.Seconds(), 100*(wall.Seconds()/ideal.Seconds()-1))
 	t.Logf("of the pods' own time (%.1f s for each, of %d slots): overhead %.1f %%", sum.Seconds()/benchClusters, benchParallel, 100*(wall.Seconds()/(sum.Seconds()/benchParallel)-1))
 	t.Logf("from a pod's creation to its start: median %v", gaps[len(gaps)/2])
-	predicted := scale.Predict(scale.Limits{QPS: 300, Burst: 600}, scale.Load{ // as the lab's controller manager has them
+	predicted := predict(requestLimits{QPS: 300, Burst: 600}, waveLoad{ // as the lab's controller manager has them
 		Clusters: benchClusters, Parallel: benchParallel, Run: sum / benchClusters, Start: gaps[len(gaps)/2],
 	})
 	t.Logf("package scale predicts %.1f s for these pods; measured/predicted %.2f", predicted.Wall.Seconds(), wall.Seconds()/predicted.Wall.Seconds())
@@ -138,9 +137,9 @@ func predictions(t *testing.T) {
 	for _, clusters := range []int{1_000, 10_000, 100_000} {
 		for _, hubs := range []int{1, 4, 10} {
 			line := fmt.Sprintf("  %6d clusters on %2d hubs:", clusters, hubs)
-			for _, limits := range []scale.Limits{scale.Defaults(), {QPS: 100, Burst: 200}} {
-				p := scale.Predict(limits, scale.Load{Clusters: clusters / hubs, Parallel: parallel, Run: time.Minute, Start: 2 * time.Second})
-				line += fmt.Sprintf("  %v (%.0f %% overhead) with %.0f requests a second", p.Wall.Round(time.Second), 100*p.Overhead(), limits.QPS)
+			for _, limits := range []requestLimits{defaultLimits(), {QPS: 100, Burst: 200}} {
+				p := predict(limits, waveLoad{Clusters: clusters / hubs, Parallel: parallel, Run: time.Minute, Start: 2 * time.Second})
+				line += fmt.Sprintf("  %v (%.0f %% overhead) with %.0f requests a second", p.Wall.Round(time.Second), 100*p.overhead(), limits.QPS)
 			}
 			t.Log(line)
 		}

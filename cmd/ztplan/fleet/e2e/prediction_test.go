@@ -1,4 +1,11 @@
-// Package scale predicts how long the waves of a fleet take on the Job controller of a
+package e2e
+
+import (
+	"container/heap"
+	"time"
+)
+
+// The prediction says how long the waves of a fleet take on the Job controller of a
 // hub, for sizes that no test machine holds.
 //
 // # The model
@@ -25,12 +32,6 @@
 //
 // Hubs share nothing. A fleet that is divided among n of them takes as long as its nth
 // part; ztplan fleet verify merges the reports.
-package scale
-
-import (
-	"container/heap"
-	"time"
-)
 
 // Facts of the Job controller.
 const (
@@ -40,17 +41,17 @@ const (
 	maxBackoff = 10 * time.Minute
 )
 
-// Limits are those of the controller manager's client.
-type Limits struct {
+// requestLimits are those of the controller manager's client.
+type requestLimits struct {
 	QPS   float64
 	Burst int
 }
 
-// Defaults are the limits of a controller manager without flags for them.
-func Defaults() Limits { return Limits{QPS: 20, Burst: 30} }
+// defaultLimits are the limits of a controller manager without flags for them.
+func defaultLimits() requestLimits { return requestLimits{QPS: 20, Burst: 30} }
 
-// A Load is a wave.
-type Load struct {
+// A waveLoad is a wave.
+type waveLoad struct {
 	Clusters int
 	Parallel int
 	Run      time.Duration // of a pod, from its start to its end
@@ -60,20 +61,20 @@ type Load struct {
 	Failing int
 }
 
-// A Prediction is what becomes of a wave.
-type Prediction struct {
+// A prediction is what becomes of a wave.
+type prediction struct {
 	Wall     time.Duration // until the Job is complete
 	Ideal    time.Duration // if nothing but the runs took time, and none failed
 	Requests int           // of the controller
 }
 
-// Overhead is the part of the time that is not the runs': 0.1 for ten percent more.
-func (p Prediction) Overhead() float64 { return float64(p.Wall)/float64(p.Ideal) - 1 }
+// overhead is the part of the time that is not the runs': 0.1 for ten percent more.
+func (p prediction) overhead() float64 { return float64(p.Wall)/float64(p.Ideal) - 1 }
 
-// Predict simulates the controller.
-func Predict(l Limits, load Load) Prediction {
+// predict simulates the controller.
+func predict(l requestLimits, load waveLoad) prediction {
 	rounds := (load.Clusters + load.Parallel - 1) / load.Parallel
-	s := simulation{limits: l, load: load, tokens: float64(l.Burst), out: Prediction{Ideal: time.Duration(rounds) * load.Run}}
+	s := simulation{limits: l, load: load, tokens: float64(l.Burst), out: prediction{Ideal: time.Duration(rounds) * load.Run}}
 	for s.done < load.Clusters {
 		s.sync()
 		s.wait()
@@ -86,8 +87,8 @@ func Predict(l Limits, load Load) Prediction {
 }
 
 type simulation struct {
-	limits Limits
-	load   Load
+	limits requestLimits
+	load   waveLoad
 	now    time.Duration
 	tokens float64       // of the limiter
 	filled time.Duration // when they were counted
@@ -96,7 +97,7 @@ type simulation struct {
 	done    int    // clusters that are settled or failed for good, and counted
 	running events // pods, by their end
 	delayed events // clusters that are tried again, by the end of their back-off
-	out     Prediction
+	out     prediction
 }
 
 // An event is something that happens to a cluster.
