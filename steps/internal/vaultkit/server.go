@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
@@ -216,4 +217,14 @@ func (s Server) GivenAuthority() bool {
 func (s Server) PlainText() bool {
 	u, err := url.Parse(s.Address)
 	return s.Address != "" && err == nil && u.Scheme == "http" && !engine.Loopback(u.Hostname())
+}
+
+// Permissions are needed to reach Vault: none if it has an address, and an authority that
+// is not in the cluster.
+func (s Server) Permissions() []engine.Permission {
+	needed := s.TrustFrom.Permissions()
+	if s.InCluster() != "" {
+		needed = append(needed, kubeaccess.Dial(s.Service.Namespace, s.Service.Name)...)
+	}
+	return needed
 }

@@ -121,3 +121,11 @@ func (s *Spec) ServerID() string { return s.Vault.ID() }
 func (s *Spec) WritesToTarget(unknown []string) bool {
 	return s.Vault.ThroughCluster("vault", unknown)
 }
+
+// Checks implements engine.Checker.
+func (s *Spec) Checks(unknown []string) []engine.Check { return s.Vault.Checks("vault", unknown) }
+
+// Permissions implements engine.PermissionNeeder.
+func (s *Spec) Permissions(context.Context, *engine.Env, []string) (needed []engine.Permission, notKnown []string) {
+	return s.Vault.Permissions(), nil
+}
