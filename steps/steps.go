@@ -2,8 +2,9 @@
 // and a line in this list.
 //
 // Each package directly below steps is a kind. The exceptions are
-// steps/internal, the kits that kinds share, and steps/session, the parts of a
-// run that talk to Vault or the cluster for the command line.
+// steps/internal, the kits that kinds share, steps/hosting, which lint shares, and
+// steps/session, the parts of a run that talk to Vault or the cluster for the command
+// line.
 package steps
 
 import (

@@ -36,7 +36,7 @@ var boxes = []struct{ id, title, packages string }{
 	{"evidence", "evidence<br/>documents, verification", "steps/evidence/..."},
 	{"hints", "hints<br/>messages of components", "steps/hints"},
 	{"certs", "certs<br/>PEM, serials, fingerprints", "steps/internal/certs"},
-	{"kits", "kits<br/>Kubernetes, Helm, Vault, TLS", "steps/internal/..."},
+	{"kits", "kits<br/>Kubernetes, Helm, Vault, TLS", "steps/internal/... steps/hosting"},
 	{"kinds", "kinds<br/>one package each", "steps/..."},
 	{"run", "engine/run<br/>loop, retries", "engine/run"},
 	{"plan", "engine/plan<br/>YAML, references, graph", "engine/plan/..."},

@@ -38,12 +38,13 @@ engine/redact            engine engine/sensitive
 engine/run               engine engine/dag engine/diff engine/redact engine/sensitive golang.org/x/crypto/scrypt
 engine/enginetest        engine github.com/google/go-cmp
 steps/hints
+steps/hosting
 steps/evidence           engine engine/display steps/internal/certs
 steps/evidence/evidencetest steps/evidence
 steps/evidence/verify    engine engine/display steps/evidence steps/internal/certs
 steps/internal/certs
 steps/session            engine
-steps/internal/...       engine engine/durable steps/session steps/hints steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
+steps/internal/...       engine engine/durable steps/session steps/hints steps/hosting steps/evidence engine/enginetest engine/kubeyaml engine/sensitive steps/internal/... !steps !engine/run !engine/plan/...
 steps/session/...        engine steps/session steps/evidence steps/internal/... k8s.io/... golang.org/x/sys/unix
 steps/...                engine engine/display steps/applymanifest/completion steps/session steps/hints engine/diff steps/evidence engine/kubeyaml engine/sensitive steps/internal/... gopkg.in/yaml.v3 golang.org/x/sync/... sigs.k8s.io/... k8s.io/... helm.sh/helm/v3/... !engine/run !engine/plan/...
 steps                    engine steps/...
@@ -92,15 +93,14 @@ cmd/ztplan/e2e/watchproxy
 cmd/ztplan/lint/rule     engine/plan/source
 cmd/ztplan/lint/command  engine/display engine/plan engine/plan/source cmd/ztplan/cli cmd/ztplan/lint cmd/ztplan/lint/rule cmd/ztplan/lint/sarif cmd/ztplan/planflags cmd/ztplan/ui github.com/spf13/cobra
 cmd/ztplan/lint/sarif    cmd/ztplan/lint cmd/ztplan/lint/rule engine/plan/source
-cmd/ztplan/lint/hosting
 cmd/ztplan/lint/ignore   engine/plan/source gopkg.in/yaml.v3
-cmd/ztplan/lint/images   cmd/ztplan/lint/hosting
+cmd/ztplan/lint/images   steps/hosting
 cmd/ztplan/lint/names    steps/pkiintermediate
 cmd/ztplan/lint/denied   cmd/ztplan/lint/names engine steps/assertdenied steps/pkiintermediate
-cmd/ztplan/lint/issuer   cmd/ztplan/lint/hosting cmd/ztplan/lint/rule steps/k8sauth steps/pkiintermediate
+cmd/ztplan/lint/issuer   cmd/ztplan/lint/rule steps/hosting steps/k8sauth steps/pkiintermediate
 cmd/ztplan/lint/policy   steps/k8sauth github.com/hashicorp/hcl
 cmd/ztplan/lint/versions golang.org/x/mod
-cmd/ztplan/lint          cmd/ztplan/lint/denied cmd/ztplan/lint/hosting cmd/ztplan/lint/ignore cmd/ztplan/lint/images cmd/ztplan/lint/issuer cmd/ztplan/lint/names cmd/ztplan/lint/policy cmd/ztplan/lint/rule cmd/ztplan/lint/versions engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
+cmd/ztplan/lint          cmd/ztplan/lint/denied cmd/ztplan/lint/ignore cmd/ztplan/lint/images cmd/ztplan/lint/issuer cmd/ztplan/lint/names cmd/ztplan/lint/policy cmd/ztplan/lint/rule cmd/ztplan/lint/versions engine engine/plan engine/plan/source engine/kubeyaml steps/... gopkg.in/yaml.v3 golang.org/x/mod github.com/hashicorp/hcl !steps/internal
 cmd/ztplan               engine engine/... steps steps/... !steps/internal schemas plans cmd/ztplan/... github.com/spf13/... golang.org/x/term k8s.io/klog/v2 sigs.k8s.io/yaml
 `
 

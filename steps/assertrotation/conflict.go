@@ -6,8 +6,8 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
-	"github.com/ztplan/ztplan/steps/internal/hosting"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/rivals"
 )
 
 // showsOurs reports whether every address shows a certificate that the Secret holds or held:
@@ -22,7 +22,7 @@ func (p *proof) showsOurs() bool {
 // does not hold either: the next restart may change it, so that nothing is proved.
 func (p *proof) conclude(ctx context.Context, secretName string, findings []engine.Finding, advice func() (hint, next string)) ([]engine.Finding, error) {
 	ours := certwatch.Ref{Namespace: p.spec.Certificate.Namespace, Name: secretName}
-	if c := hosting.Find(ctx, p.client, p.env, p.url.Hostname(), ours, p.showsOurs()); c != nil {
+	if c := rivals.Find(ctx, p.client, p.env, p.url.Hostname(), ours, p.showsOurs()); c != nil {
 		findings = append(findings, c.Finding)
 		p.withDeadline(findings)
 		return findings, p.verdict(findings, c.Hint, c.Next)

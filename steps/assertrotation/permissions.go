@@ -6,12 +6,12 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
-	"github.com/ztplan/ztplan/steps/internal/hosting"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubeaccess"
+	"github.com/ztplan/ztplan/steps/internal/rivals"
 )
 
 // Useful implements engine.PermissionUser.
-func (s *Spec) Useful() []engine.Permission { return hosting.Permissions() }
+func (s *Spec) Useful() []engine.Permission { return rivals.Permissions() }
 
 // Permissions implements engine.PermissionNeeder.
 func (s *Spec) Permissions(_ context.Context, _ *engine.Env, unknown []string) (needed []engine.Permission, notKnown []string) {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // certificateTimes: cert-manager's own limits, and a failed signing that must

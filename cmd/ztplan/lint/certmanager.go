@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/issuer"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/versions"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // knownBadCertManager: versions whose behaviour the rest of the plan cannot

@@ -3,7 +3,7 @@ package lint
 import (
 	"strings"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // oneCertificatePerHost: two objects of one gateway that give the same host different

@@ -10,8 +10,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/hosting"
 
 	"github.com/ztplan/ztplan/engine/kubeyaml"
 	"github.com/ztplan/ztplan/engine/plan"

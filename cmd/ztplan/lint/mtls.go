@@ -3,7 +3,7 @@ package lint
 import (
 	"slices"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // undeniedClients: servers that ask for client certificates, and no step shows that they

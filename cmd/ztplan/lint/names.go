@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/names"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // allowedNames: Vault refuses a certificate with a name that the role does not

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
+	"github.com/ztplan/ztplan/steps/hosting"
 	"github.com/ztplan/ztplan/steps/k8sauth"
 )
 

@@ -7,9 +7,9 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
 	"github.com/ztplan/ztplan/engine/plan/source"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // proofs: what the plan leaves unproved. A plan that proves nothing only hopes.

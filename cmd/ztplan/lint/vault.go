@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // plainKeys: unseal keys in the clear are for labs.

@@ -5,7 +5,7 @@ package images
 import (
 	"strings"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // Tags collects the texts below a key image.tag, by dotted path.

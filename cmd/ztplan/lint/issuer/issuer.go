@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
 	"github.com/ztplan/ztplan/cmd/ztplan/lint/rule"
+	"github.com/ztplan/ztplan/steps/hosting"
 	"github.com/ztplan/ztplan/steps/k8sauth"
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 )

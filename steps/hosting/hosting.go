@@ -58,6 +58,9 @@ func (o Object) Certificates() (out []Certificate) {
 			hostname, _ := l["hostname"].(string)
 			listener, _ := l["name"].(string)
 			for _, ref := range items(l, "tls", "certificateRefs") {
+				if kind, _ := ref["kind"].(string); kind != "" && kind != "Secret" {
+					continue
+				}
 				name, _ := ref["name"].(string)
 				namespace, _ := ref["namespace"].(string)
 				out = append(out, Certificate{Listener: listener, Gateway: gateway, Hosts: texts([]any{hostname}), Secret: cmp.Or(namespace, o.Namespace) + "/" + name})

@@ -3,7 +3,7 @@ package hosting_test
 import (
 	"testing"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // A grant counts if it is in the namespace of the Secret, and names the Gateway's kind and

@@ -1,7 +1,7 @@
-// Package hosting finds the objects that give a host another Secret than the one of a
+// Package rivals finds the objects that give a host another Secret than the one of a
 // proof: an ApisixTls, an Ingress, or a listener of a Gateway. The gateway serves one of
 // several, and a restart may change which.
-package hosting
+package rivals
 
 import (
 	"fmt"

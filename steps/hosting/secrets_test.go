@@ -3,7 +3,7 @@ package hosting_test
 import (
 	"testing"
 
-	"github.com/ztplan/ztplan/cmd/ztplan/lint/hosting"
+	"github.com/ztplan/ztplan/steps/hosting"
 )
 
 // A Secret that nothing makes is found where Certificates make others, and nowhere that a
