@@ -27,10 +27,11 @@
 // # What goes wrong
 //
 // The truth is on the hub. A driver that was killed is continued by the next one, which
-// waits until the lock of the dead one frees itself. Nothing is let go before all objects
-// of a round are there; a round that was not made to its end is removed. The waves that a
-// round leaves behind are stopped for good by the round that replaces it, and a resumption
-// waits for the pods that are ending: a cluster has one pod at a time.
+// waits until the lock of the dead one frees itself, unless its pod is known to have ended.
+// Nothing is let go before all objects of a round are there; a round that was not made to
+// its end is removed. The waves that a round leaves behind are stopped for good by the
+// round that replaces it, and a resumption waits for the pods that are ending: a cluster
+// has one pod at a time.
 //
 // Driver and pods wait five minutes for a hub whose API server does not answer
 // ([github.com/ztplan/ztplan/cmd/ztplan/fleet/patience]).

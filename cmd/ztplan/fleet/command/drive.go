@@ -67,7 +67,7 @@ func (a *commands) drive(ctx context.Context, folder, work, identity string) err
 		return err
 	}
 	a.patient = true
-	ctx, release, err := a.lock(ctx, own.Fleet, "fleet.yaml", at)
+	ctx, release, err := a.lock(ctx, h, os.Getenv("ZTPLAN_POD_NAME"), own.Fleet, "fleet.yaml", at)
 	if err != nil {
 		return err
 	}

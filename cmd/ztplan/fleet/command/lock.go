@@ -11,20 +11,23 @@ import (
 
 	"github.com/ztplan/ztplan/cmd/ztplan/cli"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet"
+	"github.com/ztplan/ztplan/cmd/ztplan/fleet/hub"
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/objects"
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/session"
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-// lock takes the Lease that keeps two drivers of a fleet apart.
-func (a *commands) lock(ctx context.Context, name, file string, at fleet.Hub) (context.Context, func(), error) {
+// lock takes the Lease that keeps two drivers of a fleet apart. self names this driver,
+// one in a pod by its pod: whether that has ended is known on the hub.
+func (a *commands) lock(ctx context.Context, h *hub.Hub, self, name, file string, at fleet.Hub) (context.Context, func(), error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	env := &engine.Env{Session: new(engine.Session), Settings: session.Settings{
 		Cluster: session.Cluster{Kubeconfig: cmp.Or(a.Kubeconfig, at.Kubeconfig), Context: cmp.Or(a.Context, at.Context)},
 	}}
 	lock, err := a.driverLock(engine.AllowWrites(ctx), env, name, file, lease.Request{
-		Namespace: at.Namespace, Plan: objects.LockName(name), Holder: lease.Self(fmt.Sprint(time.Now().UnixNano())), Since: time.Now(), Lost: cancel,
+		Namespace: at.Namespace, Plan: objects.LockName(name), Holder: lease.Self(self), Since: time.Now(), Lost: cancel,
+		Dead: func(driver string) bool { return h.DriverEnded(ctx, driver) },
 	})
 	if apierrors.IsNotFound(err) {
 		return nil, nil, &cli.Error{Code: cli.Failed, Text: err.Error(), Hint: "make the namespace of the fleet: kubectl create namespace " + at.Namespace}
@@ -44,7 +47,7 @@ func (a *commands) lock(ctx context.Context, name, file string, at fleet.Hub) (c
 }
 
 // driverLock takes the lock, or returns who has it. A driver that was killed does not give
-// it back: it is waited until the lock frees itself. A lock that is renewed or given back
+// it back: unless its pod is known to have ended, it is waited until the lock frees itself. A lock that is renewed or given back
 // meanwhile has a driver that lives; a driver in a pod waits for it.
 func (a *commands) driverLock(ctx context.Context, env *engine.Env, name, file string, of lease.Request) (*lease.Lock, error) {
 	if a.patient {

@@ -108,7 +108,7 @@ func (a *commands) run(ctx context.Context, file string, resume bool) error {
 			}
 		}
 	}
-	ctx, release, err := a.lock(ctx, f.Metadata.Name, file, f.Hub)
+	ctx, release, err := a.lock(ctx, h, fmt.Sprint(a.Now().UnixNano()), f.Metadata.Name, file, f.Hub)
 	if err != nil {
 		return err
 	}

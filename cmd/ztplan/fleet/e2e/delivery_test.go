@@ -154,8 +154,15 @@ func (w *world) driver() {
 	if d := job("ztplan.dev/object=driver"); d.Status.Succeeded != 1 {
 		t.Errorf("the driver: %+v", d.Status)
 	}
-	if n := len(w.pods("ztplan.dev/object=driver")); n != 2 {
+	drivers := w.pods("ztplan.dev/object=driver")
+	if n := len(drivers); n != 2 {
 		t.Errorf("%d drivers", n)
+	}
+	for _, d := range drivers { // the second one sees that the first has ended
+		log, err := w.hub.client.CoreV1().Pods(namespace).GetLogs(d.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+		if err != nil || strings.Contains(string(log), "is being run by") {
+			t.Errorf("%s waited for a lock: %v\n%s", d.Name, err, log)
+		}
 	}
 	if o := w.do(0, "fleet", "status", file); !strings.Contains(o.out, "run "+run) || !strings.Contains(o.out, "converged: 2 converged") {
 		t.Errorf("%v", o)

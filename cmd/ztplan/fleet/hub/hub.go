@@ -413,6 +413,12 @@ func (h *Hub) patchJob(ctx context.Context, job string, patch any) error {
 	return nil
 }
 
+// DriverEnded reports whether the program in the pod of a driver is known to have ended.
+func (h *Hub) DriverEnded(ctx context.Context, pod string) bool {
+	list, err := h.Client.CoreV1().Pods(h.Namespace).List(ctx, metav1.ListOptions{LabelSelector: record.LabelKind + "=driver"})
+	return err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return p.Name == pod && PodOf(&p).Exit >= 0 })
+}
+
 // DropAccess deletes the Secrets with the kubeconfigs of a run. It finds their names in
 // the Jobs: who lists Secrets, or deletes them all at once, reads them.
 func (h *Hub) DropAccess(ctx context.Context, r record.Run) error {
