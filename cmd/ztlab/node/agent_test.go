@@ -264,6 +264,7 @@ func (w *testNode) ask(ip string) string {
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func TestAgentRunsAPod(t *testing.T) {
+	t.Parallel()
 	w := newTestNode(t)
 	w.create("web", "lab/echo:1", nil)
 	pod := w.await("web", "ready", ready)
@@ -355,6 +356,7 @@ func TestAgentCompletesJobsAndInitContainers(t *testing.T) {
 }
 
 func TestAgentBacksOffAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	w := newTestNode(t)
 	w.create("bad", "lab/broken", nil)
 	pod := w.await("bad", "in back-off", func(p *corev1.Pod) bool {

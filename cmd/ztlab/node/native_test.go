@@ -168,6 +168,7 @@ func TestPathsAreTranslated(t *testing.T) {
 }
 
 func TestHowANativeEnds(t *testing.T) {
+	t.Parallel()
 	w := newNativeNode(t)
 	fallback := func(p *corev1.Pod) {
 		p.Spec.Containers[0].TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
@@ -233,6 +234,7 @@ func TestTerminationMessageOfAComponent(t *testing.T) {
 }
 
 func TestNativeThatIsMissingIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	w := newNativeNode(t)
 	file := filepath.Join(t.TempDir(), "tool")
 	w.agent.conf.Natives["tool"] = Native{File: file, Entrypoint: "/usr/bin/tool"}

@@ -13,6 +13,7 @@ import (
 // A pod that its controller makes in place of a deleted one is there at once, as on a
 // real node, and starts later: for a time no pod of the Deployment can do its work.
 func TestReplacementStartsLater(t *testing.T) {
+	t.Parallel()
 	w := newTestNode(t)
 	ownedBy := func(uid types.UID) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {

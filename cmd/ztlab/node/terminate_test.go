@@ -192,6 +192,7 @@ func TestRestartBesideAPodThatEnds(t *testing.T) {
 }
 
 func TestPreStopRequest(t *testing.T) {
+	t.Parallel()
 	w := newTestNode(t)
 	out := t.TempDir()
 	w.create("app", "lab/web", func(p *corev1.Pod) {
@@ -213,6 +214,7 @@ func TestPreStopRequest(t *testing.T) {
 
 // The hook counts into the grace period, which a later deletion may shorten.
 func TestGracePeriodBoundsTheHook(t *testing.T) {
+	t.Parallel()
 	hook := &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sleep", "3600"}}}
 	for _, graces := range [][]int64{{1}, {3600, 1}} {
 		w := newTestNode(t)
@@ -233,6 +235,7 @@ func TestGracePeriodBoundsTheHook(t *testing.T) {
 }
 
 func TestKilledWhenTheGracePeriodIsOver(t *testing.T) {
+	t.Parallel()
 	w := newTestNode(t)
 	w.create("app", "lab/stubborn", nil)
 	w.await("app", "ready", ready)
@@ -250,6 +253,7 @@ func TestKilledWhenTheGracePeriodIsOver(t *testing.T) {
 // A pod whose object is removed by force still has the time that its
 // specification gives it.
 func TestForcedRemovalLeavesTheGracePeriod(t *testing.T) {
+	t.Parallel()
 	w := newTestNode(t)
 	w.create("app", "lab/echo", withHook(&corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}))
 	w.await("app", "ready", ready)
@@ -266,6 +270,7 @@ func TestForcedRemovalLeavesTheGracePeriod(t *testing.T) {
 // The object stays for a moment: kubectl reads it after the deletion, and lists
 // it, to wait for its end.
 func TestDeletedPodStaysForAMoment(t *testing.T) {
+	t.Parallel()
 	w := newTestNode(t)
 	w.create("app", "other/app", nil)
 	w.await("app", "ready", ready)
