@@ -18,11 +18,17 @@ import (
 // concurrent_test.go may: they run with it, and are found by their names. Packages of
 // tests alone may, too: they drive the binaries, and nothing of the program runs in them.
 func TestPlainPackages(t *testing.T) {
-	list := regexp.MustCompile(`(?m)^PLAIN := ((?:.+\\\n)*.+)$`).FindSubmatch(read(t, "../../Makefile"))
-	if list == nil {
-		t.Fatal("the Makefile has no PLAIN")
+	var dirs []string
+	for name, module := range map[string]string{"PLAIN": "", "LAB_PLAIN": "cmd/ztlab/"} {
+		list := regexp.MustCompile(`(?m)^` + name + ` := ((?:.+\\\n)*.+)$`).FindSubmatch(read(t, "../../Makefile"))
+		if list == nil {
+			t.Fatalf("the Makefile has no %s", name)
+		}
+		for _, dir := range strings.Fields(strings.ReplaceAll(string(list[1]), `\`, "")) {
+			dirs = append(dirs, module+dir)
+		}
 	}
-	for _, dir := range strings.Fields(strings.ReplaceAll(string(list[1]), `\`, "")) {
+	for _, dir := range dirs {
 		parsed := parseDir(t, filepath.Join("../..", dir))
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(parsed)), func(file string) bool {
 			return !strings.HasSuffix(file, "_test.go") && len(parsed[file].Decls) > 0
