@@ -71,7 +71,8 @@ test-fleet:
 
 # Packages that start no goroutine gain nothing from the race detector, under which
 # their tables take five times as long. Tests of such a package that start some are in
-# concurrent_test.go, and run with it. cmd/ztplan/makefile_test.go holds them to it.
+# concurrent_test.go, and run with it. Long tables of other packages that start none are
+# in plain_test.go, and run without it. cmd/ztplan/makefile_test.go holds them to it.
 PLAIN := cmd/ztplan/attest cmd/ztplan/compare cmd/ztplan/fleet/objects \
 	cmd/ztplan/fleet/profiles cmd/ztplan/fleet/record cmd/ztplan/fleet/registry \
 	cmd/ztplan/graph cmd/ztplan/history cmd/ztplan/layout \
@@ -85,9 +86,11 @@ PLAIN := cmd/ztplan/attest cmd/ztplan/compare cmd/ztplan/fleet/objects \
 	steps/internal/vaultkit/rollover steps/internal/vaultkit/unsealkeys \
 	steps/pkiintermediate steps/pkiroot steps/session steps/session/transit
 RACED := $(dir $(wildcard $(addsuffix /concurrent_test.go,$(PLAIN))))
+UNRACED := $(dir $(wildcard steps/*/plain_test.go))
 
 test-plain:
 	$(TEST) $(addprefix ./,$(PLAIN))
+	$(TEST) -run '^TestPlain' $(addprefix ./,$(UNRACED))
 
 test-raced:
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")

@@ -51,6 +51,33 @@ func TestPlainPackages(t *testing.T) {
 	}
 }
 
+// Tests in plain_test.go are left out under the race detector: they are found by their
+// names without it, and start no goroutine.
+func TestUnracedTests(t *testing.T) {
+	files, err := filepath.Glob("../../steps/*/plain_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no plain_test.go: %v", err)
+	}
+	for _, file := range files {
+		text := read(t, file)
+		f, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(text), "//go:build !race\n") {
+			t.Errorf("%s runs under the race detector as well", file)
+		}
+		if why := concurrency(f); why != "" {
+			t.Errorf("%s: %s: it needs the race detector", file, why)
+		}
+		for _, d := range f.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "Test") && !strings.HasPrefix(f.Name.Name, "TestPlain") {
+				t.Errorf("%s: make test does not run %s: call it TestPlain…", file, f.Name.Name)
+			}
+		}
+	}
+}
+
 // What make test leaves to commands of their own runs every night.
 func TestNightly(t *testing.T) {
 	commands := regexp.MustCompile(`(?m)^([a-z-]+):.*\n(?:\t.*\n)*\t.*ZTPLAN_FULL=1`).FindAllSubmatch(read(t, "../../Makefile"), -1)

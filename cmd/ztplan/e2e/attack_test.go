@@ -54,7 +54,7 @@ func attacks() []attack {
 		{"open files", "keys, variables and signing key open to others", "TestWrongInputs, TestInputsExposed", false, openFiles},
 		{"strange files", "devices, pipes and files of 1 GiB as inputs; Ctrl-C at a silent pipe", "TestWrongInputs, TestInputsRefuseWhatIsNoFile", false, strangeFiles},
 		{"size", "100,000 references in one text", "TestLargePlans", false, manyReferences},
-		{"size", "a manifest with a map of 10 MB", "TestWideManifest", false, largeMap},
+		{"size", "a manifest with a map of 10 MB", "TestPlainWideManifest", false, largeMap},
 		{"size", "the graph of a chain of 50,000 steps", "TestGraphOfLongChain", false, longChain},
 		{"size", "20,000 problems in one plan", "TestProblemsAreCapped", false, manyProblems},
 		{"supply chain", "actions by tag", "TestAction, TestWorkflows", false, actionsByTag},

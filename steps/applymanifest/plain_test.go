@@ -1,3 +1,5 @@
+//go:build !race
+
 package applymanifest
 
 import (
@@ -32,9 +34,9 @@ func readText(t testing.TB, text string, wrong bool) {
 	}
 }
 
-// TestWideManifest takes a second or two. If every value were looked for among all
+// TestPlainWideManifest takes a second or two. If every value were looked for among all
 // keys again it would take minutes.
-func TestWideManifest(t *testing.T) {
+func TestPlainWideManifest(t *testing.T) {
 	for name, text := range wide {
 		t.Run(name, func(t *testing.T) { readText(t, text(100_000), name != "texts") })
 	}
