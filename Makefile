@@ -92,10 +92,12 @@ test-plain:
 	$(TEST) $(addprefix ./,$(PLAIN))
 	$(TEST) -run '^TestPlain' $(addprefix ./,$(UNRACED))
 
+# The packages that take longest are first: at the end one would run alone.
+LONGEST := steps/helminstall steps/vaultunseal steps/applymanifest steps/assertrotation
 test-raced:
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
 	$(TEST) $(RACE) -run '^TestConcurrent' $(addprefix ./,$(RACED))
-	$(TEST) $(RACE) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(E2E) $(FLEET) $(PLAIN)))$$')
+	$(TEST) $(RACE) $(addprefix ./,$(LONGEST)) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(E2E) $(FLEET) $(PLAIN)))$$')
 
 # What links the control plane, Vault or cert-manager is tested without the race
 # detector: building all of them with it takes longer than everything else. The

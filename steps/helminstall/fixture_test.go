@@ -125,7 +125,7 @@ func (w *fixture) edits(s *helminstall.Spec) []engine.Edit {
 }
 
 func (w *fixture) apply(e engine.Edit) error {
-	ctx, cancel := context.WithTimeout(engine.AllowWrites(w.t.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(engine.AllowWrites(w.t.Context()), 3*time.Minute)
 	defer cancel()
 	return e.Apply(ctx)
 }
@@ -143,7 +143,7 @@ func (w *fixture) converge(s *helminstall.Spec) (helminstall.Outputs, []string) 
 
 // settle is converge with an error.
 func (w *fixture) settle(s *helminstall.Spec) (out helminstall.Outputs, applied []string, err error) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		out, edits, err := s.Inspect(ctx, w.env)

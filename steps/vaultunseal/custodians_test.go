@@ -53,6 +53,7 @@ func newAgeSpec(t *testing.T, address string, answer *api.InitResponse) (s *vaul
 }
 
 func TestContractWithIdentities(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	p := vaulttest.NewProxy(t, v.Address)
 	s, identities := newAgeSpec(t, p.Address, answer)
@@ -101,6 +102,7 @@ func look(t *testing.T, s *vaultunseal.Spec, env *engine.Env, want ...string) []
 }
 
 func TestWaitsForCustodians(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	p := vaulttest.NewProxy(t, v.Address)
 	s, identities := newAgeSpec(t, p.Address, answer)
@@ -143,6 +145,7 @@ func TestWaitsForCustodians(t *testing.T) {
 
 // Submitted shares complete those of others.
 func TestCompletesTheOthers(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	s, identities := newAgeSpec(t, v.Address, answer)
 	v.DoJSON(t, "PUT", "sys/unseal", map[string]any{"key": answer.Keys[3]})
@@ -160,6 +163,7 @@ func TestCompletesTheOthers(t *testing.T) {
 // Vault forgets all shares when one is wrong, and does not name it. Ours are
 // submitted again, and the others get a hint.
 func TestSomebodyIsWrong(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	_, other := sealed(t)
 	s, identities := newAgeSpec(t, v.Address, answer)
@@ -186,6 +190,7 @@ func TestSomebodyIsWrong(t *testing.T) {
 
 // Shares that Vault encrypted itself are the custodians' alone.
 func TestWaitsForPGP(t *testing.T) {
+	t.Parallel()
 	v := vaulttest.Start(t)
 	s := vaultunseal.Kind.New().(*vaultunseal.Spec)
 	s.Vault.Address = v.Address
@@ -218,6 +223,7 @@ func TestWaitsForPGP(t *testing.T) {
 
 // Waiting ends with the run.
 func TestWaitIsCancelled(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	s, _ := newAgeSpec(t, v.Address, answer)
 	_, edits, err := s.Inspect(t.Context(), vaulttest.Env(t))

@@ -234,7 +234,15 @@ func (c *cluster) replace(pod string) {
 		if err != nil && !apierrors.IsNotFound(err) {
 			c.t.Fatal(err)
 		}
+		c.pause()
 	}
+}
+
+// pause comes before another look: each is a question to the API server, and many are for
+// the servers, which have to do something else.
+func (c *cluster) pause() {
+	c.t.Helper()
+	c.ok(engine.Pause(c.t.Context(), 50*time.Millisecond))
 }
 
 // Three pods: one is initialised, the others join, each is unsealed by itself, and all
@@ -378,7 +386,7 @@ func (c *cluster) upgraded(value string) (edits []engine.Edit) {
 	c.ok(err)
 	c.looksUnseal()
 	for len(edits) != 3 {
-		c.ok(c.t.Context().Err())
+		c.pause()
 		edits, err = c.restart()
 	}
 	c.ok(err)
@@ -426,7 +434,8 @@ func TestInitWaitsForEveryPod(t *testing.T) {
 		}}
 	})
 	nodes, err := c.server.Nodes(t.Context(), c.env)
-	for err == nil && (len(nodes.List) != 1 || len(nodes.Missing) != 1 || !strings.Contains(nodes.Missing[0].Why, "anti-affinity")) && t.Context().Err() == nil {
+	for err == nil && (len(nodes.List) != 1 || len(nodes.Missing) != 1 || !strings.Contains(nodes.Missing[0].Why, "anti-affinity")) {
+		c.pause()
 		nodes, err = c.server.Nodes(t.Context(), c.env)
 	}
 	c.ok(err)
@@ -453,7 +462,7 @@ func TestPodsOneAfterTheOther(t *testing.T) {
 	c.scale(2)
 	var err error
 	for !errors.Is(err, engine.ErrPermanent) {
-		c.ok(t.Context().Err())
+		c.pause()
 		_, _, err = c.init().Inspect(t.Context(), c.env)
 	}
 	vaulttest.WantPermanent(t, err, "pod vault-0 is not initialised, and pods that are made after it would take up the volume claims data-vault-1:",
@@ -475,6 +484,7 @@ func (c *cluster) scale(replicas int) {
 		if len(pods.Items) <= replicas {
 			return
 		}
+		c.pause()
 	}
 }
 
@@ -490,5 +500,6 @@ func (c *cluster) removeClaim(name string) {
 			return
 		}
 		c.ok(err)
+		c.pause()
 	}
 }

@@ -78,6 +78,7 @@ func converge(t *testing.T, s *vaultunseal.Spec) vaultunseal.Outputs {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	p := vaulttest.NewProxy(t, v.Address)
 	s := newSpec(t, p.Address, answer.Keys)
@@ -106,6 +107,7 @@ func sealStatus(t *testing.T, v *vaulttest.Server) *api.SealStatusResponse {
 }
 
 func TestUnseals(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	s := newSpec(t, v.Address, answer.Keys)
 	_, edits := inspect(t, s)
@@ -133,6 +135,7 @@ func TestUnseals(t *testing.T) {
 
 // An unsealed Vault needs no keys.
 func TestUnsealedNeedsNoKeys(t *testing.T) {
+	t.Parallel()
 	v := vaulttest.Shared(t)
 	s := newSpec(t, v.Address, nil)
 	if err := os.Remove(s.Keys.File.Path); err != nil {
@@ -144,6 +147,7 @@ func TestUnsealedNeedsNoKeys(t *testing.T) {
 }
 
 func TestSharesInTheOtherForms(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	// Twice the same share counts once, in any form.
 	converge(t, newSpec(t, v.Address, []string{answer.KeysB64[0], answer.Keys[0], answer.Keys[1], answer.KeysB64[4]}))
@@ -151,6 +155,7 @@ func TestSharesInTheOtherForms(t *testing.T) {
 
 // A run that was killed after a share, or a person, has begun.
 func TestSomebodyHasBegun(t *testing.T) {
+	t.Parallel()
 	t.Run("with shares of this vault", func(t *testing.T) {
 		v, answer := sealed(t)
 		p := vaulttest.NewProxy(t, v.Address)
@@ -174,6 +179,7 @@ func TestSomebodyHasBegun(t *testing.T) {
 }
 
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	v, answer := sealed(t)
 	p := vaulttest.NewProxy(t, v.Address)
 	s := newSpec(t, p.Address, answer.Keys)
@@ -187,6 +193,7 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestRefuses(t *testing.T) {
+	t.Parallel()
 	t.Run("shares of another vault", func(t *testing.T) {
 		v, _ := sealed(t)
 		_, other := sealed(t)
