@@ -3,6 +3,7 @@ package helmkit
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"helm.sh/helm/v3/pkg/kube"
@@ -25,6 +26,13 @@ type client struct {
 	ctx     context.Context
 	env     *engine.Env
 	cluster *kubekit.Cluster
+}
+
+// Build validates nothing. Helm's reads the OpenAPI document of every group in the manifest
+// only to find that the API server validates fields itself (Kubernetes 1.25 and later), and
+// then leaves it to a request that does not ask for it.
+func (c *client) Build(manifest io.Reader, _ bool) (kube.ResourceList, error) {
+	return c.Client.Build(manifest, false)
 }
 
 // WatchUntilReady waits for a hook: a Job until it has completed, a Pod until
