@@ -208,12 +208,13 @@ func (c *cluster) begin() {
 	c.looksUnseal()
 }
 
-// root returns a client with the root token.
+// root returns a client of the first pod, which is initialised before the others, with the
+// root token.
 func (c *cluster) root() *vaultkit.Client {
 	c.t.Helper()
 	answer, _, err := c.unseal().Keys.Look(c.t.Context(), c.env)
 	c.ok(err)
-	v, err := vaultkit.ConnectServer(c.t.Context(), c.env, c.server)
+	v, err := c.server.Node(c.t.Context(), c.env, "vault-0")
 	c.ok(err)
 	return v.WithToken(answer.RootToken)
 }

@@ -24,8 +24,8 @@ import (
 )
 
 // DialService opens a connection to a port of a Service through the API server: to a
-// running pod behind it, a ready one if there is any. A pod that runs and is not
-// ready, as a sealed Vault, is reached too. ctx bounds the dialling; the connection
+// running pod behind it, a ready one if there is any, also where the Service publishes
+// others as ready. A pod that runs and is not ready, as a sealed Vault, is reached too. ctx bounds the dialling; the connection
 // lives until it is closed or the session ends. That nothing listens on the port is
 // the first Read's error.
 func (c *Cluster) DialService(ctx context.Context, namespace, service string, port int) (net.Conn, error) {
@@ -67,10 +67,16 @@ type backend struct {
 	pod   portforward.Pod
 	node  string
 	port  int
-	ready bool
+	ready bool // the Service sends connections to it
+
+	// serving means that the pod itself is ready. A Service with publishNotReadyAddresses,
+	// as the one of Vault's chart, has ready endpoints whose pods are not (EndpointConditions
+	// in the API of discovery.k8s.io/v1).
+	serving bool
 }
 
-// backends lists the pods of a Service's port, the ready ones first. It
+// backends lists the pods of a Service's port: those that are ready themselves first, then
+// those that the Service calls ready. It
 // asks for the Service and its EndpointSlices at once: one round trip.
 func (c *Cluster) backends(ctx context.Context, namespace, service string, port int) (*corev1.Service, []backend, error) {
 	var sliced *discoveryv1.EndpointSliceList
@@ -100,9 +106,21 @@ func (c *Cluster) backends(ctx context.Context, namespace, service string, port 
 		}
 		return nil, nil, fmt.Errorf("no pod behind it is running: %s", strings.Join(seen, "; "))
 	}
-	ready := slices.DeleteFunc(slices.Clone(found), func(b backend) bool { return !b.ready })
-	others := slices.DeleteFunc(found, func(b backend) bool { return b.ready })
-	return svc, append(ready, others...), nil
+	return svc, readyFirst(found), nil
+}
+
+func readyFirst(found []backend) []backend {
+	rank := func(b backend) int {
+		switch {
+		case b.serving:
+			return 0
+		case b.ready:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(found, func(a, b backend) int { return cmp.Compare(rank(a), rank(b)) })
+	return found
 }
 
 // selected lists the pods that a Service selects.
@@ -158,11 +176,13 @@ func fromSlices(list []discoveryv1.EndpointSlice, namespace string, sp corev1.Se
 			if e.TargetRef == nil || e.TargetRef.Kind != "Pod" || ptr.Deref(e.Conditions.Terminating, false) {
 				continue
 			}
+			ready := ptr.Deref(e.Conditions.Ready, true)
 			found = append(found, backend{
-				pod:   portforward.Pod{Namespace: namespace, Name: e.TargetRef.Name, UID: string(e.TargetRef.UID)},
-				node:  ptr.Deref(e.NodeName, ""),
-				port:  port,
-				ready: ptr.Deref(e.Conditions.Ready, true),
+				pod:     portforward.Pod{Namespace: namespace, Name: e.TargetRef.Name, UID: string(e.TargetRef.UID)},
+				node:    ptr.Deref(e.NodeName, ""),
+				port:    port,
+				ready:   ready,
+				serving: ptr.Deref(e.Conditions.Serving, ready),
 			})
 		}
 	}
@@ -181,11 +201,13 @@ func fromPods(pods []corev1.Pod, sp corev1.ServicePort) (found []backend, others
 			others = append(others, fmt.Sprintf("pod %s has no port named %s", p.Name, sp.TargetPort.StrVal))
 			continue
 		}
+		ready := kubestatus.PodReady(&p)
 		found = append(found, backend{
-			pod:   portforward.Pod{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
-			node:  p.Spec.NodeName,
-			port:  port,
-			ready: kubestatus.PodReady(&p),
+			pod:     portforward.Pod{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
+			node:    p.Spec.NodeName,
+			port:    port,
+			ready:   ready,
+			serving: ready,
 		})
 	}
 	return found, others
