@@ -16,8 +16,11 @@ REPORT := lab-report
 RACE := $(if $(shell command -v cc || command -v gcc),-race -gcflags=crypto/internal/fips140/...=-race=false)
 # A fifth of the CPU time of labs and tests is garbage collection: memory is cheaper.
 test quick: export GOGC ?= 400
+# What imports plugin, as Helm does through kustomize, is linked by the C linker by default.
+# On amd64 Go's own can, in half the time.
+INTERNAL := $(if $(filter amd64,$(shell $(GO) env GOARCH)), -linkmode=internal)
 # Test binaries have no debug information: linking them takes half the time.
-LINK := -ldflags=-w
+LINK := -ldflags='-w$(INTERNAL)'
 # Go does not run a test again whose package, files and environment are as they were.
 # Each lab has another folder, so tests on a lab always run; those that start labs or
 # the lab's binary themselves have -count=1.
@@ -32,7 +35,7 @@ help: ## show this list
 build: ztlab ztplan ## build both binaries into bin/
 
 ztplan:
-	$(GO) build -ldflags '-s -w' -o $(BIN)/ztplan ./cmd/ztplan
+	$(GO) build -ldflags '-s -w$(INTERNAL)' -o $(BIN)/ztplan ./cmd/ztplan
 
 # The first build of the lab takes minutes: progress says what it needs, and counts.
 ztlab:
