@@ -27,6 +27,7 @@ import (
 // tree. ztplan lies beside it, for its image. Tests meet the lab only as users do,
 // through its commands.
 var binary = sync.OnceValues(func() (string, error) {
+	_ = os.Getenv("ZTLAB_BUILD") // Go keeps results for the environment that a test reads
 	if path := os.Getenv("ZTLAB"); path != "" {
 		return filepath.Abs(path)
 	}
