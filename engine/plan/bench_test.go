@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/engine/plan"
 )
 
@@ -118,18 +118,15 @@ steps:
 	if err := os.WriteFile(file, []byte(part), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	var took [2]time.Duration
-	for b.Loop() {
-		for i, body := range []string{own, include} {
-			start := time.Now()
+	load := func(body string) func() {
+		return func() {
 			p, err := plan.Load(plan.Input{File: filepath.Join(filepath.Dir(file), "plan.yaml"), Data: []byte(head + body), Kinds: kinds(), Connections: connections()})
 			if err != nil || len(p.Steps) != 2*n {
 				b.Fatal(err)
 			}
-			took[i] += time.Since(start)
 		}
 	}
-	b.ReportMetric(float64(took[1])/float64(took[0]), "t(include)/t(own)")
+	enginetest.Ratio(b, "t(include)/t(own)", load(own), load(include))
 }
 
 func BenchmarkSpec(b *testing.B) {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/engine/plan"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
@@ -102,15 +102,7 @@ func BenchmarkLarge(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			const n = 10_000
 			half, whole := body(n), body(2*n)
-			var took [2]time.Duration
-			for b.Loop() {
-				for i, text := range []string{half, whole} {
-					start := time.Now()
-					read(b, text)
-					took[i] += time.Since(start)
-				}
-			}
-			b.ReportMetric(float64(took[1])/float64(took[0]), "t(2n)/t(n)")
+			enginetest.Ratio(b, "t(2n)/t(n)", func() { read(b, half) }, func() { read(b, whole) })
 		})
 	}
 }

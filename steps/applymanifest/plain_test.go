@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/ztplan/ztplan/engine/enginetest"
 )
 
 // wide are manifests with one large mapping of n values, by what they are.
@@ -49,15 +50,7 @@ func BenchmarkWide(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			const n = 10_000
 			half, whole := text(n), text(2*n)
-			var took [2]time.Duration
-			for b.Loop() {
-				for i, text := range []string{half, whole} {
-					start := time.Now()
-					readText(b, text, name != "texts")
-					took[i] += time.Since(start)
-				}
-			}
-			b.ReportMetric(float64(took[1])/float64(took[0]), "t(2n)/t(n)")
+			enginetest.Ratio(b, "t(2n)/t(n)", func() { readText(b, half, name != "texts") }, func() { readText(b, whole, name != "texts") })
 		})
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ztplan/ztplan/cmd/ztplan/graph"
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/enginetest"
 	"github.com/ztplan/ztplan/engine/plan"
 )
 
@@ -88,17 +88,14 @@ func BenchmarkGraph(b *testing.B) {
 	half, whole := longChain(b, n), longChain(b, 2*n)
 	for name, draw := range drawings {
 		b.Run(name, func(b *testing.B) {
-			var took [2]time.Duration
-			for b.Loop() {
-				for i, p := range []*plan.Plan{half, whole} {
-					start := time.Now()
+			of := func(p *plan.Plan) func() {
+				return func() {
 					if err := draw(io.Discard, p); err != nil {
 						b.Fatal(err)
 					}
-					took[i] += time.Since(start)
 				}
 			}
-			b.ReportMetric(float64(took[1])/float64(took[0]), "t(2n)/t(n)")
+			enginetest.Ratio(b, "t(2n)/t(n)", of(half), of(whole))
 		})
 	}
 }

@@ -47,8 +47,9 @@ func (a *commands) lock(ctx context.Context, h *hub.Hub, self, name, file string
 }
 
 // driverLock takes the lock, or returns who has it. A driver that was killed does not give
-// it back: unless its pod is known to have ended, it is waited until the lock frees itself. A lock that is renewed or given back
-// meanwhile has a driver that lives; a driver in a pod waits for it.
+// it back: unless its pod is known to have ended, it is waited until the lock frees itself.
+// A lock that is renewed or given back meanwhile has a driver that lives; a driver in a pod
+// waits for it.
 func (a *commands) driverLock(ctx context.Context, env *engine.Env, name, file string, of lease.Request) (*lease.Lock, error) {
 	if a.patient {
 		return lease.Await(ctx, env, of, a.Say)
