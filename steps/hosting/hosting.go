@@ -23,10 +23,22 @@ func (o Object) ID() string { return o.Namespace + "/" + o.Name }
 // of an entry of an Ingress's spec.tls, or of a listener of a Gateway.
 type Certificate struct {
 	Listener string   // of a Gateway
-	Gateway  string   // that serves it; those of one gateway compete for a host
+	Gateway  Gateway  // that serves it; those of one gateway compete for a host
 	Hosts    []string // none if it is for the names in the certificate
 	Secret   string   // namespace/name
 }
+
+// A Gateway names what serves a certificate, by the object that stands for it.
+type Gateway struct {
+	Kind string // KindClass, KindProxy or KindGateway
+	Name string // of a class "" is the default one; of others namespace/name, of a Gateway with the port
+}
+
+const (
+	KindClass   = "IngressClass"
+	KindProxy   = "GatewayProxy" // of APISIX, which chooses a certificate by the host alone
+	KindGateway = "Gateway"      // of another implementation: a port of it
+)
 
 // Certificates returns the certificates that the object gives hosts. A listener without a
 // hostname has none: it is for the names in its certificate.
@@ -34,7 +46,7 @@ func (o Object) Certificates() (out []Certificate) {
 	switch {
 	case o.isOf("ApisixTls", "apisix.apache.org/"):
 		return []Certificate{{
-			Gateway: "class " + o.Text("spec", "ingressClassName"), Hosts: texts(Dig(o.Fields, "spec", "hosts")),
+			Gateway: Gateway{KindClass, o.Text("spec", "ingressClassName")}, Hosts: texts(Dig(o.Fields, "spec", "hosts")),
 			Secret: o.Text("spec", "secret", "namespace") + "/" + o.Text("spec", "secret", "name"),
 		}}
 	case o.isOf("Ingress", "networking.k8s.io/"):
@@ -46,14 +58,14 @@ func (o Object) Certificates() (out []Certificate) {
 				hosts = o.ruleHosts()
 			}
 			if secret != "" {
-				out = append(out, Certificate{Gateway: "class " + class, Hosts: hosts, Secret: o.Namespace + "/" + secret})
+				out = append(out, Certificate{Gateway: Gateway{KindClass, class}, Hosts: hosts, Secret: o.Namespace + "/" + secret})
 			}
 		}
 	case o.isOf("Gateway", "gateway.networking.k8s.io/"):
 		for _, l := range o.listeners() {
-			gateway := fmt.Sprintf("Gateway %s port %v", o.ID(), l["port"])
-			if o.Text("spec", "infrastructure", "parametersRef", "kind") == "GatewayProxy" { // APISIX chooses by the host alone
-				gateway = "GatewayProxy " + o.Namespace + "/" + o.Text("spec", "infrastructure", "parametersRef", "name")
+			gateway := Gateway{KindGateway, fmt.Sprintf("%s port %v", o.ID(), l["port"])}
+			if o.Text("spec", "infrastructure", "parametersRef", "kind") == KindProxy {
+				gateway = Gateway{KindProxy, o.Namespace + "/" + o.Text("spec", "infrastructure", "parametersRef", "name")}
 			}
 			hostname, _ := l["hostname"].(string)
 			listener, _ := l["name"].(string)

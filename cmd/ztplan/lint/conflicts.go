@@ -17,13 +17,17 @@ import (
 // different classes are served by different gateways.
 func oneCertificatePerHost(f *facts) []Finding {
 	var out []Finding
-	first := map[string]claim{} // by gateway and host
+	type servedHost struct {
+		hosting.Gateway
+		host string
+	}
+	first := map[servedHost]claim{}
 	for _, o := range f.objects {
 		for _, c := range o.hosting().Certificates() {
 			mine := claim{o, c}
 			for _, host := range c.Hosts {
 				host = strings.TrimSuffix(strings.ToLower(host), ".")
-				key := c.Gateway + " " + host
+				key := servedHost{c.Gateway, host}
 				other, claimed := first[key]
 				switch {
 				case !claimed:

@@ -86,7 +86,7 @@ func (l lister) objects(kind string, resource schema.GroupVersionResource, all c
 			out = append(out, &object{
 				Kind: kind, Namespace: manifest.Namespace, Name: manifest.Name, Listener: c.Listener,
 				Hosts: c.Hosts, Secret: certwatch.Ref{Namespace: namespace, Name: name},
-				Gateway: by.gateway, Restless: by.apisix || kind == kindApisixTLS,
+				Gateway: by, Restless: by.Kind == hosting.KindProxy || kind == kindApisixTLS,
 			})
 		}
 	}
@@ -94,13 +94,7 @@ func (l lister) objects(kind string, resource schema.GroupVersionResource, all c
 }
 
 // classes are the gateways behind the IngressClasses, by name; that of "" is the default.
-type classes map[string]served
-
-// served is a gateway; of APISIX a GatewayProxy stands for it.
-type served struct {
-	gateway string
-	apisix  bool
-}
+type classes map[string]hosting.Gateway
 
 func classesOf(list []unstructured.Unstructured) classes {
 	all := make(classes)
@@ -109,38 +103,34 @@ func classesOf(list []unstructured.Unstructured) classes {
 		if runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &c) != nil {
 			continue
 		}
-		s := served{gateway: "class " + c.Name}
-		if p := c.Spec.Parameters; p != nil && p.Kind == "GatewayProxy" && p.Namespace != nil {
-			s = served{gateway: apisixGateway + *p.Namespace + "/" + p.Name, apisix: true}
+		gateway := hosting.Gateway{Kind: hosting.KindClass, Name: c.Name}
+		if p := c.Spec.Parameters; p != nil && p.Kind == hosting.KindProxy && p.Namespace != nil {
+			gateway = hosting.Gateway{Kind: hosting.KindProxy, Name: *p.Namespace + "/" + p.Name}
 		}
-		all[c.Name] = s
+		all[c.Name] = gateway
 		if c.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" {
-			all[""] = s
+			all[""] = gateway
 		}
 	}
 	return all
 }
 
-// apisixGateway begins the name of a gateway that is an APISIX; see [hosting.Certificate].
-const apisixGateway = "GatewayProxy "
-
-// of returns what serves a certificate that is for the gateway with a name. taken is false
-// if no controller can have taken the object: one without a class belongs to the default
-// class, and an ApisixTls has no condition if there is none.
-func (all classes) of(manifest hosting.Object, gateway string) (by served, taken bool) {
-	class, byClass := strings.CutPrefix(gateway, "class ")
-	if !byClass {
-		return served{gateway: gateway, apisix: strings.HasPrefix(gateway, apisixGateway)}, true
+// of returns what serves a certificate that is for a gateway. taken is false if no
+// controller can have taken the object: one without a class belongs to the default class,
+// and an ApisixTls has no condition if there is none.
+func (all classes) of(manifest hosting.Object, gateway hosting.Gateway) (by hosting.Gateway, taken bool) {
+	if gateway.Kind != hosting.KindClass {
+		return gateway, true
 	}
-	by, ok := all[class]
+	by, ok := all[gateway.Name]
 	switch {
-	case class == "" && manifest.Kind == kindApisixTLS:
+	case gateway.Name == "" && manifest.Kind == kindApisixTLS:
 		conditions, _ := hosting.Dig(manifest.Fields, "status", "conditions").([]any)
 		return by, len(conditions) > 0
-	case class == "":
+	case gateway.Name == "":
 		return by, ok
 	case !ok:
-		by.gateway = gateway
+		by = gateway
 	}
 	return by, true
 }

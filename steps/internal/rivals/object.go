@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ztplan/ztplan/steps/hosting"
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 )
 
@@ -26,8 +27,7 @@ type object struct {
 	Hosts     []string // none: the names in the certificate
 	Secret    certwatch.Ref
 
-	// Gateway names what serves it; "" may be any.
-	Gateway string
+	Gateway hosting.Gateway // that serves it; the zero value may be any
 	// Restless is set for APISIX: of several objects for one host a restart may choose
 	// another one.
 	Restless bool
@@ -56,7 +56,8 @@ func (o *object) is(other *object) bool {
 
 // sharesGateway reports whether both can be served by one gateway.
 func (o *object) sharesGateway(other *object) bool {
-	return o.Gateway == other.Gateway || o.Gateway == "" || other.Gateway == ""
+	anyGateway := hosting.Gateway{}
+	return o.Gateway == other.Gateway || o.Gateway == anyGateway || other.Gateway == anyGateway
 }
 
 // rank is how closely the object names a host: -1 if it does not. Gateways serve the
