@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// An Awaited is what persons have to give to a step: see Awaits in [Edit].
+// An Awaited lists the things that persons have to give to a step: see Awaits in [Edit].
 type Awaited struct {
 	What   []string // "signature", each once
-	Text   string   // what they have to do: "awaiting signature: sign …"
+	Text   string   // the instruction: "awaiting signature: sign …"
 	Serves bool     // the outputs of the step hold meanwhile
 }
 
@@ -38,6 +38,6 @@ func NotAwaited(edits []Edit) []Edit {
 	return slices.DeleteFunc(slices.Clone(edits), func(e Edit) bool { return e.Awaits != "" })
 }
 
-// Awaiting says what a person has to do about an edit with Awaits: "awaiting signature:
-// sign …".
+// Awaiting returns the instruction to a person for an edit with Awaits: "awaiting
+// signature: sign …".
 func (e Edit) Awaiting() string { return "awaiting " + e.Awaits + ": " + e.Hint }

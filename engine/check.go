@@ -2,7 +2,7 @@ package engine
 
 import "context"
 
-// A Level is how a check came out.
+// A Level grades the outcome of a check.
 type Level string
 
 // The levels, from good to bad.
@@ -16,19 +16,19 @@ const (
 // check.
 type Verdict struct {
 	Level  Level
-	Detail string // what was found, or why it could not be looked at
-	Next   string // what to do about it, such as a command
+	Detail string // the finding, or why the check was not made
+	Next   string // advice, such as a command
 }
 
-// A Check looks, before a run, at something that a step relies on. It writes nothing.
+// A Check tests, before a run, a precondition of a step. It writes nothing.
 type Check struct {
-	Name   string // what is looked at; of several checks with one name one is made, unless they are Own
+	Name   string // its subject; of several checks with one name one is made, unless they are Own
 	Own    bool   // it is about the step alone
 	Target bool   // it asks the target of the plan
 	Run    func(ctx context.Context, env *Env) Verdict
 }
 
-// A Checker is a spec that knows what its step relies on.
+// A Checker is a spec that knows the preconditions of its step.
 type Checker interface {
 	// Checks returns the checks that can be made without the inputs in unknown. It
 	// contacts nothing.

@@ -131,8 +131,8 @@ func (e *Env) Claim(claims []Claim) error {
 	return WithHint(InPlan(errors.New(strings.Join(texts, "; "))), clashes[0].Advice())
 }
 
-// Mistake says what is wrong with a claim that another step makes as well, as the end of
-// a sentence about the thing; other names that step.
+// Mistake returns the fault of a claim that step other makes as well, as the end of a
+// sentence about the thing.
 func (c Claim) Mistake(other string) string {
 	if c.Server == Files {
 		return fmt.Sprintf("a file of step %s as well", other)

@@ -10,7 +10,7 @@ package engine
 type Connection struct {
 	Key string
 
-	// Doc says in the reference what the connection is.
+	// Doc describes the connection in the reference.
 	Doc string
 
 	// New returns a pointer to a struct, which is filled from the plan.

@@ -100,8 +100,8 @@ func HintOf(err error) string {
 	return ""
 }
 
-// WithNext attaches a command for a shell to err: it does what the hint says, or shows
-// more of the cause. The text of err does not change; nil stays nil.
+// WithNext attaches a shell command to err that follows the hint or shows more of the
+// cause. The text of err does not change; nil stays nil.
 func WithNext(err error, command string) error {
 	if err == nil || command == "" {
 		return err

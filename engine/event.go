@@ -85,7 +85,7 @@ const (
 	ActionUnchanged Action = "unchanged" // converged, nothing was written; dry run: nothing differs
 	ActionChanged   Action = "changed"   // converged, after writing
 	ActionProved    Action = "proved"    // every rule of the proof held
-	ActionAwaiting  Action = "awaiting"  // all that is left is what a person has to give; message says what
+	ActionAwaiting  Action = "awaiting"  // only things that a person has to give are left; message names them
 	ActionPending   Action = "pending"   // dry run: differences found
 	ActionAfter     Action = "after"     // dry run: known after other steps
 	ActionWould     Action = "would"     // dry run: an action of a proof; with a path, one of its changes
@@ -111,8 +111,7 @@ type Summary struct {
 	Edits     int `json:"edits"` // applied by steps that are no proofs, or in a dry run found
 	Retries   int `json:"retries"`
 
-	// Awaits names what persons have to give to the steps that are awaiting it, each
-	// thing once: "signature".
+	// Awaits lists the things that persons have to give to steps, each once: "signature".
 	Awaits []string `json:"awaits,omitempty"`
 
 	// ProofEdits counts the changes of proofs, or in a dry run those that they
@@ -126,12 +125,11 @@ type Summary struct {
 	CriticalSeconds float64  `json:"criticalSeconds"`
 	CriticalPath    []string `json:"criticalPath"`
 
-	// Digest stands for all edits that a dry run found: step, path, have, want,
-	// for changes of proofs: step, path and want,
-	// and for steps after others that differ the inputs and the files they
-	// name. Secrets count by a slow hash over all those of a step. Equal edits have equal digests in any
-	// order of the steps. It is left out when a step could not
-	// be looked at. Digests holds the same for each step with edits.
+	// Digest stands for all edits that a dry run found: step, path, have, want, for changes of
+	// proofs: step, path and want, and for steps after others that differ the inputs and the
+	// files they name. Secrets count by a slow hash over all those of a step. Equal edits have
+	// equal digests in any order of the steps. It is left out when a step could not be looked
+	// at. Digests holds the same for each step with edits.
 	Digest  string            `json:"digest,omitempty"`
 	Digests map[string]string `json:"digests,omitempty"`
 

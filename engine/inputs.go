@@ -215,8 +215,8 @@ type FolderReader interface {
 // A PathHolder is a spec with paths that no field of type [File] holds, such as an input that
 // is a directory in some cases only.
 type PathHolder interface {
-	// ResolvePaths replaces each of these paths with what resolve returns for it: a path
-	// relative to the directory of the plan, or an absolute one.
+	// ResolvePaths replaces each of these paths with the result of resolve: a path relative to
+	// the directory of the plan, or an absolute one.
 	ResolvePaths(resolve func(path string) string)
 }
 

@@ -100,9 +100,9 @@ func (k *Kind) WritesToTarget(spec any, unknown []string) bool {
 }
 
 // Permissions returns the permissions that a step with this spec needs, nil if its kind
-// leaves the target alone, and in words what is not known; see [PermissionNeeder]. A
-// proof needs all of them in order to prove only: a dry run does not contact anything
-// for it.
+// leaves the target alone, and descriptions of those that are not known; see
+// [PermissionNeeder]. A proof needs all of them in order to prove only: a dry run does
+// not contact anything for it.
 func (k *Kind) Permissions(ctx context.Context, spec any, env *Env, unknown []string) (needed []Permission, notKnown []string) {
 	n, ok := spec.(PermissionNeeder)
 	if !ok {

@@ -47,10 +47,9 @@ type TargetWriter interface {
 // A Maker is a spec of a step that makes things in the target of the plan which other
 // steps look for.
 type Maker interface {
-	// MayMake reports whether the step may make a thing, named as in [Env.MayCome]. done
-	// says that the step is done: then only what others make of its things may still
-	// appear. The inputs in unknown are zero. env is that of the step. It contacts
-	// nothing.
+	// MayMake reports whether the step may make a thing, named as in [Env.MayCome]. Of a
+	// step that is done, only things that others make of its things may still appear. The
+	// inputs in unknown are zero. env is that of the step. It contacts nothing.
 	MayMake(env *Env, unknown []string, thing string, done bool) bool
 }
 
@@ -64,8 +63,8 @@ func (e *Env) Hopeless(thing string) bool { return e.MayCome != nil && !e.MayCom
 // still waits for the other one.
 type Foreseer interface {
 	// Foresee returns the outputs, of the type Outputs of the kind, that every run of a
-	// plan with this name gives. The others are empty: those of which the inputs say
-	// nothing, those that depend on an input in unknown, and secrets. It contacts
+	// plan with this name gives. The others are empty: those that the inputs do not
+	// determine, those that depend on an input in unknown, and secrets. It contacts
 	// nothing and reads no file.
 	Foresee(plan string, unknown []string) any
 }

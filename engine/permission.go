@@ -2,8 +2,8 @@ package engine
 
 import "context"
 
-// A Permission is what a step has to be allowed to do in the target of the plan. Its
-// fields are those of a rule of role-based access control (RBAC).
+// A Permission is a right that a step needs in the target of the plan. Its fields are
+// those of a rule of role-based access control (RBAC).
 type Permission struct {
 	Verbs     []string // get, list, watch, create, update, patch, delete, bind
 	Group     string   // of the API; "" for the core
@@ -11,7 +11,7 @@ type Permission struct {
 	Namespace string   // "" for a resource without namespaces, and for all namespaces
 	Name      string   // of the only object; "" for any
 	Path      string   // of an address that is no resource, "/metrics"; then only Verbs is set besides
-	Reason    string   // what the step does with it: "reads the records of the release"
+	Reason    string   // its use: "reads the records of the release"
 	Write     bool     // needed by a step that writes, and neither by a dry run nor by a status
 }
 
@@ -19,10 +19,10 @@ type Permission struct {
 // target of the plan. Discovery of the target's API and reviews of the user's own
 // access are left out: every user has them.
 type PermissionNeeder interface {
-	// Permissions returns the permissions, and in words what else is needed and cannot
-	// be known before a run. The inputs in unknown are zero, because they hold outputs
-	// of steps that have not run. It reads files beside the plan, may fetch what the
-	// plan names, and does not contact the target.
+	// Permissions returns the permissions, and descriptions of those that cannot be known
+	// before a run. The inputs in unknown are zero, because they hold outputs of steps that
+	// have not run. It reads files beside the plan, may fetch what the plan names, and does
+	// not contact the target.
 	Permissions(ctx context.Context, env *Env, unknown []string) (needed []Permission, notKnown []string)
 }
 

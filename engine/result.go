@@ -13,7 +13,7 @@ type Result string
 const (
 	ResultProved      Result = "proved"      // every step that ran converged, and every proof of the plan held
 	ResultConverged   Result = "converged"   // the same, but proofs were skipped, or the plan has none
-	ResultAwaiting    Result = "awaiting"    // nothing failed, and the rest waits for what a person has to give
+	ResultAwaiting    Result = "awaiting"    // nothing failed, and the rest waits for a person
 	ResultNotRun      Result = "not-run"     // dry run: nothing differs; nothing was written and no proof was run
 	ResultDiffers     Result = "differs"     // dry run: there are differences
 	ResultFailed      Result = "failed"      // a step failed, or the run was stopped before every step had its turn

@@ -9,8 +9,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// What is handed to another process holds no secret, unless its text is taken out on
-// purpose.
+// A value that is handed to another process holds no secret, unless its text is
+// taken out on purpose.
 func TestGobLeavesSecretsOut(t *testing.T) {
 	type message struct {
 		Name   string

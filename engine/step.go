@@ -47,13 +47,13 @@ type Edit struct {
 	// optional, and used only when Apply is nil.
 	Hint string
 
-	// Awaits, used only when Apply is nil, names what a person has to give before the
-	// difference can go away, at a time of their own: "signature". A run does not wait for
-	// that: when nothing else is left to write or to wait for, the step ends awaiting it.
-	// Hint says what is to be done.
+	// Awaits, used only when Apply is nil, names the thing that a person has to give before
+	// the difference can go away, at a time of their own: "signature". A run does not wait
+	// for that: when nothing else is left to write or to wait for, the step ends awaiting
+	// it. Hint is the instruction.
 	Awaits string
 
-	// Meanwhile, used only with Awaits, says that what is there serves until then: the
+	// Meanwhile, used only with Awaits, means that the present state serves until then: the
 	// outputs hold, and the steps that need this one go on.
 	Meanwhile bool
 
@@ -137,7 +137,7 @@ func Violated(findings []Finding) error {
 	return fmt.Errorf("does not hold: %s", strings.Join(rules, "; "))
 }
 
-// Reason says why the rule does not hold: the cause or, without one, the measured value
+// Reason returns why the rule does not hold: the cause or, without one, the measured value
 // and the detail.
 func (f Finding) Reason() string {
 	switch {

@@ -1,5 +1,5 @@
 // Package dag is the pure graph behind a plan: which node waits for which, in
-// what order they may run, and which chain of them decides how long that takes.
+// which order they may run, and which chain of them decides how long that takes.
 //
 // Nodes are the integers from 0 to n-1, in plan order. Everything here is O(V+E)
 // in time and memory, does not recurse, and gives the same answer for the same

@@ -20,7 +20,8 @@ const (
 //   - a part two levels down that is all new or all gone, such as one object of
 //     a release, is one line with the number of its fields, after everything
 //     else;
-//   - long values and long new texts are cut, with the number of what is left out;
+//   - long values are cut, with their length, and long new texts, with the number
+//     of lines left out;
 //   - of long texts that differ, the lines around the differences are shown.
 //
 // folded reports whether Lines would show more.

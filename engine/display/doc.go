@@ -2,7 +2,7 @@
 // parts of the text of a run, and terminals and CI systems execute some of it. All
 // text passes through this package on its way out.
 //
-// # What is escaped
+// # Escaping
 //
 //   - Control characters (C0, DEL, C1) but newline and tab, and bytes that are
 //     not UTF-8: a terminal takes ESC and the C1 characters for commands.

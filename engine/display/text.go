@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s without what a terminal or a CI system would execute. Newlines
-// and tabs stay; "\r\n" becomes a newline.
+// Text returns s with everything escaped that a terminal or a CI system would execute.
+// Newlines and tabs stay; "\r\n" becomes a newline.
 func Text(s string) string {
 	if harmless(s) {
 		return s

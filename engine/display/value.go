@@ -10,8 +10,8 @@ import (
 func Event(e engine.Event) engine.Event { return Copy(e) }
 
 // Copy returns a deep copy of v in which every text is made safe: in exported
-// fields, lists, maps with their keys, and behind pointers and interfaces. What
-// v points to is not changed. It is for plain data without cycles.
+// fields, lists, maps with their keys, and behind pointers and interfaces. The
+// original is not changed. It is for plain data without cycles.
 func Copy[T any](v T) T {
 	out := reflect.New(reflect.TypeFor[T]()).Elem()
 	out.Set(reflect.ValueOf(&v).Elem())

@@ -56,8 +56,8 @@ func Counts(s engine.Summary) []string {
 	return parts
 }
 
-// Until says of the certificate that clients are served until when it holds, seen from a
-// moment; "" for a time that is zero.
+// Until describes the certificate that clients are served by its end, at, and the time
+// that is left of it; "" for a zero at.
 func Until(at, now time.Time) string {
 	if at.IsZero() {
 		return ""

@@ -12,7 +12,8 @@ import (
 	"github.com/ztplan/ztplan/engine/durable"
 )
 
-// Writers of one file do not remove what others are about to rename.
+// Writers of one file do not remove temporary files that others are about to
+// rename.
 func TestConcurrentWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "file")

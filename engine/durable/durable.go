@@ -17,8 +17,9 @@ import (
 // WriteFile replaces a file with data at once: a reader sees the old content or
 // the new one. The new content is on the disk when WriteFile returns. A symbolic
 // link of that name is replaced, not followed. An error leaves the file as it was
-// and no other file beside it, except when syncing the directory fails. What a
-// process that was killed in WriteFile left beside the file, the next one removes.
+// and no other file beside it, except when syncing the directory fails. The
+// temporary file of a process that was killed in WriteFile is removed by the next
+// one.
 func WriteFile(name string, data []byte, mode fs.FileMode) (err error) {
 	f, locked, err := createTemp(name)
 	if err != nil {

@@ -38,7 +38,7 @@ func TestWriteFile(t *testing.T) {
 	wantAlone(t, dir)
 }
 
-// What a killed process left beside the file goes with the next write; what a living one
+// Temporary files of a killed process go with the next write; those that a living one
 // has locked, and files of other names, stay.
 func TestWriteFileAfterAKill(t *testing.T) {
 	dir := t.TempDir()

@@ -30,8 +30,8 @@ func createTemp(name string) (f *os.File, locked bool, err error) {
 	}
 }
 
-// removeAbandoned removes the temporary files beside name that no process has locked. What
-// cannot be removed stays: the file itself is written.
+// removeAbandoned removes the temporary files beside name that no process has locked.
+// Errors are ignored: the file itself is written.
 func removeAbandoned(name string) {
 	entries, err := os.ReadDir(filepath.Dir(name))
 	if err != nil {

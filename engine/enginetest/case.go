@@ -25,8 +25,8 @@ type Case struct {
 	// leaves nothing for the run in one go.
 	Reset func(ctx context.Context) error
 
-	// Give does what a step that ends awaiting something asks a person to do. It is
-	// required for such a step. Reset takes it back.
+	// Give does the work of the person whom a step awaits, and is required for a
+	// step that ends so. Reset takes it back.
 	Give func(ctx context.Context) error
 
 	// Writes, optional, counts the mutating requests that were sent.

@@ -233,7 +233,8 @@ func (k *checker) converge(ctx context.Context, rounds int, choose func([]engine
 	}
 }
 
-// give looks again at a step that awaits something, and gives it what it awaits, once.
+// give looks again at a step that awaits something, finds the same, and calls Give,
+// once.
 func (k *checker) give(ctx context.Context, edits []engine.Edit, given bool) error {
 	switch {
 	case k.Give == nil:
@@ -263,8 +264,8 @@ func allKept(promises []any, final any) error {
 	return nil
 }
 
-// kept checks that every output that is promised, and is not empty, is the same in the
-// end. otherwise says in the error what is wrong with the promise.
+// kept checks that every promised output that is not empty is the same in the end.
+// otherwise is the fault, for the error.
 func kept(promised, final any, otherwise string) error {
 	p, f := reflect.Indirect(reflect.ValueOf(promised)), reflect.Indirect(reflect.ValueOf(final))
 	if p.Kind() != reflect.Struct {

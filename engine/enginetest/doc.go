@@ -5,8 +5,8 @@
 //   - Looking never writes. Looking twice finds the same differences.
 //   - Applying the edits in order and looking again finds nothing, once the
 //     differences that can only be awaited are gone.
-//   - A step that awaits what a person has to give says what is to be done, and awaits the
-//     same at the next look. When it was given, the step goes on.
+//   - A step that awaits a person says what is to be done, and awaits the
+//     same at the next look. When that is done, the step goes on.
 //   - A second look finds nothing either, and has the same outputs.
 //   - An output that comes with edits and is not empty is the same once they
 //     are applied.

@@ -135,8 +135,8 @@ func (d *decoder) mapping(n *yaml.Node, path string, into map[string]any) {
 	}
 }
 
-// Repeated returns the message that two keys of a mapping are one, with the reason if they are written
-// differently.
+// Repeated returns the message that two keys of a mapping are one, with the reason if they
+// are written differently.
 func Repeated(key string, first, second *yaml.Node) string {
 	if first.Value == second.Value {
 		return fmt.Sprintf("key %q is given twice; first in line %d", key, first.Line)

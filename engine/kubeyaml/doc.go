@@ -11,6 +11,7 @@
 // form in JSON (.inf, .nan) and a key that is a mapping, a list or nothing are
 // errors, with the key and the place.
 //
-// That library decides the meaning of each scalar: there is no second list of words. Trees are those of gopkg.in/yaml.v3, whose parser
-// knows lines and columns; [Resolve] replaces the types that it gives them.
+// That library decides the meaning of each scalar: there is no second list of words. Trees
+// are those of gopkg.in/yaml.v3, whose parser knows lines and columns; [Resolve] replaces the
+// types that it gives them.
 package kubeyaml

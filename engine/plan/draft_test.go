@@ -8,7 +8,8 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// A draft is what can be read of a plan, with all its problems; Load returns no plan then.
+// A draft is the readable part of a plan, with all its problems; Load returns no plan
+// then.
 func TestDraftOfAnInvalidPlan(t *testing.T) {
 	const text = head + `vars: {used: 1, unused: 2, inside: {default: "${vars.used}"}}
 steps:

@@ -124,7 +124,7 @@ func (*chart) Inspect(context.Context, *engine.Env) (out chartOutputs, edits []e
 	return
 }
 
-// ResolvePaths does what a chart that is a directory does.
+// ResolvePaths resolves the path of a chart that is a directory.
 func (c *chart) ResolvePaths(resolve func(string) string) {
 	if strings.HasPrefix(c.Name, "./") {
 		c.Name = resolve(c.Name)

@@ -118,8 +118,8 @@ func TestForEachSelect(t *testing.T) {
 	}
 }
 
-// TestForEachEmpty: a collection without items leaves a step that never runs, so that
-// everything which names the steps of a run says so.
+// TestForEachEmpty: a collection without items leaves a step that never runs, so that all
+// lists of the steps of a run have it.
 func TestForEachEmpty(t *testing.T) {
 	for _, collection := range []string{"[]", "{}", "null", "'${vars.none}'", "'${vars.map.no}'"} {
 		p := load(t, `

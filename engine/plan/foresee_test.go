@@ -46,7 +46,8 @@ func readLogins(text string) (*plan.Plan, error) {
 }
 
 // An output that follows from inputs is a value when the plan is read, also through a
-// chain of steps and against the order of the file. What only a run knows stays unknown.
+// chain of steps and against the order of the file. Outputs that only a run knows stay
+// unknown.
 func TestForesee(t *testing.T) {
 	p, err := readLogins(`vars: {mount: {default: b}}
 steps:

@@ -20,7 +20,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
-// Bounds of what fragments make of a plan: they multiply where they include each other.
+// Bounds of a plan with its fragments: fragments that include each other multiply.
 const (
 	maxDepth = 10
 	maxUses  = 10_000

@@ -493,7 +493,7 @@ steps:
 	}
 }
 
-// TestFragmentAlone: a fragment by itself is no plan, and the problem says what it is.
+// TestFragmentAlone: a fragment by itself is no plan, and the problem names it a fragment.
 func TestFragmentAlone(t *testing.T) {
 	_, err := plan.Load(plan.Input{File: "app.yaml", Data: []byte(fragmentHead + appFragment), Kinds: kinds(), Connections: connections()})
 	want := []string{"app.yaml:2:7: this is a fragment: a plan includes it | write include: with the path of this file at an entry of steps in a plan, and check that plan"}
@@ -502,9 +502,9 @@ func TestFragmentAlone(t *testing.T) {
 	}
 }
 
-// TestFragmentChecked: a fragment is checked by itself where that is asked for: what its
-// variables have no default for, the connections and the name of the plan are not known,
-// and follow no problems from that.
+// TestFragmentChecked: a fragment is checked by itself where that is asked for: variables
+// without a default, the connections and the name of the plan are not known, and no
+// problems follow from that.
 func TestFragmentChecked(t *testing.T) {
 	for _, tt := range []struct {
 		text string

@@ -41,10 +41,10 @@ func Load(in Input) (*Plan, error) {
 	return whole(Draft(in))
 }
 
-// Draft reads a plan as [Load] does and returns what could be read of it together with
-// its problems, for readers that contact nothing. A step of a kind that is unknown has no
-// Kind, and an input that is wrong is as its kind has it by default. The plan is nil only
-// if its file cannot be read.
+// Draft reads a plan as [Load] does and returns the readable part of it with its problems,
+// for readers that contact nothing. A step of a kind that is unknown has no Kind, and an
+// input that is wrong is as its kind has it by default. The plan is nil only if its file
+// cannot be read.
 func Draft(in Input) (*Plan, error) {
 	if in.File == "" {
 		in.File = "plan.yaml"
@@ -161,8 +161,8 @@ func (l *loader) problem(n *yaml.Node, hint, format string, args ...any) {
 	l.plan.unit.Problem(n, hint, format, args...)
 }
 
-// about says that the problems which follow are in a unit, and those of an entry or a step
-// with an id; local is that id in the document. See [source.Collector.About].
+// about places the problems that follow in a unit, and in the entry or step with an id;
+// local is that id in the document. See [source.Collector.About].
 func (l *loader) about(u *unit, id, local string) {
 	if local == id {
 		local = ""

@@ -219,7 +219,7 @@ func (s *Step) Knows(id string, outputs any) bool {
 	})
 }
 
-// subject is how messages name the step: "step ID (kind)".
+// subject is the name of the step in messages: "step ID (kind)".
 func (s *Step) subject() string {
 	switch {
 	case s.ID == "":

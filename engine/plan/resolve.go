@@ -24,14 +24,15 @@ type scope struct {
 
 	// outputs returns the outputs of a step; nil while the plan is read.
 	outputs func(id string) (any, bool)
-	// noSteps is why outputs cannot be referred to; "" if they can. instead is what to do.
+	// noSteps is why outputs cannot be referred to, "" if they can; instead is the
+	// alternative.
 	noSteps, instead string
 	// foresee is set once the graph is known: outputs that are foreseen have values.
 	foresee bool
 	// refer, if not nil, gets every reference to an output.
 	refer func(n *yaml.Node, ref *syntax.Reference, to target, secret bool)
 
-	secret bool // what the reference is about counts as a secret
+	secret bool // the value of the reference counts as a secret
 }
 
 // decoder returns a decoder for nodes of the plan or a fragment, which reports problems

@@ -29,8 +29,9 @@ func values(t *testing.T, text string) plan.Values {
 	return plan.Values{File: source.NewFile("fleet.yaml", []byte(text)), Node: n.Content[0]}
 }
 
-// A plan that is read again with other variables has those, and is otherwise what Load
-// returns, problems included. Its file is not read again, and the first plan stays.
+// A plan that is read again with other variables has those, and otherwise equals the
+// plan that Load returns, problems included. Its file is not read again, and the first
+// plan stays.
 func TestWith(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "plan.yaml")
 	const text = head + `vars: {name: {type: string, required: true}, bits: 2048}

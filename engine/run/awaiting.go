@@ -1,12 +1,12 @@
 package run
 
-// awaits reports whether a step cannot be used in this run because it is awaiting what a
-// person has to give, or was not run for that reason itself.
+// awaits reports whether a step cannot be used in this run because it is awaiting a
+// person, or was itself not run for that reason.
 func (res *StepResult) awaits() bool {
 	return res.waits || res.State == Awaiting && !res.Awaited.Serves
 }
 
-// waitsFor says why a step is not run whose needs await something.
+// waitsFor returns why a step is not run whose needs await something.
 func (r *runner) waitsFor(needs []string) string {
 	for _, id := range needs {
 		if a := r.results[r.index[id]].Awaited; a != nil {

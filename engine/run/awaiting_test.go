@@ -54,8 +54,8 @@ func states(t *testing.T, mode run.Mode, nodes ...run.Node) ([]string, *run.Resu
 	return out, res, &rec
 }
 
-// A step that is left with what a person has to give ends awaiting it. What needs it
-// waits, also two steps on; what does not goes on; and nothing is proved by that.
+// A step that only a person can complete ends awaiting it. The steps that need it
+// wait, also two steps on; the others go on; and nothing is proved by that.
 func TestAwaiting(t *testing.T) {
 	var requested, done atomic.Bool
 	using := node("using", []string{"ca"}, same)
@@ -74,7 +74,7 @@ func TestAwaiting(t *testing.T) {
 		"ordered skipped: waits for ca, which is awaiting signature",
 		"other unchanged", "holds proved",
 	}
-	for _, edits := range []int{1, 0} { // the second run writes nothing, and says the same
+	for _, edits := range []int{1, 0} { // the second run writes nothing, and has the same states
 		got, res, rec := states(t, run.Apply, nodes...)
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
@@ -97,7 +97,7 @@ func TestAwaiting(t *testing.T) {
 	}
 }
 
-// A failure counts more than what is awaited.
+// A failure counts more than a step that awaits a person.
 func TestAwaitingAndFailing(t *testing.T) {
 	var requested, done atomic.Bool
 	bad := node("bad", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
@@ -115,7 +115,8 @@ func TestAwaitingAndFailing(t *testing.T) {
 	}
 }
 
-// What is there serves until then: the steps that need it go on with its outputs.
+// The present state serves until then: the steps that need it go on with its
+// outputs.
 func TestAwaitingMeanwhile(t *testing.T) {
 	var requested, done atomic.Bool
 	var used atomic.Value
@@ -137,7 +138,8 @@ func TestAwaitingMeanwhile(t *testing.T) {
 	}
 }
 
-// A dry run says what will be awaited, and once the request is there, that it is.
+// A dry run names the thing that will be awaited, and once the request is there,
+// that it is.
 func TestAwaitingInADryRun(t *testing.T) {
 	var requested, done atomic.Bool
 	using := node("using", []string{"ca"}, same)
@@ -163,7 +165,7 @@ func TestAwaitingInADryRun(t *testing.T) {
 	}
 }
 
-// What others remove by themselves is waited for first.
+// Edits that others remove by themselves are waited for first.
 func TestAwaitingComesLast(t *testing.T) {
 	var looks atomic.Int32
 	n := node("ca", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {

@@ -22,7 +22,7 @@ type convergence struct {
 
 	last   error         // of this round
 	reason error         // the newest error since a round went well, but not the end of the time
-	waits  []engine.Edit // what it waited for when it looked last; nil if there was something to write
+	waits  []engine.Edit // the edits that it waited for at the last look; nil if there was something to write
 }
 
 // converge looks and writes until there is nothing left to write or to wait

@@ -17,7 +17,7 @@
 // round that failed, or that left a difference it was meant to remove, uses up
 // an attempt. A retry never writes from memory: it looks first.
 //
-// # What a person has to give
+// # Steps that await a person
 //
 // An edit with Awaits is removed by a person. When a step has nothing else left, it ends
 // awaiting that: this is no failure, and the run does not wait. Steps that need it are
@@ -26,9 +26,9 @@
 // # Interruption
 //
 // When the context of Run ends, no step starts another edit and nothing else is
-// looked at, but for changes that a proof takes back. An edit that is being applied gets [Options.Grace] to finish; if
-// it does not, or fails because it was cut off, the run records it as unknown.
-// The next run looks and finds out.
+// looked at, but for changes that a proof takes back. An edit that is being applied
+// gets [Options.Grace] to finish; if it does not, or fails because it was cut off, the
+// run records it as unknown. The next run looks and finds out.
 //
 // A context that ends with a cause of its own ([context.WithCancelCause]) ends
 // the run the same way; it is then no interrupt but a failure, and the cause is
@@ -39,8 +39,8 @@
 // A panic of a kind, in the goroutine of its step or in one that it started
 // through [engine.Group] or [engine.Try], fails that step for good, with the stack
 // in its error. The other steps go on as after any failure. An edit that panicked
-// is recorded as unknown, and a blocked look that panicked warns. Neither a library's own goroutines nor errors that the Go runtime
-// calls fatal can be recovered.
+// is recorded as unknown, and a blocked look that panicked warns. Neither a library's
+// own goroutines nor errors that the Go runtime calls fatal can be recovered.
 //
 // # Around an edit
 //

@@ -29,8 +29,8 @@ type gate struct {
 	moved  bool          // others may have written before it was open
 }
 
-// errOld is why an edit is not applied that was found before the run had its
-// lock, when another run had it meanwhile.
+// errOld refuses an edit that was found before the run had its lock, if another
+// run had it meanwhile.
 var errOld = errors.New("looked at before the run had its lock")
 
 func newGate() *gate {

@@ -36,9 +36,9 @@ type Node struct {
 	// Spec decodes the inputs with the outputs of other steps filled in.
 	Spec func(Outputs) (any, error)
 
-	// Preview returns the spec with its literal inputs only, for a proof's
-	// intent. Literal returns the same as plain data, with secrets as
-	// engine.Secret and a remark where a value is not known yet. Both serve the dry run and may be nil.
+	// Preview returns the spec with its literal inputs only, for a proof's intent. Literal
+	// returns the same as plain data, with secrets as engine.Secret and a remark where a value
+	// is not known yet. Both serve the dry run and may be nil.
 	Preview func() any
 	Literal func() any
 
@@ -164,7 +164,7 @@ type Fence interface {
 	Enclose(ctx context.Context) (context.Context, context.CancelFunc)
 }
 
-// A State is how a step ended.
+// A State is the outcome of a step.
 type State string
 
 // The states.
@@ -172,7 +172,7 @@ const (
 	Unchanged State = "unchanged"
 	Changed   State = "changed"
 	Proved    State = "proved"
-	Awaiting  State = "awaiting" // all that is left is what a person has to give
+	Awaiting  State = "awaiting" // only things that a person has to give are left
 	Pending   State = "pending"  // dry run: it differs
 	After     State = "after"    // dry run: known after another step
 	Would     State = "would"    // dry run: a proof

@@ -7,8 +7,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// firstRepeat is after what time a look that keeps failing in the same way is shown
-// again; each further pause is twice as long.
+// firstRepeat is the time after which a look that keeps failing in the same way is
+// shown again; each further pause is twice as long.
 const firstRepeat = 15 * time.Second
 
 // repeats counts how often the same error came in a row.

@@ -645,7 +645,8 @@ func TestInterruptKeepsTheReason(t *testing.T) {
 	}
 }
 
-// A step that ran out of time while it waited has the hint of what it waited for.
+// A step that ran out of time while it waited has the hint of the edit that it waited
+// for.
 func TestTimeoutHasTheHintOfTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
@@ -679,7 +680,7 @@ func TestProofKeepsTheReason(t *testing.T) {
 }
 
 // A step that runs out of time reports why it is not done: the newest
-// error, even if the edit that was cut off knows only that time is over. What
+// error, even if the edit that was cut off knows only that time is over. An edit that
 // went well since is no reason.
 func TestTimeoutKeepsTheReason(t *testing.T) {
 	reset := errors.New("connection reset by peer")

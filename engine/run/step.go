@@ -115,7 +115,7 @@ func (s *stepRun) prepare(spec any) error {
 	s.env.Record = func(name string, data any) {
 		s.emit(engine.Event{Action: engine.ActionEvidence, Name: name, Data: data})
 	}
-	if s.opts.Mode == Apply { // what a dry run says must not depend on which step is looked at first
+	if s.opts.Mode == Apply { // the findings of a dry run must not depend on which step is looked at first
 		s.env.MayCome = func(thing string) bool { return s.makers.mayCome(s.index, thing) }
 	}
 	s.env.Logf = s.logger(engine.ActionLog)
@@ -138,7 +138,7 @@ func (s *stepRun) does(what string) {
 	s.doing = what
 }
 
-// activity returns the first line of what does was called with last.
+// activity returns the first line of the text that does was last called with.
 func (s *stepRun) activity() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -58,7 +58,8 @@ func (s *stepRun) interrupted(last error, waits []engine.Edit) error {
 	return engine.WithHint(e, cmp.Or(hint, Again))
 }
 
-// An interruption is that of a step. It is a context.Canceled, and what err is.
+// An interruption is the error of a step that was interrupted: a context.Canceled, and
+// also err.
 type interruption struct {
 	during string // the activity, which may be "waiting for …"; may be empty
 	err    error  // why the step was not done; may be nil

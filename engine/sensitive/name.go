@@ -34,7 +34,8 @@ func Name(path string) bool {
 	return slices.ContainsFunc(parents, holdsSecrets) && !Plain(keys[len(keys)-1])
 }
 
-// Plain reports whether a key only names a secret, its place or its use: secretName, existingSecret, tokenTTL, namespace.
+// Plain reports whether a key only names a secret, its place or its use: secretName,
+// existingSecret, tokenTTL, namespace.
 func Plain(key string) bool {
 	w := words(key)
 	return reference.MatchString(strings.Join(w, "")) || switches[first(w)]

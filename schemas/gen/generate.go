@@ -46,7 +46,7 @@ func Generate(root string, write bool) (stale []string, err error) {
 	}
 	for _, f := range []struct {
 		name    string
-		content any // a text, or what JSON is made of
+		content any // a text, or a value to encode as JSON
 	}{
 		{"schemas/event.schema.json", event},
 		{"schemas/evidence.schema.json", evidence},

@@ -19,7 +19,7 @@ var properNames = []string{
 var camel = regexp.MustCompile(`\b(?:[A-Z][A-Za-z0-9]*[a-z0-9][A-Z]\w*|[A-Z]{2,}[a-z]{2,}\w*)\b`)
 
 // readable notes the words of a text that look like names of Go: a reader of the
-// reference knows those of the plan only. The rest of the arguments say where the text is.
+// reference knows those of the plan only. where and args describe the place of the text.
 func (s *source) readable(text, where string, args ...any) {
 	for _, w := range camel.FindAllString(text, -1) {
 		if !slices.Contains(properNames, w) {

@@ -25,7 +25,7 @@ const (
 // limitForm is the pattern of a number or a percentage in quotes.
 const limitForm = `^([0-9]+|(100|[0-9]{1,2})%)$`
 
-// A form says which values a schema allows beside those of a field's type.
+// A form is a set of values that a schema allows beside those of a field's type.
 type form struct {
 	references bool // ${…} where the value is no string
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/vars"
 )
 
-// A Plan is a plan as it is written. It and the types of its fields are where the keys are
-// read from; their tags and comments are what the schema and the reference say.
+// A Plan is a plan as it is written. Its keys are the fields of this type and of theirs; the
+// schema and the reference are made from the tags and comments.
 type Plan struct {
 	// APIVersion is the version of the language.
 	APIVersion string `yaml:"apiVersion" check:"required,oneof=ztplan.dev/v1"`
@@ -43,7 +43,7 @@ type Fragment struct {
 	// Steps of the fragment; it has one at least. They see the variables and steps of the
 	// fragment only.
 	Steps []Step `yaml:"steps" check:"required"`
-	// Outputs are what the fragment shows of its steps, by name: each is a reference,
+	// Outputs of the fragment, by name: each is a reference to one of its steps,
 	// ${steps.ID.OUTPUT}. To the plan they are outputs of the entry that includes it.
 	Outputs map[string]string `yaml:"outputs"`
 }
@@ -92,8 +92,8 @@ type Collection any
 // An Expression is the text of a condition, or true or false.
 type Expression string
 
-// A Policy is how long and how often a step is tried. What is nil is the default of
-// the kind.
+// A Policy bounds how long and how often a step is tried. A nil field has the default of the
+// kind.
 type Policy struct {
 	// Timeout bounds everything that the step does: looking, writing, waiting, in all of its
 	// attempts. It is a duration such as 90s, 5m, 1h30m or 30d.
@@ -102,8 +102,8 @@ type Policy struct {
 	Retry Retry `yaml:"retry"`
 }
 
-// Over sets what is given in a policy. maxDelay is raised to delay if only delay is given;
-// the result is false if it is given and less.
+// Over sets the given fields in p. maxDelay is raised to delay if only delay is given; the
+// result is false if it is given and less.
 func (in Policy) Over(p *engine.Policy) bool {
 	if in.Timeout != nil {
 		p.Timeout = in.Timeout.Std()

@@ -49,8 +49,8 @@ func Constant(r source.Reporter, root *yaml.Node, parts map[string]*yaml.Node, k
 	return false
 }
 
-// HasSteps reports whether n can be the steps of a document, which is what: a list with an
-// item at least. It reports the problem otherwise.
+// HasSteps reports whether n can be the steps of a document: a list with at least one item.
+// It reports the problem otherwise; what describes the document.
 func HasSteps(r source.Reporter, root, n *yaml.Node, what string) bool {
 	switch {
 	case source.IsNull(n):
@@ -94,9 +94,9 @@ func TakeMeant(parts map[string]*yaml.Node, unknown []*yaml.Node, known []string
 	return meant
 }
 
-// MayBePlan reports whether a document is a mapping with a key of a plan, or with a key of
-// another tool's document that does what a plan does. It reports the problem otherwise: what
-// has none may be a file of variables.
+// MayBePlan reports whether a document is a mapping with a key of a plan, or of a similar
+// document of another tool. It reports the problem otherwise: a document without one may be
+// a file of variables.
 func MayBePlan(r source.Reporter, root *yaml.Node) bool {
 	const hint = "a plan begins with apiVersion: " + APIVersion
 	if root.Kind != yaml.MappingNode {
@@ -114,7 +114,7 @@ func MayBePlan(r source.Reporter, root *yaml.Node) bool {
 	return false
 }
 
-// IDHint says what [IsID] wants.
+// IDHint describes the ids that [IsID] accepts.
 const IDHint = "use lower-case letters, digits and hyphens, beginning with a letter"
 
 // ReadMetadata returns the name of a plan as written, nil if there is none, and its

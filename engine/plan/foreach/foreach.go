@@ -37,7 +37,7 @@ type Item struct {
 	of    *reader
 }
 
-// keyText is what ids can hold, also on a command line and in the name of a file.
+// keyText matches the keys that ids can hold, also on a command line and in a file name.
 var keyText = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9._/:@*-]{0,252}$`)
 
 const keyHint = "use letters, digits and . _ - / : @ *, beginning with a letter or a digit: ids of steps hold the keys"

@@ -1,4 +1,4 @@
-// Package input says what a plan is read from.
+// Package input has the sources that a plan is read from.
 package input
 
 import (
@@ -25,13 +25,13 @@ type Input struct {
 	// earlier ones, and Vars come before all.
 	VarFiles []string
 	// Values are variables that another document gives. They come before VarFiles, and
-	// none of them may be a secret. A text becomes what the plan declares.
+	// none of them may be a secret. A text is converted to the declared type.
 	Values vars.Values
-	// Fragment says that the document may be a fragment, which is read by itself then: what
-	// its variables have no default for, and connections, are not known. The plan says so then.
+	// Fragment allows a fragment, which is then read by itself: variables without a default,
+	// and connections, are not known. The plan says so then.
 	Fragment bool
 	// Refused returns, for a key that a kind or a connection does not have, why it is left
-	// out on purpose and what to do instead; "" for others. It may be nil.
+	// out on purpose and the alternative; "" for others. It may be nil.
 	Refused func(key string, known []string) string
 	// Env looks up environment variables that the plan's variables name. Nil means
 	// that there are none.

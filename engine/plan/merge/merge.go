@@ -175,7 +175,7 @@ func Unknown(types *spec.Types, n *yaml.Node, of []*spec.Struct, path string, re
 }
 
 // Absent returns the inputs of a step of type t with a value that is not known in place of
-// those that connections would fill. own gets what the step gives for them itself.
+// those that connections would fill. own gets the values that the step gives itself.
 func Absent(t *spec.Struct, connections []engine.Connection, with, value *yaml.Node, at source.Position, own func(*yaml.Node)) *yaml.Node {
 	for _, c := range connections {
 		if with != nil && with.Kind != yaml.MappingNode || c.New != nil || !slices.Contains(t.Names(), c.Key) {

@@ -45,10 +45,10 @@ func (c *Collector) Add(p *Problem) {
 	c.problems = append(c.problems, p)
 }
 
-// About says that the problems which follow are those of an instance of a group, such as
-// certs["shop"] of certs; "" for those of none. A problem that several instances of a group
-// have is one, of the first of them. included says where the file is
-// included, for the problems that are in it.
+// About attributes the problems that follow to an instance of a group, such as
+// certs["shop"] of certs; "" for none. A problem that several instances of a group have is
+// reported once, for the first of them. included names the place where the file is
+// included, for the problems in it.
 func (c *Collector) About(instance, group, file, included string) {
 	c.instance, c.group, c.within, c.included = instance, group, file, included
 }

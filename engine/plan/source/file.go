@@ -16,7 +16,7 @@ type File struct {
 	starts []int // where each line begins
 	keys   bool  // see holdsKeys
 
-	covered []span // what [Parse] could not read: other problems there follow from it
+	covered []span // text that [Parse] could not read: other problems there follow from it
 }
 
 // NewFile returns a file with a text. name may be empty for a text that is in no file.

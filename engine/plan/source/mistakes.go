@@ -10,11 +10,11 @@ import (
 type mistake struct {
 	problem *Problem
 	edits   []edit // of one line each, in order
-	// covers is set if the text that takes its place is not what was meant: then other
+	// covers is set if the text that takes its place is not the intended one: then other
 	// problems there only follow from it.
 	covers   bool
 	tabs     bool // the edits are of tabs that indent lines
-	closing  bool // the end of what another mistake begins
+	closing  bool // the end of a construct that another mistake begins
 	template bool // a template, which is a mistake even where the parser takes it
 }
 

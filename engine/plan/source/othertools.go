@@ -11,8 +11,8 @@ import (
 type word struct {
 	key  string // as [plainKey] writes it
 	here string // the key that is meant; the row counts only where there is one
-	// hint is what to write instead; "" for `write HERE instead`. A row without a hint is
-	// for a key whose value may stand as it is.
+	// hint is the advice; "" for `write HERE instead`. A row without a hint is for a key whose
+	// value may stand as it is.
 	hint string
 }
 
@@ -146,8 +146,8 @@ func Meant(written string, known []string) (key string, same bool) {
 	return Closest(written, known), false
 }
 
-// KeyHint returns the hint for a key that is none of the known ones: what to write instead
-// of another tool's word, the key that is close, or else the keys after intro.
+// KeyHint returns the hint for a key that is none of the known ones: the key for another
+// tool's word, the key that is close, or else the keys after intro.
 func KeyHint(written string, known []string, intro string) string {
 	if Closest(written, known) == "" || plainKey(written) != plainKey(Closest(written, known)) {
 		if w := foreign(written, known); w != nil && w.hint != "" {
@@ -175,7 +175,7 @@ func foreign(written string, known []string) *word {
 	return nil
 }
 
-// plainKey is a key without what the spellings of tools differ in.
+// plainKey returns a key without the differences between the spellings of tools.
 func plainKey(key string) string {
 	if strings.ContainsAny(key, "-_") {
 		key = strings.ReplaceAll(strings.ReplaceAll(key, "-", ""), "_", "")
@@ -189,8 +189,8 @@ const templateDetail = "a plan is YAML as it stands: nothing expands templates o
 // Others write {{ }} too, such as the policies of Vault: they do not name these.
 var foreignTemplate = regexp.MustCompile(`\{\{-?\s*(?:\.Values\.([A-Za-z0-9_.]+)|\.(?:Release|Chart|Values)\b|include\s+")[^}]*\}\}`)
 
-// ForeignTemplate returns what is wrong with a text that holds a template of Helm, which
-// nobody fills in, and what to write instead; "" if it holds none.
+// ForeignTemplate returns the fault of a text with a template of Helm, which is not expanded
+// here, and a hint; "" if it has none.
 func ForeignTemplate(text string) (message, hint string) {
 	if !strings.Contains(text, "{{") {
 		return "", ""

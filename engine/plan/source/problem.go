@@ -59,8 +59,8 @@ var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 // value of each.
 func (p *Problem) shape() string { return quoted.ReplaceAllLiteralString(p.general(), `""`) }
 
-// also says that the instance of another problem has the same, if it names one, and which
-// values differ. Those of one instance follow each other.
+// also adds that the instance of another problem, if it names one, has the same, and
+// which values differ. The problems of one instance follow each other.
 func (p *Problem) also(other *Problem) {
 	if p.group == "" {
 		return
@@ -87,8 +87,8 @@ func (p *Problem) also(other *Problem) {
 	}
 }
 
-// addDetails says in the detail where the document is included, and which other instances
-// have the problem.
+// addDetails adds to the detail where the document is included, and the other instances
+// that have the problem.
 func (p *Problem) addDetails() {
 	if p.included != "" {
 		p.Detail += "\n" + p.included

@@ -18,10 +18,10 @@ const (
 	maxMistakes = MostShown
 )
 
-// repair reports what is wrong with a file that the parser refuses: mistakes that are
-// known, and what the parser says where it still stops. The lines there are left out, so that
-// they hide nothing behind them. If there are only mistakes, repair returns the document as
-// if they were mended, and has the file leave out what follows from them. ok is false if it
+// repair reports the faults of a file that the parser refuses: known mistakes, and the
+// parser's message where it still stops. The lines there are left out, so that they hide
+// nothing behind them. If there are only mistakes, repair returns the document as if they
+// were mended, and has the file leave out problems that follow from them. ok is false if it
 // found nothing.
 func repair(src *File, report func(*Problem)) (doc *yaml.Node, ok bool) {
 	if len(src.data) > maxRepaired {
@@ -91,7 +91,7 @@ func (r *repaired) before(other *repaired) bool {
 	return r.stop < other.stop || r.stop == other.stop && r.err != nil && (other.err == nil || r.err.Error() != other.err.Error())
 }
 
-// syntaxProblem is what the parser says.
+// syntaxProblem returns the parser's message.
 func (r *repaired) syntaxProblem() *Problem {
 	p := syntaxProblem(r.text, r.err)
 	if line := r.src.line(p.Line); len(r.edits[p.Line]) > 0 {
@@ -212,7 +212,7 @@ func (r *repaired) restore(n *yaml.Node) {
 	}
 }
 
-// onlyDocument parses the first document of a text, and what is behind it for its errors.
+// onlyDocument parses the first document of a text, and the rest for its errors.
 func onlyDocument(text []byte) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	doc, err := nextDocument(dec)

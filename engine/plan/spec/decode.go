@@ -190,8 +190,8 @@ func (d *Decoder) report(n *yaml.Node, at source.Position, detail, hint, format 
 	return failed
 }
 
-// mistaken reports something wrong with a value at the place where it is written, and where
-// it is used. The message says nothing about the use: all uses have the one problem.
+// mistaken reports a fault of a value at the place where it is written, and where it is
+// used. The message does not name the use: all uses have the one problem.
 func (d *Decoder) mistaken(written, used source.Position, hint, message string) outcome {
 	d.bad = append(d.bad, keypath.String(d.path))
 	d.Report(&source.Problem{Position: written, Summary: message, Detail: "used at " + used.String(), Hint: hint})

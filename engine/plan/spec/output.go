@@ -82,7 +82,7 @@ func incomplete(v reflect.Value) bool {
 // A Producer is the step whose output a reference names, as messages name it.
 type Producer struct {
 	Step  string // its id
-	Entry string // the id of what the plan writes for it
+	Entry string // the id of its entry in the plan
 	Kind  string
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // Part returns the part of a value that a reference names: the value is that of the first
-// elements of its path, as many as known says. Where other items of a collection have the
-// part, the fault is that of the item, and at its place.
+// known elements of its path. Where other items of a collection have the part, the fault is
+// that of the item, and at its place.
 func Part(of Value, ref *syntax.Reference, known int) (*yaml.Node, *Fault) {
 	value, depth := keypath.Descend(of.Node, ref.Path[known:])
 	if known+depth == len(ref.Path) {

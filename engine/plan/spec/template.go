@@ -35,7 +35,7 @@ type Value struct {
 	FileOf func(name string) engine.File
 	// File is where Node and all below it are written; nil if that is not one file.
 	File *source.File
-	// Item says that Node is the value of an item of forEach; nil if it is none.
+	// Item is the item of forEach that Node is the value of; nil if there is none.
 	Item *Item
 }
 
@@ -51,7 +51,7 @@ type Fault struct {
 	Message, Hint string
 
 	// At is the place of the mistake if it is in the value and not in the reference. The
-	// message then says what is wrong with the value, whoever uses it.
+	// message is then about the value alone, not about its use.
 	At source.Position
 }
 

@@ -1,3 +1,3 @@
 // Package syntax parses the references in the texts of a plan, ${…}, and the conditions of
-// steps. It knows what is written, not what it stands for: package spec resolves it.
+// steps. It knows the form of a reference, not its value: package spec resolves it.
 package syntax

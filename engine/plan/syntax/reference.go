@@ -84,7 +84,7 @@ func ParseTemplate(s string) ([]Part, *Error) {
 	return parts, nil
 }
 
-// singleBrace returns what to write for the inside of ${{ … }}, as GitHub Actions has it.
+// singleBrace returns the hint for the inside of ${{ … }}, the form of GitHub Actions.
 func singleBrace(inner string) string {
 	root, rest, _ := strings.Cut(inner, ".")
 	switch root {
@@ -94,7 +94,7 @@ func singleBrace(inner string) string {
 	return cmp.Or(otherTool(root, rest), FormsHint)
 }
 
-// OtherTool returns what to write for a reference of another tool, such as Terraform's
+// OtherTool returns the hint for a reference of another tool, such as Terraform's
 // ${local.x}; "" for a reference of none.
 func OtherTool(ref *Reference) string { return otherTool(ref.Root, keypath.String(ref.Path)) }
 
@@ -190,8 +190,8 @@ func ParseReference(raw string) (*Reference, *Error) {
 	return ref, nil
 }
 
-// index reads the index that s begins with, [0] or [each.key], and returns what comes
-// after it: s itself if there is none.
+// index reads the index that s begins with, [0] or [each.key], and returns the rest: s
+// itself if there is none.
 func index(s string) (e keypath.Elem, after string) {
 	inside, rest, ok := strings.Cut(s[1:], "]")
 	if !ok {
@@ -218,7 +218,7 @@ func ParseID(id string) (*Reference, bool) {
 }
 
 // MeantID returns the id of a step that a reference stands for in needs, such as a for
-// ${steps.a} and hosts[each.key] for hosts[${each.key}]; "" for what is no reference.
+// ${steps.a} and hosts[each.key] for hosts[${each.key}]; "" for other ids.
 func MeantID(id string, isStep func(id string) bool) string {
 	meant, reference := strings.CutPrefix(strings.NewReplacer("${", "", "}", "").Replace(id), "steps.")
 	if !reference && !strings.Contains(id, "${") {

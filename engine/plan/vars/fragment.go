@@ -14,8 +14,8 @@ func (s *Set) ForFragment() { s.fragment = true }
 // Names returns the names of the variables, in the order of the document.
 func (s *Set) Names() []string { return slices.Clone(s.names) }
 
-// Declared returns what the document says about a variable: its type, "" for any, and
-// whether it is a secret; ok is false if there is no such variable.
+// Declared returns the declaration of a variable: its type, "" for any, and whether it is
+// a secret; ok is false if there is none.
 func (s *Set) Declared(name string) (typ string, secret, ok bool) {
 	v := s.byName[name]
 	if v == nil {
@@ -33,10 +33,10 @@ func (s *Set) Put(name string, value spec.Value, subject string, at source.Posit
 	v.given = &given{value: value, at: at, subject: subject}
 }
 
-// Pass says that a variable is an output of a step: the set knows no value of it.
+// Pass marks a variable as an output of a step: the set knows no value of it.
 func (s *Set) Pass(name string) { s.byName[name].state = failed }
 
-// Use says that something refers to a variable.
+// Use marks a variable as referred to.
 func (s *Set) Use(name string) {
 	if !s.sealed {
 		s.byName[name].used = true

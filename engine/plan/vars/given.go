@@ -32,8 +32,8 @@ type Given struct {
 	Env func(name string) (string, bool)
 	// Files are YAML or JSON files of variables; later ones come before earlier ones.
 	Files []string
-	// Values are from another document. None of them may be a secret. A text becomes what
-	// the plan declares.
+	// Values are from another document. None of them may be a secret. A text is converted to
+	// the declared type.
 	Values Values
 	// Flags are values from the command line.
 	Flags map[string]string

@@ -23,7 +23,7 @@ type Declaration struct {
 	// Default is the value unless another is given. It may refer to other variables. A
 	// variable without a default, or with null, must be given.
 	Default any `yaml:"default"`
-	// Description says what the variable is for.
+	// Description gives the purpose of the variable.
 	Description string `yaml:"description"`
 	// Env is the name of an environment variable. If that is set, it gives the value, unless
 	// a variable file or --var does.
@@ -55,7 +55,7 @@ type Set struct {
 	byName    map[string]*variable
 	names     []string // in the order of the document
 	resolving []string // variables whose values are being found
-	unread    bool     // a variable file could not be read: what has no value may be in there
+	unread    bool     // a variable file could not be read: it may have the missing values
 	sealed    bool
 	fragment  bool // only the entry that includes the document gives values
 }
@@ -189,7 +189,7 @@ func (s *Set) Resolve() map[string]any {
 	return plain
 }
 
-// Seal says that the document was read: from now on the set does not change.
+// Seal ends the reading of the document: the set does not change any more.
 func (s *Set) Seal() { s.sealed, s.collector, s.decoder, s.Add = true, nil, nil, nil }
 
 // Value returns the value of a variable, or the part of it that a reference names.
