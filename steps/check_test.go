@@ -46,8 +46,8 @@ func TestObjectsOfTheClusterAreChecked(t *testing.T) {
 	}
 }
 
-// fill gives every input that names such an object a Secret of its own, other inputs what
-// leads there, and returns the Secrets by the path of the input.
+// fill gives every input that names such an object a Secret of its own, other inputs the
+// values that lead there, and returns the Secrets by the path of the input.
 func fill(v reflect.Value, path, name string) map[string]string {
 	names := map[string]string{}
 	below := func(v reflect.Value, key string) {

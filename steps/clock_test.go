@@ -20,9 +20,9 @@ import (
 func TestMain(m *testing.M) { vaulttest.Main(m) }
 
 // TestClocks lets this machine's clock differ from Vault's by five minutes, which
-// is as far as clocks in a cluster get apart unnoticed. Vault dates what it signs
-// 30 s back. Authorities are made all the same, once; a certificate that is not
-// valid yet by this clock is refused, and the reason is that.
+// is as far as clocks in a cluster get apart unnoticed. Vault dates its
+// certificates 30 s back. Authorities are made all the same, once; a certificate
+// that is not valid yet by this clock is refused, and the reason is that.
 func TestClocks(t *testing.T) {
 	v := vaulttest.Shared(t)
 	for name, c := range map[string]struct {
@@ -65,7 +65,7 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// converge applies what a look finds and requires that the next finds nothing.
+// converge applies the edits of a look and requires that the next finds none.
 func converge[O any](t *testing.T, env *engine.Env, s engine.Step[O]) any {
 	t.Helper()
 	for range 2 {

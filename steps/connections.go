@@ -5,8 +5,8 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// Connections returns what a plan may say below connections. The keys of vault are
-// those of the input vault of the kinds.
+// Connections returns the entries that connections of a plan may have. The keys of
+// vault are those of the input vault of the kinds.
 func Connections() []engine.Connection {
 	return []engine.Connection{
 		{

@@ -43,15 +43,14 @@
 //
 // # Work that runs to its end
 //
-// A Job with ttlSecondsAfterFinished is removed by the cluster when it has run,
-// and so, in time, is a Pod that is not restarted. One that has completed counts
-// as there: its completion is an edit of its own, which records it in the
-// ConfigMap ztplan-completed beside it, with the digest of the manifest and the
-// object's UID. So no run on any machine makes it again until the manifest changes
-// or the entry is removed, and when the namespace goes, the record goes with it.
-// With wait.for none, nothing is waited for, and the record is made at once. A run that is killed between the completion and the record leaves
-// none: then, and without the permission to write the ConfigMap, work that has
-// vanished is done again.
+// A Job with ttlSecondsAfterFinished is removed by the cluster when it has run, and so, in
+// time, is a Pod that is not restarted. One that has completed counts as there: its
+// completion is an edit of its own, which records it in the ConfigMap ztplan-completed beside
+// it, with the digest of the manifest and the object's UID. So no run on any machine makes it
+// again until the manifest changes or the entry is removed, and when the namespace goes, the
+// record goes with it. With wait.for none, nothing is waited for, and the record is made at
+// once. A run that is killed between the completion and the record leaves none: then, and
+// without the permission to write the ConfigMap, work that has vanished is done again.
 //
 // # Refuses
 //

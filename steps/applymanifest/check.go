@@ -9,8 +9,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubecheck"
 )
 
-// Checks implements engine.Checker: what the objects of the manifests rely on is there. An
-// object of which a field is not known is left out.
+// Checks implements engine.Checker: the dependencies of the objects are there. An object
+// of which a field is not known is left out.
 func (s *Spec) Checks(unknown []string) []engine.Check {
 	look := func(check func(context.Context, *engine.Env, []kubeaccess.Subject) engine.Verdict) func(context.Context, *engine.Env) engine.Verdict {
 		return func(ctx context.Context, env *engine.Env) engine.Verdict {

@@ -31,7 +31,7 @@ spec:
         env:
 `
 
-// What a manifest leaves empty is left to others.
+// Keys that a manifest leaves empty are left to others.
 func TestEmptyKeysTakeNothingAway(t *testing.T) {
 	w := newFixture(t)
 	spec := w.step(hollow)

@@ -28,8 +28,8 @@ spec:
       containers: [{name: main, image: busybox, command: [%q]}]
 `
 
-// run is one run of the step: converge in a session of its own, and say which
-// edits were made.
+// run is one run of the step: converge in a session of its own, and return the
+// paths of the edits that were made.
 func (w *fixture) run(spec *applymanifest.Spec) (paths []string) {
 	w.Helper()
 	env := labtest.Env(w.T)

@@ -238,7 +238,7 @@ func (r *run) compare(o *object) (have, want map[string]any) {
 		return kubefields.Differing(live, kubefields.Flatten(o.merged.Object))
 	}
 	written := kubetypes.Canonical(o.obj)
-	var own kubefields.Owned // what was in the manifest when it was applied last
+	var own kubefields.Owned // the fields of the manifest as it was applied last
 	if o.unasked {
 		own = kubefields.OwnedBy(o.live, func(m metav1.ManagedFieldsEntry) bool {
 			return m.Manager == r.spec.FieldManager && m.Operation == metav1.ManagedFieldsOperationApply

@@ -19,7 +19,7 @@ func (s *Spec) whole(unknown []string) []manifest {
 }
 
 // identified returns the manifests whose apiVersion, kind, namespace and name are known,
-// and in words what is not and decides about permissions.
+// and descriptions of unknown parts that decide about permissions.
 func (s *Spec) identified(unknown []string) (known []manifest, notKnown []string) {
 	manifests, _ := s.readWithout(unknown)
 	byField := make(map[string]manifest)

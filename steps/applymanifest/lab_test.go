@@ -430,8 +430,8 @@ func TestWebhookThatDoesNotAnswerYet(t *testing.T) {
 	}
 }
 
-// What was looked at is what is written to: an object that was made anew since is
-// looked at again.
+// The object that was looked at is written to: one that was made anew since is looked at
+// again.
 func TestWritesToWhatWasLookedAt(t *testing.T) {
 	w := newFixture(t)
 	const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"%s\"}\n"

@@ -90,7 +90,8 @@ items:
 	}
 }
 
-// Two kinds of one name are told apart by their groups; the core group has none.
+// Two kinds of one name are distinguished by their groups; the core group has
+// none.
 func TestPathsOfKindsThatShareAName(t *testing.T) {
 	r := &run{spec: &Spec{}}
 	for _, version := range []string{"v1", "example.com/v1"} {

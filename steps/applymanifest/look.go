@@ -79,7 +79,7 @@ func (r *run) look(ctx context.Context, o *object) error {
 // ask reads the object and applies the manifest in a dry run, until both answers
 // are about the same state of it: controllers write to a new object all the
 // time, and their changes in between must not pass for a difference. Fields with
-// another manager are noted, and the answer is what taking them over would make.
+// another manager are noted, and the answer is the object with them taken over.
 func (r *run) ask(ctx context.Context, resource dynamic.ResourceInterface, o *object) (dryErr, err error) {
 	again := kubekit.Again(errors.New("it changes faster than it can be read"), func() (bool, error) {
 		var wg engine.Group

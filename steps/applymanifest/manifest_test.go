@@ -156,7 +156,7 @@ status: {gone: true}
 }
 
 // TestManifestsAsKubectl: the same text as a file, as text in the plan and as data
-// gives the same object, which is what kubectl reads.
+// gives the same object, the one that kubectl reads.
 func TestManifestsAsKubectl(t *testing.T) {
 	const text = `apiVersion: example.org/v1
 kind: Thing

@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/engine/enginetest"
 )
 
-// wide are manifests with one large mapping of n values, by what they are.
+// wide are manifests with one large mapping of n values, by the type of the values.
 var wide = map[string]func(n int) string{
 	"texts":    func(n int) string { return mapping(n, "v") },
 	"numbers":  func(n int) string { return mapping(n, "1") },

@@ -22,11 +22,11 @@
 //
 // # Lifetimes
 //
-// Vault does not refuse a ttl beyond the maximum, it shortens it with a warning.
-// The rule is that no certificate lives longer than that: the proof measures the
-// issued one, from its issue and not from its backdated notBefore. A date
-// (not_after) is another way to ask, and before 1.19.19, 1.20.13, 1.21.8 and 2.0.3 Vault did not compare it with
-// the maximum (hashicorp/vault#29928). There only a policy helps:
+// Vault does not refuse a ttl beyond the maximum, it shortens it with a warning. The rule is
+// that no certificate lives longer than that: the proof measures the issued one, from its
+// issue and not from its backdated notBefore. A date (not_after) is another way to ask, and
+// before 1.19.19, 1.20.13, 1.21.8 and 2.0.3 Vault did not compare it with the maximum
+// (hashicorp/vault#29928). There only a policy helps:
 //
 //	denied_parameters = { "not_after" = [] }
 //
@@ -119,11 +119,11 @@ type Spec struct {
 	// external) name the engine of the intermediate, or list attempts.
 	RootMount string `yaml:"rootMount" check:"nonempty"`
 
-	// Attempts must be refused. A list replaces the ones that there are by default: with login, another
-	// ServiceAccount, namespace and audience, and the policies' bounds; with
-	// sign, a foreign name and a life beyond the maximum; with dial, another
-	// root and a clock after the certificate's end; with dial.client, no client
-	// certificate, a foreign one, and with sign an expired one.
+	// Attempts must be refused. A list replaces the ones that there are by default: with login,
+	// another ServiceAccount, namespace and audience, and the policies' bounds; with sign, a
+	// foreign name and a life beyond the maximum; with dial, another root and a clock after the
+	// certificate's end; with dial.client, no client certificate, a foreign one, and with sign
+	// an expired one.
 	Attempts []Attempt `yaml:"attempts"`
 }
 

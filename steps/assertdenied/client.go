@@ -102,7 +102,7 @@ func (d *dialler) afterEnd(ctx context.Context, presented *tlskit.Credential) ([
 	}
 }
 
-// presents returns what the client presents, as the evidence calls it.
+// presents returns the kind of the client's certificate, as the evidence names it.
 func (a *DialAttempt) presents() string { return cmp.Or(a.Presents, evidence.PresentsOther) }
 
 // presented returns the credential of an attempt; nil for none.
@@ -186,7 +186,7 @@ func (d *dialler) connectAll(ctx context.Context, c *tlskit.Credential, times in
 	return list, nil
 }
 
-// connect opens one connection and sends a request. An error is a connection that says
+// connect opens one connection and sends a request. An error is a connection that proves
 // nothing about the client's certificate: no server, no answer in time, a server that is
 // not verified.
 func (d *dialler) connect(ctx context.Context, endpoints []tlskit.Endpoint, c *tlskit.Credential) (evidence.ClientAnswer, error) {
@@ -217,8 +217,8 @@ func (d *dialler) connect(ctx context.Context, endpoints []tlskit.Endpoint, c *t
 	return a, nil
 }
 
-// refusedBy notes how a server ended a connection. It returns an error that says nothing
-// about the client's certificate.
+// refusedBy notes how a server ended a connection. It returns err if that has another
+// cause than the client's certificate.
 func refusedBy(a *evidence.ClientAnswer, err error) error {
 	var f *tlskit.Failure
 	if !errors.As(err, &f) || f.Class == tlskit.ClassDial || f.Class == tlskit.ClassVerify {

@@ -34,7 +34,7 @@ func clientPair(t *testing.T, ca *tlstest.CA) *tlstest.Pair {
 	return ca.Issue(t, tlstest.Leaf{CommonName: "client", Names: []string{"client.test"}, Client: true})
 }
 
-// A dialOnly is a spec with a connection and without Vault, and what it records.
+// A dialOnly is a spec with a connection and without Vault, and its records.
 type dialOnly struct {
 	*assertdenied.Spec
 	env     *engine.Env

@@ -37,7 +37,8 @@
 // names the host of the URL with another Secret: then a restart of the gateway may
 // change the certificate of the host, and the proof does not hold. With list on ingresses,
 // ingressclasses and gateways it finds those of APISIX, too; those of other gateways are
-// named while the wire is wrong. What may not be listed, or is not served, is not checked.
+// named while the wire is wrong. Kinds that may not be listed, or are not served, are not
+// checked.
 //
 // With client the probes present a certificate (mTLS), and the server must ask for one in
 // every handshake: a gateway that stops asking while it takes a certificate over would let
@@ -159,8 +160,8 @@ type Spec struct {
 	// second one finds watchers that die at the first.
 	Rotations int `yaml:"rotations" check:"min=1,max=1000"`
 
-	// Idle is the pause between two rotations, while the probes go on. A long gap finds watches that die when nothing happens. The
-	// step's timeout must allow for it. Default: none.
+	// Idle is the pause between two rotations, while the probes go on. A long gap finds watches
+	// that die when nothing happens. The step's timeout must allow for it. Default: none.
 	Idle engine.Duration `yaml:"idle" check:"min=0s"`
 
 	// Jitter is the longest random pause before each rotation, so that renewals

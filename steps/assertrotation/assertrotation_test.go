@@ -275,7 +275,7 @@ func TestIntent(t *testing.T) {
 	}
 }
 
-// What a cut-off proof says must name how far the renewal came.
+// The error of a cut-off proof names the progress of the renewal.
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

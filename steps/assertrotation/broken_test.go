@@ -216,7 +216,7 @@ func TestWhatGoesWrong(t *testing.T) {
 			break_:   func(w *world) { w.replicas[0].refuse.Store(true) },
 			violated: []string{"the wire shows the certificate of secret ingress-apisix/hello-tls"},
 			detail:   "none of",
-			err:      "10.0.0.1:30443: connect: refused", // as curlTLS says it
+			err:      "10.0.0.1:30443: connect: refused", // as in curlTLS
 		},
 	}
 	for _, tt := range tests {

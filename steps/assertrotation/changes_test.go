@@ -63,7 +63,8 @@ func pathsOf(edits []engine.Edit) []string {
 	return paths
 }
 
-// What is declared names what is known before, and says what stands for the rest.
+// Declared changes have the values that are known before, and descriptions of the
+// others.
 func TestChanges(t *testing.T) {
 	const asked = "Certificate/ingress-apisix/hello-cert/status/conditions/Issuing"
 	w := newWorld(t, 1)
@@ -133,8 +134,8 @@ func TestEdits(t *testing.T) {
 	}
 }
 
-// What the run refuses, because another run has the lock or its journal cannot be
-// written, is not done, and the error says why.
+// An edit that the run refuses, because another run has the lock or its journal
+// cannot be written, is not made, and the error has the reason.
 func TestARefusedEditIsTheError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -67,7 +67,7 @@ func TestClientCertificate(t *testing.T) {
 }
 
 // Without its certificate, or with a foreign one, every probe is refused, and the hint
-// says what the server wants.
+// names the certificate that the server wants.
 func TestClientRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		identity func(*testing.T) *tlskit.Identity

@@ -32,7 +32,7 @@ func (p *proof) conclude(ctx context.Context, secretName string, findings []engi
 	}
 	p.withDeadline(findings)
 	if f := p.rec.Unreached(); f != nil {
-		return findings, engine.WithUntil(engine.WithHint(f, f.Hint), f.Until()) // as curlTLS says it
+		return findings, engine.WithUntil(engine.WithHint(f, f.Hint), f.Until()) // as in curlTLS
 	}
 	hint, next := advice()
 	return findings, p.verdict(findings, hint, next)

@@ -80,7 +80,7 @@ func TestDuring(t *testing.T) {
 		make     func(*world) *part
 		spec     func(*assertrotation.Spec)
 		limit    time.Duration
-		hops     string   // those of the fault, and what they lie between
+		hops     string   // those of the fault, with the hops around them
 		violated []string // prefixes of the rules
 		detail   string   // of the first
 		hint     string
@@ -280,7 +280,7 @@ func TestDuring(t *testing.T) {
 	}
 }
 
-// checkFault checks what is on record about the fault.
+// checkFault checks the record of the fault.
 func (r *result) checkFault(t *testing.T, part, hops string, broken []string, deleted int, least time.Duration) {
 	t.Helper()
 	rec := r.records[0]

@@ -56,8 +56,8 @@ func (r *result) collect(t *testing.T, began, ended time.Time) *evidence.Documen
 	return d
 }
 
-// What is put on record must verify, whether the proof holds or not, and break
-// the rule that says why not.
+// The record of a proof must verify, whether the proof holds or not, and break
+// the rule of its fault.
 func TestEvidence(t *testing.T) {
 	tests := []struct {
 		name      string
@@ -157,7 +157,7 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-// What is on record about a good rotation.
+// The record of a good rotation.
 func TestEvidenceOfAGoodRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)

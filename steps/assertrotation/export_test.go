@@ -37,8 +37,8 @@ func (s *Spec) ProveAt(ctx context.Context, env *engine.Env, client dynamic.Inte
 	return p.run(ctx)
 }
 
-// Behind is what a Service of the test's choice leads to; the pods are those that
-// can be looked at.
+// Behind has the servers behind a Service of the test's choice; the pods are
+// those that can be looked at.
 type Behind struct {
 	Count   int
 	Pods    []tlskit.Endpoint

@@ -29,9 +29,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/rollover"
 )
 
-// Intermediates are two authorities of a world and what Vault does with them;
-// the steps of a rollover against a real Vault are that package's tests. One
-// value serves one rotation.
+// Intermediates are two authorities of a world and Vault's part with them; the
+// steps of a rollover against a real Vault are that package's tests. One value
+// serves one rotation.
 type intermediates struct {
 	w         *world
 	old, next *tlstest.CA
@@ -39,9 +39,9 @@ type intermediates struct {
 	busy      atomic.Int64
 	most      atomic.Int64 // certificates that were issued at once
 
-	// What goes wrong.
+	// The faults.
 	foreign   *tlstest.CA       // signs in place of the new one
-	refuse    map[string]string // what fails, and with which message
+	refuse    map[string]string // the message with which an action fails, by action
 	elsewhere bool              // cert-manager goes on with the old one
 	lenient   bool              // the retired one signs
 	other     string            // the refusal of the retired one
@@ -267,8 +267,8 @@ func TestTwoGenerations(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong before the old intermediate is retired, it signs again in
-// the end, and the proof says why.
+// After any fault before the old intermediate is retired, it signs again in the
+// end, and the proof has the reason.
 func TestIntermediateGoesBack(t *testing.T) {
 	const (
 		signer   = "the new intermediate signed the certificate"
@@ -365,7 +365,7 @@ func TestIntermediateIsCutOff(t *testing.T) {
 	})
 }
 
-// What was signed by the new one already is left alone.
+// Certificates that the new one has signed already are left alone.
 func TestIssuedAlready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A part is what runs in pods of the world: it plays the part's controller and
+// A part is a program in pods of the world: it plays the part's controller and
 // the kubelet when a pod is deleted.
 type part struct {
 	w         *world
@@ -28,8 +28,8 @@ type part struct {
 	start     time.Duration // from then until another one runs
 	early     bool          // another one starts as soon as a pod is deleted, as with a Deployment
 	ended     time.Duration // of grace, how long a pod that has ended is still there
-	sealed    bool          // what has started is ready only when somebody opens it
-	stuck     bool          // what has started is never ready
+	sealed    bool          // a pod that has started is ready only when somebody opens it
+	stuck     bool          // a pod that has started is never ready
 	working   atomic.Int64  // how many pods do their work
 	opened    atomic.Int64  // how often it was opened
 	changed   func(n int, up bool)
@@ -100,7 +100,7 @@ func (p *part) setGrace(seconds int64) {
 	}
 }
 
-// replace plays what follows the deletion of a pod.
+// replace plays the controller after the deletion of a pod.
 func (p *part) replace(ctx context.Context, name string) {
 	client := p.w.client.Resource(podResource).Namespace(p.namespace)
 	u, err := client.Get(ctx, name, metav1.GetOptions{})

@@ -27,7 +27,7 @@ import (
 // A tale is one rotation as it truly was, and how the run heard of it.
 type tale struct {
 	rng   *rand.Rand
-	pairs []*tlstest.Pair // old, new, and what a second renewal brings
+	pairs []*tlstest.Pair // old, new, and the one of a second renewal
 	p     *proof
 	r     *rotation
 	zero  time.Time
@@ -68,7 +68,7 @@ func (t *tale) ms(least, most int) time.Duration {
 	return time.Duration(least+t.rng.IntN(most-least+1)) * time.Millisecond
 }
 
-// server is what the API server's clock says, in whole seconds.
+// server returns the time by the API server's clock, in whole seconds.
 func (t *tale) server(at time.Duration) metav1.Time {
 	return metav1.NewTime(t.zero.Add(at + t.skew).Truncate(time.Second))
 }
@@ -108,8 +108,8 @@ func (t *tale) request(revision, version int, created, at time.Duration, kinds .
 	return q
 }
 
-// watch lets the run hear of the states of one resource as a watch may tell them:
-// late, twice, after a relist without some of them, or the last one alone.
+// watch lets the run hear of the states of one resource as a watch may deliver
+// them: late, twice, after a relist without some of them, or the last one alone.
 func (t *tale) watch(name string, lag int, at []time.Duration, states []certwatch.Change) {
 	after := time.Duration(0)
 	only := t.rng.IntN(8) == 0
@@ -199,10 +199,9 @@ func (t *tale) probe(endpoint int, until time.Duration, switched []time.Duration
 	}
 }
 
-// In whatever order, however late and however often the run hears of what
-// happened, no hop is shown before its cause, each happened within the interval
-// that is stated, and the switch did not take longer than it is said to have
-// taken at most.
+// In any order, however late and however often the run hears of events, no hop is
+// shown before its cause, each happened within the interval that is stated, and
+// the switch did not take longer than the stated maximum.
 func TestPlainHopsAreCausalAndBounded(t *testing.T) {
 	ca := tlstest.NewCA(t, "Root CA Lab")
 	pairs := make([]*tlstest.Pair, 3)

@@ -54,7 +54,7 @@ func TestStaleWorker(t *testing.T) {
 	}
 }
 
-// A worker that is late is told apart from one that never comes.
+// A worker that is late is distinguished from one that never comes.
 func TestLateWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -148,7 +148,7 @@ func TestReplicaThatCameLater(t *testing.T) {
 }
 
 // Replicas that cannot be looked at count as servers behind the address; with
-// sessionAffinity nothing can be said of them.
+// sessionAffinity nothing is known of them.
 func TestReplicasThatCannotBeSeen(t *testing.T) {
 	for _, sticky := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

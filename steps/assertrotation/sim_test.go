@@ -64,7 +64,7 @@ type world struct {
 	revision int
 	asked    int // how often a renewal was asked for
 
-	// What goes wrong.
+	// The faults.
 	issue    func(n int) *tlstest.Pair              // makes the nth certificate; nil for the default
 	keyOf    func(p *tlstest.Pair) []byte           // the key written to the Secret
 	issuer   string                                 // the issuer's name in the Secret's annotations
@@ -73,10 +73,10 @@ type world struct {
 	noPush   func(n, replica int) bool              // the nth Secret never reaches the replica
 	lag      func(replica int) time.Duration        // from the Secret to the replica
 	noCount  bool                                   // the revision is not counted
-	rotating func(n int, replica *replica, on bool) // told before (on) and after each switch
-	vault    *part                                  // what is not there signs nothing
-	manager  *part                                  // what is not there does nothing
-	vaults   *intermediates                         // what trigger: intermediate works on
+	rotating func(n int, replica *replica, on bool) // called before (on) and after each switch
+	vault    *part                                  // signs nothing while it is away
+	manager  *part                                  // does nothing while it is away
+	vaults   *intermediates                         // the authorities of trigger: intermediate
 	behind   func() assertrotation.Behind           // the Service; nil if there is none
 	identity *tlskit.Identity                       // of the clients; nil if they present none
 	ctx      context.Context
@@ -430,8 +430,8 @@ func (w *world) proveIn(ctx context.Context, env *engine.Env, s *assertrotation.
 	return s.ProveAt(ctx, env, w.client, reopen, both, w.behind, w.identity, w.endpoints()...)
 }
 
-// writes counts what a proof asked the cluster to change: a world of its own
-// accord writes neither a status nor deletes.
+// writes counts the changes that a proof asked the cluster for: a world of its
+// own accord writes neither a status nor deletes.
 func (w *world) writes() int {
 	n := 0
 	for _, a := range w.client.Actions() {
@@ -442,7 +442,7 @@ func (w *world) writes() int {
 	return n
 }
 
-// A result is what a proof returned.
+// A result has the results of a proof.
 type result struct {
 	out      assertrotation.Outputs
 	findings []engine.Finding

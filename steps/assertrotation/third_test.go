@@ -40,9 +40,9 @@ func TestCertificateOfTwoRotationsAgo(t *testing.T) {
 	})
 }
 
-// A watch that is told late of the Secret does not make the switch shorter: a
-// read says when it was not there yet. Without permission for that, it may have
-// been written at any time since the renewal was asked for.
+// A watch that delivers the Secret late does not make the switch shorter: a read
+// shows when it was not there yet. Without permission for that, it may have been
+// written at any time since the renewal was asked for.
 func TestSwitchIsCountedFromTheEarliestWrite(t *testing.T) {
 	for _, forbidden := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@
 //
 // With client it presents a certificate (mTLS), and asserts that the server asks for one
 // at every address. With TLS 1.3 a server refuses a client after the handshake, so the
-// answer to the request is what counts.
+// answer to the request decides.
 //
 // It changes nothing. A route or a certificate reaches a gateway some seconds
 // after its resource was accepted, so the proof is repeated until it holds or

@@ -31,7 +31,7 @@ func (l *leaky) Inspect(_ context.Context, env *engine.Env) (struct{ Root engine
 	}}, nil
 }
 
-// Whatever a step says, evidence has no secret that the run knows.
+// Evidence has no secret that the run knows.
 func TestNoSecrets(t *testing.T) {
 	kind := engine.NewKind("leaky", engine.Policy{Timeout: time.Minute, Attempts: 1}, func() *leaky { return &leaky{engine.NewSecret(canary)} })
 	c := evidence.NewCollector(evidence.Plan{Name: "p", File: "p.yaml"}, evidence.Run{Mode: evidence.ModeApply})

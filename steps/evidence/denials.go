@@ -58,7 +58,7 @@ const (
 	PresentsOther   = "other"   // one that the plan gives
 )
 
-// A ClientDenial is what became of new connections with a client certificate that the
+// A ClientDenial is the outcome of new connections with a client certificate that the
 // server must refuse, and of those of the legitimate client around them, to the same
 // addresses.
 type ClientDenial struct {
@@ -75,7 +75,7 @@ type ClientDenial struct {
 	Answers []ClientAnswer `json:"answers"`
 }
 
-// A ClientAnswer is how a server answered some connections at one address alike.
+// A ClientAnswer is one answer of a server, to some connections at one address.
 type ClientAnswer struct {
 	Address string    `json:"address"`
 	Count   int       `json:"count"`            // connections

@@ -6,7 +6,7 @@ import "time"
 // failed steps are about it: it is read when the run is over, so that it may be another
 // than at the moment of the failure. It holds no content of Secrets, no environment of
 // containers and no values of objects; texts of components are without the secrets that
-// the run knows and without what looks like one.
+// the run knows and without texts that look like one.
 type Diagnosis struct {
 	At      time.Time     `json:"at"`      // when it was read
 	Vaults  []VaultState  `json:"vaults"`  // of all steps
@@ -14,7 +14,7 @@ type Diagnosis struct {
 	Pods    []PodState    `json:"pods"`    // in their namespaces, those that are not well first
 	Events  []ClusterNote `json:"events"`  // of Kubernetes, in these namespaces, the newest first
 	Logs    []LogTail     `json:"logs"`    // of containers that are not well
-	Remarks []string      `json:"remarks"` // what could not be read, and why
+	Remarks []string      `json:"remarks"` // reads that failed, and why
 }
 
 // A VaultState is the state of Vault's seal.

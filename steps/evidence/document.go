@@ -22,7 +22,7 @@ const (
 // A Document is the evidence of one run.
 type Document struct {
 	Schema       string              `json:"schema"`              // the form of the document; fields may be added to a version
-	Plan         Plan                `json:"plan"`                // what was run
+	Plan         Plan                `json:"plan"`                // the plan that was run
 	Run          Run                 `json:"run"`                 // when, how, with which result
 	Subject      *Subject            `json:"subject,omitempty"`   // where it ran and who ran it; absent in evidence of older versions
 	Charts       []ChartRecord       `json:"charts"`              // Helm charts that were installed
@@ -31,7 +31,7 @@ type Document struct {
 	Rotations    []RotationRecord    `json:"rotations"`           // measurements of assertRotation
 	Rollovers    []RolloverRecord    `json:"rollovers"`           // intermediate authorities that were replaced
 	Handshakes   []HandshakeRecord   `json:"handshakes"`          // observations of curlTLS
-	Denials      []DenialRecord      `json:"denials"`             // what had to be refused, with the refusals
+	Denials      []DenialRecord      `json:"denials"`             // attempts that had to be refused, with the refusals
 	Records      []OtherRecord       `json:"records"`             // others of steps, as they are
 	Certificates []CertificateRecord `json:"certificates"`        // every public certificate that appears, once; others refer to it by fingerprint
 	Diagnosis    *Diagnosis          `json:"diagnosis,omitempty"` // the state of what had failed; absent without a failure

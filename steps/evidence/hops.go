@@ -23,7 +23,7 @@ type Hop struct {
 	At       time.Time `json:"at"`
 	Earliest time.Time `json:"earliest,omitzero"`
 
-	// Source says where the time is from: run (it is exact), observed (a watch or a read
+	// Source is the origin of the time: run (it is exact), observed (a watch or a read
 	// brought it), object (a time in the object is earlier) or effect (an effect of the hop
 	// was there earlier).
 	Source string `json:"source,omitempty"`
@@ -113,7 +113,7 @@ func rank(name string) int {
 
 // PlaceHops returns the hops of one rotation in their order, with At, Earliest,
 // Source and Order computed from the other fields. No hop comes before its cause,
-// however late a watch told of either.
+// however late a watch reported either.
 //
 // A hop was passed when the run did it or a probe saw it; else at the latest
 // when it was observed, by a time in the object, or when an effect

@@ -25,8 +25,7 @@ func names(hops []evidence.Hop) string {
 	return strings.Join(list, " ")
 }
 
-// What is known of the order and of the time of hops, whatever the run heard of
-// first.
+// The order and the times of hops, in any order in which the run heard of them.
 func TestPlaceHops(t *testing.T) {
 	run := func(name string, seconds float64) evidence.Hop {
 		return evidence.Hop{Name: name, Source: evidence.SourceRun, Seen: at(seconds)}

@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// Checks implements engine.Checker: the chart can be fetched, and what its objects rely
-// on is there.
+// Checks implements engine.Checker: the chart can be fetched, and the dependencies of
+// its objects are there.
 func (s *Spec) Checks(unknown []string) []engine.Check {
 	for _, input := range []string{"repo", "chart", "version", "username", "password"} {
 		if !engine.Known(input, unknown) {
@@ -28,7 +28,7 @@ func (s *Spec) Checks(unknown []string) []engine.Check {
 		return func(ctx context.Context, env *engine.Env) engine.Verdict {
 			e, err := s.expect(ctx, env, unknown)
 			if err != nil {
-				return engine.Verdict{} // the check of the chart says it
+				return engine.Verdict{} // the check of the chart reports it
 			}
 			return check(ctx, env, e.subjects())
 		}

@@ -29,9 +29,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// A sample is a chart with one kind of structure that popular charts have, and
-// what a step makes of it in the stages of its life. In all its texts NS stands
-// for the namespace of the test and GROUP for an API group of its own.
+// A sample is a chart with one kind of structure that popular charts have, and the
+// differences that a step finds in the stages of its life. In all its texts NS
+// stands for the namespace of the test and GROUP for an API group of its own.
 //
 // Differences are written as "Kind/name" and a path of kubefields.Flatten, such as
 // "ConfigMap/app data/color"; an object that comes or goes is its name alone.
@@ -46,22 +46,22 @@ type sample struct {
 	noWait bool
 
 	change  string   // values that are merged into those of the plan
-	changes []string // what they change
+	changes []string // the changes that they make
 
 	drift drift
 
-	upgrades []string // what version 2.0.0 changes
+	upgrades []string // the changes of version 2.0.0
 	gone     []string // objects that are not there afterwards
 	stays    []string // objects that are there and no longer the release's
 
 	// random are leaves that are new with each upgrade, which no edit shows.
 	random []string
-	// refused says, by stage, what the error and its hint say.
+	// refused has, by stage, parts of the error and its hint.
 	refused map[string][]string
 }
 
-// A drift is a field that another field manager changes. Its leaf is what the
-// edit shows; without one the field is left alone.
+// A drift is a field that another field manager changes. Its leaf is shown by the
+// edit; without one the field is left alone.
 type drift struct {
 	object  string
 	pointer string // RFC 6901
@@ -164,7 +164,7 @@ func packed(t testing.TB, name string, files map[string]string) string {
 func (l *life) group() string { return strings.ReplaceAll(l.namespace, "-", "") + ".example.com" }
 
 // here puts the names of this test into a text of the sample; general takes them
-// out of what the step says.
+// out of the step's messages.
 func (l *life) here(text string) string {
 	return strings.NewReplacer("GROUP", l.group(), "NS", l.namespace).Replace(text)
 }
@@ -248,7 +248,7 @@ func (l *life) upgraded() error {
 	return nil
 }
 
-// upgrade makes the one edit of the release, which shows exactly what it changes.
+// upgrade makes the one edit of the release, which shows exactly its changes.
 func (l *life) upgrade(want []string) error {
 	l.fixture.again()
 	before, err := l.snapshot()
@@ -374,7 +374,7 @@ func (l *life) one() (engine.Edit, error) {
 	return edits[0], nil
 }
 
-// isRefused requires a permanent error of a look that says all parts.
+// isRefused requires a permanent error of a look that has all parts.
 func (l *life) isRefused(err error, parts []string) error {
 	if !errors.Is(err, engine.ErrPermanent) {
 		return fmt.Errorf("not refused for good: %v", err)
@@ -407,7 +407,7 @@ func (l *life) said(err error) string {
 }
 
 // snapshot returns the leaves of all objects that the release has or had, by
-// "Kind/name", without what controllers and the API server write.
+// "Kind/name", without the fields that controllers and the API server write.
 func (l *life) snapshot() (map[string]map[string]any, error) {
 	r, err := release.Read(l.t.Context(), l.cluster, l.namespace, l.spec.Chart)
 	if err != nil {
@@ -512,7 +512,7 @@ func equal(got, want []string) bool {
 	return slices.Equal(got, want)
 }
 
-// clear removes what is not in the namespace of the test.
+// clear removes the sample's objects outside of the test's namespace.
 func (l *life) clear() {
 	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), 30*time.Second)
 	defer cancel()

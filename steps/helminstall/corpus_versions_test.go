@@ -1,6 +1,6 @@
 package helminstall_test
 
-// versionSamples are charts whose versions differ in what they make.
+// versionSamples are charts whose versions make different objects.
 func versionSamples() []sample {
 	const other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {a: b}\n"
 	const kept = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, annotations: {helm.sh/resource-policy: keep}}\ndata: {a: b}\n"

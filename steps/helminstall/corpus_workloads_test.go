@@ -1,6 +1,7 @@
 package helminstall_test
 
-// workloadSamples are charts with workloads, and with what scales and starts them.
+// workloadSamples are charts with workloads, and with objects that scale and start
+// them.
 func workloadSamples() []sample {
 	const pod = `
     metadata: {labels: {app: app}, annotations: {version: {{ .Chart.Version | quote }}}}

@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// crashVariable holds what the process that is going to be killed shall do.
+// crashVariable holds the task of the process that is going to be killed.
 const crashVariable = "ZTPLAN_HELMINSTALL_CRASH"
 
 type crashOrder struct {

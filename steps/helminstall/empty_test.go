@@ -46,8 +46,8 @@ spec:
 `}}
 }
 
-// What a chart leaves empty is left to others: by a look, by the repair of
-// another field, by an upgrade and by what a dry run shows of it.
+// Keys that a chart leaves empty are left to others: by a look, by the repair
+// of another field, by an upgrade and by its dry run.
 func TestEmptyKeysTakeNothingAway(t *testing.T) {
 	w := newFixture(t)
 	repo := charttest.Serve(t, hollow("1.0.0"), hollow("1.1.0"))

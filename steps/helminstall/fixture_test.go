@@ -131,7 +131,7 @@ func (w *fixture) apply(e engine.Edit) error {
 }
 
 // converge applies and waits until nothing differs, and returns the paths of
-// what it applied.
+// the edits.
 func (w *fixture) converge(s *helminstall.Spec) (helminstall.Outputs, []string) {
 	w.t.Helper()
 	out, applied, err := w.settle(s)

@@ -168,12 +168,12 @@ type Spec struct {
 	// true.
 	Wait bool `yaml:"wait"`
 
-	// OnDelete decides about pods that an upgrade has not reached, because their StatefulSet or DaemonSet has the update strategy
-	// OnDelete, as Vault's has. keep leaves them and warns. restart deletes them,
-	// one after another, the last of a StatefulSet first, each when the one
-	// before runs again; of several pods, when all others are ready. Vault's come back
-	// sealed: a vaultUnseal step after this one unseals the only one. Several that need
-	// key shares are restarted by that step's onDelete, and not by this one. Default: keep.
+	// OnDelete decides about pods that an upgrade has not reached, because their StatefulSet or
+	// DaemonSet has the update strategy OnDelete, as Vault's has. keep leaves them and warns.
+	// restart deletes them, one after another, the last of a StatefulSet first, each when the
+	// one before runs again; of several pods, when all others are ready. Vault's come back
+	// sealed: a vaultUnseal step after this one unseals the only one. Several that need key
+	// shares are restarted by that step's onDelete, and not by this one. Default: keep.
 	OnDelete string `yaml:"onDelete" check:"oneof=keep|restart"`
 
 	// MaxHistory is how many revisions of the release are kept; 0 keeps all.

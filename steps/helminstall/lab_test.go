@@ -70,7 +70,7 @@ func TestInstallUpgradeAndRest(t *testing.T) {
 		t.Errorf("a second run finds %v", paths(edits))
 	}
 
-	// A value: one edit that shows what changes.
+	// A value: one edit that shows the changes.
 	s.Values["color"], s.Values["adminKey"] = "green", "abcd"
 	e = only(t, w.edits(s))
 	upgradeHook := func(revision string) m {
@@ -112,7 +112,7 @@ func TestInstallUpgradeAndRest(t *testing.T) {
 		t.Errorf("revision %d, hook of revision %s, want 3 and 3", out.Revision, trace["revision"])
 	}
 
-	// Back: the plan says so, and the release is ours.
+	// Back: the plan asks for it, and the release is ours.
 	s.Version = "1.0.0"
 	if e = only(t, w.edits(s)); e.Note != "a downgrade" {
 		t.Errorf("note %q, want a downgrade", e.Note)
@@ -200,7 +200,7 @@ func TestRefusals(t *testing.T) {
 		permanent(t, err, "colour (did you mean color?)")
 	})
 	t.Run("a newer release of somebody else", func(t *testing.T) {
-		// What the helm command leaves: no label of ztplan for this revision.
+		// As after the helm command: no label of ztplan for this revision.
 		w.patchRelease("sh.helm.release.v1.settings.v1", map[string]any{"ztplan.dev/chart": nil})
 		_, _, err := w.look(w.spec(repo, "settings", "1.0.0"))
 		permanent(t, err, "newer than the plan's 1.0.0", "set version to 1.1.0")
@@ -530,7 +530,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// What is known of a release before it is upgraded is what is true after it.
+// The facts that are known of a release before it is upgraded hold after it.
 func TestContractOfAnUpgrade(t *testing.T) {
 	w := newFixture(t)
 	repo := charttest.Serve(t, settings("1.0.0"), settings("1.1.0"))

@@ -114,7 +114,7 @@ func TestHandEditsAreSetBack(t *testing.T) {
 		w.patch(test.resource, "app", "kubectl-edit", test.patch)
 		e := only(t, w.edits(s))
 		note := "changed since revision 1 of release workload"
-		if test.name != "data gone" && test.name != "a port" { // nobody has what is gone, and elements without a name are not found
+		if test.name != "data gone" && test.name != "a port" { // what is gone has no manager, and elements without a name are not found
 			note += ", set by kubectl-edit"
 		}
 		want := []any{fmt.Sprintf(test.path, w.namespace), test.have, test.want, note}
@@ -125,7 +125,7 @@ func TestHandEditsAreSetBack(t *testing.T) {
 			t.Errorf("%s: applied %v, revision %d", test.name, applied, out.Revision)
 		}
 	}
-	// What the manifest does not mention stays.
+	// Fields that the manifest does not have stay.
 	w.patch("configmaps", "app", "kubectl-edit", `{"data":{"added":"x"},"metadata":{"annotations":{"a":"b"}}}`)
 	if edits := w.edits(s); len(edits) != 0 {
 		t.Errorf("what was added: found %+v", edits)
@@ -195,7 +195,7 @@ func TestUpgradeShowsObjects(t *testing.T) {
 	}
 }
 
-// What the API server would refuse, the dry run refuses.
+// The dry run refuses a change that the API server would refuse.
 func TestImmutableFieldIsFoundInTheDryRun(t *testing.T) {
 	w := newFixture(t)
 	c := workload()
@@ -223,8 +223,8 @@ func TestLookupOfAKindThatIsStillToCome(t *testing.T) {
 	}
 }
 
-// What the release did not make for itself is its own again when the record of
-// the release is lost.
+// The objects of a release whose record is lost are adopted again, with the changes of
+// others undone.
 func TestAdoption(t *testing.T) {
 	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
@@ -243,7 +243,8 @@ func TestAdoption(t *testing.T) {
 	w.converge(s)
 }
 
-// What an upgrade removes is known by the release that is there: delete on exactly that.
+// The removals of an upgrade are known by the release that is there: delete on exactly
+// those objects.
 func TestRemovalsNeedDelete(t *testing.T) {
 	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")

@@ -9,8 +9,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/release"
 )
 
-// outdated returns the edits that delete pods which an upgrade has not reached, if the plan wants that, and warns about them otherwise. If
-// the release is not settled, they come later: their revision may change again.
+// outdated returns the edits that delete pods which an upgrade has not reached, if the plan
+// wants that, and warns about them otherwise. If the release is not settled, they come later:
+// their revision may change again.
 func (w *installation) outdated(ctx context.Context, env *engine.Env, state *release.State, settled bool) ([]engine.Edit, error) {
 	if !settled {
 		return nil, nil

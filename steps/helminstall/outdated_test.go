@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
 )
 
-// stays is a chart whose pods stay what they are until they are deleted.
+// stays is a chart whose pods stay as they are until they are deleted.
 func stays() charttest.Chart {
 	const workload = `
 apiVersion: apps/v1
@@ -34,8 +34,8 @@ spec:
 	}}
 }
 
-// An upgrade that pods do not get is said, and on request made to reach them: one
-// after another, the last of a StatefulSet first.
+// An upgrade that pods do not get is a warning, and on request made to reach
+// them: one after another, the last of a StatefulSet first.
 func TestPodsThatAnUpgradeDoesNotReach(t *testing.T) {
 	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, stays()), "stays", "1.0.0")
@@ -127,7 +127,7 @@ spec:
 }
 
 // An upgrade whose new pod has no place fails with the cause as soon as the
-// scheduler says so, and the way out that the hint gives is one.
+// scheduler reports it, and the remedy in the hint works.
 func TestUpgradeThatCannotEnd(t *testing.T) {
 	w := newFixture(t)
 	s := w.spec(charttest.Serve(t, shy()), "shy", "1.0.0")

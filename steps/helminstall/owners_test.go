@@ -12,8 +12,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
 )
 
-// What a chart makes is compared with what a manifest of the plan asks for: before
-// it is installed, so in a dry run as well, and again when it is there.
+// The objects of a chart are compared with the manifests of the plan: before it is
+// installed, so in a dry run as well, and again when it is there.
 func TestTwoOwners(t *testing.T) {
 	w := newFixture(t)
 	repo := charttest.Serve(t, settings("1.0.0"))
@@ -58,7 +58,7 @@ func TestTwoOwners(t *testing.T) {
 	look(t, "when it is there")
 }
 
-// No object is in two releases, whatever their charts say of it.
+// No object is in two releases, for any content of their charts.
 func TestTwoReleases(t *testing.T) {
 	w := newFixture(t)
 	chart := func(name string) charttest.Chart {
@@ -82,8 +82,9 @@ data: {a: b}
 	permanent(t, err, "ConfigMap/"+w.namespace+"/shared/metadata/annotations/meta.helm.sh/release-name is what step one makes as well")
 }
 
-// A run in which a step changes what a release wrote before it fails, even where
-// nothing was claimed; so does one whose release takes away what another step made.
+// A run in which a step changes fields that a release wrote before it fails, even
+// where nothing was claimed; so does one whose release takes away an object that
+// another step made.
 func TestLedgerSeesObjects(t *testing.T) {
 	w := newFixture(t)
 	with := settings("1.0.0")

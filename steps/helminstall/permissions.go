@@ -102,7 +102,8 @@ func (s *Spec) releasePermissions() []engine.Permission {
 	return list
 }
 
-// An expectation is what the chart makes, as far as that is known without a cluster.
+// An expectation has the objects that the chart makes, as far as they are known without a
+// cluster.
 type expectation struct {
 	op      *helmkit.Operation
 	objects []expected

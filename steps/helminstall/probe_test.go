@@ -29,7 +29,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// What the tests see and do in the cluster behind the step's back.
+// Views and changes of the cluster by the tests, behind the step's back.
 
 func (w *fixture) configMap(name string) *corev1.ConfigMap {
 	w.t.Helper()
@@ -112,7 +112,7 @@ func (w *fixture) awaitJob(name string) {
 }
 
 // awaitEdits looks until the edits are as wanted, and waits between the looks
-// for what the first edit waits for.
+// with the first edit.
 func (w *fixture) awaitEdits(s *helminstall.Spec, ok func([]engine.Edit) bool) []engine.Edit {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)

@@ -82,7 +82,7 @@ func TestUpgradeOfSealedPods(t *testing.T) {
 		}
 		return edits, err
 	})
-	quick := false // a new member is a voter after ten seconds, unless Vault is told otherwise
+	quick := false // a new member is a voter after ten seconds, unless Vault is configured otherwise
 	settle(func() ([]engine.Edit, error) {
 		if !quick {
 			quick = root.Put(engine.AllowWrites(t.Context()), "sys/storage/raft/autopilot/configuration", map[string]any{"server_stabilization_time": "1s"}) == nil

@@ -45,7 +45,7 @@ data:
 `}}
 }
 
-// dryRun returns all that a dry run of the step says, and its digest.
+// dryRun returns all events of a dry run of the step, and its digest.
 func (w *fixture) dryRun(s *helminstall.Spec) (said string, digest string) {
 	w.t.Helper()
 	w.again()

@@ -36,7 +36,7 @@ func (s *Spec) Validate(p *engine.Problems) {
 			p.Add("password", "username is of no use without password")
 		}
 	}
-	if text, err := s.CAFile.Read(); !s.CAFile.IsZero() && err == nil && len(text) > 0 { // otherwise the engine says so
+	if text, err := s.CAFile.Read(); !s.CAFile.IsZero() && err == nil && len(text) > 0 { // otherwise the engine reports it
 		if err := certs.AddTo(x509.NewCertPool(), string(text)); err != nil {
 			p.Add("caFile", "%s: %v", s.CAFile.Name, err)
 		}

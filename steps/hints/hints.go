@@ -24,8 +24,8 @@ func For(message string) string {
 	return ""
 }
 
-// Next returns the command, for a shell, that shows more of what the hint for message is
-// about; "" if there is none. It only reads.
+// Next returns a shell command that shows more of the subject of the hint for message;
+// "" if there is none. It only reads.
 func Next(message string) string {
 	h, _ := find(message)
 	return h.next

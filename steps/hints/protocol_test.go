@@ -17,8 +17,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Messages that the embedded lab's components cannot be made to say arrive over the protocol
-// of the API server, and have their hint on the other side.
+// Messages that the embedded lab's components cannot be made to send arrive over the
+// protocol of the API server, and have their hint on the other side.
 func TestSaidOverTheProtocol(t *testing.T) {
 	b, err := os.ReadFile("testdata/said.json")
 	if err != nil {

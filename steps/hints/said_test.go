@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// A said is a message of a component, as it was said once. A test provokes it: the one of
-// the embedded lab makes the component named by ProvokedBy say it again, and where the
-// real component cannot be made to, a server says it over the protocol named by Over.
+// A said is a recorded message of a component. A test provokes it: the one of the embedded
+// lab makes the component named by ProvokedBy send it again, and where the real component
+// cannot be made to, a server sends it over the protocol named by Over.
 type said struct {
 	ProvokedBy string `json:"provokedBy"`
 	Over       string `json:"over"`

@@ -107,7 +107,7 @@ type Spec struct {
 	AllowWarnings []string `yaml:"allowWarnings"`
 }
 
-// Config is how Vault reaches the Kubernetes API that checks the tokens.
+// Config is the connection of Vault to the Kubernetes API that checks the tokens.
 type Config struct {
 	// KubernetesHost is the URL of the API server as Vault sees it.
 	KubernetesHost string `yaml:"kubernetesHost" check:"required"`

@@ -266,7 +266,7 @@ func TestRefusesAnotherMethod(t *testing.T) {
 	vaulttest.WantPermanent(t, err, "sys/auth/token: is mounted with type token, and the plan wants kubernetes", "another mount")
 }
 
-// What is no certificate is said when the plan is read, not by Vault.
+// A text that is no certificate is an error when the plan is read, not in Vault.
 func TestValidateAuthority(t *testing.T) {
 	good := authority(t)
 	for name, c := range map[string]struct {

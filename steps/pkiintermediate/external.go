@@ -70,7 +70,7 @@ func (e *External) root() (*x509.Certificate, error) {
 	return root, err
 }
 
-// todo is what a person has to do before the next run.
+// todo returns the instruction to a person before the next run.
 func (e *External) todo() string {
 	return fmt.Sprintf("sign %s with your root and put the certificate at %s, then run again", e.CSRFile.Name, e.CertificateFile.Name)
 }

@@ -166,8 +166,8 @@ func TestExternalContract(t *testing.T) {
 	w.WantPKI(t, w.mount, 2, 1)
 }
 
-// What leaves is a request for an authority, readable by all; what comes back makes Vault
-// sign leaves whose chain is complete.
+// The request is one for an authority, readable by all; the signed certificate makes
+// Vault sign leaves whose chain is complete.
 func TestExternalParent(t *testing.T) {
 	w := newExternalVault(t)
 	s := w.spec(w.Address)

@@ -31,11 +31,11 @@
 // # An external parent
 //
 // With parent.external the first run makes the key inside Vault, writes the request to
-// csrFile, and ends awaiting the signature: exit code 2, no failure. Steps that need this one wait; others
-// go on. Have the parent sign the request as an authority (CA:TRUE, keyCertSign and
-// cRLSign), put the certificate at certificateFile, the intermediate first and then, if
-// there are any, the authorities between it and the root, and run again. That run checks
-// the certificate before it writes anything, imports it with its chain and goes on.
+// csrFile, and ends awaiting the signature: exit code 2, no failure. Steps that need this one
+// wait; others go on. Have the parent sign the request as an authority (CA:TRUE, keyCertSign
+// and cRLSign), put the certificate at certificateFile, the intermediate first and then, if
+// there are any, the authorities between it and the root, and run again. That run checks the
+// certificate before it writes anything, imports it with its chain and goes on.
 //
 // A run that was cut off goes on with the same key, and the request file is never
 // overwritten while it may still be signed. Before the end of the intermediate's life

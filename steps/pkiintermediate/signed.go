@@ -47,7 +47,7 @@ func (a *authority) handed() []*x509.Certificate {
 	if err != nil {
 		return nil
 	}
-	bundle, _ := certs.Parse(string(text)) // what is wrong with it is said where it is judged
+	bundle, _ := certs.Parse(string(text)) // its faults are reported where it is judged
 	return bundle
 }
 
@@ -94,7 +94,7 @@ func (a *authority) judge(bundle []*x509.Certificate) (chain []*x509.Certificate
 	return append([]*x509.Certificate{c}, above...), problems
 }
 
-// judgeOwn judges what is in a signed certificate itself.
+// judgeOwn judges the content of a signed certificate.
 func (a *authority) judgeOwn(c *x509.Certificate, add func(string, ...any)) {
 	for _, d := range a.misnamed(c) {
 		add("%s is %v, and the plan asks for %v", d.Field, d.Have, d.Want)

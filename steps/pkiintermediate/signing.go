@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
-// A signing is how far the signing by an external parent has come.
+// A signing is the progress of the signing by an external parent.
 type signing struct {
 	root *x509.Certificate
 

@@ -82,8 +82,8 @@ func (s *Spec) begin(ctx context.Context, env *engine.Env, node vaultkit.State) 
 }
 
 // ask makes room for the keys, initialises Vault in the pod ("" for the only server) and
-// stores the answer; last gets the keys if no file can be written. The answer is not nil as soon as Vault
-// has given it.
+// stores the answer; last gets the keys if no file can be written. The answer is not nil as
+// soon as Vault has given it.
 func (s *Spec) ask(ctx context.Context, env *engine.Env, pod, seal string, last io.Writer) (*unsealkeys.Answer, error) {
 	pending := s.Keys.Pending(env)
 	nothing := func(err error) (*unsealkeys.Answer, error) { return nil, errors.Join(err, pending.End(ctx)) }

@@ -74,8 +74,8 @@ func ended(note *custody.Note) string {
 		note.Plan, note.Step, note.Began.Format(time.RFC3339))
 }
 
-// withoutKeys tells about a Vault that initialised itself and gave no keys: later steps
-// are let in by a login or a token of the plan's own.
+// withoutKeys logs that a Vault initialised itself and gave no keys: later steps are
+// let in by a login or a token of the plan's own.
 func (s *Spec) withoutKeys(env *engine.Env, status *vaultkit.State) {
 	env.Logf("%s initialised itself (seal %s, no shares): there are no keys to keep and no root token; "+
 		"the steps are let in by connections.vault.login or connections.vault.token", status.Where(), status.Type)

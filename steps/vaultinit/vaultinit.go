@@ -74,12 +74,12 @@
 //
 // # Custodians
 //
-// With keys.custodians each share is encrypted to its custodian, and the root token
-// to keys.rootToken, before anything is written: no share is on a disk in the
-// clear. With age, ztplan encrypts right after the answer and keeps shares and token
-// in memory, so that the same run can unseal Vault and use the root token. With PGP, Vault itself encrypts: ztplan never has a share,
-// and the run waits in vaultUnseal for the custodians. The root token may be
-// encrypted the other way than the shares.
+// With keys.custodians each share is encrypted to its custodian, and the root token to
+// keys.rootToken, before anything is written: no share is on a disk in the clear. With age,
+// ztplan encrypts right after the answer and keeps shares and token in memory, so that the
+// same run can unseal Vault and use the root token. With PGP, Vault itself encrypts: ztplan
+// never has a share, and the run waits in vaultUnseal for the custodians. The root token may
+// be encrypted the other way than the shares.
 //
 //	keys:
 //	  file: vault-keys.json
@@ -159,7 +159,7 @@ func newSpec() *Spec {
 	return &Spec{Vault: login.Entrance{Server: vaultkit.DefaultServer()}, Shares: 5, Threshold: 3, RootToken: keep}
 }
 
-// Spec is how a plan wants Vault to be initialised.
+// Spec is the initialisation of Vault that a plan asks for.
 type Spec struct {
 	// Vault is where Vault is. Usually given once, in the plan's connections.
 	Vault login.Entrance `yaml:"vault"`

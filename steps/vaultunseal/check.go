@@ -18,8 +18,8 @@ func (s *Spec) Checks(unknown []string) []engine.Check {
 	return append(checks, engine.Check{Name: "pods of vault, " + s.Vault.Where(), Target: true, Run: s.checkPods})
 }
 
-// checkPods says which pods of several are not there, sealed or empty; of one pod the
-// other checks say it.
+// checkPods reports which of several pods are missing, sealed or empty; for one pod
+// the other checks do.
 func (s *Spec) checkPods(ctx context.Context, env *engine.Env) engine.Verdict {
 	nodes, err := s.Vault.Nodes(ctx, env)
 	if err != nil || !nodes.Several() {

@@ -271,8 +271,8 @@ func TestRaft(t *testing.T) {
 
 	c.upgrade()
 
-	// The first pod comes back from an upgrade empty: no other goes, and it must join what
-	// the others are.
+	// The first pod comes back from an upgrade empty: no other goes, and it must join the
+	// cluster of the others.
 	edits = c.upgraded("again")
 	at := slices.IndexFunc(edits, func(e engine.Edit) bool { return e.Path == "pods/vault-0/revision" })
 	if at < 0 {
@@ -287,8 +287,8 @@ func TestRaft(t *testing.T) {
 	c.looksUnseal()
 }
 
-// voters asks who the voters are, which Vault tells to a token only. The login of the plan
-// is enough, with a policy for one of two paths.
+// voters asks who the voters are, for which Vault wants a token. The login of the plan is
+// enough, with a policy for one of two paths.
 func (c *cluster) voters() {
 	c.t.Helper()
 	var warned []string

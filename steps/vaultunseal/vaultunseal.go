@@ -59,12 +59,12 @@
 // # Clusters
 //
 // Behind a Service each pod is looked at by itself, ready or not, and as many as the
-// StatefulSet wants: it does not matter whether the Service selects all of them or the
-// active one only. A pod that is empty, of a Vault with raft storage, joins the others
+// StatefulSet wants: it does not matter whether the Service selects all of them or the active
+// one only. A pod that is empty, of a Vault with raft storage, joins the others
 // (sys/storage/raft/join) and is unsealed; one whose configuration has retry_join joins
-// either way. It never happens to one that has data. Each pod gets the shares itself. Then the step waits
-// until a pod is active, the others follow it, and all are voters. Vault tells the voters
-// to a token only: that of connections.vault.login, whose policy needs read on
+// either way. It never happens to one that has data. Each pod gets the shares itself. Then
+// the step waits until a pod is active, the others follow it, and all are voters. Vault tells
+// the voters to a token only: that of connections.vault.login, whose policy needs read on
 // sys/storage/raft/configuration or sys/storage/raft/autopilot/state, else the root token in
 // the sinks. Without one of them the step warns that it has not checked the voters.
 //

@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/login"
 )
 
-// A quorum is the members of the raft cluster, as far as Vault tells them.
+// A quorum is the members of the raft cluster, as far as Vault lists them.
 type quorum struct {
 	voters   int
 	learning []string // members that are no voters yet

@@ -11,8 +11,8 @@ import (
 )
 
 // clientRefused judges the answers to a client with another certificate again: the
-// controls around them must have been served, and what was presented must be what the
-// record says it is.
+// controls around them must have been served, and the client's certificate must be of the
+// recorded kind.
 func (v *verifier) clientRefused(r evidence.DenialRecord) (bool, error) {
 	d := r.Client
 	if d == nil {

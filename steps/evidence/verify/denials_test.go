@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
-// denials are what had to be refused and was, one for each way in which the
+// denials are attempts that were refused as they had to be, one for each way in which the
 // verdict is computed.
 func (w *world) denials(t *testing.T) []evidence.Denial {
 	short, shown := w.new.record(w.intermediate), w.new.record(w.intermediate)
@@ -74,8 +74,8 @@ func (w *world) clientDenial(t *testing.T, presents string) evidence.Denial {
 	return d
 }
 
-// A record whose verdict does not follow from the rest of it does not verify,
-// whatever its digests say.
+// A record whose verdict does not follow from the rest of it does not verify, also with the
+// right digests.
 func TestWrongDenials(t *testing.T) {
 	// presents replaces the certificate by one that an authority of that name has signed with
 	// a key. Signed with the right one, it does not name its authority.

@@ -275,10 +275,10 @@ func longest(samples []evidence.Sample) (gap float64) {
 	return gap
 }
 
-// A forger who computes the digests anew is found wherever something else on
-// record says otherwise. What only one field says (a message, a name, a
-// limit that was kept generously) is found by the signature alone; the list
-// here is what must be found without one.
+// A forger who computes the digests anew is found if another part of the record
+// contradicts the forgery. A change of a field that nothing else repeats (a
+// message, a name, a limit that was kept generously) is found by the signature
+// alone; the list here must be found without one.
 func TestResealedForgeries(t *testing.T) {
 	must := []string{
 		".certificates[0].fingerprint", ".certificates[0].serial", ".certificates[0].publicKey", ".certificates[0].notBefore",
@@ -309,7 +309,7 @@ func TestResealedForgeries(t *testing.T) {
 		}
 		leaves++
 		set(flip(leaf))
-		// The digests are computed anew, except where they are what is forged.
+		// The digests are computed anew, except where they are forged.
 		_, checks := verify.Evidence(retyped(v, !strings.HasPrefix(path, ".digests")))
 		if problems(checks) != nil {
 			found++

@@ -80,7 +80,7 @@ func (a *authority) record(chain ...*authority) evidence.Certificate {
 	return out
 }
 
-// A world is what the fixture's run is about.
+// A world has the authorities of the fixture's run.
 type world struct {
 	root, intermediate, old, new *authority
 }
@@ -95,7 +95,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // endpoint is an address that was asked every 50 ms from 0 to 4 s, that shows
-// the new certificate from switched on, and fails as often as told before that.
+// the new certificate from switched on, and has failures before that.
 func endpoint(address string, switched float64, failures int) evidence.Endpoint {
 	e := evidence.Endpoint{Address: address}
 	last := -1.0
@@ -170,8 +170,8 @@ func (w *world) rotation(failures int) evidence.Rotation {
 	}
 }
 
-// events is a run: a chart, a root, a page, a rotation that has failures, and
-// what comes after it.
+// events is a run: a chart, a root, a page, a rotation that has failures, and the
+// events after it.
 func (w *world) events(t *testing.T, failures int) []engine.Event {
 	t.Helper()
 	last := engine.ActionProved
@@ -287,8 +287,8 @@ func collect(t *testing.T, events []engine.Event) *evidence.Document {
 	return d
 }
 
-// verifyChanged verifies the run with another rotation on record and returns what
-// is wrong with it, a line each.
+// verifyChanged verifies the run with another rotation on record and returns its
+// faults, a line each.
 func verifyChanged(t *testing.T, change func(*evidence.Rotation)) string {
 	t.Helper()
 	events := newWorld(t).events(t, 0)

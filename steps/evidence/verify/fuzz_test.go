@@ -10,8 +10,8 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
-// FuzzVerify: whatever a file holds, verifying it does not panic and says what it
-// checked; and what holds are canonical bytes, so that no other file says the same.
+// FuzzVerify: verifying any file does not panic and lists its checks; and a file
+// that holds has canonical bytes, so that no other file has the same content.
 func FuzzVerify(f *testing.F) {
 	for _, name := range golden(f) {
 		f.Add(name)

@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
-// placed is a rotation whose hops say what they are placed by.
+// placed is a rotation whose hops have the observations that place them.
 func (w *world) placed() evidence.Rotation {
 	r := w.rotation(0)
 	for i := range r.Hops {

@@ -33,7 +33,7 @@ func TestOldEvidence(t *testing.T) {
 	if d.Result() != engine.ResultProved || d.Outcome() != "proved" {
 		t.Errorf("every proof held: %s, %q", d.Result(), d.Outcome())
 	}
-	d.Steps[5].State = "skipped" // of which nothing says that it is a proof
+	d.Steps[5].State = "skipped" // which nothing marks as a proof
 	if d.Result() != engine.ResultConverged {
 		t.Errorf("a step was skipped: %s", d.Result())
 	}
@@ -85,8 +85,8 @@ func TestAwaiting(t *testing.T) {
 	}
 }
 
-// What was not proved is not called so, whatever the reason for which a proof
-// was left out, and saying so afterwards is found.
+// A run whose proofs were left out is not called proved, for any reason, and a forged
+// result is found.
 func TestProofsLeftOut(t *testing.T) {
 	skip := func(e engine.Event) []engine.Event {
 		w := newWorld(t)

@@ -30,8 +30,8 @@ var (
 	clusterIssuerKind = schema.GroupKind{Group: "cert-manager.io", Kind: "ClusterIssuer"}
 )
 
-// Describe adds to the message of a Certificate or an issuer that is not ready what
-// cert-manager does next. It is false for objects of other kinds.
+// Describe adds cert-manager's next action to the message of a Certificate or an
+// issuer that is not ready. It is false for objects of other kinds.
 func Describe(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, o *unstructured.Unstructured, said string) (Issuance, bool) {
 	switch o.GroupVersionKind().GroupKind() {
 	case CertificateKind:

@@ -35,8 +35,8 @@ func TestPendingIssuance(t *testing.T) {
 	}
 }
 
-// Of a request that is pending, and of an issuer, the time of the next try is said
-// if it is a matter of time.
+// The message of a pending request, and of an issuer, has the time of the next try
+// if only time is needed.
 func TestRetried(t *testing.T) {
 	since := time.Now().Add(-time.Minute)
 	object := func(status, message string) *unstructured.Unstructured {

@@ -56,7 +56,7 @@ func KeyDigest(c *x509.Certificate) string {
 
 // SubjectKeyID returns the SHA-1 of the bits of a public key, given as its
 // SubjectPublicKeyInfo, in the form of [NormalHex] (RFC 5280, section 4.2.1.2, method 1).
-// It is how Vault names keys. It is "" for what is no public key.
+// It is how Vault names keys. It is "" if spki is no public key.
 func SubjectKeyID(spki []byte) string {
 	var info struct {
 		Algorithm pkix.AlgorithmIdentifier

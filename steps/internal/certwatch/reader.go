@@ -21,7 +21,7 @@ const (
 
 // A reader reads the Secret again and again. A watch delivers a new state at some
 // time; a read that does not find it proves that it was not there when the read
-// began (reads without a resource version are never answered from what is older).
+// began (reads without a resource version are never answered with older data).
 // Without permission to get the Secret it ends.
 type reader struct {
 	resource dynamic.ResourceInterface

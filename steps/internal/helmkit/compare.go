@@ -18,8 +18,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// A Difference is the one between a release and the plan, as an edit shows it. values.Values have dotted paths; those that look like secrets are
-// engine.Secrets.
+// A Difference is that between a release and the plan, as an edit shows it. values.Values
+// have dotted paths; those that look like secrets are engine.Secrets.
 type Difference struct {
 	Have map[string]any // nil if there is no release
 	Want map[string]any

@@ -136,7 +136,7 @@ func TestCompare(t *testing.T) {
 }
 
 // A plan must not put its chart over a release of another one, nor go back behind
-// what others installed.
+// a version that others installed.
 func TestRefuse(t *testing.T) {
 	named := func(name, version string) *chart.Chart {
 		return local(t, charttest.Chart{Name: name, Version: version})

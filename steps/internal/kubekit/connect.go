@@ -34,11 +34,11 @@ const contactTimeout = 15 * time.Second
 // Connect returns the cluster that the settings of env name. Steps of one run share
 // it through env.Session, which also closes it.
 //
-// The first caller contacts the API server. An error of that
-// carries a hint, and is permanent unless it may pass by itself: no kubeconfig,
-// one that does not verify the server, a context that it does not have, credentials that are refused, nothing that
-// listens, no answer in time. A busy server (429, 5xx) and a connection that
-// broke may pass: the next caller tries again.
+// The first caller contacts the API server. An error of that carries a hint, and is permanent
+// unless it may pass by itself: no kubeconfig, one that does not verify the server, a context
+// that it does not have, credentials that are refused, nothing that listens, no answer in
+// time. A busy server (429, 5xx) and a connection that broke may pass: the next caller tries
+// again.
 func Connect(ctx context.Context, env *engine.Env) (*Cluster, error) {
 	return engine.Share(ctx, env.Session, key(env), func(ctx context.Context) (*Cluster, error) {
 		config, name, err := load(session.Of(env).Cluster)

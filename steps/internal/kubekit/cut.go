@@ -21,8 +21,8 @@ const spread = 500 * time.Millisecond
 // because a write failed: client-go, which asks again after a reset, does not know them.
 //
 // A connection takes all its requests with it when it breaks, and client-go repeats
-// each of the reads after exactly a second: together, so that what broke one breaks
-// all of them again. They return at random moments instead.
+// each of the reads after exactly a second: together, so that one cause breaks all of
+// them again. They return at random moments instead.
 type cut struct{ next http.RoundTripper }
 
 func (c *cut) RoundTrip(req *http.Request) (*http.Response, error) {

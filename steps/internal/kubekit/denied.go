@@ -35,7 +35,8 @@ func DenialOf(err error) (Denial, bool) {
 	return Denial{User: m[1], Verb: m[2], Resource: m[3], Group: m[4], Namespace: m[5]}, true
 }
 
-// String says what is missing: "user ci may not patch deployments.apps in namespace web".
+// String names the missing permission: "user ci may not patch deployments.apps in
+// namespace web".
 func (d Denial) String() string {
 	resource := d.Resource
 	if d.Group != "" {
@@ -51,8 +52,8 @@ func (d Denial) String() string {
 // DeniedHint is the hint for a denial.
 const DeniedHint = "the user in the kubeconfig lacks this permission: ztplan rbac PLAN prints the roles that the plan needs, and ztplan doctor PLAN checks them all"
 
-// Unasked tells the user, once in a run, that the API server could not be asked what a
-// manifest would change, since it takes a dry run for a write.
+// Unasked warns, once in a run, that the API server could not be asked for the changes of
+// a manifest, since it takes a dry run for a write.
 func Unasked(ctx context.Context, env *engine.Env, d Denial) {
 	_, _ = engine.Share(ctx, env.Session, "kubekit unasked", func(context.Context) (bool, error) {
 		env.Warnf("%s, and the API server takes a dry run for a write: objects are compared by the fields of their manifests and by who manages them; defaults and webhooks take no part", d)

@@ -8,9 +8,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// ErrReadOnly is why a request that could change the cluster was refused: its
-// context belongs to no edit. It is permanent, because it is a
-// mistake of the step.
+// ErrReadOnly refuses a request that could change the cluster: its context belongs to no
+// edit. It is permanent, because it is a mistake of the step.
 var ErrReadOnly = engine.Permanent(readOnlyError{})
 
 type readOnlyError struct{}

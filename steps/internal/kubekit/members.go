@@ -35,11 +35,11 @@ type Members struct {
 	Subdomain string
 }
 
-// activeLabels are labels with which a server of several says that it is the active one:
-// those of Vault and OpenBao (service_registration "kubernetes").
+// activeLabels mark the active one of several servers: those of Vault and OpenBao
+// (service_registration "kubernetes").
 var activeLabels = []string{"vault-active", "openbao-active"}
 
-// Active reports whether the labels of a pod say that its server is the active one.
+// Active reports whether the labels of a pod mark its server as the active one.
 func Active(labels map[string]string) bool {
 	return slices.ContainsFunc(activeLabels, func(l string) bool { return labels[l] == "true" })
 }

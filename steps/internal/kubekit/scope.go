@@ -14,8 +14,8 @@ func ClusterScoped(kind string) bool {
 	return len(kind) > len("Cluster") && strings.HasPrefix(kind, "Cluster")
 }
 
-// A Scope is what a step is about in the cluster, for those who look there when it has
-// failed.
+// A Scope is the part of the cluster that a step is about, for the diagnosis of its
+// failure.
 type Scope struct {
 	Namespaces []string // whose pods and events matter
 	Objects    []Ref    // whose conditions matter

@@ -23,11 +23,11 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/portforward"
 )
 
-// DialService opens a connection to a port of a Service through the API server: to a
-// running pod behind it, a ready one if there is any, also where the Service publishes
-// others as ready. A pod that runs and is not ready, as a sealed Vault, is reached too. ctx bounds the dialling; the connection
-// lives until it is closed or the session ends. That nothing listens on the port is
-// the first Read's error.
+// DialService opens a connection to a port of a Service through the API server: to a running
+// pod behind it, a ready one if there is any, also where the Service publishes others as
+// ready. A pod that runs and is not ready, as a sealed Vault, is reached too. ctx bounds the
+// dialling; the connection lives until it is closed or the session ends. That nothing listens
+// on the port is the first Read's error.
 func (c *Cluster) DialService(ctx context.Context, namespace, service string, port int) (net.Conn, error) {
 	_, backends, err := c.backends(ctx, namespace, service, port)
 	if err != nil {

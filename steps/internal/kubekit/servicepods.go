@@ -18,7 +18,7 @@ type ServicePod struct {
 	Dial  func(context.Context) (net.Conn, error)
 }
 
-// Replicas is how a Service spreads its connections over its pods.
+// Replicas describes the spread of a Service's connections over its pods.
 type Replicas struct {
 	Pods []ServicePod // the ready ones
 

@@ -23,7 +23,7 @@ func TestCheckBuiltin(t *testing.T) {
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: app\n    image: busybox\n"
 	for name, c := range map[string]struct {
 		text string
-		want []string // field: message, and what to write
+		want []string // field: message, and hint
 	}{
 		"nothing":          {pod, nil},
 		"numbers for text": {pod + "    env: [{name: PORT, value: 8080}, {name: DEBUG, value: true}]\n", []string{`spec.containers[0].env[0].value: expected string, got 8080 ("8080")`, `spec.containers[0].env[1].value: expected string, got true ("true")`}},

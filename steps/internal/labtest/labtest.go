@@ -155,8 +155,8 @@ func Env(t testing.TB) *engine.Env {
 	}
 }
 
-// Namespace makes a namespace for the test and deletes it, without waiting for
-// what is in it to go, when the test ends.
+// Namespace makes a namespace for the test and deletes it when the test ends, without
+// waiting for its content to go.
 func Namespace(t testing.TB, env *engine.Env) string {
 	t.Helper()
 	c, err := kubekit.Connect(t.Context(), env)

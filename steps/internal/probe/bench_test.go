@@ -22,11 +22,11 @@ import (
 )
 
 // BenchmarkProber measures whole probes (new connection, verified handshake,
-// request, answer) and, in the same run, what crypto/tls alone can do against
+// request, answer) and, in the same run, the work of crypto/tls alone against
 // the same server with the same key exchange: new connections that are verified
-// and closed, and ask nothing. The ratio is what the prober leaves of that. The
-// server shares the machine; with an RSA key it is the server's signatures that
-// count.
+// and closed, and ask nothing. The ratio is the share that the prober reaches.
+// The server shares the machine; with an RSA key it is the server's signatures
+// that count.
 func BenchmarkProber(b *testing.B) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -106,8 +106,8 @@ func benchmarkProber(b *testing.B, protocol string, key crypto.Signer) {
 	b.ReportMetric(limit.each()/probes.each(), "cpu-ratio")
 }
 
-// A cost is what connections took: time, and time of the processors for both
-// ends, which says more than time on a machine that others use.
+// A cost is that of connections: time, and processor time of both ends, which
+// is the better measure on a shared machine.
 type cost struct {
 	n         int
 	wall, cpu time.Duration

@@ -17,10 +17,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// BenchmarkVegeta measures whole probes against what vegeta does with the same
-// server in the same run: as many new, verified connections with one request
-// each as as many workers can make. Both agree on keys by X25519 and speak
-// HTTP/1.1. Processor time is that of client and server together.
+// BenchmarkVegeta measures whole probes against vegeta with the same server in
+// the same run: as many new, verified connections with one request each as as
+// many workers can make. Both agree on keys by X25519 and speak HTTP/1.1.
+// Processor time is that of client and server together.
 //
 // It needs vegeta on the PATH:
 // go install github.com/tsenart/vegeta/v12@latest
@@ -57,7 +57,7 @@ func BenchmarkVegeta(b *testing.B) {
 	b.ReportMetric(attack.each()/probes.each(), "cpu-ratio")
 }
 
-// attack adds what vegeta does in two seconds.
+// attack adds the cost of vegeta in two seconds.
 func (c *cost) attack(b *testing.B, vegeta, dir, connectTo string) {
 	results := filepath.Join(dir, "results")
 	cmd := exec.CommandContext(b.Context(), vegeta, "attack", "-targets", "targets", "-output", results, "-duration", "2s",

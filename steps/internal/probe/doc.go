@@ -5,8 +5,8 @@
 // fixed rate, never waits for earlier ones and never resumes a session. It is
 // written here because load generators (vegeta, k6, wrk) do not return the verified
 // certificate, the time of the handshake and the failure's class of each
-// connection, which the verdict needs one by one; see BenchmarkVegeta for what that
-// costs. Prober.KeepAlive uses connections that were opened before.
+// connection, which the verdict needs one by one; see BenchmarkVegeta for the cost.
+// Prober.KeepAlive uses connections that were opened before.
 //
 // A Record sums the samples up by address, and by group: servers that share
 // connections. A group's doubt is the chance that one of its servers shows another

@@ -143,8 +143,8 @@ func TestFalseVerdictsStayBelowTheDoubt(t *testing.T) {
 	}
 }
 
-// What is behind an address may be fewer servers than assumed, never more
-// doubtful than stated.
+// The servers behind an address may be fewer than assumed, never more doubtful
+// than stated.
 func TestLeastRow(t *testing.T) {
 	for _, c := range []struct {
 		servers, others int

@@ -63,7 +63,7 @@ type Sample struct {
 	Chain, Verified []*x509.Certificate
 
 	// Asked reports whether the server asked for a client certificate, and Client is
-	// what it was given, with its chain.
+	// the certificate that it was given, with its chain.
 	Asked  bool
 	Client []*x509.Certificate
 

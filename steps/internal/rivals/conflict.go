@@ -25,8 +25,8 @@ type Conflict struct {
 // host. While the wire is right only those count of which a restart of their gateway may
 // choose another one.
 //
-// What it is not allowed to list, or is not served, is not there: the proof does not need
-// the permission. It warns if a list cannot be read for another reason.
+// A kind that it may not list, or that is not served, counts as absent: the proof does not
+// need the permission. It warns if a list cannot be read for another reason.
 func Find(ctx context.Context, client dynamic.Interface, env *engine.Env, host string, secret certwatch.Ref, wireIsRight bool) *Conflict {
 	return find(list(ctx, client, env, host), strings.ToLower(host), secret, wireIsRight)
 }

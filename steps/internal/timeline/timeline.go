@@ -238,8 +238,9 @@ func (t *Timeline) Record() []evidence.Hop {
 	return evidence.PlaceHops(list, t.clock)
 }
 
-// String renders the timeline in one line, with the time that each milestone took
-// after the one before and all of them together: "asked → 14ms issuing → 120ms request created (134ms)".
+// String renders the timeline in one line, with the time that each milestone took after the
+// one before and all of them together: "asked → 14ms issuing → 120ms request created
+// (134ms)".
 func (t *Timeline) String() string {
 	var b strings.Builder
 	sorted := t.sorted()

@@ -13,8 +13,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit/tlstest"
 )
 
-// The objects of trustFrom and client are looked at before a run: what is wrong with one
-// that is there fails, and one that is not there may come.
+// The objects of trustFrom and client are looked at before a run: a fault of one that is
+// there fails, and one that is not there may come.
 func TestChecks(t *testing.T) {
 	env, client, namespace := inCluster(t)
 	write := engine.AllowWrites(t.Context())

@@ -89,7 +89,7 @@ func (c *Client) handshake(ctx context.Context, raw net.Conn, e Endpoint, dialle
 		}
 		f := newHandshakeFailure(e.name, err, c.name, c.trust, c.clock.now())
 		if f.Asked = request.asked; f.Asked && f.Alert() == "handshake_failure" {
-			f.Hint = alertHint("certificate required", c.name) // as OpenSSL says it in TLS 1.2
+			f.Hint = alertHint("certificate required", c.name) // OpenSSL's alert for it in TLS 1.2
 		}
 		return nil, f
 	}

@@ -22,8 +22,8 @@ type ClientInput struct {
 	Client *ClientCertificate `yaml:"client"`
 }
 
-// A ClientCertificate says where a client certificate and its private key are: in a
-// Secret, or in two files.
+// A ClientCertificate is the place of a client certificate and its private key: a
+// Secret, or two files.
 type ClientCertificate struct {
 	// Secret is a Secret of type kubernetes.io/tls, such as the one that cert-manager
 	// writes: the certificate is in tls.crt, the key in tls.key.

@@ -30,7 +30,7 @@ func Address(address string) Endpoint {
 	}}
 }
 
-// An origin is where an address comes from: it decides what to check when nothing
+// An origin is where an address comes from: it decides the advice when nothing
 // answers there.
 type origin int
 

@@ -58,8 +58,8 @@ func (c *Conn) Do(ctx context.Context, req *http.Request) (*Response, error) {
 }
 
 // lastAlert returns the alert with which the server ended a connection, nil if it was none.
-// net/http may say only that the connection is not usable, when the alert came before the
-// request; crypto/tls keeps the error of the last read.
+// net/http may report only that the connection is not usable, when the alert came before
+// the request; crypto/tls keeps the error of the last read.
 func (c *Conn) lastAlert(err error) error {
 	if alertOf(err) != "" || isTimeout(err) {
 		return nil

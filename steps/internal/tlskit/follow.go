@@ -9,9 +9,10 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Follow makes an identity present what the Secret holds, whenever that changes, until
-// ctx ends: the client's certificate is renewed as well. It logs each change. What cannot
-// be presented is a warning, and the identity stays as it is. Files are read once.
+// Follow makes an identity present the certificate in the Secret, and each new one there,
+// until ctx ends: the client's certificate is renewed as well. It logs each change. A
+// certificate that cannot be presented is a warning, and the identity stays as it is.
+// Files are read once.
 func (c *ClientCertificate) Follow(ctx context.Context, env *engine.Env, identity *Identity) {
 	if c == nil || c.Secret == nil {
 		return

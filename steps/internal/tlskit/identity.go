@@ -14,7 +14,7 @@ import (
 
 // A Credential is a certificate that a client can present, with its private key.
 type Credential struct {
-	// Chain is what the client sends, its own certificate first.
+	// Chain is sent by the client, its own certificate first.
 	Chain []*x509.Certificate
 
 	pair tls.Certificate

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What to check when nothing answers follows from where the address comes from, and
+// The advice when nothing answers follows from the origin of the address, and
 // remarks on other operating systems are left out.
 func TestHintsOfAddresses(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}

@@ -75,7 +75,7 @@ func (t TrustSource) String() string {
 	return fmt.Sprintf("the CA certificates in %s of %s %s/%s", k.key(), kind, k.Namespace, k.Name)
 }
 
-// Text reads what the object holds. An object that is not there
+// Text reads the CA certificates from the object. An object that is not there
 // ([kubekit.NoObjectError]) or not filled may come.
 func (t TrustSource) Text(ctx context.Context, env *engine.Env) (string, error) {
 	cluster, err := kubekit.Connect(ctx, env)
@@ -147,8 +147,8 @@ func without(list, other []*x509.Certificate) []*x509.Certificate {
 
 // Changed returns a line about the authorities that have been added and removed since
 // trust was loaded; "" if there are none, or if the trust is not from the cluster. A
-// bundle that rotates under a proof is worth a word: the proof goes on with what it began
-// with.
+// bundle that rotates under a proof is worth a message: the proof goes on with the trust
+// that it began with.
 func (t TrustInput) Changed(ctx context.Context, env *engine.Env, trust *Trust) (string, error) {
 	if t.TrustFrom == nil {
 		return "", nil

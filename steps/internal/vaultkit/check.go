@@ -40,8 +40,8 @@ func (s Server) Checks(field string, unknown []string) []engine.Check {
 // for the authority of its certificate.
 func (s Server) NeedsCluster() bool { return s.Address == "" || s.TrustFrom != nil }
 
-// isAbsent reports whether the object of trustFrom does not exist: its own check says
-// what is wrong.
+// isAbsent reports whether the object of trustFrom does not exist: its own check reports
+// that.
 func isAbsent(err error) bool { return errors.As(err, new(*kubekit.NoObjectError)) }
 
 func (s Server) checkSeal(ctx context.Context, env *engine.Env) engine.Verdict {
@@ -82,7 +82,7 @@ func (s Server) checkClock(ctx context.Context, env *engine.Env) engine.Verdict 
 	resp, err := c.http.Do(req)
 	switch {
 	case kubekit.IsNoService(err):
-		return engine.Verdict{} // the other check says it
+		return engine.Verdict{} // the other check reports it
 	case err != nil:
 		return engine.NotChecked(unwrapURL(err))
 	}

@@ -31,7 +31,7 @@ type Client struct {
 	env       *engine.Env
 
 	// trouble returns the reason why the pods behind a Service do not answer, "" if
-	// it is not known, and what to do about it.
+	// it is not known, and a hint.
 	trouble func(context.Context) (why, hint string)
 }
 

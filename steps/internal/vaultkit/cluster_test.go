@@ -112,8 +112,8 @@ func TestSealedNodeOfSeveral(t *testing.T) {
 	}
 }
 
-// An enterprise is Vault with a namespace, as far as a client sees it: the server says
-// that it is the Enterprise edition, and ignores the header.
+// An enterprise is Vault with a namespace, as far as a client sees it: the server claims
+// to be the Enterprise edition, and ignores the header.
 type enterprise struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -162,8 +162,8 @@ func TestNamespaceWithoutNamespaces(t *testing.T) {
 	}
 }
 
-// What is about the server goes to the root, everything else to the namespace, which
-// messages name.
+// Requests about the server go to the root, all others to the namespace, which messages
+// name.
 func TestNamespaceOfEnterprise(t *testing.T) {
 	v := vaulttest.Shared(t)
 	e := newEnterprise(t, v.Address)

@@ -197,7 +197,7 @@ func refusedClient(err error) error {
 	return engine.WithHint(err, "the server ended the TLS handshake: its log says why")
 }
 
-// pick returns what holds for a Vault with an address of its own, or for one behind a
+// pick returns outside for a Vault with an address of its own, inside for one behind a
 // Service.
 func (c *Client) pick(outside, inside string) string {
 	if c.outside {

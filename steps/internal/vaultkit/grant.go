@@ -22,13 +22,13 @@ type Grant struct {
 	Leased   bool // Vault keeps the token until it is revoked or expires; a batch token it does not keep
 }
 
-// JWT is what the methods kubernetes and jwt log in with.
+// JWT is the body of a login by the methods kubernetes and jwt.
 func JWT(role string, jwt engine.Secret) map[string]any {
 	return map[string]any{"role": role, "jwt": jwt.Reveal()}
 }
 
-// Login logs in to the auth method at auth/MOUNT with what its documentation names. A
-// refusal is an [*Error]; warnings about the role are ignored.
+// Login logs in to the auth method at auth/MOUNT with the parameters that its
+// documentation names. A refusal is an [*Error]; warnings about the role are ignored.
 func (c *Client) Login(ctx context.Context, mount string, with map[string]any) (Grant, error) {
 	path := "auth/" + mount + "/login"
 	secret, err := c.secret(ctx, query{method: http.MethodPut, path: path, body: with})

@@ -9,7 +9,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// errNoNamespaces is a plan for a namespace that Vault does not have and would not say so.
+// errNoNamespaces is the error of a plan with a namespace for a Vault without them.
 var errNoNamespaces = errors.New("this Vault has no namespaces: it ignores the header, and the plan would change the root")
 
 // rootOnly are the paths that exist in the root namespace alone, or that a client in
@@ -20,7 +20,7 @@ var rootOnly = map[string]bool{
 }
 
 // inNamespace reports whether a request to path goes to the client's namespace. Vault's
-// Community Edition ignores the header without a word, so it is asked what it is.
+// Community Edition ignores the header silently, so it is asked for its edition.
 func (c *Client) inNamespace(ctx context.Context, path string) (bool, error) {
 	if c.namespace == "" || rootOnly[path] {
 		return false, nil
@@ -30,7 +30,7 @@ func (c *Client) inNamespace(ctx context.Context, path string) (bool, error) {
 			Enterprise *bool `json:"enterprise"` // since Vault 1.17; OpenBao, which has namespaces, has no such field
 		}
 		if c.send(ctx, query{method: http.MethodGet, path: "sys/health", params: anyState()}, &health) != nil {
-			return nil // the request itself says why
+			return nil // the request itself reports why
 		}
 		community := health.Enterprise != nil && !*health.Enterprise
 		return &community

@@ -203,8 +203,8 @@ func oneVault(states []State) error {
 	return nil
 }
 
-// OldClaims returns the volume claims that exist of pods that do not: a pod that is made
-// later takes up what is in them.
+// OldClaims returns the existing volume claims of pods that do not exist: a pod that is
+// made later takes over their content.
 func (s Server) OldClaims(ctx context.Context, env *engine.Env, n Nodes) ([]string, error) {
 	if len(n.claims) == 0 {
 		return nil, nil

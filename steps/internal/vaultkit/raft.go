@@ -45,7 +45,7 @@ func (n Node) Join(ctx context.Context, s Server, leader Node) error {
 	return nil
 }
 
-// A Leadership is what a server knows of the active one; it needs no token.
+// A Leadership is a server's knowledge of the active one; reading it needs no token.
 type Leadership = api.LeaderResponse
 
 // Leadership asks who is active.
@@ -102,9 +102,9 @@ type Peer struct {
 	Voter bool
 }
 
-// Paths that tell the members of the raft cluster. Vault tells them to no one without a
-// token: sys/ha-status, which needs one as well, does not tell voters, and sys/leader and
-// sys/health tell of one server whether it follows the active one.
+// Paths that list the members of the raft cluster, for which Vault wants a token.
+// sys/ha-status wants one as well and does not mark voters; sys/leader and sys/health
+// show of one server whether it follows the active one.
 const (
 	raftConfiguration = "sys/storage/raft/configuration"
 	raftAutopilot     = "sys/storage/raft/autopilot/state"

@@ -127,8 +127,8 @@ func (s Server) ThroughCluster(field string, unknown []string) bool {
 	return s.Address == "" && engine.Known(field+".address", unknown)
 }
 
-// Emptied says how to get a new and empty Vault in place of this one, as the part of a
-// sentence: what the chart of Vault keeps, or a storage of which nothing is known here.
+// Emptied describes how to get a new and empty Vault in place of this one, as a part of a
+// sentence: for the volumes of Vault's chart, or for a storage that is not known here.
 func (s Server) Emptied() string {
 	if s.InCluster() == "" {
 		return "stop it, delete its data, start it"

@@ -43,7 +43,7 @@ func (s Server) validateTLS(p *engine.Problems, field string) {
 	}
 	if !s.CAFile.IsZero() {
 		text, err := s.CAFile.Read()
-		if err == nil && len(text) > 0 { // of a file that is not there or empty, the engine says so
+		if err == nil && len(text) > 0 { // the engine reports a file that is not there or empty
 			if _, err = bundle(string(text)); err != nil {
 				p.Add(field+".caFile", "%s: %v", s.CAFile.Name, err)
 			}

@@ -34,7 +34,7 @@ func TestUnreachableVaultNamesItsPod(t *testing.T) {
 	}
 }
 
-// Of a Vault with an address of its own nothing is said about pods.
+// The error of a Vault with an address of its own has nothing about pods.
 func TestUnreachableVaultOutside(t *testing.T) {
 	for address, hint := range map[string]string{
 		"http://" + closedAddress:      "nothing listens at this address",
@@ -54,8 +54,8 @@ func TestUnreachableVaultOutside(t *testing.T) {
 	}
 }
 
-// How to begin anew is said of the Vault that it is: of a chart's, or of one of which
-// nothing but the address is known.
+// The advice on a new start fits the Vault: one of a chart, or one of which only the
+// address is known.
 func TestEmptied(t *testing.T) {
 	inside := Server{Service: Service{Namespace: "secrets", Name: "bao"}}
 	for want, s := range map[string]Server{"PersistentVolumeClaim data-bao-0": inside, "stop it, delete its data, start it": {Address: "https://vault.example.com"}} {

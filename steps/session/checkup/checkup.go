@@ -21,7 +21,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Cluster checks that the API server answers and says its version and its time.
+// Cluster checks that the API server answers, and reports its version and its clock.
 func Cluster(ctx context.Context, env *engine.Env) (answer, clock engine.Verdict) {
 	cluster, err := kubekit.Connect(ctx, env)
 	if err != nil {

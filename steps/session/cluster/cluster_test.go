@@ -18,7 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
-// What the cluster says of itself is read without writing, and only from one that
+// The facts about the cluster are read without writing, and only from one that
 // the run has reached.
 func TestRead(t *testing.T) {
 	env := labtest.Env(t)
@@ -37,7 +37,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What a user may not see is left out, and said.
+// Facts that a user may not read are left out, with a remark.
 func TestReadRefused(t *testing.T) {
 	env := labtest.Env(t)
 	config, err := os.ReadFile(session.Of(env).Cluster.Kubeconfig)

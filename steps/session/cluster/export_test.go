@@ -1,4 +1,4 @@
 package cluster
 
-// ImagesOf is what Read makes of pods.
+// ImagesOf returns the images of pods as Read has them.
 var ImagesOf = imagesOf

@@ -1,10 +1,10 @@
-// Package diagnosis reads, after a failure, what an engineer looks at first: whether Vault
-// is sealed, the conditions of the objects that the failed steps name, the pods and the
-// recent events in their namespaces, and the last log lines of containers that are not
-// well.
+// Package diagnosis reads, after a failure, the things that an engineer looks at first:
+// whether Vault is sealed, the conditions of the objects that the failed steps name, the
+// pods and the recent events in their namespaces, and the last log lines of containers that
+// are not well.
 //
-// It only reads, and only what the steps are about: no Secrets, no specs. Whatever cannot be
-// read is a remark of one line and never an error: the failure of the run is what counts.
+// It only reads, and only things that the steps are about: no Secrets, no specs. A read that
+// fails is a remark of one line and never an error: it must not hide the failure of the run.
 // Texts of components may hold anything: the caller has to redact the result.
 package diagnosis
 
@@ -46,7 +46,7 @@ type reader struct {
 }
 
 // Read reads the diagnosis for the specs of the failed steps, and the seals of the Vaults
-// of all steps. ctx bounds it; what was not read by then is a remark.
+// of all steps. ctx bounds it; a read that it cut off is a remark.
 func Read(ctx context.Context, env *engine.Env, failed, all []any) *evidence.Diagnosis {
 	r := &reader{env: env}
 	r.out.At = time.Now()

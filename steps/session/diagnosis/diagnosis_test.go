@@ -39,8 +39,8 @@ func read(ctx context.Context, env *engine.Env, s step) *evidence.Diagnosis {
 	return diagnosis.Read(ctx, env, []any{s}, []any{s})
 }
 
-// A pod that no node takes, the event that says so, and the conditions of the Deployment
-// that waits for it, from a real API server with its real controllers.
+// A pod that no node takes, its event, and the conditions of the Deployment that waits
+// for it, from a real API server with its real controllers.
 func TestRead(t *testing.T) {
 	t.Parallel()
 	env := labtest.Env(t)
@@ -85,8 +85,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What a user may not see is one line each, and a cluster that the run did not reach is
-// not contacted.
+// Reads that a user may not make are one line each, and a cluster that the run did not
+// reach is not contacted.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	env := labtest.Env(t)

@@ -32,7 +32,7 @@
 // # Losing it
 //
 // When another run has the lock, or had it meanwhile, or when the Lease was
-// deleted, [Request.Lost] is told, once, and why.
+// deleted, [Request.Lost] is called, once, with the reason.
 //
 // # Why not leaderelection
 //

@@ -100,7 +100,7 @@ func TestAStoppedRun(t *testing.T) {
 }
 
 // runUntilStopped is the run that is stopped: many edits, the second of which
-// lasts until its standard input says so.
+// lasts until its standard input has a line.
 func runUntilStopped(t *testing.T, namespace string) {
 	env := labtest.Env(t)
 	ctx, stop := context.WithCancelCause(t.Context())

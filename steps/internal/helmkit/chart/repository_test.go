@@ -18,7 +18,7 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// newEnv is an environment without a cluster, and what it warns about.
+// newEnv is an environment without a cluster, and its warnings.
 func newEnv(t testing.TB) (*engine.Env, func() string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -107,7 +107,7 @@ func TestFetchAndCache(t *testing.T) {
 		t.Errorf("with a damaged cache it asks for (-want +got):\n%s", d)
 	}
 
-	// Without the repository the cache serves, and says so.
+	// Without the repository the cache serves, with a warning.
 	repo.Close()
 	if _, err := Fetch(t.Context(), anotherRun(env), s); err != nil {
 		t.Error(err)
@@ -189,7 +189,7 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("with the right ones: %v", err)
 	}
 
-	// The cache must not answer for a repository that says no.
+	// The cache must not answer for a repository that refuses.
 	s.Password = engine.NewSecret("wrong")
 	if _, err := Fetch(t.Context(), anotherRun(env), s); err == nil {
 		t.Error("the cache serves those whom the repository refuses")

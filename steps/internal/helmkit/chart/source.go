@@ -101,9 +101,9 @@ func CheckVersion(version string) error {
 	return fmt.Errorf("%q is not an exact version: Helm would pick a chart that matches today; write all three numbers, such as 1.2.3", version)
 }
 
-// Fetch returns the chart that s names. Steps of one run share what they
-// fetch; other runs share the cache. The error is permanent if the chart, the
-// version or the permission does not exist.
+// Fetch returns the chart that s names. Steps of one run share a fetched chart;
+// other runs share the cache. The error is permanent if the chart, the version
+// or the permission does not exist.
 func Fetch(ctx context.Context, env *engine.Env, s Source) (*Chart, error) {
 	key := strings.Join([]string{"helmkit chart", s.Repo, s.Chart, s.Version, s.Username, s.CAFile.Path, env.Dir}, "\x00")
 	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*Chart, error) {

@@ -205,7 +205,8 @@ func TestKeyOf(t *testing.T) {
 	}
 }
 
-// What original filled in and target leaves empty goes; the fields of others stay.
+// Fields that original filled in and target leaves empty go; the fields of others
+// stay.
 func TestWithoutEmpty(t *testing.T) {
 	for name, c := range map[string]struct{ original, target, live, wantOriginal, wantTarget string }{
 		"an empty map over what others have": {

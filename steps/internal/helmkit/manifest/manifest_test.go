@@ -46,7 +46,7 @@ spec: {ports: [{port: 80}]}
 	if d := cmp.Diff([]string{"ConfigMap a", "ConfigMap b", "ConfigMap c", "Secret e", "Service d----"}, names); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
-	if ports := objects[4].DeepCopy().Object["spec"]; ports == nil { // DeepCopy panics on what is not JSON
+	if ports := objects[4].DeepCopy().Object["spec"]; ports == nil { // DeepCopy panics on types other than those of JSON
 		t.Error("no spec")
 	}
 	if _, err := Objects("a: 1\n---\nb: ["); err == nil || !strings.Contains(err.Error(), "document 1") {

@@ -12,8 +12,8 @@ import (
 
 // A merger merges as a strategic merge patch does, and also where that is wrong: in
 // lists whose elements do not have a merge key of their own, such as two
-// variables of one name, or port 53 for TCP and for UDP. Such a list becomes what
-// target has, as a whole.
+// variables of one name, or port 53 for TCP and for UDP. Such a list becomes that of
+// target, as a whole.
 type merger struct {
 	meta strategicpatch.LookupPatchMeta
 }

@@ -99,7 +99,7 @@ func TestPatchFor(t *testing.T) {
 			if test.original != "" {
 				original = object(t, test.original)
 			}
-			target.SetResourceVersion("") // only what the API server answers has one
+			target.SetResourceVersion("") // only an answer of the API server has one
 			original.SetResourceVersion("")
 			before := []*unstructured.Unstructured{original.DeepCopy(), target.DeepCopy(), live.DeepCopy()}
 			patch, _, err := Patch(original, target, live)

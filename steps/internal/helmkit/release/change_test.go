@@ -15,8 +15,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/labtest"
 )
 
-// What somebody writes between the read and the question is no difference, and
-// counts when it is decided what the object is to be.
+// A write of others between the read and the question is no difference, and
+// counts in the wanted state of the object.
 func TestAskAboutWhatHasMoved(t *testing.T) {
 	env := labtest.Env(t)
 	cluster, err := kubekit.Connect(t.Context(), env)

@@ -82,8 +82,9 @@ func TestCannotAsk(t *testing.T) {
 	}
 }
 
-// Without an answer of the API server the fields of the manifest decide: what the
-// server fills in is no difference, what the manifest no longer has is one.
+// Without an answer of the API server the fields of the manifest decide: a field
+// that the server fills in is no difference, one that the manifest no longer has
+// is.
 func TestGuess(t *testing.T) {
 	for name, c := range map[string]struct {
 		original, target, live string

@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// What a dry run shows of a release's objects has none of its secrets, wherever a
-// template put them, and still has the fields that are none.
+// The objects of a release in a dry run show none of its secrets, wherever a template
+// put them, and still show the other fields.
 func TestMask(t *testing.T) {
 	const password = "correct-horse-battery"
 	secret := object(t, "{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {token: opaque-token-value}}")

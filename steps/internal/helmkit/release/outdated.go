@@ -146,7 +146,7 @@ func (o Outdated) readyHint() string {
 }
 
 // allReady waits until every pod of several is ready. If ctx ends before, the error names
-// what was waited for, whichever request was under way.
+// the pod that is not ready, whichever request was under way.
 func (o Outdated) allReady(ctx context.Context) error {
 	why := "pod " + o.pod.Name + " was replaced and is not ready yet"
 	for {

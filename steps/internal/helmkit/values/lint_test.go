@@ -150,7 +150,7 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// What is known without the chart holds from a version on.
+// Rules that are known without the chart hold from a version on.
 func TestReplaced(t *testing.T) {
 	v := Values{"gateway": map[string]any{"type": "NodePort", "mine": 1}, "dashboard": map[string]any{"enabled": true},
 		"ingress-controller": map[string]any{"apisix": map[string]any{"adminService": map[string]any{"namespace": "x"}}}}

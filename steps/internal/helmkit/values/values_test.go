@@ -46,7 +46,7 @@ func TestReadValues(t *testing.T) {
 }
 
 // TestValuesAsHelm: a values file is read as Helm reads it, inline values are
-// what the plan read by the same rules, and a problem names its key.
+// read by the plan by the same rules, and a problem names its key.
 func TestValuesAsHelm(t *testing.T) {
 	const text = "mode: 0400\nwords: [yes, no, on, off, y, n, Yes, NO]\nnumbers: [0o17, 0x1F, 1_000, 1e3, 9007199254740993]\ntext: [\"0400\", 2026-01-02]\ny: 1\n"
 	want := Values{}

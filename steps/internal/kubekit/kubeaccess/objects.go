@@ -19,7 +19,7 @@ type Subject struct {
 
 	// AnyName means that the object has another name from time to time.
 	AnyName bool
-	// Reason says what the step does with it.
+	// Reason is the step's use of it.
 	Reason string
 
 	resource string

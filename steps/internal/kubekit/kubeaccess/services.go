@@ -24,9 +24,9 @@ func Backends(namespace, service string) []engine.Permission {
 	}
 }
 
-// Dial is needed to open connections to a Service through the API server, and to say
-// why its pods do not answer. The API server asks for create, or for get before
-// Kubernetes 1.35, as the connection is upgraded.
+// Dial is needed to open connections to a Service through the API server, and to
+// find out why its pods do not answer. The API server asks for create, or for get
+// before Kubernetes 1.35, as the connection is upgraded.
 func Dial(namespace, service string) []engine.Permission {
 	return append(Backends(namespace, service),
 		look("", "pods/portforward", namespace, "", "reaches Service "+namespace+"/"+service+" through the API server", "create", "get"),

@@ -1,4 +1,5 @@
-// Package kubecheck looks, before objects are made, at what they rely on in the cluster.
+// Package kubecheck checks, before objects are made, that their dependencies are in the
+// cluster.
 package kubecheck
 
 import (

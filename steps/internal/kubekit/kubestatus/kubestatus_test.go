@@ -18,7 +18,7 @@ func parse(t *testing.T, text string) *unstructured.Unstructured {
 	if err := yaml.Unmarshal([]byte(text), &obj.Object); err != nil {
 		t.Fatal(err)
 	}
-	// JSON numbers are float64 here and int64 in what a cluster answers.
+	// JSON numbers are float64 here and int64 in answers of a cluster.
 	text2, err := obj.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// PodHint returns what to do about a pod that does not get ready; "" if its state does
-// not say.
+// PodHint returns the hint for a pod that does not get ready; "" if there is none for
+// its state.
 func PodHint(p *corev1.Pod) string {
 	for _, cs := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		if w := cs.State.Waiting; w != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 )
 
-// What to do about a pod follows from its state: more time helps none of these.
+// The hint for a pod follows from its state: more time helps none of these.
 func TestPodHint(t *testing.T) {
 	waits := func(reason string) corev1.ContainerStatus {
 		return corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}

@@ -39,7 +39,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
-	gone  *sync.Cond // told when a connection has ended
+	gone  *sync.Cond // signalled when a connection has ended
 }
 
 // NewServer returns a server that answers with handler, or "hello" if it is

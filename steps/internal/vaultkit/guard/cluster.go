@@ -23,7 +23,8 @@ const (
 	behindWait  = 10 * time.Second // for one request
 )
 
-// A Replicas is what is known of the nodes behind one address. Its steps share it.
+// A Replicas remembers facts about the nodes behind one address. The steps that use it
+// share one.
 type Replicas struct {
 	mu        sync.Mutex
 	index     []string // states that answers have named
@@ -31,7 +32,7 @@ type Replicas struct {
 }
 
 // show adds the newest states that are known to a request: a node that lacks one does
-// not answer from what was before.
+// not answer from an older one.
 func (s *Replicas) show(r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

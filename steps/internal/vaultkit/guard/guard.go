@@ -1,5 +1,5 @@
 // Package guard is the way of a client's requests to Vault: it refuses writes while a step
-// looks, and does what a cluster of servers asks of its clients.
+// looks, keeps answers of a cluster of servers consistent, and follows its redirects.
 package guard
 
 import (
@@ -54,8 +54,8 @@ func retryAfter(resp *http.Response) (time.Duration, bool) {
 }
 
 // A Guard allows reads, writes of contexts that allow them at this moment, and the
-// one write that a context names: see AllowWrite. Beyond that it does what a cluster of
-// servers asks of its clients.
+// one write that a context names: see AllowWrite. It keeps answers of a cluster of servers
+// consistent, and follows its redirects.
 type Guard struct {
 	Next       http.RoundTripper
 	Replicas   *Replicas // nil keeps nothing

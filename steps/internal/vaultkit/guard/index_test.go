@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A node that lacks what the run has written is asked again, and not believed.
+// A node that lacks writes of the run is asked again, and not believed.
 func TestNodeBehind(t *testing.T) {
 	state := func(index string) string { return base64.StdEncoding.EncodeToString([]byte("v1:cid:" + index + ":0:")) }
 	named := func(status int, index string) http.Response {

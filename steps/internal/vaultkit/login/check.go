@@ -12,8 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// longLife is from when on a token counts as one that lives long: what a run needs is
-// minutes.
+// longLife is the lifetime from which a token counts as long-lived: a run needs minutes.
 const longLife = 24 * time.Hour
 
 // Checks look at Vault, and at the way in. field is the path of the input.
@@ -76,7 +75,7 @@ func (c Connection) checkToken(ctx context.Context, env *engine.Env) engine.Verd
 	return judge(who)
 }
 
-// serves reports whether Vault answers and is unsealed; another check says what is wrong
+// serves reports whether Vault answers and is unsealed; another check reports the reason
 // otherwise.
 func (c Connection) serves(ctx context.Context, env *engine.Env) bool {
 	client, err := vaultkit.ConnectServer(ctx, env, c.Server)

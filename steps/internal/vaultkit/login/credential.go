@@ -85,8 +85,8 @@ func secretOf(env *engine.Env, secret engine.Secret, file engine.File, private b
 	return secret, nil
 }
 
-// claims describes a JSON web token for the hint on a refusal: what its issuer says
-// about it, without the signature. It returns "" for other texts.
+// claims describes a JSON web token for the hint on a refusal: by its claims,
+// without the signature. It returns "" for other texts.
 func claims(token string, now time.Time) string {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -22,10 +22,9 @@
 // # Logins in Inspect
 //
 // A login is a POST request, or two with a token from the API server, and Inspect never
-// writes. They are allowed because they leave nothing: the API server keeps nothing of a token request, and Vault
-// nothing of a login to a role with batch tokens, except the entity of its
-// identity, which the first login makes, and a secret ID that is good for a number of
-// logins and has one less. A role with service tokens leaves a
-// lease until the token is replaced or the session closes, which revokes it. The guards allow exactly these
-// paths.
+// writes. They are allowed because they leave nothing: the API server keeps nothing of a
+// token request, and Vault nothing of a login to a role with batch tokens, except the entity
+// of its identity, which the first login makes, and a secret ID that is good for a number of
+// logins and has one less. A role with service tokens leaves a lease until the token is
+// replaced or the session closes, which revokes it. The guards allow exactly these paths.
 package login

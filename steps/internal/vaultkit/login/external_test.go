@@ -191,7 +191,7 @@ func read(t *testing.T, f engine.File) engine.Secret {
 	return engine.NewSecret(strings.TrimSpace(string(text)))
 }
 
-// A refusal says what to check, and shows no secret.
+// A refusal has advice, and shows no secret.
 func TestRefusedLogins(t *testing.T) {
 	a := newAbroad(t)
 	used := a.secretID(nil)
@@ -440,7 +440,7 @@ func TestLoginInItsNamespace(t *testing.T) {
 	}
 }
 
-// doctor tells what each way in gives, and what is wrong with it.
+// doctor lists the rights of each login, and its faults.
 func TestChecks(t *testing.T) {
 	a := newAbroad(t)
 	made, err := a.vault.Client(t).Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"plan"}, Period: "744h"})

@@ -83,7 +83,7 @@ func (a Account) String() string { return a.Namespace + "/" + a.Name }
 // method returns the auth method, with the default filled in.
 func (l *Spec) method() string { return cmp.Or(l.Method, kubernetes) }
 
-// methodSaid names the method in messages, and says if the plan does not.
+// methodSaid names the method in messages, and marks the default.
 func (l *Spec) methodSaid() string {
 	if l.Method == "" {
 		return "method " + kubernetes + ", the default"

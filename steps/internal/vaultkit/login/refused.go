@@ -28,7 +28,7 @@ func (l *Spec) refused(err error, body map[string]any, now time.Time) error {
 	return fmt.Errorf("%s: %w", l, err)
 }
 
-// hint says what a refused login may come from. Vault itself says little about it, so
+// hint returns likely causes of a refused login. Vault itself gives few details, so
 // that nobody learns from a guess.
 func (l *Spec) hint(body map[string]any, now time.Time) string {
 	at := "auth/" + l.At()

@@ -152,7 +152,7 @@ func (i *Intermediate) sign(ctx context.Context, c *vaultkit.Client, csr string)
 }
 
 // Import imports the certificate for a key with its chain, the certificate first, and
-// returns the issuer's id. Again, it finds what it imported.
+// returns the issuer's id. Called again, it finds the imported issuer.
 func (i *Intermediate) Import(ctx context.Context, c *vaultkit.Client, keyID string, chain []*x509.Certificate) (string, error) {
 	path := i.Mount + "/intermediate/set-signed"
 	answer, err := c.Write(ctx, path, map[string]any{"certificate": certs.Encode(chain...)}, i.Allow...)

@@ -31,7 +31,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/pki"
 )
 
-// A Place is where the rollover happens.
+// A Place is the intermediate of a rollover, with its parent.
 type Place struct {
 	Mount       string // the PKI engine of the intermediate
 	Issuer      string // the name of the intermediate there

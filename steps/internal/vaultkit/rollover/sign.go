@@ -111,8 +111,9 @@ func (r *Request) by(ctx context.Context, i *pki.Issuer) ([]*x509.Certificate, e
 	return chain, nil
 }
 
-// Refusal is how Vault refuses to sign with the old intermediate once it is
-// retired (builtin/logical/pki/issuing, EnsureUsage): it lists the remaining uses.
+// Refusal is Vault's answer to a request to sign with the old intermediate once it
+// is retired (builtin/logical/pki/issuing, EnsureUsage): it lists the remaining
+// uses.
 func (s *Rollover) Refusal() evidence.Refusal {
 	left := s.old.Issue(s.client, s.place.Mount, false).Want.([]string)
 	return evidence.Refusal{Status: http.StatusInternalServerError, Text: "but only had usage " + strings.Join(left, ",")}
