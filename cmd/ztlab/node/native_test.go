@@ -18,7 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// native is what the test binary does as the program of an image.
+// native plays the program of an image in the test binary.
 func native(args []string) {
 	switch args[0] {
 	case "show": // its arguments, working directory and environment
@@ -337,7 +337,7 @@ func TestActiveDeadline(t *testing.T) {
 	}
 }
 
-// What others wrote into the status stays.
+// Conditions that others wrote into the status stay.
 func TestConditionsOfOthersStay(t *testing.T) {
 	w := newNativeNode(t)
 	scheduled := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}

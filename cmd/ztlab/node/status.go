@@ -20,10 +20,10 @@ func (w *worker) publish(terminal bool) {
 	w.status.set(s)
 }
 
-// podStatus computes a pod's status from its containers, with the conditions that
-// are the node's. mounted: the
-// volumes are filled; terminal, that no container will be started any more;
-// overdue, that the pod was ended at its activeDeadlineSeconds; previous are the conditions that were published last.
+// podStatus computes a pod's status from its containers, with the conditions that are the
+// node's. mounted: the volumes are filled; terminal, that no container will be started any
+// more; overdue, that the pod was ended at its activeDeadlineSeconds; previous are the
+// conditions that were published last.
 func podStatus(pod *corev1.Pod, containers []*cont, mounted, terminal, overdue bool, start metav1.Time, previous []corev1.PodCondition, now metav1.Time) corev1.PodStatus {
 	old := &pod.Status
 	s := corev1.PodStatus{

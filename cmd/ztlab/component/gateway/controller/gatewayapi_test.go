@@ -447,7 +447,7 @@ func TestFrontendValidation(t *testing.T) {
 	}
 	g.answers(t, "refused")
 
-	// A port of its own takes the place of what all have.
+	// The settings of a port replace the default ones.
 	own := func(port int64, what fields) fields {
 		return fields{"default": validation(fields{"mode": "AllowValidOnly"}, mine), "perPort": []any{fields{"port": port, "tls": what}}}
 	}
