@@ -30,7 +30,7 @@ func readYAML(t *testing.T, file string, into any) string {
 	return string(data)
 }
 
-// safe checks what GitHub's hardening guide asks for: nothing from outside is
+// safe checks the rules of GitHub's hardening guide: nothing from outside is
 // put together into a script's text, and actions are pinned.
 func (s actionStep) safe(t *testing.T, where string) {
 	t.Helper()

@@ -6,8 +6,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The command after a failure is the one that was called, for a shell, with what chooses
-// the world and without what chooses steps and output; the command of a hint comes first.
+// The command after a failure is the one that was called, for a shell, with the flags
+// that choose the world and without those that choose steps and output; the command of a
+// hint comes first.
 func TestNextCommand(t *testing.T) {
 	a := new(app)
 	root := &cobra.Command{Use: "ztplan"}

@@ -71,7 +71,7 @@ again.`,
 	return root
 }
 
-// otherWords are commands of other tools, and what does the same here.
+// otherWords maps commands of other tools to those of ztplan.
 var otherWords = map[string]string{
 	"plan": "ztplan run PLAN --dry-run", "preview": "ztplan run PLAN --dry-run", "apply": "ztplan run PLAN", "up": "ztplan run PLAN", "sync": "ztplan run PLAN",
 	"install": "ztplan run PLAN", "upgrade": "ztplan run PLAN", "test": "ztplan run PLAN", "check": "ztplan status PLAN", "drift": "ztplan status PLAN",
@@ -96,7 +96,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// helpCommand is help, which refuses what is no command.
+// helpCommand is help, which refuses unknown commands.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",

@@ -61,7 +61,7 @@ func boxOf(pkg string) string {
 }
 
 // The picture of the architecture page shows the imports as they are. An arrow is
-// left out where others say the same.
+// left out where others imply it.
 func TestArchitecture(t *testing.T) {
 	imports := make(map[string]map[string]bool)
 	for _, p := range packages(t) {

@@ -28,7 +28,8 @@ func binary(b *testing.B, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// BenchmarkVersion is the time to start and say the version; the limit is 50 ms.
+// BenchmarkVersion is the time to start and print the version; the limit is 50
+// ms.
 func BenchmarkVersion(b *testing.B) {
 	bin := binary(b, "ztplan")
 	for b.Loop() {
@@ -128,16 +129,17 @@ func BenchmarkPeers(b *testing.B) {
 	}
 }
 
-// A peer is a command that runs a graph: how a file says it, and how it is run.
+// A peer is a command that runs a graph: its form as a file, and how it is run.
 type peer struct {
 	name, file   string
 	head         func(nodes int) string
 	line         func(node int, needs []int) string
 	prepare, run []string
-	forget       []string // what a run leaves that would spare the next one work
+	forget       []string // leftovers of a run that would spare the next one work
 }
 
-// stage writes the graph and returns what runs it once and says how long it took.
+// stage writes the graph and returns a function that runs it once and returns the
+// time.
 func (p peer) stage(b *testing.B, nodes int) func() time.Duration {
 	if _, err := exec.LookPath(p.run[0]); err != nil {
 		b.Skipf("%s is not installed", p.name)
@@ -202,7 +204,8 @@ func terraformResource(node int, needs []int) string {
 	return fmt.Sprintf("resource \"terraform_data\" \"n%d\" {\n  depends_on = [%s]\n}\n", node, each("terraform_data.n%d, ", needs))
 }
 
-// Steps whose condition is false contact nothing, and what needs them goes on.
+// Steps whose condition is false contact nothing, and the steps that need them go
+// on.
 func planHead(int) string {
 	return "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: bench}\nvars: {on: false}\nsteps:\n"
 }

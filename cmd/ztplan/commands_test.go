@@ -145,8 +145,8 @@ func TestCompletions(t *testing.T) {
 	}
 }
 
-// shows are command lines that print something in the form that -o asks for. What a command
-// does with a plan or a fleet that is not valid is enough.
+// shows are command lines that print something in the form that -o asks for. The errors of
+// a plan or a fleet that is not valid are enough.
 var shows = map[string][]string{
 	"ztplan init":           {"--list"},
 	"ztplan run":            {"invalid.yaml"},

@@ -14,9 +14,9 @@ import (
 	"github.com/ztplan/ztplan/steps/session/cluster"
 )
 
-// confirmed asks on a terminal before a run writes to a cluster, and says what a dry run
-// finds. It does not ask about the lab, about edits that were reviewed (--expect), and
-// when nothing is to be written.
+// confirmed asks on a terminal before a run writes to a cluster, and shows the findings
+// of a dry run. It does not ask about the lab, about edits that were reviewed
+// (--expect), and when nothing is to be written.
 func (a *app) confirmed(ctx context.Context, nodes []run.Node, opts run.Options) error {
 	if a.Lab || a.safety.expect != "" || !a.Asks() || len(planrun.Writers(nodes)) == 0 {
 		return nil
@@ -51,7 +51,7 @@ func named(c session.Cluster) string {
 	return "the cluster at " + server
 }
 
-// writes counts what a dry run found to be written, "" for nothing.
+// writes counts the writes that a dry run found, "" for none.
 func writes(res *run.Result) string {
 	later, failed, edits := 0, 0, res.Summary.Edits
 	for _, s := range res.Steps {

@@ -22,7 +22,7 @@ var crashes = map[string]func(){
 		go panic("planted")
 		select {}
 	},
-	"fatal": func() { // what the runtime calls fatal cannot be recovered
+	"fatal": func() { // errors that the runtime calls fatal cannot be recovered
 		debug.SetMaxStack(1 << 16)
 		_ = deeper(0)
 	},

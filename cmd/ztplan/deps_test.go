@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// policy is who may import whom, a statement of architecture: when the test
-// fails, fix the import, not the table. A package may import the standard
-// library and what its line names: of this module the package itself, or all below a
-// name that ends in /..., and of other modules all below the name.
+// policy lists the allowed imports. It states the architecture: when the test fails,
+// fix the import, not the table. A package may import the standard library and the
+// names in its line: of this module the package itself, or all below a name that
+// ends in /..., and of other modules all below the name.
 //
 // In words: the vocabulary at the bottom; steps and engine beside each other
 // and ignorant of each other; heavy libraries only in the kits; cmd on top.
@@ -209,7 +209,7 @@ func permitted(from, imp string, allowed []string) bool {
 			return false
 		}
 	}
-	// A kit may use any library: keeping it in is what it is for.
+	// A kit may use any library: it is there to keep it in.
 	if strings.HasPrefix(from, "steps/internal/") && !ours {
 		return true
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // diagnosisTimeout bounds the reads of the diagnosis. With [subjectTimeout] it is less
-// than what a CI system gives a job that it cancels.
+// than the time that a CI system gives a job that it cancels.
 const diagnosisTimeout = 5 * time.Second
 
 // diagnose reads the state of the world that the failed steps are about; nil if none
@@ -37,7 +37,7 @@ func (r *reporting) diagnose(ctx context.Context, res *run.Result) *evidence.Dia
 		return &evidence.Diagnosis{At: time.Now(), Remarks: []string{why}}
 	}
 	if err := engine.Try(func() error { d = diagnosis.Read(ctx, &r.env, failed, all); return nil }); err != nil {
-		d = unread(display.FirstLine(err.Error())) // the report of the failure is what counts
+		d = unread(display.FirstLine(err.Error())) // the failure is reported without it
 	}
 	return redacted(d, res.Redactor, unread)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// What components wrote is without the secrets of the run, and without what looks like a
-// secret that the run never knew.
+// Texts of components have neither the secrets of the run nor texts that look like a
+// secret which the run never knew.
 func TestDiagnosisIsRedacted(t *testing.T) {
 	const known, unknown = "correct-horse-battery", "hvs.CAESIJ1234567890abcdefABCDEF1234567890abcdef"
 	var redactor redact.Redactor

@@ -15,7 +15,7 @@ import (
 // A variable is one of the environment, or several in one row.
 type variable struct {
 	names  string // with spaces between
-	counts string // what it does; "" if it is ignored
+	counts string // its effect; "" if it is ignored
 }
 
 // environment is the table of the README: the variables that ztplan and the
@@ -66,10 +66,10 @@ steps:
     with: {namespace: default, manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: environment-test}, data: {a: b}}]}
 `
 
-// times are what differs between two runs that do the same.
+// times are the parts that differ between two equal runs.
 var times = regexp.MustCompile(`[0-9.]+ ?(µs|ms|s|%)`)
 
-// A variable that is ignored changes nothing, whatever it says.
+// A variable that is ignored changes nothing, with any value.
 func TestIgnoredVariables(t *testing.T) {
 	lab := os.Getenv("ZTPLAN_LAB_DIR")
 	if lab == "" {

@@ -19,8 +19,8 @@ import (
 
 const hostile = "CN=owned\x1b[2J\x1b]0;t\x07\u009b31m\u202eb\x7f\r::error::one\n::add-mask::two\n##[error]three\n✓ signature     by key 00\n"
 
-// executes fails if a terminal or a CI system would execute something in what
-// was printed, or if the text is not in it.
+// executes fails if a terminal or a CI system would execute something in
+// printed text, or if the text is not in it.
 func executes(t *testing.T, printed string) {
 	t.Helper()
 	if !strings.Contains(printed, "owned") {

@@ -14,7 +14,7 @@ import (
 // way, so each goroutine of the engine and of the steps runs through engine.Group
 // or engine.Try.
 func TestGoroutinesRecover(t *testing.T) {
-	// These only call functions that cannot panic on what comes from outside.
+	// These only call functions that cannot panic on data from outside.
 	plain := map[string]string{
 		"engine/run/run.go":   "a step: stepRun recovers",
 		"engine/run/pause.go": "a timer",

@@ -19,7 +19,7 @@ var answers = map[string]string{
 }
 
 // begun returns the plan of a template in a folder of its own, with values and with
-// answers for what else it requires.
+// answers for the other required ones.
 func begun(t *testing.T, tmpl templates.Template, name string, values map[string]string) *plan.Plan {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +59,8 @@ func allTemplates(t *testing.T) map[string]templates.Template {
 	return out
 }
 
-// Every template is a valid plan without a finding of lint, and describes what it asks for.
+// Every template is a valid plan without a finding of lint, and describes the values that
+// it asks for.
 func TestTemplates(t *testing.T) {
 	for name, tmpl := range allTemplates(t) {
 		p := begun(t, tmpl, "", map[string]string{})
@@ -81,7 +82,7 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// A value is what was given, whatever YAML would make of it.
+// A value is the given text, also where YAML would read another type.
 func TestTemplatesTakeTextAsItIs(t *testing.T) {
 	tmpl := allTemplates(t)["guide"]
 	for _, value := range []string{"yes", "n", "0400", "null", "a: b # c", `"quoted"`, "it's", "${vars.domain}", "$${", "{a: b}", "- x", "ä", " x ", "two\nlines"} {
@@ -114,7 +115,7 @@ func TestTemplateGuideIsTheLabPlan(t *testing.T) {
 	}
 }
 
-// What was made goes when something else cannot be made.
+// Files that were made go when another one cannot be made.
 func TestTemplatesLeaveNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	tmpl := templates.Template{Variables: []templates.Variable{

@@ -42,8 +42,8 @@ func inputsFolder(t *testing.T) string {
 	return dir
 }
 
-// A plan and a manifest that are replaced while a run is under way: what was
-// checked is what is applied and recorded.
+// A plan and a manifest that are replaced while a run is under way: the checked
+// content is applied and recorded.
 func TestInputsAreReadOnce(t *testing.T) {
 	dir := inputsFolder(t)
 	a := new(app)
@@ -167,8 +167,9 @@ func replace(t *testing.T, path string, with func(string) error) {
 	}
 }
 
-// ownReaders are the files that may read files by themselves, with the reason: what
-// they read is no input of a user, or goes through [engine.Inputs] further down.
+// ownReaders are the files that may read files by themselves, with the reason:
+// their files are no inputs of a user, or goes through [engine.Inputs] further
+// down.
 var ownReaders = map[string]string{
 	"engine/inputs.go":                        "reads inputs",
 	"engine/journal/":                         "its own journals",

@@ -24,8 +24,8 @@ import (
 	"github.com/ztplan/ztplan/steps"
 )
 
-// kindDir holds what make kind-proof runs. That cannot run here, so that every
-// file of it is read as strictly as what reads it there.
+// kindDir has the files of make kind-proof. That cannot run here, so that every
+// file is read as strictly as by its program there.
 const kindDir = "../../.github/kind"
 
 // kindVersions are the versions of APISIX that the script takes.
@@ -40,7 +40,8 @@ func kindFile(t *testing.T, name string) []byte {
 	return b
 }
 
-// strict decodes a document into v, and fails the test for what v does not know.
+// strict decodes a document into v, and fails the test for fields that v does not
+// have.
 func strict(t *testing.T, name string, data []byte, v any) {
 	t.Helper()
 	in := yaml.NewDecoder(bytes.NewReader(data))

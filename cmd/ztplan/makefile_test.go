@@ -78,7 +78,7 @@ func TestUnracedTests(t *testing.T) {
 	}
 }
 
-// What make test leaves to commands of their own runs every night.
+// The tests that make test leaves to commands of their own run every night.
 func TestNightly(t *testing.T) {
 	commands := regexp.MustCompile(`(?m)^([a-z-]+):.*\n(?:\t.*\n)*\t.*ZTPLAN_FULL=1`).FindAllSubmatch(read(t, "../../Makefile"), -1)
 	if len(commands) < 2 {
@@ -115,8 +115,8 @@ func parseDir(t *testing.T, dir string) map[string]*ast.File {
 	return out
 }
 
-// concurrency returns what in the file starts goroutines or is for several; "" if
-// nothing does.
+// concurrency returns the part of the file that starts goroutines or is for several; ""
+// if nothing does.
 func concurrency(file *ast.File) (why string) {
 	for _, imp := range file.Imports {
 		switch path := strings.Trim(imp.Path.Value, `"`); path {
@@ -138,8 +138,8 @@ func concurrency(file *ast.File) (why string) {
 	return why
 }
 
-// make quick tests what differs from the base, be it committed, in the work tree or
-// untracked, and what imports it; it does not pass where it tests nothing.
+// make quick tests packages that differ from the base, be it committed, in the work tree
+// or untracked, and those that import them; it does not pass where it tests nothing.
 func TestQuick(t *testing.T) {
 	dir := cloned(t)
 	sh(t, "", nil, "install -m 755 ../../.github/quick.sh "+filepath.Join(dir, ".github/quick.sh"))

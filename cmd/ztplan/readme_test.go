@@ -132,8 +132,8 @@ func validate(schema *jsonschema.Schema, text []byte) error {
 	return schema.Validate(doc)
 }
 
-// The schema of fleets refuses what a fleet cannot have: references stand only where they
-// are resolved.
+// The schema of fleets refuses keys and values that a fleet cannot have: references stand
+// only where they are resolved.
 func TestFleetSchema(t *testing.T) {
 	schema := fleetSchema(t)
 	const head = "apiVersion: ztplan.dev/v1\nkind: Fleet\nmetadata: {name: a}\nplan: p\nclusters: {file: c}\n"
@@ -152,7 +152,7 @@ func TestFleetSchema(t *testing.T) {
 	}
 }
 
-// around is what the README's lists of steps stand in.
+// around is the plan for the README's lists of steps.
 const around = `apiVersion: ztplan.dev/v1
 kind: Plan
 metadata: {name: readme}
@@ -162,8 +162,8 @@ steps:
 - {id: site, uses: curlTLS, with: {url: "https://hello.example.local", address: "127.0.0.1:443", trust: "${steps.root.certificate}"}}
 `
 
-// Every YAML in the README is YAML, lists of steps are steps, what it says of the action is in it, and
-// files that it links to are there.
+// Every YAML in the README is YAML, lists of steps are steps, its inputs of the action exist,
+// and files that it links to are there.
 func TestReadmeSnippets(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -224,8 +224,8 @@ func TestReadmeListsEveryKind(t *testing.T) {
 	}
 }
 
-// Every kind's example decodes in a plan. What it needs and refers to belongs
-// to other steps, so those problems, and only those, are no failure.
+// Every kind's example decodes in a plan. Its needs and references are other steps, so
+// problems of those, and only those, are no failure.
 func TestExamplesDecode(t *testing.T) {
 	for _, k := range steps.All() {
 		if err := spec.CheckKind(k); err != nil {

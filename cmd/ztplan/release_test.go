@@ -21,7 +21,7 @@ import (
 	"testing"
 )
 
-// full skips what takes minutes: it compiles everything for other platforms.
+// full skips a test that takes minutes: it compiles everything for other platforms.
 func full(t *testing.T) {
 	t.Helper()
 	if os.Getenv("ZTPLAN_FULL") == "" {
@@ -63,7 +63,7 @@ func wantStatic(t *testing.T, name string, program []byte) {
 	}
 }
 
-// What a release publishes: built twice in different places, the same bytes.
+// The files of a release: built twice in different places, the same bytes.
 func TestRelease(t *testing.T) {
 	full(t)
 	env := []string{"VERSION=v9.8.7"}
@@ -121,8 +121,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// Without the compiler: the archives of a release, which are the same twice, hold what the
-// README says, and are those that it names.
+// Without the compiler: the archives of a release, which are the same twice, hold the
+// files that the README lists, and have the names in it.
 func TestArchives(t *testing.T) {
 	bin := t.TempDir()
 	const compiler = "#!/bin/bash\nwhile [[ $# -gt 0 ]]; do if [[ $1 == -o ]]; then echo program >\"$2\"; fi; shift; done\n"
@@ -235,7 +235,7 @@ func TestImage(t *testing.T) {
 	if strings.Contains(got, "{RUN ") {
 		t.Error("there is nothing in the image that could run something")
 	}
-	// What the build stage copies is let through.
+	// The folders that the build stage copies are let through.
 	ignore := string(read(t, "../../.docker/Dockerfile.dockerignore"))
 	for _, dir := range []string{"go.mod", "go.sum", "cmd/ztplan", "engine", "steps", "schemas", "plans"} {
 		if !strings.Contains(ignore, "\n!"+dir+"\n") {
@@ -244,8 +244,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// The commands of the build stage, one after the other, in a folder that holds
-// what .dockerignore lets through.
+// The commands of the build stage, one after the other, in a folder with the files that
+// .dockerignore lets through.
 func TestImageBuild(t *testing.T) {
 	full(t)
 	dir := filepath.Join(t.TempDir(), "context")

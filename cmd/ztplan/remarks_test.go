@@ -13,8 +13,8 @@ import (
 	"github.com/ztplan/ztplan/steps/session"
 )
 
-// A run made all that this plan asked for once; what the next version of the
-// plan does not ask for is said.
+// A run made all that this plan asked for once; things that the next version of
+// the plan does not ask for are listed.
 func TestRemarksOnWhatIsLeft(t *testing.T) {
 	const head = "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\n" +
 		"connections: {vault: {token: hvs.0123456789}}\nsteps:\n"

@@ -17,7 +17,7 @@ import (
 // the directory that it names.
 const smallVariable = "ZTPLAN_TEST_SMALL"
 
-// TestSmallProcess is what the process with a file system of its own does.
+// TestSmallProcess runs in the process with a file system of its own.
 func TestSmallProcess(t *testing.T) {
 	dir := os.Getenv(smallVariable)
 	if dir == "" {

@@ -72,8 +72,8 @@ func spoilt(t *testing.T, out *bytes.Buffer) *reporting {
 	return r
 }
 
-// Evidence that its directory cannot take is written somewhere else, the run says
-// where, and that is an error.
+// Evidence that its directory cannot take is written to another one, which the
+// run names, and that is an error.
 func TestEvidenceGoesElsewhere(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer

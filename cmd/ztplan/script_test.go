@@ -114,7 +114,7 @@ func execStatus(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // conforms is "conforms SCHEMA FILE": every JSON document in the file, of which there is
-// one at least, is as the schema says.
+// one at least, is valid by the schema.
 func conforms(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: conforms schema file")

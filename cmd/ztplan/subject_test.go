@@ -47,8 +47,8 @@ steps:
   - {id: more, uses: helmInstall, with: {repo: https://example.com, chart: d, version: 1.2.3, namespace: vault}}
 `
 
-// What is known before a run has the values of the variables but of no secret,
-// and what a secret of the run is part of is redacted.
+// The subject that is known before a run has the values of the variables but of
+// no secret, and values with a secret of the run in them are redacted.
 func TestSubject(t *testing.T) {
 	const secret = "hvs.0123456789"
 	dir := t.TempDir()

@@ -86,7 +86,7 @@ func ztplan(args ...string) (code int, out string) {
 }
 
 // Evidence that was changed with care and sealed anew holds by itself; the result
-// says that it is unsigned, to people and to programs.
+// shows that it is unsigned, to people and to programs.
 func TestUnsignedIsInTheResult(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "evidence.json")
@@ -190,8 +190,8 @@ func TestVerifyFolder(t *testing.T) {
 	}
 }
 
-// Who forges a report with care, digests and pages included, is found by the
-// signature; without one, verify says that it is unsigned and shows no tick.
+// A report that is forged with care, digests and pages included, is found by the
+// signature; without one, verify reports that it is unsigned and shows no tick.
 func TestVerifyResealed(t *testing.T) {
 	as(t, "v0.1.0")
 	s := newSigned(t, evidencetest.Document(t, "passed"))
@@ -292,7 +292,8 @@ func TestReportAgain(t *testing.T) {
 	}
 }
 
-// The machine's form says what the run was, and null of what was not checked.
+// The machine's form has the facts of the run, and null for checks that were not
+// made.
 func TestVerifyJSON(t *testing.T) {
 	s := newSigned(t, evidencetest.Document(t, "passed"))
 	code, out := ztplan("verify", s.dir, "-o", "json", "--require-proved", "--max-age", "1h")

@@ -140,7 +140,7 @@ func TestStatement(t *testing.T) {
 	}
 }
 
-// Only what was proved is PASSED.
+// Only a proved run is PASSED.
 func TestOnlyProvedIsPassed(t *testing.T) {
 	for result, want := range map[engine.Result]string{
 		engine.ResultProved: "PASSED", engine.ResultConverged: "WARNED", engine.ResultNotRun: "WARNED",
@@ -159,7 +159,7 @@ func TestOnlyProvedIsPassed(t *testing.T) {
 	}
 }
 
-// What an older version signed still verifies: its statement is as it was.
+// A signature of an older version still verifies: its statement is as it was.
 func TestOldStatement(t *testing.T) {
 	d, data := evidencetest.Read(t, "old-passed")
 	if p := attest.StatementOf(d, data).Predicate; p.Result != "PASSED" || len(p.Configuration) != 3 {
@@ -171,7 +171,7 @@ func TestOldStatement(t *testing.T) {
 	}
 }
 
-// The values of the plan's variables are among what the statement is about.
+// The values of the plan's variables are among the subjects of the statement.
 func TestVariablesInTheStatement(t *testing.T) {
 	d, data := evidencetest.Read(t, "passed")
 	subject := func() string {

@@ -83,8 +83,8 @@ func diff(a *cli.Invocation, names []string, l compare.Limits) error {
 	return err
 }
 
-// comparable reads the evidence in a file or a report's folder, and refuses what says
-// nothing about a run.
+// comparable reads the evidence in a file or a report's folder, and refuses the
+// evidence of a dry run.
 func comparable(name string) (*evidence.Document, error) {
 	d, _, err := holding(name)
 	if err == nil && d.Run.Mode == evidence.ModeDryRun {

@@ -1,14 +1,14 @@
 // Package checkout finds the commit that a plan's file was read from.
 //
 // It reads the repository with go-git and starts no program: a machine that runs
-// plans need not have git, and what git does may depend on its configuration.
-// HEAD and refs alone could be read in fifty lines; whether the work tree is what
-// the commit holds needs the index, the ignore rules and objects in packs, which
-// is what the library is for. It costs 3.8 MB of 86 in the binary; nothing of its
-// network code is called.
+// plans need not have git, and git's behaviour depends on its configuration. HEAD
+// and refs alone could be read in fifty lines; comparing the work tree with the
+// commit needs the index, the ignore rules and objects in packs, hence the
+// library. It costs 3.8 MB of 86 in the binary; nothing of its network code is
+// called.
 //
-// Where it differs from git it says "not clean": it applies no filters, so that
-// files of Git LFS and line endings that git converts count as changed.
+// Where it differs from git it reports "not clean": it applies no filters, so
+// that files of Git LFS and line endings that git converts count as changed.
 package checkout
 
 import (

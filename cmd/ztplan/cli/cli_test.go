@@ -210,8 +210,8 @@ func (f *full) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Standard output that takes no more ends the context, says so once, and is as it was
-// afterwards.
+// Standard output that takes no more ends the context, with one message, and is as it
+// was afterwards.
 func TestWatchOutput(t *testing.T) {
 	var stderr bytes.Buffer
 	var a cli.Invocation

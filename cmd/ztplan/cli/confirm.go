@@ -25,8 +25,8 @@ func (a *Invocation) Asks() bool {
 	return !a.Yes && ok && term.IsTerminal(int(in.Fd())) && out
 }
 
-// Confirm asks on the terminal whether to go on with what a text describes. The error of
-// any other answer than yes, and of an interrupt, ends the program.
+// Confirm shows a text on the terminal and asks whether to go on. The error of any other
+// answer than yes, and of an interrupt, ends the program.
 func (a *Invocation) Confirm(ctx context.Context, text string) error {
 	fmt.Fprintf(a.Stderr, "%s\nGo on? [y/N] ", text)
 	answer := make(chan string, 1)

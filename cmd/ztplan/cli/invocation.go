@@ -1,5 +1,5 @@
-// Package cli is what the commands of ztplan share: their streams and common flags, exit
-// codes, rules for arguments, and how they print problems.
+// Package cli has the parts that the commands of ztplan share: their streams and common
+// flags, exit codes, rules for arguments, and how they print problems.
 package cli
 
 import (
@@ -40,7 +40,7 @@ type Invocation struct {
 	Verbose    bool
 	Yes        bool // ask nothing
 
-	Contacted string // what was contacted before problems are printed; empty for nothing
+	Contacted string // the systems contacted before problems are printed; empty for none
 
 	Inputs *engine.Inputs // the files that this invocation reads
 
@@ -87,7 +87,7 @@ func Terminal(stream any) (*os.File, bool) {
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// TerminalSize returns what tells the size of a terminal in cells.
+// TerminalSize returns a function that measures a terminal in cells.
 func TerminalSize(f *os.File) func() (width, height int) {
 	return func() (int, int) {
 		w, h, err := term.GetSize(int(f.Fd()))

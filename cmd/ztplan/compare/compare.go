@@ -1,5 +1,5 @@
-// Package compare finds what changed between the evidence of two runs, and which of
-// it is a regression: the gate before and after an upgrade.
+// Package compare finds the changes between the evidence of two runs, and the
+// regressions among them: the gate before and after an upgrade.
 package compare
 
 import (
@@ -30,7 +30,7 @@ type Difference struct {
 	Kind       string `json:"kind"`
 	Regression bool   `json:"regression"`
 	Step       string `json:"step,omitempty"`
-	Subject    string `json:"subject"` // what differs: a rule, a certificate, a chart
+	Subject    string `json:"subject"` // a rule, a certificate, a chart
 	Before     any    `json:"before"`  // null if there was none
 	After      any    `json:"after"`   // null if there is none
 

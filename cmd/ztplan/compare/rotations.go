@@ -7,7 +7,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// A wire is what a proof measured while it rotated one certificate.
+// A wire has the measurements of a proof that rotated one certificate.
 type wire struct {
 	rotations int
 	seconds   float64 // the longest switch, at most

@@ -15,7 +15,7 @@ const (
 )
 
 // steps compares the results of the runs and of their steps, and returns the proofs
-// that held before and did not now: what else is missing follows from that.
+// that held before and did not now: other missing records follow from them.
 func (c *Comparison) steps() (missing map[string]bool) {
 	before, after := c.Before.Result(), c.After.Result()
 	if before != after {

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// Text writes the differences for a reader, and ends with a line that says how it went.
+// Text writes the differences for a reader, and ends with a line with the verdict.
 func (c *Comparison) Text(w io.Writer) error {
 	var b strings.Builder
 	for _, side := range []struct {

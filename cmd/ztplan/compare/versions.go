@@ -8,7 +8,8 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// versions finds what the runs met in other versions, and whether the plan is another.
+// versions finds the software that the runs met in different versions, and whether the
+// plan changed.
 func (c *Comparison) versions() {
 	if c.Before.Plan.Name != c.After.Plan.Name {
 		c.add(Difference{Kind: Plan, Subject: "name", Before: c.Before.Plan.Name, After: c.After.Plan.Name})
@@ -32,7 +33,7 @@ func (c *Comparison) versions() {
 	}
 }
 
-// versionsOf returns the versions that a run met, by what they are of.
+// versionsOf returns the versions that a run met, by the name of the software.
 func versionsOf(d *evidence.Document) map[string]string {
 	out := map[string]string{"ztplan": d.Run.Version}
 	maps.Copy(out, d.Run.Versions)
@@ -53,7 +54,8 @@ func versionsOf(d *evidence.Document) map[string]string {
 	return out
 }
 
-// contentsOf returns digests of what can change without a new version.
+// contentsOf returns the digests of charts and images, which can change without a new
+// version.
 func contentsOf(d *evidence.Document) map[string]string {
 	out := make(map[string]string)
 	for _, ch := range d.Charts {

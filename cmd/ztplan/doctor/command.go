@@ -59,7 +59,7 @@ was contacted, 130 interrupted.`,
 	return cmd
 }
 
-// examine makes the checks of a plan and prints what they found.
+// examine makes the checks of a plan and prints their verdicts.
 func examine(ctx context.Context, a *planflags.Flags, p *plan.Plan, chosen *plan.Selection, env *engine.Env, lockNamespace string) error {
 	// The permissions are asked for first by those who need them: that renders charts.
 	needs := sync.OnceValue(func() []rbac.Need {

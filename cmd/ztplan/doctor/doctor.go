@@ -1,5 +1,5 @@
-// Package doctor makes the checks that come before a run, all at once, and prints what
-// they found.
+// Package doctor makes the checks that come before a run, all at once, and prints their
+// verdicts.
 package doctor
 
 import (

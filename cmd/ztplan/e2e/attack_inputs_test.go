@@ -56,7 +56,7 @@ func redirectedCredentials(t *testing.T, w *world) string {
 	return ""
 }
 
-// twoOwners says two things about one object, and about one path of Vault.
+// twoOwners gives one object, and one path of Vault, two contents.
 func twoOwners(t *testing.T, w *world) string {
 	object := func(id, of string) string {
 		return "- {id: " + id + ", uses: applyManifest, with: {manifests: " + strings.TrimSpace(configMap("attack-owned", of)) + "}}"
@@ -160,9 +160,9 @@ func strangeFiles(t *testing.T, w *world) string {
 	return ""
 }
 
-// grows says why a command takes more processor time with its input than in
-// proportion: four times as much for four times the input, or sixteen times where
-// a step of it is quadratic. with returns the arguments for an input of n.
+// grows returns why a command takes more processor time with its input than in
+// proportion: four times as much for four times the input, or sixteen times where a
+// step of it is quadratic. with returns the arguments for an input of n.
 func (w *world) grows(t *testing.T, n int, with func(n int) []string) string {
 	t.Helper()
 	used := func(n int) (time.Duration, error) {
@@ -188,7 +188,7 @@ func (w *world) grows(t *testing.T, n int, with func(n int) []string) string {
 	return ""
 }
 
-// smallStep is a step that has nothing to do with what is large.
+// smallStep is a step without the large input.
 func smallStep() string {
 	return "- {id: a, uses: applyManifest, with: {manifests: " + strings.TrimSpace(configMap("attack-large", "x")) + "}}"
 }

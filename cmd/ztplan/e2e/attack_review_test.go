@@ -63,14 +63,14 @@ func (w *world) expected(plan string, more ...string) *outcome {
 	return w.do(nil, append([]string{"run", plan, "--expect", review.summary().Digest}, more...)...)
 }
 
-// of is what a ConfigMap says.
+// of returns the value in a ConfigMap.
 func (w *world) of(name string) any {
 	w.t.Helper()
 	data, _ := w.get("ConfigMap/default/" + name).Object["data"].(map[string]any)
 	return data["of"]
 }
 
-// matches says why the evidence of a report is not of this plan and its files.
+// matches returns why the evidence of a report is not of this plan and its files.
 func (w *world) matches(report, plan string) string {
 	out, err := w.bare(context.Background(), "verify", report, "--plan", plan).CombinedOutput()
 	if err != nil {
@@ -149,8 +149,8 @@ func changedWorld(t *testing.T, w *world) string {
 	return ""
 }
 
-// changedChart changes what a fields-only digest would not see: a Secret's value, and
-// an object without fields.
+// changedChart makes changes that a fields-only digest would not see: a Secret's
+// value, and an object without fields.
 func changedChart(_ *testing.T, w *world) string {
 	if err := os.CopyFS(filepath.Join(w.work, "changed"), os.DirFS("testdata/leaky")); err != nil {
 		return err.Error()

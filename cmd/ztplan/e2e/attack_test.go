@@ -13,8 +13,8 @@ import (
 
 // An attack is something that a run must hold against.
 type attack struct {
-	item  string // what is attacked
-	name  string // what was done
+	item  string // the object of the attack
+	name  string // the deed
 	guard string // the narrower tests that fail without the mend
 	quick bool   // is a part of make test
 	do    func(t *testing.T, w *world) (broke string)
@@ -73,7 +73,7 @@ func TestAttack(t *testing.T) {
 	newWorld(t).attacked(t)
 }
 
-// attacked makes the attacks and prints what held.
+// attacked makes the attacks and prints the results.
 func (w *world) attacked(t *testing.T) {
 	tb := new(table)
 	tb.add("ITEM", "ATTACK", "RESULT", "GUARDED BY", "s")

@@ -51,7 +51,7 @@ func forms(plan, report string) []form {
 		form{name: "live status", args: []string{"status", plan}, live: true})
 }
 
-// shown returns what a form prints on standard output and on standard error.
+// shown returns the output of a form on standard output and on standard error.
 func (w *world) shown(f form) (stdout, stderr string) {
 	w.t.Helper()
 	args := f.args
@@ -187,15 +187,16 @@ func secretExcerpts(t *testing.T, w *world) string {
 	return ""
 }
 
-// hostile is what terminals and CI systems would execute.
+// hostile has commands that terminals and CI systems would execute.
 const hostile = "owned\x1b[66;6H\x1b]0;owned\x07\u009b31m\u202eb\x7f\r::error::one\n::add-mask::two\n##[error]three\n"
 
 var (
-	cursor   = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`) // what the live view makes of its own
+	cursor   = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`) // the live view's own sequences
 	commands = regexp.MustCompile(`(?m)^\s*(::(error|add-mask)::(one|two)|.*##\[error\])`)
 )
 
-// executes says what a terminal or a CI system would execute in what was printed.
+// executes names the commands in printed text that a terminal or a CI system would
+// execute.
 func executes(printed string, live bool) string {
 	if strings.Contains(printed, "\x1b[66;6H") || strings.Contains(printed, "\x1b]") {
 		return "a sequence for terminals"

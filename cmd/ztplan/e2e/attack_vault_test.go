@@ -91,8 +91,8 @@ grep -q unseal_keys_b64 attack-full-disk-keys.json || exit 92
 	return ""
 }
 
-// orphanedKeys leaves what a SIGKILL between the sync and the link of the key file
-// leaves, and a second name of it.
+// orphanedKeys leaves the files of a SIGKILL between the sync and the link of the key
+// file, and a second name of it.
 func orphanedKeys(t *testing.T, w *world) string {
 	v := startVault(t, w.ztlab)
 	plan := w.vaultPlan("attack-orphan", v.address, "")
@@ -126,8 +126,8 @@ func killedInit(t *testing.T, _ *world) string {
 	return ""
 }
 
-// hostileVariables sets each VAULT_* variable of the README to what would change
-// requests or answers, on a plan that has converged.
+// hostileVariables sets each VAULT_* variable of the README to a value that would
+// change requests or answers, on a plan that has converged.
 func hostileVariables(t *testing.T, w *world) string {
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
@@ -173,7 +173,7 @@ func (w *world) tokenIn(keys string) string {
 	return found[1]
 }
 
-// oneRoot says why a mount has not exactly one issuer and one key.
+// oneRoot returns why a mount has not exactly one issuer and one key.
 func oneRoot(c *api.Client, mount string) string {
 	for _, what := range []string{"issuers", "keys"} {
 		s, err := c.Logical().List(mount + "/" + what)

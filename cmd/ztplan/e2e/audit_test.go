@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// A recorder reads what was added to an audit log since it was made.
+// A recorder reads the lines added to an audit log since it was made.
 type recorder struct {
 	file  string
 	begin int64
@@ -89,7 +89,7 @@ func (r apiRequest) forLogin() bool {
 	return r.Verb == "create" && o.Resource == "serviceaccounts" && o.Subresource == "token" && o.Namespace == "vault" && o.Name == "ztplan"
 }
 
-// A traffic is what ztplan asked for while it was recorded.
+// A traffic is a count of ztplan's requests while it was recorded.
 type traffic struct {
 	api, vault int      // requests
 	tokens     int      // of the ServiceAccount that logs in
@@ -97,11 +97,10 @@ type traffic struct {
 	writes     []string // those that could have changed something
 }
 
-// record returns what ztplan asked the API server and Vault for during f.
-// Vault's device knows no user agent: every request counts but those of
-// cert-manager, whose own login it is known by. A login is known by the answer:
-// one of the plan counts as a write unless its token is one that Vault does not
-// store.
+// record returns ztplan's requests to the API server and Vault during f. Vault's
+// device knows no user agent: every request counts but those of cert-manager, whose
+// own login it is known by. A login is known by the answer: one of the plan counts as
+// a write unless its token is one that Vault does not store.
 func (w *world) record(vaultLog string, f func()) traffic {
 	w.t.Helper()
 	var got traffic

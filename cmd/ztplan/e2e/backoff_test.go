@@ -10,8 +10,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A role refuses a Certificate's first issuance and is then mended: the step says why
-// it waits and when cert-manager tries again, outlasts that pause, and passes.
+// A role refuses a Certificate's first issuance and is then mended: the step shows
+// why it waits and when cert-manager tries again, outlasts that pause, and passes.
 func TestBackoffIsWaitedFor(t *testing.T) {
 	if !full() {
 		t.Skip("it waits for a minute: make faults")

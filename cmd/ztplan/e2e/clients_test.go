@@ -150,7 +150,7 @@ func (w *world) get(path string) *unstructured.Unstructured {
 	return o
 }
 
-// keyFile is what the key file holds.
+// keyFile is the content of the key file.
 type keyFile struct {
 	Keys      []string `json:"unseal_keys_b64"`
 	Threshold int      `json:"unseal_threshold"`

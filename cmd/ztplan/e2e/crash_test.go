@@ -22,7 +22,7 @@ type moment string
 
 const (
 	before moment = "before" // as soon as the edit is announced
-	during moment = "during" // after a random part of what the edit took elsewhere
+	during moment = "during" // after a random part of the time that the edit took elsewhere
 	after  moment = "after"  // as soon as it is known to be applied
 )
 
@@ -85,7 +85,7 @@ func (c *chain) once() (point string, o *outcome) {
 	return point, o
 }
 
-// cut says what a killed run was doing.
+// cut describes the work of a killed run at the kill.
 func (o *outcome) cut() string {
 	if o.code != -1 {
 		return "was through before the kill"
@@ -127,7 +127,7 @@ func (w *world) settle(t *testing.T, o *outcome, tb *table) {
 	tb.add("", "the next run", "converged; one root, one intermediate, no orphan key, releases deployed, key file whole", fmt.Sprintf("%.1f", o.wall.Seconds()))
 }
 
-// whole checks what has to hold after any number of kills.
+// whole checks the state that has to hold after any number of kills.
 func (w *world) whole(t *testing.T) {
 	t.Helper()
 	for _, mount := range []string{"pki", "pki_int"} {
@@ -142,9 +142,9 @@ func (w *world) whole(t *testing.T) {
 	w.wholeKeys(t)
 }
 
-// wholeKeys checks the key file: its mode, what is in it, that its shares are
-// those of this Vault, every one of them, that the root token was taken out of
-// it, and that nothing is left beside it.
+// wholeKeys checks the key file: its mode, its content, that its shares are those of this
+// Vault, every one of them, that the root token was taken out of it, and that nothing is left
+// beside it.
 func (w *world) wholeKeys(t *testing.T) {
 	t.Helper()
 	info, err := os.Stat(w.keys())

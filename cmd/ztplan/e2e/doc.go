@@ -3,7 +3,7 @@
 // command line.
 //
 //   - Looking writes nothing: the API server's audit log and an audit device in
-//     Vault record what a dry run and a second run ask for (zero_test.go).
+//     Vault record the requests of a dry run and of a second run (zero_test.go).
 //   - Every plan of plans/ is taken through its life (gallery_test.go; the table of what
 //     each needs is gallery_plans_test.go), and so is an intermediate under an offline root
 //     (external_test.go).
@@ -27,8 +27,8 @@
 // TestRotations: three labs that take equally long.
 //
 // The binaries come from the directory in ZTPLAN_BIN, else from bin/ of the
-// checkout. make test runs a quick form of each: of what differs in kind one row, where it
-// costs least. With ZTPLAN_FULL=1, as in make gallery, make rotations, make drift, make
-// crash, make faults, make attack and make proof, the whole tables run and are printed. CI
-// does that every night.
+// checkout. make test runs a quick form of each: one row of each kind, the cheapest. With
+// ZTPLAN_FULL=1, as in make gallery, make rotations, make drift, make crash, make faults,
+// make attack and make proof, the whole tables run and are printed. CI does that every
+// night.
 package e2e

@@ -12,18 +12,18 @@ type drift struct {
 	kind, name string
 
 	make func(w *world)
-	// found is what status says of it: one line a difference, "step path …".
+	// found matches its difference in status, one line: "step path …".
 	found string
 	// refused is the reason why ztplan does not remove it; empty means that the
 	// next run does. Without found, status already says so and exits with 1.
 	refused string
-	// warned is the warning about what is no business of the plan's; status and
-	// run exit with 0.
+	// warned is the warning about a change outside of the plan; status and run exit with
+	// 0.
 	warned string
 	// args are given to status and run.
 	args func(w *world) []string
-	// after removes what is left of the drift that no step of the plan minds,
-	// or that ztplan refuses to remove.
+	// after removes the rest of the drift that no step of the plan minds, or that ztplan
+	// refuses to remove.
 	after func(w *world)
 
 	// external drifts are about the plan with an external parent: while it awaits the
@@ -63,8 +63,8 @@ func (w *world) drift(t *testing.T) {
 	w.sub(t, "together", w.together)
 }
 
-// together is drift behind drift: one look names all of it, says after what it
-// may change, and one run removes it.
+// together is drift behind drift: one look names all of it, with the steps after which
+// it may change, and one run removes it.
 func (w *world) together(t *testing.T) {
 	var removed []drift
 	for _, d := range drifts {
@@ -98,7 +98,7 @@ func (w *world) together(t *testing.T) {
 	must(t, "status after the run", w.check(), 0)
 }
 
-// expect fails the test unless the outcome names what pattern matches.
+// expect fails the test unless a difference of the outcome matches pattern.
 func expect(t *testing.T, name string, o *outcome, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)

@@ -84,7 +84,7 @@ var drifts = []drift{
 			next := *last
 			info := *last.Info
 			next.Version, next.Info = last.Version+1, &info
-			next.Labels = nil // those of ztplan say that it was at work
+			next.Labels = nil // those of ztplan mark its own work
 			info.Status, info.Description = release.StatusFailed, "Upgrade failed: timed out"
 			if err := config.Releases.Create(&next); err != nil {
 				w.t.Fatal(err)
@@ -503,8 +503,8 @@ var drifts = []drift{
 	},
 }
 
-// with returns what is at a path of Vault with one field changed, because
-// writing a role sets what is left out to its default.
+// with returns the data at a path of Vault with one field changed, because
+// writing a role resets omitted fields to their defaults.
 func (w *world) with(path, field string, value any) fields {
 	w.t.Helper()
 	data := w.read(path)
@@ -526,7 +526,7 @@ func (w *world) chmod(file string, mode os.FileMode) {
 	}
 }
 
-// edit rewrites a file and keeps what was in it for restore.
+// edit rewrites a file and keeps the old content for restore.
 func (w *world) edit(file string, change func([]byte) []byte) {
 	w.t.Helper()
 	text, err := os.ReadFile(file)

@@ -18,8 +18,8 @@ func (w *world) reach() []string {
 
 // anotherCluster is the kubeconfig that names another cluster by mistake, one
 // that is alive: first an empty one, then one with a Vault of its own. The user
-// is told that it is another one than last time, and the keys beside the plan,
-// which are those of the first, keep ztplan from making anything of the other's
+// is warned that it is another one than last time, and the keys beside the
+// plan, which are those of the first, keep ztplan from changing the other's
 // Vault; they stay as they are.
 func (w *world) anotherCluster(t *testing.T) {
 	keys, err := os.ReadFile(w.keys())

@@ -22,8 +22,8 @@ import (
 )
 
 // existingVault takes plans/existing-vault.yaml through its life, with a Vault outside of
-// the cluster that has a root CA and a role for a CI job: it may do what the comment
-// above the plan says, and nothing else.
+// the cluster that has a root CA and a role for a CI job: it has the rights in the
+// comment above the plan, and no others.
 func existingVault() galleryPlan {
 	var device string
 	return galleryPlan{

@@ -165,7 +165,7 @@ func (s *signing) remove(ends ...string) {
 	}
 }
 
-// settled checks what has to hold after any number of kills.
+// settled checks the state that has to hold after any number of kills.
 func (s *signing) settled(t *testing.T) {
 	t.Helper()
 	must(t, "status afterwards", s.status(), 0)
@@ -238,7 +238,7 @@ func (w *world) crashExternal(t *testing.T, tb *table) {
 
 // external takes an intermediate under an offline root through its life on a finished
 // world: killed while the request is made, awaiting the signature, given a wrong and then the
-// right certificate, killed while that is imported. Then others change what it has made.
+// right certificate, killed while that is imported. Then others change its objects.
 func (w *world) external(t *testing.T) {
 	s := w.newSigning("pki_external", "ext")
 	report := filepath.Join(w.home, "external")
@@ -246,7 +246,7 @@ func (w *world) external(t *testing.T) {
 	points := map[string]moment{"ca pki_external/issuer/external/csr": before, "ca pki_external/issuer/external": after}
 	kills := newChain(func(each func(engine.Event, *os.Process)) *outcome { return s.do(each, "run", "--report", report) }, points, nil, new(table))
 	kills.run()
-	for _, verb := range []string{"run", "status"} { // each says the same
+	for _, verb := range []string{"run", "status"} { // both have the same
 		var more []string
 		if verb == "run" {
 			more = []string{"--report", report}

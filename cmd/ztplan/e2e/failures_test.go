@@ -20,9 +20,9 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// failures reads what a run leaves to an engineer who did not watch it: the block that
-// closes it, the report and the results for a CI system, after failures of the real parts
-// of a finished world.
+// failures reads the output of a run as an engineer who did not watch it: the block that
+// closes it, the report and the results for a CI system, after failures of the real parts of
+// a finished world.
 func (w *world) failures(t *testing.T) {
 	w.writeProof("ca.pem", w.rootCertificate())
 	w.sub(t, "stale-gateway", w.staleGateway)
@@ -32,8 +32,8 @@ func (w *world) failures(t *testing.T) {
 	w.sub(t, "sealed", w.sealedVault)
 }
 
-// staleGateway: the cause of a failed proof is said once, with until when clients are
-// served, and the details are behind -v.
+// staleGateway: the cause of a failed proof is shown once, with the time until which clients
+// are served, and the details are behind -v.
 func (w *world) staleGateway(t *testing.T) {
 	w.show("secret-update-never-pushed")
 	defer func() {
@@ -61,8 +61,8 @@ func (w *world) staleGateway(t *testing.T) {
 // machine is too busy to measure well.
 var progress = regexp.MustCompile(`(?m)^(· |! .*: this machine cannot ).*\n`)
 
-// wrongTrust: both kinds that connect say the same of a server whose certificate does not
-// lead to the trusted root.
+// wrongTrust: both kinds that connect have the same error for a server whose certificate
+// does not lead to the trusted root.
 func (w *world) wrongTrust(t *testing.T) {
 	w.writeProof("other.pem", w.otherRoot())
 	w.writeProof("trust.yaml", `apiVersion: ztplan.dev/v1
@@ -87,7 +87,7 @@ steps:
 }
 
 // interruptedWait: a job that is cancelled while a step waits keeps the reason, in every
-// form, and the report says that Vault was sealed.
+// form, and the report shows that Vault was sealed.
 func (w *world) interruptedWait(t *testing.T) {
 	w.lab("restart", "vault")
 	defer func() {

@@ -9,21 +9,20 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/e2e/faultproxy"
 )
 
-// A trouble is a column of the fault table: what goes wrong, and what may come of
-// it.
+// A trouble is a column of the fault table: a fault, and its possible results.
 type trouble struct {
 	name  string
 	on    requests
 	fault faultproxy.Fault
 	// busy, if it is not 0, is the status that the server answers with instead of
-	// the fault's effect, and retryAfter what it says in that header.
+	// the fault's effect, and retryAfter the value of that header.
 	busy       int
 	retryAfter string
 
-	// mayFail is what the failure says if there is one. Without it, the step must
+	// mayFail matches the failure if there is one. Without it, the step must
 	// converge.
 	mayFail *regexp.Regexp
-	// forEver means that the step cannot converge, and says what to do.
+	// forEver means that the step cannot converge, and has advice.
 	forEver bool
 	// apiOnly leaves Vault out.
 	apiOnly bool
@@ -44,12 +43,12 @@ const (
 const (
 	// broken is how a connection that broke shows.
 	broken = `EOF|connection reset|broken pipe|connection (was )?(lost|closed|refused)|stream error|tunnel|port-forward`
-	// lostKeys is what vaultInit says when the one answer is lost.
+	// lostKeys is vaultInit's error when the one answer is lost.
 	lostKeys = `its answer with the keys was lost`
 )
 
-// troubles are in the order of the table. A step has four attempts, so that
-// twice is what it has to survive even if one fails for another reason.
+// troubles are in the order of the table. A step has four attempts, so that it
+// has to survive two faults even if one attempt fails for another reason.
 func troubles() []trouble {
 	re := regexp.MustCompile
 	lost := re(lostKeys)

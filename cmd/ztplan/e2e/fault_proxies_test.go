@@ -103,7 +103,7 @@ func vaultProxy(t *testing.T, address string, transport http.RoundTripper) *faul
 	return p
 }
 
-// What a request is, to the API server and to Vault.
+// Kinds of requests, to the API server and to Vault.
 
 func isWrite(r *http.Request) bool {
 	switch r.Method {

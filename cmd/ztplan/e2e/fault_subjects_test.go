@@ -33,7 +33,7 @@ type subject struct {
 	tried   bool
 	timeout string
 	steps   string // %s is the cell's name
-	// whole checks what must hold in the end.
+	// whole checks the state that must hold in the end.
 	whole func(t *testing.T, c *cell)
 	// alone gives the cell a Vault of its own.
 	alone bool
@@ -145,7 +145,7 @@ func (s *subject) suits(tr trouble) bool {
 	return true
 }
 
-// matching returns what the trouble happens to.
+// matching returns which requests the trouble happens to.
 func (s *subject) matching(on requests) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		if s.locked != isLock(r) {

@@ -15,7 +15,7 @@ import (
 // A loneVault is a Vault without a cluster, new and empty.
 type loneVault struct {
 	address string
-	answer  *api.InitResponse // what it said to init, if that was asked here
+	answer  *api.InitResponse // the answer to init, if that was asked here
 }
 
 func startVault(t testing.TB, ztlab string) *loneVault {

@@ -43,8 +43,8 @@ func TestFaults(t *testing.T) {
 	w.faults(t)
 }
 
-// faults lets kinds meet troubles on a finished world. Quick: troubles that differ in what
-// the client sees, once each.
+// faults lets kinds meet troubles on a finished world. Quick: troubles that differ for the
+// client, once each.
 func (w *world) faults(t *testing.T) {
 	f := &faulty{w: w, token: w.generateRoot(0, 1, 2), root: w.read("pki/cert/ca")["certificate"].(string)}
 	f.api, f.kubeconfig = w.apiProxy(t, time.Now().Add(-time.Minute))
@@ -74,7 +74,7 @@ func (w *world) faults(t *testing.T) {
 	}
 }
 
-// meet lets a trouble happen to a subject and returns what came of it.
+// meet lets a trouble happen to a subject and returns the result.
 func (f *faulty) meet(t *testing.T, s *subject, tr trouble) string {
 	t.Helper()
 	c := f.cell(t, s, tr)

@@ -17,8 +17,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A galleryPlan says how a plan of plans/ is taken through its life on a lab: what
-// it needs, and the values of its variables. The table is in gallery_plans_test.go.
+// A galleryPlan describes the life of a plan of plans/ on a lab: its needs, and the values
+// of its variables. The table is in gallery_plans_test.go.
 type galleryPlan struct {
 	// by is the test that runs the plan instead. Then only vars counts besides.
 	by string
@@ -37,7 +37,7 @@ type galleryPlan struct {
 	// unproved is why the plan has no proof, "" for one that proves.
 	unproved string
 
-	// before makes what the plan expects to be there, and the files that it reads. It
+	// before makes the objects that the plan expects, and the files that it reads. It
 	// returns values of further variables. It may be nil.
 	before func(w *world) (vars []string)
 
@@ -45,8 +45,8 @@ type galleryPlan struct {
 	// for lint without a lab. It may be nil.
 	lint func(w *world) (vars []string)
 
-	// awaited does what a run waits for a person to do, after a run that ended
-	// awaiting it. Without it, the first run has to converge.
+	// awaited does the work of the person whom a run awaits, after a run that ended awaiting
+	// it. Without it, the first run has to converge.
 	awaited func(w *world)
 
 	// vaultLog returns the file of an audit device in the Vault that the plan writes to,
@@ -56,7 +56,7 @@ type galleryPlan struct {
 }
 
 // TestGalleryTable holds the table of the gallery against the folder, and the header of
-// each plan to what a reader who chooses one has to know; lint is clean for all of them.
+// each plan to the lines that a reader needs for a choice; lint is clean for all of them.
 func TestGalleryTable(t *testing.T) {
 	w := &world{t: t, ztplan: binary(t, "ztplan"), home: t.TempDir(), temp: t.TempDir(), work: t.TempDir()}
 	w.copyPlans()
@@ -117,7 +117,7 @@ func galleryFiles(t *testing.T) []string {
 
 var lintClean = regexp.MustCompile(`: 0 errors, 0 warnings\b`)
 
-// lint fails the test if lint says anything against a plan.
+// lint fails the test if lint has findings in a plan.
 func (w *world) lint(t *testing.T, name string, vars []string) {
 	t.Helper()
 	out, err := w.bare(t.Context(), slices.Concat([]string{"lint", "plans/" + name}, varFlags(vars))...).CombinedOutput()
@@ -163,7 +163,7 @@ func (w *world) gallery(t *testing.T, device string, tb *table) {
 	}
 }
 
-// row is live, and says in the table what became of it.
+// row is live, and puts the result into the table.
 func (w *world) row(t *testing.T, name, device string, tb *table) {
 	began, result := time.Now(), "FAILED"
 	defer func() { tb.add(name, result, fmt.Sprintf("%.1f", time.Since(began).Seconds())) }()

@@ -13,14 +13,14 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A bug is a known fault of the real gateway, which the lab's gateway shows when
-// it is told to, and what the rotation's proof says of it.
+// A bug is a known fault of the real gateway, which the lab's gateway shows on request, and
+// its effect on the rotation's proof.
 type bug struct {
 	name   string // as cmd/ztlab/component/gateway/adminapi has it
 	with   string // further inputs of the proof
 	fine   bool   // the proof holds with these inputs as long as the bug is off
 	broken string // the rule that does not hold
-	says   string // what is said of it, with the hop
+	says   string // matches the detail of the finding, with the hop
 	hint   string
 	quick  bool // is in make test
 }
@@ -133,8 +133,8 @@ func (w *world) show(names string) {
 	w.until(fmt.Sprintf("the gateway shows %q", names), func() bool { return w.showing(names) })
 }
 
-// showing asks the gateway's Admin API which bugs it shows. Which of its ports
-// that is, its pod does not say.
+// showing asks the gateway's Admin API which bugs it shows. Its pod does not tell which of
+// its ports that is.
 func (w *world) showing(names string) bool {
 	w.look()
 	for _, c := range w.status.Components {
@@ -170,7 +170,7 @@ func fetch(url string, into any) bool {
 }
 
 // expectViolation fails the test unless a rule that matches broken does not hold
-// and what is said of it matches says.
+// and its detail matches says.
 func expectViolation(t *testing.T, o *outcome, broken, says string) {
 	t.Helper()
 	rule, detail := regexp.MustCompile(broken), regexp.MustCompile(says)
@@ -187,7 +187,7 @@ func expectViolation(t *testing.T, o *outcome, broken, says string) {
 	t.Errorf("no violated rule matches %q with %q:\n%s", broken, says, strings.Join(all, "\n"))
 }
 
-// hint is what the failed step gave as a hint.
+// hint returns the hint of the failed step.
 func (o *outcome) hint() string {
 	for _, e := range o.events {
 		if e.Action == engine.ActionFail {

@@ -37,8 +37,8 @@ import (
 	"github.com/ztplan/ztplan/steps/hints"
 )
 
-// hints makes the real components say the messages of testdata/said.json of package hints
-// that name one of these provocations: what they say now has the same hint.
+// hints provokes in the real components the messages of testdata/said.json of package hints
+// that name one of these provocations: the messages of today have the same hint.
 func (w *world) hints(t *testing.T) {
 	b, err := os.ReadFile("../../../steps/hints/testdata/said.json")
 	if err != nil {
@@ -74,7 +74,7 @@ func (w *world) hints(t *testing.T) {
 	}
 }
 
-// A provoker makes the components of a world say what they say when something is wrong.
+// A provoker provokes the error messages of the components of a world.
 type provoker struct {
 	*world
 	client kubernetes.Interface
@@ -163,7 +163,7 @@ func (p *provoker) otherClaims() string {
 	return p.refused(err)
 }
 
-// issuer makes a ClusterIssuer and returns what cert-manager says of it.
+// issuer makes a ClusterIssuer and returns cert-manager's message about it.
 func (p *provoker) issuer(server, account string) string {
 	_, err := p.client.CoreV1().ServiceAccounts("cert-manager").Create(p.t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "unbound"}}, metav1.CreateOptions{})
 	if account == "unbound" {
@@ -240,7 +240,7 @@ func (p *provoker) otherName() string {
 	return p.refused(err)
 }
 
-// addWebhooks adds what the API server says of webhooks that do not answer.
+// addWebhooks adds the API server's messages about webhooks that do not answer.
 func (p *provoker) addWebhooks(m map[string]func() string) {
 	const closed = "https://127.0.0.1:1/"
 	ca := []byte(p.rootCertificate())
@@ -293,7 +293,7 @@ func (p *provoker) webhook(name, url string, ca []byte, seconds int32) string {
 	return said
 }
 
-// addCharts adds what Helm says.
+// addCharts adds messages of Helm.
 func (p *provoker) addCharts(m map[string]func() string) {
 	const job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: hook, annotations: {helm.sh/hook: %s}}\n" +
 		"spec: {template: {spec: {restartPolicy: Never, nodeSelector: {provoked: none}, containers: [{name: hook, image: \"example/none:1\"}]}}}\n"
@@ -326,7 +326,7 @@ func chartOf(name, manifest string) *chart.Chart {
 	}
 }
 
-// addLogins adds what Vault says of logins with the tokens of ServiceAccounts.
+// addLogins adds Vault's messages about logins with the tokens of ServiceAccounts.
 func (p *provoker) addLogins(m map[string]func() string) {
 	const audience = "vault://vault-issuer"
 	try := func(mount, role, jwt string) error {
@@ -389,7 +389,7 @@ func (p *provoker) token(namespace, name, audience string) string {
 	return r.Status.Token
 }
 
-// addPKI adds what Vault says of requests for certificates, and of mounts.
+// addPKI adds Vault's messages about requests for certificates, and of mounts.
 func (p *provoker) addPKI(m map[string]func() string) {
 	write := func(c *api.Client, path string, data fields) string {
 		_, err := c.Logical().WriteWithContext(p.t.Context(), path, data)
@@ -430,7 +430,7 @@ func (p *provoker) addPKI(m map[string]func() string) {
 	}
 }
 
-// addSeals adds what Vault says when it is initialised, sealed, or new.
+// addSeals adds Vault's messages when it is initialised, sealed, or new.
 func (p *provoker) addSeals(m map[string]func() string) {
 	m["second init"] = func() string {
 		_, err := p.vaultAt().Sys().InitWithContext(p.t.Context(), &api.InitRequest{SecretShares: 1, SecretThreshold: 1})

@@ -20,8 +20,8 @@ import (
 type interruption struct {
 	step   string
 	action engine.Action // the first of the step
-	do     []string      // what ztlab is asked to do
-	// may is how a run that does not get over it says why.
+	do     []string      // the command of ztlab
+	// may matches the failure of a run that does not get over it.
 	may *regexp.Regexp
 	// quick interruptions are in make test, on a finished world in which step root has
 	// something to mend.
@@ -29,9 +29,9 @@ type interruption struct {
 }
 
 var (
-	// sealed is what becomes of a Vault that was restarted.
+	// sealed matches the error for a Vault that was restarted.
 	sealed = regexp.MustCompile(`[Vv]ault is sealed`)
-	// cutOff is what a hook or a proof may meet while the API server is away.
+	// cutOff matches the errors of a hook or a proof while the API server is away.
 	cutOff = regexp.MustCompile(`connection refused|` + broken)
 )
 
@@ -56,8 +56,8 @@ func interruptions() []interruption {
 }
 
 // TestInterruptions restarts Vault and cuts off the API server in the middle of a
-// run: the run goes on when they are back, or it fails with the reason and what to
-// do; the next run converges, and nothing is lost or made twice.
+// run: the run goes on when they are back, or it fails with the reason and advice;
+// the next run converges, and nothing is lost or made twice.
 func TestInterruptions(t *testing.T) {
 	if !full() {
 		t.Skip("the quick interruptions are in TestRotations; all of them in make faults")
@@ -104,8 +104,8 @@ func (w *world) await(t *testing.T) {
 	w.until("the lab is back", func() bool { return exec.Command(w.ztlab, "status", "--lab-dir", w.dir).Run() == nil })
 }
 
-// hasty is the plan with less patience: a step that waits for what only the next
-// run will bring would do that for minutes.
+// hasty is the plan with less patience: a step that waits for a change of the next
+// run would do that for minutes.
 const hasty = "plans/hasty.yaml"
 
 func (w *world) writeHasty() {
@@ -171,7 +171,7 @@ func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration)
 	next := w.do(nil, "run", planFile)
 	if next.code == 1 && lost.MatchString(strings.Join(next.differences(), "\n")) {
 		// The connection broke with the one answer that cannot be asked for twice. The
-		// run has said so, and how to start over; do that.
+		// run's error has the way to start over: do that.
 		w.startOver()
 		next = nil
 	}
@@ -179,10 +179,10 @@ func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration)
 	return said, o.wall
 }
 
-// lost is what a run says of a Vault whose answer to init nobody has.
+// lost matches the error for a Vault whose answer to init nobody has.
 var lost = regexp.MustCompile(`vault is initialised, and its keys are not there: .* does not exist, nor is there an emergency file: a run of plan .* began to initialise it at .*, and ended before the answer was stored`)
 
-// startOver does what vaultInit says to do with a new Vault whose keys are lost.
+// startOver follows vaultInit's advice for a new Vault whose keys are lost.
 func (w *world) startOver() {
 	w.t.Helper()
 	down := action.NewUninstall(w.helm("vault"))

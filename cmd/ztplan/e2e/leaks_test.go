@@ -22,10 +22,10 @@ import (
 // tokens of ServiceAccounts, private keys in PEM and in base64 of that.
 var secretForms = regexp.MustCompile(`hv[sb]\.[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}|-----BEGIN [A-Z ]*PRIVATE KEY|LS0tLS1CRUdJTi(BQUklW|BSU0EgUFJJ|BFQyBQUklW)`)
 
-// A scan looks for secrets in whatever a run leaves.
+// A scan looks for secrets in all that a run leaves.
 type scan struct {
 	t     testing.TB
-	known map[string]string // text to look for -> what it is
+	known map[string]string // by the text to look for: its name
 }
 
 // newScan knows the secrets in all the forms that they could be written in.
@@ -60,7 +60,7 @@ func (s *scan) text(where, text string) {
 	}
 }
 
-// find says what secrets are in a text.
+// find returns the names of the secrets in a text.
 func (s *scan) find(text string) (found []string) {
 	for secret, what := range s.known {
 		if i := strings.Index(text, secret); i >= 0 {
@@ -101,7 +101,7 @@ func (s *scan) tree(dir string, except func(path string) bool) {
 	}
 }
 
-// A glance is what others can see of a process while it runs.
+// A glance is the part of a running process that others can see.
 type glance struct {
 	texts map[string]bool // command lines and environments
 	cores string          // the limit on core files when it was last seen
@@ -160,7 +160,7 @@ func (w *world) watched(t testing.TB, dir string, sinks []string, secrets func()
 	return o
 }
 
-// TestScan: the scan finds what it looks for.
+// TestScan: the scan finds secrets in all their forms.
 func TestScan(t *testing.T) {
 	share := base64.StdEncoding.EncodeToString([]byte("32 bytes that are a key share ok"))
 	s := newScan(t, map[string]string{"pass word/with+\"quotes\"": "the password", share: "a key share"})

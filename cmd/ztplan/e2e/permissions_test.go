@@ -22,9 +22,9 @@ import (
 
 // permissions holds ztplan rbac to the truth: a ServiceAccount with exactly the
 // roles that it prints makes a whole run, and another one with the role of a dry run
-// looks at an empty world and at a finished one. Without a rule they fail, and say
-// which. Quick: without a rule of each kind, which are to look, to write, to look at a
-// subresource and to look at what is in no namespace.
+// looks at an empty world and at a finished one. Without a rule they fail, and name
+// it. Quick: without a rule of each kind, which are to look, to write, to look at a
+// subresource and to look at an object without a namespace.
 func (w *world) permissions(t *testing.T) {
 	runner, viewer := w.account("ci", "runner"), w.account("ci", "viewer")
 	w.grant("run", "ci:runner")

@@ -84,7 +84,7 @@ func (w *world) serverPair(i *issuer, names ...string) (cert, key string) {
 	return cert, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-// A production has what the plan production.yaml expects to be there.
+// A production has the objects that the plan production.yaml expects.
 type production struct{ root *issuer }
 
 // before makes the Vault that unseals the plan's, the Secrets and the files.
@@ -99,7 +99,7 @@ func (p *production) before(w *world) []string {
 	return append(vars, "transitAddress="+address)
 }
 
-// offline makes what the plan expects where there is no lab.
+// offline makes the objects that the plan expects where there is no lab.
 func (p *production) offline(w *world) []string {
 	w.t.Helper()
 	vars, _ := p.files(w)

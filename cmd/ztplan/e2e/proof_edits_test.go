@@ -50,8 +50,8 @@ func outcomes(records []journal.Record, step string) []string {
 
 var id = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// oneForOne checks that what a proof asked the API server and Vault to change is
-// what its journal says, one for one, and that it declared all of that.
+// oneForOne checks that the writes of a proof to the API server and Vault are those
+// in its journal, one for one, and that it declared all of them.
 func (w *world) oneForOne(t *testing.T, o *outcome, got traffic) {
 	t.Helper()
 	var want []string
@@ -96,7 +96,7 @@ func (w *world) oneForOne(t *testing.T, o *outcome, got traffic) {
 	t.Logf("%d writes by %d edits of %d that are declared", len(have), edits, len(declared))
 }
 
-// requestsOf is what an edit of a rollover asks for.
+// requestsOf returns the requests of an edit of a rollover.
 func requestsOf(t *testing.T, path string) []string {
 	t.Helper()
 	switch parts := strings.Split(path, "/"); {
@@ -116,7 +116,7 @@ func requestsOf(t *testing.T, path string) []string {
 }
 
 // twoAtOnce stops a run at the first edit of its proof, and begins another of the
-// same plan: that one is told who holds the lock, and changes nothing.
+// same plan: that one's error names the holder of the lock, and it changes nothing.
 func (w *world) twoAtOnce(t *testing.T) {
 	var second *outcome
 	first := w.proveIntermediate(func(e engine.Event, p *os.Process) {
@@ -133,8 +133,8 @@ func (w *world) twoAtOnce(t *testing.T) {
 		t.Fatalf("was not killed: %v", first)
 	}
 	must(t, "a second run", second, 1)
-	// A signal takes its time: what the first did until it stood still, the second
-	// may see before it asks for the lock.
+	// A signal takes its time: the second may see the writes of the first until it
+	// stood still before it asks for the lock.
 	told := `run lock: plan rollover is being run by`
 	if slices.ContainsFunc(first.events, func(e engine.Event) bool { return strings.HasSuffix(e.Path, "/config/issuers/default") }) {
 		told += `|is not the default issuer`
@@ -146,7 +146,7 @@ func (w *world) twoAtOnce(t *testing.T) {
 }
 
 // interruptedRollover interrupts a rollover when the new intermediate signs for
-// everybody: the old one signs again, and the journal says so.
+// everybody: the old one signs again, and the journal has that.
 func (w *world) interruptedRollover(t *testing.T) {
 	once := false
 	o := w.proveIntermediate(func(e engine.Event, p *os.Process) {

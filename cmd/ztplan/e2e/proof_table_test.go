@@ -14,13 +14,13 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A gatewayFault is what a row of the table of proofs has: a fault of one of the
-// gateway's workers, and what a proof must say of it.
+// A gatewayFault is a row of the table of proofs: a fault of one of the gateway's workers,
+// and the finding that a proof must have.
 type gatewayFault struct {
 	bug    string // of the lab's gateway; "" for none
 	with   string // further inputs of the proof
 	broken string // the rule that does not hold; "" if all hold
-	says   string // what is said of it
+	says   string // matches the detail of the finding
 }
 
 var gatewayFaults = []gatewayFault{

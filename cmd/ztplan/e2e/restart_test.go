@@ -13,7 +13,7 @@ func (w *world) restarts(t *testing.T) {
 			continue // Vault is the one that has to be unsealed as well
 		}
 		w.sub(t, part, func(t *testing.T) {
-			defer w.look() // what has been restarted has another address
+			defer w.look() // a restarted component has another address
 			o := w.prove("during: {restart: " + part + more + "}, ")
 			must(t, "the proof", o, 0)
 			t.Logf("%.1fs", o.wall.Seconds())

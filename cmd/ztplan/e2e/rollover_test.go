@@ -60,7 +60,7 @@ func (w *world) rollover(t *testing.T, device string) {
 	}
 	w.sub(t, "whole", whole)
 	if full() {
-		// The first one went on with what those before it had left.
+		// The first one went on with the remains of those before it.
 		w.sub(t, "from-the-beginning", whole)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// worldSecrets are those of the lab's world: what Vault said to init, and all that
-// is in the cluster's Secrets but certificates.
+// worldSecrets are those of the lab's world: those in Vault's answer to init, and all
+// values in the cluster's Secrets but certificates.
 func (w *world) worldSecrets() map[string]string {
 	w.t.Helper()
 	out := make(map[string]string)
@@ -77,13 +77,13 @@ func (w *world) reported(more ...string) []string {
 // and leaves on the way.
 func (w *world) secretBegin(t *testing.T) {
 	w.shows(t, 2, w.reported("--dry-run", "--output", "text")...)
-	// Kept at first, so that it is known what to look for when it is revoked.
+	// Kept at first, so that the text to look for is known when it is revoked.
 	w.shows(t, 0, w.reported("--output", "json", "--var", "rootToken=keep")...)
 	w.look()
 }
 
 // secretive takes a finished world to a drifted and a sealed one, with every output and
-// report, and scans what is shown and left.
+// report, and scans all that is shown and left.
 func (w *world) secretive(t *testing.T) {
 	run := w.reported
 	if w.first == "" {

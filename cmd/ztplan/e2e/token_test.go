@@ -88,8 +88,8 @@ const (
 	planRole  = "ztplan"
 )
 
-// kept is what Vault keeps of logins: tokens of the plan's own, and how many
-// identities there are.
+// kept returns the remains of logins in Vault: tokens of the plan's own, and
+// how many identities there are.
 func (w *world) kept() string {
 	w.t.Helper()
 	tokens := 0
@@ -105,8 +105,9 @@ func (w *world) kept() string {
 	return fmt.Sprintf("%d tokens of the plan, %d identities", tokens, len(w.list("identity/entity/id")))
 }
 
-// revoked is what holds after a run of the plan: the root token is refused and
-// not missed, and where one is needed again, the holders of the shares make it.
+// revoked checks the state after a run of the plan: the root token is refused
+// and not missed, and where one is needed again, the holders of the shares make
+// it.
 func (w *world) revoked(t *testing.T, token string) {
 	w.sub(t, "dead", func(t *testing.T) {
 		w.dead(t, token)

@@ -9,8 +9,8 @@ import (
 )
 
 // upgrade brings Vault's chart to the next minor version on the one node of the
-// lab. The pods run it in the end, Vault is unsealed, and what others wrote where
-// the charts leave keys empty is still there, also after a repair.
+// lab. The pods run it in the end, Vault is unsealed, and values that others
+// wrote where the charts leave keys empty are still there, also after a repair.
 func (w *world) upgrade(t *testing.T) {
 	annotated := []string{"Service/vault/vault", "Service/ingress-apisix/apisix-gateway", "Deployment/ingress-apisix/apisix-ingress-controller"}
 	for _, path := range annotated {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// A greeting is what a new connection to a host of the gateway meets.
+// A greeting is the gateway's answer to a new connection for a host.
 type greeting struct {
 	serial string // of the certificate that is shown, "" without one
 	asks   bool   // for a certificate of the client

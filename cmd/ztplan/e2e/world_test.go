@@ -61,7 +61,7 @@ type world struct {
 	status        labStatus
 	clients       clients
 	root          string   // a root token that the tests made with the shares
-	first         string   // the root token that Vault said to init
+	first         string   // the root token in Vault's answer to init
 	args          []string // of every run and status
 	signing       *signing // the plan with an external parent, nil before there is one
 }
@@ -111,7 +111,7 @@ func (w *world) copyPlans() {
 	}
 }
 
-// sub runs f as a subtest, in which what goes wrong with the world fails it.
+// sub runs f as a subtest, which faults of the world fail.
 func (w *world) sub(t *testing.T, name string, f func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -183,7 +183,7 @@ func (w *world) lookUntil(what string, holds func() bool) {
 // keys is the path of the file with the unseal keys.
 func (w *world) keys() string { return filepath.Join(w.dir, "secrets", "vault-cluster-keys.json") }
 
-// An outcome is what one invocation of ztplan did.
+// An outcome is that of one invocation of ztplan.
 type outcome struct {
 	code   int
 	events []engine.Event
@@ -202,8 +202,8 @@ func (o *outcome) summary() engine.Summary {
 	return engine.Summary{}
 }
 
-// differences returns what the invocation said to be different, suspicious or
-// wrong, one line each.
+// differences returns the differences, warnings and errors of the invocation, one
+// line each.
 func (o *outcome) differences() []string {
 	var out []string
 	for _, e := range o.events {
@@ -224,7 +224,7 @@ func (o *outcome) differences() []string {
 	return out
 }
 
-// state returns the last that was said of a step, with what it is behind.
+// state returns the last action of a step, with the needs that it is behind.
 func (o *outcome) state(id string) string {
 	said := ""
 	for _, e := range o.events {

@@ -69,8 +69,8 @@ func (w *world) untouched(t *testing.T, f func()) {
 	}
 }
 
-// sealStatus is what says whether Vault was initialised or unsealed, or is in
-// the middle of it: these requests are in no audit log.
+// sealStatus shows whether Vault was initialised or unsealed, or is in the middle of it:
+// those requests are in no audit log.
 func (w *world) sealStatus() string {
 	w.t.Helper()
 	s, err := w.vaultAt().Sys().SealStatusWithContext(w.t.Context())
@@ -80,8 +80,8 @@ func (w *world) sealStatus() string {
 	return fmt.Sprintf("initialized %t, sealed %t, progress %d", s.Initialized, s.Sealed, s.Progress)
 }
 
-// looks runs a dry run, records what it asks for, and fails the test if that
-// could have changed anything.
+// looks runs a dry run, records its requests, and fails the test if one could have changed
+// anything.
 func (w *world) looks(t *testing.T, name, vaultLog string, code int, f func() *outcome) {
 	t.Helper()
 	var o *outcome
@@ -112,7 +112,7 @@ func (w *world) looks(t *testing.T, name, vaultLog string, code int, f func() *o
 	got.report(t, name, o)
 }
 
-// same fails the test if two dry runs do not say the same, for people and for
+// same fails the test if two dry runs do not have the same output, for people and for
 // programs, times aside.
 func (w *world) same(t *testing.T) {
 	t.Helper()
@@ -132,7 +132,7 @@ var times = regexp.MustCompile(`"(time|wallSeconds|criticalSeconds|seconds)":("[
 
 func timeless(text string) string { return times.ReplaceAllString(text, "") }
 
-// findings are the events that say what was found, in their order.
+// findings are the events with findings, in their order.
 func (o *outcome) findings() []string {
 	var found []string
 	for i, e := range o.events {
@@ -150,9 +150,9 @@ func (got traffic) report(t *testing.T, name string, o *outcome) {
 }
 
 // TestOneLab takes one lab through its life. Looking at it, empty, half-built,
-// finished and drifted, asks for nothing that could change anything, and a
-// second run neither; then its root token is gone, it drifts, Vault is upgraded, and its place is taken
-// by another cluster. What proves rotations is TestRotations, on a lab of its own.
+// finished and drifted, makes no request that could change anything, nor does a second run;
+// then its root token is gone, it drifts, Vault is upgraded, and its place is taken by
+// another cluster. TestRotations proves rotations, on a lab of its own.
 func TestOneLab(t *testing.T) {
 	parallel(t)
 	w := newWorld(t)
@@ -213,7 +213,7 @@ func TestOneLab(t *testing.T) {
 	w.sub(t, "secrets", w.secretive)
 	w.sub(t, "revoked", func(t *testing.T) { w.revoked(t, token) })
 	w.sub(t, "drift", func(t *testing.T) {
-		// What the login cannot repair is removed with a root token, which stays.
+		// Drift that the login cannot repair is removed with a root token, which stays.
 		w.args = []string{"--var", "rootToken=keep"}
 		w.giveBack(w.generateRoot(0, 2, 4))
 		w.drift(t)

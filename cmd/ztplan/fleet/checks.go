@@ -14,7 +14,7 @@ import (
 	"github.com/ztplan/ztplan/steps/vaultinit"
 )
 
-// checked is what is found in the plan with the variables of a cluster.
+// checked has the findings in the plan with the variables of a cluster.
 type checked struct {
 	name     string // of the plan
 	problems []*source.Problem
@@ -27,8 +27,8 @@ const (
 	podToken   = podSecrets + "kubernetes.io/serviceaccount/token"
 )
 
-// checkPlan collects the files that a plan reads, and refuses what a plan may do on a
-// machine that stays and not in a pod that goes.
+// checkPlan collects the files that a plan reads, and refuses inputs that only work on
+// a machine that stays: a pod ends.
 func (f *Fleet) checkPlan(p *plan.Plan) checked {
 	c := checked{name: p.Name, files: make(map[string]engine.File)}
 	add := func(at source.Position, hint, format string, args ...any) {

@@ -82,7 +82,7 @@ func clusterPath(ref *syntax.Reference) (key string, _ *spec.Fault) {
 	return "", &spec.Fault{Message: fmt.Sprintf("%s: a cluster has name, labels.KEY and properties.KEY", ref.Raw), Hint: source.DidYouMean(first, clusterKeys)}
 }
 
-// Resolve returns what a reference means for the cluster.
+// Resolve returns the value of a reference for the cluster.
 func (c *Cluster) Resolve(_ *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	key, fault := clusterPath(ref)
 	if fault != nil {
@@ -155,8 +155,8 @@ func (f *Fleet) substituteVars() bool {
 	return len(order) == 0
 }
 
-// checkAudiences refuses one audience for two clusters: what one of them learns would
-// open the other.
+// checkAudiences refuses one audience for two clusters: a token for one would open the
+// other.
 func (f *Fleet) checkAudiences(at *yaml.Node) {
 	if f.Document.Access.Keyless == nil || f.problems.Len() > 0 {
 		return

@@ -8,7 +8,7 @@
 // and merge it (ledger). Package scale predicts how long fleets take that no test machine
 // holds.
 //
-// # What is checked before anything is made
+// # Checks before anything is made
 //
 // [Load] checks the document, the inventory, and the plan with the variables of every
 // cluster, and reports every problem with its place. A cluster is in a fleet once: two
@@ -24,7 +24,7 @@
 // maxFailedIndexes ends running pods. A cluster that is held costs a pod that looks and
 // ends.
 //
-// # What goes wrong
+// # Faults
 //
 // The truth is on the hub. A driver that was killed is continued by the next one, which
 // waits until the lock of the dead one frees itself, unless its pod is known to have ended.

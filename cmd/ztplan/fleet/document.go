@@ -19,7 +19,7 @@ type Document struct {
 	// Plan is the plan that every cluster gets. The files that it reads lie in its
 	// directory or below.
 	Plan engine.File `yaml:"plan" check:"required,exists"`
-	// Mode is what each cluster's pod does: run, or status, which writes nothing.
+	// Mode of each cluster's pod: run, or status, which writes nothing.
 	Mode string `yaml:"mode" check:"oneof=run|status"`
 	// Hub is the cluster that runs the Jobs.
 	Hub Hub `yaml:"hub"`
@@ -36,8 +36,8 @@ type Document struct {
 	// Vars are variables of the plan, for each cluster. They may refer to
 	// ${cluster.name}, ${cluster.labels.KEY} and ${cluster.properties.KEY}.
 	Vars map[string]any `yaml:"vars"`
-	// Mirrors say where what is below an address is really fetched from, as --mirror
-	// does: address: address.
+	// Mirrors replace the beginnings of addresses that are fetched, as --mirror does:
+	// address: address.
 	Mirrors map[string]string `yaml:"mirrors"`
 	// Waves are run one after the other. The default is one wave of all clusters.
 	Waves []Wave `yaml:"waves" check:"max=50"`
@@ -45,7 +45,7 @@ type Document struct {
 	Retries int `yaml:"retries" check:"min=0,max=10"`
 	// Timeout bounds one try of one cluster.
 	Timeout engine.Duration `yaml:"timeout" check:"min=10s,max=24h"`
-	// Evidence says where the evidence of the clusters is kept.
+	// Evidence is the place where the evidence of the clusters is kept.
 	Evidence Evidence `yaml:"evidence"`
 }
 
@@ -99,9 +99,9 @@ type Profiles struct {
 	Namespace string `yaml:"namespace" check:"required"`
 	// Selector is labels that a ClusterProfile must have.
 	Selector map[string]string `yaml:"selector"`
-	// Unhealthy says what becomes of a ClusterProfile whose condition ControlPlaneHealthy
-	// is False: refuse, which makes the fleet invalid, or skip, which leaves the cluster
-	// out. The default is refuse.
+	// Unhealthy is the treatment of a ClusterProfile whose condition ControlPlaneHealthy is
+	// False: refuse, which makes the fleet invalid, or skip, which leaves the cluster out.
+	// The default is refuse.
 	Unhealthy string `yaml:"unhealthy" check:"oneof=refuse|skip"`
 }
 
@@ -118,9 +118,9 @@ type Access struct {
 	Secrets *Secrets `yaml:"secrets"`
 }
 
-// Pull says where in a cluster its Job runs. Both must be there, and the ServiceAccount
-// must have the rights that the plan needs, and those to create ConfigMaps in the
-// namespace.
+// Pull is the place in a cluster where its Job runs. Both must be there, and the
+// ServiceAccount must have the rights that the plan needs, and those to create ConfigMaps
+// in the namespace.
 type Pull struct {
 	// Namespace in the cluster.
 	Namespace string `yaml:"namespace" check:"required"`
@@ -155,7 +155,7 @@ type Wave struct {
 	Select map[string]string `yaml:"select"`
 	// Parallel is how many clusters run at once.
 	Parallel int `yaml:"parallel" check:"min=1,max=10000"`
-	// Stop says when no further cluster is touched.
+	// Stop is the rule by which no further cluster is touched.
 	Stop Stop `yaml:"stop"`
 	// Soak is how long the next wave waits after the last cluster of this one.
 	Soak engine.Duration `yaml:"soak" check:"min=0s,max=720h"`
@@ -169,7 +169,7 @@ type Stop struct {
 	Failures Limit `yaml:"failures"`
 }
 
-// Evidence says where the evidence of the clusters is kept.
+// Evidence is the place where the evidence of the clusters is kept.
 type Evidence struct {
 	// To is configMaps, a ConfigMap of the hub for each try of each cluster, or oci, a
 	// registry.

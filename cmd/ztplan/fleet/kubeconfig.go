@@ -119,8 +119,7 @@ func (f *Fleet) clusterOf(e entry, file parsed) (_ *Cluster, problems []*source.
 	return c, problems
 }
 
-// withoutValues keeps what an error of a YAML parser quotes out of a message: it may be
-// a key.
+// withoutValues removes the quoted text from an error of a YAML parser: it may be a key.
 func withoutValues(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	if i := strings.IndexByte(text, '"'); i >= 0 {

@@ -20,7 +20,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
-// Modes of a fleet, what becomes of unhealthy clusters, and places of evidence.
+// Modes of a fleet, treatments of unhealthy clusters, and places of evidence.
 const (
 	ModeRun    = "run"
 	ModeStatus = "status"
@@ -42,8 +42,8 @@ type Fleet struct {
 	Dir  string // absolute directory of the file
 	*Document
 
-	// Files are what the plan reads for any cluster, without the plan itself, by their
-	// path below the plan's directory.
+	// Files are those that the plan reads for any cluster, without the plan itself, by
+	// their path below the plan's directory.
 	Files map[string]engine.File
 
 	// Clusters in the order of the inventory.
@@ -157,8 +157,8 @@ func (f *Fleet) decode() {
 	f.decoder(unknownCluster{}, "").Decode(f.root, nil, f.Document)
 }
 
-// document decodes the document and checks what types cannot. It reports whether the
-// inventory can be looked at.
+// document decodes the document and makes the checks that types cannot express. It
+// reports whether the inventory can be looked at.
 func (f *Fleet) document() bool {
 	f.decode()
 	if f.problems.Len() > 0 {

@@ -152,7 +152,7 @@ waves:
 			t.Errorf("cluster %s: %s", c.Name, c.Kubeconfig)
 		}
 	}
-	// Numbers of properties are text, and become what the plan declares.
+	// Numbers of properties are text, and are converted to the declared type.
 	if port := f.Plan().Vars["port"]; fmt.Sprint(port) != "8443" {
 		t.Errorf("port: %#v", port)
 	}
@@ -382,8 +382,8 @@ steps:
 	}
 }
 
-// One of many kubeconfigs, and one context of many in a file: what a pod gets is that of
-// its cluster only.
+// One of many kubeconfigs, and one context of many in a file: a pod gets that of its
+// cluster only.
 func TestOwnContext(t *testing.T) {
 	f, err := load(t, map[string]string{"fleet.yaml": head + `
 clusters: {kubeconfigs: [{name: a, file: all, context: a}, {name: b, file: all, context: b}]}
@@ -420,7 +420,7 @@ func TestProfiles(t *testing.T) {
 	for _, tc := range []struct {
 		name, text string
 		list       []fleet.Profile
-		want       []string // clusters, then what was skipped, or problems
+		want       []string // clusters, then those that were skipped, or problems
 	}{
 		{"all are healthy", refuse, []fleet.Profile{good}, []string{"good"}},
 		{"unhealthy ones are refused", refuse, []fleet.Profile{good, ill, odd}, []string{

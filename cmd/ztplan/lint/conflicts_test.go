@@ -71,7 +71,7 @@ steps:
 	}
 }
 
-// Both places are said, one in a file and one in the plan.
+// Both places are in the finding, one in a file and one in the plan.
 func TestHostConflictPlaces(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {

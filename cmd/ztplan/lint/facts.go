@@ -214,8 +214,8 @@ func locate(n *yaml.Node, path []string) (at *yaml.Node, whole bool) {
 	return at, true
 }
 
-// objectsOf returns the manifests of a step. What cannot be read is a problem
-// of the plan that validating has already found.
+// objectsOf returns the manifests of a step. A manifest that cannot be read is a problem
+// that validation of the plan has found already.
 func objectsOf(p *plan.Plan, s *plan.Step, spec *applymanifest.Spec) []object {
 	var out []object
 	add := func(o object, v any) {
@@ -350,5 +350,5 @@ func (f *facts) release(name string) (chart, bool) {
 	return chart{}, false
 }
 
-// lastPart returns what is behind the last slash.
+// lastPart returns the text behind the last slash.
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }

@@ -17,8 +17,8 @@ func emptyCollections(f *facts) []Finding {
 	return out
 }
 
-// once leaves the first of the findings that several instances of a step have, and says
-// which others have it.
+// once keeps the first of the findings that several instances of a step have, and adds
+// the names of the others to it.
 func (f *facts) once(all []Finding) (out []Finding) {
 	first := make(map[[3]string]int)
 	others := make(map[int][]string)

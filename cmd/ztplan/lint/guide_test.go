@@ -89,15 +89,15 @@ const (
 var anotherProved = strings.Replace(proved, "name: hello-cert", "name: other-cert", 1)
 
 // The weak points F1 to F16 of the guide. Each is found on the guide itself, or, where
-// the guide is right with the versions of its day or says nothing, on the guide with what
-// the point is about. A near twin, which is right, has no finding of the rule.
+// the guide is right with the versions of its day or does not cover the point, on the
+// guide with a text that does. A near twin, which is right, has no finding of the rule.
 //
-// Without a plan to read it from, that is to say at run time, are found: F2 without
-// RollingUpdate (helmInstall waits for a running pod, vaultInit for seal-status), F5 for
-// charts that are neither cached nor known (helmInstall warns), F7 and F8 for what the
-// cluster says (assertRotation and curlTLS measure instead), F9 for authorities that are
-// there already (pkiRoot adopts them by name), F13 for a key file that git would pick up
-// (vaultInit refuses).
+// Found at run time only, because no plan has it: F2 without RollingUpdate (helmInstall
+// waits for a running pod, vaultInit for seal-status), F5 for charts that are neither
+// cached nor known (helmInstall warns), F7 and F8 for the state of the cluster
+// (assertRotation and curlTLS measure instead), F9 for authorities that are there already
+// (pkiRoot adopts them by name), F13 for a key file that git would pick up (vaultInit
+// refuses).
 func guideCases() []ruleCase {
 	return []ruleCase{
 		{"F1", "token-permission", nil, "version: v1.21.2", []string{"version: v1.21.2", "version: v1.19.2"}},
@@ -128,7 +128,7 @@ func guideCases() []ruleCase {
 	}
 }
 
-// A ruleCase is what a rule finds on the guide, and what it does not find.
+// A ruleCase is a finding of a rule on the guide, and a text without it.
 type ruleCase struct {
 	point, rule string
 	with        []string // texts that the guide has instead, for the finding

@@ -15,7 +15,7 @@ type comment struct {
 	used bool
 }
 
-// ignore takes out the findings that a comment names, and adds what is wrong with the
+// ignore takes out the findings that a comment names, and adds the faults of the
 // comments.
 func (f *facts) ignore(all []Finding) (kept []Finding, ignored []Ignored) {
 	var comments []*comment

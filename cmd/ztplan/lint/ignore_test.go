@@ -111,7 +111,8 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
-// The chart beside the plan says which values it ignores, and which were meant.
+// The chart beside the plan decides which values it ignores, and which were
+// meant.
 func TestValuesOfAChart(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {

@@ -3,10 +3,10 @@
 // permissions that the plan forgets, proofs that are missing.
 //
 // A check is a function from the facts of a plan to findings. Each finding is of a rule,
-// and the rule says why and where the fact behind it is documented: see package rule. Checks
-// see steps of several kinds at once; that is why they are here and not in the kinds. A
-// check that cannot decide because an input is known only later returns no finding. All
-// that depends on versions is in package versions.
+// and the rule has the reason and the sources: see package rule. Checks see steps of several
+// kinds at once; that is why they are here and not in the kinds. A check that cannot decide
+// because an input is known only later returns no finding. All that depends on versions is
+// in package versions.
 package lint
 
 import (
@@ -55,7 +55,7 @@ type Ignored struct {
 	Reason string
 }
 
-// Options are what the checks may use besides the plan.
+// Options are the inputs of the checks besides the plan.
 type Options struct {
 	CacheDir string           // where runs keep charts; empty for none
 	Mirrors  []session.Mirror // where charts were fetched from
@@ -97,7 +97,7 @@ func Examine(p *plan.Plan, o Options) Report {
 	return r
 }
 
-// complete takes from the rule what the check has left open.
+// complete fills the fields that the check has left open from the rule.
 func (f *Finding) complete() {
 	r, ok := rule.Find(f.Rule)
 	if !ok {

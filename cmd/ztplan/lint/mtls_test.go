@@ -7,7 +7,7 @@ import (
 )
 
 // Objects of each kind of gateway that ask for client certificates want a denial of one of
-// their hosts, and are told of when they let others in.
+// their hosts, and a finding if they let others in.
 func TestClientsOfGateways(t *testing.T) {
 	gateway := func(hostname, mode string) string {
 		return fmt.Sprintf(`{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: a, namespace: web}, spec: {

@@ -10,9 +10,9 @@ import (
 	"github.com/ztplan/ztplan/steps/k8sauth"
 )
 
-// outside visits the logins of a Vault that runs outside of the cluster. certain says
-// that the plan states it: with disableLocalCAJWT. Otherwise Vault is reached by an
-// address, and no step installs it.
+// outside visits the logins of a Vault that runs outside of the cluster. certain means that
+// the plan states it, with disableLocalCAJWT. Otherwise Vault is reached by an address, and
+// no step installs it.
 func (f *facts) outside(visit func(a of[*k8sauth.Spec], certain bool)) {
 	_, inside := f.release("vault")
 	for _, a := range f.auths {

@@ -89,7 +89,8 @@ func policyTexts(f *facts) []Finding {
 	return out
 }
 
-// policyPaths: paths that open more than one role, or what others choose.
+// policyPaths: policies that open more than one role, and paths and domains that others
+// choose.
 func policyPaths(f *facts) []Finding {
 	var out []Finding
 	f.policies(func(a of[*k8sauth.Spec], field string, p k8sauth.Policy) {

@@ -12,7 +12,7 @@ import (
 	"github.com/ztplan/ztplan/steps/hosting"
 )
 
-// proofs: what the plan leaves unproved. A plan that proves nothing only hopes.
+// proofs: the parts of a plan that no proof covers.
 func proofs(f *facts) []Finding {
 	if len(f.plan.Steps) == 0 {
 		return nil
@@ -66,7 +66,7 @@ func covered(name, host string) bool {
 	return strings.EqualFold(name, host)
 }
 
-// lyingConditions: conditions that are True without what they stand for.
+// lyingConditions: conditions that are True before the thing that they announce works.
 func lyingConditions(f *facts) []Finding {
 	var out []Finding
 	for _, a := range f.applied {

@@ -8,7 +8,7 @@ import (
 )
 
 // unexpanded: templates in inputs that nothing expands. Values of charts do not count, and
-// of manifests only what the API server takes as it is: others may expand the rest.
+// of manifests only name and namespace: others may expand the rest.
 func unexpanded(f *facts) []Finding {
 	var out []Finding
 	for _, s := range f.plan.Steps {

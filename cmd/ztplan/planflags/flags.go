@@ -59,7 +59,7 @@ func (a *Flags) LabFlags(cmd *cobra.Command) {
 	_ = cmd.MarkFlagDirname("lab-dir") // the flag is there
 }
 
-// TargetFlags are the flags of commands that contact what a plan is about.
+// TargetFlags are the flags of commands that contact the target of a plan.
 func (a *Flags) TargetFlags(cmd *cobra.Command) {
 	a.LabFlags(cmd)
 	f := cmd.Flags()

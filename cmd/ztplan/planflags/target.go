@@ -13,7 +13,7 @@ import (
 )
 
 // InTarget calls f with a plan that is read from a file and the environment that its steps
-// have in a run. What f opens in the environment is closed afterwards.
+// have in a run. Connections that f opens in the environment are closed afterwards.
 func (a *Flags) InTarget(ctx context.Context, file string, f func(context.Context, *plan.Plan, *plan.Selection, *engine.Env) error) (err error) {
 	p, chosen, err := a.Load(ctx, file)
 	if err != nil {

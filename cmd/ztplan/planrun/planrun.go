@@ -1,5 +1,5 @@
-// Package planrun is between plans and runs: the nodes of a run that a plan has, and what
-// such a run may write to.
+// Package planrun makes the nodes of a run from a plan, and finds the systems that such a
+// run may write to.
 package planrun
 
 import (

@@ -13,13 +13,13 @@ import (
 	"github.com/ztplan/ztplan/steps/session/lease"
 )
 
-// A Need is what one part of a run needs.
+// A Need has the permissions that one part of a run needs.
 type Need struct {
 	Who         string // "step vault", "the lock"
-	Step        string // "" for what is no step
+	Step        string // "" for a part that is no step
 	Permissions []engine.Permission
-	NotKnown    []string            // what else it needs and cannot be known before a run
-	Useful      []engine.Permission // what it makes use of and does not need
+	NotKnown    []string            // further permissions, which cannot be known before a run
+	Useful      []engine.Permission // those that it uses and does not need
 }
 
 // Collect asks the steps of a plan that are not left out. It fetches charts and does
@@ -48,10 +48,10 @@ func Collect(ctx context.Context, env *engine.Env, p *plan.Plan, left map[string
 	return needs
 }
 
-// Options are what the permissions depend on beside the plan.
+// Options are the inputs of the permissions beside the plan.
 type Options struct {
 	LockNamespace string // of the Lease of a run
-	Installed     bool   // read what is installed, for what a run removes of it
+	Installed     bool   // read the installed releases, for the objects that a run removes
 }
 
 // NeedsOf are the permissions that a run of the plan needs: those of its steps, of its
@@ -74,7 +74,7 @@ func NeedsOf(ctx context.Context, env *engine.Env, p *plan.Plan, chosen *plan.Se
 	return append(needs, Need{Who: "the report", Permissions: cluster.Permissions(planrun.ReleaseNamespaces(p))})
 }
 
-// addRemovals adds what the step needs to remove things that it made before.
+// addRemovals adds the permissions of the step to remove things that it made before.
 func (n *Need) addRemovals(ctx context.Context, env *engine.Env, p *plan.Plan, installed bool) {
 	draft, unknown := p.Step(n.Step).Draft()
 	r, ok := draft.(engine.Remover)

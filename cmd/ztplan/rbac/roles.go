@@ -29,7 +29,7 @@ const (
 )
 
 // Roles returns the roles of a set of permissions, the ClusterRole first and the others
-// by namespace. Their namespaces are taken to be there: nothing is said of making any.
+// by namespace. Their namespaces are taken to be there: rules to make them are left out.
 func Roles(name, set string, needs []Need) []Role {
 	g := make(grants)
 	for _, n := range needs {
@@ -57,10 +57,10 @@ func makesNamespaces(p engine.Permission) bool {
 	return p.Group == "" && p.Resource == "namespaces" && p.Name == "" && slices.Equal(p.Verbs, []string{"create"})
 }
 
-// A thing is what permissions are about.
+// A thing is the object of a permission.
 type thing struct{ namespace, group, resource, name, path string }
 
-// A grant is what may be done with a thing.
+// A grant has the verbs that are allowed on a thing, and the reasons.
 type grant struct{ verbs, reasons []string }
 
 type grants map[thing]*grant

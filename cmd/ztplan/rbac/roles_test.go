@@ -68,7 +68,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// What a step makes use of and does not need is said, and no role gives it.
+// A permission that a step uses and does not need is listed, and no role gives it.
 func TestUseful(t *testing.T) {
 	useful := may("list", "networking.k8s.io", "ingresses", "", "")
 	needs := []rbac.Need{{Who: "step a", Useful: []engine.Permission{useful}}, {Who: "step b", Useful: []engine.Permission{useful}}}

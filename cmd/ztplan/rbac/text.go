@@ -14,12 +14,12 @@ type Document struct {
 	Plan     string
 	Roles    []Role
 	Subjects []Subject
-	Needs    []Need // for what is not known
+	Needs    []Need // for the parts that are not known
 	Bind     string // the command that prints bindings as well; "" if there are some
 }
 
-// YAML prints manifests for kubectl apply. Comments say why each rule is there and what
-// is not known before a run.
+// YAML prints manifests for kubectl apply. Comments give the reason of each rule and the
+// permissions that are not known before a run.
 func (d Document) YAML(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What plan %s needs to be allowed to do. Print it again when the plan changes.\n", d.Plan)
@@ -61,7 +61,7 @@ func (d Document) JSON(w io.Writer) error {
 	return json.NewEncoder(w).Encode(map[string]any{"apiVersion": "v1", "kind": "List", "items": Objects(d.Roles, d.Subjects)})
 }
 
-// Useful lists what parts make use of and do not need, each with the parts.
+// Useful lists the permissions that parts use and do not need, each with the parts.
 func (d Document) Useful() []string {
 	return byText(d.Needs, func(n Need) (texts []string) {
 		for _, p := range n.Useful {
@@ -75,7 +75,8 @@ func (d Document) Useful() []string {
 	})
 }
 
-// NotKnown lists what is not known before a run, each once, with the parts that need it.
+// NotKnown lists the permissions that are not known before a run, each once, with the
+// parts that need it.
 func (d Document) NotKnown() []string {
 	return byText(d.Needs, func(n Need) []string { return n.NotKnown })
 }

@@ -20,8 +20,8 @@ func URL(version, file string) string {
 	return releases + "latest/download/" + file
 }
 
-// LabHint says how to get ztlab, the lab's binary, for a platform of Go, such as linux and
-// amd64.
+// LabHint describes how to get ztlab, the lab's binary, for a platform of Go, such as
+// linux and amd64.
 func LabHint(version, os, arch string) string {
 	if os != "linux" {
 		return "the lab runs on Linux only: use it in a virtual machine or a container, or leave out --lab and use a cluster"

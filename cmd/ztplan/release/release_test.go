@@ -7,7 +7,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/release"
 )
 
-// A release names its own files; what was built from a commit those of the newest one.
+// A release names its own files; a build from a commit those of the newest release.
 func TestURL(t *testing.T) {
 	for version, want := range map[string]string{
 		"v1.2.3": "download/v1.2.3/a", "v1.2.3-rc.1": "download/v1.2.3-rc.1/a", "devel": "latest/download/a", "": "latest/download/a",

@@ -7,7 +7,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// sealed says how a Vault was.
+// sealed describes the seal of a Vault.
 func sealed(v evidence.VaultState) string {
 	switch {
 	case !v.Initialized:

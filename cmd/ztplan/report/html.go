@@ -151,8 +151,8 @@ func HTML(d *evidence.Document) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Style returns the stylesheet of a page: what all pages of ztplan share, and then its
-// own rules.
+// Style returns the stylesheet of a page: the rules that all pages of ztplan share, and
+// then its own.
 func Style(own string) string { return baseStyle + own }
 
 // Policy returns the Content-Security-Policy of a page with one inline stylesheet and one
@@ -161,7 +161,7 @@ func Policy(style, script string) string {
 	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", hash(style), hash(script))
 }
 
-// hash is how a Content-Security-Policy names an inline block.
+// hash returns the name of an inline block in a Content-Security-Policy.
 func hash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])

@@ -8,10 +8,10 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// A remedyLine is what follows the error of a step: "served", "hint" or "next".
+// A remedyLine follows the error of a step: "served", "hint" or "next".
 type remedyLine struct{ Label, Text string }
 
-// remedy returns what is to be said of a failed step beside its error.
+// remedy returns the lines that follow the error of a failed step.
 func remedy(s evidence.Step) []remedyLine {
 	var out []remedyLine
 	failed := s.Began.Add(time.Duration(s.Seconds * float64(time.Second)))

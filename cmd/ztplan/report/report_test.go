@@ -54,7 +54,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// A new intermediate is told of with what was issued under it.
+// A new intermediate is in the page with the certificates issued under it.
 func TestRollover(t *testing.T) {
 	page, err := report.HTML(evidencetest.Document(t, "rollover"))
 	if err != nil {
@@ -70,8 +70,8 @@ func TestRollover(t *testing.T) {
 	}
 }
 
-// The page and the summary begin with what the run claims: the worst of all rotations of
-// a certificate, and the doubt.
+// The page and the summary begin with the claims of the run: the worst of all rotations
+// of a certificate, and the doubt.
 func TestClaim(t *testing.T) {
 	d := evidencetest.Document(t, "rollover")
 	d.Rotations[1].Endpoints[0].Failures = map[string]int{"dial": 2}
@@ -111,8 +111,8 @@ func must(page []byte, err error) string {
 	return string(page)
 }
 
-// How exact the times of hops are is said in the page and in the summary, and
-// each limit has its unit.
+// The page and the summary have the accuracy of the times of hops, and each limit has
+// its unit.
 func TestHops(t *testing.T) {
 	d := evidencetest.Document(t, "passed")
 	r := &d.Rotations[0]
@@ -144,7 +144,7 @@ func TestHops(t *testing.T) {
 	}
 }
 
-// A dry run: what differs is skipped in junit.xml, and nothing fails.
+// A dry run: steps that differ are skipped in junit.xml, and nothing fails.
 func TestDryRun(t *testing.T) {
 	d := evidencetest.Document(t, "passed")
 	d.Run.Mode, d.Run.Result = evidence.ModeDryRun, string(engine.ResultDiffers)
@@ -165,7 +165,8 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// What a person has to give is said, and is neither a failure nor a proof.
+// A step that awaits a person shows the instruction, and is neither a failure nor a
+// proof.
 func TestAwaiting(t *testing.T) {
 	const todo = "awaiting signature: sign ca.csr with your root and put the certificate at ca.pem, then run again"
 	d := evidencetest.Document(t, "passed")
@@ -192,7 +193,7 @@ func TestAwaiting(t *testing.T) {
 	}
 }
 
-// What comes from servers is text, whatever is in it.
+// Text from servers is shown as text, with any content.
 func TestHostileText(t *testing.T) {
 	const evil = "</script><script>alert(1)</script> ]]> \x00 \x1b[31m \u009b31m \u202e | `x` <img src=x onerror=alert(1)> @all"
 	d := evidencetest.Document(t, "failed")
@@ -243,7 +244,7 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// What is to be done about a failure, and what was there after it, is on every page.
+// The advice on a failure, and the diagnosis after it, are on every page.
 func TestFailureIsExplained(t *testing.T) {
 	d := evidencetest.Document(t, "failed")
 	failed := slices.IndexFunc(d.Steps, func(s evidence.Step) bool { return s.State == "failed" })

@@ -26,7 +26,7 @@ import (
 	"github.com/ztplan/ztplan/steps"
 )
 
-// A beginning is what the flags of init say.
+// A beginning has the values of the flags of init.
 type beginning struct {
 	file     string // of the plan
 	template string
@@ -161,7 +161,7 @@ func (a *command) start(ctx context.Context, b beginning) (err error) {
 	return a.tellStart(b, t, p, made)
 }
 
-// missingRoot returns what to do if the file of the root CA, which the plan trusts, is not
+// missingRoot returns the advice if the file of the root CA, which the plan trusts, is not
 // there; "" if it is.
 func missingRoot(ca engine.File) string {
 	if ca.IsZero() {
@@ -177,8 +177,8 @@ func existing(file, hint string) error {
 	return &cli.Error{Code: cli.Failed, Text: file + " exists already, and nothing was written", Hint: hint}
 }
 
-// template returns the template that is meant, after it asked for what is not given if
-// there is a person to ask.
+// template returns the chosen template. It asks for the template and for values that are
+// not given, if there is a person to ask.
 func (a *command) template(b beginning, values map[string]string) (Template, error) {
 	list, err := All()
 	if err != nil {
@@ -208,7 +208,7 @@ func unanswered(err error) error {
 	return err
 }
 
-// tellStart says what was written and what comes next.
+// tellStart prints the names of the files that were written, and the next commands.
 func (a *command) tellStart(b beginning, t Template, p *plan.Plan, made []string) error {
 	if a.Output == "json" {
 		return json.NewEncoder(a.Stdout).Encode(map[string]any{"file": b.file, "plan": p.Name, "template": t.Name, "made": append([]string{}, made...)})

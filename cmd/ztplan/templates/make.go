@@ -11,7 +11,7 @@ import (
 	"filippo.io/age"
 )
 
-// Make gives values to the variables that have none and say what is made: "random", 32
+// Make gives values to the variables that have none and are to be made: "random", 32
 // random digits; or "age identity", whose file is the value of the variable identity,
 // in dir, readable by its owner only, and whose recipient is the value. It returns the
 // names of the files. A file that exists is an error, and then none is left.

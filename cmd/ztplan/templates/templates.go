@@ -1,14 +1,15 @@
 // Package templates holds the plans that "ztplan init" begins with.
 //
-// A template is a plan: a file of this folder, which is embedded. Its variables are what
-// can be asked for and set. Each is a declaration on a line of its own, in braces:
+// A template is a plan: a file of this folder, which is embedded. Its variables can be
+// asked for and set. Each is a declaration on a line of its own, in braces:
 //
 //	host: {default: hello, description: "the site's name below the domain"}
 //	certificate: {required: true, description: name of the cert-manager Certificate}
 //	operator: {required: true, description: recipient of the key} # made: age identity
 //
 // The plan that is written has the values that were given as defaults there, and is the
-// template otherwise. "made:" names what is made when no value is given; see [Make].
+// template otherwise. "made:" names the kind of value that is made when none is given;
+// see [Make].
 package templates
 
 import (
@@ -41,7 +42,7 @@ type Variable struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 	Default     string `json:"default,omitempty"`
-	Made        string `json:"made,omitempty"` // what is made when no value is given
+	Made        string `json:"made,omitempty"` // the kind of value that is made when none is given
 
 	line int  // in the text, from 0
 	text bool // its values are text, whatever they look like

@@ -19,8 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A receiver is an OpenTelemetry collector as far as traces go: it decodes what
-// it is sent and keeps it.
+// A receiver is an OpenTelemetry collector as far as traces go: it decodes the
+// traces that it gets and keeps them.
 type receiver struct {
 	collector.UnimplementedTraceServiceServer
 

@@ -23,8 +23,8 @@ func number[T any](n T) string { return fmt.Sprint(n) }
 
 const canary = "s.canary-that-nobody-may-see"
 
-// A world has one thing that differs until it was applied, and fails when it
-// is told to.
+// A world has one thing that differs until it was applied, and fails while
+// broken is set.
 type world struct {
 	done, broken bool
 	tries        int
@@ -248,7 +248,7 @@ func TestParentFromTheEnvironment(t *testing.T) {
 	}
 }
 
-// An interrupted run: what did not come to its turn is in the trace as well.
+// An interrupted run: steps that did not begin are in the trace as well.
 func TestInterrupted(t *testing.T) {
 	var r receiver
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.http(t))
@@ -309,8 +309,8 @@ func lookup(pairs []string) func(string) (string, bool) {
 	}
 }
 
-// Whatever the collector does, the run is neither failed nor held up, and the
-// warning says where, how many and why.
+// A collector that fails in any way neither fails nor delays the run, and the
+// warning has the address, the number of spans and the reason.
 func TestBadCollectors(t *testing.T) {
 	const nobody = "http://127.0.0.1:1" // a port that was free a moment ago may have a listener
 	answering := func(handle http.HandlerFunc) string {
@@ -359,7 +359,8 @@ func TestBadCollectors(t *testing.T) {
 	}
 }
 
-// BenchmarkEvent is what the tracer adds to the engine's loop for an event.
+// BenchmarkEvent is the time that the tracer adds to the engine's loop for an
+// event.
 func BenchmarkEvent(b *testing.B) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer s.Close()

@@ -36,7 +36,7 @@ func shown(verbose bool, prepare func(*ui.Text)) string {
 	return b.String()
 }
 
-// A status shows what differs, warnings and failures.
+// A status shows differences, warnings and failures.
 func TestOnlyDrift(t *testing.T) {
 	const want = "! b        warning: take care\n~ b        x\n      ~ 1 → 2\n\n» known only after others: c\n\n2 to change, 1 unchanged in 0.00s\ndigest sha256:0\ndiffers (dry run)\n"
 	if got := shown(false, (*ui.Text).OnlyDrift); got != want {

@@ -15,8 +15,8 @@ type failure struct {
 	rules, broken int // of a proof, which are not shown
 }
 
-// fail shows that a step failed. Why is said once, when the run is over: what other
-// steps print until then would push it off the screen.
+// fail shows that a step failed. The cause is shown once, when the run is over: the output
+// of other steps would push it off the screen.
 func (t *Text) fail(e engine.Event) {
 	f := failure{Event: e}
 	t.line(t.style.Red("✗"), e, fmt.Sprintf("%s %s", t.style.Red("failed"), t.style.Dim(display.Seconds(e.Seconds))))
@@ -37,8 +37,8 @@ func (t *Text) fail(e engine.Event) {
 const mostLines = 12
 
 // close shows a block for each failure: the cause and its place, until when the
-// certificate holds, and what to do next. A hint and a command that the next block has,
-// too, are left to that.
+// certificate holds, and the hint. A hint and a command that the next block has, too, are
+// left to that.
 func (t *Text) close() {
 	for i, f := range t.failures {
 		fmt.Fprintln(t.w)
@@ -63,12 +63,12 @@ func (t *Text) close() {
 	t.failures = nil
 }
 
-// A remark is said of a failure beside its cause.
+// A remark is shown with a failure beside its cause.
 type remark struct{ label, text string }
 
 const labelServed = "served"
 
-// remedy returns the remarks on a failure: until when clients are served, and what to do.
+// remedy returns the remarks on a failure: until when clients are served, and the advice.
 func remedy(e engine.Event) []remark {
 	all := []remark{{labelServed, display.Until(e.Until, e.Time)}, {"hint", e.Hint}, {"next", e.Next}}
 	return slices.DeleteFunc(all, func(r remark) bool { return r.text == "" })

@@ -11,9 +11,9 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// hostile is what a certificate's name, a header, a body or a message of the
-// cluster may hold: commands for terminals and for CI systems, on lines of their
-// own and behind white space, and lines that look like those of a run.
+// hostile is a possible text in a certificate's name, a header, a body or a
+// message of the cluster: commands for terminals and for CI systems, on lines of
+// their own and behind white space, and lines that look like those of a run.
 const hostile = "CN=x\x1b[2J\x1b]0;owned\x07\u009b31m\x9b1m\u202eb\x7f\r::error::one\n::add-mask::two\n \u00a0::set-output name=a::b\n##[error]three ##vso[task.complete]\n✓ root     proved 0.01s\n</details><script>alert(1)</script>\n```\n"
 
 // attacked is a run in which every text from outside is hostile.

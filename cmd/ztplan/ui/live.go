@@ -103,7 +103,7 @@ func (l *Live) handle(e engine.Event) {
 // Close removes the view and stops drawing.
 func (l *Live) Close() error { return l.screen.Close() }
 
-// retrying says in the view that an error is tried again, and below that what to do.
+// retrying shows in the view that an error is tried again, and below that the hint.
 func retrying(e engine.Event) string {
 	text := "trying again: " + display.FirstLine(e.Error)
 	if e.Count > 1 {

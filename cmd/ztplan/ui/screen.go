@@ -66,7 +66,7 @@ func Every(interval time.Duration, f func()) (stop func()) {
 	return func() { close(stopping); <-stopped }
 }
 
-// Change calls f, which may change what the view shows and write lines above it.
+// Change calls f, which may change the content of the view and write lines above it.
 func (s *Screen) Change(f func(lines io.Writer)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,7 +27,7 @@ type Text struct {
 	proofs   map[string][]engine.Event // findings of a proof, shown when it ends
 	failures []failure                 // shown at the end
 	skips    []engine.Event            // shown at the end, those with one reason together
-	awaiting []engine.Event            // shown at the end: what persons have to give
+	awaiting []engine.Event            // shown at the end: the things that persons have to give
 	progress map[string]time.Time      // when the next status of a step is shown; nil for never
 	applying map[string]bool           // by step: an edit is being applied
 }
@@ -46,8 +46,8 @@ func NewText(w io.Writer, style Style, verbose, dryRun bool) *Text {
 		proofs: make(map[string][]engine.Event), progress: make(map[string]time.Time), applying: make(map[string]bool)}
 }
 
-// OnlyDrift leaves out what is no difference, no warning and no failure, unless with
-// verbose: the text of a status.
+// OnlyDrift shows only differences, warnings and failures, unless with verbose: the
+// text of a status.
 func (t *Text) OnlyDrift() { t.drift = !t.verbose }
 
 // Event shows e.
@@ -213,7 +213,7 @@ func (t *Text) denied(e engine.Event) {
 }
 
 // retry shows an error that is tried again: its first line, and then only how often it
-// came. What to do about it is said if the step fails.
+// came. The hint is shown if the step fails.
 func (t *Text) retry(e engine.Event) {
 	text := display.FirstLine(e.Error)
 	if t.verbose {

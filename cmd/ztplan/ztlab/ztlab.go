@@ -1,6 +1,6 @@
 // Package ztlab finds and drives the ztlab binary, the embedded lab. The lab
-// is a process and never a package of this program: what is tested on it is
-// the binary that users have.
+// is a process and never a package of this program: tests run the binary that
+// users have.
 package ztlab
 
 import (

@@ -54,7 +54,7 @@ func (f *armed) strikes(r *http.Request) bool {
 	return true
 }
 
-// An Effect is what happens to a request instead of being forwarded.
+// An Effect handles a request in place of the server.
 type Effect func(w http.ResponseWriter, r *http.Request, forward http.Handler)
 
 // Delay forwards the request after d.
@@ -137,7 +137,7 @@ func Answer(status int, header http.Header, body string) Effect {
 	}
 }
 
-// Shift forwards the request and tells a time in the answer that is by d ahead.
+// Shift forwards the request and puts the time in the answer ahead by d.
 func Shift(d time.Duration) Effect {
 	return func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
 		forward.ServeHTTP(&shifted{ResponseWriter: w, by: d}, r)

@@ -1,7 +1,7 @@
 // Package faultproxy stands between a client and a real server and goes wrong on
-// demand: it is slow, cuts connections before or after the server has done what
-// it was asked, answers in the server's place, cuts answers short, or tells
-// another time.
+// demand: it is slow, cuts connections before or after the server has handled the
+// request, answers in the server's place, cuts answers short, or reports another
+// time.
 //
 // It speaks the real protocol: HTTP/1.1 and HTTP/2, with TLS if it is given a
 // certificate, and passes upgraded connections (port forwarding) through.
@@ -37,8 +37,8 @@ type Proxy struct {
 // TLS.
 func New(to *url.URL, transport http.RoundTripper, certificate *tls.Certificate) *Proxy {
 	if transport == nil {
-		// A connection of its own for each request: what goes wrong must not be
-		// hidden by a pool that tries again.
+		// A connection of its own for each request: a pool that tries again would
+		// hide faults.
 		transport = &http.Transport{DisableKeepAlives: true}
 	}
 	quiet := log.New(io.Discard, "", 0)
@@ -72,7 +72,7 @@ func (p *Proxy) Close() {
 	p.server.Close()
 }
 
-// Set replaces what goes wrong from now on, and forgets what did. Of several
+// Set replaces the faults, and forgets the requests that were counted. Of several
 // faults that a request meets, the first happens.
 func (p *Proxy) Set(faults ...Fault) {
 	p.mu.Lock()

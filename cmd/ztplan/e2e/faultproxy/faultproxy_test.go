@@ -91,7 +91,8 @@ func TestEffects(t *testing.T) {
 				p, client, served := behind(t, secure)
 				p.Set(faultproxy.Fault{Times: 1, Effect: c.effect})
 				status, body, err := get(client, p.URL)
-				// A client that writes when the connection breaks does not read what came before.
+				// A client that writes when the connection breaks does not read an earlier
+				// answer.
 				lost := c.broken && secure && status == 0
 				if (err != nil) != c.broken || !c.broken && body != c.body || status != c.status && !lost {
 					t.Errorf("%d %q %v", status, body, err)

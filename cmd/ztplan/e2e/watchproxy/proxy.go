@@ -175,7 +175,7 @@ func (p *proxy) fed(one *watch) bool {
 	return p.feeding && !one.silent
 }
 
-// silence silences the newest watch, and what comes in its place, until thaw. It
+// silence silences the newest watch, and those that take its place, until thaw. It
 // waits until no watch has come or gone for a while.
 func (p *proxy) silence(ctx context.Context) error {
 	p.mu.Lock()
@@ -228,7 +228,7 @@ func (p *proxy) status() string {
 	return fmt.Sprintf("watches=%d silenced=%d returned=%d strays=%d", len(p.watches), silenced, p.returned, p.strays)
 }
 
-// control answers what the commands ask for.
+// control serves the requests of the commands.
 func (p *proxy) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /silence", func(w http.ResponseWriter, r *http.Request) {

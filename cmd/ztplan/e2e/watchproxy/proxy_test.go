@@ -16,7 +16,7 @@ import (
 
 const created = `{"result":{"created":true}}`
 
-// An etcd has watches that each get what is put.
+// An etcd has watches that each get every put.
 type etcd struct {
 	mu      sync.Mutex
 	watches map[chan string]bool
@@ -56,7 +56,7 @@ func (e *etcd) put(event string) {
 	}
 }
 
-// watchOf opens a watch; lines are what it brings.
+// watchOf opens a watch; lines are those that it delivers.
 func watchOf(t *testing.T, address string) (lines <-chan string, end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -23,7 +23,7 @@ import (
 	"github.com/ztplan/ztplan/steps"
 )
 
-// A Program is what the commands of fleets need of the rest of ztplan.
+// A Program has the parts of ztplan that the commands of fleets need.
 type Program struct {
 	Version string
 	// RunPlan runs a plan in the pod of a cluster. It waits for the plan's lock: the pod

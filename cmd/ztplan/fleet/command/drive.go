@@ -17,7 +17,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// driveCommand is what the pod of --driver runs.
+// driveCommand is the command of the pod of --driver.
 func (a *commands) driveCommand() *cobra.Command {
 	var run, work, identity string
 	cmd := &cobra.Command{

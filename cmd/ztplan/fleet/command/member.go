@@ -23,7 +23,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence/verify"
 )
 
-// memberCommand is what the pods of a fleet run.
+// memberCommand is the command of the pods of a fleet.
 func (a *commands) memberCommand() *cobra.Command {
 	var paths member.Paths
 	var wave string

@@ -75,7 +75,8 @@ func (a *commands) runFlags(cmd *cobra.Command) {
 	a.VerboseFlag(cmd, "say when the lock or a connection could not be given back")
 }
 
-// run begins a run of a fleet, goes on with one, or resumes what is owed.
+// run begins a run of a fleet, goes on with one, or resumes it for the clusters that are
+// owed.
 func (a *commands) run(ctx context.Context, file string, resume bool) error {
 	f, err := a.load(ctx, file)
 	if err != nil {
@@ -121,7 +122,7 @@ func (a *commands) run(ctx context.Context, file string, resume bool) error {
 }
 
 // driveLast lets the waves of the last round go and reports the result of the fleet as
-// an exit code. After an interruption, next says what goes on.
+// an exit code. next is the hint after an interruption.
 func (a *commands) driveLast(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, next string, key *attest.Key) error {
 	run := rounds[len(rounds)-1]
 	outcome, derr := a.driveRound(ctx, h, run)
@@ -231,7 +232,7 @@ func sameServers(ctx context.Context, h *hub.Hub, first record.Run, clusters []*
 		Hint: "name these clusters otherwise, or begin a new run with ztplan fleet run"}
 }
 
-// lastRound reads what became of a run, and whether its last round is over. A resumption
+// lastRound reads the result of a run, and whether its last round is over. A resumption
 // of a run that is being stopped waits for its pods: a cluster has one at a time.
 func (a *commands) lastRound(ctx context.Context, h *hub.Hub, rounds []record.Run, resume bool) (result *drive.Result, over bool, err error) {
 	if len(rounds) == 0 {
@@ -265,8 +266,8 @@ func (a *commands) replace(ctx context.Context, h *hub.Hub, rounds []record.Run,
 	return h.Make(ctx, next)
 }
 
-// finish collects what became of the clusters, writes the report, and returns the
-// exit code as an error.
+// finish collects the results of the clusters, writes the report, and returns the exit
+// code as an error.
 func (a *commands) finish(ctx context.Context, h *hub.Hub, of *fleet.Document, file string, rounds []record.Run, outcome drive.Outcome, key *attest.Key) error {
 	result, err := drive.Collect(ctx, h, rounds)
 	if err != nil {

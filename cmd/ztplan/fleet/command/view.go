@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/view"
 )
 
-// people is where a command that may write JSON tells people something.
+// people returns the stream for text to people, of a command that may write JSON.
 func (a *commands) people() io.Writer {
 	if a.Output == "json" {
 		return a.Stderr
@@ -21,8 +21,8 @@ func (a *commands) people() io.Writer {
 	return a.Text
 }
 
-// view returns the reader of a run's snapshots that the flags ask for, and what ends
-// it.
+// view returns the reader of a run's snapshots that the flags ask for, and the
+// function that ends it.
 func (a *commands) view(f view.Fleet) (show func(drive.Snapshot), done func()) {
 	if file, ok := a.Live(); ok {
 		live := view.NewLive(a.Stdout, a.Style(file), cli.TerminalSize(file), f)

@@ -16,20 +16,20 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 )
 
-// A Result is what is known of the clusters of a run.
+// A Result has the outcomes of the clusters of a run.
 type Result struct {
 	Leaves []ledger.Leaf
 	Tries  map[string]hub.Try // by cluster: the one whose evidence counts
 	Waves  []hub.Wave         // of the last round
 }
 
-// Collect reads what became of every cluster of a run, without the evidence itself.
+// Collect reads the outcome of every cluster of a run, without the evidence itself.
 //
 // Pods may add evidence for any cluster, so that the Job and the pod decide: a cluster is
 // settled when its Job says that its index succeeded, and the evidence that counts is the
 // one of its last pod, with the verdict that the node keeps of it.
 func Collect(ctx context.Context, h *hub.Hub, rounds []record.Run) (*Result, error) {
-	// The Jobs first: what they count is there when the pods and the evidence are read.
+	// The Jobs first: the pods and the evidence that they count are there when those are read.
 	names, waves := make([]map[string][]string, len(rounds)), make([][]hub.Wave, len(rounds))
 	for i, round := range rounds {
 		var err error

@@ -44,7 +44,7 @@ type Driver struct {
 	Now      func() time.Time
 }
 
-// An Outcome says where a round ended.
+// An Outcome is the end of a round.
 type Outcome struct {
 	Waves   []hub.Wave
 	Stopped string // why no further wave was let go; "" if all were
@@ -168,7 +168,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// slim keeps what the state of a pod is read from.
+// slim keeps the fields that the state of a pod is read from.
 func slim(o any) (any, error) {
 	p, ok := o.(*corev1.Pod)
 	if !ok {

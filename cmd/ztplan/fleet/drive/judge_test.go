@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// The Job and the pod decide what became of a cluster, and evidence counts only as theirs.
+// The Job and the pod decide the outcome of a cluster, and evidence counts only as theirs.
 func TestJudge(t *testing.T) {
 	verdict := func(cluster string, exit int, evidence string) record.Verdict {
 		return record.Verdict{Schema: record.VerdictSchema, Cluster: cluster, Exit: exit, Evidence: evidence, Result: engine.ResultProved, Cause: map[bool]string{true: "it broke"}[exit != 0]}

@@ -93,7 +93,7 @@ func (w *world) measured(args ...string) (time.Duration, int64) {
 }
 
 // The fleet's own part of the time, its requests to the hub, and the driver's memory. Each
-// is a ratio or a count; limits are those of the machine only where they say so.
+// is a ratio or a count; limits depend on the machine only where noted.
 func TestBench(t *testing.T) {
 	if !full() {
 		t.Skip("200 clusters: make fleet-bench")
@@ -130,7 +130,7 @@ func TestBench(t *testing.T) {
 	predictions(t)
 }
 
-// predictions prints what package scale says of sizes that are not measured.
+// predictions prints package scale's predictions for sizes that are not measured.
 func predictions(t *testing.T) {
 	const parallel = 500 // on each hub
 	t.Logf("predicted for runs of 60 s, %d at once on each hub, 2 s from a pod's creation to its start:", parallel)

@@ -90,7 +90,8 @@ func (w *world) registry() {
 		}
 	}
 
-	// Without the right password the cluster is not settled, and its verdict says why.
+	// Without the right password the cluster is not settled, and its verdict has the
+	// reason.
 	secret.Data = credentials("another")
 	if _, err := secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
@@ -270,8 +271,8 @@ vars: {domain: "${cluster.properties.domain}"}
 	}
 }
 
-// allowRunner makes what a cluster has before a Job is delivered: the namespace, and the
-// ServiceAccount with the rights of the plan.
+// allowRunner makes the objects that a cluster has before a Job is delivered: the
+// namespace, and the ServiceAccount with the rights of the plan.
 func allowRunner(ctx context.Context, m *lab) error {
 	_, err := m.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: "ztplan", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/cmd/ztplan/fleet/record"
 )
 
-// forge returns evidence of a cluster that says that it is proved.
+// forge returns evidence of a cluster that claims that it is proved.
 func (tr *trial) forge(cm *corev1.ConfigMap, member int) *corev1.ConfigMap {
 	tr.t.Helper()
 	v := record.ParseVerdict(cm.Annotations[record.AnnotationVerdict])

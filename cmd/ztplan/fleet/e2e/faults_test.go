@@ -12,12 +12,12 @@ type fault struct {
 	name  string
 	quick bool // in make test as well
 	set   setting
-	meet  func(*trial) string // returns what was seen
+	meet  func(*trial) string // returns the observation
 }
 
-// TestFaults lets fleets meet what goes wrong with drivers, hubs, members, pods, evidence
-// and stops. No cluster may be run twice at once, no evidence be lost, no settled cluster
-// be touched by a resumption, and no cluster that is held at all.
+// TestFaults lets fleets meet faults of drivers, hubs, members, pods, evidence and stops.
+// No cluster may be run twice at once, no evidence be lost, no settled cluster be touched
+// by a resumption, and no cluster that is held at all.
 func TestFaults(t *testing.T) {
 	if !full() {
 		t.Skip("every fault: make fleet-faults")

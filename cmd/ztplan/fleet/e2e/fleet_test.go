@@ -86,7 +86,7 @@ func (w *world) domain(i int) string {
 }
 
 // named checks that the plan has a name of its own in each cluster: that of the lock and of
-// the evidence there. What the hub has bears the name of the fleet.
+// the evidence there. Objects on the hub bear the name of the fleet.
 func (w *world) named(t *testing.T, file string) {
 	t.Helper()
 	if o := w.do(0, "fleet", "validate", file); !strings.Contains(o.out, "plan site-member-0 and 2 more names with 1 step") {

@@ -55,7 +55,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer says how the site is for the next runs of a cluster; the last answer is for ever.
+// answer sets how the site answers the next runs of a cluster; the last answer is for
+// ever.
 func (g *gate) answer(path string, well ...bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

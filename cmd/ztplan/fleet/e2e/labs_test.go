@@ -95,7 +95,7 @@ func startLab(t testing.TB, args ...string) (*lab, error) {
 		return nil, err
 	}
 	l.server, l.ca = config.Host, string(config.CAData)
-	config.QPS, config.Burst = 50, 100 // tests ask often what is there
+	config.QPS, config.Burst = 50, 100 // tests ask often
 	l.client, err = kubernetes.NewForConfig(config)
 	return l, err
 }
@@ -235,7 +235,7 @@ func (w *world) write(name, text string) string {
 	return path
 }
 
-// An outcome is what a command printed and how it ended.
+// An outcome is that of a command.
 type outcome struct {
 	code        int
 	out, errors string

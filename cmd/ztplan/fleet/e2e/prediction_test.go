@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The prediction says how long the waves of a fleet take on the Job controller of a
+// The prediction is of the time that the waves of a fleet take on the Job controller of a
 // hub, for sizes that no test machine holds.
 //
 // # The model
@@ -13,9 +13,9 @@ import (
 // One controller works through one Job at a time. Read in
 // k8s.io/kubernetes/pkg/controller/job/job_controller.go, v1.36:
 //
-//   - What happens to a pod leads to a sync of its Job one second later
-//     (SyncJobBatchPeriod); what happens meanwhile is in the same sync.
-//   - A sync first creates pods for what has room, at most 500 (MaxPodCreateDeletePerSync),
+//   - An event of a pod leads to a sync of its Job one second later
+//     (SyncJobBatchPeriod); later ones are in the same sync.
+//   - A sync first creates pods while there is room, at most 500 (MaxPodCreateDeletePerSync),
 //     one request each. Then it takes the finalizer off each pod that ended, one request
 //     each, with the status before and after it.
 //   - Requests go through the client's limiter: 20 a second and bursts of 30, unless the
@@ -61,7 +61,7 @@ type waveLoad struct {
 	Failing int
 }
 
-// A prediction is what becomes of a wave.
+// A prediction is that of a wave.
 type prediction struct {
 	Wall     time.Duration // until the Job is complete
 	Ideal    time.Duration // if nothing but the runs took time, and none failed
@@ -119,7 +119,7 @@ func (s *simulation) request() {
 	s.filled = s.now
 }
 
-// sync creates pods for what has room and counts those that ended.
+// sync creates pods while there is room and counts those that ended.
 func (s *simulation) sync() {
 	var ended []event
 	for len(s.running) > 0 && s.running[0].at <= s.now {

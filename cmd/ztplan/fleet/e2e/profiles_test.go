@@ -203,7 +203,7 @@ func (w *world) profiles(t *testing.T) {
 }
 
 // loginProviders writes providers.json with a command that prints the client certificate of
-// the member whose API server it is told.
+// the member whose API server it is given.
 func (w *world) loginProviders() {
 	w.t.Helper()
 	var script strings.Builder

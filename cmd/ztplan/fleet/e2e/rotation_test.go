@@ -54,7 +54,7 @@ func (w *world) waitFor(what string, cond func() bool) {
 
 // The guide's whole plan with its rotation proof on each member, in waves: a member that
 // grants nothing fails, the one after it is held; a stop lets the one that runs finish;
-// resumptions take up what is owed.
+// resumptions run the clusters that are owed.
 func TestRotations(t *testing.T) {
 	if !full() {
 		t.Skip("the whole plan on three members: make fleet")

@@ -31,7 +31,7 @@ type trial struct {
 	toll    toll
 }
 
-// A toll counts what must never be.
+// A toll counts events that must never happen.
 type toll struct {
 	twice, lost, retouched, unheld int
 }
@@ -40,7 +40,7 @@ func (c toll) String() string {
 	return fmt.Sprintf("clusters run twice at once %d, evidence lost %d, settled clusters touched again %d, stop rules broken %d", c.twice, c.lost, c.retouched, c.unheld)
 }
 
-// A setting changes what a trial begins with.
+// A setting changes the beginning of a trial.
 type setting struct {
 	waves   string // the key waves
 	retries int
@@ -303,8 +303,8 @@ func (tr *trial) leaves() map[string]ledger.Leaf {
 	return out
 }
 
-// count adds to the toll what the objects of the hub show: pods of one cluster that ran at
-// the same time, and clusters that a Job settled whose evidence is not there.
+// count adds the faults that the objects of the hub show to the toll: pods of one cluster
+// that ran at the same time, and clusters that a Job settled whose evidence is not there.
 func (tr *trial) count() {
 	tr.t.Helper()
 	tr.countTwice()

@@ -54,7 +54,7 @@ type Hub struct {
 
 // Connect prepares the connection; nothing is contacted yet. An empty kubeconfig and
 // context mean those of kubectl. A hub that has answered once is waited for when its API
-// server is restarted; say is told of it.
+// server is restarted; say is called then.
 func Connect(kubeconfig, context, namespace string, say func(string)) (*Hub, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
@@ -310,7 +310,7 @@ func (h *Hub) eachConfigMap(ctx context.Context, selector labels.Set, f func(*co
 	}
 }
 
-// A Try is the evidence of one try of a cluster, as far as its metadata tells.
+// A Try is the metadata of the evidence of one try of a cluster.
 type Try struct {
 	ConfigMap string // named as the pod
 	Verdict   record.Verdict
@@ -348,8 +348,8 @@ type Keeper struct {
 	registry *registry.Repository // nil if the evidence is in ConfigMaps
 }
 
-// Keeper returns what keeps the evidence of a run. Credentials for a registry are read
-// from the Secret that the pods have as well.
+// Keeper returns the store of a run's evidence. Credentials for a registry are read from
+// the Secret that the pods have as well.
 func (h *Hub) Keeper(ctx context.Context, r record.Run) (*Keeper, error) {
 	k := &Keeper{hub: h}
 	if r.Registry == nil {

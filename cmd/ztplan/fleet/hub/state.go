@@ -20,7 +20,7 @@ import (
 // crashes, unless it is process 1, to which the signal does nothing.
 const exitAborted = 128 + 6
 
-// A Pod is a pod of a wave, as far as its state says how its cluster fares.
+// A Pod is the state of a pod of a wave.
 type Pod struct {
 	Name    string
 	Index   int

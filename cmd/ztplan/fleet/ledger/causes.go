@@ -77,7 +77,7 @@ func (g Group) Clusters(n int) string {
 	return fmt.Sprintf("%s and %s more", strings.Join(g.Names[:n], ", "), Number(len(g.Names)-n))
 }
 
-// particular is what differs from one cluster to the next in messages about the same
+// particular matches the parts that differ between clusters in messages about the same
 // thing: a word with a UUID, the host of a URL, an IP address, the name that was looked
 // up, a digest, and a duration.
 var particular = regexp.MustCompile(strings.Join([]string{
@@ -90,7 +90,7 @@ var particular = regexp.MustCompile(strings.Join([]string{
 	`\b(?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?(?:ms|µs|s)\b`,
 }, "|"))
 
-// generalise replaces in a cause what belongs to one cluster by an ellipsis.
+// generalise replaces the parts of a cause that belong to one cluster by an ellipsis.
 func generalise(cause, cluster string) string {
 	const ellipsis = "…"
 	cause = particular.ReplaceAllStringFunc(cause, func(s string) string {

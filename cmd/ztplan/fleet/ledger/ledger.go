@@ -45,7 +45,7 @@ const (
 const (
 	Proved    = "proved"    // the run's result
 	Converged = "converged" // it ended well, and proved nothing
-	Awaiting  = "awaiting"  // nothing failed, and the rest waits for what a person has to give
+	Awaiting  = "awaiting"  // nothing failed, and the rest waits for a person
 	Differs   = "differs"   // status: there are differences
 	Failed    = "failed"
 	Crashed   = "crashed" // failed without a verdict

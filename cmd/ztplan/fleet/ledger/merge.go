@@ -21,8 +21,8 @@ type Merged struct {
 }
 
 // Merge adds up reports that hold, each by itself. A cluster may be in one of them only:
-// clusters are told apart by their names and, where their evidence has it, by the UID of
-// their namespace kube-system.
+// clusters are distinguished by their names and, where their evidence has it, by the UID
+// of their namespace kube-system.
 func Merge(reports []*Report) (*Merged, error) {
 	sorted := slices.SortedFunc(slices.Values(reports), func(a, b *Report) int {
 		return cmp.Or(cmp.Compare(a.Head.Fleet, b.Head.Fleet), cmp.Compare(a.Head.Hub, b.Head.Hub), cmp.Compare(a.Head.Run, b.Head.Run))

@@ -215,7 +215,7 @@ func (v *pageView) waves(head *Head, leaves []Leaf) {
 		l := &leaves[i]
 		w := byName[l.Wave]
 		if w == nil {
-			continue // leaves of a wave that the head does not name: verification says so
+			continue // leaves of a wave that the head does not name: verification reports it
 		}
 		w.add(l)
 		row := &v.Rows[i]
@@ -260,7 +260,7 @@ func (w *waveTimes) times() string {
 	return fmt.Sprintf("%s to %s UTC, %s", w.began.UTC().Format(time.TimeOnly), w.ended.UTC().Format(time.TimeOnly), Span(w.ended.Sub(w.began)))
 }
 
-// rules says how a wave was to run.
+// rules describes how a wave was to run.
 func rules(w Wave) string {
 	text := fmt.Sprintf("at most %s at once; stops when more than %s fail", Number(w.Parallel), display.Text(w.Limit))
 	if w.Limit == "0" {

@@ -86,7 +86,7 @@ func page(t testing.TB, head *ledger.Head, leaves []ledger.Leaf) []byte {
 	return p
 }
 
-// text returns what the page says, a line for each element with text of its own.
+// text returns the text of the page, a line for each element with text of its own.
 func text(t *testing.T, page []byte) string {
 	t.Helper()
 	doc, err := html.Parse(bytes.NewReader(page))
@@ -274,7 +274,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// What differs between clusters and not between causes does not keep them apart.
+// Parts that differ between clusters and not between causes do not keep causes apart.
 func TestCausesGroup(t *testing.T) {
 	for want, causes := range map[string][]string{
 		"cluster https://… (kubeconfig …): connect: connection refused": {

@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/steps/evidence"
 )
 
-// Totals sum up what the verdicts of the clusters say.
+// Totals sum up the verdicts of the clusters.
 type Totals struct {
 	Handshakes, Failures int       // of all rotation proofs
 	Slowest              *Leaf     // with the slowest switch; nil without a rotation proof
@@ -26,7 +26,7 @@ type Spread struct {
 	List []VersionCount
 }
 
-// A VersionCount says how many clusters have a version.
+// A VersionCount is the number of clusters with a version.
 type VersionCount struct {
 	Version  string
 	Clusters int
@@ -89,7 +89,8 @@ func (t Totals) Quantile(share float64) float64 {
 	return t.Switches[min(int(share*float64(len(t.Switches))), len(t.Switches)-1)]
 }
 
-// Claim says in a sentence what is proved of a fleet, and what is not.
+// Claim returns a sentence with the numbers of clusters that are proved, and that are
+// not.
 func Claim(h *Head) string {
 	all := 0
 	for _, n := range h.Counts {
@@ -144,7 +145,8 @@ type phrase struct {
 	text string
 }
 
-// Rotation says in a line what the rotation proofs of the fleet saw; "" without one.
+// Rotation returns a line with the extremes of the fleet's rotation proofs; "" without
+// one.
 func (t Totals) Rotation() string {
 	if t.Slowest == nil {
 		return ""

@@ -35,14 +35,14 @@ const (
 type Options struct {
 	Key  *attest.Key // nil demands no signature
 	Deep bool        // verify the evidence of every cluster, not only its digest
-	// Version of this ztplan: the page that the same version wrote must be what it renders.
+	// Version of this ztplan: the page that the same version wrote must equal its rendering.
 	Version string
 	// Cluster, if not empty, is the only one that is looked at: its leaf is shown to be
 	// in the tree, and its evidence is verified.
 	Cluster string
 }
 
-// A Report is what was verified.
+// A Report is a report with the checks that were made of it.
 type Report struct {
 	Head   *Head
 	Leaves []Leaf
@@ -222,8 +222,8 @@ func (r *Report) file(dir string, l Leaf, deep bool) (checked bool, problems []s
 	return true, problems
 }
 
-// page compares the page with what the head and the leaves render to. Another version may
-// render it otherwise; then the digest on record decides.
+// page compares the page with the rendering of the head and the leaves. Another version
+// may render it otherwise; then the digest on record decides.
 func (r *Report) page(dir, version string) verify.Check {
 	c := verify.Check{Name: "page", Did: "as the leaves render"}
 	add := func(format string, args ...any) { c.Problems = append(c.Problems, fmt.Sprintf(format, args...)) }

@@ -136,7 +136,7 @@ func fetchOne(ctx context.Context, dir string, l *Leaf, fetch func(context.Conte
 func writePages(dir string, data []byte) error {
 	d, err := evidence.Decode(data)
 	if err != nil {
-		return nil // verification says so
+		return nil // verification reports it
 	}
 	pages, err := report.Pages(d)
 	if err != nil {

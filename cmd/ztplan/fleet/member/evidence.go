@@ -87,7 +87,7 @@ func (m *Member) push(ctx context.Context, v record.Verdict, packed []byte) (man
 	return manifest, err
 }
 
-// Describe adds to a verdict what the evidence of the run shows.
+// Describe adds the facts in the evidence of the run to a verdict.
 func Describe(v *record.Verdict, d *evidence.Document, document []byte) {
 	v.Evidence = evidence.Digest(document)
 	v.Result, v.Began, v.Ended = d.Result(), d.Run.Began, d.Run.Ended

@@ -15,9 +15,10 @@
 //
 // # A driver
 //
-// [Round.Driver] adds a Job that lets the waves go. Its Role has what package hub does for
-// a driver: it reads Jobs, pods and ConfigMaps, patches Jobs, and holds the Lease of the
-// fleet. It makes no Job and reads no Secret; those of access.secrets it deletes by name.
+// [Round.Driver] adds a Job that lets the waves go. Its Role covers the requests of
+// package hub for a driver: it reads Jobs, pods and ConfigMaps, patches Jobs, and holds
+// the Lease of the fleet. It makes no Job and reads no Secret; those of access.secrets it
+// deletes by name.
 //
 // # Limits
 //

@@ -121,7 +121,7 @@ func (r *Round) deadline() *int64 {
 	return ptr.To(int64(r.Record.Timeout.Std().Seconds()) + graceSeconds)
 }
 
-// rights returns the ServiceAccount of a wave and what its pods may do on the hub: read
+// rights returns the ServiceAccount of a wave and the rights of its pods on the hub: read
 // the Job and its failed pods for the stop rule, add evidence without changing or reading
 // any, and, with access.keyless, ask for tokens of their own ServiceAccount.
 func rights(run record.Run, namespace, wave string) []runtime.Object {

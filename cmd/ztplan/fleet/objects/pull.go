@@ -17,8 +17,8 @@ import (
 // keyEntry is the key of the entry of a cluster that pulls its Job.
 const keyEntry = "cluster.json"
 
-// A Delivery is what another tool delivers into a cluster: a Job that runs the plan there,
-// with the record and the variables in ConfigMaps.
+// A Delivery has the objects that another tool delivers into a cluster: a Job that runs
+// the plan there, with the record and the variables in ConfigMaps.
 type Delivery struct {
 	Cluster string
 	Wave    string
@@ -53,7 +53,7 @@ func Pull(f *fleet.Fleet, image string) ([]Delivery, error) {
 }
 
 // pulled returns the Job that runs the plan in the cluster that it is in. Its exit codes
-// mean what failurePolicy says, for one cluster.
+// have the meanings of failurePolicy, for one cluster.
 func (r *Round) pulled(f *fleet.Fleet, wave, entry string) *batchv1.Job {
 	t := r.member(f, wave)
 	t.mount("cluster", configMap(entry), corev1.VolumeMount{MountPath: pathEntry, SubPath: keyEntry, ReadOnly: true})

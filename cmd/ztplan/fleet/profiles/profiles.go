@@ -28,9 +28,9 @@ import (
 // pageSize is how many ClusterProfiles one request asks for.
 const pageSize = 500
 
-// Read returns the ClusterProfiles of the hub that a fleet selects, by name. What is wrong
-// with one of them is in its Err. The error is a *[source.Problems] if the file of the
-// access providers is wrong.
+// Read returns the ClusterProfiles of the hub that a fleet selects, by name. The fault of
+// one is in its Err. The error is a *[source.Problems] if the file of the access providers
+// is wrong.
 func Read(ctx context.Context, hub dynamic.Interface, d *fleet.Document) ([]fleet.Profile, error) {
 	var config *access.Config
 	if p := d.Access.Providers; p != nil {
@@ -95,7 +95,7 @@ func providers(file engine.File) (*access.Config, error) {
 	return config, nil
 }
 
-// read reads what a fleet needs of a ClusterProfile.
+// read reads the fields of a ClusterProfile that a fleet needs.
 func read(p *fleet.Profile, cp *inventory.ClusterProfile, config *access.Config) error {
 	p.Properties = make(map[string]string, len(cp.Status.Properties))
 	for _, property := range cp.Status.Properties {

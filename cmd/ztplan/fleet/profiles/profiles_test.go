@@ -43,8 +43,8 @@ func cloud() *access.Config {
 	}})
 }
 
-// The kubeconfig has all that the access provider says, and the same for every cluster and
-// every time.
+// The kubeconfig has all fields of the access provider, and is the same for every cluster
+// and every time.
 func TestLogin(t *testing.T) {
 	config := cloud()
 	var first fleet.Profile

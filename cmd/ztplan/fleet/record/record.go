@@ -1,4 +1,4 @@
-// Package record holds what the driver of a fleet and its pods tell each other: the
+// Package record has the messages between the driver of a fleet and its pods: the
 // record of a run, the entry of a cluster, and the verdict of a pod.
 package record
 
@@ -33,7 +33,7 @@ const (
 	// AnnotationStop on a Job holds its clusters that have not begun; its value is the
 	// reason.
 	AnnotationStop = "ztplan.dev/stop"
-	// AnnotationMade on the ConfigMap of a record says that all objects of its round are
+	// AnnotationMade marks the ConfigMap of a record when all objects of its round are
 	// there. Nothing is let go before.
 	AnnotationMade = "ztplan.dev/made"
 	// AnnotationVerdict on a ConfigMap of evidence is the verdict: it is read without the
@@ -46,7 +46,7 @@ type Run struct {
 	Schema  string    `json:"schema"`
 	Fleet   string    `json:"fleet"`
 	ID      string    `json:"id"`     // of the run
-	Digest  string    `json:"digest"` // SHA-256 of what the pods run: plan, files, fleet and image
+	Digest  string    `json:"digest"` // SHA-256 of plan, files, fleet and image, which the pods run
 	Created time.Time `json:"created"`
 	Mode    string    `json:"mode"`
 	Plan    string    `json:"plan"` // the plan's file in the bundle
@@ -92,7 +92,7 @@ func (r *Run) Wave(name string) (Wave, error) {
 	return Wave{}, fmt.Errorf("run %s has no wave %q", r.ID, name)
 }
 
-// An Entry is what a pod is given about its cluster.
+// An Entry describes its cluster to a pod.
 type Entry struct {
 	Name          string `json:"name"`
 	Server        string `json:"server,omitempty"`

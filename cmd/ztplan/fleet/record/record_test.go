@@ -27,7 +27,8 @@ func TestVerdictFits(t *testing.T) {
 	}
 }
 
-// What is no verdict is a crash: the end of a log, another program's message.
+// A message that is no verdict is a crash: the end of a log, another program's
+// message.
 func TestNoVerdict(t *testing.T) {
 	for _, message := range []string{"", "panic: runtime error", "{}", `{"schema":"ztplan.dev/fleet-verdict/v2","exit":0}`, `{"schema":`} {
 		if v := record.ParseVerdict(message); v != nil {

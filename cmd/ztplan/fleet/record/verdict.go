@@ -12,7 +12,7 @@ import (
 // (k8s.io/kubernetes/pkg/kubelet/container: MaxContainerTerminationMessageLength).
 const MaxVerdict = 4096
 
-// A Verdict says how a try of a cluster ended. A pod writes it as its termination
+// A Verdict is the outcome of a try of a cluster. A pod writes it as its termination
 // message. A pod without one crashed, or was killed.
 type Verdict struct {
 	Schema   string        `json:"schema"`

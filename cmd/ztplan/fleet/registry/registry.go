@@ -2,7 +2,7 @@
 // cluster, with one layer, the evidence as gzip, and the verdict as an annotation.
 //
 // TLS is always verified. Plain HTTP is spoken to this machine, and elsewhere only if
-// the fleet says so.
+// the fleet has plainHTTP.
 package registry
 
 import (
@@ -37,7 +37,7 @@ const (
 	AnnotationVerdict = "dev.ztplan.verdict"
 )
 
-// maxManifest and maxLayer bound what is fetched.
+// maxManifest and maxLayer bound the sizes that are fetched, in bytes.
 const (
 	maxManifest = 1 << 20
 	maxLayer    = 256 << 20

@@ -14,8 +14,8 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// What a registry refuses is not asked again, and TLS is verified wherever the fleet does
-// not say otherwise.
+// A request that a registry refuses is not repeated, and TLS is verified unless the fleet
+// has plainHTTP.
 func TestRefusals(t *testing.T) {
 	answer := func(code int, header ...string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ import (
 	"github.com/ztplan/ztplan/engine/display"
 )
 
-// An End is what became of a run.
+// An End is the result of a run.
 type End struct {
 	Head   *ledger.Head
 	Leaves []ledger.Leaf
@@ -35,8 +35,8 @@ func (e *End) place(position string) string {
 	return filepath.Join(filepath.Dir(e.Plan), position)
 }
 
-// Ending prints the end of a run: each cause once with the clusters that have it, what the
-// rotation proofs saw, the result, and the next command.
+// Ending prints the end of a run: each cause once with the clusters that have it, the
+// extremes of the rotation proofs, the result, and the next command.
 func Ending(w io.Writer, style ui.Style, e End) {
 	for _, g := range display.Copy(ledger.Causes(e.Leaves)) {
 		state := style.Red(g.State)

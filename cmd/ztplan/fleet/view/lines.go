@@ -12,16 +12,16 @@ import (
 )
 
 // Lines shows a run in a log: a line when the numbers of the wave have changed, at most
-// one in a while, and one when the wave is over or its stop rule holds. A cause is told
-// once, with the first clusters that have it.
+// one in a while, and one when the wave is over or its stop rule holds. A cause is
+// shown once, with the first clusters that have it.
 type Lines struct {
 	mu      sync.Mutex
 	w       io.Writer
 	fleet   Fleet
-	next    *drive.Snapshot // that may not be told yet
-	last    string          // line that was told
+	next    *drive.Snapshot // that may not be shown yet
+	last    string          // line that was shown
 	at      time.Time       // of the last line
-	decided string          // wave whose end, or stop rule, was told
+	decided string          // wave whose end, or stop rule, was shown
 	causes  map[string]bool
 	stop    func()
 }
@@ -77,7 +77,7 @@ func (l *Lines) tell() {
 	}
 }
 
-// Close tells what was not told yet.
+// Close shows the last snapshot if it was not shown yet.
 func (l *Lines) Close() error {
 	l.stop()
 	l.mu.Lock()

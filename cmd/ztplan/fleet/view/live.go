@@ -15,7 +15,7 @@ import (
 
 // Live shows a run on a terminal: a line for each wave that is over, and below them a view
 // redrawn in place: the waves, why no further cluster is touched, the failures by their
-// causes, what cannot start, and what runs.
+// causes, the pods that cannot start, and those that run.
 type Live struct {
 	style ui.Style
 	fleet Fleet
@@ -81,7 +81,7 @@ func (l *Live) view(most int) []string {
 	return append(out, l.sum(now))
 }
 
-// few returns at most n of the lines; the last one says how many are left out.
+// few returns at most n of the lines; the last one counts those that are left out.
 func few(lines []string, n int, what string) []string {
 	switch {
 	case n <= 0:

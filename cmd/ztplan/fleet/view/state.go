@@ -32,7 +32,7 @@ func (f *Fleet) name(wave string, index int) string {
 // again is the state of a cluster that failed and is tried again.
 const again = "to be tried again"
 
-// Counts are the clusters of a wave by what they do.
+// Counts are the numbers of clusters of a wave, by state.
 type Counts struct {
 	Clusters    int `json:"clusters"`
 	Settled     int `json:"settled"`
@@ -103,7 +103,7 @@ func (c Counts) text() string {
 	return strings.Join(parts, ", ")
 }
 
-// holds says why no further cluster of a wave is touched; "" if that is not so.
+// holds returns why no further cluster of a wave is touched; "" if one may be.
 func holds(s *drive.Snapshot) string {
 	switch {
 	case s.Stopped != "":

@@ -117,7 +117,7 @@ func (s *story) middle() drive.Snapshot {
 	return w
 }
 
-// screen returns what is on a terminal of a size.
+// screen returns the content of a terminal of a size.
 func screen(t *testing.T, width, height int, style ui.Style, f view.Fleet, show func(*view.Live)) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -134,7 +134,7 @@ func screen(t *testing.T, width, height int, style ui.Style, f view.Fleet, show 
 	return shown
 }
 
-// played is what a terminal shows after it got the text: up n lines, clear to the end.
+// played returns the content of a terminal after the text: up n lines, clear to the end.
 func played(s string) string {
 	var lines []string
 	for len(s) > 0 {
@@ -204,7 +204,7 @@ func TestLive(t *testing.T) {
 }
 
 // Without a terminal a line is written when the numbers have changed, at most one in ten
-// seconds, and none twice. The end of a wave is told at once.
+// seconds, and none twice. The end of a wave is shown at once.
 func TestLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStory()

@@ -103,7 +103,7 @@ func explainRule(a *planflags.Flags, id string) error {
 	return err
 }
 
-// examine prints what lint finds in the plan of a file.
+// examine prints the findings in the plan of a file.
 func examine(ctx context.Context, a *planflags.Flags, file string) error {
 	cache, err := planflags.CacheDir()
 	if err != nil {

@@ -49,7 +49,7 @@ Exit status: 0 valid, 3 invalid.`,
 	return cmd
 }
 
-// validFragment says what was checked of a fragment.
+// validFragment prints that a fragment is valid, and the limits of its check.
 func validFragment(a *planflags.Flags, file string, p *plan.Plan) error {
 	if a.Output == "json" {
 		return a.WriteJSON(map[string]any{"valid": true, "fragment": true, "steps": len(p.Steps)})

@@ -24,14 +24,14 @@ type Signer struct {
 	Mount string
 }
 
-// Plan is what a plan makes. A role of which an input waits for another step is left out,
-// and so is its mount.
+// Plan has the logins and the signing roles that a plan makes. A role of which an input
+// waits for another step is left out, and so is its mount.
 type Plan struct {
 	Logins  []Login
 	Signers []Signer
 }
 
-// A Mistake is an input that does not fit the plan, and the rule that says why.
+// A Mistake is an input that does not fit the plan, and the rule with the reason.
 type Mistake struct{ Field, Rule, Text string }
 
 // Mistakes returns those of a step; pending are its inputs that are not known.

@@ -1,5 +1,6 @@
-// Package issuer compares issuers of cert-manager that sign with Vault with what the plan
-// makes there: the login that they use, and the authority of Vault's own certificate.
+// Package issuer compares the issuers of cert-manager that sign with Vault with the objects
+// that the plan makes there: the login that they use, and the authority of Vault's own
+// certificate.
 package issuer
 
 import (
@@ -15,8 +16,8 @@ import (
 	"github.com/ztplan/ztplan/steps/pkiintermediate"
 )
 
-// A Plan is what the steps of a plan make in Vault. A mount or a role without a name is not
-// known yet.
+// A Plan has the objects that the steps of a plan make in Vault. A mount or a role without
+// a name is not known yet.
 type Plan struct {
 	Logins  []*k8sauth.Spec
 	Signers []Signer
@@ -31,11 +32,11 @@ type Signer struct {
 
 func (s Signer) space() string { return strings.Trim(s.Vault.Namespace, "/") }
 
-// A Fault is what is wrong with an issuer.
+// A Fault is a mistake in an issuer.
 type Fault struct {
 	Rule, Field string
 	Severity    rule.Severity // empty for that of the rule
-	Message     string        // what follows the name of the issuer
+	Message     string        // the text after the name of the issuer
 	Hint        string        // empty for that of the rule
 }
 
@@ -49,7 +50,7 @@ const (
 	appRole   = "spec.vault.auth.appRole.path"
 )
 
-// Faults returns what is wrong with the role, the login and the trust of an issuer. knows
+// Faults returns the faults of the role, the login and the trust of an issuer. knows
 // reports whether a field of it is known before a run.
 func (p Plan) Faults(o hosting.Object, knows func(field string) bool) []Fault {
 	out := p.path(o, knows)

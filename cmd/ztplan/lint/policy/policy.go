@@ -1,5 +1,5 @@
-// Package policy reads policies of Vault: the block that counts for a path, and what it
-// allows.
+// Package policy reads policies of Vault: the block that counts for a path, and the rights
+// that it gives.
 package policy
 
 import (

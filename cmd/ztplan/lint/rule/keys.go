@@ -22,8 +22,8 @@ func TLSSwitch(key string) string {
 // who a client is.
 func ReviewerToken(key string) bool { return plain(key) == "tokenreviewerjwt" }
 
-// Refused returns why no kind and no connection has a key, and what to do instead with the
-// known keys that are there; "" for a key that is not left out on purpose. See [plan.Input.Refused].
+// Refused returns why no kind and no connection has a key, and the alternative among the
+// known keys; "" for a key that is not left out on purpose. See [plan.Input.Refused].
 func Refused(key string, known []string) string {
 	id, fix := "", ""
 	switch {
@@ -43,7 +43,7 @@ func Refused(key string, known []string) string {
 	return "it is left out on purpose: " + r.Why + "; " + cmp.Or(fix, r.Fix) + " (ztplan lint --explain " + r.ID + ")"
 }
 
-// plain is a name without what the spellings of keys differ in.
+// plain returns a name without the differences between the spellings of keys.
 func plain(key string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
 }

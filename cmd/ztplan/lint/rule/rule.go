@@ -26,7 +26,7 @@ const (
 // Rank orders severities, the heaviest first.
 func (s Severity) Rank() int { return slices.Index([]Severity{Error, Warning, Note}, s) }
 
-// A Rule is a reason for findings. Its text is what `ztplan lint --explain` prints.
+// A Rule is a reason for findings. `ztplan lint --explain` prints it.
 type Rule struct {
 	ID       string   `json:"id"`
 	Severity Severity `json:"severity"` // of most of its findings

@@ -10,7 +10,7 @@ import (
 var (
 	// action is one of a template of Helm or Jinja, or of Vault.
 	action = regexp.MustCompile(`\{\{-?\s*(?:[^{}\s-]|-\d)[^{}]*\}\}|\{%-?\s*[a-z][^{}]*%\}`)
-	// vaultAction is what Vault expands in policies and in the names of roles.
+	// vaultAction matches the templates that Vault expands in policies and in names of roles.
 	vaultAction = regexp.MustCompile(`^\{\{\s*identity\.`)
 )
 

@@ -1,4 +1,4 @@
-// Package sarif writes what lint finds in the Static Analysis Results Interchange
+// Package sarif writes the findings of lint in the Static Analysis Results Interchange
 // Format, version 2.1.0, which code scanning services read
 // (docs.oasis-open.org/sarif/sarif/v2.1.0). Names of fields and the paragraphs in
 // comments are those of the standard.

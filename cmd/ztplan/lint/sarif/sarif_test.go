@@ -14,7 +14,7 @@ import (
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
-// A log has what the standard requires (paragraphs of SARIF 2.1.0).
+// A log has the fields that the standard requires (paragraphs of SARIF 2.1.0).
 type log struct {
 	Schema  string `json:"$schema"`
 	Version string

@@ -51,7 +51,7 @@ func ProgramOf(chart, version string) string {
 	return program
 }
 
-// What is known of versions of charts.
+// Facts about versions of charts.
 var (
 	// The ingress controllers 2.0.0-rc1 to rc5 never push a changed Secret
 	// (apache/apisix-ingress-controller#2673).
@@ -65,7 +65,7 @@ var (
 	GrantsTokens = Span{"v1.16.0", "v1.21.0"}
 )
 
-// What is known of versions of programs.
+// Facts about versions of programs.
 var (
 	// APISIX can lose events of etcd for good (apache/apisix#13067, fixed by #13721).
 	LosesEvents = Span{"v3.14.0", "v3.18.0"}
@@ -74,7 +74,7 @@ var (
 	LoginFails = Span{before: "v1.16.0"}
 	// cert-manager knows renewBeforePercentage (release notes 1.16).
 	KnowsPercentage = Span{from: "v1.16.0"}
-	// cert-manager makes a new key unless it is told otherwise (release notes 1.18).
+	// cert-manager makes a new key unless it is configured otherwise (release notes 1.18).
 	ChangesKeys = Span{from: "v1.18.0"}
 	// cert-manager has certificateRequestMinimumBackoffDuration (release notes 1.20).
 	BacksOffAsTold = Span{from: "v1.20.0"}
@@ -89,5 +89,5 @@ var (
 	HelmWithoutFixes = Span{before: "v4.0.0"}
 )
 
-// NewestCertManager is what is taken for cert-manager where the plan does not install it.
+// NewestCertManager is the assumed version where the plan does not install cert-manager.
 const NewestCertManager = "v1.21.2"

@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/engine"
 )
 
-// A View is how a page is looked at.
+// A View is a window that a page is shown in.
 type View struct {
 	Name          string
 	Width, Height int
@@ -48,7 +48,7 @@ func Chromium(t *testing.T) string {
 	return ""
 }
 
-// common goes before the probe of a page and reports what went wrong in a title.
+// common goes before the probe of a page and reports the faults in its title.
 const common = `const wrong = [];
 addEventListener("error", e => wrong.push(e.message || "a resource"), true);
 addEventListener("securitypolicyviolation", e => wrong.push("policy: " + e.violatedDirective + " " + e.blockedURI));
@@ -65,14 +65,14 @@ addEventListener("load", () => {
   parent.postMessage(document.title, "*");
 });`
 
-// frame shows a page as narrow as a phone, which a window cannot be, and repeats
-// what the page says of itself.
+// frame shows a page as narrow as a phone, which a window cannot be, and repeats the
+// title that the page reports.
 const frame = `<!doctype html><title>SILENT</title><body style="margin:0"><script>addEventListener("message", e => document.title = e.data)</script>
 <iframe src="%s" style="width:360px;height:%dpx;border:0"></iframe>`
 
-// Check opens a page and runs the probe in it, a script that calls wrong.push for what is
-// not right, and need(selector) for what must be there. Errors and violations of the
-// page's policy count as well. It keeps a picture named name where [Pictures] says.
+// Check opens a page and runs the probe in it, a script that calls wrong.push for each
+// fault, and need(selector) for each element that must be there. Errors and violations of
+// the page's policy count as well. It keeps a picture named name where [Pictures] says.
 func Check(t *testing.T, chromium, name string, page []byte, v View, probe string) {
 	t.Helper()
 	dir := t.TempDir()
