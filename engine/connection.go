@@ -1,7 +1,7 @@
 package engine
 
 // A Connection is a key below connections of a plan: how the steps of the plan
-// reach something that they share. It is one of two sorts.
+// reach a system that they share. There are two sorts.
 //
 // With New, it is a value that is known before any step runs. Without New, it is
 // the default of the inputs that have its name: each step whose kind has such an

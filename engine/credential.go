@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A Credential is a file with a secret that lets a step in somewhere. It is no input that
-// is reviewed and recorded: others renew it, and each use reads it.
+// A Credential is a file with a secret for a login of a step. It is not reviewed and
+// recorded as other inputs are: others renew it, and each use reads it.
 type Credential struct {
 	Field string // path of the input: "server.tokenFile"
 	File  File

@@ -208,7 +208,7 @@ func (in *Inputs) readPipe(path string) ([]byte, error) {
 // [File] names: a directory beside the plan.
 type FolderReader interface {
 	// Folders returns the SHA-256 (hex) of the content of each, by the name that
-	// the plan gives it. One that cannot be read is left out.
+	// the plan gives it. A folder that cannot be read is left out.
 	Folders(env *Env) map[string]string
 }
 

@@ -1,8 +1,8 @@
 package diff
 
 // textDiff returns the lines of a unified diff without headers: " " kept,
-// "-" removed, "+" added. It is the longest common subsequence, so it is
-// quadratic: for texts beyond most lines, everything is removed and added.
+// "-" removed, "+" added. It finds the longest common subsequence in quadratic
+// time: for texts beyond most lines, everything is removed and added.
 func textDiff(have, want []string) []string {
 	const most = 2000
 	var out []string

@@ -29,7 +29,7 @@ var (
 	inlineCommand = regexp.MustCompile(`(?i)#(#(?:\[|vso\[|teamcity\[))`)
 )
 
-// harmless reports whether there is nothing to replace, which is the rule.
+// harmless reports whether there is nothing to replace, the common case.
 func harmless(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c >= utf8.RuneSelf || c < ' ' && c != '\n' && c != '\t' || c == 0x7f || c == '#' || c == ':' {

@@ -73,7 +73,7 @@ func Run(t *testing.T, c Case) {
 	})
 }
 
-// A part of the contract; its error is the way in which the contract is broken.
+// A part of the contract; its error describes the breach.
 type part struct {
 	name  string
 	check func(*checker, context.Context) error

@@ -13,7 +13,7 @@ import (
 // maxNodes is the most nodes of a document after its aliases are repeated.
 const maxNodes = 1_000_000
 
-// A Problem is one thing that is wrong with a document.
+// A Problem is a fault of a document.
 type Problem struct {
 	Node    *yaml.Node // where
 	Path    string     // of the value, "spec.ports[0]"; empty for the whole
@@ -32,8 +32,8 @@ func (p Problem) Error() string {
 	return at + p.Message
 }
 
-// Unmarshal returns the first document of a text as plain data. The error names
-// everything that is wrong with it.
+// Unmarshal returns the first document of a text as plain data. The error names all its
+// problems.
 func Unmarshal(text []byte) (any, error) {
 	var doc yaml.Node
 	err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&doc)

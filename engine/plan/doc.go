@@ -7,7 +7,7 @@
 // with real values, in [Step.Spec].
 //
 // The language is described in plans/README.md, which "ztplan explain plan" prints as well.
-// The keys and their meanings are the fields of [Document].
+// The keys and their meanings are the fields of [document.Plan].
 //
 // # Design
 //

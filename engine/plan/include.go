@@ -269,8 +269,8 @@ func (l *loader) readOutput(u *unit, key, n *yaml.Node) {
 	}
 }
 
-// check reports the problems of a fragment's border: outputs that are passed to it, those
-// that it has, and the steps that it needs.
+// check reports the problems of a fragment's interface: outputs that are passed to it,
+// its own outputs, and the steps that it needs.
 func (l *loader) check(u *unit) {
 	l.about(u.parent, u.id, u.entry.id)
 	sc := &scope{unit: u.parent, entry: u.entry, item: u.item}

@@ -24,12 +24,11 @@ func (s *Selection) Includes(id string) bool {
 }
 
 // Select chooses steps by id. The id of a step with forEach, or of a fragment, stands for
-// all of its steps. If only is not empty, those steps and everything
-// that they need run; steps in skip do not. A step that refers to an output of
-// a step that does not run cannot run either; a step that only needs it, can.
-// The same holds for steps whose when is known to be false, and for one whose forEach is
-// empty; a closing step
-// does not run without the step that asked for it.
+// all of its steps. If only is not empty, those steps and everything that they need run;
+// steps in skip do not. A step that refers to an output of a step that does not run
+// cannot run either; a step that only needs it, can. The same holds for steps whose when
+// is known to be false, and for one whose forEach is empty; a closing step does not run
+// without the step that asked for it.
 //
 // The error is a *[source.Problems]: ids that do not exist, or that
 // only and skip leave none of those that were chosen.

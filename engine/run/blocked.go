@@ -15,8 +15,8 @@ const longestBlockedLook = 15 * time.Second
 
 // lookBlocked is the dry run of a blocked step: one look at the present state. Its
 // differences are reported like any other. An error is no failure, since the steps
-// before may remove its reason; it is one if the plan itself is wrong, and an
-// interrupt is, as everywhere.
+// before may remove its reason, unless the plan itself is wrong or the run is
+// interrupted.
 func (s *stepRun) lookBlocked(ctx context.Context, outputs Outputs) (out outcome) {
 	s.held = new(held)
 	if err := engine.Try(func() error { out = s.glance(ctx, outputs); return nil }); err != nil {

@@ -52,9 +52,8 @@ type digestEntry struct {
 //
 // It is made when the run is over: by then every secret of the settled steps is
 // known, so that the redaction does not depend on the order in which the steps
-// were done.
-// Differences that only others can remove are no edits: they come and go by
-// themselves.
+// were done. Differences that only others can remove are no edits: they come and
+// go by themselves.
 func (r *runner) digest(sum *engine.Summary) {
 	each, seen := make(map[string]string), make(map[string]string)
 	ids := make([]string, 0, len(r.nodes))
@@ -131,8 +130,8 @@ func lineOf(e digestEntry) []byte {
 }
 
 // afterOf describes a step whose edits are known for certain only after others.
-// The files that it reads are in it by their content: without them a
-// reviewed step could be given others under the same name.
+// The description has the content of the files that the step reads: without them
+// a reviewed step could be given others under the same name.
 func afterOf(n *Node, needs []string, env *engine.Env) *afterwards {
 	after := &afterwards{Needs: slices.Sorted(slices.Values(needs)), Literal: n.literal()}
 	if n.Preview == nil {

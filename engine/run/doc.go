@@ -44,25 +44,23 @@
 //
 // # Around an edit
 //
-// Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is
-// where a lock is taken, so that a run that has nothing to write takes none. If
-// another run had the lock meanwhile ([Fence]), steps that were looked at before are looked
-// at again. The fence is asked before every edit, and inside an edit before every
-// request that writes: a run that was stopped, or that cannot renew its lock,
-// starts nothing until the lock is known to be its own.
-// The [Journal] records each edit before and after it. The changes of a proof go the
-// same way, see [engine.Env]; between these edits a proof cannot write.
+// Before the first edit of a run [Options.BeforeFirstWrite] is asked: this is where a lock
+// is taken, so that a run that has nothing to write takes none. If another run had the lock
+// meanwhile ([Fence]), steps that were looked at before are looked at again. The fence is
+// asked before every edit, and inside an edit before every request that writes: a run that
+// was stopped, or that cannot renew its lock, starts nothing until the lock is known to be
+// its own. The [Journal] records each edit before and after it. The changes of a proof go
+// the same way, see [engine.Env]; between these edits a proof cannot write.
 //
 // # A dry run looks at blocked steps
 //
-// A step is blocked by the steps that it needs and that differ, or are blocked
-// themselves; a skipped step and a proof pass their blockers on. A blocked step is
-// looked at once, with the outputs that are known (see [engine.Step]), and its
-// differences are reported like any other, with the needs after which they may
-// change. If an output that it uses is not known, if
-// the look fails, or if its condition is false as things are, the step is known
-// later, and its literal inputs are reported. Why a look failed is detail and
-// never a failure: a difference before it may be the reason.
+// A step is blocked by the steps that it needs and that differ, or are blocked themselves;
+// a skipped step and a proof pass their blockers on. A blocked step is looked at once, with
+// the outputs that are known (see [engine.Step]), and its differences are reported like any
+// other, with the needs after which they may change. If an output that it uses is not
+// known, if the look fails, or if its condition is false as things are, the step is known
+// later, and its literal inputs are reported. Why a look failed is detail and never a
+// failure: a difference before it may be the reason.
 //
 // # The digest of a dry run
 //

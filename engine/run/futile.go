@@ -10,10 +10,10 @@ import (
 	"github.com/ztplan/ztplan/engine/diff"
 )
 
-// futile holds the edits, by path, that were applied without an error since when
-// every look finds an edit of the same path. One that is wanted again exactly as
-// it was applied did not help: it is not sent again, because the changed object may
-// be at work, and every change of that restarts it.
+// futile holds the edits, by path, that were applied without an error, while every
+// look since finds an edit of the same path. An edit that is wanted again exactly
+// as it was applied did not help: it is not sent again, because the changed object
+// may be at work, and every further change restarts it.
 type futile map[string]engine.Edit
 
 // keep forgets the edits whose paths are not among those of a look.

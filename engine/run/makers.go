@@ -31,7 +31,7 @@ func (m *makers) finish(i int, state State) {
 }
 
 // mayCome reports whether a step other than i may make a thing before i is done: one
-// that is not done and does not wait for i, or one that is and whose things make more.
+// that is not done and does not wait for i, or a done one whose things make more.
 func (m *makers) mayCome(i int, thing string) bool {
 	m.mu.Lock()
 	over := slices.Clone(m.over)

@@ -406,8 +406,8 @@ func (r *runner) intend(i int, blockedBy []string) {
 	}
 }
 
-// changes returns the changes of a proof in a dry run: by its inputs as they
-// are now or, if it is blocked, by those that are literal.
+// changes returns the changes of a proof in a dry run: by its present inputs or, if it
+// is blocked, by its literal ones.
 func (r *runner) changes(n *Node, blockedBy []string) []engine.Edit {
 	if len(blockedBy) == 0 {
 		if spec, err := n.Spec(r.outputsFor(n)); err == nil {

@@ -42,7 +42,7 @@ func (r records) object(t reflect.Type) (object, error) {
 	return out, nil
 }
 
-// fields adds the fields of t. One that is there already hides that of an embedded type.
+// fields adds the fields of t. A field hides one of an embedded type that has its name.
 func (r records) fields(t reflect.Type, properties object, required *[]string) error {
 	p, err := r.src.load(t.PkgPath())
 	if err != nil {

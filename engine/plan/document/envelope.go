@@ -76,9 +76,9 @@ func IsID(s string) bool {
 	return s != ""
 }
 
-// TakeMeant sets the parts that are there under another tool's word, which is one of the
-// unknown keys, so that they are checked as well. It returns which keys are meant by an
-// unknown one: they are not missing.
+// TakeMeant sets the parts that are written under another tool's word, one of the unknown
+// keys, so that they are checked as well. It returns the keys that an unknown one stands
+// for: they are not missing.
 func TakeMeant(parts map[string]*yaml.Node, unknown []*yaml.Node, known []string) map[string]bool {
 	meant := make(map[string]bool)
 	for _, key := range unknown {

@@ -225,8 +225,8 @@ func onlyDocument(text []byte) (*yaml.Node, error) {
 	return doc, nil
 }
 
-// templateLine returns the line of a {{ … }} in a document that the parser takes, or 0: it
-// is a mapping then whose key is a mapping.
+// templateLine returns the line of a {{ … }} that the parser takes for a mapping whose key
+// is a mapping, or 0.
 func templateLine(n *yaml.Node) int {
 	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 && len(n.Content) > 0 {
 		if key := n.Content[0]; key.Kind == yaml.MappingNode && key.Line == n.Line && key.Column == n.Column+1 {
