@@ -1,10 +1,10 @@
 // Package steps lists the kinds of steps. Adding one is a package of its own
 // and a line in this list.
 //
-// Each package directly below steps is a kind. The exceptions are
-// steps/internal, the kits that kinds share, steps/hosting, which lint shares, and
-// steps/session, the parts of a run that talk to Vault or the cluster for the command
-// line.
+// Each package directly below steps is a kind. The exceptions are steps/internal, the
+// kits that kinds share; steps/hosting, which lint shares; steps/evidence and steps/hints,
+// the records of a run and the remedies for errors; and steps/session, the parts of a run
+// that talk to Vault or the cluster for the command line.
 package steps
 
 import (

@@ -1,6 +1,5 @@
-// Package applymanifest brings Kubernetes objects
-// to the state that manifests ask for, by server-side apply, and waits until
-// they are as their specs ask.
+// Package applymanifest brings Kubernetes objects to the state that manifests ask for, by
+// server-side apply, and waits until they are as their specs ask.
 //
 // # Reads
 //

@@ -184,8 +184,8 @@ type Dial struct {
 	Tries int `yaml:"tries" check:"min=0,max=1000"`
 }
 
-// An Attempt is something that must be refused: one of login, sign, access and
-// dial, with the differences from the legitimate request.
+// An Attempt is a request that must be refused: one of login, sign, access and dial, with the
+// differences from the legitimate request.
 type Attempt struct {
 	// Name describes the attempt for the reader: "another namespace".
 	Name string `yaml:"name" check:"required"`

@@ -1,6 +1,5 @@
-// Package assertrotation has a certificate
-// renewed while the clients go on, and checks that the new one was issued as
-// planned, reached the wire, and that no client noticed.
+// Package assertrotation has a certificate renewed while the clients go on, and checks that
+// the new one was issued as planned, reached the wire, and that no client noticed.
 //
 // It reads the cert-manager Certificate and its Secret, and opens a new
 // verified TLS connection with one request to every address at a fixed rate,

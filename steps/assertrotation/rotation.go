@@ -121,7 +121,7 @@ func (r *rotation) over() bool {
 }
 
 // listed reports whether the pods behind the Service were listed since everything
-// is as it should be: one that came meanwhile may be behind.
+// is as it should be: a pod that came meanwhile may lag.
 func (r *rotation) listed() bool {
 	return !r.since.IsZero() && r.proof.servers.Since(r.since)
 }

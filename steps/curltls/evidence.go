@@ -10,8 +10,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/tlskit"
 )
 
-// record puts every verified connection on record. One that did not come about
-// has nothing that could be verified again: its failure is among the findings.
+// record puts every verified connection on record. A connection that failed has
+// nothing that could be verified again: its failure is among the findings.
 func (s *Spec) record(env *engine.Env, calls []*call, trust *tlskit.Trust) {
 	if env.Record == nil {
 		return

@@ -75,8 +75,8 @@ func order(c tlskit.Class) int {
 	return slices.Index([]tlskit.Class{tlskit.ClassDial, tlskit.ClassTLS, tlskit.ClassVerify, tlskit.ClassHTTP}, c)
 }
 
-// stage judges one stage of every call: it failed there, it passed it, or it
-// never came that far.
+// stage judges one stage of every call: the call failed in it, passed it, or never
+// reached it.
 func stage(calls []*call, rule string, want any, class tlskit.Class, have func(*call) any) (f engine.Finding, measured bool) {
 	f = engine.Finding{Rule: rule, Want: want, Holds: true}
 	for _, v := range calls {

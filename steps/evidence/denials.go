@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Denial is something that had to be refused.
+// A Denial is an attempt that had to be refused.
 type Denial struct {
 	What    string    `json:"what"`
 	Refused bool      `json:"refused"` // for the reason for which it must be

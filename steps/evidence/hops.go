@@ -233,8 +233,8 @@ func later(a, b time.Time) time.Time {
 
 // Switch returns how long a rotation's switch took: as it was observed, from the
 // latest moment at which the Secret can have been written until the last address
-// showed only the new certificate; and at most, from the earliest such moment.
-// It is false if that did not happen.
+// showed only the new certificate; and at most, from the earliest such moment. ok is
+// false without a switch.
 func Switch(hops []Hop) (observed, most time.Duration, ok bool) {
 	at := make(map[string]Hop)
 	for _, h := range hops {

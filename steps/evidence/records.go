@@ -16,12 +16,12 @@ type Certificate struct {
 // A Rule is one line of a proof's pass rule: limit and measurement in the same unit,
 // so that the verdict can be computed again. The name decides the comparison.
 //
-// [Verdict] has the comparisons. Neither Limit nor Saw may be nil. Where a rotation's records
-// hold the measurements, Saw must be their sum: maxFailures the failures of all endpoints,
-// maxGap the longest gap of all, maxSwitch the most that Switch returns for the hops,
-// askedAway whether hop "asked" lies between the fault's Away and StillAway, restored whether
-// the fault ended, maxDown the time from its beginning to its end, and maxCatchUp that from
-// there to hop "caught-up". InSeconds reports which are in seconds.
+// [Rule.Verdict] has the comparisons. Neither Limit nor Saw may be nil. Where a rotation's
+// records hold the measurements, Saw must be their sum: maxFailures the failures of all
+// endpoints, maxGap the longest gap of all, maxSwitch the most that Switch returns for the
+// hops, askedAway whether hop "asked" lies between the fault's Away and StillAway, restored
+// whether the fault ended, maxDown the time from its beginning to its end, and maxCatchUp
+// that from there to hop "caught-up". InSeconds reports which are in seconds.
 type Rule struct {
 	Name  string `json:"name"` // "maxFailures", "maxGap", "maxSwitch", "newKey", …
 	Limit any    `json:"limit"`
@@ -87,7 +87,7 @@ type Fault struct {
 	StillAway time.Time `json:"stillAway,omitzero"`
 
 	// Ended is when the part was back: every deleted pod gone, and as many as
-	// before ready. It is absent if that never was.
+	// before ready. It is absent if the part did not come back.
 	Ended time.Time `json:"ended,omitzero"`
 }
 

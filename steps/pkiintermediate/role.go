@@ -180,8 +180,8 @@ func (r Role) validate(p *engine.Problems, field string) {
 	}
 }
 
-// fields are all that the role is compared by. Those that the plan leaves out
-// have Vault's defaults; have has the names that the server knows.
+// fields are those by which the role is compared. Fields that the plan leaves out have
+// Vault's defaults; have has the names that the server knows.
 func (r Role) fields(have map[string]any) ([]vaultkit.Field, error) {
 	want, err := r.given()
 	if err != nil {

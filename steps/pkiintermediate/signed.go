@@ -13,9 +13,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
-// lookSigned reads the certificate that the external parent signed. One that is not there,
-// or is that of a former request, is awaited. One that does not fit is a permanent error
-// with all that is wrong about it.
+// lookSigned reads the certificate that the external parent signed. A missing certificate,
+// or that of a former request, is awaited. One that does not fit is a permanent error with
+// all its faults.
 func (a *authority) lookSigned() error {
 	e := a.Parent.External
 	text, err := e.CertificateFile.Read()

@@ -99,8 +99,8 @@ func (a *authority) serving() *pki.Issuer {
 	return a.current
 }
 
-// meanwhile reports whether the old intermediate serves until the new one is signed: all
-// that is wrong with it is that it ends soon.
+// meanwhile reports whether the old intermediate serves until the new one is signed: its
+// only fault is that it ends soon.
 func (a *authority) meanwhile() bool {
 	return a.named != nil && a.named.Issues() && a.named.Default && a.now.Before(a.named.Certificate.NotAfter) &&
 		!slices.ContainsFunc(a.failings(a.named), func(d pki.Difference) bool { return d.Field != "not_after" })

@@ -73,8 +73,8 @@ func (s *Spec) tidy(ctx context.Context, env *engine.Env, answer *unsealkeys.Ans
 	return edits
 }
 
-// busy is the edit that another process is making: that of an earlier run, which
-// was killed, goes on.
+// busy is the edit that waits for another process: one of an earlier run that was
+// killed goes on.
 func (s *Spec) busy(env *engine.Env, note *custody.Note) engine.Edit {
 	return engine.Edit{
 		Path: "sys/init", Want: "the keys in " + s.Keys.String(),

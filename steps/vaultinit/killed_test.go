@@ -29,7 +29,7 @@ func TestVictim(t *testing.T) {
 	_ = apply(t, newSpec(address, file))
 }
 
-// initialise runs a process that initialises Vault; killed is called with it at
+// initialise runs a process that initialises Vault; answered is called with it at
 // the moment when Vault has answered and the answer has not arrived.
 func initialise(t *testing.T, p *vaulttest.Proxy, file string, answered func(*os.Process)) {
 	t.Helper()

@@ -16,7 +16,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certs"
 )
 
-// A Check is one thing that was computed again.
+// A Check is one comparison that was made again.
 type Check struct {
 	Name     string   // "certificates"
 	Did      string   // the comparison, with counts

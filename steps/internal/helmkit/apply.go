@@ -38,8 +38,8 @@ type Operation struct {
 	Restarts bool
 	// CRDs are those of the chart's crds folder, which are there before Apply.
 	CRDs []*CRD
-	// Until is when the operation has ended in any case; others go by it if
-	// this process dies on another machine.
+	// Until is when the operation has ended in any case: other runs use it if this
+	// process dies on another machine.
 	Until time.Time
 }
 

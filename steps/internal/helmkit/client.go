@@ -51,8 +51,8 @@ func (c *client) WatchUntilReady(resources kube.ResourceList, _ time.Duration) e
 	return nil
 }
 
-// completed waits until the Job or Pod has run to its end. One that is gone by
-// then deleted itself after its completion.
+// completed waits until the Job or Pod has run to its end. An object that is gone by then
+// was deleted after its completion.
 func (c *client) completed(info *resource.Info) error {
 	return c.cluster.Until(c.ctx, refOf(info), func(st kubekit.Status) (bool, error) {
 		if st.Object == nil {

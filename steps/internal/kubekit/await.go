@@ -21,8 +21,7 @@ type Watch struct {
 	Selector string // label selector
 
 	// ResourceVersion is that of the object or list that was looked at: any
-	// later change counts. Empty means that nothing was there: it counts that
-	// something is.
+	// later change counts. Empty means that nothing was there: any object counts.
 	ResourceVersion string
 }
 

@@ -15,8 +15,8 @@ import (
 )
 
 // A Catalogue lists the kinds and namespaces that the steps of a run bring to the
-// cluster. Steps that look before those are there know by it that they are still to
-// come. It knows nothing about the cluster: ask that first.
+// cluster. By it a step that looks before they exist knows that they are still to come.
+// It knows nothing about the cluster: ask that first.
 type Catalogue struct {
 	mu         sync.Mutex
 	kinds      map[schema.GroupKind]PendingCRD

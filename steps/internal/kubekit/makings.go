@@ -80,8 +80,8 @@ func (e *NoObjectError) Error() string {
 	return fmt.Sprintf("%s %s/%s does not exist", e.Kind, e.Namespace, e.Name)
 }
 
-// Made reports whether a step of the plan may make the object; so it does if nothing is
-// known about that.
+// Made reports whether a step of the plan may make the object; true also if that is not
+// known.
 func (e *NoObjectError) Made(env *engine.Env) bool {
 	return !env.Hopeless(objectThing(e.Kind, e.Namespace, e.Name))
 }

@@ -76,8 +76,8 @@ type backend struct {
 }
 
 // backends lists the pods of a Service's port: those that are ready themselves first, then
-// those that the Service calls ready. It
-// asks for the Service and its EndpointSlices at once: one round trip.
+// those that the Service calls ready. It asks for the Service and its EndpointSlices at once:
+// one round trip.
 func (c *Cluster) backends(ctx context.Context, namespace, service string, port int) (*corev1.Service, []backend, error) {
 	var sliced *discoveryv1.EndpointSliceList
 	svc, sp, err := c.servicePort(ctx, namespace, service, port, func() (err error) {

@@ -27,7 +27,7 @@ type Nodes struct {
 // A Missing pod has no server to ask.
 type Missing struct {
 	Pod, Why string
-	// Later means that it is made when those before it are ready.
+	// Later means that the pod is made when those before it are ready.
 	Later bool
 }
 

@@ -87,7 +87,7 @@ func (s Server) Identified(field string, unknown []string) bool {
 }
 
 // Claims completes claims on things in this Vault; field is the path of the input
-// that names it. There are none while that is not known.
+// that names it. There are none while the Vault is not known.
 func (s Server) Claims(field string, unknown []string, claims []engine.Claim) []engine.Claim {
 	if !s.Identified(field, unknown) {
 		return nil

@@ -61,8 +61,8 @@ type Need struct {
 	engine.Permission
 }
 
-// Access checks that the user has the permissions. Those that are only there to make
-// namespaces are not needed where these exist.
+// Access checks that the user has the permissions. Permissions to make namespaces
+// are not needed where these exist.
 func Access(ctx context.Context, env *engine.Env, needs []Need) engine.Verdict {
 	cluster, err := kubekit.Connect(ctx, env)
 	if err != nil {

@@ -62,7 +62,7 @@ func newChart(files []*loader.BufferedFile, from string) (*Chart, error) {
 	return c, nil
 }
 
-// Load parses the chart anew. Helm changes a chart that it renders, so it gets this.
+// Load parses the chart anew, for Helm, which changes a chart that it renders.
 func (c *Chart) Load() (*helmchart.Chart, error) { return loader.LoadFiles(c.files) }
 
 // Parsed returns the chart as Helm has it. The caller must not change it.

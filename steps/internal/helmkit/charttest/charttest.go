@@ -104,7 +104,7 @@ func (r *Repository) Requests() []string {
 	return asked
 }
 
-// Authorization headers are noted as "path auth".
+// ServeHTTP serves the repository, and notes a request with credentials as "path auth".
 func (r *Repository) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -55,8 +55,8 @@ func (r *Release) ManifestDigest() string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(r.Manifest)))
 }
 
-// Removed returns the objects of the release that an upgrade deletes if its chart makes
-// only those that makes accepts: all others, but for those that are to be kept.
+// Removed returns the objects of the release that an upgrade deletes: those that makes
+// does not accept, but for those that are to be kept.
 func (r *Release) Removed(makes func(manifest.Key) bool) ([]*unstructured.Unstructured, error) {
 	objects, err := manifest.Objects(r.Manifest)
 	if err != nil {

@@ -98,8 +98,8 @@ func Own(o *unstructured.Unstructured, name, namespace string) {
 	o.SetAnnotations(annotations)
 }
 
-// waitedFor are the kinds whose state counts, beyond being there: those that do
-// the work, and those that requests for others depend on.
+// waitedFor are the kinds whose readiness counts: those that do the work, and those
+// that requests for other kinds depend on.
 var waitedFor = []string{
 	"apps/Deployment", "apps/StatefulSet", "apps/DaemonSet", "apps/ReplicaSet",
 	"batch/Job", "/Pod", "/ReplicationController",

@@ -15,7 +15,7 @@ const SurgeHint = "let the old pod go first, by the update strategy Recreate or 
 
 // BlockedSurge returns why the rolling update of a Deployment cannot end: its new
 // pod may not be on a node with the old one, there is no other node for it, and
-// the old one stays until the new one is ready. It is "" if that is not so.
+// the old one stays until the new one is ready. It is "" if the update can end.
 func BlockedSurge(obj *unstructured.Unstructured, pods []corev1.Pod) string {
 	if !isKind(obj, "apps", "Deployment") || !keepsAll(obj) {
 		return ""

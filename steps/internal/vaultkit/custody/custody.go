@@ -27,7 +27,8 @@
 // Between Vault's answer and its durable storage the answer is in one process
 // alone. BenchmarkWindow measures that time: see package vaultinit. A [Pending]
 // note, written before Vault is asked and removed after the answer is stored, shows
-// the next run that a process died in the window; its lock shows one that is alive.
+// the next run that a process died in the window; its lock shows a process that is
+// alive.
 package custody
 
 import (

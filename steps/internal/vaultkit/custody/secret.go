@@ -87,7 +87,7 @@ func (s secretSink) Store(ctx context.Context, a *unsealkeys.Answer) error {
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("%s: %w", s, kubekit.Classify(err))
 	}
-	// One that exists already is ours if an answer was lost on its way.
+	// A Secret that exists already is ours if an answer was lost on its way.
 	return s.readBack(ctx, text)
 }
 

@@ -164,8 +164,8 @@ func (k Keys) Lookalikes(env *engine.Env) []string {
 }
 
 // ManyNames returns how many more names the key file has than it should, and the
-// path: a root token that is taken out of the file stays under those names. Strays
-// are names that are known.
+// path: a root token that is taken out of the file stays under those names. strays
+// are the names that are known.
 func (k Keys) ManyNames(env *engine.Env, strays []Stray) (path string, more int) {
 	if k.File.IsZero() {
 		return "", 0

@@ -1,5 +1,6 @@
 // Package guard is the way of a client's requests to Vault: it refuses writes while a step
-// looks, keeps answers of a cluster of servers consistent, and follows its redirects.
+// looks, keeps answers of a cluster of servers consistent, and follows redirects to hosts
+// that the plan lists.
 package guard
 
 import (
@@ -55,7 +56,7 @@ func retryAfter(resp *http.Response) (time.Duration, bool) {
 
 // A Guard allows reads, writes of contexts that allow them at this moment, and the
 // one write that a context names: see AllowWrite. It keeps answers of a cluster of servers
-// consistent, and follows its redirects.
+// consistent, and follows redirects to hosts that the plan lists.
 type Guard struct {
 	Next       http.RoundTripper
 	Replicas   *Replicas // nil keeps nothing

@@ -14,7 +14,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/vaultkit"
 )
 
-// errNotYet is why a login is not possible yet: something of it does not exist.
+// errNotYet is the error of a login of which a part does not exist yet.
 var errNotYet = errors.New("is not possible yet")
 
 // A source logs in once for all steps of a run and keeps the token. A token that another

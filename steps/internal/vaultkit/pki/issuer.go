@@ -91,7 +91,7 @@ func Issuers(ctx context.Context, c *vaultkit.Client, mount string) ([]*Issuer, 
 			issuers[i].Default = vaultkit.Truth(info[ids[i]]["is_default"])
 		}
 	}
-	// One that was deleted since it was listed is nil.
+	// Issuers that were deleted since they were listed are nil.
 	return slices.DeleteFunc(issuers, func(i *Issuer) bool { return i == nil }), nil
 }
 

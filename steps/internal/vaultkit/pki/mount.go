@@ -93,7 +93,7 @@ func (u URLs) Inspect(ctx context.Context, c *vaultkit.Client, mount string, mou
 }
 
 // SetDefault returns the edit that makes the issuer with the given name the
-// default of its mount; have is the one that is, nil for none.
+// default of its mount; have is the present default, nil for none.
 func SetDefault(c *vaultkit.Client, mount string, have any, name string) engine.Edit {
 	path := mount + "/config/issuers"
 	return engine.Edit{

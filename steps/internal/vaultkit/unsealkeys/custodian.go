@@ -22,7 +22,7 @@ type Custodian struct {
 
 // Readers are those who can decrypt the root token.
 type Readers struct {
-	// Age lists age recipients. Any one of them can decrypt it.
+	// Age lists age recipients. Any one of them can decrypt the root token.
 	Age []string `yaml:"age"`
 	// PGP is a file with a public OpenPGP key. Vault itself encrypts the root
 	// token then, and no step of the plan can use it.

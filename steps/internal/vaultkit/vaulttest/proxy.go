@@ -22,7 +22,7 @@ type Proxy struct {
 	faults   []*fault
 }
 
-// A Request is one that passed.
+// A Request is one that passed the proxy.
 type Request struct {
 	Method string
 	Path   string // below /v1/
