@@ -16,7 +16,7 @@ import (
 func (w *worker) publish(terminal bool) {
 	pod, now := w.pod, metav1.Now()
 	s := podStatus(pod, w.containers, w.mounted, terminal, w.overdue, w.startTime, w.status.conditions(pod.Status.Conditions), now)
-	w.a.publish(w.uid, w.snapshot()) // first: what the API server is told holds on the node
+	w.a.publish(w.uid, w.snapshot()) // first: a state that the API server has got holds on the node
 	w.status.set(s)
 }
 

@@ -134,7 +134,7 @@ func (g *Group) Start(s Spec) (*Child, error) {
 	go func() {
 		c.err = cmd.Wait()
 		if s.Foreign {
-			// What is left of the child's process group; mostly nothing.
+			// The rest of the child's process group; mostly nothing.
 			_ = syscall.Kill(-c.PID(), syscall.SIGKILL)
 		}
 		g.forget(c)

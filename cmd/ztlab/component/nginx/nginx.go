@@ -80,7 +80,8 @@ const look = 250 * time.Millisecond
 // fault of a certificate in a mounted Secret.
 const reload = "nginx -s reload"
 
-// Run serves until ctx ends: container port 80, or what a file in /etc/nginx/conf.d says.
+// Run serves until ctx ends: container port 80, or as a file in /etc/nginx/conf.d
+// configures it.
 func Run(ctx context.Context, spec container.Spec, report func(container.Report)) error {
 	s, err := configured(spec)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 // newSeal returns the seal of the configuration, nil for key shares. The transit seal
-// asks the other Vault at once, as the server command does: without that one, this
-// one does not start.
+// asks the other Vault at once, as the server command does: without it, this one does
+// not start.
 func newSeal(conf *config, logger hclog.Logger) (vault.Seal, error) {
 	var kms *configutil.KMS
 	for _, s := range conf.server.Seals {

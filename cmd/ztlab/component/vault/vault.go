@@ -1,14 +1,13 @@
 // Package vault runs the real HashiCorp Vault server, in this process, where
 // the container "hashicorp/vault" would run.
 //
-// Nothing of Vault is imitated: the core, its HTTP API, the pki and transit
-// secrets engines and the kubernetes, jwt, approle and cert auth methods are the
-// published modules. The
-// package adds the parts of an image: it reads the configuration that the
-// chart mounts, gives paths of the container their directories on the host,
-// listens where only the lab's own user can connect, because the first client may
-// initialise it, and reports to the node agent whether Vault is unsealed. Only the
-// plugins of [plugins] exist; Vault's own error answers the mount of another one.
+// Nothing of Vault is imitated: the core, its HTTP API, the pki and transit secrets
+// engines and the kubernetes, jwt, approle and cert auth methods are the published
+// modules. The package adds the parts of an image: it reads the configuration that the
+// chart mounts, gives paths of the container their directories on the host, listens
+// where only the lab's own user can connect, because the first client may initialise
+// it, and reports to the node agent whether Vault is unsealed. Only the plugins of
+// [plugins] exist; Vault's own error answers the mount of another one.
 //
 // The server starts sealed, always: a restart of the container needs an unseal,
 // as it does on a cluster, unless another Vault unseals it (seal "transit"). With raft
@@ -189,8 +188,8 @@ func useProxy(proxy string) error {
 // storageRaft is the storage of a cluster, within its servers.
 const storageRaft = "raft"
 
-// newStorage opens the storage of the configuration: what the servers bring
-// themselves, and nothing that is a server of its own.
+// newStorage opens the storage of the configuration, of the kinds that need no server
+// of their own.
 func newStorage(conf *config, logger hclog.Logger) (physical.Backend, error) {
 	switch conf.storageType {
 	case "file":

@@ -9,8 +9,8 @@ import (
 
 // Annotation of a pod says how late the node brings the files of a changed Secret or
 // ConfigMap into it, as "60s". A kubelet looks at each pod once a minute, and may take as
-// long again when it reads objects with a delay; the lab's node brings them at once unless
-// it is told.
+// long again when it reads objects with a delay; the lab's node brings them at once by
+// default.
 const Annotation = "ztlab.ztplan.dev/sync-period"
 
 // Of returns how late changed sources reach a pod; 0 without the annotation.

@@ -33,7 +33,7 @@ func conditions(have []metav1.Condition, generation int64, verdicts ...verdict) 
 	return out
 }
 
-// changeStatus writes a status if it differs from what the object has.
+// changeStatus writes a status if it differs from the object's.
 func (c *controller) changeStatus(ctx context.Context, resource schema.GroupVersionResource, name types.NamespacedName, have, want any) error {
 	if equality.Semantic.DeepEqual(have, want) {
 		return nil

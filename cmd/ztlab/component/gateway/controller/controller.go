@@ -254,8 +254,8 @@ func (c *controller) watch(ctx context.Context, gatewayAPI bool) error {
 	return failed
 }
 
-// watchFailed hears of watches that fail: a CRD is missing, a right is, or the
-// API server is away. Before the controller is ready that is why it is not.
+// watchFailed handles watches that fail, because a CRD or a right is missing or the API
+// server is away. Until the controller is ready, that is the reason why it is not.
 func (c *controller) watchFailed(ctx context.Context, r *cache.Reflector, err error) {
 	if ctx.Err() != nil {
 		return

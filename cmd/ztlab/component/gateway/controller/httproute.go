@@ -81,7 +81,7 @@ func parentOf(o *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) types.Names
 	return named(o.Namespace, string(ref.Name))
 }
 
-// equalParents compares references by what they say.
+// equalParents compares references by their values, not by their pointers.
 func equalParents(a, b gatewayv1.ParentReference) bool {
 	text := func(r gatewayv1.ParentReference) string {
 		return fmt.Sprint(deref(r.Group), deref(r.Kind), deref(r.Namespace), r.Name, deref(r.SectionName), deref(r.Port))
@@ -192,7 +192,7 @@ func within(name, wildcard string) bool {
 	return wild && strings.HasSuffix(name, tail) && len(name) > len(tail)
 }
 
-// unsupported is what the stand-in cannot serve of a route, "" if it can.
+// unsupported names the part of a route that the stand-in cannot serve, "" if there is none.
 func unsupported(o *gatewayv1.HTTPRoute) string {
 	for i, rule := range o.Spec.Rules {
 		if len(rule.Filters) > 0 {
@@ -208,7 +208,7 @@ func unsupported(o *gatewayv1.HTTPRoute) string {
 }
 
 // translateHTTPRoute makes a route object of each match, without hosts. A backend that
-// cannot be used is left out, and said in the verdict.
+// cannot be used is left out, and the verdict names it.
 func (c *controller) translateHTTPRoute(o *gatewayv1.HTTPRoute) ([]adminapi.Route, verdict, error) {
 	resolved := verdict{kind: string(gatewayv1.RouteConditionResolvedRefs), good: string(gatewayv1.RouteReasonResolvedRefs), message: "ResolvedRefs"}
 	var routes []adminapi.Route

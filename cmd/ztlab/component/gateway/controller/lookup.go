@@ -12,8 +12,8 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// list reads all objects of a cache. One that does not fit its type is left
-// out: its CRD would have to be another's.
+// list reads all objects of a cache. An object that does not fit T is left out: its
+// CRD is another project's.
 func list[T any](lister cache.GenericLister) []*T {
 	objects, err := lister.List(labels.Everything())
 	if err != nil {
@@ -74,7 +74,7 @@ func parameters(class *networkingv1.IngressClass) (types.NamespacedName, bool) {
 	return named(*p.Namespace, p.Name), true
 }
 
-// proxy finds a GatewayProxy; one that is missing is an error.
+// proxy finds a GatewayProxy; a missing one is an error.
 func (c *controller) proxy(name types.NamespacedName) (*gatewayProxy, error) {
 	found, err := get[gatewayProxy](c.proxies, name)
 	if err != nil {

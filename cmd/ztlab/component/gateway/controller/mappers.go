@@ -22,7 +22,7 @@ func (c *controller) everything() {
 }
 
 // secretChanged queues the objects that a Secret is part of. With the bug of the
-// release candidates those that use it go on with what they had.
+// release candidates those that use it go on with the old one.
 func (c *controller) secretChanged(secret types.NamespacedName) {
 	for _, o := range list[apisixTLS](c.tls) {
 		uses := o.Spec.Secret.key() == secret || o.Spec.Client != nil && o.Spec.Client.CASecret.key() == secret

@@ -32,7 +32,7 @@ func newClients(c adminapi.Client) (*clients, error) {
 	}
 	made := &clients{authorities: x509.NewCertPool(), depth: 1}
 	for _, one := range all {
-		// OpenSSL trusts nothing but what is signed by itself, unless told so.
+		// OpenSSL trusts only self-signed certificates by default.
 		if bytes.Equal(one.RawIssuer, one.RawSubject) {
 			made.authorities.AddCert(one)
 		}

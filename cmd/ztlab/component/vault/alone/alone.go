@@ -17,7 +17,7 @@ import (
 // A Server is a Vault alone.
 type Server struct {
 	// Dir is the directory of its data, and of its certificates in the folder tls.
-	// It is made when it is not there.
+	// It is made if it does not exist.
 	Dir string
 	// TLS lets it serve TLS, with a certificate of an authority of its own.
 	TLS bool
@@ -28,7 +28,7 @@ type Server struct {
 	ClientCA string
 }
 
-// An Address says how to reach a Server.
+// An Address is that of a Server, with its trust.
 type Address struct {
 	Address string `json:"address"`          // base URL
 	CAFile  string `json:"caFile,omitempty"` // authority of its certificate, with TLS

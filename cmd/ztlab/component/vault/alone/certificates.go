@@ -64,7 +64,7 @@ func makeCertificates(dir string, names []string) error {
 	if err != nil {
 		return err
 	}
-	// The key comes last: it is what makes the set whole.
+	// The key comes last: it makes the set complete.
 	for _, f := range []struct {
 		name, kind string
 		der        []byte

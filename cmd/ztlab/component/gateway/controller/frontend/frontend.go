@@ -38,8 +38,8 @@ func Readable(ctx context.Context, client kubernetes.Interface) bool {
 	return true
 }
 
-// validation is how a listener verifies its clients: as its port has it, or else as the
-// Gateway has it for all; nil if it does not ask them.
+// validation returns how a listener verifies its clients: by the rule of its port, or else
+// by the Gateway's default; nil if it does not ask them.
 func validation(o *gatewayv1.Gateway, l gatewayv1.Listener) *gatewayv1.FrontendTLSValidation {
 	if l.Protocol != gatewayv1.HTTPSProtocolType || o.Spec.TLS == nil || o.Spec.TLS.Frontend == nil {
 		return nil
@@ -65,9 +65,9 @@ type Refusal struct {
 	Message            string
 }
 
-// Clients returns what the clients of a listener need; nil if it does not ask them. A
-// listener that is refused must not be served: without its authorities it would let in
-// everybody. As upstream, AllowInsecureFallback is not supported.
+// Clients returns the requirements of a listener on its clients; nil if it does not ask
+// them. A listener that is refused must not be served: without its authorities it would let
+// in everybody. As upstream, AllowInsecureFallback is not supported.
 func (a Authorities) Clients(o *gatewayv1.Gateway, l gatewayv1.Listener) (*adminapi.Client, *Refusal) {
 	v := validation(o, l)
 	switch {
