@@ -186,8 +186,8 @@ func (r *reporting) files(d *evidence.Document) (data []byte, dir string, err er
 }
 
 // planEvidence identifies the plan: the digests of the plan and of every file
-// that it reads, as they were read. Those that secrets are written to are not
-// read; charts are on record with their releases.
+// that it reads, as they were read. Files that secrets are written to are not read;
+// charts are on record with their releases.
 func planEvidence(p *plan.Plan) (evidence.Plan, error) {
 	data, err := p.Inputs.ReadGiven(p.File)
 	if err != nil {

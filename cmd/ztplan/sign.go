@@ -17,10 +17,10 @@ import (
 // signTimeout bounds how long a key that is elsewhere may take to sign.
 const signTimeout = 30 * time.Second
 
-// signingKey returns the way to the key that --sign-key names. Its faults are found
-// before anything is contacted, as far as possible:
-// a file is read, a key in Vault is not asked for before the run is over, since
-// the run may install that Vault.
+// signingKey returns a reader of the key that --sign-key names. Its faults are
+// found before anything is contacted, as far as possible: a file is read, a key in
+// Vault is not asked for before the run is over, since the run may install that
+// Vault.
 func (a *app) signingKey(p *plan.Plan, mode run.Mode) (signingKey, error) {
 	if !transit.IsRef(a.signKey) {
 		data, err := a.Inputs.ReadGiven(a.signKey)

@@ -25,7 +25,7 @@ const (
 	Plan          = "plan"               // its content
 )
 
-// A Difference is one thing that is not as it was before.
+// A Difference is one change between the runs.
 type Difference struct {
 	Kind       string `json:"kind"`
 	Regression bool   `json:"regression"`

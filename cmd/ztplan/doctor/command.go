@@ -61,7 +61,7 @@ was contacted, 130 interrupted.`,
 
 // examine makes the checks of a plan and prints their verdicts.
 func examine(ctx context.Context, a *planflags.Flags, p *plan.Plan, chosen *plan.Selection, env *engine.Env, lockNamespace string) error {
-	// The permissions are asked for first by those who need them: that renders charts.
+	// The permissions are found on first use: that renders charts.
 	needs := sync.OnceValue(func() []rbac.Need {
 		return rbac.NeedsOf(ctx, env, p, chosen, rbac.Options{LockNamespace: lockNamespace, Installed: true})
 	})
@@ -136,8 +136,8 @@ func accessCheck(needs func() []rbac.Need) Check {
 	return check
 }
 
-// stepChecks are the checks of the steps that are not left out; those of one name are
-// one check.
+// stepChecks are the checks of the steps that are not left out; several of one name
+// are one check.
 func stepChecks(p *plan.Plan, chosen *plan.Selection) []Check {
 	var list []Check
 	for _, s := range p.Steps {

@@ -184,8 +184,6 @@ func (w *world) vault() *api.Client {
 	return w.clients.vault
 }
 
-// vaultTransport connects to the lab's Vault, which listens on a Unix socket,
-// whatever the address. Each request has a connection of its own.
 // vaultSocket returns the path of Vault's socket, or "" while its pod has not started.
 func (w *world) vaultSocket() string {
 	for _, c := range w.status.Components {
@@ -196,6 +194,8 @@ func (w *world) vaultSocket() string {
 	return ""
 }
 
+// vaultTransport connects to the lab's Vault, which listens on a Unix socket,
+// for any address. Each request has a connection of its own.
 func (w *world) vaultTransport() *http.Transport {
 	socket := w.vaultSocket()
 	return &http.Transport{

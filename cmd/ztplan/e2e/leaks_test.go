@@ -107,7 +107,7 @@ type glance struct {
 	cores string          // the limit on core files when it was last seen
 }
 
-// glance looks at a process again and again until stop is closed.
+// glanceAt looks at a process again and again until stop is closed.
 func glanceAt(pid int, stop <-chan struct{}) *glance {
 	g := &glance{texts: make(map[string]bool)}
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -5,7 +5,7 @@
 // that its users operate already: the packages below read ClusterProfiles (profiles),
 // render the objects (objects), run in the pods (member), read and write the hub (hub),
 // let the waves go (drive), show them (view), keep the evidence in a registry (registry),
-// and merge it (ledger). Package scale predicts how long fleets take that no test machine
+// and merge it (ledger). Tests in e2e predict how long fleets take that no test machine
 // holds.
 //
 // # Checks before anything is made

@@ -60,8 +60,8 @@ func (f *facts) certManager() (backoff time.Duration, version string) {
 	return d, c.version
 }
 
-// lifetime returns how long a certificate lives: no longer than the role allows. The
-// role is the one that shortens it, if one does.
+// lifetime returns how long a certificate lives: no longer than the role allows.
+// shortened is the role that shortens it, nil if none does.
 func (f *facts) lifetime(o object, t times) (actual time.Duration, shortened *signer) {
 	if r, ok := f.roleOf(o); ok && r.MaxTTL > 0 && r.MaxTTL.Std() < t.duration {
 		return r.MaxTTL.Std(), &r

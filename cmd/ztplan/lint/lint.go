@@ -29,7 +29,7 @@ const (
 	Note    = rule.Note
 )
 
-// A Finding is one thing that is not sound.
+// A Finding is one fault of the plan.
 type Finding struct {
 	Severity rule.Severity `json:"severity"`
 	Rule     string        `json:"rule"`     // short and stable, for scripts

@@ -9,7 +9,7 @@
 //
 // The plan that is written has the values that were given as defaults there, and is the
 // template otherwise. "made:" names the kind of value that is made when none is given;
-// see [Make].
+// see [Template.Make].
 package templates
 
 import (

@@ -29,7 +29,8 @@ type Result struct {
 // settled when its Job says that its index succeeded, and the evidence that counts is the
 // one of its last pod, with the verdict that the node keeps of it.
 func Collect(ctx context.Context, h *hub.Hub, rounds []record.Run) (*Result, error) {
-	// The Jobs first: the pods and the evidence that they count are there when those are read.
+	// The Jobs are read first, so that the pods and the evidence that they count are there
+	// when these are read.
 	names, waves := make([]map[string][]string, len(rounds)), make([][]hub.Wave, len(rounds))
 	for i, round := range rounds {
 		var err error
@@ -162,7 +163,7 @@ func newTryList(list []hub.Try) *tryList {
 func clusterKey(round int, cluster string) string { return fmt.Sprintf("%d/%s", round, cluster) }
 
 // Over reports whether no pod of the last round runs and none will: all its waves are
-// over, or one of them holds those after it. Stopped reports whether one does or will.
+// over, or one of them holds those after it. stopped reports whether one holds them or will.
 func (r *Result) Over() (over, stopped bool) {
 	for _, w := range r.Waves {
 		switch holds := w.Holds() != ""; {

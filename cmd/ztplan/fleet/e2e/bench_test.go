@@ -130,7 +130,7 @@ func TestBench(t *testing.T) {
 	predictions(t)
 }
 
-// predictions prints package scale's predictions for sizes that are not measured.
+// predictions prints the predictions for sizes that are not measured.
 func predictions(t *testing.T) {
 	const parallel = 500 // on each hub
 	t.Logf("predicted for runs of 60 s, %d at once on each hub, 2 s from a pod's creation to its start:", parallel)

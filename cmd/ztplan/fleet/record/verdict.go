@@ -47,7 +47,7 @@ type Rotation struct {
 	Doubt      float64 `json:"doubt"` // the greatest of all groups of servers
 }
 
-// Proved reports whether the cluster is as its fleet wants it.
+// Settled reports whether the cluster is as its fleet wants it.
 func (v *Verdict) Settled() bool { return v.Exit == 0 }
 
 // Encode returns the verdict with its longest texts cut so that a kubelet keeps all of
