@@ -48,7 +48,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 // MarshalYAML returns "(secret)".
 func (s Secret) MarshalYAML() (any, error) { return Redacted, nil }
 
-// GobEncode leaves the text out: a secret does not reach another process by the way.
+// GobEncode leaves the text out: a secret does not reach another process by
+// accident.
 func (s Secret) GobEncode() ([]byte, error) { return nil, nil }
 
 // GobDecode leaves the secret unset.

@@ -82,6 +82,6 @@
 // tries is not protected against a reader of its digest; its plan and everything
 // else in the edits must be known for that, too.
 //
-// The changes of a proof ([engine.Changer]) are in the digest, though it is no
-// difference: it is a write all the same.
+// The changes of a proof ([engine.Changer]) are in the digest: they are no differences, but
+// they are writes.
 package run
