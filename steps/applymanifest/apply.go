@@ -98,7 +98,7 @@ func madeAnew(err error) bool {
 }
 
 // unserved reports whether the API server does not know the kind (yet): it is
-// not in discovery, or it is and its handler is still on the way.
+// not in discovery, or its handler is still missing.
 func unserved(err error) bool {
 	return kubekit.IsNoKind(err) || apierrors.IsNotFound(err) && !refusal.NamespaceMissing(err)
 }

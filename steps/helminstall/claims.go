@@ -9,7 +9,8 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
-// Claims implements engine.Claimer: the release. Its objects are known to its chart.
+// Claims implements engine.Claimer: the release. Its objects are claimed when the
+// chart is rendered.
 func (s *Spec) Claims(_ string, unknown []string) []engine.Claim {
 	for _, input := range []string{"repo", "chart", "release", "namespace", "version", "values", "valuesFiles"} {
 		if !engine.Known(input, unknown) {

@@ -174,7 +174,7 @@ type Spec struct {
 	// RootToken decides about the root token: keep leaves it in the sinks;
 	// revoke revokes it when every other step of the plan is done, proves that
 	// Vault refuses it, and takes it out of the sinks. That needs vault.login:
-	// later runs are let in by it.
+	// later runs log in with it.
 	RootToken string `yaml:"rootToken" check:"oneof=keep|revoke"`
 }
 

@@ -69,9 +69,9 @@ func issuanceOf(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, 
 	return i
 }
 
-// retried adds when cert-manager tries an object again that is not Ready, if that
-// is a matter of time: by the beginning of its message. Of a request whose issuer
-// is not ready nothing is tried until that is.
+// retried adds the time at which cert-manager tries an object that is not Ready
+// again, if only time is needed, as the beginning of its message tells. A request
+// whose issuer is not ready is not tried before the issuer is.
 func (i *Issuance) retried(o *unstructured.Unstructured, beginning string) {
 	c, ok := kubestatus.Condition(o, "Ready")
 	if !ok || c.Status == metav1.ConditionTrue || !strings.HasPrefix(c.Message, beginning) || c.LastTransitionTime.IsZero() {

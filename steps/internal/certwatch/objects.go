@@ -88,9 +88,9 @@ type Certificate struct {
 	} `json:"status"`
 }
 
-// older reports whether a is an earlier state of the object that b is a state of.
-// Since Kubernetes 1.35 (KEP-5504) resource versions of one resource can be
-// compared, and etcd's always could. Where they are no such numbers it returns false.
+// older reports whether a is an earlier state of the same object than b. Since
+// Kubernetes 1.35 (KEP-5504) resource versions of one resource can be compared, and
+// etcd's always could. For other versions it returns false.
 func older(a, b metav1.ObjectMeta) bool {
 	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
 	return err == nil && a.UID == b.UID && order < 0

@@ -13,7 +13,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
 )
 
-// Makings are the things that a step makes which others look for: Services, Secrets,
+// Makings are the things of a step that other steps look for: Services, Secrets,
 // ConfigMaps and kinds. The zero value is empty.
 type Makings struct {
 	things     map[string]bool

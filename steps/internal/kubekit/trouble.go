@@ -20,7 +20,7 @@ const troubleTime = 5 * time.Second
 // line that a container wrote before it ended: "pod vault-0 waits: container
 // vault is in CrashLoopBackOff: …; its last line: …". It is "" if every pod is
 // well, or nothing can be found out. An error of the caller needs no second one. hint is
-// the next thing to do about it.
+// the advice.
 func (c *Cluster) Trouble(ctx context.Context, namespace, service string) (why, hint string) {
 	ctx, cancel := context.WithTimeout(ctx, troubleTime)
 	defer cancel()

@@ -56,7 +56,7 @@ func (m Mount) Inspect(ctx context.Context, c *Client) (mounted bool, edits []en
 }
 
 // fields are those that have differs in by the rules of m; have is nil for a
-// mount that is not there.
+// missing mount.
 func (m Mount) fields(have map[string]any) []Field {
 	var fields []Field
 	if m.Description != "" {

@@ -278,9 +278,9 @@ func (l *Lock) start() {
 	}()
 }
 
-// keep renews the lock until ctx ends or the lock is another's. That it cannot be
-// renewed is no reason to stop: as long as no other run took it, it is still held, and
-// [Lock.Wait] lets no edit start meanwhile.
+// keep renews the lock until ctx ends or the lock is another's. A failed renewal is no
+// reason to stop: as long as no other run took it, it is still held, and [Lock.Wait]
+// lets no edit start meanwhile.
 func (l *Lock) keep(ctx context.Context) {
 	interval := l.req.Duration / 3
 	for pause := interval; ; {
@@ -320,7 +320,7 @@ func (l *Lock) note(change func()) {
 	l.changed = make(chan struct{})
 }
 
-// renew writes a new renewTime. It is permanent that another run has the lock, or
+// renew writes a new renewTime. The error is permanent if another run has the lock, or
 // had it.
 func (l *Lock) renew(ctx context.Context) error {
 	err := l.write(ctx)

@@ -10,7 +10,7 @@ import (
 
 // Claims returns the claims of a release: the fields of its objects and the marks of
 // their owner, so that no object is in two releases. Hooks and the objects of the
-// chart's crds folder are not claimed: Helm only makes those of them that are missing.
+// chart's crds folder are not claimed: Helm only makes missing ones.
 func Claims(name, namespace string, refs []kubekit.Ref, objects []*unstructured.Unstructured, random map[manifest.Key]map[string]bool) []engine.Claim {
 	var out []engine.Claim
 	for i, o := range objects {

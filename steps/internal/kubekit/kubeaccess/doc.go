@@ -1,4 +1,4 @@
 // Package kubeaccess states the permissions that the requests of the kits need: one
-// function for each thing that a kit does. It contacts nothing. A change of a kit's
+// function for each action of a kit. It contacts nothing. A change of a kit's
 // requests changes its function here.
 package kubeaccess

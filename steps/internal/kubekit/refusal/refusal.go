@@ -1,5 +1,5 @@
-// Package refusal reads from an error of the API server why it refused a request: which
-// fields, whose they are, and whether another try can help.
+// Package refusal reads the reasons of a refusal from an error of the API server: the
+// fields, their managers, and whether another try can help.
 package refusal
 
 import (

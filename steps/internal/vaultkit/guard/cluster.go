@@ -23,8 +23,7 @@ const (
 	behindWait  = 10 * time.Second // for one request
 )
 
-// A Replicas remembers facts about the nodes behind one address. The steps that use it
-// share one.
+// A Replicas remembers facts about the nodes behind one address, for all steps that use it.
 type Replicas struct {
 	mu        sync.Mutex
 	index     []string // states that answers have named
