@@ -66,7 +66,8 @@ func covered(name, host string) bool {
 	return strings.EqualFold(name, host)
 }
 
-// lyingConditions: conditions that are True before the thing that they announce works.
+// lyingConditions: conditions that may be True while the issuer or the gateway does not
+// work, where no step proves that it does.
 func lyingConditions(f *facts) []Finding {
 	var out []Finding
 	for _, a := range f.applied {

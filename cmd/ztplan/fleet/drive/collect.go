@@ -137,7 +137,7 @@ func judge(l *ledger.Leaf, round record.Run, w hub.Wave, index int, pods *podLis
 	return &t
 }
 
-// tryList is the evidence of a run that is there.
+// tryList is the evidence of a run that is on the hub.
 type tryList struct {
 	of   map[string]hub.Try // by ConfigMap, which is named as the pod
 	last map[string]hub.Try // by round and cluster

@@ -20,8 +20,8 @@ const Limit = 5 * time.Minute
 // A Transport repeats the requests that the server did not answer, and those that it
 // answered with an error of the moment, until the answer is another one, the context ends
 // or [Limit] is over. The body of an answer is part of it, except that of a watch. A
-// request may have taken effect although its answer was lost: callers accept that the
-// object that they make is there already.
+// request may have taken effect although its answer was lost: callers have to accept that
+// their object exists already.
 type Transport struct {
 	Next http.RoundTripper
 	// Unknown means that the address may be wrong: a server that has never answered is

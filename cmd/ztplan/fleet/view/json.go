@@ -97,7 +97,7 @@ func (j *JSON) cluster(now time.Time, s *drive.Snapshot, p hub.Pod) {
 	_ = j.enc.Encode(e)
 }
 
-// clusterName is the name as it is: JSON escapes it.
+// clusterName returns the name without escapes: JSON makes them.
 func (j *JSON) clusterName(wave string, index int) string {
 	if names := j.fleet.Names[wave]; index >= 0 && index < len(names) {
 		return names[index]

@@ -105,8 +105,8 @@ func (p Plan) login(o hosting.Object, knows func(string) bool) []Fault {
 	return nil
 }
 
-// loginsOf returns the logins in the Vault of an issuer: those that are reached at its
-// server, or else those of the Vault that the role is in which it signs with.
+// loginsOf returns the logins in the Vault of an issuer: those at its server, or else those
+// in the Vault of the role that it signs with.
 func (p Plan) loginsOf(o hosting.Object) (out []*k8sauth.Spec) {
 	for _, l := range p.Logins {
 		if reaches(text(o, server), l.Vault.Address, l.Vault.InCluster()) {
