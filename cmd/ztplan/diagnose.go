@@ -11,8 +11,8 @@ import (
 	"github.com/ztplan/ztplan/steps/session/diagnosis"
 )
 
-// diagnosisTimeout bounds the reads of the diagnosis. With [subjectTimeout] it is less
-// than the time that a CI system gives a job that it cancels.
+// diagnosisTimeout bounds the reads of the diagnosis, beside those of [subjectTimeout].
+// The second signal of a CI system that cancels a job ends both.
 const diagnosisTimeout = 5 * time.Second
 
 // diagnose reads the state of the world that the failed steps are about; nil if none
