@@ -28,7 +28,7 @@ type Certificate struct {
 	Secret   string   // namespace/name
 }
 
-// A Gateway names what serves a certificate, by the object that stands for it.
+// A Gateway identifies the server of a certificate by the object that stands for it.
 type Gateway struct {
 	Kind string // KindClass, KindProxy or KindGateway
 	Name string // of a class "" is the default one; of others namespace/name, of a Gateway with the port

@@ -27,7 +27,7 @@ var (
 	gatewayResource = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"}
 )
 
-// Permissions are what [Find] makes use of and does not need.
+// Permissions are those that [Find] uses and does not need.
 func Permissions() []engine.Permission {
 	var all []engine.Permission
 	for _, r := range []schema.GroupVersionResource{tlsResource, classResource, ingressResource, gatewayResource} {
@@ -115,9 +115,9 @@ func classesOf(list []unstructured.Unstructured) classes {
 	return all
 }
 
-// of returns what serves a certificate that is for a gateway. taken is false if no
-// controller can have taken the object: one without a class belongs to the default class,
-// and an ApisixTls has no condition if there is none.
+// of returns the gateway behind the one that a certificate names, which may be a class.
+// taken is false if no controller can have taken the object: one without a class belongs
+// to the default class, and an ApisixTls has no condition if there is none.
 func (all classes) of(manifest hosting.Object, gateway hosting.Gateway) (by hosting.Gateway, taken bool) {
 	if gateway.Kind != hosting.KindClass {
 		return gateway, true
