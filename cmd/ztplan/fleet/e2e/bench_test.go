@@ -124,7 +124,7 @@ func TestBench(t *testing.T) {
 	predicted := predict(requestLimits{QPS: 300, Burst: 600}, waveLoad{ // as the lab's controller manager has them
 		Clusters: benchClusters, Parallel: benchParallel, Run: sum / benchClusters, Start: gaps[len(gaps)/2],
 	})
-	t.Logf("package scale predicts %.1f s for these pods; measured/predicted %.2f", predicted.Wall.Seconds(), wall.Seconds()/predicted.Wall.Seconds())
+	t.Logf("the model predicts %.1f s for these pods; measured/predicted %.2f", predicted.Wall.Seconds(), wall.Seconds()/predicted.Wall.Seconds())
 	t.Logf("requests of the pods to the hub: %.2f for each cluster (about 5)", float64(requests)/benchClusters)
 	t.Logf("memory of the driver: %.0f MB with 20 clusters, %.0f MB with %d: ratio %.2f", float64(few)/1e6, float64(most)/1e6, benchClusters, float64(most)/float64(few))
 	predictions(t)
