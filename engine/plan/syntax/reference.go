@@ -152,7 +152,7 @@ func ParseReference(raw string) (*Reference, *Error) {
 	if body == "" {
 		return bad("a reference is empty")
 	}
-	if strings.ContainsAny(body, "=!&|()<>") {
+	if isExpression(body) {
 		return nil, &Error{Message: raw + " is an expression: a reference names one value",
 			Hint: `in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`}
 	}
@@ -190,6 +190,15 @@ func ParseReference(raw string) (*Reference, *Error) {
 	return ref, nil
 }
 
+// isExpression reports whether a text has operators; those in a quoted key are none.
+func isExpression(s string) bool {
+	quoted := false
+	return strings.ContainsFunc(s, func(r rune) bool {
+		quoted = quoted != (r == '"')
+		return !quoted && strings.ContainsRune("=!&|()<>", r)
+	})
+}
+
 // index reads the index that s begins with, [0] or [each.key], and returns what comes
 // after it: s itself if there is none.
 func index(s string) (e keypath.Elem, after string) {
@@ -210,7 +219,7 @@ func index(s string) (e keypath.Elem, after string) {
 // ParseID reads the id of a step as needs have it: certs, certs["shop"], certs[each.key].
 func ParseID(id string) (*Reference, bool) {
 	ref, bad := ParseReference("${steps." + id + "}")
-	if bad != nil || len(ref.Path) == 0 || ref.Path[0].IsIndex() {
+	if bad != nil {
 		return nil, false
 	}
 	ref.Raw = id
