@@ -498,7 +498,11 @@ func (d *Decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		d.push(keypath.Key(name))
 		e.SetZero()
 		if d.value(val, e, literal) == unset && e.Kind() != reflect.Pointer && e.Kind() != reflect.Slice && e.Kind() != reflect.Map {
-			d.problem(val, `write "" for empty text`, "has no value")
+			hint := "remove the key, or give it a value"
+			if e.Kind() == reflect.String {
+				hint = `write "" for empty text`
+			}
+			d.problem(val, hint, "has no value")
 		}
 		m.SetMapIndex(reflect.ValueOf(name).Convert(t.Key()), e)
 		d.pop()
