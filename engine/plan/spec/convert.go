@@ -144,7 +144,7 @@ func format(v reflect.Value) string {
 	case isUint(t):
 		return strconv.FormatUint(v.Uint(), 10)
 	case isFloat(t):
-		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
+		return strconv.FormatFloat(v.Float(), 'g', -1, t.Bits())
 	}
 	return fmt.Sprint(v.Interface())
 }
