@@ -157,7 +157,7 @@ func (v *evaluation) of(e *syntax.Expr) (exprType, any) {
 // operand is of for an operand of op, which must be true or false.
 func (v *evaluation) operand(op, e *syntax.Expr) (exprType, bool) {
 	t, x := v.of(e)
-	if t == exprText && v.quoted(e) {
+	if v.quoted(e) {
 		return exprUnknown, false
 	}
 	if t != exprTruth && t != exprUnknown {

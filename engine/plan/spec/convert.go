@@ -18,7 +18,7 @@ func (c *Types) fits(from, to reflect.Type) bool {
 	from, to = indirect(from), indirect(to)
 	switch {
 	case to == secretType:
-		return from == secretType || scalar(from)
+		return scalar(from)
 	case c.HasSecret(from):
 		return from == to && from != secretType
 	case from == to:

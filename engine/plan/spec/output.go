@@ -68,7 +68,7 @@ func incomplete(v reflect.Value) bool {
 	switch {
 	case empty(v):
 		return true
-	case v.Kind() == reflect.Struct && v.Type() != secretType && v.Type() != fileType && !scalar(v.Type()):
+	case v.Kind() == reflect.Struct && !scalar(v.Type()):
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() && incomplete(v.Field(i)) {
 				return true

@@ -209,10 +209,8 @@ func (d *Decoder) text(n *yaml.Node, parts []syntax.Part, secrets bool) (*text, 
 
 // at fills v from a value that is used elsewhere in the plan.
 func (d *Decoder) at(u use, value *yaml.Node, v reflect.Value) outcome {
-	if d.use.node == nil {
-		d.use = u
-		defer func() { d.use = use{} }()
-	}
+	d.use = u
+	defer func() { d.use = use{} }()
 	return d.value(value, v, true)
 }
 
@@ -302,9 +300,6 @@ func (d *Decoder) refProblem(n *yaml.Node, ref *syntax.Reference, hint, format s
 func (d *Decoder) Scan(n *yaml.Node) {
 	for _, c := range n.Content {
 		d.Scan(c)
-	}
-	if !isTemplate(n) {
-		return
 	}
 	parts, bad := syntax.ParseTemplate(n.Value)
 	if bad != nil {
