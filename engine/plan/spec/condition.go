@@ -96,7 +96,7 @@ type evaluation struct {
 // YAML reads as text for its quotes, and reports it at its place.
 func (v *evaluation) quoted(e *syntax.Expr) bool {
 	r, ok := v.texts[e.Ref]
-	if e.Op != "" || !ok || r.Node.Value != "true" && r.Node.Value != "false" {
+	if !ok || r.Node.Value != "true" && r.Node.Value != "false" {
 		return false
 	}
 	used := v.d.Place(v.node, e.Ref)

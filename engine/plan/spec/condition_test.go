@@ -14,8 +14,9 @@ import (
 func conditions(t testing.TB) values {
 	return values{
 		"vars.env": variable(t, "prod"), "vars.n": variable(t, "3"), "vars.yes": variable(t, "true"), "vars.no": variable(t, "no"), "vars.list": variable(t, "[1]"),
-		"vars.nothing": variable(t, "null"), "vars.quoted": variable(t, `"true"`), "vars.placed": placed(t, "{v: 'false'}"), "steps.a.word": output("true"), "steps.b.word": later("true"),
-		"vars.hex": variable(t, "0x10"), "vars.secret": secretly(variable(t, canary)), "steps.a.port": output(443), "steps.a.ok": output(true),
+		"vars.nothing": variable(t, "null"), "vars.quoted": variable(t, `"true"`), "vars.placed": placed(t, "{v: 'false'}"), "steps.a.word": output("true"), "steps.b.word": later("true"), "steps.b.list": later([]string{}), "steps.b.text": later(ptr("")),
+		"vars.given": given(t, "{v: 'true'}"),
+		"vars.hex":   variable(t, "0x10"), "vars.secret": secretly(variable(t, canary)), "steps.a.port": output(443), "steps.a.ok": output(true),
 		"steps.a.for": output(engine.Duration(60e9)), "steps.a.key": output(engine.NewSecret(canary)), "steps.a.list": output([]int{1}), "steps.a.name": output(ptr("x")), "steps.b.ok": later(true),
 	}
 }
@@ -24,6 +25,15 @@ func conditions(t testing.TB) values {
 func placed(t testing.TB, text string) spec.Value {
 	n, f := node(t, text)
 	return spec.Value{Node: n.Content[1], File: f}
+}
+
+// given is such a value that is from the command line.
+func given(t testing.TB, text string) spec.Value {
+	v := placed(t, text)
+	n := *v.Node
+	n.Line, n.Column = 0, 0
+	v.Node = &n
+	return v
 }
 
 // eval returns the value of a condition, or its problems.
@@ -98,6 +108,9 @@ func TestConditions(t *testing.T) {
 		`"'a'"`:                        `1:1: when: a condition is true or false, and this is text (compare it: … == "…")`,
 		`${steps.a.word}`:              `1:1: when: a condition is true or false, and this is text (compare it: … == "…")`,
 		`${steps.b.word} && true`:      `1:17: when: && wants true or false, and has text`,
+		`${steps.b.list} == "x"`:       `1:1: when: ${steps.b.list} is a list: a condition compares text, numbers, true and false`,
+		`${steps.b.text} && true`:      `1:17: when: && wants true or false, and has text`,
+		`${vars.given}`:                `1:1: when: ${vars.given} is the text "true", and a condition is true or false (declare the variable with type: bool)`,
 		`"!${steps.a.word}"`:           `1:2: when: ! wants true or false, and has text`,
 		// The left side decides, and both sides are checked.
 		`false && ${vars.env}`:     `1:7: when: && wants true or false, and has text`,
@@ -145,6 +158,13 @@ func TestConditionsOfRuns(t *testing.T) {
 	d.Decode(n, nil, new(string)) // the decoder was somewhere else
 	*problems = nil
 	if v, ok := d.Eval(c); v || ok || strings.Join(*problems, "; ") != "1:1: when: ${steps.b.ok}: unknown (know it)" {
+		t.Errorf("got %v, %v, %q", v, ok, *problems)
+	}
+	// The right side has nothing to add.
+	d, n, problems = decoder(t, `${steps.b.ok} || ${steps.b.ok}`, conditions(t))
+	c = d.Condition(n)
+	d.Scope = values{}
+	if v, ok := d.Eval(c); v || ok || len(*problems) != 1 {
 		t.Errorf("got %v, %v, %q", v, ok, *problems)
 	}
 	// A condition that is wrong says nothing about an input with the name of its key.

@@ -20,13 +20,11 @@ func (c *Types) fits(from, to reflect.Type) bool {
 	case to == secretType:
 		return scalar(from)
 	case c.HasSecret(from):
-		return from == to && from != secretType
+		return from == to
 	case from == to:
 		return true
 	case to.Kind() == reflect.Interface:
 		return true
-	case to == durationType:
-		return from.Kind() == reflect.String
 	case to == fileType || reflect.PointerTo(to).Implements(textType):
 		return from.Kind() == reflect.String
 	case to.Kind() == reflect.String:

@@ -47,6 +47,8 @@ func TestWritten(t *testing.T) {
 		{`!!int abc`, uint(0), `1:1: abc is not a whole number from 0, or too large`},
 		{`2.5`, 0.0, `2.5`},
 		{`2`, 0.0, `2`},
+		{`!!float abc`, 0.0, `1:1: abc is not a number`},
+		{`true`, engine.Duration(0), `1:1: want a duration, have true`},
 		{`two`, 0.0, `1:1: want a number, have the text "two"`},
 		{`90s`, engine.Duration(0), `1m30s`},
 		{`90`, engine.Duration(0), `1:1: want a duration, have the number 90 (add a unit: 90s, 90m, 90h or 90d)`},
@@ -119,6 +121,22 @@ func TestVariablesAsInputs(t *testing.T) {
 	} {
 		if got := decode(t, `"${vars.x}"`, tt.like, values{"vars.x": variable(t, tt.value)}); got != tt.want {
 			t.Errorf("%s as %T\n got %s\nwant %s", tt.value, tt.like, got, tt.want)
+		}
+	}
+}
+
+// TestAfterReferences: a value after a reference is one that the plan writes itself.
+func TestAfterReferences(t *testing.T) {
+	scope := values{"vars.n": variable(t, "12"), "steps.a.n": output(12)}
+	for text, want := range map[string]string{
+		`["${vars.n}", 12]`:      `1:15: [1]: want text, have the number 12 (write it in quotes: "12")`,
+		`["x ${vars.n}", 12]`:    `1:17: [1]: want text, have the number 12 (write it in quotes: "12")`,
+		`["${steps.a.n}", 12]`:   `1:18: [1]: want text, have the number 12 (write it in quotes: "12")`,
+		`["${vars.n}", "$${n}"]`: `[]string{"12", "${n}"}`,
+		`["${vars.n}", no, x]`:   `[]string{"12", "no", "x"}`,
+	} {
+		if got := decode(t, text, []string{}, scope); got != want {
+			t.Errorf("%s\n got %s\nwant %s", text, got, want)
 		}
 	}
 }
@@ -274,6 +292,16 @@ func TestOutputsAsInputs(t *testing.T) {
 		{namedFloat(1.5), "", `"1.5"`},
 		{namedText("x"), "", `"x"`},
 		{namedBool(true), "", `"true"`},
+		{namedBool(true), false, `true`},
+		{namedText("5m"), engine.Duration(0), `5m`},
+		{"abc", mark{}, `spec_test.mark{text:"abc"}`},
+		{"abcd", mark{}, `1:2: ${steps.a.x}: a mark has 3 letters`},
+		{7, mark{}, `1:2: want text, and ${steps.a.x} is a whole number`},
+		{struct {
+			A int `yaml:"a"`
+		}{}, login{}, `1:2: want a mapping, and ${steps.a.x} is a mapping of other values`},
+		{login{Method: "jwt"}, login{}, `spec_test.login{Method:"jwt", Role:""}`},
+		{login{Method: "jwt"}, new(login), `*spec_test.login{Method:"jwt", Role:""}`},
 	} {
 		if got := decode(t, `"${steps.a.x}"`, tt.like, values{"steps.a.x": output(tt.out)}); got != tt.want {
 			t.Errorf("%#v as %T\n got %s\nwant %s", tt.out, tt.like, got, tt.want)
@@ -285,7 +313,7 @@ func TestOutputsAsInputs(t *testing.T) {
 func TestTexts(t *testing.T) {
 	scope := values{
 		"vars.n": variable(t, "12"), "vars.b": variable(t, "false"), "vars.s": variable(t, "é x"), "vars.l": variable(t, "[1]"), "vars.nothing": variable(t, "null"),
-		"vars.octal": variable(t, "0400"), "steps.a.port": output(443), "steps.a.later": later(443), "steps.a.list": later([]int{}), "steps.a.for": output(engine.Duration(60e9)),
+		"vars.octal": variable(t, "0400"), "steps.a.port": output(443), "steps.a.later": later(443), "steps.a.pointer": later(ptr("")), "steps.a.list": later([]int{}), "steps.a.for": output(engine.Duration(60e9)),
 	}
 	for _, tt := range []struct {
 		text string
@@ -296,6 +324,7 @@ func TestTexts(t *testing.T) {
 		{`${vars.s}${vars.s}`, "", `"é xé x"`},
 		{`https://h:${steps.a.port}/$${raw}`, "", `"https://h:443/${raw}"`},
 		{`p ${steps.a.later}`, "", `pending`},
+		{`p ${steps.a.pointer}`, "", `pending`},
 		{`${vars.n}m`, engine.Duration(0), `12m`},
 		{`${steps.a.later}m`, engine.Duration(0), `pending`},
 		{`1${vars.n}`, 0, `1:1: want a whole number, have the text "112" (write 112, without quotes)`},

@@ -114,7 +114,7 @@ type use struct {
 // writtenAt returns where a value, which is used elsewhere, is written; zero if that is not
 // known.
 func (u use) writtenAt(value *yaml.Node) (at source.Position) {
-	if u.file != nil && value.Line > 0 {
+	if u.file != nil {
 		at = u.file.Place(value)
 	}
 	return at
@@ -525,7 +525,7 @@ func (d *Decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	s := reflect.MakeSlice(t, len(n.Content), len(n.Content))
 	for i, item := range n.Content {
 		d.push(keypath.Item(i))
-		if d.value(item, s.Index(i), literal) == unset && t.Elem().Kind() != reflect.Interface {
+		if d.value(item, s.Index(i), literal) == unset {
 			d.problem(item, "remove the item, or give it a value", "has no value")
 		}
 		d.pop()
@@ -612,7 +612,7 @@ func (d *Decoder) key(n *yaml.Node, i int, literal bool) string {
 		return name
 	}
 	for j := 0; j+1 < len(n.Content); j += 2 {
-		if other, err := kubeyaml.Key(n.Content[j]); err == nil && other == name && (j < i || other == n.Content[j].Value) {
+		if other, _ := kubeyaml.Key(n.Content[j]); other == name && (j < i || other == n.Content[j].Value) {
 			d.problem(key, "", "%s", kubeyaml.Repeated(name, n.Content[j], key))
 			break
 		}

@@ -34,7 +34,7 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 		if _, err := strconv.ParseFloat(n.Value, 64); err == nil {
 			hint = "write " + n.Value + ", without quotes"
 		}
-	case n.Kind == yaml.SequenceNode && len(n.Content) == 1 && n.Content[0].Kind == yaml.ScalarNode && isScalarInput(t):
+	case len(n.Content) == 1 && n.Content[0].Kind == yaml.ScalarNode && isScalarInput(t):
 		hint = fmt.Sprintf("write one value, without the list: %s", source.Abbreviate(n.Content[0].Value))
 	case t.Kind() == reflect.Map && n.Kind == yaml.SequenceNode:
 		hint = "write it as a mapping, without the hyphens: name: value"
@@ -42,7 +42,7 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 		hint = "write it as a mapping: {name: value}"
 	case t.Kind() == reflect.Struct && !isScalarInput(t):
 		hint = d.shape(n, d.Types.Of(t))
-	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && secret:
+	case secret:
 		hint = "write a list: […]"
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && scalar(t.Elem()):
 		hint = fmt.Sprintf("write [%s]", source.Abbreviate(n.Value))
@@ -59,7 +59,7 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 
 // isScalarInput reports whether a plan writes a value of type t as one scalar.
 func isScalarInput(t reflect.Type) bool {
-	return t == fileType || scalar(t) || reflect.PointerTo(t).Implements(textType)
+	return scalar(t) || reflect.PointerTo(t).Implements(textType)
 }
 
 // shape returns how the mapping that a struct wants is written in place of n: with the

@@ -113,6 +113,9 @@ type embedded struct {
 	Inner string `yaml:"inner"`
 }
 
+// Exported is embedded with a key of its own.
+type Exported struct{ Own string }
+
 type word string
 
 // TestFields: the keys of a struct, in the order of the source.
@@ -123,20 +126,21 @@ func TestFields(t *testing.T) {
 			First string
 		} `yaml:",inline"`
 		word
-		Tagged embedded `yaml:"tagged,omitempty"`
-		Plain  embedded
-		Named  word `yaml:"named"`
-		URL    string
-		Left   string        `yaml:"-"`
-		hidden string        `yaml:"hidden"`
-		File   engine.File   `yaml:"file"`
-		Key    engine.Secret `yaml:"key"`
-		Mode   *string       `yaml:"mode" check:"oneof=a|b"`
-		Ptr    **embedded    `yaml:"ptr"`
+		Exported `yaml:"own"`
+		Tagged   embedded `yaml:"tagged,omitempty"`
+		Plain    embedded
+		Named    word `yaml:"named"`
+		URL      string
+		Left     string        `yaml:"-"`
+		hidden   string        `yaml:"hidden"`
+		File     engine.File   `yaml:"file"`
+		Key      engine.Secret `yaml:"key"`
+		Mode     *string       `yaml:"mode" check:"oneof=a|b"`
+		Ptr      **embedded    `yaml:"ptr"`
 	}
 	types := new(spec.Types)
 	s := types.Of(reflect.TypeFor[all]())
-	if got, want := strings.Join(s.Names(), " "), "inner first tagged plain named uRL file key mode ptr"; got != want {
+	if got, want := strings.Join(s.Names(), " "), "inner first own tagged plain named uRL file key mode ptr"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if got := s.OneOf("mode"); !slices.Equal(got, []string{"a", "b"}) || s.OneOf("named") != nil {

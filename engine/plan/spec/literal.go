@@ -86,7 +86,7 @@ func (d *Decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 	default:
 		x, _ = kubeyaml.Scalar(n)
 	}
-	if text, ok := x.(string); ok && inline && after == "" && sensitive.Holds(path, text) {
+	if text, _ := x.(string); after == "" && sensitive.Holds(path, text) {
 		return engine.NewSecret(text)
 	}
 	return x

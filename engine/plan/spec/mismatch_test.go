@@ -85,6 +85,10 @@ func TestMismatches(t *testing.T) {
 		{`1.5`, port{}, `1:1: want a mapping, have the number 1.5 (write {host: …, scheme: …})`},
 		{`a`, port{}, `1:1: want a mapping, have the text "a" (write {host: …, scheme: …})`},
 		{`!!int [1, 2]`, port{}, `1:1: want a mapping, have a list (write {host: …, scheme: …})`},
+		{`443`, struct {
+			Wait engine.Duration `yaml:"wait"`
+			Port int             `yaml:"port"`
+		}{}, `1:1: want a mapping, have the number 443 (write {port: 443})`},
 		{`443`, service{}, `1:1: want a mapping, have the number 443 (it is a mapping; its keys are name and namespace)`},
 		// Texts of a form of their own.
 		{`abc`, mark{}, `spec_test.mark{text:"abc"}`},

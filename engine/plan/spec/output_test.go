@@ -81,15 +81,16 @@ func TestHolds(t *testing.T) {
 	}
 	part := full
 	part.Names = &resultNames{Common: "n"}
-	paths := []string{"cert", "serials", "labels", "names", "port", "key", "file", "addr", "serials[0]", "names.common", "names.alt"}
+	paths := []string{"cert", "serials", "labels", "names", "port", "key", "file", "addr", "serials[0]", "names.common", "names.alt", "serials[1]", "labels.b", "other"}
 	for _, tt := range []struct {
 		outputs any
 		lacks   []string
 	}{
-		{full, nil},
+		{full, []string{"serials[1]", "labels.b", "other"}},
 		{results{}, paths},
+		{results{Key: engine.NewSecret(""), Serials: []string{}, Labels: map[string]string{}, File: engine.File{Path: "/a"}}, paths},
 		{results{Port: ptr(0), Names: &resultNames{}}, paths},
-		{part, []string{"names", "names.alt"}},
+		{part, []string{"names", "names.alt", "serials[1]", "labels.b", "other"}},
 	} {
 		for _, path := range paths {
 			want := true
@@ -118,6 +119,7 @@ func TestOutputType(t *testing.T) {
 		`ports[0]`:       `*int`,
 		`key`:            `engine.Secret`,
 		`crt`:            `${steps.s.crt}: step s (kind) has no output "crt" (did you mean "cert"?)`,
+		`crt.x`:          `${steps.s.crt.x}: step s (kind) has no output "crt" (did you mean "cert"?)`,
 		`zzz`:            `${steps.s.zzz}: step s (kind) has no output "zzz" (there is addr, cert, file, key, labels, names, port, ports and serials)`,
 		`names.zzz`:      `${steps.s.names.zzz}: step s (kind) has no output "names.zzz" (there is alt and common)`,
 		`names[0]`:       `${steps.s.names[0]}: step s (kind) has no output "names[0]" (there is alt and common)`,

@@ -75,6 +75,11 @@ func TestParts(t *testing.T) {
 	if got, want := part(t, of, ref), `${vars.v.map[each.key]}: vars.v.map has no key "kye" (give every item such a key; it has 0, a/b and key)`; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
+	ref = reference(t, "${vars.v.list[each.key]}")
+	ref.Path[2] = keypath.Elem{Name: "shop", Index: -1, Quoted: true}
+	if got, want := part(t, of, ref), `${vars.v.list[each.key]}: vars.v.list is a list and has no ["shop"]`; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
 }
 
 // TestPartsOfItems: a part that an item of forEach lacks and others have is the fault of the

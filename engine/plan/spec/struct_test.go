@@ -33,6 +33,8 @@ type defaults struct {
 	Short string            `yaml:"short" check:"max=3"`
 	File  engine.File       `yaml:"file"`
 	Token engine.Secret     `yaml:"token"`
+
+	Nested map[string]map[string]int `yaml:"nested"`
 }
 
 type login struct {
@@ -104,6 +106,10 @@ func TestDefaults(t *testing.T) {
 		{`{logs: {a: {method: x}, b: {role: y}}}`, "Logs", "map[a:{Method:x Role:} b:{Method: Role:y}]"},
 		{`{lists: {a: [1], b: null}}`, "Lists", "map[a:[1] b:[]]"},
 		{`{maps: {a: null}}`, "Maps", "map[a:<nil>]"},
+		{`{nested: {a: null}}`, "Nested", "map[a:map[]]"},
+		{`{any: [{a: 1, b: {c: [!!int x]}}]}`, "Any", `1:23: any[0].b.c[0]: "x" is no int`},
+		{`{any: [{a: {b: 1}}, "${vars.x}"]}`, "Any", `1:22: any[1]: ${vars.x}: unknown (know it)`},
+		{`{any: {a: {b: 1}, c: "${vars.x}"}}`, "Any", `1:23: any.c: ${vars.x}: unknown (know it)`},
 		{`{logs: {a: null}}`, "Logs", `1:12: logs.a: has no value (remove the key, or give it a value)`},
 		// One problem for one mistake.
 		{`{short: "${vars.octal}"}`, "Short", `1:9: short: want text, and ${vars.octal} is written 0400 and read as 256 (where it is given, write "0400" for the text, or 256)`},
@@ -118,6 +124,21 @@ func TestDefaults(t *testing.T) {
 	in := newDefaults()
 	if sound := d.Decode(n, nil, in); !sound || in.Name != "" || *in.Size != 5 {
 		t.Errorf("sound %v, %+v; want a mapping that could be read, without the name", sound, in)
+	}
+	// Nor has one behind a pointer, or one that is wrong.
+	for _, text := range []string{`{name: x, ratio: "${steps.a.ratio}"}`, `{name: x, ratio: x}`, `{name: x, ratio: null}`} {
+		d, n, _ := decoder(t, text, values{"steps.a.ratio": later(0.5)})
+		in := new(target)
+		if d.Decode(n, nil, in); in.Ratio != nil {
+			t.Errorf("%s: got %v", text, *in.Ratio)
+		}
+	}
+	// A key that is required is not left out by an empty map.
+	got := decode(t, `{login: "${vars.none}"}`, struct {
+		Login *login `yaml:"login" check:"required"`
+	}{}, scope)
+	if strings.Contains(got, "is missing") {
+		t.Error(got)
 	}
 	// What is no mapping fills nothing, so the kind's own checks have nothing to look at.
 	d, n, _ = decoder(t, `[a]`, scope)
@@ -160,6 +181,11 @@ func TestUnknownKeys(t *testing.T) {
 		if got := strings.Join(*problems, "; "); got != want {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)
 		}
+	}
+	d, n, problems := decoder(t, `{inner: {a: 1}}`, values{})
+	d.Decode(n, nil, new(in))
+	if got, want := strings.Join(*problems, "; "), `1:10: inner: unknown key "a" (the keys here are method and role); 1:1: id is missing (add id: text); 1:1: name is missing (add name: text)`; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
 	}
 	// The kind's own checks are silent about the key that was meant, and about one that is
 	// missing; they are not about one that is there as well.

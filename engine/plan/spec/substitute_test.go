@@ -14,10 +14,10 @@ func TestSubstitute(t *testing.T) {
 	far, file := node(t, `[a, b]`)
 	text, _ := node(t, `a`)
 	large := spec.Value{Node: far, Size: spec.MaxNodes}
-	given := *text // on the command line
-	given.Line, given.Column = 0, 0
+	given, givenList := *text, *far // on the command line
+	given.Line, givenList.Line = 0, 0
 	scope := values{
-		"vars.n": variable(t, "3"), "vars.list": {Node: far, File: file, Size: 3}, "vars.text": {Node: text, File: file, Size: 1}, "vars.given": {Node: &given, Size: 1},
+		"vars.n": variable(t, "3"), "vars.list": {Node: far, File: file, Size: 3}, "vars.text": {Node: text, File: file, Size: 1}, "vars.given": {Node: &given, Size: 1}, "vars.givenList": {Node: &givenList, Size: 3},
 		"vars.s": secretly(variable(t, "hidden")), "vars.large": large,
 	}
 	for _, tt := range []struct {
@@ -34,6 +34,9 @@ func TestSubstitute(t *testing.T) {
 		{`["${vars.text}"]`, "[a]", 3, "none"},
 		{`["x ${vars.text}"]`, "[x a]", 2, "own"},
 		{`["${vars.given}"]`, "[a]", 3, "own"},
+		{`["${vars.givenList}"]`, "[[a b]]", 5, "none"},
+		{`[1, true, null, "1"]`, "[1 true <nil> 1]", 5, "own"},
+		{`1.50`, "1.5", 1, "own"},
 		{`[["${vars.list}"], b]`, "[[[a b]] b]", 7, "none"},
 		{`["${vars.large}", "${vars.large}"]`, "[[a b] [a b]]", spec.MaxNodes + 1, "none"},
 		{`"${vars.large}"`, "[a b]", spec.MaxNodes + 1, "none"},

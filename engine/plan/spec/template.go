@@ -111,12 +111,10 @@ func indexOf(v Value) (e keypath.Elem, message string) {
 		return e, "is an output: which value is meant has to be known before any step runs"
 	case source.TypeOf(v.Node) == "string":
 		return keypath.Elem{Name: v.Node.Value, Index: -1, Quoted: true}, ""
-	case v.Node.Kind == yaml.ScalarNode && v.Node.Tag == "!!int":
-		if x, _ := kubeyaml.Scalar(v.Node); x != nil {
-			if i, ok := x.(int); ok && i >= 0 {
-				return keypath.Item(i), ""
-			}
-		}
+	}
+	x, _ := kubeyaml.Scalar(v.Node)
+	if i, ok := x.(int); ok && i >= 0 {
+		return keypath.Item(i), ""
 	}
 	return e, "is " + source.Describe(v.Node) + ": want text or a whole number from 0"
 }

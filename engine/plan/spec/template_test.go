@@ -97,6 +97,11 @@ func TestFollowing(t *testing.T) {
 			t.Errorf("%s: %q; %s is unsettled: %v", text, *problems, path, d.Unsettled(path))
 		}
 	}
+	// A mistake where a value is written unsettles what uses it.
+	d, n, problems := decoder(t, `{name: "${vars.t}", title: "x ${vars.t}", inner: {text: y}}`, values{"vars.t": placed(t, "{a: '{{ .Values.a }}'}")})
+	if d.Decode(n, nil, new(target)); len(*problems) != 2 || !d.Unsettled("name") || !d.Unsettled("title") || d.Unsettled("inner") {
+		t.Errorf("%q; unsettled: %v, %v, %v", *problems, d.Unsettled("name"), d.Unsettled("title"), d.Unsettled("inner"))
+	}
 	// The rest of a text after a problem with one of its references.
 	for text, want := range map[string]string{
 		`1${vars.x}${vars.n}`: `1:2: ${vars.x}: unknown (know it)`,
@@ -120,13 +125,14 @@ func TestItemsThatAreChecked(t *testing.T) {
 		`{name: x, ratio: "${steps.a.none}"}`:                 ``,
 		`{name: x, ratio: 0.75, size: 0, wait: 999ms}`:        `1:18: ratio: 0.75 is more than the maximum 0.5; 1:30: size: 0 is less than the minimum 1; 1:39: wait: 999ms is less than the minimum 1s`,
 		`{name: x, token: "${steps.a.short}"}`:                `1:18: token: has 3 characters, which is less than the minimum 4`,
+		`{name: x, token: "${vars.hex}"}`:                     `1:18: token: want text, and ${vars.hex} is a number in a form that changes when it is read (write it in quotes where it is given)`,
 		`{name: "${vars.empty}"}`:                             `1:8: name: must not be empty`,
 		`{name: x, inner: "${vars.inner}", labels: {a: "b"}}`: `1:18: inner.count: want a whole number, and ${vars.inner} is the text "x"`,
 	} {
 		var none *float64
 		d, n, problems := decoder(t, text, values{
 			"steps.a.later": later("x"), "steps.a.none": output(none), "steps.a.short": output(engine.NewSecret("abc")), "vars.modes": variable(t, "[slo]"), "vars.mode": variable(t, "slo"),
-			"vars.none": variable(t, "[]"), "vars.empty": variable(t, `""`), "vars.inner": variable(t, "{count: x}"),
+			"vars.hex": variable(t, "0x1"), "vars.none": variable(t, "[]"), "vars.empty": variable(t, `""`), "vars.inner": variable(t, "{count: x}"),
 		})
 		d.Decode(n, nil, new(target))
 		if got := strings.Join(*problems, "; "); got != want {
@@ -146,7 +152,7 @@ func TestForeignTemplates(t *testing.T) {
 	bare := *given.Node
 	bare.Line = 0
 	given.Node = &bare
-	scope := values{"vars.a": of("'{{ .Values.a }}'"), "vars.b": of("'{{ .Values.b }}'"), "vars.given": given, "vars.fileless": variable(t, "'{{ .Values.a }}'"), "steps.a.text": output("{{ .Values.a }}")}
+	scope := values{"vars.a": of("'{{ .Values.a }}'"), "vars.b": of("'{{ .Values.b }}'"), "vars.c": of("c"), "vars.given": given, "vars.fileless": variable(t, "'{{ .Values.a }}'"), "steps.a.text": output("{{ .Values.a }}")}
 	const (
 		message = "{{ .Values.a }} is a template of Helm, which a plan does not fill in"
 		hint    = " (declare a variable below vars, and write ${vars.a})"
@@ -163,6 +169,8 @@ func TestForeignTemplates(t *testing.T) {
 		{`{a: "{{ .Values.a }}"}`, map[string]any{}, `map[string]interface {}{"a":"{{ .Values.a }}"}`},
 		{`${vars.a}`, "", "vars.yaml:1:4: " + message + ", used at p.yaml:1:1" + hint},
 		{`x ${vars.a} ${vars.b}`, "", "vars.yaml:1:4: " + message + ", used at p.yaml:1:1" + hint},
+		{`x ${vars.c}`, "", `"x c"`},
+		{`x ${vars.c} ${vars.b} ${vars.a}`, "", "vars.yaml:1:4: {{ .Values.b }} is a template of Helm, which a plan does not fill in, used at p.yaml:1:1 (declare a variable below vars, and write ${vars.b})"},
 		{`${vars.given}`, "", "p.yaml:1:1: " + message + hint},
 		{`x ${vars.given}`, "", "p.yaml:1:1: " + message + hint},
 		{`${vars.fileless}`, "", "p.yaml:1:1: " + message + hint},

@@ -222,7 +222,7 @@ func (c *Types) HasSecret(t reflect.Type) bool {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return c.HasSecret(t.Elem())
 	case reflect.Struct:
-		return t == secretType || t != fileType && c.Of(t).hasSecret
+		return c.Of(t).hasSecret
 	}
 	return false
 }
