@@ -140,6 +140,7 @@ func TestWrongConditions(t *testing.T) {
 		`1e999`:                `0: "1e999": "1e999" is no value` + fmt.Sprintf(quotes, "1e999"),
 		`other.a == 1`:         `0: "other.a": "other.a" is no value` + fmt.Sprintf(quotes, "other.a"),
 		`vars`:                 `0: "vars": "vars" is no value` + fmt.Sprintf(quotes, "vars"),
+		`inputs`:               `0: "inputs": "inputs" is no value` + fmt.Sprintf(quotes, "inputs"),
 		`not  true`:            `0: "not": unexpected "not" (write ! for not: !true)`,
 		`contains(vars.a, 1)`:  `0: "contains": "contains": a condition has no functions (it has ==, !=, !, && and ||: ${vars.env} == "prod" || ${vars.env} == "test")`,
 		`vars.env == "prod"`:   `0: "vars.env": "vars.env" is no value (write ${vars.env})`,
