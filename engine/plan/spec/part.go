@@ -28,7 +28,7 @@ func Part(of Value, ref *syntax.Reference, known int) (*yaml.Node, *Fault) {
 	switch {
 	case e.Index >= 0 && value.Kind == yaml.SequenceNode:
 		return nil, &Fault{Message: fmt.Sprintf("%s: %s has %d items, so no [%d]", ref.Raw, so, len(value.Content), e.Index)}
-	case e.Quoted && value.Kind == yaml.MappingNode && !strings.Contains(ref.Raw, strconv.Quote(e.Name)):
+	case e.Index < 0 && value.Kind == yaml.MappingNode && e.Quoted && !strings.Contains(ref.Raw, strconv.Quote(e.Name)):
 		// The key is that of an item: one that is close is another item's.
 		return nil, &Fault{Message: fmt.Sprintf("%s: %s has no key %q", ref.Raw, so, e.Name),
 			Hint: "give every item such a key; it has " + source.Listed(source.Keys(value))}

@@ -190,15 +190,6 @@ func ParseReference(raw string) (*Reference, *Error) {
 	return ref, nil
 }
 
-// isExpression reports whether a text has operators; those in a quoted key are none.
-func isExpression(s string) bool {
-	quoted := false
-	return strings.ContainsFunc(s, func(r rune) bool {
-		quoted = quoted != (r == '"')
-		return !quoted && strings.ContainsRune("=!&|()<>", r)
-	})
-}
-
 // index reads the index that s begins with, [0] or [each.key], and returns what comes
 // after it: s itself if there is none.
 func index(s string) (e keypath.Elem, after string) {
@@ -214,6 +205,15 @@ func index(s string) (e keypath.Elem, after string) {
 		return e, s
 	}
 	return keypath.Elem{Index: -1, By: inside}, rest
+}
+
+// isExpression reports whether a text has operators; those in a quoted key are none.
+func isExpression(s string) bool {
+	quoted := false
+	return strings.ContainsFunc(s, func(r rune) bool {
+		quoted = quoted != (r == '"')
+		return !quoted && strings.ContainsRune("=!&|()<>", r)
+	})
 }
 
 // ParseID reads the id of a step as needs have it: certs, certs["shop"], certs[each.key].

@@ -166,6 +166,7 @@ func TestTemplates(t *testing.T) {
 		`${vars.a} ${vars.b["}`:  `10: "${": a reference is not closed: } is missing (write $${ for the text ${ itself)`,
 		`${vars.a} ${}`:          `10: "${}": a reference is empty (${})`,
 		`a ${{ vars.b }} c`:      `2: "${{ vars.b }}": ${{ vars.b }} is not a reference: it has one brace on each side (write ${vars.b})`,
+		`${{ vars.b } c`:         `0: "${{ vars.b }": ${{ vars.b } is not a reference: it has one brace on each side (write ${vars.b})`,
 		`${{ vars.b["}"] }} c`:   `0: "${{ vars.b[\"}\"] }}": ${{ vars.b["}"] }} is not a reference: it has one brace on each side (write ${vars.b["}"]})`,
 		"${{ vars.b }\n}}":       `0: "${{ vars.b }": ${{ vars.b } is not a reference: it has one brace on each side (write ${vars.b})`,
 		"${{ vars.b\n}}":         `0: "${": a reference is not closed: } is missing (write $${ for the text ${ itself)`,
