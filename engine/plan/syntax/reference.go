@@ -201,7 +201,7 @@ func index(s string) (e keypath.Elem, after string) {
 		return keypath.Item(int(i)), rest
 	}
 	by, bad := ParseReference("${" + inside + "}")
-	if bad != nil || len(by.Path) == 0 || strings.Contains(inside, "[") {
+	if bad != nil || len(by.Path) == 0 {
 		return e, s
 	}
 	return keypath.Elem{Index: -1, By: inside}, rest
