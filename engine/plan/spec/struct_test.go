@@ -133,6 +133,11 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: got %v", text, *in.Ratio)
 		}
 	}
+	// A mapping that is wrong was given: the kind's own checks do not miss it.
+	d, n, _ = decoder(t, `{login: text}`, scope)
+	if d.Decode(n, nil, in); in.Login == nil {
+		t.Error("a login that is text counts as left out")
+	}
 	// A key that is required is not left out by an empty map.
 	got := decode(t, `{login: "${vars.none}"}`, struct {
 		Login *login `yaml:"login" check:"required"`
