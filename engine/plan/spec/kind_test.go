@@ -114,7 +114,7 @@ type embedded struct {
 }
 
 // Exported is embedded with a key of its own.
-type Exported struct{ Own string }
+type Exported struct{ Field string }
 
 type word string
 
