@@ -20,9 +20,6 @@ import (
 
 // check applies the check tag of a field to its value.
 func (d *Decoder) check(f *field, n *yaml.Node, v reflect.Value) outcome {
-	if f.min == nil && f.max == nil && f.oneof == nil && !f.required && !f.nonempty && !f.exists {
-		return set
-	}
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return set
@@ -66,7 +63,7 @@ func (d *Decoder) checkEach(n *yaml.Node, v reflect.Value, check func(*yaml.Node
 		d.push(keypath.Item(i))
 		if path := keypath.String(d.path); !slices.Contains(d.pending, path) && !slices.Contains(d.bad, path) {
 			at := n
-			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
+			if i < len(n.Content) {
 				at = n.Content[i]
 			}
 			out = max(out, check(at, v.Index(i)))
@@ -135,7 +132,7 @@ func (d *Decoder) checkExists(n *yaml.Node, f engine.File) outcome {
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		hint, written := "paths are relative to the directory of the plan", f.Name
-		if n.Kind == yaml.ScalarNode && !isTemplate(n) && n.Value != f.Name {
+		if !isTemplate(n) && n.Value != f.Name {
 			hint, written = "paths in a fragment are relative to its own directory", n.Value
 		}
 		if filepath.IsAbs(f.Name) {

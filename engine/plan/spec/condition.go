@@ -96,7 +96,7 @@ type evaluation struct {
 // YAML reads as text for its quotes, and reports it at its place.
 func (v *evaluation) quoted(e *syntax.Expr) bool {
 	r, ok := v.texts[e.Ref]
-	if e.Op != "" || !ok || r.Node.Value != "true" && r.Node.Value != "false" {
+	if !ok || r.Node.Value != "true" && r.Node.Value != "false" {
 		return false
 	}
 	used := v.d.Place(v.node, e.Ref)
@@ -157,7 +157,7 @@ func (v *evaluation) of(e *syntax.Expr) (exprType, any) {
 // operand is of for an operand of op, which must be true or false.
 func (v *evaluation) operand(op, e *syntax.Expr) (exprType, bool) {
 	t, x := v.of(e)
-	if t == exprText && v.quoted(e) {
+	if v.quoted(e) {
 		return exprUnknown, false
 	}
 	if t != exprTruth && t != exprUnknown {

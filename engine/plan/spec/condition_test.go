@@ -7,15 +7,33 @@ import (
 	"testing"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/spec"
 )
 
 // conditions are the values behind the references of these tests.
 func conditions(t testing.TB) values {
 	return values{
 		"vars.env": variable(t, "prod"), "vars.n": variable(t, "3"), "vars.yes": variable(t, "true"), "vars.no": variable(t, "no"), "vars.list": variable(t, "[1]"),
-		"vars.nothing": variable(t, "null"), "vars.hex": variable(t, "0x10"), "vars.secret": secretly(variable(t, canary)), "steps.a.port": output(443), "steps.a.ok": output(true),
+		"vars.nothing": variable(t, "null"), "vars.quoted": variable(t, `"true"`), "vars.placed": placed(t, "{v: 'false'}"), "steps.a.word": output("true"), "steps.b.word": later("true"), "steps.b.list": later([]string{}), "steps.b.text": later(ptr("")),
+		"vars.given": given(t, "{v: 'true'}"),
+		"vars.hex":   variable(t, "0x10"), "vars.secret": secretly(variable(t, canary)), "steps.a.port": output(443), "steps.a.ok": output(true),
 		"steps.a.for": output(engine.Duration(60e9)), "steps.a.key": output(engine.NewSecret(canary)), "steps.a.list": output([]int{1}), "steps.a.name": output(ptr("x")), "steps.b.ok": later(true),
 	}
+}
+
+// placed is the value of a key v, whose place in its file is known.
+func placed(t testing.TB, text string) spec.Value {
+	n, f := node(t, text)
+	return spec.Value{Node: n.Content[1], File: f}
+}
+
+// given is such a value that is from the command line.
+func given(t testing.TB, text string) spec.Value {
+	v := placed(t, text)
+	n := *v.Node
+	n.Line, n.Column = 0, 0
+	v.Node = &n
+	return v
 }
 
 // eval returns the value of a condition, or its problems.
@@ -26,7 +44,7 @@ func eval(t testing.TB, text string, scope values) string {
 	if c == nil {
 		return strings.Join(*problems, "; ")
 	}
-	if strings.Contains(text, "steps.b") { // not known yet
+	if strings.Contains(text, "steps.b.ok") { // not known yet
 		return fmt.Sprintf("depends %v", c.Depends)
 	}
 	v, ok := d.Eval(c)
@@ -36,53 +54,83 @@ func eval(t testing.TB, text string, scope values) string {
 func TestConditions(t *testing.T) {
 	scope := conditions(t)
 	for text, want := range map[string]string{
-		`true`:                               "true, depends false",
-		`no`:                                 "false, depends false",
-		`${vars.yes}`:                        "true, depends false",
-		`${vars.no}`:                         "false, depends false",
-		`"!${vars.yes}"`:                     "false, depends false",
-		`"!!${vars.yes}"`:                    "true, depends false",
-		`${vars.env} == "prod"`:              "true, depends false",
-		`${vars.env} != 'prod'`:              "false, depends false",
-		`${vars.n} == 3.0`:                   "true, depends false",
-		`${vars.n} == 3e0`:                   "true, depends false",
-		`${vars.hex} == 16`:                  "true, depends false",
-		`-1 == -1.0`:                         "true, depends false",
-		`${steps.a.port} == 443`:             "true, depends true",
-		`${steps.a.name} == "x"`:             "true, depends true",
-		`${steps.a.for} == "1m"`:             "true, depends true",
-		`${steps.a.ok} && ${vars.yes}`:       "true, depends true",
-		`${steps.b.ok}`:                      "depends true",
-		`false || true && false`:             "false, depends false",
-		`(false || true) && true`:            "true, depends false",
-		`true || false && false`:             "true, depends false",
-		`"!false && false"`:                  "false, depends false",
-		`"!(false && false)"`:                "true, depends false",
-		`true == false || true`:              "true, depends false",
-		`(1 == 2) == (3 == 4)`:               "true, depends false",
-		`"\"a b\" == ' a b'"`:                "false, depends false",
-		`${vars.n} == "3"`:                   `1:11: when: == compares a number with text (text is written in quotes; numbers, true and false are not)`,
-		`${vars.yes} == 1`:                   `1:13: when: == compares true or false with a number`,
-		`${vars.env}`:                        `1:1: when: a condition is true or false, and this is text (compare it: … == "…")`,
-		`3`:                                  `1:1: when: want a condition, have the number 3 (such as: when: ${vars.env} == "prod")`,
-		`[true]`:                             `1:1: when: want a condition, have a list (such as: when: ${vars.env} == "prod")`,
-		`"!${vars.n}"`:                       `1:2: when: ! wants true or false, and has a number`,
-		`true && ${vars.env}`:                `1:6: when: && wants true or false, and has text`,
-		`${vars.env} = "prod"`:               `1:13: when: unexpected "=": want an operator: ==, !=, && or || (write == to compare)`,
-		`${vars.env} == prod`:                `1:16: when: "prod" is no value (text is written in quotes: "prod"; a reference is written ${vars.prod})`,
-		`${vars.env} == "prod`:               `1:16: when: the closing quote is missing`,
-		`${vars.env} ==`:                     `1:15: when: the condition ends too early: want a value`,
-		`(true`:                              `1:6: when: the condition ends too early: want ) or an operator`,
-		`true)`:                              `1:5: when: unexpected ")": want an operator: ==, !=, && or ||`,
-		`true true`:                          `1:6: when: unexpected "true": want an operator: ==, !=, && or ||`,
-		`1 == 1 == true`:                     `1:8: when: unexpected "=": want an operator: ==, !=, && or || (write == to compare)`,
-		`"'${vars.env}' == 'prod'"`:          `1:2: when: inside quotes a reference is only text (write the reference without quotes: ${vars.NAME})`,
-		`${vars.env == "prod"`:               `1:1: when: a reference is not closed: } is missing`,
-		`${vars.secret} == "x"`:              `1:1: when: ${vars.secret} is a secret, and a condition would tell what it is`,
-		`${steps.a.key} == "x"`:              `1:1: when: ${steps.a.key} is a secret, and a condition would tell what it is`,
-		`${vars.list} == 1`:                  `1:1: when: ${vars.list} is a list: a condition compares text, numbers, true and false`,
-		`${vars.nothing} == 1`:               `1:1: when: ${vars.nothing} is nothing: a condition compares text, numbers, true and false`,
-		`${steps.a.list} == 1`:               `1:1: when: ${steps.a.list} is a list: a condition compares text, numbers, true and false`,
+		`true`:                         "true, depends false",
+		`no`:                           "false, depends false",
+		`${vars.yes}`:                  "true, depends false",
+		`${vars.no}`:                   "false, depends false",
+		`"!${vars.yes}"`:               "false, depends false",
+		`"!!${vars.yes}"`:              "true, depends false",
+		`${vars.env} == "prod"`:        "true, depends false",
+		`${vars.env} != 'prod'`:        "false, depends false",
+		`${vars.n} == 3.0`:             "true, depends false",
+		`${vars.n} == 3e0`:             "true, depends false",
+		`${vars.hex} == 16`:            "true, depends false",
+		`-1 == -1.0`:                   "true, depends false",
+		`${steps.a.port} == 443`:       "true, depends true",
+		`${steps.a.name} == "x"`:       "true, depends true",
+		`${steps.a.for} == "1m"`:       "true, depends true",
+		`${steps.a.ok} && ${vars.yes}`: "true, depends true",
+		`${steps.b.ok}`:                "depends true",
+		`false || true && false`:       "false, depends false",
+		`(false || true) && true`:      "true, depends false",
+		`true || false && false`:       "true, depends false",
+		`"!false && false"`:            "false, depends false",
+		`"!(false && false)"`:          "true, depends false",
+		`true == false || true`:        "true, depends false",
+		`(1 == 2) == (3 == 4)`:         "true, depends false",
+		`"\"a b\" == ' a b'"`:          "false, depends false",
+		`${vars.n} == "3"`:             `1:11: when: == compares a number with text (text is written in quotes; numbers, true and false are not)`,
+		`${vars.yes} == 1`:             `1:13: when: == compares true or false with a number`,
+		`${vars.env}`:                  `1:1: when: a condition is true or false, and this is text (compare it: … == "…")`,
+		`3`:                            `1:1: when: want a condition, have the number 3 (such as: when: ${vars.env} == "prod")`,
+		`[true]`:                       `1:1: when: want a condition, have a list (such as: when: ${vars.env} == "prod")`,
+		`"!${vars.n}"`:                 `1:2: when: ! wants true or false, and has a number`,
+		`true && ${vars.env}`:          `1:6: when: && wants true or false, and has text`,
+		`${vars.env} = "prod"`:         `1:13: when: unexpected "=": want an operator: ==, !=, && or || (write == to compare)`,
+		`${vars.env} == prod`:          `1:16: when: "prod" is no value (text is written in quotes: "prod"; a reference is written ${vars.prod})`,
+		`${vars.env} == "prod`:         `1:16: when: the closing quote is missing`,
+		`${vars.env} ==`:               `1:15: when: the condition ends too early: want a value`,
+		`(true`:                        `1:6: when: the condition ends too early: want ) or an operator`,
+		`true)`:                        `1:5: when: unexpected ")": want an operator: ==, !=, && or ||`,
+		`true true`:                    `1:6: when: unexpected "true": want an operator: ==, !=, && or ||`,
+		`1 == 1 == true`:               `1:8: when: unexpected "=": want an operator: ==, !=, && or || (write == to compare)`,
+		`"'${vars.env}' == 'prod'"`:    `1:2: when: inside quotes a reference is only text (write the reference without quotes: ${vars.NAME})`,
+		`${vars.env == "prod"`:         `1:1: when: a reference is not closed: } is missing`,
+		`${vars.secret} == "x"`:        `1:1: when: ${vars.secret} is a secret, and a condition would tell what it is`,
+		`${steps.a.key} == "x"`:        `1:1: when: ${steps.a.key} is a secret, and a condition would tell what it is`,
+		`${vars.list} == 1`:            `1:1: when: ${vars.list} is a list: a condition compares text, numbers, true and false`,
+		`${vars.nothing} == 1`:         `1:1: when: ${vars.nothing} is nothing: a condition compares text, numbers, true and false`,
+		`${steps.a.list} == 1`:         `1:1: when: ${steps.a.list} is a list: a condition compares text, numbers, true and false`,
+		`!!bool [true]`:                `1:1: when: want a condition, have a list (such as: when: ${vars.env} == "prod")`,
+		`!!str [true]`:                 `1:1: when: want a condition, have a list (such as: when: ${vars.env} == "prod")`,
+		`null`:                         `1:1: when: want a condition, have nothing (such as: when: ${vars.env} == "prod")`,
+		`${vars.n}`:                    `1:1: when: a condition is true or false, and this is a number (compare it: … == 1)`,
+		`"'a'"`:                        `1:1: when: a condition is true or false, and this is text (compare it: … == "…")`,
+		`${steps.a.word}`:              `1:1: when: a condition is true or false, and this is text (compare it: … == "…")`,
+		`${steps.b.word} && true`:      `1:17: when: && wants true or false, and has text`,
+		`${steps.b.list} == "x"`:       `1:1: when: ${steps.b.list} is a list: a condition compares text, numbers, true and false`,
+		`${steps.b.text} && true`:      `1:17: when: && wants true or false, and has text`,
+		`${vars.given}`:                `1:1: when: ${vars.given} is the text "true", and a condition is true or false (declare the variable with type: bool)`,
+		`"!${steps.a.word}"`:           `1:2: when: ! wants true or false, and has text`,
+		// The left side decides, and both sides are checked.
+		`false && ${vars.env}`:     `1:7: when: && wants true or false, and has text`,
+		`true || ${vars.x}`:        `1:9: when: ${vars.x}: unknown (know it)`,
+		`${vars.env} && true`:      `1:13: when: && wants true or false, and has text`,
+		`${vars.x} && true`:        `1:1: when: ${vars.x}: unknown (know it)`,
+		`${vars.x} == 1`:           `1:1: when: ${vars.x}: unknown (know it)`,
+		`1 == ${vars.x}`:           `1:6: when: ${vars.x}: unknown (know it)`,
+		`${vars.env} || ${vars.n}`: `1:13: when: || wants true or false, and has text; 1:13: when: || wants true or false, and has a number`,
+		`(true || true) == "x"`:    `1:16: when: == compares true or false with text`,
+		`${vars.env} == (1 == 1)`:  `1:13: when: == compares text with true or false`,
+		`${vars.env} != true`:      `1:13: when: != compares text with true or false (text is written in quotes; numbers, true and false are not)`,
+		`3 == ${vars.env}`:         `1:3: when: == compares a number with text (text is written in quotes; numbers, true and false are not)`,
+		// The text true or false, which YAML reads as text for its quotes.
+		`${vars.quoted}`:                     `1:1: when: ${vars.quoted} is the text "true", and a condition is true or false (declare the variable with type: bool)`,
+		`"!${vars.quoted}"`:                  `1:3: when: ${vars.quoted} is the text "true", and a condition is true or false (declare the variable with type: bool)`,
+		`true && ${vars.placed}`:             `1:5: placed is the text "false", and a condition wants true or false (remove the quotes: false)`,
+		`"(!true) && ${vars.quoted}"`:        `1:13: when: ${vars.quoted} is the text "true", and a condition is true or false (declare the variable with type: bool)`,
+		`${vars.quoted} == "true"`:           "true, depends false",
+		`${vars.quoted} == "x" && 1`:         `1:23: when: && wants true or false, and has a number`,
 		`${vars.x} == ${vars.y}`:             `1:1: when: ${vars.x}: unknown (know it); 1:14: when: ${vars.y}: unknown (know it)`,
 		strings.Repeat("(", 101) + "true":    `1:101: when: too many parentheses`,
 		"|\n  ${vars.env} ==\n  prod":        `3:3: when: "prod" is no value (text is written in quotes: "prod"; a reference is written ${vars.prod})`,
@@ -91,6 +139,38 @@ func TestConditions(t *testing.T) {
 		if got := eval(t, text, scope); got != want {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)
 		}
+	}
+}
+
+// TestConditionsOfRuns: a condition that was read is evaluated with the values of a run, and
+// has no value after a problem with one of them.
+func TestConditionsOfRuns(t *testing.T) {
+	scope := conditions(t)
+	d, n, problems := decoder(t, `${steps.b.ok} && ${steps.a.ok}`, scope)
+	c := d.Condition(n)
+	for _, tt := range []struct{ b, a, want bool }{{true, true, true}, {true, false, false}, {false, true, false}} {
+		scope["steps.b.ok"], scope["steps.a.ok"] = output(tt.b), output(tt.a)
+		if v, ok := d.Eval(c); v != tt.want || !ok {
+			t.Errorf("%v: got %v, %v", tt, v, ok)
+		}
+	}
+	delete(scope, "steps.b.ok")
+	d.Decode(n, nil, new(string)) // the decoder was somewhere else
+	*problems = nil
+	if v, ok := d.Eval(c); v || ok || strings.Join(*problems, "; ") != "1:1: when: ${steps.b.ok}: unknown (know it)" {
+		t.Errorf("got %v, %v, %q", v, ok, *problems)
+	}
+	// The right side has nothing to add.
+	d, n, problems = decoder(t, `${steps.b.ok} || ${steps.b.ok}`, conditions(t))
+	c = d.Condition(n)
+	d.Scope = values{}
+	if v, ok := d.Eval(c); v || ok || len(*problems) != 1 {
+		t.Errorf("got %v, %v, %q", v, ok, *problems)
+	}
+	// A condition that is wrong says nothing about an input with the name of its key.
+	d, n, _ = decoder(t, `${vars.x}`, scope)
+	if d.Condition(n) != nil || d.Unsettled("when") {
+		t.Error("the inputs depend on the condition")
 	}
 }
 

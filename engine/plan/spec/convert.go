@@ -18,15 +18,13 @@ func (c *Types) fits(from, to reflect.Type) bool {
 	from, to = indirect(from), indirect(to)
 	switch {
 	case to == secretType:
-		return from == secretType || scalar(from)
+		return scalar(from)
 	case c.HasSecret(from):
-		return from == to && from != secretType
+		return from == to
 	case from == to:
 		return true
 	case to.Kind() == reflect.Interface:
 		return true
-	case to == durationType:
-		return from.Kind() == reflect.String
 	case to == fileType || reflect.PointerTo(to).Implements(textType):
 		return from.Kind() == reflect.String
 	case to.Kind() == reflect.String:
@@ -144,7 +142,7 @@ func format(v reflect.Value) string {
 	case isUint(t):
 		return strconv.FormatUint(v.Uint(), 10)
 	case isFloat(t):
-		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
+		return strconv.FormatFloat(v.Float(), 'g', -1, t.Bits())
 	}
 	return fmt.Sprint(v.Interface())
 }

@@ -114,7 +114,7 @@ type use struct {
 // writtenAt returns where a value, which is used elsewhere, is written; zero if that is not
 // known.
 func (u use) writtenAt(value *yaml.Node) (at source.Position) {
-	if u.file != nil && value.Line > 0 {
+	if u.file != nil {
 		at = u.file.Place(value)
 	}
 	return at
@@ -224,7 +224,7 @@ func (d *Decoder) wait(v reflect.Value) outcome {
 }
 
 func isTemplate(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${") && n.Tag == "!!str"
+	return n.Tag == "!!str" && strings.Contains(n.Value, "${")
 }
 
 // value fills v from n. Inside a literal, ${ means nothing.
@@ -236,7 +236,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		return unset
 	}
 	t := v.Type()
-	if n.Kind == yaml.ScalarNode && t.Kind() != reflect.Interface && t != secretType {
+	if t.Kind() != reflect.Interface && t != secretType {
 		if message, hint := source.ForeignTemplate(n.Value); message != "" {
 			if written := d.use.writtenAt(n); written.Line > 0 {
 				return d.mistaken(written, d.use.place, hint, message)
@@ -257,7 +257,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		v.Set(reflect.ValueOf(engine.NewSecret(n.Value)))
 		return set
 	}
-	if t == fileType || t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textType) {
+	if t == fileType || reflect.PointerTo(t).Implements(textType) {
 		if n.Kind != yaml.ScalarNode || !source.IsText(n) {
 			return d.mismatch(n, t)
 		}
@@ -378,7 +378,7 @@ func (d *Decoder) structure(n *yaml.Node, v reflect.Value, literal bool) outcome
 		fi, ok := st.byName[key.Value]
 		if !ok {
 			// The key that was meant is not missing, too.
-			if best := d.unknownKey(n, key, st); best >= 0 && outcomes[best] == 0 {
+			if best := d.unknownKey(n, key, st); best >= 0 {
 				outcomes[best] = failed + 1
 			}
 			continue
@@ -473,7 +473,7 @@ func (d *Decoder) misplaced(key string, known []string) string {
 
 // keepAll keeps all values below a key that was probably meant to be a secret.
 func (d *Decoder) keepAll(n *yaml.Node) {
-	if d.KeepSecret == nil || n == nil {
+	if d.KeepSecret == nil {
 		return
 	}
 	if n.Kind == yaml.ScalarNode && !isTemplate(n) {
@@ -498,7 +498,11 @@ func (d *Decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 		d.push(keypath.Key(name))
 		e.SetZero()
 		if d.value(val, e, literal) == unset && e.Kind() != reflect.Pointer && e.Kind() != reflect.Slice && e.Kind() != reflect.Map {
-			d.problem(val, `write "" for empty text`, "has no value")
+			hint := "remove the key, or give it a value"
+			if e.Kind() == reflect.String {
+				hint = `write "" for empty text`
+			}
+			d.problem(val, hint, "has no value")
 		}
 		m.SetMapIndex(reflect.ValueOf(name).Convert(t.Key()), e)
 		d.pop()
@@ -508,7 +512,7 @@ func (d *Decoder) mapping(n *yaml.Node, v reflect.Value, literal bool) outcome {
 }
 
 func (d *Decoder) plainKey(key *yaml.Node) {
-	if isTemplate(key) && strings.Contains(strings.ReplaceAll(key.Value, "$${", ""), "${") {
+	if strings.Contains(strings.ReplaceAll(key.Value, "$${", ""), "${") {
 		d.problem(key, "", "references are for values: the key %q cannot hold one", key.Value)
 	}
 }
@@ -521,7 +525,7 @@ func (d *Decoder) list(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	s := reflect.MakeSlice(t, len(n.Content), len(n.Content))
 	for i, item := range n.Content {
 		d.push(keypath.Item(i))
-		if d.value(item, s.Index(i), literal) == unset && t.Elem().Kind() != reflect.Interface {
+		if d.value(item, s.Index(i), literal) == unset {
 			d.problem(item, "remove the item, or give it a value", "has no value")
 		}
 		d.pop()
@@ -608,7 +612,7 @@ func (d *Decoder) key(n *yaml.Node, i int, literal bool) string {
 		return name
 	}
 	for j := 0; j+1 < len(n.Content); j += 2 {
-		if other, err := kubeyaml.Key(n.Content[j]); j != i && err == nil && other == name && (j < i || other == n.Content[j].Value) {
+		if other, _ := kubeyaml.Key(n.Content[j]); other == name && (j < i || other == n.Content[j].Value) {
 			d.problem(key, "", "%s", kubeyaml.Repeated(name, n.Content[j], key))
 			break
 		}

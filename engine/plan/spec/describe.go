@@ -17,6 +17,7 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 	var hint string
 	text := n.Kind == yaml.ScalarNode && n.Tag == "!!str"
 	number := n.Kind == yaml.ScalarNode && (n.Tag == "!!int" || n.Tag == "!!float")
+	secret := d.Types.HasSecret(t) // the value, too, may be one, and is not shown
 	switch {
 	case t == durationType && number:
 		hint = fmt.Sprintf("add a unit: %ss, %sm, %sh or %sd", n.Value, n.Value, n.Value, n.Value)
@@ -25,7 +26,7 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 			hint = "write the value in quotes"
 		}
 	case d.use.ref != "":
-	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && !source.IsNull(n):
+	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode:
 		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
 	case t.Kind() == reflect.Bool && text:
 		hint = "write true or false, without quotes"
@@ -33,20 +34,22 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 		if _, err := strconv.ParseFloat(n.Value, 64); err == nil {
 			hint = "write " + n.Value + ", without quotes"
 		}
-	case n.Kind == yaml.SequenceNode && len(n.Content) == 1 && n.Content[0].Kind == yaml.ScalarNode && isScalarInput(t):
+	case len(n.Content) == 1 && n.Content[0].Kind == yaml.ScalarNode && isScalarInput(t):
 		hint = fmt.Sprintf("write one value, without the list: %s", source.Abbreviate(n.Content[0].Value))
 	case t.Kind() == reflect.Map && n.Kind == yaml.SequenceNode:
 		hint = "write it as a mapping, without the hyphens: name: value"
-	case t.Kind() == reflect.Map && n.Kind == yaml.ScalarNode:
+	case t.Kind() == reflect.Map:
 		hint = "write it as a mapping: {name: value}"
-	case t.Kind() == reflect.Struct && t != secretType && t != fileType:
+	case t.Kind() == reflect.Struct && !isScalarInput(t):
 		hint = d.shape(n, d.Types.Of(t))
-	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && (t.Elem() == secretType || scalar(t.Elem())):
+	case secret:
+		hint = "write a list: […]"
+	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && scalar(t.Elem()):
 		hint = fmt.Sprintf("write [%s]", source.Abbreviate(n.Value))
 	}
 	have := source.Describe(n)
-	if t == secretType {
-		have = source.KindOf(n) // not the value: it may be one
+	if secret {
+		have = source.KindOf(n)
 	}
 	if d.use.ref != "" {
 		return d.problem(n, hint, "want %s, and %s is %s", TypeName(t), d.use.ref, have)
@@ -56,26 +59,28 @@ func (d *Decoder) mismatch(n *yaml.Node, t reflect.Type) outcome {
 
 // isScalarInput reports whether a plan writes a value of type t as one scalar.
 func isScalarInput(t reflect.Type) bool {
-	return t == fileType || scalar(t) || reflect.PointerTo(t).Implements(textType)
+	return scalar(t) || reflect.PointerTo(t).Implements(textType)
 }
 
 // shape returns how the mapping that a struct wants is written in place of n: with the
-// value of n where it shows which key is meant, or else with the keys that are required, or
-// with all.
+// value of n where it shows which key is meant and is no secret, or else with the keys that
+// are required, or with all.
 func (d *Decoder) shape(n *yaml.Node, st *Struct) string {
-	if n.Kind == yaml.SequenceNode && len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode {
+	if len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode {
 		return "write it without the hyphens: it is one mapping, not a list"
 	}
-	if namespace, name, ok := strings.Cut(n.Value, "/"); ok && slices.Contains(st.names, "namespace") && slices.Contains(st.names, "name") && namespace != "" && name != "" {
+	namespace, name, _ := strings.Cut(n.Value, "/")
+	if namespace != "" && name != "" && !st.hasSecret && slices.Contains(st.names, "namespace") && slices.Contains(st.names, "name") {
 		return fmt.Sprintf("write {namespace: %s, name: %s}", source.Abbreviate(namespace), source.Abbreviate(name))
 	}
+	number := n.Kind == yaml.ScalarNode && n.Tag == "!!int" && !st.hasSecret
 	var required []string
 	for i := range st.fields {
 		f := &st.fields[i]
 		if f.required {
 			required = append(required, f.name+": …")
 		}
-		if number := n.Tag == "!!int"; n.Kind == yaml.ScalarNode && number && (isInt(indirect(f.typ)) || isUint(indirect(f.typ))) && indirect(f.typ) != durationType {
+		if t := indirect(f.typ); number && (isInt(t) || isUint(t)) && t != durationType {
 			return fmt.Sprintf("write {%s: %s}", f.name, n.Value)
 		}
 	}

@@ -78,12 +78,15 @@ func (d *Decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 	}
 	var x any
 	after := ""
-	if isTemplate(n) {
+	switch {
+	case isTemplate(n):
 		x, after = d.literalTemplate(n)
-	} else {
+	case !inline && t.Kind() != reflect.Bool && source.IsText(n):
+		x = n.Value // a word such as no is text here
+	default:
 		x, _ = kubeyaml.Scalar(n)
 	}
-	if text, ok := x.(string); ok && inline && after == "" && sensitive.Holds(path, text) {
+	if text, _ := x.(string); after == "" && sensitive.Holds(path, text) {
 		return engine.NewSecret(text)
 	}
 	return x

@@ -68,7 +68,7 @@ func incomplete(v reflect.Value) bool {
 	switch {
 	case empty(v):
 		return true
-	case v.Kind() == reflect.Struct && v.Type() != secretType && v.Type() != fileType && !scalar(v.Type()):
+	case v.Kind() == reflect.Struct && !scalar(v.Type()):
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() && incomplete(v.Field(i)) {
 				return true
@@ -98,7 +98,7 @@ func (c *Types) OutputType(outputs reflect.Type, ref *syntax.Reference, path []k
 		switch {
 		case fields != nil:
 			ft, ok := fields.Field(e.Name)
-			if !ok || e.Index >= 0 {
+			if !ok {
 				hint := source.Suggestion(e.Name, fields.Names(), "there is ")
 				if e.Name == "outputs" && len(path) > i+1 {
 					hint = fmt.Sprintf("leave outputs out: ${steps.%s.%s}", by.Step, keypath.String(path[i+1:]))

@@ -65,11 +65,8 @@ func (d *Decoder) substitute(n *yaml.Node) (v Value, ok bool) {
 // is something else. It reports no problem but those of the indices, after which ok is
 // false.
 func (d *Decoder) Whole(n *yaml.Node) (ref *syntax.Reference, ok bool) {
-	if !isTemplate(n) {
-		return nil, true
-	}
-	parts, bad := syntax.ParseTemplate(n.Value)
-	if bad != nil || len(parts) != 1 || parts[0].Ref == nil {
+	parts, _ := syntax.ParseTemplate(n.Value)
+	if len(parts) != 1 || parts[0].Ref == nil {
 		return nil, true
 	}
 	return d.Indexed(n, parts[0].Ref)

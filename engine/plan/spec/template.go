@@ -111,12 +111,10 @@ func indexOf(v Value) (e keypath.Elem, message string) {
 		return e, "is an output: which value is meant has to be known before any step runs"
 	case source.TypeOf(v.Node) == "string":
 		return keypath.Elem{Name: v.Node.Value, Index: -1, Quoted: true}, ""
-	case v.Node.Kind == yaml.ScalarNode && v.Node.Tag == "!!int":
-		if x, _ := kubeyaml.Scalar(v.Node); x != nil {
-			if i, ok := x.(int); ok && i >= 0 {
-				return keypath.Item(i), ""
-			}
-		}
+	}
+	x, _ := kubeyaml.Scalar(v.Node)
+	if i, ok := x.(int); ok && i >= 0 {
+		return keypath.Item(i), ""
 	}
 	return e, "is " + source.Describe(v.Node) + ": want text or a whole number from 0"
 }
@@ -209,10 +207,8 @@ func (d *Decoder) text(n *yaml.Node, parts []syntax.Part, secrets bool) (*text, 
 
 // at fills v from a value that is used elsewhere in the plan.
 func (d *Decoder) at(u use, value *yaml.Node, v reflect.Value) outcome {
-	if d.use.node == nil {
-		d.use = u
-		defer func() { d.use = use{} }()
-	}
+	d.use = u
+	defer func() { d.use = use{} }()
 	return d.value(value, v, true)
 }
 
@@ -302,9 +298,6 @@ func (d *Decoder) refProblem(n *yaml.Node, ref *syntax.Reference, hint, format s
 func (d *Decoder) Scan(n *yaml.Node) {
 	for _, c := range n.Content {
 		d.Scan(c)
-	}
-	if !isTemplate(n) {
-		return
 	}
 	parts, bad := syntax.ParseTemplate(n.Value)
 	if bad != nil {

@@ -81,7 +81,7 @@ func (c *Types) Input(in reflect.Type, name string) *Struct {
 // Fields returns the description of a type, pointers removed, that is a mapping of
 // keys; nil for any other type, secrets and file names included.
 func (c *Types) Fields(t reflect.Type) *Struct {
-	if t = indirect(t); t.Kind() != reflect.Struct || t == secretType || scalar(t) {
+	if t = indirect(t); t.Kind() != reflect.Struct || scalar(t) {
 		return nil
 	}
 	return c.Of(t)
@@ -222,7 +222,7 @@ func (c *Types) HasSecret(t reflect.Type) bool {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return c.HasSecret(t.Elem())
 	case reflect.Struct:
-		return t == secretType || t != fileType && c.Of(t).hasSecret
+		return c.Of(t).hasSecret
 	}
 	return false
 }
@@ -249,7 +249,7 @@ func CheckKind(k *engine.Kind) error {
 }
 
 func checkType(t reflect.Type, input bool, above []reflect.Type) error {
-	if scalar(t) && t.Kind() != reflect.Pointer || reflect.PointerTo(t).Implements(textType) {
+	if scalar(t) || reflect.PointerTo(t).Implements(textType) {
 		return nil
 	}
 	switch t.Kind() {

@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,7 +143,7 @@ func (p *exprParser) unary() (*Expr, *Error) {
 		p.i += len(word)
 		return &Expr{Value: word == "true", Offset: at, Text: word}, nil
 	}
-	if f, err := strconv.ParseFloat(word, 64); err == nil && word[0] <= '9' {
+	if f, err := strconv.ParseFloat(word, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
 		p.i += len(word)
 		return &Expr{Value: f, Offset: at, Text: word}, nil
 	}
@@ -199,7 +200,10 @@ func (p *exprParser) unexpected(want string) *Error {
 		return &Error{p.i, "", "the condition ends too early: want " + want, ""}
 	}
 	text := p.word()
-	if text == "" {
+	switch {
+	case strings.HasPrefix(p.s[p.i:], "=~"):
+		text = "=~"
+	case text == "":
 		text = p.s[p.i : p.i+1]
 	}
 	hint := ""

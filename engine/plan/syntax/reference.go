@@ -152,7 +152,7 @@ func ParseReference(raw string) (*Reference, *Error) {
 	if body == "" {
 		return bad("a reference is empty")
 	}
-	if strings.ContainsAny(body, "=!&|()<>") {
+	if isExpression(body) {
 		return nil, &Error{Message: raw + " is an expression: a reference names one value",
 			Hint: `in "when", compare outside of it: ${vars.env} == "prod"; elsewhere there are no expressions`}
 	}
@@ -201,16 +201,25 @@ func index(s string) (e keypath.Elem, after string) {
 		return keypath.Item(int(i)), rest
 	}
 	by, bad := ParseReference("${" + inside + "}")
-	if bad != nil || len(by.Path) == 0 || strings.Contains(inside, "[") {
+	if bad != nil || len(by.Path) == 0 {
 		return e, s
 	}
 	return keypath.Elem{Index: -1, By: inside}, rest
 }
 
+// isExpression reports whether a text has operators; those in a quoted key are none.
+func isExpression(s string) bool {
+	quoted := false
+	return strings.ContainsFunc(s, func(r rune) bool {
+		quoted = quoted != (r == '"')
+		return !quoted && strings.ContainsRune("=!&|()<>", r)
+	})
+}
+
 // ParseID reads the id of a step as needs have it: certs, certs["shop"], certs[each.key].
 func ParseID(id string) (*Reference, bool) {
 	ref, bad := ParseReference("${steps." + id + "}")
-	if bad != nil || len(ref.Path) == 0 || ref.Path[0].IsIndex() {
+	if bad != nil {
 		return nil, false
 	}
 	ref.Raw = id
