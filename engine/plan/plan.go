@@ -177,9 +177,8 @@ func (p *Plan) Unused() map[source.Position]string {
 	for _, u := range append([]*unit{p.unit}, p.units...) {
 		uses[u.File.Name]++
 		for name, at := range u.vars.Unused() {
-			if in[at]++; in[at] == uses[u.File.Name] {
-				unused[at] = name
-			}
+			in[at]++
+			unused[at] = name
 		}
 	}
 	maps.DeleteFunc(unused, func(at source.Position, _ string) bool { return in[at] < uses[at.File] })

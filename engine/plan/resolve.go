@@ -71,7 +71,7 @@ const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT}, ${plan.
 // Resolve returns the value of a reference.
 func (sc *scope) Resolve(n *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	p := sc.unit.plan
-	if sc.unit != p.unit && p.connected[n] {
+	if p.connected[n] {
 		of := *sc
 		of.unit, of.entry, of.item = p.unit, nil, nil
 		sc = &of
