@@ -289,4 +289,8 @@ func TestPolicyOver(t *testing.T) {
 			t.Errorf("%s: %t, got %+v, want %+v", name, ok, got, want)
 		}
 	}
+	unbounded := engine.Policy{Delay: time.Second}
+	if ok := (document.Policy{Timeout: duration(time.Hour)}).Over(&unbounded); !ok {
+		t.Error("a kind whose pauses have no bound: what a step does not write is wrong")
+	}
 }
