@@ -254,8 +254,8 @@ func (l *loader) resolveName() {
 	value := *v.Node
 	value.Line, value.Column = n.Line, n.Column
 	l.plan.Name = l.plan.unit.Text(&value, subject)
-	if s := l.plan.Name; !document.IsID(s) && (s != "" || source.IsText(&value)) {
-		l.problem(n, document.IDHint, "%s: %q is not a name", subject, s)
+	if source.IsText(&value) && !document.IsID(l.plan.Name) {
+		l.problem(n, document.IDHint, "%s: %q is not a name", subject, l.plan.Name)
 	}
 }
 

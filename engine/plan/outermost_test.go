@@ -179,7 +179,7 @@ func TestInputsAreReadOnce(t *testing.T) {
 // TestConnectionsProblemIsOne: a problem with a connection is said once, and of no step.
 func TestConnectionsProblemIsOne(t *testing.T) {
 	_, err := plan.Load(plan.Input{Kinds: kinds(), Connections: connections(), Data: []byte(head + `
-connections: {vault: {token: [1], if: x, serverName: "${steps.none.a}"}}
+connections: {vault: {token: [1], if: x, serverName: "${steps.none.a}"}, kubernetes: {when: x}}
 steps:
   - {id: c, uses: pkiRoot, with: {commonName: x}}
   - {id: o, uses: pkiRoot, forEach: [x, y], with: {commonName: x}}
@@ -189,6 +189,7 @@ steps:
 	want := []string{
 		`plan.yaml:5:30: connections.vault.token: want a secret, have a list`,
 		`plan.yaml:5:35: connections.vault: unknown key "if" | the keys here are address, caFile, serverName, service and token`,
+		`plan.yaml:5:87: connections.kubernetes: unknown key "when" | the keys here are context and kubeconfig`,
 		`plan.yaml:10:22: step none: there is no kind "noKind" | the kinds are curlTLS, helmInstall, pkiRoot and vaultInit`,
 	}
 	if d := cmp.Diff(want, problemsOf(err)); d != "" {

@@ -364,10 +364,8 @@ func (s *Step) find(path string) *yaml.Node {
 	if len(elems) == 0 {
 		return s.Node
 	}
-	if !source.IsNull(s.with) {
-		if n, depth := keypath.Descend(s.with, elems); depth > 0 {
-			return n
-		}
+	if n, depth := keypath.Descend(s.with, elems); depth > 0 {
+		return n
 	}
 	if n, depth := keypath.Descend(s.Node, elems); depth > 0 && elems[0].Name != "with" {
 		return n

@@ -213,3 +213,21 @@ steps:
 		}
 	}
 }
+
+// TestConnectWithoutOutputs: a step has no outputs if it says so, whatever it returns, and
+// also if it returns none.
+func TestConnectWithoutOutputs(t *testing.T) {
+	p := load(t, "connections: {vault: {token: \"${steps.init.rootToken}\"}}\nsteps: [{id: init, uses: vaultInit}]\n")
+	for _, known := range []func(string) (any, bool){
+		func(string) (any, bool) { return nil, false },
+		func(string) (any, bool) { return nil, true },
+		func(string) (any, bool) { return initOutputs{RootToken: engine.NewSecret("hvs.former")}, false },
+	} {
+		var got connection
+		err := p.Connect("vault", &got, known)
+		want := []string{"plan.yaml:4:31: connections.vault.token: ${steps.init.rootToken}: step init has no outputs: it did not run"}
+		if d := cmp.Diff(want, problemsOf(err)); d != "" || got.Token.Reveal() != "" {
+			t.Error(d, got)
+		}
+	}
+}
