@@ -43,9 +43,7 @@ func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) 
 	d := &spec.Decoder{
 		Types: p.types, Document: spec.Document{File: sc.unit.File, FileOf: sc.unit.fileOf}, Scope: sc, Forms: referenceForms,
 		Subject: subject, Report: report, Connected: p.connected, Plan: spec.Document{File: p.src, FileOf: p.file}, Refused: p.in.Refused,
-	}
-	if sc.step != nil {
-		d.Around = document.BesideWith
+		Around: document.BesideWith,
 	}
 	if sc.step != nil && sc.step.Kind != nil {
 		d.Kind = sc.step.Kind.Name
