@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -194,65 +193,5 @@ steps:
 	}
 	if d := cmp.Diff(want, problemsOf(err)); d != "" {
 		t.Error(d)
-	}
-}
-
-// TestCircle: a circle is shown by the needs that make it, among others of the same steps,
-// and once for all instances.
-func TestCircle(t *testing.T) {
-	_, err := plan.Load(plan.Input{Kinds: kinds(), Data: []byte(head + `
-steps:
-  - {id: first, uses: vaultInit}
-  - {id: a, uses: curlTLS, needs: [first, b], with: {url: x}}
-  - {id: b, uses: curlTLS, needs: first, with: {url: "${steps.first.version}${steps.a.serial}"}}
-  - {id: c, uses: curlTLS, forEach: [x, y], needs: [first], with: {url: "${steps.d[each.key].serial}"}}
-  - {id: d, uses: curlTLS, forEach: [x, y], needs: ["c[each.key]"], with: {url: x}}
-`)})
-	want := []string{
-		"plan.yaml:7:43: steps need each other in a circle: a -> b -> a | a needs b: plan.yaml:7:43, needs / b needs a: plan.yaml:8:77, ${steps.a.serial} | remove one of these",
-		"plan.yaml:9:74: steps need each other in a circle: c[0] -> d[0] -> c[0] | c[0] needs d[0]: plan.yaml:9:74, ${steps.d[each.key].serial} / d[0] needs c[0]: plan.yaml:10:53, needs | remove one of these",
-	}
-	if d := cmp.Diff(want, problemsOf(err)); d != "" {
-		t.Error(d)
-	}
-}
-
-// TestExplicitNeeds: Explicit holds what needs names, each once, also where a reference needs
-// the step as well.
-func TestExplicitNeeds(t *testing.T) {
-	p := load(t, `
-steps:
-  - {id: a, uses: vaultInit}
-  - {id: b, uses: vaultInit, forEach: [x, y]}
-  - {id: c, uses: curlTLS, needs: [b, a, a, "b[0]"], with: {url: "${steps.a.version}"}}
-  - {id: d, uses: curlTLS, needs: ["b[1]"], with: {url: "${steps.a.version}"}}
-  - {id: e, uses: curlTLS, with: {url: "${steps.a.version}"}}
-`)
-	for id, want := range map[string]string{"c": "[b[0] b[1] a] [b[0] b[1] a]", "d": "[b[1]] [b[1] a]", "e": "[] [a]"} {
-		s := p.Step(id)
-		if got := fmt.Sprint(s.Explicit, " ", s.Needs); got != want {
-			t.Errorf("%s: got %s, want %s", id, got, want)
-		}
-	}
-}
-
-// TestRetryDelays: the longest pause is not shorter than the first one, also where that is
-// the kind's. Nothing follows from a value that is wrong by itself.
-func TestRetryDelays(t *testing.T) {
-	for retry, want := range map[string]string{
-		"{delay: 1m}":                        "<nil>",
-		"{maxDelay: 1s}":                     "<nil>",
-		"{delay: 1s, maxDelay: 1s}":          "<nil>",
-		"{maxDelay: 500ms}":                  "plan.yaml:4:52: step a (vaultInit): retry.maxDelay: 500ms is less than retry.delay, 1s | write delay as well: without it, it is that of the kind",
-		"{maxDelay: 0s}":                     "plan.yaml:4:52: step a (vaultInit): retry.maxDelay: 0s is less than retry.delay, 1s | write delay as well: without it, it is that of the kind",
-		`{maxDelay: 1s, delay: "${vars.d}"}`: "plan.yaml:4:52: step a (vaultInit): retry.maxDelay: 1s is less than retry.delay, 1m",
-		"{maxDelay: 1ms, delay: soon}":       `plan.yaml:4:64: step a (vaultInit): retry.delay: "soon" is not a duration: write a number and a unit, such as 30s, 5m, 24h or 30d`,
-		"{maxDelay: soon, delay: 1s}":        `plan.yaml:4:52: step a (vaultInit): retry.maxDelay: "soon" is not a duration: write a number and a unit, such as 30s, 5m, 24h or 30d`,
-		"{maxDelay: -1s, delay: 1s}":         `plan.yaml:4:52: step a (vaultInit): retry.maxDelay: -1s is less than the minimum 0s`,
-	} {
-		_, err := plan.Load(plan.Input{Kinds: kinds(), Data: []byte(head + "steps: [{id: a, uses: vaultInit, retry: " + retry + "}]\nvars: {d: 1m}\n")})
-		if d := cmp.Diff([]string{want}, problemsOf(err)); d != "" {
-			t.Errorf("%s:\n%s", retry, d)
-		}
 	}
 }
