@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -145,7 +144,6 @@ func (l *loader) open() *source.Problem {
 			return problem
 		}
 	}
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	abs, err := filepath.Abs(p.File)
 	if err != nil {
 		return &source.Problem{Position: source.Position{File: p.File}, Summary: err.Error()}
@@ -196,9 +194,7 @@ func (l *loader) document(root *yaml.Node) {
 		l.name, l.plan.Description = document.ReadMetadata(u.Reporter, root, parts["metadata"])
 	}
 	l.kindsByName()
-	if n := parts["vars"]; n != nil {
-		u.vars.Declare(n)
-	}
+	u.vars.Declare(parts["vars"])
 	u.vars.Give(vars.Given{Env: l.in.Env, Files: l.in.VarFiles, Values: l.in.Values, Flags: l.in.Vars}, l.in.Inputs)
 	l.resolveName()
 	l.plan.Vars = u.vars.Resolve()
@@ -206,9 +202,7 @@ func (l *loader) document(root *yaml.Node) {
 		l.plan.Steps = make([]*Step, 0, len(parts["steps"].Content))
 		l.readSteps(u, parts["steps"])
 	}
-	if n := parts["connections"]; n != nil {
-		l.readConnections(n)
-	}
+	l.readConnections(parts["connections"])
 	l.steps()
 }
 
@@ -250,21 +244,18 @@ func (l *loader) resolveName() {
 	defer func() { l.naming = false }()
 	d := l.plan.decoder(&scope{noSteps: "the plan has its name before any step runs"}, subject, l.Add)
 	v, ok := d.Substitute(n)
-	value := v.Node
 	switch {
 	case !ok:
 		return
 	case v.Secret:
 		l.problem(n, "use a variable that is no secret", "%s: is made of a secret, and everything shows the name", subject)
 		return
-	case value != n:
-		at := *value
-		at.Line, at.Column = n.Line, n.Column
-		value = &at
 	}
-	l.plan.Name = l.plan.unit.Text(value, subject)
-	if s := l.plan.Name; s != "" && !document.IsID(s) || s == "" && value.Value == "" {
-		l.problem(n, document.IDHint, "%s: %q is not a name", subject, s)
+	value := *v.Node
+	value.Line, value.Column = n.Line, n.Column
+	l.plan.Name = l.plan.unit.Text(&value, subject)
+	if source.IsText(&value) && !document.IsID(l.plan.Name) {
+		l.problem(n, document.IDHint, "%s: %q is not a name", subject, l.plan.Name)
 	}
 }
 
@@ -395,10 +386,15 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 	add("retry", e["retry"])
 	sc := s.scope()
 	sc.noSteps = "how a step is tried is known before any step runs"
-	l.decoder(sc, subject).Decode(n, nil, &in)
-	if !in.Over(&s.Policy) {
+	d := l.decoder(sc, subject)
+	d.Decode(n, nil, &in)
+	if !in.Over(&s.Policy) && !d.Unsettled("retry.delay") && !d.Unsettled("retry.maxDelay") {
 		_, at := source.Lookup(e["retry"], "maxDelay")
-		s.entry.unit.Problem(cmp.Or(at, e["retry"]), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *in.Retry.MaxDelay, *in.Retry.Delay)
+		hint := ""
+		if in.Retry.Delay == nil {
+			hint = "write delay as well: without it, it is that of the kind"
+		}
+		s.entry.unit.Problem(cmp.Or(at, e["retry"]), hint, "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *in.Retry.MaxDelay, engine.Duration(s.Policy.Delay))
 	}
 }
 

@@ -177,9 +177,8 @@ func (p *Plan) Unused() map[source.Position]string {
 	for _, u := range append([]*unit{p.unit}, p.units...) {
 		uses[u.File.Name]++
 		for name, at := range u.vars.Unused() {
-			if in[at]++; in[at] == uses[u.File.Name] {
-				unused[at] = name
-			}
+			in[at]++
+			unused[at] = name
 		}
 	}
 	maps.DeleteFunc(unused, func(at source.Position, _ string) bool { return in[at] < uses[at.File] })
@@ -365,10 +364,8 @@ func (s *Step) find(path string) *yaml.Node {
 	if len(elems) == 0 {
 		return s.Node
 	}
-	if !source.IsNull(s.with) {
-		if n, depth := keypath.Descend(s.with, elems); depth > 0 {
-			return n
-		}
+	if n, depth := keypath.Descend(s.with, elems); depth > 0 {
+		return n
 	}
 	if n, depth := keypath.Descend(s.Node, elems); depth > 0 && elems[0].Name != "with" {
 		return n

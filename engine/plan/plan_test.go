@@ -288,6 +288,13 @@ func TestPositionOf(t *testing.T) {
 			t.Errorf("%s %s: got %s, want %s", tt.step, tt.path, got, want)
 		}
 	}
+	p = load(t, "\nsteps:\n  - {id: none, uses: vaultInit}\n  - {id: nil, uses: vaultInit, timeout: 1m, with: ~}\n")
+	for path, want := range map[string]string{"shares": "6:5 7:5", "vault.address": "6:5 7:5", "uses": "6:22 7:21", "timeout": "6:5 7:41", "": "6:5 7:5"} {
+		none, empty := p.Steps[0].PositionOf(path), p.Steps[1].PositionOf(path)
+		if got := fmt.Sprintf("%d:%d %d:%d", none.Line, none.Column, empty.Line, empty.Column); got != want {
+			t.Errorf("%s of steps without inputs: got %s, want %s", path, got, want)
+		}
+	}
 }
 
 func TestDataNeeds(t *testing.T) {

@@ -44,9 +44,7 @@ func (p *Plan) decoder(sc *scope, subject string, report func(*source.Problem)) 
 	d := &spec.Decoder{
 		Types: p.types, Document: spec.Document{File: sc.unit.File, FileOf: sc.unit.fileOf}, Scope: sc, Forms: referenceForms,
 		Subject: subject, Report: report, Connected: p.connected, Plan: spec.Document{File: p.src, FileOf: p.file}, Refused: p.in.Refused,
-	}
-	if sc.step != nil {
-		d.Around = document.BesideWith
+		Around: document.BesideWith,
 	}
 	if sc.step != nil && sc.step.Kind != nil {
 		d.Kind = sc.step.Kind.Name
@@ -72,7 +70,7 @@ const referenceForms = "references are ${vars.NAME}, ${steps.ID.OUTPUT}, ${plan.
 // Resolve returns the value of a reference.
 func (sc *scope) Resolve(n *yaml.Node, ref *syntax.Reference) (spec.Value, *spec.Fault) {
 	p := sc.unit.plan
-	if sc.unit != p.unit && p.connected[n] {
+	if p.connected[n] {
 		of := *sc
 		of.unit, of.entry, of.item = p.unit, nil, nil
 		sc = &of

@@ -139,14 +139,58 @@ func TestSelectNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ only, skip []string }{{skip: []string{"a", "b"}}, {[]string{"b"}, []string{"b"}}, {[]string{"b"}, []string{"b", "a"}}} {
-		if _, err := p.Select(c.only, c.skip); err == nil || !strings.Contains(err.Error(), "no step is left") {
-			t.Errorf("--only %q --skip %q: %v", c.only, c.skip, err)
+	for _, c := range []struct {
+		only, skip []string
+		flags      string
+	}{
+		{nil, []string{"a", "b"}, "--skip a,b"}, {[]string{"b"}, []string{"b"}, "--only b --skip b"}, {[]string{"b"}, []string{"b", "a"}, "--only b --skip b,a"},
+	} {
+		want := "no step is left: " + c.flags + " leaves out all that were chosen\n  name a step that is not left out: a run of nothing shows nothing"
+		if _, err := p.Select(c.only, c.skip); err == nil || err.Error() != want {
+			t.Errorf("--only %q --skip %q: got %v, want %s", c.only, c.skip, err, want)
 		}
+	}
+	none := load(t, "steps: [{id: a, uses: vaultInit, when: false}]")
+	if _, err := none.Select(nil, nil); err != nil {
+		t.Errorf("a plan of which no step runs, and nothing was chosen: %v", err)
+	}
+	if _, err := none.Select([]string{"a"}, nil); err == nil || !strings.HasPrefix(err.Error(), "no step is left: --only a leaves out") {
+		t.Errorf("--only a step that does not run: %v", err)
 	}
 	for _, c := range []struct{ only, skip []string }{{}, {skip: []string{"a"}}, {[]string{"b"}, []string{"a"}}, {[]string{"a", "b"}, []string{"b"}}} {
 		if _, err := p.Select(c.only, c.skip); err != nil {
 			t.Errorf("--only %q --skip %q: %v", c.only, c.skip, err)
 		}
+	}
+}
+
+// TestSelectReasons: a step that does not run for several reasons has the first of them: that
+// there is none, that the step which it closes is left out, that it has no values, its when.
+func TestSelectReasons(t *testing.T) {
+	p, err := closingPlan(t, `
+- {id: token, uses: vaultInit}
+- {id: none, uses: curlTLS, forEach: [], when: false, with: {url: "${steps.token.version}"}}
+- {id: opened, uses: open, when: "${steps.token.count} == 1 && false", with: {server: "${steps.token.version}", end: close}}
+- {id: never, uses: curlTLS, when: false, with: {url: "${steps.token.version}"}}
+- {id: other, uses: curlTLS, with: {url: u}}
+`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sel, err := p.Select(nil, []string{"token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const version = "refers to ${steps.token.version}, and token is left out"
+	want := map[string]string{
+		"token": "--skip", "none": "forEach is empty: there is no instance", "opened": "refers to ${steps.token.count}, and token is left out",
+		"opened.end": "belongs to opened, and opened is left out", "never": version,
+	}
+	if d := cmp.Diff(want, sel.Left); d != "" {
+		t.Error(d)
+	}
+	sel, err = p.Select([]string{"other", "none"}, []string{"none"})
+	if err != nil || sel.Left["none"] != "--skip" || sel.Left["never"] != "not among --only and what that needs" {
+		t.Errorf("left %v, %v", sel, err)
 	}
 }

@@ -147,7 +147,7 @@ func (u *unit) output(raw string, path []keypath.Elem) (to target, _ *spec.Fault
 		return to, fault(hint, "%s names a fragment and no output of it", raw)
 	}
 	ref, known := u.outputs[path[0].Name]
-	if !known || path[0].Index >= 0 {
+	if !known {
 		hint := source.Suggestion(path[0].Name, names, "its outputs are ")
 		return to, fault(cmp.Or(hint, "add outputs to it"), "%s: fragment %s has no output %q", raw, u.File.Name, keypath.String(path[:1]))
 	}

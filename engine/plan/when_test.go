@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
 )
@@ -68,5 +70,71 @@ steps:
 	s = load(t, fmt.Sprintf(body, `${steps.root.labels.nope} == "x"`)).Step("next")
 	if _, err := s.When.Eval(outputs(out)); !errors.Is(err, engine.ErrPermanent) {
 		t.Errorf("unknown key: %v", err)
+	}
+}
+
+// TestWhenAgain: finding out a condition again and again leaves the step as it is. One that
+// depends on no step has its value without any outputs.
+func TestWhenAgain(t *testing.T) {
+	p := load(t, `
+vars: {on: true}
+steps:
+  - {id: root, uses: pkiRoot, with: {commonName: x}}
+  - {id: next, uses: curlTLS, when: "${steps.root.ready}", with: {url: "${steps.root.certificate}"}}
+  - {id: known, uses: curlTLS, when: "${vars.on}", with: {url: "${steps.root.certificate}"}}
+`)
+	next, refs := p.Step("next"), len(p.Step("next").Refs)
+	for range 2 {
+		if ok, err := next.When.Eval(outputs(guideOutputs())); !ok || err != nil {
+			t.Error(ok, err)
+		}
+	}
+	if len(next.Refs) != refs || len(p.Edges()) != 2 {
+		t.Errorf("%d references, of which there were %d, and %d edges", len(next.Refs), refs, len(p.Edges()))
+	}
+	if ok, err := p.Step("known").When.Eval(outputs(nil)); !ok || err != nil {
+		t.Errorf("a condition that depends on no step: %v, %v", ok, err)
+	}
+}
+
+// TestOuterWhen: the conditions of entries come before that of a step, the outermost first,
+// and what follows one that does not hold is not found out.
+func TestOuterWhen(t *testing.T) {
+	p, err := including(t, `
+steps:
+  - {id: a, uses: vaultInit}
+  - {id: b, uses: vaultInit}
+  - {id: out, include: out.yaml, when: "${steps.a.count} == 1", needs: [a], with: {v: "${steps.b.version}"}}
+`, map[string]string{
+		"out.yaml": "vars: {v: }\nsteps:\n  - {id: x, uses: vaultInit}\n  - {id: in, include: in.yaml, when: \"${vars.v} == \\\"1\\\"\", needs: [x], with: {v: \"${vars.v}\"}}\n",
+		"in.yaml":  "vars: {v: }\nsteps:\n  - {id: y, uses: vaultInit}\n  - {id: s, uses: curlTLS, when: \"${vars.v} != \\\"2\\\"\", needs: [y], with: {url: \"${vars.v}\"}}\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.Step("out.in.s")
+	var sources []string
+	for c := s.When; c != nil; c = c.Outer() {
+		sources = append(sources, c.Source)
+	}
+	if d := cmp.Diff([]string{`${vars.v} != "2"`, `${vars.v} == "1"`, "${steps.a.count} == 1"}, sources); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"a", "out.x", "out.in.y"}, s.Explicit); d != "" {
+		t.Error(d)
+	}
+	for _, tt := range []struct {
+		count   int
+		version string
+		want    bool
+	}{{1, "1", true}, {1, "2", false}, {0, "1", false}} {
+		known := outputs(map[string]any{"a": initOutputs{Count: tt.count}, "b": initOutputs{Version: tt.version}})
+		if ok, err := s.When.Eval(known); ok != tt.want || err != nil {
+			t.Errorf("%+v: got %v, %v", tt, ok, err)
+		}
+	}
+	var missing *plan.MissingOutputsError
+	if ok, err := s.When.Eval(outputs(nil)); ok || !errors.As(err, &missing) || missing.Step != "a" {
+		t.Errorf("without outputs: %v, %v", ok, err)
 	}
 }

@@ -72,3 +72,28 @@ steps:
 		t.Error(d, got)
 	}
 }
+
+// A plan that is read again has the fragments that the first one read: their files are not
+// read again either.
+func TestWithFragments(t *testing.T) {
+	first, err := including(t, `
+vars: {name: first}
+steps: [{id: f, include: part.yaml, with: {name: "${vars.name}"}}]
+`, map[string]string{"part.yaml": "vars: {name: }\nsteps: [{id: a, uses: pkiRoot, with: {commonName: \"CA of ${vars.name}\"}}]\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(first.Dir, "part.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	other, err := first.With(values(t, "{name: other}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if draft, _ := other.Step("f.a").Draft(); draft.(*root).CommonName != "CA of other" {
+		t.Errorf("got %+v", draft)
+	}
+	if len(other.Fragments()) != 1 || len(other.Sources()) != 2 {
+		t.Errorf("fragments %v", other.Fragments())
+	}
+}

@@ -126,9 +126,8 @@ func (in Policy) Over(p *engine.Policy) bool {
 		if r.MaxDelay == nil {
 			p.MaxDelay = max(p.MaxDelay, p.Delay)
 		}
-		return p.Delay <= p.MaxDelay
 	}
-	return true
+	return r.MaxDelay == nil || p.Delay <= p.MaxDelay
 }
 
 // Retry is how often and how fast a step tries again. Nil stands for the default of the

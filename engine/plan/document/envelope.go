@@ -37,9 +37,9 @@ func Constant(r source.Reporter, root *yaml.Node, parts map[string]*yaml.Node, k
 	switch {
 	case n == nil:
 		r.Problem(root, fmt.Sprintf("add %s: %s", key, want), "%s is missing", key)
-	case n.Kind != yaml.ScalarNode || n.Value != want:
+	case n.Value != want:
 		hint := fmt.Sprintf("write %s: %s", key, want)
-		if key == "apiVersion" && n.Kind == yaml.ScalarNode && strings.HasPrefix(n.Value, "ztplan.dev/") {
+		if key == "apiVersion" && strings.HasPrefix(n.Value, "ztplan.dev/") {
 			hint = fmt.Sprintf("this ztplan reads %s; another release may read %s", want, n.Value)
 		}
 		r.Problem(n, hint, "%s: want %s, have %s", key, want, source.Describe(n))

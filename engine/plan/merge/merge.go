@@ -41,9 +41,8 @@ func Fill(types *spec.Types, own, from *yaml.Node, t *spec.Struct, made func(*ya
 			}
 		}
 		fields := types.Fields(ft)
-		inside := fields != nil && val.Kind == yaml.MappingNode
 		switch {
-		case at < 0 && inside:
+		case at < 0 && fields != nil:
 			if val = Fill(types, nil, val, fields, made); val == nil {
 				continue
 			}
@@ -51,7 +50,7 @@ func Fill(types *spec.Types, own, from *yaml.Node, t *spec.Struct, made func(*ya
 		case at < 0:
 			content = append(slices.Clip(content), key, val)
 			changed = true
-		case inside:
+		case fields != nil:
 			if merged := Fill(types, own.Content[at], val, fields, made); merged != own.Content[at] {
 				content = slices.Clone(content)
 				content[at] = merged
@@ -106,9 +105,7 @@ func valueOr(n *yaml.Node, usual string) string {
 // find returns the value at a path; nil if there is none.
 func find(n *yaml.Node, path string) *yaml.Node {
 	for key := range strings.SplitSeq(path, ".") {
-		if _, n = source.Lookup(n, key); n == nil {
-			return nil
-		}
+		_, n = source.Lookup(n, key)
 	}
 	return n
 }
@@ -159,14 +156,13 @@ func Unknown(types *spec.Types, n *yaml.Node, of []*spec.Struct, path string, re
 			}
 			if ft, ok := t.Field(key.Value); ok {
 				found = true
-				if fields := types.Fields(ft); fields != nil && !slices.Contains(below, fields) {
+				if fields := types.Fields(ft); fields != nil {
 					below = append(below, fields)
 				}
 			}
 		}
 		if !found {
 			report(path, key, slices.Sorted(maps.Keys(known)))
-			continue
 		}
 		if len(below) > 0 && val.Kind == yaml.MappingNode {
 			Unknown(types, val, below, path+"."+key.Value, report)

@@ -19,8 +19,10 @@ type File struct {
 	covered []span // text that [Parse] could not read: other problems there follow from it
 }
 
-// NewFile returns a file with a text. name may be empty for a text that is in no file.
+// NewFile returns a file with a text, without the byte order mark that some editors write
+// before it. name may be empty for a text that is in no file.
 func NewFile(name string, data []byte) *File {
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	s := &File{Name: name, data: data, keys: holdsKeys(data), starts: make([]int, 1, 1+bytes.Count(data, []byte("\n")))}
 	for i := 0; i < len(data); {
 		n := lineBreak(data[i:])

@@ -27,7 +27,10 @@ func (s *Set) Declared(name string) (typ string, secret, ok bool) {
 // Put gives a variable its value. A problem with it has the subject and the place.
 func (s *Set) Put(name string, value spec.Value, subject string, at source.Position) {
 	v := s.byName[name]
-	if value.Node.Kind != 0 && (v.secret || value.Secret) {
+	switch {
+	case v.secret:
+		s.keep(value.Node)
+	case value.Secret:
 		s.collector.KeepSecret(value.Node.Value)
 	}
 	v.given = &given{value: value, at: at, subject: subject}

@@ -140,10 +140,8 @@ func (s *Set) take(from Values, loose bool, secret func(v *variable) (problem, h
 		if source.IsNull(val) {
 			continue // as if it had not been written
 		}
-		if v.secret && val.Kind == yaml.ScalarNode {
-			s.collector.KeepSecret(val.Value)
-		}
 		if v.secret {
+			s.keep(val)
 			if summary, hint := secret(v); summary != "" {
 				r.Problem(key, hint, "%s", summary)
 			}

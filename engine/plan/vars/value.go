@@ -29,9 +29,7 @@ func (s *Set) evaluate(v *variable) (value spec.Value, _ state) {
 		if value, ok = s.substituted(v); !ok {
 			return value, failed
 		}
-		if typ == "" {
-			typ = source.TypeOf(value.Node)
-		}
+		typ = source.TypeOf(value.Node)
 		if v.given == nil {
 			value.Secret = value.Secret || v.secret
 			return value, resolved
@@ -97,7 +95,7 @@ func (s *Set) mistyped(v *variable, typ string) {
 		have = source.KindOf(n)
 	}
 	p := &source.Problem{Position: v.given.at, Summary: fmt.Sprintf("%s: want %s, have %s%s", v.given.subject, source.TypeWord(typ), have, v.given.from)}
-	if v.given.at.Line > 0 && typ == "string" && n.Kind == yaml.ScalarNode {
+	if typ == "string" && n.Kind == yaml.ScalarNode {
 		p.Hint = "write it in quotes"
 	}
 	s.Add(p)
@@ -111,7 +109,7 @@ func readAs(text, typ string) *yaml.Node {
 	}
 	src := source.NewFile("", []byte(text))
 	sound := true
-	if n := source.Parse(src, "a value", func(*source.Problem) { sound = false }); n != nil && sound && source.TypeOf(n) == typ {
+	if n := source.Parse(src, "a value", func(*source.Problem) { sound = false }); n != nil && sound {
 		return n
 	}
 	return textNode(text)

@@ -158,8 +158,25 @@ func (s *Set) declare(v *variable, n *yaml.Node) {
 	if s.collector.Len() > before {
 		v.state = failed // other problems with it may follow from that
 	}
-	if v.secret && v.def != nil && v.def.Kind == yaml.ScalarNode {
-		s.collector.KeepSecret(v.def.Value)
+	if v.secret && v.def != nil {
+		s.keep(v.def)
+	}
+}
+
+// keep keeps the texts and numbers of a value that is declared a secret, so that nothing
+// shows them. The keys of mappings are no secrets.
+func (s *Set) keep(n *yaml.Node) {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		for _, val := range source.Pairs(n) {
+			s.keep(val)
+		}
+	case n.Kind == yaml.SequenceNode:
+		for _, item := range n.Content {
+			s.keep(item)
+		}
+	case n.Tag != "!!bool":
+		s.collector.KeepSecret(n.Value)
 	}
 }
 
@@ -176,12 +193,11 @@ func (s *Set) Resolve() map[string]any {
 			continue
 		}
 		if v.value.Secret {
-			var text string
-			if v.value.Node.Kind == yaml.ScalarNode {
-				text = v.value.Node.Value
-				s.collector.KeepSecret(text)
+			if v.secret {
+				s.keep(v.value.Node)
 			}
-			plain[n] = engine.NewSecret(text)
+			s.collector.KeepSecret(v.value.Node.Value)
+			plain[n] = engine.NewSecret(v.value.Node.Value)
 			continue
 		}
 		plain[n] = s.decoder("", func(*source.Problem) {}).Plain(v.value.Node)
