@@ -390,11 +390,7 @@ func (l *loader) policy(s *Step, e envelope, subject string) {
 	d.Decode(n, nil, &in)
 	if !in.Over(&s.Policy) && !d.Unsettled("retry.delay") && !d.Unsettled("retry.maxDelay") {
 		_, at := source.Lookup(e["retry"], "maxDelay")
-		hint := ""
-		if in.Retry.Delay == nil {
-			hint = "write delay as well: without it, it is that of the kind"
-		}
-		s.entry.unit.Problem(cmp.Or(at, e["retry"]), hint, "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *in.Retry.MaxDelay, engine.Duration(s.Policy.Delay))
+		s.entry.unit.Problem(cmp.Or(at, e["retry"]), "", "%s: retry.maxDelay: %v is less than retry.delay, %v", subject, *in.Retry.MaxDelay, *in.Retry.Delay)
 	}
 }
 

@@ -102,8 +102,9 @@ type Policy struct {
 	Retry Retry `yaml:"retry"`
 }
 
-// Over sets the given fields in p. maxDelay is raised to delay if only delay is given; the
-// result is false if it is given and less.
+// Over sets the given fields in p. If only one of delay and maxDelay is given, the other one
+// follows it where the two would contradict each other. The result is false if both are
+// given and do.
 func (in Policy) Over(p *engine.Policy) bool {
 	if in.Timeout != nil {
 		p.Timeout = in.Timeout.Std()
@@ -118,16 +119,17 @@ func (in Policy) Over(p *engine.Policy) bool {
 	if r.Jitter != nil {
 		p.Jitter = *r.Jitter
 	}
-	if r.MaxDelay != nil {
-		p.MaxDelay = r.MaxDelay.Std()
-	}
 	if r.Delay != nil {
 		p.Delay = r.Delay.Std()
-		if r.MaxDelay == nil {
-			p.MaxDelay = max(p.MaxDelay, p.Delay)
+		p.MaxDelay = max(p.MaxDelay, p.Delay)
+	}
+	if r.MaxDelay != nil {
+		p.MaxDelay = r.MaxDelay.Std()
+		if r.Delay == nil {
+			p.Delay = min(p.Delay, p.MaxDelay)
 		}
 	}
-	return r.MaxDelay == nil || p.Delay <= p.MaxDelay
+	return r.Delay == nil || r.MaxDelay == nil || p.Delay <= p.MaxDelay
 }
 
 // Retry is how often and how fast a step tries again. Nil stands for the default of the
@@ -136,7 +138,8 @@ type Retry struct {
 	// Attempts is how many rounds of writing or proving there are at most; 0 means until the
 	// timeout.
 	Attempts *int `yaml:"attempts" check:"min=0"`
-	// Delay is the pause before the second attempt, such as 500ms or 2s.
+	// Delay is the pause before the second attempt, such as 500ms or 2s. It is lowered to
+	// maxDelay if only maxDelay is given.
 	Delay *engine.Duration `yaml:"delay" check:"min=0s"`
 	// Backoff is the factor by which each further pause is longer than the one before.
 	Backoff *float64 `yaml:"backoff" check:"min=1"`

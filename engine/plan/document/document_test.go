@@ -278,8 +278,8 @@ func TestPolicyOver(t *testing.T) {
 			func(p *engine.Policy) { p.Delay, p.MaxDelay = time.Minute, time.Minute }, false},
 		"longest below delay": {document.Policy{Retry: document.Retry{Delay: duration(time.Minute), MaxDelay: duration(time.Second)}},
 			func(p *engine.Policy) { p.Delay, p.MaxDelay = time.Minute, time.Second }, true},
-		"longest below the delay of the kind": {document.Policy{Retry: document.Retry{MaxDelay: duration(time.Second)}},
-			func(p *engine.Policy) { p.MaxDelay = time.Second }, true},
+		"longest lowers the delay of the kind": {document.Policy{Retry: document.Retry{MaxDelay: duration(time.Second)}},
+			func(p *engine.Policy) { p.Delay, p.MaxDelay = time.Second, time.Second }, false},
 		"longest above the delay of the kind": {document.Policy{Retry: document.Retry{MaxDelay: duration(time.Hour)}},
 			func(p *engine.Policy) { p.MaxDelay = time.Hour }, false},
 	} {
