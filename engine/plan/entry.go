@@ -36,6 +36,9 @@ type entry struct {
 
 func (e *entry) includes() bool { return e.parts["include"] != nil }
 
+// listed reports whether the entry has an id, which no earlier one of the document has.
+func (e *entry) listed() bool { return e.unit.entries[e.id] == e }
+
 // subject begins the problems with the entry.
 func (e *entry) subject() string {
 	if e.id == "" {
@@ -61,7 +64,7 @@ func (l *loader) readEntry(u *unit, i int, n *yaml.Node) {
 		u.Problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", e.subject())
 	default:
 		name := u.Text(parts["uses"], e.subject()+": uses")
-		if kind = l.kinds[name]; kind == nil && (name != "" || source.IsText(parts["uses"])) {
+		if kind = l.kinds[name]; kind == nil && source.IsText(parts["uses"]) {
 			u.Problem(parts["uses"], source.Suggestion(name, l.kindNames, "the kinds are "), "%s: there is no kind %q", e.subject(), name)
 		}
 	}
@@ -96,7 +99,7 @@ func (l *loader) entryID(e *entry) {
 		return
 	}
 	id := u.Text(n, subject+".id")
-	if id == "" && !source.IsText(n) {
+	if !source.IsText(n) {
 		return
 	}
 	first := u.entries[id]
@@ -128,7 +131,7 @@ func (l *loader) instances(e *entry) []instance {
 		like.group = strings.TrimPrefix(u.group+"."+e.id, ".")
 	}
 	e.at = make(map[string]int)
-	listed := e.id != "" && u.entries[e.id] == e
+	listed := e.listed()
 	add := func(local string) {
 		if listed {
 			e.at[local] = len(e.at)
@@ -171,7 +174,7 @@ func (l *loader) addStep(e *entry, s *Step, group string) {
 	for in := e; in != nil; in = in.unit.entry {
 		in.steps = append(in.steps, s)
 	}
-	if e.id == "" || e.unit.entries[e.id] != e {
+	if !e.listed() {
 		return
 	}
 	p.byID[s.ID] = s
@@ -259,7 +262,7 @@ func (l *loader) needed(sc *scope, n *yaml.Node, subject string) (out []need) {
 			continue
 		}
 		id := u.Text(item, subject+": needs")
-		if id == "" && !source.IsText(item) {
+		if !source.IsText(item) {
 			continue
 		}
 		steps, bad := l.neededBy(sc, item, id, subject)

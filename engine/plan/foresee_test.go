@@ -41,8 +41,12 @@ func (l *login) Foresee(name string, unknown []string) any {
 func readLogins(text string) (*plan.Plan, error) {
 	return plan.Load(plan.Input{
 		Data:  []byte("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\n" + text),
-		Kinds: []*engine.Kind{engine.NewKind("login", engine.DefaultPolicy(), func() *login { return &login{Mount: "a"} })},
+		Kinds: append(kinds(), logins()),
 	})
+}
+
+func logins() *engine.Kind {
+	return engine.NewKind("login", engine.DefaultPolicy(), func() *login { return &login{Mount: "a"} })
 }
 
 // An output that follows from inputs is a value when the plan is read, also through a
