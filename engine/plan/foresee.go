@@ -26,7 +26,6 @@ func (l *loader) foresee() {
 		}
 		s.foreseen = s.Kind.Foresee(s.draft, l.plan.Name, s.pending)
 	}
-	l.about(l.plan.unit, "", "")
 }
 
 func (l *loader) readAgain(s *Step) {

@@ -217,7 +217,7 @@ func (l *loader) giveValue(u *unit, name string, n *yaml.Node, subject string) {
 	d := l.decoder(u.given(), subject)
 	ref, ok := d.Whole(n)
 	if ok && ref != nil && u.parent.passes(ref) {
-		u.passed[name] = &passed{n, ref}
+		u.passed[name] = &passed{node: n, ref: ref}
 	}
 	if !ok || u.passed[name] != nil {
 		u.vars.Pass(name)
@@ -269,8 +269,8 @@ func (l *loader) readOutput(u *unit, key, n *yaml.Node) {
 	}
 }
 
-// check reports the problems of a fragment's border: outputs that are passed to it, those
-// that it has, and the steps that it needs.
+// check reports the problems of what a fragment is given: outputs, and the steps that it
+// needs.
 func (l *loader) check(u *unit) {
 	l.about(u.parent, u.id, u.entry.id)
 	sc := &scope{unit: u.parent, entry: u.entry, item: u.item}
@@ -280,19 +280,24 @@ func (l *loader) check(u *unit) {
 		d := l.decoder(sc, subject)
 		d.Scan(p.node)
 		v, bad := sc.Resolve(p.node, p.ref)
+		p.faulty = bad != nil
 		if want, _, _ := u.vars.Declared(name); bad == nil && want != "" && want != spec.TypeOfOutput(v.Type) {
+			p.faulty = true
 			u.parent.Problem(p.node, "", "%s: want %s, and %s is %s", subject, source.TypeWord(want), p.ref.Raw, spec.TypeName(v.Type))
 		}
 	}
-	l.about(u, "", "")
-	l.scanOutputs(u)
 }
 
-// scanOutputs reports outputs of a fragment that its steps do not have.
+// scanOutputs reports outputs of a fragment that its steps do not have; what refers to them
+// has no problem of its own.
 func (l *loader) scanOutputs(u *unit) {
+	l.about(u, "", "")
 	for name, n := range source.Pairs(cmp.Or(u.file.parts["outputs"], new(yaml.Node))) {
 		if u.outputs[name.Value] != nil {
-			l.decoder(&scope{unit: u}, "outputs."+name.Value).Scan(n)
+			before := l.Len()
+			if l.decoder(&scope{unit: u}, "outputs."+name.Value).Scan(n); l.Len() > before {
+				u.outputs[name.Value] = nil
+			}
 		}
 	}
 }

@@ -19,10 +19,18 @@ import (
 const fragmentHead = "apiVersion: ztplan.dev/v1\nkind: Fragment\n"
 
 // including loads a plan that includes fragments, which are files by their names.
-func including(t testing.TB, body string, fragments map[string]string) (*plan.Plan, error) {
+func including(t testing.TB, body string, files map[string]string) (*plan.Plan, error) {
+	t.Helper()
+	in := fragments(t, files)
+	in.Data = []byte(head + body)
+	return plan.Load(in)
+}
+
+// fragments writes files beside a plan; those that are fragments get their head.
+func fragments(t testing.TB, files map[string]string) plan.Input {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range fragments {
+	for name, text := range files {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 			t.Fatal(err)
@@ -34,10 +42,10 @@ func including(t testing.TB, body string, fragments map[string]string) (*plan.Pl
 			t.Fatal(err)
 		}
 	}
-	return plan.Load(plan.Input{
-		File: filepath.Join(dir, "plan.yaml"), Data: []byte(head + body), Kinds: kinds(), Connections: connections(),
+	return plan.Input{
+		File: filepath.Join(dir, "plan.yaml"), Kinds: kinds(), Connections: connections(),
 		Env: func(string) (string, bool) { return "hvs.from-outside", true },
-	})
+	}
 }
 
 // problemsOf returns the lines of an error's problems, with the directory of the plan left
