@@ -103,7 +103,6 @@ func (l *loader) fragment(e *entry) *fragment {
 		l.AddFile(f.src)
 		f.parts, f.sound = document.ParseFragment(f.src, l.Add)
 	}
-	l.AddFile(f.src)
 	return f
 }
 
@@ -147,9 +146,7 @@ func (l *loader) use(e *entry, f *fragment, in instance) {
 	u.vars = l.variables(u)
 	u.vars.ForFragment()
 	l.about(u, "", "")
-	if n := f.parts["vars"]; n != nil {
-		u.vars.Declare(n)
-	}
+	u.vars.Declare(f.parts["vars"])
 	l.about(parent, u.id, e.id)
 	l.give(u)
 	l.about(u, u.id, e.id)
@@ -170,9 +167,7 @@ func (l *loader) alone() {
 	u.file, u.outputs = &fragment{src: u.File, parts: parts}, make(map[string]*syntax.Reference)
 	l.kindsByName()
 	u.vars.ForFragment()
-	if n := parts["vars"]; n != nil {
-		u.vars.Declare(n)
-	}
+	u.vars.Declare(parts["vars"])
 	u.vars.Missing()
 	l.plan.Vars = u.vars.Resolve()
 	if sound {
@@ -202,7 +197,7 @@ func (l *loader) give(u *unit) {
 	for key, n := range source.Pairs(cmp.Or(with, new(yaml.Node))) {
 		if _, _, ok := u.vars.Declared(key.Value); !ok {
 			parent.Problem(key, source.Suggestion(key.Value, u.vars.Names(), "its variables are "), "%s: fragment %s has no variable %q", subject, u.File.Name, key.Value)
-		} else if !source.IsNull(n) {
+		} else {
 			l.giveValue(u, key.Value, n, subject+"."+key.Value)
 		}
 	}
@@ -212,7 +207,7 @@ func (l *loader) give(u *unit) {
 	}
 }
 
-// giveValue gives a variable of a fragment the value n, or an output.
+// giveValue gives a variable of a fragment the value n, or an output; null is no value.
 func (l *loader) giveValue(u *unit, name string, n *yaml.Node, subject string) {
 	d := l.decoder(u.given(), subject)
 	ref, ok := d.Whole(n)

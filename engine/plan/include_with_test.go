@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -91,6 +92,8 @@ outputs: {serial: "${steps.r.serial}"}
 	for _, tt := range []struct{ entry, want string }{
 		{`with: {name: "${steps.init.version"}`, "plan.yaml:7:47: step a: with.name: a reference is not closed: } is missing | write $${ for the text ${ itself"},
 		{`with: {name: "a ${vars.none}"}`, `plan.yaml:7:49: step a: with.name: ${vars.none}: there is no variable "none" | the variables are of`},
+		{`with: {name: "${vars}"}`, "plan.yaml:7:47: step a: with.name: ${vars}: a name is missing after vars | references are ${vars.NAME}, ${steps.ID.OUTPUT}, ${plan.name}, and with forEach ${each.key} and ${each.value}; write $${ for the text ${ itself"},
+		{`with: {name: "${steps.init.shares[vars.none]}"}`, `plan.yaml:7:47: step a: with.name: ${vars.none}: there is no variable "none" | the variables are of`},
 		{`with: {name: "${steps.none.version}"}`, `plan.yaml:7:47: step a: with.name: ${steps.none.version}: there is no step "none" | the steps are a and init`},
 		{`with: {name: x, size: "${steps.init.versio}"}`, `plan.yaml:7:56: step a: with.size: ${steps.init.versio}: step init (vaultInit) has no output "versio" | did you mean "version"?`},
 		{`with: {name: x, size: "${steps.init.version}"}`, "plan.yaml:7:55: step a: with.size: want a number, and ${steps.init.version} is text"},
@@ -141,6 +144,8 @@ steps:
 `
 	for output, want := range map[string]string{
 		"${vars.x}":               `16: outputs.out: want an output of a step, have the text "${vars.x}" | INCLUDED | write ${steps.ID.OUTPUT}`,
+		"${vars.x.y}":             `16: outputs.out: want an output of a step, have the text "${vars.x.y}" | INCLUDED | write ${steps.ID.OUTPUT}`,
+		"${steps.r[vars.n].a}":    `17: outputs.out: ${vars.n}: there is no variable "n" | INCLUDED | did you mean "x"?`,
 		"${plan.name}":            `16: outputs.out: want an output of a step, have the text "${plan.name}" | INCLUDED | write ${steps.ID.OUTPUT}`,
 		"${steps.r}":              `16: outputs.out: want an output of a step, have the text "${steps.r}" | INCLUDED | write ${steps.ID.OUTPUT}`,
 		"${steps.r.serial} again": `16: outputs.out: want an output of a step, have the text "${steps.r.serial} again" | INCLUDED | write ${steps.ID.OUTPUT}`,
@@ -163,24 +168,32 @@ steps:
 // they include each other, and a file that is elsewhere with its whole path.
 func TestIncludeChains(t *testing.T) {
 	far := filepath.Join(t.TempDir(), "far.yaml")
+	if err := os.WriteFile(far, []byte(fragmentHead+"steps: 5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	_, err := including(t, `
 steps:
   - {id: a, include: one.yaml}
   - {id: b, include: unlike.yaml}
   - {id: c, include: `+far+`}
   - {id: d, include: broken.yaml}
+  - {id: e, include: /nowhere/far.yaml}
 `, map[string]string{
 		"one.yaml": "steps: [{id: x, include: two.yaml}]\n", "two.yaml": "steps: [{id: y, include: three.yaml}]\n", "three.yaml": "steps: [{id: z, include: one.yaml}]\n",
 		"broken.yaml": "steps:\n  - {id: r, uses: vaultInit]}\nvars: []\n",
 	})
 	want := []string{
 		"plan.yaml:7:22: step b: include: file \"unlike.yaml\": no such file or directory | the path is relative to the directory of plan.yaml",
-		"plan.yaml:8:22: step c: include: file \"" + far + "\": no such file or directory | the path is relative to the directory of plan.yaml",
+		"plan.yaml:10:22: step e: include: file \"/nowhere/far.yaml\": no such file or directory | the path is relative to the directory of plan.yaml",
+		"far.yaml:3:8: steps: want a list, have the number 5 | write every step with a hyphen: - id: …",
 		"broken.yaml:4:3: not valid YAML: did not find expected ',' or '}' | what begins in this line is not closed before line 5",
 		"three.yaml:3:26: step a.x.y.z: include: fragments include each other in a circle: one.yaml -> two.yaml -> three.yaml -> one.yaml | included at two.yaml:3:26, included at one.yaml:3:26, included at plan.yaml:6:22",
 	}
 	if d := cmp.Diff(want, problemsOf(err)); d != "" {
 		t.Error(d)
+	}
+	if !strings.Contains(err.Error(), "\n"+far+":3:8: ") {
+		t.Errorf("got %v", err)
 	}
 }
 
