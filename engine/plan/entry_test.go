@@ -107,11 +107,12 @@ func TestDraftEntries(t *testing.T) {
 - {id: none, uses: vaultInit, forEach: []}
 - {id: wrong, uses: vaultInit, forEach: 5}
 - {id: keys, uses: vaultInit, forEach: {"a b": 1}}
+- {id: refers, uses: vaultInit, forEach: "${vars.none}"}
 `)
-	if d := cmp.Diff([]string{"a", "a", "", "none", "wrong", "keys"}, ids(p.Steps)); d != "" {
+	if d := cmp.Diff([]string{"a", "a", "", "none", "wrong", "keys", "refers"}, ids(p.Steps)); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]string{"a", "none", "wrong", "keys"}, p.IDs()); d != "" {
+	if d := cmp.Diff([]string{"a", "none", "wrong", "keys", "refers"}, p.IDs()); d != "" {
 		t.Error(d)
 	}
 	if p.Step("a") != p.Steps[0] || p.Step("") != nil {

@@ -231,6 +231,7 @@ func TestIncludeExplosions(t *testing.T) {
 	}
 	for _, tt := range []struct{ steps, want string }{
 		{`[{id: a, include: part.yaml, with: {list: ["${vars.v16}", "${vars.v16}"]}}]`, "step a: with.list: has more than 1000000 values"},
+		{`[{id: a, include: part.yaml, forEach: ["${vars.v16}"], with: {list: ["${each.value}", "${each.value}", "${each.value}"]}}]`, "step a[0]: with.list: has more than 1000000 values"},
 		{`[{id: a, uses: vaultInit, forEach: ["${vars.v16}", "${vars.v16}"]}]`, "step a: forEach: has more than 1000000 values"},
 	} {
 		_, err := including(t, b.String()+"steps: "+tt.steps+"\n", map[string]string{
