@@ -64,10 +64,7 @@ func (l *loader) readers() map[string]*Step {
 	readers := make(map[string]*Step)
 	seen := make(map[string]bool) // paths: steps share the files of a connection
 	for _, s := range l.plan.Steps {
-		if s.Empty {
-			continue
-		}
-		inputs, _ := s.Draft()
+		inputs, _ := s.Draft() // nil, without files, of an empty step
 		for _, f := range engine.InputFiles(inputs) {
 			if seen[f.Path] {
 				continue

@@ -48,14 +48,18 @@ const closingHead = "apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\
 
 func closingPlan(t *testing.T, steps string, vars map[string]string) (*plan.Plan, error) {
 	t.Helper()
-	return plan.Load(plan.Input{
+	return plan.Load(closingInput(steps, vars))
+}
+
+func closingInput(steps string, vars map[string]string) plan.Input {
+	return plan.Input{
 		File: "plan.yaml", Data: []byte(closingHead + steps), Vars: vars,
 		Kinds: append(kinds(), engine.NewKind("open", engine.DefaultPolicy(), func() *opening { return &opening{End: "keep"} })),
-	})
+	}
 }
 
 const opened = `
-- {id: first, uses: open, with: {server: "${steps.token.version}", end: "${vars.end}"}}
+- {id: first, uses: open, timeout: 7s, with: {server: "${steps.token.version}", end: "${vars.end}"}}
 - {id: token, uses: vaultInit}
 - {id: chart, uses: helmInstall, needs: [first], with: {chart: c}}
 - {id: site, uses: curlTLS, with: {url: u}}
@@ -79,6 +83,12 @@ func TestClosingStep(t *testing.T) {
 	}
 	if len(s.Explicit) != 0 || s.Position.Line != 7 {
 		t.Errorf("explicit %v, position %v", s.Explicit, s.Position)
+	}
+	if d := cmp.Diff(engine.DefaultPolicy(), s.Policy); d != "" {
+		t.Errorf("it is not tried as its own kind is: %s", d)
+	}
+	if d := cmp.Diff([]string{"first", "token", "chart", "site", "first.end"}, p.IDs()); d != "" {
+		t.Error(d)
 	}
 	spec, err := s.Spec(func(string) (any, bool) { return initOutputs{Version: "v1"}, true })
 	if err != nil || spec.(*ending).Server != "v1" {
@@ -116,6 +126,13 @@ func TestClosingStepOfFragment(t *testing.T) {
 	if diff := cmp.Diff(want, slices.Sorted(slices.Values(last.Needs))); diff != "" {
 		t.Error(diff)
 	}
+	refs := make(map[string]int)
+	for _, r := range last.Refs {
+		refs[r.Input+": "+r.Text]++
+	}
+	if d := cmp.Diff(map[string]int{"when: ${steps.token.version}": 1, "server: ${vars.server}": 1}, refs); d != "" {
+		t.Error(d)
+	}
 	for version, runs := range map[string]bool{"v1": true, "v0": false} {
 		known := outputs(map[string]any{"token": initOutputs{Version: version}})
 		if ok, err := last.When.Eval(known); err != nil || ok != runs {
@@ -151,6 +168,29 @@ func TestClosingProblems(t *testing.T) {
 				t.Errorf("error is %v, want %q once", err, c.want)
 			}
 		})
+	}
+}
+
+// A step without an id has no closing step: it would have no id either.
+func TestClosingStepWithoutID(t *testing.T) {
+	p, err := plan.Draft(closingInput("- {uses: open, with: {end: close}}", nil))
+	if err == nil || len(p.Steps) != 1 {
+		t.Errorf("steps %q, %v", ids(p.Steps), err)
+	}
+}
+
+// Outputs that are foreseen are checked in the inputs of a step, and not again in those of
+// its closing step.
+func TestClosingStepForeseen(t *testing.T) {
+	in := closingInput(`
+- {id: a, uses: login, with: {roles: [r]}}
+- {id: first, uses: open, with: {server: "${steps.a.roles[1]}", end: close}}
+`, nil)
+	in.Kinds = append(in.Kinds, logins())
+	_, err := plan.Load(in)
+	want := []string{"plan.yaml:8:43: step first (open): server: ${steps.a.roles[1]}: output roles has 1 items, so no [1]"}
+	if d := cmp.Diff(want, problemsOf(err)); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -117,7 +117,7 @@ func (l *loader) withConnection(c *connection, t *spec.Struct, step *Step, with 
 		own = nil
 	}
 	filled := merge.Fill(l.plan.types, own, merge.Without(c.node, own, c.Exclusive, c.Deciding), t, l.connect)
-	if filled == nil || filled == own {
+	if filled == own {
 		return with
 	}
 	if key == nil {

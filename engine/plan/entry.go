@@ -36,6 +36,9 @@ type entry struct {
 
 func (e *entry) includes() bool { return e.parts["include"] != nil }
 
+// listed reports whether the entry has an id, which no earlier one of the document has.
+func (e *entry) listed() bool { return e.unit.entries[e.id] == e }
+
 // subject begins the problems with the entry.
 func (e *entry) subject() string {
 	if e.id == "" {
@@ -61,7 +64,7 @@ func (l *loader) readEntry(u *unit, i int, n *yaml.Node) {
 		u.Problem(n, "the kinds are "+source.Listed(l.kindNames), "%s: uses is missing", e.subject())
 	default:
 		name := u.Text(parts["uses"], e.subject()+": uses")
-		if kind = l.kinds[name]; kind == nil && (name != "" || source.IsText(parts["uses"])) {
+		if kind = l.kinds[name]; kind == nil && source.IsText(parts["uses"]) {
 			u.Problem(parts["uses"], source.Suggestion(name, l.kindNames, "the kinds are "), "%s: there is no kind %q", e.subject(), name)
 		}
 	}
@@ -96,7 +99,7 @@ func (l *loader) entryID(e *entry) {
 		return
 	}
 	id := u.Text(n, subject+".id")
-	if id == "" && !source.IsText(n) {
+	if !source.IsText(n) {
 		return
 	}
 	first := u.entries[id]
@@ -123,12 +126,9 @@ type instance struct {
 // instances returns the instances of an entry, and adds their ids. There is one at least.
 func (l *loader) instances(e *entry) []instance {
 	u := e.unit
-	like := instance{id: u.full(e.id), vague: u.vague, empty: u.empty}
-	if e.id != "" {
-		like.group = strings.TrimPrefix(u.group+"."+e.id, ".")
-	}
+	like := instance{id: u.full(e.id), group: strings.TrimPrefix(u.group+"."+e.id, "."), vague: u.vague, empty: u.empty}
 	e.at = make(map[string]int)
-	listed := e.id != "" && u.entries[e.id] == e
+	listed := e.listed()
 	add := func(local string) {
 		if listed {
 			e.at[local] = len(e.at)
@@ -168,10 +168,12 @@ func (l *loader) addStep(e *entry, s *Step, group string) {
 	p := l.plan
 	s.Index = len(p.Steps)
 	p.Steps = append(p.Steps, s)
+	listed := true
 	for in := e; in != nil; in = in.unit.entry {
 		in.steps = append(in.steps, s)
+		listed = listed && in.listed()
 	}
-	if e.id == "" || e.unit.entries[e.id] != e {
+	if !listed {
 		return
 	}
 	p.byID[s.ID] = s
@@ -192,10 +194,10 @@ func (p *Plan) name(id string) {
 	}
 }
 
-// among adds a step to those that an id selects; "" is no id.
+// among adds a step to those that an id selects.
 func (p *Plan) among(id string, s *Step) {
 	list := p.groups[id]
-	if id == "" || id == s.ID || len(list) > 0 && list[len(list)-1] == s {
+	if id == s.ID || len(list) > 0 && list[len(list)-1] == s {
 		return
 	}
 	p.groups[id] = append(list, s)
@@ -228,7 +230,7 @@ func (e *entry) instance(ref *syntax.Reference) (int, *spec.Fault) {
 		return 0, fault("", "%s: there is no step %s: forEach of %s is empty", ref.Raw, id, e.id)
 	}
 	hint := "its instances are " + source.Listed(ids)
-	if index := ref.Path[1]; index.Index < 0 && strings.Contains(ref.Raw, strconv.Quote(index.Name)) { // not the key of an item, or an index
+	if strings.Contains(ref.Raw, strconv.Quote(ref.Path[1].Name)) { // not the key of an item, or an index
 		hint = e.unit.suggest(id, ids, "its instances are ")
 	}
 	return 0, fault(hint, "%s: there is no step %s: forEach has no such key", ref.Raw, id)
@@ -259,7 +261,7 @@ func (l *loader) needed(sc *scope, n *yaml.Node, subject string) (out []need) {
 			continue
 		}
 		id := u.Text(item, subject+": needs")
-		if id == "" && !source.IsText(item) {
+		if !source.IsText(item) {
 			continue
 		}
 		steps, bad := l.neededBy(sc, item, id, subject)
@@ -276,7 +278,7 @@ func (l *loader) needed(sc *scope, n *yaml.Node, subject string) (out []need) {
 // instance of it.
 func (l *loader) neededBy(sc *scope, item *yaml.Node, id, subject string) ([]*Step, *spec.Fault) {
 	isStep := func(id string) bool { return sc.entry.unit.entries[id] != nil }
-	if written := syntax.MeantID(id, isStep); written != "" && !isStep(id) {
+	if written := syntax.MeantID(id, isStep); written != "" {
 		return nil, fault("write "+written+": needs holds ids of steps, and no references", "%q is not the id of a step", id)
 	}
 	ref, ok := syntax.ParseID(id)

@@ -153,6 +153,36 @@ steps:
 	if got := fmt.Sprint(p.Steps[0].Literal()); got != "map[token:(secret) url:u]" {
 		t.Errorf("got %s", got)
 	}
+	if inputs, _ := p.Steps[0].Draft(); inputs.(*probe).Token.Reveal() != "hvs.abcdefgh" {
+		t.Errorf("the token is %q", inputs.(*probe).Token.Reveal())
+	}
+}
+
+// TestForEachProblems: a collection that cannot be read has one problem, whatever
+// refers to its instances, and so has a reference to what an item does not have.
+func TestForEachProblems(t *testing.T) {
+	const vars = "vars: {token: {secret: true, default: hvs.abcdefgh}}\n"
+	const after = `- {id: b, uses: curlTLS, needs: ['a["k"]'], with: {url: '${steps.a["l"].serial}'}}` + "\n"
+	for _, tt := range []struct{ forEach, url, want string }{
+		{`"${vars.none}"`, "u", `plan.yaml:6:21: step a: forEach: ${vars.none}: there is no variable "none" | the variables are token`},
+		{`{k: "${vars.none}"}`, "u", `plan.yaml:6:25: step a: forEach: ${vars.none}: there is no variable "none" | the variables are token`},
+		{`{k: 1, null: 2}`, "u", "plan.yaml:6:27: step a: forEach: a key has no name: write it in quotes"},
+		{`{k: 1, l: 1}`, "${each}", `plan.yaml:6:62: step a["k"] (curlTLS): url: ${each}: an item has a key and a value | the same with a["l"] | write ${each.key} and ${each.value}`},
+		{`{k: 1, l: 1}`, "${each.kay}", `plan.yaml:6:62: step a["k"] (curlTLS): url: ${each.kay}: an item has a key and a value | the same with a["l"] | write ${each.key} and ${each.value}`},
+		{`{k: 1, l: 1}`, "${each.key.x}", `plan.yaml:6:62: step a["k"] (curlTLS): url: ${each.key.x}: a key has no parts | the same with a["l"] | write ${each.key}`},
+		{`{k: u, l: [u]}`, "${each.value}", `plan.yaml:6:63: step a["l"] (curlTLS): url: want text, and ${each.value} is a list`},
+		{`{k: {url: u}, l: {url: [u]}}`, "${each.value.url}", `plan.yaml:6:77: step a["l"] (curlTLS): url: want text, and ${each.value.url} is a list`},
+		{`{k: {url: u}, l: {ulr: u}}`, "${each.value.url}", `plan.yaml:6:38: item "l" lacks url, which 1 of the 2 items has | used at plan.yaml:6:76 | write url instead of ulr`},
+		{`{k: {url: u, token: "${vars.token}"}, l: {token: "${vars.token}"}}`, "${each.value.url}", `plan.yaml:6:116: step a["l"] (curlTLS): url: ${each.value.url}: each.value has no key "url" | it has token`},
+	} {
+		_, err := plan.Load(plan.Input{
+			File: "plan.yaml", Data: []byte(head + vars + "steps:\n- {id: a, forEach: " + tt.forEach + ", uses: curlTLS, with: {url: \"" + tt.url + "\"}}\n" + after),
+			Kinds: kinds(), Connections: connections(),
+		})
+		if d := cmp.Diff([]string{tt.want}, problemsOf(err)); d != "" {
+			t.Errorf("%s, %s:\n%s", tt.forEach, tt.url, d)
+		}
+	}
 }
 
 // TestForEachClosing: each instance has its own closing step.

@@ -18,7 +18,7 @@ func (l *loader) foresee() {
 	}
 	for _, i := range l.plan.graph.Order() {
 		s := l.plan.Steps[i]
-		if s.Kind == nil || s.draft == nil {
+		if s.draft == nil {
 			continue
 		}
 		if len(s.pending) > 0 {
@@ -26,7 +26,6 @@ func (l *loader) foresee() {
 		}
 		s.foreseen = s.Kind.Foresee(s.draft, l.plan.Name, s.pending)
 	}
-	l.about(l.plan.unit, "", "")
 }
 
 func (l *loader) readAgain(s *Step) {

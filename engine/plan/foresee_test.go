@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,9 +15,10 @@ import (
 
 // login foresees names and, against the rules, a secret.
 type login struct {
-	Mount string   `yaml:"mount" check:"oneof=a|b"`
-	Roles []string `yaml:"roles"`
-	Next  any      `yaml:"next"`
+	Mount string        `yaml:"mount" check:"oneof=a|b"`
+	Roles []string      `yaml:"roles"`
+	Next  any           `yaml:"next"`
+	Token engine.Secret `yaml:"token"`
 }
 
 type loginOutputs struct {
@@ -41,8 +43,12 @@ func (l *login) Foresee(name string, unknown []string) any {
 func readLogins(text string) (*plan.Plan, error) {
 	return plan.Load(plan.Input{
 		Data:  []byte("apiVersion: ztplan.dev/v1\nkind: Plan\nmetadata: {name: p}\n" + text),
-		Kinds: []*engine.Kind{engine.NewKind("login", engine.DefaultPolicy(), func() *login { return &login{Mount: "a"} })},
+		Kinds: append(kinds(), logins()),
 	})
+}
+
+func logins() *engine.Kind {
+	return engine.NewKind("login", engine.DefaultPolicy(), func() *login { return &login{Mount: "a"} })
 }
 
 // An output that follows from inputs is a value when the plan is read, also through a
@@ -88,18 +94,47 @@ steps:
 	}
 }
 
+// TestForeseenNot: an output that is empty, or a secret, is not foreseen, and what a plan
+// writes is shown as written.
+func TestForeseenNot(t *testing.T) {
+	for _, tt := range []struct{ a, next, unknown, literal string }{
+		{`{roles: [x]}`, `next: "${steps.a.roles[0]}"`, "[]", "map[next:(known after a)]"},
+		{`{roles: [""]}`, `next: "${steps.a.roles[0]}"`, "[next]", "map[next:(known after a)]"},
+		{`{}`, `next: "${steps.a.roles[0]}"`, "[next]", "map[next:(known after a)]"},
+		{`{}`, `roles: "${steps.a.roles}"`, "[roles]", "map[roles:(known after a)]"},
+		{`{}`, `next: "${steps.a.serial}"`, "[next]", "map[next:(known after a)]"},
+		{`{}`, `token: "${steps.a.token}"`, "[token]", "map[token:(known after a)]"},
+		{`{}`, `token: "${steps.a.path}"`, "[]", "map[token:(known after a)]"},
+	} {
+		p, err := readLogins("steps: [{id: a, uses: login, with: " + tt.a + "}, {id: b, uses: login, with: {" + tt.next + "}}]\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		draft, unknown := p.Step("b").Draft()
+		if got := fmt.Sprint(unknown); got != tt.unknown || strings.Contains(draft.(*login).Token.Reveal(), "never") {
+			t.Errorf("%+v: got %s", tt, got)
+		}
+		if got := fmt.Sprint(p.Step("b").Literal()); got != tt.literal {
+			t.Errorf("%+v: got %s", tt, got)
+		}
+	}
+}
+
 // A foreseen value is checked as a written one is, each problem once. Where outputs are not
 // allowed, a foreseen one is not either.
 func TestForeseenProblems(t *testing.T) {
 	for text, want := range map[string]string{
-		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, with: {mount: "${steps.a.roles[0]}"}}`:           `step b (login): mount: "c" is not one of a, b`,
-		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, with: {next: "${steps.a.roles[1]}"}}`:            `${steps.a.roles[1]}: output roles has 1 items, so no [1]`,
-		`{id: a, uses: login, with: {mount: c}}, {id: b, uses: login, with: {mount: c, next: "${steps.a.path}"}}`:        `step b (login): mount: "c" is not one of a, b`,
-		`{id: a, uses: login, with: {mount: c, roles: [d]}}, {id: b, uses: login, with: {mount: "${steps.a.roles[0]}"}}`: `is not one of a, b`,
-		`{id: a, uses: login}, {id: b, uses: login, with: {next: "${steps.a.token}"}}`:                                   `${steps.a.token} is a secret`,
-		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, forEach: "${steps.a.roles}"}`:                    `no output can be used here`,
-		`{id: a, uses: login, with: {mount: b}}, {id: b, uses: login, timeout: "${steps.a.path}"}`:                       `no output can be used here`,
-		`{id: a, uses: login, with: {next: "${steps.b.path}"}}, {id: b, uses: login, with: {next: "${steps.a.path}"}}`:   `steps need each other in a circle`,
+		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, with: {mount: "${steps.a.roles[0]}"}}`:                  `step b (login): mount: "c" is not one of a, b`,
+		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, with: {next: "${steps.a.roles[1]}"}}`:                   `${steps.a.roles[1]}: output roles has 1 items, so no [1]`,
+		`{id: a, uses: login, with: {mount: c}}, {id: b, uses: login, with: {mount: c, next: "${steps.a.path}"}}`:               `step b (login): mount: "c" is not one of a, b`,
+		`{id: a, uses: login, with: {mount: c, roles: [d]}}, {id: b, uses: login, with: {mount: "${steps.a.roles[0]}"}}`:        `is not one of a, b`,
+		`{id: a, uses: login}, {id: b, uses: login, with: {mount: c, roles: ["${steps.a.roles[1]}"]}}`:                          `step b (login)`,
+		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, with: {mount: c, next: "${steps.a.roles[1]}"}}`:         `step b (login)`,
+		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, forEach: [x, z], with: {mount: "${steps.a.roles[0]}"}}`: "the same with b[1]",
+		`{id: a, uses: login}, {id: b, uses: login, with: {next: "${steps.a.token}"}}`:                                          `${steps.a.token} is a secret`,
+		`{id: a, uses: login, with: {roles: [c]}}, {id: b, uses: login, forEach: "${steps.a.roles}"}`:                           `no output can be used here`,
+		`{id: a, uses: login, with: {mount: b}}, {id: b, uses: login, timeout: "${steps.a.path}"}`:                              `no output can be used here`,
+		`{id: a, uses: login, with: {next: "${steps.b.path}"}}, {id: b, uses: login, with: {next: "${steps.a.path}"}}`:          `steps need each other in a circle`,
 	} {
 		_, err := readLogins("steps: [" + text + "]\n")
 		if err == nil {

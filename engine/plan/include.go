@@ -103,7 +103,6 @@ func (l *loader) fragment(e *entry) *fragment {
 		l.AddFile(f.src)
 		f.parts, f.sound = document.ParseFragment(f.src, l.Add)
 	}
-	l.AddFile(f.src)
 	return f
 }
 
@@ -147,9 +146,7 @@ func (l *loader) use(e *entry, f *fragment, in instance) {
 	u.vars = l.variables(u)
 	u.vars.ForFragment()
 	l.about(u, "", "")
-	if n := f.parts["vars"]; n != nil {
-		u.vars.Declare(n)
-	}
+	u.vars.Declare(f.parts["vars"])
 	l.about(parent, u.id, e.id)
 	l.give(u)
 	l.about(u, u.id, e.id)
@@ -170,9 +167,7 @@ func (l *loader) alone() {
 	u.file, u.outputs = &fragment{src: u.File, parts: parts}, make(map[string]*syntax.Reference)
 	l.kindsByName()
 	u.vars.ForFragment()
-	if n := parts["vars"]; n != nil {
-		u.vars.Declare(n)
-	}
+	u.vars.Declare(parts["vars"])
 	u.vars.Missing()
 	l.plan.Vars = u.vars.Resolve()
 	if sound {
@@ -202,7 +197,7 @@ func (l *loader) give(u *unit) {
 	for key, n := range source.Pairs(cmp.Or(with, new(yaml.Node))) {
 		if _, _, ok := u.vars.Declared(key.Value); !ok {
 			parent.Problem(key, source.Suggestion(key.Value, u.vars.Names(), "its variables are "), "%s: fragment %s has no variable %q", subject, u.File.Name, key.Value)
-		} else if !source.IsNull(n) {
+		} else {
 			l.giveValue(u, key.Value, n, subject+"."+key.Value)
 		}
 	}
@@ -212,12 +207,12 @@ func (l *loader) give(u *unit) {
 	}
 }
 
-// giveValue gives a variable of a fragment the value n, or an output.
+// giveValue gives a variable of a fragment the value n, or an output; null is no value.
 func (l *loader) giveValue(u *unit, name string, n *yaml.Node, subject string) {
 	d := l.decoder(u.given(), subject)
 	ref, ok := d.Whole(n)
 	if ok && ref != nil && u.parent.passes(ref) {
-		u.passed[name] = &passed{n, ref}
+		u.passed[name] = &passed{node: n, ref: ref}
 	}
 	if !ok || u.passed[name] != nil {
 		u.vars.Pass(name)
@@ -269,8 +264,8 @@ func (l *loader) readOutput(u *unit, key, n *yaml.Node) {
 	}
 }
 
-// check reports the problems of a fragment's interface: outputs that are passed to it,
-// its own outputs, and the steps that it needs.
+// check reports the problems of a fragment's interface: outputs that are passed to it, and
+// the steps that it needs.
 func (l *loader) check(u *unit) {
 	l.about(u.parent, u.id, u.entry.id)
 	sc := &scope{unit: u.parent, entry: u.entry, item: u.item}
@@ -280,19 +275,24 @@ func (l *loader) check(u *unit) {
 		d := l.decoder(sc, subject)
 		d.Scan(p.node)
 		v, bad := sc.Resolve(p.node, p.ref)
+		p.faulty = bad != nil
 		if want, _, _ := u.vars.Declared(name); bad == nil && want != "" && want != spec.TypeOfOutput(v.Type) {
+			p.faulty = true
 			u.parent.Problem(p.node, "", "%s: want %s, and %s is %s", subject, source.TypeWord(want), p.ref.Raw, spec.TypeName(v.Type))
 		}
 	}
-	l.about(u, "", "")
-	l.scanOutputs(u)
 }
 
-// scanOutputs reports outputs of a fragment that its steps do not have.
+// scanOutputs reports outputs of a fragment that its steps do not have; what refers to them
+// has no problem of its own.
 func (l *loader) scanOutputs(u *unit) {
+	l.about(u, "", "")
 	for name, n := range source.Pairs(cmp.Or(u.file.parts["outputs"], new(yaml.Node))) {
 		if u.outputs[name.Value] != nil {
-			l.decoder(&scope{unit: u}, "outputs."+name.Value).Scan(n)
+			before := l.Len()
+			if l.decoder(&scope{unit: u}, "outputs."+name.Value).Scan(n); l.Len() > before {
+				u.outputs[name.Value] = nil
+			}
 		}
 	}
 }

@@ -19,10 +19,18 @@ import (
 const fragmentHead = "apiVersion: ztplan.dev/v1\nkind: Fragment\n"
 
 // including loads a plan that includes fragments, which are files by their names.
-func including(t testing.TB, body string, fragments map[string]string) (*plan.Plan, error) {
+func including(t testing.TB, body string, files map[string]string) (*plan.Plan, error) {
+	t.Helper()
+	in := fragments(t, files)
+	in.Data = []byte(head + body)
+	return plan.Load(in)
+}
+
+// fragments writes files beside a plan; those that are fragments get their head.
+func fragments(t testing.TB, files map[string]string) plan.Input {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range fragments {
+	for name, text := range files {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 			t.Fatal(err)
@@ -34,10 +42,10 @@ func including(t testing.TB, body string, fragments map[string]string) (*plan.Pl
 			t.Fatal(err)
 		}
 	}
-	return plan.Load(plan.Input{
-		File: filepath.Join(dir, "plan.yaml"), Data: []byte(head + body), Kinds: kinds(), Connections: connections(),
+	return plan.Input{
+		File: filepath.Join(dir, "plan.yaml"), Kinds: kinds(), Connections: connections(),
 		Env: func(string) (string, bool) { return "hvs.from-outside", true },
-	})
+	}
 }
 
 // problemsOf returns the lines of an error's problems, with the directory of the plan left
@@ -572,10 +580,14 @@ func TestIncludeIsBounded(t *testing.T) {
 		files[fmt.Sprintf("deep%d.yaml", i)] = fmt.Sprintf("steps: [{id: r, include: deep%d.yaml}]\n", i+1)
 		files[fmt.Sprintf("wide%d.yaml", i)] = fmt.Sprintf("steps: [{id: r, include: wide%d.yaml, forEach: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}]\n", i+1)
 	}
-	for first, want := range map[string]string{"deep0": "fragments include each other more than 10 deep", "wide0": "more than 100000 steps, or 10000 fragments, are included"} {
+	for first, want := range map[string]string{
+		"deep0": "fragments include each other more than 10 deep",
+		"wide0": "more than 100000 steps, or 10000 fragments, are included",
+	} {
 		_, err := including(t, "steps: [{id: r, include: "+first+".yaml}]\n", files)
-		if got := strings.Join(problemsOf(err), "\n"); !strings.Contains(got, want) {
-			t.Errorf("%s: got %.300s", first, got)
+		got := strings.Join(problemsOf(err), "\n")
+		if strings.Count(got, want) != 1 || !strings.Contains(got, want+" | included at ") || !strings.Contains(got, "included at "+first+".yaml:3:26, included at plan.yaml:4:26") {
+			t.Errorf("%s: got %s", first, got)
 		}
 	}
 	var b strings.Builder

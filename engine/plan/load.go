@@ -208,6 +208,9 @@ func (l *loader) document(root *yaml.Node) {
 
 // steps reads the steps of the document, and of those that it includes, once all are known.
 func (l *loader) steps() {
+	for _, u := range slices.Backward(l.units) {
+		l.scanOutputs(u) // of inner fragments first: others refer to them
+	}
 	for _, u := range l.units {
 		l.check(u)
 	}

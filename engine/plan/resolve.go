@@ -114,6 +114,9 @@ func (sc *scope) variable(n *yaml.Node, ref *syntax.Reference) (v spec.Value, _ 
 		return u.vars.Value(ref)
 	}
 	u.vars.Use(name)
+	if p.faulty {
+		return v, reported
+	}
 	if sc.noSteps != "" {
 		return v, fault("give it a value that is known before any step runs", "%s: no output can be used here: %s; step %s passes it %s, %s",
 			ref.Raw, sc.noSteps, u.id, p.ref.Raw, u.parent.place(p.node))

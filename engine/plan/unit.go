@@ -49,6 +49,8 @@ type unit struct {
 type passed struct {
 	node *yaml.Node
 	ref  *syntax.Reference // in the parent unit: to an output, or to a variable that is passed one
+
+	faulty bool // it has a problem, which was reported
 }
 
 // A need is one id that needs has, and the steps that it names.

@@ -45,9 +45,6 @@ const keyHint = "use letters, digits and . _ - / : @ *, beginning with a letter 
 // Read returns the items of the collection n, in their order, and false after it reported
 // a problem. The subject of d names the step.
 func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
-	if source.IsNull(n) {
-		return nil, true
-	}
 	r := &reader{d: d, n: n}
 	d.Subject += ": forEach"
 	collection, ok := d.Substitute(n)
@@ -73,7 +70,6 @@ func Read(d *spec.Decoder, n *yaml.Node) (items []*Item, ok bool) {
 		for i, v := range value.Content {
 			items = append(items, r.item(keypath.Item(i), v))
 		}
-		ok = true
 	} else {
 		items, ok = r.mapping(value)
 	}
