@@ -43,6 +43,10 @@ type Cluster struct {
 	// called with "GET", "PATCH", … and the path.
 	Refuse func(verb, path string) error
 
+	// Admit, if it is set, changes what is written, as the API server writes some values
+	// in another way. It takes part in dry runs.
+	Admit func(o *unstructured.Unstructured)
+
 	mu       sync.Mutex
 	objects  map[string]map[string]any // by path
 	revision int
@@ -280,6 +284,9 @@ func (c *Cluster) answer(r *http.Request) (any, error) {
 		if result, err = merged(have, body, r.Header.Get("Content-Type")); err != nil {
 			return nil, err
 		}
+	}
+	if c.Admit != nil {
+		c.Admit(&unstructured.Unstructured{Object: result})
 	}
 	if dry {
 		return result, nil

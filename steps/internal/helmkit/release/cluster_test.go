@@ -394,3 +394,8 @@ func TestWebhooksThatCannotAnswer(t *testing.T) {
 		t.Errorf("the pod that came is not noticed: %v", err)
 	}
 }
+
+func timeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeoutCause(t.Context(), d, errors.New("the run is over"))
+}
