@@ -268,7 +268,7 @@ func (c *Cluster) answer(r *http.Request) (any, error) {
 	result := sent
 	switch r.Method {
 	case http.MethodPost:
-		name, _, _ := unstructured.NestedString(sent, "metadata", "name")
+		name := (&unstructured.Unstructured{Object: sent}).GetName()
 		path += "/" + name
 		if _, there := c.objects[path]; there {
 			return nil, apierrors.NewAlreadyExists(schema.GroupResource{Resource: "objects"}, name)
@@ -284,6 +284,10 @@ func (c *Cluster) answer(r *http.Request) (any, error) {
 		if result, err = merged(have, body, r.Header.Get("Content-Type")); err != nil {
 			return nil, err
 		}
+	}
+	_, after, _ := strings.Cut(path, "/namespaces/")
+	if namespace, _, ok := strings.Cut(after, "/"); ok {
+		(&unstructured.Unstructured{Object: result}).SetNamespace(namespace)
 	}
 	if c.Admit != nil {
 		c.Admit(&unstructured.Unstructured{Object: result})
