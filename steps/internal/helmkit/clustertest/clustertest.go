@@ -232,7 +232,6 @@ func (c *Cluster) answer(r *http.Request) (any, error) {
 	defer c.mu.Unlock()
 	have, there := c.objects[path]
 	missing := apierrors.NewNotFound(schema.GroupResource{Resource: "objects"}, path)
-	dry := r.URL.Query().Get("dryRun") != ""
 	switch r.Method {
 	case http.MethodGet:
 		if there {
@@ -251,7 +250,16 @@ func (c *Cluster) answer(r *http.Request) (any, error) {
 		c.wake()
 		c.writes = append(c.writes, "DELETE "+path)
 		return metav1.Status{Status: metav1.StatusSuccess}, nil
+	case http.MethodPatch:
+		if !there {
+			return nil, missing
+		}
 	}
+	return c.write(r, path, have)
+}
+
+// write answers a request that has a body, about an object as it is; c.mu is held.
+func (c *Cluster) write(r *http.Request, path string, have map[string]any) (any, error) {
 	var sent map[string]any
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -274,9 +282,6 @@ func (c *Cluster) answer(r *http.Request) (any, error) {
 			return nil, apierrors.NewAlreadyExists(schema.GroupResource{Resource: "objects"}, name)
 		}
 	case http.MethodPatch:
-		if !there {
-			return nil, missing
-		}
 		version, _, _ := unstructured.NestedString(sent, "metadata", "resourceVersion")
 		if is := (&unstructured.Unstructured{Object: have}).GetResourceVersion(); version != "" && version != is {
 			return nil, apierrors.NewConflict(schema.GroupResource{Resource: "objects"}, path, fmt.Errorf("it is %s", is))
@@ -292,7 +297,7 @@ func (c *Cluster) answer(r *http.Request) (any, error) {
 	if c.Admit != nil {
 		c.Admit(&unstructured.Unstructured{Object: result})
 	}
-	if dry {
+	if r.URL.Query().Get("dryRun") != "" {
 		return result, nil
 	}
 	c.store(path, result)

@@ -19,7 +19,8 @@ func TestUsageIsFollowed(t *testing.T) {
 		values   string
 		want     []string
 	}{
-		"nothing reads them": {"{{ .Values.a.b }}", given, both},
+		"a text where a map is read": {"{{ .Values.x.y }}", "x: text", []string{"x"}},
+		"nothing reads them":         {"{{ .Values.a.b }}", given, both},
 
 		"an else branch":                {"{{ if .Values.a.b }}{{ else }}{{ .Values.a.c }}{{ end }}", given, []string{"a.d"}},
 		"a condition":                   {"{{ if .Values.a.c }}{{ end }}", given, []string{"a.d"}},
