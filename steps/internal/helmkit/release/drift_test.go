@@ -424,3 +424,31 @@ func (s *scene) deletes() []string {
 	}
 	return out
 }
+
+// Where the API server refuses a patch because it makes a second element of a list, the
+// list becomes the manifest's as a whole, by a patch for the object as it was read.
+func TestListsThatAreReplaced(t *testing.T) {
+	s := newScene(t, "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: ns}, spec: {clusterIP: 10.0.0.1, ports: [{name: web, port: 81}]}}")
+	patches := 0
+	s.Refuse = func(verb, _ string) error {
+		if verb == "PATCH" {
+			if patches++; patches == 1 {
+				return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "a", nil)
+			}
+		}
+		return nil
+	}
+	e := s.looked("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{name: web, port: 80}]}}")
+	if e == nil || patches != 2 {
+		t.Fatalf("got %+v after %d questions", e, patches)
+	}
+	if err := e.Apply(engine.AllowWrites(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Object("/api/v1/namespaces/ns/services/a")
+	ports, _, _ := unstructured.NestedSlice(got.Object, "spec", "ports")
+	ip, _, _ := unstructured.NestedString(got.Object, "spec", "clusterIP")
+	if len(ports) != 1 || fmt.Sprint(ports[0].(map[string]any)["port"]) != "80" || ip != "10.0.0.1" {
+		t.Errorf("got %v", got.Object)
+	}
+}

@@ -50,6 +50,10 @@ func TestUsageIsFollowed(t *testing.T) {
 		"the root by a variable":        {`{{ $top := . }}{{ $top.Values.a.c }}`, given, []string{"a.d"}},
 		"quoted":                        {`{{ .Values.a | quote }}`, given, both},
 		"quoted after it is made text":  {`{{ .Values.a | toYaml | quote }}`, given, nil},
+		"chosen by or, as a variable":   {`{{ $v := or .Values.x .Values.a }}{{ $v.c }}`, given, nil},
+		"chosen by or, as the dot":      {`{{ with or .Values.x .Values.a }}{{ .c }}{{ end }}`, given, nil},
+		"only asked by or":              {`{{ if or .Values.x .Values.a }}x{{ end }}`, given, both},
+		"a map that get returns":        {`{{ $v := get .Values "a" }}{{ $v.c }}`, given, nil},
 		"counted":                       {`{{ len .Values.a }}`, given, both},
 
 		"the root in a dict": {
@@ -75,5 +79,13 @@ func TestUsageIsFollowed(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// Notes for people have no effect: a value that only they show is not read.
+func TestUsageOfNotes(t *testing.T) {
+	chart := charttest.Chart{Name: "app", Version: "1.0.0", Files: map[string]string{"templates/NOTES.txt": "{{ .Values.a }}"}}
+	if d := cmp.Diff([]string{"a"}, unknownIn(t, chart, "a: 1")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
