@@ -304,7 +304,8 @@ func (p *previewer) removed() {
 	}
 	for key, before := range p.previous {
 		made := slices.ContainsFunc(p.refs, func(ref kubekit.Ref) bool { return manifest.KeyOfRef(ref) == key })
-		if made || p.live[before.ref] == nil || release.Kept(before.object) {
+		live := p.live[before.ref]
+		if made || live == nil || release.Kept(live) { // Helm goes by the annotation in the cluster
 			continue
 		}
 		p.have[before.ref.String()] = "exists"

@@ -131,7 +131,7 @@ func unreachable(ctx context.Context, u *url.URL, err error) error {
 		return err
 	case errors.As(err, &cert):
 		return engine.WithHint(engine.Permanent(err), "the server's certificate is not trusted: name its CA in caFile")
-	case errors.As(err, &rec):
+	case errors.As(err, &rec), errors.Is(err, http.ErrSchemeMismatch):
 		return engine.WithHint(engine.Permanent(err), "the server does not speak TLS on that port")
 	case errors.As(err, &dns) && dns.IsNotFound, errors.Is(err, syscall.ECONNREFUSED):
 		return engine.WithHint(engine.Permanent(err), mirrorHint)

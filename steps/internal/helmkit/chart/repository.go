@@ -34,9 +34,9 @@ func (r *repository) Close() error {
 // where names the repository for messages.
 func (r *repository) where() string {
 	if strings.TrimSuffix(r.named, "/") == r.address {
-		return r.address
+		return redacted(r.address)
 	}
-	return fmt.Sprintf("%s (fetched from its mirror %s)", r.named, redacted(r.address))
+	return fmt.Sprintf("%s (fetched from its mirror %s)", redacted(r.named), redacted(r.address))
 }
 
 func redacted(address string) string {
@@ -173,6 +173,9 @@ func (r *repository) readIndex(ctx context.Context, env *engine.Env, address str
 	c := cacheOf(env)
 	known := new(index)
 	cached := c.read("indexes", address, known) && known.Charts != nil
+	if !cached { // or the repository would be asked about what is not there
+		known = new(index)
+	}
 	env.Statusf("reading the index of chart repository %s", redacted(r.address))
 	got, err := r.fetch.get(ctx, address, known.ETag, known.Modified, maxIndex)
 	switch {

@@ -58,7 +58,6 @@ func unfold(objects []*unstructured.Unstructured, content map[string]any) ([]*un
 // documents splits YAML at the lines that begin with "---". Empty documents are
 // kept: they count.
 func documents(manifest string) []string {
-	manifest = strings.TrimPrefix(manifest, "---\n")
 	var docs []string
 	for {
 		i := strings.Index(manifest, "\n---")

@@ -33,7 +33,7 @@ func (m merger) repeatsIn(v map[string]any) bool {
 			}
 		case []any:
 			elements, mergeKey := m.list(key)
-			if mergeKey != "" && keysOf(e, mergeKey) == nil && len(e) > 0 {
+			if mergeKey != "" && keysOf(e, mergeKey) == nil {
 				return true
 			}
 			for _, element := range e {
@@ -65,8 +65,8 @@ func (m merger) patch(original, target, live *unstructured.Unstructured, ofVersi
 func difference(before, after map[string]any) map[string]any {
 	patch := make(map[string]any)
 	for key, v := range after {
-		old, had := before[key]
-		if had && reflect.DeepEqual(old, v) {
+		old := before[key]
+		if reflect.DeepEqual(old, v) {
 			continue
 		}
 		now, isMap := v.(map[string]any)
@@ -88,8 +88,7 @@ func difference(before, after map[string]any) map[string]any {
 func (m merger) merge(original, target, live map[string]any) map[string]any {
 	out := make(map[string]any, len(live))
 	for key, v := range live {
-		_, had := original[key]
-		if _, keeps := target[key]; keeps || !had {
+		if _, had := original[key]; !had {
 			out[key] = v
 		}
 	}
@@ -140,7 +139,7 @@ func (m merger) mergeList(key string, original, target, live []any) []any {
 		return out
 	}
 	was, wants, is := keysOf(original, mergeKey), keysOf(target, mergeKey), keysOf(live, mergeKey)
-	if was == nil && len(original) > 0 || wants == nil && len(target) > 0 || is == nil && len(live) > 0 {
+	if was == nil || wants == nil || is == nil {
 		return target // the API server fills in its defaults again
 	}
 	at := func(list []any, keys []string, k string) map[string]any {
@@ -207,8 +206,8 @@ func contains(list []any, v any) bool {
 	return slices.ContainsFunc(list, func(e any) bool { return reflect.DeepEqual(e, v) })
 }
 
-// keysOf returns the merge keys of the elements; nil if one has none or two have
-// the same.
+// keysOf returns the merge keys of the elements, of none as well; nil if one has no key
+// or two have the same.
 func keysOf(list []any, mergeKey string) []string {
 	keys := make([]string, 0, len(list))
 	for _, e := range list {

@@ -75,3 +75,65 @@ func TestMaskOfShortValues(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Secrets are found wherever a plan gives them: in lists, below maps, in variables and
+// inside texts; and hidden in each form in which a difference shows values.
+func TestMaskFindsSecretsInValues(t *testing.T) {
+	const secret = "correct-horse-battery"
+	for name, given := range map[string]values.Values{
+		"a value":             {"password": secret},
+		"below a map":         {"auth": map[string]any{"admin": map[string]any{"token": secret}}},
+		"in a list":           {"users": []any{map[string]any{"name": "ana", "password": secret}}},
+		"a variable":          {"env": []any{map[string]any{"name": "DB_PASSWORD", "value": secret}}},
+		"an assignment":       {"config": "url = https://example.com\npassword = " + secret + "\n"},
+		"passwords as a list": {"passwords": []any{secret}},
+	} {
+		mask := NewMask([]values.Values{given})
+		side := map[string]any{"values": map[string]any{
+			"a": "postgres://app:" + secret + "@db/app", "b": []any{secret, "open"}, "c": map[string]any{"d": []any{map[string]any{"e": secret}}}, "f": 1.0, "g": true, "h": "open",
+		}}
+		mask.Values(side)
+		got := fmt.Sprint(side)
+		if strings.Contains(got, secret) {
+			t.Errorf("%s: shows %s", name, got)
+		}
+		for _, open := range []string{"postgres://app:", "@db/app", "f:1", "g:true", "h:open", " open]"} {
+			if !strings.Contains(got, open) {
+				t.Errorf("%s: %s is hidden in %s", name, open, got)
+			}
+		}
+	}
+	NewMask(nil).Values(map[string]any{"version": "1.0.0"}) // a side without values
+}
+
+// One secret may be the beginning of another: neither shows a rest of the other.
+func TestMaskOfSecretsInSecrets(t *testing.T) {
+	mask := NewMask([]values.Values{{"a": map[string]any{"password": "horse-battery"}, "b": map[string]any{"password": "horse-battery-staple"}, "c": map[string]any{"password": "correct-horse-battery-staple"}}})
+	for _, text := range []string{"x correct-horse-battery-staple y", "x horse-battery-staple y", "x horse-battery y"} {
+		got := fmt.Sprint(mask.Fields(schema.GroupKind{Kind: "ConfigMap"}, map[string]any{"data/a": text}, nil))
+		for _, rest := range []string{"horse", "staple", "correct"} {
+			if strings.Contains(got, rest) {
+				t.Errorf("%s: shows %s", text, got)
+			}
+		}
+	}
+}
+
+// Switches and what is empty are no secrets, whatever their names; two values of one key
+// are both hidden under it.
+func TestMaskOfCommonValues(t *testing.T) {
+	mask := NewMask(nil,
+		object(t, "{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {user: ana, flag: \"true\", none: \"\"}}"),
+		object(t, "{apiVersion: v1, kind: Secret, metadata: {name: t}, stringData: {user: bob}}"))
+	got := fmt.Sprint(mask.Fields(schema.GroupKind{Kind: "ConfigMap"}, map[string]any{"data/user": "ana", "spec/user": "bob", "env[USER]/value": "bob", "data/flag": "true", "data/none": "", "data/other": "bob"}, nil))
+	for _, open := range []string{"data/flag:true", "data/none:", "data/other:bob"} {
+		if !strings.Contains(got, open) {
+			t.Errorf("%s is hidden in %s", open, got)
+		}
+	}
+	for _, hidden := range []string{"data/user:ana", "spec/user:bob", "env[USER]/value:bob"} {
+		if strings.Contains(got, hidden) {
+			t.Errorf("%s is shown in %s", hidden, got)
+		}
+	}
+}

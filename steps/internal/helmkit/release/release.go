@@ -141,12 +141,24 @@ func read(ctx context.Context, cluster *kubekit.Cluster, namespace string, secre
 	if err != nil {
 		return nil, err
 	}
-	stored, err := driver.NewSecrets(client.Secrets(namespace)).Get(secret.Name)
+	stored, err := get(client.Secrets(namespace), secret.Name)
 	if err != nil {
 		return nil, err
 	}
 	secret.Namespace = namespace
 	return New(stored, secret)
+}
+
+// get reads a stored release. Helm's driver panics when a Secret holds none.
+func get(secrets typedcorev1.SecretInterface, name string) (r *helmrelease.Release, err error) {
+	defer func() {
+		if recover() != nil {
+			r, err = nil, engine.WithHint(
+				engine.Permanent(fmt.Errorf("secret %s holds no release that can be read", name)),
+				"restore it from a backup; if it is deleted, the revision before it counts")
+		}
+	}()
+	return driver.NewSecrets(secrets).Get(name)
 }
 
 // New returns the release that a Secret holds, of whose name, namespace, version,

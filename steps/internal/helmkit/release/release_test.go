@@ -2,6 +2,8 @@ package release
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -12,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ztplan/ztplan/engine"
+	helmkitchart "github.com/ztplan/ztplan/steps/internal/helmkit/chart"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
 )
 
 func revision(n int, status helmrelease.Status, labels map[string]string, created time.Time) *Release {
@@ -124,6 +128,67 @@ func TestNewestRevision(t *testing.T) {
 	for label, want := range map[string]int{"7": 7, "10": 10, "": 0, "x": 0} {
 		if got := revisionOf(metav1.ObjectMeta{Labels: map[string]string{"version": label}}); got != want {
 			t.Errorf("%q: got %d", label, got)
+		}
+	}
+}
+
+// The digest that ztplan noted decides whether a chart is another; it counts for its own
+// revision only. What others installed is compared as far as Helm stores it.
+func TestChartChanged(t *testing.T) {
+	archive := func(values, template string) *helmkitchart.Chart {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "app.tgz")
+		packed := charttest.Chart{Name: "app", Version: "1.0.0", Values: values, Files: map[string]string{"templates/a.yaml": template}}.Pack(t)
+		if err := os.WriteFile(path, packed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := helmkitchart.Local(&engine.Env{}, helmkitchart.Source{Chart: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	one, values, template := archive("a: 1\n", "x"), archive("a: 2\n", "x"), archive("a: 1\n", "y")
+	stored := func(c *helmkitchart.Chart, revision int) *Release {
+		t.Helper()
+		secret := metav1.ObjectMeta{Name: "s", Namespace: "ns"}
+		if revision > 0 {
+			secret.Labels = LabelsFor(revision, c.Digest, "claim", time.Unix(9, 0))
+		}
+		r, err := New(&helmrelease.Release{Name: "app", Version: 2, Chart: c.Parsed(), Info: &helmrelease.Info{}}, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for name, c := range map[string]struct {
+		release *Release
+		chart   *helmkitchart.Chart
+		want    bool
+	}{
+		"the same":                          {stored(one, 2), one, false},
+		"other defaults":                    {stored(one, 2), values, true},
+		"another template":                  {stored(one, 2), template, true},
+		"helm's, the same":                  {stored(one, 0), one, false},
+		"helm's, another template":          {stored(one, 0), template, true},
+		"helm's, other defaults":            {stored(one, 0), values, false}, // Compare sees the values
+		"labels that helm inherited":        {stored(template, 1), template, false},
+		"labels of another, by inheritance": {stored(one, 1), template, true},
+	} {
+		if got := c.release.ChartChanged(c.chart); got != c.want {
+			t.Errorf("%s: changed %v", name, got)
+		}
+	}
+}
+
+// Each state in which an operation may still be at work blocks the next, and no other.
+func TestPending(t *testing.T) {
+	for status, want := range map[helmrelease.Status]bool{
+		helmrelease.StatusPendingInstall: true, helmrelease.StatusPendingUpgrade: true, helmrelease.StatusPendingRollback: true, helmrelease.StatusUninstalling: true,
+		helmrelease.StatusDeployed: false, helmrelease.StatusFailed: false, helmrelease.StatusSuperseded: false, helmrelease.StatusUninstalled: false, helmrelease.StatusUnknown: false,
+	} {
+		if got := (&Release{Status: status.String()}).Pending(); got != want {
+			t.Errorf("%s: pending %v", status, got)
 		}
 	}
 }

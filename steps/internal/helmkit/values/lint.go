@@ -106,9 +106,7 @@ func (s Keys) reads(path string) bool {
 
 func keysOf(c *chart.Chart, templates *templateSet) Keys {
 	s := Keys{chart: c, defaults: c.Values, used: usageOf(c, templates), sub: map[string]Keys{}}
-	if len(c.Schema) > 0 {
-		_ = json.Unmarshal(c.Schema, &s.schema) // Helm itself reports a broken schema
-	}
+	_ = json.Unmarshal(c.Schema, &s.schema) // there may be none; Helm itself reports a broken one
 	for _, d := range c.Metadata.Dependencies {
 		for _, path := range strings.Split(d.Condition, ",") {
 			s.extra = append(s.extra, strings.TrimSpace(path))
@@ -152,10 +150,7 @@ func lint(s Keys, v map[string]any, prefix string, found *[]string) {
 			lintKey(s, key, s.defaults, s.schema, value, path, prefix, found)
 			continue
 		}
-		m, isMap := value.(map[string]any)
-		if !isMap {
-			continue
-		}
+		m, _ := value.(map[string]any)
 		// The parent's defaults for the subchart count too.
 		if own, ok := s.defaults[key].(map[string]any); ok {
 			sub.defaults = overlay(sub.defaults, own)
@@ -189,14 +184,10 @@ func lintKey(s Keys, key string, in, schema map[string]any, value any, path, pre
 		}
 		return
 	}
-	m, isMap := value.(map[string]any)
-	d, defaultIsMap := fallback.(map[string]any)
-	free := !defaultIsMap || len(d) == 0
-	if !isMap || free && below == nil || s.used.whole(local) {
-		return
-	}
-	if free && !closed(below) {
-		return
+	m, _ := value.(map[string]any)
+	d, _ := fallback.(map[string]any)
+	if len(d) == 0 && !closed(below) {
+		return // the chart leaves the content to the user
 	}
 	for k, e := range m {
 		lintKey(s, k, d, below, e, path+"."+k, prefix, found)
@@ -216,9 +207,6 @@ func (s Keys) leadsOn(local string) bool {
 // property looks a key up in a JSON schema: its description, whether
 // there is one, and whether the schema leaves other keys open on purpose.
 func property(schema map[string]any, key string) (below map[string]any, described, open bool) {
-	if schema == nil {
-		return nil, false, false
-	}
 	properties, _ := schema["properties"].(map[string]any)
 	if p, ok := properties[key]; ok {
 		below, _ = p.(map[string]any)
@@ -298,10 +286,8 @@ func nearestKey(path string, defaults map[string]any) string {
 			p = p[:max(i, 0)]
 		}
 	}
-	parent, last := "", path
-	if i := strings.LastIndexByte(path, '.'); i >= 0 {
-		parent, last = path[:i+1], path[i+1:]
-	}
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	parent := strings.TrimSuffix(path, last)
 	best, limit := "", len(last)/3+1
 	var elsewhere []string
 	for _, c := range slices.Sorted(maps.Keys(candidates)) {

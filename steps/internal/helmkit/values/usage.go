@@ -139,14 +139,14 @@ const (
 func (r ref) field(names ...string) ref {
 	for _, n := range names {
 		switch {
-		case r.kind == refRoot && n == "Values":
+		case r.kind != refValues && n == "Values": // also of the root in a dict or a list
 			r = ref{kind: refValues}
 		case r.kind == refValues && r.path == "":
 			r.path = n
 		case r.kind == refValues:
 			r.path += "." + n
 		default:
-			return ref{}
+			r = ref{}
 		}
 	}
 	return r
@@ -213,6 +213,10 @@ func (r *reader) pipe(p *parse.PipeNode, kept bool) ref {
 		}
 	}
 	for _, v := range p.Decl {
+		if p.IsAssign { // perhaps not always: it may be either
+			r.take(r.vars[v.Ident[0]])
+			r.take(result)
+		}
 		r.vars[v.Ident[0]] = result
 	}
 	return result

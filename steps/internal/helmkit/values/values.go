@@ -162,9 +162,10 @@ func shown(path string, v any) any {
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			if m, ok := e.(map[string]any); ok && sensitive.Name(path+"."+kubefields.Text(m["name"])) {
+			m, _ := e.(map[string]any)
+			if value, ok := m["value"]; ok && sensitive.Name(path+"."+kubefields.Text(m["name"])) {
 				m = maps.Clone(m)
-				m["value"] = shown(path+"."+kubefields.Text(m["name"]), m["value"])
+				m["value"] = shown(path+"."+kubefields.Text(m["name"]), value)
 				e = m
 			}
 			out[i] = shown(path, e)
