@@ -30,7 +30,7 @@ func (s *File) excerpt(line, column int, known func(string) string) string {
 	if line < 1 || line > s.lines() || s.keys || s.length(line) > maxLine {
 		return ""
 	}
-	conceal := func(text string) string { return mask(known(text)) }
+	hidden := s.layout()
 	first, last := max(1, line-1), min(s.lines(), line+1)
 	width := len(strconv.Itoa(last))
 	var b strings.Builder
@@ -39,8 +39,9 @@ func (s *File) excerpt(line, column int, known func(string) string) string {
 			continue
 		}
 		text := s.line(n)
-		if s.hidden(n) {
-			text = text[:indentOf(text)] + engine.Redacted
+		conceal := func(text string) string { return mask(known(text), hidden[n].marked) }
+		if hidden[n].secret {
+			text = text[:len(text)-len(strings.TrimLeft(text, " \t"))] + engine.Redacted
 		}
 		if n != line {
 			row(&b, " ", width, n, cut(conceal(text), 0))

@@ -16,6 +16,8 @@ type File struct {
 	starts []int // where each line begins
 	keys   bool  // see holdsKeys
 
+	outlines []outline // see layout
+
 	covered []span // what [Parse] could not read: other problems there follow from it
 }
 

@@ -12,65 +12,94 @@ import (
 
 // mask hides values that look like secrets in a line of an excerpt. It judges the text
 // alone, since a file may not be valid YAML: a value is hidden by the name of its key,
-// to the end of the line, and by its shape.
-func mask(line string) string {
-	path := ""
+// to the end of the line, and by its shape. marked is set for a line of an object of
+// which a mark says that it holds a secret.
+func mask(line string, marked bool) string {
+	b := brackets{line: line}
 	for _, m := range keyOfValue.FindAllStringSubmatchIndex(line, -1) {
-		value := strings.TrimSpace(line[m[1]:])
-		key := path + line[m[2]:m[3]]
-		if strings.HasPrefix(value, "{") && !noSecret.MatchString(value) {
-			path = key + "." // its keys are judged by themselves
+		key, value := line[m[2]:m[3]], strings.TrimSpace(line[m[1]:])
+		around := b.open(m[0])
+		own := max(secrecyOf(key, marked), around.of(key))
+		b.value = max(own, around)
+		if own == public || isComment(value) || opensMapping.MatchString(value) || blockHeader.MatchString(value) || noSecret.MatchString(value) {
 			continue
 		}
-		if value == "" || strings.HasPrefix(value, "#") || blockHeader.MatchString(value) || noSecret.MatchString(value) {
-			continue
-		}
-		if secretName(key) {
-			line = line[:m[1]] + " " + engine.Redacted
-			break
-		}
+		line = line[:m[1]] + " " + engine.Redacted
+		break
 	}
 	return sensitive.Mask(line, engine.Redacted)
 }
 
-// hidden reports whether a whole line lies below a key that looks like a secret:
-// in a block of text, or in a list or mapping of values. A key of its own that holds no
-// secret excepts it: secret: {name: …}.
-func (s *File) hidden(line int) bool {
-	text := s.line(line)
-	indent := indentOf(text)
-	if indent < 0 {
-		return false
+// A secrecy says what of a value is hidden.
+type secrecy int
+
+const (
+	public  secrecy = iota
+	guarded         // all but what is below a key that names no secret: secret: {name: …}
+	secret
+)
+
+// of returns the secrecy of the value of a key that is in a value of secrecy s; "" for one
+// without a key.
+func (s secrecy) of(key string) secrecy {
+	if s == guarded && key != "" && sensitive.Plain(key) {
+		return public
 	}
-	item := strings.HasPrefix(text[indent:], "- ") // may be as far in as its key
-	for n := line - 1; n >= 1 && n >= line-maxAbove; n-- {
-		above := s.line(n)
-		at := indentOf(above)
-		if at < 0 || at > indent || at == indent && (!item || strings.HasPrefix(above[at:], "-")) {
-			continue
-		}
-		indent, item = at, strings.HasPrefix(above[at:], "- ")
-		m := keyOfValue.FindStringSubmatchIndex(above)
-		if m == nil || !secretName(above[m[2]:m[3]]) {
-			continue
-		}
-		value := strings.TrimSpace(above[m[1]:])
-		own := keyOfValue.FindStringSubmatch(text)
-		return blockHeader.MatchString(value) || own == nil || !sensitive.Plain(own[1])
-	}
-	return false
+	return s
 }
 
-// maxAbove is how many lines above are searched for the key of a value.
-const maxAbove = 500
-
-// indentOf returns how far in a line begins, and -1 for an empty one.
-func indentOf(line string) int {
-	n := len(line) - len(strings.TrimLeft(line, " "))
-	if n == len(line) {
-		return -1
+// secrecyOf returns the secrecy of the value of a key by its name. In a marked object, the
+// keys under which the value stands count.
+func secrecyOf(key string, marked bool) secrecy {
+	switch low := strings.ToLower(key); {
+	case low == "stringdata", marked && (low == "default" || low == "value" || low == "data"):
+		return secret
+	case secretName(key):
+		return guarded
 	}
-	return n
+	return public
+}
+
+// brackets follows the flow collections of a line.
+type brackets struct {
+	line  string
+	at    int
+	inner []secrecy // of what is in each collection that is open
+	value secrecy   // of the value that comes next
+}
+
+// open goes on to an offset and returns the secrecy of what is in the collection there.
+func (b *brackets) open(offset int) secrecy {
+	for start := true; b.at < offset; b.at++ {
+		switch c := b.line[b.at]; c {
+		case '{', '[':
+			b.inner = append(b.inner, b.value)
+		case '}', ']':
+			b.inner = b.inner[:max(0, len(b.inner)-1)]
+			b.value = b.innermost()
+		case ',':
+			b.value = b.innermost()
+		case '"', '\'':
+			if end := quoteEnd(b.line, b.at+1, c); start && end > 0 {
+				b.at = end - 1 // brackets in a quoted text are none
+			}
+		}
+		start = strings.IndexByte(" {[,:=", b.line[b.at]) >= 0
+	}
+	return b.innermost()
+}
+
+func (b *brackets) innermost() secrecy {
+	if len(b.inner) == 0 {
+		return public
+	}
+	return b.inner[len(b.inner)-1]
+}
+
+// isComment reports whether nothing but a comment, or nothing at all, is behind a key. A
+// password may begin with #: YAML takes it for a comment, its author does not.
+func isComment(value string) bool {
+	return value == "" || value == "#" || strings.HasPrefix(value, "# ")
 }
 
 var (
@@ -82,8 +111,11 @@ var (
 	// out already, a switch, and the declaration of a variable without a default.
 	noSecret = regexp.MustCompile(`^(["']?(\$\{[^}]*\}|\(secret\))["']?|true|false|null|~|\{\s*secret:\s*(true|false)\s*\})\s*([,}\]#]|$)`)
 
+	// opensMapping is a mapping, whose keys are judged by themselves.
+	opensMapping = regexp.MustCompile(`^\{\s*(["']?[A-Za-z_][A-Za-z0-9_.-]*["']?\s*:|#|$)`)
+
 	// blockHeader stands after the key of a block of text.
-	blockHeader = regexp.MustCompile(`^[|>][-+0-9]*(\s+#.*)?$`)
+	blockHeader = regexp.MustCompile(`^([&!]\S*\s+)*[|>][-+0-9]*(\s+#.*)?$`)
 )
 
 // secretName reports whether the value of a key is hidden in an excerpt. The keys key
@@ -93,8 +125,6 @@ func secretName(path string) bool {
 	switch strings.ToLower(path[strings.LastIndexByte(path, '.')+1:]) {
 	case "key", "keys", "kubeconfig", "kubeconfigs":
 		return false
-	case "stringdata":
-		return true
 	}
 	return sensitive.Name(path) || misspeltSecret(path)
 }

@@ -256,7 +256,8 @@ func (x *expander) checkTag(n *yaml.Node) {
 	case "", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!merge":
 		return
 	}
-	x.problem(n, "leave the tag out, or quote the value", "tag %q has no meaning here", n.Tag)
+	// The tag is not named: it may be a password that begins with !.
+	x.problem(n, "leave the tag out, or write the value in quotes: key: '!…'", "a tag, which is a word that begins with !, has no meaning here")
 	switch n.Kind {
 	case yaml.ScalarNode:
 		n.Tag = "!!str"

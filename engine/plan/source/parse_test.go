@@ -55,7 +55,7 @@ func TestParse(t *testing.T) {
 			"1:4: not valid YAML: a template, {{ … }} (" + template + "); 2:8: not valid YAML: a template, {{ … }} (" + template + "); 2:20: not valid YAML: a template, {{ … }} (" + template + "); {a: ${, b: {c: ${, d: ${}}"},
 		{"text that looks like mistakes", "a: >\n  {{ x }}: y: z\nb: \"x\n  @y: {{ z: z\"\nc: x\n  @y %z\nd: {k: [x, 'it''s: [}'], u: http://h/a#b}\ne: &f-1 {g: 1}\nh: &f 1\ni: *f # a: b: c\nj: {{ z }}\n", `11:4: not valid YAML: a template, {{ … }} (` + template + `); {a: {{ x }}: y: z`},
 		{"text over two lines of a list", "k: [x\n  @y]\nj: @z\n", "3:4: not valid YAML: a value begins with @ "},
-		{"a tag", "a: !mine x\n", `1:4: tag "!mine" has no meaning here (leave the tag out, or quote the value); {a: x}`},
+		{"a tag", "a: !mine x\n", `1:4: a tag, which is a word that begins with !, has no meaning here (leave the tag out, or write the value in quotes: key: '!…'); {a: x}`},
 		{"two documents", "a: 1\n---\nb: 2\n", "3:1: a second YAML document: a plan is one document (put it into a file of its own, or remove the --- before it); {a: 1}"},
 		{"not UTF-8", "a: é\nb: \xff\n", "2:4: not UTF-8 text (save the file as UTF-8); nothing"},
 		{"a tab", "a:\n\tb: 1\n", "2:1: not valid YAML: a tab indents the line (indent with spaces, here and in all lines that begin with tabs); {a: {b: 1}}"},

@@ -240,3 +240,12 @@ func templateLine(n *yaml.Node) int {
 	}
 	return 0
 }
+
+// indentOf returns how far in a line begins, and -1 for an empty one.
+func indentOf(line string) int {
+	n := len(line) - len(strings.TrimLeft(line, " "))
+	if n == len(line) {
+		return -1
+	}
+	return n
+}
