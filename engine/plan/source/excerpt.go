@@ -85,9 +85,6 @@ func cut(text string, from int) string {
 			runes[i] = '\uFFFD'
 		}
 	}
-	if len(runes) <= maxExcerpt {
-		return string(runes)
-	}
 	var b strings.Builder
 	if from > 0 {
 		b.WriteRune('…')
@@ -100,7 +97,7 @@ func cut(text string, from int) string {
 	return b.String()
 }
 
-// blank returns the space that n characters of text take, tabs kept.
+// blank returns the space that the first n characters of a text take, tabs kept.
 func blank(text string, n int) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -113,9 +110,6 @@ func blank(text string, n int) string {
 		} else {
 			b.WriteByte(' ')
 		}
-	}
-	for range n {
-		b.WriteByte(' ')
 	}
 	return b.String()
 }

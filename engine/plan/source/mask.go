@@ -39,10 +39,10 @@ const (
 	secret
 )
 
-// of returns the secrecy of the value of a key that is in a value of secrecy s; "" for one
-// without a key.
+// of returns the secrecy of the value of a key that is in a value of secrecy s; the key is
+// "" for a value without one.
 func (s secrecy) of(key string) secrecy {
-	if s == guarded && key != "" && sensitive.Plain(key) {
+	if s == guarded && sensitive.Plain(key) {
 		return public
 	}
 	return s
@@ -76,7 +76,6 @@ func (b *brackets) open(offset int) secrecy {
 			b.inner = append(b.inner, b.value)
 		case '}', ']':
 			b.inner = b.inner[:max(0, len(b.inner)-1)]
-			b.value = b.innermost()
 		case ',':
 			b.value = b.innermost()
 		case '"', '\'':
@@ -99,7 +98,7 @@ func (b *brackets) innermost() secrecy {
 // isComment reports whether nothing but a comment, or nothing at all, is behind a key. A
 // password may begin with #: YAML takes it for a comment, its author does not.
 func isComment(value string) bool {
-	return value == "" || value == "#" || strings.HasPrefix(value, "# ")
+	return value == "" || strings.HasPrefix(value, "# ")
 }
 
 var (

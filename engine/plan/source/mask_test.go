@@ -52,7 +52,20 @@ func TestMask(t *testing.T) {
 		"no space":                           `{"password":"canary"}`,
 		"an equals sign":                     `args: [--color=shown, --password = canary]`,
 
+		"an apostrophe":              `{note: it's, token: {name: 5', default: canary}}`,
+		"a quote that is not closed": `{a: 'x, token: {default: canary}}`,
+		"behind a value of a list":   `[token: null, {c: shown}]`,
+		"text in other lines":        "token: | # shown\n  canary\n",
+
 		// Over several lines.
+		"text below another key":             "a: x\n  shown words\npassword: canary\nb: |\n\n  shown words\n",
+		"a text with a comma":                "token: a, b\n  canary: c\n",
+		"a value in closed quotes":           "token: \"canary\"\nexpect: shown\n",
+		"a list of named values":             "env:\n- name: DB_PASSWORD\n  value: canary\n- value: shown\n  name: COLOR\n",
+		"a list in a list over lines":        "a: {token: [[b], c,\n  b: canary]}\n",
+		"behind a mapping, over lines":       "- {a: {token: b}, c:\n    shown}\n",
+		"a list with an apostrophe":          "a: {x: [don't, token: isn't],\n   expect: shown}\n",
+		"spaces and a tab":                   "a:\n    db:\n        secret: true\n\tdefault: canary\n",
 		"a block":                            "password:\n  - canary\n  -\n    canary\n\n  b:\n    c: canary\nexpect: shown",
 		"a list as far in as its key":        "tokens:\n- canary\n- a: b\n  canary\nexpect: shown",
 		"an item in the next line":           "tokens:\n-\n  - canary\n-\n  canary\n",
