@@ -94,11 +94,11 @@ func (m *finder) next() {
 	m.scalar = -1
 	blank := strings.TrimLeft(rest, " \t")
 	switch {
+	case m.depth == 0 && strings.HasPrefix(rest, "\t"): // no space, even before a comment
+		m.tab(indent, len(m.text)-len(blank))
 	case blank == "" || blank[0] == '#':
 	case m.depth > 0:
 		m.flow(indent)
-	case rest[0] == '\t':
-		m.tab(indent, len(m.text)-len(blank))
 	case m.plain >= 0 && indent > m.plain:
 	case strings.HasPrefix(rest, "{{") || strings.HasPrefix(rest, "{%"):
 		m.action(indent)

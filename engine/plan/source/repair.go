@@ -40,8 +40,8 @@ func repair(src *File, report func(*Problem)) (doc *yaml.Node, ok bool) {
 			r.restore(r.doc)
 			return r.doc, true
 		}
-		if r.err == nil {
-			break
+		if r.err == nil || errors.Is(r.err, io.EOF) {
+			break // nothing is left
 		}
 		p := r.syntaxProblem()
 		if p.Line <= last {
