@@ -129,7 +129,7 @@ func (s *File) nest(tab int, names judged) []outline {
 		open = append(open[:last], b)
 		if m := mark.FindStringSubmatchIndex(text); m != nil && (m[2] < 0 || names.secrecyOf(text[m[2]:m[3]]) != public) {
 			lines[n].marks = true
-			if !b.item && strings.TrimLeft(text[:m[0]], " \t") == "" {
+			if strings.TrimLeft(text[:m[0]], " \t") == "" {
 				lines[lines[n].parent].marks = true
 			}
 		}

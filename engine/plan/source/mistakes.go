@@ -187,7 +187,7 @@ func (m *finder) block(at int) {
 // after reads what is behind a key, whose colon is at the offset.
 func (m *finder) after(colon, indent int) {
 	at := spaces(m.text, colon+1)
-	if m.plain = -1; at < len(m.text) && m.text[at] != '#' {
+	if m.plain = -1; at < len(m.text) {
 		m.value(at, indent)
 	}
 }
@@ -208,7 +208,7 @@ func (m *finder) value(at, indent int) {
 			close := quoteEnd(m.text, at+1, c)
 			if close < 0 {
 				m.quote = c
-			} else if rest := spaces(m.text, close); rest < end && m.text[rest] != '#' {
+			} else if rest := spaces(m.text, close); rest < end {
 				m.add(at, end, whole, true, "text after the quotes of a value",
 					"a value that begins with a quote ends with the same quote", "put the whole value into quotes, or leave the quotes out")
 			}
@@ -224,7 +224,7 @@ func (m *finder) value(at, indent int) {
 			m.unnamed(at, end)
 		case c == '*':
 		case c == '&' || c == '!':
-			if at = spaces(m.text, at+len(firstWord(m.text[at:end]))); at < end && m.text[at] != '#' {
+			if at = spaces(m.text, at+len(firstWord(m.text[at:end]))); at < end {
 				continue
 			}
 		case c == '#':
@@ -242,15 +242,12 @@ func (m *finder) value(at, indent int) {
 
 // flow reads a part of a flow collection.
 func (m *finder) flow(at int) {
-	if m.depth == 0 {
-		m.colon = false
-	}
 	for at < len(m.text) {
 		c := m.text[at]
 		switch {
 		case c == ' ' || c == '\t':
 			at++
-		case c == '#' && at > 0 && strings.IndexByte(" \t", m.text[at-1]) >= 0:
+		case c == '#' && strings.IndexByte(" \t", m.text[at-1]) >= 0:
 			return
 		case (c == '[' || c == '{') && !strings.HasPrefix(m.text[at:], "{{") && !strings.HasPrefix(m.text[at:], "{%"):
 			m.depth++

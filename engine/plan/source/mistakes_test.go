@@ -26,11 +26,13 @@ func TestMistakes(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 
 		// Quoted text over lines.
+		{"- \"a: @b\n  c\"\n- @d\n", "3:3: a value begins with @; [a: @b c, @d]"},
 		{"a: {b: \"x\n  y\", c: @d}\n", "2:10: a value begins with @; {a: {b: x y, c: @d}}"},
 		{"a: {b: 'x\n  it''s', c: ${d}}\n", "2:14: a reference without quotes inside of { } or [ ]; {a: {b: x it's, c: ${d}}}"},
 		{"a: '\nb: @c\n'\nd: @e\n", "4:4: a value begins with @; {a:  b: @c , d: @e}"},
 
 		// Blocks of text.
+		{"a: |\n  x\nb:\n  c: @d\n", "4:6: a value begins with @; {a: x\n, b: {c: @d}}"},
 		{"a: |\n  @x\n\n  {{ y }}\nb: @z\n", "5:4: a value begins with @; {a: @x\n\n{{ y }}\n, b: @z}"},
 		{"a:\n  - |\n    @x\n  - @y\n", "4:5: a value begins with @; {a: [@x\n, @y]}"},
 		{"- a: >-\n   @x\n  b: @y\n", "3:6: a value begins with @; [{a: @x, b: @y}]"},
@@ -38,16 +40,25 @@ func TestMistakes(t *testing.T) {
 		{"? |\n @x\n: @y\n", "3:3: a value begins with @; {@x\n: @y}"},
 
 		// Plain text over lines.
+		{"a: x\n---\n  b: @c\n", "3:6: a value begins with @; {a: x}"},
+		{"---\n  a: @b\n", "2:6: a value begins with @; {a: @b}"},
+		{"---a: @b\n", "1:7: a value begins with @; {---a: @b}"},
+		{"- x\n-\n  y: @z\n", "3:6: a value begins with @; [x, {y: @z}]"},
+		{"a: \t\n  b: @c\n", "2:6: a value begins with @; {a: {b: @c}}"},
 		{"a: x\n  @y\nb: @z\n", "3:4: a value begins with @; {a: x @y, b: @z}"},
 		{"- x\n  @y\n- @z\n", "3:3: a value begins with @; [x @y, @z]"},
 		{"a: x\n---\n@b: c\n", "3:1: a key begins with @; {a: x}"},
 
 		// Comments.
+		{"- x\n- # c\n  y: @z\n", "3:6: a value begins with @; [x, {y: @z}]"},
 		{"# @x\na: @y # @z\nb: x#@y\nc: # d: e: f\n  @y\n", "2:4: a value begins with @; 5:3: a value begins with @; {a: @y, b: x#@y, c: @y}"},
 		{"a: [ # @x {\n# @x [\n  @y, # b\n  z]\n", "3:3: a value begins with @; {a: [@y, z]}"},
 		{"a: b\t# @c\nd: @e\n", "2:4: a value begins with @; {a: b, d: @e}"},
 
 		// Keys.
+		{`"a: b": @c`, "1:9: a value begins with @; {a: b: @c}"},
+		{"{a: @b}\n", "1:5: a value begins with @; {a: @b}"},
+		{"[a: @b]\n", "1:5: a value begins with @; [{a: @b}]"},
 		{"@a: b\n", "1:1: a key begins with @; {@a: b}"},
 		{"- `a: b\n", "1:3: a key begins with `; [{`a: b}]"},
 		{"%it's: b\n", "1:1: a key begins with %; {%it's: b}"},
@@ -58,6 +69,8 @@ func TestMistakes(t *testing.T) {
 		{"é: @b\n", "1:4: a value begins with @; {é: @b}"},
 
 		// Templates.
+		{"a: {{ b }}, {{ c }}\n", "1:4: a template, {{ … }}; {a: ${}"},
+		{"a: {% b %}, {% c %}\n", "1:4: a template, {% … %}; {a: ${}"},
 		{"{{ x }}\n", "1:1: a template, {{ … }}; nothing"},
 		{"a: {% x %}\n", "1:4: a template, {% … %}; {a: ${}"},
 		{"{{ it's }}: @y\n", "1:1: a template, {{ … }}; 1:13: a value begins with @; {{{ it's }}: @y}"},
@@ -78,6 +91,7 @@ func TestMistakes(t *testing.T) {
 		{"a: {{ b | d \"#\" }} # c\n", "1:4: a template, {{ … }}; {a: ${}"},
 
 		// Anchors and aliases.
+		{"- x\n- &a\n  b: @c\n", "3:6: a value begins with @; [x, {b: @c}]"},
 		{"a: *x\n", "1:4: a value begins with *; {a: *x}"},
 		{"a: &x b\nc: *x\nd: @e\n", "3:4: a value begins with @; {a: b, c: b, d: @e}"},
 		{"a: &\nb: & c\nd: &x*y\n", "1:4: a value begins with &; 2:4: a value begins with &; 3:4: a value begins with &; {a: &, b: & c, d: &x*y}"},
@@ -96,6 +110,7 @@ func TestMistakes(t *testing.T) {
 		{"a: [!${x}, !{y}, !!str z]\n", "1:5: a reference without quotes inside of { } or [ ]; 1:12: a value begins with !; {a: [!${x}, !{y}, z]}"},
 
 		// Text after quotes.
+		{`- "a" b`, `1:3: text after the quotes of a value; ["a" b]`},
 		{"a: \"b\" c\n", `1:4: text after the quotes of a value; {a: "b" c}`},
 		{"a: 'b' # c\nd: @e\n", "2:4: a value begins with @; {a: b, d: @e}"},
 		{"a: \"b\\\"\" c\n", `1:4: text after the quotes of a value; {a: "b\"" c}`},
@@ -120,6 +135,9 @@ func TestMistakes(t *testing.T) {
 		{"a: {b: ${x}${y}, c: z${x}, d: ${e[\"}\"]}y}\n", `1:8: a reference without quotes inside of { } or [ ]; 1:21: a reference without quotes inside of { } or [ ]; 1:31: a reference without quotes inside of { } or [ ]; {a: {b: ${x}${y}, c: z${x}, d: ${e["}"]}y}}`},
 
 		// Characters between brackets.
+		{"a: `b\nc: %d\n", "1:4: a value begins with `; 2:4: a value begins with %; {a: `b, c: %d}"},
+		{"a: {b: \"c: d: e\", f: @g}\n", "1:22: a value begins with @; {a: {b: c: d: e, f: @g}}"},
+		{"a: {b: 'c, @d', f: @g}\n", "1:20: a value begins with @; {a: {b: c, @d, f: @g}}"},
 		{"a: {@b: c, `d: e, %f: g}\n", "1:5: a value begins with @; 1:12: a value begins with `; 1:19: a value begins with %; {a: {@b: c, `d: e, %f: g}}"},
 		{"a: {b: @c,\td: `e, f: %g}\n", "1:8: a value begins with @; 1:15: a value begins with `; 1:22: a value begins with %; {a: {b: @c, d: `e, f: %g}}"},
 		{"a: {b: c#d, e: @f} # @g\n", "1:16: a value begins with @; {a: {b: c#d, e: @f}}"},
