@@ -211,3 +211,84 @@ func TestMendedPlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestMistakeHints: what is said about a mistake. No hint repeats a value: it may be a secret.
+func TestMistakeHints(t *testing.T) {
+	const (
+		reserved  = "that character is reserved in YAML"
+		anchor    = "in YAML that begins an anchor, the name of a value that is given elsewhere in the file"
+		alias     = "in YAML that begins an alias, the name of a value that is given elsewhere in the file"
+		ifText    = "write the value in quotes, if it is text"
+		quote     = "write the value in quotes"
+		quoteKey  = "write the value in quotes: key: '…'"
+		bracket   = "there, a brace or a bracket begins or ends a mapping or a list"
+		tag       = "in YAML that begins the tag of a value, such as !!str"
+		helm      = "a plan is YAML as it stands: nothing expands templates of Helm or Jinja in it"
+		reference = `inside { } and [ ] a reference needs quotes: {trust: "${steps.root.certificate}"}`
+	)
+	for _, tt := range []struct{ text, detail, hint string }{
+		{"a: *x", alias + ", and no anchor before has this name", ifText},
+		{"a: *x y", alias, ifText},
+		{"a: & b", anchor, ifText},
+		{"a: [&]", anchor, ifText},
+		{"a: [*x]", alias + ", and no anchor before has this name", ifText},
+		{"a: [${x}]", bracket, `write it in quotes: "${x}"`},
+		{`a: [${x["b"]}]`, bracket, `write it in quotes: '${x["b"]}'`},
+		{"a: [${x}y]", bracket, quote},
+		{"a: [y${x}]", bracket, quote},
+		{"a: [${x}${y}]", bracket, quote},
+		{"a: [b[0]]", bracket, quote},
+		{"a: @b", reserved, quoteKey},
+		{"a: [@b]", reserved, quote},
+		{"@a: b", reserved + ", or stands for an alias", "write the key in quotes"},
+		{"a: !${b}", tag, quoteKey},
+		{"a: [!{b}]", tag, quote},
+		{`a: "b" c`, "a value that begins with a quote ends with the same quote", "put the whole value into quotes, or leave the quotes out"},
+		{"a: b: c", "what is behind the first is a value, and a value has no key without a line of its own or { }", `write a value that contains ": " in quotes, and a key in a line of its own`},
+		{"a: [b: c: d]", "what is behind the first is a value, and a value has no key without { } of its own", `write a value that contains ": " in quotes, or a comma before the second key`},
+		{"a:\n\tb: c", "YAML takes spaces only: how wide a tab is differs between editors", "indent with spaces, here and in all lines that begin with tabs"},
+		{"a: {{ b }}", helm, template},
+		{"{{ b }}: c", helm, template},
+
+		// What the parser says, with what is known about it.
+		{"a: {b: c\nd: e\nf: g", "what begins in this line is not closed before line 3", ""},
+		{"a: {b: c", "", ""},
+		{"a: [b", "", ""},
+		{"a: {b: \"${c\"", "", reference},
+		{"a:\n- b\nc\n- ${d}: e", "", ""},
+		{"a:\n  - b\n  c: ${d}", "", ""},
+		{"a: b\n  c: d", "", `a value that contains ": " needs quotes; otherwise look at the indentation`},
+		{"a: \a", "", "remove the control character, or write it as an escape in double quotes"},
+	} {
+		var got []string
+		source.Parse(source.NewFile("p.yaml", []byte(tt.text)), "a plan", func(p *source.Problem) {
+			got = append(got, p.Detail, p.Hint)
+		})
+		if len(got) < 2 || got[0] != tt.detail || got[1] != tt.hint {
+			t.Errorf("%q:\n got %q\nwant %q", tt.text, got, []string{tt.detail, tt.hint})
+		}
+	}
+}
+
+// TestRepairIsBounded: a file that is long, or has mistakes without end, is answered with
+// what the parser says, or with the first mistakes.
+func TestRepairIsBounded(t *testing.T) {
+	count := func(text string) (n int, first string) {
+		source.Parse(source.NewFile("p.yaml", []byte(text)), "a plan", func(p *source.Problem) {
+			if n++; n == 1 {
+				first = p.Summary
+			}
+		})
+		return n, first
+	}
+	long := "a: @b\n" + strings.Repeat("# a comment\n", 128<<10/12+1)
+	if n, first := count(long); n != 1 || first != "not valid YAML: found character that cannot start any token" {
+		t.Errorf("a long file: %d problems, the first is %s", n, first)
+	}
+	if n, first := count(long[:len(long)-100]); n != 1 || first != "not valid YAML: a value begins with @" {
+		t.Errorf("one that is not so long: %d problems, the first is %s", n, first)
+	}
+	if n, _ := count(strings.Repeat("- @b\n", 60)); n != source.MostShown {
+		t.Errorf("%d of 60 mistakes are reported", n)
+	}
+}

@@ -130,8 +130,7 @@ func syntaxProblem(src *File, err error) *Problem {
 	switch {
 	case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
 		p.Hint = "indent with spaces: YAML does not take tabs"
-	case strings.Contains(line, "${") && strings.Contains(text, "flow mapping"),
-		strings.Contains(line, "${") && strings.Contains(text, "did not find expected"):
+	case strings.Contains(line, "${") && strings.HasPrefix(text, "did not find expected ',' or"):
 		p.Hint = `inside { } and [ ] a reference needs quotes: {trust: "${steps.root.certificate}"}`
 	case strings.Contains(text, "mapping values are not allowed"):
 		p.Hint = `a value that contains ": " needs quotes; otherwise look at the indentation`

@@ -19,6 +19,7 @@ type Finder struct {
 	// Where the last part begins: in the value, in the source, and its place. At
 	// first it is the value itself.
 	value, source, line, column int
+	end                         int // of the source, or of the file
 	// apart is set if the value and the source differ before the last part.
 	apart bool
 	// lost is set if a part was not found: later parts are not searched for.
@@ -38,8 +39,9 @@ func (f *Finder) Within(n *yaml.Node, offset int, text string) Position {
 	if f.lost || offset > len(n.Value) {
 		return f.File.Place(n)
 	}
-	between, rest := n.Value[f.value:offset], f.File.data[f.source:]
-	if !f.apart && bytes.HasPrefix(rest, []byte(between)) {
+	between, rest := n.Value[f.value:offset], f.File.data[f.source:f.end]
+	same := !f.apart && bytes.HasPrefix(rest, []byte(between))
+	if same && bytes.HasPrefix(rest[len(between):], []byte(text)) {
 		return f.move(offset, f.source+len(between))
 	}
 	at := -1
@@ -49,6 +51,9 @@ func (f *Finder) Within(n *yaml.Node, offset int, text string) Position {
 		window := rest[:min(len(rest), 10*(len(between)+len(text))+256)]
 		// The same text may come more than once: skip those before.
 		at = nth(window, []byte(text), strings.Count(between, text))
+	}
+	if at < 0 && same {
+		return f.move(offset, f.source+len(between))
 	}
 	if at < 0 {
 		f.lost = true
@@ -65,10 +70,21 @@ func (f *Finder) begin(n *yaml.Node) bool {
 		*f = Finder{File: f.File}
 		return false
 	}
-	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
+	switch rest := f.File.data[start:]; {
+	case quoted:
 		start = min(start+1, len(f.File.data))
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0: // the text is below the header
+		header := max(0, bytes.IndexAny(rest, "\r\n"))
+		start += len(rest) - len(bytes.TrimLeft(rest[header:], " \r\n"))
 	}
-	*f = Finder{File: f.File, node: n, source: start}
+	*f = Finder{File: f.File, node: n, source: start, end: len(f.File.data)}
+	if quoted && start > 0 && strings.IndexByte(`'"`, f.File.data[start-1]) >= 0 {
+		rest := f.File.data[start:]
+		if end := quoteEnd(string(rest[:min(len(rest), 10*len(n.Value)+256)]), 0, f.File.data[start-1]); end > 0 {
+			f.end = start + end - 1
+		}
+	}
 	f.line, f.column = f.File.at(start)
 	return true
 }
