@@ -41,7 +41,8 @@ func (f *Finder) Within(n *yaml.Node, offset int, text string) Position {
 	}
 	between, rest := n.Value[f.value:offset], f.File.data[f.source:f.end]
 	same := !f.apart && bytes.HasPrefix(rest, []byte(between))
-	if same && bytes.HasPrefix(rest[len(between):], []byte(text)) {
+	// Plain text may stand for what could not be read, see unread: it is not searched for.
+	if same && (n.Style&^yaml.TaggedStyle == 0 || bytes.HasPrefix(rest[len(between):], []byte(text))) {
 		return f.move(offset, f.source+len(between))
 	}
 	at := -1
