@@ -161,6 +161,9 @@ func TestPlacesAreInTheFile(t *testing.T) {
 		{"a: é\nb\n", 9, 1, "2:2"},
 		{"a\n\n", 9, 0, "2:1"},
 		{"a\r\nb\rc\u2028d\u2029e\u0085f", 9, 1, "6:2"},
+		{"a\rb", 2, 9, "2:2"},
+		{"a\r", 9, 1, "1:2"},
+		{"a…§₨b", 1, 9, "1:6"}, // begin like line breaks
 		{"", 9, 9, "1:1"},
 		{"a", 0, 9, ""},
 		{"a", -1, 9, ""},

@@ -42,6 +42,7 @@ func TestExcerpt(t *testing.T) {
 			"> 1 | a: " + strings.Repeat("x", 147) + "\n    | " + strings.Repeat(" ", 149) + "^\n  2 | b: " + strings.Repeat("y", 147) + "…\n"},
 		{"a line of more than can be searched", "a: 1\nb: " + strings.Repeat("x", 64<<10), 2, 1, ""},
 		{"beside such a line", "a: 1\nb: " + strings.Repeat("x", 64<<10) + "\nc: 1", 3, 1, "> 3 | c: 1\n    | ^\n"},
+		{"before such a line", "a: 1\nb: " + strings.Repeat("x", 64<<10), 1, 1, "> 1 | a: 1\n    | ^\n"},
 		{"the middle of a long line", strings.Repeat("x", 100) + "y" + strings.Repeat("z", 100), 1, 101,
 			"> 1 | …" + strings.Repeat("x", 75) + "y" + strings.Repeat("z", 74) + "…\n    | " + strings.Repeat(" ", 76) + "^\n"},
 		{"a file of keys", "unseal_keys: [a]\nb: 1", 2, 1, ""},

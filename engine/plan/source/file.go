@@ -133,8 +133,5 @@ func (s *File) clamp(line, column int) (int, int) {
 	if last := s.lines(); line > last {
 		line, column = last, utf8.RuneCountInString(s.line(last))+1
 	}
-	if column > 0 {
-		column = min(column, utf8.RuneCountInString(s.line(line))+1)
-	}
-	return line, column
+	return line, min(column, utf8.RuneCountInString(s.line(line))+1)
 }

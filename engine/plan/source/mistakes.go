@@ -185,14 +185,10 @@ func (m *finder) block(at int) {
 }
 
 // after reads what is behind a key, whose colon is at the offset.
-func (m *finder) after(colon, indent int) {
-	at := spaces(m.text, colon+1)
-	if m.plain = -1; at < len(m.text) {
-		m.value(at, indent)
-	}
-}
+func (m *finder) after(colon, indent int) { m.value(spaces(m.text, colon+1), indent) }
 
-// value reads a value that begins at an offset and belongs to a node that is indented so far.
+// value reads a value that begins at an offset, if one does, and belongs to a node that is
+// indented so far.
 func (m *finder) value(at, indent int) {
 	m.plain = -1
 	for {
@@ -224,9 +220,8 @@ func (m *finder) value(at, indent int) {
 			m.unnamed(at, end)
 		case c == '*':
 		case c == '&' || c == '!':
-			if at = spaces(m.text, at+len(firstWord(m.text[at:end]))); at < end {
-				continue
-			}
+			at = spaces(m.text, at+len(firstWord(m.text[at:end])))
+			continue
 		case c == '#':
 		case colonAt(m.text[:end], at) >= 0:
 			colon := colonAt(m.text[:end], at)

@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
@@ -97,6 +98,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"a: {{ x }}\nb: [${vars.x}, b[each.key]]\n{{- if x }}\n{{ k }}: 1\n{% end %}\n", "a: *x\nb: !${x}\n\tc: @d\n", "a: b: c\n d: \"e\" f\n",
 		"a: {b: c: d, *e, %f}\ng: 'h\n", "é: {ü: ${vars.ä}, ö: @ß}\r\n- `x\u2028\ty: 1", "a: |\n  {{ x }}\n b\n", "? {{a}}\n: &b *c", "a: [1\n  b: 2\nc: {\n",
+		"a: {token: 'b, secret: \"{c\n\td: }]\n- name: token\n  value: @x\n",
 	} {
 		f.Add(s)
 	}
@@ -107,7 +109,10 @@ func FuzzParse(f *testing.F) {
 		inside := func(line, column int) bool {
 			return line >= 1 && line <= lines+1 && column >= 1 && column <= utf8.RuneCountInString(text)+1
 		}
+		all := source.NewCollector(engine.NewInputs(t.Context()), src, "/dir", nil)
+		defer func() { _ = all.Err() }() // with excerpts
 		n := source.Parse(src, "a plan", func(p *source.Problem) {
+			all.Add(p)
 			if !inside(p.Line, p.Column) || p.Summary == "" || strings.Contains(p.Summary, "\n") {
 				t.Errorf("%q: %+v", text, p)
 			}
