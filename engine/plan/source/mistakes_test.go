@@ -26,6 +26,7 @@ func TestMistakes(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 
 		// Quoted text over lines.
+		{"a: {b: \"x,\n  @y: z\", c: @d}\n", "2:14: a value begins with @; {a: {b: x, @y: z, c: @d}}"},
 		{"- \"a: @b\n  c\"\n- @d\n", "3:3: a value begins with @; [a: @b c, @d]"},
 		{"a: {b: \"x\n  y\", c: @d}\n", "2:10: a value begins with @; {a: {b: x y, c: @d}}"},
 		{"a: {b: 'x\n  it''s', c: ${d}}\n", "2:14: a reference without quotes inside of { } or [ ]; {a: {b: x it's, c: ${d}}}"},
@@ -69,6 +70,14 @@ func TestMistakes(t *testing.T) {
 		{"é: @b\n", "1:4: a value begins with @; {é: @b}"},
 
 		// Templates.
+		{"{% x %}: y\n", "1:1: a template, {% … %}; {{% x %}: y}"},
+		{"b: c\n{{ x\n", "2:1: a template, {{ … }}; {b: c}"},
+		{"a: [x{% y %}{{ z }}, {{ y }}{% z %}]\n", "1:5: a template, {% … %}; 1:22: a template, {{ … }}; {a: [${, ${]}"},
+		{"a:\n{% for x in y %}\n  b: c\n{% endfor %}\n", "2:1: a template, {% … %}; {a: {b: c}}"},
+		{"a:\n{{/* c */}}\n  b: c\n", "2:1: a template, {{ … }}; {a: {b: c}}"},
+		{"{{ if x }}\na:\n{{ end }}\nb: c\n", "1:1: a template, {{ … }}; {a: , b: c}"},
+		{"{%- if a -%}\nb:\n{%- elif c -%}\n{%- endif -%}\nd: e\n", "1:1: a template, {% … %}; {b: , d: e}"},
+		{"a:\n  {{ endpoint }}\nb: c\n", "2:3: a template, {{ … }}; {a: ${, b: c}"},
 		{"a: {{ b }}, {{ c }}\n", "1:4: a template, {{ … }}; {a: ${}"},
 		{"a: {% b %}, {% c %}\n", "1:4: a template, {% … %}; {a: ${}"},
 		{"{{ x }}\n", "1:1: a template, {{ … }}; nothing"},

@@ -27,6 +27,7 @@ func TestKeyHint(t *testing.T) {
 		{"name", []string{"metadata", "steps"}, "write metadata: {name: …}", "metadata", false},
 		{"for_each", step, `did you mean "forEach"?`, "forEach", true},
 		{"Type", []string{"tpye", "uses"}, "write uses instead", "uses", true},
+		{"Type", []string{"type", "uses"}, `did you mean "type"?`, "type", true},
 		{"wen", step, `did you mean "when"?`, "when", false},
 		{"retries", step, "write retry: {attempts: 5}", "retry", false},
 		{"xyz", []string{"b", "a"}, "the keys are a and b", "", false},
