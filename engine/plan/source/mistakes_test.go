@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 
 	"github.com/ztplan/ztplan/engine/plan/source"
@@ -170,6 +171,10 @@ func TestMistakes(t *testing.T) {
 		{"a: b\n\tc\n", "2:1: a tab indents the line; {a: b c}"},
 
 		// What the parser says.
+		{"a: ]\n# b\n\n# c\n", "1:1: did not find expected node content; nothing"},
+		{"- a: b\n  - c\n\n  # d\n# e\n", "2:3: did not find expected key; nothing"},
+		{"a:\n- b\n  # c\n# d\n\n c: d\n", "6:2: did not find expected key; nothing"},
+		{"a: b\nc\n\nd\ne\n", "2:1: could not find expected ':'; nothing"},
 		{"a: b\n  c: d\ne: [\n", "2:3: mapping values are not allowed in this context; 3:1: did not find expected node content; nothing"},
 		{"a:\n   b: c\n  d: e\nf: @g\n", "3:3: did not find expected key; 4:4: a value begins with @; nothing"},
 		{"a: {b: c\n", "1:1: did not find expected ',' or '}'; nothing"},
@@ -296,6 +301,13 @@ func TestRepairIsBounded(t *testing.T) {
 	}
 	if n, first := count(long[:len(long)-100]); n != 1 || first != "not valid YAML: a value begins with @" {
 		t.Errorf("one that is not so long: %d problems, the first is %s", n, first)
+	}
+	var hints []string
+	source.Parse(source.NewFile("p.yaml", []byte("a:\n\tb: c\n"+long)), "a plan", func(p *source.Problem) {
+		hints = append(hints, p.Position.String()+": "+p.Hint)
+	})
+	if diff := cmp.Diff([]string{"p.yaml:2:1: indent with spaces: YAML does not take tabs"}, hints); diff != "" {
+		t.Error(diff)
 	}
 	if n, _ := count(strings.Repeat("- @b\n", 60)); n != source.MostShown {
 		t.Errorf("%d of 60 mistakes are reported", n)

@@ -114,7 +114,7 @@ func syntaxProblem(src *File, err error) *Problem {
 	// The parser names the line in which a construct began, and counts it from 0 if
 	// the grammar is at fault rather than a character. That line helps for a construct
 	// that is not closed; otherwise the place is the line where the parser stopped.
-	switch last := lastLineRead(src); {
+	switch _, last := lastLineRead(src); {
 	case strings.Contains(text, "unexpected end of stream"), strings.Contains(text, "could not find expected ':'"):
 	case strings.HasPrefix(text, "did not find expected ',' or"):
 		if p.Line = min(p.Line+1, last); p.Line < last {
@@ -140,14 +140,14 @@ func syntaxProblem(src *File, err error) *Problem {
 	return p
 }
 
-// lastLineRead returns the number of the last line that the parser takes in
-// before it gives up.
-func lastLineRead(src *File) int {
+// lastLineRead returns the number of the last line that the parser takes in before it gives
+// up, and that of the last one with content: it reads on over empty lines and comments.
+func lastLineRead(src *File) (line, content int) {
 	r := &lineReader{src: src}
 	dec := yaml.NewDecoder(r)
 	for {
 		if _, err := nextDocument(dec); err != nil {
-			return r.line
+			return r.line, max(1, r.content)
 		}
 	}
 }
@@ -155,9 +155,10 @@ func lastLineRead(src *File) int {
 // A lineReader hands out a file line by line and counts. Lines that are only a
 // comment become empty: the parser would read on beyond them.
 type lineReader struct {
-	src  *File
-	line int // handed out, perhaps in part
-	rest []byte
+	src     *File
+	line    int // handed out, perhaps in part
+	content int // the last of them that is not empty
+	rest    []byte
 }
 
 func (r *lineReader) Read(p []byte) (int, error) {
@@ -171,8 +172,11 @@ func (r *lineReader) Read(p []byte) (int, error) {
 		}
 		r.rest = r.src.data[r.src.starts[r.line]:end]
 		r.line++
-		if strings.HasPrefix(strings.TrimLeft(r.src.line(r.line), " \t"), "#") {
+		switch text := strings.TrimLeft(r.src.line(r.line), " "); {
+		case strings.HasPrefix(strings.TrimLeft(text, "\t "), "#"):
 			r.rest = []byte("\n")
+		case text != "":
+			r.content = r.line
 		}
 	}
 	n := copy(p, r.rest)

@@ -61,7 +61,7 @@ func TestParse(t *testing.T) {
 		{"aliases of aliases", aliases(5), `6:45: aliases repeat more than 1000000 values (write fewer aliases of aliases); nothing`},
 		{"fewer aliases of aliases", aliases(4), "{a0: [x, "},
 		{"tags", "a: !x {b: !y [c]}\n", "1:4: a tag, which is a word that begins with !, has no meaning here (leave the tag out, or write the value in quotes: key: '!…'); 1:11: a tag, which"},
-		{"a tag without a name", "when: ! ${vars.x}\n", "1:7: a ! before a value is dropped: YAML takes it for a tag (write the value in quotes: when: '!…')"},
+		{"a tag without a name", "when: ! ${vars.x}\n", "1:7: a ! before a value is dropped: YAML takes it for a tag (write the value in quotes: when: '!…'); {when: ! ${vars.x}}"},
 		{"a tag without a name before quotes", "a: ! \"5\"\n", "{a: 5}"},
 		{"two errors that are no mistakes", "a:\n    - b\n  c: 1\nd: \"x\ne: 2\n", `3:3: not valid YAML: did not find expected key; 4:1: not valid YAML: found unexpected end of stream; nothing`},
 		{"{{ }} that the parser takes", "a: {{ x }}\nb: {c: {{ y }}, d: {{ z }}-1}\n",

@@ -72,12 +72,8 @@ func (f *Finder) begin(n *yaml.Node) bool {
 		return false
 	}
 	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
-	switch rest := f.File.data[start:]; {
-	case quoted:
+	if quoted {
 		start = min(start+1, len(f.File.data))
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0: // the text is below the header
-		header := max(0, bytes.IndexAny(rest, "\r\n"))
-		start += len(rest) - len(bytes.TrimLeft(rest[header:], " \r\n"))
 	}
 	*f = Finder{File: f.File, node: n, source: start, end: len(f.File.data)}
 	if quoted && start > 0 && strings.IndexByte(`'"`, f.File.data[start-1]) >= 0 {

@@ -177,7 +177,8 @@ func newRepaired(src *File, all []*mistake, but *mistake, tab int) *repaired {
 	doc, err := onlyDocument(text.Bytes())
 	switch {
 	case err != nil:
-		r.err, r.stop = err, lastLineRead(r.text)
+		r.err = err
+		r.stop, _ = lastLineRead(r.text)
 	case templateLine(doc) > 0:
 		r.stop = templateLine(doc)
 	default:
