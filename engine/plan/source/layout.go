@@ -137,10 +137,6 @@ func (s *File) nest(tab int, names judged) []outline {
 	return lines
 }
 
-// mark says that an object holds a secret: the declaration of a variable, a Secret of
-// Kubernetes, and an entry of a list whose name, in the group, may be one.
-var mark = regexp.MustCompile(`(?:^|[\s{,])["']?(?:secret["']?\s*:\s*true\b|kind["']?\s*:\s*["']?Secret\b|name["']?\s*:\s*["']?([A-Za-z_][A-Za-z0-9_.-]*))`)
-
 // goesOn reports whether a value between brackets goes on in the next line.
 func goesOn(value string) bool {
 	depth, start := 0, true

@@ -115,6 +115,10 @@ var (
 
 	// blockHeader stands after the key of a block of text.
 	blockHeader = regexp.MustCompile(`^([&!]\S*\s+)*[|>][-+0-9]*(\s+#.*)?$`)
+
+	// mark says that an object holds a secret: the declaration of a variable, a Secret of
+	// Kubernetes, and an entry of a list whose name, in the group, may be one.
+	mark = regexp.MustCompile(`(?:^|[\s{,])["']?(?:secret["']?\s*:\s*true\b|kind["']?\s*:\s*["']?Secret\b|name["']?\s*:\s*["']?([A-Za-z_][A-Za-z0-9_.-]*))`)
 )
 
 // secretName reports whether the value of a key is hidden in an excerpt. The keys key

@@ -171,6 +171,7 @@ func TestMistakes(t *testing.T) {
 		{"a: b\n\tc\n", "2:1: a tab indents the line; {a: b c}"},
 
 		// What the parser says.
+		{"a:\n   b: c\n  d: e\n\n  f: [}\ng: @h\n", "3:3: did not find expected key; 6:4: a value begins with @; nothing"},
 		{"a: ]\n# b\n\n# c\n", "1:1: did not find expected node content; nothing"},
 		{"- a: b\n  - c\n\n  # d\n# e\n", "2:3: did not find expected key; nothing"},
 		{"a:\n- b\n  # c\n# d\n\n c: d\n", "6:2: did not find expected key; nothing"},

@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -232,8 +233,9 @@ func TestListed(t *testing.T) {
 		{[]string{"b", "a"}, "a and b"},
 		{strings.Split("n m l k j i h g f e d c b a", " "), "a, b, c, d, e, f, g, h, i, j, k, l and 2 more"},
 	} {
-		if got := source.Listed(tt.names); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.names, got, tt.want)
+		names := slices.Clone(tt.names)
+		if got := source.Listed(names); got != tt.want || !slices.Equal(names, tt.names) {
+			t.Errorf("%q: got %q, want %q; the names are %q", tt.names, got, tt.want, names)
 		}
 	}
 }

@@ -50,6 +50,11 @@ func TestDidYouMean(t *testing.T) {
 		{"abcdef", []string{"abcxyf", "abcdeg"}, `did you mean "abcdeg"?`},
 		{strings.Repeat("x", 64), []string{strings.Repeat("x", 63) + "y", strings.Repeat("x", 66)}, `did you mean "` + strings.Repeat("x", 63) + `y"?`},
 		{"ab", []string{"abcdefgh"}, "there is abcdefgh"},
+		{"", []string{"a"}, "there is a"},
+		{"abcd", []string{"xxabcd"}, "there is xxabcd"},
+		{"ab", []string{"ca"}, "there is ca"}, // is no swap
+		{"ab", []string{"bc"}, "there is bc"},
+		{strings.Repeat("x", 65), []string{strings.Repeat("x", 64)}, "there is " + strings.Repeat("x", 64)},
 		{"abcdefgh", []string{"ab", "abc"}, `did you mean "abc"?`},
 	} {
 		if got := source.Suggestion(tt.written, tt.candidates, "there is "); got != tt.want {
