@@ -127,7 +127,10 @@ func (s *File) nest(tab int, names judged) []outline {
 			continue // a comment ends nothing
 		}
 		open = append(open[:last], b)
-		if m := mark.FindStringSubmatchIndex(text); m != nil && (m[2] < 0 || names.secrecyOf(text[m[2]:m[3]]) != public) {
+		for _, m := range mark.FindAllStringSubmatchIndex(text, -1) {
+			if m[2] >= 0 && names.secrecyOf(text[m[2]:m[3]]) == public {
+				continue
+			}
 			lines[n].marks = true
 			if strings.TrimLeft(text[:m[0]], " \t") == "" {
 				lines[lines[n].parent].marks = true

@@ -39,6 +39,7 @@ func TestMask(t *testing.T) {
 		"a declared variable, default first": `db: {default: canary, secret: true}`,
 		"a named value":                      `{name: DB_PASSWORD, value: canary}`,
 		"a Secret":                           `{"kind": "Secret", "data": {"name": "canary"}}`,
+		"a second mark":                      `{metadata: {name: shown}, kind: Secret, data: {name: canary}}`,
 		"no mark":                            `{secretName: true, kind: SecretStore, name: color, default: shown, value: shown, data: shown}`,
 		"no declaration":                     `db: {secret: false, default: shown}`,
 		"an anchor":                          `password: &name {default: canary}`,
