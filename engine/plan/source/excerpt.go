@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // maxExcerpt is how many characters of a line an excerpt shows.
@@ -39,8 +40,8 @@ func (s *File) excerpt(line, column int, known func(string) string) string {
 			continue
 		}
 		text := s.line(n)
-		conceal := func(text string) string { return mask(known(text), hidden[n].marked) }
-		if hidden[n].secret {
+		conceal := func(text string) string { return mask.Line(known(text), hidden[n].Marked) }
+		if hidden[n].Secret {
 			text = text[:len(text)-len(strings.TrimLeft(text, " \t"))] + engine.Redacted
 		}
 		if n != line {

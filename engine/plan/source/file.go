@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // A File is the text of a file, cut into lines.
@@ -14,16 +16,16 @@ type File struct {
 
 	data   []byte
 	starts []int // where each line begins
-	keys   bool  // see holdsKeys
+	keys   bool  // see [mask.HoldsKeys]
 
-	outlines []outline // see layout
+	outlines []mask.Outline // see layout
 
 	covered []span // what [Parse] could not read: other problems there follow from it
 }
 
 // NewFile returns a file with a text. name may be empty for a text that is in no file.
 func NewFile(name string, data []byte) *File {
-	s := &File{Name: name, data: data, keys: holdsKeys(data), starts: make([]int, 1, 1+bytes.Count(data, []byte("\n")))}
+	s := &File{Name: name, data: data, keys: mask.HoldsKeys(data), starts: make([]int, 1, 1+bytes.Count(data, []byte("\n")))}
 	for i := 0; i < len(data); {
 		n := lineBreak(data[i:])
 		if n == 0 {
@@ -134,4 +136,16 @@ func (s *File) clamp(line, column int) (int, int) {
 		line, column = last, utf8.RuneCountInString(s.line(last))+1
 	}
 	return line, min(column, utf8.RuneCountInString(s.line(line))+1)
+}
+
+// layout returns what the layout of the file says about its lines.
+func (s *File) layout() []mask.Outline {
+	if s.outlines == nil {
+		lines := make([]string, s.lines()+1)
+		for n := range lines {
+			lines[n] = s.line(n)
+		}
+		s.outlines = mask.Layout(lines)
+	}
+	return s.outlines
 }

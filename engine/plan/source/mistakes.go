@@ -3,6 +3,8 @@ package source
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // A mistake is text that is no YAML for a reason that is known, and the text that takes
@@ -78,7 +80,7 @@ func (m *finder) add(from, to int, text string, covers bool, summary, detail, hi
 func (m *finder) next() {
 	indent := spaces(m.text, 0)
 	if m.quote != 0 {
-		end := quoteEnd(m.text, 0, m.quote)
+		end := mask.QuoteEnd(m.text, 0, m.quote)
 		if end < 0 {
 			return
 		}
@@ -164,7 +166,7 @@ func (m *finder) block(at int) {
 	colon := -1
 	switch c := m.text[at]; {
 	case c == '"' || c == '\'':
-		if close := quoteEnd(m.text, at+1, c); close >= 0 {
+		if close := mask.QuoteEnd(m.text, at+1, c); close >= 0 {
 			if k := spaces(m.text, close); colonAt(m.text, k) == k {
 				colon = k
 			}
@@ -201,7 +203,7 @@ func (m *finder) value(at, indent int) {
 		case c == '|' || c == '>':
 			m.scalar = indent
 		case c == '"' || c == '\'':
-			close := quoteEnd(m.text, at+1, c)
+			close := mask.QuoteEnd(m.text, at+1, c)
 			if close < 0 {
 				m.quote = c
 			} else if rest := spaces(m.text, close); rest < end {
@@ -261,7 +263,7 @@ func (m *finder) flow(at int) {
 			m.colon = true
 			at++
 		case c == '"' || c == '\'':
-			close := quoteEnd(m.text, at+1, c)
+			close := mask.QuoteEnd(m.text, at+1, c)
 			if close < 0 {
 				m.quote = c
 				return
@@ -382,23 +384,6 @@ func spaces(text string, at int) int {
 	return at
 }
 
-// quoteEnd returns the offset behind a quote that closes a text which goes on at an offset,
-// or -1.
-func quoteEnd(text string, at int, quote byte) int {
-	for ; at < len(text); at++ {
-		switch {
-		case text[at] == '\\' && quote == '"':
-			at++
-		case text[at] != quote:
-		case quote == '\'' && at+1 < len(text) && text[at+1] == quote:
-			at++
-		default:
-			return at + 1
-		}
-	}
-	return -1
-}
-
 // colonAt returns the offset of the first colon from an offset on that ends a key, or -1.
 func colonAt(text string, at int) int {
 	for ; at < len(text); at++ {
@@ -421,7 +406,7 @@ func bracketEnd(text string, at int) int {
 				return at + 1
 			}
 		case '"', '\'':
-			if end := quoteEnd(text, at+1, c); end > 0 {
+			if end := mask.QuoteEnd(text, at+1, c); end > 0 {
 				at = end - 1
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // A Finder returns the places of parts of scalars. It continues from the part that
@@ -78,7 +80,7 @@ func (f *Finder) begin(n *yaml.Node) bool {
 	*f = Finder{File: f.File, node: n, source: start, end: len(f.File.data)}
 	if quoted && start > 0 && strings.IndexByte(`'"`, f.File.data[start-1]) >= 0 {
 		rest := f.File.data[start:]
-		if end := quoteEnd(string(rest[:min(len(rest), 10*len(n.Value)+256)]), 0, f.File.data[start-1]); end > 0 {
+		if end := mask.QuoteEnd(string(rest[:min(len(rest), 10*len(n.Value)+256)]), 0, f.File.data[start-1]); end > 0 {
 			f.end = start + end - 1
 		}
 	}

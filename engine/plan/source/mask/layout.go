@@ -1,41 +1,39 @@
-package source
+package mask
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// An outline is what the layout of a file says about one line.
-type outline struct {
-	secret bool // all of the line is part of a value that looks like a secret
-	marked bool // it is in an object of which a mark says that it holds a secret
+// An Outline is what the layout of a file says about one line.
+type Outline struct {
+	Secret bool // all of the line is part of a value that looks like a secret
+	Marked bool // it is in an object of which a mark says that it holds a secret
 
 	marks  bool    // a mark is in the line, or one level below it
 	parent int     // the line below whose key it is; 0 for none
 	below  secrecy // of the lines below it
 }
 
-// layout returns the outlines of all lines, counted from 1. It judges by keys and indents,
-// as the file may not be valid YAML, and hides what may be a secret.
-func (s *File) layout() []outline {
-	if s.outlines != nil {
-		return s.outlines
-	}
+// Layout returns the outlines of lines, which count from 1: lines[0] stands for what is
+// above all. It judges by keys and indents, and hides what may be a secret.
+func Layout(lines []string) []Outline {
 	names := make(judged)
-	s.outlines = s.outline(2, names)
-	if tabIndents.Match(s.data) {
+	all := outline(lines, 2, names)
+	if slices.ContainsFunc(lines, tabIndents.MatchString) {
 		for _, tab := range []int{4, 8} { // how wide a tab is nobody knows
-			for n, o := range s.outline(tab, names) {
-				s.outlines[n].secret = s.outlines[n].secret || o.secret
-				s.outlines[n].marked = s.outlines[n].marked || o.marked
+			for n, o := range outline(lines, tab, names) {
+				all[n].Secret = all[n].Secret || o.Secret
+				all[n].Marked = all[n].Marked || o.Marked
 			}
 		}
 	}
-	return s.outlines
+	return all
 }
 
-// tabIndents finds a line that a tab indents.
-var tabIndents = regexp.MustCompile(`(?:^|[\n\r]) *\t`)
+// tabIndents is a line that a tab indents.
+var tabIndents = regexp.MustCompile(`^ *\t`)
 
 // judged is what [secrecyOf] says about keys: many a key comes often.
 type judged map[string]secrecy
@@ -50,32 +48,32 @@ func (j judged) secrecyOf(key string) secrecy {
 }
 
 // outline returns the outlines of all lines for tabs of one width.
-func (s *File) outline(tab int, names judged) []outline {
-	lines := s.nest(tab, names)
+func outline(texts []string, tab int, names judged) []Outline {
+	lines := nest(texts, tab, names)
 	quote := byte(0) // of a secret that goes on
 	goes := false    // a secret may go on without quotes, and without an indent
 	for n := 1; n < len(lines); n++ {
-		o, text := &lines[n], s.line(n)
+		o, text := &lines[n], texts[n]
 		if quote != 0 {
-			o.secret = true
-			if quoteEnd(text, 0, quote) >= 0 {
+			o.Secret = true
+			if QuoteEnd(text, 0, quote) >= 0 {
 				quote = 0
 			}
 			continue
 		}
 		parent := lines[o.parent]
-		o.marked = o.marks || parent.marks
+		o.Marked = o.marks || parent.marks
 		keys, first := keyOfValue.FindAllStringSubmatchIndex(text, -1), ""
 		if len(keys) > 0 {
 			first = text[keys[0][2]:keys[0][3]]
 		}
 		o.below = parent.below
-		o.secret = parent.below.of(first) != public || goes && len(keys) == 0 && bareText.MatchString(text)
-		goes = o.secret || goes && strings.TrimSpace(text) == ""
+		o.Secret = parent.below.of(first) != public || goes && len(keys) == 0 && bareText.MatchString(text)
+		goes = o.Secret || goes && strings.TrimSpace(text) == ""
 		for i, m := range keys {
 			key, value := text[m[2]:m[3]], strings.TrimSpace(text[m[1]:])
 			own := names.secrecyOf(key)
-			if o.marked {
+			if o.Marked {
 				own = secrecyOf(key, true)
 			}
 			if own == public || noSecret.MatchString(value) || i > 0 && !goesOn(value) {
@@ -85,7 +83,7 @@ func (s *File) outline(tab int, names judged) []outline {
 				own = secret
 			}
 			o.below, goes = max(o.below, own), true
-			if value != "" && (value[0] == '"' || value[0] == '\'') && quoteEnd(value, 1, value[0]) < 0 {
+			if value != "" && (value[0] == '"' || value[0] == '\'') && QuoteEnd(value, 1, value[0]) < 0 {
 				quote = value[0]
 			}
 		}
@@ -97,15 +95,15 @@ func (s *File) outline(tab int, names judged) []outline {
 var bareText = regexp.MustCompile(`^\s*[^\s#-].*\w`)
 
 // nest finds the parents of all lines and the marks. A list may be as far in as its key.
-func (s *File) nest(tab int, names judged) []outline {
+func nest(texts []string, tab int, names judged) []Outline {
 	type block struct {
 		line, indent int
 		item         bool
 	}
-	lines := make([]outline, s.lines()+1)
+	lines := make([]Outline, len(texts))
 	var open []block
 	for n := 1; n < len(lines); n++ {
-		text := s.line(n)
+		text := texts[n]
 		rest := strings.TrimLeft(text, " \t")
 		if rest == "" {
 			continue
@@ -159,7 +157,7 @@ func goesOn(value string) bool {
 			if !start {
 				break
 			}
-			end := quoteEnd(value, at+1, c)
+			end := QuoteEnd(value, at+1, c)
 			if end < 0 {
 				return true
 			}

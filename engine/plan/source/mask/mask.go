@@ -1,4 +1,6 @@
-package source
+// Package mask hides values that look like secrets in the text of a file, which need not be
+// valid YAML: by the names of their keys and by their shape.
+package mask
 
 import (
 	"bytes"
@@ -7,14 +9,15 @@ import (
 	"strings"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source/spelling"
 	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
-// mask hides values that look like secrets in a line of an excerpt. It judges the text
+// Line hides values that look like secrets in a line of an excerpt. It judges the text
 // alone, since a file may not be valid YAML: a value is hidden by the name of its key,
 // to the end of the line, and by its shape. marked is set for a line of an object of
 // which a mark says that it holds a secret.
-func mask(line string, marked bool) string {
+func Line(line string, marked bool) string {
 	b := brackets{line: line}
 	for _, m := range keyOfValue.FindAllStringSubmatchIndex(line, -1) {
 		key, value := line[m[2]:m[3]], strings.TrimSpace(line[m[1]:])
@@ -79,7 +82,7 @@ func (b *brackets) open(offset int) secrecy {
 		case ',':
 			b.value = b.innermost()
 		case '"', '\'':
-			if end := quoteEnd(b.line, b.at+1, c); start && end > 0 {
+			if end := QuoteEnd(b.line, b.at+1, c); start && end > 0 {
 				b.at = end - 1 // brackets in a quoted text are none
 			}
 		}
@@ -145,7 +148,7 @@ func misspeltSecret(path string) bool {
 			if n > len(key) || n < len(key) && len(word) < 8 {
 				continue
 			}
-			if distance(key[len(key)-n:], word, 2) == 1 {
+			if spelling.Distance(key[len(key)-n:], word, 2) == 1 {
 				return true
 			}
 		}
@@ -158,7 +161,24 @@ var keyMarks = [][]byte{
 	[]byte("PRIVATE KEY"), []byte("AGE-SECRET-KEY-"), []byte("unseal_keys"), []byte("recovery_keys"), []byte("root_token"), []byte("keys_base64"),
 }
 
-// holdsKeys reports whether a file is one of keys: no line of it is ever shown.
-func holdsKeys(data []byte) bool {
+// HoldsKeys reports whether a file is one of keys: no line of it is ever shown.
+func HoldsKeys(data []byte) bool {
 	return slices.ContainsFunc(keyMarks, func(m []byte) bool { return bytes.Contains(data, m) })
+}
+
+// QuoteEnd returns the offset behind a quote that closes a text which goes on at an offset,
+// or -1.
+func QuoteEnd(text string, at int, quote byte) int {
+	for ; at < len(text); at++ {
+		switch {
+		case text[at] == '\\' && quote == '"':
+			at++
+		case text[at] != quote:
+		case quote == '\'' && at+1 < len(text) && text[at+1] == quote:
+			at++
+		default:
+			return at + 1
+		}
+	}
+	return -1
 }
