@@ -33,7 +33,9 @@ engine/plan/input        engine engine/plan/vars
 engine/plan/merge        engine engine/plan/source engine/plan/spec gopkg.in/yaml.v3
 engine/plan/syntax       engine/plan/keypath
 engine/plan/spec         engine engine/kubeyaml engine/sensitive engine/plan/keypath engine/plan/source engine/plan/syntax gopkg.in/yaml.v3
-engine/plan/source       engine engine/kubeyaml engine/sensitive gopkg.in/yaml.v3
+engine/plan/source       engine engine/kubeyaml engine/plan/source/mask engine/plan/source/spelling gopkg.in/yaml.v3
+engine/plan/source/mask  engine engine/sensitive engine/plan/source/spelling
+engine/plan/source/spelling
 engine/redact            engine engine/sensitive
 engine/run               engine engine/dag engine/diff engine/redact engine/sensitive golang.org/x/crypto/scrypt
 engine/enginetest        engine github.com/google/go-cmp

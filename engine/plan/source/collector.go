@@ -70,15 +70,27 @@ func (c *Collector) conceal(s string) string {
 	return s
 }
 
-// KeepSecret adds a secret that the files hold, so that no problem shows it. Lines
-// of less than four characters are not kept: they would hit words by chance.
+// KeepSecret adds a secret that the files hold, so that no problem shows it, also as it is
+// written in quotes. Lines of less than four characters are not kept: they would hit words
+// by chance.
 func (c *Collector) KeepSecret(s string) {
 	for line := range strings.Lines(s) {
-		if line = strings.TrimSpace(line); len(line) >= 4 {
-			c.secrets = append(c.secrets, line)
+		if line = strings.TrimSpace(line); len(line) < 4 {
+			continue
+		}
+		c.secrets = append(c.secrets, line)
+		for _, quotes := range []*strings.Replacer{inSingleQuotes, inDoubleQuotes} {
+			if written := quotes.Replace(line); written != line {
+				c.secrets = append(c.secrets, written)
+			}
 		}
 	}
 }
+
+var (
+	inSingleQuotes = strings.NewReplacer(`'`, `''`)
+	inDoubleQuotes = strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\t", `\t`)
+)
 
 // Err returns the problems as an error of type *[Problems], in order, each once
 // and with its excerpt; nil if there are none.

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // maxExcerpt is how many characters of a line an excerpt shows.
@@ -30,7 +31,7 @@ func (s *File) excerpt(line, column int, known func(string) string) string {
 	if line < 1 || line > s.lines() || s.keys || s.length(line) > maxLine {
 		return ""
 	}
-	conceal := func(text string) string { return mask(known(text)) }
+	hidden := s.layout()
 	first, last := max(1, line-1), min(s.lines(), line+1)
 	width := len(strconv.Itoa(last))
 	var b strings.Builder
@@ -39,8 +40,9 @@ func (s *File) excerpt(line, column int, known func(string) string) string {
 			continue
 		}
 		text := s.line(n)
-		if s.hidden(n) {
-			text = text[:indentOf(text)] + engine.Redacted
+		conceal := func(text string) string { return mask.Line(known(text), hidden[n].Marked) }
+		if hidden[n].Secret {
+			text = text[:len(text)-len(strings.TrimLeft(text, " \t"))] + engine.Redacted
 		}
 		if n != line {
 			row(&b, " ", width, n, cut(conceal(text), 0))
@@ -84,9 +86,6 @@ func cut(text string, from int) string {
 			runes[i] = '\uFFFD'
 		}
 	}
-	if len(runes) <= maxExcerpt {
-		return string(runes)
-	}
 	var b strings.Builder
 	if from > 0 {
 		b.WriteRune('…')
@@ -99,7 +98,7 @@ func cut(text string, from int) string {
 	return b.String()
 }
 
-// blank returns the space that n characters of text take, tabs kept.
+// blank returns the space that the first n characters of a text take, tabs kept.
 func blank(text string, n int) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -112,9 +111,6 @@ func blank(text string, n int) string {
 		} else {
 			b.WriteByte(' ')
 		}
-	}
-	for range n {
-		b.WriteByte(' ')
 	}
 	return b.String()
 }

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // A File is the text of a file, cut into lines.
@@ -14,7 +16,9 @@ type File struct {
 
 	data   []byte
 	starts []int // where each line begins
-	keys   bool  // see holdsKeys
+	keys   bool  // see [mask.HoldsKeys]
+
+	outlines []mask.Outline // see layout
 
 	covered []span // text that [Parse] could not read: other problems there follow from it
 }
@@ -23,7 +27,7 @@ type File struct {
 // before it. name may be empty for a text that is in no file.
 func NewFile(name string, data []byte) *File {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	s := &File{Name: name, data: data, keys: holdsKeys(data), starts: make([]int, 1, 1+bytes.Count(data, []byte("\n")))}
+	s := &File{Name: name, data: data, keys: mask.HoldsKeys(data), starts: make([]int, 1, 1+bytes.Count(data, []byte("\n")))}
 	for i := 0; i < len(data); {
 		n := lineBreak(data[i:])
 		if n == 0 {
@@ -133,8 +137,17 @@ func (s *File) clamp(line, column int) (int, int) {
 	if last := s.lines(); line > last {
 		line, column = last, utf8.RuneCountInString(s.line(last))+1
 	}
-	if column > 0 {
-		column = min(column, utf8.RuneCountInString(s.line(line))+1)
+	return line, min(column, utf8.RuneCountInString(s.line(line))+1)
+}
+
+// layout returns what the layout of the file says about its lines.
+func (s *File) layout() []mask.Outline {
+	if s.outlines == nil {
+		lines := make([]string, s.lines()+1)
+		for n := range lines {
+			lines[n] = s.line(n)
+		}
+		s.outlines = mask.Layout(lines)
 	}
-	return line, column
+	return s.outlines
 }

@@ -3,6 +3,8 @@ package source
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // A mistake is text that is no YAML for a reason that is known, and the text that takes
@@ -78,7 +80,7 @@ func (m *finder) add(from, to int, text string, covers bool, summary, detail, hi
 func (m *finder) next() {
 	indent := spaces(m.text, 0)
 	if m.quote != 0 {
-		end := quoteEnd(m.text, 0, m.quote)
+		end := mask.QuoteEnd(m.text, 0, m.quote)
 		if end < 0 {
 			return
 		}
@@ -94,11 +96,11 @@ func (m *finder) next() {
 	m.scalar = -1
 	blank := strings.TrimLeft(rest, " \t")
 	switch {
+	case m.depth == 0 && strings.HasPrefix(rest, "\t"): // no space, even before a comment
+		m.tab(indent, len(m.text)-len(blank))
 	case blank == "" || blank[0] == '#':
 	case m.depth > 0:
 		m.flow(indent)
-	case rest[0] == '\t':
-		m.tab(indent, len(m.text)-len(blank))
 	case m.plain >= 0 && indent > m.plain:
 	case strings.HasPrefix(rest, "{{") || strings.HasPrefix(rest, "{%"):
 		m.action(indent)
@@ -164,7 +166,7 @@ func (m *finder) block(at int) {
 	colon := -1
 	switch c := m.text[at]; {
 	case c == '"' || c == '\'':
-		if close := quoteEnd(m.text, at+1, c); close >= 0 {
+		if close := mask.QuoteEnd(m.text, at+1, c); close >= 0 {
 			if k := spaces(m.text, close); colonAt(m.text, k) == k {
 				colon = k
 			}
@@ -185,14 +187,10 @@ func (m *finder) block(at int) {
 }
 
 // after reads what is behind a key, whose colon is at the offset.
-func (m *finder) after(colon, indent int) {
-	at := spaces(m.text, colon+1)
-	if m.plain = -1; at < len(m.text) && m.text[at] != '#' {
-		m.value(at, indent)
-	}
-}
+func (m *finder) after(colon, indent int) { m.value(spaces(m.text, colon+1), indent) }
 
-// value reads a value that begins at an offset and belongs to a node that is indented so far.
+// value reads a value that begins at an offset, if one does, and belongs to a node that is
+// indented so far.
 func (m *finder) value(at, indent int) {
 	m.plain = -1
 	for {
@@ -205,10 +203,10 @@ func (m *finder) value(at, indent int) {
 		case c == '|' || c == '>':
 			m.scalar = indent
 		case c == '"' || c == '\'':
-			close := quoteEnd(m.text, at+1, c)
+			close := mask.QuoteEnd(m.text, at+1, c)
 			if close < 0 {
 				m.quote = c
-			} else if rest := spaces(m.text, close); rest < end && m.text[rest] != '#' {
+			} else if rest := spaces(m.text, close); rest < end {
 				m.add(at, end, whole, true, "text after the quotes of a value",
 					"a value that begins with a quote ends with the same quote", "put the whole value into quotes, or leave the quotes out")
 			}
@@ -224,9 +222,8 @@ func (m *finder) value(at, indent int) {
 			m.unnamed(at, end)
 		case c == '*':
 		case c == '&' || c == '!':
-			if at = spaces(m.text, at+len(firstWord(m.text[at:end]))); at < end && m.text[at] != '#' {
-				continue
-			}
+			at = spaces(m.text, at+len(firstWord(m.text[at:end])))
+			continue
 		case c == '#':
 		case colonAt(m.text[:end], at) >= 0:
 			colon := colonAt(m.text[:end], at)
@@ -242,15 +239,12 @@ func (m *finder) value(at, indent int) {
 
 // flow reads a part of a flow collection.
 func (m *finder) flow(at int) {
-	if m.depth == 0 {
-		m.colon = false
-	}
 	for at < len(m.text) {
 		c := m.text[at]
 		switch {
 		case c == ' ' || c == '\t':
 			at++
-		case c == '#' && at > 0 && strings.IndexByte(" \t", m.text[at-1]) >= 0:
+		case c == '#' && strings.IndexByte(" \t", m.text[at-1]) >= 0:
 			return
 		case (c == '[' || c == '{') && !strings.HasPrefix(m.text[at:], "{{") && !strings.HasPrefix(m.text[at:], "{%"):
 			m.depth++
@@ -269,7 +263,7 @@ func (m *finder) flow(at int) {
 			m.colon = true
 			at++
 		case c == '"' || c == '\'':
-			close := quoteEnd(m.text, at+1, c)
+			close := mask.QuoteEnd(m.text, at+1, c)
 			if close < 0 {
 				m.quote = c
 				return
@@ -390,23 +384,6 @@ func spaces(text string, at int) int {
 	return at
 }
 
-// quoteEnd returns the offset behind a quote that closes a text which goes on at an offset,
-// or -1.
-func quoteEnd(text string, at int, quote byte) int {
-	for ; at < len(text); at++ {
-		switch {
-		case text[at] == '\\' && quote == '"':
-			at++
-		case text[at] != quote:
-		case quote == '\'' && at+1 < len(text) && text[at+1] == quote:
-			at++
-		default:
-			return at + 1
-		}
-	}
-	return -1
-}
-
 // colonAt returns the offset of the first colon from an offset on that ends a key, or -1.
 func colonAt(text string, at int) int {
 	for ; at < len(text); at++ {
@@ -429,7 +406,7 @@ func bracketEnd(text string, at int) int {
 				return at + 1
 			}
 		case '"', '\'':
-			if end := quoteEnd(text, at+1, c); end > 0 {
+			if end := mask.QuoteEnd(text, at+1, c); end > 0 {
 				at = end - 1
 			}
 		}

@@ -114,7 +114,7 @@ func syntaxProblem(src *File, err error) *Problem {
 	// The parser names the line in which a construct began, and counts it from 0 if
 	// the grammar is at fault rather than a character. That line helps for a construct
 	// that is not closed; otherwise the place is the line where the parser stopped.
-	switch last := lastLineRead(src); {
+	switch _, last := lastLineRead(src); {
 	case strings.Contains(text, "unexpected end of stream"), strings.Contains(text, "could not find expected ':'"):
 	case strings.HasPrefix(text, "did not find expected ',' or"):
 		if p.Line = min(p.Line+1, last); p.Line < last {
@@ -130,8 +130,7 @@ func syntaxProblem(src *File, err error) *Problem {
 	switch {
 	case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
 		p.Hint = "indent with spaces: YAML does not take tabs"
-	case strings.Contains(line, "${") && strings.Contains(text, "flow mapping"),
-		strings.Contains(line, "${") && strings.Contains(text, "did not find expected"):
+	case strings.Contains(line, "${") && strings.HasPrefix(text, "did not find expected ',' or"):
 		p.Hint = `inside { } and [ ] a reference needs quotes: {trust: "${steps.root.certificate}"}`
 	case strings.Contains(text, "mapping values are not allowed"):
 		p.Hint = `a value that contains ": " needs quotes; otherwise look at the indentation`
@@ -141,14 +140,14 @@ func syntaxProblem(src *File, err error) *Problem {
 	return p
 }
 
-// lastLineRead returns the number of the last line that the parser takes in
-// before it gives up.
-func lastLineRead(src *File) int {
+// lastLineRead returns the number of the last line that the parser takes in before it gives
+// up, and that of the last one with content: it reads on over empty lines and comments.
+func lastLineRead(src *File) (line, content int) {
 	r := &lineReader{src: src}
 	dec := yaml.NewDecoder(r)
 	for {
 		if _, err := nextDocument(dec); err != nil {
-			return r.line
+			return r.line, max(1, r.content)
 		}
 	}
 }
@@ -156,9 +155,10 @@ func lastLineRead(src *File) int {
 // A lineReader hands out a file line by line and counts. Lines that are only a
 // comment become empty: the parser would read on beyond them.
 type lineReader struct {
-	src  *File
-	line int // handed out, perhaps in part
-	rest []byte
+	src     *File
+	line    int // handed out, perhaps in part
+	content int // the last of them that is not empty
+	rest    []byte
 }
 
 func (r *lineReader) Read(p []byte) (int, error) {
@@ -172,8 +172,11 @@ func (r *lineReader) Read(p []byte) (int, error) {
 		}
 		r.rest = r.src.data[r.src.starts[r.line]:end]
 		r.line++
-		if strings.HasPrefix(strings.TrimLeft(r.src.line(r.line), " \t"), "#") {
+		switch text := strings.TrimLeft(r.src.line(r.line), " "); {
+		case strings.HasPrefix(strings.TrimLeft(text, "\t "), "#"):
 			r.rest = []byte("\n")
+		case text != "":
+			r.content = r.line
 		}
 	}
 	n := copy(p, r.rest)
@@ -256,7 +259,8 @@ func (x *expander) checkTag(n *yaml.Node) {
 	case "", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!merge":
 		return
 	}
-	x.problem(n, "leave the tag out, or quote the value", "tag %q has no meaning here", n.Tag)
+	// The tag is not named: it may be a password that begins with !.
+	x.problem(n, "leave the tag out, or write the value in quotes: key: '!…'", "a tag, which is a word that begins with !, has no meaning here")
 	switch n.Kind {
 	case yaml.ScalarNode:
 		n.Tag = "!!str"

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/ztplan/ztplan/engine/plan/source/mask"
 )
 
 // A Finder returns the places of parts of scalars. It continues from the part that
@@ -19,6 +21,7 @@ type Finder struct {
 	// Where the last part begins: in the value, in the source, and its place. At
 	// first it is the value itself.
 	value, source, line, column int
+	end                         int // of the source, or of the file
 	// apart is set if the value and the source differ before the last part.
 	apart bool
 	// lost is set if a part was not found: later parts are not searched for.
@@ -38,8 +41,10 @@ func (f *Finder) Within(n *yaml.Node, offset int, text string) Position {
 	if f.lost || offset > len(n.Value) {
 		return f.File.Place(n)
 	}
-	between, rest := n.Value[f.value:offset], f.File.data[f.source:]
-	if !f.apart && bytes.HasPrefix(rest, []byte(between)) {
+	between, rest := n.Value[f.value:offset], f.File.data[f.source:f.end]
+	same := !f.apart && bytes.HasPrefix(rest, []byte(between))
+	// Plain text may stand for what could not be read, see unread: it is not searched for.
+	if same && (n.Style&^yaml.TaggedStyle == 0 || bytes.HasPrefix(rest[len(between):], []byte(text))) {
 		return f.move(offset, f.source+len(between))
 	}
 	at := -1
@@ -49,6 +54,9 @@ func (f *Finder) Within(n *yaml.Node, offset int, text string) Position {
 		window := rest[:min(len(rest), 10*(len(between)+len(text))+256)]
 		// The same text may come more than once: skip those before.
 		at = nth(window, []byte(text), strings.Count(between, text))
+	}
+	if at < 0 && same {
+		return f.move(offset, f.source+len(between))
 	}
 	if at < 0 {
 		f.lost = true
@@ -65,10 +73,17 @@ func (f *Finder) begin(n *yaml.Node) bool {
 		*f = Finder{File: f.File}
 		return false
 	}
-	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
+	if quoted {
 		start = min(start+1, len(f.File.data))
 	}
-	*f = Finder{File: f.File, node: n, source: start}
+	*f = Finder{File: f.File, node: n, source: start, end: len(f.File.data)}
+	if quoted && start > 0 && strings.IndexByte(`'"`, f.File.data[start-1]) >= 0 {
+		rest := f.File.data[start:]
+		if end := mask.QuoteEnd(string(rest[:min(len(rest), 10*len(n.Value)+256)]), 0, f.File.data[start-1]); end > 0 {
+			f.end = start + end - 1
+		}
+	}
 	f.line, f.column = f.File.at(start)
 	return true
 }

@@ -40,8 +40,8 @@ func repair(src *File, report func(*Problem)) (doc *yaml.Node, ok bool) {
 			r.restore(r.doc)
 			return r.doc, true
 		}
-		if r.err == nil {
-			break
+		if r.err == nil || errors.Is(r.err, io.EOF) {
+			break // nothing is left
 		}
 		p := r.syntaxProblem()
 		if p.Line <= last {
@@ -177,7 +177,8 @@ func newRepaired(src *File, all []*mistake, but *mistake, tab int) *repaired {
 	doc, err := onlyDocument(text.Bytes())
 	switch {
 	case err != nil:
-		r.err, r.stop = err, lastLineRead(r.text)
+		r.err = err
+		r.stop, _ = lastLineRead(r.text)
 	case templateLine(doc) > 0:
 		r.stop = templateLine(doc)
 	default:
@@ -239,4 +240,13 @@ func templateLine(n *yaml.Node) int {
 		}
 	}
 	return 0
+}
+
+// indentOf returns how far in a line begins, and -1 for an empty one.
+func indentOf(line string) int {
+	n := len(line) - len(strings.TrimLeft(line, " "))
+	if n == len(line) {
+		return -1
+	}
+	return n
 }

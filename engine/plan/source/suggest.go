@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ztplan/ztplan/engine/plan/source/spelling"
 )
 
 // DidYouMean returns `did you mean "x"?` for the candidate closest to the written
@@ -21,12 +23,9 @@ func DidYouMean(written string, candidates []string) string {
 	return ""
 }
 
-// maxSuggested is how long a word may be to be compared with others.
-const maxSuggested = 64
-
 // Closest returns the candidate that [DidYouMean] would name, or "".
 func Closest(written string, candidates []string) string {
-	if written == "" || len(written) > maxSuggested {
+	if written == "" || len(written) > spelling.MaxLength {
 		return ""
 	}
 	low := strings.ToLower(written)
@@ -36,7 +35,7 @@ func Closest(written string, candidates []string) string {
 		if l == low {
 			return c
 		}
-		if d := distance(low, l, bestDistance); d < bestDistance {
+		if d := spelling.Distance(low, l, bestDistance); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}
@@ -51,40 +50,6 @@ func Closest(written string, candidates []string) string {
 		}
 	}
 	return ""
-}
-
-// distance counts the letters to insert, delete, replace or swap with their
-// neighbour that turn a into b. It stops counting at limit.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(b) > maxSuggested {
-		return limit
-	}
-	var buf [3][maxSuggested + 1]int
-	before, last, this := buf[0][:len(b)+1], buf[1][:len(b)+1], buf[2][:len(b)+1]
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		this[0] = i
-		low := i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			d := min(last[j]+1, this[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d = min(d, before[j-2]+1)
-			}
-			this[j] = d
-			low = min(low, d)
-		}
-		if low >= limit {
-			return limit
-		}
-		before, last, this = last, this, before
-	}
-	return min(last[len(b)], limit)
 }
 
 // Listed returns names for a hint, sorted: "a, b and c", the first few if
