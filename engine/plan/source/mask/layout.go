@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// An Outline is what the layout of a file says about one line.
+// An Outline has the secrecy of one line, by the layout of the file.
 type Outline struct {
 	Secret bool // all of the line is part of a value that looks like a secret
 	Marked bool // it is in an object of which a mark says that it holds a secret
@@ -22,7 +22,7 @@ func Layout(lines []string) []Outline {
 	names := make(judged)
 	all := outline(lines, 2, names)
 	if slices.ContainsFunc(lines, tabIndents.MatchString) {
-		for _, tab := range []int{4, 8} { // how wide a tab is nobody knows
+		for _, tab := range []int{4, 8} { // the width of a tab is not known
 			for n, o := range outline(lines, tab, names) {
 				all[n].Secret = all[n].Secret || o.Secret
 				all[n].Marked = all[n].Marked || o.Marked
@@ -35,7 +35,7 @@ func Layout(lines []string) []Outline {
 // tabIndents is a line that a tab indents.
 var tabIndents = regexp.MustCompile(`^ *\t`)
 
-// judged is what [secrecyOf] says about keys: many a key comes often.
+// judged has results of [secrecyOf]: most keys come often.
 type judged map[string]secrecy
 
 func (j judged) secrecyOf(key string) secrecy {

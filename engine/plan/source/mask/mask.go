@@ -33,7 +33,7 @@ func Line(line string, marked bool) string {
 	return sensitive.Mask(line, engine.Redacted)
 }
 
-// A secrecy says what of a value is hidden.
+// A secrecy is how much of a value is hidden.
 type secrecy int
 
 const (
@@ -67,11 +67,11 @@ func secrecyOf(key string, marked bool) secrecy {
 type brackets struct {
 	line  string
 	at    int
-	inner []secrecy // of what is in each collection that is open
+	inner []secrecy // of the values in each collection that is open
 	value secrecy   // of the value that comes next
 }
 
-// open goes on to an offset and returns the secrecy of what is in the collection there.
+// open goes on to an offset and returns the secrecy of the values in the collection there.
 func (b *brackets) open(offset int) secrecy {
 	for start := true; b.at < offset; b.at++ {
 		switch c := b.line[b.at]; c {
@@ -98,7 +98,7 @@ func (b *brackets) innermost() secrecy {
 	return b.inner[len(b.inner)-1]
 }
 
-// isComment reports whether nothing but a comment, or nothing at all, is behind a key. A
+// isComment reports whether a key has no value, or only a comment behind it. A
 // password may begin with #: YAML takes it for a comment, its author does not.
 func isComment(value string) bool {
 	return value == "" || strings.HasPrefix(value, "# ")
