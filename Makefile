@@ -84,7 +84,8 @@ PLAIN := cmd/ztplan/attest cmd/ztplan/compare cmd/ztplan/fleet/objects \
 	cmd/ztplan/graph cmd/ztplan/history cmd/ztplan/layout \
 	cmd/ztplan/lint cmd/ztplan/lint/sarif cmd/ztplan/rbac cmd/ztplan/release \
 	cmd/ztplan/verdict engine/dag engine/diff engine/display engine/durable \
-	engine/kubeyaml engine/plan engine/plan/keypath engine/plan/source engine/sensitive \
+	engine/kubeyaml engine/plan engine/plan/document engine/plan/keypath engine/plan/merge \
+	engine/plan/source engine/plan/syntax engine/plan/vars engine/sensitive \
 	schemas/gen steps steps/evidence steps/evidence/verify steps/hints \
 	steps/internal/certmanager steps/internal/certs steps/internal/helmkit/manifest \
 	steps/internal/helmkit/values steps/internal/kubekit/kubefields \
