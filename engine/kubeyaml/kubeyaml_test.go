@@ -135,6 +135,14 @@ line 10: c[0][0]: anchor "c" contains itself`
 	}
 }
 
+// TestTagsAreNotNamed: a password that begins with ! is a tag when it is not in quotes.
+func TestTagsAreNotNamed(t *testing.T) {
+	_, err := kubeyaml.Unmarshal([]byte("password: !hunter2\n"))
+	if want := "line 1: password: a tag, which is a word that begins with !, has no meaning here"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // TestAliasesAreBounded: nine levels of nine aliases are a problem, not memory.
 func TestAliasesAreBounded(t *testing.T) {
 	var b strings.Builder

@@ -3,6 +3,7 @@ package kubeyaml
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -117,7 +118,7 @@ func Scalar(n *yaml.Node) (any, error) {
 		return n.Value, nil
 	case "!!null", "!!bool", "!!int", "!!float", "!!binary", "!!timestamp":
 	default:
-		return nil, fmt.Errorf("the tag %s has no meaning here", n.Tag)
+		return nil, errors.New("a tag, which is a word that begins with !, has no meaning here") // unnamed: it may be a secret without quotes
 	}
 	text, err := token(n)
 	if err != nil {
