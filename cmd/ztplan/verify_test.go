@@ -227,7 +227,7 @@ func TestVerifyOtherVersion(t *testing.T) {
 	page := filepath.Join(s.dir, "report.html")
 	old := []byte("as an older version renders it\n")
 	put(t, page, old)
-	if code, out := ztplan("verify", s.dir); code != cli.Failed || !strings.Contains(out, "report.html has not the digest on record") {
+	if code, out := ztplan("verify", s.dir); code != cli.Failed || !strings.Contains(out, "report.html does not have the digest on record") {
 		t.Errorf("an edited page: exit status %d\n%s", code, out)
 	}
 	d := evidencetest.Document(t, "passed")

@@ -68,7 +68,7 @@ func Folder(dir string, d *evidence.Document, by Renderer, beside ...string) ver
 		case recorded[p.Name] == "":
 			add("%s cannot be checked: ztplan %s made it, this one is %s, and the evidence has no digest of it", p.Name, d.Run.Version, by.Version)
 		case recorded[p.Name] != evidence.Digest(data):
-			add("%s has not the digest on record: it was edited, or belongs to another run", p.Name)
+			add("%s does not have the digest on record: it was edited, or belongs to another run", p.Name)
 		default:
 			digests++
 		}

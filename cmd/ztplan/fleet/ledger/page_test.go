@@ -205,9 +205,9 @@ func TestPageIsVerified(t *testing.T) {
 		redo    bool // write the digest of the edited page
 		want    string
 	}{
-		"edited":                         {"v0.14.0", false, "has not the digest on record"},
+		"edited":                         {"v0.14.0", false, "does not have the digest on record"},
 		"edited with its digest":         {"v0.14.0", true, "is not what the leaves render to"},
-		"edited, another version checks": {"v0.15.0", false, "has not the digest on record"},
+		"edited, another version checks": {"v0.15.0", false, "does not have the digest on record"},
 	} {
 		dir := t.TempDir()
 		head, leaves := fleetOf(3)

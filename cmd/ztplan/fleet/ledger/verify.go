@@ -238,7 +238,7 @@ func (r *Report) page(dir, version string) verify.Check {
 	case err != nil:
 		add("%v", err)
 	case evidence.Digest(data) != r.Head.Page:
-		add("%s has not the digest on record: it was edited, or belongs to another run", PageFile)
+		add("%s does not have the digest on record: it was edited, or belongs to another run", PageFile)
 	case bytes.Equal(data, want):
 	case same:
 		add("%s is not what the leaves render to", PageFile)

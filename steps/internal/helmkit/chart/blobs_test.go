@@ -54,7 +54,7 @@ func TestLayersOfARegistry(t *testing.T) {
 		"a chart":                 {[]map[string]any{layer(chartLayer, len(archive), archive)}, archive, "", ""},
 		"of an old kind":          {[]map[string]any{layer(legacyChartLayer, len(archive), archive)}, archive, "", ""},
 		"behind its provenance":   {[]map[string]any{layer("application/vnd.cncf.helm.chart.provenance.v1.prov", 1, []byte("x")), layer(chartLayer, len(archive), archive)}, archive, "", ""},
-		"one that was changed":    {[]map[string]any{layer(chartLayer, len(archive), archive)}, other, "has not the digest that it names", "do not install it"},
+		"one that was changed":    {[]map[string]any{layer(chartLayer, len(archive), archive)}, other, "does not have the digest that the registry states", "do not install it"},
 		"an image":                {[]map[string]any{layer("application/vnd.oci.image.layer.v1.tar+gzip", 1, []byte("x"))}, nil, "an image but not a Helm chart", ""},
 		"nothing":                 {nil, nil, "an image but not a Helm chart", ""},
 		"a large one":             {[]map[string]any{layer(chartLayer, maxArchive+1, archive)}, archive, "larger than 64 MiB", ""},

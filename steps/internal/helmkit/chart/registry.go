@@ -208,7 +208,7 @@ func registryError(ctx context.Context, named, address string, s Source, err err
 	case errors.Is(err, engine.ErrPermanent):
 		return fmt.Errorf("chart %s: %w", named, err)
 	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData):
-		return engine.WithHint(engine.Permanent(fmt.Errorf("chart %s: what %s sends has not the digest that it names: %w", named, hostOf(address), err)),
+		return engine.WithHint(engine.Permanent(fmt.Errorf("chart %s: the archive from %s does not have the digest that the registry states: %w", named, hostOf(address), err)),
 			"the archive was changed on the way or in the registry: do not install it; ask the registry's owner")
 	}
 	return fmt.Errorf("chart %s: %w", named, unreachable(ctx, &url.URL{Scheme: "oci", Host: hostOf(address)}, err))
