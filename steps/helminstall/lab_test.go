@@ -374,14 +374,7 @@ spec:
       terminationGracePeriodSeconds: 0
       containers: [{name: main, image: example.com/inert:1}]
 `}}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), 30*time.Second)
-		defer cancel()
-		err := w.cluster.Client().AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(ctx, w.namespace, metav1.DeleteOptions{})
-		if err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { w.deleteWebhooks(w.namespace) })
 	s := w.spec(charttest.Serve(t, gated), "gated", "1.0.0")
 	if err := w.apply(only(t, w.edits(s))); err != nil {
 		t.Fatal(err)

@@ -77,6 +77,7 @@ func (w *fixture) patch(resource, name, manager, patch string) {
 		"configmaps":  {Version: "v1", Resource: "configmaps"},
 		"secrets":     {Version: "v1", Resource: "secrets"},
 		"services":    {Version: "v1", Resource: "services"},
+		"pods":        {Version: "v1", Resource: "pods"},
 	}[resource]
 	_, err := w.cluster.Dynamic().Resource(gvr).Namespace(w.namespace).Patch(engine.AllowWrites(w.t.Context()), name,
 		types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: manager})
@@ -165,11 +166,14 @@ func TestUpgradeShowsObjects(t *testing.T) {
 	s := w.spec(charttest.Serve(t, workload()), "workload", "1.0.0")
 	s.Wait = false
 	s.Values = map[string]any{"extra": true, "password": "canary-7d1f"}
+	type m = map[string]any
+	if d := cmp.Diff([]any{"example.com/inert:1"}, only(t, w.edits(s)).Want.(m)["images"]); d != "" {
+		t.Errorf("images of an install (-want +got):\n%s", d)
+	}
 	w.converge(s)
 	w.again()
 	s.Values = map[string]any{"replicas": 0, "password": "canary-8e2a"}
 	e := only(t, w.edits(s))
-	type m = map[string]any
 	object := func(kind, name string) string { return kind + "/" + w.namespace + "/" + name }
 	have, _ := plain(e.Have).(m)
 	want, _ := plain(e.Want).(m)
@@ -189,6 +193,9 @@ func TestUpgradeShowsObjects(t *testing.T) {
 			"spec/template/spec/containers[main]/env[DB_PASSWORD]/value": "11 secret characters"},
 	}, want["objects"]); d != "" {
 		t.Errorf("want (-want +got):\n%s", d)
+	}
+	if want["images"] != nil {
+		t.Errorf("an upgrade shows the images of an install: %v", want["images"])
 	}
 	if text := fmt.Sprint(e.Have, e.Want); strings.Contains(text, "canary") {
 		t.Errorf("the password shows: %s", text)

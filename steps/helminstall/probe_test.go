@@ -20,11 +20,14 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/yaml"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/helminstall"
+	"github.com/ztplan/ztplan/steps/internal/helmkit/manifest"
 	helmkitrelease "github.com/ztplan/ztplan/steps/internal/helmkit/release"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
@@ -47,6 +50,20 @@ func (w *fixture) secret(name string) *corev1.Secret {
 		w.t.Fatal(err)
 	}
 	return o
+}
+
+// create makes an object of a text, in the test's namespace unless it has none or another.
+func (w *fixture) create(text string) {
+	w.t.Helper()
+	o := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
+		w.t.Fatal(err)
+	}
+	ref := manifest.RefIn(w.cluster.Mapper(), o, w.namespace)
+	o.SetNamespace(ref.Namespace)
+	if err := w.cluster.Create(engine.AllowWrites(w.t.Context()), o, ref.Namespace); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // patchRelease sets or, with nil, removes labels of a stored release.
@@ -150,6 +167,16 @@ func (w *fixture) openGate(service string) {
 		types.JSONPatchType, []byte(patch), metav1.PatchOptions{})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+func (w *fixture) deleteWebhooks(name string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(engine.AllowWrites(context.Background()), 30*time.Second)
+	defer cancel()
+	err := w.cluster.Client().AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		w.t.Error(err)
 	}
 }
 

@@ -15,6 +15,7 @@ type Owned []owned
 
 type owned struct {
 	manager string
+	asked   bool // for this manager
 	set     *fieldpath.Set
 }
 
@@ -22,12 +23,12 @@ type owned struct {
 func OwnedBy(o *unstructured.Unstructured, match func(metav1.ManagedFieldsEntry) bool) Owned {
 	var all Owned
 	for _, m := range o.GetManagedFields() {
-		if m.FieldsV1 == nil || !match(m) {
+		if m.FieldsV1 == nil {
 			continue
 		}
 		var set fieldpath.Set
 		if set.FromJSON(m.FieldsV1.GetRawReader()) == nil {
-			all = append(all, owned{m.Manager, &set})
+			all = append(all, owned{m.Manager, match(m), &set})
 		}
 	}
 	return all
@@ -38,18 +39,30 @@ func OwnedBy(o *unstructured.Unstructured, match func(metav1.ManagedFieldsEntry)
 func (all Owned) Has(path string) bool { return len(all.Managers(path)) > 0 }
 
 // Managers returns who manages the field at a path of Flatten, or a field that contains
-// it, sorted.
+// it, sorted. Who made a map and has no field in it any more is recorded like one who has
+// it as a whole: where somebody manages the field itself, others do not by the map.
 func (all Owned) Managers(path string) []string {
-	var names []string
+	var itself, around []string
+	managed := false
 	for _, one := range all {
-		found := false
+		exact, contains := false, false
 		one.set.Leaves().Iterate(func(p fieldpath.Path) {
 			at := leafPath(p)
-			found = found || at == path || strings.HasPrefix(path, at+"/") || strings.HasPrefix(path, at+"[")
+			exact = exact || at == path
+			contains = contains || strings.HasPrefix(path, at+"/") || strings.HasPrefix(path, at+"[")
 		})
-		if found {
-			names = append(names, one.manager)
+		managed = managed || exact
+		switch {
+		case !one.asked:
+		case exact:
+			itself = append(itself, one.manager)
+		case contains:
+			around = append(around, one.manager)
 		}
+	}
+	names := around
+	if managed {
+		names = itself
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
