@@ -329,7 +329,7 @@ func TestForeignPendingUpgrade(t *testing.T) {
 	// As a helm command leaves it that was killed just now.
 	w.setStatus("settings", 2, "pending-upgrade")
 	w.patchRelease("sh.helm.release.v1.settings.v2", map[string]any{"ztplan.dev/owner": nil, "ztplan.dev/until": nil})
-	if e := only(t, w.edits(s)); e.Apply != nil {
+	if e := only(t, w.edits(s)); e.Apply != nil || !strings.Contains(fmt.Sprint(e.Have), "pending-upgrade") || !strings.Contains(e.Note, "at the latest at ") {
 		t.Errorf("a release that may be in work shows as %+v", e)
 	}
 	// And an hour later.

@@ -172,7 +172,6 @@ func TestWebhooksThatCannotAnswer(t *testing.T) {
 		waits  int
 	}{
 		"nothing-yet":       {hook("a", "Fail", ""), nil, bundle | endpoints},
-		"no-policy-is-fail": {strings.Replace(hook("a", "Fail", ""), "failurePolicy: Fail, ", "", 1), nil, bundle | endpoints},
 		"a-bundle-only":     {hook("a", "Fail", ca), nil, endpoints},
 		"one-has-no-bundle": {hook("a", "Fail", ca) + ", " + hook("b", "Fail", ""), []string{ready}, bundle},
 		"not-ready":         {hook("a", "Fail", ca), []string{unready}, endpoints},
