@@ -392,6 +392,23 @@ func Pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 	}
 }
 
+// Scalars returns the scalars of a value, without the keys of mappings.
+func Scalars(n *yaml.Node) iter.Seq[*yaml.Node] {
+	return func(yield func(*yaml.Node) bool) { scalars(n, yield) }
+}
+
+func scalars(n *yaml.Node, yield func(*yaml.Node) bool) bool {
+	if len(n.Content) == 0 {
+		return n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode || yield(n)
+	}
+	for i, item := range n.Content {
+		if isKey := n.Kind == yaml.MappingNode && i%2 == 0; !isKey && !scalars(item, yield) {
+			return false
+		}
+	}
+	return true
+}
+
 // Keys returns the names of the keys of a mapping.
 func Keys(n *yaml.Node) []string {
 	var keys []string

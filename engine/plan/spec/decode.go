@@ -476,12 +476,9 @@ func (d *Decoder) keepAll(n *yaml.Node) {
 	if d.KeepSecret == nil {
 		return
 	}
-	if n.Kind == yaml.ScalarNode && !isTemplate(n) {
-		d.KeepSecret(n.Value)
-	}
-	for i, item := range n.Content {
-		if n.Kind != yaml.MappingNode || i%2 == 1 { // not the keys
-			d.keepAll(item)
+	for value := range source.Scalars(n) {
+		if !isTemplate(value) {
+			d.KeepSecret(value.Value)
 		}
 	}
 }

@@ -166,17 +166,10 @@ func (s *Set) declare(v *variable, n *yaml.Node) {
 // keep keeps the texts and numbers of a value that is declared a secret, so that nothing
 // shows them. The keys of mappings are no secrets.
 func (s *Set) keep(n *yaml.Node) {
-	switch {
-	case n.Kind == yaml.MappingNode:
-		for _, val := range source.Pairs(n) {
-			s.keep(val)
+	for value := range source.Scalars(n) {
+		if value.Tag != "!!bool" {
+			s.collector.KeepSecret(value.Value)
 		}
-	case n.Kind == yaml.SequenceNode:
-		for _, item := range n.Content {
-			s.keep(item)
-		}
-	case n.Tag != "!!bool":
-		s.collector.KeepSecret(n.Value)
 	}
 }
 

@@ -151,14 +151,16 @@ func read(ctx context.Context, cluster *kubekit.Cluster, namespace string, secre
 
 // get reads a stored release. Helm's driver panics when a Secret holds none.
 func get(secrets typedcorev1.SecretInterface, name string) (r *helmrelease.Release, err error) {
-	defer func() {
-		if recover() != nil {
-			r, err = nil, engine.WithHint(
-				engine.Permanent(fmt.Errorf("secret %s holds no release that can be read", name)),
-				"restore it from a backup; if it is deleted, the revision before it counts")
-		}
-	}()
-	return driver.NewSecrets(secrets).Get(name)
+	err = engine.Try(func() (err error) {
+		r, err = driver.NewSecrets(secrets).Get(name)
+		return err
+	})
+	if panicked := new(engine.PanicError); errors.As(err, &panicked) {
+		return nil, engine.WithHint(
+			engine.Permanent(fmt.Errorf("secret %s holds no release that can be read", name)),
+			"restore it from a backup; if it is deleted, the revision before it counts")
+	}
+	return r, err
 }
 
 // New returns the release that a Secret holds, of whose name, namespace, version,
