@@ -29,7 +29,7 @@ TEST := $(GO) test $(LINK) -timeout 30m
 # program or a file outside of the lab's module reads ZTLAB_BUILD.
 TEST_LAB = cd cmd/ztlab && ZTLAB=$(BIN)/ztlab ZTLAB_BUILD="$$($(GO) tool buildid $(BIN)/ztlab) $$(cksum < $(CURDIR)/go.mod)" $(TEST)
 
-.PHONY: help build ztplan ztlab lab test test-e2e test-fleet test-plain test-raced test-lab-heavy test-lab-raced quick bench drift gallery rotations corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
+.PHONY: help build ztplan ztlab lab test compiled test-e2e test-fleet test-plain test-raced test-lab-heavy test-lab-raced quick bench drift gallery rotations corpus crash faults attack proof fleet fleet-bench fleet-faults kind-proof check gen fmt vet vet-main analyze vulnerabilities fuzz release release-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,8 +63,17 @@ WITH_LAB = dir=$$(mktemp -d); \
 # One lab serves every test of the main module that does not start its own; each keeps to
 # a namespace and a mount of its own. Most tests wait for the lab: two parts run at a time
 # on two cores, the longest first; the one that is done takes the next.
-test: build ## run all tests, of long tables a few rows
+test: build compiled ## run all tests, of long tables a few rows
 	$(WITH_LAB) $(MAKE) --no-print-directory -k -j2 test-e2e test-raced test-lab-heavy test-lab-raced test-fleet test-plain
+
+# Nothing is compiled while tests run: beside a compiler on two cores, probes of a rotation
+# are late. What go list exports is compiled, and not linked.
+COMPILED = $(GO) list -export -test
+compiled:
+	$(COMPILED) ./$(E2E) ./$(FLEET) $(PLAIN_PACKAGES) >/dev/null
+	$(COMPILED) $(RACE) $(RACED_PACKAGES) >/dev/null
+	cd cmd/ztlab && $(COMPILED) $(LAB_PLAIN_PACKAGES) >/dev/null
+	cd cmd/ztlab && $(COMPILED) $(RACE) $(LAB_RACED_PACKAGES) >/dev/null
 
 # Three labs at a time: with more, probes of a rotation are late on two cores, and say so.
 E2E := cmd/ztplan/e2e
@@ -95,16 +104,18 @@ PLAIN := cmd/ztplan/attest cmd/ztplan/compare cmd/ztplan/fleet/objects \
 RACED := $(dir $(wildcard $(addsuffix /concurrent_test.go,$(PLAIN))))
 UNRACED := $(dir $(wildcard steps/*/plain_test.go))
 
+PLAIN_PACKAGES = $(addprefix ./,$(PLAIN) $(UNRACED))
 test-plain:
 	$(TEST) $(addprefix ./,$(PLAIN))
 	$(TEST) -run '^TestPlain' $(addprefix ./,$(UNRACED))
 
 # The packages that take longest are first: at the end one would run alone.
 LONGEST := steps/helminstall steps/vaultunseal steps/applymanifest steps/assertrotation
+RACED_PACKAGES = $(addprefix ./,$(LONGEST)) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(E2E) $(FLEET) $(PLAIN)))$$')
 test-raced:
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
 	$(TEST) $(RACE) -run '^TestConcurrent' $(addprefix ./,$(RACED))
-	$(TEST) $(RACE) $(addprefix ./,$(LONGEST)) $$($(GO) list ./... | grep -vE '/ztplan/($(subst $(eval) ,|,$(E2E) $(FLEET) $(PLAIN)))$$')
+	$(TEST) $(RACE) $(RACED_PACKAGES)
 
 # What links the control plane, Vault or cert-manager is tested without the race
 # detector: building all of them with it takes longer than everything else. The
@@ -117,9 +128,11 @@ test-lab-heavy:
 # As PLAIN, in the lab's module.
 LAB_PLAIN := charts component/gateway/adminapi labstate stub
 
+LAB_PLAIN_PACKAGES = $(addprefix ./,$(LAB_HEAVY) $(LAB_PLAIN))
+LAB_RACED_PACKAGES = $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY) $(LAB_PLAIN))|cmd/ztlab)$$')
 test-lab-raced:
 	$(TEST_LAB) $(addprefix ./,$(LAB_PLAIN))
-	$(TEST_LAB) $(RACE) $$($(GO) list ./... | grep -vE '/($(subst $(eval) ,|,$(LAB_HEAVY) $(LAB_PLAIN))|cmd/ztlab)$$')
+	$(TEST_LAB) $(RACE) $(LAB_RACED_PACKAGES)
 
 quick: ## test what the branch changed and what imports it, without the race detector: BASE=<commit> to compare with
 	.github/quick.sh

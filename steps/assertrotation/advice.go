@@ -19,6 +19,8 @@ const (
 		"(see apache/apisix#13067); shorten watch_timeout or upgrade; the next update of the object or a restart of the gateway's pods brings it sooner"
 	adviceDropped = "the gateway closes its clients' connections when it takes a certificate over: its workers must go on with those that they have, " +
 		"or be drained before they end"
+	adviceBusy = "this machine was too busy to begin probes when they were due, and may have been the reason why answers came late: " +
+		"run the step again when less runs beside it, or lower probe.rate"
 	adviceRestarted = "a gateway that is restarted ends the connections of its clients: allow that with maxLost, or leave it with probe.longLived: false"
 	adviceSealed    = "Vault comes back sealed: give the shares in during.keys, unseal it in time, or use auto-unseal"
 	adviceNoGap     = "its pods take longer to end than to start: shorten their terminationGracePeriodSeconds or preStop hook, or break another part"
@@ -68,6 +70,9 @@ func (r *rotation) advice() (hint, next string) {
 		return hints.For(r.excuse()), p.describe("certificaterequest", r.request.Metadata.Name)
 	case r.target == nil:
 		return hints.For(r.excuse()), p.describe("certificate", p.spec.Certificate.Name)
+	}
+	if r.late > tooLate && r.rec.TimedOut() {
+		return adviceBusy, ""
 	}
 	if len(r.kept.Failures) > p.spec.MaxLost {
 		if p.spec.During.Last() {

@@ -258,6 +258,51 @@ func TestWhatGoesWrong(t *testing.T) {
 	}
 }
 
+// A machine that was too busy to begin probes in time may be why answers were late, and the
+// hint names it. Connections that end are the gateway's doing on any machine.
+func TestBusyMachine(t *testing.T) {
+	const late, dropped = "this machine was too busy", "closes its clients' connections"
+	drop := func(r *replica, on bool) { r.server.Drop() }
+	hang := func(r *replica, on bool) { r.hang.Store(on) }
+	tests := []struct {
+		name   string
+		fault  func(r *replica, on bool)
+		stolen time.Duration
+		hint   string // part of the hint; "" if there is none
+	}{
+		{"answers are late", hang, 0, ""},
+		{"answers are late, probes a little", hang, 200 * time.Millisecond, ""},
+		{"answers and probes are late", hang, 400 * time.Millisecond, late},
+		{"connections end", drop, 0, dropped},
+		{"connections end, probes are late", drop, 400 * time.Millisecond, dropped},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				defer w.close()
+				w.rotating = func(_ int, r *replica, on bool) {
+					tt.fault(r, on)
+					w.stolen.Store(int64(tt.stolen))
+				}
+				s := w.newSpec()
+				s.Probe.Timeout = engine.Duration(time.Second)
+				r, err := w.prove(s, time.Minute)
+				if err == nil {
+					t.Fatal("the proof holds")
+				}
+				if hint := engine.HintOf(err); (hint == "") != (tt.hint == "") || !strings.Contains(hint, tt.hint) {
+					t.Errorf("error %v with the hint %q, want the hint %q", err, hint, tt.hint)
+				}
+				warned := strings.Contains(strings.Join(r.log, "\n"), "later than planned")
+				if want := tt.stolen > 250*time.Millisecond; warned != want {
+					t.Errorf("warned: %v, want %v", warned, want)
+				}
+			})
+		})
+	}
+}
+
 // breakTrust makes one of two workers show a certificate of another authority
 // while a replica switches.
 func breakTrust(w *world, ca *tlstest.CA) {

@@ -241,9 +241,9 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	}
 	p.watch.Renewing(false)
 	r.finish(p.env.Now())
-	if late := p.prober.Lateness(); late > tooLate {
+	if r.late = p.prober.Lateness(); r.late > tooLate {
 		p.env.Warnf("probes were begun up to %s later than planned: this machine cannot open %d connections a second to %s, "+
-			"and what took long here may not be the gateway's fault; lower probe.rate", late.Round(time.Millisecond), p.spec.Probe.Rate, addresses(len(p.endpoints)))
+			"and what took long here may not be the gateway's fault; lower probe.rate", r.late.Round(time.Millisecond), p.spec.Probe.Rate, addresses(len(p.endpoints)))
 	}
 	if written, ok := r.line.When(timeline.Secret); ok {
 		p.issued, p.state.History.Floor = written, r.line.Earliest(timeline.Secret)

@@ -79,6 +79,7 @@ type world struct {
 	vaults   *intermediates                         // the authorities of trigger: intermediate
 	behind   func() assertrotation.Behind           // the Service; nil if there is none
 	identity *tlskit.Identity                       // of the clients; nil if they present none
+	stolen   atomic.Int64                           // how long the machine did nothing of this: the proof's clock is later by that
 	ctx      context.Context
 	done     context.CancelFunc
 	wg       sync.WaitGroup
@@ -407,7 +408,7 @@ func (w *world) prove(s *assertrotation.Spec, limit time.Duration) (*result, err
 	defer cancel()
 	r := &result{edits: enginetest.Edits{Declared: s.Changes(), Writes: w.writes}}
 	r.edits.Begin()
-	env := &engine.Env{Now: time.Now, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log), Record: r.record, Apply: r.edits.Apply}
+	env := &engine.Env{Now: func() time.Time { return time.Now().Add(time.Duration(w.stolen.Load())) }, Session: new(engine.Session), Logf: r.add(&r.log), Statusf: r.add(&r.status), Warnf: r.add(&r.log), Record: r.record, Apply: r.edits.Apply}
 	began := time.Now()
 	out, findings, err := w.proveIn(ctx, env, s)
 	r.out, r.findings, r.took = out, findings, time.Since(began)

@@ -171,7 +171,7 @@ func (p *Prober) Run(ctx context.Context) {
 
 func (p *Prober) pace(ctx context.Context, endpoint int, offset, interval time.Duration, wg *engine.Group) {
 	to := target{endpoint, p.Endpoints[endpoint]}
-	due := time.Now().Add(offset)
+	due := p.Now().Add(offset)
 	timer := time.NewTimer(offset)
 	defer timer.Stop()
 	for n := 0; ; n++ {
@@ -181,10 +181,10 @@ func (p *Prober) pace(ctx context.Context, endpoint int, offset, interval time.D
 		case <-ctx.Done():
 			return
 		}
-		p.delayed(time.Since(due))
+		p.delayed(p.Now().Sub(due))
 		wg.Go(func() { p.report(ctx, client, to, func() {}) })
 		due = due.Add(interval)
-		timer.Reset(time.Until(due))
+		timer.Reset(due.Sub(p.Now()))
 	}
 }
 

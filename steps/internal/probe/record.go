@@ -290,6 +290,17 @@ func (r *Record) Hint() string {
 	return ""
 }
 
+// TimedOut reports whether the newest failure of a class is an answer that did not come in
+// time.
+func (r *Record) TimedOut() bool {
+	for _, f := range r.newest {
+		if f.Timeout() {
+			return true
+		}
+	}
+	return false
+}
+
 // Unreached returns the newest failure of the first address if no address has ever shown
 // a verified certificate, nil otherwise.
 func (r *Record) Unreached() *tlskit.Failure {

@@ -52,6 +52,9 @@ func (f *Failure) Error() string {
 	return f.Endpoint + ": " + f.Reason
 }
 
+// Timeout reports whether an answer did not come in time.
+func (f *Failure) Timeout() bool { return isTimeout(f.err) }
+
 // Until returns the end of the certificate that was refused, zero if there is none.
 func (f *Failure) Until() time.Time {
 	if len(f.Chain) == 0 {
