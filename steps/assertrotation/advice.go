@@ -70,14 +70,11 @@ func (r *rotation) advice() (hint, next string) {
 		return hints.For(r.excuse()), p.describe("certificaterequest", r.request.Metadata.Name)
 	case r.target == nil:
 		return hints.For(r.excuse()), p.describe("certificate", p.spec.Certificate.Name)
-	}
-	if r.late > tooLate && r.rec.TimedOut() {
+	case r.late > 0 && r.rec.TimedOut():
 		return adviceBusy, ""
-	}
-	if len(r.kept.Failures) > p.spec.MaxLost {
-		if p.spec.During.Last() {
-			return adviceRestarted, ""
-		}
+	case len(r.kept.Failures) > p.spec.MaxLost && p.spec.During.Last():
+		return adviceRestarted, ""
+	case len(r.kept.Failures) > p.spec.MaxLost:
 		return adviceDropped, ""
 	}
 	if hint, next := p.wireAdvice(); hint != "" {

@@ -66,9 +66,6 @@ type issued struct {
 // seconds, so that notBefore is the same for closer ones.
 const apart = time.Second
 
-// tooLate is how late a probe may be begun before that is worth a warning.
-const tooLate = 250 * time.Millisecond
-
 // beat is the time between two status lines while nothing else happens.
 const beat = 500 * time.Millisecond
 
@@ -241,7 +238,7 @@ func (p *proof) rotate(ctx context.Context, index int) (*rotation, error) {
 	}
 	p.watch.Renewing(false)
 	r.finish(p.env.Now())
-	if r.late = p.prober.Lateness(); r.late > tooLate {
+	if r.late = p.prober.Lateness(); r.late > 0 {
 		p.env.Warnf("probes were begun up to %s later than planned: this machine cannot open %d connections a second to %s, "+
 			"and what took long here may not be the gateway's fault; lower probe.rate", r.late.Round(time.Millisecond), p.spec.Probe.Rate, addresses(len(p.endpoints)))
 	}

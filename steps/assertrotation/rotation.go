@@ -52,7 +52,7 @@ type rotation struct {
 	authorityChange
 	issuance certwatch.Issuance // of the certificate in the Secret
 	pace     probe.Pace         // of the probes
-	late     time.Duration      // the longest that a probe was begun after it was due
+	late     time.Duration      // see probe.Prober.Lateness
 	gap      time.Duration      // the longest without a successful probe
 	gapAt    string             // and where
 

@@ -120,13 +120,20 @@ func (p *Prober) Oldest() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// Lateness returns how much later than planned a probe was started at the most
-// since the last call.
+// tooLate is how late a probe may be started before the machine counts as too busy for
+// the rate.
+const tooLate = 250 * time.Millisecond
+
+// Lateness returns how much later than planned a probe was started at the most since the
+// last call; 0 for delays too short to matter.
 func (p *Prober) Lateness() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	late := p.late
 	p.late = 0
+	if late <= tooLate {
+		return 0
+	}
 	return late
 }
 
