@@ -156,7 +156,7 @@ crash: build ## kill runs at every edit, in Vault's init, and ZTPLAN_KILLS rando
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 120m -v -run TestCrash ./cmd/ztplan/e2e
 
 faults: build ## let every kind meet every fault of the API server and of Vault, print what it did
-	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 60m -v -run 'TestFaults|TestInterruptions|TestBackoffIsWaitedFor' ./cmd/ztplan/e2e
+	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 120m -v -run 'TestFaults|TestInterruptions|TestBackoffIsWaitedFor' ./cmd/ztplan/e2e
 
 attack: build ## make the scripted attacks on the binaries and a lab, print what held
 	ZTPLAN_BIN=$(BIN) ZTPLAN_FULL=1 $(GO) test $(LINK) -count=1 -timeout 60m -v -run 'TestAttack$$' ./cmd/ztplan/e2e

@@ -66,6 +66,11 @@ type Edit struct {
 	// difference goes away: this is how a step waits for readiness.
 	Apply func(context.Context) error
 
+	// Confirmed means that Apply returns nil only after it has seen the effect. If the edit is
+	// wanted again in the same run, something has undone it since, as a restart does, and it
+	// is made again. Others, of which the server may make something else, are made once.
+	Confirmed bool
+
 	// Await, used only when Apply is nil, returns when Inspect should be called
 	// again: a watch saw a change. Its error is a reason to inspect again as well.
 	// Without Await the run inspects after a short, growing delay.

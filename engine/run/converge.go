@@ -138,6 +138,9 @@ func (c *convergence) stillDiffers(writable []engine.Edit, path string) *outcome
 	if at := slices.IndexFunc(writable, c.made.has); at >= 0 {
 		return c.fail(writable[at].Path, didNotHelp(writable[at]))
 	}
+	if at := slices.IndexFunc(writable, func(e engine.Edit) bool { return e.Path == path && e.Confirmed }); at >= 0 {
+		return c.fail(path, undone(writable[at], c.rounds))
+	}
 	return c.fail(path, c.hinted(fmt.Errorf("still differs after %d attempts", c.rounds),
 		"something changes it back, or the server stores it differently: compare what differs above"))
 }
@@ -157,7 +160,7 @@ func (c *convergence) write(writable []engine.Edit) *outcome {
 		}
 		err := c.apply(c.ctx, e, c.rounds+1)
 		if err == nil {
-			c.made[e.Path] = e
+			c.made.add(e)
 			continue
 		}
 		if err == errOld {

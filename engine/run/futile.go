@@ -13,7 +13,7 @@ import (
 // futile holds the edits, by path, that were applied without an error, while every
 // look since finds an edit of the same path. An edit that is wanted again exactly
 // as it was applied did not help: it is not sent again, because the changed object
-// may be at work, and every further change restarts it.
+// may be at work, and every further change restarts it. Confirmed edits are never futile.
 type futile map[string]engine.Edit
 
 // keep forgets the edits whose paths are not among those of a look.
@@ -29,10 +29,23 @@ func (f futile) keep(edits []engine.Edit) {
 	}
 }
 
+// add takes up an edit that was applied.
+func (f futile) add(e engine.Edit) {
+	if !e.Confirmed {
+		f[e.Path] = e
+	}
+}
+
 // has reports whether the same edit was applied already.
 func (f futile) has(e engine.Edit) bool {
 	applied, ok := f[e.Path]
 	return ok && reflect.DeepEqual(applied.Have, e.Have) && reflect.DeepEqual(applied.Want, e.Want)
+}
+
+// undone is the error for a confirmed edit that is wanted again after each of the rounds.
+func undone(e engine.Edit, rounds int) error {
+	return engine.WithHint(fmt.Errorf("%s was made %v %d times, and is %v again", e.Path, e.Want, rounds, e.Have),
+		"each time it was seen to take effect, and something has undone it since: look at the log of the server, and at its restarts")
 }
 
 // didNotHelp is the error for an edit that was applied and is wanted again.

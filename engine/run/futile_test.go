@@ -65,6 +65,39 @@ func TestAnEditThatIsSeenLate(t *testing.T) {
 	})
 }
 
+// A confirmed edit that is undone before the next look is made again, and the error of one
+// that is undone each time names the state, not a change that did not help.
+func TestAConfirmedEditThatIsUndone(t *testing.T) {
+	for _, tt := range []struct {
+		undone, writes int
+		err            string
+	}{
+		{undone: 1, writes: 2},
+		{undone: 2, writes: 3},
+		{undone: 3, writes: 3, err: "sys/seal was made unsealed 3 times, and is sealed again"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			writes := 0
+			n := node("a", nil, func(context.Context, *engine.Env) (facts, []engine.Edit, error) {
+				if writes > tt.undone {
+					return facts{}, nil, nil
+				}
+				return facts{}, []engine.Edit{{
+					Path: "sys/seal", Have: "sealed", Want: "unsealed", Confirmed: true,
+					Apply: func(context.Context) error { writes++; return nil },
+				}}, nil
+			})
+			_, err := run.Run(t.Context(), []run.Node{n}, run.Options{})
+			if writes != tt.writes || (err == nil) != (tt.err == "") {
+				t.Errorf("undone %d times: written %d times, err %v", tt.undone, writes, err)
+			}
+			if err != nil && (!strings.Contains(err.Error(), tt.err) || !strings.Contains(engine.HintOf(err), "restarts")) {
+				t.Errorf("err = %v, hint %q", err, engine.HintOf(err))
+			}
+		})
+	}
+}
+
 // An edit whose difference was gone in between is made again.
 func TestAnEditThatHelpedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -199,7 +199,7 @@ func (s *Spec) open(ctx context.Context, env *engine.Env, states []vaultkit.Stat
 	if len(shares) < state.T {
 		return s.custodians(ctx, env, state, answer), nil
 	}
-	edit.Note = note(state.SealStatus, s.Keys)
+	edit.Note, edit.Confirmed = note(state.SealStatus, s.Keys), true
 	edit.Apply = func(ctx context.Context) error { return s.Keys.Unseal(ctx, state.Client, shares) }
 	return []engine.Edit{edit}, nil
 }

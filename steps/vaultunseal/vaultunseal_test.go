@@ -14,6 +14,7 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/enginetest"
+	"github.com/ztplan/ztplan/engine/run"
 	"github.com/ztplan/ztplan/steps/internal/vaultkit/vaulttest"
 	"github.com/ztplan/ztplan/steps/vaultunseal"
 )
@@ -95,6 +96,38 @@ func TestContract(t *testing.T) {
 			return v.Client(t).Sys().Seal()
 		},
 	})
+}
+
+// interrupted is a step whose Vault is sealed again before the second look.
+type interrupted struct {
+	*vaultunseal.Spec
+	looks int
+	seal  func() error
+}
+
+func (s *interrupted) Inspect(ctx context.Context, env *engine.Env) (vaultunseal.Outputs, []engine.Edit, error) {
+	if s.looks++; s.looks == 2 {
+		if err := s.seal(); err != nil {
+			return vaultunseal.Outputs{}, nil, err
+		}
+	}
+	return s.Spec.Inspect(ctx, env)
+}
+
+// A Vault that restarts while it is unsealed is unsealed again in the same run.
+func TestSealedAgain(t *testing.T) {
+	t.Parallel()
+	v, answer := sealed(t)
+	s := &interrupted{Spec: newSpec(t, v.Address, answer.Keys), seal: v.Client(t).Sys().Seal}
+	kind := engine.NewKind("interrupted", vaultunseal.Kind.Policy, func() *interrupted { return s })
+	if _, err := run.Run(t.Context(), []run.Node{{
+		ID: "unseal", Kind: kind, Policy: kind.Policy, Spec: func(run.Outputs) (any, error) { return s, nil },
+	}}, run.Options{Env: *vaulttest.Env(t)}); err != nil {
+		t.Fatalf("%v (%s)", err, engine.HintOf(err))
+	}
+	if sealStatus(t, v).Sealed || s.looks != 4 {
+		t.Errorf("sealed: %v, looked %d times", sealStatus(t, v).Sealed, s.looks)
+	}
 }
 
 func sealStatus(t *testing.T, v *vaulttest.Server) *api.SealStatusResponse {
