@@ -3,6 +3,7 @@ package applymanifest
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -51,7 +52,13 @@ func besides(one kubeaccess.Subject) []engine.Permission {
 		requests := engine.Permission{Verbs: []string{"get"}, Group: certmanager.CertificateKind.Group, Resource: "certificaterequests", Namespace: one.Ref.Namespace, Reason: reason}
 		watched := requests
 		watched.Verbs, watched.Write = []string{"watch"}, true
-		return []engine.Permission{requests, watched}
+		issuer, ok := certmanager.IssuerRef(one.Object)
+		if !ok {
+			return []engine.Permission{requests, watched}
+		}
+		read := requests
+		read.Resource, read.Namespace, read.Name = strings.ToLower(issuer.Kind)+"s", issuer.Namespace, issuer.Name
+		return []engine.Permission{requests, watched, read}
 	}
 	if !kubestatus.Vanishes(one.Object) {
 		return nil

@@ -106,7 +106,7 @@ func vaultLogin() []hint {
 		{
 			patterns: [][]string{{"auth/kubernetes", "/login", "permission denied"}},
 			next:     "vault read auth/kubernetes/config",
-			text: "Vault could not review the token: a token_reviewer_jwt from a pod that is gone, no system:auth-delegator for Vault's ServiceAccount " +
+			text: "Vault could not review the token: the API server did not answer Vault just then, a token_reviewer_jwt from a pod that is gone, no system:auth-delegator for Vault's ServiceAccount " +
 				"(ClusterRoleBinding vault-server-binding), or a wrong kubernetes_host or CA; `vault read auth/kubernetes/config` must say token_reviewer_jwt_set=false",
 			threads: []string{"hashicorp/vault#14072", "hashicorp/vault#11953", "hashicorp/vault#13873", "cert-manager/cert-manager#5942", "cert-manager/cert-manager#2969", "hashicorp/vault-plugin-auth-kubernetes#121"},
 		},

@@ -31,8 +31,9 @@ type interruption struct {
 var (
 	// sealed matches the error for a Vault that was restarted.
 	sealed = regexp.MustCompile(`[Vv]ault is sealed`)
-	// cutOff matches the errors of a hook or a proof while the API server is away.
-	cutOff = regexp.MustCompile(`connection refused|` + broken)
+	// cutOff matches the errors of a hook or a proof while the API server is away, and of a
+	// login whose token Vault could not have reviewed there.
+	cutOff = regexp.MustCompile(`connection refused|could not review the token: the API server did not answer|` + broken)
 )
 
 func interruptions() []interruption {

@@ -1,6 +1,7 @@
 package certmanager
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -65,8 +66,46 @@ func issuanceOf(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, 
 		i.Watch.ResourceVersion = request.GetResourceVersion()
 		i.Text += pending(request)
 		i.retried(request, "Failed to initialise")
+		i.Text += issuerOf(ctx, cluster, certificate, request)
 	}
 	return i
+}
+
+// issuerOf is why the issuer is not ready, if the request waits for that: cert-manager's
+// message of the request does not have the issuer's reason.
+func issuerOf(ctx context.Context, cluster *kubekit.Cluster, certificate, request *unstructured.Unstructured) string {
+	ref, ok := IssuerRef(certificate)
+	if c, _ := kubestatus.Condition(request, "Ready"); !ok || !strings.HasPrefix(c.Message, "Referenced issuer does not have a Ready status condition") {
+		return ""
+	}
+	have, err := cluster.Status(ctx, ref)
+	if err != nil || have[0].Object == nil {
+		return ""
+	}
+	return unready(ref, have[0].Object)
+}
+
+func unready(ref kubekit.Ref, issuer *unstructured.Unstructured) string {
+	c, found := kubestatus.Condition(issuer, "Ready")
+	if !found || c.Status == metav1.ConditionTrue {
+		return ""
+	}
+	return fmt.Sprintf("; %s %s: %s: %s", ref.Kind, ref.Name, c.Reason, kubestatus.OneLine(c.Message))
+}
+
+// IssuerRef is the issuer of a Certificate; false if it is not one of cert-manager's own
+// kinds, or has no name yet.
+func IssuerRef(certificate *unstructured.Unstructured) (kubekit.Ref, bool) {
+	field := func(name string) string {
+		text, _, _ := unstructured.NestedString(certificate.Object, "spec", "issuerRef", name)
+		return text
+	}
+	ref := kubekit.Ref{APIVersion: "cert-manager.io/v1", Kind: cmp.Or(field("kind"), issuerKind.Kind), Name: field("name")}
+	if ref.Kind == issuerKind.Kind {
+		ref.Namespace = certificate.GetNamespace()
+	}
+	own := ref.Kind == issuerKind.Kind || ref.Kind == clusterIssuerKind.Kind
+	return ref, own && ref.Name != "" && cmp.Or(field("group"), issuerKind.Group) == issuerKind.Group
 }
 
 // retried adds the time at which cert-manager tries an object that is not Ready

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/steps/internal/certs"
+	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 func TestPendingIssuance(t *testing.T) {
@@ -61,5 +62,45 @@ func TestRetried(t *testing.T) {
 		if want := "x; cert-manager tries again at the latest at " + certs.Stamp(i.Next); c.timed && i.Text != want || !c.timed && i.Text != "x" {
 			t.Errorf("%s: got %q", name, i.Text)
 		}
+	}
+}
+
+// The issuer of a Certificate is read for its reason, if it is one of cert-manager's own.
+func TestIssuerRef(t *testing.T) {
+	for _, c := range []struct {
+		ref  map[string]any
+		want string
+	}{
+		{map[string]any{"name": "ca"}, "Issuer web/ca"},
+		{map[string]any{"name": "ca", "kind": "Issuer", "group": "cert-manager.io"}, "Issuer web/ca"},
+		{map[string]any{"name": "ca", "kind": "ClusterIssuer"}, "ClusterIssuer /ca"},
+		{map[string]any{"kind": "ClusterIssuer"}, ""},
+		{map[string]any{"name": "ca", "kind": "VaultIssuer"}, ""},
+		{map[string]any{"name": "ca", "kind": "ClusterIssuer", "group": "awspca.cert-manager.io"}, ""},
+		{nil, ""},
+	} {
+		got, ok := IssuerRef(&unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"name": "hello", "namespace": "web"}, "spec": map[string]any{"issuerRef": c.ref},
+		}})
+		if text := got.Kind + " " + got.Namespace + "/" + got.Name; ok != (c.want != "") || ok && text != c.want {
+			t.Errorf("%v: got %s, %v, want %s", c.ref, text, ok, c.want)
+		}
+	}
+}
+
+func TestUnreadyIssuer(t *testing.T) {
+	ref := kubekit.Ref{Kind: "ClusterIssuer", Name: "vault-issuer"}
+	for status, want := range map[string]string{
+		"False": "; ClusterIssuer vault-issuer: VaultError: Failed to initialize Vault client: * Vault is sealed", "True": "",
+	} {
+		issuer := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"conditions": []any{map[string]any{
+			"type": "Ready", "status": status, "reason": "VaultError", "message": "Failed to initialize Vault client:\n\n* Vault is sealed",
+		}}}}}
+		if got := unready(ref, issuer); got != want {
+			t.Errorf("%s: got %q, want %q", status, got, want)
+		}
+	}
+	if got := unready(ref, &unstructured.Unstructured{Object: map[string]any{}}); got != "" {
+		t.Errorf("without a condition: %q", got)
 	}
 }

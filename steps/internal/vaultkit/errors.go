@@ -108,7 +108,7 @@ func (c *Client) explain(ctx context.Context, verb, path string, err error) erro
 		hint = "the policies of " + c.tokens.String() + " do not cover this: change them in the plan; " +
 			"the login may not do that itself, so the step that makes it needs a root token: " + Regenerate
 	case re.StatusCode == http.StatusForbidden && hint == "":
-		hint = "the token is wrong, expired or revoked, or its policies do not cover this path"
+		hint = hints.Or(e.Error(), "the token is wrong, expired or revoked, or its policies do not cover this path")
 	case e.Contains(nameTaken):
 		return withHint(e, hint) // the next Inspect may find the wanted object
 	case hint == "" && busyHint(re.StatusCode) != "":
