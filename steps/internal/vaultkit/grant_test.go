@@ -3,6 +3,7 @@ package vaultkit_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,14 @@ func TestLogin(t *testing.T) {
 		s := answering(t, http.StatusOK, `{"data":{}}`)
 		if g, err := connect(t, connection(s.URL, "t")).Login(ctx, "kubernetes", vaultkit.JWT("r", jwt)); err == nil {
 			t.Errorf("grant %+v", g)
+		}
+	})
+	// Vault answers that to a login whose token it could not have reviewed, whatever the reason.
+	t.Run("not reviewed", func(t *testing.T) {
+		s := answering(t, http.StatusForbidden, `{"errors":["permission denied"]}`)
+		_, err := connect(t, connection(s.URL, "t")).Login(ctx, "kubernetes", vaultkit.JWT("r", jwt))
+		if hint := engine.HintOf(err); !strings.Contains(hint, "Vault could not review the token") {
+			t.Errorf("error is %v, hint %q", err, hint)
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
