@@ -138,6 +138,31 @@ func TestLookThatFails(t *testing.T) {
 	}
 }
 
+// A release whose outcome the API server did not take is pending. The step knows that its
+// own operation has ended, and goes on at once.
+func TestOutcomeThatIsNotStored(t *testing.T) {
+	w := newFixture(t)
+	s := w.spec(charttest.Serve(t, settings("1.0.0")), "settings", "1.0.0")
+	cluster := w.env
+	refused := 0
+	w.env = labtest.Through(t, w.env, func(answer http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/secrets/sh.helm.release") && refused == 0 {
+			refused++
+			http.Error(answer, "etcd is away", http.StatusInternalServerError)
+			return false
+		}
+		return true
+	})
+	_, applied, err := w.settle(s)
+	if refused != 1 || err == nil || errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), "could not be recorded") {
+		t.Fatalf("applied %v, refused %d times, error %v", applied, refused, err)
+	}
+	w.env = cluster
+	if _, applied, err = w.settle(s); err != nil || len(applied) != 1 {
+		t.Errorf("the next look: applied %v, error %v", applied, err)
+	}
+}
+
 // A Job that has failed is not waited for.
 func TestJobThatFails(t *testing.T) {
 	w := newFixture(t)

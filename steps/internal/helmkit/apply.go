@@ -1,6 +1,7 @@
 package helmkit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -110,7 +111,7 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 		in.TakeOwnership = o.TakeOwnership
 		in.Labels = labels
 		_, err = in.RunWithContext(hctx, loaded, o.Values.Copied())
-		return err
+		return cmp.Or(err, release.Unrecorded(cfg.Releases))
 	}
 	env.Statusf("upgrading to chart %s %s", o.Chart.Name, o.Chart.Version)
 	up := action.NewUpgrade(cfg)
@@ -122,7 +123,7 @@ func (o *Operation) apply(ctx context.Context, env *engine.Env, cluster *kubekit
 	up.MaxHistory = o.MaxHistory
 	up.Labels = labels
 	_, err = up.RunWithContext(hctx, o.Name, loaded, o.Values.Copied())
-	return err
+	return cmp.Or(err, release.Unrecorded(cfg.Releases))
 }
 
 // settle records a revision that was cut off as failed, which lets Helm go on.

@@ -289,17 +289,31 @@ func (r *Release) Pending() bool {
 // Store is Helm's store of releases. Helm passes no contexts to secrets: their client
 // has a configuration of ConfigFor.
 func Store(secrets typedcorev1.SecretInterface) *storage.Storage {
-	return storage.Init(outcomes{driver.NewSecrets(secrets)})
+	return storage.Init(&outcomes{Driver: driver.NewSecrets(secrets)})
+}
+
+// Unrecorded is the error with which the outcome of an operation was not stored, nil if
+// it was: Helm calls an operation done all the same (action.Install, performInstall), and
+// leaves the release pending.
+func Unrecorded(s *storage.Storage) error {
+	if o, ok := s.Driver.(*outcomes); ok && o.err != nil {
+		return fmt.Errorf("the release is made, and that could not be recorded: %w", o.err)
+	}
+	return nil
 }
 
 // outcomes stores how operations begin and end. In between, Helm stores the
 // whole release again before each hook, only to note the time: a quarter of a
 // second each for a chart with large CRDs. The end has the times as well.
-type outcomes struct{ driver.Driver }
+type outcomes struct {
+	driver.Driver
+	err error // of the last outcome
+}
 
-func (o outcomes) Update(key string, r *helmrelease.Release) error {
+func (o *outcomes) Update(key string, r *helmrelease.Release) error {
 	if r.Info.Status.IsPending() {
 		return nil
 	}
-	return o.Driver.Update(key, r)
+	o.err = o.Driver.Update(key, r)
+	return o.err
 }
