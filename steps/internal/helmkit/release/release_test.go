@@ -91,7 +91,7 @@ func TestOurs(t *testing.T) {
 // and ends is stored.
 func TestOutcomesAreStored(t *testing.T) {
 	memory := driver.NewMemory()
-	store := outcomes{memory}
+	store := &outcomes{Driver: memory}
 	rel := &helmrelease.Release{Name: "app", Namespace: "default", Version: 1, Chart: &chart.Chart{}, Info: &helmrelease.Info{Status: helmrelease.StatusPendingInstall}}
 	const key = "sh.helm.release.v1.app.v1"
 	if err := store.Create(key, rel); err != nil {
