@@ -64,7 +64,7 @@ func issuanceOf(ctx context.Context, env *engine.Env, cluster *kubekit.Cluster, 
 	}
 	if request := have[0].Object; request != nil {
 		i.Watch.ResourceVersion = request.GetResourceVersion()
-		i.Text += pending(request)
+		i.Text += pending("request", request)
 		i.retried(request, "Failed to initialise")
 		i.Text += issuerOf(ctx, cluster, certificate, request)
 	}
@@ -82,15 +82,7 @@ func issuerOf(ctx context.Context, cluster *kubekit.Cluster, certificate, reques
 	if err != nil || have[0].Object == nil {
 		return ""
 	}
-	return unready(ref, have[0].Object)
-}
-
-func unready(ref kubekit.Ref, issuer *unstructured.Unstructured) string {
-	c, found := kubestatus.Condition(issuer, "Ready")
-	if !found || c.Status == metav1.ConditionTrue {
-		return ""
-	}
-	return fmt.Sprintf("; %s %s: %s: %s", ref.Kind, ref.Name, c.Reason, kubestatus.OneLine(c.Message))
+	return pending(ref.Kind, have[0].Object)
 }
 
 // IssuerRef is the issuer of a Certificate; false if it is not one of cert-manager's own
@@ -130,13 +122,14 @@ func requestOf(certificate *unstructured.Unstructured) kubekit.Ref {
 	}
 }
 
-// pending is why a request is not signed yet, on one line, or "".
-func pending(request *unstructured.Unstructured) string {
-	c, ok := kubestatus.Condition(request, "Ready")
+// pending is why a request is not signed yet, or an issuer is not ready, on one line after
+// its kind and name, or "".
+func pending(kind string, o *unstructured.Unstructured) string {
+	c, ok := kubestatus.Condition(o, "Ready")
 	if !ok || c.Status != metav1.ConditionFalse || c.Message == "" {
 		return ""
 	}
-	return fmt.Sprintf("; request %s: %s: %s", request.GetName(), c.Reason, kubestatus.OneLine(c.Message))
+	return fmt.Sprintf("; %s %s: %s: %s", kind, o.GetName(), c.Reason, kubestatus.OneLine(c.Message))
 }
 
 // A Failure is that of the last issuance of a Certificate.

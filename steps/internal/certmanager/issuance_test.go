@@ -7,7 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/ztplan/ztplan/steps/internal/certs"
-	"github.com/ztplan/ztplan/steps/internal/kubekit"
 )
 
 func TestPendingIssuance(t *testing.T) {
@@ -27,11 +26,11 @@ func TestPendingIssuance(t *testing.T) {
 				"type": "Ready", "status": status, "reason": "Pending", "message": "Vault said:\n\n* Vault is sealed\n",
 			}}},
 		}}
-		if got := pending(request); got != want {
+		if got := pending("request", request); got != want {
 			t.Errorf("%s: got %q, want %q", status, got, want)
 		}
 	}
-	if got := pending(&unstructured.Unstructured{Object: map[string]any{}}); got != "" {
+	if got := pending("request", &unstructured.Unstructured{Object: map[string]any{}}); got != "" {
 		t.Errorf("without a condition: %q", got)
 	}
 }
@@ -89,18 +88,17 @@ func TestIssuerRef(t *testing.T) {
 }
 
 func TestUnreadyIssuer(t *testing.T) {
-	ref := kubekit.Ref{Kind: "ClusterIssuer", Name: "vault-issuer"}
 	for status, want := range map[string]string{
 		"False": "; ClusterIssuer vault-issuer: VaultError: Failed to initialize Vault client: * Vault is sealed", "True": "",
 	} {
-		issuer := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"conditions": []any{map[string]any{
+		issuer := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "vault-issuer"}, "status": map[string]any{"conditions": []any{map[string]any{
 			"type": "Ready", "status": status, "reason": "VaultError", "message": "Failed to initialize Vault client:\n\n* Vault is sealed",
 		}}}}}
-		if got := unready(ref, issuer); got != want {
+		if got := pending("ClusterIssuer", issuer); got != want {
 			t.Errorf("%s: got %q, want %q", status, got, want)
 		}
 	}
-	if got := unready(ref, &unstructured.Unstructured{Object: map[string]any{}}); got != "" {
+	if got := pending("ClusterIssuer", &unstructured.Unstructured{Object: map[string]any{}}); got != "" {
 		t.Errorf("without a condition: %q", got)
 	}
 }
