@@ -335,15 +335,14 @@ func (s *Step) validated(d *spec.Decoder, p engine.Problem) {
 	if d.Unsettled(p.Field) || slices.ContainsFunc(p.After, d.Unsettled) {
 		return
 	}
-	at := s.PositionOf(p.Field)
-	subject := d.Subject
+	n, subject := s.find(p.Field), d.Subject
 	if p.Field != "" {
 		subject += ": " + p.Field
-		if s.plan.connected[s.find(p.Field)] {
+		if s.plan.connected[n] {
 			subject = "connections." + p.Field
 		}
 	}
-	problem := &source.Problem{Position: at, Summary: subject + ": " + p.Message, Hint: p.Hint}
+	problem := &source.Problem{Position: s.Place(n), Summary: subject + ": " + p.Message, Detail: d.Elsewhere(n), Hint: p.Hint}
 	if p.File != "" {
 		problem.Position = source.Position{File: s.plan.collector().Display(p.File), Line: p.Line, Column: p.Column}
 	}

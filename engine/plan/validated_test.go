@@ -2,12 +2,16 @@ package plan_test
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/plan"
+	"github.com/ztplan/ztplan/engine/plan/source"
 )
 
 // guarded is a kind with checks of its own.
@@ -59,6 +63,32 @@ func TestValidated(t *testing.T) {
 		_, err := plan.Load(plan.Input{Kinds: kinds, Connections: connections(), Data: []byte(head + "steps:\n" + tt.steps + "\n")})
 		if d := cmp.Diff(tt.want, problemsOf(err)); d != "" {
 			t.Errorf("%s:\n%s", name, d)
+		}
+	}
+}
+
+// TestValidatedFromAFile: the problem of a value from a file of variables names its place.
+func TestValidatedFromAFile(t *testing.T) {
+	kinds := append(kinds(), engine.NewKind("guarded", engine.DefaultPolicy(), func() *guarded { return new(guarded) }))
+	file := filepath.Join(t.TempDir(), "vars.yaml")
+	if err := os.WriteFile(file, []byte("late: z\nother: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for first, want := range map[string]string{
+		"${vars.late}":   "the value is written at " + file + ":1:7",
+		"${vars.late}z":  "",
+		"${vars.nested}": "the value is written at " + file + ":2:8",
+		"${vars.own}":    "",
+		"z":              "",
+	} {
+		_, err := plan.Load(plan.Input{File: "plan.yaml", VarFiles: []string{file}, Kinds: kinds, Connections: connections(), Data: []byte(head +
+			"vars: {late: , other: , own: z, nested: \"${vars.other}\"}\nsteps:\n- {id: a, uses: guarded, with: {first: \"" + first + "\", last: a, vault: {address: \"${vars.late}${vars.nested}${vars.own}\"}}}\n")})
+		var problems *source.Problems
+		if !errors.As(err, &problems) || len(problems.List()) != 1 {
+			t.Fatalf("%s: %v", first, err)
+		}
+		if p := problems.List()[0]; p.File != "plan.yaml" || p.Detail != want {
+			t.Errorf("%s: %v, detail %q, want %q", first, p, p.Detail, want)
 		}
 	}
 }

@@ -58,6 +58,20 @@ func (r *Redactor) AddFrom(v any) {
 	}
 }
 
+// Written returns the secrets that are written into inputs and may be searched for. A text
+// of several lines is hidden where it stands: its lines may be ordinary ones.
+func Written(inputs any) (out []engine.Secret) {
+	for s := range engine.Secrets(inputs) {
+		if text := s.Reveal(); !strings.Contains(text, "\n") && sensitive.Findable(text, false) {
+			out = append(out, s)
+		}
+	}
+	for _, text := range sensitive.AssignedIn(inputs) {
+		out = append(out, engine.NewSecret(text))
+	}
+	return out
+}
+
 // Text returns s with every known secret replaced, and every text with a secret's shape.
 func (r *Redactor) Text(s string) string {
 	if s == "" {

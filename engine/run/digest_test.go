@@ -217,15 +217,15 @@ func TestTheStreamNamesItsSchema(t *testing.T) {
 // shown, also when the step cannot be looked at.
 func TestLiteralSecretsAreKnown(t *testing.T) {
 	var rec recorder
-	n := node("a", nil, differing(engine.Edit{Path: "p", Want: "x LEAK01aaaaaaaaaaaa y", Note: "as admin"}))
+	n := node("a", nil, differing(engine.Edit{Path: "p", Want: "x LEAK01aaaaaaaaaaaa y LEAK02aaaaaaaaaaaa", Note: "as admin"}))
 	n.Literal = func() any {
-		return map[string]any{"values": map[string]any{"password": engine.NewSecret("LEAK01aaaaaaaaaaaa"), "user": engine.NewSecret("admin")}}
+		return map[string]any{"values": map[string]any{"password": engine.NewSecret("LEAK01aaaaaaaaaaaa"), "user": engine.NewSecret("admin"), "lists": []any{[]any{"color = red\napi_key = LEAK02aaaaaaaaaaaa"}}}}
 	}
 	if _, err := run.Run(t.Context(), []run.Node{n}, run.Options{Mode: run.DryRun, Sink: rec.sink}); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := rec.find(engine.ActionDiffers)
-	if e.Want != "x (secret) y" || e.Message != "as admin" {
+	if e.Want != "x (secret) y (secret)" || e.Message != "as admin" {
 		t.Errorf("%v, %s", e.Want, e.Message)
 	}
 }

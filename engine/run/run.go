@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/engine/dag"
 	"github.com/ztplan/ztplan/engine/redact"
-	"github.com/ztplan/ztplan/engine/sensitive"
 )
 
 // Run runs the nodes, which must be acyclic and refer only to each other: a
@@ -136,16 +134,12 @@ func newRunner(nodes []Node, opts Options) (*runner, error) {
 }
 
 // concealLiteral makes known the secrets that are written into the inputs of a
-// step, before anything is shown. A text of several lines is hidden where it
-// stands: its lines may be ordinary ones.
+// step, before anything is shown.
 func (r *runner) concealLiteral(n *Node) {
-	for s := range engine.Secrets(n.literal()) {
-		if text := s.Reveal(); !strings.Contains(text, "\n") && sensitive.Findable(text, false) {
-			r.redactor.Add(s)
-			if r.settled != nil {
-				r.settled.Add(s)
-			}
-		}
+	found := redact.Written(n.literal())
+	r.redactor.Add(found...)
+	if r.settled != nil {
+		r.settled.Add(found...)
 	}
 }
 

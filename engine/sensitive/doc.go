@@ -22,7 +22,9 @@
 // # By name
 //
 // See [Name]. Names of objects and of files, switches and durations
-// (existingSecret, secretName, tokenTTL) are no secrets.
+// (existingSecret, secretName, tokenTTL) are no secrets. The argument after an option counts
+// as the option's value, see [Arguments], and texts are searched for assignments, see
+// [Assigned].
 //
 // # By shape
 //

@@ -77,8 +77,15 @@ func TestMask(t *testing.T) {
 }
 
 func TestAssigned(t *testing.T) {
-	got := sensitive.Assigned("superuser_password = CANARY1x2y\n\"refreshToken\": \"CANARY3x4y\",\n--api-key=CANARY5x6y\ntoken: expired\npassword: $(PASSWORD)\nimage: nginx:CANARY7x8y\nsecretName = web-tls")
-	if want := []string{"CANARY1x2y", "CANARY3x4y", "CANARY5x6y"}; !slices.Equal(got, want) {
+	got := sensitive.Assigned("superuser_password = CANARY1x2y\n\"refreshToken\": \"CANARY3x4y\",\n--api-key=CANARY5x6y --auth-token CANARY9x0y --password words\ntoken: expired\npassword: $(PASSWORD)\nimage: nginx:CANARY7x8y\nsecretName = web-tls")
+	if want := []string{"CANARY1x2y", "CANARY3x4y", "CANARY5x6y", "CANARY9x0y"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	list := []any{"serve", "--password", "short", "-token", "x", "--api-key", "--verbose", "--secret", "$(SECRET)", "password", "word", "--token-file", "/t", "--color", "red", "--a=password", "b", 5, "--passphrase", 7, "--token"}
+	if got, want := sensitive.Arguments(list), []int{2, 4}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -79,15 +79,32 @@ func privatePEM(text string) []string {
 }
 
 // Assigned returns the values that a text of configuration assigns to telling names, as
-// password = x, "apiKey": "x" or --token=x, as far as it does not look like words.
+// password = x, "apiKey": "x", --token=x or --token x, as far as they do not look like words.
 func Assigned(text string) []string {
 	var out []string
 	for _, m := range assignment.FindAllStringSubmatch(text, -1) {
-		if Name(m[1]) && Findable(m[2], false) {
-			out = append(out, m[2])
+		if Name(m[1]+m[2]) && Findable(m[3], false) {
+			out = append(out, m[3])
 		}
 	}
 	return out
 }
 
-var assignment = regexp.MustCompile(`([A-Za-z][\w.-]*)["']?\s*[:=]\s*["']?([^\s"',;&{}<>$()]{6,})`)
+// AssignedIn returns the values that the texts in plain data assign; see [Assigned].
+func AssignedIn(v any) (out []string) {
+	switch v := v.(type) {
+	case string:
+		return Assigned(v)
+	case map[string]any:
+		for _, e := range v {
+			out = append(out, AssignedIn(e)...)
+		}
+	case []any:
+		for _, e := range v {
+			out = append(out, AssignedIn(e)...)
+		}
+	}
+	return out
+}
+
+var assignment = regexp.MustCompile(`(?:([A-Za-z][\w.-]*)["']?\s*[:=]|--([A-Za-z][\w.-]*)\s)\s*["']?([^\s"',;&{}<>$()]{6,})`)

@@ -83,7 +83,7 @@ func (r *rotation) advice() (hint, next string) {
 	if observed, _, _ := r.lag(); r.rec.Settled(r.target) && observed > p.spec.MaxSwitch.Std() {
 		return adviceLate, ""
 	}
-	if f := checkKeyChange(r); !f.Holds && p.spec.NewKey == nil {
+	if f := r.renewal().CheckKey(); !f.Holds && p.spec.NewKey == nil {
 		return adviceKey, fmt.Sprintf("kubectl -n %s edit certificate %s", p.spec.Certificate.Namespace, p.spec.Certificate.Name)
 	}
 	if r.backFirst() {

@@ -15,13 +15,9 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/certwatch"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/renewal"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 )
-
-// skew is how much longer a certificate may live than planned:
-// issuers date notBefore back (Vault by not_before_duration, 30 s by default)
-// so that clocks may differ.
-const skew = 30 * time.Second
 
 // judge returns the findings of every rule that the measurement allows.
 func (r *rotation) judge() []engine.Finding {
@@ -60,13 +56,19 @@ func (r *rotation) judge() []engine.Finding {
 
 // judgeCertificate returns the findings about the new certificate.
 func (r *rotation) judgeCertificate() []engine.Finding {
-	list := []engine.Finding{
-		checkSerial(r), checkNotBefore(r), checkKeyChange(r), checkRevision(r), checkKeyMatches(r), checkTrust(r), checkNames(r), checkIssuer(r),
-	}
+	list := r.renewal().Findings()
 	if r.rollover != nil {
 		list = append(list, r.rollover.CheckSigner(r.target))
 	}
-	return append(list, checkLifetime(r))
+	return list
+}
+
+// renewal is the new certificate beside the old one.
+func (r *rotation) renewal() renewal.Renewal {
+	p := r.proof
+	return renewal.Renewal{
+		Before: r.before, After: r.after, Leaf: r.target, Trust: p.trust, Server: p.url.Hostname(), NewKey: p.spec.NewKey, At: r.ended,
+	}
 }
 
 // judgeClients returns the findings about the effects on clients.
@@ -97,7 +99,7 @@ func checkIssued(r *rotation) engine.Finding {
 		}
 		return f
 	}
-	f.Have = "the old certificate, serial " + certs.Serial(r.before.secret.Leaf())
+	f.Have = "the old certificate, serial " + certs.Serial(r.before.Secret.Leaf())
 	var parts []string
 	if r.end == endFailed {
 		parts = append(parts, "the issuance failed")
@@ -112,7 +114,7 @@ func checkIssued(r *rotation) engine.Finding {
 		parts = append(parts, text)
 	}
 	if r.end == endFailed {
-		if text := explainBackoff(r.proof.backoff, r.after.cert, r.before.secret.Leaf().NotAfter, r.ended); text != "" {
+		if text := explainBackoff(r.proof.backoff, r.after.Certificate, r.before.Secret.Leaf().NotAfter, r.ended); text != "" {
 			parts = append(parts, text)
 		}
 	}
@@ -131,7 +133,7 @@ func checkIssued(r *rotation) engine.Finding {
 // watches of request and Certificate are not in step, so the newest message may
 // be in either.
 func (r *rotation) excuse() string {
-	said := r.after.cert.Status.Conditions.Get("Issuing").Message
+	said := r.after.Certificate.Status.Conditions.Get("Issuing").Message
 	if r.request == nil {
 		if said == "" {
 			return ""
@@ -162,126 +164,9 @@ func explainBackoff(b certmanager.Backoff, c *certwatch.Certificate, notAfter, n
 	return text
 }
 
-// checkSerial: no certificate is served under the number of the old one.
-func checkSerial(r *rotation) engine.Finding {
-	before, after := certs.Serial(r.before.secret.Leaf()), certs.Serial(r.target)
-	return engine.Finding{Rule: "the serial number is new", Holds: before != after, Have: after, Want: "another than " + before}
-}
-
-// checkNotBefore: the certificate was made later than the old one.
-func checkNotBefore(r *rotation) engine.Finding {
-	before, after := r.before.secret.Leaf().NotBefore, r.target.NotBefore
-	return engine.Finding{Rule: "notBefore is later", Holds: after.After(before), Have: certs.Stamp(after), Want: "later than " + certs.Stamp(before)}
-}
-
-// checkKeyChange: the private key changed, or stayed, as the plan or the
-// Certificate's rotation policy demands.
-func checkKeyChange(r *rotation) engine.Finding {
-	before, after := certs.KeyDigest(r.before.secret.Leaf()), certs.KeyDigest(r.target)
-	policy := r.after.cert.Spec.PrivateKey.RotationPolicy
-	want, why := r.wantsNewKey(), "rotationPolicy is "+policy
-	if policy == "" {
-		why = "rotationPolicy is not set: Always is the default since cert-manager v1.18, Never before; set it"
-	}
-	if r.proof.spec.NewKey != nil {
-		why = "the plan says so (newKey)"
-	}
-	f := engine.Finding{Rule: "the private key is new", Holds: before != after, Have: "public key " + after, Want: "another than " + before, Detail: why}
-	if !want {
-		f.Rule, f.Holds, f.Want = "the private key is kept", before == after, before
-	}
-	return f
-}
-
-// wantsNewKey reports whether the private key must change.
-func (r *rotation) wantsNewKey() bool {
-	if r.proof.spec.NewKey != nil {
-		return *r.proof.spec.NewKey
-	}
-	return r.after.cert.Spec.PrivateKey.RotationPolicy != "Never"
-}
-
-// checkRevision: the Certificate counts the issuance.
-func checkRevision(r *rotation) engine.Finding {
-	before, after := r.before.cert.Status.Revision, r.after.cert.Status.Revision
-	return engine.Finding{Rule: "the revision is higher", Holds: after > before, Have: after, Want: fmt.Sprintf("more than %d", before)}
-}
-
-// checkKeyMatches: the Secret holds the private key of its certificate.
-func checkKeyMatches(r *rotation) engine.Finding {
-	f := engine.Finding{Rule: "the private key in the Secret belongs to the certificate", Holds: true}
-	if p := r.after.secret.KeyProblem; p != "" {
-		f.Holds, f.Detail = false, p
-	}
-	return f
-}
-
-// checkTrust: the chain in the Secret leads to the plan's root.
-func checkTrust(r *rotation) engine.Finding {
-	f := engine.Finding{Rule: "the certificate in the Secret leads to " + r.proof.trust.String(), Want: r.proof.trust.String()}
-	at := r.ended
-	chain, err := r.proof.trust.Verify(r.after.secret.Chain, r.proof.url.Hostname(), func() time.Time { return at })
-	if err != nil {
-		f.Detail = err.Error()
-		return f
-	}
-	f.Holds, f.Have = true, certs.Subject(chain[len(chain)-1])
-	f.Detail = fmt.Sprintf("%d certificates in the chain", len(chain))
-	return f
-}
-
-// checkNames: the certificate has the names of the Certificate, no fewer and no
-// more.
-func checkNames(r *rotation) engine.Finding {
-	spec := r.after.cert.Spec
-	want := sorted(slices.Concat(spec.DNSNames, spec.IPAddresses, spec.EmailAddresses, spec.URIs))
-	have := sorted(certs.Names(r.target))
-	f := engine.Finding{Rule: "the names are those of the Certificate", Have: strings.Join(have, ", "), Want: strings.Join(want, ", ")}
-	f.Holds = slices.Equal(have, want)
-	if cn := r.target.Subject.CommonName; spec.CommonName != "" && cn != spec.CommonName {
-		f.Holds, f.Detail = false, fmt.Sprintf("the common name is %q instead of %q", cn, spec.CommonName)
-	}
-	return f
-}
-
-func sorted(list []string) []string {
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// checkIssuer: the issuer that the Certificate names signed it.
-func checkIssuer(r *rotation) engine.Finding {
-	ref := r.after.cert.Spec.IssuerRef
-	kind := ref.Kind
-	if kind == "" {
-		kind = "Issuer"
-	}
-	a := r.after.secret.Metadata.Annotations
-	signer := a[certwatch.AnnotationIssuerKind]
-	if signer == "" {
-		signer = "Issuer"
-	}
-	have, want := signer+" "+a[certwatch.AnnotationIssuerName], kind+" "+ref.Name
-	return engine.Finding{Rule: "the issuer is the one of the Certificate", Holds: have == want, Have: have, Want: want,
-		Detail: "signed by " + r.target.Issuer.String()}
-}
-
-// checkLifetime: the certificate does not live longer than planned.
-func checkLifetime(r *rotation) engine.Finding {
-	planned, have := r.after.cert.Lifetime(), r.target.NotAfter.Sub(r.target.NotBefore)
-	f := engine.Finding{
-		Rule: "the lifetime is at most the planned one", Holds: have <= planned+skew,
-		Have: engine.Duration(have).String(), Want: engine.Duration(planned).String(),
-	}
-	if have < planned-skew {
-		f.Detail = "shorter than planned: the issuer's role or mount limits it, and renewBefore counts from its end"
-	}
-	return f
-}
-
 // checkServed: every address shows exactly the Secret's certificate.
 func checkServed(r *rotation) engine.Finding {
-	held := r.after.secret.Leaf()
+	held := r.after.Secret.Leaf()
 	f := engine.Finding{
 		Rule:  "every address serves the certificate of the Secret",
 		Holds: !r.rec.Behind(held),
@@ -301,7 +186,7 @@ func checkDoubt(r *rotation) engine.Finding {
 	f := engine.Finding{
 		Rule: fmt.Sprintf("a stale server would be seen with %s", evidence.Percent(1-limit)),
 		Want: "at least " + evidence.Percent(1-limit), Have: evidence.Percent(1 - r.rec.Doubt()),
-		Holds: r.rec.Aimed(r.after.secret.Leaf()) && len(r.rec.Lacking()) == 0,
+		Holds: r.rec.Aimed(r.after.Secret.Leaf()) && len(r.rec.Lacking()) == 0,
 	}
 	if f.Holds {
 		f.Detail = r.rec.Certainty()
@@ -391,7 +276,7 @@ func checkHops(r *rotation) engine.Finding {
 
 // checkSeen: clients met the old or the new certificate and no third one.
 func checkSeen(r *rotation) engine.Finding {
-	known := append([]*x509.Certificate{r.before.secret.Leaf()}, r.written...)
+	known := append([]*x509.Certificate{r.before.Secret.Leaf()}, r.written...)
 	counts := make([]int, len(known))
 	f := engine.Finding{Rule: "clients see only the old and the new certificate", Holds: true}
 	for _, c := range r.rec.Certificates() {

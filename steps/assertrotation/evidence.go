@@ -53,7 +53,7 @@ func (r *rotation) evidence() evidence.Rotation {
 // keyPolicy is the Certificate's rotation policy; one that is not set counts as
 // the default since cert-manager v1.18.
 func (r *rotation) keyPolicy() string {
-	if policy := r.after.cert.Spec.PrivateKey.RotationPolicy; policy != "" {
+	if policy := r.after.Certificate.Spec.PrivateKey.RotationPolicy; policy != "" {
 		return policy
 	}
 	return "Always"
@@ -75,9 +75,9 @@ func (r *rotation) certificates(seen []probe.Certificate) (list []evidence.Certi
 		index[print] = len(list)
 		list = append(list, tlskit.Record(chain))
 	}
-	add(r.before.secret.Leaf(), r.before.secret.Chain)
+	add(r.before.Secret.Leaf(), r.before.Secret.Chain)
 	if r.target != nil {
-		add(r.target, r.after.secret.Chain)
+		add(r.target, r.after.Secret.Chain)
 	}
 	for _, c := range seen {
 		add(c.Leaf, nil)
@@ -149,10 +149,10 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 	if r.target == nil {
 		return list
 	}
-	before := r.before.secret.Leaf()
+	before := r.before.Secret.Leaf()
 	add("notSerial", certs.Serial(before), certs.Serial(r.target))
-	add("newKey", r.wantsNewKey(), certs.KeyDigest(before) != certs.KeyDigest(r.target))
-	add("minRevision", r.before.cert.Status.Revision+1, r.after.cert.Status.Revision)
+	add("newKey", r.renewal().WantsNewKey(), certs.KeyDigest(before) != certs.KeyDigest(r.target))
+	add("minRevision", r.before.Certificate.Status.Revision+1, r.after.Certificate.Status.Revision)
 	if _, most, ok := r.lag(); ok {
 		add("maxSwitch", spec.MaxSwitch.Std().Seconds(), most.Seconds())
 	} else if r.end == endLate {
@@ -166,6 +166,6 @@ func (r *rotation) rules(rec evidence.Rotation) []evidence.Rule {
 
 // known reports whether the Secret held a certificate, before or since.
 func (r *rotation) known(print string) bool {
-	return print == certs.Fingerprint(r.before.secret.Leaf()) ||
+	return print == certs.Fingerprint(r.before.Secret.Leaf()) ||
 		slices.ContainsFunc(r.written, func(c *x509.Certificate) bool { return certs.Fingerprint(c) == print })
 }

@@ -56,12 +56,6 @@ type proof struct {
 	wg     engine.Group // of everything that run started
 }
 
-// An issued is the Certificate and its Secret before or after a rotation.
-type issued struct {
-	cert   *certwatch.Certificate
-	secret *certwatch.Bundle
-}
-
 // apart is the least time between two issuances: certificates count whole
 // seconds, so that notBefore is the same for closer ones.
 const apart = time.Second
@@ -342,7 +336,7 @@ func (p *proof) report(out *Outputs, r *rotation) {
 	if r.target == nil {
 		return
 	}
-	before, after := r.before.secret.Leaf(), r.after.secret.Leaf()
+	before, after := r.before.Secret.Leaf(), r.after.Secret.Leaf()
 	if out.OldSerial == "" {
 		out.OldSerial, out.OldFingerprint, out.OldKey = certs.Serial(before), certs.Fingerprint(before), certs.KeyDigest(before)
 	}
@@ -353,7 +347,7 @@ func (p *proof) report(out *Outputs, r *rotation) {
 		out.Intermediate = certs.Encode(r.rollover.Next())
 	}
 	out.Doubt = max(out.Doubt, r.rec.Doubt())
-	out.Revision = r.after.cert.Status.Revision
+	out.Revision = r.after.Certificate.Status.Revision
 	_, most, _ := r.lag()
 	out.SwitchMilliseconds = max(out.SwitchMilliseconds, int(most.Milliseconds()))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ztplan/ztplan/steps/internal/disrupt"
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubestatus"
 	"github.com/ztplan/ztplan/steps/internal/probe"
+	"github.com/ztplan/ztplan/steps/internal/renewal"
 	"github.com/ztplan/ztplan/steps/internal/timeline"
 )
 
@@ -33,8 +34,8 @@ const (
 type rotation struct {
 	proof      *proof
 	index      int
-	before     issued
-	after      issued
+	before     renewal.Issued
+	after      renewal.Issued
 	rec        *probe.Record
 	kept       probe.Statistics // of the keep-alive connections
 	line       timeline.Timeline
@@ -65,8 +66,8 @@ type rotation struct {
 func newRotation(p *proof, index int) *rotation {
 	r := &rotation{
 		proof: p, index: index, rec: p.rec,
-		before: issued{p.state.Certificate, p.state.Secret},
-		after:  issued{p.state.Certificate, p.state.Secret},
+		before: renewal.Issued{Certificate: p.state.Certificate, Secret: p.state.Secret},
+		after:  renewal.Issued{Certificate: p.state.Certificate, Secret: p.state.Secret},
 		line:   timeline.Timeline{Start: p.rec.Began, FromFirst: p.spec.Trigger == triggerWait},
 		pace:   probe.Pace{At: p.rec.Began},
 		began:  p.rec.Began,
@@ -77,7 +78,7 @@ func newRotation(p *proof, index int) *rotation {
 		switch {
 		case !p.state.Certificate.Issuing():
 			r.old[uid] = true
-		case q.Revision() > r.before.cert.Status.Revision && (r.request == nil || q.Revision() > r.request.Revision()):
+		case q.Revision() > r.before.Certificate.Status.Revision && (r.request == nil || q.Revision() > r.request.Revision()):
 			r.request = q // under way already: why it is not answered is why there is no certificate
 		}
 	}
@@ -134,8 +135,8 @@ func (r *rotation) switched() bool { return r.arrived() && !r.pending() }
 // arrived reports whether cert-manager is done and every address shows the new
 // certificate, with the disrupted part back.
 func (r *rotation) arrived() bool {
-	return r.target != nil && !r.asking && !r.disrupted() && !r.after.cert.Issuing() &&
-		r.after.cert.Status.Revision > r.before.cert.Status.Revision &&
+	return r.target != nil && !r.asking && !r.disrupted() && !r.after.Certificate.Issuing() &&
+		r.after.Certificate.Status.Revision > r.before.Certificate.Status.Revision &&
 		r.rec.Settled(r.target)
 }
 
@@ -143,13 +144,13 @@ func (r *rotation) arrived() bool {
 func (r *rotation) handleChange(c certwatch.Change, at time.Time) {
 	switch {
 	case c.Certificate != nil:
-		r.after.cert = c.Certificate
+		r.after.Certificate = c.Certificate
 		r.handleCertificate(c.Certificate, at)
 	case c.Request != nil:
 		r.handleRequest(c.Request, at)
 	case c.Secret != nil:
-		r.after.secret = c.Secret
-		if leaf := c.Secret.Leaf(); !leaf.Equal(r.before.secret.Leaf()) && !leaf.Equal(r.target) {
+		r.after.Secret = c.Secret
+		if leaf := c.Secret.Leaf(); !leaf.Equal(r.before.Secret.Leaf()) && !leaf.Equal(r.target) {
 			r.target = leaf
 			r.written = append(r.written, leaf)
 			r.line.Set(timeline.Secret, c.Secret.WrittenSeen(at), "")
@@ -174,8 +175,8 @@ func (r *rotation) handleCertificate(c *certwatch.Certificate, at time.Time) {
 			r.line.Set(timeline.Issuing, c.IssuingSeen(at), issuing.Reason)
 		}
 	}
-	r.issuance.HandleCertificate(c, r.before.cert.Status.Revision, at)
-	if r.target == nil && c.FailedSince(r.before.cert) {
+	r.issuance.HandleCertificate(c, r.before.Certificate.Status.Revision, at)
+	if r.target == nil && c.FailedSince(r.before.Certificate) {
 		r.end = endFailed
 	}
 }
@@ -184,7 +185,7 @@ func (r *rotation) handleRequest(q *certwatch.Request, at time.Time) {
 	if r.old[q.Metadata.UID] {
 		return
 	}
-	if revision := q.Revision(); revision > 0 && revision <= r.before.cert.Status.Revision {
+	if revision := q.Revision(); revision > 0 && revision <= r.before.Certificate.Status.Revision {
 		return
 	}
 	r.proof.watch.Renewing(true)
@@ -197,7 +198,7 @@ func (r *rotation) handleSample(s probe.Sample) {
 	if s.Failure != nil && (r.failing.IsZero() || s.Start.Before(r.failing)) {
 		r.failing = s.Start
 	}
-	if s.Leaf != nil && !s.Leaf.Equal(r.before.secret.Leaf()) {
+	if s.Leaf != nil && !s.Leaf.Equal(r.before.Secret.Leaf()) {
 		r.placeFirstServed()
 	}
 }
@@ -290,9 +291,9 @@ func (r *rotation) status() string {
 	}
 	now := r.proof.env.Now()
 	switch last := r.line.Last(); {
-	case last == "" && r.proof.spec.Trigger == triggerWait && r.before.cert.Status.RenewalTime != nil:
-		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", certs.Stamp(r.before.cert.Status.RenewalTime.Time),
-			r.before.cert.Status.RenewalTime.Sub(now).Round(time.Second))
+	case last == "" && r.proof.spec.Trigger == triggerWait && r.before.Certificate.Status.RenewalTime != nil:
+		fmt.Fprintf(&b, "cert-manager renews at %s, in %s", certs.Stamp(r.before.Certificate.Status.RenewalTime.Time),
+			r.before.Certificate.Status.RenewalTime.Sub(now).Round(time.Second))
 	case last == "" && now.Before(r.pausing):
 		fmt.Fprintf(&b, "pause before the renewal, %s left", r.pausing.Sub(now).Round(time.Second))
 	case last == "":

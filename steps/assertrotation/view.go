@@ -10,7 +10,7 @@ import (
 
 // view renders the state of the rotation: a line, and below it one for each address.
 func (r *rotation) view() string {
-	v := probe.View{Record: r.rec, Now: r.proof.env.Now().Sub(r.began), Old: certs.Fingerprint(r.before.secret.Leaf())}
+	v := probe.View{Record: r.rec, Now: r.proof.env.Now().Sub(r.began), Old: certs.Fingerprint(r.before.Secret.Leaf())}
 	if r.target != nil {
 		v.New = certs.Fingerprint(r.target)
 	}

@@ -49,7 +49,8 @@
 // lookups in the cluster. Random values are shown as "(random)" in new
 // objects and are no change in others. An object without fields of its own, such
 // as a ServiceAccount, is shown as "exists". Secrets are never shown: the data of
-// Secrets, values with the name of a secret, and both wherever a template puts them.
+// Secrets, values with the name of a secret, arguments of such options (--password x),
+// and all of them wherever a template puts them.
 //
 // So the dry run fails if the upgrade would: a value that a template refuses, a
 // field that cannot be changed or has another type, an object that belongs to
@@ -74,8 +75,8 @@
 //
 // # Refuses
 //
-// Versions that are not exact; a release of another chart under the same name;
-// a release that another tool brought to a newer version; values that the
+// Versions that are not exact; an archive of another version than the index or the tag
+// that it was found by; a release of another chart under the same name; a release that another tool brought to a newer version; values that the
 // chart's schema forbids; charts that do not support the cluster's version; an
 // object with a field that another step of the plan, or a release in it, wants
 // otherwise. Two that want the same of a field, or different fields of an object, are

@@ -33,7 +33,7 @@ func attacks() []attack {
 		{"review", "a chart with an object, or a Secret's value, more than reviewed", "TestSecretsByDataFlow, TestDigestSeesWhatMatters", false, changedChart},
 		{"redirects", "a chart repository that leads elsewhere", "TestCredentialsDoNotFollowRedirects, TestRegistryPasswordStaysWithTheRegistry", false, redirectedCredentials},
 		{"excerpts", "mistakes beside secrets in plan, variables, manifest and key file", "TestExcerptsShowNoSecrets", false, secretExcerpts},
-		{"secrets", "17 credentials in a chart, in every form of output", "TestSecretsByDataFlow, TestShapesAreRedacted", false, plantedSecrets},
+		{"secrets", "20 credentials in a chart, in every form of output", "TestSecretsByDataFlow, TestShapesAreRedacted", false, plantedSecrets},
 		{"foreign text", "hostile text from a server, the cluster and a plan, in every form of output", "TestForeignText, TestForeignTextInVerify, TestForeignTextInCommands, TestHostileText", false, hostileText},
 		{"crash", "a crash with exit code 2 under the GitHub Action's script", "TestScripts/github_action", true, crashedAction},
 		{"crash", "SIGQUIT, which Go ends with 2", "TestACrashIsNoExitCodeOfOurs", false, quit},

@@ -86,7 +86,7 @@ func (w *world) shown(f form) (stdout, stderr string) {
 // credentials are planted under names that charts use for them.
 func credentials() map[string]string {
 	known := make(map[string]string)
-	for i := 1; i <= 17; i++ {
+	for i := 1; i <= 20; i++ {
 		known[fmt.Sprintf("LEAK%02daaaaaaaaaaaa", i)] = fmt.Sprintf("credential %d", i)
 	}
 	return known
@@ -102,6 +102,8 @@ const credentialValues = `secretKey: LEAK01aaaaaaaaaaaa
     s3: {accesskey: LEAK12aaaaaaaaaaaa, secretkey: LEAK13aaaaaaaaaaaa, accessKeyID: LEAK14aaaaaaaaaaaa, storageAccountKey: LEAK15aaaaaaaaaaaa}
     database: {url: "postgres://app:LEAK16aaaaaaaaaaaa@db/app"}
     slackWebhook: "https://chat.example.org/services/LEAK17aaaaaaaaaaaa"
+    args: [serve, --db-password, LEAK18aaaaaaaaaaaa, --api-key=LEAK19aaaaaaaaaaaa]
+    script: serve --auth-token LEAK20aaaaaaaaaaaa
 `
 
 // plantedSecrets installs a chart with credentials, and has all forms show it:
@@ -129,7 +131,7 @@ func plantedSecrets(t *testing.T, w *world) string {
 		}
 		// Another value of each, so that both sides of a difference are shown.
 		w.put("attack-leaky-values.yaml", strings.ReplaceAll(w.text("attack-leaky-values.yaml"), "aaaaaaaaaaaa", "bbbbbbbbbbbb"))
-		for i := 1; i <= 17; i++ {
+		for i := 1; i <= 20; i++ {
 			s.known[fmt.Sprintf("LEAK%02dbbbbbbbbbbbb", i)] = fmt.Sprintf("credential %d, changed", i)
 		}
 	}

@@ -40,7 +40,7 @@ func (s *File) excerpt(line, column int, known func(string) string) string {
 			continue
 		}
 		text := s.line(n)
-		conceal := func(text string) string { return mask.Line(known(text), hidden[n].Marked) }
+		conceal := func(text string) string { return mask.Line(known(text), hidden[n].Marked, s.secrets) }
 		if hidden[n].Secret {
 			text = text[:len(text)-len(strings.TrimLeft(text, " \t"))] + engine.Redacted
 		}

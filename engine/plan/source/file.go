@@ -18,6 +18,8 @@ type File struct {
 	starts []int // where each line begins
 	keys   bool  // see [mask.HoldsKeys]
 
+	secrets []string // see KeepSecrets
+
 	outlines []mask.Outline // see layout
 
 	covered []span // text that [Parse] could not read: other problems there follow from it
@@ -45,6 +47,10 @@ func (s *File) Text() []byte { return s.data }
 
 // Place returns the position of a node of the file.
 func (s *File) Place(n *yaml.Node) Position { return Position{s.Name, n.Line, n.Column} }
+
+// KeepSecrets makes the values of keys secret: no excerpt shows them, however they are
+// written, also if the text is no YAML.
+func (s *File) KeepSecrets(keys []string) { s.secrets = keys }
 
 // lineBreak returns the length of the line break that b begins with, or 0.
 // YAML 1.1 also breaks lines at NEL, LS and PS, and the parser counts them.
@@ -147,7 +153,7 @@ func (s *File) layout() []mask.Outline {
 		for n := range lines {
 			lines[n] = s.line(n)
 		}
-		s.outlines = mask.Layout(lines)
+		s.outlines = mask.Layout(lines, s.secrets)
 	}
 	return s.outlines
 }

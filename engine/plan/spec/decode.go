@@ -154,11 +154,29 @@ func (d *Decoder) pop()                { d.path = d.path[:len(d.path)-1] }
 func (d *Decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
 	value := n
 	n, at := d.place(n)
-	detail := ""
-	if written := d.use.writtenAt(value); written.Line > 0 && written.File != at.File {
-		detail = "the value is written at " + written.String()
+	return d.report(n, at, elsewhere(d.use.writtenAt(value), at), hint, format, args...)
+}
+
+// elsewhere is the detail of a problem at a place with a value that another file has.
+func elsewhere(written, at source.Position) string {
+	if written.Line == 0 || written.File == at.File {
+		return ""
 	}
-	return d.report(n, at, detail, hint, format, args...)
+	return "the value is written at " + written.String()
+}
+
+// Elsewhere returns the detail of a problem with the scalar n: the place of its value, if n
+// is a reference to one that another file has.
+func (d *Decoder) Elsewhere(n *yaml.Node) string {
+	ref, _ := d.Whole(n)
+	if ref == nil {
+		return ""
+	}
+	v, fault := d.Scope.Resolve(n, ref)
+	if fault != nil || v.Node == nil {
+		return ""
+	}
+	return elsewhere(use{file: v.File}.writtenAt(v.Node), d.of(n).File.Place(n))
 }
 
 // invalid is problem for a value that has the right type, and names its reference.

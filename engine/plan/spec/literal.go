@@ -17,8 +17,9 @@ import (
 
 // Literal returns n, which fills a value of type t, as plain data to be shown:
 // secrets are of type [engine.Secret], and an output of a step is "(known after ID)".
-// Values of inline YAML that have the name of a secret are secret, and so is the data
-// of objects that hold secrets: see [sensitive.Holds] and [sensitive.HideObjects].
+// Values of inline YAML that have the name of a secret are secret, and so are arguments of
+// such options and the data of objects that hold secrets: see [sensitive.Holds],
+// [sensitive.Arguments] and [sensitive.HideObjects].
 func (d *Decoder) Literal(n *yaml.Node, t reflect.Type) map[string]any {
 	m, _ := d.literal(n, t, "").(map[string]any)
 	sensitive.HideObjects(m, func(x any) any { return secretOf(x) })
@@ -73,6 +74,14 @@ func (d *Decoder) literal(n *yaml.Node, t reflect.Type, path string) any {
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
 			list[i] = d.literal(item, below(""), path)
+		}
+		for _, i := range sensitive.Arguments(list) {
+			if item := n.Content[i]; isTemplate(item) {
+				if _, after := d.literalTemplate(item); after != "" {
+					continue
+				}
+			}
+			list[i] = secretOf(list[i])
 		}
 		return list
 	}

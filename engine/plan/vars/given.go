@@ -95,6 +95,7 @@ func (s *Set) file(name string, inputs *engine.Inputs) {
 		return
 	}
 	src, before := source.NewFile(filepath.Clean(name), data), s.collector.Len()
+	src.KeepSecrets(slices.DeleteFunc(s.Names(), func(n string) bool { return !s.byName[n].secret }))
 	root := source.Parse(src, "a file of variables", s.Add)
 	s.unread = s.unread || root == nil && s.collector.Len() > before
 	exposed := false

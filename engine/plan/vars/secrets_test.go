@@ -92,6 +92,32 @@ func TestSecretsAreKept(t *testing.T) {
 	}
 }
 
+// TestSecretsOfAFile: no excerpt of a file shows the value of a variable that is declared a
+// secret, whatever its name is and however it is written.
+func TestSecretsOfAFile(t *testing.T) {
+	for name, text := range map[string]string{
+		"folded":          "conn: >-\n  canary\n  canary\nbad: 1\n",
+		"in quotes":       "conn: \"canary\n\n  can\\\n  ary canary\"\nbad: 1\n",
+		"over lines":      "conn: canary\n  canary\nbad: 1\n",
+		"in one line":     "{bad: 1, conn: abc}\n",
+		"short":           "bad: 1\nconn: abc\n",
+		"a mapping":       "conn:\n  name: abc\nbad: 1\n",
+		"no YAML":         "conn: [abc\nbad: 1\n",
+		"another problem": "n: [shown]\nconn: canary canary\n",
+	} {
+		d := declare(t, "{conn: {secret: true}, n: 1}", false)
+		d.Give(vars.Given{Files: []string{write(t, text, 0o600)}}, engine.NewInputs(t.Context()))
+		d.Set.Resolve()
+		got := fmt.Sprint(d.Err())
+		if strings.Contains(got, "can") || strings.Contains(got, "ary") || strings.Contains(got, "abc") || !strings.Contains(got, "(secret)") {
+			t.Errorf("%s: %s", name, got)
+		}
+		if strings.Contains(text, "shown") && !strings.Contains(got, "> 1 | n: [shown]") {
+			t.Errorf("%s: hides more: %s", name, got)
+		}
+	}
+}
+
 // TestSecretsAreNotShown: a message about the value of a secret has its sort only.
 func TestSecretsAreNotShown(t *testing.T) {
 	env := func(string) (string, bool) { return "abc", true } // too short to be taken out of texts

@@ -17,9 +17,13 @@ type Outline struct {
 }
 
 // Layout returns the outlines of lines, which count from 1: lines[0] stands for what is
-// above all. It judges by keys and indents, and hides what may be a secret.
-func Layout(lines []string) []Outline {
+// above all. It judges by keys and indents, and hides what may be a secret; declared are
+// further keys of secrets.
+func Layout(lines, declared []string) []Outline {
 	names := make(judged)
+	for _, key := range declared {
+		names[key] = secret
+	}
 	all := outline(lines, 2, names)
 	if slices.ContainsFunc(lines, tabIndents.MatchString) {
 		for _, tab := range []int{4, 8} { // the width of a tab is not known
@@ -52,6 +56,7 @@ func outline(texts []string, tab int, names judged) []Outline {
 	lines := nest(texts, tab, names)
 	quote := byte(0) // of a secret that goes on
 	goes := false    // a secret may go on without quotes, and without an indent
+	option := false  // the next argument is a secret
 	for n := 1; n < len(lines); n++ {
 		o, text := &lines[n], texts[n]
 		if quote != 0 {
@@ -63,33 +68,43 @@ func outline(texts []string, tab int, names judged) []Outline {
 		}
 		parent := lines[o.parent]
 		o.Marked = o.marks || parent.marks
-		keys, first := keyOfValue.FindAllStringSubmatchIndex(text, -1), ""
-		if len(keys) > 0 {
-			first = text[keys[0][2]:keys[0][3]]
+		keys, name := keysIn(text), ""
+		first := slices.IndexFunc(keys, func(k key) bool { return !k.option })
+		if first >= 0 {
+			name = keys[first].name
 		}
 		o.below = parent.below
-		o.Secret = parent.below.of(first) != public || goes && len(keys) == 0 && bareText.MatchString(text)
+		o.Secret = parent.below.of(name) != public || goes && first < 0 && bareText.MatchString(text)
 		goes = o.Secret || goes && strings.TrimSpace(text) == ""
-		for i, m := range keys {
-			key, value := text[m[2]:m[3]], strings.TrimSpace(text[m[1]:])
-			own := names.secrecyOf(key)
+		if m := argument.FindStringSubmatch(text); option && m != nil {
+			o.Secret, option = o.Secret || !noSecret.MatchString(m[1]) && !strings.ContainsRune("-]}", rune(m[1][0])), false
+		}
+		for i, k := range keys {
+			own := names.secrecyOf(k.name)
 			if o.Marked {
-				own = secrecyOf(key, true)
+				own = max(own, secrecyOf(k.name, true))
 			}
-			if own == public || noSecret.MatchString(value) || i > 0 && !goesOn(value) {
+			if own == public || noSecret.MatchString(k.value) || i > first && !goesOn(k.value) {
 				continue
 			}
-			if blockHeader.MatchString(value) {
+			if k.option {
+				option = isComment(k.value)
+				continue
+			}
+			if blockHeader.MatchString(k.value) {
 				own = secret
 			}
 			o.below, goes = max(o.below, own), true
-			if value != "" && (value[0] == '"' || value[0] == '\'') && QuoteEnd(value, 1, value[0]) < 0 {
-				quote = value[0]
+			if k.value != "" && (k.value[0] == '"' || k.value[0] == '\'') && QuoteEnd(k.value, 1, k.value[0]) < 0 {
+				quote = k.value[0]
 			}
 		}
 	}
 	return lines
 }
+
+// argument is an item of a list, without its quote, and no comment.
+var argument = regexp.MustCompile(`^\s*(?:-\s+)?["']?((?:[^\s#]|#\S).*)`)
 
 // bareText is text that is no item of a list and no comment.
 var bareText = regexp.MustCompile(`^\s*[^\s#-].*\w`)

@@ -16,21 +16,43 @@ import (
 // Line hides values that look like secrets in a line of an excerpt. It judges the text
 // alone, since a file may not be valid YAML: a value is hidden by the name of its key,
 // to the end of the line, and by its shape. marked is set for a line of an object of
-// which a mark says that it holds a secret.
-func Line(line string, marked bool) string {
+// which a mark says that it holds a secret; declared are further keys of secrets.
+func Line(line string, marked bool, declared []string) string {
 	b := brackets{line: line}
-	for _, m := range keyOfValue.FindAllStringSubmatchIndex(line, -1) {
-		key, value := line[m[2]:m[3]], strings.TrimSpace(line[m[1]:])
-		around := b.open(m[0])
-		own := max(secrecyOf(key, marked), around.of(key))
+	for _, k := range keysIn(line) {
+		around := b.open(k.start)
+		own := max(secrecyOf(k.name, marked), around.of(k.name))
+		if slices.Contains(declared, k.name) {
+			own = secret
+		}
 		b.value = max(own, around)
-		if own == public || isComment(value) || opensMapping.MatchString(value) || blockHeader.MatchString(value) || noSecret.MatchString(value) {
+		if own == public || isComment(k.value) || opensMapping.MatchString(k.value) || blockHeader.MatchString(k.value) || noSecret.MatchString(k.value) {
 			continue
 		}
-		line = line[:m[1]] + " " + engine.Redacted
+		line = strings.TrimRight(line[:k.end], " \t") + " " + engine.Redacted
 		break
 	}
 	return sensitive.Mask(line, engine.Redacted)
+}
+
+// A key is the name of a value in a line.
+type key struct {
+	name       string
+	option     bool   // of a command: --password
+	value      string // all that is behind it
+	start, end int    // of the key with its separator
+}
+
+func keysIn(line string) []key {
+	var out []key
+	for _, m := range keyOfValue.FindAllStringSubmatchIndex(line, -1) {
+		k := key{option: m[4] >= 0, value: strings.TrimSpace(line[m[1]:]), start: m[0], end: m[1]}
+		if k.name = line[max(m[2], m[4]):max(m[3], m[5])]; k.option {
+			k.start = m[4]
+		}
+		out = append(out, k)
+	}
+	return out
 }
 
 // A secrecy is how much of a value is hidden.
@@ -106,8 +128,9 @@ func isComment(value string) bool {
 
 var (
 	// keyOfValue finds a key and its colon, in blocks and between braces, with or
-	// without quotes; an equals sign counts as well, as in a command line.
-	keyOfValue = regexp.MustCompile(`["']?([A-Za-z_][A-Za-z0-9_.-]*)["']?\s*[:=]`)
+	// without quotes; an equals sign counts as well, as in a command line. The second
+	// group is an option whose value is the next argument.
+	keyOfValue = regexp.MustCompile(`["']?([A-Za-z_][A-Za-z0-9_.-]*)["']?\s*[:=]|(?:^|[\s"'\[])--?([A-Za-z][A-Za-z0-9_.-]*)["']?(?:[,\s]|$)`)
 
 	// noSecret is a value that cannot be one: a reference, a known secret that is taken
 	// out already, a switch, and the declaration of a variable without a default.

@@ -43,6 +43,7 @@ func TestLayersOfARegistry(t *testing.T) {
 	layer := func(kind string, size int, of []byte) map[string]any {
 		return map[string]any{"mediaType": kind, "digest": "sha256:" + evidence.Digest(of), "size": size}
 	}
+	large := append(archive[:len(archive):len(archive)], make([]byte, 40<<20)...) // behind the end of the archive
 	other := append([]byte(nil), archive...)
 	other[len(other)-1] ^= 1
 	for name, c := range map[string]struct {
@@ -57,7 +58,8 @@ func TestLayersOfARegistry(t *testing.T) {
 		"one that was changed":    {[]map[string]any{layer(chartLayer, len(archive), archive)}, other, "does not have the digest that the registry states", "do not install it"},
 		"an image":                {[]map[string]any{layer("application/vnd.oci.image.layer.v1.tar+gzip", 1, []byte("x"))}, nil, "an image but not a Helm chart", ""},
 		"nothing":                 {nil, nil, "an image but not a Helm chart", ""},
-		"a large one":             {[]map[string]any{layer(chartLayer, maxArchive+1, archive)}, archive, "larger than 64 MiB", ""},
+		"a large one":             {[]map[string]any{layer(chartLayer, len(large), large)}, large, "", ""},
+		"one that is too large":   {[]map[string]any{layer(chartLayer, maxArchive+1, archive)}, archive, "larger than 64 MiB", ""},
 		"what is no chart at all": {[]map[string]any{layer(chartLayer, 4, []byte("text"))}, []byte("text"), "chart oci://", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

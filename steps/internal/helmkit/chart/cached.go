@@ -10,9 +10,16 @@ import (
 )
 
 // Cached returns the chart that s names without contacting anything: from its path,
-// or from the cache, where a run has left it. It is nil if the chart is in neither or
-// cannot be read.
+// or from the cache, where a run has left it. It is nil if the chart is in neither,
+// cannot be read or has another version.
 func Cached(env *engine.Env, s Source) *Chart {
+	if c := cached(env, s); c != nil && s.names(c) {
+		return c
+	}
+	return nil
+}
+
+func cached(env *engine.Env, s Source) *Chart {
 	switch s.scheme() {
 	case fromRepository:
 		return cachedByIndex(env, s, session.Of(env).Mirrored(s.Repo), s.Chart)

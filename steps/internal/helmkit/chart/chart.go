@@ -126,14 +126,7 @@ const maxFolder = 100 << 20
 // is read once for all that have the same inputs.
 func Local(env *engine.Env, s Source) (*Chart, error) {
 	path := s.path(env.Dir)
-	c, err := engine.ReadOnce(env.Inputs, path, func() (*Chart, error) { return readLocal(path, s.Chart) })
-	if err != nil {
-		return nil, err
-	}
-	if s.Version != "" && !SameVersion(s.Version, c.Version) {
-		return nil, engine.Permanent(fmt.Errorf("chart %s: its version is %s and the plan asks for %s", s.Chart, c.Version, s.Version))
-	}
-	return c, nil
+	return s.checked(engine.ReadOnce(env.Inputs, path, func() (*Chart, error) { return readLocal(path, s.Chart) }))
 }
 
 func readLocal(path, name string) (*Chart, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -155,7 +156,11 @@ func fetchAll(ctx context.Context, repo *remote.Repository, desc ocispec.Descrip
 	if err != nil {
 		return nil, err
 	}
-	b, err := content.ReadAll(r, desc)
+	verified := content.NewVerifyReader(r, desc) // content.ReadAll refuses more than 32 MiB
+	b, err := io.ReadAll(verified)
+	if err == nil {
+		err = verified.Verify()
+	}
 	return b, errors.Join(err, r.Close())
 }
 

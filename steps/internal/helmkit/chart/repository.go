@@ -73,7 +73,7 @@ func fetchByIndex(ctx context.Context, env *engine.Env, s Source, named, address
 			env.Warnf("chart repository %s cannot be reached: using chart %s %s from the cache (%v)", r.where(), chart, s.Version, r.stale)
 		}
 		env.Logf("chart %s %s: from the cache, sha256 %s", chart, s.Version, v.Digest)
-		return parseArchive(b, from)
+		return parseArchive(b, redacted(from))
 	}
 	if r.stale != nil {
 		return nil, r.stale

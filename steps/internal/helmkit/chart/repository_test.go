@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ztplan/ztplan/engine"
+	"github.com/ztplan/ztplan/steps/evidence"
 	"github.com/ztplan/ztplan/steps/internal/helmkit/charttest"
 	"github.com/ztplan/ztplan/steps/session"
 )
@@ -233,6 +236,39 @@ func TestPaths(t *testing.T) {
 		_, err := Fetch(t.Context(), env, s)
 		if !errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error()+engine.HintOf(err), want) {
 			t.Errorf("%+v: error %v, hint %q, want %q", s, err, engine.HintOf(err), want)
+		}
+	}
+}
+
+// TestVersionOfTheArchive: an archive of another version than its index or its tag says is
+// refused, also from the cache; a leading v makes no other version.
+func TestVersionOfTheArchive(t *testing.T) {
+	for version, same := range map[string]bool{"1.0.0": true, "v1.0.0": true, "1.0.1": false, "1.0.0+build": false} {
+		archive := app(version).Pack(t)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "index.yaml") {
+				_, _ = w.Write([]byte("entries: {app: [{version: 1.0.0, urls: [app.tgz], digest: " + evidence.Digest(archive) + "}]}"))
+				return
+			}
+			_, _ = w.Write(archive)
+		}))
+		t.Cleanup(s.Close)
+		registry := newRegistry(t, map[string][]byte{"1.0.0": archive})
+		for _, address := range []string{s.URL, "oci://" + strings.TrimPrefix(registry.URL, "http://") + "/charts"} {
+			env, _ := newEnv(t)
+			source := Source{Repo: address, Chart: "app", Version: "1.0.0"}
+			for range 2 {
+				c, err := Fetch(t.Context(), anotherRun(env), source)
+				if same && (err != nil || c.Version != version) {
+					t.Errorf("%s as 1.0.0 from %s: chart %+v, error %v", version, address, c, err)
+				}
+				if want := "its version is " + version + " and the plan asks for 1.0.0"; !same && (!errors.Is(err, engine.ErrPermanent) || !strings.Contains(err.Error(), want)) {
+					t.Errorf("%s as 1.0.0 from %s: chart %+v, error %v, want %q", version, address, c, err, want)
+				}
+			}
+			if c := Cached(env, source); (c != nil) != same {
+				t.Errorf("%s as 1.0.0 from %s: the cache has %+v", version, address, c)
+			}
 		}
 	}
 }

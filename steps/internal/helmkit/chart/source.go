@@ -109,10 +109,26 @@ func Fetch(ctx context.Context, env *engine.Env, s Source) (*Chart, error) {
 	return engine.Share(ctx, env.Session, key, func(ctx context.Context) (*Chart, error) {
 		switch s.scheme() {
 		case fromRegistry:
-			return fetchFromRegistry(ctx, env, s)
+			return s.checked(fetchFromRegistry(ctx, env, s))
 		case fromRepository:
-			return fetchFromRepository(ctx, env, s)
+			return s.checked(fetchFromRepository(ctx, env, s))
 		}
 		return Local(env, s)
 	})
+}
+
+func (s Source) names(c *Chart) bool { return s.Version == "" || SameVersion(s.Version, c.Version) }
+
+// checked refuses a chart of another version than s names. Helm takes an archive by its
+// entry in an index or by its tag, whatever version its Chart.yaml has: software that the
+// plan does not name would run.
+func (s Source) checked(c *Chart, err error) (*Chart, error) {
+	if err != nil || s.names(c) {
+		return c, err
+	}
+	err = engine.Permanent(fmt.Errorf("chart %s: its version is %s and the plan asks for %s", c.From, c.Version, s.Version))
+	if s.IsPath() {
+		return nil, err
+	}
+	return nil, engine.WithHint(err, "its Chart.yaml disagrees with the index or the tag that it was found by: do not install it; ask the repository's owner")
 }

@@ -83,6 +83,9 @@ func valuesIn(path string, value any) (out []kubefields.SecretValue) {
 		for _, v := range value {
 			out = append(out, valuesIn(path, v)...)
 		}
+		for _, i := range sensitive.Arguments(value) {
+			out = append(out, kubefields.SecretValue{Key: path, Text: value[i].(string), Named: true})
+		}
 	}
 	return out
 }

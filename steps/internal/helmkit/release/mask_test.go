@@ -17,13 +17,13 @@ func TestMask(t *testing.T) {
 	const password = "correct-horse-battery"
 	secret := object(t, "{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {token: opaque-token-value}}")
 	config := object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {
-		level: debug, url: "postgres://app:correct-horse-battery@db/app", both: "a opaque-token-value b", plain: "postgres://db/app"}}`)
-	mask := NewMask([]values.Values{{"auth": map[string]any{"password": password, "enabled": true}, "level": "debug"}}, secret)
+		level: debug, url: "postgres://app:correct-horse-battery@db/app", args: "an-argument-1 An0ther1y", both: "a opaque-token-value b", plain: "postgres://db/app"}}`)
+	mask := NewMask([]values.Values{{"auth": map[string]any{"password": password, "enabled": true}, "level": "debug", "args": []any{"--token", "an-argument-1", "serve --api-key An0ther1y"}}}, secret)
 	shown := func(gk schema.GroupKind, flat map[string]any, random map[string]bool) string {
 		return fmt.Sprint(mask.Fields(gk, flat, random))
 	}
 	got := shown(schema.GroupKind{Kind: "ConfigMap"}, kubefields.Flatten(config.Object), nil)
-	for _, hidden := range []string{password, "opaque-token-value"} {
+	for _, hidden := range []string{password, "opaque-token-value", "an-argument-1", "An0ther1y"} {
 		if strings.Contains(got, hidden) {
 			t.Errorf("%s is shown: %s", hidden, got)
 		}

@@ -32,6 +32,8 @@ func TestDifferingShowsLists(t *testing.T) {
 			m{"pools": []any{m{"members": []any{m{"auth": m{"token": hidden("abc"), "realm": "r"}}}}}}},
 		"passwords as a list": {"passwords: [abc, def]",
 			m{"passwords": hidden(`["abc","def"]`)}},
+		"arguments": {"args: [--password, abc, --level, x]",
+			m{"args": []any{"--password", hidden("abc"), "--level", "x"}}},
 		"switches, numbers and names": {"list: [true, 1, x, null]",
 			m{"list": []any{true, 1.0, "x", nil}}},
 		"the name of a Secret": {"existingSecret: db\nauth: {secretName: db}",

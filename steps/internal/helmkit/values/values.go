@@ -170,6 +170,9 @@ func shown(path string, v any) any {
 			}
 			out[i] = shown(path, e)
 		}
+		for _, i := range sensitive.Arguments(v) {
+			out[i] = engine.NewSecret(v[i].(string))
+		}
 		return out
 	}
 	return v

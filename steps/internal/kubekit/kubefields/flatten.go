@@ -150,13 +150,30 @@ func Condense(gk schema.GroupKind, flat map[string]any) map[string]any {
 }
 
 // Hide replaces the secrets in a flattened object of the kind: the data of a Secret,
-// and in any object the fields whose names are those of secrets.
+// and in any object the fields whose names are those of secrets and the arguments of such
+// options.
 func Hide(gk schema.GroupKind, flat map[string]any) map[string]any {
 	for path, v := range flat {
-		text, ok := v.(string)
-		if ok && (gk == schema.GroupKind{Kind: "Secret"} && secretPath(path) || sensitive.Holds(path, text)) {
-			flat[path] = engine.NewSecret(text)
+		hide := func(v any) any {
+			text, ok := v.(string)
+			if ok && (gk == schema.GroupKind{Kind: "Secret"} && secretPath(path) || sensitive.Holds(path, text)) {
+				return engine.NewSecret(text)
+			}
+			return v
 		}
+		list, ok := v.([]any)
+		if !ok {
+			flat[path] = hide(v)
+			continue
+		}
+		shown := make([]any, len(list))
+		for i, e := range list {
+			shown[i] = hide(e)
+		}
+		for _, i := range sensitive.Arguments(list) {
+			shown[i] = engine.NewSecret(list[i].(string))
+		}
+		flat[path] = shown
 	}
 	return flat
 }

@@ -2,10 +2,12 @@ package kubefields_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/ztplan/ztplan/steps/internal/kubekit/kubefields"
@@ -85,5 +87,26 @@ func TestHide(t *testing.T) {
 	named := fmt.Sprint(kubefields.Hide(schema.GroupKind{Kind: "ConfigMap"}, map[string]any{"data/superuserPassword": "hunter2", "data/secretName": "shown"}))
 	if strings.Contains(named, "hunter2") || !strings.Contains(named, "shown") {
 		t.Errorf("by name: %s", named)
+	}
+	lists := map[string]any{"args": []any{"--color", "shown", "--password", "abc"}, "spec/passwords": []any{"abc"}, "spec/ports": []any{int64(80)}}
+	if got, want := fmt.Sprint(kubefields.Hide(schema.GroupKind{Kind: "Job"}, lists)), "map[args:[--color shown --password (secret)] spec/passwords:[(secret)] spec/ports:[80]]"; got != want {
+		t.Errorf("lists: %s, want %s", got, want)
+	}
+}
+
+// TestSecretValues: the secrets of an object, by their names, and in arguments and texts.
+func TestSecretValues(t *testing.T) {
+	container := map[string]any{
+		"name": "c", "args": []any{"--password", "abc", "--api-key=CANARY1x2y", "--token", "$(TOKEN)", int64(1)},
+		"command": []any{"sh", "-c", "login --auth-token CANARY3x4y --color red"},
+		"env":     []any{map[string]any{"name": "DB_PASSWORD", "value": "def"}},
+	}
+	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "spec": map[string]any{"containers": []any{container}}}}
+	got := kubefields.SecretValues(o)
+	slices.SortFunc(got, func(a, b kubefields.SecretValue) int { return strings.Compare(a.Key+a.Text, b.Key+b.Text) })
+	const at = "spec/containers[c]/"
+	want := []kubefields.SecretValue{{Key: at + "args", Text: "CANARY1x2y"}, {Key: at + "args", Text: "abc", Named: true}, {Key: at + "command", Text: "CANARY3x4y"}, {Key: at + "env[DB_PASSWORD]/value", Text: "def", Named: true}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
 	}
 }

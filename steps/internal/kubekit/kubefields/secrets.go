@@ -2,6 +2,7 @@ package kubefields
 
 import (
 	"encoding/base64"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,8 +19,8 @@ type SecretValue struct {
 }
 
 // SecretValues returns the values of a Secret, plain and encoded, and of any other
-// object the fields whose names are those of secrets and the secrets that a text
-// assigns.
+// object the fields whose names are those of secrets, the arguments of such options, and
+// the secrets that a text assigns.
 func SecretValues(o *unstructured.Unstructured) []SecretValue {
 	var out []SecretValue
 	if o.GetKind() == "Secret" && o.GroupVersionKind().Group == "" {
@@ -45,12 +46,19 @@ func SecretValues(o *unstructured.Unstructured) []SecretValue {
 		return out
 	}
 	for path, v := range Flatten(o.Object) {
-		text, _ := v.(string)
-		if sensitive.Holds(path, text) {
-			out = append(out, SecretValue{path, text, true})
+		list, ok := v.([]any) // of plain values
+		if !ok {
+			list = []any{v}
 		}
-		for _, part := range sensitive.Assigned(text) {
-			out = append(out, SecretValue{path, part, false})
+		arguments := sensitive.Arguments(list)
+		for i, v := range list {
+			text, _ := v.(string)
+			if sensitive.Holds(path, text) || slices.Contains(arguments, i) {
+				out = append(out, SecretValue{path, text, true})
+			}
+			for _, part := range sensitive.Assigned(text) {
+				out = append(out, SecretValue{path, part, false})
+			}
 		}
 	}
 	return out
