@@ -75,13 +75,13 @@
 //
 // # Refuses
 //
-// Versions that are not exact; an archive of another version than the index or the tag
-// that it was found by; a release of another chart under the same name; a release that another tool brought to a newer version; values that the
-// chart's schema forbids; charts that do not support the cluster's version; an
-// object with a field that another step of the plan, or a release in it, wants
-// otherwise. Two that want the same of a field, or different fields of an object, are
-// no reason, and neither is a namespace that createNamespace makes and a manifest
-// labels.
+// Versions that are not exact; an archive of another version than the index or the
+// tag that it was found by; a release of another chart under the same name; a
+// release that another tool brought to a newer version; values that the chart's
+// schema forbids; charts that do not support the cluster's version; an object with
+// a field that another step of the plan, or a release in it, wants otherwise. Two
+// that want the same of a field, or different fields of an object, are no reason,
+// and neither is a namespace that createNamespace makes and a manifest labels.
 // Values that nothing in the chart reads, which Helm drops in silence, are
 // warned about, and refused if strict is true.
 package helminstall

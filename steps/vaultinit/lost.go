@@ -74,11 +74,11 @@ func ended(note *custody.Note) string {
 		note.Plan, note.Step, note.Began.Format(time.RFC3339))
 }
 
-// withoutKeys logs that a Vault initialised itself and gave no keys: later steps are
-// let in by a login or a token of the plan's own.
+// withoutKeys logs that a Vault initialised itself and gave no keys: later steps
+// authenticate with a login or a token of the plan.
 func (s *Spec) withoutKeys(env *engine.Env, status *vaultkit.State) {
 	env.Logf("%s initialised itself (seal %s, no shares): there are no keys to keep and no root token; "+
-		"the steps are let in by connections.vault.login or connections.vault.token", status.Where(), status.Type)
+		"the steps log in with connections.vault.login or connections.vault.token", status.Where(), status.Type)
 }
 
 // sealed is the edit for a Vault that opens itself and has not yet, so that it does not

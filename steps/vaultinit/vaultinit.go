@@ -27,9 +27,9 @@
 // # Auto-unseal
 //
 // A Vault that unseals itself gives shares of a recovery key, which make a root token and
-// open nothing. One that initialised itself without shares (OpenBao's stanza initialize, or
+// unseal nothing. One that initialised itself without shares (OpenBao's stanza initialize, or
 // recovery_shares 0) is as it should be: there is nothing to keep, the outputs are empty,
-// and the plan is let in by connections.vault.login or connections.vault.token.
+// and the plan logs in with connections.vault.login or connections.vault.token.
 //
 // # Vault gives its keys once
 //
