@@ -77,8 +77,8 @@ func TestMask(t *testing.T) {
 }
 
 func TestAssigned(t *testing.T) {
-	got := sensitive.Assigned("superuser_password = CANARY1x2y\n\"refreshToken\": \"CANARY3x4y\",\n--api-key=CANARY5x6y --auth-token CANARY9x0y --password words\ntoken: expired\npassword: $(PASSWORD)\nimage: nginx:CANARY7x8y\nsecretName = web-tls")
-	if want := []string{"CANARY1x2y", "CANARY3x4y", "CANARY5x6y", "CANARY9x0y"}; !slices.Equal(got, want) {
+	got := sensitive.Assigned("superuser_password = CANARY1x2y\n\"refreshToken\": \"CANARY3x4y\",\n--api-key=CANARY5x6y --auth-token CANARY9x0y --password words -H 'Authorization: Bearer CANARYbx1y' Authorization=Basic CANARYcx2y==\n{\\\"db_password\\\": \\\"CANARYdx3y\\\"}\ntoken: expired\npassword: $(PASSWORD)\nimage: nginx:CANARY7x8y\nsecretName = web-tls")
+	if want := []string{"CANARY1x2y", "CANARY3x4y", "CANARY5x6y", "CANARY9x0y", "CANARYbx1y", "CANARYcx2y==", "CANARYdx3y"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -79,12 +79,13 @@ func privatePEM(text string) []string {
 }
 
 // Assigned returns the values that a text of configuration assigns to telling names, as
-// password = x, "apiKey": "x", --token=x or --token x, as far as they do not look like words.
+// password = x, "apiKey": "x", --token=x, --token x or Authorization: Bearer x, as far as
+// they do not look like words.
 func Assigned(text string) []string {
 	var out []string
 	for _, m := range assignment.FindAllStringSubmatch(text, -1) {
-		if Name(m[1]+m[2]) && Findable(m[3], false) {
-			out = append(out, m[3])
+		if value := strings.TrimSuffix(m[3], `\`); Name(m[1]+m[2]) && Findable(value, false) {
+			out = append(out, value)
 		}
 	}
 	return out
@@ -107,4 +108,4 @@ func AssignedIn(v any) (out []string) {
 	return out
 }
 
-var assignment = regexp.MustCompile(`(?:([A-Za-z][\w.-]*)["']?\s*[:=]|--([A-Za-z][\w.-]*)\s)\s*["']?([^\s"',;&{}<>$()]{6,})`)
+var assignment = regexp.MustCompile(`(?:([A-Za-z][\w.-]*)\\?["']?\s*[:=]|--([A-Za-z][\w.-]*)\s)\s*\\?["']?(?:(?:[Bb]earer|[Bb]asic)\s+)?([^\s"',;&{}<>$()]{6,})`)
