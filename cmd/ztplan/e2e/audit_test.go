@@ -17,7 +17,7 @@ import (
 // A recorder reads the lines added to an audit log since it was made.
 type recorder struct {
 	file  string
-	begin int64
+	begin os.FileInfo
 }
 
 func (w *world) recorder(file string) recorder {
@@ -26,7 +26,7 @@ func (w *world) recorder(file string) recorder {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return recorder{file, info.Size()}
+	return recorder{file, info}
 }
 
 func (r recorder) lines() ([][]byte, error) {
@@ -35,11 +35,14 @@ func (r recorder) lines() ([][]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	from := max(r.begin-1, 0)
+	if now, err := f.Stat(); err != nil || !os.SameFile(now, r.begin) {
+		return nil, fmt.Errorf("%s is another file by now: there were more requests than it may hold (%v)", r.file, err)
+	}
+	from := max(r.begin.Size()-1, 0)
 	text, err := io.ReadAll(io.NewSectionReader(f, from, math.MaxInt64-from))
 	// Others write all the time: the first line may have begun before, and the last one
 	// may be half there.
-	if r.begin > 0 {
+	if r.begin.Size() > 0 {
 		_, text, _ = bytes.Cut(text, []byte("\n"))
 	}
 	text = text[:bytes.LastIndexByte(text, '\n')+1]

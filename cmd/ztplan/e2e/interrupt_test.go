@@ -128,6 +128,14 @@ func (w *world) writeHasty() {
 	}
 }
 
+// A run makes usualRequests of the API server at most, and while it waits awaitRate a
+// second: a wait that becomes a busy loop makes thousands.
+const (
+	usualRequests = 2000
+	awaitRate     = 20.0
+)
+
+// interrupt makes an interruption and returns what became of the run, and its time.
 func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration) {
 	t.Helper()
 	done := false
@@ -135,7 +143,7 @@ func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration)
 	if still { // proofs would wait for a sealed Vault
 		args = append(args, "--skip", "rotation,site-after,denials")
 	}
-	o := w.do(func(e engine.Event, p *os.Process) {
+	each := func(e engine.Event, p *os.Process) {
 		if done || e.Step != in.step || e.Action != in.action {
 			return
 		}
@@ -148,11 +156,16 @@ func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration)
 		if out, err := exec.Command(w.ztlab, args...).CombinedOutput(); err != nil {
 			t.Errorf("ztlab %v: %v\n%s", in.do, err, out)
 		}
-	}, args...)
+	}
+	var o *outcome
+	requests := w.record("", func() { o = w.do(each, args...) }).api
+	if most := usualRequests + int(awaitRate*o.wall.Seconds()); requests > most {
+		t.Errorf("the run made %d requests of the API server in %s, and at most %d are wanted", requests, o.wall, most)
+	}
 	if !done {
 		t.Errorf("the run, which should have been interrupted, never came to %s of %s", in.action, in.step)
 	}
-	said := fmt.Sprintf("the run went on and converged, %s", counted(o.summary().Retries))
+	said := fmt.Sprintf("the run went on and converged, %s, %d requests", counted(o.summary().Retries), requests)
 	if o.code != 0 {
 		var failures []string
 		hinted := false
@@ -166,7 +179,7 @@ func (w *world) interrupt(t *testing.T, in interruption) (string, time.Duration)
 		if o.code != 1 || !in.may.MatchString(text) || !hinted {
 			t.Errorf("failed without the reason or a hint: %v\n%s", o, text)
 		}
-		said = "failed, " + counted(o.summary().Retries) + ": " + strings.ReplaceAll(text, "\n", "; ") + "; the next run converged"
+		said = fmt.Sprintf("failed, %s, %d requests: ", counted(o.summary().Retries), requests) + strings.ReplaceAll(text, "\n", "; ") + "; the next run converged"
 	}
 	w.await(t)
 	next := w.do(nil, "run", planFile)

@@ -2,6 +2,7 @@ package completion
 
 import (
 	"context"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,7 +36,7 @@ func Watch(ctx context.Context, resource dynamic.ResourceInterface, made *unstru
 			if err != nil {
 				return // the looks at the object have to do
 			}
-			if v.follow(events) {
+			if v.follow(events) || engine.Pause(ctx, time.Second) != nil {
 				return
 			}
 		}

@@ -2,16 +2,22 @@ package kubekit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/ztplan/ztplan/engine"
 )
 
-// blindDelay is how long AwaitChange waits for an object that it cannot watch.
+// blindDelay is how long AwaitChange waits for an object that it cannot watch, and for a
+// watch that ends without a change: it must not become a busy loop of its caller.
 const blindDelay = time.Second
 
 // A Watch selects the objects whose change is awaited: one object, or with a Selector
@@ -81,24 +87,75 @@ func (c *Cluster) awaitOne(ctx context.Context, w Watch) error {
 		return err
 	}
 	options := metav1.ListOptions{ResourceVersion: w.ResourceVersion, LabelSelector: w.Selector}
-	if w.Selector == "" && w.Ref.Name != "" {
+	one := w.Selector == "" && w.Ref.Name != ""
+	if one {
 		options.FieldSelector = "metadata.name=" + w.Ref.Name
 	}
+	err = awaitEvent(ctx, resource, options, "")
+	if one && w.ResourceVersion != "" && isExpired(err) {
+		options.ResourceVersion = ""
+		err = awaitEvent(ctx, resource, options, w.ResourceVersion)
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	pause := engine.Pause(ctx, blindDelay)
+	if errors.Is(err, errEnded) || isExpired(err) {
+		return pause
+	}
+	return Classify(err)
+}
+
+// errEnded is the end of a watch without a change.
+var errEnded = errors.New("the watch ended")
+
+// isExpired reports whether the API server no longer knows the changes since a resource
+// version. It forgets them after some minutes and when it is restarted, so that an object
+// that has not changed for long has such a version
+// (kubernetes.io/docs/reference/using-api/api-concepts, "Efficient detection of changes").
+func isExpired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
+
+// awaitEvent returns nil when a watch has a change. A watch without a resource version
+// begins with the object as it is, which is no change if it has the version known, and is
+// one if there is no object any more.
+func awaitEvent(ctx context.Context, resource dynamic.ResourceInterface, options metav1.ListOptions, known string) error {
 	events, err := resource.Watch(ctx, options)
 	if err != nil {
-		_ = engine.Pause(ctx, blindDelay) // a watch that is refused must not become a busy loop
-		return Classify(err)
+		return err
 	}
 	defer events.Stop()
+	var gone <-chan time.Time
+	if known != "" {
+		timer := time.NewTimer(blindDelay)
+		defer timer.Stop()
+		gone = timer.C
+	}
 	for {
 		select {
 		case e, ok := <-events.ResultChan():
-			if ok && e.Type == watch.Bookmark {
-				continue
+			switch {
+			case !ok:
+				return errEnded
+			case e.Type == watch.Error:
+				return errors.Join(errEnded, apierrors.FromObject(e.Object))
+			case e.Type == watch.Bookmark:
+			case known != "" && versionOf(e.Object) == known:
+				gone = nil
+			default:
+				return nil
 			}
-			return nil // changed, ended, or too old
+		case <-gone:
+			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func versionOf(o runtime.Object) string {
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return ""
+	}
+	return m.GetResourceVersion()
 }

@@ -18,7 +18,11 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/internal/kubekit"
@@ -334,6 +338,79 @@ func TestAwaitChangeSeesWhatHappenedSinceTheLook(t *testing.T) {
 	}
 	if err := c.AwaitChange(t.Context(), present[0].Watch...); err != nil {
 		t.Errorf("awaiting a change made since the look: %v", err)
+	}
+}
+
+// TestAwaitChangeOfAnOldVersion: a wait for an object goes on where the API server no longer
+// knows the changes since its resource version, and notices what happens then. The server
+// forgets those of a custom resource when its definition changes.
+func TestAwaitChangeOfAnOldVersion(t *testing.T) {
+	c, env := connect(t)
+	ns, writes := labtest.Namespace(t, env), engine.AllowWrites(t.Context())
+	group := ns + ".example.com"
+	definitions, err := c.Resource(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	crd, err := definitions.Create(writes, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": "things." + group},
+		"spec": map[string]any{"group": group, "scope": "Namespaced", "names": map[string]any{"plural": "things", "kind": "Thing"}, "versions": []any{map[string]any{
+			"name": "v1", "served": true, "storage": true,
+			"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+		}}},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = definitions.Delete(engine.AllowWrites(context.Background()), crd.GetName(), metav1.DeleteOptions{})
+	})
+	await(t, c, kubekit.RefOf(crd))
+	ref := kubekit.Ref{APIVersion: group + "/v1", Kind: "Thing", Namespace: ns, Name: "x"}
+	things, err := c.Resource(ref.GVK(), ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	thing, err := things.Create(writes, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": ref.APIVersion, "kind": "Thing", "metadata": map[string]any{"name": "x"}}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := definitions.Patch(writes, crd.GetName(), types.MergePatchType, []byte(`{"spec":{"names":{"shortNames":["th"]}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	first := kubekit.Watch{Ref: ref, ResourceVersion: thing.GetResourceVersion()}
+	for expired := false; !expired; { // until the server has the new definition
+		events, err := things.Watch(t.Context(), metav1.ListOptions{ResourceVersion: first.ResourceVersion})
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case e := <-events.ResultChan():
+			expired = e.Type == watch.Error
+		case <-time.After(50 * time.Millisecond):
+		}
+		events.Stop()
+	}
+	quiet, cancel := context.WithTimeoutCause(t.Context(), 1500*time.Millisecond, errors.New("quiet"))
+	defer cancel()
+	if err := c.AwaitChange(quiet, first); err == nil || err.Error() != "quiet" {
+		t.Errorf("awaiting a change of what does not change: got %v", err)
+	}
+	changed := make(chan error)
+	go func() { changed <- c.AwaitChange(t.Context(), first) }()
+	thing.SetLabels(map[string]string{"a": "b"})
+	if _, err := things.Update(writes, thing, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-changed; err != nil {
+		t.Errorf("awaiting a change: %v", err)
+	}
+	if err := things.Delete(writes, "x", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AwaitChange(t.Context(), first); err != nil {
+		t.Errorf("awaiting what is gone: %v", err)
 	}
 }
 
