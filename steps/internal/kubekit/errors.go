@@ -13,13 +13,14 @@ import (
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
+	"github.com/ztplan/ztplan/steps/internal/kubekit/refusal"
 	"github.com/ztplan/ztplan/steps/internal/kubetypes"
 )
 
 // Classify marks err as permanent if another try cannot cure it, and attaches
 // a hint where one is known. Answers of the API server from 400 to 499 are
-// permanent except 408 (timeout), 409 (conflict), 410 (expired) and 429 (busy),
-// and so is a 500 about an object that does not fit its kind; everything
+// permanent except 408 (timeout), 409 (conflict), 410 (expired), 429 (busy) and those of a
+// server that is not ready ([refusal.Unready]), and so is a 500 about an object that does not fit its kind; everything
 // else is worth another try. nil stays nil, and an error that is
 // permanent or has a hint keeps them.
 //
@@ -47,7 +48,7 @@ func Classify(err error) error {
 	if hint != "" {
 		err = hintedOnce(err, hint)
 	}
-	if permanentCode(int(st.Code)) {
+	if permanentCode(int(st.Code)) && !refusal.Unready(st.Message) {
 		err = engine.Permanent(err)
 	}
 	return err
@@ -70,6 +71,8 @@ func permanentCode(code int) bool {
 
 func hintFor(err error, message string) string {
 	switch {
+	case refusal.Unready(message):
+		return "the API server has just started, or the namespace was just made: kubectl get --raw '/readyz?verbose' shows what the server waits for"
 	case apierrors.IsUnauthorized(err):
 		return "the API server refuses the credentials: log in again, or choose another --context"
 	case apierrors.IsForbidden(err) && strings.Contains(message, "cannot "):

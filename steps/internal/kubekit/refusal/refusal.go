@@ -85,6 +85,17 @@ func WebhookDown(err error) bool {
 	return s != nil && s.Code >= 500 && strings.Contains(s.Message, "failed calling webhook")
 }
 
+// unready are the words of servers that have not read yet what they judge by: the ranges of
+// addresses of Services (k8s.io/kubernetes, pkg/registry/core/service/ipallocator), the
+// objects that admission plugins go by (k8s.io/apiserver, pkg/admission), the use of a new
+// quota (plugin/pkg/admission/resourcequota), and the ServiceAccount that each namespace gets
+// (plugin/pkg/admission/serviceaccount).
+var unready = regexp.MustCompile(`allocator not ready|not yet ready to handle request|status unknown for quota|error looking up service account \S+/default: `)
+
+// Unready reports whether a refusal (403, 422) with this message is about the moment and
+// not about the request: the same one is taken soon.
+func Unready(message string) bool { return unready.MatchString(message) }
+
 // UnknownField reports whether a message is about a field that the kind does not have.
 func UnknownField(message string) bool {
 	return strings.Contains(message, "field not declared in schema") || strings.Contains(message, "strict decoding error")
