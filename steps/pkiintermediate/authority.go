@@ -290,7 +290,7 @@ func (a *authority) completeChain() []engine.Edit {
 		Have: names(a.current.Chain),
 		Want: names(append([]*x509.Certificate{a.current.Certificate}, above...)),
 		Apply: func(ctx context.Context) error {
-			return a.client.Put(ctx, a.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": certs.Encode(above...)}, vaultkit.AllowAll(a.AllowWarnings)...)
+			return a.client.Put(ctx, a.Mount+"/issuers/import/cert", map[string]any{"pem_bundle": certs.Encode(above...)}, a.Allowed()...)
 		},
 	}}
 }

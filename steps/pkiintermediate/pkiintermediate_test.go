@@ -259,20 +259,27 @@ func pemFirst(t *testing.T, bundle string) string {
 
 // Imported alone, the intermediate would make cert-manager take it for the root.
 func TestCompletesTheChain(t *testing.T) {
-	w := newParentVault(t)
-	s := w.spec(w.Address)
-	w.Do(t, "POST", "sys/mounts/"+w.mount, `{"type":"pki","config":{"max_lease_ttl":"43800h"}}`)
-	csr := w.Do(t, "POST", w.mount+"/intermediate/generate/internal", `{"common_name":"Intermediate CA Lab","key_type":"ec"}`)["csr"]
-	signed := w.DoJSON(t, "POST", w.root+"/root/sign-intermediate", map[string]any{"csr": csr, "ttl": "43800h"})
-	w.DoJSON(t, "POST", w.mount+"/intermediate/set-signed", map[string]any{"certificate": signed["certificate"]})
+	for name, addresses := range map[string]bool{"with addresses": true, "without addresses": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newParentVault(t)
+			s := w.spec(w.Address)
+			if !addresses {
+				s.URLs = pki.URLs{}
+			}
+			w.Do(t, "POST", "sys/mounts/"+w.mount, `{"type":"pki","config":{"max_lease_ttl":"43800h"}}`)
+			csr := w.Do(t, "POST", w.mount+"/intermediate/generate/internal", `{"common_name":"Intermediate CA Lab","key_type":"ec"}`)["csr"]
+			signed := w.DoJSON(t, "POST", w.root+"/root/sign-intermediate", map[string]any{"csr": csr, "ttl": "43800h"})
+			w.DoJSON(t, "POST", w.mount+"/intermediate/set-signed", map[string]any{"certificate": signed["certificate"]})
 
-	_, edits := inspect(t, s)
-	want := w.mount + "/issuer/intermediate-lab/ca_chain: [Intermediate CA Lab] -> [Intermediate CA Lab Root CA Lab]"
-	if got := vaulttest.Show(edits); !slices.Contains(got, want) {
-		t.Errorf("edits: %v", got)
-	}
-	if chain, err := certs.Parse(converge(t, s).Chain); err != nil || len(chain) != 2 {
-		t.Errorf("chain: %d, %v", len(chain), err)
+			_, edits := inspect(t, s)
+			want := w.mount + "/issuer/intermediate-lab/ca_chain: [Intermediate CA Lab] -> [Intermediate CA Lab Root CA Lab]"
+			if got := vaulttest.Show(edits); !slices.Contains(got, want) {
+				t.Errorf("edits: %v", got)
+			}
+			if chain, err := certs.Parse(converge(t, s).Chain); err != nil || len(chain) != 2 {
+				t.Errorf("chain: %d, %v", len(chain), err)
+			}
+		})
 	}
 }
 
