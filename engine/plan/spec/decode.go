@@ -111,11 +111,10 @@ type use struct {
 	file   *source.File                  // see [Value.File]
 }
 
-// writtenAt returns where a value, which is used elsewhere, is written; zero if that is not
-// known.
-func (u use) writtenAt(value *yaml.Node) (at source.Position) {
-	if u.file != nil {
-		at = u.file.Place(value)
+// placeIn returns where a value is written in a file; zero if the file is not known.
+func placeIn(file *source.File, value *yaml.Node) (at source.Position) {
+	if file != nil {
+		at = file.Place(value)
 	}
 	return at
 }
@@ -154,7 +153,7 @@ func (d *Decoder) pop()                { d.path = d.path[:len(d.path)-1] }
 func (d *Decoder) problem(n *yaml.Node, hint, format string, args ...any) outcome {
 	value := n
 	n, at := d.place(n)
-	return d.report(n, at, elsewhere(d.use.writtenAt(value), at), hint, format, args...)
+	return d.report(n, at, elsewhere(placeIn(d.use.file, value), at), hint, format, args...)
 }
 
 // elsewhere is the detail of a problem at a place with a value that another file has.
@@ -176,7 +175,7 @@ func (d *Decoder) Elsewhere(n *yaml.Node) string {
 	if fault != nil || v.Node == nil {
 		return ""
 	}
-	return elsewhere(use{file: v.File}.writtenAt(v.Node), d.of(n).File.Place(n))
+	return elsewhere(placeIn(v.File, v.Node), d.of(n).File.Place(n))
 }
 
 // invalid is problem for a value that has the right type, and names its reference.
@@ -256,7 +255,7 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, literal bool) outcome {
 	t := v.Type()
 	if t.Kind() != reflect.Interface && t != secretType {
 		if message, hint := source.ForeignTemplate(n.Value); message != "" {
-			if written := d.use.writtenAt(n); written.Line > 0 {
+			if written := placeIn(d.use.file, n); written.Line > 0 {
 				return d.mistaken(written, d.use.place, hint, message)
 			}
 			return d.problem(n, hint, "%s", message)

@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ztplan/ztplan/engine"
 	"github.com/ztplan/ztplan/steps/hints"
@@ -19,10 +20,10 @@ import (
 
 // Classify marks err as permanent if another try cannot cure it, and attaches
 // a hint where one is known. Answers of the API server from 400 to 499 are
-// permanent except 408 (timeout), 409 (conflict), 410 (expired), 429 (busy) and those of a
-// server that is not ready ([refusal.Unready]), and so is a 500 about an object that does not fit its kind; everything
-// else is worth another try. nil stays nil, and an error that is
-// permanent or has a hint keeps them.
+// permanent except 408 (timeout), 409 (conflict), 410 (expired), 429 (busy) and those of
+// a server that is not ready ([refusal.Unready]), and so is a 500 about an object that
+// does not fit its kind; everything else is worth another try. nil stays nil, and an
+// error that is permanent or has a hint keeps them.
 //
 // A 404 is permanent too: a step that looks for an object asks
 // apierrors.IsNotFound first, because there absence is an answer.
@@ -48,7 +49,7 @@ func Classify(err error) error {
 	if hint != "" {
 		err = hintedOnce(err, hint)
 	}
-	if permanentCode(int(st.Code)) && !refusal.Unready(st.Message) {
+	if final(st) {
 		err = engine.Permanent(err)
 	}
 	return err
@@ -61,12 +62,13 @@ func hintedOnce(err error, hint string) error {
 	return engine.WithHint(err, hint)
 }
 
-func permanentCode(code int) bool {
-	switch code {
+// final reports whether another try gets the same answer.
+func final(st metav1.Status) bool {
+	switch st.Code {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusGone, http.StatusTooManyRequests:
 		return false
 	}
-	return code >= 400 && code < 500
+	return st.Code >= 400 && st.Code < 500 && !refusal.Unready(st.Message)
 }
 
 func hintFor(err error, message string) string {

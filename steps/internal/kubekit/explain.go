@@ -61,7 +61,7 @@ func explainContact(ctx context.Context, kubeconfig, host string, err error) err
 func passing(ctx context.Context, err error) bool {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
-		return !permanentCode(int(status.Status().Code))
+		return !final(status.Status())
 	}
 	return context.Cause(ctx) == nil &&
 		(utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) || errors.Is(err, io.ErrUnexpectedEOF))
